@@ -319,6 +319,8 @@ class SceneOutcome(_Shape):
         basis: A digest of what it was made from: prompt, references' bytes, size, quality, model
             (1.1). Two pictures of a scene with one basis are takes of one wish.
         made_at: When its picture was made, where an earlier run did that (1.1).
+        store_url: The address of the picture in a store that other machines reach, such as
+            ``s3://bucket/name``; it opens nothing by itself: no credentials, no signature (1.1).
     """
 
     scene_id: str
@@ -342,6 +344,7 @@ class SceneOutcome(_Shape):
     purchase: str | None = None
     basis: str | None = None
     made_at: datetime | None = None
+    store_url: str | None = None
 
     @model_validator(mode="after")
     def _picture_or_failure(self) -> Self:
@@ -530,6 +533,7 @@ class KnownTake(_Shape):
         provider: Who made it.
         model: With which model.
         image_url: The provider's address of it, if it gave one.
+        store_url: As in ``SceneOutcome``.
         request_id: What the provider calls the exchange.
         generation_params: What it was made with, as far as that is known.
     """
@@ -548,6 +552,7 @@ class KnownTake(_Shape):
     provider: str | None = None
     model: str | None = None
     image_url: str | None = None
+    store_url: str | None = None
     request_id: str | None = None
     generation_params: dict[str, Any] = {}
 

@@ -12,6 +12,7 @@
     ├── StorageFailed            .path .cause: the disk did not take a file, or give it
     │   ├── ResourceLacking      descriptors, threads or memory are lacking
     │   ├── PictureLost          a picture that was stored is gone
+    │   ├── BucketFailed         .address .problem: the bucket of `store` did not do it
     │   └── LedgerFailed         .problem: the database did not do what it was asked
     │       ├── LedgerInDoubt    a commit may have been made, and may not
     │       ├── LedgerMoved      it is not any more where it was opened
@@ -199,6 +200,30 @@ class PictureLost(StorageFailed):
         super().__init__(path, FileNotFoundError(ENOENT, "gone or damaged"))
         self.hint = "`stage3 verify` lists what is lost, and what can be done about it"
         self.args = (f"its file {path} is gone or damaged; see `stage3 verify`",)
+
+
+class BucketFailed(StorageFailed):
+    """The bucket that `store` names did not take a picture, or does not give it.
+
+    Attributes:
+        address: What was to be written or read there; without credentials.
+        problem: What kept it, in our words.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        problem: str,
+        *,
+        number: int = EIO,
+        hint: str | None = None,
+        reading: bool = False,
+    ) -> None:
+        super().__init__(Path(address), OSError(number, problem), reading=reading)
+        self.address = address
+        self.problem = problem
+        self.hint = hint
+        self.args = (f"cannot {'read' if reading else 'write'} {address}: {problem}",)
 
 
 class NotStarted(Stage3Error):

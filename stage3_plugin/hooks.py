@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from stage3_plugin.engine.stage import Stage
     from stage3_plugin.policy.plan import PlannedStep, PlanWave, ScenePlan
 
+
+UrlOf: TypeAlias = Callable[[str], str | None]
+"""Returns the address of a picture in the bucket of ``store``, if there is one."""
 
 _CAPABILITIES = contract.Capabilities(
     seed=True,
@@ -213,7 +216,7 @@ class _HostedStage:
             wanted=request.wanted,
             is_draft=request.draft,
             log=context.log,
-            deliver=lambda outcome: context.deliver(_outcome(outcome)),
+            deliver=lambda outcome: context.deliver(_outcome(outcome, self._stage.url_of)),
             stopping=context.stopping,
             max_in_flight=context.max_in_flight,
             max_cost_microusd=_microusd(request.max_cost_usd),
@@ -227,7 +230,7 @@ class _HostedStage:
         with _as_stage_error():
             await self._stage.survey(
                 _Story(request.scenes),
-                lambda survey: tell(_scene_survey(survey)),
+                lambda survey: tell(_scene_survey(survey, self._stage.url_of)),
                 whole_story=None if request.story is None else _Story(request.story),
                 scenes_dir=request.scenes_dir,
                 shown=_shown_by(request),
@@ -361,7 +364,7 @@ def _scene_plan(plan: ScenePlan) -> contract.ScenePlan:
     )
 
 
-def _scene_survey(survey: SceneSurvey) -> contract.SceneSurvey:
+def _scene_survey(survey: SceneSurvey, url_of: UrlOf) -> contract.SceneSurvey:
     return contract.SceneSurvey(
         scene_id=survey.scene_id,
         role="sheet" if survey.is_sheet else "scene",
@@ -369,7 +372,7 @@ def _scene_survey(survey: SceneSurvey) -> contract.SceneSurvey:
         waits_for=survey.waits_for,
         size=survey.size,
         model=survey.model,
-        takes=tuple(map(_known_take, survey.takes)),
+        takes=tuple(_known_take(take, url_of) for take in survey.takes),
         held=survey.is_held,
         pending=survey.is_pending,
         problem=survey.problem,
@@ -377,7 +380,7 @@ def _scene_survey(survey: SceneSurvey) -> contract.SceneSurvey:
     )
 
 
-def _known_take(take: KnownTake) -> contract.KnownTake:
+def _known_take(take: KnownTake, url_of: UrlOf) -> contract.KnownTake:
     return contract.KnownTake(
         sha256=take.picture.sha256,
         media_type=take.picture.media_type,
@@ -393,18 +396,20 @@ def _known_take(take: KnownTake) -> contract.KnownTake:
         provider=take.provider,
         model=take.model or None,
         image_url=take.image_url,
+        store_url=url_of(take.picture.sha256),
         request_id=take.request_id,
         generation_params=dict(take.generation_params),
     )
 
 
-def _outcome(outcome: Outcome) -> contract.SceneOutcome:
+def _outcome(outcome: Outcome, url_of: UrlOf) -> contract.SceneOutcome:
     placed, failure = outcome.placed, outcome.failure
     picture = None if placed is None else placed.picture
     return contract.SceneOutcome(
         scene_id=outcome.scene_id,
         image=None if placed is None else placed.path,
         image_url=outcome.image_url,
+        store_url=None if picture is None else url_of(picture.sha256),
         sha256=None if picture is None else picture.sha256,
         media_type=None if picture is None else picture.media_type,
         width=None if picture is None else picture.width_px,

@@ -31,6 +31,7 @@ from pydantic import (
     model_validator,
 )
 
+from stage3_plugin.runtime.buckets import bucket_address
 from stage3_plugin.runtime.database_url import DatabaseUrl
 from stage3_plugin.runtime.hosts import in_ascii, is_number, split_host
 from stage3_plugin.runtime.offers import OFFLINE, PROVIDERS, NotOffered
@@ -808,6 +809,11 @@ class Settings(_OfARoute):
         if project in _NO_PROJECTS or project.startswith("pg_"):
             raise ValueError("this name is taken by the database itself; choose another one")
         return project
+
+    @field_validator("store")
+    @classmethod
+    def _store_is_a_bucket(cls, store: str | None) -> str | None:
+        return None if store is None else str(bucket_address(store))
 
     @model_validator(mode="after")
     def _words_fit_together(self) -> Self:

@@ -343,6 +343,8 @@ def _publishable(outcome: SceneOutcome) -> SceneOutcome:
     changed: dict[str, Any] = {}
     if outcome.image_url is not None:
         changed["image_url"] = without_query(outcome.image_url)
+    if outcome.store_url is not None:
+        changed["store_url"] = without_query(outcome.store_url)
     if outcome.failure is not None:
         message = in_text(outcome.failure.message)
         changed["failure"] = outcome.failure.model_copy(update={"message": message})
@@ -405,6 +407,7 @@ def _row(outcome: SceneOutcome, image_path: str | None) -> Mapping[str, Any]:
             "request_id": outcome.request_id,
             **_take(outcome),
             **_steps(outcome),
+            **({} if outcome.store_url is None else {"store_url": outcome.store_url}),
         }
     return cast("Mapping[str, Any]", plain(row, longest=_LONGEST_PARAMETER))
 

@@ -130,4 +130,6 @@ def _row(scene_id: str, known: KnownTake) -> dict[str, Any]:
         "dropped": [],
         "request_id": known.request_id,
     }
+    if known.store_url is not None:
+        row["store_url"] = without_query(known.store_url)
     return cast("dict[str, Any]", json.loads(json.dumps(row, default=as_json)))

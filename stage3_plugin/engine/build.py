@@ -55,6 +55,7 @@ from stage3_plugin.renderers.base import RendererType, is_renderer
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.settings import Settings
+from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.spool.folders import SpoolFolders
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
 
 DISK_THREADS = 8
 """Enough for syncs to overlap; more only delay the event loop."""
+BUCKET_THREADS = 16
+"""Pictures that are on their way to a bucket at once, each in memory; the disk waits for none."""
 
 Result = TypeVar("Result")
 Anew: TypeAlias = Callable[[], Settings | None]
@@ -109,11 +112,13 @@ async def open_stage(
     state = StateDir(project_dir / settings.state_dir)
     state_dir = state.path
     masked = Masked(settings.secrets())
+    disk = blocking or _in_threads(state_dir, DISK_THREADS)
     pictures = Pictures(
-        LocalStore(state, masked),
+        _store_of(settings, state, masked),
         SpoolFolders(state),
         max_pixels=settings.max_pixels,
-        blocking=blocking or _in_threads(state_dir),
+        blocking=disk,
+        storing=disk if settings.store is None else _in_threads(state_dir, BUCKET_THREADS),
     )
     url = None if settings.ledger is None else settings.ledger.get_secret_value()
     accounts = Accounts(
@@ -147,6 +152,21 @@ async def open_stage(
         stage.check(out_dir)
         await stage.look_at_cast()
         yield stage
+
+
+def _store_of(settings: Settings, state: StateDir, masked: Masked) -> PictureStore:
+    """Return where pictures are kept: in the state folder, and in a bucket if one is set.
+
+    Raises:
+        SettingsRefused: The bucket cannot be used so.
+    """
+    near = LocalStore(state, masked)
+    if settings.store is None:
+        return near
+    from stage3_plugin.storage.bucket import Bucket  # noqa: PLC0415 - only when it is used
+    from stage3_plugin.storage.mirrored import Mirrored  # noqa: PLC0415 - likewise
+
+    return Mirrored(near, Bucket.at(settings.store))
 
 
 @contextmanager
@@ -329,7 +349,7 @@ def _shelf(
         store=pictures.store,
         state=state,
         copying=Processes(copies.WORK, copies.SLOTS),
-        blocking=pictures.blocking,
+        blocking=pictures.storing,
     )
 
 
@@ -549,9 +569,9 @@ def _free(_request: PictureRequest) -> Estimate:
     return Estimate(low_microusd=0, high_microusd=0)
 
 
-def _in_threads(state_dir: Path) -> RunBlocking:
+def _in_threads(state_dir: Path, at_once: int) -> RunBlocking:
     """Run disk work in threads; where none can be started, what is on the disk stays there."""
-    limiter = anyio.CapacityLimiter(DISK_THREADS)
+    limiter = anyio.CapacityLimiter(at_once)
 
     async def run(work: Callable[[], Result], /) -> Result:
         try:

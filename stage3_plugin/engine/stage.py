@@ -352,6 +352,10 @@ class Stage:
         """
         return await self._pictures.fetch(sha256, into)
 
+    def url_of(self, sha256: str) -> str | None:
+        """Return the address that a picture has, or is to have, for other machines too."""
+        return self._pictures.store.url_of(sha256)
+
     async def ask(self, ids: Sequence[str] = ()) -> tuple[AskedFor, ...]:
         """Ask providers what became of requests whose answer was lost; nothing is bought.
 
@@ -420,6 +424,7 @@ class Stage:
         try:
             await self._pictures.blocking(self._preconditions.check)
             session = await stack.enter_async_context(self._accounts.open())
+            await self._pictures.check_store()
             capacity, fewer = self._with_descriptors(wanted)
         except StorageFailed as failure:
             raise NotStarted(failure) from failure

@@ -207,7 +207,7 @@ def verify_ledger(options: Namespace, progress: Progress) -> Said:
         accepted = verify.accept(folder, now=datetime.now(UTC))
         text = report.accepted_text(accepted, folder)
         return Said(text, report.accepted_json(accepted, folder))
-    verified = verify.verify(folder, progress=show)
+    verified = verify.verify(folder, fill_store=options.fill_store, progress=show)
     return Said(
         report.verified_text(verified, folder),
         report.verified_json(verified, folder),
@@ -312,6 +312,11 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on with a ledger that is older than its folder: what it has forgotten is bought "
         "again",
+    )
+    parser.add_argument(
+        "--fill-store",
+        action="store_true",
+        help="put what the bucket of the setting store lacks into it",
     )
 
 

@@ -84,6 +84,8 @@ _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
     "outdated": "bring back the newest ledger.db together with its ledger.db-wal; until then no "
     "run starts. Or go on knowingly: after 'stage3 verify --accept-folder' runs buy again what the "
     "ledger does not know of",
+    "store": "'stage3 verify --fill-store' puts it there; what is missing here as well is lost",
+    "bucket": "see to it, or to the credentials in this environment, and let verify look again",
     "different": "keep a copy of the state folder and report it: no run writes such a row",
 }
 
@@ -407,8 +409,10 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
     ledger = on_one_line(str(folder.ledger_path))
     if verified.problems:
         problems = counted(len(verified.problems), "problem")
+        lines += _store_lines(verified)
         return "\n".join([*lines, f"{problems} in {ledger}; {pictures} checked"])
     lines = [f"ok: every picture is there and whole ({pictures}), and {ledger} agrees with itself"]
+    lines += _store_lines(verified)
     if verified.corrected:
         corrected = counted(verified.corrected, "cost")
         lines.append(f"{corrected} put right by a person; the figures that were there are kept")
@@ -416,6 +420,15 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
         f"kept as an older version left it: {on_one_line(str(copy))}" for copy in verified.copies
     ]
     return "\n".join(lines)
+
+
+def _store_lines(verified: Verified) -> Iterator[str]:
+    """Say what there is of the bucket."""
+    if verified.filled:
+        yield f"put into {verified.store}: {counted(verified.filled, 'picture')}"
+    if verified.only_in_store:
+        alone = counted(verified.only_in_store, "picture")
+        yield f"only in {verified.store}: {alone}; a run that needs one brings it back"
 
 
 def accepted_text(accepted: Unaccounted | None, folder: StateFolder) -> str:
@@ -448,7 +461,8 @@ def _problem_line(problem: Problem) -> str:
     more = len(problem.scene_ids) - 3
     of = f" of scene {of}" if of else ""
     of += f" and {more} more" if more > 0 else ""
-    return f"{on_one_line(str(problem.path))}{of}: {on_one_line(problem.message)}"
+    where = problem.url or str(problem.path)
+    return f"{on_one_line(where)}{of}: {on_one_line(problem.message)}"
 
 
 def verified_json(verified: Verified, folder: StateFolder) -> dict[str, object]:
@@ -460,12 +474,16 @@ def verified_json(verified: Verified, folder: StateFolder) -> dict[str, object]:
         "copies": [str(copy) for copy in verified.copies],
         "purchases": verified.purchases,
         "pictures": verified.pictures,
+        "store": verified.store,
+        "filled": verified.filled,
+        "only_in_store": verified.only_in_store,
         "problems": [
             {
                 "kind": problem.kind,
                 "message": problem.message,
                 "hint": _PROBLEM_HINTS[problem.kind],
                 "path": str(problem.path),
+                "url": problem.url,
                 "scene_ids": list(problem.scene_ids),
                 "attempt_ids": list(problem.attempt_ids),
             }

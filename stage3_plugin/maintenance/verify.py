@@ -6,7 +6,7 @@ no files, and from the store, which knows no purchases.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from errno import EIO
@@ -15,21 +15,29 @@ from typing import Literal, TypeAlias
 
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import LedgerFailed, PictureRefused, StorageFailed
+from stage3_plugin.errors import (
+    BucketFailed,
+    LedgerFailed,
+    PictureRefused,
+    SettingsRefused,
+    StorageFailed,
+)
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.copies import copies_of, fault_of
+from stage3_plugin.maintenance import far_side
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.base import PictureStore
+from stage3_plugin.storage.bucket import Bucket
 from stage3_plugin.storage.inspect import inspect_open
 
 ProblemKind: TypeAlias = Literal[
-    "ledger", "missing", "damaged", "unreadable", "different", "copy", "outdated"
+    "ledger", "missing", "damaged", "unreadable", "different", "copy", "outdated", "store", "bucket"
 ]
 """What is wrong: the ledger itself, a picture that is gone, broken, not to be read now (and may be
-whole), or is not as it is recorded, a copy that was kept of an older version of the ledger, or a
-ledger older than its folder."""
+whole), or is not as it is recorded, a copy that was kept of an older version of the ledger, a
+ledger older than its folder, a picture that the bucket lacks, or a bucket that cannot be listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,7 @@ class Problem:
         path: The file.
         scene_ids: Whose picture it is; none if it is the ledger's own.
         attempt_ids: Their purchases.
+        url: Its address, where it is about the bucket.
     """
 
     kind: ProblemKind
@@ -49,6 +58,7 @@ class Problem:
     path: Path
     scene_ids: tuple[str, ...] = ()
     attempt_ids: tuple[str, ...] = ()
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +71,9 @@ class Verified:
         problems: What is wrong.
         corrected: How many costs a person has put right.
         copies: What was kept of the ledger as older versions left it.
+        store: The address of the bucket, if the last run had one.
+        filled: How many pictures it was given now.
+        only_in_store: How many pictures it alone has: a run that needs one brings it back.
     """
 
     purchases: int
@@ -68,6 +81,9 @@ class Verified:
     problems: tuple[Problem, ...]
     corrected: int = 0
     copies: tuple[Path, ...] = ()
+    store: str | None = None
+    filled: int = 0
+    only_in_store: int = 0
 
 
 @dataclass(slots=True)
@@ -80,7 +96,10 @@ class _Wanted:
 
 
 def verify(
-    folder: StateFolder, *, progress: Callable[[int, int], None] = lambda _done, _of: None
+    folder: StateFolder,
+    *,
+    fill_store: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Verified:
     """Check that the ledger agrees with itself, and that every picture it speaks of is there.
 
@@ -88,12 +107,18 @@ def verify(
 
     Args:
         folder: What to check.
+        fill_store: Put what the bucket lacks into it.
         progress: Called with how many pictures are checked, and of how many.
 
     Raises:
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be opened at all, or cannot be read now: that is no damage.
+        SettingsRefused: The bucket of the last run cannot be used so, or none is to be filled.
+        BucketFailed: It is to be filled, and does not let us.
     """
+    bucket = folder.bucket()
+    if fill_store and bucket is None:
+        raise SettingsRefused("store", "the last run had no bucket that could be filled")
     listed = _listed(folder)
     with folder.reading() as ledger:
         problems = list(_of_ledger(ledger))
@@ -111,9 +136,16 @@ def verify(
                 raise
             # What is wrong was found before it failed, or is this failure.
             problems = problems or [_ledger_problem(ledger, failed.problem)]
+    far = _FarSide() if bucket is None else _far_side(folder, bucket, wanted, fill_store, progress)
+    problems.extend(far.problems)
+    only_in_store = 0
     for done, one in enumerate(wanted.values()):
         progress(done, len(wanted))
-        problems.extend(_check(one, folder.store))
+        found = _check(one, folder.store)
+        if found is not None and found.kind == "missing" and one.picture.sha256 in far.has:
+            only_in_store += 1
+        elif found is not None:
+            problems.append(found)
     progress(len(wanted), len(wanted))
     copies = copies_of(folder.ledger_path)
     problems.extend(_of_copies(copies))
@@ -124,7 +156,64 @@ def verify(
         problems=tuple(problems),
         corrected=corrected,
         copies=tuple(copies),
+        store=None if bucket is None else bucket.address,
+        filled=far.filled,
+        only_in_store=only_in_store,
     )
+
+
+@dataclass(slots=True)
+class _FarSide:
+    """What a bucket has, and lacks.
+
+    Attributes:
+        has: The pictures that are there, by name and length.
+        problems: What is wrong there.
+        filled: How many it was given.
+    """
+
+    has: set[str] = field(default_factory=set[str])
+    problems: list[Problem] = field(default_factory=list[Problem])
+    filled: int = 0
+
+
+def _far_side(
+    folder: StateFolder,
+    bucket: Bucket,
+    wanted: Mapping[Picture, _Wanted],
+    fill_store: bool,  # noqa: FBT001 - handed on
+    progress: Callable[[int, int], None],
+) -> _FarSide:
+    """See what a bucket lacks, and fill it if that is asked for."""
+    try:
+        there = far_side.sizes_of(bucket, wanted)
+    except BucketFailed as failed:
+        if fill_store:
+            raise
+        problem = Problem(kind="bucket", message=str(failed), path=folder.path, url=bucket.address)
+        return _FarSide(problems=[problem])
+    lacks = {
+        picture: why
+        for picture in wanted
+        if (why := far_side.what_lacks(picture, there)) is not None
+    }
+    has = {picture.sha256 for picture in wanted if picture not in lacks}
+    filled = frozenset[str]()
+    if fill_store:
+        filled = far_side.fill(bucket, folder.store, lacks, progress=progress)
+    problems = [
+        Problem(
+            kind="store",
+            message=why,
+            path=folder.store.where(picture.sha256),
+            scene_ids=tuple(wanted[picture].scene_ids),
+            attempt_ids=tuple(wanted[picture].attempt_ids),
+            url=bucket.url_of(picture.sha256),
+        )
+        for picture, why in lacks.items()
+        if picture.sha256 not in filled
+    ]
+    return _FarSide(has=has | filled, problems=problems, filled=len(filled))
 
 
 def _listed(folder: StateFolder) -> Listed | Problem:
@@ -207,18 +296,19 @@ def _pictures(ledger: Ledger) -> dict[Picture, _Wanted]:
     return wanted
 
 
-def _check(wanted: _Wanted, store: PictureStore) -> Iterator[Problem]:
+def _check(wanted: _Wanted, store: PictureStore) -> Problem | None:
     """Return what is wrong with one picture."""
     found = _what_is_wrong(wanted.picture, store)
-    if found is not None:
-        kind, message = found
-        yield Problem(
-            kind=kind,
-            message=message,
-            path=store.where(wanted.picture.sha256),
-            scene_ids=tuple(wanted.scene_ids),
-            attempt_ids=tuple(wanted.attempt_ids),
-        )
+    if found is None:
+        return None
+    kind, message = found
+    return Problem(
+        kind=kind,
+        message=message,
+        path=store.where(wanted.picture.sha256),
+        scene_ids=tuple(wanted.scene_ids),
+        attempt_ids=tuple(wanted.attempt_ids),
+    )
 
 
 def _what_is_wrong(recorded: Picture, store: PictureStore) -> tuple[ProblemKind, str] | None:

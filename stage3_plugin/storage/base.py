@@ -20,6 +20,10 @@ class PictureStore(Protocol):
         StorageFailed: In every method: the store did not let us, or cannot be read now.
     """
 
+    def check(self) -> None:
+        """See that pictures can be taken in, as far as that can be known before any is paid for."""
+        ...
+
     def save(self, part: Path, inspected: InspectedFile) -> None:
         """Take a picture in: once this returns, nothing that happens to this machine can lose it.
 
@@ -44,6 +48,14 @@ class PictureStore(Protocol):
 
     def holds(self, sha256: str) -> bool:
         """Return whether a picture is there and has the bytes it is named by; reads all of them."""
+        ...
+
+    def recall(self, sha256: str) -> bool:
+        """Bring back a picture that is not there, or is damaged, from wherever else it is kept.
+
+        Returns:
+            Whether it is there now, whole; ``False`` if it is kept nowhere else.
+        """
         ...
 
     def read(self, sha256: str) -> BinaryIO:
@@ -79,4 +91,8 @@ class PictureStore(Protocol):
 
     def where(self, sha256: str) -> Path:
         """Return where a picture lies, or would lie, to be said to a person."""
+        ...
+
+    def url_of(self, sha256: str) -> str | None:
+        """Return a picture's address that other machines reach too, if it is to have one."""
         ...

@@ -12,8 +12,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 from itertools import count
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from typing import BinaryIO
 
+from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.folder import Folder, is_regular
 
 KEPT = "kept"
@@ -25,10 +27,27 @@ _DIGITS = 16
 
 def digest_of(folder: Folder, name: str) -> str:
     """Hash a file, 64 hex digits."""
-    digest = hashlib.sha256()
     with folder.open(name) as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
+        return _digest(file)
+
+
+def digest_at(path: Path) -> str:
+    """Hash a file of our own, 64 hex digits.
+
+    Raises:
+        StorageFailed: It cannot be read.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            return _digest(file)
+    except OSError as error:
+        raise StorageFailed(path, error, reading=True) from error
+
+
+def _digest(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while piece := file.read(_PIECE_BYTES):
+        digest.update(piece)
     return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@
     state_dir/
         objects/<aa>/<sha256> every picture once, named by its bytes, synced
         originals/<attempt>-… pictures as they came, of which the object is only the beginning
+        store                 the address of the bucket, if the last run had one
         tmp/                  files being written; older than a day, they are leftovers
 
 An object is the durable copy. It may share its inode with the part it was received as, because
@@ -19,8 +20,9 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from contextlib import suppress
-from errno import EISDIR
+from errno import EILSEQ, EISDIR
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,7 +35,10 @@ from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.inspect import InspectedFile
-from stage3_plugin.storage.keeping import digest_of
+from stage3_plugin.storage.keeping import digest_at, digest_of
+
+BUCKET_NOTE = "store"
+"""The file in the state folder that says which bucket the last run had."""
 
 _READ_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -104,6 +109,35 @@ class LocalStore:
                 return False
             raise StorageFailed(path, error, reading=True) from error
 
+    def check(self) -> None:
+        """Note that there is no bucket, or none any more; the ledger tries the folder itself."""
+        self.note_bucket(None)
+
+    def note_bucket(self, address: str | None) -> None:
+        """Note for ``stage3 verify``, which reads no config, which bucket the last run had."""
+        path = self._state_dir.path / BUCKET_NOTE
+        try:
+            if address is None:
+                path.unlink(missing_ok=True)
+                return
+            with suppress(FileNotFoundError):
+                if path.read_text("utf-8") == f"{address}\n":
+                    return
+            aside = self._aside()
+            with NewFile(aside) as file:
+                file.write(f"{address}\n".encode())
+            aside.replace(path)
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+
+    def recall(self, sha256: str) -> bool:  # noqa: ARG002 - it is kept nowhere else
+        """Bring nothing back; see :class:`~stage3_plugin.storage.base.PictureStore`."""
+        return False
+
+    def url_of(self, sha256: str) -> str | None:  # noqa: ARG002 - none has one
+        """Return no address: what lies here is of this machine alone."""
+        return None
+
     def read(self, sha256: str) -> BinaryIO:
         """Open a picture to read it; see :class:`~stage3_plugin.storage.base.PictureStore`."""
         path = self.where(sha256)
@@ -144,6 +178,29 @@ class LocalStore:
             self._save(aside, sha256)
         finally:
             aside.unlink(missing_ok=True)
+
+    def receive(self, sha256: str, write: Callable[[NewFile], bool]) -> bool:
+        """Make an object from what somebody writes, if that has the bytes it is named by.
+
+        Args:
+            sha256: The picture.
+            write: Writes it; returns whether it had it.
+
+        Returns:
+            Whether it is there now, whole.
+        """
+        aside = self._aside()
+        try:
+            with NewFile(aside) as file:
+                if not write(file):
+                    return False
+            if digest_at(aside) != sha256:
+                return False
+            self._save(aside, sha256)
+        finally:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+        return True
 
     def _keep_original(self, part: Path, inspected: InspectedFile) -> None:
         """Keep a picture as it came, but for secrets behind its end."""
@@ -186,6 +243,22 @@ class LocalStore:
         finally:
             with suppress(OSError):  # renaming a file onto itself, linked twice, leaves both names
                 aside.unlink(missing_ok=True)
+
+
+def noted_bucket(state_dir: Path) -> str | None:
+    """Return the address of the bucket that the last run had; ``None`` if it had none.
+
+    Raises:
+        StorageFailed: The note cannot be read.
+    """
+    path = state_dir / BUCKET_NOTE
+    try:
+        return path.read_text("utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        cause = error if isinstance(error, OSError) else OSError(EILSEQ, "it is no text")
+        raise StorageFailed(path, cause, reading=True) from error
 
 
 def _link_or_copy(source: Path, target: Path, extent: tuple[int, int] | None = None) -> None:

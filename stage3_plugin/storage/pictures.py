@@ -46,6 +46,8 @@ class Pictures:
         spool: Has the received answers.
         max_pixels: A larger picture is refused.
         blocking: Runs disk work.
+        storing: Runs what brings pictures into the store and out of it, where that may wait for
+            another machine; by default as disk work.
 
     Raises:
         StorageFailed: Here and in every method: the disk did not let us.
@@ -58,11 +60,13 @@ class Pictures:
         *,
         max_pixels: int,
         blocking: RunBlocking,
+        storing: RunBlocking | None = None,
     ) -> None:
         self.store = store
         self.spool = spool
         self.max_pixels = max_pixels
         self.blocking = blocking
+        self.storing = storing or blocking
         self._placed = PlacedPictures(store)
 
     # Received answers ----------------------------------------------------------------------------
@@ -101,6 +105,10 @@ class Pictures:
         with suppress(StorageFailed):
             await self.blocking(partial(self.spool.remove, attempt_id))
 
+    async def check_store(self) -> None:
+        """See that pictures can be taken in, before any is paid for."""
+        await self.storing(self.store.check)
+
     # Pictures ------------------------------------------------------------------------------------
 
     async def save(self, part: Path, *, when_whole: Path | None = None) -> Picture:
@@ -113,7 +121,7 @@ class Pictures:
         Raises:
             PictureRefused: The bytes are not an acceptable picture.
         """
-        return await self.blocking(partial(self._save, part, when_whole))
+        return await self.storing(partial(self._save, part, when_whole))
 
     async def save_drawn(
         self, part: Path, *, size_px: tuple[int, int] | None = None
@@ -127,7 +135,7 @@ class Pictures:
         Raises:
             PictureRefused: The bytes are not an acceptable picture, or one of another size.
         """
-        return await self.blocking(
+        return await self.storing(
             lambda: self._save(part, None, size_px) if part.is_file() else None
         )
 
@@ -149,10 +157,12 @@ class Pictures:
 
     async def fetch(self, sha256: str, into: Path) -> bool:
         """Put a copy of a stored picture where nothing is, whole; return whether there is one."""
-        return await self.blocking(partial(self._fetch, sha256, into))
+        return await self.storing(partial(self._fetch, sha256, into))
 
     def _fetch(self, sha256: str, into: Path) -> bool:
-        if IS_SHA256.fullmatch(sha256) is None or not self.store.holds(sha256):
+        if IS_SHA256.fullmatch(sha256) is None:
+            return False
+        if not (self.store.holds(sha256) or self.store.recall(sha256)):
             return False
         try:
             into.parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +196,7 @@ class Pictures:
         stem, was = file_stem(scene_id), earlier_stems(scene_id)
         path = self._placed.placed(picture, folder, stem)
         if path is None:
-            path = await self.blocking(
+            path = await self.storing(
                 partial(self._publish, picture, folder, stem, was, is_new=is_new)
             )
         return Placed(picture, path)
@@ -197,6 +207,8 @@ class Pictures:
         if is_new or self.store.holds(picture.sha256):
             return self._placed.place(picture, folder, stem, was=was)
         path = self._placed.restore(picture, folder, stem, was=was)
+        if path is None and self.store.recall(picture.sha256):
+            return self._placed.place(picture, folder, stem, was=was)
         if path is None:
             raise PictureLost(self.store.where(picture.sha256))
         return path
@@ -216,12 +228,13 @@ class Pictures:
             PictureLost: The stored picture is gone or damaged, and so is its copy.
         """
         if not self._placed.is_copy(picture.sha256, path.parent, path.name):
-            await self.blocking(partial(self._put, picture, path, root, is_new=is_new))
+            await self.storing(partial(self._put, picture, path, root, is_new=is_new))
         return Placed(picture, path)
 
     def _put(self, picture: Picture, path: Path, root: Path, *, is_new: bool) -> None:
         is_stored = is_new or self.store.holds(picture.sha256)
-        if not (is_stored or self._placed.take_back(picture.sha256, path, root)):
+        is_stored = is_stored or self._placed.take_back(picture.sha256, path, root)
+        if not (is_stored or self.store.recall(picture.sha256)):
             raise PictureLost(self.store.where(picture.sha256))
         self._placed.put(picture.sha256, path, root)
 

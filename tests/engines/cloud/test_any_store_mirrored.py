@@ -1,0 +1,23 @@
+"""What every store of pictures does, a mirrored one does too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from obstore.store import MemoryStore
+
+from stage3_plugin.files.state_dir import StateDir
+from stage3_plugin.storage.bucket import Bucket
+from stage3_plugin.storage.local import LocalStore
+from stage3_plugin.storage.mirrored import Mirrored
+from tests.stage3.pictures import test_any_store as laws
+
+images = laws.images
+globals().update({name: one for name, one in vars(laws).items() if name.startswith("test_")})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Mirrored:
+    near = LocalStore(StateDir(tmp_path / ".stage3"))
+    return Mirrored(near, Bucket("memory://", MemoryStore()))

@@ -1,0 +1,200 @@
+"""A store with a near and a far side, the far one being memory, a folder, and a real S3 server."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from obstore.store import LocalStore as ObstoreFolder
+from obstore.store import MemoryStore
+
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.errors import BucketFailed
+from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.state_dir import StateDir
+from stage3_plugin.storage.bucket import Bucket
+from stage3_plugin.storage.inspect import inspect_file
+from stage3_plugin.storage.local import LocalStore, noted_bucket
+from stage3_plugin.storage.mirrored import Mirrored
+from tests.fakes.pngs import make_png
+from tests.stage3.pictures.test_any_store import DATA, MOST_PIXELS, OTHER, saved
+
+Make: TypeAlias = Callable[[pytest.FixtureRequest, Path], Bucket]
+
+
+def in_memory(_request: pytest.FixtureRequest, _tmp_path: Path) -> Bucket:
+    return Bucket("memory://", MemoryStore())
+
+
+def in_a_folder(_request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
+    (tmp_path / "far").mkdir()
+    return Bucket.at(f"file://{tmp_path}/far")
+
+
+def at_a_server(request: pytest.FixtureRequest, _tmp_path: Path) -> Bucket:
+    return Bucket.at(request.getfixturevalue("bucket"))
+
+
+@pytest.fixture(params=[in_memory, in_a_folder, at_a_server])
+def far(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
+    make: Make = request.param
+    return make(request, tmp_path)
+
+
+@pytest.fixture
+def near(tmp_path: Path) -> LocalStore:
+    return LocalStore(StateDir(tmp_path / ".stage3"))
+
+
+@pytest.fixture
+def store(near: LocalStore, far: Bucket) -> Mirrored:
+    return Mirrored(near, far)
+
+
+def bytes_in(far: Bucket, sha256: str, tmp_path: Path) -> bytes | None:
+    """Return what a bucket has of a picture."""
+    path = tmp_path / f"got-{sha256[:6]}"
+    with NewFile(path) as file:
+        is_there = far.get(sha256, file)
+    data = path.read_bytes()
+    path.unlink()
+    return data if is_there else None
+
+
+def test_both_have_what_was_saved(store: Mirrored, far: Bucket, tmp_path: Path) -> None:
+    """Under one name, and its address says where."""
+    picture = saved(store, tmp_path)
+    sha256 = picture.sha256
+
+    assert store.holds(sha256)
+    assert bytes_in(far, sha256, tmp_path) == DATA
+    assert dict(far.sizes()) == {sha256: len(DATA)}
+    assert far.size_of(sha256) == len(DATA)
+    assert store.url_of(sha256) == f"{far.address}/{sha256[:2]}/{sha256}"
+
+
+def test_what_is_tried_first_is_no_picture(store: Mirrored, far: Bucket, tmp_path: Path) -> None:
+    """And what was tried is noted, for a command that reads no config."""
+    (tmp_path / ".stage3").mkdir(exist_ok=True)
+    store.check()
+    store.check()
+    noted = noted_bucket(tmp_path / ".stage3")
+    store.near.check()
+
+    assert list(far.sizes()) == []
+    assert noted == far.address
+    assert noted_bucket(tmp_path / ".stage3") is None
+
+
+def test_a_picture_that_is_gone_or_damaged_here_is_brought_back(
+    store: Mirrored, tmp_path: Path
+) -> None:
+    """Whole, as long as the bucket has it."""
+    picture = saved(store, tmp_path)
+    path = store.where(picture.sha256)
+    path.unlink()
+    came = store.recall(picture.sha256), path.read_bytes()
+    path.unlink()
+    path.write_bytes(b"half of it")
+    healed = store.recall(picture.sha256), path.read_bytes()
+    path.unlink()
+    with store.read(picture.sha256) as file:
+        read = file.read()
+
+    assert came == healed == (True, DATA)
+    assert read == DATA
+    assert store.holds(picture.sha256)
+    assert list((tmp_path / ".stage3" / "tmp").iterdir()) == []
+
+
+def test_what_neither_has_does_not_come(store: Mirrored, tmp_path: Path) -> None:
+    """And that is no failure of the bucket."""
+    sha256 = hashlib.sha256(OTHER).hexdigest()
+
+    assert not store.recall(sha256)
+    with pytest.raises(FileNotFoundError):
+        store.read(sha256)
+    assert store.far.size_of(sha256) is None
+    assert store.pictures() == frozenset()
+
+
+def test_other_bytes_under_its_name_are_not_taken(
+    store: Mirrored, far: Bucket, tmp_path: Path
+) -> None:
+    """A name is a promise about bytes, and is checked."""
+    picture = saved(store, tmp_path)
+    store.where(picture.sha256).unlink()
+    other = tmp_path / "other.png"
+    other.write_bytes(OTHER)
+    far.put(picture.sha256, other)
+
+    assert not store.recall(picture.sha256)
+    assert not store.holds(picture.sha256)
+
+
+def test_a_copy_that_is_taken_back_goes_to_a_bucket_that_lacks_it(
+    near: LocalStore, store: Mirrored, far: Bucket, tmp_path: Path
+) -> None:
+    """And once it is there, it is not sent again."""
+    sha256 = hashlib.sha256(DATA).hexdigest()
+    store.restore(sha256, BytesIO(DATA))
+
+    assert near.holds(sha256)
+    assert bytes_in(far, sha256, tmp_path) == DATA
+
+
+def test_a_long_picture_comes_back(store: Mirrored, far: Bucket, tmp_path: Path) -> None:
+    """As it went."""
+    part = tmp_path / "long"
+    part.write_bytes(make_png("sea", 64, 64) + bytes(1 << 20) * 20)
+    sha256 = hashlib.sha256(part.read_bytes()).hexdigest()
+    far.put(sha256, part, "image/png")
+
+    assert far.size_of(sha256) == part.stat().st_size
+    assert store.recall(sha256)
+    assert store.where(sha256).read_bytes() == part.read_bytes()
+
+
+class Refusing(Bucket):
+    """Takes nothing, and says what it saw of the near side meanwhile."""
+
+    near: LocalStore
+    saw: tuple[bool, ...] = ()
+
+    def put(self, sha256: str, path: Path, media_type: str | None = None) -> None:  # noqa: ARG002
+        self.saw += (path == self.near.where(sha256) and self.near.holds(sha256),)
+        raise BucketFailed(f"{self.address}/{sha256}", "it has no room")
+
+
+def test_the_near_side_has_it_first(near: LocalStore, tmp_path: Path) -> None:
+    """So that nothing is lost where the bucket fails; and it is not saved then."""
+    far = Refusing("memory://", MemoryStore())
+    far.near = near
+    store = Mirrored(near, far)
+    with pytest.raises(BucketFailed, match="it has no room"):
+        saved(store, tmp_path)
+    store.restore(hashlib.sha256(OTHER).hexdigest(), BytesIO(OTHER))  # was safe before
+
+    assert far.saw == (True, True)
+    assert near.pictures() == {hashlib.sha256(one).hexdigest() for one in (DATA, OTHER)}
+
+
+def test_a_folder_has_plain_files(tmp_path: Path) -> None:
+    """So that whatever else reads a shared disk finds them."""
+    (tmp_path / "far with a space").mkdir()
+    far = Bucket.at(f"file://{tmp_path}/far%20with%20a%20space")
+    part = tmp_path / "part"
+    part.write_bytes(DATA)
+    picture: Picture = inspect_file(part, max_pixels=MOST_PIXELS).picture
+    far.put(picture.sha256, part, picture.media_type)
+    lies = tmp_path / "far with a space" / picture.sha256[:2] / picture.sha256
+
+    assert lies.read_bytes() == DATA
+    assert far.url_of(picture.sha256) == f"file://{lies}".replace(" ", "%20")
+    assert ObstoreFolder(tmp_path / "far with a space").head(
+        f"{picture.sha256[:2]}/{picture.sha256}"
+    )["size"] == len(DATA)
