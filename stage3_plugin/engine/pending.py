@@ -41,6 +41,10 @@ LEFT_TO_ITS_RUN_S = 60.0
 LEAST_WAIT_S = 0.1
 BUSY_WAIT_S = 0.5
 """Seconds between two looks whether another run has ended a scene; each reads one row."""
+MOST_BUSY_WAIT_S = 3.0
+"""The most of them, to which they grow: many scenes may wait for the work of many drivers."""
+ASKED_UNTIL_AWAY = 3
+"""Looks at which no driver of another home is connected, before its work is not waited for."""
 
 
 class PendingScenes:
@@ -174,8 +178,8 @@ class PendingScenes:
             raise LookupError("a scene beside dispatch waits for nothing")
         waiting.asked += 1
         purchase = self._checkout.run_ledger.purchase(waiting.purchase_id)
-        if self._is_in_work(waiting, purchase):
-            return self._ask_later(scene, waiting, "busy", self._settings.timeout_s, BUSY_WAIT_S)
+        if purchase is not None and self._is_in_work(waiting, purchase):
+            return self._leave_to_its_run(scene, waiting, purchase)
         brought = await self._recovery.bring_on(waiting.purchase_id)
         waiting.not_here = brought.not_here or waiting.not_here
         waiting.making = brought.making
@@ -222,13 +226,23 @@ class PendingScenes:
             scene, waiting, "pending", self._settings.deadline_s, max(LEAST_WAIT_S, making.again_s)
         )
 
-    def _is_in_work(self, waiting: Waiting, purchase: Purchase | None) -> bool:
-        """Return whether a run that lives has a purchase in work.
+    def _leave_to_its_run(
+        self, scene: SceneState, waiting: Waiting, purchase: Purchase
+    ) -> float | None:
+        """Return when to look again at what another run has in work, if that may end soon."""
+        is_away = self._recovery.is_left_elsewhere(purchase)
+        waiting.away = waiting.away + 1 if is_away else 0
+        if waiting.away >= ASKED_UNTIL_AWAY:
+            self._end(scene)
+            return None
+        next_s = min(MOST_BUSY_WAIT_S, BUSY_WAIT_S * waiting.asked)
+        return self._ask_later(scene, waiting, "busy", self._settings.deadline_s, next_s)
+
+    def _is_in_work(self, waiting: Waiting, purchase: Purchase) -> bool:
+        """Return whether a run that lives, or one of another home, has a purchase in work.
 
         Its job is left to it for some time, which saves requests: it may ask no more itself.
         """
-        if purchase is None:
-            return False
         if purchase.state is State.ACCEPTED:
             is_patient = self._now() < waiting.since + LEFT_TO_ITS_RUN_S
             return is_patient and self._recovery.lives(purchase)
@@ -296,7 +310,13 @@ class PendingScenes:
                 self.left_being_made.append(purchase.job)
             self._give_up(scene, _pending(waiting, purchase.job))
         else:
-            self._give_up(scene, messages.busy(purchase))
+            busy = messages.busy(
+                purchase,
+                self._checkout.caretaker,
+                home=self._recovery.home_of(purchase),
+                is_away=self._recovery.is_left_elsewhere(purchase),
+            )
+            self._give_up(scene, busy)
 
     def _is_cut_short(self, scene: SceneState) -> bool:
         return self._state.is_cancelled and scene.was_started

@@ -27,6 +27,7 @@ class Waiting:
         since: When it began to wait.
         hold_microusd: What this run holds for it; ``None`` if it is another run's.
         asked: How often it was asked for.
+        away: At how many looks in a row its home had no driver that is connected.
         not_here: Why its picture is not here, as far as that is known.
         making: How far its job is, if that was asked for.
         reported_at: When it was last reported that it waits.
@@ -36,6 +37,7 @@ class Waiting:
     since: float
     hold_microusd: int | None = None
     asked: int = 0
+    away: int = 0
     not_here: MissingPicture | None = None
     making: BeingMade | None = None
     reported_at: float = -math.inf

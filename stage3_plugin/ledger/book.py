@@ -44,6 +44,7 @@ from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.accountable import Accountable
 from stage3_plugin.ledger.calendar import zone_named
 from stage3_plugin.ledger.database import translated
+from stage3_plugin.ledger.home import FIRST_HOME
 from stage3_plugin.ledger.records import (
     BEGUN,
     PurchaseRow,
@@ -293,7 +294,34 @@ class Ledger(Accountable):
         self._execute(sql.NOTE, ("zone", zone))
         return (zone,)
 
+    @translated
+    def name_first_home(self, home: str) -> str:
+        """Return the home whose runs name none; it is this one, if the ledger has not named one.
+
+        Args:
+            home: Of who asks; see :mod:`~stage3_plugin.ledger.home`.
+        """
+        self._inside()
+        known = self._known(FIRST_HOME)
+        if known is None:
+            self._execute(sql.NOTE, (FIRST_HOME, home))
+        return known or home
+
     # Reading -------------------------------------------------------------------------------------
+
+    @translated
+    def first_home(self) -> str | None:
+        """Return the home whose runs name none; ``None`` if no run of a home was ever begun."""
+        return self._known(FIRST_HOME)
+
+    def home_is_connected(self, home: str) -> bool:
+        """Return whether a driver of a home is connected to the database, whatever it does there.
+
+        It proves nothing about a run: it only keeps people from giving up a home that is at work.
+        A file knows no connections, and its runs are known to live by their locks.
+        """
+        del home
+        return False
 
     @translated
     def live(self, scene_key: str, known_as: KnownAs | None = None) -> Purchase | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import uuid
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import Calendar
 from stage3_plugin.ledger.commits import Commit, GroupCommit, InlineCommit
+from stage3_plugin.ledger.home import Homes, home_of, known_home, new_run_id
 from stage3_plugin.ledger.owners import Claim, Owners
 from stage3_plugin.ledger.place import LedgerPlace
 from stage3_plugin.ledger.sqlite import may_write_in
@@ -38,6 +38,7 @@ class Session:
         reader: Answers; used in the event loop's thread.
         commit: Writes.
         owners: Knows which runs live.
+        homes: Knows whose they are.
         run_id: This run's name in the ledger.
         calendar: Which day it is.
         now: The wall clock, aware.
@@ -47,6 +48,7 @@ class Session:
     reader: Ledger
     commit: Commit
     owners: Owners
+    homes: Homes
     run_id: str
     calendar: Calendar
     now: Callable[[], datetime]
@@ -132,15 +134,18 @@ class Accounts:
             SettingsRefused: The time zone is not known, or the ledger is of a newer version.
         """
         self.calendar()  # refuses before anything is made
-        run_id = uuid.uuid4().hex
         owners = Owners(self.state_dir)
         async with self.open_commit(self.place) as commit:
+            home = home_of(self.state_dir)
+            run_id = new_run_id(home)
             with self.place.open() as reader, owners.claim(run_id) as claim:
                 zones = await commit(self._agree)
+                first = await commit(lambda ledger: ledger.name_first_home(home))
                 yield Session(
                     reader=reader,
                     commit=commit,
                     owners=owners,
+                    homes=Homes(own=home, first=first, is_alone=self.is_alone),
                     run_id=run_id,
                     calendar=Calendar(zones, self.now, self.monotonic),
                     now=self.now,
@@ -150,6 +155,20 @@ class Accounts:
 
     def _agree(self, ledger: Ledger) -> tuple[str, ...]:
         return ledger.agree_on_zone(self.time_zone, now=self.now())
+
+    @property
+    def is_alone(self) -> bool:
+        """Return whether the ledger lies in the state folder, so that all of it is this home's."""
+        return self.place.is_file
+
+    def homes(self, ledger: Ledger | None) -> Homes:
+        """Return whose the runs of a ledger are; nothing is made.
+
+        Raises:
+            StorageFailed: The word of the state folder cannot be read.
+        """
+        first = None if ledger is None else ledger.first_home()
+        return Homes(own=known_home(self.state_dir), first=first, is_alone=self.is_alone)
 
     @contextmanager
     def look(self) -> Generator[Ledger | None]:

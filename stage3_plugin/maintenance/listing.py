@@ -52,6 +52,8 @@ class Situation(StrEnum):
     """The disk, which does not say now what was received for it."""
     ABANDONED = "abandoned"
     """A decision: its run has died before there was an answer."""
+    ELSEWHERE = "elsewhere"
+    """The driver of another home, where its answer would lie, or a decision about that home."""
     UNDECIDED = "undecided"
     """A decision."""
     LOST = "lost"
@@ -82,6 +84,7 @@ class Found:
         asking: What its provider said last of a lost request, if it was asked.
         is_overbilled: Its bill is far above what was held for it, and no person has confirmed it.
         late: Its picture, if that came after it had been given up.
+        home: The home of its run, if that is another one.
     """
 
     purchase: Purchase
@@ -94,6 +97,7 @@ class Found:
     asking: Asking | None = None
     is_overbilled: bool = False
     late: Path | None = None
+    home: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +184,7 @@ class _Situations:
         self._corrections = ledger.corrections()
         self._askings = ledger.askings()
         self._overbilled: set[str] | None = None
+        self._homes = folder.homes(ledger)
 
     def overbilled(self) -> list[Purchase]:
         """Return the purchases whose bill is absurd."""
@@ -200,6 +205,7 @@ class _Situations:
             asking=self._askings.get(attempt_id),
             is_overbilled=self._is_overbilled(purchase),
             late=self._late(purchase),
+            home=self._homes.other(purchase.new.run_id),
         )
 
     def _named_by(self, attempt_id: str) -> str | None:
@@ -208,6 +214,11 @@ class _Situations:
         return request_id_of(Reply(status=0, headers=headers)) if headers else None
 
     def situation(self, purchase: Purchase) -> Situation:
+        home = self._homes.other(purchase.new.run_id)
+        if home is not None and purchase.state in {*OPEN, State.ACCEPTED}:
+            is_there = self._ledger.home_is_connected(home)
+            left = Situation.ELSEWHERE if purchase.state in OPEN else Situation.BEING_MADE
+            return Situation.IN_FLIGHT if is_there else left
         if purchase.state in OPEN:
             if self._folder.may_be_going(purchase):
                 return Situation.IN_FLIGHT

@@ -42,6 +42,8 @@ _NEXT_STEPS: Mapping[Situation, str] = {
     "for free. Or look it up in the provider's records, and say what they say",
     Situation.UNREADABLE: "what was received for it cannot be read now; see to the disk and its "
     "permissions, and ask again",
+    Situation.ELSEWHERE: "start the driver of its home again, on that machine: its answer may lie "
+    "there, and nobody else can see that",
     Situation.ABANDONED: _LOOK_IT_UP,
     Situation.UNDECIDED: _LOOK_IT_UP,
     Situation.LOST: "a run that still has this scene makes it again, for another price; take the "
@@ -176,6 +178,7 @@ def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
     yield (
         f"{_INDENT}{_held_in_words(purchase)}, {_cost_in_words(purchase)}, "
         f"of run {on_one_line(new.run_id[:64])}"
+        + ("" if found.home is None else f", of home {on_one_line(found.home)}")
     )
     if purchase.why:
         yield f"{_INDENT}{on_one_line(purchase.why)}"
@@ -202,6 +205,9 @@ def next_steps(found: Found, folder: StateFolder) -> list[str]:
     command = f"stage3 resolve {found.short_id}{_state_dir_option(folder)}"
     if found.situation not in _TO_DECIDE:
         steps = [f"next: {step}"] if step else []
+        if found.situation is Situation.ELSEWHERE:
+            given_up = f"stage3 recover --of-home {found.home}{_state_dir_option(folder)}"
+            steps.append(f"  {given_up}   if that machine never comes back")
         if found.situation is Situation.ANSWERED:
             steps.append(f"  {command} --resend --yes   to give it up all the same")
         if found.is_overbilled and found.situation is not Situation.OVERBILLED:
@@ -324,6 +330,7 @@ def _found_json(found: Found) -> dict[str, object]:
         "attempt_id": found.purchase.new.attempt_id,
         "short_id": found.short_id,
         "situation": str(found.situation),
+        "home": found.home,
         "next_step": _next_step(found) or None,
         "evidence": None if found.evidence is None else str(found.evidence),
         **purchase_json(found.purchase),

@@ -228,6 +228,7 @@ class _Decisions:
         self._locks = locks
         self._now = now
         self._gives_up_answers = gives_up_answers
+        self._homes = folder.homes(ledger)
         self._taken: dict[str, bool] = {}
 
     def choose(self, ids: Iterable[str], decision: Decision) -> list[Purchase]:
@@ -330,8 +331,17 @@ class _Decisions:
             except StorageFailed as failed:
                 return f"its picture cannot be read now ({failed}), so nobody can say it is lost"
             return "its picture is there, in the store" if is_there else None
-        if purchase.state not in OPEN:
-            return _known(purchase)
+        return self._why_not_open(purchase) if purchase.state in OPEN else _known(purchase)
+
+    def _why_not_open(self, purchase: Purchase) -> str | None:
+        """Return why nothing can be decided about a purchase that a run has in work, or had."""
+        home = self._homes.other(purchase.new.run_id)
+        if home is not None:
+            return (
+                f"it was sent by home {home}, where its answer may lie: start that driver again, "
+                "on its machine, and decide there; if it never comes back, first say so with "
+                f"'stage3 recover --of-home {home}'"
+            )
         if self._folder.may_be_going(purchase) or not self._take(purchase.new.run_id):
             return "a run that is still going has it in work, and will tell what became of it"
         match left_behind(purchase, self._folder):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from stage3_plugin.domain.states import State
+from stage3_plugin.ledger.home import without_home
 from stage3_plugin.maintenance.report import counted, moment, on_one_line, purchase_json, usd
 from stage3_plugin.maintenance.resolve import Decision, Resolved
 from stage3_plugin.maintenance.selection import Chosen
@@ -119,7 +120,7 @@ def chosen_text(
                 on_one_line(new.scene_id)[:40],
                 moment(one.held_at),
                 on_one_line(f"{new.endpoint.provider}/{new.endpoint.model}")[:40],
-                on_one_line(new.run_id)[:12],
+                on_one_line(without_home(new.run_id))[:12],
                 f"{usd(one.counted_microusd)} USD",
                 after,
             )

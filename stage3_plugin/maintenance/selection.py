@@ -15,6 +15,7 @@ from typing import Final
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.home import without_home
 from stage3_plugin.maintenance.listing import Situation, of_unknown
 from stage3_plugin.maintenance.state_folder import StateFolder
 
@@ -32,7 +33,8 @@ class Choice:
     """What is wanted of the purchases of unknown outcome; all of it has to hold.
 
     Attributes:
-        run_id: Only this run's; the first 6 characters or more of its name in the ledger will do.
+        run_id: Only this run's; the first 6 characters or more of its name in the ledger, or of
+            what follows its home there, will do.
         scene_id: Only this scene's.
         since: Only those that were sent at this moment or later.
     """
@@ -52,7 +54,9 @@ class Choice:
     def _is_of(self, run_id: str) -> bool:
         if self.run_id is None or self.run_id == run_id:
             return True
-        return len(self.run_id) >= _RUN_CHARACTERS and run_id.startswith(self.run_id)
+        of_its_home = without_home(run_id)  # or a home's word would mean all of its runs
+        wanted = self.run_id.removeprefix(run_id.removesuffix(of_its_home))
+        return len(wanted) >= _RUN_CHARACTERS and of_its_home.startswith(wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

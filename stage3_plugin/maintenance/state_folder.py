@@ -16,6 +16,7 @@ from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.errors import Stage3Error, StorageFailed
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.home import Homes, known_home
 from stage3_plugin.ledger.owners import NO_PROOF_S, Owners
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace, LedgerPlace
 from stage3_plugin.runtime.system_errors import says_not_there
@@ -112,6 +113,15 @@ class StateFolder:
             raise LedgerMissing(self.ledger_path)
         with self.place.open() as ledger:
             yield ledger
+
+    def homes(self, ledger: Ledger) -> Homes:
+        """Return whose the runs of the ledger are, as this folder sees it.
+
+        Raises:
+            StorageFailed: The word of this folder cannot be read.
+        """
+        is_alone = self.place.is_file
+        return Homes(own=known_home(self.path), first=ledger.first_home(), is_alone=is_alone)
 
     def evidence(self, attempt_id: str) -> Path | None:
         """Return the folder of what was received for a purchase, if anything was, and is kept.

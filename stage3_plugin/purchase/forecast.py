@@ -53,6 +53,7 @@ class Forecast:
         self._needs_prompt = needs_prompt
         self._doubts = None if ledger is None else Doubts(ledger, scope)
         self._owners = Owners(accounts.state_dir)
+        self._homes = accounts.homes(ledger)
         self._lives = cache(self._owners.lives)
         self._now = accounts.now
         today = accounts.calendar().today()
@@ -132,7 +133,8 @@ class Forecast:
 
     def _foreseen(self, purchase: Purchase) -> State:
         """Return the state a purchase would be in once the run has recovered it."""
-        if purchase.state not in OPEN or self._lives(purchase.new.run_id):
+        run_id = purchase.new.run_id
+        if purchase.state not in OPEN or self._homes.other(run_id) or self._lives(run_id):
             return purchase.state
         is_complete = self._pictures.spool.has_whole_answer(purchase.new.attempt_id)
         if not (is_complete or self._owners.has_lock(purchase.new.run_id)):

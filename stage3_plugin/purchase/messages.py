@@ -305,9 +305,27 @@ def not_asked(making: BeingMade) -> Failure:
     )
 
 
-def busy(purchase: Purchase) -> Failure:
-    """Put into words that another run has a scene in work."""
+def busy(
+    purchase: Purchase, caretaker: Caretaker, *, home: str | None = None, is_away: bool = False
+) -> Failure:
+    """Put into words that another run has a scene in work.
+
+    Args:
+        purchase: What it has in work.
+        caretaker: See :data:`Caretaker`.
+        home: Its home, if that is not this one.
+        is_away: No driver of that home is connected.
+    """
     short = purchase.new.attempt_id[:SHORT_ID]
+    if home is not None:
+        now = (
+            f"whose driver is not there now; start it again on that machine, or, if it never comes "
+            f"back, `{caretaker(f'recover --of-home {home}')}`"
+            if is_away
+            else "which is at work; run again when that has ended"
+        )
+        message = f"request {short} was sent by home {home}, {now}"
+        return Failure(code="busy", message=message, retryable=True)
     return Failure(
         code="busy",
         message=f"another run has it in work (request {short}); run again when that has ended",

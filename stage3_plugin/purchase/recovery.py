@@ -7,6 +7,9 @@ been billed is called unknown and stays counted. Nothing of a run that lives is 
 A job that its provider has accepted needs no death: whoever asks for it gets the same answer. The
 jobs of runs that have ended are asked for as long as this run lasts, at their own pace.
 
+Only what runs of this home have left in work is judged: that no whole answer came is seen on the
+disk where it would lie. What another home's runs have in work is left to that home.
+
 Each purchase is looked after by itself, several at once, and may be cut off anywhere and done
 again. What goes wrong with one is logged, leaves that one as it is, and keeps neither another
 purchase nor the run from anything; a scene that needs one asks for it, and waits for just that. A
@@ -157,10 +160,10 @@ class Recovery:
         self._found.extend(
             purchase.new.attempt_id
             for purchase in reader.open_purchases()
-            if purchase.new.run_id != self._session.run_id
+            if purchase.new.run_id != self._session.run_id and self.home_of(purchase) is None
         )
         for purchase in reader.accepted():
-            if not self._session.owners.lives(purchase.new.run_id):
+            if not self.lives(purchase):
                 self._found.append(purchase.new.attempt_id)
                 self._jobs.expect(purchase)
         self._open.update(self._found)
@@ -243,6 +246,7 @@ class Recovery:
     def is_dead(self, purchase: Purchase) -> bool:
         """Return whether a purchase's run has died; our own rows that were left open count as dead.
 
+        A run of another home is never judged here: its answer may lie there.
         A lock that is free proves it. A missing one proves nothing, since it may have been removed
         by hand, until a request would have ended long ago, or its whole answer lies there and no
         run can be taking it in.
@@ -250,6 +254,8 @@ class Recovery:
         run_id = purchase.new.run_id
         if run_id in self._dead or run_id == self._session.run_id:
             return True
+        if self.home_of(purchase) is not None:
+            return False
         owners = self._session.owners
         if owners.lives(run_id):
             return False
@@ -261,9 +267,23 @@ class Recovery:
         return is_over or self._pictures.spool.has_answer_left(purchase.new.attempt_id)
 
     def lives(self, purchase: Purchase) -> bool:
-        """Return whether a purchase's run is known to live; our own does not count."""
+        """Return whether a purchase's run may live, as far as is known; our own does not count."""
         run_id = purchase.new.run_id
-        return run_id != self._session.run_id and self._session.owners.lives(run_id)
+        if run_id == self._session.run_id:
+            return False
+        home = self.home_of(purchase)
+        if home is not None:
+            return self._session.reader.home_is_connected(home)
+        return self._session.owners.lives(run_id)
+
+    def home_of(self, purchase: Purchase) -> str | None:
+        """Return the home of a purchase's run; ``None`` if it is this one."""
+        return self._session.homes.other(purchase.new.run_id)
+
+    def is_left_elsewhere(self, purchase: Purchase) -> bool:
+        """Return whether another home has a purchase in work, and no driver of it is connected."""
+        home = self.home_of(purchase)
+        return home is not None and not self._session.reader.home_is_connected(home)
 
     async def bring_on(self, attempt_id: str) -> Brought:
         """Bring one purchase as far as it can be brought now; never raises for what it finds.
