@@ -235,8 +235,10 @@ class PendingScenes:
         if waiting.away >= ASKED_UNTIL_AWAY:
             self._end(scene)
             return None
-        next_s = min(MOST_BUSY_WAIT_S, BUSY_WAIT_S * waiting.asked)
-        return self._ask_later(scene, waiting, "busy", self._settings.deadline_s, next_s)
+        settings, next_s = self._settings, min(MOST_BUSY_WAIT_S, BUSY_WAIT_S * waiting.asked)
+        is_here = self._recovery.home_of(purchase) is None  # with requests as long as ours
+        longest_s = settings.timeout_s if is_here else settings.deadline_s
+        return self._ask_later(scene, waiting, "busy", longest_s, next_s)
 
     def _is_in_work(self, waiting: Waiting, purchase: Purchase) -> bool:
         """Return whether a run that lives, or one of another home, has a purchase in work.
