@@ -314,15 +314,6 @@ class Ledger(Accountable):
         """Return the home whose runs name none; ``None`` if no run of a home was ever begun."""
         return self._known(FIRST_HOME)
 
-    def home_is_connected(self, home: str) -> bool:
-        """Return whether a driver of a home is connected to the database, whatever it does there.
-
-        It proves nothing about a run: it only keeps people from giving up a home that is at work.
-        A file knows no connections, and its runs are known to live by their locks.
-        """
-        del home
-        return False
-
     @translated
     def live(self, scene_key: str, known_as: KnownAs | None = None) -> Purchase | None:
         """Return the purchase that stands for a scene, of any run.

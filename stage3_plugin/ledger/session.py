@@ -139,6 +139,7 @@ class Accounts:
             home = home_of(self.state_dir)
             run_id = new_run_id(home)
             with self.place.open() as reader, owners.claim(run_id) as claim:
+                await commit(lambda ledger: ledger.show_home(home))
                 zones = await commit(self._agree)
                 first = await commit(lambda ledger: ledger.name_first_home(home))
                 yield Session(

@@ -56,6 +56,7 @@ class Dead:
         self.folder = folder
         self.settings = settings
         self.run_id = uuid.uuid4().hex
+        self.ledger_path = ledger_path(folder)
         self.store = Stored(folder / ".stage3")
 
     def leaves(self, *, sent: bool = True, story: Story = STORY, **more: Any) -> str:
@@ -77,7 +78,7 @@ class Dead:
         now = datetime.now(UTC)
         new = NewPurchase(**(given | more))
         begins = as_an_early_version(reserves=not sent)
-        with begins, Ledger.open(ledger_path(self.folder)) as ledger, ledger.transaction():
+        with begins, Ledger.open(self.ledger_path) as ledger, ledger.transaction():
             held = ledger.hold(new, Limits(), day=now.date(), now=now)
         assert isinstance(held, Held)
         leave_lock(self.folder / ".stage3", new.run_id)

@@ -1,0 +1,177 @@
+"""The home rule: what a dead run had sent is judged where its answer would lie, and nowhere else.
+
+Two state folders buy by one ledger. What one of them left in work is busy for the other, with its
+home's name; it is waited for while a driver of that home is connected, and not for ever if none is.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import anyio
+import pytest
+
+from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.ledger.home import (
+    HOME_NAME,
+    Homes,
+    home_in,
+    home_of,
+    known_home,
+    new_run_id,
+    without_home,
+)
+from tests.fakes.behaviours import Gate
+from tests.fakes.image_api import ImageApi
+from tests.stage3.buying import bills, painter, scenes
+from tests.stage3.homes import Shared, shared
+from tests.stage3.running import Ran, run_stage
+from tests.stage3.test_recovery import Dead, answer_with_picture
+
+__all__ = ["shared"]
+
+
+# The word ----------------------------------------------------------------------------------------
+
+
+def test_a_state_folder_has_one_word_that_it_keeps(tmp_path: Path) -> None:
+    """It is drawn once, private, and another folder has another."""
+    state_dir = tmp_path / "state"
+    before = known_home(state_dir)
+    word = home_of(state_dir)
+
+    assert before is None
+    assert home_of(state_dir) == known_home(state_dir) == word
+    assert home_of(tmp_path / "other") != word
+    assert [one.name for one in state_dir.iterdir()] == [HOME_NAME]
+    assert (state_dir / HOME_NAME).stat().st_mode & 0o777 == 0o600
+
+
+def _say_home(state_dir: Path, said: multiprocessing.Queue[str]) -> None:
+    said.put(home_of(state_dir))
+
+
+def test_processes_that_begin_at_once_agree_on_the_word(tmp_path: Path) -> None:
+    """Whoever draws first; a word that one of them used and that was lost would strand its rows."""
+    context = multiprocessing.get_context("fork")
+    said: multiprocessing.Queue[str] = context.Queue()
+    drawing = [context.Process(target=_say_home, args=(tmp_path, said)) for _ in range(8)]
+    for one in drawing:
+        one.start()
+    words = {said.get(timeout=30) for _ in drawing}
+    for one in drawing:
+        one.join()
+
+    assert words == {known_home(tmp_path)}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_system_without_links_has_a_word_too(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    links: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """And nothing half made is left beside it."""
+    if not links:
+
+        def refused(*_: object) -> None:
+            raise PermissionError(1, "no links here")
+
+        monkeypatch.setattr(os, "link", refused)
+    word = home_of(tmp_path)
+
+    assert known_home(tmp_path) == word
+    assert [one.name for one in tmp_path.iterdir()] == [HOME_NAME]
+
+
+@pytest.mark.parametrize("content", ["", "short", "a" * 13, "UPPERCASE123", "\0" * 12, "ä" * 12])
+def test_what_is_no_word_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    """A run under another word would leave all that this folder has sent to nobody."""
+    (tmp_path / HOME_NAME).write_text(content, encoding="utf-8")
+    with pytest.raises(LedgerFailed) as caught:
+        home_of(tmp_path)
+
+    assert str(tmp_path / HOME_NAME) in str(caught.value)
+    assert "run_id" in str(caught.value.hint)
+
+
+def test_a_run_is_named_after_its_home() -> None:
+    """What is not so named is from before, and of the home that the ledger names."""
+    run_id = new_run_id("abc123def456")
+    old = "9b1c5e0f4a7d4f0e8c2ab6d13f507e21"
+    both = Homes(own="abc123def456", first="0ther0000000", is_alone=False)
+    alone = Homes(own="abc123def456")
+
+    assert (home_in(run_id), home_in(old)) == ("abc123def456", None)
+    assert run_id == f"abc123def456-{without_home(run_id)}"
+    assert (both.other(run_id), both.other(old)) == (None, "0ther0000000")
+    assert both.other(new_run_id("0ther0000000")) == "0ther0000000"
+    assert alone.other(old) is alone.other(new_run_id("0ther0000000")) is None
+
+
+# The rule ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_the_answers_in_a_dead_drivers_spool_are_never_written_off_by_another(
+    shared: Shared, image_api: ImageApi
+) -> None:
+    """The other makes the rest; the dead one's home, back again, takes in its own for nothing."""
+    image_api.always(bills(0.05))
+    there, home = shared.machine("a")
+    here, _ = shared.machine("b")
+    dead = Dead(there, painter(image_api))
+    dead.run_id = new_run_id(home)
+    dead.ledger_path = shared.path
+    attempt_id = dead.leaves()
+    dead.has_received(attempt_id, answer_with_picture())
+    other = await run_stage(painter(image_api), scenes(3), here)
+    busy = other.outcomes["s01"].failure
+    states = shared.states()
+    back = await run_stage(painter(image_api), scenes(3), there)
+    again = await run_stage(painter(image_api), scenes(3), here)
+
+    assert busy is not None
+    assert busy.code == "busy"
+    assert home in busy.message
+    assert f"recover --of-home {home}" in busy.message
+    assert states == ["SENDING", "PAID", "PAID"]
+    assert shared.states() == ["PAID", "PAID", "PAID"]
+    assert [back.code(one.scene_id) for one in scenes(1).scenes] == ["made"]
+    assert again.code("s01") == "storage"  # without a bucket its picture is on the other disk
+    assert image_api.received() == 2
+
+
+@pytest.mark.anyio
+async def test_what_a_connected_home_has_in_work_is_waited_for(
+    shared: Shared, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Two drivers at once: each scene is bought once, and both end with all that was bought."""
+    gate = Gate()
+    for number in (1, 2):
+        image_api.script(bills(0.05, gate=gate), scene=f"s{number:02}")
+    image_api.always(bills(0.05))
+    (there, home), (here, _) = shared.machine("a"), shared.machine("b")
+    shared.connected.add(home)
+    first, second = Ran(), Ran()
+
+    async def come_second() -> None:
+        while image_api.in_flight < 2:
+            await anyio.sleep(0.01)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: run_stage(painter(image_api), scenes(4), here, into=second))
+            while not second.named("scene.awaited"):
+                await anyio.sleep(0.01)
+            gate.open()
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(come_second)
+            await run_stage(painter(image_api), scenes(2), there, into=first)
+
+    assert image_api.received() == 4
+    assert [first.code(one) for one in ("s01", "s02")] == ["made", "made"]
+    # Paid for and found; the bytes are on the other machine, where no bucket brings them from.
+    assert [second.code(f"s{one:02}") for one in range(1, 5)] == ["storage"] * 2 + ["made"] * 2
