@@ -38,6 +38,7 @@ from stage3_plugin.providers.models import (
 )
 from stage3_plugin.providers.prices import estimate, prices_of
 from stage3_plugin.providers.replies.unbilled import FREE
+from stage3_plugin.renderers.diffusion.options import DiffusionOptions
 
 PAGES = {
     "configuration.md": (
@@ -48,6 +49,7 @@ PAGES = {
         "plain-settings",
     ),
     "costs-and-retries.md": ("purchase-states",),
+    "diffusers.md": ("diffusion-options",),
     "providers.md": ("expected-costs", "prices", "models", "model-ends", "unbilled-words"),
 }
 """Each page with the tables it has."""
@@ -309,6 +311,7 @@ def tables() -> dict[str, str]:
         "cast-settings": settings_table(stage3.CastMember, {}),
         "price-settings": settings_table(stage3.PriceTable, {}),
         "plain-settings": settings_table(plain_image.Settings, {}),
+        "diffusion-options": settings_table(DiffusionOptions, {}),
         "expected-costs": costs_table(),
         "prices": prices_table(),
         "models": models_table(),

@@ -20,7 +20,7 @@ from typing import Any, Protocol, cast
 
 from stage3_plugin.domain.model import ModelRequest
 from stage3_plugin.errors import JobFailed
-from stage3_plugin.renderers.diffusion.folder import is_name, libraries_of, problem_with
+from stage3_plugin.renderers.diffusion.folder import INDEX, is_name, libraries_of, problem_with
 from stage3_plugin.renderers.diffusion.options import DiffusionOptions
 
 QUIET = {
@@ -176,22 +176,16 @@ class Diffusion:
         options = self.options
         hub: Any = importlib.import_module("huggingface_hub")
         may_fetch = options.download and not hub.constants.HF_HUB_OFFLINE
-        if not may_fetch:
-            try:
-                found = hub.snapshot_download(
-                    name, revision=options.revision, local_files_only=True
-                )
-            except Exception as error:
-                hint = "unset HF_HUB_OFFLINE" if options.download else "say download = true"
-                raise self._refused(
-                    "weights",
-                    f"{name!r} is neither a folder nor in this machine's cache of the Hugging Face "
-                    "Hub",
-                    f"{hint} to have it fetched, or name the folder of a pipeline",
-                ) from error
-            return Path(found)
+        if not may_fetch and not hub.try_to_load_from_cache(name, INDEX, revision=options.revision):
+            hint = "unset HF_HUB_OFFLINE" if options.download else "say download = true"
+            raise self._refused(
+                "weights",
+                f"{name!r} is neither a folder nor in this machine's cache of the Hugging Face Hub",
+                f"{hint} to have it fetched, or name the folder of a pipeline",
+            )
+        where = "fetched from" if may_fetch else "taken from this machine's cache of"
         hint = "see its page there; or name the folder of a pipeline, fetched by other means"
-        with self._in_words(f"{name!r} cannot be fetched from the Hugging Face Hub", hint):
+        with self._in_words(f"{name!r} cannot be {where} the Hugging Face Hub", hint):
             return Path(
                 self._diffusers.DiffusionPipeline.download(
                     name,
@@ -199,6 +193,7 @@ class Diffusion:
                     variant=options.variant,
                     use_safetensors=True,
                     trust_remote_code=False,
+                    local_files_only=not may_fetch,
                 )
             )
 
