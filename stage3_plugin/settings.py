@@ -512,7 +512,8 @@ class Settings(_OfARoute):
         examples=["gpt-image-2"],
         default=None,
         description="The provider's name of the model. Needed by every provider but `previz` and "
-        "`local`, where it is the name of the class unless it is set.",
+        "`local`, where it is the name of the class unless it is set; without a class, a folder of "
+        "weights for diffusers.",
     )
     api_key: SecretStr | None = Field(
         examples=[{"env": "OPENAI_API_KEY"}],
@@ -577,7 +578,8 @@ class Settings(_OfARoute):
         default=None,
         min_length=3,
         max_length=500,
-        description="`local` only: your class that renders pictures, as `module:Class`.",
+        description="`local` only: your class that renders pictures, as `module:Class`; without "
+        "one, weights are rendered with by diffusers.",
     )
     model_args: dict[str, JsonValue] = Field(
         examples=[{"weights": "/models/sdxl", "steps": 30}],
@@ -856,11 +858,13 @@ class Settings(_OfARoute):
                     )
             return
         if self.model_class is None:
-            raise ValueError(
-                f"provider {self.provider!r} needs `model_class`, a class of your own as "
-                "module:Class, such as my_models:Sdxl"
-            )
-        if _MODEL_CLASS.fullmatch(self.model_class) is None:
+            if self.model is None and "weights" not in self.model_args:
+                raise ValueError(
+                    f"provider {self.provider!r} needs `model_class`, a class of your own as "
+                    "module:Class, such as my_models:Sdxl; or `model`, a folder of weights for "
+                    "diffusers, such as /models/sdxl"
+                )
+        elif _MODEL_CLASS.fullmatch(self.model_class) is None:
             raise ValueError(
                 "`model_class` is a module and a class in it, such as my_models:Sdxl; no path, and "
                 "no .py"
@@ -869,7 +873,7 @@ class Settings(_OfARoute):
         if unused:
             instead = "; its own settings go into `model_args`" if "options" in unused else ""
             raise ValueError(
-                f"`{unused[0]}` is set, and provider {self.provider!r}, which renders with a class "
+                f"`{unused[0]}` is set, and provider {self.provider!r}, which renders with a model "
                 f"of your own for nothing, has no use for it{instead}"
             )
 

@@ -1,4 +1,4 @@
-"""The route of a model class of the user's: what is looked at before, and what is opened.
+"""The route of a model class, the user's or the ready one: what is looked at before it is opened.
 
 Nothing of the user's is imported here, and nothing is started before the first picture.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pybase64
@@ -22,7 +22,7 @@ from stage3_plugin.engine.route import Route, Shows, key_scope_of
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.executors.base import Surroundings, Work
 from stage3_plugin.renderers.finding import NotFound, found_class
-from stage3_plugin.renderers.model import ModelRenderer, decided_by
+from stage3_plugin.renderers.model import Limitations, ModelRenderer, Named, decided_by
 from stage3_plugin.renderers.model_jobs import setup_of
 from stage3_plugin.renderers.replica import WORK
 from stage3_plugin.runtime import trace
@@ -40,10 +40,68 @@ def runs_model_class(settings: Settings) -> bool:
 
 def with_model_named(settings: Settings) -> Settings:
     """Return settings in which a model class without a name for people has its own."""
-    if settings.model or settings.model_class is None:
+    if settings.model or not runs_model_class(settings):
         return settings
-    name = settings.model_class.rpartition(":")[2].rpartition(".")[2]
+    if settings.model_class is None:
+        name = str(settings.model_args.get("weights", ""))
+    else:
+        name = settings.model_class.rpartition(":")[2].rpartition(".")[2]
     return settings.model_copy(update={"model": name})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """A model class, and what is known of it beforehand.
+
+    Attributes:
+        model_class: ``module:Class``.
+        model_args: What it is made with.
+        decides: What of that decides a picture.
+        at_once: How many pictures it renders in one call.
+        named: What it is called in what is said.
+        warnings: What is to be said of the settings.
+        limits: What it leaves out, and what it can never render.
+    """
+
+    model_class: str
+    model_args: Mapping[str, JsonValue]
+    decides: Mapping[str, JsonValue]
+    at_once: int
+    named: Named
+    warnings: tuple[str, ...] = ()
+    limits: Limitations = field(default_factory=Limitations)
+
+
+def _chosen(settings: Settings, project_dir: Path, path: tuple[str, ...]) -> _Chosen:
+    """Return the user's model class, or else the one that is ready for a folder of weights."""
+    if settings.model_class is not None:
+        return _own(settings.model_class, settings.model_args, path)
+    from stage3_plugin.renderers.diffusion import ready  # noqa: PLC0415 - only when used
+
+    model = ready.ready_model(settings, project_dir)
+    return _Chosen(
+        model_class=ready.MODEL_CLASS,
+        model_args=model.model_args,
+        decides=model.decides,
+        at_once=model.at_once,
+        named=Named("diffusers", model.field),
+        warnings=model.warnings,
+        limits=Limitations(unmet=model.unmet, refused=model.refused),
+    )
+
+
+def _own(model_class: str, model_args: Mapping[str, JsonValue], path: tuple[str, ...]) -> _Chosen:
+    try:
+        found = found_class(model_class, path)
+    except NotFound as missing:
+        raise SettingsRefused("model_class", str(missing), hint=missing.hint) from None
+    return _Chosen(
+        model_class=model_class,
+        model_args=model_args,
+        decides=model_args,
+        at_once=_at_once(model_args, found.at_once),
+        named=Named(model_class, "model_class"),
+    )
 
 
 @asynccontextmanager
@@ -63,19 +121,15 @@ async def open_model(
     """
     from stage3_plugin.executors.registry import executor_of  # noqa: PLC0415 - only when used
 
-    model_class, model_args = settings.model_class or "", settings.model_args
     path = _searched(project_dir)
-    try:
-        found = found_class(model_class, path)
-    except NotFound as missing:
-        raise SettingsRefused("model_class", str(missing), hint=missing.hint) from None
+    chosen = _chosen(settings, project_dir, path)
     secrets_known = tuple(dict.fromkeys((*settings.secrets(), *secret_texts)))
     executor_type, options = executor_of(settings.executor)
     work = Work(
         target=WORK,
-        setup=setup_of(model_class, model_args),
+        setup=setup_of(chosen.model_class, chosen.model_args),
         path=path,
-        at_once=_at_once(model_args, found.at_once),
+        at_once=chosen.at_once,
         most_bytes=settings.max_reply_bytes,
     )
     surroundings = Surroundings(
@@ -87,8 +141,9 @@ async def open_model(
     async with executor_type(work, options, surroundings=surroundings) as executor:
         renderer = ModelRenderer(
             executor,
-            model_class=model_class,
-            decides=decided_by(model_class, model_args, settings.edition, hidden=hidden),
+            named=chosen.named,
+            decides=decided_by(chosen.model_class, chosen.decides, settings.edition, hidden=hidden),
+            limits=chosen.limits,
         )
 
         def maker_with(base64_of: Base64Of) -> LocalMaker:
@@ -107,6 +162,8 @@ async def open_model(
             is_free=True,
             is_uncapped=True,
             may_be_cut=True,
+            warnings=chosen.warnings,
+            advise=renderer.advise,
             dropped=renderer.unmet,
             shows=Shows(_all, maker_with),
         )

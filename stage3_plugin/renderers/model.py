@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -40,13 +41,49 @@ def _none_held(_sent: SentPicture) -> bytes:
     raise LookupError("no references are held here")
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a model class is called in what is said.
+
+    Attributes:
+        what: Itself.
+        setting: Which setting names it.
+    """
+
+    what: str
+    setting: str
+
+
+def _nothing(_request: PictureRequest) -> tuple[str, ...]:
+    return ()
+
+
+def _no_reason(_request: PictureRequest) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limitations:
+    """What is known beforehand of what a model class does not do.
+
+    Attributes:
+        unmet: Names the wishes of a request that change nothing, by their field.
+        refused: Says why a request can never be rendered; ``None`` if nothing is known against it.
+    """
+
+    unmet: Callable[[PictureRequest], tuple[str, ...]] = _nothing
+    refused: Callable[[PictureRequest], str | None] = _no_reason
+
+
 class ModelRenderer:
     """Has pictures rendered by a model class.
 
     Args:
         executor: Does :data:`~stage3_plugin.renderers.replica.WORK`.
-        model_class: ``module:Class``, for what is said.
+        named: What it is called in what is said.
         decides: From :func:`decided_by`.
+        limits: What it does not do; a class of the user's is told all, and what it makes of that
+            is its own.
         data_of: Returns the bytes that are sent of a reference; it may block.
     """
 
@@ -54,13 +91,15 @@ class ModelRenderer:
         self,
         executor: Executor,
         *,
-        model_class: str,
+        named: Named,
         decides: str,
+        limits: Limitations | None = None,
         data_of: Callable[[SentPicture], bytes] = _none_held,
     ) -> None:
         self._executor = executor
-        self._model_class = model_class
+        self._named = named
         self._decides = decides
+        self._limits = limits or Limitations()
         self._data_of = data_of
         self._lost_in_a_row = 0
 
@@ -68,14 +107,20 @@ class ModelRenderer:
         """Return one for a run that holds references."""
         return ModelRenderer(
             self._executor,
-            model_class=self._model_class,
+            named=self._named,
             decides=self._decides,
+            limits=self._limits,
             data_of=data_of,
         )
 
-    def unmet(self, request: PictureRequest) -> tuple[str, ...]:  # noqa: ARG002 - the protocol has it
-        """Leave nothing out: the class is told all, and what it makes of that is its own."""
-        return ()
+    def unmet(self, request: PictureRequest) -> tuple[str, ...]:
+        """Name the wishes of a request that change nothing, by their field."""
+        return self._limits.unmet(request)
+
+    def advise(self, request: PictureRequest) -> tuple[str, ...]:
+        """Say of a request what will keep it from being rendered."""
+        refused = self._limits.refused(request)
+        return () if refused is None else (refused,)
 
     async def study(self, story: Iterable[PictureRequest]) -> None:
         """Look at nothing: each picture stands for itself."""
@@ -97,6 +142,11 @@ class ModelRenderer:
             StorageFailed: The disk did not take it.
         """
         what = f"scene {request.scene_id[:40]!r}"
+        refused = self._limits.refused(request)
+        if refused is not None:
+            failed = RenderFailed(f"{what} cannot be rendered: {refused}")
+            failed.may_pass = False
+            raise failed
         if request.shown:
             job = await anyio.to_thread.run_sync(partial(self._job, request))
         else:
@@ -105,17 +155,17 @@ class ModelRenderer:
             await self._executor.run(job, path)
         except JobFailed as error:
             self._lost_in_a_row = 0
-            failed = RenderFailed(f"{self._model_class} could not render {what}: {error}")
+            failed = RenderFailed(f"{self._named.what} could not render {what}: {error}")
             failed.may_pass = error.may_pass
             raise failed from error
         except WorkUnusable as error:
-            unusable = RendererUnusable(f"setting 'model_class': {error}")
+            unusable = RendererUnusable(f"setting {self._named.setting!r}: {error}")
             raise unusable from error
         except NoWorker as error:
             raise self._lost(f"no process can be started for {what}: {error}") from error
         except WorkerLost as lost:
             words = f"; its last words: {lost.last_words}" if lost.last_words else ""
-            said = f"the replica of {self._model_class} {lost.how} over {what}{words}"
+            said = f"the replica of {self._named.what} {lost.how} over {what}{words}"
             raise self._lost(said) from lost
         self._lost_in_a_row = 0
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from stage3_plugin import errors
 from stage3_plugin.domain.reference import ReferenceWish
@@ -114,7 +114,12 @@ def test_an_option_that_is_none_is_refused(
 
 
 def test_weights_are_named(tmp_path: Path) -> None:
-    assert "has neither a model class nor weights" in refusal(tmp_path, None)
+    """As the model, or among the arguments."""
+    pipeline_folder(tmp_path / "weights")
+    with pytest.raises(ValidationError, match="or `model`, a folder of weights"):
+        settings(None)
+
+    ready_model(settings(None, {"weights": "weights"}), tmp_path, NOWHERE)
 
 
 @pytest.mark.parametrize("size, near", [("500x512", "496x512"), ("1024x1022", "1024x1024")])

@@ -33,6 +33,7 @@ class ReadyModel:
         model_args: What it is made with; its ``weights`` are a whole path, or a name.
         decides: What of that decides a picture, as it is written in the settings.
         name: What people and the ledger call it.
+        field: Which setting names the weights.
         at_once: Pictures in one call.
         warnings: What is to be said of the settings before a run.
     """
@@ -40,6 +41,7 @@ class ReadyModel:
     model_args: Mapping[str, JsonValue]
     decides: Mapping[str, JsonValue]
     name: str
+    field: str
     at_once: int
     warnings: tuple[str, ...]
 
@@ -68,7 +70,7 @@ def ready_model(
     """Return the ready model class with these settings, if it can be made; reads small files.
 
     Args:
-        settings: With ``provider = "local"`` and no ``model_class``.
+        settings: With ``provider = "local"`` and no ``model_class``, but weights.
         project_dir: Where a relative folder starts.
         environment: Of this process, and of its replicas.
 
@@ -78,14 +80,7 @@ def ready_model(
             cannot be loaded, as far as their files show.
     """
     options = _options(settings.model_args)
-    weights = options.weights or settings.model
-    if weights is None:
-        raise SettingsRefused(
-            "model",
-            "provider 'local' has neither a model class nor weights",
-            hint='name the folder of a pipeline, model = "/models/sdxl", or your own class, '
-            'model_class = "module:Class"',
-        )
+    weights = options.weights or settings.model or ""
     width_px, height_px = settings.default_size_px
     off = _off_the_grid(width_px, height_px)
     if off is not None:
@@ -111,6 +106,7 @@ def ready_model(
         model_args=made_with | {"weights": str(found) if is_folder else weights},
         decides=decides | {"weights": weights},
         name=settings.model or weights,
+        field=field,
         at_once=options.at_once,
         warnings=(_fetched(weights, options.revision),) if fetches else (),
     )
