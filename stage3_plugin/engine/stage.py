@@ -283,7 +283,10 @@ class Stage:
                     references=asked.references,
                     wanted_of=partial(_wanted_of, wanted),
                 )
-                return await run.to_the_end(stopping, deadline_s)
+                try:
+                    return await run.to_the_end(stopping, deadline_s)
+                finally:
+                    await run_ledger.withdraw()
 
     async def survey(
         self,

@@ -25,7 +25,7 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 import anyio
 from anyio.lowlevel import current_token
 
-from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerMoved, out_of
+from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerInDoubt, LedgerMoved, out_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import FilePlace, LedgerPlace
 from stage3_plugin.runtime.system_errors import from_lack
@@ -47,6 +47,7 @@ class Commit(Protocol):
         once, after all it wrote was undone; so it changes nothing but the ledger.
 
         Raises:
+            LedgerInDoubt: It may be durable, and may not: the connection was lost over its end.
             LedgerFailed: Nothing of it is durable.
         """
         ...
@@ -257,6 +258,8 @@ class GroupCommit:
     def _failed(self, reason: BaseException) -> LedgerFailed:
         if isinstance(reason, LedgerMoved):
             failed: LedgerFailed = LedgerMoved(self._shown, reason.missing)
+        elif isinstance(reason, LedgerInDoubt):
+            failed = LedgerInDoubt(self._shown)
         elif isinstance(reason, LedgerFailed):
             number = reason.cause.errno or EIO
             hint = reason.hint or HINT

@@ -8,6 +8,7 @@ because a row can only name its owner; that the owner lives is not a fact for a 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Collection, Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -28,6 +29,7 @@ MARGIN_S = 10.0
 """Seconds beyond what a request may take, until a missing lock of its owner counts as a death."""
 CLAIM_PATIENCE_S = 1.0
 """Seconds; a run that looks for the dead may try a lock for a moment while it is being made."""
+_UNSENT = ".unsent"
 _PLAIN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 
 
@@ -142,6 +144,42 @@ class Owners:
             if _PLAIN_NAME.fullmatch(path.stem) and path not in kept:
                 with suppress(StorageFailed), self._holding(path.stem):
                     pass  # leaving the block removes it
+        for path in list(self._folder.glob(f"*{_UNSENT}")):
+            if self._path(path.stem) not in kept:
+                with suppress(StorageFailed):
+                    if not self.lives(path.stem):
+                        self.forget_unsent(path.stem)
+
+    def note_unsent(self, run_id: str, attempt_id: str) -> None:
+        """Note, durably, what a run may have held and has never sent, and never will.
+
+        For a commit whose fate the run could not learn before its end: nobody else can know.
+
+        Raises:
+            StorageFailed: The disk did not take it.
+        """
+        path = self._unsent(run_id)
+        try:
+            make_private(self._folder)
+            with path.open("a", encoding="ascii") as file:
+                file.write(f"{attempt_id}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            sync_folder(self._folder)
+        except OSError as error:
+            raise StorageFailed(path, error) from error
+
+    def has_never_sent(self, run_id: str, attempt_id: str) -> bool:
+        """Return whether a run has noted that it never sent a request; if in doubt, not."""
+        try:
+            return attempt_id in self._unsent(run_id).read_text(encoding="ascii").split("\n")[:-1]
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def forget_unsent(self, run_id: str) -> None:
+        """Remove what :meth:`note_unsent` noted of a run; what stays does no harm."""
+        with suppress(OSError):
+            self._unsent(run_id).unlink()
 
     def lives(self, run_id: str) -> bool:
         """Return whether an owner lives, and leave everything as it is.
@@ -207,6 +245,9 @@ class Owners:
         except OSError as error:
             raise StorageFailed(path, error) from error
         return lock
+
+    def _unsent(self, run_id: str) -> Path:
+        return self._path(run_id).with_suffix(_UNSENT)
 
     def _path(self, run_id: str) -> Path:
         """Name a run's lock; a name that is no plain file name is known by its digest."""

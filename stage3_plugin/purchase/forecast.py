@@ -141,6 +141,10 @@ class Forecast:
             age_s = abs((self._now() - purchase.changed_at).total_seconds())
             if age_s <= self._settings.timeout_s + MARGIN_S:  # no lock proves nothing
                 return purchase.state
+        if not is_complete and self._owners.has_never_sent(
+            purchase.new.run_id, purchase.new.attempt_id
+        ):
+            return State.VOID
         return after_its_owner(purchase, answer_is_complete=is_complete)
 
     def room_microusd(self, limits: Limits) -> int | None:

@@ -344,6 +344,8 @@ class Recovery:
         state = after_its_owner(purchase, answer_is_complete=is_complete)
         if state is State.PAID:
             return await self._adopt(purchase)
+        if self._session.owners.has_never_sent(purchase.new.run_id, attempt_id):
+            state = State.VOID
         if state is State.VOID:
             settlement = Settlement(state=state, why="its run ended before it was sent")
         else:

@@ -20,7 +20,8 @@ from stage3_plugin.domain.job import Accepted, Job, NewJob
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.states import State
+from stage3_plugin.domain.states import LEGAL, State
+from stage3_plugin.errors import LedgerFailed, LedgerInDoubt
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import is_absurd, overbilled
@@ -29,6 +30,10 @@ from stage3_plugin.policy.slots import needed
 from stage3_plugin.purchase.other_references import bought_before, made_with_others
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes
 from stage3_plugin.runtime import trace
+
+WITHDRAWING_S = 10.0
+"""For so long a run that ends waits for a ledger that took a hold and did not say so."""
+_ASKED_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +104,8 @@ class RunLedger:
         self._doubt = doubt
         self._version = 0
         self._waited_for: anyio.Event | None = None
+        self._in_doubt: list[str] = []
+        """What may be held, and was not sent: its commit's fate is not known."""
 
     def find(self, keys: Keys, part: Part) -> LiveTake | None:
         """Return the purchase that stands for a take of a scene, of any run, if one does.
@@ -206,6 +213,11 @@ class RunLedger:
             )
         except _NotInstead as refusal:
             return refusal.held
+        except LedgerInDoubt:
+            self._in_doubt.append(new.attempt_id)
+            # Nothing is sent on it: the next run may know that, too, if this one cannot say it.
+            self._session.owners.note_unsent(new.run_id, new.attempt_id)
+            raise
 
     def _write_hold(  # noqa: PLR0917 - bound one by one, for the thread that commits
         self,
@@ -312,6 +324,30 @@ class RunLedger:
             span.note(scene_id=purchase.new.scene_id, outcome=purchase.state.value)
         self.note(purchase)
         return purchase
+
+    async def withdraw(self) -> None:
+        """Give back what may be held and was never sent, once the ledger answers again.
+
+        To be called by the run itself when it sends nothing more: nobody else can know. What is
+        left then stays noted below the state folder, for the next run of this home.
+        """
+        with anyio.move_on_after(WITHDRAWING_S, shield=True):
+            while self._in_doubt:
+                try:
+                    await self._session.commit(self._write_void)
+                except LedgerFailed:
+                    await anyio.sleep(_ASKED_AGAIN_S)
+                else:
+                    self._in_doubt.clear()
+                    self._session.owners.forget_unsent(self._session.run_id)
+
+    def _write_void(self, ledger: Ledger) -> None:
+        now = self._session.now()
+        unsent = Settlement(state=State.VOID, why="its commit was in doubt; it was never sent")
+        for attempt_id in self._in_doubt:
+            held = ledger.purchase(attempt_id)
+            if held is not None and State.VOID in LEGAL[held.state]:
+                ledger.settle(attempt_id, unsent, now=now)
 
     def note(self, purchase: Purchase) -> None:
         """Note that a purchase was settled, of this or any other run."""

@@ -1,0 +1,96 @@
+"""A server that is killed or frozen in the middle of a run: it ends by itself; nothing is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import State
+from stage3_plugin.ledger.place import place_of
+from tests.engines.postgres_server import PostgresServer, running
+from tests.fakes.behaviours import Ok
+from tests.fakes.image_api import ImageApi
+from tests.projects import Project, ended, wait_until
+
+SCENES = 60
+
+
+@pytest.fixture
+def server(postgres: PostgresServer) -> Iterator[PostgresServer]:
+    """A server that may be stopped: of its own, and durable."""
+    del postgres  # this system has one
+    with running(durable=True) as server:
+        yield server
+
+
+def project_on(server: PostgresServer, folder: Path, api: ImageApi, **more: object) -> Project:
+    """Lay out a project whose ledger is on a server."""
+    project = Project(folder)
+    project.scenes(SCENES)
+    project.config(
+        api,
+        ledger=server.url(more="&connect_timeout=2"),
+        project="media",
+        capacity=8,
+        max_attempts=1,
+        **more,
+    )
+    return project
+
+
+def purchases(server: PostgresServer, folder: Path) -> list[Purchase]:
+    """Read every row, and see that the counters are right."""
+    with place_of(server.url(), "media", folder).open() as ledger:
+        assert ledger.problems() == []
+        return list(ledger.purchases())
+
+
+def test_a_server_that_is_killed_ends_the_run_and_loses_nothing(
+    server: PostgresServer, tmp_path: Path, image_api: ImageApi
+) -> None:
+    """The next run takes in what was answered meanwhile: billed is made, and nothing twice."""
+    project = project_on(server, tmp_path, image_api)
+    image_api.always(Ok(delay_s=0.05))
+    run = project.start("run", "scenes.json")
+    wait_until(lambda: image_api.received() >= SCENES // 3)
+    server.stop(at_once=True)
+
+    first = ended(run)
+    server.start()
+    billed = image_api.received()
+    second = project.run("run", "scenes.json")
+    rows = purchases(server, tmp_path)
+
+    assert first.returncode == 3, first.stderr
+    assert "Traceback" not in first.stderr
+    assert billed < SCENES
+    assert second.returncode == 0, second.stderr
+    assert set(project.codes().values()) == {"made"}
+    assert image_api.received() == SCENES
+    assert {row.state for row in rows} <= {State.PAID, State.VOID}
+    assert len([row for row in rows if row.state is State.PAID]) == SCENES
+
+
+def test_a_server_that_is_frozen_ends_the_run_within_its_time(
+    server: PostgresServer, tmp_path: Path, image_api: ImageApi
+) -> None:
+    """Its connections stay, and no setting of a socket notices."""
+    project = project_on(server, tmp_path, image_api)
+    image_api.always(Ok(delay_s=0.05))
+    run = project.start("run", "scenes.json")
+    wait_until(lambda: image_api.received() >= SCENES // 3)
+    with server.frozen():
+        began_s = time.monotonic()
+        first = ended(run)
+        took_s = time.monotonic() - began_s
+    second = project.run("run", "scenes.json")
+
+    assert first.returncode == 3, first.stderr
+    assert "has not answered for 6 s" in first.stderr
+    assert took_s < 30
+    assert second.returncode == 0, second.stderr
+    assert image_api.received() == SCENES
