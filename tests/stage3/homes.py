@@ -35,7 +35,10 @@ class Shared:
         self.connected: set[str] = set()
         self._monkeypatch = monkeypatch
         monkeypatch.setattr(build, "place_of", self.place_of)
-        monkeypatch.setattr(Ledger, "home_is_connected", lambda _, home: home in self.connected)
+        monkeypatch.setattr(Ledger, "home_is_connected", self._is_connected)
+
+    def _is_connected(self, home: str) -> bool:
+        return home in self.connected
 
     def place_of(self, *_: object) -> LedgerPlace:
         """Return its place, whatever the settings say."""
