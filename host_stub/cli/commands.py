@@ -250,6 +250,7 @@ def _asked(
 ) -> RunOptions:
     """Put together what a run, or the plan of one, is asked to do."""
     from host_stub.run.pipeline import RunOptions
+    from host_stub.scenes.shard import Shard
 
     return RunOptions(
         scenes_path=scenes,
@@ -258,6 +259,7 @@ def _asked(
         limit=options.limit,
         only=options.only,
         takes=options.takes,
+        shard=None if options.shard is None else Shard(*options.shard),
         is_draft=options.draft,
         is_guest=config.is_guest,
         decisions=tuple(options.decisions),

@@ -254,6 +254,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="so many takes of each scene, those there included",
     )
     parser.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="K/N",
+        help="begin with part K of N: for one of N drivers that run the same story at once",
+    )
+    parser.add_argument(
         "--draft", action="store_true", help="draw drafts for nothing, beside the real pictures"
     )
     parser.add_argument(
@@ -348,6 +354,15 @@ def _takes(text: str) -> int:
     if (count := _count(text)) > MOST_TAKES:
         raise argparse.ArgumentTypeError(f"should be at most {MOST_TAKES}")
     return count
+
+
+def _shard(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(
+            "should be K/N, such as 2/4 for the second of four drivers: K from 1 to N"
+        )
+    return int(found[1]), int(found[2])
 
 
 def _standings(text: str) -> frozenset[str]:

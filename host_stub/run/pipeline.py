@@ -49,6 +49,7 @@ from host_stub.run.signals import Interrupts, Receiver
 from host_stub.run.story_rows import StoryRows
 from host_stub.run.taking_in import Maker, TakingIn
 from host_stub.scenes.asked import AskedScenes
+from host_stub.scenes.shard import from_its_part
 from host_stub.stage.asking import (
     Asked,
     RunOptions,
@@ -343,7 +344,7 @@ class _Run:
             request = image_request(
                 plugin,
                 options,
-                prepared.scenes,
+                from_its_part(prepared.scenes, options.shard),
                 self._run_id,
                 story=self._asked.whole,
                 desk=self._story,

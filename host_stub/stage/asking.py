@@ -22,6 +22,7 @@ from host_stub.events.stream import Observer
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile, read_scenes
+from host_stub.scenes.shard import Shard
 from host_stub.stage.earlier_contracts import request_for
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import is_current
@@ -43,6 +44,7 @@ class RunOptions:
         only: Only scenes that stand so; empty means all.
         decisions: Files and folders with decisions to obey first.
         takes: So many takes of each scene at least.
+        shard: Which part of the scenes comes first, where several drivers run the story.
         is_draft: Draw the story as drafts, for nothing.
         is_guest: The plugin is not the one that the config names: what it makes is shown only where
             nothing is.
@@ -62,6 +64,7 @@ class RunOptions:
     only: frozenset[Only] = frozenset()
     decisions: tuple[Path, ...] = ()
     takes: int | None = None
+    shard: Shard | None = None
     is_draft: bool = False
     is_guest: bool = False
     max_cost_usd: Decimal | None = None

@@ -20,6 +20,7 @@ from host_stub.errors import ContractViolation, PluginError
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile
+from host_stub.scenes.shard import from_its_part
 from host_stub.stage.asking import (
     RunOptions,
     check_options,
@@ -350,7 +351,8 @@ class _Question:
         if not self.asked:
             free = Decimal(0)
             return StagePlan(make=0, cost_low_usd=free, cost_high_usd=free)
-        answer = await stage.plan(self._request(scenes))
+        in_its_order = from_its_part(scenes, self.options.shard)
+        answer = await stage.plan(self._request(in_its_order))
         if not isinstance(answer, StagePlan):  # pyright: ignore[reportUnnecessaryIsInstance] - plugins need not be typed
             plugin = self.plugin
             problem = f"plan() returned {type(answer).__name__}, not StagePlan"
