@@ -23,7 +23,8 @@ HERE = Path(__file__).resolve().parent
 if not __package__:  # it is run by its folder, whose modules have no other name than this package's
     sys.path[:] = [str(ROOT), *(path for path in sys.path if Path(path).resolve() != HERE)]
 
-from tests.benchmarks.machine import load, machine, versions  # noqa: E402 - only now is it found
+from tests.benchmarks.engines import lacking  # noqa: E402 - only now is it found
+from tests.benchmarks.machine import load, machine, versions  # noqa: E402 - likewise
 from tests.benchmarks.table import MARKDOWN_NAME, Row, Section, Table  # noqa: E402 - likewise
 
 SUITE = {
@@ -39,6 +40,8 @@ SUITE = {
     "scale_stories": "a million scenes through a plan: time for each, and memory",
     "scale_ledgers": "what grows with a ledger: opening, one claim, plan, attempts, size",
     "scale_driver": "pictures a second of one driver, small ones and those of 3 MB",
+    "scale_drivers": "one, two and four drivers on one ledger of PostgreSQL, and its purchases",
+    "scale_replicas": "one to four replicas of a model, as processes and on Ray; 20,000 renders",
     "resume": "how long a finished run takes to be recognised",
     "previz_workers": "whether the local renderer uses all cores",
     "simulated_hour": "an hour before a provider that hides its limit, in virtual time",
@@ -63,6 +66,7 @@ def run(name: str, *, quick: bool) -> Section:
     began, clock_s, busy = datetime.now(UTC), time.perf_counter(), load()
     rows: tuple[Row, ...] = ()
     failed = None
+    lacking.clear()
     try:
         benchmark = cast("Benchmark", import_module(f"tests.benchmarks.{name}"))
         with redirect_stdout(sys.stderr):
@@ -77,6 +81,7 @@ def run(name: str, *, quick: bool) -> Section:
         load=busy,
         rows=rows,
         failed=failed,
+        skipped="; ".join(lacking) or None,
     )
 
 
@@ -88,6 +93,7 @@ def run_all(names: list[str], *, quick: bool, command: str) -> Table:
         section = run(name, quick=quick)
         sections.append(section)
         end = f"could not run: {section.failed}" if section.failed else "done"
+        end += f", without what this system lacks: {section.skipped}" if section.skipped else ""
         print(f"    {end}, {section.took_s:.0f} s", file=sys.stderr, flush=True)
     return Table(
         is_quick=quick,

@@ -75,6 +75,7 @@ class Section:
         load: How busy the machine was when it began.
         rows: The figures.
         failed: Why it could not run.
+        skipped: What this system lacks for it, or for a part of it.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Section:
     load: float | None
     rows: tuple[Row, ...] = ()
     failed: str | None = None
+    skipped: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +190,10 @@ def _section_lines(section: Section, *, is_quick: bool) -> list[str]:
     ]
     if section.failed is not None:
         return [*lines, f"It could not run: {section.failed}", ""]
+    if section.skipped is not None:
+        lines += [f"Not measured: {section.skipped}", ""]
+    if not section.rows:
+        return lines
     lines += [
         "| figure | value | wanted | holds | others in the same run |",
         "|---|--:|--:|---|---|",

@@ -90,6 +90,18 @@ def test_the_page_shows_a_missed_bound_and_a_benchmark_that_could_not_run() -> N
     assert text.missed == [MISSED]
 
 
+def test_what_a_system_lacks_is_told_and_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that is not installed leaves its figures out, and the next benchmark alone."""
+    monkeypatch.setattr("tests.benchmarks.engines.binaries", lambda: None)
+
+    skipped = run("scale_drivers", quick=True)
+
+    assert (skipped.rows, skipped.failed) == ((), None)
+    assert skipped.skipped is not None
+    assert skipped.skipped.startswith("PostgreSQL: this system has not ")
+    assert f"Not measured: {skipped.skipped}" in table(skipped).markdown().splitlines()
+
+
 def test_a_quick_run_judges_nothing() -> None:
     """Small numbers say that it runs and nothing else."""
     quick = table(section("engine", MISSED), is_quick=True)
