@@ -13,11 +13,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from host_stub.commands import CommandError, CommandResult, PluginCommand, Progress
 from stage3_plugin.errors import SettingsRefused, Stage3Error
-from stage3_plugin.maintenance.commands import COMMANDS, Command, Said, add_arguments
+from stage3_plugin.maintenance.commands import COMMANDS, Command, Said, Where, add_arguments
 
 ENDINGS: Final = """\
 exit codes:
@@ -77,14 +77,57 @@ def _ask(options: Namespace, _: Progress) -> Said:
         )
 
     async def ask() -> Said:
-        async with open_stage(settings, services.project_dir, now=services.now) as stage:
+        opened = open_stage(
+            settings, services.project_dir, now=services.now, config=services.config
+        )
+        async with opened as stage:
             asked = await stage.ask(options.ids)
         return Said(asked_text(asked), asked_json(asked))
 
     return anyio.run(ask)
 
 
+_WHERE: Final = ("ledger", "project", "state_dir")
+
+
+def _where(options: Namespace) -> Where | None:
+    """Return where a config puts the ledger; ``None`` where none was named, or asks for it.
+
+    Without ``--config`` and ``--state-dir`` the usual config is looked at, which decides only where
+    the ledger is on a server: whoever has a file finds it as ever.
+    """
+    from host_stub.config.file import FILE_NAME, load_config
+    from host_stub.errors import HostError
+
+    given: Path | None = options.config
+    config = given or Path(FILE_NAME)
+    if given is None and (options.state_dir is not None or not config.exists()):
+        return None
+    try:
+        loaded = load_config(config)
+        table = loaded.settings_of("stage3", only=_WHERE)
+        if given is None and "ledger" not in table.values:
+            return None
+        from host_stub.config.plugin_settings import validate
+        from stage3_plugin.settings import Settings
+
+        valid = validate(Settings, table, plugin="stage3", source="stage3-plugin")
+        settings = cast("Settings", valid)
+    except HostError as error:
+        raise CommandError(str(error), hint=error.hint, code=error.code) from error
+    ledger = settings.ledger
+    return Where(
+        state_dir=options.state_dir or loaded.project_dir / settings.state_dir,
+        ledger=None if ledger is None else ledger.get_secret_value(),
+        project=settings.project,
+        config=config,
+        is_default=given is None,
+    )
+
+
 def _run(command: Command, options: Namespace, progress: Progress) -> CommandResult:
+    if command is not _ask and hasattr(options, "config"):
+        options.where = _where(options)
     try:
         text, data, exit_code = command(options, progress)
     except Stage3Error as error:

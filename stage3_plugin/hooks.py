@@ -80,6 +80,7 @@ async def _open(
             out_dir=services.out_dir,
             anew=_anew(services.settings_anew),
             secret_texts=services.secrets,
+            config=services.config,
         )
         async with opened as stage:
             yield _HostedStage(stage, _capabilities_of(stage, settings), services)

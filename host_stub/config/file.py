@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -73,14 +73,19 @@ class HostConfig:
         """Name the plugins that have a table, used or not."""
         return tuple(self._plugins)
 
-    def settings_of(self, name: str) -> ResolvedTable:
+    def settings_of(self, name: str, *, only: Collection[str] | None = None) -> ResolvedTable:
         """Return the table of one plugin with its secrets filled in; the config itself stays as is.
+
+        Args:
+            name: The plugin.
+            only: Of these keys alone; what the others point to need not be there then.
 
         Raises:
             SecretUnavailable: A variable or file that the table points to cannot be read.
         """
+        table = self._plugins.get(name, {})
         return resolve(
-            self._plugins.get(name, {}),
+            table if only is None else {key: table[key] for key in table if key in only},
             table=f"plugin.{name}",
             config=self.path,
             project_dir=self.project_dir,

@@ -88,6 +88,7 @@ async def open_stage(
     out_dir: Path | None = None,
     anew: Anew | None = None,
     secret_texts: Sequence[str] = (),
+    config: Path | None = None,
 ) -> AsyncGenerator[Stage]:
     """Open a stage.
 
@@ -102,6 +103,7 @@ async def open_stage(
         anew: Reads the settings anew, where a key of theirs may be another one by now.
         secret_texts: What a host took from variables, files and commands into the settings: no
             replica has it in its environment.
+        config: The file with the settings, for lines that people type.
 
     Raises:
         SettingsRefused: The provider needs something the settings do not have, or no run could
@@ -128,6 +130,7 @@ async def open_stage(
         now=now,
         monotonic=time.monotonic,
         open_commit=open_commit,
+        config=config,
     )
     async with AsyncExitStack() as stack:
         routes: list[Route] = []

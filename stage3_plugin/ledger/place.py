@@ -128,4 +128,4 @@ def place_of(ledger: str | None, project: str, state_dir: Path) -> LedgerPlace:
     need("postgres", setting="ledger")
     from stage3_plugin.ledger.postgres.place import PostgresPlace  # noqa: PLC0415 - an extra
 
-    return PostgresPlace(url, project)
+    return PostgresPlace(url, project, file=state_dir / LEDGER_NAME)

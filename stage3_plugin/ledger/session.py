@@ -73,6 +73,7 @@ class Accounts:
         now: The wall clock, aware.
         monotonic: Seconds of a clock that is never set.
         open_commit: Opens the writer.
+        config: The file with the settings, for lines that people type; ``None`` if there is none.
     """
 
     place: LedgerPlace
@@ -81,6 +82,7 @@ class Accounts:
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     open_commit: OpenCommit = GroupCommit
+    config: Path | None = None
 
     def calendar(self) -> Calendar:
         """Return the calendar, as far as it does not depend on the ledger.
@@ -92,15 +94,30 @@ class Accounts:
 
     def caretaker(self, command: str) -> str:
         """Return the line that runs a ``stage3`` command on this ledger from the current folder."""
+        here: Path | None
         try:
             here = Path.cwd()
         except OSError:  # it was removed, and the command is run from another
+            here = None
+        if not self.place.is_file:
+            return f"stage3 {command}{self._by_config(here)}"
+        if here is None:
             return f"stage3 {command} --state-dir {shlex.quote(str(self.state_dir))}"
         if self.state_dir == here / ".stage3":
             return f"stage3 {command}"
         is_below = self.state_dir.is_relative_to(here)
         shown = self.state_dir.relative_to(here) if is_below else self.state_dir
         return f"stage3 {command} --state-dir {shlex.quote(str(shown))}"
+
+    def _by_config(self, here: Path | None) -> str:
+        """Return the option that finds a ledger on a server: only the config knows its address."""
+        if self.config is None:
+            return " --config FILE"
+        config = self.config.absolute() if here is not None else self.config
+        if here is None or not config.is_relative_to(here):
+            return f" --config {shlex.quote(str(config))}"
+        near = config.relative_to(here)
+        return "" if str(near) == "host.toml" else f" --config {shlex.quote(str(near))}"
 
     def check(self) -> None:
         """Check that the ledger can be read, or could be made; nothing is written.

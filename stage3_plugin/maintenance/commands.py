@@ -23,6 +23,7 @@ from stage3_plugin.errors import Stage3Error
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from stage3_plugin.ledger.postgres.place import PostgresPlace
     from stage3_plugin.maintenance.state_folder import StateFolder
 
 EXIT_DONE: Final = 0
@@ -42,6 +43,27 @@ class Said(NamedTuple):
     text: str
     data: Mapping[str, object]
     exit_code: int = EXIT_DONE
+
+
+class Where(NamedTuple):
+    """What a config says of where a ledger is, for a command that was named one, or found it.
+
+    Attributes:
+        state_dir: The setting, from the current folder.
+        ledger: The setting, with what is secret in it; ``None`` for a file below ``state_dir``.
+        project: The setting.
+        config: The file, as a command that is run here would name it.
+        is_default: It need not be named.
+    """
+
+    state_dir: Path
+    ledger: str | None
+    project: str
+    config: Path
+    is_default: bool
+
+    def __repr__(self) -> str:
+        return f"Where({str(self.config)!r})"
 
 
 Progress: TypeAlias = Callable[[str], None]
@@ -232,9 +254,79 @@ def show_room(options: Namespace, _: Progress) -> Said:
     return Said(room_text(room), room_json(room))
 
 
+def move_ledger(options: Namespace, progress: Progress) -> Said:
+    """Move a ledger from its file to a server."""
+    from datetime import UTC, datetime
+
+    from stage3_plugin.maintenance import moving, moving_report
+    from stage3_plugin.maintenance.state_folder import StateFolder
+
+    where = _server(options)
+    folder = StateFolder(where.state_dir, is_default=where.is_default, config=where.config)
+    place = _server_place(where)
+    if options.back:
+        path = moving.take_back(folder, place)
+        return Said(moving_report.back_text(path), moving_report.back_json(path))
+
+    def tell(table: str, count: int) -> None:
+        progress(f"{count:,} {table} are there")
+
+    moved = moving.move(folder, place, now=datetime.now(UTC), tell=tell)
+    return Said(moving_report.moved_text(moved), moving_report.moved_json(moved))
+
+
+def write_ledger_sql(options: Namespace, _: Progress) -> Said:
+    """Write what an owner runs, so that a role may buy and neither delete nor change a rule."""
+    from stage3_plugin.errors import need
+
+    need("postgres", setting="ledger")
+    from stage3_plugin.ledger.postgres.place import rights, script
+
+    where = _server(options)
+    text = (rights if options.rights else script)(where.project, options.role)
+    return Said(text, {"format": "stage3-ledger-sql/1", "project": where.project, "sql": text})
+
+
+def _server_place(where: Where) -> PostgresPlace:
+    """Return the server that a config names, as a place that a move goes to."""
+    from stage3_plugin.errors import need
+
+    need("postgres", setting="ledger")
+    from stage3_plugin.ledger.postgres.place import PostgresPlace
+    from stage3_plugin.runtime.database_url import DatabaseUrl
+
+    return PostgresPlace(DatabaseUrl.parse(where.ledger or ""), where.project)
+
+
+def _server(options: Namespace) -> Where:
+    """Return where the config puts the ledger.
+
+    Raises:
+        CommandRefused: It is a file, or there is no config.
+    """
+    where: Where | None = getattr(options, "where", None)
+    if where is None or where.ledger is None:
+        raise CommandRefused(
+            "the config names no server that could keep the ledger",
+            hint='set ledger = { env = "STAGE3_LEDGER" } under [plugin.stage3], and name the '
+            "config with --config FILE if it is not ./host.toml",
+        )
+    return where
+
+
 def _folder(options: Namespace) -> StateFolder:
     from stage3_plugin.maintenance.state_folder import StateFolder
 
+    where: Where | None = getattr(options, "where", None)
+    if where is not None:
+        from stage3_plugin.ledger.place import place_of
+
+        return StateFolder(
+            where.state_dir,
+            is_default=where.is_default,
+            place=place_of(where.ledger, where.project, where.state_dir.absolute()),
+            config=where.config,
+        )
     given: Path | None = options.state_dir
     return StateFolder(given or DEFAULT_STATE_DIR, is_default=given is None)
 
@@ -330,6 +422,25 @@ def _add_room(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_move(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--back",
+        action="store_true",
+        help="give up a move that did not end and brought nothing: the file is used again",
+    )
+
+
+def _add_ledger_sql(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--role", required=True, metavar="NAME", help="the role by which drivers ask; it exists"
+    )
+    parser.add_argument(
+        "--rights",
+        action="store_true",
+        help="only the rights: the tables are there already, made by the first run or by a move",
+    )
+
+
 def _add_nothing(_parser: argparse.ArgumentParser) -> None:
     """Add no argument."""
 
@@ -340,6 +451,13 @@ def _add_state_dir(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="the folder of the setting state_dir (default: ./.stage3)",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the config that says where the ledger is (default: ./host.toml, if it has the "
+        "setting ledger)",
     )
 
 
@@ -396,5 +514,15 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
         show_room,
         "Say what the project holds, by what, and what could be made again at no cost.",
         _add_room,
+    ),
+    "move-ledger": (
+        move_ledger,
+        "Move the ledger from its file to the server that the config names.",
+        _add_move,
+    ),
+    "ledger-sql": (
+        write_ledger_sql,
+        "Write what a database's owner runs, so that drivers need not own the ledger.",
+        _add_ledger_sql,
     ),
 }

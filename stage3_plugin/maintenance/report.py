@@ -153,7 +153,7 @@ def listing_text(
     lines += [
         *_day_lines(listing, folder, today),
         *_tally_lines(listing),
-        f"ledger: {on_one_line(str(folder.ledger_path))}",
+        f"ledger: {on_one_line(folder.shown)}",
     ]
     return "\n".join(lines)
 
@@ -218,7 +218,11 @@ def next_steps(found: Found, folder: StateFolder) -> list[str]:
     billed = "it was billed; what it cost can be put right later, with --cost"
     if found.situation is Situation.AWAITED:
         billed = "it never comes, and was billed; the scene may be made again"
-    asks = [] if found.asking is None else [f"  stage3 ask {found.short_id}   {_ASK_AGAIN}"]
+    asks = (
+        []
+        if found.asking is None
+        else [f"  stage3 ask {found.short_id}{_config_option(folder)}   {_ASK_AGAIN}"]
+    )
     return [
         f"next: {step}",
         *asks,
@@ -280,7 +284,14 @@ def _state_dir_option(folder: StateFolder) -> str:
     """Return the option a printed command needs to find the ledger from here."""
     if folder.is_default:
         return ""
+    if folder.config is not None:
+        return f" --config {shlex.quote(on_one_line(str(folder.config)))}"
     return f" --state-dir {shlex.quote(on_one_line(str(folder.given)))}"
+
+
+def _config_option(folder: StateFolder) -> str:
+    """Return the option that finds the config from here, where that is not the usual one."""
+    return "" if folder.config is None else _state_dir_option(folder)
 
 
 def _tally_lines(listing: Listing) -> Iterator[str]:
@@ -307,7 +318,7 @@ def listing_json(listing: Listing, folder: StateFolder) -> dict[str, object]:
     """Return a listing as plain JSON values."""
     return {
         "format": "stage3-attempts/1",
-        "ledger": str(folder.ledger_path),
+        "ledger": folder.shown,
         "attempts": [_found_json(one) for one in listing.found],
         "left_out": listing.left_out,
         "states": {
@@ -413,7 +424,7 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
         lines += [_problem_line(problem), f"  next: {_PROBLEM_HINTS[problem.kind]}"]
     paid = counted(verified.purchases, "paid purchase")
     pictures = f"{counted(verified.pictures, 'picture')} of {paid}"
-    ledger = on_one_line(str(folder.ledger_path))
+    ledger = on_one_line(folder.shown)
     if verified.problems:
         problems = counted(len(verified.problems), "problem")
         lines += _store_lines(verified)
@@ -440,7 +451,7 @@ def _store_lines(verified: Verified) -> Iterator[str]:
 
 def accepted_text(accepted: Unaccounted | None, folder: StateFolder) -> str:
     """Put into words what was accepted."""
-    ledger = on_one_line(str(folder.ledger_path))
+    ledger = on_one_line(folder.shown)
     if accepted is None:
         return f"{ledger} accounts for all that is in its folder; nothing was to be accepted"
     return (
@@ -452,7 +463,7 @@ def accepted_json(accepted: Unaccounted | None, folder: StateFolder) -> dict[str
     """Return what was accepted as plain JSON values."""
     return {
         "format": "stage3-accepted/1",
-        "ledger": str(folder.ledger_path),
+        "ledger": folder.shown,
         "answers": [] if accepted is None else sorted(accepted.answers),
         "pictures": [] if accepted is None else sorted(accepted.pictures),
     }
@@ -476,7 +487,7 @@ def verified_json(verified: Verified, folder: StateFolder) -> dict[str, object]:
     """Return a check as plain JSON values."""
     return {
         "format": "stage3-verify/1",
-        "ledger": str(folder.ledger_path),
+        "ledger": folder.shown,
         "corrected": verified.corrected,
         "copies": [str(copy) for copy in verified.copies],
         "purchases": verified.purchases,

@@ -318,7 +318,7 @@ class _Decisions:
             found = self._ledger.purchase(word.lower())
         except LookupRefused:
             return "several purchases begin so; give more of its digits"
-        return found or f"no purchase in {self._folder.ledger_path} begins so"
+        return found or f"no purchase in {self._folder.shown} begins so"
 
     def _why_not(self, purchase: Purchase, decision: Decision) -> str | None:
         """Return why nothing can be decided about a purchase."""

@@ -87,7 +87,7 @@ def resolved_json(
     """Return recorded decisions as plain JSON values."""
     return {
         "format": "stage3-resolve/1",
-        "ledger": str(folder.ledger_path),
+        "ledger": folder.shown,
         "changed": True,
         "decision": str(decision),
         "next_step": _WHAT_COMES[decision].removeprefix("next: "),
@@ -218,7 +218,7 @@ def corrected_json(corrected: Iterable[Resolved], folder: StateFolder) -> dict[s
     """Return corrected bills as plain JSON values."""
     return {
         "format": "stage3-resolve/1",
-        "ledger": str(folder.ledger_path),
+        "ledger": folder.shown,
         "changed": any(one.before.cost_microusd != one.after.cost_microusd for one in corrected),
         "decision": "cost",
         "resolved": [
@@ -252,7 +252,7 @@ def day_json(
     """Return the same as plain JSON values."""
     return {
         "format": "stage3-resolve/1",
-        "ledger": str(folder.ledger_path),
+        "ledger": folder.shown,
         "changed": before is not None,
         "decision": "day",
         "last_day_before": None if known is None else known.isoformat(),

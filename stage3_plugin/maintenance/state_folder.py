@@ -51,26 +51,47 @@ class LedgerMissing(Stage3Error):
         super().__init__(f"there is no ledger at {path}")
 
 
+class LedgerNotBegun(LedgerMissing):
+    """There is no ledger on a server where one was looked for."""
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(Path(shown))
+        self.hint = (
+            "the first run begins one; 'stage3 move-ledger' brings one there that is a file so far"
+        )
+        self.args = (f"there is no ledger at {shown}",)
+
+
 class StateFolder:
     """A state folder: the ledger in it, the answers and pictures beside it, and the runs' locks.
 
     Args:
         given: What the setting ``state_dir`` names.
         is_default: It need not be named: a command that is run here finds it.
+        place: Where its ledger is, if that is no file in it.
+        config: The config that says so, as a command that is run here names it.
 
     Raises:
         StorageFailed: The folder that it is named from is gone.
     """
 
-    def __init__(self, given: Path, *, is_default: bool = False) -> None:
+    def __init__(
+        self,
+        given: Path,
+        *,
+        is_default: bool = False,
+        place: LedgerPlace | None = None,
+        config: Path | None = None,
+    ) -> None:
         self.given = given
         self.is_default = is_default
+        self.config = config
         try:
             self.path = given.absolute()
         except OSError as error:  # the current folder was removed
             raise StorageFailed(given, error, reading=True) from error
         self.ledger_path = self.path / LEDGER_NAME
-        self.place: LedgerPlace = FilePlace(self.ledger_path)
+        self.place: LedgerPlace = place or FilePlace(self.ledger_path)
         state_dir = StateDir(self.path)
         self.store: PictureStore = LocalStore(state_dir)
         self.spool = SpoolFolders(state_dir)
@@ -87,6 +108,17 @@ class StateFolder:
         address = noted_bucket(self.path)
         return None if address is None else Bucket.at(address)
 
+    @property
+    def shown(self) -> str:
+        """Return where the ledger is, for people: a path, or an address without a password."""
+        return self.place.shown
+
+    def missing(self) -> LedgerMissing:
+        """Say that there is no ledger."""
+        if self.place.is_file:
+            return LedgerMissing(self.ledger_path)
+        return LedgerNotBegun(self.shown)
+
     @contextmanager
     def reading(self) -> Generator[Ledger]:
         """Open the ledger without being able to change it.
@@ -97,7 +129,7 @@ class StateFolder:
         """
         ledger = self.place.open_to_read()
         if ledger is None:
-            raise LedgerMissing(self.ledger_path)
+            raise self.missing()
         with ledger:
             yield ledger
 
@@ -110,7 +142,7 @@ class StateFolder:
             LedgerFailed: It cannot be opened.
         """
         if not self.place.exists():
-            raise LedgerMissing(self.ledger_path)
+            raise self.missing()
         with self.place.open() as ledger:
             yield ledger
 

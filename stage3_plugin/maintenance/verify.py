@@ -25,7 +25,7 @@ from stage3_plugin.errors import (
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.copies import copies_of, fault_of
 from stage3_plugin.maintenance import far_side
-from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
+from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.base import PictureStore
@@ -247,7 +247,7 @@ def accept(folder: StateFolder, *, now: datetime) -> Unaccounted | None:
     """
     listed = Listed.of(folder.store, folder.spool)
     if not (listed.answers or listed.pictures) and not folder.place.exists():
-        raise LedgerMissing(folder.ledger_path)
+        raise folder.missing()
     with folder.place.open() as ledger, ledger.transaction():
         more = beyond(listed, ledger)
         if more is not None:

@@ -465,16 +465,16 @@ def test_an_example_config_is_accepted(name: str, block: str, tmp_path: Path) ->
         assert secret is None or set(secret) <= {"env", "file"}
 
 
-def _with_secrets(value: Any) -> Any:
+def _with_secrets(value: Any, name: str = "") -> Any:
     """Put a text wherever a value says where a secret comes from."""
     if isinstance(value, list):
-        return [_with_secrets(part) for part in cast("Sequence[object]", value)]
+        return [_with_secrets(part, name) for part in cast("Sequence[object]", value)]
     if not isinstance(value, dict):
         return value
     table = cast("dict[str, Any]", value)
     if set(table) <= {"env", "file"}:
-        return "test"
-    return {name: _with_secrets(part) for name, part in table.items()}
+        return "postgresql://stage3:test@localhost/media" if name == "ledger" else "test"
+    return {name: _with_secrets(part, name) for name, part in table.items()}
 
 
 def json_examples() -> list[Any]:

@@ -286,3 +286,37 @@ def _is_shared(connection: Connection, pid: int, another: Callable[[], Connectio
             if connection.execute(seat).fetchone() != (pid, token):
                 return True
     return False
+
+
+# What its role may do ----------------------------------------------------------------------------
+
+
+_RIGHTS: Final = """
+SELECT current_user, bool_or(pg_has_role(its.relowner, 'USAGE')),
+  bool_or(has_table_privilege(its.oid, 'DELETE') OR has_table_privilege(its.oid, 'TRUNCATE'))
+FROM pg_class AS its JOIN pg_namespace AS here ON here.oid = its.relnamespace
+WHERE here.nspname = $1 AND its.relkind = 'r'
+"""
+
+
+def too_many_rights(connection: Connection, url: DatabaseUrl, project: str) -> tuple[str, ...]:
+    """Say so where a role could switch off the rules of a ledger that is there, or empty it.
+
+    Args:
+        connection: Whose cursors number their values.
+        url: For messages.
+        project: The schema.
+    """
+    role, is_owner, may_delete = connection.execute(_RIGHTS.encode(), (project,)).fetchone() or (
+        "",
+        False,
+        False,
+    )
+    if not is_owner and not may_delete:
+        return ()
+    could = "change its rules, and delete what was bought" if is_owner else "delete what was bought"
+    warning = (
+        f"the ledger {url.shown(project)}: the role {role!r} could {could}; a driver needs less: "
+        "'stage3 ledger-sql --rights --role NAME' writes what the owner runs for another role"
+    )
+    return (warning,)

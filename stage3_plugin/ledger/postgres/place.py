@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from psycopg import Error
 from psycopg.errors import InsufficientPrivilege
@@ -16,6 +17,7 @@ from psycopg.sql import Identifier
 
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.moved import MOVED_FROM, check_moved
 from stage3_plugin.ledger.postgres import fitness, schema
 from stage3_plugin.ledger.postgres.engine import Connection, PostgresEngine, lock_of
 from stage3_plugin.runtime.database_url import DatabaseUrl
@@ -30,13 +32,16 @@ class PostgresPlace:
     Args:
         url: The database.
         project: The schema.
+        file: Where the ledger of this state folder lay or lies as a file; it is opened only if
+            that one is not there, has nothing in it, or was moved to this very ledger.
     """
 
     is_file = False
 
-    def __init__(self, url: DatabaseUrl, project: str) -> None:
+    def __init__(self, url: DatabaseUrl, project: str, *, file: Path | None = None) -> None:
         self.url = url
         self.project = project
+        self._file = file
         self._known_id: tuple[object, ...] | None = None
 
     @property
@@ -52,7 +57,7 @@ class PostgresPlace:
         """
         engine = PostgresEngine(self.url, self.project, may_write=False)
         try:
-            return self._version(engine.connection) is not None
+            return self.version(engine.connection) is not None
         finally:
             engine.close()
 
@@ -90,7 +95,9 @@ class PostgresPlace:
         """Open it so that nothing can be written; ``None`` if there is none."""
         engine = PostgresEngine(self.url, self.project, may_write=False)
         try:
-            if self._version(engine.connection) is None:
+            version = self.version(engine.connection)
+            self._check_file(engine.connection, version)
+            if version is None:
                 engine.close()
                 return None
         except BaseException:
@@ -128,12 +135,36 @@ class PostgresPlace:
         """
         engine = PostgresEngine(self.url, self.project)
         try:
-            return self._look_at(engine)
+            warnings = self._look_at(engine)
+            if self.version(engine.connection) is None:
+                return warnings
+            return (*warnings, *fitness.too_many_rights(engine.connection, self.url, self.project))
         finally:
             engine.close()
 
+    def _check_file(self, connection: Connection, version: str | None) -> None:
+        """Check that the ledger of this state folder is here, and not in its file.
+
+        Raises:
+            SettingsRefused: It is not: whoever bought by this one would buy all of it again.
+        """
+        if self._file is None:
+            return
+        row = None
+        if version is not None:
+            row = connection.execute(
+                b"SELECT value FROM meta WHERE name = $1", (MOVED_FROM,)
+            ).fetchone()
+        check_moved(self._file, None if row is None else str(row[0]), self.shown)
+
     def _make_ready(self, connection: Connection) -> None:
-        if self._version(connection) is None:
+        # Whoever brings a ledger here waits for all that work by it, and they for that one.
+        connection.execute(
+            f"SELECT pg_advisory_lock_shared({lock_of('use', self.project)})".encode()
+        )
+        version = self.version(connection)
+        self._check_file(connection, version)
+        if version is None:
             self._make(connection, lambda _connection, _schema: None)
         # A connection that takes the place of one that was lost is to lead to the same ledger.
         found = connection.execute(
@@ -147,7 +178,7 @@ class PostgresPlace:
                 hint="stop all drivers, and look at both before anything is bought",
             )
 
-    def _version(self, connection: Connection) -> str | None:
+    def version(self, connection: Connection) -> str | None:
         """Return the version of the tables; ``None`` if there are none.
 
         Raises:
@@ -193,11 +224,11 @@ class PostgresPlace:
                 connection.execute(
                     f"SELECT pg_advisory_xact_lock({lock_of('making', self.project)})".encode()
                 )
-                if self._version(connection) is not None:  # another driver was faster
+                if self.version(connection) is not None:  # another driver was faster
                     return False
-                connection.execute(_script(_tables(quoted)))
+                connection.execute(_script(tables(quoted)))
                 load(connection, quoted)
-                connection.execute(_script(_rules(quoted)))
+                connection.execute(_script(rules(quoted)))
         except InsufficientPrivilege as error:
             raise SettingsRefused(
                 "ledger",
@@ -213,12 +244,14 @@ def _script(statements: Iterable[str]) -> bytes:
     return "".join(f"{one.strip()};\n" for one in statements).encode()
 
 
-def _tables(quoted: str) -> Iterator[str]:
+def tables(quoted: str) -> Iterator[str]:
+    """Write what makes the tables; rows may be brought in then, as they are."""
     yield f"CREATE SCHEMA IF NOT EXISTS {quoted}"
     yield from schema.tables(quoted)
 
 
-def _rules(quoted: str) -> Iterator[str]:
+def rules(quoted: str) -> Iterator[str]:
+    """Write what says that tables are a ledger, and which one, and what holds their rows."""
     known = {schema.VERSION_NAME: schema.VERSION, schema.ID_NAME: uuid.uuid4().hex}
     for name, value in known.items():
         yield f"INSERT INTO {quoted}.meta VALUES ('{name}', '{value}')"  # noqa: S608 - words of ours
@@ -232,6 +265,22 @@ def script(project: str, role: str) -> str:
         project: The schema.
         role: That which drivers ask by; it is there already.
     """
-    quoted, name = (f'"{one.replace(chr(34), 2 * chr(34))}"' for one in (project, role))
-    statements = (*_tables(quoted), *_rules(quoted), *schema.grants(quoted, name))
+    quoted, name = _quoted(project), _quoted(role)
+    statements = (*tables(quoted), *rules(quoted), *schema.grants(quoted, name))
     return _script(("BEGIN", *statements, "COMMIT")).decode()
+
+
+def rights(project: str, role: str) -> str:
+    """Write what the owner of a ledger runs, so that a role may buy, and do no more.
+
+    Args:
+        project: The schema, which is there.
+        role: That which drivers ask by; it is there already.
+    """
+    quoted, name = _quoted(project), _quoted(role)
+    taken = f"REVOKE ALL ON ALL TABLES IN SCHEMA {quoted} FROM {name}"
+    return _script(("BEGIN", taken, *schema.grants(quoted, name), "COMMIT")).decode()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,260 @@
+# ruff: noqa: S608 - put together from names of tables and columns, never from data
+"""Moves a ledger from its file to a server, so that at every moment at most one can be bought by.
+
+Four steps, of which each is durable before the next begins. The file is marked, and nothing can be
+written to it any more; its rows are brought to the server and compared there, in one transaction;
+the file is sealed, and says where they went. Killed before the server has them, the file has lost
+nothing, and nobody buys by an empty ledger, since the place on the server is refused as long as a
+file with purchases lies beside it; killed after, the same command ends what was begun.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from stage3_plugin.errors import LedgerInDoubt, Stage3Error
+from stage3_plugin.ledger import names, sealing
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.home import home_of
+from stage3_plugin.ledger.migrating import configure
+from stage3_plugin.ledger.sqlite import is_file
+from stage3_plugin.ledger.translation import ledger_failed
+from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
+
+if TYPE_CHECKING:
+    from stage3_plugin.ledger.postgres.place import PostgresPlace
+
+Told: TypeAlias = Callable[[str, int], None]
+_KEYS: Final = {"counters": "scope", "meta": "name"}
+_FIRST_HOME: Final = "first_home"
+
+
+class MoveRefused(Stage3Error):
+    """A ledger that is not moved, and stays where it is."""
+
+    def __init__(self, problem: str, *, hint: str) -> None:
+        self.hint = hint
+        super().__init__(problem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What was moved.
+
+    Attributes:
+        path: The file.
+        where: Where its rows are now, as people are shown it.
+        was_there: An earlier attempt had brought them already.
+        rows: How many of each table; empty if an earlier attempt brought them.
+    """
+
+    path: Path
+    where: str
+    was_there: bool
+    rows: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+def move(
+    folder: StateFolder,
+    place: PostgresPlace,
+    *,
+    now: datetime,
+    tell: Told = lambda _table, _count: None,
+) -> Moved:
+    """Move a folder's ledger to a server, or end a move that was begun.
+
+    Args:
+        folder: Whose.
+        place: Where to.
+        now: The wall clock, aware.
+        tell: Called with a table and how many of its rows are on the server.
+
+    Raises:
+        LedgerMissing: There is none.
+        MoveRefused: Somebody uses it, it is damaged, or it went or goes elsewhere.
+        SettingsRefused: The server has another ledger there, or is none that is usable.
+        LedgerInDoubt: The connection was lost over the commit; the same command ends the move.
+        LedgerFailed: The server or the disk failed; the file is in force as before.
+    """
+    from stage3_plugin.ledger.postgres.moving import bring, token_of  # noqa: PLC0415 - an extra
+
+    path = folder.ledger_path
+    if not is_file(path):
+        raise LedgerMissing(path)
+    seal = _seal_of(path)
+    if seal is None:
+        _check_sound(path)
+    _check_same(seal, place, path)
+    brought_by = token_of(place)  # also: whether it can be reached, before anything is changed
+    if seal is not None and seal.is_finished:
+        if brought_by != seal.token:
+            raise _went_elsewhere(path, seal, place)
+        return Moved(path=path, where=place.shown, was_there=True)
+    if seal is None:
+        seal = _begin(folder, place, now)
+    rows_of = _Rows(path, first_home=home_of(folder.path))
+    try:
+        brought = bring(place, rows_of.all(), seal.token, tell=tell)
+    except LedgerInDoubt:
+        raise
+    except (Stage3Error, sqlite3.Error):
+        _take_back(path)
+        raise
+    with _writing(path) as connection:
+        sealing.finish(connection, seal)
+    return Moved(path=path, where=place.shown, was_there=not brought.is_new, rows=brought.rows)
+
+
+def take_back(folder: StateFolder, place: PostgresPlace) -> Path:
+    """Give a move up that was begun and brought nothing; the file is in force again.
+
+    Returns:
+        The file.
+
+    Raises:
+        LedgerMissing: There is none.
+        MoveRefused: No move was begun, or its rows are on the server already.
+        LedgerFailed: The server does not say.
+    """
+    from stage3_plugin.ledger.postgres.moving import token_of  # noqa: PLC0415 - an extra
+
+    path = folder.ledger_path
+    if not is_file(path):
+        raise LedgerMissing(path)
+    seal = _seal_of(path)
+    if seal is None:
+        raise MoveRefused(f"no move of {path} was begun", hint="there is nothing to take back")
+    _check_same(seal, place, path)
+    if seal.is_finished or token_of(place) == seal.token:
+        raise MoveRefused(
+            f"what {path} had is at {seal.where} by now, and may have gone on there",
+            hint="go on there: 'stage3 move-ledger' ends the move if it has not ended",
+        )
+    _take_back(path)
+    return path
+
+
+# The file ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _connected(path: Path) -> Generator[sqlite3.Connection]:
+    """Open the file itself: a ledger that is sealed is opened by nobody else."""
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)) as one:
+            configure(one, path)
+            yield one
+    except sqlite3.Error as error:
+        raise ledger_failed(path, error) from error
+
+
+@contextmanager
+def _writing(path: Path) -> Generator[sqlite3.Connection]:
+    with _connected(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _seal_of(path: Path) -> sealing.Seal | None:
+    with _connected(path) as connection:
+        return sealing.seal_of(connection)
+
+
+def _check_sound(path: Path) -> None:
+    """Bring the file up to date, and check that it agrees with itself: damage is not moved.
+
+    Raises:
+        MoveRefused: It does not.
+    """
+    names.check(path)
+    with Ledger.open(path) as ledger:
+        problems = list(ledger.problems())
+    if problems:
+        raise MoveRefused(
+            f"the ledger {path} is damaged: {problems[0]}",
+            hint="'stage3 verify' tells all of it; bring back the last copy that is right",
+        )
+
+
+def _check_same(seal: sealing.Seal | None, place: PostgresPlace, path: Path) -> None:
+    """Check that a move that was begun goes to where it was begun.
+
+    Raises:
+        MoveRefused: It does not.
+    """
+    if seal is not None and not seal.is_finished and seal.where != place.shown:
+        raise _went_elsewhere(path, seal, place)
+
+
+def _went_elsewhere(path: Path, seal: sealing.Seal, place: PostgresPlace) -> MoveRefused:
+    how = "was moved" if seal.is_finished else "is being moved"
+    return MoveRefused(
+        f"the ledger {path} {how} to {seal.where}, and the config names {place.shown}",
+        hint="set `ledger` and `project` to where it went",
+    )
+
+
+def _begin(folder: StateFolder, place: PostgresPlace, now: datetime) -> sealing.Seal:
+    """Keep everybody from the file, unless somebody uses it.
+
+    Who begins later cannot write any more; who began before has a lock that is seen here.
+
+    Raises:
+        MoveRefused: Somebody does.
+    """
+    with _writing(folder.ledger_path) as connection:
+        if folder.owners.any_lives():
+            raise MoveRefused(
+                f"a run goes on by the ledger {folder.ledger_path}",
+                hint="wait until it has ended, and move again; one that hangs has to be ended",
+            )
+        token = secrets.token_hex(16)
+        return sealing.begin(connection, token=token, where=place.shown, now=now)
+
+
+def _take_back(path: Path) -> None:
+    with _writing(path) as connection:
+        sealing.take_back(connection)
+
+
+class _Rows:
+    """Reads the file's rows, each table as often as is asked: nobody writes to it meanwhile."""
+
+    def __init__(self, path: Path, *, first_home: str) -> None:
+        self._path = path
+        self._first_home = first_home
+
+    def all(self) -> Any:
+        from stage3_plugin.ledger.postgres.moving import Rows  # noqa: PLC0415 - an extra
+
+        with _connected(self._path) as connection:
+            columns = {
+                table: [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
+                for table in sealing.TABLES
+            }
+        return Rows(columns=columns, of=self._of)
+
+    def _of(self, table: str) -> Iterator[tuple[Any, ...]]:
+        with _connected(self._path) as connection:
+            rows = connection.execute(f"SELECT * FROM {table} ORDER BY {_KEYS.get(table, 'seq')}")
+            if table != "meta":
+                yield from rows
+                return
+            known = dict(rows.fetchall())
+        # What a run of before homes had names was this folder's, and nobody else's.
+        known.setdefault(_FIRST_HOME, self._first_home)
+        yield from sorted(known.items())
