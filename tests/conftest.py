@@ -56,6 +56,7 @@ SLOW = (
     "test_check_online.py",
     "test_director_end_to_end.py",
     "test_end_to_end.py",
+    "test_extras_absent.py",
     "test_jobs_end_to_end.py",
     "test_keep_a_face.py",
     "test_ladder_end_to_end.py",

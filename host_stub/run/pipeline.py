@@ -60,6 +60,7 @@ from host_stub.stage.asking import (
     scenes_asked_for,
 )
 from host_stub.stage.directing import decided
+from host_stub.stage.event_loop import run_on
 from host_stub.stage.exit_codes import stage_error
 from host_stub.stage.remembered_scenes import remember_scenes
 from host_stub.stage.stage_warnings import warnings_of
@@ -154,7 +155,7 @@ def run_pipeline(
         )
         with Receiver(run.signals) as receiver:
             try:
-                anyio.run(run.go, receiver, backend=backend)
+                run_on(backend, run.go, receiver)
             except* KeyboardInterrupt:  # where signals cannot be received
                 run.signals.append(signal.SIGINT)
                 if run.report is None and run.start_failure is None:

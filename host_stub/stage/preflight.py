@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
-
-import anyio
 
 from host_stub.contract import Capabilities, ImageStage, OnlineCheck, Provider, StageError
 from host_stub.errors import HostError
 from host_stub.plugins.selection import SelectedPlugin
+from host_stub.stage.event_loop import run_on
 from host_stub.stage.exit_codes import stage_error
 from host_stub.stage.online_checks import online_checks_of
 from host_stub.stage.stage_providers import providers_of
@@ -90,7 +88,7 @@ def ask(
         StageFailed: The stage could not be opened, did not answer, or could not be closed.
         HostError: What the question itself raised of this kind.
     """
-    return anyio.run(partial(_open_and_ask, plugin, question), backend=backend)
+    return run_on(backend, _open_and_ask, plugin, question)
 
 
 async def _open_and_ask(
