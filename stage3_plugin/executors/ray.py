@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -27,6 +28,8 @@ from stage3_plugin.executors.cluster.address import (
     token_problem,
 )
 from stage3_plugin.executors.cluster.link import Link
+from stage3_plugin.executors.replica_handle import replica_environment
+from stage3_plugin.runtime.masking import Masked
 
 
 class RayOptions(BaseModel):
@@ -41,12 +44,19 @@ class RayOptions(BaseModel):
         "the run starts and ends.",
     )
     replicas: int = Field(
-        default=1, ge=1, le=4096, strict=True, description="How many there are of the model."
+        default=1, ge=1, le=1024, strict=True, description="How many there are of the model."
     )
     gpus: float = Field(
         default=0, ge=0, le=1024, allow_inf_nan=False, description="GPUs of each; 0.5 shares one."
     )
     cpus: float = Field(default=1, ge=0, le=4096, allow_inf_nan=False, description="Cores of each.")
+    start_s: float = Field(
+        default=900.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds that a replica that has its place may take to import the class and "
+        "make it.",
+    )
     resources: dict[str, float] = Field(
         default_factory=dict[str, float],
         examples=[{"zone_b": 1}],
@@ -75,17 +85,19 @@ class Ray:
         SettingsRefused: Others can reach the cluster, and no token keeps them from it.
     """
 
-    Options = RayOptions
+    Options: ClassVar[type[BaseModel]] = RayOptions
 
-    def __init__(self, work: Work, options: RayOptions, /, *, surroundings: Surroundings) -> None:
+    def __init__(self, work: Work, options: BaseModel, /, *, surroundings: Surroundings) -> None:
         need("ray", setting="executor.kind")
-        place = place_of(options.address, os.environ)
+        asked = RayOptions.model_validate(options.model_dump())
+        place = place_of(asked.address, os.environ)
         if place is not None:
             _need_safe(place)
-        self.slots = options.replicas * max(work.at_once, 1)
+        self.slots = asked.replicas * max(work.at_once, 1)
         self._work = work
-        self._options = options
+        self._options = asked
         self._surroundings = surroundings
+        self._masked = Masked(surroundings.secrets)
         self._limiter = anyio.CapacityLimiter(self.slots)
         self._starting = anyio.Lock()
         self._link: Link | None = None
@@ -107,7 +119,9 @@ class Ray:
             if self._link is not None:
                 await self._link.close()
         self._listening.cancel_scope.cancel()
-        return await self._listening.__aexit__(kind, error, trace)
+        # What was raised within is not handed over: it would come back in a group.
+        await self._listening.__aexit__(None, None, None)
+        return None
 
     @property
     def process_id(self) -> int | None:
@@ -126,7 +140,8 @@ class Ray:
             WorkerLost: The replica died over it, is out of reach, or took longer than it may; or
                 the cluster's driver is gone.
             WorkUnusable: No replica can make what does the work.
-            NoWorker: There is no such cluster, or it lets nobody in.
+            NoWorker: There is no such cluster, or it does not let this machine in.
+            StorageFailed: The disk did not take what was made.
         """
         into = _where(into)
         async with self._limiter:
@@ -153,13 +168,14 @@ class Ray:
         if problem is not None:
             raise NoWorker(f"RAY_ADDRESS {problem}")
         _need_safe(place)
-        environ, left_out = broker_environment(place, os.environ, self._surroundings.secrets)
-        link = await Link.start(environ, self._surroundings.secrets)
+        handed_on = replica_environment(os.environ, self._surroundings.secrets, self._masked)
+        link = await Link.start(broker_environment(place, handed_on), self._masked)
         self._listening.start_soon(link.listen)
+        left_out = [name for name in os.environ if name not in handed_on]
         await link.send(self._begin(place, left_out), self._work.setup)
         return link
 
-    def _begin(self, place: str, left_out: tuple[str, ...]) -> dict[str, object]:
+    def _begin(self, place: str, left_out: Sequence[str]) -> dict[str, object]:
         """Say what the cluster's driver is to do."""
         options, work = self._options, self._work
         total = {name: count * options.replicas for name, count in options.resources.items()}
@@ -174,6 +190,7 @@ class Ray:
             "wants": wants,
             "of_this_machine": of_this_machine,
             "left_out": left_out,
+            "start_s": options.start_s,
             "timeout_s": self._surroundings.timeout_s,
             "work": {
                 "target": work.target,

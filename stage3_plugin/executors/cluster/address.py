@@ -19,6 +19,8 @@ LOCAL = "local"
 """A cluster of this machine alone, started by us and ended by us."""
 AUTO = "auto"
 """The cluster that this machine belongs to, as ``RAY_ADDRESS`` or ``ray start`` left it."""
+_TRIES = "5"
+"""How often Ray looks at a head that does not let it in, a second apart; 20 by itself."""
 _HOW = (
     "make one with `ray get-auth-token --generate`, copy ~/.ray/auth_token to every node, and "
     "start the cluster with RAY_AUTH_MODE=token; or keep it to 127.0.0.1"
@@ -87,22 +89,17 @@ def has_token(environ: Mapping[str, str]) -> bool:
     return False
 
 
-def broker_environment(
-    place: str, environ: Mapping[str, str], hidden: tuple[str, ...]
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return what the cluster's driver gets of an environment, and which names were left out.
+def broker_environment(place: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what the cluster's driver gets of an environment without secrets.
 
     Args:
         place: Where the cluster is.
-        environ: Of this process.
-        hidden: A variable whose value holds one of these is left out.
+        environ: What is handed on, as far as it goes.
     """
-    left_out = tuple(
-        name for name, value in environ.items() if any(one in value for one in hidden if one)
-    )
-    kept = {name: value for name, value in environ.items() if name not in left_out}
+    kept = dict(environ)
     kept["RAY_USAGE_STATS_ENABLED"] = "0"
     kept.pop("RAY_ADDRESS", None)  # it is said outright
+    kept.setdefault("RAY_NUM_REDIS_GET_RETRIES", _TRIES)
     if is_of_this_machine(place):
         # Ray turns 127.0.0.1 into the address that others see, and listens there, unless told so.
         kept["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -111,7 +108,7 @@ def broker_environment(
         kept.pop("RAY_AUTH_TOKEN_PATH", None)
     elif "RAY_AUTH_MODE" not in kept and has_token(kept):
         kept["RAY_AUTH_MODE"] = "token"  # an address that is said outright never sets it in Ray
-    return kept, left_out
+    return kept
 
 
 def _split(address: str) -> tuple[str, str]:

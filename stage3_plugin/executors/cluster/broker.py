@@ -20,7 +20,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, Timer
 from typing import Any
 
 from stage3_plugin.executors.base import Work
@@ -73,22 +73,23 @@ def main() -> None:
 
 def _serve(head: dict[str, Any], setup: bytes, folder: str | None, answer: _Answers) -> None:
     ray = ray_module()
-    refusals: list[str] = []
-    joining = Thread(target=_join, args=(ray, head, folder, refusals), daemon=True)
-    joining.start()
-    joining.join(JOIN_S)
-    if joining.is_alive():
-        refusals.append(f"it has let nobody in for {JOIN_S:g} s")
-    if refusals:
-        place = "none can be started here" if folder else f"none answers at {head['place']}"
-        answer({"refused": f"a Ray cluster is needed, and {place}: {refusals[0]}"})
+    giving_up = Timer(JOIN_S, _give_up, (head, folder, answer))
+    giving_up.daemon = True
+    giving_up.start()
+    try:
+        # Here and in no other thread: what Ray starts ends with the thread that started it.
+        _join(ray, head, folder)
+    except BaseException as error:  # noqa: BLE001 - Ray ends processes by SystemExit, too
+        answer(_refused(head, in_one_line(error)))
         return
+    finally:
+        giving_up.cancel()
     work = Work(**head["work"], setup=setup)
     remotes = [
         RayRemote(ray, work, head["wants"], tuple(head["left_out"]))
         for _ in range(head["replicas"])
     ]
-    pool = Pool(remotes, timeout_s=head["timeout_s"], answer=answer)
+    pool = Pool(remotes, start_s=head["start_s"], timeout_s=head["timeout_s"], answer=answer)
     pool.start()
     is_over = Event()
     Thread(target=_take, args=(pool, is_over), daemon=True).start()
@@ -125,15 +126,23 @@ def _take(pool: Pool, is_over: Event) -> None:
         is_over.set()
 
 
-def _join(ray: Ray, head: Mapping[str, Any], folder: str | None, refusals: list[str]) -> None:
-    """Join a cluster, or start one of this machine alone; say why not."""
-    try:
-        _connect(ray, head, folder)
-    except BaseException as error:  # noqa: BLE001 - Ray ends processes by SystemExit, too
-        refusals.append(in_one_line(error))
+def _refused(head: Mapping[str, Any], why: str) -> dict[str, str]:
+    place = head["place"]
+    lack = (
+        "none can be started here"
+        if place == LOCAL
+        else f"none answers at {place} that this machine may join"
+    )
+    return {"refused": f"a Ray cluster is needed, and {lack}: {why}"}
 
 
-def _connect(ray: Ray, head: Mapping[str, Any], folder: str | None) -> None:
+def _give_up(head: Mapping[str, Any], folder: str | None, answer: _Answers) -> None:
+    answer(_refused(head, f"it has let nobody in for {JOIN_S:g} s"))
+    _end(folder)
+
+
+def _join(ray: Ray, head: Mapping[str, Any], folder: str | None) -> None:
+    """Join a cluster, or start one of this machine alone."""
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if folder is not None:
         # Bound to loopback, and without a dashboard. The node has what its replicas ask for, and

@@ -25,8 +25,16 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from stage3_plugin.errors import JobFailed, NoWorker, Stage3Error, WorkerLost, WorkUnusable
+from stage3_plugin.errors import (
+    JobFailed,
+    NoWorker,
+    Stage3Error,
+    StorageFailed,
+    WorkerLost,
+    WorkUnusable,
+)
 from stage3_plugin.executors.cluster.frames import LONGEST_LINE, frame
+from stage3_plugin.runtime.masking import Masked
 
 _MODULE = "stage3_plugin.executors.cluster.broker"
 _LAST_WORDS = 2_000
@@ -49,16 +57,14 @@ _GONE = (
 class Link:
     """The process that is the cluster's driver, and who waits for its answers."""
 
-    def __init__(
-        self, process: Process, standard_error: IO[bytes], hidden: tuple[str, ...]
-    ) -> None:
+    def __init__(self, process: Process, standard_error: IO[bytes], masked: Masked) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
         self._jobs = process.stdin
         self._answers = BufferedByteReceiveStream(process.stdout)
         self._standard_error = standard_error
-        self._hidden = hidden
+        self._masked = masked
         self._sending = anyio.Lock()
         self._waiting: dict[int, MemoryObjectSendStream[Mapping[str, Any]]] = {}
         self._number = 0
@@ -67,12 +73,12 @@ class Link:
         """It answers no more; another one is to be started."""
 
     @classmethod
-    async def start(cls, environ: Mapping[str, str], hidden: tuple[str, ...]) -> Link:
+    async def start(cls, environ: Mapping[str, str], masked: Masked) -> Link:
         """Start the process.
 
         Args:
             environ: Its environment.
-            hidden: Texts that its words are shown without.
+            masked: What its words are shown without.
 
         Raises:
             NoWorker: It cannot be started.
@@ -94,7 +100,7 @@ class Link:
             standard_error.close()
             raise NoWorker(str(error)) from error
         assert process is not None
-        return cls(process, standard_error, hidden)
+        return cls(process, standard_error, masked)
 
     @property
     def process_id(self) -> int:
@@ -123,6 +129,7 @@ class Link:
             WorkerLost: Its replica or the process is gone.
             WorkUnusable: No replica can do any.
             NoWorker: There is no cluster.
+            StorageFailed: The disk did not take what was made.
         """
         if self.is_gone:
             raise self._lost()
@@ -138,13 +145,15 @@ class Link:
                     if "notice" in answer:
                         tell(self._shown(answer["notice"]))
                     else:
-                        return self._conclude(answer)
+                        return self._conclude(answer, into)
             except Stage3Error:
                 raise
             except BaseException:
                 with anyio.CancelScope(shield=True):
                     await self._take_back(number, arrived)
-                    await anyio.Path(part).unlink(missing_ok=True)
+                    for path in (part, into):
+                        with suppress(OSError):
+                            await anyio.Path(path).unlink(missing_ok=True)
                 raise
             finally:
                 self._waiting.pop(number, None)
@@ -197,8 +206,10 @@ class Link:
         if scope.cancelled_caught:
             self._kill()
 
-    def _conclude(self, answer: Mapping[str, Any]) -> None:
+    def _conclude(self, answer: Mapping[str, Any], into: Path) -> None:
         """Return if a job is done, or raise why it is not."""
+        if "errno" in answer:
+            raise StorageFailed(into, OSError(answer["errno"], os.strerror(answer["errno"])))
         if "problem" in answer:
             raise JobFailed(self._shown(answer["problem"]), may_pass=answer["may_pass"])
         if "unusable" in answer:
@@ -215,9 +226,7 @@ class Link:
         return WorkerLost("that speaks with the cluster is gone", self._shown(self._last_words()))
 
     def _shown(self, words: str) -> str:
-        for hidden in self._hidden:
-            words = words.replace(hidden, "…") if hidden else words
-        return words
+        return self._masked.text(words)
 
     def _kill(self) -> None:
         """End the process at once, and what it has started: it leads a group of its own."""

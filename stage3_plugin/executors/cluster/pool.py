@@ -7,6 +7,7 @@ node is frozen, so each is made in a thread that has nothing else to do. Knows n
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +22,22 @@ from stage3_plugin.executors.replica import LONGEST_PROBLEM, in_one_line
 
 DEATHS_WHILE_STARTING = 3
 """In a row; then a replica counts as one that cannot be started."""
+LINGER_S = 0.05
+"""A call that could take more jobs waits for so long after each that comes,"""
+LINGERS = 10
+"""and so often at most."""
 STEP_S = 0.5
 """Seconds after which a thread that waits for its replica looks whether all is over."""
+
+_NEW_FILE = (
+    os.O_WRONLY
+    | os.O_CREAT
+    | os.O_EXCL
+    | getattr(os, "O_NOFOLLOW", 0)  # these three are not on every system
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+"""Made new, and never through a link."""
 
 
 class Gone(Exception):
@@ -48,11 +63,11 @@ class Remote(Protocol):
         """
         ...
 
-    def load(self) -> int:
+    def load(self, start_s: float) -> int:
         """Have it make what does the work; return how many jobs it takes in one call.
 
         Raises:
-            Gone: It died over it.
+            Gone: It died over it, or took longer.
             Unusable: It cannot.
         """
         ...
@@ -92,6 +107,8 @@ class Job:
     lock: Lock = field(default_factory=Lock)
     """Held while it is written, and to take it back: afterwards nothing of it is written."""
     is_taken_back: bool = False
+    is_alone: bool = False
+    """It was lost among others, any of which may be to blame."""
 
 
 class Pool:
@@ -99,6 +116,7 @@ class Pool:
 
     Args:
         remotes: The replicas.
+        start_s: Seconds that making what does the work may take.
         timeout_s: Seconds that one call may take.
         answer: Takes what became of a job, or a notice; called from any thread.
     """
@@ -107,10 +125,12 @@ class Pool:
         self,
         remotes: Sequence[Remote],
         *,
+        start_s: float,
         timeout_s: float,
         answer: Callable[[Mapping[str, object]], None],
     ) -> None:
         self._remotes = remotes
+        self._start_s = start_s
         self._timeout_s = timeout_s
         self._answer = answer
         self._changed = Condition()
@@ -213,7 +233,7 @@ class Pool:
         while not remote.find(STEP_S):
             if self._has_ended:
                 return 0
-        return remote.load()
+        return remote.load(self._start_s)
 
     def _next(self, number: int, at_once: int) -> list[Job]:
         """Wait for jobs and take as many as are there and go at once; none: all is over."""
@@ -222,26 +242,46 @@ class Pool:
             self._changed.notify_all()
             while not (self._waiting or self._has_ended):
                 self._changed.wait()
+                self._linger(at_once)  # and in the meantime another may take it
             if self._has_ended:
                 return []
-            count = min(at_once, len(self._waiting))
-            jobs = [self._waiting.popleft() for _ in range(count)]
+            jobs = self._taken(at_once)
             self._batches[number] = jobs
-            return jobs
+        return jobs
+
+    def _linger(self, at_once: int) -> None:
+        """Wait a moment for more jobs, where a call takes several."""
+        for _ in range(LINGERS):
+            there = len(self._waiting)
+            if not 0 < there < at_once or self._waiting[0].is_alone:
+                return
+            self._changed.wait(LINGER_S)
+            if len(self._waiting) == there:
+                return
+
+    def _taken(self, at_once: int) -> list[Job]:
+        """Take what waits; one that was lost among others is done alone."""
+        taken = [self._waiting.popleft()]
+        while self._waiting and len(taken) < at_once and not taken[0].is_alone:
+            if self._waiting[0].is_alone:
+                break
+            taken.append(self._waiting.popleft())
+        return taken
 
     def _have_done(self, number: int, remote: Remote, jobs: list[Job]) -> None:
         try:
             found = remote.do([job.content for job in jobs], self._timeout_s)
         except NotBegun:
-            with self._changed:
-                self._waiting.extendleft(job for job in reversed(jobs) if not job.is_taken_back)
-                self._changed.notify_all()
+            self._put_back(jobs)
             raise
         except Exception as error:
-            words = str(error) if isinstance(error, Gone) else in_one_line(error)
-            for job in jobs:
-                if not job.is_taken_back:
-                    self._answer({"id": job.number, "lost": words[:LONGEST_PROBLEM]})
+            if len(jobs) > 1:
+                for job in jobs:
+                    job.is_alone = True
+                self._put_back(jobs)
+            elif not jobs[0].is_taken_back:
+                words = str(error) if isinstance(error, Gone) else in_one_line(error)
+                self._answer({"id": jobs[0].number, "lost": words[:LONGEST_PROBLEM]})
             raise
         finally:
             with self._changed:
@@ -249,15 +289,17 @@ class Pool:
         for job, made in zip(jobs, found, strict=True):
             self._finish(job, made)
 
+    def _put_back(self, jobs: list[Job]) -> None:
+        with self._changed:
+            self._waiting.extendleft(job for job in reversed(jobs) if not job.is_taken_back)
+            self._changed.notify_all()
+
     def _finish(self, job: Job, made: bytes | Problem) -> None:
         with job.lock:
             if job.is_taken_back:
                 return
-            problem = made if isinstance(made, Problem) else _problem_of_writing(made, job)
-        answer: dict[str, object] = {"id": job.number}
-        if problem is not None:
-            answer |= {"problem": problem.words, "may_pass": problem.may_pass}
-        self._answer(answer)
+            said = _said(made) if isinstance(made, Problem) else _written(made, job)
+        self._answer({"id": job.number, **said})
 
     def _give_up(self, number: int, words: str) -> None:
         """Go on without a replica; without any, every job says why."""
@@ -280,15 +322,18 @@ class Pool:
         return next(iter(self._unusable.values()))
 
 
-def _problem_of_writing(made: bytes, job: Job) -> Problem | None:
-    """Write what was made, whole or not at all, and never over another file."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+def _said(problem: Problem) -> dict[str, object]:
+    return {"problem": problem.words, "may_pass": problem.may_pass}
+
+
+def _written(made: bytes, job: Job) -> dict[str, object]:
+    """Write what was made, whole or not at all; return what is to be said of it."""
     try:
-        with os.fdopen(os.open(job.part, flags, 0o600), "wb") as file:
+        with os.fdopen(os.open(job.part, _NEW_FILE, 0o600), "wb") as file:
             file.write(made)
         job.part.replace(job.into)
     except OSError as error:
         with suppress(OSError):
             job.part.unlink(missing_ok=True)
-        return Problem(in_one_line(error))
-    return None
+        return {"errno": error.errno or errno.EIO}
+    return {}

@@ -138,9 +138,9 @@ class RayRemote:
             return False
         return True
 
-    def load(self) -> int:
-        """Have the actor make what does the work; however long that takes."""
-        made = self._answer(self._actor.load.remote(), None)
+    def load(self, start_s: float) -> int:
+        """Have the actor make what does the work."""
+        made = self._answer(self._actor.load.remote(), start_s)
         if type(made) is int:
             return made
         if type(made) is str:
@@ -168,17 +168,15 @@ class RayRemote:
             with suppress(Exception):  # likewise
                 self._ray.kill(self._actor, no_restart=True)
 
-    def _answer(self, reference: object, timeout_s: float | None) -> object:
+    def _answer(self, reference: object, timeout_s: float) -> object:
         """Wait for what a call returns, and no longer than told.
 
         Raises:
             Gone: The actor died over it, or took longer; then it is ended.
         """
-        step_s = 3600.0 if timeout_s is None else timeout_s
-        while not self._ray.wait([reference], timeout=step_s)[0]:
-            if timeout_s is not None:
-                self.restart()
-                raise Gone(f"did not answer within {timeout_s:g} s and was ended")
+        if not self._ray.wait([reference], timeout=timeout_s)[0]:
+            self.restart()
+            raise Gone(f"did not answer within {timeout_s:g} s and was ended")
         try:
             return self._ray.get(reference)
         except self._dies as error:

@@ -1,0 +1,28 @@
+"""One cluster for each module: a head, and two nodes that have room for two replicas each."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from importlib.util import find_spec
+
+import pytest
+
+from tests.engines.conftest import need
+from tests.engines.ray_cluster import Cluster, environment, running
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Generator[Cluster]:
+    need("Ray", is_there=find_spec("ray") is not None)
+    with running() as cluster:
+        cluster.add(2)
+        cluster.add(2)
+        yield cluster
+
+
+@pytest.fixture(autouse=True)
+def _as_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the token that the cluster asks for."""
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
