@@ -50,6 +50,7 @@ DOORS = {
     ("runtime/offers.py", "load"): "an entry point, not a text",
     ("providers/registry.py", "load"): "likewise",
     ("settings.py", "load"): "likewise",
+    ("renderers/diffusion/folder.py", "loads"): "beside weights that a user names; bounded length",
 }
 
 

@@ -13,6 +13,7 @@ from stage3_plugin import errors
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import ExtraMissing, SettingsRefused
+from stage3_plugin.renderers.diffusion import folder as folders
 from stage3_plugin.renderers.diffusion.folder import cache_of_hub, is_name
 from stage3_plugin.renderers.diffusion.ready import ReadyModel, ready_model
 from stage3_plugin.settings import Settings
@@ -180,12 +181,20 @@ def test_a_folder_without_a_pipeline_and_a_file(tmp_path: Path) -> None:
     assert "is a file, and weights are a whole folder" in refusal(tmp_path, "one.safetensors")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "null"])
-def test_an_index_that_is_none(tmp_path: Path, content: str) -> None:
-    folder = pipeline_folder(tmp_path / "weights")
-    (folder / "model_index.json").write_text(content, encoding="utf-8")
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "null", "[" * 100_000, "\xff", '{"a": 1}' + " " * 999]
+)
+@pytest.mark.parametrize("name", ["model_index.json", "unet/config.json"])
+def test_a_description_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str
+) -> None:
+    """Cut, of another kind, too deep, no text, or larger than it may be."""
+    path = pipeline_folder(tmp_path / "weights") / name
+    path.write_bytes(content.encode("latin-1"))
+    if content.endswith(" "):
+        monkeypatch.setattr(folders, "_MOST_BYTES", 900)
 
-    assert "model_index.json is not a JSON object" in refusal(tmp_path)
+    assert f"{path} is not a JSON object" in refusal(tmp_path)
 
 
 def test_weights_that_only_pickle_reads_are_refused(tmp_path: Path) -> None:

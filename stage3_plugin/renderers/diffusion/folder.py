@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import cast
 
 INDEX = "model_index.json"
-_SMALL_BYTES = 1_000_000
+_MOST_BYTES = 64 << 20
+"""Of a file of JSON; what tokenizers say of themselves can be a few megabytes."""
 _PICKLED = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 _SAFE = ".safetensors"
 _SHARD = re.compile(r"-[0-9]{5}-of-[0-9]{5}")
@@ -92,7 +93,7 @@ def _problems(folder: Path, variant: str | None) -> Iterator[Problem]:
         return
     index = _read(folder / INDEX)
     if index is None:
-        yield Problem(f"{folder / INDEX} is not a JSON object", "copy the whole folder again")
+        yield _no_object(folder / INDEX)
         return
     if not isinstance(index.get("_class_name"), str):
         yield _own_code(folder / INDEX)
@@ -118,10 +119,12 @@ def _no_pipeline(folder: Path) -> Problem:
 
 def _read(path: Path) -> dict[str, object] | None:
     with path.open("rb") as file:
-        content = file.read(_SMALL_BYTES + 1)
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        return None
     try:
         found: object = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return cast("dict[str, object]", found) if isinstance(found, dict) else None
 
@@ -144,8 +147,17 @@ def _own_codes(component: Path) -> Iterator[Problem]:
             yield _own_code(component / name)
     for name in _CONFIGS:
         path = component / name
-        if path.is_file() and "auto_map" in (_read(path) or {}):
+        if not path.is_file():
+            continue
+        config = _read(path)
+        if config is None:
+            yield _no_object(path)
+        elif "auto_map" in config:
             yield _own_code(path)
+
+
+def _no_object(path: Path) -> Problem:
+    return Problem(f"{path} is not a JSON object", "copy or fetch the folder again")
 
 
 def _own_code(path: Path) -> Problem:
