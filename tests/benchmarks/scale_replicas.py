@@ -3,9 +3,9 @@
 Run ``python -m tests.benchmarks.scale_replicas [--quick] [--folder DIR]`` from the top of the
 checkout. A render waits half a second and needs no core, as one on a GPU does; what is measured is
 how much of the replicas' time is used, from the first render's beginning to the last one's end, and
-how soon the first one begins. Beside processes stands Python's own pool of as many; on Ray, the
-cluster is one of this machine alone, started by the run. The 20,000 renders wait for nothing, and
-ask what grows: the driver, and each replica.
+how soon the first one begins. Beside it stands Python's own pool of as many. On Ray, the cluster is
+a head and four nodes of one core each, all on this machine, and runs before the run begins. The
+20,000 renders wait for nothing, and ask what grows: the driver, and each replica.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.engines import has_ray
 from tests.benchmarks.watched_command import Watched, watched
+from tests.engines import ray_cluster
 
 REPLICAS, QUICK_REPLICAS = (1, 2, 3, 4), (1, 2)
 RENDERS, QUICK_RENDERS = 24, 4
@@ -76,7 +78,8 @@ size = "{side_px}x{side_px}"
         for one in range(renders)
     )
     (folder / "scenes.jsonl").write_text("\n".join(story), encoding="utf-8")
-    driver = watched(folder, "run", "scenes.jsonl", "--json")
+    environ = ray_cluster.environment() if "ray" in executor else {}
+    driver = watched(folder, "run", "scenes.jsonl", "--json", environ=environ)
     written = [
         [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         for path in sorted(notes.iterdir())
@@ -113,16 +116,15 @@ def plain_s(replicas: int, renders: int, seconds: float) -> float:
         return time.perf_counter() - began_s
 
 
-def in_step(folder: Path, kind: str, *, quick: bool) -> list[Row]:
+def in_step(folder: Path, kind: str, executor: str, *, quick: bool) -> list[Row]:
     """Measure one to four replicas of one kind."""
     renders, seconds = (QUICK_RENDERS, QUICK_RENDER_S) if quick else (RENDERS, RENDER_S)
-    more = ', address = "local", cpus = 0.25' if kind == "ray" else ", gpus = 0"
     found: dict[int, Rendered] = {}
     plain: dict[int, float] = {}
     for replicas in QUICK_REPLICAS[1:] if quick else REPLICAS:
-        executor = f'kind = "{kind}", replicas = {replicas}{more}'
         place = folder / f"{kind}-{replicas}"
-        found[replicas] = render(place, renders, executor, seconds=seconds)
+        wanted = f"{executor}, replicas = {replicas}"
+        found[replicas] = render(place, renders, wanted, seconds=seconds)
         plain[replicas] = plain_s(replicas, renders, seconds)
     rows: list[Row] = []
     for replicas, one in found.items():
@@ -208,7 +210,13 @@ def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
         folder: Where pictures are written; none is the system's place for passing files.
     """
     with tempfile.TemporaryDirectory(dir=folder) as inner:
-        rows = in_step(Path(inner), "processes", quick=quick)
+        rows = in_step(Path(inner), "processes", 'kind = "processes", gpus = 0', quick=quick)
+        if has_ray():
+            with ray_cluster.running() as cluster:
+                for _ in REPLICAS:
+                    cluster.add(1)
+                executor = f'kind = "ray", address = "{cluster.address}"'
+                rows += in_step(Path(inner), "ray", executor, quick=quick)
         return [*rows, *growth(Path(inner), quick=quick)]
 
 
