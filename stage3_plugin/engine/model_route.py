@@ -5,6 +5,7 @@ Nothing of the user's is imported here, and nothing is started before the first 
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from stage3_plugin.renderers.model import Limitations, ModelRenderer, Named, dec
 from stage3_plugin.renderers.model_jobs import setup_of
 from stage3_plugin.renderers.replica import WORK
 from stage3_plugin.runtime import trace
+from stage3_plugin.runtime.database_url import passwords_in
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.settings import Settings, who_makes
 from stage3_plugin.storage.pictures import Pictures
@@ -123,7 +125,8 @@ async def open_model(
 
     path = _searched(project_dir)
     chosen = _chosen(settings, project_dir, path)
-    secrets_known = tuple(dict.fromkeys((*settings.secrets(), *secret_texts)))
+    passwords = () if settings.ledger is None else passwords_in(os.environ)
+    secrets_known = tuple(dict.fromkeys((*settings.secrets(), *secret_texts, *passwords)))
     executor_type, options = executor_of(settings.executor)
     work = Work(
         target=WORK,

@@ -264,6 +264,12 @@ def _unquoted(text: str | None) -> str | None:
     return None if text is None else unquote(text)
 
 
+def passwords_in(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the passwords that libpq would take from an environment."""
+    password = environment.get("PGPASSWORD")
+    return (password,) if password else ()
+
+
 def roots() -> str:
     """Return the file with the authorities that this system trusts.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, quote_plus
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +16,16 @@ from pydantic import SecretStr, ValidationError
 from host_stub.config.plugin_settings import validate
 from host_stub.config.secrets import ResolvedTable, resolve
 from host_stub.errors import PluginSettingsError
+from stage3_plugin.engine.model_route import open_model
+from stage3_plugin.executors import registry
+from stage3_plugin.executors.base import Surroundings
+from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime import database_url
 from stage3_plugin.runtime.database_url import DatabaseUrl
 from stage3_plugin.settings import Settings, draft_settings
+from stage3_plugin.storage.local import LocalStore
+from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.spool.folders import SpoolFolders
 
 PASSWORD = "hunter2/@:#?%"
 ENCODED = "hunter2%2F%40%3A%23%3F%25"
@@ -209,3 +217,39 @@ def test_a_model_is_told_what_came_from_elsewhere() -> None:
     assert validate(Settings, table, plugin="stage3", source="x") == Settings(
         ledger=SecretStr(LOCAL)
     )
+
+
+@pytest.mark.anyio
+async def test_no_replica_of_a_model_gets_a_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither that of the address, in any spelling, nor the one that libpq is given."""
+    got: list[Surroundings] = []
+
+    class Noted:
+        slots = 1
+
+        def __init__(self, _work: object, _options: object, *, surroundings: Surroundings) -> None:
+            got.append(surroundings)
+
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+    def noted(_kind: object) -> tuple[type[Noted], None]:
+        return Noted, None
+
+    monkeypatch.setattr(registry, "executor_of", noted)
+    monkeypatch.setenv("PGPASSWORD", "another secret")
+    model = "class Mine:\n    def render(self, request): ...\n"
+    (tmp_path / "models.py").write_text(model, encoding="utf-8")
+    settings = Settings(provider="local", model_class="models:Mine", ledger=SecretStr(LOCAL))
+    state = StateDir(tmp_path / ".stage3")
+    blocking = anyio.to_thread.run_sync
+    pictures = Pictures(LocalStore(state), SpoolFolders(state), max_pixels=1, blocking=blocking)
+
+    async with open_model(settings, tmp_path, pictures, ()):
+        (surroundings,) = got
+    assert {LOCAL, PASSWORD, ENCODED, "another secret"} <= set(surroundings.secrets)
