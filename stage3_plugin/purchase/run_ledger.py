@@ -31,7 +31,7 @@ from stage3_plugin.purchase.other_references import bought_before, made_with_oth
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes
 from stage3_plugin.runtime import trace
 
-WITHDRAWING_S = 10.0
+WITHDRAWING_S = 5.0
 """For so long a run that ends waits for a ledger that took a hold and did not say so."""
 _ASKED_AGAIN_S = 0.5
 
