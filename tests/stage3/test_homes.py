@@ -23,6 +23,7 @@ from stage3_plugin.ledger.home import (
     new_run_id,
     without_home,
 )
+from stage3_plugin.purchase import recovery
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import bills, painter, scenes
@@ -116,9 +117,13 @@ def test_a_run_is_named_after_its_home() -> None:
 
 @pytest.mark.anyio
 async def test_the_answers_in_a_dead_drivers_spool_are_never_written_off_by_another(
-    shared: Shared, image_api: ImageApi
+    shared: Shared, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other makes the rest; the dead one's home, back again, takes in its own for nothing."""
+    """The other makes the rest; the dead one's home, back again, takes in its own for nothing.
+
+    However long ago it was sent: no request lasts so long, and its answer lies there all the same.
+    """
+    monkeypatch.setattr(recovery, "MARGIN_S", -1000.0)
     image_api.always(bills(0.05))
     there, home = shared.machine("a")
     here, _ = shared.machine("b")

@@ -1,0 +1,93 @@
+"""Drivers on two machines, with one PostgreSQL ledger and one bucket, as whole commands.
+
+Each machine has a network and a state folder of its own. What is bought is counted by the image
+API, on the side that knows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from stage3_plugin.files.state_dir import StateDir
+from stage3_plugin.storage.spool.folders import SpoolFolders
+from tests.engines.drivers.machines import Machine, Town
+from tests.fakes.behaviours import Gate
+from tests.projects import wait_until
+from tests.stage3.buying import bills
+
+
+def test_what_one_has_made_the_other_has_for_nothing(town: Town) -> None:
+    """Sixty files there, byte for byte, and nothing is billed for them."""
+    town.story(60)
+    one, two = town.machines
+    first, second = one.run("run", "scenes.json"), two.run("run", "scenes.json")
+    files = [
+        {path.name: path.read_bytes() for path in (machine.folder / "out" / "images").glob("*.png")}
+        for machine in town.machines
+    ]
+
+    assert (first, second) == (0, 0), one.said() + two.said()
+    assert town.api.received() == town.api.billed() == 60
+    assert len(files[0]) == 60
+    assert files[0] == files[1]
+    assert one.home != two.home
+
+
+def test_two_that_run_at_once_buy_each_scene_once(town: Town) -> None:
+    """What one has in work the other waits for: both end with all pictures, and well."""
+    town.api.otherwise = lambda asked: bills(0.05, delay_s=0.02 * (1 + asked.number % 5))
+    town.story(60, capacity=6)
+    drivers = [
+        machine.start("run", "scenes.json", *words)
+        for machine, words in zip(town.machines, ([], ["--shard", "2/2"]), strict=True)
+    ]
+    codes = [driver.ended() for driver in drivers]
+    billed = Counter(entry.asked.prompt[:4] for entry in town.api.entries if entry.is_billed)
+
+    assert codes == [0, 0], [machine.said() for machine in town.machines]
+    assert set(billed.values()) == {1}
+    assert len(billed) == 60
+    assert town.states() == ["PAID"] * 60
+    for machine in town.machines:
+        assert set(machine.codes().values()) == {"made"}
+        assert [image["scene_id"] for image in machine.manifest()["images"]] == sorted(billed)
+
+
+def test_a_driver_that_was_killed_with_answers_on_its_disk_takes_them_in_itself(
+    town: Town,
+) -> None:
+    """The other leaves them, names their home and makes the rest; nothing is unknown."""
+    town.story(24, capacity=8)
+    one, two = town.machines
+    gate = Gate()
+    town.api.script(bills(0.05, gate=gate), times=8)
+    first = one.start("run", "scenes.json")
+    wait_until(lambda: town.api.in_flight == 8)
+    with town.nothing_is_committed():
+        gate.open()
+        wait_until(lambda: len(whole_answers(one)) == 8)
+        first.kill()
+        code = first.ended()
+    left = [found.new.scene_id for found in town.purchases()]
+    before = town.states()
+    second = two.run("run", "scenes.json")
+    busy = {scene for scene, code in two.codes().items() if code == "busy"}
+    why = {two.failure(scene) for scene in busy}
+    states = Counter(town.states())
+    back = one.run("run", "scenes.json")
+    again = two.run("run", "scenes.json")
+
+    assert (code, before) == (-9, ["SENDING"] * 8)
+    assert (second, busy) == (1, set(left)), two.said()
+    assert all(one.home in text and f"recover --of-home {one.home}" in text for text in why)
+    assert states == {"SENDING": 8, "PAID": 16}
+    assert (back, again) == (0, 0), one.said() + two.said()
+    assert Counter(town.states()) == {"PAID": 24}
+    assert town.api.received() == town.api.billed() == 24
+    assert set(two.codes().values()) == {"made"}
+
+
+def whole_answers(machine: Machine) -> set[str]:
+    """Return the attempts whose answer lies whole in a machine's spool."""
+    spool = SpoolFolders(StateDir(machine.folder / ".stage3"))
+    return {one for one in spool.received() if spool.has_whole_answer(one)}
