@@ -699,7 +699,7 @@ class OnlineCheck:
         name: Which one, where there may be several: a model's name, or whose key or account.
     """
 
-    asked: Literal["key", "model", "account"]
+    asked: Literal["key", "model", "account", "store"]
     verdict: Literal["good", "bad", "unknown"]
     message: str
     hint: str | None = None

@@ -222,7 +222,7 @@ class BucketFailed(StorageFailed):
         super().__init__(Path(address), OSError(number, problem), reading=reading)
         self.address = address
         self.problem = problem
-        self.hint = hint
+        self.hint = hint or "see to it, and run the same command again"
         self.args = (f"cannot {'read' if reading else 'write'} {address}: {problem}",)
 
 

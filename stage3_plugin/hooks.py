@@ -153,7 +153,8 @@ class _HostedStage:
                 if route.free_checks is not None
                 for finding in await route.free_checks.ask(today)
             ]
-        return tuple(
+        store = await self._check_store()
+        return store + tuple(
             contract.OnlineCheck(
                 asked=finding.about,
                 verdict=finding.verdict,
@@ -163,6 +164,18 @@ class _HostedStage:
             )
             for finding, whose in found
         )
+
+    async def _check_store(self) -> tuple[contract.OnlineCheck, ...]:
+        """Try the bucket of ``store``, if one is set."""
+        address = self._stage.store_address
+        if address is None:
+            return ()
+        failure = await self._stage.look_at_store()
+        if failure is None:
+            message = f"{address} takes pictures, and gives them back"
+            return (contract.OnlineCheck(asked="store", verdict="good", message=message),)
+        message, hint = str(failure), failure.hint
+        return (contract.OnlineCheck(asked="store", verdict="bad", message=message, hint=hint),)
 
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:
         with _as_stage_error():

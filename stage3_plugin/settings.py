@@ -762,7 +762,8 @@ class Settings(_OfARoute):
         min_length=1,
         max_length=2_000,
         description="A second place for pictures, which other machines reach too: `s3://`, "
-        "`gs://`, `az://` or `file://`; a picture is paid for only when both have it.",
+        "`gs://`, `az://` or `file://`; a picture is paid for only when both have it. Credentials "
+        "are the environment's. See Pictures in a bucket.",
     )
     ledger: SecretStr | None = Field(
         examples=["postgresql://stage3@db.example.com/media"],

@@ -17,7 +17,7 @@ from host_stub.text.escape import escaped
 
 MOST_CHECKS: Final = 100
 _LONGEST: Final = 1000
-_ASKED: Final = frozenset({"key", "model", "account"})
+_ASKED: Final = frozenset({"key", "model", "account", "store"})
 _VERDICTS: Final = frozenset({"good", "bad", "unknown"})
 
 

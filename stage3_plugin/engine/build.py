@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 
 DISK_THREADS = 8
 """Enough for syncs to overlap; more only delay the event loop."""
-BUCKET_THREADS = 16
+BUCKET_THREADS = 12
 """Pictures that are on their way to a bucket at once, each in memory; the disk waits for none."""
 
 Result = TypeVar("Result")

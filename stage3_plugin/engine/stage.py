@@ -71,6 +71,10 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
 _SURVEYED_A_TURN = 100
+_NEAR_ALONE = (
+    "`ledger` is on a server and no `store` is set: another machine finds that pictures are paid "
+    "for, and cannot have them"
+)
 
 
 class Stage:
@@ -355,6 +359,22 @@ class Stage:
         """
         return await self._pictures.fetch(sha256, into)
 
+    async def look_at_store(self) -> StorageFailed | None:
+        """Try where pictures go for other machines, and return what keeps them from there.
+
+        One small object is written there and read; nothing is written on this machine.
+        """
+        try:
+            await self._pictures.storing(self._pictures.store.check)
+        except StorageFailed as failure:
+            return failure
+        return None
+
+    @property
+    def store_address(self) -> str | None:
+        """Where pictures go for other machines, if anywhere."""
+        return self._pictures.store.address
+
     def url_of(self, sha256: str) -> str | None:
         """Return the address that a picture has, or is to have, for other machines too."""
         return self._pictures.store.url_of(sha256)
@@ -562,6 +582,8 @@ class Stage:
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
         self.warnings += (*self._accounts.warnings, *warnings, *places)
+        if self._settings.ledger is not None and self._pictures.store.address is None:
+            self.warnings += (_NEAR_ALONE,)
         unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
         self._need_prices([unnamed], self._limits(None))
         self._need_no_free_ones(unnamed)

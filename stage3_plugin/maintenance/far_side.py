@@ -14,7 +14,7 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.bucket import Bucket
 
-_AT_ONCE = 16
+_AT_ONCE = 12
 
 
 def sizes_of(bucket: Bucket, wanted: Iterable[Picture]) -> dict[str, int]:

@@ -21,8 +21,7 @@ from stage3_plugin.ledger.owners import NO_PROOF_S, Owners
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace, LedgerPlace
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.base import PictureStore
-from stage3_plugin.storage.bucket import Bucket
-from stage3_plugin.storage.local import LocalStore, noted_bucket
+from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.awaited import Awaited
 from stage3_plugin.storage.spool.folders import SpoolFolders
@@ -96,17 +95,6 @@ class StateFolder:
         self.store: PictureStore = LocalStore(state_dir)
         self.spool = SpoolFolders(state_dir)
         self.owners = Owners(self.path)
-
-    def bucket(self) -> Bucket | None:
-        """Return the bucket that the last run had, with the environment's credentials.
-
-        Raises:
-            ExtraMissing: The extra is not installed.
-            SettingsRefused: It cannot be used so.
-            StorageFailed: The note of it cannot be read.
-        """
-        address = noted_bucket(self.path)
-        return None if address is None else Bucket.at(address)
 
     @property
     def shown(self) -> str:

@@ -31,6 +31,7 @@ from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.bucket import Bucket
 from stage3_plugin.storage.inspect import inspect_open
+from stage3_plugin.storage.noting import noted_bucket
 
 ProblemKind: TypeAlias = Literal[
     "ledger", "missing", "damaged", "unreadable", "different", "copy", "outdated", "store", "bucket"
@@ -113,12 +114,12 @@ def verify(
     Raises:
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be opened at all, or cannot be read now: that is no damage.
-        SettingsRefused: The bucket of the last run cannot be used so, or none is to be filled.
+        SettingsRefused: A bucket is to be filled, and the last run had none, or one that cannot
+            be used so.
         BucketFailed: It is to be filled, and does not let us.
     """
-    bucket = folder.bucket()
-    if fill_store and bucket is None:
-        raise SettingsRefused("store", "the last run had no bucket that could be filled")
+    far = _FarSide(fill=fill_store, progress=progress)
+    far.open(folder)
     listed = _listed(folder)
     with folder.reading() as ledger:
         problems = list(_of_ledger(ledger))
@@ -136,7 +137,7 @@ def verify(
                 raise
             # What is wrong was found before it failed, or is this failure.
             problems = problems or [_ledger_problem(ledger, failed.problem)]
-    far = _FarSide() if bucket is None else _far_side(folder, bucket, wanted, fill_store, progress)
+    far.look(wanted, folder)
     problems.extend(far.problems)
     only_in_store = 0
     for done, one in enumerate(wanted.values()):
@@ -156,7 +157,7 @@ def verify(
         problems=tuple(problems),
         corrected=corrected,
         copies=tuple(copies),
-        store=None if bucket is None else bucket.address,
+        store=far.address,
         filled=far.filled,
         only_in_store=only_in_store,
     )
@@ -167,53 +168,75 @@ class _FarSide:
     """What a bucket has, and lacks.
 
     Attributes:
+        fill: Put what it lacks there.
+        progress: Called with how many are there, and of how many.
+        address: Where it is.
         has: The pictures that are there, by name and length.
         problems: What is wrong there.
         filled: How many it was given.
     """
 
+    fill: bool
+    progress: Callable[[int, int], None]
+    address: str | None = None
     has: set[str] = field(default_factory=set[str])
     problems: list[Problem] = field(default_factory=list[Problem])
     filled: int = 0
+    _bucket: Bucket | None = None
 
+    def open(self, folder: StateFolder) -> None:
+        """Open the bucket that the last run had; one that cannot be used so is a problem."""
+        self.address = noted_bucket(folder.path)
+        if self.address is None:
+            if self.fill:
+                raise SettingsRefused(
+                    "store",
+                    "the last run had no bucket that could be filled",
+                    hint="set it, and run the story once more: nothing is bought again",
+                )
+            return
+        try:
+            self._bucket = Bucket.at(self.address)
+        except SettingsRefused as refused:
+            if self.fill:
+                raise
+            self._note(f"{refused.problem} ({refused.hint})", folder)
 
-def _far_side(
-    folder: StateFolder,
-    bucket: Bucket,
-    wanted: Mapping[Picture, _Wanted],
-    fill_store: bool,  # noqa: FBT001 - handed on
-    progress: Callable[[int, int], None],
-) -> _FarSide:
-    """See what a bucket lacks, and fill it if that is asked for."""
-    try:
-        there = far_side.sizes_of(bucket, wanted)
-    except BucketFailed as failed:
-        if fill_store:
-            raise
-        problem = Problem(kind="bucket", message=str(failed), path=folder.path, url=bucket.address)
-        return _FarSide(problems=[problem])
-    lacks = {
-        picture: why
-        for picture in wanted
-        if (why := far_side.what_lacks(picture, there)) is not None
-    }
-    has = {picture.sha256 for picture in wanted if picture not in lacks}
-    filled = frozenset[str]()
-    if fill_store:
-        filled = far_side.fill(bucket, folder.store, lacks, progress=progress)
-    problems = [
-        Problem(
-            kind="store",
-            message=why,
-            path=folder.store.where(picture.sha256),
-            scene_ids=tuple(wanted[picture].scene_ids),
-            attempt_ids=tuple(wanted[picture].attempt_ids),
-            url=bucket.url_of(picture.sha256),
+    def look(self, wanted: Mapping[Picture, _Wanted], folder: StateFolder) -> None:
+        """See what it lacks of these pictures, and fill it if that is asked for."""
+        if self._bucket is None:
+            return
+        try:
+            there = far_side.sizes_of(self._bucket, wanted)
+        except BucketFailed as failed:
+            if self.fill:
+                raise
+            self._note(failed.problem, folder)
+            return
+        found = {picture: far_side.what_lacks(picture, there) for picture in wanted}
+        lacks = {picture: why for picture, why in found.items() if why is not None}
+        self.has = {picture.sha256 for picture in wanted if picture not in lacks}
+        if self.fill:
+            filled = far_side.fill(self._bucket, folder.store, lacks, progress=self.progress)
+            self.filled = len(filled)
+            self.has |= filled
+        self.problems += (
+            Problem(
+                kind="store",
+                message=why,
+                path=folder.store.where(picture.sha256),
+                scene_ids=tuple(wanted[picture].scene_ids),
+                attempt_ids=tuple(wanted[picture].attempt_ids),
+                url=self._bucket.url_of(picture.sha256),
+            )
+            for picture, why in lacks.items()
+            if picture.sha256 not in self.has
         )
-        for picture, why in lacks.items()
-        if picture.sha256 not in filled
-    ]
-    return _FarSide(has=has | filled, problems=problems, filled=len(filled))
+
+    def _note(self, message: str, folder: StateFolder) -> None:
+        self.problems.append(
+            Problem(kind="bucket", message=message, path=folder.path, url=self.address)
+        )
 
 
 def _listed(folder: StateFolder) -> Listed | Problem:

@@ -20,6 +20,11 @@ class PictureStore(Protocol):
         StorageFailed: In every method: the store did not let us, or cannot be read now.
     """
 
+    @property
+    def address(self) -> str | None:
+        """Where pictures are that other machines reach too, if anywhere; without credentials."""
+        ...
+
     def check(self) -> None:
         """See that pictures can be taken in, as far as that can be known before any is paid for."""
         ...

@@ -41,8 +41,8 @@ _PANIC: Final = "PanicException"
 """What Rust's libraries raise for faults of their own: no ``Exception``, and in no module."""
 _PROBED: Final = b"stage3 was here before it bought anything\n"
 _PIECE_BYTES: Final = 1 << 20
-_MOST_SENT_BYTES: Final = 96 << 20
-"""So much may be on its way at once, and in memory meanwhile, or one picture that is longer."""
+_MOST_SENT_BYTES: Final = 48 << 20
+"""So much may be on its way at once, or one picture that is longer; in memory it is thrice that."""
 _LISTED_AT_ONCE: Final = 1000
 
 _STATUS = re.compile(r"status code: (\d{3})")

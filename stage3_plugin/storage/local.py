@@ -22,7 +22,7 @@ import secrets
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EILSEQ, EISDIR
+from errno import EISDIR
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,9 +36,6 @@ from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.inspect import InspectedFile
 from stage3_plugin.storage.keeping import digest_at, digest_of
-
-BUCKET_NOTE = "store"
-"""The file in the state folder that says which bucket the last run had."""
 
 _READ_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -109,26 +106,11 @@ class LocalStore:
                 return False
             raise StorageFailed(path, error, reading=True) from error
 
-    def check(self) -> None:
-        """Note that there is no bucket, or none any more; the ledger tries the folder itself."""
-        self.note_bucket(None)
+    address = None
+    """What lies here is of this machine alone."""
 
-    def note_bucket(self, address: str | None) -> None:
-        """Note for ``stage3 verify``, which reads no config, which bucket the last run had."""
-        path = self._state_dir.path / BUCKET_NOTE
-        try:
-            if address is None:
-                path.unlink(missing_ok=True)
-                return
-            with suppress(FileNotFoundError):
-                if path.read_text("utf-8") == f"{address}\n":
-                    return
-            aside = self._aside()
-            with NewFile(aside) as file:
-                file.write(f"{address}\n".encode())
-            aside.replace(path)
-        except OSError as error:
-            raise StorageFailed(path, error) from error
+    def check(self) -> None:
+        """Leave it to the ledger, which makes its files in the same folder."""
 
     def recall(self, sha256: str) -> bool:  # noqa: ARG002 - it is kept nowhere else
         """Bring nothing back; see :class:`~stage3_plugin.storage.base.PictureStore`."""
@@ -243,22 +225,6 @@ class LocalStore:
         finally:
             with suppress(OSError):  # renaming a file onto itself, linked twice, leaves both names
                 aside.unlink(missing_ok=True)
-
-
-def noted_bucket(state_dir: Path) -> str | None:
-    """Return the address of the bucket that the last run had; ``None`` if it had none.
-
-    Raises:
-        StorageFailed: The note cannot be read.
-    """
-    path = state_dir / BUCKET_NOTE
-    try:
-        return path.read_text("utf-8").strip()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        cause = error if isinstance(error, OSError) else OSError(EILSEQ, "it is no text")
-        raise StorageFailed(path, cause, reading=True) from error
 
 
 def _link_or_copy(source: Path, target: Path, extent: tuple[int, int] | None = None) -> None:

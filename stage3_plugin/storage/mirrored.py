@@ -47,10 +47,15 @@ class Mirrored:
         self.near = near
         self.far = far
 
+    @property
+    def address(self) -> str:
+        """Where the far side is."""
+        return self.far.address
+
     def check(self) -> None:
         """See that both take pictures, before any is paid for."""
+        self.near.check()
         self.far.probe()
-        self.near.note_bucket(self.far.address)
 
     def save(self, part: Path, inspected: InspectedFile) -> None:
         """Take a picture in; once this returns, both have it."""

@@ -22,6 +22,7 @@ from stage3_plugin.errors import PictureLost, PictureRefused, StorageFailed
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.inspect import inspect_file
+from stage3_plugin.storage.noting import note_bucket
 from stage3_plugin.storage.placing import PlacedPictures, is_taken, is_there
 from stage3_plugin.storage.room import free_bytes, free_files
 from stage3_plugin.storage.spool.folders import SpoolFolders
@@ -106,8 +107,9 @@ class Pictures:
             await self.blocking(partial(self.spool.remove, attempt_id))
 
     async def check_store(self) -> None:
-        """See that pictures can be taken in, before any is paid for."""
+        """See that pictures can be taken in, before any is paid for; and note where they go."""
         await self.storing(self.store.check)
+        await self.blocking(partial(note_bucket, self.spool.state_dir, self.store.address))
 
     # Pictures ------------------------------------------------------------------------------------
 

@@ -195,7 +195,7 @@ class References:
             opening = partial(self._stored, picture.sha256)
             original = await self._original(f"stored:{picture.sha256}", opening)
             if original.sha256 != picture.sha256:
-                raise refused(_DAMAGED, _DAMAGED_HINT)
+                original = await self._recalled(picture.sha256, opening)
             return await self._reference(wish, original, limits)
         except ReferenceRefused as error:
             raise _again(error, shown(wish.image)) from None
@@ -237,6 +237,15 @@ class References:
             if says_not_there(error):
                 raise refused(_DAMAGED, _DAMAGED_HINT) from error
             raise StorageFailed(self._store.where(sha256), error, reading=True) from error
+
+    async def _recalled(self, sha256: str, opening: Callable[[], BinaryIO]) -> Original:
+        """Read a stored picture that is damaged once more, if it is kept elsewhere too."""
+        if not await self._blocking(partial(self._store.recall, sha256)):
+            raise refused(_DAMAGED, _DAMAGED_HINT)
+        original = await self._original(f"recalled:{sha256}", opening)
+        if original.sha256 != sha256:
+            raise refused(_DAMAGED, _DAMAGED_HINT)
+        return original
 
     async def _original(self, key: str, opening: Callable[[], BinaryIO]) -> Original:
         once = self._originals.setdefault(key, _Once[Original]())

@@ -18,7 +18,7 @@ from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.storage.bucket import Bucket
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import LocalStore, noted_bucket
+from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.mirrored import Mirrored
 from tests.fakes.pngs import make_png
 from tests.stage3.pictures.test_any_store import DATA, MOST_PIXELS, OTHER, saved
@@ -78,16 +78,12 @@ def test_both_have_what_was_saved(store: Mirrored, far: Bucket, tmp_path: Path) 
 
 
 def test_what_is_tried_first_is_no_picture(store: Mirrored, far: Bucket, tmp_path: Path) -> None:
-    """And what was tried is noted, for a command that reads no config."""
-    (tmp_path / ".stage3").mkdir(exist_ok=True)
+    """And is in nobody's way."""
     store.check()
     store.check()
-    noted = noted_bucket(tmp_path / ".stage3")
-    store.near.check()
 
     assert list(far.sizes()) == []
-    assert noted == far.address
-    assert noted_bucket(tmp_path / ".stage3") is None
+    assert not (tmp_path / ".stage3").exists()
 
 
 def test_a_picture_that_is_gone_or_damaged_here_is_brought_back(

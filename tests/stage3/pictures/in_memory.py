@@ -20,6 +20,8 @@ class MemoryStore:
         kept: The bytes of each, and its time in nanoseconds.
     """
 
+    address = None
+
     def __init__(self) -> None:
         self.kept: dict[str, tuple[bytes, int]] = {}
 
