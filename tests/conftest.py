@@ -50,6 +50,7 @@ SLOW = (
     "stage3/test_jobs.py",
     "stage3/test_ladder_runs.py",
     "stage3/test_local.py",
+    "stage3/test_local_models.py",
     "stage3/test_lost.py",
     "stage3/test_two_runs.py",
     "test_cast_end_to_end.py",

@@ -56,8 +56,10 @@ def found_class(model_class: str, folders: Sequence[str] = ()) -> FoundClass:
         where = f", nor is it in {folders[0]}" if folders else ""
         raise NotFound(
             f"there is no module {module!r} for {model_class!r}",
-            f"Python does not find it on its path{where}; install it where this program is, or "
-            "correct the name",
+            "write the module as Python imports it, without .py"
+            if module.endswith(".py")
+            else f"Python does not find it on its path{where}; install it where this program is, "
+            "or correct the name",
         )
     source = _source_of(spec, model_class)
     return FoundClass(name) if source is None else _class_in(source, name, model_class)
@@ -73,6 +75,8 @@ def _spec_of(module: str, folders: Sequence[str]) -> ModuleSpec | None:
         spec = _found(name, path)
         if spec is None and path is None and folders:
             spec = PathFinder.find_spec(name, list(folders))
+        if spec is None and path is not None:
+            spec = _namespace(name, [Path(folder, part) for folder in path])
         if spec is None:
             return None
         path = _below(spec)
@@ -91,15 +95,19 @@ def _found(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
     return None
 
 
+def _namespace(name: str, folders: Sequence[Path]) -> ModuleSpec | None:
+    """Find a folder without ``__init__``, which Python itself finds only in imported packages."""
+    found = [str(folder) for folder in folders if folder.is_dir()]
+    if not found:
+        return None
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = found
+    return spec
+
+
 def _below(spec: ModuleSpec) -> list[str]:
     """Return the folders of a package; none of a module."""
-    folders = spec.submodule_search_locations
-    if folders is None:
-        return []
-    try:
-        return list(folders)
-    except KeyError:  # a namespace within one that is not imported
-        return list(getattr(folders, "_path", ()))
+    return list(spec.submodule_search_locations or ())
 
 
 def _source_of(spec: ModuleSpec, model_class: str) -> ast.Module | None:

@@ -159,8 +159,11 @@ class ModelRenderer:
             failed.may_pass = error.may_pass
             raise failed from error
         except WorkUnusable as error:
-            unusable = RendererUnusable(f"setting {self._named.setting!r}: {error}")
-            raise unusable from error
+            of = "" if self._named.what in error.problem else f"{self._named.what}: "
+            raise RendererUnusable(
+                f"setting {self._named.setting!r}: {of}{error}; no picture can be made before that "
+                "is mended"
+            ) from error
         except NoWorker as error:
             raise self._lost(f"no process can be started for {what}: {error}") from error
         except WorkerLost as lost:

@@ -38,11 +38,11 @@ def _imported(model_class: str) -> Callable[..., object]:
     try:
         found: object = importlib.import_module(module)
     except Exception as error:
-        raise Unusable(f"the module {module} cannot be imported: {in_one_line(error)}") from error
+        raise Unusable(f"{model_class} cannot be imported: {in_one_line(error)}") from error
     for part in name.split("."):
         found = getattr(found, part, None)
     if found is None:
-        raise Unusable(f"the module {module} has no {name}")
+        raise Unusable(f"{model_class} is not there: the module {module} has no {name}")
     if not isinstance(found, type):
         raise Unusable(f"{model_class} is {type(found).__name__}, and no class")
     return cast("Callable[..., object]", found)
@@ -51,10 +51,8 @@ def _imported(model_class: str) -> Callable[..., object]:
 def _made(of: Callable[..., object], model_class: str, model_args: dict[str, Any]) -> object:
     try:
         return of(**model_args)
-    except JobFailed as failed:  # words of our own
-        raise Unusable(str(failed)) from failed
     except Exception as error:
-        with_args = "model_args" if model_args else "no model_args"
+        with_args = f"model_args {', '.join(model_args)}" if model_args else "no model_args"
         problem = f"{model_class} cannot be made with {with_args}: {in_one_line(error)}"
         raise Unusable(problem) from error
 
