@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from pathlib import Path
 
 import pytest
 
 from stage3_plugin.domain.states import State
 from tests.local_models import ModelProject
-from tests.projects import ended, wait_until
 
 
 @pytest.fixture
@@ -84,100 +81,3 @@ def test_whatever_goes_wrong_is_its_own_scenes_alone(project: ModelProject) -> N
     assert "is 64x32, and 32x32 was asked for" in failures["s09"]
     assert project.ends_without_processes()
     assert {one.state for one in project.purchases()} == {State.PAID, State.REFUSED}
-
-
-@pytest.mark.parametrize(
-    "model_class, words",
-    [
-        ("needing:Model", "needing:Model cannot be imported: ModuleNotFoundError"),
-        pytest.param(
-            "my_models:Broken",
-            "my_models:Broken cannot be made with no model_args: FileNotFound",
-            marks=pytest.mark.heavy,
-        ),
-        pytest.param(
-            "my_models:Idle", "my_models:Idle has no method render", marks=pytest.mark.heavy
-        ),
-    ],
-)
-def test_a_class_that_cannot_be_made_ends_the_run_with_one_error(
-    project: ModelProject, model_class: str, words: str
-) -> None:
-    """Not with one for every scene; the class and the setting are named, and nothing is lost."""
-    (project.folder / "needing.py").write_text("import no_such_thing\nclass Model: ...\n", "utf-8")
-    project.story(["paint"] * 40)
-    project.local(model_class=model_class)
-    ran = project.run("run", "scenes.json")
-    codes = list(project.codes().values())
-    project.local()
-    mended = project.run("run", "scenes.json")
-
-    assert ran.returncode == 3, ran.stderr
-    assert f"setting 'model_class': {words}" in ran.stderr.splitlines()[-1]
-    assert (codes.count("rejected"), codes.count("not_tried")) == (1, 39)
-    assert mended.returncode == 0, mended.stderr
-    assert project.ends_without_processes()
-
-
-@pytest.mark.parametrize(
-    "model_class, words",
-    [
-        ("my_models:Paniter", "did you mean 'Painter'?"),
-        pytest.param(
-            "my_modles:Painter", "there is no module 'my_modles'", marks=pytest.mark.heavy
-        ),
-    ],
-)
-def test_a_class_that_is_not_there_is_refused_before_anything_runs(
-    tmp_path: Path, model_class: str, words: str
-) -> None:
-    """By ``check`` as by ``plan``, without importing the module."""
-    project = ModelProject(tmp_path)
-    project.story(["paint"])
-    project.local(model_class=model_class)
-
-    for command in (["check"], ["plan", "scenes.json"]):
-        refused = project.run(*command)
-        assert refused.returncode == 2, refused.stderr
-        assert words in refused.stderr
-    assert not (project.folder / "imported.log").exists()
-
-
-def test_interrupted_twice_it_leaves_nothing_behind(project: ModelProject) -> None:
-    """The first lets what is rendered end; the second ends it, replicas and what they started."""
-    project.story(["hang"] * 6)
-    project.local(executor={"replicas": 2})
-    running = project.start("run", "scenes.json")
-    wait_until(lambda: len(project.log("rendered")) == 2)
-    alive = len(project.processes())
-    running.send_signal(signal.SIGINT)
-    assert running.stderr is not None
-    while "SIGINT" not in running.stderr.readline():
-        assert running.poll() is None
-    running.send_signal(signal.SIGINT)
-    ran = ended(running)
-    codes = list(project.codes().values())
-
-    assert alive == 5  # the command, two replicas, and what each has started
-    assert ran.returncode == 130
-    assert (codes.count("cancelled"), codes.count("not_tried")) == (2, 4)
-    assert project.ends_without_processes()
-
-
-@pytest.mark.parametrize("are_stopped", [pytest.param(False, marks=pytest.mark.heavy), True])
-def test_a_killed_command_leaves_no_replica(tmp_path: Path, *, are_stopped: bool) -> None:
-    """In the middle of a render, frozen or not; the next run makes everything."""
-    project = ModelProject(tmp_path)
-    project.story(["hang"] * 2)
-    project.local(executor={"replicas": 2})
-    running = project.start("run", "scenes.json")
-    wait_until(lambda: len(project.log("rendered")) == 2)
-    for process_id in {process_id for _, process_id, _ in project.log("rendered")}:
-        if are_stopped:
-            os.kill(process_id, signal.SIGSTOP)
-    running.kill()
-    running.communicate()
-
-    assert project.ends_without_processes()
-    project.story(["paint"] * 2)
-    assert project.run("run", "scenes.json").returncode == 0

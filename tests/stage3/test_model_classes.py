@@ -243,7 +243,9 @@ def test_what_decides_a_picture_is_in_its_edition(args: dict[str, Any], edition:
     """The class, what it is made with, the user's word, and what it sees that no key has."""
 
     def of(decides: str, **more: Any) -> str:
-        renderer = ModelRenderer(InProcess(WORK), named=Named("a:B", "model_class"), decides=decides)
+        renderer = ModelRenderer(
+            InProcess(WORK), named=Named("a:B", "model_class"), decides=decides
+        )
         return renderer.edition(
             PictureRequest(scene_id="s", prompt="p", width_px=8, height_px=8, **more)
         )
