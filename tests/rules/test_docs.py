@@ -8,6 +8,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from host_stub.config.file import KNOWN, load_config
 from host_stub.contract import CostBasis, FailureCode
 from host_stub.decisions.fields import FIELDS
 from host_stub.decisions.file import FORMAT, KEYS, read_decisions
-from host_stub.errors import EXIT_INTERRUPTED, EXIT_STAGE, EXIT_STARTING
+from host_stub.errors import EXIT_INTERRUPTED, EXIT_STAGE, EXIT_STARTING, UsageError
 from host_stub.events import schema
 from host_stub.run import manifest, outcomes
 from host_stub.scenes.fields import ALIASES
@@ -494,6 +495,44 @@ def test_an_example_scene_file_is_accepted(block: str, tmp_path: Path) -> None:
     path.write_text(block, encoding="utf-8")
 
     assert len(read_scenes(path)) >= 1
+
+
+_SIGNS_OF_A_SHELL = re.compile(r"\s(\||>|&&|2>)\s.*")
+_NO_COMMAND = re.compile(r"…|\s\|\s+-|\b(ID|WORD|HASH|FILE|NAME|SCENE|TAKE|DAY)\b|--help|\[")
+"""What stands for something else: a choice, a word to be put there; and what only prints."""
+
+
+def commands_of_pages() -> list[Any]:
+    """Return each command of ours that a page has to be typed, with its page."""
+    lines = {
+        (name, _SIGNS_OF_A_SHELL.sub("", line.removeprefix("$ ")))
+        for name in [*PAGES, *FRONT]
+        for block in blocks(text_of(name), "console")
+        for line in block.splitlines()
+        if re.match(r"\$ (host-stub|stage3) ", line)
+    }
+    return [
+        pytest.param(line, id=f"{name}: {line}")
+        for name, line in sorted(lines)
+        if not _NO_COMMAND.search(line.partition("#")[0])
+    ]
+
+
+@pytest.mark.parametrize("line", commands_of_pages())
+def test_a_command_of_a_page_can_be_typed(line: str) -> None:
+    """It is understood as it stands there; ``stage3 X`` is short for ``host-stub stage3 X``."""
+    program, *words = shlex.split(line, comments=True)
+
+    options = parser.parse(words if program == "host-stub" else ["stage3", *words])
+
+    assert callable(options.command)
+
+
+def test_a_command_that_is_misspelt_is_found() -> None:
+    """The test above would see it, by whichever program."""
+    for words in (["run", "story.jsonl", "--shards", "1/3"], ["stage3", "move-leger"]):
+        with pytest.raises(UsageError):
+            parser.parse(words)
 
 
 def test_the_example_decisions_are_read(tmp_path: Path) -> None:
