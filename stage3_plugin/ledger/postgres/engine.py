@@ -198,8 +198,11 @@ class PostgresEngine:
         """Return the connection; a new one, if it was lost and nothing is under way.
 
         Raises:
+            LedgerForked: It is that of the process which this one was forked from.
             LedgerFailed: It was lost, and the server does not answer again.
         """
+        if os.getpid() != self._process:  # two would read each other's answers
+            raise LedgerForked(self.shown)
         if self.connection.closed and not self._is_inside:
             self._drop()
             try:
@@ -342,9 +345,9 @@ class PostgresEngine:
     def show_home(self, home: str) -> None:
         """Show to all others that a home is connected, for as long as this connection lasts."""
         if home not in self._homes:
-            self._homes.append(home)
             with self._watch:
                 self._show(home)
+            self._homes.append(home)
 
     def _show(self, home: str) -> None:
         key = lock_of("home", self.project, home)

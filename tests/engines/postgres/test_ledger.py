@@ -13,7 +13,7 @@ import pytest
 
 from stage3_plugin.domain.purchase import Held, Limits, OverCap, Settlement
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import LedgerFailed, SettingsRefused
+from stage3_plugin.errors import LedgerFailed, LedgerForked, SettingsRefused
 from stage3_plugin.ledger import earlier_schemas, sqlite
 from stage3_plugin.ledger import schema as schema_of_a_file
 from stage3_plugin.ledger.book import Ledger
@@ -424,3 +424,18 @@ def test_another_ledger_under_the_same_address_is_noticed(
 
     with pytest.raises(LedgerFailed, match="another ledger than before"):
         ledger.last_day()
+
+
+def test_a_forked_process_does_not_talk_on_its_parents_connection(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would read the other's answers, and closing it would end the parent's."""
+    with monkeypatch.context() as forked:
+        forked.setattr("os.getpid", lambda: -1)
+        with pytest.raises(LedgerForked):
+            ledger.last_day()
+        with pytest.raises(LedgerForked):
+            hold(ledger, new_purchase("rain"))
+        ledger.close()
+
+    assert ledger.last_day() is None
