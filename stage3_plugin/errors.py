@@ -296,9 +296,21 @@ class LedgerOutdated(LedgerFailed):
     """
 
     def __init__(
-        self, place: Path | str, more: str, *, accept: str, is_missing: bool = False
+        self,
+        place: Path | str,
+        more: str,
+        *,
+        accept: str,
+        is_missing: bool = False,
+        is_file: bool = True,
     ) -> None:
         self.more = more
+        newest = (
+            "the newest ledger.db together with its ledger.db-wal"
+            if is_file
+            else "the newest backup of the server's database, or name the project that this state "
+            "folder belongs to"
+        )
         problem = (
             "is not there, and its folder is not empty"
             if is_missing
@@ -308,7 +320,7 @@ class LedgerOutdated(LedgerFailed):
             place,
             f"{problem}: no purchase is known for {more}",
             number=ESTALE,
-            hint="bring back the newest ledger.db together with its ledger.db-wal; or go on "
+            hint=f"bring back {newest}; or go on "
             f"knowingly with `{accept}`: what the ledger does not know of is bought again",
         )
 

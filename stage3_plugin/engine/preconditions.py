@@ -56,6 +56,7 @@ class Preconditions:
                 str(more),
                 accept=self._accounts.caretaker("verify --accept-folder"),
                 is_missing=ledger is None,
+                is_file=self._accounts.place.is_file,
             )
 
     def _need_soundness(self, ledger: Ledger) -> None:

@@ -28,7 +28,10 @@ from stage3_plugin.ledger.postgres import moving as bringing
 from tests.engines.postgres import moving_process
 from tests.engines.postgres_server import PASSWORD, PostgresServer, running
 from tests.stage3.caretaking.purchases import HOLD_MICROUSD, Project
+from tests.stage3.ledger.test_migration import laid_out
 
+ODD = "sent, and a proxy said \0 \t \n \r \\N \\. \\x00 \u2028 é 🎬 \u0600 to it"
+"""A text with all that a copy could stumble over."""
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
@@ -66,7 +69,7 @@ class Story:
     def fill(self) -> None:
         """Have purchases in every state, with a decision, a correction and a text with a NUL."""
         self.project.paid("scene_001")
-        self.project.unknown("scene_002", why="sent, and a proxy said \0 to it")
+        self.project.unknown("scene_002", why=ODD)
         self.project.accepted("scene_003")
         self.project.begin("scene_004")
         self.project.end(self.project.begin("scene_005"), State.REFUSED, why="no")
@@ -313,6 +316,23 @@ def test_another_server_than_it_went_to_is_told(
     for words in (["move-ledger"], ["attempts"]):
         assert story.stage3(*words) == 2
         assert story.place.shown in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
+def test_a_ledger_of_an_older_version_moves_too(
+    version: int, tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is brought up to date first; rows of before slots and keys are as they were."""
+    story = Story(tmp_path, postgres)
+    (tmp_path / ".stage3").mkdir()
+    laid_out(tmp_path / ".stage3", version)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LEDGER", story.url)
+
+    assert story.stage3("move-ledger") == 0
+    _is_all_there(story, story.rows_of_file())
+    assert story.in_force() == ["server"]
+    assert story.stage3("attempts", "--all") == 0
 
 
 # Ends --------------------------------------------------------------------------------------------
