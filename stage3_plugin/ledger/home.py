@@ -119,11 +119,6 @@ def without_home(run_id: str) -> str:
     return run_id if home is None else run_id.removeprefix(f"{home}-")
 
 
-def is_word(text: str) -> bool:
-    """Return whether a text could be the word of a home."""
-    return _WORD.fullmatch(text) is not None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Homes:
     """Whose the runs of a ledger are, as one state folder sees it.

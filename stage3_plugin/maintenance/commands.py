@@ -237,6 +237,20 @@ def verify_ledger(options: Namespace, progress: Progress) -> Said:
     )
 
 
+def recover_home(options: Namespace, _: Progress) -> Said:
+    """Give up what another machine has sent, or show what that would be."""
+    from datetime import UTC, datetime
+
+    from stage3_plugin.maintenance import recover
+
+    folder, home = _folder(options), options.of_home
+    if options.yes:
+        found = recover.give_up(folder, home, now=datetime.now(UTC))
+    else:
+        found = recover.foresee(folder, home)
+    return Said(recover.as_text(found), recover.as_json(found, folder))
+
+
 def list_providers(_options: Namespace, _: Progress) -> Said:
     """List who can make pictures, and what each can."""
     from stage3_plugin.maintenance import providers
@@ -412,6 +426,18 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_recover(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--of-home",
+        required=True,
+        metavar="WORD",
+        help="the home of a machine that never comes back, as 'attempts' names it",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="give it up; without, only what is at stake is shown"
+    )
+
+
 def _add_room(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
@@ -514,6 +540,11 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
         show_room,
         "Say what the project holds, by what, and what could be made again at no cost.",
         _add_room,
+    ),
+    "recover": (
+        recover_home,
+        "Give up what a machine that never comes back has sent: it is unknown then.",
+        _add_recover,
     ),
     "move-ledger": (
         move_ledger,

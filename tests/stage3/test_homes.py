@@ -6,14 +6,18 @@ home's name; it is waited for while a driver of that home is connected, and not 
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
+from stage3_plugin.cli import main
 from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.ledger import place
 from stage3_plugin.ledger.home import (
     HOME_NAME,
     Homes,
@@ -26,7 +30,7 @@ from stage3_plugin.ledger.home import (
 from stage3_plugin.purchase import recovery
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import bills, painter, scenes
+from tests.stage3.buying import HOLD, bills, painter, scenes
 from tests.stage3.homes import Shared, shared
 from tests.stage3.running import Ran, run_stage
 from tests.stage3.test_recovery import Dead, answer_with_picture
@@ -180,3 +184,162 @@ async def test_what_a_connected_home_has_in_work_is_waited_for(
     assert [first.code(one) for one in ("s01", "s02")] == ["made", "made"]
     # Paid for and found; the bytes are on the other machine, where no bucket brings them from.
     assert [second.code(f"s{one:02}") for one in range(1, 5)] == ["storage"] * 2 + ["made"] * 2
+
+
+# A home that is given up -------------------------------------------------------------------------
+
+
+class Desk:
+    """Runs ``stage3 recover`` on a machine, as a person does."""
+
+    def __init__(self, shared: Shared, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self._shared = shared
+        self._folder = folder
+        self._capsys = capsys
+
+    def __call__(self, *words: str) -> tuple[int, str]:
+        where = self._folder / "host.toml"
+        where.write_text(
+            '[plugin.stage3]\nledger = "postgresql://stage3@localhost/media"\n', "utf-8"
+        )
+        code = main(["recover", "--config", str(where), *words])
+        said = self._capsys.readouterr()
+        return code, said.out + said.err
+
+
+@pytest.fixture
+def desk(
+    shared: Shared, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Desk:
+    """Return the second machine's, where the ledger is the shared one."""
+    monkeypatch.setattr(place, "place_of", shared.place_of)
+    folder, _ = shared.machine("b")
+    return Desk(shared, folder, capsys)
+
+
+def dead_in(shared: Shared, api: ImageApi, **leaves: Any) -> tuple[Dead, str, str]:
+    """Return a dead run of the first machine, its home, and a request that it has left."""
+    there, home = shared.machine("a")
+    dead = Dead(there, painter(api))
+    dead.run_id = new_run_id(home)
+    dead.ledger_path = shared.path
+    return dead, home, dead.leaves(**leaves)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("comes_back", ["with its answer", "with nothing"])
+async def test_a_home_that_is_given_up_has_its_requests_unknown(
+    shared: Shared, image_api: ImageApi, desk: Desk, comes_back: str
+) -> None:
+    """First it is shown what is at stake; then a person has said so, and nothing is sent again.
+
+    A machine that comes back all the same still takes in what lies on its disk.
+    """
+    image_api.always(bills(0.05))
+    dead, home, attempt_id = dead_in(shared, image_api)
+    if comes_back == "with its answer":
+        dead.has_received(attempt_id, answer_with_picture())
+    shown, at_stake = desk("--of-home", home)
+    before = shared.states()
+    done, given_up = desk("--of-home", home, "--yes")
+    (row,) = shared.purchases()
+    here, _ = shared.machine("b")
+    settings = painter(image_api, on_unknown="resend")
+    other = await run_stage(settings, scenes(1), here)
+    back = await run_stage(dead.settings, scenes(1), dead.folder)
+
+    assert (shown, before) == (0, ["SENDING"]), at_stake
+    assert "1 request" in at_stake
+    assert "0.05 USD held" in at_stake
+    assert "--yes" in at_stake
+    assert done == 0, given_up
+    assert (str(row.state), row.decided_by, row.counted_microusd) == ("UNKNOWN", "user", HOLD)
+    assert home in row.why
+    assert other.code("s01") == "unknown"  # no setting overrides a person
+    assert image_api.received() == 0
+    found = comes_back == "with its answer"
+    assert back.code("s01") == ("made" if found else "unknown")
+    assert shared.states() == ["PAID" if found else "UNKNOWN"]
+
+
+def test_what_costs_nothing_is_void_when_its_home_is_given_up(
+    shared: Shared, image_api: ImageApi, desk: Desk
+) -> None:
+    """A renderer of ours may simply run again: there is nothing to decide."""
+    _, home, _ = dead_in(shared, image_api, is_local=True, hold_microusd=0)
+    code, said = desk("--of-home", home, "--yes", "--json")
+
+    assert code == 0
+    assert json.loads(said)["attempts"][0]["becomes"] == "VOID"
+    assert shared.states() == ["VOID"]
+
+
+def test_a_home_whose_driver_is_connected_is_not_given_up(
+    shared: Shared, image_api: ImageApi, desk: Desk
+) -> None:
+    """Neither shown as free to be, nor changed."""
+    _, home, _ = dead_in(shared, image_api)
+    shared.connected.add(home)
+    said = [desk("--of-home", home, *words) for words in ([], ["--yes"])]
+
+    assert [code for code, _ in said] == [2, 2]
+    assert all("is connected to the ledger" in text for _, text in said)
+    assert shared.states() == ["SENDING"]
+
+
+def test_a_word_that_is_no_home_with_work_is_refused_with_those_that_are(
+    shared: Shared, image_api: ImageApi, desk: Desk
+) -> None:
+    """And this machine's own, whose next run looks after it."""
+    _, home, _ = dead_in(shared, image_api)
+    _, own = shared.machine("b")
+    typo = home[:-1] + ("a" if home[-1] != "a" else "b")
+    words = [typo, "nobody", own]
+    said = {word: desk("--of-home", word, "--yes") for word in words}
+
+    assert {code for code, _ in said.values()} == {2}
+    assert f"did you mean {home}?" in said[typo][1]
+    assert home in said["nobody"][1]
+    assert "run the story again here" in said[own][1]
+    assert shared.states() == ["SENDING"]
+
+
+def test_a_person_decides_about_what_another_home_sent_only_once_that_is_given_up(
+    shared: Shared,
+    image_api: ImageApi,
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its answer may lie there; ``attempts`` names the home, and what to do."""
+    _, home, attempt_id = dead_in(shared, image_api)
+    here, _ = shared.machine("b")
+    desk("--of-home", "nobody")  # which writes the config
+    monkeypatch.chdir(here)
+    codes = [main(["attempts"])]
+    listed = capsys.readouterr().out
+    codes.append(main(["resolve", attempt_id[:8], "--not-billed"]))
+    refused = capsys.readouterr().err
+    states = shared.states()
+    codes += [main(["recover", "--of-home", home, "--yes"])]
+    codes += [main(["resolve", attempt_id[:8], "--not-billed"])]
+
+    assert codes == [0, 2, 0, 0], capsys.readouterr()
+    assert f"of home {home}" in listed
+    assert f"stage3 recover --of-home {home}" in listed
+    assert f"stage3 recover --of-home {home}" in refused
+    assert states == ["SENDING"]
+    assert shared.states() == ["REFUSED"]
+
+
+def test_a_ledger_that_is_a_file_has_no_home_to_give_up(
+    tmp_path: Path, image_api: ImageApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All it has is of its own state folder."""
+    dead = Dead(tmp_path, painter(image_api))
+    dead.leaves()
+    state_dir = str(tmp_path / ".stage3")
+    code = main(["recover", "--of-home", "abc123def456", "--yes", "--state-dir", state_dir])
+
+    assert code == 2
+    assert "run the story again" in capsys.readouterr().err

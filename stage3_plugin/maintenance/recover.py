@@ -1,0 +1,195 @@
+"""Gives a home up: the one thing that a person may say of what another machine has sent.
+
+What its dead runs had in work is of unknown outcome from then on, as it would be had the home come
+back and found no answer. Nobody but a person can say so, since the answers may lie on a disk that
+is out of reach. A driver of that home that is connected to the ledger is at work, so nothing is
+given up under its hands; that one is not connected proves nothing, and so is left to the person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+
+from stage3_plugin.domain.purchase import Purchase, Settlement
+from stage3_plugin.domain.states import State
+from stage3_plugin.errors import Stage3Error
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.home import Homes
+from stage3_plugin.maintenance.report import counted, moment, on_one_line, usd
+from stage3_plugin.maintenance.state_folder import StateFolder
+from stage3_plugin.policy.reuse import after_its_owner
+
+_MOST_SHOWN = 20
+
+
+class RecoverRefused(Stage3Error):
+    """A home cannot be given up."""
+
+    def __init__(self, problem: str, *, hint: str) -> None:
+        self.hint = hint
+        super().__init__(problem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtStake:
+    """What a home has in work, or what became of it.
+
+    Attributes:
+        home: Its word.
+        purchases: Its requests that no run has settled, oldest first; as they are afterwards, if it
+            was given up.
+        is_done: It was.
+    """
+
+    home: str
+    purchases: tuple[Purchase, ...]
+    is_done: bool = False
+
+    @property
+    def held_microusd(self) -> int:
+        """Return what is held for them."""
+        return sum(one.new.hold_microusd for one in self.purchases)
+
+
+def foresee(folder: StateFolder, home: str) -> AtStake:
+    """Return what would be given up with a home; changes nothing.
+
+    Raises:
+        RecoverRefused: It cannot be given up.
+        LedgerMissing: There is no ledger.
+        LedgerFailed: It cannot be read.
+    """
+    with folder.reading() as ledger:
+        return AtStake(home=home, purchases=tuple(_in_work(folder, ledger, home)))
+
+
+def give_up(folder: StateFolder, home: str, *, now: datetime) -> AtStake:
+    """Give a home up: what it had sent is ``UNKNOWN``, and what costs nothing is ``VOID``.
+
+    A driver of it that comes back all the same takes in its answers, as long as nobody has decided
+    about them.
+
+    Raises:
+        RecoverRefused: It cannot be given up.
+        LedgerMissing: There is no ledger.
+        LedgerFailed: It cannot be changed; then nothing was.
+    """
+    with folder.writing() as ledger, ledger.transaction():
+        given_up = [
+            ledger.settle(
+                one.new.attempt_id,
+                Settlement(
+                    state=after_its_owner(one, answer_is_complete=False),
+                    why=f"its home {home} was given up before it said what became of it",
+                    decided_by="user",
+                ),
+                now=now,
+            )
+            for one in _in_work(folder, ledger, home)
+        ]
+    return AtStake(home=home, purchases=tuple(given_up), is_done=True)
+
+
+def _in_work(folder: StateFolder, ledger: Ledger, home: str) -> list[Purchase]:
+    """Return what a home has in work, if it may be given up."""
+    homes = folder.homes(ledger)
+    if homes.is_alone:
+        raise RecoverRefused(
+            f"the ledger {folder.shown} lies in its state folder, and all it has is of that home",
+            hint="run the story again: the next run looks after what a dead one has left",
+        )
+    open_ones = ledger.open_purchases()
+    if home == homes.own:
+        raise RecoverRefused(
+            f"{home} is the home of this state folder",
+            hint="run the story again here: the next run looks after what a dead one has left",
+        )
+    found = [one for one in open_ones if homes.other(one.new.run_id) == home]
+    if not found:
+        raise RecoverRefused(
+            f"a home {home[:40]!r} has nothing in work", hint=_others(home, homes, open_ones)
+        )
+    if ledger.home_is_connected(home):
+        raise RecoverRefused(
+            f"a driver of home {home} is connected to the ledger: it is at work, or has not ended",
+            hint="let it end, or end it, and look again with 'stage3 attempts'",
+        )
+    return found
+
+
+def _others(home: str, homes: Homes, open_ones: Iterable[Purchase]) -> str:
+    """Name the homes that have something in work."""
+    words = sorted({word for one in open_ones if (word := homes.other(one.new.run_id))})
+    if not words:
+        return "no other home has anything in work: 'stage3 attempts' shows what waits for you"
+    near = get_close_matches(home, words, n=1)
+    return f"did you mean {near[0]}?" if near else f"these have: {', '.join(words)}"
+
+
+# What is said ------------------------------------------------------------------------------------
+
+
+def as_text(found: AtStake) -> str:
+    """Say what is at stake, or what was given up, and what to do next."""
+    sent = counted(len(found.purchases), "request")
+    first, last = (pick(one.held_at for one in found.purchases) for pick in (min, max))
+    lines = [
+        f"{one.new.attempt_id[:12]}  {on_one_line(one.new.scene_id)[:40]}  {moment(one.held_at)}  "
+        f"{on_one_line(f'{one.new.endpoint.provider}/{one.new.endpoint.model}')[:40]}  "
+        f"{usd(one.new.hold_microusd)} USD held  {_becomes(one)}"
+        for one in found.purchases[:_MOST_SHOWN]
+    ]
+    if len(found.purchases) > _MOST_SHOWN:
+        lines.append(f"and {len(found.purchases) - _MOST_SHOWN:,} more")
+    held = f"{usd(found.held_microusd)} USD held"
+    if found.is_done:
+        lines.append(
+            f"home {found.home} is given up: {sent}, {held}; what may have been billed is UNKNOWN, "
+            "stays counted, and is yours to decide: see 'stage3 attempts'"
+        )
+        lines.append(
+            "a driver of it that comes back still takes in the answers that lie on its disk, as "
+            "long as nothing is decided about them"
+        )
+        return "\n".join(lines)
+    lines.append(f"home {found.home}: {sent}, sent from {moment(first)} to {moment(last)}, {held}")
+    lines.append(
+        "whole answers may lie on its disk, and are paid for: if that machine can come back, start "
+        "its driver there instead, and it takes them in"
+    )
+    lines.append("nothing was changed; the same command with --yes gives it up")
+    return "\n".join(lines)
+
+
+def as_json(found: AtStake, folder: StateFolder) -> dict[str, object]:
+    """Return the same as plain JSON values."""
+    return {
+        "format": "stage3-recover/1",
+        "ledger": folder.shown,
+        "home": found.home,
+        "is_done": found.is_done,
+        "count": len(found.purchases),
+        "held_usd": usd(found.held_microusd),
+        "attempts": [
+            {
+                "attempt_id": one.new.attempt_id,
+                "scene_id": one.new.scene_id,
+                "run_id": one.new.run_id,
+                "held_at": one.held_at.isoformat(),
+                "hold_usd": usd(one.new.hold_microusd),
+                "becomes": _becomes(one),
+            }
+            for one in found.purchases
+        ],
+    }
+
+
+def _becomes(purchase: Purchase) -> State:
+    return (
+        after_its_owner(purchase, answer_is_complete=False)
+        if purchase.state in {State.SENDING, State.RESERVED}
+        else purchase.state
+    )
