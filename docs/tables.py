@@ -26,6 +26,7 @@ from stage3_plugin.domain.money import to_usd
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
+from stage3_plugin.executors.ray import RayOptions
 from stage3_plugin.providers import model_ends
 from stage3_plugin.providers.models import (
     FlatRow,
@@ -50,6 +51,7 @@ PAGES = {
     ),
     "costs-and-retries.md": ("purchase-states",),
     "diffusers.md": ("diffusion-options",),
+    "ray.md": ("ray-options",),
     "providers.md": ("expected-costs", "prices", "models", "model-ends", "unbilled-words"),
 }
 """Each page with the tables it has."""
@@ -312,6 +314,7 @@ def tables() -> dict[str, str]:
         "price-settings": settings_table(stage3.PriceTable, {}),
         "plain-settings": settings_table(plain_image.Settings, {}),
         "diffusion-options": settings_table(DiffusionOptions, {}),
+        "ray-options": settings_table(RayOptions, {}),
         "expected-costs": costs_table(),
         "prices": prices_table(),
         "models": models_table(),

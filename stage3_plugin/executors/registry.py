@@ -37,7 +37,7 @@ def executor_of(
     kind = setting.get("kind", USUAL)
     if not isinstance(kind, str):
         raise SettingsRefused("executor.kind", "should be text, in quotes")
-    found = _named(kind, offers)
+    found = executor_named(kind, offers)
     options = {name: value for name, value in setting.items() if name != "kind"}
     try:
         return found, found.Options.model_validate(options)
@@ -51,7 +51,13 @@ def executor_of(
         raise SettingsRefused(where, words, hint=f"{kind!r} takes {takes}") from None
 
 
-def _named(kind: str, offers: Offers) -> ExecutorType:
+def executor_named(kind: str, offers: Offers = EXECUTORS) -> ExecutorType:
+    """Return the class of executors of this word.
+
+    Raises:
+        SettingsRefused: There is none, or more than one, or it cannot be used.
+        ExtraMissing: It needs what is not installed.
+    """
     try:
         found = offers.load(kind)
     except Broken as broken:

@@ -253,10 +253,14 @@ def recover_home(options: Namespace, _: Progress) -> Said:
 
 def list_providers(_options: Namespace, _: Progress) -> Said:
     """List who can make pictures, and what each can."""
-    from stage3_plugin.maintenance import providers
+    from stage3_plugin.maintenance import executors, providers
 
     found = providers.installed()
-    return Said(providers.as_text(found), providers.as_json(found))
+    run_by = executors.installed_executors()
+    return Said(
+        f"{providers.as_text(found)}\n{executors.as_text(run_by)}",
+        providers.as_json(found) | {"executors": executors.as_json(run_by)},
+    )
 
 
 def show_room(options: Namespace, _: Progress) -> Said:

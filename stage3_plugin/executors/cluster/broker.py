@@ -107,7 +107,8 @@ def _serve(head: dict[str, Any], setup: bytes, folder: str | None, answer: _Answ
 def _end(folder: str | None) -> None:
     """End this process without what Ray has left to do; a cluster of its own goes with it."""
     if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+        for _ in range(3):  # what is just ending may still write there
+            shutil.rmtree(folder, ignore_errors=True)
         if hasattr(os, "killpg"):  # Ray leaves some of its helpers behind, in this group
             os.killpg(0, signal.SIGKILL)
     os._exit(0)
