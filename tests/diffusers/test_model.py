@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -193,6 +194,32 @@ def _difference(one: bytes, other: bytes) -> int:
     with Image.open(io.BytesIO(one)) as first, Image.open(io.BytesIO(other)) as second:
         bands: Any = ImageChops.difference(first, second).getextrema()
     return max(int(high) for _, high in bands)
+
+
+def test_a_picture_that_the_safety_checker_blackened_is_none(weights: Path) -> None:
+    """It is the weights' own, here one that finds everything unsafe."""
+    transformers: Any = pytest.importorskip("transformers")
+    safety: Any = importlib.import_module("diffusers.pipelines.stable_diffusion.safety_checker")
+    small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
+    small |= {"num_attention_heads": 2, "projection_dim": 8}
+    vision = {**small, "image_size": 32, "patch_size": 16}
+    checker = safety.StableDiffusionSafetyChecker(
+        transformers.CLIPConfig(text_config=small, vision_config=vision, projection_dim=8)
+    )
+    checker.concept_embeds_weights.data.fill_(-2.0)
+    size = {"height": 32, "width": 32}
+    of = replica(weights, at_once=2)
+    pipe = cast("Any", of)._worker._render.__self__._pipe
+    pipe.register_modules(
+        safety_checker=checker,
+        feature_extractor=transformers.CLIPImageProcessor(size=size, crop_size=size),
+    )
+
+    alone = problem(of, asked())
+    together = of.do([job_of(asked()), job_of(asked(seed=8))])
+
+    assert "the safety checker in the weights' folder found the picture unsafe" in alone.words
+    assert together == [alone, alone]
 
 
 # References --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import io
 import os
 import re
 import secrets
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -116,12 +116,12 @@ class Diffusion:
         made: dict[int, bytes | Exception] = {}
         for numbers in groups.values():
             try:
-                pictures = self._rendered([requests[number] for number in numbers])
-            except JobFailed:
-                if len(numbers) == 1:
-                    raise
-                pictures = None
-            made |= zip(numbers, pictures or self._alone(requests, numbers), strict=True)
+                pictures: Iterable[bytes | Exception] = self._rendered(
+                    [requests[number] for number in numbers]
+                )
+            except JobFailed as failed:
+                pictures = [failed] if len(numbers) == 1 else self._alone(requests, numbers)
+            made |= zip(numbers, pictures, strict=True)
         return [made[number] for number in range(len(requests))]
 
     # Loading -------------------------------------------------------------------------------------
