@@ -5,8 +5,8 @@ process or on another machine. Work costs nothing and may simply be done again.
 
 Two kinds of work are done. A plain function takes a job and returns what is made of it; storyboards
 are drawn so. A :class:`Work` makes an object once in each replica, such as a model on a GPU, and
-:mod:`.replica` keeps that. Executors of the second kind are found by name in the entry-point group
-``stage3.executors``, and anybody may add one: see :class:`ExecutorType`.
+``executors.replica`` keeps that. Executors of the second kind are found by name in the entry-point
+group ``stage3.executors``, and anybody may add one: see :class:`ExecutorType`.
 
 Nothing heavy is imported here: replicas import it as well.
 """
