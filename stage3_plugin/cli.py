@@ -87,7 +87,7 @@ def _ask(options: Namespace, _: Progress) -> Said:
     return anyio.run(ask)
 
 
-_WHERE: Final = ("ledger", "project", "state_dir")
+_WHERE: Final = ("ledger", "project", "state_dir", "store")
 
 
 def _where(options: Namespace) -> Where | None:
@@ -120,6 +120,7 @@ def _where(options: Namespace) -> Where | None:
         state_dir=options.state_dir or loaded.project_dir / settings.state_dir,
         ledger=None if ledger is None else ledger.get_secret_value(),
         project=settings.project,
+        store=settings.store,
         config=config,
         is_default=given is None,
     )

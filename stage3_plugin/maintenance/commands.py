@@ -52,6 +52,7 @@ class Where(NamedTuple):
         state_dir: The setting, from the current folder.
         ledger: The setting, with what is secret in it; ``None`` for a file below ``state_dir``.
         project: The setting.
+        store: The setting; of a run that the machine has not had yet, too.
         config: The file, as a command that is run here would name it.
         is_default: It need not be named.
     """
@@ -59,6 +60,7 @@ class Where(NamedTuple):
     state_dir: Path
     ledger: str | None
     project: str
+    store: str | None
     config: Path
     is_default: bool
 
@@ -344,6 +346,7 @@ def _folder(options: Namespace) -> StateFolder:
             is_default=where.is_default,
             place=place_of(where.ledger, where.project, where.state_dir.absolute()),
             config=where.config,
+            store_address=where.store,
         )
     given: Path | None = options.state_dir
     return StateFolder(given or DEFAULT_STATE_DIR, is_default=given is None)

@@ -22,6 +22,7 @@ from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace, LedgerPlace
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.local import LocalStore
+from stage3_plugin.storage.noting import noted_bucket
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.awaited import Awaited
 from stage3_plugin.storage.spool.folders import SpoolFolders
@@ -69,6 +70,7 @@ class StateFolder:
         is_default: It need not be named: a command that is run here finds it.
         place: Where its ledger is, if that is no file in it.
         config: The config that says so, as a command that is run here names it.
+        store_address: The bucket that it names; without, the one that the last run noted counts.
 
     Raises:
         StorageFailed: The folder that it is named from is gone.
@@ -81,6 +83,7 @@ class StateFolder:
         is_default: bool = False,
         place: LedgerPlace | None = None,
         config: Path | None = None,
+        store_address: str | None = None,
     ) -> None:
         self.given = given
         self.is_default = is_default
@@ -95,6 +98,15 @@ class StateFolder:
         self.store: PictureStore = LocalStore(state_dir)
         self.spool = SpoolFolders(state_dir)
         self.owners = Owners(self.path)
+        self._store_address = store_address
+
+    def store_address(self) -> str | None:
+        """Return which bucket pictures are in too, if any.
+
+        Raises:
+            StorageFailed: The note of it cannot be read.
+        """
+        return self._store_address or noted_bucket(self.path)
 
     @property
     def shown(self) -> str:

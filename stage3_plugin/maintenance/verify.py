@@ -31,7 +31,6 @@ from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.bucket import Bucket
 from stage3_plugin.storage.inspect import inspect_open
-from stage3_plugin.storage.noting import noted_bucket
 
 ProblemKind: TypeAlias = Literal[
     "ledger", "missing", "damaged", "unreadable", "different", "copy", "outdated", "store", "bucket"
@@ -186,7 +185,7 @@ class _FarSide:
 
     def open(self, folder: StateFolder) -> None:
         """Open the bucket that the last run had; one that cannot be used so is a problem."""
-        self.address = noted_bucket(folder.path)
+        self.address = folder.store_address()
         if self.address is None:
             if self.fill:
                 raise SettingsRefused(

@@ -92,6 +92,16 @@ class S3Server:
             self._process.wait()
             self._process = None
 
+    def freeze(self) -> None:
+        """Have it take connections and answer none."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def _options(self) -> list[str]:
         return ["-c", str(self._config), "-n", "client.rgw", "--no-mon-config"]
 

@@ -163,9 +163,10 @@ def test_a_picture_of_another_length_in_the_bucket_is_named(
 
 
 def test_a_wiped_machine_has_everything_again(
-    project: Project, image_api: ImageApi, bucket: str
+    plain_project: Project, image_api: ImageApi, bucket: str
 ) -> None:
     """And until a run needs it, it is no problem that the bucket alone has it."""
+    project = plain_project
     project.scenes(3)
     project.config(image_api, store=bucket)
     project.run("run", "scenes.json")
@@ -231,6 +232,36 @@ def test_a_server_that_is_killed_in_mid_run_costs_nothing_twice(
     assert second.returncode == 0, second.stderr
     assert len(holding(address)) == 24
     assert image_api.billed() == image_api.received() == 24
+
+
+def test_a_server_that_is_frozen_keeps_nobody_from_leaving(
+    plain_project: Project, image_api: ImageApi, own_server: S3Server
+) -> None:
+    """Two interrupts end a run whose pictures wait for the bucket; the next one takes them in."""
+    project = plain_project
+    address = own_server.bucket("mine", "owner")
+    image_api.always(Ok(delay_s=0.1))
+    project.scenes(12)
+    project.config(image_api, store=address, capacity=3)
+    running = project.start("run", "scenes.json")
+    wait_until(lambda: len(holding(address)) >= 2)
+    own_server.freeze()
+    wait_until(lambda: image_api.billed() >= 5)
+    time.sleep(0.3)  # what was billed is on its way to the bucket
+    start = time.monotonic()
+    running.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    first = ended(running)
+    took_s = time.monotonic() - start
+    own_server.thaw()
+    second = project.run("run", "scenes.json")
+
+    assert first.returncode == 130
+    assert took_s < 10
+    assert second.returncode == 0, second.stderr
+    assert len(holding(address)) == 12
+    assert image_api.billed() == image_api.received() == 12
 
 
 def test_a_driver_that_is_killed_leaves_nothing_unpaid_in_the_bucket(

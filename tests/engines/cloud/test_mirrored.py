@@ -13,6 +13,7 @@ from obstore.store import LocalStore as ObstoreFolder
 from obstore.store import MemoryStore
 
 from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.reference import Limits, ReferenceWish
 from stage3_plugin.errors import BucketFailed
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.files.state_dir import StateDir
@@ -22,6 +23,7 @@ from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.mirrored import Mirrored
 from tests.fakes.pngs import make_png
 from tests.stage3.pictures.test_any_store import DATA, MOST_PIXELS, OTHER, saved
+from tests.stage3.references.opened import opened, project
 
 Make: TypeAlias = Callable[[pytest.FixtureRequest, Path], Bucket]
 
@@ -194,3 +196,23 @@ def test_a_folder_has_plain_files(tmp_path: Path) -> None:
     assert ObstoreFolder(tmp_path / "far with a space").head(
         f"{picture.sha256[:2]}/{picture.sha256}"
     )["size"] == len(DATA)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("how", ["gone", "damaged"])
+async def test_a_reference_is_read_from_the_bucket_where_the_near_one_is(
+    store: Mirrored, tmp_path: Path, how: str
+) -> None:
+    """Gone or damaged: a scene that shows another's picture to a model is made all the same."""
+    picture = saved(store, tmp_path)
+    path = store.where(picture.sha256)
+    path.unlink()
+    if how == "damaged":
+        path.write_bytes(OTHER)
+    async with opened(project(tmp_path / "p"), store=store) as references:
+        shown = await references.show_stored(
+            ReferenceWish(image="scene:s01"), picture, Limits(media_types=("image/png",))
+        )
+
+    assert shown.sha256 == picture.sha256
+    assert path.read_bytes() == DATA
