@@ -23,6 +23,7 @@ from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.run_state import CANCELLED, RunState
 from stage3_plugin.engine.scene import Due, SceneRunner
 from stage3_plugin.engine.scene_state import SceneState, Waiting
+from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.policy.settlement import cost_with_hold
@@ -94,7 +95,10 @@ class PendingScenes:
     def end(self) -> None:
         """End what still waits."""
         for scene in self._waiting.left():
-            self._end(scene)
+            try:
+                self._end(scene)
+            except StorageFailed as failure:  # what it waits for cannot be looked at any more
+                self._give_up(scene, messages.no_storage(failure))
 
     def put(self, scene: SceneState) -> None:
         """Let a scene be claimed that is none of the story's own order."""

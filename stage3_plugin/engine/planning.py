@@ -228,7 +228,11 @@ class Planning:
             steps=self._ways.steps,
             worst_microusd=self._ways.worst_microusd,
             scenes=tuple(self.scenes),
-            warnings=(*self.elsewhere.warnings(), *self.stale.warnings()),
+            warnings=(
+                *self.elsewhere.warnings(),
+                *self.stale.warnings(),
+                *self._forecast.warnings(),
+            ),
         )
 
     def prospects(self, request: PictureRequest) -> Sequence[Prospect]:

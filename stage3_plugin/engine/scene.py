@@ -36,7 +36,7 @@ from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Unshown
 from stage3_plugin.engine.showing.stale import with_facts
 from stage3_plugin.engine.steps import Steps
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.policy.capacity import Limiter, Permit
 from stage3_plugin.policy.ladder import FIRST, Step
 from stage3_plugin.policy.ladder import Ended as StepEnded
@@ -647,6 +647,9 @@ class SceneRunner:
                 purchase.picture, scene.request, take=scene.take, is_new=is_new
             )
         except StorageFailed as failure:
+            home = self._checkout.run_ledger.home_of(purchase)
+            if isinstance(failure, PictureLost) and self._settings.store is None and home:
+                return messages.on_another_machine(purchase, home)
             return messages.lost_picture(purchase.new.attempt_id, failure)
 
     # Follow --------------------------------------------------------------------------------------

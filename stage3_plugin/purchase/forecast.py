@@ -18,6 +18,7 @@ from stage3_plugin.ledger.owners import MARGIN_S, Owners
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.policy.plan import Prospect
 from stage3_plugin.policy.reuse import Reuse, after_its_owner, may_be_resent, reuse_of
+from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.other_endpoints import Doubts
 from stage3_plugin.purchase.other_references import bought_before, made_with_others
 from stage3_plugin.purchase.wanted_takes import LiveTake, first_take, live_takes
@@ -54,6 +55,8 @@ class Forecast:
         self._doubts = None if ledger is None else Doubts(ledger, scope)
         self._owners = Owners(accounts.state_dir)
         self._homes = accounts.homes(ledger)
+        self._busy_at: dict[str, set[str]] = {}
+        self._caretaker = accounts.caretaker
         self._lives = cache(self._owners.lives)
         self._now = accounts.now
         today = accounts.calendar().today()
@@ -131,10 +134,27 @@ class Forecast:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""
         return None if self._ledger is None else self._ledger.paid_elsewhere(keys)
 
+    def warnings(self) -> tuple[str, ...]:
+        """Name the homes that have something in work of what was looked for."""
+        return tuple(
+            messages.busy_elsewhere(
+                len(found),
+                home,
+                self._caretaker,
+                is_away=self._ledger is not None and not self._ledger.home_is_connected(home),
+            )
+            for home, found in sorted(self._busy_at.items())
+        )
+
     def _foreseen(self, purchase: Purchase) -> State:
         """Return the state a purchase would be in once the run has recovered it."""
         run_id = purchase.new.run_id
-        if purchase.state not in OPEN or self._homes.other(run_id) or self._lives(run_id):
+        if purchase.state not in OPEN:
+            return purchase.state
+        home = self._homes.other(run_id)
+        if home is not None:
+            self._busy_at.setdefault(home, set()).add(purchase.new.attempt_id)
+        if home is not None or self._lives(run_id):
             return purchase.state
         is_complete = self._pictures.spool.has_whole_answer(purchase.new.attempt_id)
         if not (is_complete or self._owners.has_lock(purchase.new.run_id)):

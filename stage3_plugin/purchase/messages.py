@@ -318,17 +318,39 @@ def busy(
     """
     short = purchase.new.attempt_id[:SHORT_ID]
     if home is not None:
-        now = (
-            f"whose driver is not there now; start it again on that machine, or, if it never comes "
-            f"back, `{caretaker(f'recover --of-home {home}')}`"
-            if is_away
-            else "which is at work; run again when that has ended"
-        )
+        now = _of_home(home, caretaker, is_away=is_away)
         message = f"request {short} was sent by home {home}, {now}"
         return Failure(code="busy", message=message, retryable=True)
     return Failure(
         code="busy",
         message=f"another run has it in work (request {short}); run again when that has ended",
+        retryable=True,
+    )
+
+
+def busy_elsewhere(count: int, home: str, caretaker: Caretaker, *, is_away: bool) -> str:
+    """Say that another home has scenes in work, and what to do if it does not come back."""
+    requests = "1 request was" if count == 1 else f"{count:,} requests were"
+    return f"{requests} sent by home {home}, {_of_home(home, caretaker, is_away=is_away)}"
+
+
+def _of_home(home: str, caretaker: Caretaker, *, is_away: bool) -> str:
+    if not is_away:
+        return "which is at work; run again when that has ended"
+    return (
+        "whose driver is not there now; start it again on that machine, or, if it never comes "
+        f"back, `{caretaker(f'recover --of-home {home}')}`"
+    )
+
+
+def on_another_machine(purchase: Purchase, home: str) -> Failure:
+    """Say that a picture is paid for, and lies where this driver cannot fetch it."""
+    short = purchase.new.attempt_id[:SHORT_ID]
+    return Failure(
+        code="storage",
+        message=f"the picture was paid for (request {short}) and lies on the machine of home "
+        f"{home}; nothing is bought again. Set `store` there and here, and put what lies there "
+        "into it with 'stage3 verify --fill-store' on that machine",
         retryable=True,
     )
 

@@ -61,6 +61,9 @@ AT_ONCE = 8
 MOST_TAKEN_AT_ONCE = AT_ONCE + HANDS
 """As many as may ask at once: these tasks, and those of the scenes that wait."""
 
+CONNECTED_S = 0.3
+"""Seconds for which it is not asked again whether a home is connected."""
+
 TURN_S = 10.0
 """Seconds an answer waits for its turn where descriptors are few; then a later run takes it in."""
 
@@ -138,6 +141,7 @@ class Recovery:
         self._settled = settled
         self._moved = moved
         self._dead: set[str] = set()
+        self._connected: dict[str, tuple[float, bool]] = {}
         self._found = deque[str]()
         self._in_hand: dict[str, _Underway] = {}
         self._tried: set[str] = set()
@@ -273,7 +277,7 @@ class Recovery:
             return False
         home = self.home_of(purchase)
         if home is not None:
-            return self._session.reader.home_is_connected(home)
+            return self._is_connected(home)
         return self._session.owners.lives(run_id)
 
     def home_of(self, purchase: Purchase) -> str | None:
@@ -283,7 +287,15 @@ class Recovery:
     def is_left_elsewhere(self, purchase: Purchase) -> bool:
         """Return whether another home has a purchase in work, and no driver of it is connected."""
         home = self.home_of(purchase)
-        return home is not None and not self._session.reader.home_is_connected(home)
+        return home is not None and not self._is_connected(home)
+
+    def _is_connected(self, home: str) -> bool:
+        """Return whether a driver of a home is connected; for all scenes that wait it is one."""
+        now = anyio.current_time()
+        known = self._connected.get(home)
+        if known is None or now - known[0] > CONNECTED_S:
+            self._connected[home] = known = now, self._session.reader.home_is_connected(home)
+        return known[1]
 
     async def bring_on(self, attempt_id: str) -> Brought:
         """Bring one purchase as far as it can be brought now; never raises for what it finds.

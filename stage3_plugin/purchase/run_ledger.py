@@ -126,6 +126,10 @@ class RunLedger:
         """Return the picture of a wish with whatever references; see ``other_references``."""
         return made_with_others(self._session.reader, bare)
 
+    def home_of(self, purchase: Purchase) -> str | None:
+        """Return the home of a purchase's run; ``None`` if it is this one."""
+        return self._session.homes.other(purchase.new.run_id)
+
     def purchase(self, attempt_id: str) -> Purchase | None:
         """Return a purchase of any run as it stands now."""
         return self._session.reader.purchase(attempt_id)

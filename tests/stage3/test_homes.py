@@ -16,6 +16,8 @@ import anyio
 import pytest
 
 from stage3_plugin.cli import main
+from stage3_plugin.engine import pending
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger import place
 from stage3_plugin.ledger.home import (
@@ -139,6 +141,8 @@ async def test_the_answers_in_a_dead_drivers_spool_are_never_written_off_by_anot
     other = await run_stage(painter(image_api), scenes(3), here)
     busy = other.outcomes["s01"].failure
     states = shared.states()
+    async with open_stage(painter(image_api), here) as stage:
+        plan = await stage.plan(scenes(3))
     back = await run_stage(painter(image_api), scenes(3), there)
     again = await run_stage(painter(image_api), scenes(3), here)
 
@@ -147,9 +151,14 @@ async def test_the_answers_in_a_dead_drivers_spool_are_never_written_off_by_anot
     assert home in busy.message
     assert f"recover --of-home {home}" in busy.message
     assert states == ["SENDING", "PAID", "PAID"]
+    assert (plan.busy, plan.reused) == (1, 2)
+    assert any(f"1 request was sent by home {home}" in one for one in plan.warnings)
     assert shared.states() == ["PAID", "PAID", "PAID"]
     assert [back.code(one.scene_id) for one in scenes(1).scenes] == ["made"]
     assert again.code("s01") == "storage"  # without a bucket its picture is on the other disk
+    lost = again.outcomes["s01"].failure
+    assert lost is not None
+    assert f"lies on the machine of home {home}" in lost.message
     assert image_api.received() == 2
 
 
@@ -184,6 +193,39 @@ async def test_what_a_connected_home_has_in_work_is_waited_for(
     assert [first.code(one) for one in ("s01", "s02")] == ["made", "made"]
     # Paid for and found; the bytes are on the other machine, where no bucket brings them from.
     assert [second.code(f"s{one:02}") for one in range(1, 5)] == ["storage"] * 2 + ["made"] * 2
+
+
+@pytest.mark.anyio
+async def test_a_driver_that_dies_while_it_is_waited_for_is_waited_for_no_longer(
+    shared: Shared, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its scene ends busy, with the next step; all others are made long before."""
+    monkeypatch.setattr(pending, "BUSY_WAIT_S", 0.01)
+    monkeypatch.setattr(recovery, "CONNECTED_S", 0.0)
+    image_api.always(bills(0.05))
+    dead, home, attempt_id = dead_in(shared, image_api)
+    here, _ = shared.machine("b")
+    shared.connected.add(home)
+    ran = Ran()
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+
+            async def driver() -> None:
+                await run_stage(dead.settings, scenes(3), here, into=ran)
+
+            tasks.start_soon(driver)
+            while not ran.named("scene.awaited") or len(ran.outcomes) < 2:
+                await anyio.sleep(0.01)
+            waited_for = set(ran.outcomes)
+            shared.connected.discard(home)
+    busy = ran.outcomes["s01"].failure
+
+    assert waited_for == {"s02", "s03"}
+    assert busy is not None
+    assert (busy.code, busy.retryable) == ("busy", True)
+    assert f"request {attempt_id[:8]} was sent by home {home}" in busy.message
+    assert f"recover --of-home {home}" in busy.message
+    assert shared.states() == ["SENDING", "PAID", "PAID"]
 
 
 # A home that is given up -------------------------------------------------------------------------

@@ -99,6 +99,14 @@ class Driver:
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """Stop it, as a machine that sleeps does."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def ended(self) -> int:
         """Wait for it, and return its exit code; -9 if it was killed."""
         return self.machine.wait_for(self.pid)
@@ -182,6 +190,18 @@ class Machine:
         pid = self._inside.tell(order)
         self._going.add(pid)
         return Driver(self, pid, out)
+
+    def stage3(self, *words: str) -> tuple[int, str]:
+        """Run a command on the ledger to its end, and return its exit code and what it said."""
+        said = self.folder / "stage3.said"
+        said.unlink(missing_ok=True)
+        order = {
+            "folder": str(self.folder),
+            "said": str(said),
+            "words": ["stage3", *words],
+        }
+        code = self.wait_for(self._inside.tell(order))
+        return code, said.read_text(encoding="utf-8")
 
     def wait_for(self, pid: int) -> int:
         """Wait for a driver, and return its exit code; -9 if it was killed."""
@@ -299,6 +319,11 @@ class Town:
         with self.ledger() as ledger:
             assert ledger.problems() == []
             return list(ledger.purchases())[::-1]
+
+    def is_connected(self, home: str) -> bool:
+        """Return whether a driver of a home is connected."""
+        with self.ledger() as ledger:
+            return ledger.home_is_connected(home)
 
     def committed(self) -> int:
         """Return what is held and spent in all, in micro-USD."""

@@ -11,6 +11,7 @@ from collections import Counter
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.storage.spool.folders import SpoolFolders
 from tests.engines.drivers.machines import Machine, Town
+from tests.engines.postgres_server import PostgresServer
 from tests.fakes.behaviours import Gate
 from tests.projects import wait_until
 from tests.stage3.buying import bills
@@ -85,6 +86,51 @@ def test_a_driver_that_was_killed_with_answers_on_its_disk_takes_them_in_itself(
     assert Counter(town.states()) == {"PAID": 24}
     assert town.api.received() == town.api.billed() == 24
     assert set(two.codes().values()) == {"made"}
+
+
+def test_a_home_is_given_up_only_when_no_driver_of_it_is_connected(
+    town: Town, postgres: PostgresServer
+) -> None:
+    """One that sleeps is; once its session is gone a person may, and it settles when it wakes.
+
+    Nothing of it is sent again, neither before nor after that.
+    """
+    town.story(12, capacity=4)
+    one, two = town.machines
+    gate = Gate()
+    town.api.script(bills(0.05, gate=gate), times=4)
+    first = one.start("run", "scenes.json")
+    wait_until(lambda: town.api.in_flight == 4)
+    first.freeze()
+    refused = two.stage3("recover", "--of-home", one.home, "--yes")
+    before = town.states()
+    postgres.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        f"WHERE datname = '{postgres.shared_database}' AND pid <> pg_backend_pid()"
+    )
+    wait_until(lambda: not town.is_connected(one.home))
+    shown = two.stage3("recover", "--of-home", one.home)
+    done = two.stage3("recover", "--of-home", one.home, "--yes")
+    given_up = town.states()
+    second = two.run("run", "scenes.json")
+    unknown = [scene for scene, code in two.codes().items() if code == "unknown"]
+    gate.open()
+    first.thaw()
+    first.ended()
+    back = one.run("run", "scenes.json")
+
+    assert refused[0] == 2
+    assert "is connected to the ledger" in refused[1]
+    assert before == ["SENDING"] * 4
+    assert shown[0] == 0
+    assert "4 requests" in shown[1]
+    assert "0.2 USD held" in shown[1].replace("0.20", "0.2")
+    assert done[0] == 0, done[1]
+    assert given_up == ["UNKNOWN"] * 4
+    assert (second, len(unknown)) == (4, 4), two.said()
+    assert back == 0, one.said()
+    assert town.states() == ["PAID"] * 12
+    assert town.api.received() == town.api.billed() == 12
 
 
 def whole_answers(machine: Machine) -> set[str]:
