@@ -206,7 +206,7 @@ async def test_a_driver_that_dies_while_it_is_waited_for_is_waited_for_no_longer
     dead, home, attempt_id = dead_in(shared, image_api)
     here, _ = shared.machine("b")
     shared.connected.add(home)
-    ran = Ran()
+    ran, waited_for = Ran(), set[str]()
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
 
@@ -216,7 +216,7 @@ async def test_a_driver_that_dies_while_it_is_waited_for_is_waited_for_no_longer
             tasks.start_soon(driver)
             while not ran.named("scene.awaited") or len(ran.outcomes) < 2:
                 await anyio.sleep(0.01)
-            waited_for = set(ran.outcomes)
+            waited_for |= set(ran.outcomes)
             shared.connected.discard(home)
     busy = ran.outcomes["s01"].failure
 
