@@ -27,6 +27,7 @@ from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.executors.ray import RayOptions
+from stage3_plugin.executors.replicas import ReplicasOptions
 from stage3_plugin.providers import model_ends
 from stage3_plugin.providers.models import (
     FlatRow,
@@ -53,6 +54,7 @@ PAGES = {
     "diffusers.md": ("diffusion-options",),
     "ray.md": ("ray-options",),
     "providers.md": ("expected-costs", "prices", "models", "model-ends", "unbilled-words"),
+    "your-own-model.md": ("replicas-options",),
 }
 """Each page with the tables it has."""
 GROUPS = {
@@ -315,6 +317,7 @@ def tables() -> dict[str, str]:
         "plain-settings": settings_table(plain_image.Settings, {}),
         "diffusion-options": settings_table(DiffusionOptions, {}),
         "ray-options": settings_table(RayOptions, {}),
+        "replicas-options": settings_table(ReplicasOptions, {}),
         "expected-costs": costs_table(),
         "prices": prices_table(),
         "models": models_table(),

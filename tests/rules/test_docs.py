@@ -79,7 +79,14 @@ def test_a_table_that_is_out_of_date_is_found(tmp_path: Path) -> None:
     """The check above would see a setting that was added, and the script would write it."""
     docs = tmp_path / "docs"
     docs.mkdir()
-    pages = ("configuration.md", "costs-and-retries.md", "diffusers.md", "providers.md", "ray.md")
+    pages = (
+        "configuration.md",
+        "costs-and-retries.md",
+        "diffusers.md",
+        "providers.md",
+        "ray.md",
+        "your-own-model.md",
+    )
     for name in ("tables.py", *pages):
         content = (DOCS / name).read_text(encoding="utf-8")
         (docs / name).write_text(content.replace("| `capacity` |", "| `capacty` |"), "utf-8")

@@ -11,6 +11,7 @@ import pytest
 
 from tests.local_models import ModelProject
 from tests.projects import ended, wait_until
+from tests.rules.repository import blocks, page
 
 
 @pytest.fixture
@@ -143,3 +144,21 @@ def test_a_killed_command_leaves_no_replica(tmp_path: Path, *, are_stopped: bool
     assert project.ends_without_processes()
     project.story(["paint"] * 2)
     assert project.run("run", "scenes.json").returncode == 0
+
+
+def test_the_class_of_the_page_makes_pictures(tmp_path: Path) -> None:
+    """As it stands there, with the config that stands beside it, and with a reference."""
+    (model,) = blocks(page("your-own-model.md"), "python")
+    config, *_ = blocks(page("your-own-model.md"), "toml")
+    project = ModelProject(tmp_path)
+    (project.folder / "my_models.py").write_text(model, encoding="utf-8")
+    (project.folder / "host.toml").write_text(config, encoding="utf-8")
+    story = [
+        {"scene_id": "s01", "image_prompt": "a lamp"},
+        {"scene_id": "s02", "image_prompt": "a sea", "references": [{"image": "scene:s01"}]},
+    ]
+    (project.folder / "scenes.json").write_text(json.dumps(story), encoding="utf-8")
+    ran = project.run("run", "scenes.json")
+
+    assert ran.returncode == 0, ran.stderr
+    assert project.codes() == {"s01": "made", "s02": "made"}
