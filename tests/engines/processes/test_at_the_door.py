@@ -65,9 +65,10 @@ def test_a_secret_is_neither_in_words_nor_in_last_words(tmp_path: Path) -> None:
     ],
 )
 def test_a_class_that_cannot_be_made_ends_the_run_with_one_error(
-    project: ModelProject, model_class: str, words: str
+    tmp_path: Path, model_class: str, words: str
 ) -> None:
     """Not with one for every scene; the class and the setting are named, and nothing is lost."""
+    project = ModelProject(tmp_path)
     (project.folder / "needing.py").write_text("import no_such_thing\nclass Model: ...\n", "utf-8")
     project.story(["paint"] * 40)
     project.local(model_class=model_class)

@@ -125,7 +125,7 @@ def children(pool: Pool) -> set[int]:
 
 async def none_left(pool: Pool) -> bool:
     """Wait for what was killed to be gone."""
-    with anyio.move_on_after(5):
+    with anyio.move_on_after(10):
         while children(pool):
             await anyio.sleep(0.01)
     return not children(pool)
