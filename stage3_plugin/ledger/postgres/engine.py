@@ -47,6 +47,8 @@ it ends a transaction in which nothing is asked any more, so that one frozen dri
 the others waiting for longer than they wait."""
 _SPEAK_OF: Final = (("purchases", "job", "jobs"), ("events", "purchase", "purchases"))
 _MARK: Final = compiled(r"\?(\d*)")
+_IDLED: Final = "25P03"
+"""The server has ended a session that did nothing inside a transaction: before any commit came."""
 _UNSETTLED_CLASSES: Final = ("08", "57", "58", "XX")
 """Of errors that may come after a commit was made."""
 
@@ -257,8 +259,10 @@ class PostgresEngine:
             with self._watch:
                 connection.execute(self._begin)
         elif statement == "COMMIT":
-            self._commit()
-            self._is_inside = False
+            try:
+                self._commit()
+            finally:
+                self._is_inside = self.in_transaction
         else:
             with self._watch:
                 self.connection.execute(statement.encode())
@@ -289,6 +293,8 @@ class PostgresEngine:
     def _is_in_doubt(self, error: psycopg.Error) -> bool:
         """Return whether a commit may have been made: nobody has said that it was not."""
         state = error.sqlstate
+        if state == _IDLED:
+            return False
         if state is None or self.connection.closed:
             return True
         return state.startswith(_UNSETTLED_CLASSES) and state != "57014"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from psycopg import Error
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import InsufficientPrivilege, ReservedName
 from psycopg.sql import Identifier
 
 from stage3_plugin.errors import SettingsRefused
@@ -229,6 +229,12 @@ class PostgresPlace:
                 connection.execute(_script(tables(quoted)))
                 load(connection, quoted)
                 connection.execute(_script(rules(quoted)))
+        except ReservedName as error:
+            raise SettingsRefused(
+                "project",
+                f"PostgreSQL keeps names such as {self.project!r} to itself",
+                hint="name the project otherwise",
+            ) from error
         except InsufficientPrivilege as error:
             raise SettingsRefused(
                 "ledger",

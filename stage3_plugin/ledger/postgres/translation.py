@@ -19,9 +19,9 @@ from stage3_plugin.runtime.database_url import DatabaseUrl
 RUN_AGAIN: Final = "see that the server can be reached, and run again: nothing is paid twice"
 _LOST: Final = Meaning("the connection to the database was lost", ECONNRESET, RUN_AGAIN)
 _LOCKED: Final = Meaning(
-    "another driver keeps it locked for too long",
+    "it took too long: another driver keeps it locked, or the server is overloaded",
     EAGAIN,
-    "see whether a driver hangs, or the server is overloaded, and run again",
+    "see whether a driver hangs, and run again: nothing is paid twice",
 )
 _OTHER_TABLES: Final = Meaning(
     "its tables are not those of the version that it is marked with",

@@ -13,7 +13,12 @@ import pytest
 
 from stage3_plugin.domain.purchase import Held, Limits, OverCap, Settlement
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import LedgerFailed, LedgerForked, SettingsRefused
+from stage3_plugin.errors import (
+    LedgerFailed,
+    LedgerForked,
+    LedgerInDoubt,
+    SettingsRefused,
+)
 from stage3_plugin.ledger import earlier_schemas, sqlite
 from stage3_plugin.ledger import schema as schema_of_a_file
 from stage3_plugin.ledger.book import Ledger
@@ -439,3 +444,29 @@ def test_a_forked_process_does_not_talk_on_its_parents_connection(
         ledger.close()
 
     assert ledger.last_day() is None
+
+
+def test_a_name_that_the_server_keeps_to_itself_is_refused(place: PostgresPlace) -> None:
+    """As the setting that it is."""
+    with pytest.raises(SettingsRefused, match="'project'"):
+        PostgresPlace(place.url, "pg_lighthouse").open()
+
+
+def test_a_transaction_that_the_server_ended_for_idling_is_not_in_doubt(
+    postgres: PostgresServer, place: PostgresPlace
+) -> None:
+    """It ended before the commit came, so nothing of it is there."""
+    url = DatabaseUrl.parse(postgres.url(postgres.shared_database, more="&connect_timeout=1"))
+    with PostgresPlace(url, place.project).open() as ledger:
+        with pytest.raises(LedgerFailed) as failed:
+            hold_and_sleep(ledger, 2.0)
+
+        assert not isinstance(failed.value, LedgerInDoubt)
+        assert list(ledger.purchases()) == []
+
+
+def hold_and_sleep(ledger: Ledger, seconds: float) -> None:
+    """Hold, and do nothing for longer than the server waits."""
+    with ledger.transaction():
+        ledger.hold(new_purchase("rain"), NO_CAPS, day=DAY, now=NOW)
+        time.sleep(seconds)
