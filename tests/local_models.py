@@ -21,7 +21,7 @@ MARK = "STAGE3_TEST_OF"
 """A variable that all processes of one project have."""
 
 MODELS = '''
-import json, os, signal, struct, subprocess, sys, time, zlib
+import hashlib, json, os, signal, struct, subprocess, sys, time, zlib
 
 with open("imported.log", "a") as log:
     print(os.getpid(), file=log)
@@ -48,6 +48,13 @@ class Painter:
     def render(self, request):
         with open("rendered.log", "a") as log:
             print(json.dumps([request.scene_id, os.getpid(), time.monotonic()]), file=log)
+        if request.references:
+            shown = [
+                [one.name, one.role, hashlib.sha256(one.data).hexdigest()]
+                for one in request.references
+            ]
+            with open("shown.log", "a") as log:
+                print(json.dumps([request.scene_id, shown, repr(request)]), file=log)
         print("at", request.scene_id, flush=True)
         word = request.prompt.split()[0]
         if word == "raise":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.local_models import ModelProject
 from tests.projects import ended, wait_until
@@ -163,3 +165,53 @@ def test_the_class_of_the_page_makes_pictures(tmp_path: Path) -> None:
 
     assert ran.returncode == 0, ran.stderr
     assert project.codes() == {"s01": "made", "s02": "made"}
+
+
+def test_references_are_bytes_with_names_and_no_paths(tmp_path: Path) -> None:
+    """A file of the cast and the picture of another scene; whoever renders sees no disk."""
+    project = ModelProject(tmp_path)
+    Image.new("RGB", (40, 30), "teal").save(tmp_path / "mira.jpg")
+    face = (tmp_path / "mira.jpg").read_bytes()
+    project.local(cast={"mira": {"image": "mira.jpg", "name": "Mira", "role": "character"}})
+    story: list[dict[str, object]] = [
+        {"scene_id": "s01", "image_prompt": "paint a lamp"},
+        {
+            "scene_id": "s02",
+            "image_prompt": "paint a sea",
+            "references": [{"image": "scene:s01", "name": "the lamp"}],
+            "characters_in_scene": ["mira"],
+        },
+    ]
+    (tmp_path / "scenes.json").write_text(json.dumps(story), encoding="utf-8")
+    ran = project.run("run", "scenes.json")
+    ((scene_id, shown, written),) = project.log("shown")
+    lamp = (tmp_path / "out" / "images" / "s01.png").read_bytes()
+
+    assert ran.returncode == 0, ran.stderr
+    assert scene_id == "s02"
+    assert shown == [
+        ["the lamp", None, hashlib.sha256(lamp).hexdigest()],
+        ["Mira", "character", hashlib.sha256(face).hexdigest()],
+    ]
+    assert str(tmp_path) not in written
+    assert "mira.jpg" not in written
+
+
+def test_as_many_are_in_work_as_replicas_render_at_once(tmp_path: Path) -> None:
+    """Where no capacity is set: more than the default, and a call takes its share."""
+    project = ModelProject(tmp_path)
+    project.story(["paint"] * 12)
+    project.local(
+        model_class="my_models:Batched",
+        model_args={"seconds": 0.3},
+        executor={"replicas": 3, "gpus": 0},
+    )
+    ran = project.run("run", "scenes.json")
+    batches = project.log("batches")
+    events = map(json.loads, (tmp_path / "out" / "events.jsonl").read_text("utf-8").splitlines())
+    (started,) = (one for one in events if one["event"] == "stage.started")
+
+    assert ran.returncode == 0, ran.stderr
+    assert sum(map(len, batches)) == 12
+    assert max(map(len, batches)) > 1
+    assert started["capacity"] == 12

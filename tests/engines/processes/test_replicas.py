@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.domain.model import ModelRequest
+from stage3_plugin.domain.model import ModelReference, ModelRequest
 from stage3_plugin.errors import (
     JobFailed,
     NoWorker,
@@ -260,6 +261,40 @@ async def test_leaving_in_the_middle_ends_everything(pool: Pool) -> None:
     assert raised == {"a": WorkerLost, "b": WorkerLost}
     assert await none_left(pool)
     assert pool.pictures == []
+
+
+async def test_cancelled_from_outside_it_is_over_at_once(pool: Pool) -> None:
+    """With whatever is being rendered, and whatever is being made."""
+    began = 0.0
+    with anyio.CancelScope() as scope:
+        async with pool.open(2) as opened, anyio.create_task_group() as group:
+            group.start_soon(pool.render, opened, "a", "hang")
+            group.start_soon(pool.render, opened, "b", "hang")
+            await until(lambda: pool.log("rendered"))
+            began = time.monotonic()
+            scope.cancel()
+            await anyio.sleep_forever()
+
+    assert scope.cancelled_caught
+    assert time.monotonic() - began < 3
+    assert await none_left(pool)
+
+
+async def test_large_references_reach_a_replica_whole(pool: Pool) -> None:
+    """Far more than a pipe holds."""
+    data = os.urandom(30 << 20)
+    request = ModelRequest(
+        scene_id="a",
+        prompt="paint",
+        width_px=8,
+        height_px=8,
+        references=(ModelReference(data=data, media_type="image/png", name="Mira"),),
+    )
+    async with pool.open() as opened:
+        await opened.run(job_of(request), pool.folder / "a.png")
+    ((_, shown, _),) = pool.log("shown")
+
+    assert shown == [["Mira", None, hashlib.sha256(data).hexdigest()]]
 
 
 async def test_what_is_raised_inside_comes_out_as_it_is(pool: Pool) -> None:
