@@ -167,7 +167,10 @@ class Ray:
         problem = address_problem(place)
         if problem is not None:
             raise NoWorker(f"RAY_ADDRESS {problem}")
-        _need_safe(place)
+        try:
+            _need_safe(place)
+        except SettingsRefused as refused:  # a cluster that was not there when the stage opened
+            raise NoWorker(str(refused)) from None
         handed_on = replica_environment(os.environ, self._surroundings.secrets, self._masked)
         link = await Link.start(broker_environment(place, handed_on), self._masked)
         self._listening.start_soon(link.listen)

@@ -165,7 +165,7 @@ class ModelRenderer:
                 "is mended"
             ) from error
         except NoWorker as error:
-            raise self._lost(f"no process can be started for {what}: {error}") from error
+            raise self._lost(f"no replica can be started for {what}: {error}") from error
         except WorkerLost as lost:
             words = f"; its last words: {lost.last_words}" if lost.last_words else ""
             said = f"the replica of {self._named.what} {lost.how} over {what}{words}"

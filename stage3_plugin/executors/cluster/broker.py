@@ -1,4 +1,4 @@
-"""The driver of a cluster: a process of its own, started by ``executors/ray.py`` as ``python -m``.
+"""The driver of a cluster: a process of its own, started by :mod:`.link`.
 
 Ray wants a process to itself: it ends the one that it is loaded in when the head of its cluster is
 lost for a minute, writes to its terminal, takes its signals, and unpickles what members of the
@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -67,16 +68,18 @@ def main() -> None:
     folder = temporary_folder() if head["place"] == LOCAL else None
     try:
         _serve(head, setup, folder, answer)
+    except BaseException:  # noqa: BLE001 - it is the last that is heard of this process
+        traceback.print_exc()
     finally:
         _end(folder)
 
 
 def _serve(head: dict[str, Any], setup: bytes, folder: str | None, answer: _Answers) -> None:
-    ray = ray_module()
     giving_up = Timer(JOIN_S, _give_up, (head, folder, answer))
     giving_up.daemon = True
     giving_up.start()
     try:
+        ray = ray_module()
         # Here and in no other thread: what Ray starts ends with the thread that started it.
         _join(ray, head, folder)
     except BaseException as error:  # noqa: BLE001 - Ray ends processes by SystemExit, too
@@ -159,7 +162,3 @@ def _join(ray: Ray, head: Mapping[str, Any], folder: str | None) -> None:
     with socket.create_connection(host_and_port(head["place"]), KNOCK_S):
         pass
     ray.init(address=head["place"], **quiet)
-
-
-if __name__ == "__main__":
-    main()

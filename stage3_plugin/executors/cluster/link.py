@@ -36,7 +36,12 @@ from stage3_plugin.errors import (
 from stage3_plugin.executors.cluster.frames import LONGEST_LINE, frame
 from stage3_plugin.runtime.masking import Masked
 
-_MODULE = "stage3_plugin.executors.cluster.broker"
+_BROKER = "stage3_plugin.executors.cluster.broker"
+_STARTER = (
+    "import sys; sys.path[:] = __import__('json').loads(sys.argv[1]); "
+    f"from {_BROKER} import main; main()"
+)
+"""What the interpreter is started with: it finds what this process finds, and nothing else."""
 _LAST_WORDS = 2_000
 """Bytes of the driver's standard error that are looked at when it is gone."""
 _SEND_S = 30.0
@@ -89,11 +94,12 @@ class Link:
             # Shielded, or a cancellation could leave a process behind that no pool knows.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
-                    [sys.executable, "-P", "-m", _MODULE],
+                    [sys.executable, "-P", "-c", _STARTER, json.dumps(_path())],
                     stdin=PIPE,
                     stdout=PIPE,
                     stderr=standard_error,
                     env=environ,
+                    cwd=os.sep,  # where it stands, Ray has its members look for modules, first
                     start_new_session=True,
                 )
         except OSError as error:
@@ -246,3 +252,8 @@ class Link:
         self._standard_error.seek(max(0, self._standard_error.tell() - _LAST_WORDS))
         lines = self._standard_error.read().decode("utf-8", "replace").strip().splitlines()
         return lines[-1].strip() if lines else ""
+
+
+def _path() -> list[str]:
+    """Return where this process finds modules, in words that hold wherever one stands."""
+    return [str(Path(folder).absolute()) for folder in sys.path]

@@ -1,4 +1,7 @@
-"""One cluster for each module: a head, and two nodes that have room for two replicas each."""
+"""One cluster for all: a head, and two nodes that have room for two replicas each.
+
+A test that takes a node away adds another.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from tests.engines.conftest import need
 from tests.engines.ray_cluster import Cluster, environment, running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster() -> Generator[Cluster]:
     need("Ray", is_there=find_spec("ray") is not None)
     with running() as cluster:

@@ -305,11 +305,12 @@ async def test_a_node_goes_and_another_comes(pool: Pool, cluster: Cluster, tmp_p
                 tasks.start_soon(perhaps, ray, number)
             await until(lambda: len(lines(begun)) == 4)
             cluster.remove(cluster.nodes[0])
-        assert len(lost) == 2
         new = await anyio.to_thread.run_sync(cluster.add, 2)
         await until(lambda: new in cluster.replicas().values())
+    assert len(lost) == 2
 
 
+@ON_ASYNCIO
 @pytest.mark.anyio
 async def test_a_frozen_node_is_given_up(pool: Pool, cluster: Cluster, tmp_path: Path) -> None:
     """After ``timeout_s``; the others go on, and leaving does not wait for it."""
