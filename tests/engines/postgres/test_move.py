@@ -20,11 +20,12 @@ import pytest
 
 from stage3_plugin.cli import main
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import LedgerSealed, SettingsRefused
+from stage3_plugin.errors import LedgerInDoubt, LedgerSealed, SettingsRefused
 from stage3_plugin.ledger import sealing
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import LEDGER_NAME, LedgerPlace, place_of
 from stage3_plugin.ledger.postgres import moving as bringing
+from stage3_plugin.ledger.postgres.engine import PostgresEngine
 from tests.engines.postgres import moving_process
 from tests.engines.postgres_server import PASSWORD, PostgresServer, running
 from tests.stage3.caretaking.purchases import HOLD_MICROUSD, Project
@@ -432,6 +433,31 @@ def test_a_server_that_fails_over_it_leaves_the_file_in_force(
         assert story.in_force() == ["file"]
         assert story.stage3("move-ledger") == 0
         _is_all_there(story, before)
+
+
+def test_a_commit_whose_fate_is_not_known_is_looked_up_by_the_next_try(
+    story: Story, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was made, and nobody could say so: the file is not given back to anybody."""
+    before = story.rows_of_file()
+    run = PostgresEngine.run
+
+    def losing(self: PostgresEngine, statement: str) -> None:
+        run(self, statement)
+        if statement == "COMMIT":
+            raise LedgerInDoubt(self.shown)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresEngine, "run", losing)
+        assert story.stage3("move-ledger") == 2
+    capsys.readouterr()
+    assert story.in_force() == []
+    assert story.stage3("attempts") == 2
+    assert "is being moved to" in capsys.readouterr().err
+    assert story.stage3("move-ledger") == 0
+    assert _said(capsys)["was_there"] is True
+    _is_all_there(story, before)
+    assert story.in_force() == ["server"]
 
 
 def test_a_row_that_does_not_arrive_as_it_was_stops_the_move(
