@@ -144,6 +144,20 @@ class PostgresEngine:
             self._drop()
             raise
 
+    def prepare(self, make_ready: Callable[[Connection], None]) -> None:
+        """Do something with this connection, and with each one that takes its place.
+
+        Raises:
+            LedgerFailed: The server failed over it.
+        """
+        self._make_ready = make_ready
+        try:
+            with self._watch:
+                make_ready(self.connection)
+        except psycopg.Error as error:
+            waited_s = self.answers_within_s if self._watch.is_over else None
+            raise ledger_failed(self.url, self.shown, error, waited_s=waited_s) from error
+
     def another(self) -> Connection:
         """Open a session of the same kind, on which nothing is set.
 

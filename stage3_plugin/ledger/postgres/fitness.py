@@ -158,7 +158,7 @@ _LOOK: Final = """
 SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
   current_setting('server_encoding'), current_setting('fsync'),
   current_setting('session_replication_role'), current_setting('synchronous_commit'),
-  pg_backend_pid(), clock_timestamp()
+  clock_timestamp()
 """
 
 
@@ -197,10 +197,11 @@ def check(
     connection.execute("SET default_transaction_isolation = 'read committed'")
     if connection.execute("SHOW synchronous_commit").fetchone() != ("remote_apply",):
         connection.execute("SET synchronous_commit = on")
+    check_own(connection, url, project, another=another)
     before = now()
     row = connection.execute(_LOOK).fetchone()
     assert row is not None
-    is_read_only, encoding, fsync, replication, commit, pid, theirs = row
+    is_read_only, encoding, fsync, replication, commit, theirs = row
     if is_read_only:
         raise LedgerFailed(
             place,
@@ -228,15 +229,6 @@ def check(
             hint="a ledger needs synchronous_commit = on; take out what keeps it from that",
         )
     _check_clock(place, before, theirs, now())
-    if connection.info.backend_pid != pid and _is_shared(connection, pid, another):
-        raise LedgerFailed(
-            place,
-            "a pooler lends its sessions out by the transaction, so that nothing of a session "
-            "lasts: locks, settings",
-            number=EPROTO,
-            hint="name the server itself, and not the pooler; or have the pooler keep a session "
-            "for each client (pgbouncer: pool_mode = session)",
-        )
     if fsync == "on":
         return ()
     warning = (
@@ -244,6 +236,36 @@ def check(
         "takes back what it has reported as written, and what is taken back may be paid twice"
     )
     return (warning,)
+
+
+def check_own(
+    connection: Connection,
+    url: DatabaseUrl,
+    project: str,
+    *,
+    another: Callable[[], Connection],
+) -> None:
+    """Check that a session is ours for as long as it lasts, also between two transactions.
+
+    Args:
+        connection: In autocommit.
+        url: For messages.
+        project: Likewise.
+        another: Opens one more session of the same kind; called only where a pooler is likely.
+
+    Raises:
+        LedgerFailed: It is not.
+    """
+    (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone() or (0,)
+    if connection.info.backend_pid != pid and _is_shared(connection, pid, another):
+        raise LedgerFailed(
+            url.shown(project),
+            "a pooler lends its sessions out by the transaction, so that nothing of a session "
+            "lasts: locks, settings",
+            number=EPROTO,
+            hint="name the server itself, and not the pooler; or have the pooler keep a session "
+            "for each client (pgbouncer: pool_mode = session)",
+        )
 
 
 def _check_clock(place: str, before: datetime, theirs: datetime, after: datetime) -> None:

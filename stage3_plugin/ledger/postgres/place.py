@@ -8,7 +8,8 @@ no driver can delete anything.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from psycopg import Error
@@ -57,7 +58,7 @@ class PostgresPlace:
         """
         engine = PostgresEngine(self.url, self.project, may_write=False)
         try:
-            return self.version(engine.connection) is not None
+            return self._look_to_read(engine) is not None
         finally:
             engine.close()
 
@@ -73,9 +74,10 @@ class PostgresPlace:
 
     def engine(self) -> PostgresEngine:
         """Open what :meth:`open` works on."""
-        engine = PostgresEngine(self.url, self.project, make_ready=self._make_ready)
+        engine = PostgresEngine(self.url, self.project)
         try:
-            self._look_at(engine)
+            self._look_at(engine)  # before anything is made there
+            engine.prepare(self._make_ready)
         except BaseException:
             engine.close()
             raise
@@ -83,19 +85,20 @@ class PostgresPlace:
 
     def _look_at(self, engine: PostgresEngine) -> tuple[str, ...]:
         """Return what weakens a ledger by this server; see :func:`fitness.check`."""
-        try:
+        with _translated(engine):
             return fitness.check(engine.connection, self.url, self.project, another=engine.another)
-        except Error as error:
-            failed = engine.translated(error)
-            if failed is None:
-                raise
-            raise failed from error
+
+    def _look_to_read(self, engine: PostgresEngine) -> str | None:
+        """Return the version of what is there; see :meth:`version`."""
+        with _translated(engine):
+            fitness.check_own(engine.connection, self.url, self.project, another=engine.another)
+            return self.version(engine.connection)
 
     def open_to_read(self) -> Ledger | None:
         """Open it so that nothing can be written; ``None`` if there is none."""
         engine = PostgresEngine(self.url, self.project, may_write=False)
         try:
-            version = self.version(engine.connection)
+            version = self._look_to_read(engine)
             self._check_file(engine.connection, version)
             if version is None:
                 engine.close()
@@ -243,6 +246,18 @@ class PostgresPlace:
                 "statements",
             ) from error
         return True
+
+
+@contextmanager
+def _translated(engine: PostgresEngine) -> Generator[None]:
+    """Put into our words what the driver raises in the block."""
+    try:
+        yield
+    except Error as error:
+        failed = engine.translated(error)
+        if failed is None:
+            raise
+        raise failed from error
 
 
 def _script(statements: Iterable[str]) -> bytes:

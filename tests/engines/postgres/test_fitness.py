@@ -198,6 +198,10 @@ def test_a_pooler_by_the_transaction_is_refused(
         url = _pooled(port)
         with _busy(url, 0 if size == 1 else 6):
             failed = _refused(url)
+            place = PostgresPlace(url, PROJECT)
+            for door in (place.open, place.open_to_read, lambda: place.warnings):
+                with pytest.raises(LedgerFailed, match="a pooler lends its sessions out"):
+                    door()
 
     assert "a pooler lends its sessions out" in str(failed)
     assert "pool_mode = session" in str(failed.hint)
