@@ -9,8 +9,8 @@ An object is named by what is in it, so writing it twice is harmless, and no ser
 conditional writes. One request writes it: parts that were never put together would lie there unseen
 and cost money, and servers differ in them. Everything blocks, and ends within :data:`PATIENCE`; it
 belongs into threads that nothing else waits for. The only module that knows obstore: its errors are
-put into our words here, and none of its texts is shown as it is, since they quote addresses with
-their signatures.
+put into our words here, and none of its texts is shown as it is, since they quote addresses and
+what servers send, over a page.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _NO_BUCKET = re.compile(
     r"NoSuchBucket|ContainerNotFound|ContainerBeingDeleted|specified bucket does not exist"
 )
 _NO_CREDENTIALS = re.compile(
-    r"169\.254\.169\.254|metadata\.google|token request|CredentialsNotLoaded|no credentials",
+    r"169\.254\.169\.254|/latest/(api/token|meta-data)|metadata\.google|token request",
     re.IGNORECASE,
 )
 _UNREACHABLE = re.compile(r"error sending request|timed? ?out|connect", re.IGNORECASE)
@@ -106,7 +106,7 @@ class Bucket:
         self.address = address
         self._store = store
         self._scheme = address.partition("://")[0]
-        self._sending = _Room(_MOST_SENT_BYTES)
+        self._sending = Room(_MOST_SENT_BYTES)
 
     @classmethod
     def at(cls, address: str, patience: Patience = PATIENCE) -> Bucket:
@@ -205,7 +205,7 @@ class Bucket:
             ) from error
 
 
-class _Room:
+class Room:
     """Lets so many bytes be in memory at once, or one thing that is longer."""
 
     def __init__(self, most_bytes: int) -> None:
@@ -272,7 +272,10 @@ def _told(error: BaseException, scheme: str) -> tuple[int, str, str | None]:
         return ETIMEDOUT, "the bucket's server does not answer", hint
     if status is not None and status[1] == "507":
         return ENOSPC, f"it has no room{said}", None
-    return EIO, f"it did not do that{said or f' ({type(error).__name__})'}", "run it again later"
+    hint = "run the same command again later"
+    if status is not None and status[1] < "500":
+        hint = "see to `store`, to the region (AWS_REGION), and to the address of the server"
+    return EIO, f"it did not do that{said or f' ({type(error).__name__})'}", hint
 
 
 def _opened(where: BucketAddress, patience: Patience) -> ObjectStore:
@@ -285,8 +288,8 @@ def _opened(where: BucketAddress, patience: Patience) -> ObjectStore:
     from obstore.store import AzureStore, GCSStore, LocalStore, S3Store  # noqa: PLC0415 - likewise
 
     options: ClientConfig = {
-        "connect_timeout": f"{patience.connect_s}s",
-        "timeout": f"{patience.request_s}s",
+        "connect_timeout": f"{round(1000 * patience.connect_s)}ms",
+        "timeout": f"{round(1000 * patience.request_s)}ms",
         "allow_http": _may_be_plain(os.environ),
         "user_agent": "stage3-plugin",
     }

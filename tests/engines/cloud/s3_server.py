@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
+import secrets
 import shutil
 import signal
 import socket
@@ -61,8 +61,7 @@ class S3Server:
         self._folder = folder
         for name in ("db", "data"):
             (folder / name).mkdir()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._config = folder / "ceph.conf"
         self._config.write_text(_CONFIG.format(folder=folder, port=self.port), encoding="utf-8")
@@ -76,7 +75,8 @@ class S3Server:
             )
         for _ in range(600):
             try:
-                urllib.request.urlopen(self.url, timeout=2).close()
+                with urllib.request.urlopen(self.url, timeout=2) as answer:
+                    assert b"ListAllMyBucketsResult" in answer.read()
             except OSError:
                 if self._process.poll() is not None:
                     break
@@ -133,19 +133,24 @@ class S3Server:
         """Make a bucket, which some other users may only read; return its address."""
         self._ask("PUT", f"/{name}", owner)
         if readers:
-            policy = {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Effect": "Allow",
-                        "Principal": {"AWS": [f"arn:aws:iam:::user/{one}" for one in readers]},
-                        "Action": ["s3:GetObject", "s3:ListBucket"],
-                        "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
-                    }
-                ],
-            }
-            self._ask("PUT", f"/{name}", owner, query="policy=", body=json.dumps(policy).encode())
+            users = {"AWS": [f"arn:aws:iam:::user/{one}" for one in readers]}
+            self._allow(name, owner, users, "s3:GetObject", "s3:ListBucket")
         return f"s3://{name}"
+
+    def open_bucket(self, name: str, owner: str) -> None:
+        """Make a bucket that everybody may read and write."""
+        self._ask("PUT", f"/{name}", owner)
+        self._allow(name, owner, "*", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
+
+    def _allow(self, name: str, owner: str, whom: object, *actions: str) -> None:
+        statement = {
+            "Effect": "Allow",
+            "Principal": whom,
+            "Action": actions,
+            "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
+        }
+        policy = {"Version": "2012-10-17", "Statement": [statement]}
+        self._ask("PUT", f"/{name}", owner, query="policy=", body=json.dumps(policy).encode())
 
     def _ask(self, method: str, path: str, key: str, *, query: str = "", body: bytes = b"") -> None:
         """Ask as a user, signed as AWS has it (version 4)."""
@@ -178,7 +183,9 @@ class S3Server:
             assert answer.status in {200, 204}
 
 
-def without_cloud() -> dict[str, str]:
-    """Return the environment without anybody's credentials."""
-    ours = ("AWS_", "GOOGLE_", "AZURE_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+def _free_port() -> int:
+    """Return a port that no program is handed by chance while the server is down."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
