@@ -70,7 +70,7 @@ def replica_environment(
             it turns up in others by chance.
         masked: Finds them, in whatever spelling.
     """
-    short = {secret for secret in secrets if len(secret) < TOO_SHORT}
+    short = {secret for secret in secrets if 0 < len(secret) < TOO_SHORT}
     return {
         name: value
         for name, value in environment.items()

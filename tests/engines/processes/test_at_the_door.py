@@ -180,6 +180,7 @@ def test_references_are_bytes_with_names_and_no_paths(tmp_path: Path) -> None:
             "image_prompt": "paint a sea",
             "references": [{"image": "scene:s01", "name": "the lamp"}],
             "characters_in_scene": ["mira"],
+            "model": "json:JSONDecoder",  # a word for the class, which alone the config names
         },
     ]
     (tmp_path / "scenes.json").write_text(json.dumps(story), encoding="utf-8")
@@ -195,6 +196,7 @@ def test_references_are_bytes_with_names_and_no_paths(tmp_path: Path) -> None:
     ]
     assert str(tmp_path) not in written
     assert "mira.jpg" not in written
+    assert "model='json:JSONDecoder'" in written
 
 
 def test_as_many_are_in_work_as_replicas_render_at_once(tmp_path: Path) -> None:
