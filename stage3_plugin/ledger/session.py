@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass
 from datetime import datetime
 from errno import EACCES, ENOENT, ENOTDIR
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -156,9 +157,7 @@ class Accounts:
             home = home_of(self.state_dir)
             run_id = new_run_id(home)
             with self.place.open() as reader, owners.claim(run_id) as claim:
-                await commit(lambda ledger: ledger.show_home(home))
-                zones = await commit(self._agree)
-                first = await commit(lambda ledger: ledger.name_first_home(home))
+                zones, first = await commit(partial(self._move_in, home))
                 yield Session(
                     reader=reader,
                     commit=commit,
@@ -171,8 +170,11 @@ class Accounts:
                 )
                 claim.leaves_rows = _leaves_rows(reader, run_id)
 
-    def _agree(self, ledger: Ledger) -> tuple[str, ...]:
-        return ledger.agree_on_zone(self.time_zone, now=self.now())
+    def _move_in(self, home: str, ledger: Ledger) -> tuple[tuple[str, ...], str]:
+        """Say in one commit what a run says of itself; return the zones, and the first home."""
+        ledger.show_home(home)
+        zones = ledger.agree_on_zone(self.time_zone, now=self.now())
+        return zones, ledger.name_first_home(home)
 
     @property
     def is_alone(self) -> bool:

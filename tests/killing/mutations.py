@@ -24,7 +24,7 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
-from stage3_plugin.ledger import counters, database
+from stage3_plugin.ledger import counters, sqlite
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.engine import Cursor
@@ -161,7 +161,7 @@ def _nothing(*_: object) -> list[Purchase]:
 
 def unique_index_dropped() -> None:
     """Let the database take two live purchases of one scene."""
-    prepare: Callable[..., None] = vars(database)["prepare"]
+    prepare: Callable[..., None] = vars(sqlite)["prepare"]
 
     def prepare_and_drop(connection: sqlite3.Connection, path: Path, **more: Any) -> None:
         prepare(connection, path, **more)
