@@ -55,6 +55,7 @@ _GONE = (
     ValueError,  # what it said is no answer
     KeyError,
     TypeError,
+    RecursionError,
 )
 """What is raised when the other end of a pipe is no longer there, or says what it must not."""
 
