@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from stage3_plugin.domain.states import State
 from tests.local_models import ModelProject
 from tests.projects import ended, wait_until
 from tests.rules.repository import blocks, page
@@ -107,6 +108,22 @@ def test_a_class_that_is_not_there_is_refused_before_anything_runs(
         assert refused.returncode == 2, refused.stderr
         assert words in refused.stderr
     assert not (project.folder / "imported.log").exists()
+
+
+def test_interrupted_once_it_ends_what_it_has_begun(project: ModelProject) -> None:
+    """Two pictures are whole, and the others were not tried."""
+    project.story(["paint"] * 6)
+    project.local(executor={"replicas": 2}, model_args={"seconds": 3.0})
+    running = project.start("run", "scenes.json")
+    wait_until(lambda: len(project.log("rendered")) == 2)
+    running.send_signal(signal.SIGINT)
+    ran = ended(running)
+    codes = list(project.codes().values())
+
+    assert ran.returncode == 130, ran.stderr
+    assert (codes.count("made"), codes.count("not_tried")) == (2, 4)
+    assert project.ends_without_processes()
+    assert [one.state for one in project.purchases()] == [State.PAID] * 2
 
 
 def test_interrupted_twice_it_leaves_nothing_behind(project: ModelProject) -> None:
