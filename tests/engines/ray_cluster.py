@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 
 TOKEN = "a-token-of-these-tests-and-of-nobody-else"
+KEY_ON_NODES = {"ACME_KEY": "a-key-that-no-replica-may-have"}
+"""What somebody had in the shell that nodes were started from."""
 _MIB = 2**20
 _LISTENS, _LOOPBACK = "0A", ("0100007F", "00000000000000000000000001000000")
 """Of a row of ``/proc/net/tcp``: its state, and how its address ends."""
@@ -111,7 +113,7 @@ def running() -> Generator[Cluster]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         encoding="utf-8",
-        env=os.environ | environment(),
+        env=os.environ | environment() | KEY_ON_NODES,
         start_new_session=True,
     )
     try:

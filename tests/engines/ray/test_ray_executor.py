@@ -18,12 +18,12 @@ import pytest
 from stage3_plugin.errors import JobFailed, NoWorker, StorageFailed, WorkerLost, WorkUnusable
 from stage3_plugin.executors.base import Surroundings, Work
 from stage3_plugin.executors.ray import Ray, RayOptions
-from tests.engines.ray_cluster import Cluster, heard_elsewhere, running
+from tests.engines.ray_cluster import KEY_ON_NODES, Cluster, heard_elsewhere, running
 
 Pool: TypeAlias = Callable[..., Ray]
 ON_ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 """For what happens in other processes: on which loop it is waited for makes no difference."""
-SECRET = "a-key-that-no-replica-may-have"
+(SECRET,) = KEY_ON_NODES.values()
 
 
 @pytest.fixture
@@ -199,18 +199,20 @@ async def test_cancelling_ends_the_replica_at_once(
 ) -> None:
     """The caller does not wait for it, nothing is left of the job, and the next one is done."""
     begun = tmp_path / "begun"
-    since = 0.0
+    since, driver = 0.0, None
 
     async with pool() as ray:
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(lambda: have(ray, tmp_path / "none", begun=str(begun), sleep_s=60))
                 await until(lambda: len(lines(begun)) == 1)
+                driver = ray.process_id
                 since = time.monotonic()
                 scope.cancel()
         assert time.monotonic() - since < 5
-        await until(lambda: int(lines(begun)[0]) not in cluster.replicas())
+        await until(lambda: int(lines(begun)[0]) not in cluster.replicas(), within_s=15)
         assert await have(ray, tmp_path / "next") == b"."
+        assert ray.process_id == driver
     assert sorted(path.name for path in tmp_path.iterdir()) == ["begun", "next"]
 
 
@@ -254,16 +256,19 @@ async def test_the_driver_of_the_cluster_may_die(
 async def test_replicas_get_no_key(
     pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not on a cluster of our own, whose nodes have the driver's environment, nor by any name."""
+    """Not by the names that it has here, if a node has it; a cluster of ours never gets it."""
     monkeypatch.setenv("ACME_KEY", SECRET)
     monkeypatch.setenv("ACME_URL", f"https://user:{SECRET}@acme.example")
     monkeypatch.setenv("ACME_PLACE", "the harbour")
 
+    async with pool() as ray:
+        on_a_node = json.loads(await have(ray, tmp_path / "on_a_node", environ=True))
     async with pool(address="local") as ray:
         environ: dict[str, str] = json.loads(await have(ray, tmp_path / "is", environ=True))
         driver = Path(f"/proc/{ray.process_id}/environ").read_bytes().decode()
         assert ray.process_id is not None
         elsewhere = heard_elsewhere(ray.process_id)
+    assert "ACME_KEY" not in on_a_node
     assert environ["ACME_PLACE"] == "the harbour"
     assert not {"ACME_KEY", "ACME_URL"} & set(environ)
     assert SECRET not in driver + json.dumps(environ)
