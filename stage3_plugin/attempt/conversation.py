@@ -153,7 +153,10 @@ class Conversation:
             sent_at = anyio.current_time()
             with trace.span("receive", attempt_id=folder.name) as span:
                 exchange = await self._client.post(
-                    send, partial(self._open_spool, folder, receipt), base64_of=base64_of
+                    send,
+                    partial(self._open_spool, folder, receipt),
+                    base64_of=base64_of,
+                    is_late=jobs.is_late,
                 )
                 span.note(outcome=_outcome_of(exchange))
             took_s = anyio.current_time() - sent_at

@@ -134,11 +134,13 @@ class Jobs:
         book: Where the job is written down before it is asked for.
         waits_s: Seconds for which its picture is waited for; then it is left to a later run.
         told: Called with how far the job is, after each time of asking.
+        is_late: Returns whether so much time has passed since the hold that nothing may be sent.
     """
 
     book: JobBook
     waits_s: float
     told: Callable[[BeingMade], None] = lambda _: None
+    is_late: Callable[[], bool] = lambda: False
 
 
 def seed_of(token: str, *, most: int = 2**31 - 1) -> int:

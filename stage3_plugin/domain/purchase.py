@@ -279,6 +279,7 @@ class Held:
         token: What was drawn to find its job by, if it has one.
         take: The slot that it is bought for.
         number: Which take of its wish it is; see :meth:`~stage3_plugin.domain.keys.Keys.take_of`.
+        held_at: When, by the wall clock, which goes on while a machine sleeps.
     """
 
     attempt_id: str
@@ -287,6 +288,7 @@ class Held:
     token: str | None = None
     take: int = 1
     number: int = 1
+    held_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

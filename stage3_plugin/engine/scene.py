@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import anyio
@@ -557,7 +558,19 @@ class SceneRunner:
             self._reporter.awaited(scene, waiting, "pending", wait_s=wait_s, left_s=left_s)
 
         book = self._checkout.run_ledger
-        return Jobs(book=book, waits_s=max(0.0, until - now), told=told)
+        is_late = partial(self._is_late, scene, held)
+        return Jobs(book=book, waits_s=max(0.0, until - now), told=told, is_late=is_late)
+
+    def _is_late(self, scene: SceneState, held: Held) -> bool:
+        """Return whether a request may count as absent already, and so must not leave any more.
+
+        A person may have given its home up while this machine slept, and its provider's listing,
+        which does not have it, been believed. This narrows that and cannot close it.
+        """
+        profile = self._at(scene).route.profile
+        if profile is None or profile.listing is None:
+            return False
+        return self._checkout.run_ledger.age_s(held) > profile.listing.settle_s / 2
 
     def _teach(self, scene: SceneState, verdict: Verdict, permit: Permit) -> None:
         """Report to the limiter what the provider made of a request; others teach it nothing."""

@@ -132,6 +132,7 @@ class Ledger(Accountable):
             day=day if day.isoformat() == today else date.fromisoformat(today),
             token=None if new.job is None else new.job.token,
             take=new.take,
+            held_at=now,
         )
 
     @translated

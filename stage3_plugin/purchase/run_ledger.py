@@ -126,6 +126,12 @@ class RunLedger:
         """Return the picture of a wish with whatever references; see ``other_references``."""
         return made_with_others(self._session.reader, bare)
 
+    def age_s(self, held: Held) -> float:
+        """Return the seconds since a hold by the wall clock; 0 where it is set back."""
+        if held.held_at is None:
+            return 0.0
+        return max(0.0, (self._session.now() - held.held_at).total_seconds())
+
     def home_of(self, purchase: Purchase) -> str | None:
         """Return the home of a purchase's run; ``None`` if it is this one."""
         return self._session.homes.other(purchase.new.run_id)

@@ -17,7 +17,7 @@ what lies in the socket is read before it is given up (:mod:`stage3_plugin.trans
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -89,8 +89,10 @@ class _OneShotBody(httpx.AsyncByteStream):
     Not a generator: trio would warn about one that is left early.
     """
 
-    def __init__(self, body: Body, patience: Patience) -> None:
+    def __init__(self, body: Body, patience: Patience, is_late: Callable[[], bool]) -> None:
         self._patience = patience
+        self._is_late = is_late
+        self.was_late = False
         self._pieces = iter(body)
         self._left = self.length = body.length
         self.asked = False
@@ -105,6 +107,9 @@ class _OneShotBody(httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         if not self.may_run and (self.revoked or not self._patience.has_time()):
+            raise _Revoked
+        if not self.asked and self._is_late():
+            self.was_late = True
             raise _Revoked
         self.asked = True
         piece = next(self._pieces, None)
@@ -184,7 +189,12 @@ class Client:
         await self._transport.aclose()
 
     async def post(
-        self, send: Send, open_sink: OpenSink, *, base64_of: Base64Of = no_pictures
+        self,
+        send: Send,
+        open_sink: OpenSink,
+        *,
+        base64_of: Base64Of = no_pictures,
+        is_late: Callable[[], bool] = lambda: False,
     ) -> Exchange:
         """Send one request once and let its answer flow into a sink.
 
@@ -195,10 +205,11 @@ class Client:
             send: What is sent, and where.
             open_sink: Opens what the answer flows into.
             base64_of: Has the pictures that the request shows.
+            is_late: Asked before the first byte of the body; if it says so, nothing is sent.
         """
         patience = Patience(self._timeout_s)
         try:
-            body = _OneShotBody(body_of(send, base64_of), patience)
+            body = _OneShotBody(body_of(send, base64_of), patience, is_late)
             request = self._request(send, body)
         except (ValueError, TypeError, LookupError, RecursionError, httpx.InvalidURL) as error:
             return Exchange(
@@ -222,6 +233,8 @@ class Client:
         if patience.is_over and not state.interrupted:
             lacking = "no complete answer" if body.may_run else "the request could not leave"
             state.problem = f"{lacking} within {self._timeout_s:g} s"
+        if body.was_late:
+            state.problem = "this machine slept between the hold and the request: nothing was sent"
         return _exchange_of(state, asked=body.asked, may_run=body.may_run, has_left=body.has_left)
 
     async def fetch(self, url: str, open_sink: OpenSink, *, hosts: PictureHosts) -> None:

@@ -23,6 +23,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy import polling
 from stage3_plugin.policy.absence import GRACE, why_not_absent
 from stage3_plugin.purchase import lost
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing import plain
@@ -80,6 +81,24 @@ async def lose(
     purchase = only(folder)
     assert purchase.state is State.UNKNOWN
     return purchase
+
+
+@pytest.mark.parametrize("slept_s, voided", [(SETTLE_S / 2 + 1, 1), (SETTLE_S / 2 - 1, 0)])
+async def test_a_machine_that_slept_between_the_hold_and_the_request_sends_nothing_on_it(
+    queue_api: ImageApi,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slept_s: float,
+    voided: int,
+) -> None:
+    """By then somebody may have given its home up, and the listing been believed: it holds anew."""
+    ages = iter([slept_s])
+    monkeypatch.setattr(RunLedger, "age_s", lambda *_: next(ages, 0.0))
+    ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "made"
+    assert states(tmp_path) == [State.VOID] * voided + [State.PAID]
+    assert queue_api.received() == queue_api.billed() == 1
 
 
 # Found -------------------------------------------------------------------------------------------

@@ -126,9 +126,14 @@ class Vendor:
     sent: int = 0
 
     async def post(
-        self, send: Send, open_sink: OpenSink, *, base64_of: Base64Of = no_pictures
+        self,
+        send: Send,
+        open_sink: OpenSink,
+        *,
+        base64_of: Base64Of = no_pictures,
+        is_late: Callable[[], bool] = lambda: False,
     ) -> Exchange:
-        del send, base64_of
+        del send, base64_of, is_late
         self.sent += 1
         return _answered(self.submit, open_sink)
 
