@@ -44,6 +44,8 @@ _MOST_OUTPUT = 1 << 20
 _LONGEST_LINE = 500
 _LAST_BREATH_S = 1
 """How long a process whose files are closed may take to end."""
+_LAST_SECONDS = 10
+"""How long a process that was killed may take to be gone."""
 _LINES = re.compile(rb"[\r\n]+")
 
 _GONE = (
@@ -190,9 +192,15 @@ class ReplicaHandle:
         await self.kill()
 
     async def kill(self) -> None:
-        """End it at once, with all that it has started."""
+        """End it at once, with all that it has started.
+
+        One that the system cannot end, since its driver hangs in the kernel, is left behind.
+        """
         self.kill_now()
-        await self._process.aclose()
+        with anyio.move_on_after(_LAST_SECONDS) as dying:
+            await self._process.wait()
+        if not dying.cancelled_caught:
+            await self._process.aclose()
         self._standard_error.close()
 
     def kill_now(self) -> None:
