@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.domain.profile import Listing
-from stage3_plugin.domain.purchase import Asking, Purchase
+from stage3_plugin.domain.purchase import Asking, Held, Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy import polling
@@ -93,7 +93,11 @@ async def test_a_machine_that_slept_between_the_hold_and_the_request_sends_nothi
 ) -> None:
     """By then somebody may have given its home up, and the listing been believed: it holds anew."""
     ages = iter([slept_s])
-    monkeypatch.setattr(RunLedger, "age_s", lambda *_: next(ages, 0.0))
+
+    def age_s(_self: RunLedger, _held: Held) -> float:
+        return next(ages, 0.0)
+
+    monkeypatch.setattr(RunLedger, "age_s", age_s)
     ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
 
     assert ran.code("s01") == "made"
