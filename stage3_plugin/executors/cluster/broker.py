@@ -98,6 +98,8 @@ def _serve(head: dict[str, Any], setup: bytes, folder: str | None, answer: _Answ
     Thread(target=_take, args=(pool, is_over), daemon=True).start()
     patience = Patience(len(remotes))
     while not is_over.wait(TICK_S):
+        if pool.is_idle:  # nobody is there to be told
+            continue
         sentence = patience.sentence(pool.lacking, now_s=time.monotonic())
         if sentence is not None:
             answer({"notice": sentence})

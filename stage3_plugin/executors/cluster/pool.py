@@ -149,11 +149,15 @@ class Pool:
 
     @property
     def lacking(self) -> int:
-        """How many replicas are neither ready nor known to be unusable, while jobs wait."""
+        """How many replicas are neither ready nor known to be unusable."""
         with self._changed:
-            if not self._waiting:
-                return 0
             return len(self._remotes) - len(self._ready) - len(self._unusable)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no job at all."""
+        with self._changed:
+            return not (self._waiting or self._batches)
 
     def add(self, job: Job) -> None:
         """Have a job done; what becomes of it is answered."""

@@ -98,17 +98,17 @@ def job(folder: Path, number: int) -> Job:
 def test_a_replica_gets_jobs_when_it_is_ready_and_not_before(
     answers: Answers, tmp_path: Path
 ) -> None:
-    """The one that has its place does the work; the other one is lacking as long as jobs wait."""
+    """The one that has its place does the work, and the other one is lacking."""
     ready, late = Puppet(), Puppet()
     pool = started(answers, ready, late)
     pool.add(job(tmp_path, 1))
 
-    assert pool.lacking == 2
+    assert (pool.lacking, pool.is_idle) == (2, False)
     ready.places.put(True)
     ready.deeds.put(echo)
     assert answers.next() == {"id": 1}
     assert (tmp_path / "1").read_bytes() == b"job 1"
-    assert pool.lacking == 0  # nothing waits
+    assert pool.lacking == 1
     assert late.calls == []
     pool.end(1)
     assert ready.is_ended
