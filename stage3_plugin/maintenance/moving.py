@@ -19,7 +19,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from stage3_plugin.errors import LedgerInDoubt, Stage3Error
+from filelock import FileLock, Timeout
+
+from stage3_plugin.errors import LedgerInDoubt, Stage3Error, StorageFailed
 from stage3_plugin.ledger import names, sealing
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import home_of
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 Told: TypeAlias = Callable[[str, int], None]
 _KEYS: Final = {"counters": "scope", "meta": "name"}
 _FIRST_HOME: Final = "first_home"
+_LOCK_NAME: Final = "moving.lock"
+"""Beside the file, locked for as long as a move goes on."""
 
 
 class MoveRefused(Stage3Error):
@@ -78,16 +82,22 @@ def move(
 
     Raises:
         LedgerMissing: There is none.
-        MoveRefused: Somebody uses it, it is damaged, or it went or goes elsewhere.
+        MoveRefused: Somebody uses or moves it, it is damaged, or it went or goes elsewhere.
         SettingsRefused: The server has another ledger there, or is none that is usable.
         LedgerInDoubt: The connection was lost over the commit; the same command ends the move.
         LedgerFailed: The server or the disk failed; the file is in force as before.
     """
-    from stage3_plugin.ledger.postgres.moving import bring, token_of  # noqa: PLC0415 - an extra
-
     path = folder.ledger_path
     if not is_file(path):
         raise LedgerMissing(path)
+    with _alone(path):
+        return _move(folder, place, now, tell)
+
+
+def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Told) -> Moved:
+    from stage3_plugin.ledger.postgres.moving import bring, token_of  # noqa: PLC0415 - an extra
+
+    path = folder.ledger_path
     seal = _seal_of(path)
     if seal is None:
         _check_sound(path)
@@ -120,7 +130,7 @@ def take_back(folder: StateFolder, place: PostgresPlace) -> Path:
 
     Raises:
         LedgerMissing: There is none.
-        MoveRefused: No move was begun, or its rows are on the server already.
+        MoveRefused: No move was begun, it goes on, or its rows are on the server already.
         LedgerFailed: The server does not say.
     """
     from stage3_plugin.ledger.postgres.moving import token_of  # noqa: PLC0415 - an extra
@@ -128,20 +138,48 @@ def take_back(folder: StateFolder, place: PostgresPlace) -> Path:
     path = folder.ledger_path
     if not is_file(path):
         raise LedgerMissing(path)
-    seal = _seal_of(path)
-    if seal is None:
-        raise MoveRefused(f"no move of {path} was begun", hint="there is nothing to take back")
-    _check_same(seal, place, path)
-    if seal.is_finished or token_of(place) == seal.token:
-        raise MoveRefused(
-            f"what {path} had is at {seal.where} by now, and may have gone on there",
-            hint="go on there: 'stage3 move-ledger' ends the move if it has not ended",
-        )
-    _take_back(path)
+    with _alone(path):
+        seal = _seal_of(path)
+        if seal is None:
+            raise MoveRefused(f"no move of {path} was begun", hint="there is nothing to take back")
+        _check_same(seal, place, path)
+        if seal.is_finished or token_of(place) == seal.token:
+            raise MoveRefused(
+                f"what {path} had is at {seal.where} by now, and may have gone on there",
+                hint="go on there: 'stage3 move-ledger' ends the move if it has not ended",
+            )
+        _take_back(path)
     return path
 
 
 # The file ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _alone(path: Path) -> Generator[None]:
+    """Be the one who moves a file: another one that fails would take back what this one brings.
+
+    The lock falls with its process, so a move that was killed is in nobody's way.
+
+    Raises:
+        MoveRefused: Somebody moves it.
+        StorageFailed: The lock cannot be made.
+    """
+    beside = path.with_name(_LOCK_NAME)
+    lock = FileLock(beside, mode=0o600, thread_local=False, fallback_to_soft=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise MoveRefused(
+            f"the ledger {path} is being moved just now, by another command",
+            hint="wait until that has ended; one that hangs has to be ended",
+        ) from None
+    except OSError as error:
+        raise StorageFailed(beside, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -456,6 +457,34 @@ def test_a_commit_whose_fate_is_not_known_is_looked_up_by_the_next_try(
     assert "is being moved to" in capsys.readouterr().err
     assert story.stage3("move-ledger") == 0
     assert _said(capsys)["was_there"] is True
+    _is_all_there(story, before)
+    assert story.in_force() == ["server"]
+
+
+def test_a_second_move_that_fails_takes_nothing_back_from_the_first(
+    story: Story, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It had looked before the first one had the server, which it then waits for in vain."""
+    _moved_by_process(story, "marked", "after", 1)
+    before = story.rows_of_file()
+    monkeypatch.setenv("LEDGER", story.server.tcp_url(story.database, more="?connect_timeout=1"))
+    original, second = bringing.copied, list[int]()
+
+    def overlapping(*arguments: Any) -> int:
+        if not second:
+            with monkeypatch.context() as patch:
+                patch.setattr(bringing, "token_of", Mock(return_value=None))
+                second.append(2)
+                second[0] = story.stage3("move-ledger")
+                second.append(story.stage3("move-ledger", "--back"))
+        return original(*arguments)
+
+    monkeypatch.setattr(bringing, "copied", overlapping)
+    first = story.stage3("move-ledger")
+
+    assert second == [2, 2]
+    assert "is being moved just now, by another command" in capsys.readouterr().err
+    assert first == 0
     _is_all_there(story, before)
     assert story.in_force() == ["server"]
 
