@@ -182,12 +182,13 @@ def test_a_quick_run_writes_both_files(tmp_path: Path) -> None:
     assert written.machine["cores"] == str(os.cpu_count())
 
 
-def test_the_page_shows_the_table_that_is_kept() -> None:
+@pytest.mark.parametrize("folder", ["", "scale"])
+def test_the_page_shows_the_table_that_is_kept(folder: str) -> None:
     """Nobody has touched the figures by hand."""
-    folder = ROOT / "docs" / "benchmarks"
-    kept = Table.read(folder)
+    place = ROOT / "docs" / "benchmarks" / folder
+    kept = Table.read(place)
 
     assert kept is not None
     assert not kept.is_quick
     assert kept.failed == []
-    assert kept.markdown() == (folder / MARKDOWN_NAME).read_text(encoding="utf-8")
+    assert kept.markdown() == (place / MARKDOWN_NAME).read_text(encoding="utf-8")

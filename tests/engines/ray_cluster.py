@@ -107,6 +107,7 @@ class Cluster:
 def running() -> Generator[Cluster]:
     """Start a head; nodes are added to it."""
     folder = tempfile.mkdtemp(prefix="s3t", dir="/tmp")  # paths of sockets must be short
+    Path(tempfile.gettempdir(), "ray").mkdir(exist_ok=True)  # where Ray notes a head
     keeper = subprocess.Popen(
         [sys.executable, "-P", __file__, folder],
         stdin=subprocess.PIPE,
