@@ -325,12 +325,12 @@ async def test_a_frozen_node_is_given_up(pool: Pool, cluster: Cluster, tmp_path:
 
     async def perhaps(ray: Ray, number: int) -> None:
         try:
-            await have(ray, tmp_path / str(number), begun=str(begun), sleep_s=0.5)
+            await have(ray, tmp_path / str(number), begun=str(begun), sleep_s=2)
         except WorkerLost as error:
             lost.append(error.how)
 
     try:
-        async with pool(4, timeout_s=3) as ray:
+        async with pool(4, timeout_s=6) as ray:
             async with anyio.create_task_group() as tasks:
                 for number in range(4):
                     tasks.start_soon(perhaps, ray, number)
