@@ -151,9 +151,19 @@ class PostgresEngine:
             LedgerFailed: The server failed over it.
         """
         self._make_ready = make_ready
+        with self.asked() as connection:
+            make_ready(connection)
+
+    @contextmanager
+    def asked(self) -> Generator[Connection]:
+        """Have the connection itself asked in the block, no longer than this engine would wait.
+
+        Raises:
+            LedgerFailed: The server failed over it, or did not answer.
+        """
         try:
             with self._watch:
-                make_ready(self.connection)
+                yield self.connection
         except psycopg.Error as error:
             waited_s = self.answers_within_s if self._watch.is_over else None
             raise ledger_failed(self.url, self.shown, error, waited_s=waited_s) from error
@@ -231,7 +241,7 @@ class PostgresEngine:
         return self.connection
 
     def _drop(self) -> None:
-        self._watch.end()
+        self._watch.close()
         with suppress(psycopg.Error):
             self.connection.close()
 

@@ -10,7 +10,7 @@ committed.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, Final, TypeAlias
@@ -21,6 +21,7 @@ from psycopg.sql import SQL, Identifier
 from stage3_plugin.errors import LedgerFailed, SettingsRefused
 from stage3_plugin.ledger.moved import MOVED_FROM
 from stage3_plugin.ledger.postgres.engine import Connection, PostgresEngine, lock_of
+from stage3_plugin.ledger.postgres.patience import Patience
 from stage3_plugin.ledger.postgres.place import PostgresPlace, rules, tables
 
 ORDER: Final = ("jobs", "purchases", "events", "counters", "meta")
@@ -28,6 +29,8 @@ ORDER: Final = ("jobs", "purchases", "events", "counters", "meta")
 _KEYS: Final = {"counters": "scope", "meta": "name"}
 _NUMBERED: Final = ("jobs", "purchases", "events")
 _BATCH: Final = 2_000
+MOVING_S: Final = 3_600.0
+"""For so long a move waits for its server, which has an index to make of many rows, at most."""
 
 Row: TypeAlias = tuple[Any, ...]
 Told: TypeAlias = Callable[[str, int], None]
@@ -67,7 +70,7 @@ def token_of(place: PostgresPlace) -> str | None:
     Raises:
         LedgerFailed: The server does not say.
     """
-    with _session(place) as (_, connection):
+    with _session(place, None) as (_, connection):
         if place.version(connection) is None:
             return None
         return _token(connection)
@@ -89,7 +92,7 @@ def bring(
         LedgerInDoubt: The connection was lost over the commit: it may be there.
         LedgerFailed: The server failed, or has not what it was given; nothing was brought.
     """
-    with _session(place) as (engine, connection):
+    with _session(place, MOVING_S) as (engine, connection):
         quoted = Identifier(place.project).as_string(connection)
         is_there = place.version(connection) is not None
         if is_there and _token(connection) == token:
@@ -121,8 +124,16 @@ def bring(
 
 
 @contextmanager
-def _session(place: PostgresPlace) -> Generator[tuple[PostgresEngine, Connection]]:
-    """Have the ledger to oneself for one transaction, which the block ends; else it is undone."""
+def _session(
+    place: PostgresPlace, limit_s: float | None
+) -> Generator[tuple[PostgresEngine, Connection]]:
+    """Have the ledger to oneself for one transaction, which the block ends; else it is undone.
+
+    Args:
+        place: Where it is.
+        limit_s: Seconds for the block, also where the server is frozen and keeps its connections;
+            without it, as long as any answer may take.
+    """
     engine = PostgresEngine(place.url, place.project)
     try:
         connection = engine.connection
@@ -133,7 +144,9 @@ def _session(place: PostgresPlace) -> Generator[tuple[PostgresEngine, Connection
         connection.execute(
             f"SELECT pg_advisory_xact_lock({lock_of('making', place.project)})".encode()
         )
-        yield engine, connection
+        limit_s = engine.answers_within_s if limit_s is None else limit_s
+        with closing(Patience(connection.fileno(), limit_s, place.shown)) as watch, watch:
+            yield engine, connection
     except psycopg.errors.InsufficientPrivilege as error:
         raise SettingsRefused(
             "ledger",

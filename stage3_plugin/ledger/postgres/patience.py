@@ -66,7 +66,7 @@ class Patience:
     ) -> None:
         self._since_s = None
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Stop watching."""
         self._ended.set()
 

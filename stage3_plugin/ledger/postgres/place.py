@@ -8,11 +8,9 @@ no driver can delete anything.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from psycopg import Error
 from psycopg.errors import InsufficientPrivilege, ReservedName
 from psycopg.sql import Identifier
 
@@ -85,21 +83,22 @@ class PostgresPlace:
 
     def _look_at(self, engine: PostgresEngine) -> tuple[str, ...]:
         """Return what weakens a ledger by this server; see :func:`fitness.check`."""
-        with _translated(engine):
-            return fitness.check(engine.connection, self.url, self.project, another=engine.another)
+        with engine.asked() as connection:
+            return fitness.check(connection, self.url, self.project, another=engine.another)
 
     def _look_to_read(self, engine: PostgresEngine) -> str | None:
         """Return the version of what is there; see :meth:`version`."""
-        with _translated(engine):
-            fitness.check_own(engine.connection, self.url, self.project, another=engine.another)
-            return self.version(engine.connection)
+        with engine.asked() as connection:
+            fitness.check_own(connection, self.url, self.project, another=engine.another)
+            return self.version(connection)
 
     def open_to_read(self) -> Ledger | None:
         """Open it so that nothing can be written; ``None`` if there is none."""
         engine = PostgresEngine(self.url, self.project, may_write=False)
         try:
             version = self._look_to_read(engine)
-            self._check_file(engine.connection, version)
+            with engine.asked() as connection:
+                self._check_file(connection, version)
             if version is None:
                 engine.close()
                 return None
@@ -139,9 +138,11 @@ class PostgresPlace:
         engine = PostgresEngine(self.url, self.project)
         try:
             warnings = self._look_at(engine)
-            if self.version(engine.connection) is None:
-                return warnings
-            return (*warnings, *fitness.too_many_rights(engine.connection, self.url, self.project))
+            with engine.asked() as connection:
+                if self.version(connection) is None:
+                    return warnings
+                rights = fitness.too_many_rights(connection, self.url, self.project)
+            return (*warnings, *rights)
         finally:
             engine.close()
 
@@ -246,18 +247,6 @@ class PostgresPlace:
                 "statements",
             ) from error
         return True
-
-
-@contextmanager
-def _translated(engine: PostgresEngine) -> Generator[None]:
-    """Put into our words what the driver raises in the block."""
-    try:
-        yield
-    except Error as error:
-        failed = engine.translated(error)
-        if failed is None:
-            raise
-        raise failed from error
 
 
 def _script(statements: Iterable[str]) -> bytes:

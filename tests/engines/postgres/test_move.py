@@ -489,6 +489,29 @@ def test_a_second_move_that_fails_takes_nothing_back_from_the_first(
     assert story.in_force() == ["server"]
 
 
+def test_a_server_that_is_frozen_over_it_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is in force as before."""
+    with running() as server:
+        story = Story(tmp_path, server)
+        story.fill()
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("LEDGER", story.url)
+        monkeypatch.setattr(bringing, "MOVING_S", 2.0)
+        original = bringing.copied
+
+        def freezing(*arguments: Any) -> int:
+            with server.frozen():
+                return original(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(bringing, "copied", freezing)
+            assert story.stage3("move-ledger") == 2
+        assert story.in_force() == ["file"]
+        assert story.stage3("move-ledger") == 0
+
+
 def test_a_row_that_does_not_arrive_as_it_was_stops_the_move(
     story: Story, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

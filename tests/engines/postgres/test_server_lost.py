@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
+from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger.place import place_of
+from stage3_plugin.ledger.postgres import fitness
+from stage3_plugin.ledger.postgres.place import PostgresPlace
 from tests.engines.postgres_server import PostgresServer, running
 from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi
@@ -94,3 +98,34 @@ def test_a_server_that_is_frozen_ends_the_run_within_its_time(
     assert took_s < 30
     assert second.returncode == 0, second.stderr
     assert image_api.received() == SCENES
+
+
+@pytest.mark.parametrize(
+    "step, door",
+    [
+        ("check", "open"),
+        ("check", "warnings"),
+        ("check_own", "open_to_read"),
+        ("check_own", "exists"),
+    ],
+)
+def test_a_server_that_is_frozen_as_it_is_looked_at_is_not_waited_for(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, door: str
+) -> None:
+    """What a server is like is asked before there is any run that could notice."""
+    place = place_of(server.url(more="&connect_timeout=1"), "media", tmp_path)
+    assert isinstance(place, PostgresPlace)
+    place.open().close()
+    original = getattr(fitness, step)
+
+    def frozen(*arguments: Any, **named: Any) -> Any:
+        with server.frozen():
+            return original(*arguments, **named)
+
+    def through() -> None:
+        found = getattr(place, door)  # where a property asks already
+        found()
+
+    monkeypatch.setattr(fitness, step, frozen)
+    with pytest.raises(LedgerFailed, match="has not answered for 3 s"):
+        through()
