@@ -63,11 +63,26 @@ class Painter:
             os._exit(3)
         if word == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        if word == "hang":
+        if word == "fork":
+            os.fork()
+        if word == "orphan" and os.fork():
+            os.kill(os.getpid(), signal.SIGKILL)
+        if word in {"hang", "orphan"}:
             time.sleep(1000)
         if word == "tell":
             print("my token is " + self.more["token"], flush=True)
             os._exit(4)
+        if word == "mumble":
+            print("a" * 200 + self.more["token"] + "b" * 15_990, flush=True)
+            os._exit(4)
+        if word == "chatter":
+            most, printed, until = 0, 0, time.monotonic() + 1.5
+            while time.monotonic() < until:
+                printed += os.write(1, b"word " * 20_000)
+                most = max(most, os.fstat(1).st_size)
+                time.sleep(0.001)
+            with open("printed.log", "a") as log:
+                print(json.dumps([most, printed]), file=log)
         if word == "say":
             raise ValueError("my token is " + self.more["token"])
         if word == "read":

@@ -37,8 +37,8 @@ from stage3_plugin.executors.replica_process import (
 )
 from stage3_plugin.runtime.masking import TOO_SHORT, Masked
 
-_LAST_WORDS = 4_000
-"""Bytes of a dead replica's output that are looked at."""
+_LAST_WORDS = 16_000
+"""Bytes of a dead replica's output that are looked at; a longer line is not shown."""
 _MOST_OUTPUT = 1 << 20
 """Bytes of output that are kept on the disk; what comes then begins anew."""
 _LONGEST_LINE = 500
@@ -181,7 +181,7 @@ class ReplicaHandle:
             raise WorkerLost(how, self._last_words()) from error
         except _GONE as error:
             raise await self._lost() from error
-        self._forget_output()
+        self.forget_output()
         return found
 
     async def close(self) -> None:
@@ -223,13 +223,15 @@ class ReplicaHandle:
         """Return the last line that it wrote, without secrets."""
         if self._standard_error.closed:  # the pool is being left
             return ""
-        self._standard_error.seek(0, os.SEEK_END)
-        self._standard_error.seek(max(0, self._standard_error.tell() - _LAST_WORDS))
-        lines = [line.strip() for line in _LINES.split(self._standard_error.read())]
+        began = max(0, self._standard_error.seek(0, os.SEEK_END) - _LAST_WORDS)
+        self._standard_error.seek(began)
+        lines = [line.strip() for line in _LINES.split(self._standard_error.read(_LAST_WORDS))]
+        if began:  # it begins anywhere in a line: half a secret would not be known for one
+            del lines[0]
         last = next((line for line in reversed(lines) if line), b"")
         return self._masked.text(last.decode("utf-8", "replace"))[:_LONGEST_LINE]
 
-    def _forget_output(self) -> None:
+    def forget_output(self) -> None:
         """Keep what it prints from filling the disk; both ends write and read at one position."""
         if self._standard_error.closed:
             return

@@ -151,6 +151,8 @@ def main() -> None:
     head, _ = asked_for.wait() or ({}, [])
     if not head:
         return
+    home = os.getpid()
+    _keep_from_forks(jobs, answers)
     try:
         replica = Replica(
             Work(
@@ -164,10 +166,13 @@ def main() -> None:
     except Unusable as error:
         _say(answers, {"unusable": str(error)})
         return
+    _end_if_forked(home)
     _say(answers, {"at_once": replica.at_once})
     while (message := asked_for.wait()) is not None:
         head, parts = message
-        _say(answers, {"answers": _done(replica, head["places"], parts)})
+        found = replica.do(parts)
+        _end_if_forked(home)
+        _say(answers, {"answers": _done(found, head["places"])})
 
 
 def _pipes() -> tuple[IO[bytes], IO[bytes]]:
@@ -180,6 +185,29 @@ def _pipes() -> tuple[IO[bytes], IO[bytes]]:
     with suppress(AttributeError, OSError):  # so that last words are there, however it ends
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a text file here
     return os.fdopen(jobs, "rb"), os.fdopen(answers, "wb")
+
+
+def _keep_from_forks(*pipes: IO[bytes]) -> None:
+    """See that a fork of this process has none of the pipes.
+
+    It could answer a second time, and while it lives, the death of this process would not be seen.
+    """
+    if not hasattr(os, "register_at_fork"):  # no forks either
+        return
+
+    def forget() -> None:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for pipe in pipes:
+            os.dup2(nothing, pipe.fileno(), inheritable=False)
+        os.close(nothing)
+
+    os.register_at_fork(after_in_child=forget)
+
+
+def _end_if_forked(home: int) -> None:
+    """End a fork that came back from the work as if it were the replica: that one does the rest."""
+    if os.getpid() != home:
+        os._exit(0)
 
 
 def _end_with(lifeline: int) -> None:
@@ -241,11 +269,11 @@ class _Reading:
 
 
 def _done(
-    replica: Replica, places: Sequence[Sequence[str]], jobs: Sequence[bytes]
+    found: Sequence[bytes | Problem], places: Sequence[Sequence[str]]
 ) -> list[dict[str, Any] | None]:
     return [
-        _told(_kept(found, Path(into), Path(part)))
-        for found, (into, part) in zip(replica.do(jobs), places, strict=True)
+        _told(_kept(one, Path(into), Path(part)))
+        for one, (into, part) in zip(found, places, strict=True)
     ]
 
 

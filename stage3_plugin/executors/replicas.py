@@ -47,6 +47,8 @@ _LINGERS_S = 0.05
 """A call that could take more jobs waits for so long after each that comes,"""
 _LINGERS_AT_MOST_S = 0.5
 """and no longer than this."""
+_LOOKS_AT_OUTPUT_S = 0.2
+"""How often what replicas print is looked at: one that prints without end must not fill a disk."""
 _Shared = TypeVar("_Shared", bound=Stage3Error)
 
 
@@ -107,6 +109,7 @@ class Replicas:
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
+        self._group.start_soon(self._forget_output)
         return self
 
     async def __aexit__(
@@ -165,6 +168,14 @@ class Replicas:
                 await job.ended.wait()
             if job.ended.is_set():
                 await _remove([job.order])
+
+    async def _forget_output(self) -> None:
+        while True:
+            await anyio.sleep(_LOOKS_AT_OUTPUT_S)
+            for seat in self._seats:
+                if seat.replica is not None:
+                    with suppress(OSError):
+                        seat.replica.forget_output()
 
     def _wake(self) -> None:
         self._news.set()

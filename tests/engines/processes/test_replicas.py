@@ -186,6 +186,32 @@ async def test_a_killed_replica_loses_its_own_job_alone(pool: Pool) -> None:
     assert await none_left(pool)
 
 
+async def test_a_replica_is_seen_to_die_though_a_fork_of_it_lives(pool: Pool) -> None:
+    """Libraries fork: their processes are no replicas, and keep none in life."""
+    async with pool.open() as opened:
+        began = time.monotonic()
+        with pytest.raises(WorkerLost, match="SIGKILL"):
+            await pool.render(opened, "a", "orphan")
+        took_s = time.monotonic() - began
+        await pool.render(opened, "b")
+
+    assert took_s < 20
+    assert pool.pictures == ["b.png"]
+    assert await none_left(pool)
+
+
+async def test_a_fork_that_comes_back_answers_nothing(pool: Pool) -> None:
+    """A second answer would be taken for that to the next job."""
+    async with pool.open() as opened:
+        for name in "abcd":
+            await pool.render(opened, name, "fork")
+            assert (pool.folder / f"{name}.png").exists()
+
+    assert len({process_id for _, process_id, _ in pool.log("rendered")}) == 1
+    assert pool.pictures == ["a.png", "b.png", "c.png", "d.png"]
+    assert await none_left(pool)
+
+
 async def test_a_replica_that_died_idle_is_replaced_unseen(pool: Pool) -> None:
     """No picture fails for it."""
     async with pool.open() as opened:
@@ -509,3 +535,23 @@ async def test_last_words_hold_no_secret(pool: Pool) -> None:
             await pool.render(opened, "b", "say")
 
     assert token not in f"{died.value} {raised.value}"
+
+
+async def test_half_a_secret_is_not_in_last_words_either(pool: Pool) -> None:
+    """Of a line that is longer than what is read, the beginning is not seen."""
+    token = "a-token-of-ours-1234"
+    async with pool.open(secrets=(token,), token=token) as opened:
+        with pytest.raises(WorkerLost, match="status 4") as died:
+            await pool.render(opened, "a", "mumble")
+
+    assert "1234" not in str(died.value)
+    assert "1234" not in died.value.last_words
+
+
+async def test_what_prints_without_end_fills_no_disk(pool: Pool) -> None:
+    """It is forgotten in the middle of a call, and not only after it."""
+    async with pool.open() as opened:
+        await pool.render(opened, "a", "chatter")
+
+    ((most_bytes, printed_bytes),) = pool.log("printed")
+    assert most_bytes < printed_bytes / 2
