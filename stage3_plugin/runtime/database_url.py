@@ -114,6 +114,12 @@ class DatabaseUrl:
             raise ValueError(f"it should begin with postgresql:// and be {_SHAPE}")
         if parts.fragment or "#" in text:
             raise ValueError("it has no #; in a password write %23 for it")
+        if "@" in parts.path:  # of a password with a / in it, that far is what is taken for a host
+            raise ValueError("an @ stands before its host alone; in a password write %2F for / and "
+                             "%40 for @, in a database %40")  # fmt: skip
+        shown = f"{parts.username}{parts.hostname}{parts.path}{parts.query}"
+        if not unquote(shown).isprintable():  # a password may have whatever it likes
+            raise ValueError("an address has no control characters, however they are written")
         database = unquote(parts.path.removeprefix("/"))
         if not database or "/" in database or "\0" in database:
             raise ValueError(f"it names no database, or more than one: {_SHAPE}")
