@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
@@ -172,15 +173,14 @@ def _title(process_id: int) -> str:
 
 def _keep(folder: str, asked: IO[str], told: IO[str]) -> None:
     """Start a head, and add the nodes that are asked for, until nothing more is."""
-    from ray.cluster_utils import Cluster as RayCluster
-
+    utilities: Any = import_module("ray.cluster_utils")  # Ray is not there where types are checked
     everywhere = {
         "node_ip_address": "127.0.0.1",
         "object_store_memory": 100 * _MIB,
         "include_dashboard": False,
         "temp_dir": folder,
     }
-    cluster: Any = RayCluster(
+    cluster: Any = utilities.Cluster(
         initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": _SOON, **everywhere}
     )
     (head,) = cluster.head_node.all_processes["gcs_server"]

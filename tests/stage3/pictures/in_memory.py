@@ -32,7 +32,7 @@ class MemoryStore:
         """Have no more than this."""
         return self.holds(sha256)
 
-    def url_of(self, _sha256: str) -> str | None:
+    def url_of(self, sha256: str) -> str | None:  # noqa: ARG002 - the protocol has it by this name
         """Have no address."""
         return None
 
