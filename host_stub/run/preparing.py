@@ -50,7 +50,7 @@ class Prepared:
         left_out: The ids of those that were asked for and need not be, or are not to be.
         state: How those that are asked for stand, and what redoing the stale ones costs.
         applied: What the decisions came to, if there were any.
-        lost: Takes whose picture nobody has any more.
+        lost: How many takes have a picture that cannot be had here.
         edited: How many files in ``images`` were none of ours, and are takes by now.
         kept: Where files are that lay there and are no pictures.
         set_aside: Where files are that lay in the places of takes and are others.
@@ -84,7 +84,7 @@ class Prepared:
             yield f"{count} in {images} edited by hand: kept as takes, and shown"
         if self.lost:
             count = counted(self.lost, "take")
-            yield f"{count} cannot be put back: nobody has the picture any more"
+            yield f"{count} cannot be put back: the picture cannot be had here"
         if self.applied is not None:
             yield from (line.strip() for line in self.applied.as_lines())
             pictures = counted(self.state.make.pictures, "picture")

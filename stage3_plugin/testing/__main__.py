@@ -74,7 +74,10 @@ def _dialect(target: str) -> type[Dialect]:
 def _serve(subject: Subject) -> int:
     """Be its vendor, print the table that buys from it, and at last what was billed."""
     if subject.dialect is None:
-        raise LookupError("how its vendor speaks is not known: name it with --dialect MODULE:CLASS")
+        raise LookupError(
+            f"how the vendor of {subject.name!r} speaks is not known: name it with --dialect "
+            "MODULE:CLASS. What comes with this is for providers with a queue, such as 'fal'"
+        )
     with ImageApi(dialect=subject.dialect()) as api:
         table = {
             "provider": subject.name,

@@ -407,6 +407,16 @@ class TestTakes:
         assert "edited by hand" in desk.warnings()[0]
         assert desk.paid() == 3
 
+    def test_a_take_whose_picture_cannot_be_had_here_is_said(self, desk: Desk) -> None:
+        """Another machine may have it, so nothing else is said of it."""
+        desk.run()
+        for kept in (desk.folder / ".painter").rglob(f"{desk.shown()['s3']}.png"):
+            kept.unlink()
+        shutil.rmtree(desk.out)
+        desk.run()
+
+        assert "1 take cannot be put back: the picture cannot be had here" in desk.warnings()
+
     def test_more_takes_are_made_beside_an_import(self, desk: Desk) -> None:
         """It stands for the one picture that a scene wants, and for no more."""
         desk.run()

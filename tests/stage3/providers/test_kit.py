@@ -273,7 +273,7 @@ def test_an_author_runs_it_by_hand() -> None:
         )  # fmt: skip
 
     good = run("openai", "--model", "gpt-image-2", "--recorded", str(RECORDED / "openai"))
-    unknown, free = run("opneai"), run("previz")
+    unknown, free, unheard = run("opneai"), run("previz"), run("openai", "--serve")
 
     assert good.returncode == 0, good.stdout
     assert len(good.stdout.splitlines()) == len(LAWS)
@@ -281,6 +281,8 @@ def test_an_author_runs_it_by_hand() -> None:
     assert (unknown.returncode, free.returncode) == (2, 2)
     assert "did you mean 'openai'?" in unknown.stderr
     assert "buys nothing" in free.stderr
+    assert unheard.returncode == 2
+    assert "how the vendor of 'openai' speaks is not known" in unheard.stderr
 
 
 def test_recordings_of_ours_are_json_with_sources() -> None:
