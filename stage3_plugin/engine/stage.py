@@ -549,7 +549,7 @@ class Stage:
         for number, (route, settings) in enumerate(zip(routes, self._settings.routes, strict=True)):
             limiter = route.limiter(
                 settings,
-                min(capacity, settings.capacity),
+                min(capacity, settings.capacity) if number else capacity,
                 draw=self._draw,
                 on_change=telemetry.capacity_changed,
                 beside=partial(recovery.jobs_at, route.endpoint.provider),
