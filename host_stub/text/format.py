@@ -14,7 +14,8 @@ BEYOND_A_CAP: Final = "raise it, or wait if it is a daily one"
 TO_KEEP_TO_A_CAP: Final = "the error says why the run stopped; run this again to go on"
 """What can be done where a run stopped so that no cap is passed, and none was reached."""
 BEHIND_A_RUN: Final = (
-    "run this again once it has ended; what it finished is there, what it left is taken over"
+    "run this again once it has ended; what it finished is there, what it left is taken over on "
+    "its machine"
 )
 """What can be done about scenes another run has in flight; it may have died in the meantime."""
 NOT_HERE_YET: Final = "run the same command again: it buys nothing twice"

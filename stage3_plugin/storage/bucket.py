@@ -41,6 +41,8 @@ _PANIC: Final = "PanicException"
 """What Rust's libraries raise for faults of their own: no ``Exception``, and in no module."""
 _PROBED: Final = b"stage3 was here before it bought anything\n"
 _PIECE_BYTES: Final = 1 << 20
+_LONGEST_BYTES: Final = 1 << 30
+"""No picture that was stored is longer; what is was put there by another, and is not read."""
 _MOST_SENT_BYTES: Final = 48 << 20
 """So much may be on its way at once, or one picture that is longer; in memory it is thrice that."""
 _LISTED_AT_ONCE: Final = 1000
@@ -152,13 +154,15 @@ class Bucket:
         return self._scheme in CREDENTIALS
 
     def get(self, sha256: str, into: NewFile) -> bool:
-        """Write what has the name of a picture into a file; ``False`` if nothing has it."""
+        """Write what has the name of a picture into a file; ``False`` if no picture has it."""
         with self._failing(_key(sha256), reading=True):
             try:
                 found = self._store.get(_key(sha256))
             except FileNotFoundError as error:
                 if _NO_BUCKET.search(str(error)):
                     raise
+                return False
+            if found.meta["size"] > _LONGEST_BYTES:
                 return False
             pieces = iter(found.stream(min_chunk_size=_PIECE_BYTES))
         while True:

@@ -515,7 +515,7 @@ class TestSpending:
                 True,
                 (
                     "2 scenes are in flight in another run: run this again once it has ended; what "
-                    "it finished is there, what it left is taken over\n"
+                    "it finished is there, what it left is taken over on its machine\n"
                 ),
             ),
             (

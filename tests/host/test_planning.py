@@ -175,7 +175,7 @@ class TestText:
             "1 scene waits for a decision, money may be spent: 'scripted attempts' shows what is "
             "known of it, 'scripted resolve' decides it\n"
             "1 scene is in flight in another run: run this again once it has ended; what it "
-            "finished is there, what it left is taken over\n"
+            "finished is there, what it left is taken over on its machine\n"
             "2 scenes do not fit under a cap: raise it, or wait if it is a daily one\n"
             "nothing was sent, spent or written\n"
         )

@@ -33,6 +33,10 @@ def in_memory(_request: pytest.FixtureRequest, _tmp_path: Path) -> Bucket:
 
 
 def in_a_folder(_request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
+    return in_a_folder_of(tmp_path)
+
+
+def in_a_folder_of(tmp_path: Path) -> Bucket:
     (tmp_path / "far").mkdir()
     return Bucket.at(f"file://{tmp_path}/far")
 
@@ -132,6 +136,18 @@ def test_other_bytes_under_its_name_are_not_taken(
 
     assert not store.recall(picture.sha256)
     assert not store.holds(picture.sha256)
+
+
+def test_what_is_longer_than_any_picture_is_not_read(tmp_path: Path) -> None:
+    """Whoever put it there could keep a run at it for as long as they like."""
+    far = in_a_folder_of(tmp_path)
+    sha256 = hashlib.sha256(OTHER).hexdigest()
+    lies = tmp_path / "far" / sha256[:2] / sha256
+    lies.parent.mkdir()
+    with lies.open("wb") as file:
+        file.truncate((1 << 30) + 1)
+
+    assert bytes_in(far, sha256, tmp_path) is None
 
 
 def test_a_copy_that_is_taken_back_goes_to_a_bucket_that_lacks_it(
