@@ -51,6 +51,8 @@ def _imported(model_class: str) -> Callable[..., object]:
 def _made(of: Callable[..., object], model_class: str, model_args: dict[str, Any]) -> object:
     try:
         return of(**model_args)
+    except JobFailed as error:  # words of our own
+        raise Unusable(str(error)) from error
     except Exception as error:
         with_args = f"model_args {', '.join(model_args)}" if model_args else "no model_args"
         problem = f"{model_class} cannot be made with {with_args}: {in_one_line(error)}"

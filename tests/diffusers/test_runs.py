@@ -183,7 +183,7 @@ def test_damaged_weights_end_the_run_once(project: DiffusersProject, weights: Pa
 
     said = said_by(ended)
     assert ended.returncode not in {0, 1}
-    assert f"setting 'model': the weights in {copy} cannot be loaded: " in said
+    assert f"setting 'model': diffusers: the weights in {copy} cannot be loaded: " in said
     assert "copy or fetch the folder again" in said
     assert "Traceback" not in said
 
