@@ -107,7 +107,7 @@ class Ladder:
             ended: At least one; each was the step after those before it.
         """
         last = ended[-1]
-        if not (last.is_unbilled or last.is_billed_refusal):
+        if last.was_cut_short or not (last.is_unbilled or last.is_billed_refusal):
             return None
         billed = {one.step.route for one in ended if one.is_billed_refusal}
         closed = billed if self.first == FIRST else billed | self.spent

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stage3_plugin.domain.endpoint import Endpoint
@@ -57,6 +57,10 @@ def went(ladder: Ladder, fates: Sequence[Fate]) -> list[Ended]:
     return ended
 
 
+@example(
+    Ladder(prompts=1, after_billed=(False, True)),
+    [(State.PAID_BAD, True, None, True), (None, False, None, False)],
+)
 @given(LADDERS, st.lists(FATES, max_size=20))
 def test_nothing_is_stepped_from_that_may_be_billed(ladder: Ladder, fates: Sequence[Fate]) -> None:
     """Each step but the last was refused or void, or a billed refusal that the settings allow."""
