@@ -27,7 +27,7 @@ def test_a_run_that_a_high_bill_stopped_does_not_speak_of_a_cap_that_was_reached
     project: Project, image_api: ImageApi, capacity: int
 ) -> None:
     """Nobody has to raise anything: the same command again goes on, and knows the price."""
-    image_api.script(bills(0.06))
+    image_api.script(bills(0.06), scene="s01")
     image_api.always(bills(0.05))
     project.scenes(8)
     project.config(image_api, capacity=capacity, budget_usd="1.00")
