@@ -29,6 +29,7 @@ SLOW = (
     "engines",
     "hostile",
     "killing",
+    "kit",
     "fakes/test_by_hand.py",
     "host/test_cast.py",
     "host/test_swap.py",
