@@ -39,7 +39,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Protocol, cast
 
 _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
@@ -116,6 +116,17 @@ def _held_by(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException
             yield inner
 
 
+class Action(Protocol):
+    """A command that may come next; :class:`host_stub.commands.NextAction` is one."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        ...
+
+
+_SAID_APART = frozenset({"hint", "next_actions", "retry_with"})
+
+
 class HostError(Exception):
     """The root of the tree.
 
@@ -123,11 +134,15 @@ class HostError(Exception):
         hint: The next step, or ``None``.
         exit_code: What the command line exits with.
         code: The kind of error for programs, as ``--json`` gives it.
+        next_actions: Commands that may come next, the best first, as the command line found them.
+        retry_with: The same command, changed so that it would work, if one would.
     """
 
     code: ClassVar[str] = "host"
     hint: str | None = None
     exit_code: int = EXIT_STARTING
+    next_actions: tuple[Action, ...] = ()
+    retry_with: Action | None = None
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         self.hint = hint
@@ -138,7 +153,9 @@ class HostError(Exception):
 
     def details(self) -> dict[str, object]:
         """Return what programs may want beside message and hint, as plain JSON values."""
-        return {name: _plain(value) for name, value in vars(self).items() if name != "hint"}
+        return {
+            name: _plain(value) for name, value in vars(self).items() if name not in _SAID_APART
+        }
 
 
 def _restore(kind: type[HostError], args: tuple[object, ...], state: dict[str, Any]) -> HostError:
@@ -181,8 +198,18 @@ class CommandFailed(HostError):
 
     code = "command_failed"
 
-    def __init__(self, message: str, *, hint: str | None, code: str) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None,
+        code: str,
+        next_actions: tuple[Action, ...] = (),
+        retry_with: Action | None = None,
+    ) -> None:
         super().__init__(message, hint=hint)
+        self.next_actions = next_actions
+        self.retry_with = retry_with
         self.code = code  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]  # one class for the kinds of all plugins
 
 

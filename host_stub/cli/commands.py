@@ -74,7 +74,7 @@ def init(options: Namespace, console: Console) -> int:
         console.say(f"wrote {path}")
     console.say(f"next: {there}host-stub run scenes.json")
     if console.json_only:
-        console.result({"written": [str(path) for path in written]})
+        console.result({"format": "stage3-init/1", "written": [str(path) for path in written]})
     return 0
 
 
@@ -173,7 +173,7 @@ def schema(options: Namespace, console: Console) -> int:
     from host_stub.plugins.selection import load_description
 
     _, description = load_description(options.name)
-    console.result(description.settings.model_json_schema())
+    console.schema(description.settings.model_json_schema())
     return 0
 
 

@@ -146,7 +146,13 @@ def _run_by_host(command: PluginCommand, prog: str) -> Callable[[Namespace, Cons
         try:
             result: object = command.run(options, console.progress)
         except CommandError as error:
-            raise CommandFailed(error.message, hint=error.hint, code=error.code) from error
+            raise CommandFailed(
+                error.message,
+                hint=error.hint,
+                code=error.code,
+                next_actions=error.next_actions,
+                retry_with=error.retry_with,
+            ) from error
         except Exception as error:
             raise CommandFailed(
                 f"this should not have happened: {type(error).__name__}",
@@ -156,7 +162,7 @@ def _run_by_host(command: PluginCommand, prog: str) -> Callable[[Namespace, Cons
         said = _checked(result, plugin=_plugin_of(prog), command=command.name)
         console.say(said.text)
         if console.json_only:
-            console.result(said.data)
+            console.result(said.data, next_actions=said.next_actions)
         return said.exit_code
 
     return run
@@ -175,6 +181,7 @@ def _checked(result: object, *, plugin: str, command: str) -> CommandResult:
         raise violation(f"an exit code that is none of 0 to {_CODES[-1]}")
     try:
         json.dumps(result.data, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        json.dumps([one.as_json() for one in result.next_actions])
+    except (AttributeError, TypeError, ValueError) as error:
         raise violation("data that JSON does not have") from error
     return result

@@ -15,13 +15,15 @@ import sys
 import traceback
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
-from host_stub.errors import HostError, SystemLacks
+from host_stub.errors import Action, HostError, SystemLacks
 from host_stub.text.escape import escaped
 
 if TYPE_CHECKING:
     from host_stub.text.redaction import Redactor
+
+ERROR_FORMAT: Final = "stage3-error/1"
 
 
 class Console:
@@ -70,9 +72,18 @@ class Console:
         if not self.json_only:
             self._write(self._clean(text))
 
-    def result(self, value: Mapping[str, object]) -> None:
-        """Write the one JSON object; ASCII, so that it is safe on every terminal."""
-        self._write(self._redacted(json.dumps(value, indent=2, allow_nan=False)))
+    def result(self, value: Mapping[str, object], *, next_actions: Iterable[Action] = ()) -> None:
+        """Write the one JSON object; ASCII, so that it is safe on every terminal.
+
+        Args:
+            value: It.
+            next_actions: What may come next, the best first.
+        """
+        self._write_json({**value, "next_actions": [one.as_json() for one in next_actions]})
+
+    def schema(self, value: Mapping[str, object]) -> None:
+        """Write a JSON Schema, which is no document of ours and has nothing added."""
+        self._write_json(value)
 
     def progress(self, text: str) -> None:
         """Show how far a long command is, on a terminal only; empty text takes it away."""
@@ -109,8 +120,19 @@ class Console:
             self.warn(f"hint: {known.hint}")
         if self.json_only:
             shown = {"code": known.code, "message": str(known), "hint": known.hint}
-            self.result({"error": {**shown, **known.details(), "exit_code": known.exit_code}})
+            retry = known.retry_with
+            self.result(
+                {
+                    "format": ERROR_FORMAT,
+                    "error": {**shown, **known.details(), "exit_code": known.exit_code},
+                    "retry_with": None if retry is None else retry.as_json(),
+                },
+                next_actions=known.next_actions,
+            )
         return known.exit_code
+
+    def _write_json(self, value: Mapping[str, object]) -> None:
+        self._write(self._redacted(json.dumps(value, indent=2, allow_nan=False)))
 
     def _write(self, text: str) -> None:
         """Write a line to stdout and flush it; a reader who is gone gets no more."""

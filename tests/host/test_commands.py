@@ -72,7 +72,7 @@ def test_a_command_has_one_json_object(capsys: pytest.CaptureFixture[str]) -> No
     code = main(["bell", "ring", "--json"])
     said = capsys.readouterr()
 
-    assert (code, json.loads(said.out)) == (1, {"ding": 1})
+    assert (code, json.loads(said.out)) == (1, {"ding": 1, "next_actions": []})
     assert said.err == "a bell that prints\n"
 
 
@@ -232,6 +232,6 @@ def test_a_third_partys_command_is_there_once_it_is_installed(tmp_path: Path) ->
     wrong = environment.host_stub(tmp_path, "stripes", "count", "--width", "0", code=2)
     ours = environment.host_stub(tmp_path, "stage3", "verify", code=2)
 
-    assert json.loads(done.stdout) == {"stripes": 16}
+    assert json.loads(done.stdout) == {"stripes": 16, "next_actions": []}
     assert wrong.stderr == "error: a picture is wider than that\nhint: try --width 64\n"
     assert "there is no ledger at" in ours.stderr
