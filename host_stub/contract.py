@@ -19,7 +19,7 @@ Rules behind the shapes, each of them checked by the host:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,8 +40,10 @@ CONTRACT = (1, 1)
 ``if_refused``, ``ImageRequest.scenes_dir``, ``Services.settings_anew``, ``Services.config``,
 ``SceneOutcome.steps``,
 ``SceneOutcome.role``, ``Failure.cause``, an ``ImageStage``'s ``warnings``, ``capabilities``,
-``providers`` and ``check_online``, the events ``stage.warned``, ``scene.awaited`` and
-``scene.waiting``, the field ``sheets`` of ``stage.started``, and the hook ``host_commands``; and
+``providers`` and ``check_online``, the events ``stage.warned``, ``scene.awaited``,
+``scene.waiting`` and ``scene.recovered``, the field ``sheets`` of ``stage.started``, and the hook
+``host_commands``; for observers the hook ``host_observer_settings``, and ``RunInfo.settings``,
+``story`` and ``exit_code``; and
 for takes ``Scene.takes``, ``SceneOutcome.take``, ``purchase``, ``basis`` and ``made_at``,
 ``ImageRequest.wanted``, ``shown``, ``place`` and ``draft``, an ``ImageStage``'s ``survey`` and
 ``fetch``, and ``ImagePlugin.draft_settings``.
@@ -791,6 +793,11 @@ class RunInfo:
         plugin: The image plugin's name in the config.
         scenes: How many scenes the run has.
         out_dir: Where results go.
+        settings: The observer's own, if it takes some (since 1.1).
+        story: The scenes that are asked for, read from the disk by each that goes through them
+            (since 1.1).
+        exit_code: What the run exits with, once it is over; ``None`` before, and where it ended
+            before anything was tried (since 1.1).
     """
 
     run_id: str
@@ -798,6 +805,9 @@ class RunInfo:
     plugin: str
     scenes: int
     out_dir: Path
+    settings: BaseModel | None = field(default=None, repr=False)
+    story: Iterable[Scene] = field(default=(), repr=False)
+    exit_code: int | None = None
 
 
 Event: TypeAlias = Mapping[str, Any]

@@ -505,6 +505,20 @@ class PluginLoadError(PluginError):
         )
 
 
+class ObserverRefused(PluginError):
+    """An observer that cannot observe here, by its own word; a package that it needs is not there.
+
+    Attributes:
+        reason: Why, in one line.
+    """
+
+    code = "observer_refused"
+
+    def __init__(self, plugin: str, source: str, reason: str, *, hint: str | None = None) -> None:
+        self.reason = reason
+        super().__init__(plugin, source, f"cannot observe: {reason}", hint=hint)
+
+
 class PluginIncompatible(PluginError):
     """A plugin written for a contract that this host does not speak.
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pluggy import HookimplMarker, HookspecMarker
+from pydantic import BaseModel
 
 from host_stub.commands import PluginCommand
 from host_stub.contract import Event, ImagePlugin, RunInfo
@@ -112,6 +113,31 @@ def host_event(event: Event) -> None:
 
 
 @hookspec
+def host_observer_settings() -> type[BaseModel]:  # type: ignore[empty-body]  # likewise
+    """Name the model of an observer's settings (since 1.1); asked before a run begins.
+
+    Its table ``[plugin.NAME]`` is validated with it, and what comes of that is in
+    :attr:`~host_stub.contract.RunInfo.settings`. An observer without this hook has no table.
+    Raising a :class:`~host_stub.contract.StageError` says that it cannot observe here, in one line
+    and with the next step; then nothing is started.
+
+    Example::
+
+        from pydantic import BaseModel, ConfigDict
+
+        from host_stub.hookspecs import hookimpl
+
+        class Settings(BaseModel):
+            model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+            loud: bool = False
+
+        @hookimpl
+        def host_observer_settings() -> type[BaseModel]:
+            return Settings
+    """
+
+
+@hookspec
 def host_commands() -> Sequence[PluginCommand]:  # type: ignore[empty-body]  # likewise
     """Describe the commands that the plugin brings (since 1.1); called when one is asked for.
 
@@ -161,6 +187,12 @@ class EventHook(Protocol):
     """The type of an implementation of :func:`host_event`."""
 
     def __call__(self, event: Event) -> None: ...
+
+
+class ObserverSettingsHook(Protocol):
+    """The type of an implementation of :func:`host_observer_settings`."""
+
+    def __call__(self) -> type[BaseModel]: ...
 
 
 class CommandsHook(Protocol):

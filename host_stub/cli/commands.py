@@ -170,10 +170,9 @@ def _ended(found: Preflight, console: Console) -> int:
 
 def schema(options: Namespace, console: Console) -> int:
     """Print the JSON Schema of a plugin's settings, one JSON object with or without ``--json``."""
-    from host_stub.plugins.selection import load_description
+    from host_stub.plugins.selection import load_settings_model
 
-    _, description = load_description(options.name)
-    console.schema(description.settings.model_json_schema())
+    console.schema(load_settings_model(options.name).model_json_schema())
     return 0
 
 
@@ -214,6 +213,8 @@ def select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet]
         console.warn(f"warning: {problem}")
     chosen = select_plugins(config, found=found)
     console.hide((*secrets_of(chosen.image.settings), *chosen.image.secrets))
+    for observer in chosen.observers:
+        console.hide(observer.secrets)
     chosen.image.heed_secrets.append(console.hide)
     return config, chosen
 

@@ -144,6 +144,21 @@ class SceneWaiting(_OfScene):
     waits_for: Annotated[Ids, Field(min_length=1)]
 
 
+class SceneRecovered(_OfScene):
+    """A request that an earlier run had sent has come to its end, or is given up (since 1.1).
+
+    Its scene need not be one of this run's; one that is has its own events beside. ``outcome`` says
+    what came of the request, ``cost_usd`` what it cost.
+    """
+
+    event: Literal["scene.recovered"]
+    level: Literal["info"]
+    outcome: Literal["made", "failed", "unknown"]
+    cost_usd: Money
+    cost_basis: CostBasis
+    request_id: str | None = None
+
+
 class SceneReused(_OfScene):
     """A picture of an earlier run was found, and nothing was bought."""
 
@@ -227,6 +242,7 @@ StageEvent: TypeAlias = Annotated[
     | SceneRetried
     | SceneAwaited
     | SceneWaiting
+    | SceneRecovered
     | SceneReused
     | SceneFinished
     | SceneFailed

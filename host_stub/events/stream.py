@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -47,6 +47,8 @@ class Observer(Protocol):
     def on_event(self) -> Callable[[Event], None] | None: ...
     @property
     def on_run(self) -> Callable[[RunInfo], None] | None: ...
+    @property
+    def secrets(self) -> Iterable[str]: ...
 
 
 @dataclass(frozen=True, slots=True)

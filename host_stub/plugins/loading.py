@@ -20,9 +20,10 @@ from pydantic import BaseModel
 
 from host_stub import hookspecs
 from host_stub.commands import PluginCommand
-from host_stub.contract import CONTRACT, Capabilities, Event, ImagePlugin, RunInfo
+from host_stub.contract import CONTRACT, Capabilities, Event, ImagePlugin, RunInfo, StageError
 from host_stub.errors import (
     ContractViolation,
+    ObserverRefused,
     PluginIncompatible,
     PluginLoadError,
     closest,
@@ -30,7 +31,13 @@ from host_stub.errors import (
 )
 from host_stub.plugins.discovery import FoundPlugin
 
-HOOKS: Final = ("host_commands", "host_event", "host_image_plugin", "host_run")
+HOOKS: Final = (
+    "host_commands",
+    "host_event",
+    "host_image_plugin",
+    "host_observer_settings",
+    "host_run",
+)
 """The hooks there are."""
 
 _COMMAND_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -96,6 +103,32 @@ class LoadedPlugin:
         for requirement, fault in _faults(description):
             raise self._violation(requirement, fault)
         return description
+
+    def observer_settings(self) -> type[BaseModel] | None:
+        """Ask an observer for the model of its settings; ``None`` if it takes none.
+
+        Raises:
+            ContractViolation: Its hook raised, or what it returned is no model.
+            ObserverRefused: It cannot observe here.
+        """
+        implementations = self.implementations.get("host_observer_settings", ())
+        if not implementations:
+            return None
+        try:
+            model = implementations[0].function()
+        except StageError as error:
+            raise ObserverRefused(self.name, self.source, error.message, hint=error.hint) from error
+        except Exception as error:
+            raise self._violation(
+                "hooks.observer", f"host_observer_settings raised {in_one_line(error)}"
+            ) from error
+        if not _is_model(model):
+            _discard(model)
+            raise self._violation(
+                "hooks.observer",
+                "host_observer_settings returned no class derived from pydantic.BaseModel",
+            )
+        return cast("type[BaseModel]", model)
 
     def commands(self) -> tuple[PluginCommand, ...]:
         """Ask the plugin for the commands it brings; none if it has no such hook.

@@ -8,7 +8,7 @@ image plugin's settings are validated before anything is opened, with secrets fi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -33,11 +33,15 @@ Heeding: TypeAlias = Callable[[Iterable[str]], None]
 
 
 class Observer(NamedTuple):
-    """A plugin that observes; both calls may raise anything, ``None`` is a hook it lacks."""
+    """A plugin that observes; both calls may raise anything, ``None`` is a hook it lacks.
+
+    ``secrets`` are the texts in its settings that nothing may show.
+    """
 
     name: str
     on_event: Callable[[Event], None] | None
     on_run: Callable[[RunInfo], None] | None
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,16 +122,17 @@ def select_plugins(
     )
 
 
-def load_description(
-    name: str, *, extra: Mapping[str, object] | None = None
-) -> tuple[LoadedPlugin, ImagePlugin]:
-    """Load one image plugin to ask about it; its settings are neither needed nor read.
+def load_settings_model(name: str) -> type[BaseModel]:
+    """Load one plugin to ask for the model of its settings: an image plugin's, or an observer's.
 
     Raises:
-        PluginError: It cannot be used.
+        PluginError: It cannot be used, or has none.
     """
-    loaded = _Loader(extra or {}, None)(name)
-    return loaded, loaded.describe()
+    loaded = _Loader({}, None)(name)
+    model = None
+    if "host_image_plugin" not in loaded.implementations:
+        model = loaded.observer_settings()
+    return loaded.describe().settings if model is None else model
 
 
 def survey(found: FoundPlugin) -> Surveyed:
@@ -206,10 +211,24 @@ def _observer(loaded: LoadedPlugin, config: HostConfig) -> Observer:
             source=loaded.source,
             hint="take it out of observers under [pipeline]",
         )
+    model = loaded.observer_settings()
+    if model is not None:
+        table = config.settings_of(loaded.name)
+        settings = validate(model, table, plugin=loaded.name, source=loaded.source)
+        on_run = _with_settings(loaded.on_run, settings)
+        secrets = (*secrets_of(settings), *table.secrets)
+        return Observer(loaded.name, loaded.on_event, on_run, secrets)
     if loaded.name in config.configured and "host_image_plugin" not in loaded.implementations:
         raise ConfigError(
             config.path,
-            [Problem(f"plugin.{loaded.name}", "is an observer, and observers take no settings")],
+            [Problem(f"plugin.{loaded.name}", "is an observer that takes no settings")],
             hint=f"take out the table [plugin.{loaded.name}]",
         )
     return Observer(loaded.name, loaded.on_event, loaded.on_run)
+
+
+def _with_settings(
+    on_run: Callable[[RunInfo], None] | None, settings: BaseModel
+) -> Callable[[RunInfo], None] | None:
+    """Give an observer its own settings with each run."""
+    return None if on_run is None else lambda run: on_run(replace(run, settings=settings))

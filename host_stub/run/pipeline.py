@@ -114,6 +114,7 @@ def run_pipeline(
     if options.is_draft:
         plugin = for_drafts(plugin)
     redactor = redactor_for(plugin)
+    redactor.add(secret for observer in options.observers for secret in observer.secrets)
     if console is None:
         console = Console(json_only=options.json_only, debug=False)
     said: dict[str, SaidPrompt] = {}
@@ -450,6 +451,8 @@ class _Run:
             plugin=self._plugin.name,
             scenes=len(self._scenes),
             out_dir=self._options.out_dir,
+            story=self._scenes,
+            exit_code=None if self.report is None else self.report.exit_code,
         )
 
     def _on_first_signal(self, name: str) -> None:

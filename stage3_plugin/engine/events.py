@@ -5,8 +5,8 @@ money is ``None``. A beginning has exactly one end: every ``scene.started`` is f
 ``scene.retried``, ``scene.finished`` or ``scene.failed`` with the same ``attempt``, and every
 ``stage.started`` by a ``stage.finished``. A scene that waits for a picture it has bought is retried
 for the cause ``pending`` and then ends without starting again: nothing more is sent for it. So does
-one whose run stops while it waits. ``scene.reused``, ``scene.skipped`` and ``scene.awaited`` stand
-alone.
+one whose run stops while it waits. ``scene.reused``, ``scene.skipped``, ``scene.awaited`` and
+``scene.recovered`` stand alone.
 
 :class:`Telemetry` reports to the trace. :class:`ContractEvents` listens there and logs what the
 contract knows; others may listen beside it. The logger is the one the caller gave; structlog is
@@ -25,7 +25,9 @@ from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.domain.money import Cost, to_usd
 from stage3_plugin.domain.outcome import Failure, Outcome
-from stage3_plugin.domain.purchase import CapName, OverCap, Recovered
+from stage3_plugin.domain.purchase import CapName, OverCap, Purchase, Recovered
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.states import State
 from stage3_plugin.policy.capacity import Change
 from stage3_plugin.runtime import trace
 
@@ -37,6 +39,7 @@ _LEVELS: Final[Mapping[str, str]] = {
     "scene.retried": "warning",
     "scene.awaited": "info",
     "scene.waiting": "info",
+    "scene.recovered": "info",
     "scene.finished": "info",
     "scene.failed": "error",
     "scene.reused": "info",
@@ -57,6 +60,8 @@ _COUNTED: Final[Mapping[str, str]] = {
     "scene.retried": "retries",
 }
 """What a run comes to is counted from its events: what each adds to."""
+_RECOVERED: Final[Mapping[State, str]] = {State.PAID: "made", State.UNKNOWN: "unknown"}
+"""What became of a request that an earlier run had sent, where it did not simply fail."""
 _SCOPES: dict[CapName, str] = {
     "budget_usd": "run",
     "daily_usd": "day",
@@ -126,10 +131,37 @@ class Telemetry:
         """Report what a person should know although the run goes on."""
         trace.event("stage.warned", message=message)
 
-    def started(self, scene_id: str, *, take: int, attempt: int, queued_s: float) -> None:
-        """Report that a request starts; capacity has been granted."""
-        facts = {**_of(scene_id, take), "attempt": attempt, "queued_s": round(queued_s, 6)}
-        trace.event("scene.started", **facts)
+    def started(
+        self,
+        request: PictureRequest,
+        *,
+        take: int,
+        attempt: int,
+        queued_s: float,
+        purchase: str,
+        base_url: str | None,
+    ) -> None:
+        """Report that a request starts; capacity has been granted.
+
+        Args:
+            request: What is asked for, of whom.
+            take: Which of the scene's pictures it is.
+            attempt: Which try it is, from 1.
+            queued_s: Seconds it waited.
+            purchase: Its name in the ledger.
+            base_url: Where it is sent, if that is not the provider's own address.
+        """
+        trace.event(
+            "scene.started",
+            **_of(request.scene_id, take),
+            attempt=attempt,
+            queued_s=round(queued_s, 6),
+            purchase=purchase,
+            provider=request.provider,
+            model=request.model or "",
+            size=request.size,
+            base_url=base_url,
+        )
 
     def retried(
         self,
@@ -180,8 +212,13 @@ class Telemetry:
             message=message,
         )
 
-    def ended(self, outcome: Outcome) -> None:
-        """Report how a scene that was started has ended."""
+    def ended(self, outcome: Outcome, last: Cost | None = None) -> None:
+        """Report how a scene that was started has ended.
+
+        Args:
+            outcome: That.
+            last: What its last request cost.
+        """
         facts = {
             **_of(outcome.scene_id, outcome.take),
             "attempt": outcome.attempts,
@@ -191,12 +228,20 @@ class Telemetry:
             "cost_basis": outcome.cost.basis,
             **_named(outcome.request_id),
         }
+        paid = None if last is None else money_text(last)
         if outcome.failure is not None:
             failure = outcome.failure
-            trace.event("scene.failed", code=failure.code, message=failure.message, **facts)
+            trace.event(
+                "scene.failed",
+                code=failure.code,
+                message=failure.message,
+                last_cost_usd=paid,
+                **facts,
+            )
         else:
             assert outcome.placed is not None
-            trace.event("scene.finished", sha256=outcome.placed.picture.sha256, **facts)
+            sha256 = outcome.placed.picture.sha256
+            trace.event("scene.finished", sha256=sha256, last_cost_usd=paid, **facts)
 
     def reused(self, outcome: Outcome) -> None:
         """Report that a scene's picture was there, and nothing was bought."""
@@ -230,6 +275,25 @@ class Telemetry:
         """Report what became of requests that earlier runs died over, if there were any."""
         if recovered != Recovered():
             trace.event("ledger.recovered", **asdict(recovered))
+
+    def brought_to_its_end(self, purchase: Purchase) -> None:
+        """Report what became of one of them; nothing of one that was never sent."""
+        if purchase.state is State.VOID:
+            return
+        new, basis = purchase.new, purchase.counted_basis or "unknown"
+        is_known = basis != "unknown"
+        trace.event(
+            "scene.recovered",
+            **_of(new.scene_id, new.take),
+            outcome=_RECOVERED.get(purchase.state, "failed"),
+            cost_usd=money_text(Cost(purchase.counted_microusd if is_known else None, basis)),
+            cost_basis=basis,
+            purchase=new.attempt_id,
+            provider=new.endpoint.provider,
+            model=new.endpoint.model,
+            sent_at=purchase.held_at.isoformat(),
+            **_named(purchase.request_id),
+        )
 
     def waiting(self, scene_id: str, waits_for: tuple[str, ...], *, take: int = 1) -> None:
         """Report that a scene waits, without capacity, for those it refers to."""

@@ -47,17 +47,19 @@ class Reporter:
         self._options = options
         self._now = clock()
 
-    def started(self, scene: SceneState) -> None:
-        """Report that a request starts."""
+    def started(self, scene: SceneState, *, purchase: str, base_url: str | None) -> None:
+        """Report that a request starts, under its name in the ledger, and where it is sent."""
         now = self._now()
         if not scene.was_started:
             scene.started_at = now
         scene.attempts += 1
         self.telemetry.started(
-            scene.request.scene_id,
+            scene.request,
             take=scene.take,
             attempt=scene.attempts,
             queued_s=now - scene.queued_at,
+            purchase=purchase,
+            base_url=base_url,
         )
 
     def stepped(self, scene: SceneState, failure: Failure, cost: Cost, to: PictureRequest) -> None:
@@ -127,6 +129,7 @@ class Reporter:
     ) -> None:
         """End a scene with its new picture."""
         self._ended(
+            scene,
             Outcome(
                 scene_id=scene.request.scene_id,
                 take=scene.take,
@@ -142,7 +145,7 @@ class Reporter:
                 request_id=scene.request_id,
                 is_sheet=scene.request.is_sheet,
                 steps=scene.all_steps(None),
-            )
+            ),
         )
 
     def reused(self, scene: SceneState, placed: Placed, purchase: Purchase) -> None:
@@ -166,7 +169,7 @@ class Reporter:
             steps=scene.all_steps(None),
         )
         if scene.was_started:
-            self._ended(outcome)
+            self._ended(scene, outcome)
         else:
             self.telemetry.reused(outcome)
             self._deliver(outcome)
@@ -188,6 +191,7 @@ class Reporter:
             self._deliver(skipped)
             return
         self._ended(
+            scene,
             Outcome(
                 scene_id=scene_id,
                 take=scene.take,
@@ -199,7 +203,7 @@ class Reporter:
                 request_id=scene.request_id,
                 is_sheet=is_sheet,
                 steps=scene.all_steps(failure),
-            )
+            ),
         )
 
     def _params(
@@ -215,8 +219,8 @@ class Reporter:
         has_several = scene.ladder is not None and len(scene.ladder.after_billed) > 1
         return params | ({"route": scene.at.route + 1} if has_several else {})
 
-    def _ended(self, outcome: Outcome) -> None:
-        self.telemetry.ended(outcome)
+    def _ended(self, scene: SceneState, outcome: Outcome) -> None:
+        self.telemetry.ended(outcome, scene.costs[-1] if scene.costs else None)
         self._deliver(outcome)
 
 

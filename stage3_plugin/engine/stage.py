@@ -263,7 +263,7 @@ class Stage:
                 await notices.look_at_all(made, session.reader, keys_of, stopping)
                 notices.say(telemetry.warned)
                 run_ledger = self._run_ledger(session, limits, telemetry)
-                recovery = self._recovery(session, run_ledger, beside=capacity)
+                recovery = self._recovery(session, run_ledger, telemetry, beside=capacity)
                 run = Run(
                     settings=self._settings,
                     requests=asked.named(),
@@ -395,7 +395,7 @@ class Stage:
         async with AsyncExitStack() as stack:
             session, _, _ = await self._opened(stack, 1)
             run_ledger = self._run_ledger(session, Limits(), Telemetry())
-            recovery = self._recovery(session, run_ledger, beside=1)
+            recovery = self._recovery(session, run_ledger, Telemetry(), beside=1)
             reader = session.reader
             wanted = [_purchase_of(reader, one) for one in ids] or [
                 *reader.open_purchases(),
@@ -454,9 +454,17 @@ class Stage:
         self._pictures.spool.state_dir.keep_to_what_is_there()
         return session, capacity, fewer
 
-    def _recovery(self, session: Session, run_ledger: RunLedger, *, beside: int) -> Recovery:
+    def _recovery(
+        self, session: Session, run_ledger: RunLedger, telemetry: Telemetry, *, beside: int
+    ) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""
         route = self._route
+
+        def settled(purchase: Purchase) -> None:
+            run_ledger.note(purchase)
+            if purchase.new.run_id != session.run_id:
+                telemetry.brought_to_its_end(purchase)
+
         room = None if route.is_here else descriptors.room()
         recovery = Recovery(
             session,
@@ -465,7 +473,7 @@ class Stage:
             longest_s=max(one.timeout_s for one in self._settings.routes),
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
             book=run_ledger,
-            settled=run_ledger.note,
+            settled=settled,
             moved=run_ledger.notify,
         )
         recovery.look()

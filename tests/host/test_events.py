@@ -90,6 +90,10 @@ VALID: dict[str, tuple[str, dict[str, Any]]] = {
         {"scene_id": "a", "cause": "pending", "waited_s": 3.0, "wait_s": 4.0, "left_s": 293.0},
     ),
     "scene.waiting": ("info", {"scene_id": "a", "waits_for": ["mira", "b"]}),
+    "scene.recovered": (
+        "info",
+        {"scene_id": "a", "outcome": "unknown", "cost_usd": None, "cost_basis": "unknown"},
+    ),
     "scene.reused": ("info", {"scene_id": "a", "sha256": "0" * 64, "source": "ledger"}),
     "scene.finished": (
         "info",

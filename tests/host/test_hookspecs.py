@@ -8,10 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from host_stub import hookspecs, plain_image
 from host_stub.contract import Event, ImagePlugin, RunInfo
-from host_stub.hookspecs import CommandsHook, EventHook, ImagePluginHook, RunHook, hookimpl
+from host_stub.hookspecs import (
+    CommandsHook,
+    EventHook,
+    ImagePluginHook,
+    ObserverSettingsHook,
+    RunHook,
+    hookimpl,
+)
 from host_stub.plugins.loading import HOOKS, read_hooks
 from stage3_plugin import hooks as stage3_hooks
 
@@ -20,6 +28,7 @@ SPECS: list[Callable[..., Any]] = [
     hookspecs.host_run,
     hookspecs.host_event,
     hookspecs.host_commands,
+    hookspecs.host_observer_settings,
 ]
 
 IMAGE_HOOKS: list[ImagePluginHook] = [
@@ -39,6 +48,13 @@ def host_event(event: Event) -> None:
     """Likewise."""
 
 
+@hookimpl
+def host_observer_settings() -> type[BaseModel]:
+    """Likewise."""
+    return BaseModel
+
+
+SETTINGS_HOOK: ObserverSettingsHook = host_observer_settings
 COMMANDS_HOOK: CommandsHook = stage3_hooks.host_commands
 RUN_HOOK: RunHook = host_run
 EVENT_HOOK: EventHook = host_event

@@ -29,10 +29,19 @@ from host_stub import plain_image
 from host_stub.config.file import HostConfig, load_config
 from host_stub.config.plugin_settings import MASK, masked, validate
 from host_stub.config.secrets import ResolvedTable
-from host_stub.contract import Capabilities, Event, ImagePlugin, ImageStage, RunInfo, Services
+from host_stub.contract import (
+    Capabilities,
+    Event,
+    ImagePlugin,
+    ImageStage,
+    RunInfo,
+    Services,
+    StageError,
+)
 from host_stub.errors import (
     ConfigError,
     ContractViolation,
+    ObserverRefused,
     PluginConflict,
     PluginIncompatible,
     PluginLoadError,
@@ -402,7 +411,10 @@ SILENT_HOOKS: list[tuple[dict[str, object], str, str, str]] = [
         {"zzz": hookimpl(lambda: None)},
         "hooks.known",
         "there is no hook 'zzz'",
-        "the hooks are host_commands, host_event, host_image_plugin, host_run",
+        (
+            "the hooks are host_commands, host_event, host_image_plugin, "
+            "host_observer_settings, host_run"
+        ),
     ),
     (
         {"host_event": hookimpl(unknown_argument_hook)},
@@ -545,9 +557,84 @@ def test_an_observer_that_answers_with_a_coroutine_is_found_out() -> None:
             observer.on_run(RUN)
 
 
+class OfAnObserver(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    loud: bool = False
+    token: SecretStr | None = None
+
+
+def with_settings(answer: Callable[[], object]) -> tuple[object, list[RunInfo]]:
+    """Make an observer that takes settings, and the list of what it is told of runs."""
+    told: list[RunInfo] = []
+
+    def host_run(run: RunInfo) -> None:
+        told.append(run)
+
+    return plugin_of(host_run=host_run, host_observer_settings=answer), told
+
+
+def test_an_observer_that_names_a_model_gets_its_table() -> None:
+    """Validated, with every run, and what is secret in it is known to be."""
+    plugin, told = with_settings(lambda: OfAnObserver)
+
+    [observer] = observers_of(
+        {"ledger": plugin}, "plugin.ledger.loud=true", f"plugin.ledger.token={SECRET}"
+    ).observers
+    assert observer.on_run is not None
+    observer.on_run(RUN)
+
+    assert [run.settings for run in told] == [OfAnObserver(loud=True, token=SecretStr(SECRET))]
+    assert SECRET in observer.secrets
+    assert SECRET not in repr(told)
+
+
+def test_an_observer_without_a_table_gets_the_defaults_of_its_model() -> None:
+    """So it need not ask whether there was one."""
+    plugin, told = with_settings(lambda: OfAnObserver)
+
+    [observer] = observers_of({"ledger": plugin}).observers
+    assert observer.on_run is not None
+    observer.on_run(RUN)
+
+    assert told[0].settings == OfAnObserver()
+
+
+def test_a_wrong_setting_of_an_observer_is_named() -> None:
+    """Before anything is started, as an image plugin's is."""
+    plugin, _ = with_settings(lambda: OfAnObserver)
+
+    with pytest.raises(PluginSettingsError, match=r"plugin\.ledger\.lod") as caught:
+        observers_of({"ledger": plugin}, "plugin.ledger.lod=1")
+
+    assert "loud" in str(caught.value)
+
+
+def test_an_observer_may_say_that_it_cannot_observe_here() -> None:
+    """One line and the next step, by its own word."""
+
+    def answer() -> object:
+        raise StageError("a package is missing", hint="install it")
+
+    plugin, _ = with_settings(answer)
+
+    with pytest.raises(ObserverRefused, match="cannot observe: a package is missing") as caught:
+        observers_of({"ledger": plugin})
+
+    assert caught.value.hint == "install it"
+
+
+@pytest.mark.parametrize("answer", [lambda: 3, lambda: 1 / 0])
+def test_what_is_no_model_of_settings_is_refused(answer: Callable[[], object]) -> None:
+    """A fault of the plugin, named as one."""
+    plugin, _ = with_settings(answer)
+
+    with pytest.raises(ContractViolation, match=r"breaks hooks\.observer: host_observer_settings"):
+        observers_of({"ledger": plugin})
+
+
 def test_settings_for_an_observer_are_refused() -> None:
-    """The contract gives observers none, and a table that does nothing misleads."""
-    with pytest.raises(ConfigError, match="observers take no settings") as caught:
+    """One that names no model has none, and a table that does nothing misleads."""
+    with pytest.raises(ConfigError, match="an observer that takes no settings") as caught:
         observers_of({"ledger": Ledger()}, "plugin.ledger.path=x")
 
     assert caught.value.hint == "take out the table [plugin.ledger]"
