@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, NoReturn, cast
 
-from host_stub.cli import commands, review_command, story_commands
+from host_stub.cli import commands, conform_command, review_command, story_commands
 from host_stub.cli.plugin_commands import Parser, add_shared, parse_installed
 from host_stub.errors import EXIT_STAGE, EXIT_STARTING, HostError, Interrupted, UsageError, closest
 from host_stub.text.console import Console
@@ -421,6 +421,11 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
         commands.check,
         "Load what the config names, show it, open the stage.",
         _add_check,
+    ),
+    "conform": (
+        conform_command.conform,
+        "Try an image plugin against the rules of the contract; spends nothing.",
+        conform_command.add_arguments,
     ),
     "schema": (commands.schema, "Print the JSON Schema of a plugin's settings.", _add_schema),
     "events": (commands.events, "Count what happened in a journal.", _add_events),

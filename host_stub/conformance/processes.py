@@ -1,0 +1,145 @@
+"""A worker process, as the kit's own process sees it: asked, waited for, and ended.
+
+What a plugin does to its process is seen from here: that it hung, by which signal or with which
+code it ended. Processes that it started are in its group and end with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, BinaryIO, Final, cast
+
+_PASSED_ON: Final = frozenset(
+    {"PATH", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV", "SYSTEMROOT", "LD_LIBRARY_PATH"}
+)
+_PASSED_ON_FROM: Final = ("LC_", "PYTHON", "COVERAGE_", "DYLD_")
+_MOST_SHOWN: Final = 400
+_SECONDS_TO_DIE: Final = 10.0
+
+
+class WorkerLost(Exception):
+    """A worker gave no answer; the message says what became of it."""
+
+
+class Worker:
+    """A process that tries one plugin.
+
+    Args:
+        name: The plugin.
+        case_file: A file with its case, if one was named.
+        room: An empty folder for all that the process writes.
+    """
+
+    def __init__(self, name: str, case_file: Path | None, room: Path) -> None:
+        self.room = room
+        self._asked = 0
+        self._rest = b""
+        for folder in ("home", "elsewhere", "temporary"):
+            (room / folder).mkdir(parents=True)
+        reading, writing = os.pipe()
+        self._answers = reading
+        self._output = room / "output"
+        case = "" if case_file is None else str(case_file.resolve())
+        module = "host_stub.conformance.worker"
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - this Python, with our own module
+                [sys.executable, "-P", "-m", module, name, case, str(writing)],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                cwd=room / "elsewhere",
+                env=_environment(room),
+                pass_fds=[writing],
+                start_new_session=True,
+            )
+        os.close(writing)
+
+    def ask(self, requirement: str, limit_s: float) -> dict[str, Any]:
+        """Try one requirement, and return the answer; waits for it.
+
+        Raises:
+            WorkerLost: None came within ``limit_s`` seconds, or the process ended before.
+        """
+        self._asked += 1
+        word = token_hex(16)
+        folder = self.room / f"{self._asked:03}"
+        question = {"word": word, "id": requirement, "folder": str(folder)}
+        try:
+            pipe = cast("BinaryIO", self._process.stdin)
+            pipe.write(json.dumps(question).encode() + b"\n")
+            pipe.flush()
+        except OSError:
+            raise WorkerLost(self._end()) from None
+        until = time.monotonic() + limit_s
+        while True:
+            line = self._line(until, limit_s)
+            with suppress(ValueError):
+                answer: object = json.loads(line)
+                if isinstance(answer, dict) and cast("Any", answer).get("word") == word:
+                    return cast("dict[str, Any]", answer)
+
+    def _line(self, until: float, limit_s: float) -> bytes:
+        while b"\n" not in self._rest:
+            left_s = until - time.monotonic()
+            ready, _, _ = select.select([self._answers], [], [], max(0.0, left_s))
+            if not ready:
+                raise WorkerLost(f"it gave no sign of life for {limit_s:g} s, and was ended")
+            piece = os.read(self._answers, 1 << 16)
+            if not piece:
+                raise WorkerLost(self._end())
+            self._rest += piece
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+    def _end(self) -> str:
+        """Say how the process ended; it has closed its answers, and may still be on its way."""
+        try:
+            code = self._process.wait(_SECONDS_TO_DIE)
+        except subprocess.TimeoutExpired:
+            return "it closed the pipe of its process that answers are read from"
+        said = self._said()
+        shown = f"; it said: {said}" if said else ""
+        if code < 0:
+            with suppress(ValueError):
+                return f"it ended its own process by {signal.Signals(-code).name}{shown}"
+        return f"it ended its own process with code {code}{shown}"
+
+    def _said(self) -> str:
+        """Return the end of what the process wrote to its outputs."""
+        with suppress(OSError), self._output.open("rb") as output:
+            size = output.seek(0, os.SEEK_END)
+            output.seek(max(0, size - _MOST_SHOWN))
+            return " ".join(output.read().decode(errors="replace").split())
+        return ""
+
+    def close(self) -> None:
+        """End the process and all that it started."""
+        with suppress(OSError):
+            cast("BinaryIO", self._process.stdin).close()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        with suppress(OSError):
+            os.close(self._answers)
+
+
+def _environment(room: Path) -> dict[str, str]:
+    """Return the worker's environment: no key of the user's, and no home but an empty one."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _PASSED_ON or name.startswith(_PASSED_ON_FROM)
+    }
+    if "PYTHONPATH" in kept:  # it works elsewhere
+        parts = kept["PYTHONPATH"].split(os.pathsep)
+        kept["PYTHONPATH"] = os.pathsep.join(str(Path(part).resolve()) for part in parts if part)
+    return kept | {"HOME": str(room / "home"), "TMPDIR": str(room / "temporary")}

@@ -1,0 +1,276 @@
+"""Tries all requirements of a plugin, a few at a time, each in a process that may be lost.
+
+The plugin is first asked what it is, in a process of its own: from that it follows which contract's
+requirements hold, and which of them can be shown at all. A plugin that needs a service is never run
+without a case: its settings could lead to a real one.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Final
+
+from host_stub.conformance.cases import installed_case
+from host_stub.conformance.catalogue import KitFault, requirements_of
+from host_stub.conformance.processes import Worker, WorkerLost
+from host_stub.conformance.requirement import SETS, Requirement
+from host_stub.conformance.verdict import Report, Result, Verdict
+from host_stub.errors import UsageError, closest, in_one_line
+from host_stub.plugins.discovery import find_plugins, pick
+
+_FIRST: Final = "hooks.loads"
+_PATIENCE_S: Final = 30.0
+_MOST_WORKERS: Final = 4
+
+Telling = Callable[[Result], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is to be tried.
+
+    Attributes:
+        name: The plugin.
+        case_file: A file with its case.
+        known: Requirements it is known not to keep, each with the reason.
+        only: Only these; all if empty.
+        limit_s: Seconds for one requirement; by default what the case's patience leads to.
+        workers: How many are tried at once.
+    """
+
+    name: str
+    case_file: Path | None = None
+    known: Mapping[str, str] = field(default_factory=dict[str, str])
+    only: Collection[str] = ()
+    limit_s: float | None = None
+    workers: int = 0
+
+
+def conform(
+    asked: Asked, told: Telling | None = None, begun: Callable[[str], None] | None = None
+) -> Report:
+    """Try a plugin; blocks.
+
+    Args:
+        asked: What is to be tried.
+        told: Called with each result as it comes, from any thread.
+        begun: Called with a line that says what is tried, before all else.
+
+    Raises:
+        PluginError: There is no such plugin, or two.
+        UsageError: A requirement is named that does not exist.
+    """
+    found = pick(asked.name, find_plugins())
+    try:
+        everything = requirements_of(SETS[-1])
+    except KitFault as fault:
+        detail = in_one_line(fault)
+        at_fault = Result(id="kit", verdict="harness_error", sentence="", link="", detail=detail)
+        return _report(asked, found.source, SETS[-1], None, [at_fault])
+    _check_names(everything, [*asked.only, *asked.known])
+    room = Path(mkdtemp(prefix="conform-"))
+    try:
+        facts = _facts(asked, room)
+        if facts["verdict"] == "case":
+            raise UsageError(
+                facts["detail"], hint="the case is what the author brings; see docs/conformance.md"
+            )
+        names = {one.id for one in everything}
+        facts["broken"] = broken if (broken := facts.get("broken")) in names else _FIRST
+        contract = ".".join(map(str, facts.get("contract", SETS[-1].split("."))))
+        requirements = requirements_of(contract if contract in SETS else SETS[-1])
+        case = _case_of(asked)
+        if begun is not None:
+            begun(_first_line(asked.name, found.source, contract, case, facts))
+        wanted = {*asked.only, *([] if facts["verdict"] == "pass" else [facts["broken"]])}
+        chosen = [one for one in requirements if not asked.only or one.id in wanted]
+        results = _Trying(asked, facts, room, told).all(chosen)
+        return _report(asked, found.source, contract, case, results)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _report(
+    asked: Asked, source: str, contract: str, case: str | None, results: Sequence[Result]
+) -> Report:
+    return Report(plugin=asked.name, source=source, contract=contract, case=case, results=results)
+
+
+def _case_of(asked: Asked) -> str | None:
+    """Say where the case comes from, if there is one; it is not imported here."""
+    if asked.case_file is not None:
+        return str(asked.case_file)
+    found = installed_case(asked.name)
+    return None if found is None else found.value
+
+
+def _first_line(
+    name: str, source: str, contract: str, case: str | None, facts: Mapping[str, Any]
+) -> str:
+    tried = f"{name} ({source}) against contract {contract}"
+    if case is not None:
+        return f"{tried}, with the case {case}"
+    what = (
+        "only what needs no backend is tried"
+        if facts.get("is_bare") and facts.get("capabilities", {}).get("offline")
+        else "only what needs neither a run nor a backend is tried"
+    )
+    return f"{tried}, without a case: {what}"
+
+
+def _check_names(requirements: Iterable[Requirement], named: Iterable[str]) -> None:
+    names = [requirement.id for requirement in requirements]
+    for name in named:
+        if name not in names:
+            near = closest(name, names)
+            raise UsageError(
+                f"there is no requirement {name!r}",
+                hint=f"did you mean {near!r}?" if near else f"they are {', '.join(names)}",
+            )
+
+
+def _facts(asked: Asked, room: Path) -> dict[str, Any]:
+    """Ask the plugin what it is, in a process of its own."""
+    worker = Worker(asked.name, asked.case_file, room / "first")
+    try:
+        return worker.ask(_FIRST, asked.limit_s or 2 * _PATIENCE_S)
+    except WorkerLost as lost:
+        return {"verdict": "fail", "detail": f"when it was imported, {lost}"}
+    finally:
+        worker.close()
+
+
+class _Trying:
+    """The trial of one plugin, from what it said of itself."""
+
+    def __init__(
+        self, asked: Asked, facts: dict[str, Any], room: Path, told: Telling | None
+    ) -> None:
+        self._asked = asked
+        self._facts = facts
+        self._room = room
+        self._told = told
+        self._waiting: queue.SimpleQueue[Requirement] = queue.SimpleQueue()
+        self._results: dict[str, Result] = {}
+        self._turn = threading.Lock()
+        self._rooms = 0
+
+    def all(self, requirements: Sequence[Requirement]) -> list[Result]:
+        """Try these, and return the results in their order."""
+        for requirement in requirements:
+            settled = self._settled(requirement)
+            if settled is None:
+                self._waiting.put(requirement)
+            else:
+                self._keep(requirement, *settled)
+        at_once = self._asked.workers or max(1, min(os.cpu_count() or 1, _MOST_WORKERS))
+        threads = [threading.Thread(target=self._work) for _ in range(at_once)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return [self._results[requirement.id] for requirement in requirements]
+
+    def _settled(self, requirement: Requirement) -> tuple[Verdict, str] | None:
+        """Return what is known of a requirement from the plugin's own words, if that is enough."""
+        facts, trial = self._facts, requirement.trial
+        if facts["verdict"] != "pass":
+            if requirement.id == facts["broken"]:
+                return facts["verdict"], facts["detail"]
+            return "skipped", f"the plugin cannot be used: {facts['detail']}"
+        if requirement.id == _FIRST:
+            return "pass", facts["detail"]
+        capabilities: Mapping[str, Any] = facts["capabilities"]
+        if trial.capability is not None and not capabilities.get(trial.capability):
+            return "skipped", f"the plugin does not declare the capability {trial.capability!r}"
+        if trial.needs == "description":
+            return None
+        if not facts["has_case"]:
+            return self._without_a_case(trial.needs, capabilities)
+        if trial.needs == "backend" and not facts["has_backend"]:
+            return "skipped", "the case brings no backend"
+        for behaviour in trial.behaviours:
+            if behaviour in facts["cannot"]:
+                why = facts["cannot"][behaviour]
+                return "skipped", f"the case's backend has no {behaviour}: {why}"
+        return None
+
+    def _without_a_case(
+        self, needs: str, capabilities: Mapping[str, Any]
+    ) -> tuple[Verdict, str] | None:
+        if needs == "backend":
+            return "skipped", "it needs a case with a backend"
+        if not capabilities.get("offline"):
+            return "skipped", "the plugin asks a service, so it is run with a case only"
+        if not self._facts["is_bare"]:
+            return "skipped", "the plugin has settings that are required: a case has to give them"
+        return None
+
+    def _work(self) -> None:
+        """Try one requirement after the other; a process is used again until one is lost."""
+        worker: Worker | None = None
+        try:
+            while True:
+                try:
+                    requirement = self._waiting.get_nowait()
+                except queue.Empty:
+                    return
+                if requirement.trial.alone and worker is not None:
+                    worker.close()
+                    worker = None
+                worker = worker or self._worker()
+                is_lost = self._try(requirement, worker)
+                if is_lost or requirement.trial.alone:
+                    worker.close()
+                    worker = None
+        finally:
+            if worker is not None:
+                worker.close()
+
+    def _worker(self) -> Worker:
+        with self._turn:
+            self._rooms += 1
+            room = self._room / f"room-{self._rooms}"
+        return Worker(self._asked.name, self._asked.case_file, room)
+
+    def _try(self, requirement: Requirement, worker: Worker) -> bool:
+        """Try one requirement; return whether the process cannot be used any more."""
+        limit_s = self._asked.limit_s or 2 * float(self._facts["patience_s"]) + 10
+        try:
+            answer = worker.ask(requirement.id, limit_s)
+        except WorkerLost as lost:
+            self._keep(requirement, "fail", str(lost), limit_s)
+            return True
+        if answer["verdict"] == "case":
+            answer["verdict"] = "fail"
+        self._keep(requirement, answer["verdict"], answer["detail"], answer["took_s"])
+        return answer["verdict"] not in {"pass", "skipped"}
+
+    def _keep(
+        self, requirement: Requirement, verdict: Verdict, detail: str, took_s: float = 0.0
+    ) -> None:
+        why = self._asked.known.get(requirement.id)
+        if why is not None and verdict == "fail":
+            verdict, detail = "known_deviation", f"{why}; seen: {detail}"
+        elif why is not None and verdict == "pass":
+            verdict = "fail"
+            detail = f"it is declared as a known deviation, and holds: take it out; seen: {detail}"
+        result = Result(
+            id=requirement.id,
+            verdict=verdict,
+            sentence=requirement.sentence,
+            link=requirement.link,
+            detail=detail,
+            took_s=took_s,
+        )
+        with self._turn:
+            self._results[requirement.id] = result
+            if self._told is not None:
+                self._told(result)
