@@ -1,8 +1,8 @@
 """Stage3: scenes in, pictures out, and the money accounted for.
 
-The names below are what callers of the original service import; a host loads
-``stage3_plugin.hooks`` instead. They are imported when first asked for, so that a host can list
-this plugin without loading an HTTP client.
+The names below are for programs that call the stage themselves, and for callers of the original
+service; a host loads ``stage3_plugin.hooks`` instead. They are imported when first asked for, so
+that a host can list this plugin without loading an HTTP client.
 """
 
 from __future__ import annotations
@@ -11,34 +11,73 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stage3_plugin.errors import Stage3Error
-    from stage3_plugin.service import (
+    from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
+    from stage3_plugin.library.blocking import make_pictures, plan_pictures
+    from stage3_plugin.library.original import (
         ScenesFailed,
         Stage2Output,
         Stage3ImageGenerationService,
         Stage3Output,
     )
+    from stage3_plugin.library.result import (
+        BudgetReached,
+        Pictures,
+        PicturesMissing,
+        Progress,
+        Summary,
+    )
+    from stage3_plugin.library.run import PictureRun
+    from stage3_plugin.library.scenes import ScenesRefused
+    from stage3_plugin.library.stage import PictureStage, StageUnusable, open_stage
+    from stage3_plugin.library.stopping import Stop
+    from stage3_plugin.settings import Settings
 
 __all__ = [
+    "BudgetReached",
+    "NotStarted",
+    "PictureRun",
+    "PictureStage",
+    "Pictures",
+    "PicturesMissing",
+    "Progress",
     "ScenesFailed",
+    "ScenesRefused",
+    "Settings",
+    "SettingsRefused",
     "Stage2Output",
     "Stage3Error",
     "Stage3ImageGenerationService",
     "Stage3Output",
+    "StageUnusable",
+    "Stop",
+    "Summary",
+    "make_pictures",
+    "open_stage",
+    "plan_pictures",
 ]
 
 _HOMES = {
-    "ScenesFailed": "service",
-    "Stage2Output": "service",
-    "Stage3Error": "errors",
-    "Stage3ImageGenerationService": "service",
-    "Stage3Output": "service",
+    "errors": ("NotStarted", "SettingsRefused", "Stage3Error"),
+    "library.blocking": ("make_pictures", "plan_pictures"),
+    "library.original": (
+        "ScenesFailed",
+        "Stage2Output",
+        "Stage3ImageGenerationService",
+        "Stage3Output",
+    ),
+    "library.result": ("BudgetReached", "Pictures", "PicturesMissing", "Progress", "Summary"),
+    "library.run": ("PictureRun",),
+    "library.scenes": ("ScenesRefused",),
+    "library.stage": ("PictureStage", "StageUnusable", "open_stage"),
+    "library.stopping": ("Stop",),
+    "settings": ("Settings",),
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in _HOME_OF:
+        return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

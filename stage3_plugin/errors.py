@@ -33,8 +33,9 @@
     └── NoWorker                 no worker can be started
         └── WorkUnusable         .last_words: a worker cannot make what does the work
 
-:class:`~stage3_plugin.service.ScenesFailed` stands with the service that raises it. Messages
-never show a value that could be a secret.
+What the library raises stands with it: ``ScenesRefused``, ``StageUnusable``, ``PicturesMissing``,
+``BudgetReached``, and the original service's ``ScenesFailed``. Messages never show a value that
+could be a secret.
 """
 
 from __future__ import annotations

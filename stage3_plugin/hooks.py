@@ -1,4 +1,4 @@
-"""The plugin as a host sees it; beside it only ``cli``, its commands, knows ``host_stub``.
+"""The plugin as a host sees it; beside it only ``cli`` and ``library`` know ``host_stub``.
 
 It describes the plugin, takes the settings the host has validated, and translates between the
 contract's models and Stage3's own. Another host needs only another file like this one. Importing it
@@ -7,10 +7,9 @@ is cheap: no HTTP client, no imaging library and no renderer is loaded before th
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from decimal import Decimal
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
@@ -18,24 +17,18 @@ from host_stub import contract
 from host_stub.commands import PluginCommand
 from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
-from stage3_plugin.domain.money import cap_in_microusd, to_usd
-from stage3_plugin.domain.outcome import Ending, Failure, Outcome, SceneStep
-from stage3_plugin.domain.reference import ReferenceWish, ShownBy, ShownPicture, nothing_shown
-from stage3_plugin.domain.request import Scene
+from stage3_plugin.domain.outcome import Ending
+from stage3_plugin.domain.reference import ShownBy, ShownPicture, nothing_shown
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
+from stage3_plugin.library.shapes import StoryOf, UrlOf, microusd, outcome_of, plan_of, usd
 from stage3_plugin.settings import Settings, draft_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from stage3_plugin.domain.survey import KnownTake, SceneSurvey
-    from stage3_plugin.engine.route import Route
     from stage3_plugin.engine.stage import Stage
-    from stage3_plugin.policy.plan import PlannedStep, PlanWave, ScenePlan
 
-
-UrlOf: TypeAlias = Callable[[str], str | None]
-"""Returns the address of a picture in the bucket of ``store``, if there is one."""
 
 _CAPABILITIES = contract.Capabilities(
     seed=True,
@@ -180,37 +173,17 @@ class _HostedStage:
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:
         with _as_stage_error():
             plan = await self._stage.plan(
-                _Story(request.scenes),
-                whole_story=None if request.story is None else _Story(request.story),
+                StoryOf(request.scenes),
+                whole_story=None if request.story is None else StoryOf(request.story),
                 scenes_dir=request.scenes_dir,
                 shown=_shown_by(request),
                 pictures_dir=None if request.place else request.out_dir / "images",
                 max_in_flight=request.max_in_flight,
-                max_cost_microusd=_microusd(request.max_cost_usd),
+                max_cost_microusd=microusd(request.max_cost_usd),
                 wanted=request.wanted,
                 is_draft=request.draft,
             )
-        return contract.StagePlan(
-            make=plan.make,
-            reused=plan.reused,
-            pending=plan.pending,
-            held=plan.held,
-            busy=plan.busy,
-            refused=plan.refused,
-            unsendable=plan.unsendable,
-            cost_low_usd=_usd(plan.low_microusd),
-            cost_high_usd=_usd(plan.high_microusd),
-            expected_s=plan.expected_s,
-            day_spent_usd={name: to_usd(spent) for name, spent in plan.day_microusd.items()},
-            warnings=plan.warnings,
-            sheets=plan.sheets,
-            stale=plan.stale,
-            waves=tuple(map(_wave, plan.waves)),
-            scenes=tuple(map(_scene_plan, plan.scenes)),
-            routes=tuple(map(_planned_route, self._stage.routes)),
-            steps=tuple(map(_planned_step, plan.steps)),
-            cost_worst_usd=_usd(plan.worst_microusd),
-        )
+        return plan_of(plan, self._stage.routes)
 
     async def run(
         self, request: contract.ImageRequest, context: contract.StageContext
@@ -221,8 +194,8 @@ class _HostedStage:
 
     async def _run(self, request: contract.ImageRequest, context: contract.StageContext) -> Ending:
         return await self._stage.run(
-            _Story(request.scenes),
-            whole_story=None if request.story is None else _Story(request.story),
+            StoryOf(request.scenes),
+            whole_story=None if request.story is None else StoryOf(request.story),
             scenes_dir=request.scenes_dir,
             pictures_dir=request.out_dir / "images",
             place=request.place,
@@ -230,10 +203,10 @@ class _HostedStage:
             wanted=request.wanted,
             is_draft=request.draft,
             log=context.log,
-            deliver=lambda outcome: context.deliver(_outcome(outcome, self._stage.url_of)),
+            deliver=lambda outcome: context.deliver(outcome_of(outcome, self._stage.url_of)),
             stopping=context.stopping,
             max_in_flight=context.max_in_flight,
-            max_cost_microusd=_microusd(request.max_cost_usd),
+            max_cost_microusd=microusd(request.max_cost_usd),
             deadline_s=request.deadline_s,
         )
 
@@ -243,9 +216,9 @@ class _HostedStage:
         """Tell what there is of every scene; see :class:`~host_stub.contract.ImageStage`."""
         with _as_stage_error():
             await self._stage.survey(
-                _Story(request.scenes),
+                StoryOf(request.scenes),
                 lambda survey: tell(_scene_survey(survey, self._stage.url_of)),
-                whole_story=None if request.story is None else _Story(request.story),
+                whole_story=None if request.story is None else StoryOf(request.story),
                 scenes_dir=request.scenes_dir,
                 shown=_shown_by(request),
                 is_draft=request.draft,
@@ -270,54 +243,6 @@ def _as_stage_error() -> Generator[None]:
         raise contract.StageError(str(error), hint=error.hint) from error
 
 
-def _usd(microusd: int | None) -> Decimal | None:
-    return None if microusd is None else to_usd(microusd)
-
-
-def _microusd(usd: Decimal | None) -> int | None:
-    return None if usd is None else cap_in_microusd(usd)
-
-
-class _Story:
-    """The host's scenes in Stage3's words, read anew at every pass."""
-
-    def __init__(self, scenes: contract.SceneSource) -> None:
-        self._scenes = scenes
-
-    def __len__(self) -> int:
-        return len(self._scenes)
-
-    def __iter__(self) -> Iterator[Scene]:
-        return map(_scene, self._scenes)
-
-
-def _scene(scene: contract.Scene) -> Scene:
-    return Scene(
-        scene_id=scene.scene_id,
-        prompt=scene.prompt,
-        negative_prompt=scene.negative_prompt,
-        width_px=scene.width,
-        height_px=scene.height,
-        seed=scene.seed,
-        model=scene.model,
-        quality=scene.quality,
-        if_refused=scene.if_refused,
-        takes=scene.takes,
-        references=scene.references,
-        wishes=_wishes(scene),
-        characters=scene.characters,
-        style_tags=scene.style_tags,
-        extra=scene.extra,
-    )
-
-
-def _wishes(scene: contract.Scene) -> tuple[ReferenceWish, ...]:
-    details = scene.reference_details
-    if not details:
-        return tuple(ReferenceWish(image=image) for image in scene.references)
-    return tuple(ReferenceWish(image=one.image, name=one.name, role=one.role) for one in details)
-
-
 def _shown_by(request: contract.ImageRequest) -> ShownBy:
     asked = request.shown
     if asked is None:
@@ -332,52 +257,6 @@ def _shown_by(request: contract.ImageRequest) -> ShownBy:
     return shown
 
 
-def _planned_route(route: Route) -> contract.PlannedRoute:
-    asked = route.endpoint
-    return contract.PlannedRoute(
-        provider=asked.provider, model=asked.model or None, options=dict(route.scope.options)
-    )
-
-
-def _planned_step(step: PlannedStep) -> contract.PlannedStep:
-    return contract.PlannedStep(
-        provider=step.provider,
-        model=step.model,
-        prompt=step.prompt,
-        scenes=step.scenes,
-        cost_high_usd=_usd(step.high_microusd),
-        dropped=step.dropped,
-    )
-
-
-def _wave(wave: PlanWave) -> contract.PlanWave:
-    return contract.PlanWave(scenes=wave.scenes, cost_high_usd=_usd(wave.cost_high_microusd))
-
-
-def _scene_plan(plan: ScenePlan) -> contract.ScenePlan:
-    return contract.ScenePlan(
-        scene_id=plan.scene_id,
-        role=plan.role,
-        model=plan.model,
-        references=tuple(
-            contract.PlannedReference(
-                image=one.image,
-                name=one.name,
-                role=one.role,
-                sha256=one.sha256,
-                is_copy=one.is_copy,
-            )
-            for one in plan.references
-        ),
-        labels=plan.labels,
-        dropped=plan.dropped,
-        waits_for=plan.waits_for,
-        problem=plan.problem,
-        state=plan.state,
-        cost_high_usd=_usd(plan.cost_high_microusd),
-    )
-
-
 def _scene_survey(survey: SceneSurvey, url_of: UrlOf) -> contract.SceneSurvey:
     return contract.SceneSurvey(
         scene_id=survey.scene_id,
@@ -390,7 +269,7 @@ def _scene_survey(survey: SceneSurvey, url_of: UrlOf) -> contract.SceneSurvey:
         held=survey.is_held,
         pending=survey.is_pending,
         problem=survey.problem,
-        cost_usd=_usd(survey.high_microusd),
+        cost_usd=usd(survey.high_microusd),
     )
 
 
@@ -413,54 +292,4 @@ def _known_take(take: KnownTake, url_of: UrlOf) -> contract.KnownTake:
         store_url=url_of(take.picture.sha256),
         request_id=take.request_id,
         generation_params=dict(take.generation_params),
-    )
-
-
-def _outcome(outcome: Outcome, url_of: UrlOf) -> contract.SceneOutcome:
-    placed, failure = outcome.placed, outcome.failure
-    picture = None if placed is None else placed.picture
-    return contract.SceneOutcome(
-        scene_id=outcome.scene_id,
-        image=None if placed is None else placed.path,
-        image_url=outcome.image_url,
-        store_url=None if picture is None else url_of(picture.sha256),
-        sha256=None if picture is None else picture.sha256,
-        media_type=None if picture is None else picture.media_type,
-        width=None if picture is None else picture.width_px,
-        height=None if picture is None else picture.height_px,
-        generation_params=dict(outcome.generation_params),
-        failure=None if failure is None else _failure(failure),
-        attempts=outcome.attempts,
-        duration_s=outcome.duration_s,
-        cost=contract.Cost(usd=outcome.cost.usd, basis=outcome.cost.basis),
-        dropped=outcome.dropped,
-        reused=outcome.reused,
-        request_id=outcome.request_id,
-        role="sheet" if outcome.is_sheet else "scene",
-        steps=tuple(map(_step, outcome.steps)),
-        take=outcome.take,
-        purchase=outcome.purchase,
-        basis=outcome.basis,
-        made_at=outcome.made_at,
-    )
-
-
-def _step(step: SceneStep) -> contract.SceneStep:
-    return contract.SceneStep(
-        provider=step.provider,
-        model=step.model or None,
-        prompt=step.prompt,
-        attempts=step.attempts,
-        cost=contract.Cost(usd=step.cost.usd, basis=step.cost.basis),
-        failure=None if step.failure is None else _failure(step.failure),
-    )
-
-
-def _failure(failure: Failure) -> contract.Failure:
-    return contract.Failure(
-        code=failure.code,
-        message=failure.message,
-        retryable=failure.retryable,
-        provider_status=failure.provider_status,
-        cause=failure.cause,
     )

@@ -1,7 +1,7 @@
 """How a scene ends, in Stage3's own words; ``hooks`` translates it for a host.
 
 Apart from the contract's models so that nothing in the stage depends on a host, and apart from the
-stage so that dispatch, attempt and service can speak of an outcome without it.
+stage so that dispatch, attempt and library can speak of an outcome without it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An opened stage: plans a story, or runs it from its first scene to the last outcome.
 
-``Stage`` is what a host's plugin and the original callers' service both use. It makes no decision;
+``Stage`` is what a host's plugin and the library both use. It makes no decision;
 it puts together what one run needs, and takes it apart again when the run has ended.
 """
 

@@ -21,7 +21,7 @@ FLOORS: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"attempt"}),
         frozenset({"purchase"}),
         frozenset({"engine", "maintenance"}),
-        frozenset({"cli", "service"}),
+        frozenset({"cli", "library"}),
         frozenset({"__init__", "__main__", "hooks"}),
         frozenset({"testing"}),  # beside the house: for authors of providers
     ),

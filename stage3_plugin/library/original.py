@@ -9,28 +9,26 @@ to the standard library's logger ``stage3_plugin``.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import anyio
-import structlog
 from pydantic import BaseModel, Field, SecretStr, ValidationError
-from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.domain.outcome import Failure, Outcome
 from stage3_plugin.domain.request import Scene, check_scene_id
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused, Stage3Error
+from stage3_plugin.library.callback import Callback
+from stage3_plugin.library.log import log_without
 from stage3_plugin.settings import Settings
 
 Quality: TypeAlias = Literal["standard", "hd", "low", "medium", "high", "xhigh", "max"]
 OnProgress: TypeAlias = Callable[[int, int], None]
 
 DEFAULT_CONCURRENCY = 8
-_LOGGER = logging.getLogger("stage3_plugin")
 _QUALITY = {"standard": "medium", "hd": "high"}
 """The original's words were DALL-E's, whose models are gone; today's models know these."""
 
@@ -141,7 +139,7 @@ class Stage3ImageGenerationService:
             await stage.run(
                 _Story(stage2_outputs),
                 pictures_dir=self.output_dir,
-                log=_log(),
+                log=log_without(settings.secrets()),
                 deliver=collected.take,
                 stopping=anyio.Event(),
             )
@@ -205,7 +203,7 @@ class _Collected:
     ) -> None:
         self._order = [scene.scene_id for scene in scenes]
         self._quality = quality
-        self._on_progress = on_progress
+        self._on_progress = Callback(on_progress)
         self._outputs: dict[str, Stage3Output] = {}
         self._failures: dict[str, Failure] = {}
         if len(set(self._order)) < len(self._order):
@@ -227,17 +225,7 @@ class _Collected:
                 height=placed.picture.height_px,
                 generation_params={**outcome.generation_params, "quality": self._quality},
             )
-        self._report(len(self._outputs) + len(self._failures))
-
-    def _report(self, done: int) -> None:
-        """Report progress; a callback that raises is not called again and harms nothing else."""
-        if self._on_progress is None:
-            return
-        try:
-            self._on_progress(done, len(self._order))
-        except Exception:
-            self._on_progress = None
-            _LOGGER.exception("on_progress raised, and is not called any more")
+        self._on_progress(len(self._outputs) + len(self._failures), len(self._order))
 
     def outputs(self) -> list[Stage3Output]:
         """Return the outputs in input order.
@@ -252,22 +240,8 @@ class _Collected:
         return results
 
 
-def _log() -> FilteringBoundLogger:
-    """Make a logger of our own that hands events to the standard library's.
-
-    Whatever structlog is configured to do in the calling program stays as it is.
-    """
-    log = structlog.wrap_logger(
-        _LOGGER,
-        processors=[structlog.processors.KeyValueRenderer(key_order=["event", "scene_id"])],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
-    )
-    return cast("FilteringBoundLogger", log)
-
-
 class ScenesFailed(Stage3Error):
-    """Some scenes of :class:`~stage3_plugin.service.Stage3ImageGenerationService` failed.
+    """Some scenes of :class:`Stage3ImageGenerationService` failed.
 
     Every other scene was made and kept.
 

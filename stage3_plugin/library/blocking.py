@@ -1,0 +1,211 @@
+"""``make_pictures`` and ``plan_pictures``: the stage for a program that has no event loop.
+
+Each call runs an event loop of its own in a thread of its own, and waits for it. So it can be
+called from a script, a thread or a notebook alike, whether or not a loop is running there, and
+Ctrl-C means the same everywhere: the first one stops, the second one cuts short.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Awaitable, Callable
+from queue import Empty, SimpleQueue
+from typing import Final, Generic, TypeVar
+
+import anyio
+
+from host_stub.contract import StagePlan
+from stage3_plugin.library.callback import Callback
+from stage3_plugin.library.opening import SettingsLike
+from stage3_plugin.library.result import Pictures, Progress
+from stage3_plugin.library.run import OnProgress
+from stage3_plugin.library.scenes import ScenesLike, folder_of, keep
+from stage3_plugin.library.stage import PICTURES, PathLike, UsdLike, cap_of, open_stage
+from stage3_plugin.library.stopping import Stop
+
+Result = TypeVar("Result")
+
+_MOST_INTERRUPTS: Final = 2
+"""The first stops, the second cuts short; a third leaves at once."""
+_TURN_S: Final = 1.0
+"""Seconds; Windows hears Ctrl-C only between two of these."""
+
+
+def make_pictures(
+    scenes: ScenesLike,
+    settings: SettingsLike,
+    *,
+    out_dir: PathLike = PICTURES,
+    project_dir: PathLike | None = None,
+    max_cost_usd: UsdLike | None = None,
+    deadline_s: float | None = None,
+    scenes_dir: PathLike | None = None,
+    on_progress: OnProgress | None = None,
+    stop: Stop | None = None,
+    check: bool = True,
+) -> Pictures:
+    """Make the pictures of scenes, and return all outcomes in input order; blocks until then.
+
+    Args:
+        scenes: A scene file, a scene, or some of them, also from an iterator; all of them are read
+            and checked before anything is sent.
+        settings: As :func:`~stage3_plugin.open_stage` takes them.
+        out_dir: The folder of the picture files, one of the library's own.
+        project_dir: Where relative paths of the settings start.
+        max_cost_usd: A cap for this call in USD, beside those of the settings.
+        deadline_s: Seconds for the whole run; then it stops as if ``stop`` were set.
+        scenes_dir: Where file references of scenes start.
+        on_progress: Called with each outcome as it comes, in the calling thread. One that raises is
+            not called again, and harms nothing.
+        stop: Asks the run to stop, from any thread.
+        check: Raise if a picture is missing; else look at ``failed``.
+
+    Raises:
+        BudgetReached: A cap left pictures out; ``.pictures`` has those that were made.
+        PicturesMissing: Some could not be made for another reason; likewise.
+        ScenesRefused: The scenes cannot be run; nothing was sent.
+        SettingsRefused: The settings cannot be used, or a key is missing; nothing was sent.
+        NotStarted: The ledger cannot be opened; nothing was sent.
+        KeyboardInterrupt: Ctrl-C; what was in flight has ended, and the ledger has it.
+    """
+    cap_of(max_cost_usd)  # refuses before scenes are read
+    kept = keep(scenes)
+    switch = Stop()
+    call = _Call[Pictures](switch=switch, on_progress=on_progress)
+
+    async def make() -> Pictures:
+        async with open_stage(settings, out_dir=out_dir, project_dir=project_dir) as stage:
+            return await stage.make(
+                kept,
+                max_cost_usd=max_cost_usd,
+                deadline_s=deadline_s,
+                scenes_dir=scenes_dir if scenes_dir is not None else folder_of(scenes),
+                on_progress=None if on_progress is None else call.report,
+                stop=switch,
+                check=check,
+            )
+
+    def heed(is_at_once: bool) -> None:  # noqa: FBT001 - as a switch calls it
+        switch.set(at_once=is_at_once)
+
+    if stop is not None:
+        stop.add(heed)
+    try:
+        return call.wait_for(make)
+    finally:
+        if stop is not None:
+            stop.remove(heed)
+        kept.close()
+
+
+def plan_pictures(
+    scenes: ScenesLike,
+    settings: SettingsLike,
+    *,
+    out_dir: PathLike = PICTURES,
+    project_dir: PathLike | None = None,
+    max_cost_usd: UsdLike | None = None,
+    scenes_dir: PathLike | None = None,
+) -> StagePlan:
+    """Return what :func:`make_pictures` would make and cost; nothing is spent or written.
+
+    Args:
+        scenes: As there. An iterator is used up: give a list to both.
+        settings: As there.
+        out_dir: As there.
+        project_dir: As there.
+        max_cost_usd: The cap that the call would have.
+        scenes_dir: As there.
+
+    Raises:
+        ScenesRefused: As there.
+        SettingsRefused: As there.
+        NotStarted: As there.
+        StorageFailed: The ledger cannot be read, or a reference.
+    """
+    kept = keep(scenes)
+
+    async def plan() -> StagePlan:
+        async with open_stage(settings, out_dir=out_dir, project_dir=project_dir) as stage:
+            return await stage.plan(
+                kept,
+                max_cost_usd=max_cost_usd,
+                scenes_dir=scenes_dir if scenes_dir is not None else folder_of(scenes),
+            )
+
+    try:
+        return _Call[StagePlan]().wait_for(plan)
+    finally:
+        kept.close()
+
+
+class _Call(Generic[Result]):
+    """Runs a function of its own event loop to its end, in a thread of its own.
+
+    Args:
+        switch: Stops it, at the first Ctrl-C, and cuts it short at the second; without one, the
+            first leaves at once.
+        on_progress: Called in the calling thread.
+    """
+
+    def __init__(
+        self, *, switch: Stop | None = None, on_progress: OnProgress | None = None
+    ) -> None:
+        self._switch = switch
+        self._on_progress = Callback(on_progress)
+        self._queue = SimpleQueue[Progress | None]()
+        self._result: list[Result] = []
+        self._failure: BaseException | None = None
+
+    def report(self, progress: Progress) -> None:
+        """Have it reported by the calling thread."""
+        self._queue.put(progress)
+
+    def wait_for(self, function: Callable[[], Awaitable[Result]]) -> Result:
+        """Run it, and return or raise what comes of it."""
+        context = contextvars.copy_context()
+        thread = threading.Thread(
+            target=context.run, args=(self._go, function), name="stage3", daemon=True
+        )
+        thread.start()
+        interrupted = self._attend()
+        thread.join()
+        if interrupted is not None:
+            raise interrupted
+        if self._failure is not None:
+            raise self._failure
+        (result,) = self._result
+        return result
+
+    def _go(self, function: Callable[[], Awaitable[Result]]) -> None:
+        try:
+            self._result.append(anyio.run(function))
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
+            self._failure = error
+        finally:
+            self._queue.put(None)
+
+    def _attend(self) -> KeyboardInterrupt | None:
+        """Report progress until it is over; return the last Ctrl-C that came meanwhile."""
+        interrupts = list[KeyboardInterrupt]()
+        while True:
+            try:
+                if self._report_next():
+                    return interrupts[-1] if interrupts else None
+            except KeyboardInterrupt as interrupt:
+                interrupts.append(interrupt)
+                if self._switch is None or len(interrupts) > _MOST_INTERRUPTS:
+                    raise
+                self._switch.set(at_once=len(interrupts) == _MOST_INTERRUPTS)
+
+    def _report_next(self) -> bool:
+        """Report one more outcome, if there is one; return whether it is over."""
+        try:
+            progress = self._queue.get(timeout=_TURN_S)
+        except Empty:
+            return False
+        if progress is None:
+            return True
+        self._on_progress(progress)
+        return False

@@ -1,0 +1,42 @@
+"""The library's events, as lines of the standard library's logger ``stage3_plugin``.
+
+Whatever structlog is configured to do in the calling program stays as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, MutableMapping
+from typing import Any, Final, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from host_stub.text.redaction import Redactor
+
+LOGGER: Final = logging.getLogger("stage3_plugin")
+
+
+def log_without(secrets: Iterable[str]) -> FilteringBoundLogger:
+    """Make a logger of our own that hands events to the standard library's.
+
+    Args:
+        secrets: Taken out of every event, in whatever spelling.
+    """
+    redactor = Redactor(secrets)
+
+    def redacted(
+        _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        return cast("MutableMapping[str, Any]", redactor.value(event))
+
+    log = structlog.wrap_logger(
+        LOGGER,
+        processors=[
+            redacted,
+            structlog.processors.KeyValueRenderer(key_order=["event", "scene_id"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=True,
+    )
+    return cast("FilteringBoundLogger", log)

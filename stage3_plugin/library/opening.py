@@ -1,0 +1,148 @@
+"""From what a caller has at hand (a config, a dictionary, settings) to what a stage opens with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TypeAlias, cast
+
+from host_stub.config.file import NO_CEILING, HostConfig, load_config
+from host_stub.config.plugin_settings import validate
+from host_stub.config.secrets import ResolvedTable, resolve
+from host_stub.errors import (
+    ConfigError,
+    HostError,
+    PluginSettingsError,
+    Problem,
+    SecretUnavailable,
+)
+from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.settings import Settings
+
+SettingsLike: TypeAlias = str | os.PathLike[str] | Mapping[str, object] | Settings
+"""The command's config file, or what would stand in its table ``[plugin.stage3]``."""
+
+_NAME: Final = "stage3"
+_TABLE: Final = f"plugin.{_NAME}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a stage opens with.
+
+    Attributes:
+        settings: Validated.
+        project_dir: Where relative paths in them start.
+        config: The file they come from, if any.
+        results_dir: Where the command of this config puts results.
+        most_in_flight: A ceiling on scenes in work at once.
+        secrets: The texts that came from variables, files and commands.
+        anew: Reads the settings anew, where a command gives one of their secrets.
+    """
+
+    settings: Settings
+    project_dir: Path
+    config: Path | None = None
+    results_dir: Path | None = None
+    most_in_flight: int | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    anew: Callable[[], Settings | None] | None = None
+
+
+def opening_of(settings: SettingsLike, project_dir: str | os.PathLike[str] | None) -> Opening:
+    """Read and check settings; a command may be asked for a secret, which blocks.
+
+    Args:
+        settings: Where they are, or what they are.
+        project_dir: Where relative paths in them start; by default the config's folder, or the
+            current one.
+
+    Raises:
+        SettingsRefused: They cannot be used; a setting is named, never a value.
+    """
+    folder = None if project_dir is None else Path(project_dir).absolute()
+    try:
+        if isinstance(settings, Settings):
+            return Opening(settings=settings, project_dir=folder or Path.cwd())
+        if isinstance(settings, str | os.PathLike):
+            return _of_config(load_config(Path(settings)), folder)
+        return _of_table(settings, folder or Path.cwd())
+    except HostError as error:
+        raise _refused(error) from error
+
+
+def _of_config(config: HostConfig, folder: Path | None) -> Opening:
+    if config.image != _NAME:
+        raise SettingsRefused(
+            "pipeline.image",
+            f"the pictures of {config.path} are made by {config.image!r}, and this is Stage3",
+            hint=f'name another config, or set image = "{_NAME}" under [pipeline]',
+        )
+    table = config.settings_of(_NAME)
+
+    def anew() -> Settings | None:
+        try:
+            return _valid(config.settings_of(_NAME))
+        except HostError:
+            return None
+
+    return Opening(
+        settings=_valid(table),
+        project_dir=folder or config.project_dir,
+        config=config.path,
+        results_dir=config.out_dir,
+        most_in_flight=None if config.max_in_flight == NO_CEILING else config.max_in_flight,
+        secrets=table.secrets,
+        anew=anew if table.asks_commands else None,
+    )
+
+
+def _of_table(settings: Mapping[str, object], folder: Path) -> Opening:
+    def read() -> ResolvedTable:
+        return resolve(dict(settings), table=_TABLE, config=None, project_dir=folder)
+
+    table = read()
+
+    def anew() -> Settings | None:
+        try:
+            return _valid(read())
+        except HostError:
+            return None
+
+    return Opening(
+        settings=_valid(table),
+        project_dir=folder,
+        secrets=table.secrets,
+        anew=anew if table.asks_commands else None,
+    )
+
+
+def _valid(table: ResolvedTable) -> Settings:
+    settings = validate(Settings, table, plugin=_NAME, source="stage3-plugin")
+    return cast("Settings", settings)
+
+
+def _refused(error: HostError) -> SettingsRefused:
+    """Return the same in the words of this package, for the first of its problems."""
+    if isinstance(error, SecretUnavailable):
+        return SettingsRefused(error.key, error.problems[0].what, hint=error.hint)
+    if not isinstance(error, ConfigError | PluginSettingsError):
+        return SettingsRefused("config", str(error), hint=error.hint)
+    problems = [_named(one) for one in error.problems]
+    path = error.path if isinstance(error, ConfigError) else None
+    return SettingsRefused(
+        problems[0].where or "config",
+        f"{problems[0].what}{_beside(path, problems[1:])}",
+        hint=error.hint,
+    )
+
+
+def _named(problem: Problem) -> Problem:
+    return Problem(problem.where.removeprefix(f"{_TABLE}."), problem.what)
+
+
+def _beside(path: Path | None, further: Sequence[Problem]) -> str:
+    where = "" if path is None else f" (in {path})"
+    return where + "".join(f"; and {one.where}: {one.what}" for one in further)

@@ -1,0 +1,189 @@
+"""What came of a run: counted as it goes, and raised where somebody asks for all of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from host_stub.contract import FailureCode, SceneOutcome
+from stage3_plugin.errors import Stage3Error
+
+_RERUN: Final = "call it again: what is paid for is found, and nothing is bought twice"
+_HINTS: Mapping[str, str] = {
+    "budget": "raise max_cost_usd, or the cap in the settings, and call it again: what is paid for "
+    "is found, and nothing is bought twice",
+    "unknown": "it may have been billed: `stage3 attempts` shows it, `stage3 resolve` decides it",
+    "pending": "it is bought, or accepted, and not here yet: call it again later",
+    "credentials": "correct api_key in the settings and call it again",
+    "refused": "the provider does not make this picture: change its prompt",
+    "rejected": "the request is wrong, and would be wrong again: change what the message names",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """How a run stands, or ended.
+
+    Attributes:
+        wanted: Pictures that the scenes want, one for each of their takes, and sheets of the cast.
+        made: Pictures that were made.
+        reused: Pictures that were there already, and cost nothing.
+        failed: How many ended otherwise, by the code of the failure.
+        known_usd: What is known to have been paid in this run.
+        unknown_costs: Outcomes whose cost is not known.
+        stopped: Why nothing new was started, if so.
+        message: That in one line, with the next step.
+    """
+
+    wanted: int
+    made: int = 0
+    reused: int = 0
+    failed: Mapping[FailureCode, int] = field(default_factory=dict[FailureCode, int])
+    known_usd: Decimal = Decimal(0)
+    unknown_costs: int = 0
+    stopped: FailureCode | None = None
+    message: str | None = None
+
+    @property
+    def ended(self) -> int:
+        """Outcomes so far."""
+        return self.made + self.reused + sum(self.failed.values())
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What this run cost; ``None`` as soon as one cost is not known."""
+        return None if self.unknown_costs else self.known_usd
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every picture that was wanted is there."""
+        return self.stopped is None and not self.failed and self.ended >= self.wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One more outcome.
+
+    Attributes:
+        outcome: It.
+        summary: How the run stands with it.
+    """
+
+    outcome: SceneOutcome
+    summary: Summary
+
+
+class Count:
+    """Counts outcomes.
+
+    Args:
+        wanted: Pictures that the scenes want.
+    """
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._made = 0
+        self._reused = 0
+        self._failed = Counter[FailureCode]()
+        self._known_usd = Decimal(0)
+        self._unknown_costs = 0
+
+    def add(self, outcome: SceneOutcome) -> None:
+        """Count one more."""
+        failure, usd = outcome.failure, outcome.cost.usd
+        self._wanted += outcome.role == "sheet"  # scenes do not say that they need one
+        if failure is not None:
+            self._failed[failure.code] += 1
+        elif outcome.reused:
+            self._reused += 1
+        else:
+            self._made += 1
+        if usd is None:
+            self._unknown_costs += 1
+        else:
+            self._known_usd += usd
+
+    def summary(self, stopped: FailureCode | None = None, message: str | None = None) -> Summary:
+        """Return how it stands."""
+        return Summary(
+            wanted=self._wanted,
+            made=self._made,
+            reused=self._reused,
+            failed=dict(self._failed),
+            known_usd=self._known_usd,
+            unknown_costs=self._unknown_costs,
+            stopped=stopped,
+            message=message,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """What came of a call, in input order; sheets of the cast come first.
+
+    Attributes:
+        outcomes: One for each picture that was wanted.
+        summary: How the run ended.
+    """
+
+    outcomes: Sequence[SceneOutcome] = field(repr=False)
+    summary: Summary
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def __iter__(self) -> Iterator[SceneOutcome]:
+        return iter(self.outcomes)
+
+    @property
+    def made(self) -> list[SceneOutcome]:
+        """Those with a picture, whether it was made now or before."""
+        return [outcome for outcome in self.outcomes if outcome.image is not None]
+
+    @property
+    def failed(self) -> list[SceneOutcome]:
+        """Those without one."""
+        return [outcome for outcome in self.outcomes if outcome.failure is not None]
+
+    def check(self) -> Pictures:
+        """Return itself if every picture is there.
+
+        Raises:
+            BudgetReached: A cap left some out.
+            PicturesMissing: Some are not there for another reason.
+        """
+        if self.summary.is_whole:
+            return self
+        is_capped = self.summary.stopped == "budget" or "budget" in self.summary.failed
+        raise BudgetReached(self) if is_capped else PicturesMissing(self)
+
+
+class PicturesMissing(Stage3Error):
+    """Not every picture could be made; those that were are in ``pictures``, and on the disk.
+
+    Attributes:
+        pictures: What came of the call, failures included.
+    """
+
+    def __init__(self, pictures: Pictures) -> None:
+        self.pictures = pictures
+        summary = pictures.summary
+        missing = sum(summary.failed.values())
+        first = next(iter(pictures.failed), None)
+        self.hint = _HINTS.get(summary.stopped or _code_of(first), _RERUN)
+        why = summary.message
+        if why is None and first is not None and first.failure is not None:
+            why = f"the first is {first.scene_id!r}: {first.failure.code}: {first.failure.message}"
+        total = missing + summary.made + summary.reused
+        super().__init__(f"{missing} of {total} pictures are not there; {why}")
+
+
+class BudgetReached(PicturesMissing):
+    """A cap left pictures out; what was spent is below it."""
+
+
+def _code_of(outcome: SceneOutcome | None) -> str:
+    return "" if outcome is None or outcome.failure is None else outcome.failure.code

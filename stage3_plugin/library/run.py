@@ -1,0 +1,295 @@
+"""One run of the library: its work, which goes on by itself, and what its caller holds of it.
+
+The work is a task of the stage, and knows nothing of who takes its outcomes. So whatever becomes of
+the caller's loop (it breaks, is cancelled, is forgotten), what is paid for comes to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias
+
+import anyio
+import anyio.lowlevel
+from structlog.typing import FilteringBoundLogger
+
+from host_stub.contract import SceneOutcome
+from host_stub.scenes.index import SceneIndex
+from stage3_plugin.domain.outcome import Ending, Outcome
+from stage3_plugin.engine.stage import Stage
+from stage3_plugin.library.callback import Callback
+from stage3_plugin.library.loops import LoopDoor
+from stage3_plugin.library.result import Count, Progress, Summary
+from stage3_plugin.library.scenes import (
+    KeptScenes,
+    SceneLike,
+    ScenesLike,
+    folder_of,
+    keep_in_turns,
+)
+from stage3_plugin.library.shapes import StoryOf, outcome_of
+from stage3_plugin.library.stopping import Stop
+from stage3_plugin.library.waiting import WaitingOutcomes
+
+OnProgress: TypeAlias = Callable[[Progress], object]
+
+_NOT_BEGUN = Ending(stopped="cancelled", message="the run was stopped before anything was sent")
+_CUT_SHORT = Ending(stopped="cancelled", message="the run was cut short")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a run is asked for.
+
+    Attributes:
+        scenes: The scenes.
+        scenes_dir: Where their references start.
+        max_cost_microusd: A cap for this run.
+        deadline_s: Seconds for the whole run.
+        on_progress: Called with each outcome.
+        stop: Asks the run to stop.
+    """
+
+    scenes: ScenesLike | AsyncIterable[SceneLike]
+    scenes_dir: Path | None = None
+    max_cost_microusd: int | None = None
+    deadline_s: float | None = None
+    on_progress: OnProgress | None = None
+    stop: Stop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What every run of a stage works with.
+
+    Attributes:
+        stage: Makes the pictures.
+        pictures_dir: Where they go.
+        most_in_flight: A ceiling beside the settings' capacity.
+        log: Takes the events.
+    """
+
+    stage: Stage
+    pictures_dir: Path
+    most_in_flight: int | None
+    log: FilteringBoundLogger
+
+
+class Work:
+    """A run, from its scenes to its last outcome.
+
+    Attributes:
+        is_over: Nothing more comes of it.
+        waiting: Outcomes that nobody has taken.
+        failure: What broke it, until somebody is told.
+    """
+
+    def __init__(self, workshop: Workshop, asked: Asked) -> None:
+        self.is_over = False
+        self.waiting = WaitingOutcomes()
+        self.failure: Exception | None = None
+        self._workshop = workshop
+        self._asked = asked
+        self._count = Count(0)
+        self._ending = Ending()
+        self._positions: SceneIndex | None = None
+        self._changed = anyio.Event()
+        self._stopping = anyio.Event()
+        self._preparing = anyio.CancelScope()
+        self._working = anyio.CancelScope(shield=True)
+        self._door = LoopDoor()
+        self._on_progress = Callback(asked.on_progress)
+
+    async def go(self) -> None:
+        """Do it; what breaks it is kept for the caller."""
+        asked = self._asked
+        if asked.stop is not None:
+            asked.stop.add(self.heed)
+        try:
+            with self._preparing:
+                await self._run(await keep_in_turns(asked.scenes))
+            if self._preparing.cancelled_caught:
+                self._ending = _NOT_BEGUN
+        except Exception as error:  # noqa: BLE001 - raised again where the outcomes are taken
+            self.failure = error
+        finally:
+            if asked.stop is not None:
+                asked.stop.remove(self.heed)
+            self.is_over = True
+            self._notify()
+
+    async def _run(self, scenes: KeptScenes) -> None:
+        """Run scenes; from here on only what is not paid for is given up at once."""
+        self._count = Count(scenes.takes)
+        self._positions = scenes.positions
+        asked, shop = self._asked, self._workshop
+        try:
+            with self._working:
+                for line in shop.stage.warnings:
+                    shop.log.warning("stage.warned", message=line)
+                self._ending = await shop.stage.run(
+                    StoryOf(scenes),
+                    pictures_dir=shop.pictures_dir,
+                    log=shop.log,
+                    deliver=self._deliver,
+                    stopping=self._stopping,
+                    max_in_flight=shop.most_in_flight,
+                    max_cost_microusd=asked.max_cost_microusd,
+                    deadline_s=asked.deadline_s,
+                    scenes_dir=asked.scenes_dir or folder_of(asked.scenes),
+                )
+            if self._working.cancelled_caught:
+                self._ending = _CUT_SHORT
+        finally:
+            scenes.close()
+
+    def _deliver(self, ended: Outcome) -> None:
+        outcome = outcome_of(ended, self._workshop.stage.url_of)
+        self._count.add(outcome)
+        self.waiting.put(outcome)
+        self._notify()
+        self._on_progress(Progress(outcome=outcome, summary=self.summary))
+
+    def _notify(self) -> None:
+        before, self._changed = self._changed, anyio.Event()
+        before.set()
+
+    async def changed(self) -> None:
+        """Wait until there is another outcome, or the run is over."""
+        await self._changed.wait()
+
+    @property
+    def summary(self) -> Summary:
+        """How it stands."""
+        return self._count.summary(self._ending.stopped, self._ending.message)
+
+    def in_order(self, outcomes: Iterable[SceneOutcome]) -> list[SceneOutcome]:
+        """Return outcomes in the order of their scenes; sheets come first."""
+        positions = self._positions
+
+        def place(outcome: SceneOutcome) -> tuple[int, int]:
+            found = None if positions is None else positions.find(outcome.scene_id)
+            return (-1 if found is None or outcome.role == "sheet" else found, outcome.take)
+
+        return sorted(outcomes, key=place)
+
+    def stop(self) -> None:
+        """Send nothing new; what is in flight has ``drain_s`` to end."""
+        self._stopping.set()
+        self._preparing.cancel()  # once it has begun, what it holds is shielded from this
+
+    def cut_short(self) -> None:
+        """Give up what is in flight, too."""
+        self.stop()
+        self._working.cancel()
+
+    def heed(self, is_at_once: bool) -> None:  # noqa: FBT001 - as a switch calls it
+        """Do the one or the other, from whatever thread."""
+        self._door.now(self.cut_short if is_at_once else self.stop)
+
+    def forget(self) -> None:
+        """Stop, since nobody is left to take what comes; safe in a finalizer."""
+        self._door.soon(self.stop)
+
+
+class PictureRun:
+    """Outcomes as they come, one for each picture that the scenes want: ``async for`` takes them.
+
+    The run begins when the first is asked for. Whoever breaks out of the loop and keeps no
+    reference to this, or leaves ``async with`` around it, stops the run: nothing new is sent then,
+    and what is in flight is paid for and taken in before the stage closes. Whoever keeps it may go
+    on later. Two tasks may take from one run; each outcome goes to one of them.
+    """
+
+    def __init__(self, work: Work, start: Callable[[Work], None]) -> None:
+        self._work = work
+        self._start = start
+        self._has_begun = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SceneOutcome:
+        """Return the next outcome.
+
+        Raises:
+            ScenesRefused: The scenes cannot be run; nothing was sent.
+            SettingsRefused: The settings cannot work with these scenes; nothing was sent.
+            NotStarted: The ledger cannot be opened; nothing was sent.
+            Stage3Error: The run as a whole could not go on; all outcomes have come by then.
+        """
+        self._begin()
+        await anyio.lowlevel.checkpoint()
+        work = self._work
+        while not work.waiting:
+            if work.is_over:
+                self._raise_failure()
+                raise StopAsyncIteration
+            await work.changed()
+        return work.waiting.take()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        if self._has_begun and not self._work.is_over:
+            self._work.forget()
+
+    @property
+    def summary(self) -> Summary:
+        """How the run stands; once the last outcome is there, how it ended."""
+        return self._work.summary
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended; outcomes may still wait to be taken."""
+        return self._work.is_over
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Send nothing new; the loop goes on until every scene has its outcome. From any thread.
+
+        Args:
+            at_once: Give up what is in flight, too; see :meth:`Stop.set`.
+        """
+        self._work.heed(at_once)
+
+    async def aclose(self) -> None:
+        """Stop, and wait until what is in flight has ended."""
+        if not self._has_begun:
+            self._work.is_over = True
+            return
+        self._work.stop()
+        await self.ended()
+
+    async def ended(self) -> Summary:
+        """Wait until the run has ended, whoever takes its outcomes, and return how.
+
+        Raises:
+            Stage3Error: As the loop would.
+        """
+        self._begin()
+        while not self._work.is_over:
+            await self._work.changed()
+        self._raise_failure()
+        return self.summary
+
+    def _begin(self) -> None:
+        if not self._has_begun and not self._work.is_over:
+            self._has_begun = True
+            self._start(self._work)
+
+    def _raise_failure(self) -> None:
+        failure, self._work.failure = self._work.failure, None
+        if failure is not None:
+            raise failure

@@ -1,0 +1,239 @@
+"""Scenes as a program has them, checked and kept before anything is sent.
+
+Dictionaries, scenes of the contract, files and iterators all become the same thing: a private copy
+in a file without a name. So memory is flat however many there are, an iterator is read once and no
+more, and whoever changes a dictionary or a file during the run changes nothing of it.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Mapping
+from pathlib import Path
+from tempfile import SpooledTemporaryFile, gettempdir
+from threading import Lock
+from typing import Any, Final, TypeAlias, cast
+
+import anyio.lowlevel
+import anyio.to_thread
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
+
+from host_stub.contract import Scene
+from host_stub.errors import HostError, Problem
+from host_stub.scenes.fields import scene_from
+from host_stub.scenes.file import read_scenes
+from host_stub.scenes.index import SceneIndex, id_digest
+from stage3_plugin.errors import Stage3Error, StorageFailed
+from stage3_plugin.library.original import Stage2Output
+
+SceneLike: TypeAlias = Scene | Stage2Output | Mapping[str, Any]
+"""One scene: as the contract has it, as the original stage had it, or as an entry of a file."""
+ScenesLike: TypeAlias = str | os.PathLike[str] | SceneLike | Iterable[SceneLike]
+"""A scene file, one scene, or some of them; what can be gone through once is enough."""
+
+_IN_MEMORY_BYTES: Final = 1 << 20
+_MOST_PROBLEMS: Final = 20
+_SCENES_A_TURN: Final = 200
+_HINT: Final = "correct them and call again; nothing was sent"
+
+
+class ScenesRefused(Stage3Error, ValueError):
+    """Scenes that cannot be run, found before anything was sent.
+
+    Attributes:
+        problems: Everything that is wrong, each with its place, up to twenty.
+    """
+
+    def __init__(self, problems: Iterable[str], *, hint: str | None = None) -> None:
+        self.problems = tuple(problems)
+        self.hint = hint or _HINT
+        more = len(self.problems) - 1
+        super().__init__(self.problems[0] + (f" (and {more} more problems)" if more else ""))
+
+
+class KeptScenes:
+    """Scenes of one run, kept: a source that can be gone through as often as needed.
+
+    Attributes:
+        takes: Pictures that are wanted of all of them.
+        positions: Where each scene stands.
+    """
+
+    def __init__(self) -> None:
+        self.takes = 0
+        self.positions = SceneIndex(array("Q"))
+        self._digests = array("Q")
+        self._offsets = array("Q")
+        self._end = 0
+        self._lock = Lock()
+        self._file = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - close() does
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __iter__(self) -> Iterator[Scene]:
+        for offset in self._offsets:
+            with self._lock:
+                self._file.seek(offset)
+                line = self._file.readline()
+            yield Scene.model_validate_json(line)
+
+    def close(self) -> None:
+        """Let them go."""
+        self._file.close()
+
+    def add(self, scene: Scene) -> str | None:
+        """Keep one more, or return what is wrong with it.
+
+        Raises:
+            OSError: The disk does not take it.
+        """
+        try:
+            line = scene.model_dump_json(exclude_defaults=True).encode() + b"\n"
+        except (PydanticSerializationError, UnicodeEncodeError):
+            return "extra: expected what JSON has: text, numbers, lists and objects"
+        with self._lock:
+            self._file.seek(self._end)
+            self._file.write(line)
+        self._digests.append(id_digest(scene.scene_id))
+        self._offsets.append(self._end)
+        self._end += len(line)
+        self.takes += scene.takes
+        return None
+
+    def index(self) -> Generator[str]:
+        """Make :attr:`positions`, and say which id stands there twice."""
+        self.positions = SceneIndex(self._digests)
+        for first, later in self.positions.repeats():
+            yield f"scenes[{later}].scene_id: the same id as of scenes[{first}]; expected its own"
+
+
+def keep(scenes: ScenesLike) -> KeptScenes:
+    """Check scenes and keep them; blocks for as long as reading them takes.
+
+    Raises:
+        ScenesRefused: They cannot be run.
+        StorageFailed: There is no room to keep them.
+        Exception: What their iterator raised.
+    """
+    keeper = _Keeper()
+    try:
+        for scene in _entries(scenes):
+            keeper.take(scene)
+        return keeper.kept()
+    except BaseException:
+        keeper.close()
+        raise
+
+
+async def keep_in_turns(scenes: ScenesLike | AsyncIterable[SceneLike]) -> KeptScenes:
+    """Likewise; the event loop has its turn meanwhile, and a file is read in a thread.
+
+    What is kept already is returned as it is.
+    """
+    if isinstance(scenes, KeptScenes):
+        return scenes
+    if isinstance(scenes, str | os.PathLike):
+        return await anyio.to_thread.run_sync(keep, scenes)
+    keeper = _Keeper()
+    try:
+        number = 0
+        async for scene in _in_turns(scenes):
+            keeper.take(scene)
+            number += 1
+            if number % _SCENES_A_TURN == 0:
+                await anyio.lowlevel.checkpoint()
+        return keeper.kept()
+    except BaseException:
+        keeper.close()
+        raise
+
+
+def folder_of(scenes: object) -> Path | None:
+    """Return the folder that references of scenes start at, if they come from a file."""
+    if isinstance(scenes, str | os.PathLike):
+        return Path(cast("str | os.PathLike[str]", scenes)).parent
+    return None
+
+
+class _Keeper:
+    """Takes scenes one by one, and the problems with them."""
+
+    def __init__(self) -> None:
+        self._kept = KeptScenes()
+        self._problems: list[str] = []
+        self._number = 0
+
+    def take(self, entry: object) -> None:
+        scene = _read(entry)
+        place = f"scenes[{self._number}]"
+        self._number += 1
+        if not isinstance(scene, Scene):
+            self._refuse(f"{place}.{one}" if one.where else f"{place}: {one}" for one in scene)
+            return
+        try:
+            problem = self._kept.add(scene)
+        except OSError as error:
+            raise StorageFailed(Path(gettempdir()), error) from error
+        if problem is not None:
+            self._refuse([f"{place}.{problem}"])
+
+    def kept(self) -> KeptScenes:
+        if not self._problems:
+            self._refuse(self._kept.index())
+        if self._problems:
+            raise ScenesRefused(self._problems)
+        return self._kept
+
+    def close(self) -> None:
+        self._kept.close()
+
+    def _refuse(self, problems: Iterable[str]) -> None:
+        self._problems += problems
+        if len(self._problems) >= _MOST_PROBLEMS:
+            raise ScenesRefused(self._problems[:_MOST_PROBLEMS])
+
+
+def _read(entry: object) -> Scene | list[Problem]:
+    if isinstance(entry, Scene):
+        return entry
+    if isinstance(entry, BaseModel):
+        entry = entry.model_dump()
+    return scene_from(
+        dict(cast("Mapping[str, Any]", entry)) if isinstance(entry, Mapping) else entry
+    )
+
+
+def _entries(scenes: ScenesLike) -> Iterator[object]:
+    """Yield what is there, as it is, from wherever it is."""
+    if isinstance(scenes, str | os.PathLike):
+        yield from _from_file(Path(scenes))
+    elif isinstance(scenes, Mapping):
+        entry = cast("Mapping[str, Any]", scenes)
+        prompts = entry.get("prompts")  # of the whole object that the original Stage 2 wrote
+        yield from cast("list[object]", prompts) if isinstance(prompts, list) else [entry]
+    elif isinstance(scenes, BaseModel):
+        yield scenes
+    else:
+        yield from scenes
+
+
+def _from_file(path: Path) -> Iterator[Scene]:
+    """Yield the scenes of a file, each as it was when the file was found good."""
+    try:
+        yield from read_scenes(path)
+    except HostError as error:
+        raise ScenesRefused([str(error)], hint=error.hint) from error
+
+
+async def _in_turns(
+    scenes: ScenesLike | AsyncIterable[SceneLike],
+) -> AsyncGenerator[object]:
+    if isinstance(scenes, AsyncIterable):
+        async for scene in scenes:
+            yield scene
+    else:
+        for entry in _entries(scenes):
+            yield entry

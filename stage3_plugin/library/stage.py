@@ -1,0 +1,320 @@
+"""``open_stage``: the stage for a program that has an event loop of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import asynccontextmanager
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from host_stub.contract import StagePlan
+from stage3_plugin.domain.money import cap_in_microusd
+from stage3_plugin.engine import build
+from stage3_plugin.errors import SettingsRefused, Stage3Error
+from stage3_plugin.library.log import log_without
+from stage3_plugin.library.opening import Opening, SettingsLike, opening_of
+from stage3_plugin.library.result import Pictures
+from stage3_plugin.library.run import Asked, OnProgress, PictureRun, Work, Workshop
+from stage3_plugin.library.scenes import (
+    SceneLike,
+    ScenesLike,
+    folder_of,
+    keep_in_turns,
+)
+from stage3_plugin.library.shapes import StoryOf, plan_of
+from stage3_plugin.library.stopping import Stop
+
+PathLike: TypeAlias = str | os.PathLike[str]
+UsdLike: TypeAlias = Decimal | int | float | str
+
+PICTURES: Final = "pictures"
+"""Where pictures go if nothing else is said, below the current folder."""
+
+
+class StageUnusable(Stage3Error):
+    """A stage was used after it was closed, or in another event loop than its own."""
+
+    def __init__(self, problem: str) -> None:
+        self.hint = "call it within `async with open_stage(...)`, in the event loop that opened it"
+        super().__init__(problem)
+
+
+class PictureStage:
+    """An opened stage: plans scenes, and makes their pictures.
+
+    It is used in the event loop that opened it. Several runs may go on at once: none of them buys
+    what another one has bought, or is buying; each has its own ``max_cost_usd``.
+
+    Attributes:
+        warnings: What opening found that a person should know although everything works.
+    """
+
+    def __init__(self, workshop: Workshop, tasks: TaskGroup) -> None:
+        self._workshop = workshop
+        self._tasks = tasks
+        self._thread = threading.get_ident()
+        self._is_closed = False
+        self._going_on = set[Work]()
+        self.warnings = workshop.stage.warnings
+
+    async def plan(
+        self,
+        scenes: ScenesLike | AsyncIterable[SceneLike],
+        *,
+        max_cost_usd: UsdLike | None = None,
+        scenes_dir: PathLike | None = None,
+    ) -> StagePlan:
+        """Return what :meth:`run` would make and cost; nothing is spent or written.
+
+        Args:
+            scenes: As :meth:`run` takes them. An iterator is used up: give a list to both.
+            max_cost_usd: The cap that the run would have.
+            scenes_dir: As in :meth:`run`.
+
+        Raises:
+            ScenesRefused: The scenes cannot be run.
+            SettingsRefused: As a run would.
+            NotStarted: No run would start.
+            StorageFailed: The ledger cannot be read, or a reference.
+        """
+        self._need_open()
+        kept = await keep_in_turns(scenes)
+        shop = self._workshop
+        try:
+            plan = await shop.stage.plan(
+                StoryOf(kept),
+                pictures_dir=shop.pictures_dir,
+                max_in_flight=shop.most_in_flight,
+                max_cost_microusd=cap_of(max_cost_usd),
+                scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
+            )
+        finally:
+            kept.close()
+        return plan_of(plan, shop.stage.routes)
+
+    def run(
+        self,
+        scenes: ScenesLike | AsyncIterable[SceneLike],
+        *,
+        max_cost_usd: UsdLike | None = None,
+        deadline_s: float | None = None,
+        scenes_dir: PathLike | None = None,
+        on_progress: OnProgress | None = None,
+        stop: Stop | None = None,
+    ) -> PictureRun:
+        """Make pictures; ``async for`` takes the outcomes as they come, in the order they come.
+
+        A scene that fails is an outcome with a ``failure``, never an exception.
+
+        Args:
+            scenes: A scene file, a scene, or some of them, also from an iterator; all of them are
+                read and checked before anything is sent.
+            max_cost_usd: A cap for this run in USD, beside those of the settings.
+            deadline_s: Seconds for the whole run; then it stops as if ``stop`` were set.
+            scenes_dir: Where file references of scenes start; by default the scene file's folder,
+                or the current one.
+            on_progress: Called with each outcome as it comes, in the event loop's thread. One that
+                raises is not called again, and harms nothing.
+            stop: Asks the run to stop, from any thread.
+
+        Raises:
+            SettingsRefused: ``max_cost_usd`` is no amount.
+            StageUnusable: The stage is closed, or of another event loop.
+        """
+        asked = _asked(
+            scenes,
+            max_cost_usd=max_cost_usd,
+            deadline_s=deadline_s,
+            scenes_dir=scenes_dir,
+            on_progress=on_progress,
+            stop=stop,
+        )
+        return PictureRun(self._work(asked), self._start)
+
+    async def make(
+        self,
+        scenes: ScenesLike | AsyncIterable[SceneLike],
+        *,
+        max_cost_usd: UsdLike | None = None,
+        deadline_s: float | None = None,
+        scenes_dir: PathLike | None = None,
+        on_progress: OnProgress | None = None,
+        stop: Stop | None = None,
+        check: bool = True,
+    ) -> Pictures:
+        """Make pictures, and return all outcomes in input order.
+
+        Args:
+            scenes: As in :meth:`run`, with all that follows.
+            max_cost_usd: Likewise.
+            deadline_s: Likewise.
+            scenes_dir: Likewise.
+            on_progress: Likewise.
+            stop: Likewise.
+            check: Raise if a picture is missing; else look at ``failed``.
+
+        Raises:
+            BudgetReached: A cap left pictures out; ``.pictures`` has those that were made.
+            PicturesMissing: Some could not be made for another reason; likewise.
+            Stage3Error: As in :meth:`run`.
+        """
+        asked = _asked(
+            scenes,
+            max_cost_usd=max_cost_usd,
+            deadline_s=deadline_s,
+            scenes_dir=scenes_dir,
+            on_progress=on_progress,
+            stop=stop,
+        )
+        work = self._work(asked)
+        async with PictureRun(work, self._start) as run:
+            outcomes = work.in_order([outcome async for outcome in run])
+            pictures = Pictures(outcomes=outcomes, summary=run.summary)
+        return pictures.check() if check else pictures
+
+    def _work(self, asked: Asked) -> Work:
+        self._need_open()
+        return Work(self._workshop, asked)
+
+    def _start(self, work: Work) -> None:
+        self._need_open()
+        self._going_on.add(work)
+        self._tasks.start_soon(self._have_done, work)
+
+    async def _have_done(self, work: Work) -> None:
+        try:
+            await work.go()
+        finally:
+            self._going_on.discard(work)
+
+    def _need_open(self) -> None:
+        if self._is_closed:
+            raise StageUnusable("the stage is closed")
+        if threading.get_ident() != self._thread:
+            raise StageUnusable("the stage was opened in the event loop of another thread")
+
+    def close(self) -> None:
+        """Let no further run begin, and stop those that go on."""
+        self._is_closed = True
+        for work in self._going_on:
+            work.stop()
+
+
+def _asked(
+    scenes: ScenesLike | AsyncIterable[SceneLike],
+    *,
+    max_cost_usd: UsdLike | None,
+    deadline_s: float | None,
+    scenes_dir: PathLike | None,
+    on_progress: OnProgress | None,
+    stop: Stop | None,
+) -> Asked:
+    return Asked(
+        scenes=scenes,
+        scenes_dir=None if scenes_dir is None else Path(scenes_dir),
+        max_cost_microusd=cap_of(max_cost_usd),
+        deadline_s=deadline_s,
+        on_progress=on_progress,
+        stop=stop,
+    )
+
+
+@asynccontextmanager
+async def open_stage(
+    settings: SettingsLike,
+    *,
+    out_dir: PathLike = PICTURES,
+    project_dir: PathLike | None = None,
+) -> AsyncGenerator[PictureStage]:
+    """Open a stage; leaving the block waits until what is in flight has ended, and closes it.
+
+    It works by the same ledger as the command ``host-stub`` with the same settings: what either has
+    bought the other finds, caps count for both, and what a killed program had paid for the next one
+    takes in.
+
+    Args:
+        settings: The path of a config, or what would stand in its table ``[plugin.stage3]``: a
+            dictionary, in which ``{"env": "NAME"}`` stands for a variable, or validated settings.
+        out_dir: The folder of the picture files, one of the library's own; made if need be.
+        project_dir: Where relative paths of the settings start, such as ``state_dir``; by default
+            the config's folder, or the current one.
+
+    Raises:
+        SettingsRefused: The settings cannot be used, or a key is missing; see ``.hint``.
+        NotStarted: The ledger cannot be read, or could not be made.
+    """
+    read = partial(_opening_of, settings, project_dir, Path(out_dir))
+    opening, pictures_dir = await anyio.to_thread.run_sync(read)
+    raised: BaseException | None = None
+    opened = build.open_stage(
+        opening.settings,
+        opening.project_dir,
+        out_dir=pictures_dir,
+        anew=opening.anew,
+        secret_texts=opening.secrets,
+        config=opening.config,
+    )
+    async with opened as stage:
+        workshop = Workshop(
+            stage=stage,
+            pictures_dir=pictures_dir,
+            most_in_flight=opening.most_in_flight,
+            log=log_without((*opening.settings.secrets(), *opening.secrets)),
+        )
+        async with anyio.create_task_group() as tasks:
+            library_stage = PictureStage(workshop, tasks)
+            try:
+                yield library_stage
+            except BaseException as error:  # noqa: BLE001 - raised again, and as it is: not in a group
+                raised = error
+            finally:
+                library_stage.close()
+        if raised is not None:
+            raise raised
+
+
+def _opening_of(
+    settings: SettingsLike, project_dir: PathLike | None, out_dir: Path
+) -> tuple[Opening, Path]:
+    """Return what to open with, and the folder of pictures.
+
+    Raises:
+        SettingsRefused: Also where that is the folder in which the command shows which take of each
+            scene was picked: what a person picked would be replaced there.
+    """
+    opening = opening_of(settings, project_dir)
+    pictures_dir = out_dir.absolute()
+    results = opening.results_dir
+    if results is not None and pictures_dir.resolve() == (results / "images").resolve():
+        raise SettingsRefused(
+            "out_dir",
+            f"{pictures_dir} is where the command shows which picture of each scene was picked",
+            hint="name a folder of the library's own",
+        )
+    return opening, pictures_dir
+
+
+def cap_of(usd: UsdLike | None) -> int | None:
+    """Return a cap in micro-USD.
+
+    Raises:
+        SettingsRefused: It is no amount.
+    """
+    if usd is None:
+        return None
+    try:
+        return cap_in_microusd(Decimal(str(usd)))  # "True" is no number
+    except (InvalidOperation, ValueError):
+        raise SettingsRefused(
+            "max_cost_usd",
+            "should be an amount of at least 0 and at most 1,000,000 USD",
+            hint='write it as a number or as text, such as max_cost_usd="2.50"',
+        ) from None
