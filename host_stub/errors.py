@@ -12,6 +12,7 @@
     ├── SceneFileError             .path .where .problem .further
     ├── DecisionsError             .path .problems
     ├── JournalError               .path .where .problem
+    ├── StoryNotRead               .path .problems: no scenes can be made of it
     ├── FileAlreadyThere           .path: never overwritten
     ├── SystemLacks                memory, threads or open files
     ├── ResultsNotWritten          .path: the disk did not take a result
@@ -326,6 +327,22 @@ class JournalError(HostError):
         super().__init__(_listed(f"journal {path}", [Problem(where, problem)]), hint=hint)
 
 
+class StoryNotRead(HostError):
+    """A story that was written elsewhere, and that no scenes can be made of; nothing was written.
+
+    Attributes:
+        path: The file.
+        problems: What is wrong, each with its place: a line, an index, or nothing for the whole.
+    """
+
+    code = "story_not_read"
+
+    def __init__(self, path: Path, problems: Sequence[Problem], *, hint: str) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__(_listed(f"story file {path}", self.problems), hint=hint)
+
+
 class FileAlreadyThere(HostError):
     """A file that would have to be overwritten, and is not.
 
@@ -335,11 +352,12 @@ class FileAlreadyThere(HostError):
 
     code = "file_already_there"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, hint: str | None = None) -> None:
         self.path = path
         super().__init__(
             f"{path} is already there and is not overwritten",
-            hint="name another folder, as in 'host-stub init FOLDER', or move the file away",
+            hint=hint
+            or "name another folder, as in 'host-stub init FOLDER', or move the file away",
         )
 
 

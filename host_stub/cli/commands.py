@@ -9,6 +9,7 @@ and nothing but a run needs an event loop.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -64,18 +65,65 @@ def plan(options: Namespace, console: Console) -> int:
 
 
 def init(options: Namespace, console: Console) -> int:
-    """Write the files a new project starts from."""
+    """Write the files a new project starts from, with the scenes of a story if one is named."""
     from host_stub.config.template import write_project
 
+    if options.source is not None:
+        return _init_from(options, console)
+    if options.scenes is not None:
+        raise UsageError("'--scenes' of 'init' goes with '--from FILE'", hint="name a story")
     folder: Path = options.folder
     written = write_project(folder)
-    there = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     for path in written:
         console.say(f"wrote {path}")
-    console.say(f"next: {there}host-stub run scenes.json")
+    console.say(f"next: {_go_to(folder)}host-stub run scenes.json")
     if console.json_only:
         console.result({"format": "stage3-init/1", "written": [str(path) for path in written]})
     return 0
+
+
+def _init_from(options: Namespace, console: Console) -> int:
+    """Make the scene file of a story that was written elsewhere."""
+    from host_stub.config.template import SCENES_NAME, write_story
+    from host_stub.scenes.importing.reading import read_story
+    from host_stub.scenes.importing.writing import cast_tables, references_from, scene_file
+    from host_stub.text.format import counted
+
+    folder: Path = options.folder
+    source: Path = options.source
+    scenes: Path = options.scenes or folder / SCENES_NAME
+    read = read_story(source)
+    cast = cast_tables(references_from(read, source=source, folder=folder), plugin="stage3")
+    written, is_new = write_story(folder, (scenes, scene_file(read)), cast=cast)
+    console.say(f"read {source}: {read.kind}, {counted(len(read.entries), 'scene')}")
+    for note in read.notes:
+        console.say(f"  {note}")
+    for path in written:
+        console.say(f"wrote {path}")
+    if cast and not is_new:
+        console.say(f"for the cast, put this into {folder / 'host.toml'}:\n{cast}")
+    # A config that was there may name somebody who is paid: what that costs is said first.
+    command = "run" if is_new else "plan"
+    named = os.path.relpath(scenes, folder) if folder != Path() else str(scenes)
+    next_line = f"{_go_to(folder)}host-stub {command} {shlex.quote(named)}"
+    console.say(f"next: {next_line}")
+    if console.json_only:
+        console.result(
+            {
+                "written": [str(path) for path in written],
+                "source": str(source),
+                "kind": read.kind,
+                "scenes": len(read.entries),
+                "notes": list(read.notes),
+                "cast": cast if cast and not is_new else None,
+                "next": next_line,
+            }
+        )
+    return 0
+
+
+def _go_to(folder: Path) -> str:
+    return "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
 
 
 def plugins(options: Namespace, console: Console) -> int:

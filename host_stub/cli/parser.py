@@ -329,6 +329,19 @@ def _add_review(parser: argparse.ArgumentParser) -> None:
 
 def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, nargs="?", default=Path(), metavar="FOLDER")
+    parser.add_argument(
+        "--from",
+        type=Path,
+        dest="source",
+        metavar="FILE",
+        help="make the scenes of a story: Markdown, CSV, a mulmoscript, an OpenMontage scene plan",
+    )
+    parser.add_argument(
+        "--scenes",
+        type=Path,
+        metavar="FILE",
+        help="with --from: the scene file to write (default: scenes.json in FOLDER)",
+    )
 
 
 def _add_plugins(parser: argparse.ArgumentParser) -> None:

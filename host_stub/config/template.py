@@ -6,6 +6,7 @@ free, and the comments say which lines to change for a real image API. Nothing i
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -95,7 +96,10 @@ out/
 .stage3/
 """
 
-FILES: Final = (("host.toml", CONFIG), ("scenes.json", STORY))
+CONFIG_NAME: Final = "host.toml"
+SCENES_NAME: Final = "scenes.json"
+FILES: Final = ((CONFIG_NAME, CONFIG), (SCENES_NAME, STORY))
+ANOTHER_SCENE_FILE: Final = "name another one with --scenes FILE, or move that one away"
 IGNORE_FILE: Final = ".gitignore"
 """Written too, but left alone where there is one: a project may be begun in a repository."""
 
@@ -107,28 +111,57 @@ def write_project(folder: Path) -> tuple[Path, ...]:
         FileAlreadyThere: One of them exists; then none is written.
         ResultsNotWritten: The disk did not take one.
     """
-    paths = tuple(folder / name for name, _ in FILES)
+    return _write(folder, [(folder / name, content) for name, content in FILES])
+
+
+def write_story(
+    folder: Path, scenes: tuple[Path, str], *, cast: str = ""
+) -> tuple[tuple[Path, ...], bool]:
+    """Write a scene file, and the rest of a project where it is not there.
+
+    Args:
+        folder: The project's.
+        scenes: The scene file and its content.
+        cast: Tables that a new config has at its end.
+
+    Returns:
+        The paths of what was written, and whether the config is among them.
+
+    Raises:
+        FileAlreadyThere: The scene file exists; then nothing is written.
+        ResultsNotWritten: The disk did not take a file.
+    """
+    config = folder / CONFIG_NAME
+    is_new = not os.path.lexists(config)
+    files = [scenes, *([(config, f"{CONFIG}{cast}")] if is_new else [])]
+    return _write(folder, files, hint=ANOTHER_SCENE_FILE), is_new
+
+
+def _write(
+    folder: Path, files: list[tuple[Path, str]], *, hint: str | None = None
+) -> tuple[Path, ...]:
+    """Write all of them or none, and a ``.gitignore`` where there is none."""
+    written: list[Path] = []
+    path = folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResultsNotWritten(folder, error) from error
-    written: list[Path] = []
-    for path, (_, content) in zip(paths, FILES, strict=True):
-        try:
+        for path, content in files:
             # "x" refuses whatever is there, a dead link too, without a look that could be late.
             with path.open("x", encoding="utf-8", newline="\n") as handle:
                 written.append(path)
                 handle.write(content)
-        except FileExistsError as error:
-            _take_back(written)
-            raise FileAlreadyThere(path) from error
-        except OSError as error:
-            _take_back(written)
+    except FileExistsError as error:
+        _take_back(written)
+        if path == folder:
             raise ResultsNotWritten(path, error) from error
+        raise FileAlreadyThere(path, hint=hint) from error
+    except OSError as error:
+        _take_back(written)
+        raise ResultsNotWritten(path, error) from error
     with suppress(OSError), (folder / IGNORE_FILE).open("x", encoding="utf-8") as handle:
         handle.write(IGNORED)
-        return (*paths, folder / IGNORE_FILE)
-    return paths
+        return (*written, folder / IGNORE_FILE)
+    return tuple(written)
 
 
 def _take_back(written: list[Path]) -> None:

@@ -57,7 +57,7 @@ def parse(data: bytes) -> Any:
         JsonFault: It is not JSON, not UTF-8, has a key twice in one object, a number that is not
             finite or longer than :data:`MAX_DIGITS`, or is nested too deeply.
     """
-    text = _decoded(data)
+    text = decoded(data)
     try:
         return _decode(text)
     except json.JSONDecodeError as error:
@@ -73,7 +73,12 @@ def parse(data: bytes) -> Any:
         raise JsonFault(1, 1, "nested too deeply to be read") from None
 
 
-def _decoded(data: bytes) -> str:
+def decoded(data: bytes) -> str:
+    """Return UTF-8 bytes as text, without a byte order mark in front.
+
+    Raises:
+        JsonFault: They are no UTF-8, or hold a NUL.
+    """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             raise JsonFault(

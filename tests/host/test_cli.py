@@ -264,6 +264,67 @@ def test_init_in_a_place_that_is_no_folder_is_told(say: Say) -> None:
     assert "error: cannot write file: it is a file, not a folder" in said.err
 
 
+def test_init_makes_the_scenes_of_a_story(say: Say) -> None:
+    """What was read is said, nothing is overwritten, and a config that is there stays."""
+    Path("story.md").write_text("Hello\n## Dawn\nA boat.\n## Noon\nA whale.\n", encoding="utf-8")
+
+    said = say("init", "--from", "story.md")
+    again = say("init", "--from", "story.md")
+    other = say("init", "new", "--from", "story.md", "--scenes", "other.json", "--json")
+
+    assert said.code == 0
+    assert said.out.splitlines() == [
+        "read story.md: Markdown, 2 scenes",
+        "  not a scene: the text before the first heading",
+        *("wrote scenes.json", "wrote host.toml", "wrote .gitignore"),
+        "next: host-stub run scenes.json",
+    ]
+    assert again.code == 2
+    assert "error: scenes.json is already there and is not overwritten" in again.err
+    assert "hint: name another one with --scenes FILE" in again.err
+    assert other.json["next"] == "cd new && host-stub run ../other.json"
+    assert (other.json["kind"], other.json["scenes"]) == ("Markdown", 2)
+    assert say("run", "scenes.json", "--image", "plain").code == 0
+    assert sorted(path.name for path in Path("out/images").iterdir()) == ["dawn.png", "noon.png"]
+
+
+def test_init_leaves_a_config_alone_and_says_what_belongs_into_it(say: Say) -> None:
+    """The config may name somebody who is paid, so a plan is the next step."""
+    Path("host.toml").write_text("", encoding="utf-8")
+    script = {
+        "beats": [{"imagePrompt": "A cat"}],
+        "imageParams": {"images": {"cat": {"type": "imagePrompt", "prompt": "Black"}}},
+    }
+    Path("script.json").write_text(json.dumps(script), encoding="utf-8")
+
+    said = say("init", "--from", "script.json")
+
+    assert said.code == 0
+    assert Path("host.toml").read_text(encoding="utf-8") == ""
+    assert "for the cast, put this into host.toml:" in said.out
+    assert '[plugin.stage3.cast.cat]\nname = "cat"\nprompt = "Black"\n' in said.out
+    assert "next: host-stub plan scenes.json" in said.out
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--from", "none.md"], "error: story file none.md: there is no such file"),
+        (["--from", "."], "error: story file .: expected a file"),
+        (["--scenes", "a.json"], "error: '--scenes' of 'init' goes with '--from FILE'"),
+    ],
+)
+def test_init_refuses_a_story_that_is_none(say: Say, words: list[str], message: str) -> None:
+    """Nothing is written then."""
+    said = say("init", *words)
+
+    assert said.code == 2
+    assert message in said.err
+    assert "hint: " in said.err
+    assert not Path("scenes.json").exists()
+    assert not Path("host.toml").exists()
+
+
 # plugins
 
 

@@ -36,7 +36,16 @@ from tests.rules.repository import ROOT
 KINDS = {kind.__name__: kind for kind in (*DOCUMENTS, *TEXTS, *COMPRESSED)}
 MOST_GROWTH_MB = 64
 
-PARSERS = {"loads", "load", "JSONDecoder", "raw_decode", "validate_json", "literal_eval", "json"}
+PARSERS = {
+    "loads",
+    "load",
+    "JSONDecoder",
+    "raw_decode",
+    "validate_json",
+    "literal_eval",
+    "json",
+    "reader",
+}
 DOORS = {
     ("storage/spool/documents.py", "loads"): "the door",
     ("storage/spool/receipt.py", "validate_json"): "what we wrote, of bounded length",
@@ -60,18 +69,34 @@ DOORS = {
 }
 
 
-def test_there_is_one_door_to_a_parser() -> None:
-    """Every other place that parses has only what we wrote before it."""
+DOORS_OF_SCENES = {
+    ("strict_json.py", "JSONDecoder"): "the door to documents, of scenes and of stories",
+    ("strict_json.py", "loads"): "a key of one that went through it",
+    ("importing/table.py", "reader"): "the door to tables: strict, of bounded length",
+}
+"""Where the host reads what people bring; tests/hostile/test_stories.py tries them."""
+
+
+def _parsing(folder: Path, *, beside: tuple[str, ...] = ()) -> set[tuple[str, str]]:
+    """Return which modules of a folder call a parser, and which."""
     found: set[tuple[str, str]] = set()
-    for path in (ROOT / "stage3_plugin").rglob("*.py"):
-        name = path.relative_to(ROOT / "stage3_plugin").as_posix()
-        if name.startswith(("previz/", "testing/")):
-            continue  # they read their own data, and what their own processes or tests say
+    for path in folder.rglob("*.py"):
+        name = path.relative_to(folder).as_posix()
+        if name.startswith(beside):
+            continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 found |= {(name, node.func.attr)} if node.func.attr in PARSERS else set()
+    return found
+
+
+def test_there_is_one_door_to_a_parser() -> None:
+    """Every other place that parses has only what we wrote before it."""
+    # Those beside read their own data, and what their own processes or tests say.
+    found = _parsing(ROOT / "stage3_plugin", beside=("previz/", "testing/"))
 
     assert found == set(DOORS)
+    assert _parsing(ROOT / "host_stub" / "scenes") == set(DOORS_OF_SCENES)
 
 
 class _Noted:

@@ -1,0 +1,276 @@
+"""Markdown: a heading a scene, with the words beneath it as its prompt.
+
+The innermost headings are the scenes; a heading with others beneath it is a title or a chapter.
+What a scene says of itself may stand as ``Style: watercolour`` on a line, in a list or under a
+heading of that name; a block that is fenced as ``prompt`` is the prompt alone. Front matter holds
+for every scene. The marks of Markdown are taken off: they are no words for a picture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from host_stub.errors import Problem
+from host_stub.scenes.importing.headings import (
+    Heading,
+    has_heading,
+    parted,
+    without_comments,
+)
+from host_stub.scenes.importing.named_fields import field_named, value_of
+from host_stub.scenes.importing.story import (
+    Entry,
+    Names,
+    NotAStory,
+    Origin,
+    Read,
+    listed,
+    numbered,
+    refuse_too_many,
+)
+from host_stub.text.file_names import readable
+
+_MARK: Final = re.compile(
+    r"\A[ \t]*(?:[-*+][ \t]+(?:\[[ xX]\][ \t]+)?|[0-9]{1,9}[.)][ \t]+|>[ \t]?)"
+)
+_SAID: Final = re.compile(
+    r"(?:\*\*|__)?([A-Za-z][A-Za-z _-]{0,30})(?:\*\*|__)?[ \t]*:(?:\*\*|__)?[ \t]*(.*)"
+)
+_PICTURE: Final = re.compile(r"!\[([^\[\]\n]{0,300})\]\([^)\n]{0,2000}\)")
+_LINK: Final = re.compile(r"\[([^\[\]\n]{1,300})\]\([^)\n]{0,2000}\)")
+_STRONG: Final = re.compile(r"(\*\*|__)(?=\S)([^*_\n]{1,2000})(?<=\S)\1")
+_EMPHASIS: Final = re.compile(
+    r"(?<![\w*])([*_])(?=[^\s*_])([^*_\n]{1,2000})(?<=[^\s*_])\1(?![\w*])"
+)
+_NOT_DRAWN: Final = frozenset(
+    {
+        *("notes", "note", "narration", "dialogue", "voiceover", "voice over", "script", "audio"),
+        *("sound", "music", "transition", "duration", "camera notes"),
+    }
+)
+"""Headings under a scene, and words before a colon, that are kept with it and not drawn."""
+_SHARED: Final = frozenset(
+    {"negative_prompt", "style_tags", "references", "size", "width", "height"}
+    | {"seed", "takes", "model", "quality"}
+)
+"""Fields that front matter or a chapter may say for every scene. Not the characters: where a story
+lists them, it says who they are."""
+_LONGEST_ID: Final = 60
+_FORM: Final = (
+    "write a heading a scene, such as '## Dawn in the harbour', and its picture beneath it"
+)
+
+
+@dataclass
+class _Notes:
+    made_of_headings: list[str] = field(default_factory=list[str])
+    chapters: list[str] = field(default_factory=list[str])
+    dropped: list[str] = field(default_factory=list[str])
+    pictures: int = 0
+    blocks: list[str] = field(default_factory=list[str])
+    kept: list[str] = field(default_factory=list[str])
+    shared: list[str] = field(default_factory=list[str])
+    has_preamble: bool = False
+
+    def sentences(self) -> Iterator[str]:
+        if self.has_preamble:
+            yield "not a scene: the text before the first heading"
+        if self.chapters:
+            yield f"not scenes, since other headings are beneath them: {listed(self.chapters)}"
+        if self.dropped:
+            yield f"not scenes, by their names: {listed(self.dropped)}"
+        if self.made_of_headings:
+            yield (
+                "without words of their own, so that the heading is the prompt: "
+                f"{listed(self.made_of_headings)}"
+            )
+        if self.kept:
+            yield f"kept with the scenes, and not sent to anybody: {listed(self.kept)}"
+        if self.blocks:
+            yield f"not taken over: blocks of code ({listed(self.blocks)})"
+        if self.pictures:
+            count = "1 picture" if self.pictures == 1 else f"{self.pictures} pictures"
+            yield (
+                f"not taken over: {count} in the text; to show one to the model, write a line "
+                "'References: FILE' in its scene"
+            )
+        if self.shared:
+            yield f"not taken over: {listed(self.shared)} of the front matter"
+
+
+def is_markdown(text: str) -> bool:
+    """Return whether a text has a heading."""
+    lines = without_comments(text).split("\n")
+    return has_heading(lines[_front_matter(lines)[1] :])
+
+
+def read_markdown(text: str) -> Read:
+    """Read a text.
+
+    Raises:
+        NotAStory: It has no heading, or a fenced block that does not end.
+    """
+    lines = without_comments(text).split("\n")
+    shared, start = _front_matter(lines)
+    whole = Heading(0, "", 1)
+    headings = parted(lines, start, before=whole)
+    notes = _Notes(has_preamble=any(line.strip() for line in whole.lines))
+    whole.lines.clear()
+    for name, said in shared.items():
+        if (ours := field_named(name)) not in _SHARED:
+            notes.shared.append(name)
+        else:
+            whole.fields[str(ours)] = said
+    scenes = _scenes(headings, whole, notes)
+    if not scenes:
+        raise NotAStory(Problem("", "expected a heading for each scene, found none"), hint=_FORM)
+    refuse_too_many(len(scenes))
+    names = Names()
+    entries = tuple(_entry(scene, names, number, notes) for number, scene in enumerate(scenes, 1))
+    origins = tuple(Origin(where=f"line {scene.line}") for scene in scenes)
+    return Read(kind="Markdown", entries=entries, origins=origins, notes=tuple(notes.sentences()))
+
+
+def _scenes(headings: list[Heading], whole: Heading, notes: _Notes) -> list[Heading]:
+    """Keep the innermost headings; those named like a field become one of what is above them.
+
+    Args:
+        headings: All of them, in order.
+        whole: Stands above them all.
+        notes: What is left out is noted there.
+    """
+    kept: list[Heading] = []
+    above = [whole]
+    aside: Heading | None = None
+    for heading in headings:
+        if aside is not None and heading.level > aside.level:
+            notes.dropped.append(heading.title)
+            continue
+        while above[-1].level >= heading.level:
+            above.pop()
+        name = _kept_name(heading.title)
+        aside = None if name is None else heading
+        if name is not None:
+            above[-1].fields.setdefault(name, _body(heading, notes))
+            above[-1].blocks += [block for block in heading.blocks if block[0] == "prompt"]
+            continue
+        heading.within = above[-1]
+        above[-1].has_beneath = True
+        above.append(heading)
+        kept.append(heading)
+    for one in (whole, *kept):
+        if one.has_beneath:
+            notes.dropped += [name for name in one.fields if name not in _SHARED]
+            if any(line.strip() for line in one.lines):
+                notes.chapters.append(one.title)
+    return [one for one in kept if not one.has_beneath]
+
+
+def _inherited(scene: Heading) -> dict[str, Any]:
+    """Return what the headings above a scene say for all beneath them; the nearest counts."""
+    same: dict[str, Any] = {}
+    above = scene.within
+    while above is not None:
+        for name, said in above.fields.items():
+            if name in _SHARED and name not in same:
+                same[name] = value_of(name, said)
+        above = above.within
+    return same
+
+
+def _kept_name(title: str) -> str | None:
+    """Return the field, or the word of what is kept, that a heading or a line names."""
+    ours = field_named(title)
+    word = title.casefold().replace("-", " ").strip(" :")
+    return ours if ours not in {None, "scene_id"} else word if word in _NOT_DRAWN else None
+
+
+def _entry(scene: Heading, names: Names, number: int, notes: _Notes) -> Entry:
+    said = dict(scene.fields)
+    scene.lines = list(_without_fields(scene.lines, said))
+    body = _body(scene, notes)
+    fenced = [text for kind, text in scene.blocks if kind == "prompt"]
+    prompt = "\n\n".join(fenced) or said.pop("prompt", "")
+    kept: dict[str, Any] = {}
+    if prompt and body:
+        kept["text"] = body
+    if not prompt:
+        prompt = body
+    if not prompt:
+        prompt = scene.title
+        notes.made_of_headings.append(scene.title)
+    entry: Entry = _inherited(scene)
+    for name, text in said.items():
+        ours = field_named(name)
+        if ours is None:
+            kept[name.replace(" ", "_")] = text
+        else:
+            entry[ours] = value_of(ours, text)
+    notes.kept += kept
+    name = readable(scene.title)[:_LONGEST_ID].strip("-") or numbered(number)
+    return {"scene_id": names.new(name), "prompt": prompt, **entry, **kept}
+
+
+def _without_fields(lines: list[str], said: dict[str, str]) -> Iterator[str]:
+    """Take out the lines that say a field; the first word on it counts."""
+    for line in lines:
+        found = _SAID.fullmatch(_MARK.sub("", line, count=1).strip())
+        name = None if found is None else _kept_name(found[1])
+        if found is None or name is None or not found[2].strip() or name in said:
+            yield line
+        else:
+            said[name] = _plain(found[2])
+
+
+def _body(heading: Heading, notes: _Notes) -> str:
+    """Return the words of a heading's own, paragraph by paragraph, without marks."""
+    paragraphs: list[str] = []
+    lines: list[str] = []
+    for line in [*heading.lines, ""]:
+        notes.pictures += len(_PICTURE.findall(line))
+        plain = _plain(_MARK.sub("", line, count=1))
+        if plain:
+            lines.append(plain)
+        elif lines:
+            paragraphs.append(" ".join(lines))
+            lines = []
+    notes.blocks += [kind for kind, _ in heading.blocks if kind != "prompt"]
+    return "\n\n".join(paragraphs)
+
+
+def _plain(text: str) -> str:
+    text = _LINK.sub(r"\1", _PICTURE.sub("", text))
+    return _EMPHASIS.sub(r"\2", _STRONG.sub(r"\2", text)).replace("`", "").strip()
+
+
+def _front_matter(lines: list[str]) -> tuple[dict[str, str], int]:
+    """Return what stands between ``---`` at the very beginning, and where the text begins.
+
+    Only ``name: words`` and lists of words are read; that is what scenes have in common.
+    """
+    if not lines or lines[0].rstrip() != "---":
+        return {}, 0
+    ends = next((n for n, line in enumerate(lines[1:], 1) if line.rstrip() in {"---", "..."}), None)
+    if ends is None:
+        return {}, 0
+    said: dict[str, str] = {}
+    name = ""
+    for line in lines[1:ends]:
+        found = re.fullmatch(r"([A-Za-z][\w -]{0,60}):(?:[ \t]+(.*))?", line.rstrip())
+        if found is not None:
+            name = found[1].strip()
+            said[name] = _unquoted((found[2] or "").strip().removeprefix("[").removesuffix("]"))
+        elif name and (item := re.fullmatch(r"[ \t]*-[ \t]+(.*)", line.rstrip())):
+            said[name] = ", ".join(filter(None, [said[name], _unquoted(item[1])]))
+    return said, ends + 1
+
+
+def _unquoted(text: str) -> str:
+    parts = [part.strip() for part in text.split(",")]
+    return ", ".join(
+        part[1:-1] if len(part) > 1 and part[0] == part[-1] and part[0] in "'\"" else part
+        for part in parts
+    )
