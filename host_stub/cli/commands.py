@@ -110,6 +110,7 @@ def _init_from(options: Namespace, console: Console) -> int:
     if console.json_only:
         console.result(
             {
+                "format": "stage3-init/1",
                 "written": [str(path) for path in written],
                 "source": str(source),
                 "kind": read.kind,
