@@ -33,6 +33,8 @@ SLOW = (
     "fakes/test_by_hand.py",
     "host/test_cast.py",
     "host/test_swap.py",
+    "library/test_blocking.py",
+    "library/test_open_stage.py",
     "stage3/caretaking/test_cli.py",
     "stage3/caretaking/test_full_disk.py",
     "stage3/ledger/test_eight_processes.py",

@@ -7,7 +7,6 @@ Ctrl-C means the same everywhere: the first one stops, the second one cuts short
 
 from __future__ import annotations
 
-import contextvars
 import threading
 from collections.abc import Awaitable, Callable
 from queue import Empty, SimpleQueue
@@ -164,10 +163,8 @@ class _Call(Generic[Result]):
 
     def wait_for(self, function: Callable[[], Awaitable[Result]]) -> Result:
         """Run it, and return or raise what comes of it."""
-        context = contextvars.copy_context()
-        thread = threading.Thread(
-            target=context.run, args=(self._go, function), name="stage3", daemon=True
-        )
+        # Without the caller's context, which may say that a loop is running here.
+        thread = threading.Thread(target=self._go, args=(function,), name="stage3", daemon=True)
         thread.start()
         interrupted = self._attend()
         thread.join()

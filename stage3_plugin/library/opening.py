@@ -132,11 +132,10 @@ def _refused(error: HostError) -> SettingsRefused:
         return SettingsRefused("config", str(error), hint=error.hint)
     problems = [_named(one) for one in error.problems]
     path = error.path if isinstance(error, ConfigError) else None
-    return SettingsRefused(
-        problems[0].where or "config",
-        f"{problems[0].what}{_beside(path, problems[1:])}",
-        hint=error.hint,
-    )
+    first, *further = problems
+    if not first.where:
+        return SettingsRefused("config", f"{path}: {first.what}", hint=error.hint)
+    return SettingsRefused(first.where, f"{first.what}{_beside(path, further)}", hint=error.hint)
 
 
 def _named(problem: Problem) -> Problem:

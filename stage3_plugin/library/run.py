@@ -6,8 +6,10 @@ the caller's loop (it breaks, is cancelled, is forgotten), what is paid for come
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -16,7 +18,7 @@ import anyio
 import anyio.lowlevel
 from structlog.typing import FilteringBoundLogger
 
-from host_stub.contract import SceneOutcome
+from host_stub.contract import Cost, Failure, SceneOutcome
 from host_stub.scenes.index import SceneIndex
 from stage3_plugin.domain.outcome import Ending, Outcome
 from stage3_plugin.engine.stage import Stage
@@ -95,7 +97,8 @@ class Work:
         self._asked = asked
         self._count = Count(0)
         self._ending = Ending()
-        self._positions: SceneIndex | None = None
+        self._positions = SceneIndex(array("Q"))
+        self._ended = array("L")
         self._changed = anyio.Event()
         self._stopping = anyio.Event()
         self._preparing = anyio.CancelScope()
@@ -125,6 +128,7 @@ class Work:
         """Run scenes; from here on only what is not paid for is given up at once."""
         self._count = Count(scenes.takes)
         self._positions = scenes.positions
+        self._ended = array("L", [0]) * len(scenes)
         asked, shop = self._asked, self._workshop
         try:
             with self._working:
@@ -144,10 +148,35 @@ class Work:
             if self._working.cancelled_caught:
                 self._ending = _CUT_SHORT
         finally:
+            self._account_for_the_rest(scenes)
             scenes.close()
 
+    def _account_for_the_rest(self, scenes: KeptScenes) -> None:
+        """End what the stage has left without an outcome, as one that is cut short does."""
+        if self._count.summary().is_whole:
+            return
+        message = f"the run had stopped: {self._ending.message or 'it could not go on'}"
+        failure = Failure(code="not_tried", message=message, retryable=True)
+        for position, scene in enumerate(scenes):
+            for take in range(1, scene.takes + 1):
+                if not self._ended[position] >> take & 1:
+                    self._take(
+                        SceneOutcome(
+                            scene_id=scene.scene_id,
+                            take=take,
+                            failure=failure,
+                            cost=Cost(usd=Decimal(0), basis="free"),
+                        )
+                    )
+
     def _deliver(self, ended: Outcome) -> None:
-        outcome = outcome_of(ended, self._workshop.stage.url_of)
+        self._take(outcome_of(ended, self._workshop.stage.url_of))
+
+    def _take(self, outcome: SceneOutcome) -> None:
+        if outcome.role == "scene":
+            position = self._positions.find(outcome.scene_id)
+            assert position is not None, "the stage makes nothing that was not asked for"
+            self._ended[position] |= 1 << outcome.take
         self._count.add(outcome)
         self.waiting.put(outcome)
         self._notify()
@@ -168,10 +197,9 @@ class Work:
 
     def in_order(self, outcomes: Iterable[SceneOutcome]) -> list[SceneOutcome]:
         """Return outcomes in the order of their scenes; sheets come first."""
-        positions = self._positions
 
         def place(outcome: SceneOutcome) -> tuple[int, int]:
-            found = None if positions is None else positions.find(outcome.scene_id)
+            found = self._positions.find(outcome.scene_id)
             return (-1 if found is None or outcome.role == "sheet" else found, outcome.take)
 
         return sorted(outcomes, key=place)

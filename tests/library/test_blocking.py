@@ -1,0 +1,180 @@
+"""``make_pictures``: from a script, a thread, or a program whose event loop is running."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from stage3_plugin import (
+    BudgetReached,
+    Pictures,
+    Progress,
+    ScenesRefused,
+    Stop,
+    make_pictures,
+    plan_pictures,
+)
+from stage3_plugin.domain.states import State
+from tests.fakes.behaviours import Gate
+from tests.fakes.image_api import ImageApi
+from tests.library.calling import code, painter, scenes
+from tests.projects import wait_until
+from tests.stage3.buying import bills, states
+
+
+class Caller:
+    """Calls the library in a folder of the test's own."""
+
+    def __init__(self, api: ImageApi, folder: Path) -> None:
+        self.api = api
+        self.folder = folder
+        api.always(bills(0.05))
+
+    def make(self, count: int, *, check: bool = False, **more: object) -> Pictures:
+        """Make so many scenes."""
+        return make_pictures(
+            scenes(count),
+            painter(self.api, **more),
+            project_dir=self.folder,
+            out_dir=self.folder / "pictures",
+            check=check,
+        )
+
+
+@pytest.fixture
+def caller(image_api: ImageApi, tmp_path: Path) -> Caller:
+    """A program."""
+    return Caller(image_api, tmp_path)
+
+
+def test_a_script_makes_pictures_and_finds_them_again(caller: Caller) -> None:
+    """In input order, with what they cost."""
+    planned = plan_pictures(scenes(3), painter(caller.api), project_dir=caller.folder)
+    first, second = caller.make(3), caller.make(4, check=True)
+
+    assert (planned.make, planned.cost_high_usd) == (3, Decimal("0.15"))
+    assert [one.scene_id for one in first] == ["s01", "s02", "s03"]
+    assert first.summary.cost_usd == Decimal("0.15")
+    assert [code(one) for one in second] == ["reused"] * 3 + ["made"]
+    assert caller.api.billed() == 4
+
+
+def test_progress_is_reported_in_the_calling_thread(caller: Caller) -> None:
+    """Where a program may touch what belongs to that thread, such as a window or a database."""
+    told: list[tuple[int, Progress]] = []
+
+    def on_progress(progress: Progress) -> None:
+        told.append((threading.get_ident(), progress))
+        if len(told) == 2:
+            raise RuntimeError("no more paper")
+
+    pictures = make_pictures(
+        scenes(3),
+        painter(caller.api, capacity=1),
+        project_dir=caller.folder,
+        out_dir=caller.folder / "pictures",
+        on_progress=on_progress,
+    )
+
+    assert {thread for thread, _ in told} == {threading.get_ident()}
+    assert [progress.summary.ended for _, progress in told] == [1, 2]
+    assert len(pictures.made) == 3
+
+
+def test_scenes_are_read_in_the_calling_thread(caller: Caller) -> None:
+    """As a database's cursor wants it."""
+    threads: set[int] = set()
+
+    def cursor() -> list[dict[str, str]]:
+        threads.add(threading.get_ident())
+        return scenes(1)
+
+    make_pictures(
+        (scene for _ in range(1) for scene in cursor()),
+        painter(caller.api),
+        project_dir=caller.folder,
+        out_dir=caller.folder / "pictures",
+    )
+
+    assert threads == {threading.get_ident()}
+
+
+def test_errors_are_raised_where_it_was_called(caller: Caller) -> None:
+    """With what was made."""
+    with pytest.raises(BudgetReached) as caught:
+        make_pictures(
+            scenes(3),
+            painter(caller.api, capacity=1),
+            project_dir=caller.folder,
+            out_dir=caller.folder / "pictures",
+            max_cost_usd="0.05",
+        )
+    with pytest.raises(ScenesRefused):
+        make_pictures([{"scene_id": "a"}], painter(caller.api))
+
+    assert len(caught.value.pictures.made) == 1
+    assert caller.api.billed() == 1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_it_can_be_called_while_a_loop_is_running(caller: Caller, backend: str) -> None:
+    """As in a notebook, whose loop waits meanwhile."""
+
+    async def cell() -> Pictures:
+        return caller.make(2)
+
+    assert [code(one) for one in anyio.run(cell, backend=backend)] == ["made", "made"]
+    assert caller.api.billed() == 2
+
+
+def test_threads_that_want_the_same_pay_once(caller: Caller) -> None:
+    """Each has every picture in the end, whoever bought it."""
+    with ThreadPoolExecutor(3) as threads:
+        first = list(threads.map(caller.make, [4, 4, 4]))
+    last = caller.make(4)
+
+    assert {code(one) for pictures in first for one in pictures} <= {"made", "reused", "busy"}
+    assert [code(one) for one in last] == ["reused"] * 4
+    assert caller.api.billed() == 4
+    assert states(caller.folder) == [State.PAID] * 4
+
+
+def test_a_switch_stops_it_from_another_thread(caller: Caller) -> None:
+    """What is in flight is paid for and handed over."""
+    gate, stop = Gate(), Stop()
+    caller.api.script(bills(0.05, gate=gate), scene="s01")
+
+    def turn() -> None:
+        wait_until(lambda: caller.api.in_flight == 1)
+        stop.set()
+        gate.open()
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(turn)
+        pictures = make_pictures(
+            scenes(3),
+            painter(caller.api, capacity=1),
+            project_dir=caller.folder,
+            out_dir=caller.folder / "pictures",
+            stop=stop,
+            check=False,
+        )
+
+    assert [code(one) for one in pictures] == ["made", "not_tried", "not_tried"]
+    assert pictures.summary.stopped == "cancelled"
+    assert caller.api.received() == 1
+
+
+def test_a_task_of_a_running_loop_can_have_it_done_in_a_thread(caller: Caller) -> None:
+    """So that the loop has its turn meanwhile; cancelling the task gives up nothing."""
+
+    async def main() -> Pictures:
+        return await asyncio.to_thread(caller.make, 2)
+
+    assert len(asyncio.run(main()).made) == 2

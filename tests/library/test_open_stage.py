@@ -1,0 +1,511 @@
+"""``open_stage``: outcomes as they come, by the ledger of the command, on both event loops."""
+
+from __future__ import annotations
+
+import gc
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from host_stub.contract import Scene, SceneOutcome
+from stage3_plugin import (
+    BudgetReached,
+    PicturesMissing,
+    PictureStage,
+    Progress,
+    SettingsRefused,
+    Stage2Output,
+    StageUnusable,
+    Stop,
+    open_stage,
+)
+from stage3_plugin.domain.states import State
+from tests.fakes.behaviours import Gate, Hang, TextOnly
+from tests.fakes.image_api import ImageApi
+from tests.library.calling import code, painter, scenes, until
+from tests.projects import wait_until
+from tests.stage3.buying import bills, counted, states
+from tests.stage3.buying import scenes as engine_scenes
+from tests.stage3.running import run_stage, settings_for
+
+pytestmark = pytest.mark.anyio
+
+Opened: TypeAlias = Callable[..., AbstractAsyncContextManager[PictureStage]]
+
+
+@pytest.fixture
+def opened(image_api: ImageApi, tmp_path: Path) -> Opened:
+    """Open a stage in a folder of the test's own."""
+
+    def open_(**more: object) -> AbstractAsyncContextManager[PictureStage]:
+        return open_stage(
+            painter(image_api, **more), project_dir=tmp_path, out_dir=tmp_path / "pictures"
+        )
+
+    image_api.always(bills(0.05))
+    return open_
+
+
+async def test_outcomes_come_one_by_one_and_are_the_contracts(
+    opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """One for each scene, with the picture's file and what it cost."""
+    async with opened(capacity=1) as stage:
+        run = stage.run(scenes(3))
+        outcomes = [outcome async for outcome in run]
+
+    assert [outcome.scene_id for outcome in outcomes] == ["s01", "s02", "s03"]
+    assert all(isinstance(outcome, SceneOutcome) for outcome in outcomes)
+    assert outcomes[0].image == tmp_path / "pictures" / "s01.png"
+    assert (tmp_path / "pictures" / "s01.png").read_bytes().startswith(b"\x89PNG")
+    assert outcomes[0].cost.usd == Decimal("0.05")
+    assert (run.summary.made, run.summary.cost_usd) == (3, Decimal("0.15"))
+    assert run.summary.is_whole
+    assert image_api.billed() == 3
+
+
+async def test_what_is_there_costs_nothing_and_a_plan_says_so(
+    opened: Opened, image_api: ImageApi
+) -> None:
+    """Whatever the stage, as long as the state folder is the same."""
+    async with opened() as stage:
+        before = await stage.plan(scenes(3))
+        await stage.make(scenes(2))
+    async with opened() as stage:
+        between = await stage.plan(scenes(3))
+        pictures = await stage.make(scenes(3))
+
+    assert (before.make, before.reused, before.cost_high_usd) == (3, 0, Decimal("0.15"))
+    assert (between.make, between.reused, between.cost_high_usd) == (1, 2, Decimal("0.05"))
+    assert [code(one) for one in pictures] == ["reused", "reused", "made"]
+    assert pictures.summary.cost_usd == Decimal("0.05")
+    assert image_api.billed() == 3
+
+
+async def test_the_ledger_is_the_stages_own(
+    opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """What was bought beside the library it finds, and the other way round."""
+    fixed = {"provider": "openrouter", "model": "a/painter", "price_usd": "0.05"}
+    settings = settings_for(image_api, **fixed)
+    image_api.always(bills(0.05))
+    beside = [
+        {"scene_id": scene.scene_id, "prompt": scene.prompt} for scene in engine_scenes(2).scenes
+    ]
+    await run_stage(settings, engine_scenes(2), tmp_path)
+    async with opened() as stage:
+        pictures = await stage.make([*beside, {"scene_id": "more", "prompt": "more"}])
+
+    assert [code(one) for one in pictures] == ["reused", "reused", "made"]
+    assert image_api.billed() == 3
+    assert states(tmp_path) == [State.PAID] * 3
+
+
+async def scenes_from_afar() -> AsyncIterator[dict[str, Any]]:
+    """Yield scenes as a database's driver does."""
+    for scene in scenes(3):
+        await anyio.lowlevel.checkpoint()
+        yield scene
+
+
+def written(path: Path) -> Path:
+    """Write a scene file."""
+    path.write_text("\n".join(map(json.dumps, scenes(3))), encoding="utf-8")
+    return path
+
+
+def of_the_original() -> list[Stage2Output]:
+    """Return scenes as the original stage had them."""
+    return [
+        Stage2Output(scene_id=scene["scene_id"], image_prompt=scene["prompt"])
+        for scene in scenes(3)
+    ]
+
+
+FORMS: dict[str, Callable[[Path], Any]] = {
+    "dictionaries": lambda _: scenes(3),
+    "scenes": lambda _: [Scene(**scene) for scene in scenes(3)],
+    "an iterator": lambda _: iter(scenes(3)),
+    "an asynchronous one": lambda _: scenes_from_afar(),
+    "a document": lambda _: {"prompts": scenes(3)},
+    "a file": lambda folder: written(folder / "story.jsonl"),
+    "its name": lambda folder: str(written(folder / "story.jsonl")),
+    "the original's": lambda _: of_the_original(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_scenes_come_in_every_form_that_a_program_has(
+    form: str, opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """And are the same pictures then."""
+    async with opened() as stage:
+        pictures = await stage.make(FORMS[form](tmp_path))
+        again = await stage.make(scenes(3))
+        alone = await stage.make(scenes(1)[0])
+
+    assert [one.scene_id for one in pictures] == ["s01", "s02", "s03"]
+    assert [code(one) for one in (*again, *alone)] == ["reused"] * 4
+    assert image_api.billed() == 3
+
+
+@pytest.mark.parametrize("kind", ["dictionaries", "lines", "document"])
+async def test_scenes_that_change_meanwhile_lose_no_outcome(
+    kind: str, opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """They are made as they were when the run began, to the last one."""
+    story, given = scenes(6), scenes(6)
+    path = tmp_path / ("story.jsonl" if kind == "lines" else "story.json")
+    text = "\n".join(map(json.dumps, story)) if kind == "lines" else json.dumps(story)
+    path.write_text(text, encoding="utf-8")
+    ended: list[str] = []
+    async with opened(capacity=1) as stage:
+        async for outcome in stage.run(given if kind == "dictionaries" else path):
+            ended.append(f"{outcome.scene_id} {code(outcome)}")
+            path.unlink(missing_ok=True)
+            for scene in given:
+                scene["prompt"] = "another one"
+            del given[1:]
+
+    assert ended == [f"{scene['scene_id']} made" for scene in story]
+    assert {asked.prompt for asked in image_api.asked()} == {scene["prompt"] for scene in story}
+
+
+# Stopping ----------------------------------------------------------------------------------------
+
+
+async def test_breaking_out_of_the_loop_stops_and_loses_nothing(
+    opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """What is in flight then is paid for and kept; nothing more is sent."""
+    gate = Gate()
+    image_api.script(bills(0.05, gate=gate), scene="s02")
+    async with opened(capacity=1) as stage:
+        async for _ in stage.run(scenes(9)):
+            await until(lambda: image_api.in_flight == 1)
+            break
+        gate.open()
+    async with opened(capacity=1) as stage:
+        again = await stage.make(scenes(2))
+
+    assert image_api.received() == 2
+    assert states(tmp_path) == [State.PAID] * 2
+    assert [code(one) for one in again] == ["reused"] * 2
+
+
+async def test_a_run_that_is_kept_goes_on_after_a_break(
+    opened: Opened, image_api: ImageApi
+) -> None:
+    """The outcomes that came meanwhile wait, and none is there twice."""
+    async with opened(capacity=1) as stage:
+        run = stage.run(scenes(5))
+        first = [await anext(run)]
+        async for outcome in run:
+            first.append(outcome)
+            break
+        rest = [outcome async for outcome in run]
+
+    assert [one.scene_id for one in (*first, *rest)] == ["s01", "s02", "s03", "s04", "s05"]
+    assert image_api.billed() == 5
+
+
+async def test_leaving_a_runs_own_block_waits_for_what_is_in_flight(
+    opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Also while the stage stays open."""
+    gate = Gate()
+    image_api.script(bills(0.05, gate=gate), scene="s02")
+    async with opened(capacity=1) as stage:
+        async with stage.run(scenes(9)) as run:
+            assert (await anext(run)).scene_id == "s01"
+            await until(lambda: image_api.in_flight == 1)
+            run.stop()
+            gate.open()
+        assert run.is_over
+        assert states(tmp_path) == [State.PAID] * 2
+
+    assert image_api.received() == 2
+    assert run.summary.stopped == "cancelled"
+
+
+async def test_cancelling_the_caller_loses_no_paid_picture(
+    opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The answer that is on its way is waited for, and its picture is there the next time."""
+    gate, scope = Gate(), anyio.CancelScope()
+    image_api.script(bills(0.05, gate=gate), scene="s01")
+
+    async def call() -> None:
+        with scope:
+            async with opened(capacity=1) as stage:
+                await stage.make(scenes(9))
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            await until(lambda: image_api.in_flight == 1)
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+            gate.open()
+    async with opened() as stage:
+        again = await stage.make(scenes(1))
+
+    assert scope.cancelled_caught
+    assert states(tmp_path) == [State.PAID]
+    assert [code(one) for one in again] == ["reused"]
+    assert image_api.received() == 1
+
+
+async def test_an_error_of_the_callers_comes_out_as_it_is(
+    opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Not in a group, and not before what is in flight has ended."""
+    gate = Gate()
+    image_api.script(bills(0.05, gate=gate), scene="s02")
+
+    async def call() -> None:
+        async with opened(capacity=1) as stage:
+            async for _ in stage.run(scenes(9)):
+                await until(lambda: image_api.in_flight == 1)
+                threading.Timer(0.02, gate.open).start()
+                raise ZeroDivisionError("no such frame")
+
+    with pytest.raises(ZeroDivisionError, match="no such frame"):
+        await call()
+
+    assert states(tmp_path) == [State.PAID] * 2
+
+
+async def test_a_run_that_nobody_holds_stops_whoever_collects_it(
+    opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """In a circle of references, found by the collector in another thread."""
+    gate = Gate()
+    image_api.script(bills(0.05, gate=gate), scene="s02")
+    async with opened(capacity=1) as stage:
+
+        async def begin() -> None:
+            run = stage.run(scenes(9))
+            holder: list[object] = [run]
+            holder.append(holder)
+            await anext(run)
+
+        await begin()
+        await until(lambda: image_api.in_flight == 1)
+        await anyio.to_thread.run_sync(gc.collect)
+        gate.open()
+
+    assert image_api.received() == 2
+    assert states(tmp_path) == [State.PAID] * 2
+
+
+async def test_a_switch_stops_from_another_thread(
+    opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Every scene has its outcome; a run that begins later with the same switch sends nothing."""
+    gate, stop = Gate(), Stop()
+    image_api.script(bills(0.05, gate=gate), scene="s01")
+
+    def turn() -> None:
+        wait_until(lambda: image_api.in_flight == 1)
+        stop.set()
+        gate.open()
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(turn)
+        async with opened(capacity=1) as stage:
+            stopped = await stage.make(scenes(3), stop=stop, check=False)
+            later = await stage.make(scenes(5)[3:], stop=stop, check=False)
+
+    assert [code(one) for one in stopped] == ["made", "not_tried", "not_tried"]
+    assert stopped.summary.stopped == "cancelled"
+    assert later.summary.stopped == "cancelled"
+    assert image_api.received() == 1
+    assert [one for one in states(tmp_path) if one is not State.VOID] == [State.PAID]
+
+
+async def test_cut_short_gives_up_what_is_in_flight_and_keeps_the_money_in_mind(
+    opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """It may be billed, so the next run neither buys it again nor forgets it."""
+    image_api.script(Hang(), scene="s01")
+    outcomes: list[SceneOutcome] = []
+    async with opened(capacity=1) as stage:
+
+        async def take_all() -> None:
+            outcomes.extend([outcome async for outcome in run])
+
+        async with stage.run(scenes(3)) as run, anyio.create_task_group() as tasks:
+            tasks.start_soon(take_all)
+            await until(lambda: image_api.in_flight == 1)
+            run.stop(at_once=True)
+        again = await stage.make(scenes(1), check=False)
+
+    assert [code(one) for one in outcomes] == ["cancelled", "not_tried", "not_tried"]
+    assert run.summary.stopped == "cancelled"
+    assert run.summary.cost_usd is None
+    assert states(tmp_path) == [State.UNKNOWN]
+    assert [code(one) for one in again] == ["unknown"]
+    assert image_api.received() == 1
+
+
+# Budgets and errors ------------------------------------------------------------------------------
+
+
+async def test_a_cap_leaves_out_what_it_has_no_room_for(
+    opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The error has what was made, says what to do, and nothing is spent beyond the cap."""
+    async with opened(capacity=1) as stage:
+        with pytest.raises(BudgetReached) as caught:
+            await stage.make(scenes(4), max_cost_usd="0.10")
+        values = await stage.make(scenes(4), max_cost_usd=0.05, check=False)
+
+    pictures = caught.value.pictures
+    assert [code(one) for one in pictures.made] == ["made", "made"]
+    assert [one.scene_id for one in pictures.failed] == ["s03", "s04"]
+    assert "2 of 4" in str(caught.value)
+    assert "max_cost_usd" in str(caught.value.hint)
+    assert [code(one) for one in values][:3] == ["reused", "reused", "made"]
+    assert counted(tmp_path) == 150_000
+    assert image_api.billed() == 3
+
+
+async def test_a_scene_that_fails_is_a_value_and_raises_only_where_asked(
+    opened: Opened, image_api: ImageApi
+) -> None:
+    """The others are made."""
+    image_api.script(TextOnly(), scene="s02")
+    async with opened() as stage:
+        with pytest.raises(PicturesMissing, match="'s02': no_picture") as caught:
+            await stage.make(scenes(3))
+
+    assert [code(one) for one in caught.value.pictures] == ["made", "no_picture", "made"]
+    assert not isinstance(caught.value, BudgetReached)
+    assert caught.value.hint
+
+
+async def test_what_keeps_a_run_from_starting_is_raised_in_the_loop(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """A cap needs a price: nothing is sent, and the stage stays usable."""
+    settings = painter(image_api)
+    del settings["price_usd"]
+    async with open_stage(settings, project_dir=tmp_path, out_dir=tmp_path / "p") as stage:
+        with pytest.raises(SettingsRefused, match="price_usd"):
+            async for _ in stage.run(scenes(1), max_cost_usd=1):
+                pass
+        plan = await stage.plan(scenes(1))
+
+    assert plan.make == 1
+    assert image_api.received() == 0
+
+
+@pytest.mark.parametrize("usd", ["much", -1, float("nan"), True, "1e9"])
+async def test_a_cap_that_is_no_amount_is_refused(
+    usd: Any, opened: Opened, image_api: ImageApi
+) -> None:
+    """Before a scene is read."""
+    async with opened() as stage:
+        with pytest.raises(SettingsRefused, match="max_cost_usd"):
+            stage.run(iter(()), max_cost_usd=usd)
+
+    assert image_api.received() == 0
+
+
+async def test_a_stage_is_used_in_its_block_and_in_its_loop(opened: Opened) -> None:
+    """Elsewhere it says so, and where it can be used."""
+    async with opened() as stage:
+        with pytest.raises(StageUnusable, match="another thread"):
+            await anyio.to_thread.run_sync(partial(stage.run, scenes(1)))
+        late = stage.run(scenes(1))
+    with pytest.raises(StageUnusable, match="closed") as caught:
+        stage.run(scenes(1))
+    with pytest.raises(StageUnusable, match="closed"):
+        await anext(late)
+
+    assert "async with" in str(caught.value.hint)
+
+
+# Progress, and several at once -------------------------------------------------------------------
+
+
+async def test_progress_is_told_as_it_comes_and_may_raise(
+    opened: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is called no more then, and the pictures come all the same."""
+    told: list[Progress] = []
+
+    def on_progress(progress: Progress) -> None:
+        told.append(progress)
+        if len(told) == 2:
+            raise RuntimeError("no more paper")
+
+    async with opened(capacity=1) as stage:
+        pictures = await stage.make(scenes(3), on_progress=on_progress)
+
+    assert [(one.summary.ended, one.summary.wanted) for one in told] == [(1, 3), (2, 3)]
+    assert [one.outcome.scene_id for one in told] == ["s01", "s02"]
+    assert [one.summary.known_usd for one in told] == [Decimal("0.05"), Decimal("0.10")]
+    assert "no more paper" in caplog.text
+    assert len(pictures.made) == 3
+
+
+async def test_runs_at_once_on_one_stage_buy_each_scene_once(
+    opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """As several requests of a web server do."""
+    results: list[list[SceneOutcome]] = []
+
+    async def ask(stage: PictureStage) -> None:
+        results.append([outcome async for outcome in stage.run(scenes(6))])
+
+    async with opened() as stage, anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(ask, stage)
+
+    assert {len(result) for result in results} == {6}
+    assert {code(one) for result in results for one in result} <= {"made", "reused", "busy"}
+    assert image_api.billed() == 6
+    assert states(tmp_path) == [State.PAID] * 6
+
+
+async def test_takes_have_an_outcome_each_in_their_order(
+    opened: Opened, image_api: ImageApi
+) -> None:
+    """And asked for again they are there."""
+    story: list[dict[str, Any]] = [{**scenes(1)[0], "takes": 3}, scenes(2)[1]]
+    async with opened() as stage:
+        pictures = await stage.make(story)
+        again = await stage.make(story)
+
+    assert [(one.scene_id, one.take) for one in pictures] == [
+        ("s01", 1), ("s01", 2), ("s01", 3), ("s02", 1),
+    ]  # fmt: skip
+    assert len({one.sha256 for one in pictures}) == 4 or pictures.summary.wanted == 4
+    assert [code(one) for one in again] == ["reused"] * 4
+    assert image_api.billed() == 4
+
+
+async def test_a_failing_iterator_sends_nothing(opened: Opened, image_api: ImageApi) -> None:
+    """All scenes are read before the first is bought, and its error comes out as it is."""
+
+    def broken() -> Iterator[dict[str, Any]]:
+        yield from scenes(2)
+        raise LookupError("the database is gone")
+
+    async with opened() as stage:
+        with pytest.raises(LookupError, match="the database is gone"):
+            await stage.make(broken())
+
+    assert image_api.received() == 0

@@ -1,0 +1,206 @@
+"""Scenes are checked and kept before anything is sent, and take no memory for their number."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import pytest
+
+from host_stub.contract import Cost, Failure, Scene, SceneOutcome
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.library import scenes as library_scenes
+from stage3_plugin.library import waiting
+from stage3_plugin.library.scenes import ScenesRefused, keep, keep_in_turns
+from stage3_plugin.library.waiting import WaitingOutcomes
+from tests.library.calling import scenes
+
+
+class FullDisk:
+    """A file that takes nothing."""
+
+    def seek(self, _place: int) -> None:
+        """Go there."""
+
+    def write(self, _line: bytes) -> int:
+        """Refuse it."""
+        raise OSError(28, "No space left on device")
+
+    def close(self) -> None:
+        """Close it."""
+
+
+def full_disk(*_words: object, **_further: object) -> FullDisk:
+    """Make one, as a file is made."""
+    return FullDisk()
+
+
+def test_what_was_kept_comes_back_as_it_was() -> None:
+    """Everything that a scene can say, as often as asked, also while it is gone through."""
+    whole = Scene(
+        scene_id="雨の夜",
+        prompt="a harbour\nat “dusk” \u2028 ☂",
+        negative_prompt="people",
+        width=64,
+        height=32,
+        seed=-7,
+        references=("scene:a", "b.png"),
+        model="m",
+        quality="high",
+        if_refused=("softer",),
+        takes=3,
+        characters=("mira",),
+        style_tags=("ink",),
+        extra={"act": 2, "lens": {"mm": 35.5, "tags": ["wide", None]}},
+    )
+    plain = Scene(scene_id="a", prompt="a hill")
+    kept = keep([whole, plain, {"scene_id": "b", "image_prompt": "a hat", "act": 1}])
+    with closing(kept):
+        first = iter(kept)
+        seen = [next(first), *kept, *first]
+
+    assert seen[0] == whole
+    assert seen[1:4] == seen[:1] + seen[4:]
+    assert seen[3].extra == {"act": 1}
+    assert (len(kept), kept.takes) == (3, 5)
+
+
+def test_what_is_wrong_is_said_of_every_scene_and_twenty_times_at_most() -> None:
+    """With the place and the field; nothing that is there twice is bought twice."""
+    with pytest.raises(ScenesRefused) as several:
+        keep([{"scene_id": "a"}, 7, {"scene_id": "b", "prompt": "x", "promt": "y"}])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]  # a number is no scene
+    with pytest.raises(ScenesRefused, match="the same id as of scenes") as twice:
+        keep([*scenes(2), scenes(1)[0]])
+    with pytest.raises(ScenesRefused) as many:
+        keep({"scene_id": ""} for _ in range(1000))
+
+    assert [problem.partition(":")[0] for problem in several.value.problems] == [
+        "scenes[0].prompt",
+        "scenes[1]",
+        "scenes[2].promt",
+    ]
+    assert "and 2 more problems" in str(several.value)
+    assert twice.value.problems[0].startswith("scenes[2].scene_id")
+    assert len(many.value.problems) == 20
+    assert twice.value.hint
+
+
+@pytest.mark.parametrize("value", [object(), b"\xff", "\ud800", {1: object()}])
+def test_what_json_does_not_have_is_refused(value: object) -> None:
+    """A scene's further fields are as in a file."""
+    with pytest.raises(ScenesRefused, match=r"scenes\[0\].extra"):
+        keep([{"scene_id": "a", "prompt": "b", "lens": value}])
+
+
+def test_a_file_is_refused_in_its_own_words(tmp_path: Path) -> None:
+    """With the file's name and its line."""
+    path = tmp_path / "story.jsonl"
+    path.write_text('{"scene_id": "a"}\n', encoding="utf-8")
+    with pytest.raises(ScenesRefused, match=r"story.jsonl.*line 1.*prompt"):
+        keep(path)
+    with pytest.raises(ScenesRefused, match="no such file") as missing:
+        keep(str(tmp_path / "nothing.json"))
+
+    assert missing.value.hint
+
+
+def test_memory_is_flat_however_many_scenes_there_are() -> None:
+    """An iterator's scenes go to a file as they come: 10 MB of them take a tenth of that."""
+    count, words = 5000, "w" * 2000
+
+    def many() -> Iterator[dict[str, Any]]:
+        for number in range(count):
+            yield {"scene_id": f"s{number}", "prompt": f"{number} {words}"}
+
+    keep(scenes(1)).close()  # what is imported late is no part of it
+    tracemalloc.start()
+    try:
+        with closing(keep(many())) as kept:
+            assert sum(1 for _ in kept) == count
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 4_000_000
+
+
+def test_a_disk_that_takes_no_scene_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is sent."""
+    monkeypatch.setattr(library_scenes, "SpooledTemporaryFile", full_disk)
+    with pytest.raises(StorageFailed, match="No space left"):
+        keep(scenes(1))
+
+
+@pytest.mark.anyio
+async def test_what_is_kept_is_not_copied_again() -> None:
+    """A call that has read its scenes hands them on."""
+    with closing(keep(scenes(2))) as kept:
+        assert await keep_in_turns(kept) is kept
+
+
+# Outcomes that wait ------------------------------------------------------------------------------
+
+
+def outcome(number: int) -> SceneOutcome:
+    """Return one that can be told from others."""
+    failure = Failure(code="refused", message=f"no. {number}", retryable=False)
+    return SceneOutcome(
+        scene_id=f"s{number}", failure=failure, cost=Cost(usd=None, basis="unknown")
+    )
+
+
+@pytest.mark.parametrize("rhythm", [(1, 0), (3, 1), (5, 4), (1, 1)])
+def test_outcomes_wait_in_their_order(
+    rhythm: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those at hand and those in the file, in whatever rhythm they come and go."""
+    monkeypatch.setattr(waiting, "IN_MEMORY", 3)
+    queue, put, taken = WaitingOutcomes(), 0, list[SceneOutcome]()
+    while put < 40:
+        for _ in range(rhythm[0]):
+            queue.put(outcome(put))
+            put += 1
+        taken += [queue.take() for _ in range(min(rhythm[1], len(queue)))]
+    taken += [queue.take() for _ in range(len(queue))]
+    queue.close()
+
+    assert taken == [outcome(number) for number in range(put)]
+
+
+def test_a_disk_that_takes_no_outcome_costs_memory_and_no_outcome(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where it took the first ones."""
+    monkeypatch.setattr(waiting, "IN_MEMORY", 2)
+    queue = WaitingOutcomes()
+    file = TemporaryFile()  # noqa: SIM115 - the queue closes it
+    monkeypatch.setattr(waiting, "TemporaryFile", lambda: file)
+    for number in range(4):
+        queue.put(outcome(number))
+    monkeypatch.setattr(file, "write", FullDisk().write)
+    for number in range(4, 8):
+        queue.put(outcome(number))
+    taken = [queue.take() for _ in range(len(queue))]
+    queue.close()
+
+    assert taken == [outcome(number) for number in range(8)]
+
+
+def test_a_story_in_a_file_is_what_the_command_reads(tmp_path: Path) -> None:
+    """The same scenes, also of the whole object that Stage 2 wrote."""
+    prompts = [{"scene_id": "a", "image_prompt": "b", "characters_in_scene": ["mira"]}]
+    path = tmp_path / "story.json"
+    path.write_text(json.dumps({"prompts": prompts}), encoding="utf-8")
+
+    read: list[list[Scene]] = []
+    for form in (path, {"prompts": prompts}, prompts):
+        with closing(keep(form)) as kept:
+            read.append(list(kept))
+
+    assert read[0] == read[1] == read[2]
+    assert [scene.characters for scene in read[0]] == [("mira",)]
