@@ -85,6 +85,7 @@ class _Watches:
     stop: Watching | None
     cancel: Watching | None
     during: Watching | None
+    on_delivery: Callable[[SceneOutcome], None] | None
 
     @property
     def is_needed(self) -> bool:
@@ -177,9 +178,14 @@ class Lab:
         return [self.scene(number, **wishes) for number in range(first, first + count)]
 
     def scene(self, number: int = 1, /, **wishes: object) -> Scene:
-        """Make one scene, with its id in its prompt between colons."""
+        """Make one scene, with its id in its prompt between colons, and the case's first size."""
         name = f"scene-{number:02}"
-        said = {"scene_id": name, "prompt": f":{name}: a lighthouse at dusk, seen from the sea"}
+        said: dict[str, object] = {
+            "scene_id": name,
+            "prompt": f":{name}: a lighthouse at dusk, seen from the sea",
+        }
+        if self.case.sizes:
+            said["width"], said["height"] = map(int, self.case.sizes[0].split("x"))
         return Scene.model_validate({**said, **wishes})
 
     @property
@@ -240,6 +246,7 @@ class Lab:
         settings: BaseModel | None = None,
         out: Path | None = None,
         during: Watching | None = None,
+        on_delivery: Callable[[SceneOutcome], None] | None = None,
         **further: Any,
     ) -> Recorded:
         """Open a stage, run these scenes, close it, and return what was seen; never raises.
@@ -253,12 +260,13 @@ class Lab:
             settings: Validated settings, instead of a table.
             out: The folder of results, instead of the project's.
             during: Called as often, whatever it returns; for watching.
+            on_delivery: Called with each outcome while the plugin delivers it.
             further: Fields of the ``ImageRequest``.
         """
         recorded = Recorded()
         request = self.request(scenes, out=out, **further)
         chosen = self.settings(table) if settings is None else settings
-        watching = _Watches(max_in_flight, stop_when, cancel_when, during)
+        watching = _Watches(max_in_flight, stop_when, cancel_when, during, on_delivery)
 
         async def whole() -> None:
             try:
@@ -322,6 +330,42 @@ class Lab:
             return found
         raise Broken(f"plan returned {type(found).__name__}, not StagePlan")
 
+    def together(self, first: Iterable[Scene], second: Iterable[Scene]) -> list[Recorded]:
+        """Open two stages, run each with scenes of its own while both are open, close both.
+
+        Raises:
+            Broken: Opening or closing them raised, or they did not end.
+        """
+        runs = [(Recorded(), self.request(scenes)) for scenes in (first, second)]
+
+        async def question(stage: ImageStage) -> None:
+            async with (
+                self.plugin.open(self.settings(), self.services()) as other,
+                anyio.create_task_group() as group,
+            ):
+                for (recorded, request), one in zip(runs, (stage, other), strict=True):
+                    context = self._context(recorded, request.run_id, max_in_flight=8)
+                    group.start_soon(_run, one, request, context, recorded)
+
+        self.ask(question)
+        return [recorded for recorded, _ in runs]
+
+    def _context(
+        self,
+        recorded: Recorded,
+        run_id: str,
+        *,
+        max_in_flight: int,
+        on_delivery: Callable[[SceneOutcome], None] | None = None,
+    ) -> StageContext:
+        recorded.begun_s = time.monotonic()
+        return StageContext(
+            log=_logger(recorded, run_id, self.loaded.name),
+            max_in_flight=max_in_flight,
+            stopping=anyio.Event(),
+            deliver=_taker(recorded, on_delivery),
+        )
+
     def _look_at(self, stage: object) -> None:
         own: Any = getattr(stage, "capabilities", None)
         if isinstance(own, Capabilities):
@@ -339,13 +383,12 @@ class Lab:
             async with self.plugin.open(settings, self.services(out=request.out_dir)) as stage:
                 is_open = True
                 self._look_at(stage)
-                context = StageContext(
-                    log=_logger(recorded, request.run_id, self.loaded.name),
+                context = self._context(
+                    recorded,
+                    request.run_id,
                     max_in_flight=watching.max_in_flight,
-                    stopping=anyio.Event(),
-                    deliver=_taker(recorded),
+                    on_delivery=watching.on_delivery,
                 )
-                recorded.begun_s = time.monotonic()
                 async with _watched(recorded, context, watching):
                     await _run(stage, request, context, recorded)
                 is_over = True
@@ -468,7 +511,9 @@ def _logger(recorded: Recorded, run_id: str, plugin: str) -> FilteringBoundLogge
     return cast("FilteringBoundLogger", log.bind())
 
 
-def _taker(recorded: Recorded) -> Callable[[SceneOutcome], None]:
+def _taker(
+    recorded: Recorded, on_delivery: Callable[[SceneOutcome], None] | None
+) -> Callable[[SceneOutcome], None]:
     """Make what takes outcomes: one that is none is noted, and harms no other."""
 
     def deliver(outcome: SceneOutcome) -> None:
@@ -487,6 +532,8 @@ def _taker(recorded: Recorded) -> Callable[[SceneOutcome], None]:
             recorded.malformed.append(f"an outcome cannot be read: {in_one_line(error)}")
             return
         recorded.delivered.append(Delivered(same, now))
+        if on_delivery is not None:
+            on_delivery(same)
 
     return deliver
 

@@ -27,7 +27,7 @@ def results(request: pytest.FixtureRequest) -> Mapping[str, Result]:
     selected = {
         item.name.partition("[")[2].rstrip("]")
         for item in request.session.items
-        if item.path == request.path
+        if item.path == Path(__file__)
     }
     try:
         report = conform(
