@@ -43,6 +43,8 @@ def run(options: Namespace, console: Console) -> int:
     with _scene_file(options.scenes) as path:
         asked = _asked(options, path, config, chosen, console)
         report = run_pipeline(chosen.image, asked, console=console)
+    if report.exit_code == 0:
+        _say_first_lines(options, config, console)
     if console.json_only:
         console.result(report.manifest)
     return report.exit_code
@@ -62,6 +64,16 @@ def plan(options: Namespace, console: Console) -> int:
         console.result(planned.as_json())
     is_refused = planned.decided is not None and bool(planned.decided.applied.refused)
     return EXIT_FAILURES if is_refused else 0
+
+
+def _say_first_lines(options: Namespace, config: HostConfig, console: Console) -> None:
+    """Show who has no config how a model makes the pictures."""
+    from host_stub.config.first_lines import first_lines, is_without_choice
+
+    if not options.draft and is_without_choice(config):
+        given = [name for name, value in os.environ.items() if value]
+        for line in first_lines(given, shlex.quote(str(options.scenes))):
+            console.say(line)
 
 
 def init(options: Namespace, console: Console) -> int:
