@@ -15,8 +15,13 @@ from tests.engines.ray_cluster import Cluster, environment, running
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Generator[Cluster]:
+def needs_ray() -> None:
+    """Ray itself, where a test starts no cluster."""
     need("Ray", is_there=find_spec("ray") is not None)
+
+
+@pytest.fixture(scope="session")
+def cluster(needs_ray: None) -> Generator[Cluster]:
     with running() as cluster:
         cluster.add(2)
         cluster.add(2)
