@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import structlog
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
+import stage3_plugin
 from host_stub import commands, contract, hookspecs
 from host_stub.cli import parser
 from host_stub.config.file import KNOWN, load_config
@@ -723,10 +725,56 @@ def test_the_command_of_the_page_adds_up(authors_folder: Path) -> None:
 
 
 def test_every_page_is_in_the_contents() -> None:
-    """A page that nothing leads to is not read."""
-    listed = set(re.findall(r"^([a-z-]+)$", page("index.md"), re.MULTILINE))
+    """A page that nothing leads to is not read; the site's contents are made of these links."""
+    listed = set(re.findall(r"\]\(([a-z0-9-]+\.md)[)#]", page("index.md")))
 
-    assert listed == {name.removesuffix(".md") for name in PAGES if name != "index.md"} | {"api"}
+    assert listed == set(PAGES) - {"index.md"}
+
+
+def test_the_names_that_may_be_imported_are_up_to_date() -> None:
+    """Their page is written by a script, which finds nothing to change."""
+    result = subprocess.run(
+        [sys.executable, DOCS / "api.py", "--check"],
+        capture_output=True,
+        check=False,
+        encoding="utf-8",
+    )
+
+    assert (result.stderr, result.returncode) == ("", 0)
+
+
+def test_a_docstring_that_changed_is_found(tmp_path: Path) -> None:
+    """The check above would see it, and the script would write it."""
+    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("images", "benchmarks"))
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=_all_but_sources)
+    contract_file = tmp_path / "host_stub" / "contract.py"
+    text = contract_file.read_text(encoding="utf-8")
+    contract_file.write_text(text.replace('"""One picture to make.', '"""A wish.'), "utf-8")
+    script = [sys.executable, str(tmp_path / "docs" / "api.py")]
+
+    checked = subprocess.run(
+        [*script, "--check"], capture_output=True, check=False, encoding="utf-8"
+    )
+    subprocess.run(script, capture_output=True, check=True, encoding="utf-8")
+
+    assert (checked.returncode, checked.stderr) == (
+        1,
+        "api.md out of date; run python docs/api.py\n",
+    )
+    assert "A wish.\n" in (tmp_path / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def _all_but_sources(folder: str, names: list[str]) -> set[str]:
+    return {name for name in names if not name.endswith(".py") and not Path(folder, name).is_dir()}
+
+
+def test_every_name_that_a_program_may_import_is_documented() -> None:
+    """Settings are described where they are set."""
+    told = page("api.md")
+    names = set(stage3_plugin.__all__) - {"Settings"}
+
+    assert sorted(name for name in names if f"\n### `{name}`\n" not in told) == []
 
 
 def test_every_file_a_page_names_is_there() -> None:
