@@ -129,6 +129,11 @@ _SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Yields):$")
 _ITEM = re.compile(r"^(\*{0,2}[\w.]+)(?:\s\([^)]*\))?:\s*(.*)$")
 
 
+def _written(node: ast.AST) -> str:
+    """Write a piece of code as people do, with double quotes."""
+    return re.sub(r"'([^'\"\\]*)'", r'"\1"', ast.unparse(node))
+
+
 def tree_of(module: str) -> ast.Module:
     """Read a module of ours."""
     path = ROOT.joinpath(*module.split("."))
@@ -226,8 +231,8 @@ def _listed(text: str, *, is_prose: bool) -> str:
 def signature(function: Function) -> str:
     """Write how a function is called, over several lines where it is long."""
     kind = "async def" if isinstance(function, ast.AsyncFunctionDef) else "def"
-    bare = ast.unparse(function.args)
-    returned = f" -> {ast.unparse(function.returns)}" if function.returns else ""
+    bare = _written(function.args)
+    returned = f" -> {_written(function.returns)}" if function.returns else ""
     line = f"{kind} {function.name}({bare}){returned}"
     if len(line) <= MOST_COLUMNS:
         return line
@@ -246,17 +251,17 @@ def _parameters(spec: ast.arguments) -> list[str]:
         default = spec.defaults[number - without] if number >= without else None
         told.append(_parameter(one, default))
     if spec.vararg:
-        told.append(f"*{ast.unparse(spec.vararg)}")
+        told.append(f"*{_written(spec.vararg)}")
     elif spec.kwonlyargs:
         told.append("*")
     told += [_parameter(*pair) for pair in zip(spec.kwonlyargs, spec.kw_defaults, strict=True)]
-    return [*told, f"**{ast.unparse(spec.kwarg)}"] if spec.kwarg else told
+    return [*told, f"**{_written(spec.kwarg)}"] if spec.kwarg else told
 
 
 def _parameter(one: ast.arg, default: ast.expr | None) -> str:
     if default is None:
-        return ast.unparse(one)
-    return f"{ast.unparse(one)} = {ast.unparse(default)}"
+        return _written(one)
+    return f"{_written(one)} = {_written(default)}"
 
 
 def _is_public(name: str) -> bool:
@@ -296,7 +301,7 @@ def _elsewhere(module: str, tree: ast.Module, name: str) -> str:
 
 
 def _is_literal(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.AnnAssign) and "Literal[" in ast.unparse(statement)
+    return isinstance(statement, ast.AnnAssign) and "Literal[" in _written(statement)
 
 
 def _told(below: ast.stmt) -> str | None:
@@ -308,7 +313,7 @@ def _told(below: ast.stmt) -> str | None:
 
 
 def _constant(statement: ast.Assign | ast.AnnAssign, told: str | None) -> str:
-    shown = ast.unparse(statement)
+    shown = _written(statement)
     block = f"```python\n{_broken(shown)}\n```"
     return f"{block}\n\n{markdown(_reflowed(told))}" if told else block
 
@@ -341,8 +346,8 @@ def _class(made: ast.ClassDef) -> str:
         parts.append(markdown(told))
     for one in made.body:
         if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and _is_public(one.name):
-            is_property = any("property" in ast.unparse(mark) for mark in one.decorator_list)
-            is_checked = any("validator" in ast.unparse(mark) for mark in one.decorator_list)
+            is_property = any("property" in _written(mark) for mark in one.decorator_list)
+            is_checked = any("validator" in _written(mark) for mark in one.decorator_list)
             if not is_checked:
                 parts.append(_method(one, is_property=is_property))
     return "\n\n".join(parts)
@@ -350,10 +355,10 @@ def _class(made: ast.ClassDef) -> str:
 
 def _head(made: ast.ClassDef) -> str:
     """Write a class as it is made: with its fields, or with the arguments of its init."""
-    bases = [ast.unparse(base) for base in made.bases if not ast.unparse(base).startswith("_")]
+    bases = [_written(base) for base in made.bases if not _written(base).startswith("_")]
     head = f"class {made.name}({', '.join(bases)})" if bases else f"class {made.name}"
     fields = [
-        f"    {ast.unparse(one)}"
+        f"    {_written(one)}"
         for one in made.body
         if isinstance(one, ast.AnnAssign)
         and isinstance(one.target, ast.Name)
@@ -376,7 +381,7 @@ def _is_init(node: ast.stmt) -> bool:
 def _method(one: Function, *, is_property: bool) -> str:
     told = ast.get_docstring(one)
     if is_property:
-        shown = f"{one.name}: {ast.unparse(one.returns)}" if one.returns else one.name
+        shown = f"{one.name}: {_written(one.returns)}" if one.returns else one.name
     else:
         shown = signature(one)
     block = f"```python\n{shown}\n```"
