@@ -1,0 +1,100 @@
+"""What the templates make: copied, built, installed by pip, and tried as its own CI tries it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.installed import Environment
+from tests.rules.repository import ROOT
+
+TEMPLATES = ROOT / "docs" / "templates"
+LIMIT_S = 300
+
+
+def copy(template: str, into: Path, **answers: str) -> subprocess.CompletedProcess[str]:
+    """Make a distribution, as the page says: nothing is trusted, and nothing is asked."""
+    given = [word for name, answer in answers.items() for word in ("--data", f"{name}={answer}")]
+    return subprocess.run(
+        [sys.executable, "-m", "copier", "copy", "--quiet", "--defaults", *given,
+         str(TEMPLATES / template), str(into)],
+        capture_output=True, check=False, encoding="utf-8", timeout=LIMIT_S,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A distribution that was made from a template.
+
+    Attributes:
+        folder: Its checkout.
+        site: Where it is installed, with nothing else.
+    """
+
+    folder: Path
+    site: Path
+
+    @classmethod
+    def of(cls, template: str, where: Path, **answers: str) -> Made:
+        """Make it."""
+        made = copy(template, where / "checkout", **answers)
+
+        assert made.returncode == 0, made.stderr
+        return cls(where / "checkout", where / "site")
+
+    def build(self) -> tuple[Path, Path]:
+        """Build its sdist and its wheel with its own backend."""
+        self.do(f'"{sys.executable}" -m hatchling build -d dist')
+        (sdist,) = (self.folder / "dist").glob("*.tar.gz")
+        (wheel,) = (self.folder / "dist").glob("*.whl")
+        return sdist, wheel
+
+    def install(self) -> None:
+        """Build it, and install the wheel by pip, beside what is installed here."""
+        _, wheel = self.build()
+        pip = Environment(self.site.with_name("pip"))
+        pip.pip("install", "--no-index", "--no-deps", "--target", str(self.site), str(wheel))
+
+    def do(self, command: str) -> str:
+        """Run a line of its CI in its checkout; return what it says."""
+        scripts = str(Path(sys.executable).parent)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        done = subprocess.run(
+            command,
+            shell=True,
+            cwd=self.folder,
+            env=kept
+            | {
+                "PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")]),
+                "PYTHONPATH": str(self.site),
+                "PYTHONWARNDEFAULTENCODING": "",  # mypy's own affair
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            encoding="utf-8",
+            timeout=LIMIT_S,
+        )
+
+        assert done.returncode == 0, f"{command}\n{done.stdout}"
+        return done.stdout
+
+    def workflow(self, name: str) -> dict[str, Any]:
+        """Read one of its workflows."""
+        text = (self.folder / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
+        workflow: dict[str, Any] = yaml.safe_load(text)
+        return workflow
+
+    def steps(self) -> list[str]:
+        """Return the command lines of its CI, but for that which installs it."""
+        steps = self.workflow("ci")["jobs"]["check"]["steps"]
+        lines = [step["run"] for step in steps if "run" in step]
+
+        assert lines[0] == "python -m pip install . --group dev"
+        return lines[1:]
