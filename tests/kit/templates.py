@@ -6,16 +6,32 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
+import pytest
 
 from tests.installed import Environment
 from tests.rules.repository import ROOT
 
 TEMPLATES = ROOT / "docs" / "templates"
 LIMIT_S = 300
+
+_LACKING = [name for name in ("copier", "hatchling", "mypy", "ruff") if find_spec(name) is None]
+needs_tools = pytest.mark.skipif(
+    bool(_LACKING) and os.environ.get("TOX_ENV_NAME") != "kit",
+    reason=f"needs {', '.join(_LACKING)}: tox -e kit has them",
+)
+"""What is made is built and looked at by these; the lane that is for it may lack none."""
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a file that is one mapping."""
+    import yaml  # copier brings it
+
+    document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return document
 
 
 def copy(template: str, into: Path, **answers: str) -> subprocess.CompletedProcess[str]:
@@ -87,9 +103,7 @@ class Made:
 
     def workflow(self, name: str) -> dict[str, Any]:
         """Read one of its workflows."""
-        text = (self.folder / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
-        workflow: dict[str, Any] = yaml.safe_load(text)
-        return workflow
+        return read_yaml(self.folder / ".github" / "workflows" / f"{name}.yml")
 
     def steps(self) -> list[str]:
         """Return the command lines of its CI, but for that which installs it."""

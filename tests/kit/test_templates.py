@@ -8,13 +8,13 @@ import tomllib
 import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from host_stub.cli.parser import COMMANDS
-from tests.kit.templates import TEMPLATES, Made, copy
+from tests.kit.templates import TEMPLATES, Made, copy, needs_tools, read_yaml
+
+pytestmark = needs_tools
 
 IMAGE, PROVIDER = "image-plugin", "provider"
 LONGEST: dict[str, dict[str, str]] = {
@@ -211,10 +211,7 @@ def test_no_word_of_ours_is_taken(template: str, group: str) -> None:
     taken |= {word.lower() for word in (*keyword.kwlist, *keyword.softkwlist) if word != "_"}
     if template == IMAGE:
         taken |= set(COMMANDS)
-    questions: dict[str, Any] = yaml.safe_load(
-        (TEMPLATES / template / "copier.yml").read_text("utf-8")
-    )
-    rule: str = questions["name"]["validator"]
+    rule: str = read_yaml(TEMPLATES / template / "copier.yml")["name"]["validator"]
 
     assert {word for word in taken if f"'{word}'" not in rule} == set()
 
