@@ -43,7 +43,7 @@ CONTRACT = (1, 1)
 ``providers`` and ``check_online``, the events ``stage.warned``, ``scene.awaited``,
 ``scene.waiting`` and ``scene.recovered``, the field ``sheets`` of ``stage.started``, and the hook
 ``host_commands``; for observers the hook ``host_observer_settings``, and ``RunInfo.settings``,
-``story`` and ``exit_code``; and
+``story``, ``exit_code`` and ``warn``; and
 for takes ``Scene.takes``, ``SceneOutcome.take``, ``purchase``, ``basis`` and ``made_at``,
 ``ImageRequest.wanted``, ``shown``, ``place`` and ``draft``, an ``ImageStage``'s ``survey`` and
 ``fetch``, and ``ImagePlugin.draft_settings``.
@@ -783,6 +783,10 @@ class ImagePlugin:
     draft_settings: Callable[[Any], BaseModel] | None = None
 
 
+def _to_nobody(_line: str) -> None:
+    """Show a line to nobody."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
     """What observers receive before a stage opens and after it closes.
@@ -798,6 +802,7 @@ class RunInfo:
             (since 1.1).
         exit_code: What the run exits with, once it is over; ``None`` before, and where it ended
             before anything was tried (since 1.1).
+        warn: Shows a line to the person who runs it (since 1.1).
     """
 
     run_id: str
@@ -808,6 +813,7 @@ class RunInfo:
     settings: BaseModel | None = field(default=None, repr=False)
     story: Iterable[Scene] = field(default=(), repr=False)
     exit_code: int | None = None
+    warn: Callable[[str], None] = field(default=_to_nobody, repr=False)
 
 
 Event: TypeAlias = Mapping[str, Any]

@@ -66,6 +66,8 @@ SLOW = (
     "test_ladder_end_to_end.py",
     "test_money_commands.py",
     "test_signals.py",
+    "test_telemetry_killed.py",
+    "test_telemetry_money.py",
     "test_your_own_server.py",
 )
 """Where tests start processes or take their time. Single ones elsewhere are marked themselves."""

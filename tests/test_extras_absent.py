@@ -31,6 +31,7 @@ LOCAL = 'provider = "local"\nmodel_class = "a_model:Model"\n'
 ASKING = {
     "cloud": f'{PAID}store = "file:///tmp/never-made"\n',
     "diffusers": 'provider = "local"\nmodel = "weights"\n',
+    "otel": f'{PAID}[pipeline]\nobservers = ["otel"]\n',
     "postgres": f'{PAID}ledger = {{ env = "LEDGER" }}\n',
     "ray": f'{LOCAL}executor = {{ kind = "ray" }}\n',
     "socks": f"{PAID}trust_env = true\n",

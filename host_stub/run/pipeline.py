@@ -453,7 +453,12 @@ class _Run:
             out_dir=self._options.out_dir,
             story=self._scenes,
             exit_code=None if self.report is None else self.report.exit_code,
+            warn=self._warn,
         )
+
+    def _warn(self, line: str) -> None:
+        """Show what an observer says; it may have come from anywhere."""
+        self._output.warn(escaped(self._redactor.text(line)))
 
     def _on_first_signal(self, name: str) -> None:
         self._display.stopping()

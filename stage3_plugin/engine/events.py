@@ -23,9 +23,9 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
-from stage3_plugin.domain.money import Cost, to_usd
+from stage3_plugin.domain.money import UNKNOWN, Cost, to_usd
 from stage3_plugin.domain.outcome import Failure, Outcome
-from stage3_plugin.domain.purchase import CapName, OverCap, Purchase, Recovered
+from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Recovered
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.policy.capacity import Change
@@ -138,7 +138,7 @@ class Telemetry:
         take: int,
         attempt: int,
         queued_s: float,
-        purchase: str,
+        held: Held,
         base_url: str | None,
     ) -> None:
         """Report that a request starts; capacity has been granted.
@@ -148,7 +148,7 @@ class Telemetry:
             take: Which of the scene's pictures it is.
             attempt: Which try it is, from 1.
             queued_s: Seconds it waited.
-            purchase: Its name in the ledger.
+            held: Its purchase, and the money that is held for it.
             base_url: Where it is sent, if that is not the provider's own address.
         """
         trace.event(
@@ -156,7 +156,8 @@ class Telemetry:
             **_of(request.scene_id, take),
             attempt=attempt,
             queued_s=round(queued_s, 6),
-            purchase=purchase,
+            purchase=held.attempt_id,
+            held_usd=format(to_usd(held.hold_microusd), "f"),
             provider=request.provider,
             model=request.model or "",
             size=request.size,
@@ -228,7 +229,8 @@ class Telemetry:
             "cost_basis": outcome.cost.basis,
             **_named(outcome.request_id),
         }
-        paid = None if last is None else money_text(last)
+        of_last = last or UNKNOWN
+        paid, paid_basis = money_text(of_last), of_last.basis
         if outcome.failure is not None:
             failure = outcome.failure
             trace.event(
@@ -236,12 +238,19 @@ class Telemetry:
                 code=failure.code,
                 message=failure.message,
                 last_cost_usd=paid,
+                last_cost_basis=paid_basis,
                 **facts,
             )
         else:
             assert outcome.placed is not None
             sha256 = outcome.placed.picture.sha256
-            trace.event("scene.finished", sha256=sha256, last_cost_usd=paid, **facts)
+            trace.event(
+                "scene.finished",
+                sha256=sha256,
+                last_cost_usd=paid,
+                last_cost_basis=paid_basis,
+                **facts,
+            )
 
     def reused(self, outcome: Outcome) -> None:
         """Report that a scene's picture was there, and nothing was bought."""

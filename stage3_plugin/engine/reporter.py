@@ -14,7 +14,7 @@ from stage3_plugin.domain.made_from import without_our_facts
 from stage3_plugin.domain.money import FREE, Cost, add_costs
 from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome, Placed
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.events import Telemetry
 from stage3_plugin.engine.scene_state import SceneState, Waiting
@@ -47,8 +47,8 @@ class Reporter:
         self._options = options
         self._now = clock()
 
-    def started(self, scene: SceneState, *, purchase: str, base_url: str | None) -> None:
-        """Report that a request starts, under its name in the ledger, and where it is sent."""
+    def started(self, scene: SceneState, held: Held, *, base_url: str | None) -> None:
+        """Report that a request starts, with the money that is held for it."""
         now = self._now()
         if not scene.was_started:
             scene.started_at = now
@@ -58,7 +58,7 @@ class Reporter:
             take=scene.take,
             attempt=scene.attempts,
             queued_s=now - scene.queued_at,
-            purchase=purchase,
+            held=held,
             base_url=base_url,
         )
 

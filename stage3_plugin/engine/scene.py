@@ -273,7 +273,7 @@ class SceneRunner:
             return self._end_step(scene, claim.attempt_id, GiveUp(unsent), FREE)
         scene.number = claim.number
         base_url = place.route.endpoint.base_url
-        self._reporter.started(scene, purchase=claim.attempt_id, base_url=base_url)
+        self._reporter.started(scene, claim, base_url=base_url)
         key = place.route.key
         number = 0 if key is None else key.number
         result = await self._attempt(scene, claim, permit, shield)

@@ -14,6 +14,7 @@ DISTRIBUTION = "stage3-plugin"
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "cloud": ("obstore",),
     "diffusers": ("torch", "diffusers", "transformers", "accelerate"),
+    "otel": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
     "postgres": ("psycopg",),
     "ray": ("ray",),
     "socks": ("socksio",),

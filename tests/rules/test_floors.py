@@ -28,7 +28,7 @@ FLOORS: Mapping[str, tuple[frozenset[str], ...]] = {
     "host_stub": (
         frozenset({"__init__", "commands", "contract", "errors"}),
         frozenset({"config", "hookspecs", "text"}),
-        frozenset({"events", "plain_image", "plugins", "scenes", "story"}),
+        frozenset({"events", "plain_image", "plugins", "scenes", "story", "telemetry"}),
         frozenset({"decisions", "standing"}),
         frozenset({"stage"}),
         frozenset({"run"}),

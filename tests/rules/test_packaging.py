@@ -42,7 +42,11 @@ def test_two_plugins_are_offered_to_the_host() -> None:
         if entry.dist is not None and entry.dist.name == DISTRIBUTION
     }
 
-    assert ours == {"stage3": "stage3_plugin.hooks", "plain": "host_stub.plain_image"}
+    assert ours == {
+        "stage3": "stage3_plugin.hooks",
+        "plain": "host_stub.plain_image",
+        "otel": "host_stub.telemetry.plugin:otel",
+    }
 
 
 @pytest.mark.parametrize("name, package", [("host-stub", "host_stub"), ("stage3", "stage3_plugin")])
