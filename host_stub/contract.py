@@ -575,6 +575,8 @@ class SceneSurvey(_Shape):
         pending: It is bought or accepted, and not here yet.
         problem: Why it would not be made, if so.
         cost_usd: The most that one more picture of it can cost; ``None`` if that is not known.
+        lost: How many requests for what would be made now were paid for, or are taken as paid for,
+            and brought no picture: so that nobody pays for one again without having seen that.
     """
 
     scene_id: str
@@ -588,6 +590,7 @@ class SceneSurvey(_Shape):
     pending: bool = False
     problem: str | None = None
     cost_usd: Usd | None = None
+    lost: Annotated[int, Field(ge=0)] = 0
 
 
 class StageSummary(_Shape):

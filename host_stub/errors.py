@@ -18,6 +18,7 @@
     ├── ResultsNotWritten          .path: the disk did not take a result
     ├── StoryError                 .path .problem: takes and choices cannot be read or written
     ├── NoSuchTake                 .scene_id .number .there
+    ├── NotConfirmed               .why .confirm .cost_high_usd .needs_usd
     ├── PluginError                .plugin .source ("stage3-plugin 0.1.0")
     │   ├── PluginNotFound         .installed
     │   ├── PluginConflict         .sources
@@ -432,6 +433,38 @@ class NoSuchTake(HostError):
         super().__init__(
             f"scene {scene_id!r} has no take {number}; it has {has}",
             hint="'host-stub takes SCENE' lists a scene's takes",
+        )
+
+
+class NotConfirmed(HostError):
+    """A run was to buy what was confirmed, and would buy something else, or for more.
+
+    Attributes:
+        why: What is different, a sentence each.
+        confirm: The hash of what would be bought now; ``None`` if nobody can confirm that.
+        cost_high_usd: The most that it costs, as a decimal string; ``None`` if it is not known.
+        needs_usd: The cap without which the run does not start, if that is all that it lacks.
+    """
+
+    code = "not_confirmed"
+
+    def __init__(
+        self,
+        why: Sequence[str],
+        *,
+        confirm: str | None,
+        cost_high_usd: str | None,
+        needs_usd: str | None = None,
+    ) -> None:
+        self.why = tuple(why)
+        self.confirm = confirm
+        self.cost_high_usd = cost_high_usd
+        self.needs_usd = needs_usd
+        super().__init__(
+            f"nothing was sent: {'; '.join(self.why)}",
+            hint="'host-stub plan' shows for nothing what would be bought now, and the hash of that"
+            if needs_usd is None
+            else f"give it with --max-cost {needs_usd}",
         )
 
 

@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument("--version", action=ShowVersion, nargs=0, help="show the version")
         return parse_commands(parser, words)
 
-    return carry_out(arguments, parse)
+    return carry_out(arguments, parse, program="stage3")
 
 
 def interrupted(*, json_only: bool) -> int:

@@ -270,6 +270,7 @@ def _scene_survey(survey: SceneSurvey, url_of: UrlOf) -> contract.SceneSurvey:
         pending=survey.is_pending,
         problem=survey.problem,
         cost_usd=usd(survey.high_microusd),
+        lost=survey.lost,
     )
 
 

@@ -58,6 +58,7 @@ SLOW = (
     "stage3/test_two_runs.py",
     "test_cast_end_to_end.py",
     "test_check_online.py",
+    "test_confirmed_runs.py",
     "test_director_end_to_end.py",
     "test_end_to_end.py",
     "test_extras_absent.py",

@@ -46,7 +46,16 @@ def run(options: Namespace, console: Console) -> int:
     if report.exit_code == 0:
         _say_first_lines(options, config, console)
     if console.json_only:
-        console.result(report.manifest)
+        from host_stub.cli.next_steps import after_run
+
+        found, retry = after_run(
+            options,
+            options.words,
+            report,
+            resumes=chosen.image.description.capabilities.resumes,
+        )
+        lacks = None if retry is None else retry.as_json()
+        console.result(report.document(retry_with=lacks), next_actions=found)
     return report.exit_code
 
 
@@ -61,7 +70,10 @@ def plan(options: Namespace, console: Console) -> int:
     for line in planned.as_lines():
         console.say(line)
     if console.json_only:
-        console.result(planned.as_json())
+        from host_stub.cli.next_steps import after_plan
+
+        next_actions = after_plan(options, options.words, planned)
+        console.result(planned.as_json(), next_actions=next_actions)
     is_refused = planned.decided is not None and bool(planned.decided.applied.refused)
     return EXIT_FAILURES if is_refused else 0
 
@@ -90,7 +102,10 @@ def init(options: Namespace, console: Console) -> int:
         console.say(f"wrote {path}")
     console.say(f"next: {_go_to(folder)}host-stub run scenes.json")
     if console.json_only:
-        console.result({"format": "stage3-init/1", "written": [str(path) for path in written]})
+        from host_stub.cli.next_steps import after_init
+
+        told = {"format": "stage3-init/1", "written": [str(path) for path in written]}
+        console.result(told, next_actions=after_init(folder))
     return 0
 
 
@@ -163,7 +178,12 @@ def plugins(options: Namespace, console: Console) -> int:
     console.say(as_table(rows))
     if console.json_only:
         listed = [row.as_json() for row in rows]
-        console.result({"config": path, "config_error": fault, "plugins": listed})
+        from host_stub.cli.next_steps import again, safe
+
+        told = {"config": path, "config_error": fault, "plugins": listed}
+        check = again(options.words, "check", without={"--load"})
+        opens = [safe(check, "loads what the config names, and opens the stage; sends nothing")]
+        console.result({"format": "stage3-plugins/1", **told}, next_actions=[] if fault else opens)
     return 0
 
 
@@ -184,8 +204,13 @@ def check(options: Namespace, console: Console) -> int:
             "providers": [asdict(provider) for provider in found.providers],
         }
         opened = {"plugin": described, "opens": True, "warnings": list(found.warnings)}
-        console.result(shown | opened | _online(options, found))
-        return _ended(found, console)
+        from host_stub.cli.next_steps import after_check
+
+        told = {"format": "stage3-check/1"} | shown | opened | _online(options, found)
+        code = _ended(found, console)
+        scenes = config.project_dir / "scenes.json"
+        console.result(told, next_actions=after_check(options.words, scenes, is_good=code == 0))
+        return code
     console.say(f"# {config.path or 'no config file; these are the defaults'}")
     console.say(f"# image plugin {image.name}: {image.source}, contract {_contract(image)}")
     console.say(_as_toml("run", shown["run"], unset={"max_in_flight": "no ceiling"}))
@@ -243,7 +268,8 @@ def events(options: Namespace, console: Console) -> int:
 
     runs = summarize_journal(options.journal)
     if console.json_only:
-        console.result({"journal": str(options.journal), "runs": [run.as_json() for run in runs]})
+        told = {"journal": str(options.journal), "runs": [run.as_json() for run in runs]}
+        console.result({"format": "stage3-events/1", **told})
         return 0
     for counted in runs:
         console.say(counted.as_text())
@@ -326,6 +352,7 @@ def _asked(
         is_guest=config.is_guest,
         decisions=tuple(options.decisions),
         max_cost_usd=options.max_cost,
+        confirm=options.confirm,
         out_dir=config.out_dir,
         journal=config.journal,
         max_in_flight=config.max_in_flight,

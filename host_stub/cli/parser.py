@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, NoReturn, cast
 
 from host_stub.cli import commands, conform_command, review_command, story_commands
+from host_stub.cli.next_steps import PROGRAM, with_next_steps
 from host_stub.cli.plugin_commands import Parser, add_shared, parse_installed
 from host_stub.errors import EXIT_STAGE, EXIT_STARTING, HostError, Interrupted, UsageError, closest
 from host_stub.text.console import Console
@@ -51,21 +52,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def carry_out(
-    arguments: Sequence[str] | None, parse: Callable[[Sequence[str]], argparse.Namespace]
+    arguments: Sequence[str] | None,
+    parse: Callable[[Sequence[str]], argparse.Namespace],
+    *,
+    program: str = PROGRAM,
 ) -> int:
-    """Run the command that ``parse`` finds in the arguments, and return its exit code."""
+    """Run the command that ``parse`` finds in the arguments, and return its exit code.
+
+    Args:
+        arguments: What follows the program's name; ``sys.argv`` if absent.
+        parse: Reads them.
+        program: The program's name.
+    """
     words = sys.argv[1:] if arguments is None else list(arguments)
     console = Console(json_only="--json" in words, debug="--debug" in words)
     try:
         with console.owning_stdout():
             options = parse(words)
+            options.words = tuple(words)
             command: Command = options.command
             code = command(options, console)
             return _when_lost(command) if console.lost_output and code == 0 else code
     except KeyboardInterrupt:
         return _interrupted(console)
     except Exception as error:  # noqa: BLE001  - nothing leaves as a traceback unless asked to
-        return _interrupted(console) if came_of_an_interrupt(error) else console.error(error)
+        if came_of_an_interrupt(error):
+            return _interrupted(console)
+        return console.error(with_next_steps(error, words, program, COMMANDS))
     except SystemExit:
         raise
     except BaseException:  # noqa: BLE001  - what a loop raises when an interrupt cancels it
@@ -271,6 +284,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="obey what reviewers decided, from a file or the *.json of a folder; may be repeated",
     )
     parser.add_argument(
+        "--confirm",
+        type=_confirmation,
+        metavar="HASH",
+        help="buy what the plan of this hash has, or less, or nothing; 'plan' tells the hash",
+    )
+    parser.add_argument(
         "--max-cost", type=_amount, metavar="USD", help="spend no more than this in this run"
     )
 
@@ -383,6 +402,14 @@ def _standings(text: str) -> frozenset[str]:
     if not named <= {"missing", "stale"}:
         raise argparse.ArgumentTypeError("should be missing, stale, or both with a comma between")
     return named
+
+
+def _confirmation(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{32}", text):
+        raise argparse.ArgumentTypeError(
+            "should be the 32 digits that 'host-stub plan' says can be confirmed"
+        )
+    return text.lower()
 
 
 def _amount(text: str) -> Decimal:

@@ -10,6 +10,7 @@ from argparse import Namespace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from host_stub.cli.next_steps import about_story, as_json_too, safe
 from host_stub.cli.story_commands import sitting
 from host_stub.errors import ResultsNotWritten
 from host_stub.text.console import Console
@@ -61,7 +62,11 @@ def review(options: Namespace, console: Console) -> int:
                 "path": from_here(index),
                 "scenes": len(told.scenes),
                 "thumbs_missing": sorted(missing),
-            }
+            },
+            next_actions=[
+                safe(as_json_too(about_story(options, "status")), "tells how the scenes stand"),
+                safe(as_json_too(about_story(options, "sheet")), "draws them all on one picture"),
+            ],
         )
     return 0
 

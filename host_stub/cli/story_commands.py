@@ -10,23 +10,33 @@ nothing has to be asked of one; it is imported only then.
 from __future__ import annotations
 
 import re
-import shlex
 from argparse import Namespace
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from host_stub.cli.commands import select
+from host_stub.cli.next_steps import (
+    MOST_TAKES_NAMED,
+    about_story,
+    after_status,
+    as_json_too,
+    buying,
+    in_a_line,
+    safe,
+)
 from host_stub.errors import HostError, NoSuchTake, StoryError, UsageError
 from host_stub.text.console import Console
 from host_stub.text.escape import escaped
 from host_stub.text.format import counted
 
 if TYPE_CHECKING:
+    from host_stub.commands import NextAction
     from host_stub.stage.look import Look
     from host_stub.standing.standing import SceneStanding
+    from host_stub.standing.story_state import Price
     from host_stub.story.keeper import Story
     from host_stub.story.takes import Take
 
@@ -45,6 +55,8 @@ class Chair:
     story: Story
     look: Look
     most_takes: int
+    settles_with: str | None
+    plans: bool
 
     @contextmanager
     def as_it_is_now(self) -> Generator[Chair]:
@@ -69,6 +81,7 @@ class Chair:
 
 def status(options: Namespace, console: Console) -> int:
     """Tell how the scenes of a story stand, why, and what making them anew costs."""
+    from host_stub.run.picture_paths import from_here
     from host_stub.standing.status import Status
 
     with sitting(options, console, write=False) as chair:
@@ -77,9 +90,18 @@ def status(options: Namespace, console: Console) -> int:
         for line in found.as_lines():
             console.say(line)
         if found.state.make.pictures:
-            console.say(f"next: {_run_line(options, chair)}")
+            console.say(f"next: {in_a_line(_run_command(options, chair))}")
         if console.json_only:
-            console.result(found.as_json())
+            console.result(
+                found.as_json(),
+                next_actions=after_status(
+                    options,
+                    from_here(chair.scenes_path),
+                    found.state,
+                    settles_with=chair.settles_with,
+                    plans=chair.plans,
+                ),
+            )
     return 0
 
 
@@ -108,7 +130,9 @@ def takes(options: Namespace, console: Console) -> int:
         for line in listed.as_lines():
             console.say(line)
         if console.json_only:
-            console.result(listed.as_json())
+            console.result(
+                listed.as_json(), next_actions=_to_look_at(options, scene_id, listed.others)
+            )
     return 0
 
 
@@ -137,6 +161,7 @@ def show(options: Namespace, console: Console) -> int:
         else:
             take = _show(options, console, story, scene_id)
         warning = None if take is None else _goes_back(options, console, story, take)
+        undoing = about_story(options, "show", scene_id, more=["--undo"])
         name = escaped(scene_id, limit=_LONGEST)
         number = None if take is None else take.number
         count = len(story.book.takes_of(scene_id))
@@ -151,7 +176,7 @@ def show(options: Namespace, console: Console) -> int:
                 "'host-stub status' tells, and the next run would make them anew"
             )
         if not options.undo:
-            console.say(f"to take it back: {_line(options, 'show', scene_id, '--undo')}")
+            console.say(f"to take it back: {in_a_line(undoing)}")
         if console.json_only:
             console.result(
                 {
@@ -162,7 +187,11 @@ def show(options: Namespace, console: Console) -> int:
                     "shown": None if take is None else take.sha256,
                     "path": None if take is None else from_here(_place_of(story, take)),
                     "warning": warning,
-                }
+                },
+                next_actions=[
+                    safe(as_json_too(undoing), "takes back what was chosen last"),
+                    safe(as_json_too(about_story(options, "takes", scene_id)), "lists its takes"),
+                ],
             )
     return 0
 
@@ -184,7 +213,8 @@ def reroll(options: Namespace, console: Console) -> int:
         wanted = [one for one in rerolls if one.problem is None]
         price = price_of(wanted)
         scenes = [part for one in wanted if one.role == "scene" for part in _only(one.scene_id)]
-        next_line = _run_line(options, chair, *scenes) if wanted else None
+        making = _run_command(options, chair, *scenes)
+        next_line = in_a_line(making) if wanted else None
         for one in rerolls:
             (console.say if one.problem is None else console.warn)(f"{one}")
         if next_line is not None:
@@ -200,7 +230,8 @@ def reroll(options: Namespace, console: Console) -> int:
                     "to_make": price.pictures,
                     "cost_high_usd": None if price.usd is None else f"{price.usd:f}",
                     "next": next_line,
-                }
+                },
+                next_actions=_to_make(chair, making, price) if wanted else (),
             )
     return 0 if len(wanted) == len(rerolls) else 1
 
@@ -226,7 +257,8 @@ def import_picture(options: Namespace, console: Console) -> int:
             console.warn(f"warning: {warning}")
         else:
             console.say("as long as the scene stays as it is, a run makes no other one by itself")
-        console.say(f"to take it back: {_line(options, 'show', scene_id, '--undo')}")
+        undoing = about_story(options, "show", scene_id, more=["--undo"])
+        console.say(f"to take it back: {in_a_line(undoing)}")
         if console.json_only:
             console.result(
                 {
@@ -238,7 +270,8 @@ def import_picture(options: Namespace, console: Console) -> int:
                     "width": take.width,
                     "height": take.height,
                     "warning": warning,
-                }
+                },
+                next_actions=[safe(as_json_too(undoing), "shows what was shown before")],
             )
     return 0
 
@@ -275,7 +308,14 @@ def sheet(options: Namespace, console: Console) -> int:
             console.say(f"wrote {page['path']}")
         if console.json_only:
             told = {"format": "stage3-contact-sheet/1", "pages": pages, "story": state.as_json()}
-            console.result(told)
+            next_actions = after_status(
+                options,
+                from_here(chair.scenes_path),
+                state,
+                settles_with=chair.settles_with,
+                plans=chair.plans,
+            )
+            console.result(told, next_actions=next_actions)
     return 0
 
 
@@ -309,6 +349,7 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
             max_in_flight=config.max_in_flight,
         )
         look = Look(chosen.image, asked, story)
+        can = chosen.image.description.capabilities
         # A plugin of contract 1.0 makes one: what it cannot hear of would be wanted for ever.
         most_takes = MOST_TAKES if chosen.image.description.contract >= (1, 1) else 1
         yield Chair(
@@ -318,7 +359,28 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
             story=story,
             look=look,
             most_takes=most_takes,
+            settles_with=chosen.image.name if can.resumes else None,
+            plans=can.plans,
         )
+
+
+def _to_look_at(options: Namespace, scene_id: str, others: Sequence[int]) -> Iterator[NextAction]:
+    """Return the commands that show another take of a scene, the newest first."""
+    for number in sorted(others, reverse=True)[:MOST_TAKES_NAMED]:
+        yield safe(
+            as_json_too(about_story(options, "show", scene_id, str(number))),
+            f"shows take {number} instead",
+        )
+
+
+def _to_make(chair: Chair, making: tuple[str, ...], price: Price) -> Iterator[NextAction]:
+    """Return the commands that price and make what is wanted."""
+    if chair.plans:
+        yield safe(
+            as_json_too((making[0], "plan", *making[2:])),
+            "tells what that run would buy, and the hash that confirms it",
+        )
+    yield buying(as_json_too(making), "makes what is wanted of these scenes", price.usd)
 
 
 def _only(scene_id: str) -> tuple[str, ...]:
@@ -440,18 +502,8 @@ def _cell(chair: Chair, standing: SceneStanding) -> Any:
     )
 
 
-def _run_line(options: Namespace, chair: Chair, *more: str) -> str:
-    """Return the command that makes what is wanted, as it would be typed here."""
+def _run_command(options: Namespace, chair: Chair, *more: str) -> tuple[str, ...]:
+    """Return the command that makes what is wanted."""
     from host_stub.run.picture_paths import from_here
 
-    return _line(options, "run", from_here(chair.scenes_path), *more)
-
-
-def _line(options: Namespace, *words: str) -> str:
-    """Return a command on the same story, as it would be typed here."""
-    said: Sequence[str] = [
-        *(("--config", str(options.config)) if options.config is not None else ()),
-        *(part for one in options.overrides for part in ("--set", one)),
-        *(("--out", str(options.out)) if options.out is not None else ()),
-    ]
-    return shlex.join(["host-stub", *words, *said])
+    return about_story(options, "run", from_here(chair.scenes_path), more=more)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from host_stub.contract import StageSummary
 from host_stub.decisions.apply import Applied
@@ -25,9 +25,12 @@ from host_stub.run.picture_paths import from_here
 from host_stub.run.story_rows import StoryRows
 from host_stub.run.summary import summary_lines
 from host_stub.stage.exit_codes import exit_code
+from host_stub.standing.story_state import Price
 from host_stub.text.addresses import in_text
 from host_stub.text.format import counted, dollars
 from host_stub.text.redaction import Redactor
+
+FORMAT: Final = "stage3-run/1"
 
 
 class Output(Protocol):
@@ -82,11 +85,23 @@ class RunReport:
         manifest: The manifest without its two lists, with its path under ``manifest_path`` and
             ``errors``, each as ``{"code", "message", "hint"}``. Plain JSON values, no secrets.
         errors: What ended the run or is wrong with it, causes chained; it is in the output already.
+        rest: What the same command would ask for again, and pay for.
+        known_usd: What is known of what it cost.
     """
 
     exit_code: int
     manifest: Mapping[str, Any]
     errors: tuple[HostError, ...] = ()
+    rest: Price = field(default_factory=Price)
+    known_usd: Decimal = Decimal(0)
+
+    def document(self, *, retry_with: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the one object of a run that is asked for JSON.
+
+        Args:
+            retry_with: The same command, changed so that the rest would be made, if one is known.
+        """
+        return {"format": FORMAT, **self.manifest, "retry_with": retry_with}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +112,7 @@ class Finish:
         pictures: Returns what is shown of the story by then.
         decided: What became of decisions, if there were any.
         is_draft: The run drew drafts.
+        rest: What the same command would ask for again, and pay for.
     """
 
     plugin: SelectedPlugin
@@ -112,6 +128,7 @@ class Finish:
     pictures: Callable[[], StoryRows]
     decided: Applied | None = None
     is_draft: bool = False
+    rest: Price = field(default_factory=Price)
 
     def close(self, ending: Ending) -> RunReport:
         """Account for every scene, write the manifest, and say how it went."""
@@ -159,6 +176,8 @@ class Finish:
             exit_code=facts.exit_code,
             manifest=self.redactor.value(manifest),
             errors=tuple(ending.errors),
+            rest=self.rest,
+            known_usd=self.outcomes.totals.known_usd,
         )
 
     def _account(self, ending: Ending) -> None:

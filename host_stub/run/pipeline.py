@@ -59,6 +59,7 @@ from host_stub.stage.asking import (
     new_run_id,
     scenes_asked_for,
 )
+from host_stub.stage.binding import hold_to
 from host_stub.stage.directing import decided
 from host_stub.stage.event_loop import run_on
 from host_stub.stage.exit_codes import stage_error
@@ -337,6 +338,8 @@ class _Run:
         async with plugin.description.open(plugin.settings, plugin.services) as stage:
             for warning in warnings_of(stage):
                 context.log.warning("stage.warned", message=warning)
+            if options.confirm is not None:
+                await hold_to(options.confirm, plugin, stage, options, self._merged)
             self._taking_in = self._taker_of(stage)
             prepared = await self._prepare(stage, context.log)
             self._ending.opened = True
@@ -425,6 +428,7 @@ class _Run:
             pictures=self._pictures,
             decided=None if self._prepared is None else self._prepared.applied,
             is_draft=self._options.is_draft,
+            rest=self._standings.rest,
         )
 
     def _pictures(self) -> StoryRows:
@@ -476,7 +480,7 @@ class _Run:
         """Write the results and end the process, since the plugin does not return."""
         self.conclude()
         if self._options.json_only and self.report is not None:
-            self._output.result(self.report.manifest)  # the caller would, but gets no turn
+            self._output.result(self.report.document())  # the caller would, but gets no turn
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

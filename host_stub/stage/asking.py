@@ -49,6 +49,8 @@ class RunOptions:
         is_guest: The plugin is not the one that the config names: what it makes is shown only where
             nothing is.
         max_cost_usd: A cap for this run, handed to the plugin.
+        confirm: The hash of a plan: nothing is bought that it has not; see
+            :mod:`host_stub.stage.confirming`.
         out_dir: The folder for results; made if it is not there.
         journal: Where events are written, or ``None`` for nowhere.
         max_in_flight: A ceiling on scenes in work at once.
@@ -68,6 +70,7 @@ class RunOptions:
     is_draft: bool = False
     is_guest: bool = False
     max_cost_usd: Decimal | None = None
+    confirm: str | None = None
     out_dir: Path
     journal: Path | None
     max_in_flight: int
@@ -248,6 +251,10 @@ def check_options(options: RunOptions, plugin: SelectedPlugin) -> None:
         raise UsageError(
             "drafts are drawn of scenes however they stand",
             hint="leave --only out; --scene and --limit choose scenes",
+        )
+    if options.is_draft and options.confirm is not None:
+        raise UsageError(
+            "drafts cost nothing, and need not be confirmed", hint="leave --confirm out"
         )
     if options.decisions and (options.is_draft or options.is_guest):
         raise UsageError(

@@ -7,39 +7,27 @@ results cannot. What no plugin knows stays unknown and is never called zero.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from host_stub.contract import ImageRequest, ImageStage, PlannedStep, StagePlan
-from host_stub.decisions.apply import Applied
-from host_stub.decisions.merge import Merged
-from host_stub.errors import ContractViolation, PluginError
+from host_stub.contract import PlannedStep, StagePlan
+from host_stub.errors import PluginError
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.scenes.asked import AskedScenes
-from host_stub.scenes.file import SceneFile
-from host_stub.scenes.shard import from_its_part
 from host_stub.stage.asking import (
     RunOptions,
     check_options,
     for_drafts,
     guest_line,
-    image_request,
-    is_asked_for,
-    new_run_id,
-    scenes_asked_for,
-    story_of,
 )
-from host_stub.stage.directing import decided, direct
+from host_stub.stage.directing import decided
 from host_stub.stage.preflight import ask
+from host_stub.stage.question import PlannedDecisions, Question, answered
 from host_stub.stage.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
-from host_stub.stage.stage_warnings import each_once, warnings_of
-from host_stub.stage.survey import survey_ahead
-from host_stub.standing.standing import SceneStanding, surveys
+from host_stub.stage.stage_warnings import each_once
 from host_stub.standing.story_state import StaleScene, StoryState
-from host_stub.story.book import SaidPrompt
 from host_stub.story.keeper import Story
 from host_stub.text.escape import escaped
 from host_stub.text.format import (
@@ -51,34 +39,11 @@ from host_stub.text.format import (
     how_to_settle,
 )
 
+FORMAT: Final = "stage3-plan/1"
 _MOST_STEPS: Final = 20
 _MOST_STALE: Final = 20
 _LONGEST_STEP: Final = 300
 _LONGEST_NAME: Final = 80
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedDecisions:
-    """What decisions come to that a run would obey before its first request.
-
-    Attributes:
-        applied: What is obeyed, and what is not.
-        cost_usd: What they add to the most that the run can cost; less than nothing where they
-            want fewer takes. ``None`` if a price is not known.
-    """
-
-    applied: Applied
-    cost_usd: Decimal | None
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
-        return {"decisions_cost_usd": _money(self.cost_usd), **self.applied.as_json()}
-
-    def price_line(self) -> str:
-        """Say what they cost."""
-        if self.cost_usd is not None and self.cost_usd < 0:
-            return f"the decisions save {dollars(-self.cost_usd)} of what it would cost without"
-        return f"of that for the decisions: {_at_most(self.cost_usd)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +63,10 @@ class RunPlan:
         stale: Those of them that would be made anew, sheets among them.
         is_surveyed: The plugin told how they stand; else the host speaks for it.
         decided: What the decisions come to that are obeyed first; ``None`` without any.
+        confirm: The hash that stands for what would be bought; see
+            :mod:`host_stub.stage.confirming`. ``None`` if nobody can confirm it.
+        unconfirmable: Why, if so.
+        whole_usd: The cap that would leave nothing out, where that of this run does.
     """
 
     plugin: str
@@ -112,11 +81,15 @@ class RunPlan:
     stale: tuple[StaleScene, ...] = ()
     is_surveyed: bool = False
     decided: PlannedDecisions | None = None
+    confirm: str | None = None
+    unconfirmable: str | None = None
+    whole_usd: Decimal | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON values; money is a decimal string, unknown is ``null``."""
         stage = self.stage
         return {
+            "format": FORMAT,
             "plugin": self.plugin,
             "source": self.source,
             "scenes": self.scenes,
@@ -137,9 +110,11 @@ class RunPlan:
             **self._standings(),
             "routes": routes_as_json(stage.routes),
             "max_cost_usd": _money(self.max_cost_usd),
+            "confirm": self.confirm,
+            "unconfirmable": self.unconfirmable,
             "notes": list(self._notes()),
             "warnings": list(self.warnings),
-            **({} if self.decided is None else self.decided.as_json()),
+            **({} if self.decided is None else _decided_json(self.decided)),
         }
 
     def as_lines(self) -> Iterator[str]:
@@ -163,7 +138,7 @@ class RunPlan:
         yield from (f"  {number} {kind}" for number, kind in rows if number > 0)
         yield from scene_lines(stage)
         yield f"cost: {_between(stage.cost_low_usd, stage.cost_high_usd)}{self._cap()}"
-        yield from () if self.decided is None else (self.decided.price_line(),)
+        yield from () if self.decided is None else (_price_line(self.decided),)
         yield from self._worst_way()
         if stage.make:
             yield f"expected time: {_time(stage.expected_s)}"
@@ -270,10 +245,11 @@ def plan_pipeline(
     # On a copy, where decisions can be obeyed: so the plan is that of the run which obeys them.
     with Story.copied(plugin.services.project_dir, options.out_dir) as story:
         is_beside = options.is_guest and any(story.book.scenes())
-        found = [guest_line(plugin.name)] if is_beside else []
-        first = _Question.about(plugin, options, story)
-        answered = ask(plugin, partial(_answered, first, merged), backend=backend)
-    question, answer = answered.question, answered.answer
+        beside = [guest_line(plugin.name)] if is_beside else []
+        first = Question.about(plugin, options, story)
+        found = ask(plugin, partial(answered, first, merged), backend=backend)
+    question, answer = found.question, found.answer
+    foreseen = found.foreseen
     return RunPlan(
         plugin=plugin.name,
         source=plugin.source,
@@ -284,118 +260,25 @@ def plan_pipeline(
             name for name in plugin.description.settings.model_fields if "price" in name
         ),
         settling=how_to_settle(plugin.name, resumes=plugin.description.capabilities.resumes),
-        warnings=each_once([*found, *question.warnings, *answer.warnings]),
+        warnings=each_once([*beside, *question.warnings, *answer.warnings]),
         state=None if options.is_draft else question.state,
         stale=tuple(question.stale),
         is_surveyed=question.is_surveyed,
-        decided=answered.decided,
+        decided=found.decided,
+        confirm=None if foreseen is None else foreseen.hash,
+        unconfirmable=found.unconfirmable(),
+        whole_usd=None if found.whole is None else found.whole.cost_high_usd,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    question: _Question
-    answer: StagePlan
-    decided: PlannedDecisions | None = None
+def _decided_json(decided: PlannedDecisions) -> dict[str, Any]:
+    return {"decisions_cost_usd": _money(decided.cost_usd), **decided.applied.as_json()}
 
 
-async def _answered(first: _Question, merged: Merged | None, stage: ImageStage) -> _Answered:
-    """Ask an open stage for the plan, and with decisions once more when they are obeyed."""
-    before = await first.ask(stage)
-    if merged is None:
-        return _Answered(first, before)
-    plugin, options, story = first.plugin, first.options, first.story
-    applied = await direct(merged, plugin, stage, options, story, run_id=new_run_id(plugin))
-    question = _Question.about(plugin, options, story)
-    after = await question.ask(stage)
-    cost_usd = None
-    if before.cost_high_usd is not None and after.cost_high_usd is not None:
-        cost_usd = after.cost_high_usd - before.cost_high_usd
-    return _Answered(question, after, PlannedDecisions(applied=applied, cost_usd=cost_usd))
-
-
-@dataclass(slots=True)
-class _Question:
-    """Asks an open stage how its scenes stand, and then for the plan of what a run would ask.
-
-    Attributes:
-        asked: How many scenes that are.
-        warnings: What opening the stage found.
-        state: How the scenes stand.
-        stale: Those that would be made anew.
-        is_surveyed: The plugin told how they stand.
-    """
-
-    plugin: SelectedPlugin
-    options: RunOptions
-    scenes: SceneFile
-    story: Story
-    said: Mapping[str, SaidPrompt]
-    asked: int = 0
-    warnings: tuple[str, ...] = ()
-    state: StoryState = field(default_factory=StoryState)
-    stale: list[StaleScene] = field(default_factory=list[StaleScene])
-    is_surveyed: bool = False
-
-    @classmethod
-    def about(cls, plugin: SelectedPlugin, options: RunOptions, story: Story) -> Self:
-        """Make a question about the scenes that are asked for, as the book has them now."""
-        said = story.book.said_prompts()
-        return cls(plugin, options, scenes_asked_for(options, said), story, said)
-
-    async def ask(self, stage: ImageStage) -> StagePlan:
-        """Return the plan."""
-        self.warnings = warnings_of(stage)
-        scenes = self.scenes if self.options.is_draft else await self._left(stage)
-        self.asked = len(scenes)
-        if not self.asked:
-            free = Decimal(0)
-            return StagePlan(make=0, cost_low_usd=free, cost_high_usd=free)
-        in_its_order = from_its_part(scenes, self.options.shard)
-        answer = await stage.plan(self._request(in_its_order))
-        if not isinstance(answer, StagePlan):  # pyright: ignore[reportUnnecessaryIsInstance] - plugins need not be typed
-            plugin = self.plugin
-            problem = f"plan() returned {type(answer).__name__}, not StagePlan"
-            raise ContractViolation(plugin.name, "plan.told", problem, source=plugin.source)
-        return answer
-
-    async def _left(self, stage: ImageStage) -> SceneFile:
-        """Return the scenes that a run would ask its plugin for."""
-        kept = bytearray(len(self.scenes))
-
-        def take(standing: SceneStanding) -> None:
-            if standing.position is not None:
-                kept[standing.position] = is_asked_for(standing, self.options.only)
-                if not kept[standing.position]:
-                    return
-            self.state.add(standing)
-            stale = StaleScene.of(standing)
-            if stale is not None:
-                self.stale.append(stale)
-
-        self.is_surveyed = surveys(self.plugin, stage)
-        await survey_ahead(
-            self.plugin,
-            stage,
-            self._request(self.scenes),
-            self.story,
-            take,
-            scenes=self.scenes,
-            least=self.options.takes or 1,
-            is_guest=self.options.is_guest,
-        )
-        return AskedScenes(self.scenes, kept=kept)
-
-    def _request(self, scenes: SceneFile) -> ImageRequest:
-        options = self.options
-        return image_request(
-            self.plugin,
-            options,
-            scenes,
-            new_run_id(self.plugin),
-            story=story_of(options, self.scenes, self.said),
-            desk=self.story,
-        )
+def _price_line(decided: PlannedDecisions) -> str:
+    if decided.cost_usd is not None and decided.cost_usd < 0:
+        return f"the decisions save {dollars(-decided.cost_usd)} of what it would cost without"
+    return f"of that for the decisions: {_at_most(decided.cost_usd)}"
 
 
 def _step(one: PlannedStep) -> dict[str, Any]:

@@ -80,6 +80,7 @@ class SceneStanding:
         cost_usd: The most that one more picture of it can cost; ``None`` if that is not known.
         problem: Why it would not be made.
         waits_for: Scenes and sheets whose pictures it would need first.
+        lost: How many pictures of its present basis were paid for and never came.
     """
 
     scene_id: str
@@ -99,6 +100,7 @@ class SceneStanding:
     cost_usd: Decimal | None = None
     problem: str | None = None
     waits_for: tuple[str, ...] = ()
+    lost: int = 0
 
     @property
     def made(self) -> int:
@@ -182,6 +184,7 @@ def standing_of(
         cost_usd=survey.cost_usd,
         problem=survey.problem,
         waits_for=survey.waits_for,
+        lost=survey.lost,
     )
 
 

@@ -9,17 +9,35 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterable
+from decimal import Decimal
 from typing import Final
 
 from host_stub.contract import Role, SceneOutcome
 from host_stub.scenes.file import SceneFile
 from host_stub.scenes.index import id_digest
 from host_stub.standing.standing import SceneStanding, State, is_wrong_aspect
+from host_stub.standing.story_state import Price
 
 _DIGEST_BYTES: Final = 32
 _NOTHING: Final = 0
 _HELD: Final = 1
 _PENDING: Final = 2
+_UNKNOWN_COST: Final = -1
+_MADE_BY_ANOTHER_RUN: Final = frozenset(
+    {
+        "rate_limited",
+        "unavailable",
+        "no_picture",
+        "unreadable",
+        "credentials",
+        "out_of_money",
+        "budget",
+        "not_tried",
+        "storage",
+        "cancelled",
+    }
+)
+"""Failures after which the same command would ask for the picture once more, and pay for it."""
 _DOUBTS: Final = {"held": _HELD, "pending": _PENDING, "unknown": _HELD}
 """How states and failures say that something may be paid for, or is on its way."""
 
@@ -33,6 +51,7 @@ class Standings:
     Attributes:
         scenes: How many there are.
         tells_bases: The plugin says what scenes are made from; else the host does.
+        rest: What the same command would ask for again, and pay for.
     """
 
     def __init__(self, story: SceneFile) -> None:
@@ -43,6 +62,8 @@ class Standings:
         self._own = bytearray()
         self._doubts = bytearray(len(story))
         self._sizes = array("L", [0]) * len(story)
+        self._costs = array("q", [_UNKNOWN_COST]) * len(story)
+        self.rest = Price()
         self._sheets: dict[str, int] = {}
 
     def note(self, standing: SceneStanding) -> None:
@@ -53,6 +74,8 @@ class Standings:
         self._bases[place] = _digest(standing.basis)
         self._doubts[place] = _DOUBTS.get(standing.state, _NOTHING)
         width, _, height = (standing.size or "0x0").partition("x")
+        usd = standing.cost_usd
+        self._costs[place] = _UNKNOWN_COST if usd is None else int(usd.scaleb(6))
         self._sizes[place] = (int(width) << 16) | int(height)
         if not self.tells_bases and standing.basis is not None:
             self._own = self._own or bytearray(_DIGEST_BYTES * self.scenes)
@@ -67,6 +90,9 @@ class Standings:
         if self.tells_bases and outcome.basis is not None:
             self._bases[place] = _digest(outcome.basis)
         code = None if outcome.failure is None else outcome.failure.code
+        if code in _MADE_BY_ANOTHER_RUN:
+            micro = self._costs[place]
+            self.rest.add(None if micro == _UNKNOWN_COST else Decimal(micro) / 1_000_000, 1)
         if code is None or outcome.take == 1:
             self._doubts[place] = _DOUBTS.get(code or "", _NOTHING)
 
@@ -116,6 +142,7 @@ class Standings:
             self._bases.append(0)
             self._doubts.append(_NOTHING)
             self._sizes.append(0)
+            self._costs.append(_UNKNOWN_COST)
         return self._sheets[scene_id]
 
 

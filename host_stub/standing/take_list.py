@@ -49,6 +49,11 @@ class TakeList:
             return None
         return "current" if is_current(take, self.standing.basis) else "stale"
 
+    @property
+    def others(self) -> list[int]:
+        """The numbers of takes that could be shown instead: rejected ones are none of them."""
+        return [take.number for take in self.takes if take != self.shown and not take.is_rejected]
+
     def as_json(self) -> dict[str, Any]:
         """Return the list as plain JSON values; money is a decimal string, unknown is ``null``."""
         standing = self.standing

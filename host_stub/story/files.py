@@ -141,6 +141,23 @@ class Folder:
         self.sync()
         return digest
 
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, whole and durable or not at all; what had the name is replaced."""
+        aside = f"{ASIDE}{secrets.token_hex(16)}"
+        descriptor = os.open(self._at(aside), _NEW, 0o600, dir_fd=self._descriptor)
+        try:
+            try:
+                left = memoryview(content)
+                while left:
+                    left = left[os.write(descriptor, left) :]
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._rename(aside, name)
+        finally:
+            self.remove(aside)
+        self.sync()
+
     @contextmanager
     def _copy(
         self, source: FileIO, *, time_ns: int | None, durable: bool

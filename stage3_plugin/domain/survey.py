@@ -45,3 +45,4 @@ class SceneSurvey:
     is_pending: bool = False
     problem: str | None = None
     high_microusd: int | None = None
+    lost: int = 0

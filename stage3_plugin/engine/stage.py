@@ -345,6 +345,7 @@ class Stage:
                 kept=planning.kept,
                 why_unsendable=planning.why_unsendable,
                 estimate=ways.estimate,
+                lost=forecast.lost,
             )
             for number, request in enumerate(asked.looked_at()):
                 tell(surveying.of(request))

@@ -44,6 +44,7 @@ class Surveying:
         kept: Returns the picture that a scene keeps where its references cannot be shown.
         why_unsendable: Returns why a picture is not sent, whatever it shows.
         estimate: Returns what one more picture costs.
+        lost: Returns how many of what is wanted were paid for, and never came.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Surveying:
         kept: Callable[[PictureRequest], Purchase | None],
         why_unsendable: Callable[[PictureRequest], str | None],
         estimate: Callable[[PictureRequest], Estimate],
+        lost: Callable[[Keys], int],
     ) -> None:
         self._steps = steps
         self._takes = takes
@@ -64,6 +66,7 @@ class Surveying:
         self._kept = kept
         self._why_unsendable = why_unsendable
         self._estimate = estimate
+        self._lost = lost
 
     def of(self, request: PictureRequest) -> SceneSurvey:
         """Return what there is of a scene or a sheet.
@@ -106,6 +109,8 @@ class Surveying:
             is_held=prospect is Reuse.UNDECIDED,
             is_pending=is_bought or prospect in _PENDING,
             high_microusd=self._high(shown),
+            # What would be sent again without being asked for is given up by that.
+            lost=self._lost(keys) + (prospect is Reuse.RESEND),
         )
 
     def _shown(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:

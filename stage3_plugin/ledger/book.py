@@ -351,6 +351,11 @@ class Ledger(Accountable):
         return list(map(self._read, rows))
 
     @translated
+    def given_up(self) -> dict[str, int]:
+        """Count, by subject, the purchases that were paid for, or may have been, for nothing."""
+        return dict(self._execute(sql.GIVEN_UP, ()).fetchall())
+
+    @translated
     def keys_here(self, known_as: KnownAs) -> tuple[str, ...]:
         """Return those of a scene's keys that this ledger may have, the present one first."""
         if self._has_earlier_keys:

@@ -120,6 +120,10 @@ OF_SUBJECT: Final = f"""
 SELECT {COLUMNS} FROM purchases WHERE subject_key = ?1 AND {IS_LIVE}
 UNION ALL SELECT {COLUMNS} FROM purchases WHERE subject_key = ?1 AND {IS_GIVEN_UP}
 """
+GIVEN_UP: Final = f"""
+SELECT subject_key, count(*) FROM purchases WHERE subject_key IS NOT NULL AND {IS_GIVEN_UP}
+GROUP BY subject_key
+"""
 LIVE_PICTURE: Final = f"SELECT sha256 FROM purchases WHERE scene_key = ? AND {IS_LIVE}"
 ONE: Final = f"SELECT {COLUMNS} FROM purchases WHERE attempt_id = ?"
 BY_PREFIX: Final = f"""

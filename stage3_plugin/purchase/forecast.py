@@ -6,7 +6,7 @@ Nothing is written. What a run would recover first is not recovered, but its res
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import Ignored, Keys, KeyScope
@@ -133,6 +133,14 @@ class Forecast:
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""
         return None if self._ledger is None else self._ledger.paid_elsewhere(keys)
+
+    def lost(self, keys: Keys) -> int:
+        """Count what was paid for of a wish, on any route, and given up."""
+        return self._given_up.get(keys.subject, 0) if self._given_up else 0
+
+    @cached_property
+    def _given_up(self) -> dict[str, int]:
+        return {} if self._ledger is None else self._ledger.given_up()
 
     def warnings(self) -> tuple[str, ...]:
         """Name the homes that have something in work of what was looked for."""

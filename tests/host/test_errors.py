@@ -168,6 +168,11 @@ EXAMPLES: list[tuple[HostError, str, str | None]] = [
         "set one",
     ),
     (
+        errors.NotConfirmed(["it costs more"], confirm="ab", cost_high_usd="0.10"),
+        "nothing was sent: it costs more",
+        "'host-stub plan' shows for nothing what would be bought now, and the hash of that",
+    ),
+    (
         errors.StageFailed("stage3", "the balance is empty", hint="top up"),
         "plugin 'stage3' stopped: the balance is empty",
         "top up",

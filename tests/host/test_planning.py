@@ -455,7 +455,12 @@ class TestJson:
         assert planner("plan", "--json", "--max-cost", "0.20") == 0
         told = json.loads(planner.out)
         notes = told.pop("notes")
+        held = told.pop("next_actions")[-1]["command"]
+        assert held == ["host-stub", "scripted", "attempts", "--json"]
         assert told == {
+            "format": "stage3-plan/1",
+            "confirm": None,
+            "unconfirmable": "2 scenes do not fit under a cap",
             "plugin": "scripted",
             "source": "scripted 1.0",
             "scenes": 9,

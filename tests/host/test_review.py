@@ -423,6 +423,7 @@ def test_review_writes_the_page_of_the_out_folder(
         "path": "out/review/index.html",
         "scenes": 2,
         "thumbs_missing": [],
+        "next_actions": said["next_actions"],
     }
     told = read((tmp_path / "out/review/data.js").read_bytes())
     assert [scene["scene"] for scene in told["scenes"]] == ["one", "two"]

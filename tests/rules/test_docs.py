@@ -493,8 +493,8 @@ def json_examples() -> list[Any]:
         pytest.param(block, id=f"{name}-{number}")
         for name in [*PAGES, *FRONT]
         for number, block in enumerate(blocks(text_of(name), "json"), start=1)
-        if not any(word in block for word in ('"event"', '"replies"', FORMAT))
-    ]  # those are a line of a log, a recording, and what reviewers decided
+        if not any(word in block for word in ('"event"', '"replies"', '"command"', FORMAT))
+    ]  # those are a line of a log, a recording, what programs are told, and decisions
 
 
 @pytest.mark.parametrize("block", json_examples())

@@ -1,0 +1,321 @@
+"""What may come next, as commands that can be run as they stand: for ``next_actions``.
+
+A command is made from the words that were typed, so that it is about the same config, folder and
+scenes: it is run where this one was. Words are not quoted here; where a line is written for a
+person, :func:`in_a_line` does that. An id or a file that begins like an option is put where it is
+taken for what it is.
+"""
+
+# ruff: noqa: PLC0415  - what is heavy was imported by the command that asks here
+
+from __future__ import annotations
+
+import shlex
+from argparse import Namespace
+from collections.abc import Container, Iterable, Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from host_stub.commands import NextAction, NextKind
+from host_stub.errors import (
+    CommandRefused,
+    HostError,
+    NoSuchTake,
+    NotConfirmed,
+    PluginConflict,
+    PluginNotFound,
+    PluginSettingsError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from host_stub.run.finish import RunReport
+    from host_stub.stage.plan import RunPlan
+    from host_stub.standing.story_state import StoryState
+
+PROGRAM: Final = "host-stub"
+MOST_TAKES_NAMED: Final = 5
+_FREE: Final = Decimal(0)
+_JSON: Final = "--json"
+_VALUED: Final = frozenset({"--confirm", "--max-cost"})
+
+
+def in_a_line(command: Sequence[str]) -> str:
+    """Write a command as it would be typed."""
+    return shlex.join(command)
+
+
+def again(
+    words: Sequence[str],
+    command: str | None = None,
+    *,
+    more: Sequence[str] = (),
+    without: Iterable[str] = (),
+) -> tuple[str, ...]:
+    """Return the command that was typed, changed.
+
+    Args:
+        words: It, without the program's name.
+        command: Another one in its place, that takes the same options.
+        more: Options to add.
+        without: Options to leave out first.
+    """
+    out = {*without, _JSON, "--debug"}
+    kept: list[str] = []
+    rest = iter(words[1:])
+    behind: list[str] = []
+    for word in rest:
+        if word == "--":
+            behind = [word, *rest]
+        elif word in out:
+            if word in _VALUED:
+                next(rest, None)
+        elif word.partition("=")[0] not in out:
+            kept.append(word)
+    return (PROGRAM, command or words[0], *kept, *more, _JSON, *behind)
+
+
+def about_story(
+    options: Namespace, command: str, *names: str, more: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return a command on the same story.
+
+    Args:
+        options: What was typed.
+        command: The command.
+        names: What it is about: scenes, takes, files.
+        more: Its own options.
+    """
+    shared = [
+        *(("--config", str(options.config)) if options.config is not None else ()),
+        *(part for one in options.overrides for part in ("--set", one)),
+        *(("--out", str(options.out)) if options.out is not None else ()),
+    ]
+    scenes: Path | None = getattr(options, "scenes", None)
+    if scenes is not None and command in {"status", "takes", "show", "reroll", "import", "sheet"}:
+        shared += ["--scenes", str(scenes)]
+    is_odd = any(name.startswith("-") for name in names)
+    if is_odd:
+        return (PROGRAM, command, *more, *shared, "--", *names)
+    return (PROGRAM, command, *names, *more, *shared)
+
+
+def as_json_too(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a command that answers with an object, as the one that was typed does."""
+    where = command.index("--") if "--" in command else len(command)
+    return (*command[:where], _JSON, *command[where:])
+
+
+def buying(command: tuple[str, ...], why: str, cost_usd: Decimal | None) -> NextAction:
+    """Return a command that makes pictures; one that costs nothing needs nobody's word."""
+    kind: NextKind = "safe" if cost_usd == _FREE else "needs_confirmation"
+    return NextAction(command=command, why=why, cost_usd=cost_usd, kind=kind)
+
+
+def safe(command: tuple[str, ...], why: str) -> NextAction:
+    """Return a command that spends nothing and gives up nothing."""
+    return NextAction(command=command, why=why)
+
+
+def settling(options: Namespace, plugin: str) -> NextAction:
+    """Return the command that shows what is held; a plugin with a ledger has one of this name."""
+    config = () if options.config is None else ("--config", str(options.config))
+    return safe(
+        (PROGRAM, plugin, "attempts", *config, _JSON),
+        "shows what is known of requests whose outcome is unknown, and how each is decided",
+    )
+
+
+def after_init(folder: Path) -> Iterator[NextAction]:
+    """Return what may come after a new project: what it draws first costs nothing."""
+    config = () if folder == Path() else ("--config", str(folder / "host.toml"))
+    scenes = str(folder / "scenes.json")
+    command = (PROGRAM, "run", *config, _JSON, *_as_operands(scenes))
+    yield safe(command, "draws the scenes here, for nothing")
+
+
+def after_check(words: Sequence[str], scenes: Path, *, is_good: bool) -> Iterator[NextAction]:
+    """Return what may come after a stage was opened."""
+    from host_stub.run.picture_paths import from_here
+
+    if "--online" not in words:
+        yield safe(
+            again(words, more=("--online",)),
+            "asks the provider, for nothing, whether the key, the model and the account are good",
+        )
+    if is_good and scenes.is_file():
+        plan = again(words, "plan", without={"--online"})
+        yield safe((*plan, *_as_operands(from_here(scenes))), "tells what a run would buy")
+
+
+def _as_operands(*names: str) -> tuple[str, ...]:
+    return ("--", *names) if any(name.startswith("-") for name in names) else names
+
+
+def after_plan(options: Namespace, words: Sequence[str], plan: RunPlan) -> Iterator[NextAction]:
+    """Return what may come after a plan: to buy what it says, above all."""
+    stage = plan.stage
+    if plan.whole_usd is not None:
+        cap = ("--max-cost", f"{plan.whole_usd:f}")
+        yield safe(
+            again(words, "plan", more=cap, without=_VALUED),
+            f"plans all of it: a cap of ${plan.whole_usd:f} leaves nothing out",
+        )
+    if stage.make and plan.confirm is not None and stage.cost_high_usd is not None:
+        cap_usd = plan.max_cost_usd or stage.cost_high_usd
+        yield buying(
+            again(
+                words,
+                "run",
+                more=("--confirm", plan.confirm, "--max-cost", f"{cap_usd:f}"),
+                without=_VALUED,
+            ),
+            "buys what this plan has, or less, and refuses if anything of it is another by then",
+            stage.cost_high_usd,
+        )
+    elif stage.make:
+        yield buying(
+            again(words, "run", without={"--confirm"}),
+            f"makes what fits; it cannot be confirmed: {plan.unconfirmable}",
+            stage.cost_high_usd,
+        )
+    elif stage.pending:
+        yield safe(again(words, "run"), "takes in what is bought and not here yet, for nothing")
+    if stage.held:
+        yield settling(options, plan.plugin)
+
+
+def after_run(
+    options: Namespace, words: Sequence[str], report: RunReport, *, resumes: bool
+) -> tuple[list[NextAction], NextAction | None]:
+    """Return what may come after a run, and the same command with a cap that suffices, if it lacks.
+
+    Args:
+        options: What was typed.
+        words: Likewise.
+        report: How the run ended.
+        resumes: The plugin keeps a ledger of what was bought.
+    """
+    told, rest = report.manifest, report.rest
+    retry: NextAction | None = None
+    found: list[NextAction] = []
+    cap_usd: Decimal | None = options.max_cost
+    is_short = told["failures_by_code"].get("budget", 0) and rest.usd and cap_usd is not None
+    if is_short and rest.usd and report.known_usd + rest.usd > (cap_usd or _FREE):
+        retry = buying(
+            again(words, more=("--max-cost", f"{rest.usd:f}"), without={"--max-cost"}),
+            f"makes the rest: a cap of ${rest.usd:f} for one run suffices",
+            rest.usd,
+        )
+        found.append(retry)
+    elif rest.pictures or told["pending"]:
+        what = "takes in what is bought and not here yet" if told["pending"] else ""
+        more = "makes what is missing" if rest.pictures else ""
+        why = " and ".join(filter(None, (what, more)))
+        found.append(
+            buying(
+                again(words),
+                f"{why}; nothing is bought twice",
+                rest.usd if rest.pictures else _FREE,
+            )
+        )
+    if told["failures_by_code"].get("unknown") and resumes:
+        found.append(settling(options, told["plugin"]))
+    if told["total_images"] and not options.draft:
+        sheet = as_json_too(about_story(options, "sheet"))
+        if options.scenes != Path("-"):
+            found.append(safe(sheet, "draws every scene's picture on one, to look at"))
+    return found, retry
+
+
+def after_status(
+    options: Namespace,
+    scenes: str,
+    state: StoryState,
+    *,
+    settles_with: str | None,
+    plans: bool = True,
+) -> Iterator[NextAction]:
+    """Return what may come after a look at a story.
+
+    Args:
+        options: What was typed.
+        scenes: The scene file, as seen from here.
+        state: How the scenes stand.
+        settles_with: The plugin that keeps a ledger; ``None`` if none does.
+        plans: The plugin makes plans.
+    """
+    if state.make.pictures:
+        if plans:
+            yield safe(
+                as_json_too(about_story(options, "plan", scenes)),
+                "tells what a run would buy, and the hash that confirms it",
+            )
+        yield buying(
+            as_json_too(about_story(options, "run", scenes)),
+            "makes everything that is wanted",
+            state.make.usd,
+        )
+    elif state.states["pending"] or state.sheets["pending"]:
+        yield safe(
+            as_json_too(about_story(options, "run", scenes)),
+            "takes in what is bought and not here yet, for nothing",
+        )
+    if settles_with is not None and (state.states["held"] or state.sheets["held"]):
+        yield settling(options, settles_with)
+
+
+def with_next_steps(
+    error: BaseException, words: Sequence[str], program: str, commands: Container[str]
+) -> BaseException:
+    """Give an error of the host's the commands that lead on from it.
+
+    Args:
+        error: It, or another one, which stays as it is.
+        words: What was typed.
+        program: The program's name.
+        commands: Its commands: any other word may be a key, and is not said again.
+    """
+    if not isinstance(error, HostError) or error.next_actions or error.retry_with is not None:
+        return error
+    error.next_actions = tuple(_after(error, words, program, commands))
+    if isinstance(error, NotConfirmed) and error.confirm is not None:
+        cap = error.cost_high_usd or "0"
+        error.retry_with = buying(
+            again(
+                words,
+                "run",
+                more=("--confirm", error.confirm, "--max-cost", cap),
+                without=_VALUED,
+            ),
+            "buys what would be bought now, once somebody who pays has seen that",
+            None if error.cost_high_usd is None else Decimal(error.cost_high_usd),
+        )
+    return error
+
+
+def _after(
+    error: HostError, words: Sequence[str], program: str, commands: Container[str]
+) -> Iterator[NextAction]:
+    match error:
+        case NotConfirmed():
+            cap = () if error.needs_usd is None else ("--max-cost", error.needs_usd)
+            without = {"--confirm"} if error.needs_usd is None else _VALUED
+            yield safe(
+                again(words, "plan", more=cap, without=without),
+                "shows what would be bought now, and the hash of that",
+            )
+        case NoSuchTake():
+            yield safe((PROGRAM, "takes", _JSON, "--", error.scene_id), "lists the scene's takes")
+        case PluginNotFound() | PluginConflict():
+            yield safe((PROGRAM, "plugins", _JSON), "lists what is installed")
+        case PluginSettingsError():
+            yield safe((PROGRAM, "schema", error.plugin, _JSON), "tells every setting there is")
+        case CommandRefused() if program == PROGRAM and words:
+            yield safe((PROGRAM, words[0], "--help"), "tells the commands and how they are used")
+        case UsageError():
+            known = words[:1] if words and words[0] in commands else ()
+            yield safe((program, *known, "--help"), "tells how it is used")
+        case _:
+            return
