@@ -199,8 +199,8 @@ class PictureLost(StorageFailed):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, FileNotFoundError(ENOENT, "gone or damaged"))
-        self.hint = "`stage3 verify` lists what is lost, and what can be done about it"
-        self.args = (f"its file {path} is gone or damaged; see `stage3 verify`",)
+        self.hint = "'stage3 verify' lists what is lost, and what can be done about it"
+        self.args = (f"its file {path} is gone or damaged; see 'stage3 verify'",)
 
 
 class BucketFailed(StorageFailed):
@@ -322,7 +322,7 @@ class LedgerOutdated(LedgerFailed):
             f"{problem}: no purchase is known for {more}",
             number=ESTALE,
             hint=f"bring back {newest}; or go on "
-            f"knowingly with `{accept}`: what the ledger does not know of is bought again",
+            f"knowingly with '{accept}': what the ledger does not know of is bought again",
         )
 
 

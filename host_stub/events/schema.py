@@ -105,12 +105,16 @@ class SceneStarted(_OfScene):
 
 
 class SceneRetried(_OfScene):
-    """An attempt failed for ``cause``, and the scene waits ``wait_s`` to start again."""
+    """An attempt failed for ``cause``, and the scene waits ``wait_s`` to start again.
+
+    ``asked_for`` says that the provider named the wait (since contract 1.1).
+    """
 
     event: Literal["scene.retried"]
     level: Literal["warning"]
     cause: FailureCode
     wait_s: Seconds
+    asked_for: bool = False
     cost_usd: Money
     cost_basis: CostBasis = "unknown"
     request_id: str | None = None

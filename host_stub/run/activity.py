@@ -16,7 +16,31 @@ from host_stub.text.format import counted, duration
 _MOST_NAMED = 3
 _LONGEST_NAME = 40
 _LONGEST_REASON = 120
+SPOKEN_OF_S = 3.0
+"""Seconds; a shorter wait before another try is over before it is read of."""
+_CAUSES: Mapping[str, str] = {
+    "rate_limited": "too many requests",
+    "unavailable": "the provider is busy, or cannot be reached",
+    "no_picture": "an answer without a picture",
+    "unreadable": "an answer that cannot be read",
+    "credentials": "the address of the picture has run out",
+    "unknown": "what became of the request is unknown, and on_unknown is resend",
+}
+"""Why a scene is tried again, by the code of what failed; any other is named by it."""
 _ENDED = frozenset({"scene.finished", "scene.failed", "scene.reused", "scene.skipped"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A scene that is tried again after a wait.
+
+    Attributes:
+        due: When, by the run's clock.
+        why: In a few words, why it waits.
+    """
+
+    due: float
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +83,7 @@ class Activity:
         self._clock = clock
         self._in_flight: set[str] = set()
         self._awaited: dict[str, Awaited] = {}
+        self._retrying: dict[str, Retry] = {}
         self._waiting: dict[str, tuple[str, ...]] = {}
         self._waited_for: dict[str, int] = {}
         self._waiting_since: float | None = None
@@ -88,12 +113,14 @@ class Activity:
         if name == "scene.started":
             self._in_flight.add(scene_id)
             self._awaited.pop(scene_id, None)
+            self._retrying.pop(scene_id, None)
             self._waits_no_more(scene_id)
         elif name == "scene.waiting":
             self._wait(scene_id, event["waits_for"])
         elif name == "scene.retried":
             self.retries += event.get("cause") != "pending"  # which sends nothing again
             self._in_flight.discard(scene_id)
+            self._retry(scene_id, event)
         elif name == "scene.awaited":
             self._await(scene_id, event)
         elif name in _ENDED:
@@ -109,8 +136,21 @@ class Activity:
         """Take the end of a scene, or of one of its takes, whose plugin may have logged nothing."""
         self._in_flight.discard(scene_id)
         self._awaited.pop(scene_id, None)
+        self._retrying.pop(scene_id, None)
         self._waited_for.pop(scene_id, None)
         self._waits_no_more(scene_id)
+
+    def retry_line(self) -> str | None:
+        """Say which scenes are tried again, when and why, the first of them first."""
+        now = self._clock()
+        waiting = sorted(dict(self._retrying).items(), key=lambda one: one[1].due)
+        if not waiting or self.is_stopping:
+            return None
+        name, retry = waiting[0]
+        left_s = retry.due - now
+        when = f"in {duration(left_s)}" if left_s > 0 else "now"
+        more = f", and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+        return f"{escaped(name, limit=_LONGEST_NAME)}: retrying {when}: {retry.why}{more}"
 
     def awaited_line(self) -> str | None:
         """Say what is waited for: for how long and until when, or by how many scenes."""
@@ -147,6 +187,15 @@ class Activity:
             lines.append(f"{escaped(name, limit=_LONGEST_NAME)} ({', '.join(words)})")
         more = len(awaited) - len(lines)
         return ", ".join([*lines, *([f"and {more} more"] if more > 0 else [])])
+
+    def _retry(self, scene_id: str, event: Event) -> None:
+        """Note a wait that is long enough to be spoken of."""
+        wait_s = event.get("wait_s") or 0.0
+        if event.get("cause") == "pending" or wait_s < SPOKEN_OF_S:
+            return
+        cause = str(event.get("cause", ""))
+        why = "the provider asked for it" if event.get("asked_for") else _CAUSES.get(cause, cause)
+        self._retrying[scene_id] = Retry(due=self._clock() + wait_s, why=why)
 
     def _await(self, scene_id: str, event: Event) -> None:
         now = self._clock()

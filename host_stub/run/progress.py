@@ -111,7 +111,9 @@ class PlainLines:
         self._totals = Totals()
         self._activity = Activity(clock)
         self._limited: int | None = None
-        self._said_at: dict[str, float] = dict.fromkeys(("awaited", "limited"), -SAID_EVERY_S)
+        self._said_at: dict[str, float] = dict.fromkeys(
+            ("awaited", "limited", "retried"), -SAID_EVERY_S
+        )
 
     def open(self, totals: Totals) -> None:
         """Begin."""
@@ -122,6 +124,11 @@ class PlainLines:
         self._activity.note(event)
         if event["event"] == "stage.warned":
             self._say(warning_line(event))
+        elif event["event"] == "scene.retried" and self._may_say("retried"):
+            line = self._activity.retry_line()
+            if line is not None:
+                self._say(f"{self._done()} {line}")
+                self._said_at["retried"] = self._clock()
 
     def outcome(self, outcome: SceneOutcome) -> None:
         """Say how a scene ended."""
@@ -250,9 +257,10 @@ class LiveDisplay:
         """Say nothing: the line is made up whenever it is drawn."""
 
     def awaited_line(self) -> str | None:
-        """Say what is waited for, safe to show."""
-        line = self._activity.awaited_line()
-        return None if line is None else self._redact(line)
+        """Say what is waited for, to be tried again or to come, safe to show."""
+        lines = [self._activity.retry_line(), self._activity.awaited_line()]
+        said = "; ".join(line for line in lines if line is not None)
+        return self._redact(said) if said else None
 
     def _print(self, line: str) -> None:
         """Write a line above the one that moves."""
@@ -342,7 +350,8 @@ def outcome_line(outcome: SceneOutcome) -> str | None:
     if message != code:
         said += f": {escaped(message, limit=_LONGEST_REASON)}"
     tried = f" ({counted(outcome.attempts, 'attempt')}, {cost})" if outcome.attempts else ""
-    if code == "pending":  # bought, and to be had by the same command: nothing has failed
+    # Bought and to be had by the same command, or perhaps bought: that it failed is not known.
+    if code in {"pending", "unknown"}:
         return f"{name} {said}{tried}"
     return f"{name} failed: {said}{tried}"
 

@@ -119,10 +119,11 @@ class Look:
         )
 
     def _unknown(self, wanted: str) -> UsageError:
-        scenes = read_scenes(self._options.scenes_path)
+        path = self._options.scenes_path
+        scenes = read_scenes(path)
         near = closest(wanted, [one.scene_id for one in islice(scenes, _MORE_IDS)])
         return UsageError(
-            f"there is no scene {wanted[:80]!r} in {self._options.scenes_path}, and no such sheet",
+            f"there is no scene {wanted[:80]!r} in {path.name}, and no such sheet",
             hint=f"did you mean {near[:80]!r}?" if near else "'host-stub status' tells of them",
         )
 

@@ -175,14 +175,16 @@ class Telemetry:
         cost: Cost,
         message: str,
         request_id: str | None = None,
+        asked_for: bool = False,
     ) -> None:
-        """Report that a request failed and the scene waits to go again."""
+        """Report that a request failed and the scene waits to go again, as long as was asked."""
         trace.event(
             "scene.retried",
             **_of(scene_id, take),
             attempt=attempt,
             cause=cause,
             wait_s=round(wait_s, 6),
+            **({"asked_for": True} if asked_for else {}),
             cost_usd=money_text(cost),
             cost_basis=cost.basis,
             message=message,

@@ -66,7 +66,7 @@ class Preconditions:
             raise LedgerFailed(
                 ledger.shown,
                 f"it is damaged: {damage[0]}",
-                hint=f"`{self._accounts.caretaker('verify')}` tells all of it; bring back the last "
+                hint=f"'{self._accounts.caretaker('verify')}' tells all of it; bring back the last "
                 "copy that it finds right",
             )
 

@@ -86,6 +86,7 @@ class Reporter:
             cost=cost,
             message=message,
             request_id=scene.request_id,
+            asked_for=again.is_asked_for,
         )
 
     def awaited(

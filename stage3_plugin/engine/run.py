@@ -253,7 +253,7 @@ class Run:
 
     async def _heed(self, stopping: anyio.Event, deadline_s: float | None) -> None:
         """Stop on a signal or when the run's time is over; then give paid work time to end."""
-        message = "the run was told to stop"
+        message = "it was told to stop"
         with anyio.move_on_after(deadline_s) as patience:
             await stopping.wait()
         if patience.cancelled_caught:

@@ -634,7 +634,7 @@ class Stage:
             "one of the clocks was wrong"
         )
         resolve = self._accounts.caretaker(f"resolve --day {today}")
-        step = f"if this machine's is right, say so with `{resolve}`"
+        step = f"if this machine's is right, say so with '{resolve}'"
         if self._limits(None).daily_microusd is None:
             return (f"{ahead_of_clock}; {step}",)
         raise SettingsRefused(

@@ -15,7 +15,7 @@ _RERUN: Final = "call it again: what is paid for is found, and nothing is bought
 _HINTS: Mapping[str, str] = {
     "budget": "raise max_cost_usd, or the cap in the settings, and call it again: what is paid for "
     "is found, and nothing is bought twice",
-    "unknown": "it may have been billed: `stage3 attempts` shows it, `stage3 resolve` decides it",
+    "unknown": "it may have been billed: 'stage3 attempts' shows it, 'stage3 resolve' decides it",
     "pending": "it is bought, or accepted, and not here yet: call it again later",
     "credentials": "correct api_key in the settings and call it again",
     "refused": "the provider does not make this picture: change its prompt",

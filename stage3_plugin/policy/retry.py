@@ -77,10 +77,11 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Send again, not before ``wait_s`` seconds from now."""
+    """Send again, not before ``wait_s`` seconds from now; the provider may have asked for that."""
 
     wait_s: float
     cause: FailureCode
+    is_asked_for: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,7 @@ def _wait(verdict: Verdict, history: History, policy: Policy, chance: float) -> 
         wait_s = verdict.hint_s + chance * HINT_JITTER_S
     if history.elapsed_s + wait_s > policy.deadline_s:
         return GiveUp(_failure(verdict, because="the scene's deadline_s is reached"))
-    return Again(wait_s, CODES[verdict.kind])
+    return Again(wait_s, CODES[verdict.kind], is_asked_for=verdict.hint_s is not None)
 
 
 def was_turned_away(verdict: Verdict) -> bool:

@@ -99,7 +99,7 @@ def _still_asked(holds: Collection[int], drain_s: float, attempts: str) -> str:
         f"{requests} in flight{money}: the run waits for {'it' if is_one else 'them'}, {drain_s:g} "
         "s at most (drain_s), which costs nothing more. A second Ctrl-C leaves at once: what is "
         "not here by then may be billed without a picture, stays counted, and is for you to "
-        f"decide, see `{attempts}`"
+        f"decide, see '{attempts}'"
     )
 
 
@@ -108,7 +108,7 @@ def with_next_step(failure: Failure, caretaker: Caretaker, *, always: bool = Fal
     if failure.code != "unknown" and not always:
         return failure
     look = caretaker("attempts")
-    return replace(failure, message=f"{failure.message}: see `{look}`")
+    return replace(failure, message=f"{failure.message}: see '{look}'")
 
 
 def without_storage(
@@ -132,8 +132,8 @@ def undecided(purchase: Purchase, caretaker: Caretaker) -> Failure:
     return Failure(
         code="unknown",
         message=f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC may have been "
-        f"billed ({why}): see `{caretaker('attempts')}`, then decide with "
-        f"`{caretaker(f'resolve {short}')}`",
+        f"billed ({why}): see '{caretaker('attempts')}', then decide with "
+        f"'{caretaker(f'resolve {short}')}'",
     )
 
 
@@ -177,7 +177,7 @@ def over_cap(
     else:
         message += f"; {_TO_GO_ON[over.cap]}"
     if is_doubted:
-        message += f"; one bill can hardly be right, see `{caretaker('attempts')}`"
+        message += f"; one bill can hardly be right, see '{caretaker('attempts')}'"
     return Failure(code="budget", message=message, retryable=True)
 
 
@@ -194,7 +194,7 @@ def overtaken(
     return (
         f"scene {scene_id!r}: request {short} was made {purchase.state} by somebody else while "
         f"its answer was on its way; its picture came, is kept, and {delivered}; see "
-        f"`{caretaker('attempts')}`"
+        f"'{caretaker('attempts')}'"
     )
 
 
@@ -216,7 +216,7 @@ def _what_the_next_holds(purchase: Purchase, caretaker: Caretaker) -> str:
     resolve = caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
     return (
         "no picture costs that, so the next one does not hold as much: see the provider's "
-        f"bill, and say with `{resolve} --cost USD` what it says"
+        f"bill, and say with '{resolve} --cost USD' what it says"
     )
 
 
@@ -339,7 +339,7 @@ def _of_home(home: str, caretaker: Caretaker, *, is_away: bool) -> str:
         return "which is at work; run again when that has ended"
     return (
         "whose driver is not there now; start it again on that machine, or, if it never comes "
-        f"back, `{caretaker(f'recover --of-home {home}')}`"
+        f"back, '{caretaker(f'recover --of-home {home}')}'"
     )
 
 
@@ -377,7 +377,7 @@ def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
     return (
         f"scene {purchase.new.scene_id!r} was billed {billed} USD where at most "
         f"{usd_text(purchase.new.hold_microusd)} was expected; it is counted as it came, but no "
-        f"price: see the provider's bill, and say with `{resolve} --cost USD` what it says"
+        f"price: see the provider's bill, and say with '{resolve} --cost USD' what it says"
     )
 
 

@@ -16,6 +16,7 @@ from host_stub.contract import Cost, Failure, FailureCode, SceneOutcome
 from host_stub.run.activity import Activity
 from host_stub.run.outcomes import Totals
 from host_stub.run.progress import (
+    SAID_EVERY_S,
     Display,
     LiveDisplay,
     NoDisplay,
@@ -148,7 +149,51 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Terminal]:
     os.close(master)
 
 
+class TestWaits:
+    def test_a_wait_before_another_try_is_said_with_its_reason(self) -> None:
+        """A long one alone, and not for each of many scenes that wait for the same."""
+        now = 0.0
+        lines: list[str] = []
+        display = PlainLines(9, lines.append, clock=lambda: now)
+        display.open(Totals())
+        display.event(_retried("a", 2.0, cause="rate_limited"))
+        display.event(_retried("b", 12.0, cause="rate_limited", asked_for=True))
+        display.event(_retried("c", 20.0, cause="unavailable"))
+        now = SAID_EVERY_S
+        display.event({"event": "scene.started", "scene_id": "b"})
+        display.event(_retried("d", 5.0, cause="unavailable"))
+
+        assert lines == [
+            "[0/9] b: retrying in 12 s: the provider asked for it",
+            "[0/9] c: retrying now: the provider is busy, or cannot be reached, and 1 more",
+        ]
+
+    def test_an_outcome_that_is_unknown_has_not_failed(self) -> None:
+        """It may have been bought."""
+        lines: list[str] = []
+        _show(PlainLines(1, lines.append), _failed("a", "unknown", "sent, and lost", 1))
+
+        assert lines == ["[1/1] a unknown: sent, and lost (1 attempt, $0.01)"]
+
+
 class TestMovingLine:
+    def test_a_wait_before_another_try_stands_below_the_line(self, terminal: _Terminal) -> None:
+        """With what is left of it, until the scene goes again or nothing new is started."""
+        now = 0.0
+        display = LiveDisplay(2, terminal.stream, clock=lambda: now, redact=Redactor([KEY]).text)
+        display.open(Totals())
+        display.event(_retried(f"a {KEY}", 12.0, cause="rate_limited", asked_for=True))
+        now = 4.0
+        waiting = display.awaited_line()
+        display.stopping()
+        stopped = display.awaited_line()
+        display.close()
+
+        assert waiting is not None
+        assert waiting.endswith(": retrying in 8.0 s: the provider asked for it")
+        assert KEY not in waiting
+        assert stopped is None
+
     def test_a_terminal_shows_one_line_that_moves(self, terminal: _Terminal) -> None:
         """Scenes done, in flight, retries, cost so far and time left; then the cursor is back."""
         now = 0.0
@@ -509,6 +554,10 @@ def _awaited(
         "left_s": 300.0 - waited_s if cause == "pending" else 100.0,
         "message": message,
     }
+
+
+def _retried(scene_id: str, wait_s: float, **more: Any) -> dict[str, Any]:
+    return {"event": "scene.retried", "scene_id": scene_id, "wait_s": wait_s, **more}
 
 
 def _waiting(scene_id: str, *waits_for: str) -> dict[str, Any]:

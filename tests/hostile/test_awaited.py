@@ -159,7 +159,7 @@ def test_an_interrupt_says_what_is_in_flight_and_what_leaving_costs(
     assert "waits for them, 77 s at most (drain_s), which costs nothing more" in first[1]
     assert "A second Ctrl-C leaves at once" in first[1]
     assert "may be billed without a picture, stays counted" in first[1]
-    assert "`stage3 attempts`" in first[1]
+    assert "'stage3 attempts'" in first[1]
     assert len(project.purchases()) == 3
 
 

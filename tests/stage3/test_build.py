@@ -87,6 +87,6 @@ async def test_the_next_step_names_the_ledger_it_is_about(
     second = await run_stage(settings, story("a"), tmp_path)
     told = [ran.outcomes["a"].failure for ran in (first, second)]
 
-    assert all(failure and f"`stage3 attempts{option}`" in failure.message for failure in told)
+    assert all(failure and f"'stage3 attempts{option}'" in failure.message for failure in told)
     assert told[1] is not None
-    assert f"{option}`" in told[1].message.partition("`stage3 resolve ")[2]
+    assert f"{option}'" in told[1].message.partition("'stage3 resolve ")[2]

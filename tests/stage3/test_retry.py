@@ -133,7 +133,7 @@ def test_a_hint_is_waited_out_with_a_little_jitter() -> None:
     """The wait a provider asks for is never cut short."""
     decision = decide(Verdict(kind=K.RATE_LIMITED, hint_s=12), FIRST, Rules(), chance=0.5)
 
-    assert decision == Again(12 + HINT_JITTER_S / 2, "rate_limited")
+    assert decision == Again(12 + HINT_JITTER_S / 2, "rate_limited", is_asked_for=True)
 
 
 def test_a_hint_beyond_the_longest_wait_fails_the_scene() -> None:

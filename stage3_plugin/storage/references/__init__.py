@@ -59,9 +59,9 @@ _ERRNO = re.compile(r"\[Errno (\d+)\]")
 _SAVE_SMALLER = "open it in an image program and save it as a PNG or JPEG, smaller if it is large"
 _NO_COPY = "was copied, and what came of it is no picture that fits"
 _DAMAGED = "is gone or damaged where pictures are stored"
-_DAMAGED_HINT = "`stage3 verify` lists what is lost, and what can be done about it"
+_DAMAGED_HINT = "'stage3 verify' lists what is lost, and what can be done about it"
 _NOT_WHAT_WAS_BROUGHT = "is not the picture any more that was brought for it"
-_BRING_AGAIN = "bring it again with `host-stub import`, or show another take of it"
+_BRING_AGAIN = "bring it again with 'host-stub import', or show another take of it"
 _Made = TypeVar("_Made")
 
 
