@@ -6,15 +6,40 @@ scene, and the author's backend does that in the words of the service it stands 
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 
+class Hold:
+    """Holds answers back until it is opened, which any thread may do: order without a clock."""
+
+    def __init__(self) -> None:
+        self._opened = threading.Event()
+
+    def open(self) -> None:
+        """Let everything through, now and later."""
+        self._opened.set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is; a backend asks every few milliseconds."""
+        return self._opened.is_set()
+
+
 @dataclass(frozen=True, slots=True)
 class Ok:
-    """Make the picture, after ``delay_s`` seconds."""
+    """Make the picture, and bill it.
+
+    Attributes:
+        delay_s: Seconds to wait first.
+        hold: Answer only once it is open.
+        picture: These bytes, a PNG, instead of what it would make.
+    """
 
     delay_s: float = 0.0
+    hold: Hold | None = None
+    picture: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

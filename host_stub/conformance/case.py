@@ -24,6 +24,7 @@ class Call:
         scene_id: The scene it was for; empty if that cannot be told.
         begun_s: When it came, by ``time.monotonic()``.
         ended_s: When its answer was out, or its connection gone; ``None`` while it is in work.
+        at_once: Requests that were in work at that moment, this one included.
         answer: What was answered, in a few words, such as ``429, wait 0.5 s``.
         billed_usd: What was charged for it.
     """
@@ -31,6 +32,7 @@ class Call:
     scene_id: str
     begun_s: float
     ended_s: float | None = None
+    at_once: int = 1
     answer: str = ""
     billed_usd: Decimal = Decimal(0)
 
@@ -64,6 +66,10 @@ class Backend(Protocol):
         """Return what was charged for all of them."""
         ...
 
+    def connections(self) -> int | None:
+        """Return how many are open now; ``None`` where there is no such thing."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
@@ -80,6 +86,12 @@ class Case:
         keeps: Names in the project's folder that the plugin may write, such as ``.cards``.
         patience_s: Seconds after which a run of a few scenes counts as hung.
         price_usd: What one picture costs at most, if it costs something and that is known.
+        at_once: How many requests the plugin has in work at once, where it may; 1 for one that
+            makes its pictures one by one.
+        least_wait_s: The shortest wait that the backend can ask for with ``RateLimited``.
+        impatient: Laid over the settings where a request is never answered: a timeout of a second
+            or two. Those of the backend are generous instead, so that no slow machine breaks a
+            rule.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -92,3 +104,6 @@ class Case:
     keeps: tuple[str, ...] = ()
     patience_s: float = 30.0
     price_usd: Decimal | None = None
+    at_once: int = 2
+    least_wait_s: float = 1.0
+    impatient: Mapping[str, Any] = field(default_factory=dict[str, Any])

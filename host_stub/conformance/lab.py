@@ -78,14 +78,14 @@ class Scenes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Watches:
+class Watches:
     """What a run is given, and who looks at it meanwhile."""
 
-    max_in_flight: int
-    stop: Watching | None
-    cancel: Watching | None
-    during: Watching | None
-    on_delivery: Callable[[SceneOutcome], None] | None
+    max_in_flight: int = 8
+    stop: Watching | None = None
+    cancel: Watching | None = None
+    during: Watching | None = None
+    on_delivery: Callable[[SceneOutcome], None] | None = None
 
     @property
     def is_needed(self) -> bool:
@@ -266,12 +266,12 @@ class Lab:
         recorded = Recorded()
         request = self.request(scenes, out=out, **further)
         chosen = self.settings(table) if settings is None else settings
-        watching = _Watches(max_in_flight, stop_when, cancel_when, during, on_delivery)
+        watching = Watches(max_in_flight, stop_when, cancel_when, during, on_delivery)
 
         async def whole() -> None:
             try:
                 with anyio.move_on_after(self.case.patience_s) as patience:
-                    await self._open_and_run(recorded, request, chosen, watching)
+                    await self.session(recorded, request, chosen, watching)
                 recorded.is_hung = patience.cancelled_caught
             finally:
                 recorded.ended_s = recorded.ended_s or time.monotonic()
@@ -371,13 +371,15 @@ class Lab:
         if isinstance(own, Capabilities):
             self.stage_capabilities = own
 
-    async def _open_and_run(
+    async def session(
         self,
         recorded: Recorded,
         request: ImageRequest,
         settings: BaseModel,
-        watching: _Watches,
+        watching: Watches | None = None,
     ) -> None:
+        """Open a stage, run a request and close it, in a loop of the check's own."""
+        watching = watching or Watches()
         is_open = is_over = False
         try:
             async with self.plugin.open(settings, self.services(out=request.out_dir)) as stage:
@@ -447,7 +449,7 @@ async def _run(
 
 @asynccontextmanager
 async def _watched(
-    recorded: Recorded, context: StageContext, watching: _Watches
+    recorded: Recorded, context: StageContext, watching: Watches
 ) -> AsyncGenerator[None]:
     """Look at a run while it is in work, and stop or cancel it when its moment has come."""
     async with anyio.create_task_group() as group:

@@ -85,6 +85,7 @@ class ImageApi:
         entries: The books, in the order of arrival, the visits to picture addresses included.
         most_in_flight: The most requests that were being answered at one moment.
         connections: Connections accepted so far.
+        open_connections: Those of them that are open now.
         bill: Makes out the bill for a picture.
         refuses: Says no to what the vendor would not take, before anything that is scripted.
         free: What it says, for nothing, of keys, models and accounts.
@@ -113,6 +114,7 @@ class ImageApi:
         self.most_in_flight = 0
         self.connections = 0
         self.ca_pem: bytes | None = None
+        self.open_connections = 0
         self._in_flight = 0
         self._resets_left = 0
         self._faults: list[Exception] = []
@@ -280,6 +282,7 @@ class ImageApi:
 
     async def _connection(self, reader: Reader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.open_connections += 1
         try:
             if self._resets_left:
                 self._resets_left -= 1
@@ -294,6 +297,7 @@ class ImageApi:
         except Exception as error:  # noqa: BLE001 - reported where the test will see it
             self._faults.append(error)
         finally:
+            self.open_connections -= 1
             close(writer)
 
     async def _exchange(

@@ -1,0 +1,45 @@
+"""How scenes ended, for checks of every group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from host_stub.conformance.recorded import Recorded
+from host_stub.conformance.verdict import Broken
+from host_stub.contract import Failure, Scene, SceneOutcome
+
+
+def outcome_of(ran: Recorded, scene: Scene) -> SceneOutcome:
+    """Return how a scene ended.
+
+    Raises:
+        Broken: Nobody said so.
+    """
+    found = ran.of(scene.scene_id)
+    if not found:
+        raise Broken(f"no outcome came for {scene.scene_id}")
+    return found[0]
+
+
+def failure_of(ran: Recorded, scene: Scene) -> Failure:
+    """Return why a scene has no picture.
+
+    Raises:
+        Broken: It has one, or nobody said so.
+    """
+    failure = outcome_of(ran, scene).failure
+    if failure is None:
+        raise Broken(f"{scene.scene_id} is said to have a picture")
+    return failure
+
+
+def codes(ran: Recorded, scenes: Sequence[Scene]) -> list[str]:
+    """Return how each scene ended: ``made``, ``reused``, its failure's code, or ``nothing``."""
+    found = [ran.of(scene.scene_id) for scene in scenes]
+    return [_in_a_word(outcomes[0]) if outcomes else "nothing" for outcomes in found]
+
+
+def _in_a_word(outcome: SceneOutcome) -> str:
+    if outcome.failure is not None:
+        return outcome.failure.code
+    return "reused" if outcome.reused else "made"

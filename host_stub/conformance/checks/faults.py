@@ -1,0 +1,101 @@
+"""What the service says no to, or cannot do for now."""
+
+from __future__ import annotations
+
+from host_stub.conformance.behaviours import (
+    OutOfMoney,
+    RateLimited,
+    Refused,
+    Rejected,
+    Unauthorized,
+    Unavailable,
+)
+from host_stub.conformance.checks.endings import codes, failure_of
+from host_stub.conformance.checks.seen import with_backend
+from host_stub.conformance.lab import Lab
+from host_stub.conformance.verdict import Broken
+from host_stub.contract import FailureCode
+
+ENDLESS = 60
+"""So many requests for one scene are without an end."""
+_EARLIER_S = 0.005
+"""A wait may seem that much shorter to a backend than to the plugin that waited."""
+
+
+@with_backend("faults.retry-then-ok", capability="retries", behaviours=("Unavailable",))
+def retry_then_ok(lab: Lab) -> str:
+    scene = lab.scene()
+    lab.tell(scene, Unavailable())
+    lab.made([scene])
+    return "after a busy answer it asked again, and has the picture"
+
+
+@with_backend("faults.gives-up", capability="retries", behaviours=("Unavailable",))
+def gives_up(lab: Lab) -> str:
+    scene = lab.scene()
+    lab.tell(scene, *(Unavailable() for _ in range(2 * ENDLESS)))
+    ran = lab.run([scene], cancel_when=lambda _: len(lab.service.calls()) >= ENDLESS)
+    if len(lab.service.calls()) >= ENDLESS:
+        raise Broken(f"it was still asking after {ENDLESS} requests")
+    failure = failure_of(lab.well(ran), scene)
+    if failure.code != "unavailable":
+        raise Broken(f"a service that is always busy ended as {failure.code!r}, not 'unavailable'")
+    return f"it gave up after {len(lab.service.calls())} requests, with 'unavailable'"
+
+
+@with_backend("faults.honours-retry-after", capability="retries", behaviours=("RateLimited",))
+def honours_retry_after(lab: Lab) -> str:
+    scene, wait_s = lab.scene(), lab.case.least_wait_s
+    lab.tell(scene, RateLimited(wait_s))
+    lab.made([scene])
+    first, second = lab.service.calls(scene.scene_id)[:2]
+    waited_s = second.begun_s - first.begun_s
+    if waited_s < wait_s - _EARLIER_S:
+        raise Broken(f"it was asked to wait {wait_s:g} s, and asked again after {waited_s:.3f} s")
+    return f"it was asked to wait {wait_s:g} s, and waited {waited_s:.2f} s"
+
+
+@with_backend("faults.no-retry-on-refusal", behaviours=("Refused",))
+def no_retry_on_refusal(lab: Lab) -> str:
+    return _once(lab, Refused(), "refused")
+
+
+@with_backend("faults.no-retry-on-rejection", behaviours=("Rejected",))
+def no_retry_on_rejection(lab: Lab) -> str:
+    return _once(lab, Rejected(), "rejected")
+
+
+@with_backend("faults.wrong-key", behaviours=("Unauthorized",))
+def wrong_key(lab: Lab) -> str:
+    return _once(lab, Unauthorized(), "credentials")
+
+
+@with_backend("faults.empty-account", behaviours=("OutOfMoney",))
+def empty_account(lab: Lab) -> str:
+    return _once(lab, OutOfMoney(), "out_of_money")
+
+
+def _once(
+    lab: Lab, answer: Refused | Rejected | Unauthorized | OutOfMoney, code: FailureCode
+) -> str:
+    """See to it that an answer which would come again is asked for once, and called by its code."""
+    scene = lab.scene()
+    lab.tell(scene, *(answer for _ in range(ENDLESS)))
+    ran = lab.well(lab.run([scene], cancel_when=lambda _: len(lab.service.calls()) >= ENDLESS))
+    failure = failure_of(ran, scene)
+    asked = len(lab.service.calls())
+    if asked != 1:
+        raise Broken(f"it asked {asked} times, and would have got the same answer each time")
+    if failure.code != code:
+        raise Broken(f"the scene failed with {failure.code!r}, not {code!r}")
+    return f"it asked once, and the scene failed with {code!r}"
+
+
+@with_backend("faults.spares-others", behaviours=("Refused",))
+def spares_others(lab: Lab) -> str:
+    scenes = lab.scenes(3)
+    lab.tell(scenes[1], *(Refused() for _ in range(ENDLESS)))
+    ran = lab.well(lab.run(scenes))
+    if codes(ran, scenes)[::2] != ["made", "made"]:
+        raise Broken(f"one scene was refused, and the others are {codes(ran, scenes)[::2]}")
+    return "the scenes before and after a refused one have their pictures"

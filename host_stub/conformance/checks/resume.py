@@ -1,0 +1,67 @@
+"""The same command again."""
+
+from __future__ import annotations
+
+from host_stub.conformance.behaviours import Refused, Reset
+from host_stub.conformance.checks.endings import codes
+from host_stub.conformance.checks.seen import with_backend
+from host_stub.conformance.lab import Lab
+from host_stub.conformance.recorded import Recorded
+from host_stub.conformance.verdict import Broken, NotShown
+
+
+@with_backend("resume.buys-nothing-twice", capability="resumes")
+def buys_nothing_twice(lab: Lab) -> str:
+    _again(lab)
+    asked = len(lab.service.calls())
+    if asked > _SCENES:
+        raise Broken(f"{_SCENES} scenes had their pictures, and {asked - _SCENES} were asked again")
+    return f"{_SCENES} scenes had their pictures, and the second run asked for none"
+
+
+@with_backend("resume.is-free", capability="resumes")
+def is_free(lab: Lab) -> str:
+    for outcome in _again(lab).outcomes:
+        if not outcome.reused:
+            raise Broken(f"{outcome.scene_id} was there, and its outcome is not 'reused'")
+        if outcome.cost.usd != 0:
+            raise Broken(f"{outcome.scene_id} was there, and costs {outcome.cost.usd} USD again")
+    return "what was there is 'reused', and costs 0 USD"
+
+
+@with_backend("resume.makes-what-is-missing", capability="resumes", behaviours=("Refused",))
+def makes_what_is_missing(lab: Lab) -> str:
+    scenes = lab.scenes(_SCENES)
+    lab.tell(scenes[1], Refused())
+    lab.well(lab.run(scenes))
+    ran = lab.well(lab.run(scenes))
+    ended = codes(ran, scenes)
+    if ended[1] != "made":
+        raise Broken(f"a scene failed in the first run and is {ended[1]!r} after the second")
+    if {ended[0], ended[2]} - {"made", "reused"}:
+        raise Broken(f"scenes with a picture are {ended[0]!r} and {ended[2]!r} in the second run")
+    return "the scene that had failed was made by the second run"
+
+
+@with_backend("resume.keeps-what-is-in-doubt", capability="resumes", behaviours=("Reset",))
+def keeps_what_is_in_doubt(lab: Lab) -> str:
+    scene = lab.scene()
+    lab.tell(scene, Reset())
+    lab.well(lab.run([scene]))
+    if not lab.service.billed():
+        raise NotShown("this service bills nothing, so nothing is in doubt")
+    before = len(lab.service.calls())
+    ran = lab.well(lab.run([scene]))
+    if len(lab.service.calls()) > before:
+        raise Broken("what may have been billed in the first run was asked for by the second")
+    return f"the second run asked for nothing; the scene is {codes(ran, [scene])[0]!r}"
+
+
+_SCENES = 3
+
+
+def _again(lab: Lab) -> Recorded:
+    """Make three scenes, and run them once more."""
+    scenes = lab.scenes(_SCENES)
+    lab.made(scenes)
+    return lab.made(scenes)
