@@ -336,9 +336,7 @@ class Run:
         try:
             with anyio.fail_after(self.settings.timeout_s):
                 return await self.stage.service.paint(work.scene.prompt, key, size_px)
-        except TimeoutError:
-            raise Failed("unknown", "no answer came in time", is_known=False) from None
-        except ConnectionCut:
+        except (TimeoutError, ConnectionCut):
             raise Failed("unknown", "no whole answer came", is_known=False) from None
 
     def put_picture(self, work: Work, name: str, content: bytes) -> dict[str, Any]:

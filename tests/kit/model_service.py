@@ -54,7 +54,11 @@ ANSWERS: Mapping[type, Answer] = {
 
 
 class ConnectionCut(Exception):
-    """The connection was cut, and no whole answer came."""
+    """The connection was cut, and no whole answer came: at most a part of one."""
+
+    def __init__(self, part: bytes = b"") -> None:
+        self.part = part
+        super().__init__("cut")
 
 
 @dataclass(slots=True)
@@ -104,8 +108,10 @@ class Service:
             await anyio.lowlevel.checkpoint()
             if isinstance(met, does.Hang):
                 await anyio.sleep_forever()
-            if isinstance(met, does.Reset | does.CutShort):
+            if isinstance(met, does.Reset):
                 raise ConnectionCut
+            if isinstance(met, does.CutShort):
+                raise ConnectionCut(picture_for(prompt, size_px)[:50])
             if isinstance(met, does.Unauthorized):
                 return Answer(status=401, words=f"the key {key} is wrong")
             if isinstance(met, does.RateLimited):
@@ -113,7 +119,7 @@ class Service:
             if isinstance(met, does.Ok):
                 return await self._picture(met, picture_for(prompt, size_px))
             if isinstance(met, does.NoPicture):
-                half = picture_for(prompt, size_px)[:40]
+                half = picture_for(prompt, size_px)[:-24]  # in the middle of its data
                 return Answer(status=200, picture=half, billed_usd=PRICE_USD)
             return ANSWERS[type(met)]
 

@@ -94,7 +94,8 @@ def own_picture(lab: Lab) -> str:
     lab.tell(second, Ok(picture=blue))
     if lab.case.at_once < 2:
         hold.open()
-    ran = lab.made([first, second], during=opening(hold, lambda ran: bool(ran.of(second.scene_id))))
+    answered = opening(hold, lambda ran: bool(ran.of(second.scene_id)))
+    ran = lab.made([first, second], max_in_flight=2, during=answered)
     for scene, sent, colour in ((first, red, _RED), (second, blue, _BLUE)):
         outcome = outcome_of(ran, scene)
         assert outcome.image is not None

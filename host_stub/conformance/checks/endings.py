@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from host_stub.conformance.behaviours import Behaviour
+from host_stub.conformance.lab import Lab
 from host_stub.conformance.recorded import Recorded
-from host_stub.conformance.verdict import Broken
+from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.contract import Failure, Scene, SceneOutcome
 
 
@@ -43,3 +45,17 @@ def _in_a_word(outcome: SceneOutcome) -> str:
     if outcome.failure is not None:
         return outcome.failure.code
     return "reused" if outcome.reused else "made"
+
+
+def retried(lab: Lab, answer: Behaviour) -> tuple[Recorded, Scene]:
+    """Run a scene that meets this answer first, and is made all the same.
+
+    Raises:
+        NotShown: It is not; that is another requirement's affair.
+    """
+    scene = lab.scene()
+    lab.tell(scene, answer)
+    ran = lab.well(lab.run([scene]))
+    if codes(ran, [scene]) != ["made"] or len(lab.service.calls(scene.scene_id)) < 2:
+        raise NotShown("it did not try again until there was a picture")
+    return ran, scene

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from decimal import Decimal
 
 from host_stub.conformance.behaviours import Refused, Unavailable
 from host_stub.conformance.checks.concurrency import held_a_moment
+from host_stub.conformance.checks.endings import retried
 from host_stub.conformance.checks.seen import with_backend
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.recorded import Heard, Recorded
 from host_stub.conformance.verdict import Broken, NotShown
 
 _ENDS = ("scene.finished", "scene.failed", "scene.retried")
+_GAVE_UP = ("scene.retried", "scene.failed")
+"""Ended while it waited to start again."""
 _LAST = ("scene.finished", "scene.failed", "scene.skipped", "scene.reused")
 
 
@@ -57,17 +59,21 @@ def of_the_stage(lab: Lab) -> str:
 @with_backend("events.paired", is_needed=False)
 def paired(lab: Lab) -> str:
     ran = weather(lab)
-    in_work: Counter[tuple[str, int]] = Counter()
+    last: dict[tuple[str, int], str] = {}
     for one in ran.events("scene.started", *_ENDS):
-        key = _picture(one)
-        in_work[key] += 1 if one.name == "scene.started" else -1
-        if in_work[key] not in {0, 1}:
-            what = "ended without having started" if in_work[key] < 0 else "started twice"
-            raise Broken(f"{key[0]} {what}, by its events")
-    open_ones = [key[0] for key, count in in_work.items() if count]
+        key, before = _picture(one), last.get(_picture(one), "")
+        if one.name == "scene.started" and before == one.name:
+            raise Broken(f"scene.started of {key[0]} came twice, with no end between")
+        may_end = before == "scene.started" or (before, one.name) == _GAVE_UP
+        if one.name != "scene.started" and not may_end:
+            raise Broken(f"{one.name} of {key[0]} came without a scene.started before")
+        last[key] = one.name
+    open_ones = [key[0] for key, name in last.items() if name == "scene.started"]
     if open_ones:
         raise Broken(f"scene.started of {open_ones[0]} has no end")
-    return f"{len(in_work)} scenes started, and each start has its end"
+    if not last:
+        raise Broken("it logged no scene.started")
+    return f"{len(last)} scenes started, and each start has its end"
 
 
 @with_backend("events.as-delivered", is_needed=False)
@@ -112,10 +118,8 @@ def costs_add_up(lab: Lab) -> str:
 
 @with_backend("events.attempts", behaviours=("Unavailable",), capability="retries")
 def attempts(lab: Lab) -> str:
-    scene = lab.scene()
-    lab.tell(scene, Unavailable())
-    ran = lab.made([scene])
-    asked, said = len(lab.service.calls()), ran.outcomes[0].attempts
+    ran, scene = retried(lab, Unavailable())
+    asked, said = len(lab.service.calls(scene.scene_id)), ran.outcomes[0].attempts
     if said != asked:
         raise Broken(f"the outcome says {said} attempts, and {asked} requests came")
     return f"the outcome says {said} attempts, and {asked} requests came"
@@ -123,10 +127,8 @@ def attempts(lab: Lab) -> str:
 
 @with_backend("events.retries", behaviours=("Unavailable",), capability="retries")
 def retries(lab: Lab) -> str:
-    scene = lab.scene()
-    lab.tell(scene, Unavailable())
-    ran = lab.made([scene])
-    asked, said = len(lab.service.calls()), len(ran.events("scene.retried"))
+    ran, scene = retried(lab, Unavailable())
+    asked, said = len(lab.service.calls(scene.scene_id)), len(ran.events("scene.retried"))
     if said != asked - 1:
         raise Broken(f"{asked} requests came, and scene.retried was logged {said} times")
     return f"{asked} requests came, and scene.retried was logged {said} times"

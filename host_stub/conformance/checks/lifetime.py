@@ -103,10 +103,3 @@ def two_at_once(lab: Lab) -> str:
         if set(ended) != {"made"}:
             raise Broken(f"of two stages in one process, one ended its scenes as {ended}")
     return "two stages in one process made their scenes at the same time"
-
-
-@with_backend("lifetime.opens-again", is_needed=False)
-def opens_again(lab: Lab) -> str:
-    lab.made(lab.scenes(1))
-    lab.made(lab.scenes(1, first=2))
-    return "it was opened, closed, and opened again in one process, and made pictures both times"
