@@ -191,5 +191,11 @@ case = Case(
     impatient={"timeout_s": 2.0},
     keeps=(".stage3",),
     sizes=("64x64", "128x64"),
+    wrong_settings={
+        "a size in words": {"size": "large"},
+        "nothing at once": {"capacity": 0},
+        "a provider that nobody has": {"provider": "nobody"},
+        "a cap below nothing": {"budget_usd": "-1"},
+    },
 )
 """The case of ``stage3``."""

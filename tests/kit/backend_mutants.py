@@ -141,10 +141,10 @@ MUTANTS: Mapping[str, Sequence[Change]] = {
         ),
     ],
     "resume.buys-nothing-twice": [
-        ("return path.read_bytes() if path.is_file() else None", "return None"),
-    ],
-    "resume.is-free": [
-        ("reused=True, cost=FREE", "reused=True, cost=Cost(usd=PRICE_USD, basis='flat')")
+        (
+            "            self.reuse(work, name, kept)\n",
+            f"            {_DRAWN}\n            self.reuse(work, name, kept)\n",
+        ),
     ],
     "resume.makes-what-is-missing": [
         (
@@ -265,9 +265,8 @@ MUTANTS: Mapping[str, Sequence[Change]] = {
         (
             "        async with anyio.create_task_group() as group:\n",
             (
-                "        for scene in self.request.scenes:\n"
-                "            for take in range(1, scene.takes + 1):\n"
-                "                Work(scene, take, self.context).say_start()\n"
+                "        for scene, take in self.stage.wanted(self.request):\n"
+                "            Work(scene, take, self.context).say_start()\n"
                 "        async with anyio.create_task_group() as group:\n"
             ),
         ),
@@ -309,13 +308,5 @@ MUTANTS: Mapping[str, Sequence[Change]] = {
             ),
         ),
         ("FAILURES: Mapping", "LEFT = []\nFAILURES: Mapping"),
-    ],
-    "lifetime.two-at-once": [
-        (
-            "        self.deliver = context.deliver\n",
-            "        self.deliver = lambda outcome: LAST[-1].deliver(outcome)\n",
-        ),
-        ('        self.why = ""\n', '        self.why = ""\n        LAST.append(context)\n'),
-        ("FAILURES: Mapping", "LAST = []\nFAILURES: Mapping"),
     ],
 }

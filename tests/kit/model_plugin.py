@@ -92,7 +92,7 @@ class Kept:
 
     def name(self, scene: Scene, take: int, size_px: tuple[int, int]) -> str:
         said = json.dumps([scene.scene_id, scene.prompt, take, size_px])
-        return hashlib.sha256(said.encode()).hexdigest()
+        return hashlib.sha256(said.encode()).hexdigest()  # in ASCII: half a pair is harmless
 
     def picture(self, name: str) -> bytes | None:
         path = self.folder / f"{name}.png"
@@ -177,7 +177,7 @@ class Stage:
 
     async def plan(self, request: ImageRequest) -> StagePlan:
         """Return what ``run`` would do."""
-        wanted = [(scene, take) for scene in request.scenes for take in range(1, scene.takes + 1)]
+        wanted = self.wanted(request)
         names = [self.kept.name(scene, take, self.size_of(scene)) for scene, take in wanted]
         reused = sum(self.kept.picture(name) is not None for name in names)
         held = sum(self.kept.is_in_doubt(name) for name in names)
@@ -205,6 +205,14 @@ class Stage:
         finally:
             context.log.info("stage.finished")
 
+    def wanted(self, request: ImageRequest) -> Iterator[tuple[Scene, int]]:
+        """Yield each picture that is wanted: its scene, and which of its takes it is."""
+        for scene in request.scenes:
+            basis = self.kept.name(scene, 0, self.size_of(scene))
+            also = () if request.wanted is None else request.wanted(scene.scene_id)
+            most = max([scene.takes, *(one.takes for one in also if one.basis == basis)])
+            yield from ((scene, take) for take in range(1, most + 1))
+
     def size_of(self, scene: Scene) -> tuple[int, int]:
         if scene.width is not None and scene.height is not None:
             return scene.width, scene.height
@@ -224,9 +232,7 @@ class Run:
         self.committed = Decimal(0)
         self.stopped: FailureCode | None = None
         self.why = ""
-        self.left: Iterator[tuple[Scene, int]] = (
-            (scene, take) for scene in request.scenes for take in range(1, scene.takes + 1)
-        )
+        self.left: Iterator[tuple[Scene, int]] = stage.wanted(request)
 
     async def whole(self) -> StageSummary:
         at_once = min(self.settings.capacity, self.context.max_in_flight)
@@ -369,7 +375,7 @@ class Run:
             "generation_params": {"model": "model", "prompt": work.scene.prompt},
             "dropped": tuple(name for name, wish in wishes.items() if wish not in {None, "", ()}),
             "purchase": name,
-            "basis": self.stage.kept.name(work.scene, 0, (width_px, height_px)),
+            "basis": self.stage.kept.name(work.scene, 0, self.stage.size_of(work.scene)),
         }
 
 

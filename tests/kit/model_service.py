@@ -132,7 +132,7 @@ class Service:
 
 def picture_for(prompt: str, size_px: tuple[int, int]) -> bytes:
     """Return a picture of a colour that the prompt decides."""
-    return flat_png(*size_px, hashlib.sha256(prompt.encode()).digest()[:3])
+    return flat_png(*size_px, hashlib.sha256(prompt.encode(errors="surrogatepass")).digest()[:3])
 
 
 @contextmanager
@@ -153,4 +153,5 @@ case = Case(
     least_wait_s=0.05,
     impatient={"timeout_s": 0.1},
     keeps=(".model",),
+    wrong_settings={"no capacity": {"capacity": 0}, "no size": {"size": "large"}},
 )

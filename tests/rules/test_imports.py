@@ -76,8 +76,8 @@ def test_the_walker_sees_imports_of_every_form() -> None:
 def test_only_the_doors_know_the_host() -> None:
     """Another host needs only other files like ``hooks.py`` and, for commands, ``cli.py``.
 
-    The library reads the host's scenes and configs, and its callers are handed the same shapes. What
-    the host's own kit needs is no part of the product.
+    The library reads the host's scenes and configs, and its callers are handed the same shapes.
+    What the host's own kit needs is no part of the product.
     """
     found = importers("stage3_plugin", {"host_stub"})
 

@@ -1,4 +1,4 @@
-"""Opening and closing a stage: what it sends, what it leaves, and two of them at once."""
+"""Opening and closing a stage: what it sends, what it leaves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 
 import anyio
 
-from host_stub.conformance.checks.endings import codes
 from host_stub.conformance.checks.seen import with_backend
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.recorded import Recorded
@@ -77,29 +76,3 @@ def ends_its_tasks(lab: Lab) -> str:
     if left:
         raise Broken(f"{len(left)} tasks go on after the stage was closed: {', '.join(left)}")
     return "no task goes on after the stage was closed"
-
-
-@with_backend("lifetime.two-at-once", is_needed=False)
-def two_at_once(lab: Lab) -> str:
-    stories = [lab.scenes(2), lab.scenes(2, first=3)]
-    requests = [
-        lab.request(story, out=lab.folder / f"out-{at}") for at, story in enumerate(stories)
-    ]
-    settings, rans = lab.settings(), [Recorded(), Recorded()]
-
-    async def whole() -> None:
-        with anyio.move_on_after(lab.case.patience_s) as patience:
-            async with anyio.create_task_group() as group:
-                for ran, request in zip(rans, requests, strict=True):
-                    group.start_soon(lab.session, ran, request, settings)
-        rans[0].is_hung = patience.cancelled_caught
-
-    anyio.run(whole, backend=lab.loop)
-    for ran, story in zip(rans, stories, strict=True):
-        ended = codes(lab.well(ran), story)
-        others = {one.scene_id for one in ran.outcomes} - {scene.scene_id for scene in story}
-        if others:
-            raise Broken(f"a stage delivered {', '.join(sorted(others))}, asked of the other one")
-        if set(ended) != {"made"}:
-            raise Broken(f"of two stages in one process, one ended its scenes as {ended}")
-    return "two stages in one process made their scenes at the same time"

@@ -19,19 +19,6 @@ def buys_nothing_twice(lab: Lab) -> str:
     return f"{_SCENES} scenes had their pictures, and the second run asked for none"
 
 
-@with_backend("resume.is-free", capability="resumes")
-def is_free(lab: Lab) -> str:
-    ran = _again(lab)
-    if len(lab.service.calls()) > _SCENES:
-        raise NotShown("it asked for them again")
-    for outcome in ran.outcomes:
-        if not outcome.reused:
-            raise Broken(f"{outcome.scene_id} was there, and its outcome is not 'reused'")
-        if outcome.cost.usd != 0:
-            raise Broken(f"{outcome.scene_id} was there, and costs {outcome.cost.usd} USD again")
-    return "what was there is 'reused', and costs 0 USD"
-
-
 @with_backend("resume.makes-what-is-missing", capability="resumes", behaviours=("Refused",))
 def makes_what_is_missing(lab: Lab) -> str:
     scenes = lab.scenes(_SCENES)
