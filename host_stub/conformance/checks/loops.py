@@ -1,4 +1,4 @@
-"""On which event loops a plugin works."""
+"""On which event loops a plugin works, beside asyncio, on which all else is tried."""
 
 from __future__ import annotations
 
@@ -16,13 +16,6 @@ def _works(lab: Lab) -> str:
         lab.plan(scenes)
     lab.made(scenes)
     return f"3 scenes, 3 pictures, on {lab.loop}"
-
-
-@tries("loop.asyncio")
-def asyncio(lab: Lab) -> str:
-    """Plan and run on asyncio."""
-    lab.loop = "asyncio"
-    return _works(lab)
 
 
 @tries("loop.trio")
