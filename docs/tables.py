@@ -21,6 +21,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from host_stub import plain_image
+from host_stub.conformance.catalogue import requirements_of
+from host_stub.conformance.requirement import SETS, Requirement
 from stage3_plugin import settings as stage3
 from stage3_plugin.domain.money import to_usd
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
@@ -50,6 +52,7 @@ PAGES = {
         "price-settings",
         "plain-settings",
     ),
+    "conformance.md": ("requirements",),
     "costs-and-retries.md": ("purchase-states",),
     "diffusers.md": ("diffusion-options",),
     "ray.md": ("ray-options",),
@@ -65,6 +68,33 @@ GROUPS = {
     "state_dir": "Where things are kept",
 }
 """The setting that opens a group, and the group's heading."""
+
+RULES = {
+    "hooks": "How it is found, and describes itself",
+    "settings": "Its settings",
+    "open": "Opening and closing it",
+    "result": "Its pictures and outcomes",
+    "dropped": "Wishes it cannot honour",
+    "plan": "Plans",
+    "reuse": "Pictures of earlier runs",
+    "takes": "Takes",
+    "stage": "What an opened stage may have",
+    "manners": "Manners",
+    "loop": "Event loops",
+    "events": "Events",
+    "concurrency": "Several at once",
+    "faults": "A service that says no",
+    "hostile": "A service that answers badly",
+    "unanswered": "A request without an answer",
+    "money": "Caps",
+    "costs": "Costs",
+    "resume": "What an earlier run paid for",
+    "stopping": "Stopping",
+    "cancelling": "Cancelling",
+    "secrets": "Secrets",
+    "lifetime": "What it leaves open",
+}
+"""Each group of requirements, in the order of the page, and its heading there."""
 
 QUALITIES = ("low", "medium", "high")
 SHOWN = Reference(
@@ -190,6 +220,31 @@ def unbilled_table() -> str:
         statuses = ", ".join(map(str, sorted(free.statuses)))
         lines.append(f"| {free.quoted} | {statuses} | {free.vendor} | {free.source} |")
     return "\n".join(lines) + "\n"
+
+
+def requirements_table() -> str:
+    """Write what the conformance kit tries, with a heading for each so that it can be linked to."""
+    by_group: dict[str, list[Requirement]] = {group: [] for group in RULES}
+    for one in requirements_of(SETS[-1]):
+        by_group.setdefault(one.id.partition(".")[0], []).append(one)
+    lines = [""]
+    for group, found in by_group.items():
+        lines += [f"## {RULES.get(group, group.capitalize())}", ""] if found else []
+        for one in found:
+            lines += [f"### {one.id}", "", f"{one.sentence}{_asked_of(one)}", ""]
+    return "\n".join(lines) + "\n"
+
+
+def _asked_of(requirement: Requirement) -> str:
+    """Say of whom it is asked, where that is not everybody."""
+    trial = requirement.trial
+    needs = [] if requirement.since == SETS[0] else [f"since {requirement.since}"]
+    if trial.capability is not None:
+        needs.append(f"for a plugin with `{trial.capability}`")
+    if trial.needs == "backend":
+        told = ", ".join(f"`{name}`" for name in trial.behaviours)
+        needs.append("with a backend" + (f" that can be told {told}" if told else ""))
+    return f" *({'; '.join(needs)})*" if needs else ""
 
 
 def states_table() -> str:
@@ -324,6 +379,7 @@ def tables() -> dict[str, str]:
         "model-ends": ends_table(),
         "purchase-states": states_table(),
         "unbilled-words": unbilled_table(),
+        "requirements": requirements_table(),
     }
 
 
