@@ -35,6 +35,8 @@ SLOW = (
     "host/test_swap.py",
     "library/test_blocking.py",
     "library/test_open_stage.py",
+    "library/test_page.py",
+    "library/test_programs.py",
     "stage3/caretaking/test_cli.py",
     "stage3/caretaking/test_full_disk.py",
     "stage3/ledger/test_eight_processes.py",

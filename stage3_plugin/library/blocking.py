@@ -165,11 +165,10 @@ class _Call(Generic[Result]):
         """Run it, and return or raise what comes of it."""
         # Without the caller's context, which may say that a loop is running here.
         thread = threading.Thread(target=self._go, args=(function,), name="stage3", daemon=True)
-        thread.start()
-        interrupted = self._attend()
+        interrupts = self._attend(thread)
         thread.join()
-        if interrupted is not None:
-            raise interrupted
+        if interrupts:
+            raise interrupts[-1]
         if self._failure is not None:
             raise self._failure
         (result,) = self._result
@@ -183,18 +182,26 @@ class _Call(Generic[Result]):
         finally:
             self._queue.put(None)
 
-    def _attend(self) -> KeyboardInterrupt | None:
-        """Report progress until it is over; return the last Ctrl-C that came meanwhile."""
+    def _attend(self, thread: threading.Thread) -> list[KeyboardInterrupt]:
+        """Start it, and report progress until it is over; return each Ctrl-C that came meanwhile.
+
+        One may come at any moment, also while another one is dealt with.
+        """
         interrupts = list[KeyboardInterrupt]()
+        heeded = 0
         while True:
             try:
+                if thread.ident is None:
+                    thread.start()
+                while self._switch is not None and heeded < len(interrupts):
+                    heeded += 1
+                    self._switch.set(at_once=heeded == _MOST_INTERRUPTS)
                 if self._report_next():
-                    return interrupts[-1] if interrupts else None
+                    return interrupts
             except KeyboardInterrupt as interrupt:
                 interrupts.append(interrupt)
                 if self._switch is None or len(interrupts) > _MOST_INTERRUPTS:
                     raise
-                self._switch.set(at_once=len(interrupts) == _MOST_INTERRUPTS)
 
     def _report_next(self) -> bool:
         """Report one more outcome, if there is one; return whether it is over."""

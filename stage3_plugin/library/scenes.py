@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from pathlib import Path
 from tempfile import SpooledTemporaryFile, gettempdir
 from threading import Lock
 from typing import Any, Final, TypeAlias, cast
 
+import anyio
 import anyio.lowlevel
 import anyio.to_thread
 from pydantic import BaseModel
@@ -36,6 +45,8 @@ ScenesLike: TypeAlias = str | os.PathLike[str] | SceneLike | Iterable[SceneLike]
 _IN_MEMORY_BYTES: Final = 1 << 20
 _MOST_PROBLEMS: Final = 20
 _SCENES_A_TURN: Final = 200
+_CLOSING_S: Final = 10.0
+"""Seconds that a caller's generator may take to clean up."""
 _HINT: Final = "correct them and call again; nothing was sent"
 
 
@@ -139,16 +150,29 @@ async def keep_in_turns(scenes: ScenesLike | AsyncIterable[SceneLike]) -> KeptSc
         return await anyio.to_thread.run_sync(keep, scenes)
     keeper = _Keeper()
     try:
-        number = 0
-        async for scene in _in_turns(scenes):
-            keeper.take(scene)
-            number += 1
-            if number % _SCENES_A_TURN == 0:
-                await anyio.lowlevel.checkpoint()
+        if isinstance(scenes, AsyncIterable):
+            await _take_from_afar(keeper, scenes)
+        else:
+            for number, scene in enumerate(_entries(scenes)):
+                if number % _SCENES_A_TURN == 0:
+                    await anyio.lowlevel.checkpoint()
+                keeper.take(scene)
         return keeper.kept()
     except BaseException:
         keeper.close()
         raise
+
+
+async def _take_from_afar(keeper: _Keeper, scenes: AsyncIterable[SceneLike]) -> None:
+    """Take what comes, and close where it comes from, also where no more is wanted."""
+    try:
+        async for scene in scenes:
+            keeper.take(scene)
+    finally:
+        aclose: Callable[[], Awaitable[object]] | None = getattr(scenes, "aclose", None)
+        if aclose is not None:
+            with anyio.move_on_after(_CLOSING_S, shield=True):
+                await aclose()
 
 
 def folder_of(scenes: object) -> Path | None:
@@ -226,14 +250,3 @@ def _from_file(path: Path) -> Iterator[Scene]:
         yield from read_scenes(path)
     except HostError as error:
         raise ScenesRefused([str(error)], hint=error.hint) from error
-
-
-async def _in_turns(
-    scenes: ScenesLike | AsyncIterable[SceneLike],
-) -> AsyncGenerator[object]:
-    if isinstance(scenes, AsyncIterable):
-        async for scene in scenes:
-            yield scene
-    else:
-        for entry in _entries(scenes):
-            yield entry

@@ -289,24 +289,84 @@ async def test_an_error_of_the_callers_comes_out_as_it_is(
 async def test_a_run_that_nobody_holds_stops_whoever_collects_it(
     opened: Opened, image_api: ImageApi, tmp_path: Path
 ) -> None:
-    """In a circle of references, found by the collector in another thread."""
+    """In a circle of references, found by the collector in another thread, with the stage open."""
     gate = Gate()
     image_api.script(bills(0.05, gate=gate), scene="s02")
+    ended: list[str] = []
+
+    async def begin(stage: PictureStage) -> None:
+        run = stage.run(scenes(5), on_progress=lambda one: ended.append(code(one.outcome)))
+        holder: list[object] = [run]
+        holder.append(holder)
+        await anext(run)
+
     async with opened(capacity=1) as stage:
-
-        async def begin() -> None:
-            run = stage.run(scenes(9))
-            holder: list[object] = [run]
-            holder.append(holder)
-            await anext(run)
-
-        await begin()
+        await begin(stage)
         await until(lambda: image_api.in_flight == 1)
         await anyio.to_thread.run_sync(gc.collect)
         gate.open()
+        await until(lambda: len(ended) == 5)
 
+    assert ended == ["made", "made", "not_tried", "not_tried", "not_tried"]
     assert image_api.received() == 2
-    assert states(tmp_path) == [State.PAID] * 2
+    assert [one for one in states(tmp_path) if one is not State.VOID] == [State.PAID] * 2
+
+
+async def test_leaving_the_stage_stops_a_run_that_is_kept(
+    opened: Opened, image_api: ImageApi
+) -> None:
+    """What was in flight is among its outcomes, which can still be taken."""
+    gate = Gate()
+    image_api.script(bills(0.05, gate=gate), scene="s02")
+    async with opened(capacity=1) as stage:
+        run = stage.run(scenes(4))
+        await anext(run)
+        await until(lambda: image_api.in_flight == 1)
+        threading.Timer(0.02, gate.open).start()
+    rest = [code(outcome) async for outcome in run]
+
+    assert rest == ["made", "not_tried", "not_tried"]
+    assert image_api.received() == 2
+
+
+async def test_scenes_without_end_are_not_read_to_their_end(
+    opened: Opened, image_api: ImageApi
+) -> None:
+    """Who stops the run while they are read has sent nothing."""
+    read, closed = 0, list[str]()
+
+    def endless() -> Iterator[dict[str, Any]]:
+        nonlocal read
+        while True:
+            read += 1
+            yield {"scene_id": f"s{read}", "prompt": "a harbour"}
+
+    async with opened() as stage:
+        run = stage.run(endless())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run.ended)
+            await until(lambda: read > 0)
+            run.stop()
+
+    async def from_afar() -> AsyncIterator[dict[str, Any]]:
+        try:
+            for scene in endless():
+                await anyio.lowlevel.checkpoint()
+                yield scene
+        finally:
+            closed.append("closed")
+
+    async with opened() as stage:
+        forgotten = stage.run(from_afar())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(forgotten.ended)
+            before = read
+            await until(lambda: read > before)
+            tasks.cancel_scope.cancel()
+
+    assert run.summary.stopped == forgotten.summary.stopped == "cancelled"
+    assert closed == ["closed"]
+    assert image_api.received() == 0
 
 
 async def test_a_switch_stops_from_another_thread(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stage3_plugin import Settings, SettingsRefused, make_pictures, plan_pictures
+from stage3_plugin.library.log import log_without
 from stage3_plugin.library.opening import opening_of
 from tests.fakes.image_api import KEY, ImageApi
 from tests.library.calling import painter, scenes
@@ -97,3 +98,13 @@ def test_settings_may_be_made_by_hand(image_api: ImageApi, tmp_path: Path) -> No
     by_hand = Settings(**json.loads(json.dumps(values)))
 
     assert opening_of(by_hand, tmp_path).settings == opening_of(values, tmp_path).settings
+
+
+def test_no_key_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever says it, and however it is spelt; what else is said stays."""
+    log = log_without([KEY])
+    log.warning("scene.failed", scene_id="s01", message=f"wrong key {KEY}, {KEY[::-1]}")
+
+    assert KEY not in caplog.text
+    assert KEY[::-1] not in caplog.text
+    assert "scene_id='s01'" in caplog.text
