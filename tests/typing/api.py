@@ -40,22 +40,11 @@ from host_stub.contract import (
 from host_stub.errors import ConfigError, HostError, PluginError
 from host_stub.hookspecs import CommandsHook, EventHook, ImagePluginHook, RunHook, hookimpl
 from stage3_plugin import (
-    BudgetReached,
-    PictureRun,
-    Pictures,
-    PictureStage,
-    Progress,
     ScenesFailed,
-    Settings,
     Stage2Output,
     Stage3Error,
     Stage3ImageGenerationService,
     Stage3Output,
-    Stop,
-    Summary,
-    make_pictures,
-    open_stage,
-    plan_pictures,
 )
 from stage3_plugin.domain.outcome import Failure as InnerFailure
 from stage3_plugin.executors.base import Executor
@@ -175,41 +164,6 @@ async def is_asynchronous() -> ImagePlugin:
 _wrong: ImagePluginHook = misses_the_description  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # returns no description
 _async: ImagePluginHook = is_asynchronous  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # a coroutine function
 _code: FailureCode = "teapot"  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # the set is closed
-
-
-# Callers of the library -----------------------------------------------------------------------------
-
-
-async def call_the_library(
-    listed: list[Scene], entries: list[dict[str, object]], one: dict[str, str], path: Path
-) -> None:
-    """Whatever scenes and settings are, what comes out is the contract's."""
-
-    def on_progress(progress: Progress) -> None:
-        assert_type(progress.outcome, SceneOutcome)
-        assert_type(progress.summary.cost_usd, Decimal | None)
-
-    stop = Stop()
-    async with open_stage({"provider": "previz"}, out_dir=path, project_dir="here") as stage:
-        assert_type(stage, PictureStage)
-        assert_type(await stage.plan(path, max_cost_usd=2), StagePlan)
-        run = stage.run(iter(listed), max_cost_usd="2.50", on_progress=on_progress, stop=stop)
-        assert_type(run, PictureRun)
-        async for outcome in run:
-            assert_type(outcome, SceneOutcome)
-        assert_type(run.summary.stopped, FailureCode | None)
-        assert_type(await stage.make(entries, deadline_s=3, check=False), Pictures)
-        assert_type(await run.ended(), Summary)
-    async with open_stage(Settings(provider="previz")), open_stage(path), open_stage("host.toml"):
-        pass
-    try:
-        pictures = make_pictures(one, "host.toml", on_progress=on_progress)
-        assert_type(pictures.made, list[SceneOutcome])
-        assert_type(plan_pictures("story.json", path), StagePlan)
-    except BudgetReached as reached:
-        assert_type(reached.pictures, Pictures)
-    make_pictures(7, "host.toml")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a number is no scene
-    stop.set(at_once=True)
 
 
 # Callers of the original service ------------------------------------------------------------------
