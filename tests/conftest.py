@@ -26,6 +26,7 @@ SLOW = (
     "benchmarks",
     "browser",
     "diffusers",
+    "distributions",
     "engines",
     "hostile",
     "killing",
