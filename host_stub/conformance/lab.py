@@ -104,6 +104,9 @@ class Lab:
         folder: An empty folder; ``project``, ``elsewhere`` and others are made in it.
         backend: The author's backend, if there is one and the check needs it.
         loop: The event loop, as anyio names it.
+        before: What belongs to all of the process, before the plugin was imported.
+        printed_before: How many bytes had been printed by then.
+        stage_capabilities: What the opened stage says that it can do, where it says so.
     """
 
     loaded: LoadedPlugin
@@ -113,6 +116,8 @@ class Lab:
     folder: Path
     backend: Backend | None = None
     loop: str = "asyncio"
+    before: Mapping[str, object] = field(default_factory=dict[str, object])
+    printed_before: int = 0
     stage_capabilities: Capabilities | None = None
     _runs: int = field(default=0)
 

@@ -22,6 +22,7 @@ _PASSED_ON: Final = frozenset(
     {"PATH", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV", "SYSTEMROOT", "LD_LIBRARY_PATH"}
 )
 _PASSED_ON_FROM: Final = ("LC_", "PYTHON", "COVERAGE_", "DYLD_")
+_ROOMS: Final = ("home", "elsewhere", "temporary")
 _MOST_SHOWN: Final = 400
 _SECONDS_TO_DIE: Final = 10.0
 
@@ -42,15 +43,16 @@ class Worker:
     def __init__(self, name: str, case_file: Path | None, room: Path) -> None:
         self.room = room
         self._asked = 0
+        self._is_closed = False
         self._rest = b""
-        for folder in ("home", "elsewhere", "temporary"):
+        for folder in _ROOMS:
             (room / folder).mkdir(parents=True)
         reading, writing = os.pipe()
         self._answers = reading
         self._output = room / "output"
         case = "" if case_file is None else str(case_file.resolve())
         module = "host_stub.conformance.worker"
-        with self._output.open("wb") as output:
+        with self._output.open("w+b") as output:
             self._process = subprocess.Popen(  # noqa: S603 - this Python, with our own module
                 [sys.executable, "-P", "-m", module, name, case, str(writing)],
                 stdin=subprocess.PIPE,
@@ -63,8 +65,13 @@ class Worker:
             )
         os.close(writing)
 
-    def ask(self, requirement: str, limit_s: float) -> dict[str, Any]:
+    def ask(self, requirement: str, limit_s: float, *, alone: bool = False) -> dict[str, Any]:
         """Try one requirement, and return the answer; waits for it.
+
+        Args:
+            requirement: Its name.
+            limit_s: How long it may take.
+            alone: Try it in a process of its own, before which the plugin was in none.
 
         Raises:
             WorkerLost: None came within ``limit_s`` seconds, or the process ended before.
@@ -72,7 +79,7 @@ class Worker:
         self._asked += 1
         word = token_hex(16)
         folder = self.room / f"{self._asked:03}"
-        question = {"word": word, "id": requirement, "folder": str(folder)}
+        question = {"word": word, "id": requirement, "folder": str(folder), "alone": alone}
         try:
             pipe = cast("BinaryIO", self._process.stdin)
             pipe.write(json.dumps(question).encode() + b"\n")
@@ -85,7 +92,13 @@ class Worker:
             with suppress(ValueError):
                 answer: object = json.loads(line)
                 if isinstance(answer, dict) and cast("Any", answer).get("word") == word:
-                    return cast("dict[str, Any]", answer)
+                    return self._with_verdict(cast("dict[str, Any]", answer))
+
+    def _with_verdict(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """Return an answer that is one: what ended without is known by how it ended."""
+        if "verdict" not in answer:
+            raise WorkerLost(self._ended(int(answer["ended"])))
+        return answer
 
     def _line(self, until: float, limit_s: float) -> bytes:
         while b"\n" not in self._rest:
@@ -106,6 +119,9 @@ class Worker:
             code = self._process.wait(_SECONDS_TO_DIE)
         except subprocess.TimeoutExpired:
             return "it closed the pipe of its process that answers are read from"
+        return self._ended(code)
+
+    def _ended(self, code: int) -> str:
         said = self._said()
         shown = f"; it said: {said}" if said else ""
         if code < 0:
@@ -122,7 +138,10 @@ class Worker:
         return ""
 
     def close(self) -> None:
-        """End the process and all that it started."""
+        """End the process and all that it started; doing so twice is the same."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         with suppress(OSError):
             cast("BinaryIO", self._process.stdin).close()
         with suppress(ProcessLookupError, PermissionError):

@@ -76,8 +76,9 @@ def conform(
         return _report(asked, found.source, SETS[-1], None, [at_fault])
     _check_names(everything, [*asked.only, *asked.known])
     room = Path(mkdtemp(prefix="conform-"))
+    worker = Worker(asked.name, asked.case_file, room / "room-0")
     try:
-        facts = _facts(asked, room)
+        facts = _facts(asked, worker)
         if facts["verdict"] == "case":
             raise UsageError(
                 facts["detail"], hint="the case is what the author brings; see docs/conformance.md"
@@ -91,9 +92,10 @@ def conform(
             begun(_first_line(asked.name, found.source, contract, case, facts))
         wanted = {*asked.only, *([] if facts["verdict"] == "pass" else [facts["broken"]])}
         chosen = [one for one in requirements if not asked.only or one.id in wanted]
-        results = _Trying(asked, facts, room, told).all(chosen)
+        results = _Trying(asked, facts, worker, told).all(chosen)
         return _report(asked, found.source, contract, case, results)
     finally:
+        worker.close()
         shutil.rmtree(room, ignore_errors=True)
 
 
@@ -136,26 +138,24 @@ def _check_names(requirements: Iterable[Requirement], named: Iterable[str]) -> N
             )
 
 
-def _facts(asked: Asked, room: Path) -> dict[str, Any]:
+def _facts(asked: Asked, worker: Worker) -> dict[str, Any]:
     """Ask the plugin what it is, in a process of its own."""
-    worker = Worker(asked.name, asked.case_file, room / "first")
     try:
-        return worker.ask(_FIRST, asked.limit_s or 2 * _PATIENCE_S)
+        return worker.ask(_FIRST, asked.limit_s or 2 * _PATIENCE_S, alone=True)
     except WorkerLost as lost:
         return {"verdict": "fail", "detail": f"when it was imported, {lost}"}
-    finally:
-        worker.close()
 
 
 class _Trying:
     """The trial of one plugin, from what it said of itself."""
 
     def __init__(
-        self, asked: Asked, facts: dict[str, Any], room: Path, told: Telling | None
+        self, asked: Asked, facts: dict[str, Any], first: Worker, told: Telling | None
     ) -> None:
         self._asked = asked
         self._facts = facts
-        self._room = room
+        self._idle = [first]
+        self._room = first.room.parent
         self._told = told
         self._waiting: queue.SimpleQueue[Requirement] = queue.SimpleQueue()
         self._results: dict[str, Result] = {}
@@ -164,7 +164,7 @@ class _Trying:
 
     def all(self, requirements: Sequence[Requirement]) -> list[Result]:
         """Try these, and return the results in their order."""
-        for requirement in requirements:
+        for requirement in sorted(requirements, key=lambda one: not one.trial.alone):
             settled = self._settled(requirement)
             if settled is None:
                 self._waiting.put(requirement)
@@ -222,12 +222,8 @@ class _Trying:
                     requirement = self._waiting.get_nowait()
                 except queue.Empty:
                     return
-                if requirement.trial.alone and worker is not None:
-                    worker.close()
-                    worker = None
                 worker = worker or self._worker()
-                is_lost = self._try(requirement, worker)
-                if is_lost or requirement.trial.alone:
+                if not self._try(requirement, worker):
                     worker.close()
                     worker = None
         finally:
@@ -236,22 +232,24 @@ class _Trying:
 
     def _worker(self) -> Worker:
         with self._turn:
+            if self._idle:
+                return self._idle.pop()
             self._rooms += 1
             room = self._room / f"room-{self._rooms}"
         return Worker(self._asked.name, self._asked.case_file, room)
 
     def _try(self, requirement: Requirement, worker: Worker) -> bool:
-        """Try one requirement; return whether the process cannot be used any more."""
+        """Try one requirement; return whether the process can be used for others."""
         limit_s = self._asked.limit_s or 2 * float(self._facts["patience_s"]) + 10
         try:
-            answer = worker.ask(requirement.id, limit_s)
+            answer = worker.ask(requirement.id, limit_s, alone=requirement.trial.alone)
         except WorkerLost as lost:
-            self._keep(requirement, "fail", str(lost), limit_s)
-            return True
+            self._keep(requirement, "fail", str(lost))
+            return False
         if answer["verdict"] == "case":
             answer["verdict"] = "fail"
         self._keep(requirement, answer["verdict"], answer["detail"], answer["took_s"])
-        return answer["verdict"] not in {"pass", "skipped"}
+        return requirement.trial.alone or answer["verdict"] in {"pass", "skipped"}
 
     def _keep(
         self, requirement: Requirement, verdict: Verdict, detail: str, took_s: float = 0.0

@@ -5,8 +5,9 @@ process never imports one: it starts this module, names a requirement on standar
 an answer from a pipe that nothing else writes to. Each answer repeats a word that came with the
 question, so that neither an exit with 0 nor a stray write counts as one.
 
-The questions are JSON, a line each: ``{"word", "id", "folder"}``, with the id :data:`DESCRIBE` for
-what the plugin says of itself.
+The questions are JSON, a line each: ``{"word", "id", "folder", "alone"}``, with the id
+:data:`DESCRIBE` for what the plugin says of itself. What is asked alone is answered by a copy of
+this process in which the plugin has never been: the process itself goes on without it.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, NoReturn, cast
 
 from host_stub.conformance.case import Case
 from host_stub.conformance.cases import CaseRefused, load_case
 from host_stub.conformance.catalogue import requirements_of
 from host_stub.conformance.lab import Lab, at_work
 from host_stub.conformance.requirement import SETS, Trial
+from host_stub.conformance.surroundings import look, printed_bytes, settle
 from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.contract import ImagePlugin
 from host_stub.errors import (
@@ -50,6 +52,8 @@ class Bench:
         self._loaded: tuple[LoadedPlugin, ImagePlugin] | None = None
         self._case: tuple[Case | None] | None = None
         self._trials = {one.id: one.trial for one in requirements_of(SETS[-1])}
+        self._before = look()
+        self._printed = printed_bytes()
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -107,6 +111,8 @@ class Bench:
                 has_case=case is not None,
                 folder=folder,
                 backend=backend,
+                before=self._before,
+                printed_before=self._printed,
             )
             return {"verdict": "pass", "detail": trial.check(lab)}
 
@@ -175,16 +181,46 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             waiting += cast("BaseExceptionGroup[BaseException]", one).exceptions
 
 
-def serve(name: str, case_file: Path | None, questions: BinaryIO, answers: BinaryIO) -> None:
-    """Answer each question until there are no more."""
-    bench = Bench(name, case_file)
-    for line in questions:
-        asked = json.loads(line)
-        folder = Path(asked["folder"])
+class Desk:
+    """Takes questions, and hands each to the plugin in this process or in a copy of it."""
+
+    def __init__(self, name: str, case_file: Path | None, answers: BinaryIO) -> None:
+        self._name = name
+        self._case_file = case_file
+        self._answers = answers
+        self._bench: Bench | None = None
+        requirements_of(SETS[-1])  # what every copy needs is imported once
+
+    def take(self, asked: dict[str, Any]) -> None:
+        """Answer one question."""
+        if not asked["alone"]:
+            self._bench = self._bench or Bench(self._name, self._case_file)
+            self._answer(self._bench, asked)
+            return
+        copy = os.fork()
+        if copy == 0:
+            self._answer_alone(asked)
+        _, status = os.waitpid(copy, 0)
+        # Behind an answer nobody reads this; where there was none, it says how the copy ended.
+        self._write(asked, {"ended": os.waitstatus_to_exitcode(status)})
+
+    def _answer_alone(self, asked: dict[str, Any]) -> NoReturn:
+        """Answer in a copy of the process, and end it."""
+        try:
+            settle(Path(asked["folder"]))
+            self._answer(Bench(self._name, self._case_file), asked)
+        finally:
+            os._exit(0)
+
+    def _answer(self, bench: Bench, asked: dict[str, Any]) -> None:
+        folder = Path(asked["folder"]) / "trial"
         folder.mkdir(parents=True)
-        answer = {"word": asked["word"], "id": asked["id"], **bench.answer(asked["id"], folder)}
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
+        self._write(asked, bench.answer(asked["id"], folder))
+
+    def _write(self, asked: dict[str, Any], answer: dict[str, Any]) -> None:
+        line = json.dumps({"word": asked["word"], "id": asked["id"], **answer}).encode()
+        self._answers.write(line + b"\n")
+        self._answers.flush()
 
 
 def main() -> None:
@@ -196,7 +232,9 @@ def main() -> None:
     os.close(nowhere)
     os.set_inheritable(int(answers_at), False)
     with os.fdopen(int(answers_at), "wb") as answers:
-        serve(name, Path(case_file) if case_file else None, questions, answers)
+        desk = Desk(name, Path(case_file) if case_file else None, answers)
+        for line in questions:
+            desk.take(json.loads(line))
 
 
 if __name__ == "__main__":

@@ -42,55 +42,55 @@ def _loaded(lab: Lab) -> str:
 
 @tries("hooks.loads", needs="description")
 def loads(lab: Lab) -> str:
-    """Hold for every plugin that a check is tried with; the runner asks it first."""
+    """Import it and ask for its description, in a process of its own, before all else."""
     return _loaded(lab)
 
 
 @tries("hooks.object", needs="description")
 def is_an_object(lab: Lab) -> str:
-    """Hold for what the loader takes; it refuses a class."""
+    """Load it: the loader refuses a class."""
     return _loaded(lab)
 
 
 @tries("hooks.arguments", needs="description")
 def arguments(lab: Lab) -> str:
-    """Hold for what the loader takes; it compares each hook with its specification."""
+    """Load it: the loader compares each hook with its specification."""
     return _loaded(lab)
 
 
 @tries("hooks.known", needs="description")
 def known(lab: Lab) -> str:
-    """Hold for what the loader takes; it refuses a name that is no hook's."""
+    """Load it: the loader refuses a name that is no hook's."""
     return _loaded(lab)
 
 
 @tries("hooks.no-wrappers", needs="description")
 def no_wrappers(lab: Lab) -> str:
-    """Hold for what the loader takes; it refuses a wrapper."""
+    """Load it: the loader refuses a wrapper."""
     return _loaded(lab)
 
 
 @tries("hooks.sync", needs="description")
 def sync(lab: Lab) -> str:
-    """Hold for what the loader takes; it refuses coroutine functions and generators."""
+    """Load it: the loader refuses coroutine functions and generators."""
     return _loaded(lab)
 
 
 @tries("hooks.image-plugin", needs="description")
 def image_plugin(lab: Lab) -> str:
-    """Hold for what the loader takes; it wants one description."""
+    """Load it: the loader wants one description."""
     return f"{len(lab.loaded.implementations['host_image_plugin'])} implementation"
 
 
 @tries("hooks.described", needs="description")
 def described(lab: Lab) -> str:
-    """Hold for what the loader takes; it looks at each part of the description."""
+    """Load it: the loader looks at each part of the description."""
     return f"name {lab.plugin.name!r}, {lab.plugin.settings.__name__} as settings"
 
 
 @tries("hooks.contract", needs="description")
 def contract(lab: Lab) -> str:
-    """Hold for what the loader takes; it compares the contract with the host's."""
+    """Load it: the loader compares the contract with the host's."""
     needs, speaks = (".".join(map(str, one)) for one in (lab.plugin.contract, CONTRACT))
     return f"it needs {needs}, and the host speaks {speaks}"
 

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import socket
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -18,32 +15,10 @@ import structlog
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.requirement import tries
 from host_stub.conformance.seen import changed, digest_of, tree_of
+from host_stub.conformance.surroundings import look, printed_bytes
 from host_stub.conformance.verdict import Broken
 
-_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGCHLD", "SIGPIPE")
 _MOST_SHOWN: Final = 200
-
-
-def _process() -> dict[str, object]:
-    """Look at what belongs to all of a process."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    handlers = {
-        name: signal.getsignal(getattr(signal, name)) for name in _SIGNALS if hasattr(signal, name)
-    }
-    return {
-        "the environment": dict(os.environ),
-        "the current folder": Path.cwd(),
-        "the file mode mask": mask,
-        "the default timeout of sockets": socket.getdefaulttimeout(),
-        "sys.excepthook": sys.excepthook,
-        "sys.stdout": sys.stdout,
-        **{f"the handler of {name}": handler for name, handler in handlers.items()},
-    }
-
-
-_BEFORE: Final = _process()
-"""As it was before the plugin was imported: all checks are, first."""
 
 
 def _work(lab: Lab) -> int:
@@ -59,13 +34,10 @@ def _work(lab: Lab) -> int:
 def no_print(lab: Lab) -> str:
     """Look at the outputs of the process, which are files here."""
     ended = _work(lab)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    output = Path(os.environ["HOME"]).parent / "output"
-    said = output.read_bytes()
-    if said:
-        shown = said[:_MOST_SHOWN].decode(errors="replace")
-        raise Broken(f"{len(said)} bytes were printed: {shown!r}")
+    printed = printed_bytes() - lab.printed_before
+    if printed:
+        said = os.pread(1, _MOST_SHOWN, lab.printed_before).decode(errors="replace")
+        raise Broken(f"{printed} bytes were printed: {said!r}")
     return f"{ended} outcomes, and nothing was printed"
 
 
@@ -87,8 +59,8 @@ def no_global_logging(lab: Lab) -> str:
 def process_as_before(lab: Lab) -> str:
     """Compare what belongs to all of the process with what it was before the import."""
     _work(lab)
-    after = _process()
-    other = [name for name, value in _BEFORE.items() if after[name] != value]
+    after = look()
+    other = [name for name, value in lab.before.items() if after[name] != value]
     if other:
         raise Broken(f"another: {', '.join(other)}")
     return f"{len(after)} things are as they were"
@@ -98,7 +70,7 @@ def process_as_before(lab: Lab) -> str:
 def writes_only_in_out_dir(lab: Lab) -> str:
     """Look at home, at the current folder, and at the project's, before and after a run."""
     room = Path(os.environ["HOME"]).parent
-    mine = [room / "output", room / "temporary", lab.out]
+    mine = [room / "temporary", lab.out]
     kept = [lab.project / name for name in lab.case.keeps]
     before = tree_of(room, without=[*mine, *kept])
     _work(lab)

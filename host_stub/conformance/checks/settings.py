@@ -40,7 +40,7 @@ def _fields(model: type[BaseModel]) -> Iterator[str]:
 
 @tries("settings.typed", needs="description")
 def typed(lab: Lab) -> str:
-    """Hold for what the loader takes; it wants a model."""
+    """Load it: the loader wants a model."""
     return f"{lab.plugin.settings.__name__} has {len(lab.plugin.settings.model_fields)} settings"
 
 
