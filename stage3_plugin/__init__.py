@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
     from stage3_plugin.library.blocking import make_pictures, plan_pictures
+    from stage3_plugin.library.loops import StageUnusable
     from stage3_plugin.library.original import (
         ScenesFailed,
         Stage2Output,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     )
     from stage3_plugin.library.run import PictureRun
     from stage3_plugin.library.scenes import ScenesRefused
-    from stage3_plugin.library.stage import PictureStage, StageUnusable, open_stage
+    from stage3_plugin.library.stage import PictureStage, open_stage
     from stage3_plugin.library.stopping import Stop
     from stage3_plugin.settings import Settings
 
@@ -68,7 +69,8 @@ _HOMES = {
     "library.result": ("BudgetReached", "Pictures", "PicturesMissing", "Progress", "Summary"),
     "library.run": ("PictureRun",),
     "library.scenes": ("ScenesRefused",),
-    "library.stage": ("PictureStage", "StageUnusable", "open_stage"),
+    "library.loops": ("StageUnusable",),
+    "library.stage": ("PictureStage", "open_stage"),
     "library.stopping": ("Stop",),
     "settings": ("Settings",),
 }

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, cast
 
 from anyio.lowlevel import current_token
 
+from stage3_plugin.errors import Stage3Error
+
 if TYPE_CHECKING:
     from trio.lowlevel import TrioToken
+
+
+class StageUnusable(Stage3Error):
+    """A stage was used after it was closed, or in another event loop than its own."""
+
+    def __init__(self, problem: str) -> None:
+        self.hint = "call it within 'async with open_stage(...)', in the event loop that opened it"
+        super().__init__(problem)
 
 
 class LoopDoor:
@@ -27,6 +37,15 @@ class LoopDoor:
             self._soon: Callable[[Callable[[], object]], object] = token.call_soon_threadsafe
         else:
             self._soon = cast("TrioToken", token).run_sync_soon
+
+    def need_here(self) -> None:
+        """Refuse to be used in another thread, whose loop would wait for ever.
+
+        Raises:
+            StageUnusable: It is.
+        """
+        if threading.get_ident() != self._thread:
+            raise StageUnusable("the stage was opened in the event loop of another thread")
 
     def soon(self, call: Callable[[], object]) -> None:
         """Have it made in the loop's next turn; safe in every thread, and in a finalizer."""

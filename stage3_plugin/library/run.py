@@ -23,6 +23,7 @@ from host_stub.scenes.index import SceneIndex
 from stage3_plugin.domain.outcome import Ending, Outcome
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.library.callback import Callback
+from stage3_plugin.library.log import LOGGER
 from stage3_plugin.library.loops import LoopDoor
 from stage3_plugin.library.result import Count, Progress, Summary
 from stage3_plugin.library.scenes import (
@@ -104,6 +105,7 @@ class Work:
         self._preparing = anyio.CancelScope()
         self._working = anyio.CancelScope(shield=True)
         self._door = LoopDoor()
+        self._is_forgotten = False
         self._on_progress = Callback(asked.on_progress)
 
     async def go(self) -> None:
@@ -122,6 +124,8 @@ class Work:
             if asked.stop is not None:
                 asked.stop.remove(self.heed)
             self.is_over = True
+            if self._is_forgotten:
+                self.log_failure()
             self._notify()
 
     async def _run(self, scenes: KeptScenes) -> None:
@@ -220,7 +224,25 @@ class Work:
 
     def forget(self) -> None:
         """Stop, since nobody is left to take what comes; safe in a finalizer."""
-        self._door.soon(self.stop)
+        self._is_forgotten = True
+        if self.is_over:
+            self.log_failure()
+        else:
+            self._door.soon(self.stop)
+
+    def log_failure(self) -> None:
+        """Note what broke it, where nobody is told."""
+        if self.failure is not None:
+            LOGGER.error("a run ended with an error that nobody took", exc_info=self.failure)
+            self.failure = None
+
+    def need_here(self) -> None:
+        """Refuse to be used in another thread.
+
+        Raises:
+            StageUnusable: It is.
+        """
+        self._door.need_here()
 
 
 class PictureRun:
@@ -249,9 +271,10 @@ class PictureRun:
             NotStarted: The ledger cannot be opened; nothing was sent.
             Stage3Error: The run as a whole could not go on; all outcomes have come by then.
         """
+        work = self._work
+        work.need_here()
         self._begin()
         await anyio.lowlevel.checkpoint()
-        work = self._work
         while not work.waiting:
             if work.is_over:
                 self._raise_failure()
@@ -271,7 +294,7 @@ class PictureRun:
         await self.aclose()
 
     def __del__(self) -> None:
-        if self._has_begun and not self._work.is_over:
+        if self._has_begun:
             self._work.forget()
 
     @property
@@ -298,7 +321,8 @@ class PictureRun:
             self._work.is_over = True
             return
         self._work.stop()
-        await self.ended()
+        await self._until_over()
+        self._work.log_failure()
 
     async def ended(self) -> Summary:
         """Wait until the run has ended, whoever takes its outcomes, and return how.
@@ -306,11 +330,15 @@ class PictureRun:
         Raises:
             Stage3Error: As the loop would.
         """
+        self._work.need_here()
         self._begin()
-        while not self._work.is_over:
-            await self._work.changed()
+        await self._until_over()
         self._raise_failure()
         return self.summary
+
+    async def _until_over(self) -> None:
+        while not self._work.is_over:
+            await self._work.changed()
 
     def _begin(self) -> None:
         if not self._has_begun and not self._work.is_over:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import asynccontextmanager
 from decimal import Decimal, InvalidOperation
@@ -18,8 +17,9 @@ from anyio.abc import TaskGroup
 from host_stub.contract import StagePlan
 from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.engine import build
-from stage3_plugin.errors import SettingsRefused, Stage3Error
+from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.library.log import log_without
+from stage3_plugin.library.loops import LoopDoor, StageUnusable
 from stage3_plugin.library.opening import Opening, SettingsLike, opening_of
 from stage3_plugin.library.result import Pictures
 from stage3_plugin.library.run import Asked, OnProgress, PictureRun, Work, Workshop
@@ -39,14 +39,6 @@ PICTURES: Final = "pictures"
 """Where pictures go if nothing else is said, below the current folder."""
 
 
-class StageUnusable(Stage3Error):
-    """A stage was used after it was closed, or in another event loop than its own."""
-
-    def __init__(self, problem: str) -> None:
-        self.hint = "call it within `async with open_stage(...)`, in the event loop that opened it"
-        super().__init__(problem)
-
-
 class PictureStage:
     """An opened stage: plans scenes, and makes their pictures.
 
@@ -60,7 +52,7 @@ class PictureStage:
     def __init__(self, workshop: Workshop, tasks: TaskGroup) -> None:
         self._workshop = workshop
         self._tasks = tasks
-        self._thread = threading.get_ident()
+        self._door = LoopDoor()
         self._is_closed = False
         self._going_on = set[Work]()
         self.warnings = workshop.stage.warnings
@@ -198,8 +190,7 @@ class PictureStage:
     def _need_open(self) -> None:
         if self._is_closed:
             raise StageUnusable("the stage is closed")
-        if threading.get_ident() != self._thread:
-            raise StageUnusable("the stage was opened in the event loop of another thread")
+        self._door.need_here()
 
     def close(self) -> None:
         """Let no further run begin, and stop those that go on."""

@@ -471,6 +471,25 @@ async def test_what_keeps_a_run_from_starting_is_raised_in_the_loop(
     assert image_api.received() == 0
 
 
+async def test_an_error_that_nobody_took_is_in_the_log(
+    image_api: ImageApi, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What breaks a run is seen, also where its caller has left."""
+    settings = painter(image_api)
+    del settings["price_usd"]
+    async with open_stage(settings, project_dir=tmp_path, out_dir=tmp_path / "p") as stage:
+        async with stage.run(scenes(1), max_cost_usd=1) as left:
+            with anyio.move_on_after(0):
+                await anext(left)
+            await until(lambda: left.is_over)
+        run = stage.run(scenes(1), max_cost_usd=1)
+        with pytest.raises(SettingsRefused):
+            await run.ended()
+
+    assert caplog.text.count("an error that nobody took") == 1
+    assert "price_usd" in caplog.text
+
+
 @pytest.mark.parametrize("usd", ["much", -1, float("nan"), True, "1e9"])
 async def test_a_cap_that_is_no_amount_is_refused(
     usd: Any, opened: Opened, image_api: ImageApi
@@ -488,6 +507,8 @@ async def test_a_stage_is_used_in_its_block_and_in_its_loop(opened: Opened) -> N
     async with opened() as stage:
         with pytest.raises(StageUnusable, match="another thread"):
             await anyio.to_thread.run_sync(partial(stage.run, scenes(1)))
+        with pytest.raises(StageUnusable, match="another thread"):
+            await anyio.to_thread.run_sync(anyio.run, stage.run(scenes(1)).ended)
         late = stage.run(scenes(1))
     with pytest.raises(StageUnusable, match="closed") as caught:
         stage.run(scenes(1))

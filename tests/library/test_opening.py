@@ -14,6 +14,7 @@ from stage3_plugin.library.opening import opening_of
 from tests.fakes.image_api import KEY, ImageApi
 from tests.library.calling import painter, scenes
 from tests.projects import Project
+from tests.rules.test_imports import HEAVY, loaded_by
 
 
 def refused(settings: Any, folder: Path) -> SettingsRefused:
@@ -90,6 +91,15 @@ def test_where_the_command_shows_picks_is_not_the_librarys(tmp_path: Path) -> No
         plan_pictures(scenes(1), config, out_dir=tmp_path / "out" / "images")
 
     assert plan_pictures(scenes(1), config, out_dir=tmp_path / "out" / "mine").make == 1
+
+
+def test_naming_the_library_loads_no_client() -> None:
+    """Nor an imaging library: that is for whoever opens a stage."""
+    named = "from stage3_plugin import make_pictures, open_stage, Stop, BudgetReached"
+
+    assert loaded_by(named) & (HEAVY - {"rich"}) == set()  # which structlog looks for
+    assert "stage3_plugin.library.stage" in loaded_by(named)
+    assert not {one for one in loaded_by("import stage3_plugin") if one.startswith("pydantic")}
 
 
 def test_settings_may_be_made_by_hand(image_api: ImageApi, tmp_path: Path) -> None:
