@@ -15,6 +15,7 @@ from host_stub.contract import Scene
 
 @with_backend("cancelling.goes-on")
 def goes_on(lab: Lab) -> str:
+    """Cancel a run while two of six scenes are in work, which are never answered."""
     ran, _ = _cancelled(lab)
     if not ran.was_cancelled:
         how = "returned" if ran.returned else f"raised {type(ran.raised).__name__}"
@@ -24,6 +25,7 @@ def goes_on(lab: Lab) -> str:
 
 @with_backend("cancelling.accounts-for-what-was-started")
 def accounts(lab: Lab) -> str:
+    """Cancel a run while two of six scenes are in work, and read their outcomes."""
     ran, scenes = _cancelled(lab)
     asked = {call.scene_id for call in lab.service.calls()}
     started = [scene for scene in scenes if scene.scene_id in asked]
@@ -35,6 +37,7 @@ def accounts(lab: Lab) -> str:
 
 @with_backend("cancelling.starts-nothing")
 def starts_nothing(lab: Lab) -> str:
+    """Cancel a run while two of six scenes are in work, and count the requests after."""
     ran, _ = _cancelled(lab)
     moment = ran.stopped_s or 0.0
     later = sum(call.begun_s > moment for call in lab.service.calls())

@@ -64,6 +64,7 @@ def held_a_moment(lab: Lab, scenes: Sequence[Scene]) -> Watching | None:
 
 @with_backend("concurrency.ceiling")
 def ceiling(lab: Lab) -> str:
+    """Allow two at once, answer none of six scenes for a moment, and count those in work."""
     scenes = lab.scenes(6)
     lab.well(lab.run(scenes, max_in_flight=2, during=held_a_moment(lab, scenes)))
     if most_at_once(lab) > 2:
@@ -73,6 +74,7 @@ def ceiling(lab: Lab) -> str:
 
 @with_backend("concurrency.used")
 def used(lab: Lab) -> str:
+    """Allow four at once, and answer none of four scenes before a second one is there."""
     if lab.case.at_once < 2:
         raise NotShown("the case says that this plugin makes its pictures one by one")
     hold, scenes = Hold(), lab.scenes(4)
@@ -88,6 +90,7 @@ def used(lab: Lab) -> str:
 
 @with_backend("concurrency.own-picture", behaviours=("Picture",))
 def own_picture(lab: Lab) -> str:
+    """Answer the first of two scenes only when the second has ended; each has a colour."""
     hold, (first, second) = Hold(), lab.scenes(2)
     red, blue = (flat_png(SIDE_PX, SIDE_PX, colour) for colour in (_RED, _BLUE))
     lab.tell(first, Ok(hold=hold, picture=red))

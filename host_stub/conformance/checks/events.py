@@ -31,6 +31,7 @@ def weather(lab: Lab) -> Recorded:
 
 @with_backend("events.valid", is_needed=False)
 def valid(lab: Lab) -> str:
+    """Run four scenes, of which one is refused and one tried again, and check each event."""
     ran = weather(lab)
     for one in ran.heard:
         if one.problems:
@@ -43,6 +44,7 @@ def valid(lab: Lab) -> str:
 
 @with_backend("events.of-the-stage", is_needed=False)
 def of_the_stage(lab: Lab) -> str:
+    """Run four scenes, of which one is refused and one tried again, and look at the order."""
     ran = weather(lab)
     names = [one.name for one in ran.heard if one.is_of_contract]
     for name in ("stage.started", "stage.finished"):
@@ -58,6 +60,7 @@ def of_the_stage(lab: Lab) -> str:
 
 @with_backend("events.paired", is_needed=False)
 def paired(lab: Lab) -> str:
+    """Run four scenes, of which one is refused and one tried again, and pair starts with ends."""
     ran = weather(lab)
     last: dict[tuple[str, int], str] = {}
     for one in ran.events("scene.started", *_ENDS):
@@ -78,6 +81,7 @@ def paired(lab: Lab) -> str:
 
 @with_backend("events.as-delivered", is_needed=False)
 def as_delivered(lab: Lab) -> str:
+    """Run four scenes, of which one is refused and one tried again, and compare both."""
     ran = weather(lab)
     said: dict[tuple[str, int], list[str]] = {}
     for one in ran.events(*_LAST):
@@ -106,6 +110,7 @@ def _picture(one: Heard) -> tuple[str, int]:
 
 @with_backend("events.costs-add-up", is_needed=False)
 def costs_add_up(lab: Lab) -> str:
+    """Run four scenes, of which one is refused and one tried again, and add up both."""
     ran = weather(lab)
     costs = [one.event.get("cost_usd") for one in ran.events("scene.finished", "scene.failed")]
     said = sum((Decimal(str(usd)) for usd in costs if usd is not None), Decimal(0))
@@ -118,6 +123,7 @@ def costs_add_up(lab: Lab) -> str:
 
 @with_backend("events.attempts", behaviours=("Unavailable",), capability="retries")
 def attempts(lab: Lab) -> str:
+    """Have a scene meet a busy service once, and compare ``attempts`` with the requests."""
     ran, scene = retried(lab, Unavailable())
     asked, said = len(lab.service.calls(scene.scene_id)), ran.outcomes[0].attempts
     if said != asked:
@@ -127,6 +133,7 @@ def attempts(lab: Lab) -> str:
 
 @with_backend("events.retries", behaviours=("Unavailable",), capability="retries")
 def retries(lab: Lab) -> str:
+    """Have a scene meet a busy service once, and compare the events with the requests."""
     ran, scene = retried(lab, Unavailable())
     asked, said = len(lab.service.calls(scene.scene_id)), len(ran.events("scene.retried"))
     if said != asked - 1:
@@ -136,6 +143,7 @@ def retries(lab: Lab) -> str:
 
 @with_backend("events.within-the-ceiling", is_needed=False)
 def within_the_ceiling(lab: Lab) -> str:
+    """Allow two at once, answer none of six scenes for a moment, and follow the events."""
     scenes = lab.scenes(6)
     ran = lab.well(lab.run(scenes, max_in_flight=2, during=held_a_moment(lab, scenes)))
     at_once = most = 0

@@ -24,6 +24,7 @@ _EARLIER_S = 0.005
 
 @with_backend("faults.retry-then-ok", capability="retries", behaviours=("Unavailable",))
 def retry_then_ok(lab: Lab) -> str:
+    """Answer the first request for a scene that the service is busy."""
     scene = lab.scene()
     lab.tell(scene, Unavailable())
     lab.made([scene])
@@ -32,6 +33,7 @@ def retry_then_ok(lab: Lab) -> str:
 
 @with_backend("faults.gives-up", capability="retries", behaviours=("Unavailable",))
 def gives_up(lab: Lab) -> str:
+    """Answer every request that the service is busy, and count to sixty."""
     scene = lab.scene()
     lab.tell(scene, *(Unavailable() for _ in range(2 * ENDLESS)))
     ran = lab.run([scene], cancel_when=lambda _: len(lab.service.calls()) >= ENDLESS)
@@ -45,6 +47,7 @@ def gives_up(lab: Lab) -> str:
 
 @with_backend("faults.honours-retry-after", capability="retries", behaviours=("RateLimited",))
 def honours_retry_after(lab: Lab) -> str:
+    """Turn the first request away for the case's ``least_wait_s``, and time the second."""
     wait_s = lab.case.least_wait_s
     _, scene = retried(lab, RateLimited(wait_s))
     first, second = lab.service.calls(scene.scene_id)[:2]
@@ -56,21 +59,25 @@ def honours_retry_after(lab: Lab) -> str:
 
 @with_backend("faults.no-retry-on-refusal", behaviours=("Refused",))
 def no_retry_on_refusal(lab: Lab) -> str:
+    """Refuse every request of a scene by policy, and count them."""
     return _once(lab, Refused(), "refused")
 
 
 @with_backend("faults.no-retry-on-rejection", behaviours=("Rejected",))
 def no_retry_on_rejection(lab: Lab) -> str:
+    """Call every request of a scene wrong, and count them."""
     return _once(lab, Rejected(), "rejected")
 
 
 @with_backend("faults.wrong-key", behaviours=("Unauthorized",))
 def wrong_key(lab: Lab) -> str:
+    """Call the key wrong at every request of a scene, and count them."""
     return _once(lab, Unauthorized(), "credentials")
 
 
 @with_backend("faults.empty-account", behaviours=("OutOfMoney",))
 def empty_account(lab: Lab) -> str:
+    """Call the account empty at every request of a scene, and count them."""
     return _once(lab, OutOfMoney(), "out_of_money")
 
 
@@ -92,6 +99,7 @@ def _once(
 
 @with_backend("faults.spares-others", behaviours=("Refused",))
 def spares_others(lab: Lab) -> str:
+    """Run three scenes one by one, and refuse the second."""
     scenes = lab.scenes(3)
     lab.tell(scenes[1], *(Refused() for _ in range(ENDLESS)))
     ran = lab.well(lab.run(scenes, max_in_flight=1))

@@ -25,28 +25,33 @@ TIMES = 12
 
 @with_backend("hostile.empty", behaviours=("Empty",))
 def empty(lab: Lab) -> str:
+    """Answer a scene, again and again, with a success that has no picture."""
     return _is_no_picture(lab, Empty(), "an answer without a picture", {"no_picture"})
 
 
 @with_backend("hostile.garbage", behaviours=("Garbage",))
 def garbage(lab: Lab) -> str:
+    """Answer a scene, again and again, with a success that is no answer of the service."""
     what = "an answer that is not of this service"
     return _is_no_picture(lab, Garbage(), what, {"no_picture", "unreadable", "unknown"})
 
 
 @with_backend("hostile.half-a-picture", behaviours=("NoPicture",))
 def half_a_picture(lab: Lab) -> str:
+    """Answer a scene, again and again, with a success whose picture stops in the middle."""
     return _is_no_picture(lab, NoPicture(), "half of a picture", {"no_picture", "unreadable"})
 
 
 @with_backend("hostile.too-large", behaviours=("TooLarge",))
 def too_large(lab: Lab) -> str:
+    """Answer a scene without an end."""
     codes = {"no_picture", "unreadable", "unknown"}
     return _is_no_picture(lab, TooLarge(), "an answer without an end", codes)
 
 
 @with_backend("hostile.cut-short", behaviours=("CutShort",))
 def cut_short(lab: Lab) -> str:
+    """Cut the connection in the middle of a good answer."""
     codes = {"unknown", "unreadable", "unavailable"}
     return _is_no_picture(lab, CutShort(), "half of an answer", codes)
 
@@ -68,6 +73,7 @@ def _is_no_picture(lab: Lab, answer: Behaviour, what: str, allowed: set[str]) ->
 
 @with_backend("hostile.hang", behaviours=("Hang",))
 def hang(lab: Lab) -> str:
+    """Answer nothing, with the case's ``impatient`` settings."""
     scene = lab.scene()
     lab.tell(scene, *(Hang() for _ in range(TIMES)))
     ran = lab.run([scene], table=lab.table(**lab.case.impatient))
@@ -79,6 +85,7 @@ def hang(lab: Lab) -> str:
 
 @with_backend("unanswered.is-unknown", behaviours=("Reset",))
 def is_unknown(lab: Lab) -> str:
+    """Bill a picture, cut the connection without a byte of answer, and read the code."""
     ran, scene = _unanswered(lab)
     if outcome_of(ran, scene).image is not None:
         raise NotShown("it asked again, until there was a picture")
@@ -90,6 +97,7 @@ def is_unknown(lab: Lab) -> str:
 
 @with_backend("unanswered.once", behaviours=("Reset",))
 def once(lab: Lab) -> str:
+    """Bill a picture, cut the connection without a byte of answer, and count the requests."""
     ran, scene = _unanswered(lab)
     asked = len(lab.service.calls())
     if asked > 1:
@@ -100,6 +108,7 @@ def once(lab: Lab) -> str:
 
 @with_backend("unanswered.is-not-free", behaviours=("Reset",))
 def is_not_free(lab: Lab) -> str:
+    """Bill a picture, cut the connection without a byte of answer, and read the cost."""
     ran, scene = _unanswered(lab)
     cost = outcome_of(ran, scene).cost
     if cost.usd == 0:

@@ -22,6 +22,8 @@ SETTLES_S = 10.0
 
 @with_backend("lifetime.opening-sends-nothing", is_asked=False)
 def opening_sends_nothing(lab: Lab) -> str:
+    """Open a stage and close it, and count the requests."""
+
     async def nothing(_stage: ImageStage) -> None:
         await anyio.lowlevel.checkpoint()
 
@@ -31,6 +33,7 @@ def opening_sends_nothing(lab: Lab) -> str:
 
 @with_backend("lifetime.planning-sends-nothing", capability="plans", is_asked=False)
 def planning_sends_nothing(lab: Lab) -> str:
+    """Ask for a plan of three scenes, and count the requests."""
     lab.plan(lab.scenes(3))
     return _sent_nothing(lab, "a plan for 3 scenes")
 
@@ -44,6 +47,7 @@ def _sent_nothing(lab: Lab, what: str) -> str:
 
 @with_backend("lifetime.closes-connections")
 def closes_connections(lab: Lab) -> str:
+    """Make three scenes, close the stage, and count the connections."""
     if lab.service.connections() is None:
         raise NotShown("the case's backend has no connections")
     lab.made(lab.scenes(3))
@@ -57,6 +61,7 @@ def closes_connections(lab: Lab) -> str:
 
 @tries("lifetime.ends-its-tasks")
 def ends_its_tasks(lab: Lab) -> str:
+    """Make two scenes, close the stage, and look for tasks that were not there before."""
     request, settings, left = lab.request(lab.scenes(2)), lab.settings(), [""]
 
     async def whole() -> None:

@@ -18,6 +18,7 @@ _AMOUNT = re.compile(r"\d+(?:[.,]\d+)?")
 
 @with_backend("money.cap-holds")
 def cap_holds(lab: Lab) -> str:
+    """Run four scenes under a cap of two pictures and a half, and count what is billed."""
     ran, _, cap = _capped(lab)
     spent = lab.service.billed()
     if spent > cap:
@@ -28,6 +29,7 @@ def cap_holds(lab: Lab) -> str:
 
 @with_backend("money.cap-is-told")
 def cap_is_told(lab: Lab) -> str:
+    """Run four scenes under a cap of two pictures and a half, and read the summary."""
     ran, _, cap = _capped(lab)
     if _refused(ran):
         raise NotShown("it refuses to start under a cap")
@@ -43,6 +45,7 @@ def cap_is_told(lab: Lab) -> str:
 
 @with_backend("money.cap-leaves-out")
 def cap_leaves_out(lab: Lab) -> str:
+    """Run four scenes under a cap of two pictures and a half, and read the outcomes."""
     ran, scenes, _ = _capped(lab)
     if _refused(ran):
         raise NotShown("it refuses to start under a cap")
@@ -74,6 +77,7 @@ def _refused(ran: Recorded) -> bool:
 
 @with_backend("costs.as-billed", capability="reports_cost")
 def as_billed(lab: Lab) -> str:
+    """Run three scenes, and compare their costs with the service's books."""
     scenes = lab.scenes(3)
     ran = lab.made(scenes)
     costs = [outcome.cost.usd for outcome in ran.outcomes]
@@ -88,6 +92,7 @@ def as_billed(lab: Lab) -> str:
 
 @with_backend("costs.failed-ones-count", behaviours=("Empty",))
 def failed_ones_count(lab: Lab) -> str:
+    """Bill an answer without a picture, and compare the scene's cost with the service's books."""
     scene = lab.scene()
     lab.tell(scene, Empty())
     ran = lab.well(lab.run([scene]))

@@ -12,6 +12,7 @@ from host_stub.conformance.verdict import Broken, NotShown
 
 @with_backend("resume.buys-nothing-twice", capability="resumes")
 def buys_nothing_twice(lab: Lab) -> str:
+    """Run three scenes twice, and count the requests."""
     _again(lab)
     asked = len(lab.service.calls())
     if asked > _SCENES:
@@ -21,6 +22,7 @@ def buys_nothing_twice(lab: Lab) -> str:
 
 @with_backend("resume.makes-what-is-missing", capability="resumes", behaviours=("Refused",))
 def makes_what_is_missing(lab: Lab) -> str:
+    """Refuse one of three scenes in a first run, and make it in a second."""
     scenes = lab.scenes(_SCENES)
     lab.tell(scenes[1], Refused())
     if codes(lab.well(lab.run(scenes)), scenes)[1] == "made":
@@ -36,6 +38,7 @@ def makes_what_is_missing(lab: Lab) -> str:
 
 @with_backend("resume.keeps-what-is-in-doubt", capability="resumes", behaviours=("Reset",))
 def keeps_what_is_in_doubt(lab: Lab) -> str:
+    """Bill a picture that never arrives, run the scene again, and count the requests."""
     scene = lab.scene()
     lab.tell(scene, Reset())
     lab.well(lab.run([scene]))

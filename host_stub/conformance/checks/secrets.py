@@ -14,12 +14,14 @@ from host_stub.conformance.verdict import Broken, NotShown
 
 @with_backend("secrets.not-in-events", behaviours=("Unauthorized",))
 def not_in_events(lab: Lab) -> str:
+    """Call the key wrong in words that have it in them, and look for it in the log."""
     ran = _repeated(lab)
     return _clean(lab, ((one.name, json.dumps(one.event, default=str)) for one in ran.heard))
 
 
 @with_backend("secrets.not-in-outcomes", behaviours=("Unauthorized",))
 def not_in_outcomes(lab: Lab) -> str:
+    """Call the key wrong in words that have it in them, and look for it in the outcomes."""
     ran = _repeated(lab)
     outcomes = [(f"the outcome of {one.scene_id}", one.model_dump_json()) for one in ran.outcomes]
     summary = "" if ran.summary is None else ran.summary.model_dump_json()
@@ -28,6 +30,7 @@ def not_in_outcomes(lab: Lab) -> str:
 
 @with_backend("secrets.not-in-results", behaviours=("Unauthorized",))
 def not_in_results(lab: Lab) -> str:
+    """Call the key wrong in words that have it in them, and look for it in the results."""
     _repeated(lab)
     paths = [path for path in lab.out.rglob("*") if path.is_file()]
     return _clean(lab, ((str(one), one.read_bytes().decode("latin-1")) for one in paths))

@@ -17,6 +17,7 @@ LONG_S = 10.0
 
 @with_backend("stopping.starts-nothing", is_needed=False)
 def starts_nothing(lab: Lab) -> str:
+    """Set ``stopping`` while two of six scenes are in work, and count the requests."""
     if lab.backend is None:
         started = len(_stopped_at_once(lab)[0].events("scene.started"))
         if started:
@@ -31,6 +32,7 @@ def starts_nothing(lab: Lab) -> str:
 
 @with_backend("stopping.ends-what-is-paid-for")
 def ends_what_is_paid_for(lab: Lab) -> str:
+    """Set ``stopping`` while two of six scenes are in work, and read their outcomes."""
     ran, before, scenes = _stopped(lab)
     started = {call.scene_id for call in lab.service.calls()[:before]}
     ended = codes(ran, [scene for scene in scenes if scene.scene_id in started])
@@ -41,6 +43,7 @@ def ends_what_is_paid_for(lab: Lab) -> str:
 
 @with_backend("stopping.accounts-for-the-rest", is_needed=False)
 def accounts_for_the_rest(lab: Lab) -> str:
+    """Set ``stopping`` while two of six scenes are in work, and read the others' outcomes."""
     if lab.backend is None:
         ran, scenes = _stopped_at_once(lab)
         started = {str(one.event.get("scene_id")) for one in ran.events("scene.started")}
@@ -58,6 +61,7 @@ def accounts_for_the_rest(lab: Lab) -> str:
 
 @with_backend("stopping.is-told", is_needed=False)
 def is_told(lab: Lab) -> str:
+    """Set ``stopping`` while two of six scenes are in work, and read the summary."""
     if lab.backend is None:
         ran, scenes = _stopped_at_once(lab)
     else:
