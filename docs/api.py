@@ -30,8 +30,8 @@ TOP = """\
 <!-- written by `python docs/api.py` from the sources -->
 
 What may be imported, and stays: [Versions](versions.md) says for how long. Everything else is an inner matter and may
-change in any version. Authors start best with [Writing a plugin](writing-a-plugin.md) or
-[Writing a provider](writing-a-provider.md).
+change in any version. Programs start best with [Call it from Python](library.md), authors with
+[Writing a plugin](writing-a-plugin.md) or [Writing a provider](writing-a-provider.md).
 """
 
 
@@ -51,7 +51,7 @@ class Part:
 CONTENTS = (
     Part(
         "For programs that make pictures",
-        "Settings are those of [Configuration](configuration.md#stage3-pluginstage3),\n"
+        "[Call it from Python](library.md) has examples. Settings are those of [Configuration](configuration.md#stage3-pluginstage3),\n"
         "by the same names.",
         [
             (

@@ -606,11 +606,29 @@ def test_the_example_story_has_a_cast() -> None:
         assert member["name"] in member["prompt"]
 
 
-def test_the_service_of_the_original_is_imported_as_the_pages_say() -> None:
+def test_the_service_of_the_original_is_imported_as_the_page_says() -> None:
     """The one line that callers change works."""
-    for name in ("README.md", "getting-started.md"):
-        for block in blocks(text_of(name), "python"):
-            exec(compile(block, name, "exec"), {})
+    for block in blocks(page("getting-started.md"), "python"):
+        exec(compile(block, "getting-started.md", "exec"), {})
+
+
+def test_the_lines_of_the_readme_make_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a config and scenes beside them, as they are after ``host-stub init``."""
+    config = '[plugin.stage3]\nprovider = "previz"\nsize = "320x180"\n'
+    (tmp_path / "host.toml").write_text(config, encoding="utf-8")
+    scenes = [{"scene_id": "pier", "prompt": "a foggy pier"}]
+    (tmp_path / "scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (block,) = blocks(text_of("README.md"), "python")
+    names: dict[str, Any] = {}
+
+    exec(compile(block, "README.md", "exec"), names)
+
+    (picture,) = names["pictures"]
+    assert picture.scene_id == "pier"
+    assert picture.image.is_file()
 
 
 # The plugin of the page --------------------------------------------------------------------------
@@ -629,11 +647,13 @@ def authors_folder(tmp_path: Path) -> Path:
     (metadata / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8"
     )
-    offered = project["project"]["entry-points"]["host_stub.plugins"] | {"costs": "costs_plugin"}
+    announced = next(block for block in blocks(text, "toml") if "costs = " in block)
+    offered = tomllib.loads(announced)["project"]["entry-points"]["host_stub.plugins"]
+    assert offered.items() >= project["project"]["entry-points"]["host_stub.plugins"].items()
     lines = "".join(f"{word} = {target}\n" for word, target in offered.items())
     (metadata / "entry_points.txt").write_text(f"[host_stub.plugins]\n{lines}", encoding="utf-8")
     (site / f"{offered['cards']}.py").write_text(cards, encoding="utf-8")
-    (site / "costs_plugin.py").write_text("\n".join(costs), encoding="utf-8")
+    (site / f"{offered['costs']}.py").write_text("\n".join(costs), encoding="utf-8")
     return tmp_path
 
 
