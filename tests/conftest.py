@@ -34,6 +34,7 @@ SLOW = (
     "fakes/test_by_hand.py",
     "host/test_cast.py",
     "host/test_swap.py",
+    "host/test_transcript.py",
     "library/test_blocking.py",
     "library/test_open_stage.py",
     "library/test_page.py",

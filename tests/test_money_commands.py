@@ -40,7 +40,7 @@ def test_a_cap_that_is_reached_ends_with_3(project: Project, image_api: ImageApi
     ran = project.run("run", "scenes.json")
 
     assert ran.returncode == 3, ran.stderr
-    assert "total_usd of 0.20 USD" in ran.stderr
+    assert "total_usd of $0.20" in ran.stderr
     assert "raise total_usd" in ran.stderr
     assert image_api.billed() == planned["make"] == 4
     assert planned["refused"] == 2

@@ -39,7 +39,7 @@ def paid_twice(settings: Settings, estimate: EstimateOf) -> tuple[str, ...]:
     else:
         together = usd_text(one * settings.capacity)
         price = (
-            f"{usd_text(one)} USD for a picture, so up to {together} USD where one fault takes the "
+            f"${usd_text(one)} for a picture, so up to ${together} where one fault takes the "
             f"answers of all {settings.capacity} that `capacity` lets be in flight; for each "
             "picture once at most, and within your caps. On a server that bills nothing, say so: "
             "price_usd = 0"

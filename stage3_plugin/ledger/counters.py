@@ -152,8 +152,8 @@ def disagreements(execute: Execute) -> list[str]:
     found: dict[str, int] = dict(execute(_ALL, ()).fetchall())
     added_up = {scope: total for scope, total in execute(_ADDED_UP, ()) if total}
     return [
-        f"the counter {scope!r} says {usd_text(found.get(scope, 0))} USD, but its purchases add up "
-        f"to {usd_text(added_up.get(scope, 0))} USD"
+        f"the counter {scope!r} says ${usd_text(found.get(scope, 0))}, but its purchases add up "
+        f"to ${usd_text(added_up.get(scope, 0))}"
         for scope in sorted(found.keys() | added_up.keys())
         if found.get(scope, 0) != added_up.get(scope, 0)
     ]

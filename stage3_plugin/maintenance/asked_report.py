@@ -42,7 +42,7 @@ def _in_all(asked: Sequence[AskedFor]) -> str:
     freed = sum(one.before.counted_microusd for one in asked if one.after.state is State.REFUSED)
     parts = [
         f"{states[State.ACCEPTED] + states[State.PAID]} found",
-        f"{states[State.REFUSED]} never arrived ({usd(freed)} USD free again)",
+        f"{states[State.REFUSED]} never arrived (${usd(freed)} free again)",
         f"{states[State.UNKNOWN]} still unknown",
     ]
     step = "; the next run takes in what was found" if states[State.ACCEPTED] else ""

@@ -139,12 +139,12 @@ def as_text(found: AtStake) -> str:
     lines = [
         f"{one.new.attempt_id[:12]}  {on_one_line(one.new.scene_id)[:40]}  {moment(one.held_at)}  "
         f"{on_one_line(f'{one.new.endpoint.provider}/{one.new.endpoint.model}')[:40]}  "
-        f"{usd(one.new.hold_microusd)} USD held  {_becomes(one)}"
+        f"${usd(one.new.hold_microusd)} held  {_becomes(one)}"
         for one in found.purchases[:_MOST_SHOWN]
     ]
     if len(found.purchases) > _MOST_SHOWN:
         lines.append(f"and {len(found.purchases) - _MOST_SHOWN:,} more")
-    held = f"{usd(found.held_microusd)} USD held"
+    held = f"${usd(found.held_microusd)} held"
     if found.is_done:
         lines.append(
             f"home {found.home} is given up: {sent}, {held}; what may have been billed is UNKNOWN, "

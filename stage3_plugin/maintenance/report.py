@@ -109,16 +109,16 @@ def _cost_in_words(purchase: Purchase) -> str:
     if purchase.state not in COUNTED:
         return "not billed"
     if purchase.counted_basis == "held":  # not known: the hold counts, as in the run's report
-        return f"cost {usd(purchase.counted_microusd)} USD (held)"
+        return f"cost ${usd(purchase.counted_microusd)} (held)"
     if purchase.cost_microusd is None:
         is_open = purchase.state in {*OPEN, State.ACCEPTED}
         return "cost not known yet" if is_open else "cost unknown"
-    return f"cost {usd(purchase.cost_microusd)} USD"
+    return f"cost ${usd(purchase.cost_microusd)}"
 
 
 def _held_in_words(purchase: Purchase) -> str:
     if purchase.new.hold_microusd:
-        return f"held {usd(purchase.new.hold_microusd)} USD"
+        return f"held ${usd(purchase.new.hold_microusd)}"
     return "free" if purchase.new.is_local else "nothing held"
 
 
@@ -188,8 +188,8 @@ def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
     if found.asking is not None:
         yield f"{_INDENT}asked for {moment(found.asking.at)}: {on_one_line(found.asking.why)}"
     for one in found.corrections:
-        old = "an unknown cost" if one.old_microusd is None else f"{usd(one.old_microusd)} USD"
-        now = f"{usd(one.new_microusd)} USD on {moment(one.at)}"
+        old = "an unknown cost" if one.old_microusd is None else f"${usd(one.old_microusd)}"
+        now = f"${usd(one.new_microusd)} on {moment(one.at)}"
         yield f"{_INDENT}corrected by a person: {old} to {now}"
     if found.late is not None:
         yield f"{_INDENT}its picture: {on_one_line(str(found.late))}"
@@ -299,7 +299,7 @@ def _tally_lines(listing: Listing) -> Iterator[str]:
         if tally.count:
             line = f"{tally.count:>7,} {state:<9}"
             if state in COUNTED:
-                line += f"  {usd(tally.counted_microusd)} USD counted"
+                line += f"  ${usd(tally.counted_microusd)} counted"
             if tally.held_costs:
                 line += f"; of {tally.held_costs:,} what was held counts"
             if unknown := tally.unknown_costs - tally.held_costs:
@@ -311,7 +311,7 @@ def _tally_lines(listing: Listing) -> Iterator[str]:
             )
             line += "".join(f"; {many:,} of them {name}" for name, many in called.items())
             yield line.rstrip()
-    yield f"{usd(listing.counted_microusd)} USD held and spent in all"
+    yield f"${usd(listing.counted_microusd)} held and spent in all"
 
 
 def listing_json(listing: Listing, folder: StateFolder) -> dict[str, object]:

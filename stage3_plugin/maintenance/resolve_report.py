@@ -69,15 +69,15 @@ def _money_in_words(resolved: Resolved) -> str:
     if after.state is State.REFUSED:
         if not before.counted_microusd:
             return "nothing was held for it"
-        return f"the {usd(before.counted_microusd)} USD held for it are free again"
+        return f"the ${usd(before.counted_microusd)} held for it is free again"
     if after.cost_microusd is None:
         if not after.counted_microusd:
             return "its cost stays unknown, and nothing is counted for it"
-        return f"the {usd(after.counted_microusd)} USD held for it count as spent"
-    words = f"{usd(after.cost_microusd)} USD count as spent"
+        return f"the ${usd(after.counted_microusd)} held for it counts as spent"
+    words = f"${usd(after.cost_microusd)} counts as spent"
     over_microusd = after.cost_microusd - after.new.hold_microusd
     if after.new.hold_microusd and over_microusd > 0:
-        words += f", {usd(over_microusd)} USD more than was held for it"
+        words += f", ${usd(over_microusd)} more than was held for it"
     return words
 
 
@@ -121,7 +121,7 @@ def chosen_text(
                 moment(one.held_at),
                 on_one_line(f"{new.endpoint.provider}/{new.endpoint.model}")[:40],
                 on_one_line(without_home(new.run_id))[:12],
-                f"{usd(one.counted_microusd)} USD",
+                f"${usd(one.counted_microusd)}",
                 after,
             )
         )
@@ -147,12 +147,12 @@ def _sum_in_words(chosen: Chosen, decision: Decision, cost_microusd: int | None)
     held = sum(one.counted_microusd for one in chosen.purchases)
     purchases = counted(count, "purchase")
     if decision is Decision.NOT_BILLED:
-        return f"{purchases}: the {usd(held)} USD held for them are free again"
+        return f"{purchases}: the ${usd(held)} held for them is free again"
     if cost_microusd is not None:
         spent = usd(cost_microusd * count)
-        words = f"{spent} USD count as spent, in the place of {usd(held)} USD held"
+        words = f"${spent} counts as spent, in the place of ${usd(held)} held"
     else:
-        words = f"the {usd(held)} USD held for them count as spent"
+        words = f"the ${usd(held)} held for them counts as spent"
     unpriced = sum(not one.new.hold_microusd for one in chosen.purchases)
     if unpriced and cost_microusd is None:
         words += f"; the cost of {unpriced:,} is unknown, and counts as nothing"
@@ -202,12 +202,12 @@ def corrected_text(corrected: Sequence[Resolved]) -> str:
     for one in corrected:
         new = one.after.new
         before, after = one.before.cost_microusd, usd(one.after.cost_microusd)
-        was = "an unknown cost" if before is None else f"{usd(before)} USD"
+        was = "an unknown cost" if before is None else f"${usd(before)}"
         name = f"{new.attempt_id[:8]} of scene {on_one_line(new.scene_id)}"
         lines.append(
-            f"{name} costs {after} USD, as it did"
+            f"{name} costs ${after}, as it did"
             if before == one.after.cost_microusd
-            else f"{name} costs {after} USD now, in the place of {was}"
+            else f"{name} costs ${after} now, in the place of {was}"
         )
     return "\n".join(
         [*lines, "the figure that was there is kept; 'stage3 attempts --all' shows it"]

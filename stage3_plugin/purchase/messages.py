@@ -94,7 +94,7 @@ def _still_made(jobs: Sequence[Job], drain_s: float) -> str:
 def _still_asked(holds: Collection[int], drain_s: float, attempts: str) -> str:
     is_one, held = len(holds) == 1, sum(holds)
     requests = "1 paid request is" if is_one else f"{len(holds):,} paid requests are"
-    money = f" ({usd_text(held)} USD held)" if held else ""
+    money = f" (${usd_text(held)} held)" if held else ""
     return (
         f"{requests} in flight{money}: the run waits for {'it' if is_one else 'them'}, {drain_s:g} "
         "s at most (drain_s), which costs nothing more. A second Ctrl-C leaves at once: what is "
@@ -169,8 +169,8 @@ def over_cap(
         for amount in (over.limit_microusd, over.committed_microusd, over.needed_microusd)
     )
     message = (
-        f"{_CALLED[over.cap]} of {limit} USD: {committed} USD {_WHERE[over.cap]} held or "
-        f"spent, and the next picture may cost {needed}"
+        f"{_CALLED[over.cap]} of ${limit}: ${committed} {_WHERE[over.cap]} held or "
+        f"spent, and the next picture may cost ${needed}"
     )
     if resets_at is not None:
         message += f"; it begins anew at {resets_at:%Y-%m-%d %H:%M} UTC"
@@ -203,8 +203,8 @@ def overrun(purchase: Purchase, cost_microusd: int, caretaker: Caretaker) -> Fai
     billed, held = usd_text(cost_microusd), usd_text(purchase.new.hold_microusd)
     return Failure(
         code="budget",
-        message=f"scene {purchase.new.scene_id!r} was billed {billed} USD where at most "
-        f"{held} was expected, so this run cannot keep its caps; "
+        message=f"scene {purchase.new.scene_id!r} was billed ${billed} where at most "
+        f"${held} was expected, so this run cannot keep its caps; "
         f"{_what_the_next_holds(purchase, caretaker)}",
         retryable=True,
     )
@@ -375,8 +375,8 @@ def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
     resolve = caretaker(f"resolve {purchase.new.attempt_id[:SHORT_ID]}")
     billed = usd_text(purchase.cost_microusd or 0)
     return (
-        f"scene {purchase.new.scene_id!r} was billed {billed} USD where at most "
-        f"{usd_text(purchase.new.hold_microusd)} was expected; it is counted as it came, but no "
+        f"scene {purchase.new.scene_id!r} was billed ${billed} where at most "
+        f"${usd_text(purchase.new.hold_microusd)} was expected; it is counted as it came, but no "
         f"price: see the provider's bill, and say with '{resolve} --cost USD' what it says"
     )
 
@@ -399,16 +399,14 @@ def bought_again(
         addresses: Where they were paid for.
     """
     one = count == 1
-    price = (
-        "an unknown price" if again_microusd is None else f"up to {usd_text(again_microusd)} USD"
-    )
+    price = "an unknown price" if again_microusd is None else f"up to ${usd_text(again_microusd)}"
     shown = addresses[:_MOST_ADDRESSES]
     others = [address for address in shown if address != scope.address]
     same = _same_endpoint(scope, others)
     return (
         f"{count} {'picture' if one else 'pictures'} of this story "
         f"{'was' if one else 'were'} paid for at another endpoint "
-        f"({usd_text(paid_microusd)} USD at {', '.join(shown)}) and "
+        f"(${usd_text(paid_microusd)} at {', '.join(shown)}) and "
         f"{'is' if one else 'are'} bought again for {price}; if it is the same one, "
         f"{same if others else 'give it the name back that it had (endpoint)'}"
     )

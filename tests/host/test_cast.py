@@ -259,7 +259,7 @@ def test_a_changed_sheet_is_planned_as_stale_with_its_scenes(film: Film) -> None
     assert (plan["make"], plan["sheets"], plan["stale"]) == (3, 1, 3)  # all have a picture
     assert plan["cost_high_usd"] == "0.15"
     changed = "sheet 'mira' has changed: 2 scenes (the first is 's1') would be made anew"
-    assert plan["warnings"][0] == f"{changed}, for up to 0.1 USD"
+    assert plan["warnings"][0] == f"{changed}, for up to $0.10"
 
 
 def test_ids_that_the_cast_has_not_are_said_in_one_short_line(film: Film) -> None:

@@ -155,7 +155,7 @@ def test_an_interrupt_says_what_is_in_flight_and_what_leaving_costs(
 
     assert done.returncode == 130
     assert first[0].startswith("SIGINT: nothing new is started")
-    assert first[1].startswith("warning: 3 paid requests are in flight (0.15 USD held)")
+    assert first[1].startswith("warning: 3 paid requests are in flight ($0.15 held)")
     assert "waits for them, 77 s at most (drain_s), which costs nothing more" in first[1]
     assert "A second Ctrl-C leaves at once" in first[1]
     assert "may be billed without a picture, stays counted" in first[1]
@@ -171,4 +171,4 @@ def test_an_interrupted_renderer_speaks_of_no_money() -> None:
 
     assert told.startswith("2 pictures are being drawn, and waited for, 120 s at most;")
     assert "USD" not in told + unpriced
-    assert one.startswith("1 paid request is in flight (0.05 USD held): the run waits for it, 2.5 ")
+    assert one.startswith("1 paid request is in flight ($0.05 held): the run waits for it, 2.5 ")

@@ -284,7 +284,7 @@ def test_many_are_shown_first_and_decided_with_yes(tmp_path: Path, image_api: Im
     assert lost.returncode == 4, lost.stderr
     assert shown.returncode == 0, shown.stderr
     assert all(f"s{number:02}" in shown.stdout for number in range(1, 5))
-    assert "4 purchases: the 0.20 USD held for them are free again" in shown.stdout
+    assert "4 purchases: the $0.20 held for them is free again" in shown.stdout
     assert "nothing was changed; the same command with --yes records it" in shown.stdout
     assert unchanged == ledger
     assert states == [State.UNKNOWN] * 4
@@ -399,12 +399,12 @@ def test_an_absurd_bill_is_shown_and_put_right(project: Ledgered) -> None:
     assert (told["situation"], told["cost_usd"]) == ("overbilled", "999999.00")
     assert f"stage3 resolve {attempt_id[:8]} --cost USD" in listed
     assert corrected.returncode == 0, corrected.stderr
-    assert "costs 0.04 USD now, in the place of 999999.00 USD" in corrected.stdout
+    assert "costs $0.04 now, in the place of $999999.00" in corrected.stdout
     assert quiet == []
     assert (after["cost_usd"], after["counted_usd"]) == ("0.04", "0.04")
     [one] = after["corrections"]
     assert (one["old_usd"], one["new_usd"]) == ("999999.00", "0.04")
-    assert "corrected by a person: 999999.00 USD to 0.04 USD" in history
+    assert "corrected by a person: $999999.00 to $0.04" in history
     assert json.loads(checked.stdout)["corrected"] == 1
     assert project.problems() == []
     with project.open() as ledger:

@@ -372,8 +372,8 @@ async def test_what_was_paid_for_elsewhere_is_said_before_it_is_bought_again(
     assert plan.warnings == (warning,)
     assert warning.startswith("3 pictures of this story were paid for at another endpoint")
     spent = sum(one.cost_microusd or 0 for one in purchases(tmp_path)[:3])
-    assert f"({usd_text(spent)} USD at {image_api.base_url})" in warning
-    assert "for up to 0.15 USD" in warning
+    assert f"(${usd_text(spent)} at {image_api.base_url})" in warning
+    assert "for up to $0.15" in warning
     names = [event["event"] for event in ran.events]
     assert names.index("stage.warned") < names.index("scene.started")
     assert warned(again) == []
@@ -582,7 +582,7 @@ async def test_what_an_older_program_bought_elsewhere_is_not_found_and_said(
 
     assert outcomes(ran) == [False]
     assert plan.warnings == tuple(warned(ran))
-    assert "1 picture of this story was paid for at another endpoint (0.039 USD" in warned(ran)[0]
+    assert "1 picture of this story was paid for at another endpoint ($0.039" in warned(ran)[0]
 
 
 @RUNS

@@ -35,7 +35,7 @@ def test_a_run_that_a_high_bill_stopped_does_not_speak_of_a_cap_that_was_reached
     again = project.run("run", "scenes.json")
 
     assert stopped.returncode == 3
-    assert "'s01' was billed 0.06 USD where at most 0.05 was expected" in stopped.stderr
+    assert "'s01' was billed $0.06 where at most $0.05 was expected" in stopped.stderr
     assert "left out by a cap" not in stopped.stdout
     assert "not tried, and no cap is reached" in stopped.stdout
     assert "run this again" in stopped.stdout
@@ -63,8 +63,8 @@ def test_what_was_held_is_said_by_the_listing_as_by_the_run(
     rows = (*manifest["images"], *manifest["failures"])
     assert [(row["cost_usd"], row["cost_basis"]) for row in rows] == [(usd_text(held), "held")] * 2
     told = usd_text(held)
-    assert listed.stdout.count(f"held {told} USD, cost {told} USD (held)") == 2
-    assert listed.stdout.count(f"{told} USD counted; of 1 what was held counts") == 2
+    assert listed.stdout.count(f"held ${told}, cost ${told} (held)") == 2
+    assert listed.stdout.count(f"${told} counted; of 1 what was held counts") == 2
     assert "unknown" not in listed.stdout
 
 

@@ -29,8 +29,8 @@ async def test_a_price_that_may_be_paid_twice_is_told_with_the_sum(tmp_path: Pat
     """One picture's price, times all that can be in flight when a connection goes."""
     (warning,) = await warnings_with(tmp_path, price_usd="0.05", capacity=12)
 
-    assert "0.05 USD for a picture" in warning
-    assert "up to 0.60 USD" in warning
+    assert "$0.05 for a picture" in warning
+    assert "up to $0.60" in warning
     assert "all 12 that `capacity` lets be in flight" in warning
 
 
@@ -50,9 +50,9 @@ async def test_each_route_has_its_own_price(tmp_path: Path) -> None:
     first, second = await warnings_with(tmp_path, price_usd="0.05", capacity=2, fallback=[fallback])
 
     assert "of 'openai'" in first
-    assert "up to 0.10 USD" in first
+    assert "up to $0.10" in first
     assert "of 'openrouter'" in second
-    assert "up to 0.40 USD" in second
+    assert "up to $0.40" in second
 
 
 @pytest.mark.anyio

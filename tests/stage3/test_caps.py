@@ -93,7 +93,7 @@ async def test_the_rest_is_told_the_cap_and_the_figure(
     assert [failure.code for failure in left_out] == ["budget", "not_tried", "not_tried"]
     for failure in left_out:
         assert failure.retryable
-        for word in (cap, "0.12 USD", "0.10 USD", "0.05", told):
+        for word in (cap, "$0.12", "$0.10", "0.05", told):
             assert word in failure.message
     assert reached["scope"] == {"budget_usd": "run", "daily_usd": "day", "total_usd": "total"}[cap]
     assert Decimal(reached["limit_usd"]) == Decimal("0.12")
@@ -256,7 +256,7 @@ async def test_a_bill_above_its_hold_is_recorded_in_full_and_stops_the_run(
     assert ran.outcomes["s01"].cost.microusd == 300_000
     assert ran.ending is not None
     assert ran.ending.stopped == "budget"
-    for word in ("'s01'", "0.30 USD", "at most 0.05", "the next one holds as much"):
+    for word in ("'s01'", "$0.30", "at most $0.05", "the next one holds as much"):
         assert word in (ran.ending.message or "")
     assert codes(ran) == {"made": 1, "not_tried": 3}
 

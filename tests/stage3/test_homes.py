@@ -292,7 +292,7 @@ async def test_a_home_that_is_given_up_has_its_requests_unknown(
 
     assert (shown, before) == (0, ["SENDING"]), at_stake
     assert "1 request" in at_stake
-    assert "0.05 USD held" in at_stake
+    assert "$0.05 held" in at_stake
     assert "--yes" in at_stake
     assert done == 0, given_up
     assert (str(row.state), row.decided_by, row.counted_microusd) == ("UNKNOWN", "user", HOLD)

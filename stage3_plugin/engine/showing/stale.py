@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.made_from import SHOWN, WISH, MadeFrom, shown_to
-from stage3_plugin.domain.money import Estimate, to_usd
+from stage3_plugin.domain.money import Estimate, usd_text
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.reference import Reference
 from stage3_plugin.domain.request import PictureRequest
@@ -112,4 +112,4 @@ def _scenes(changed: _Changed) -> str:
 
 
 def _price(microusd: int | None) -> str:
-    return "a price that is not known" if microusd is None else f"up to {to_usd(microusd):f} USD"
+    return "a price that is not known" if microusd is None else f"up to ${usd_text(microusd)}"

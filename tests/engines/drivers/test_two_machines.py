@@ -124,7 +124,7 @@ def test_a_home_is_given_up_only_when_no_driver_of_it_is_connected(
     assert before == ["SENDING"] * 4
     assert shown[0] == 0
     assert "4 requests" in shown[1]
-    assert "0.2 USD held" in shown[1].replace("0.20", "0.2")
+    assert "$0.2 held" in shown[1].replace("0.20", "0.2")
     assert done[0] == 0, done[1]
     assert given_up == ["UNKNOWN"] * 4
     assert (second, len(unknown)) == (4, 4), two.said()

@@ -62,7 +62,7 @@ def test_a_row_tells_what_somebody_has_to_know(say: Say, project: Project) -> No
     short = attempt_id[:8]
     assert said.out.splitlines()[:9] == [
         f"{short}  UNKNOWN  scene_1  2026-11-03 09:31:00 UTC  openrouter/openai/gpt-5-image-mini",
-        "          held 0.042 USD, cost unknown, of run dead",
+        "          held $0.042, cost unknown, of run dead",
         "          sent, but the connection was lost; it may have been billed",
         f"          received: {folder}",
         "          next: look it up in the provider's records of that time, and say what they say",
@@ -71,8 +71,8 @@ def test_a_row_tells_what_somebody_has_to_know(say: Say, project: Project) -> No
         f"            stage3 resolve {short} --resend       nobody can tell: {RESENT}",
         "",
     ]
-    assert "1 UNKNOWN    0.042 USD counted; the cost of 1 is unknown" in said.out
-    assert "0.042 USD held and spent in all" in said.out
+    assert "1 UNKNOWN    $0.042 counted; the cost of 1 is unknown" in said.out
+    assert "$0.042 held and spent in all" in said.out
 
 
 def test_a_printed_command_finds_the_ledger_again(say: Say, project: Project) -> None:
@@ -215,8 +215,8 @@ def test_a_cost_that_nobody_told_is_what_was_held(
     said = say("attempts").out
     (one,) = say("attempts", "--json").json["attempts"]
 
-    assert "held 0.04 USD, cost 0.04 USD (held)" in said
-    assert "0.04 USD counted; of 1 what was held counts" in said
+    assert "held $0.04, cost $0.04 (held)" in said
+    assert "$0.04 counted; of 1 what was held counts" in said
     assert "unknown" not in said
     assert (one["cost_usd"], one["cost_basis"], one["counted_usd"]) == (None, "held", "0.04")
 
@@ -229,7 +229,7 @@ def test_money_has_two_decimals_or_more(say: Say, project: Project) -> None:
     said = say("attempts")
     told = say("attempts", "--json").json
 
-    for words in ("held 0.20 USD", "held 0.0039 USD", "0.2039 USD held and spent in all"):
+    for words in ("held $0.20", "held $0.0039", "$0.2039 held and spent in all"):
         assert words in said.out
     assert [one["hold_usd"] for one in told["attempts"]] == ["0.0039", "0.20"]
 

@@ -39,9 +39,9 @@ def test_a_decision_settles_what_was_unknown(
 @pytest.mark.parametrize(
     "option, words",
     [
-        (["--billed"], "the 0.042 USD held for it count as spent"),
-        (["--billed", "--cost", "0.05"], "0.05 USD count as spent, 0.008 USD more than was held"),
-        (["--not-billed"], "the 0.042 USD held for it are free again"),
+        (["--billed"], "the $0.042 held for it counts as spent"),
+        (["--billed", "--cost", "0.05"], "$0.05 counts as spent, $0.008 more than was held"),
+        (["--not-billed"], "the $0.042 held for it is free again"),
     ],
 )
 def test_what_was_done_is_said(say: Say, project: Project, option: list[str], words: str) -> None:
@@ -207,7 +207,7 @@ def test_a_picture_that_was_lost_may_be_made_again(say: Say, project: Project) -
     assert (refused.code, unfit.code, said.code) == (2, 2, 0)
     assert "its picture is there" in refused.err
     assert "its outcome is known" in unfit.err
-    assert "0.031 USD count as spent" in said.out
+    assert "$0.031 counts as spent" in said.out
     assert (after.state, after.counted_microusd) == (State.PAID_BAD, 31_000)
     assert after.decided_by == "user"
     assert project.problems() == []

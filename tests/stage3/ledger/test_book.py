@@ -1009,15 +1009,15 @@ def test_a_sound_ledger_has_no_problems(ledger: Ledger) -> None:
     [
         (
             "UPDATE counters SET committed_microusd = 100000 WHERE scope = 'total'",
-            "the counter 'total' says 0.10 USD, but its purchases add up to 0.039 USD",
+            "the counter 'total' says $0.10, but its purchases add up to $0.039",
         ),
         (
             "DELETE FROM counters WHERE scope = 'run:run-1'",
-            "the counter 'run:run-1' says 0.00 USD, but its purchases add up to 0.039 USD",
+            "the counter 'run:run-1' says $0.00, but its purchases add up to $0.039",
         ),
         (
             "INSERT INTO counters VALUES ('run:run-9', 1)",
-            "the counter 'run:run-9' says 0.000001 USD, but its purchases add up to 0.00 USD",
+            "the counter 'run:run-9' says $0.000001, but its purchases add up to $0.00",
         ),
         (
             "UPDATE events SET purchase = 99 WHERE seq = 1",
