@@ -554,8 +554,8 @@ def _need_key(settings: Settings, profile: Profile) -> None:
             "api_key",
             f"provider {profile.name!r} needs a key and none is set",
             hint=f"set the environment variable {variable} and add to the provider's table: "
-            f'api_key = {{ env = "{variable}" }}; without a key, provider = "previz" draws '
-            "storyboards for nothing",
+            f'api_key = {{ env = "{variable}" }}; without a key, leave `provider` out: storyboards '
+            "are drawn for nothing",
         )
 
 
