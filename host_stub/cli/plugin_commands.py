@@ -160,7 +160,8 @@ def _run_by_host(command: PluginCommand, prog: str) -> Callable[[Namespace, Cons
                 code="surprise",
             ) from error
         said = _checked(result, plugin=_plugin_of(prog), command=command.name)
-        console.say(said.text)
+        if said.text:
+            console.say(said.text)
         if console.json_only:
             console.result(said.data, next_actions=said.next_actions)
         return said.exit_code

@@ -6,6 +6,7 @@ it puts together what one run needs, and takes it apart again when the run has e
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -262,7 +263,12 @@ class Stage:
                 made = asked.to_be_made()
                 await notices.look_at_all(made, session.reader, keys_of, stopping)
                 notices.say(telemetry.warned)
-                run_ledger = self._run_ledger(session, limits, telemetry)
+                run_ledger = self._run_ledger(
+                    session,
+                    limits,
+                    telemetry,
+                    story=_name_of(pictures_dir.parent, self._project_dir),
+                )
                 recovery = self._recovery(session, run_ledger, telemetry, beside=capacity)
                 run = Run(
                     settings=self._settings,
@@ -480,7 +486,9 @@ class Stage:
         recovery.look()
         return recovery
 
-    def _run_ledger(self, session: Session, limits: Limits, telemetry: Telemetry) -> RunLedger:
+    def _run_ledger(
+        self, session: Session, limits: Limits, telemetry: Telemetry, *, story: str = ""
+    ) -> RunLedger:
         route = self._route
 
         def doubt(purchase: Purchase) -> None:
@@ -491,6 +499,7 @@ class Stage:
             is_local=route.may_be_cut,
             limits=limits,
             on_unknown=self._settings.on_unknown,
+            story=story,
             doubt=doubt,
         )
 
@@ -813,3 +822,12 @@ def _estimate_of(route: Route, forecast: Forecast) -> Callable[[PictureRequest],
 
 def _microusd(usd: Decimal | None) -> int | None:
     return None if usd is None else cap_in_microusd(usd)
+
+
+def _name_of(results: Path, project_dir: Path) -> str:
+    """Return what the story of a folder of results is called: the folder, seen from the project."""
+    there, project = os.path.realpath(results), os.path.realpath(project_dir)
+    try:
+        return Path(os.path.relpath(there, project)).as_posix()
+    except ValueError:  # Windows: another drive
+        return Path(there).as_posix()

@@ -60,6 +60,8 @@ from stage3_plugin.ledger.records import (
 from stage3_plugin.ledger.translation import damaged
 
 _PAGE_ROWS: Final = 500
+STORY_OF: Final = "story:"
+"""What ``meta`` calls the story of a run, before its name; see :mod:`.spending`."""
 _SEQ: Final = attrgetter("seq")
 
 _ANSWERED: Final[dict[str, Answered]] = {word: word for word in get_args(Answered)}
@@ -612,6 +614,27 @@ class Ledger(Accountable):
             for state, count, counted, unknown, held in self._execute(sql.TALLIES)
         }
         return {state: found.get(state, Tally()) for state in State}
+
+    def rows(self, statement: str, values: tuple[str, ...]) -> Iterator[Row]:
+        """Yield what a statement that changes nothing finds at one moment; none of it is kept."""
+        try:
+            yield from self.engine.rows(statement, values)
+        except Exception as error:
+            ours = self.translation(error)
+            if ours is None:
+                raise
+            raise ours from error
+
+    @translated
+    def zone(self) -> str | None:
+        """Return the time zone of its days, as it was agreed on; ``None`` before the first run."""
+        return self._known("zone")
+
+    @translated
+    def name_story(self, run_id: str, story: str) -> None:
+        """Note whose a run is, for people who ask what was spent on what."""
+        self._inside()
+        self._execute(sql.NOTE, (f"{STORY_OF}{run_id}", storable(story)))
 
     @translated
     def last_day(self) -> date | None:

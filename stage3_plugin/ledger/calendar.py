@@ -79,7 +79,7 @@ class Calendar:
         """
         today = self.today()
         ends = today if day is None else max(today, day)
-        return max(_start_of(ends + timedelta(days=1), zone) for zone in self._zones)
+        return max(start_of(ends + timedelta(days=1), zone) for zone in self._zones)
 
     def _date_at(self, moment: datetime) -> date:
         return min(moment.astimezone(zone).date() for zone in self._zones)
@@ -112,7 +112,7 @@ def zone_named(name: str) -> tzinfo:
         ) from error
 
 
-def _start_of(day: date, zone: tzinfo) -> datetime:
+def start_of(day: date, zone: tzinfo) -> datetime:
     """Return the first moment of a day.
 
     Where clocks skip midnight, the offset from before the change makes this the change itself;

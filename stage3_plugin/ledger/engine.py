@@ -7,7 +7,7 @@ that every engine takes, with ``?`` for their values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -63,6 +63,10 @@ class Engine(Protocol):
     @property
     def execute(self) -> Execute:
         """Return what runs a statement. It raises what the database raises."""
+        ...
+
+    def rows(self, statement: str, values: Sequence[object], /) -> Iterator[Any]:
+        """Yield what a statement finds at one moment, and keep none of it, however much it is."""
         ...
 
     @property

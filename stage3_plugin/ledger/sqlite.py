@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from errno import EACCES, EISDIR, EROFS
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.files.private_folders import keep_private, make_anchored, sync_folder
@@ -219,6 +220,11 @@ class SqliteEngine:
         self.execute("PRAGMA schema_version").fetchone()  # a log comes to be with the first read
         (_, _, stored) = self.execute("PRAGMA database_list").fetchone()
         self._identity = identity.Identity(self.path, before, Path(stored))
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[Any]:
+        """Yield what a statement finds, a row at a time: SQLite keeps none."""
+        with self.one_moment():
+            yield from self.execute(statement, values)
 
     @property
     def in_transaction(self) -> bool:

@@ -1,4 +1,4 @@
-"""``attempts``, ``resolve``, ``verify``, ``providers``, ``room``: arguments, and what they return.
+"""What the commands of ``stage3`` take, and what they return.
 
 Each command is a plain function from parsed options to text and data; a host reads the command line
 and writes to the streams. Only what parsing needs is imported here; a command imports what it uses
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from stage3_plugin.ledger.postgres.place import PostgresPlace
+    from stage3_plugin.ledger.spending import Dimension
     from stage3_plugin.maintenance.state_folder import StateFolder
 
 EXIT_DONE: Final = 0
@@ -265,6 +266,39 @@ def list_providers(_options: Namespace, _: Progress) -> Said:
     )
 
 
+def show_costs(options: Namespace, _: Progress) -> Said:
+    """Say what was spent, or write it for accountants."""
+    from stage3_plugin.maintenance import costs, costs_file
+
+    if options.csv == Path("-") and options.json:
+        raise CommandRefused(
+            "--csv - and --json cannot both have the standard output",
+            hint="name a file for --csv, or leave --json out",
+        )
+    if options.since is not None and options.until is not None and options.until < options.since:
+        raise CommandRefused(
+            "--until is a day before --since", hint="both are days of the ledger, and count"
+        )
+    question = costs.Question(by=options.by, since=options.since, until=options.until)
+    folder = _folder(options)
+    if options.csv is None:
+        most = None if options.json else costs.MOST_LINES
+        found = costs.look(folder, question, most=most)
+        return Said(costs.costs_text(found, folder), costs.costs_json(found, folder))
+    where: Where | None = getattr(options, "where", None)
+    on_a_server = where is not None and where.ledger is not None
+    account = where.project if where is not None and on_a_server else folder.path.parent.name
+    account = account or "stage3"
+    if options.csv == Path("-"):
+        found = costs_file.send(folder, question, account=account)
+        return Said("", costs.costs_json(found, folder, csv="-"))
+    found = costs_file.save(folder, question, options.csv, account=account)
+    total = costs.costs_text(costs.without_lines(found), folder)
+    return Said(
+        f"{options.csv} has it\n{total}", costs.costs_json(found, folder, csv=str(options.csv))
+    )
+
+
 def show_room(options: Namespace, _: Progress) -> Said:
     """Say what a project holds, by what."""
     from stage3_plugin.maintenance.room import look
@@ -445,6 +479,29 @@ def _add_recover(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_costs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--by",
+        type=_dimensions,
+        default=("day", "provider", "model"),
+        metavar="WORDS",
+        help="what is told apart: some of day,provider,model,story,scene "
+        "(default: day,provider,model)",
+    )
+    parser.add_argument(
+        "--since", type=_day, metavar="DAY", help="only from this day on, such as 2026-11-03"
+    )
+    parser.add_argument(
+        "--until", type=_day, metavar="DAY", help="only up to this day, it included"
+    )
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write it as CSV in the columns of FOCUS; - is the standard output",
+    )
+
+
 def _add_room(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
@@ -514,6 +571,15 @@ def _day(text: str) -> date:
         raise refused from None
 
 
+def _dimensions(text: str) -> tuple[Dimension, ...]:
+    from stage3_plugin.maintenance.costs import dimensions
+
+    try:
+        return dimensions(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) < 1:
         raise argparse.ArgumentTypeError("should be a whole number of at least 1")
@@ -543,6 +609,11 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
         _add_verify,
     ),
     "providers": (list_providers, "List who can make pictures, and what each can.", _add_nothing),
+    "costs": (
+        show_costs,
+        "Say what was spent, by day, provider, model, story or scene, and write it as CSV.",
+        _add_costs,
+    ),
     "room": (
         show_room,
         "Say what the project holds, by what, and what could be made again at no cost.",

@@ -78,6 +78,7 @@ class RunLedger:
         limits: The caps.
         on_unknown: The setting.
         doubt: Called with a purchase whose bill is absurd.
+        story: What the ledger is to call the story that this run is of; without, it notes none.
 
     Raises:
         LedgerFailed: Here and in every method: the database did not let us.
@@ -94,12 +95,15 @@ class RunLedger:
         limits: Limits,
         on_unknown: OnUnknown,
         doubt: Callable[[Purchase], None],
+        story: str = "",
     ) -> None:
         self.is_local = is_local
         self.overrun: Purchase | None = None
         self._session = session
         self._limits = limits
         self._on_unknown: OnUnknown = on_unknown
+        self._story = story
+        self._story_is_noted = False
         self._first_event = session.reader.last_event()
         self._doubt = doubt
         self._version = 0
@@ -218,7 +222,7 @@ class RunLedger:
         self._session.claim.renew()
         today = self._session.calendar.today()
         try:
-            return await self._session.commit(
+            held = await self._session.commit(
                 partial(self._write_hold, new, keys, buying, part, instead_of, today)
             )
         except _NotInstead as refusal:
@@ -228,6 +232,8 @@ class RunLedger:
             # Nothing is sent on it: the next run may know that, too, if this one cannot say it.
             self._session.owners.note_unsent(new.run_id, new.attempt_id)
             raise
+        self._story_is_noted |= isinstance(held, Held)
+        return held
 
     def _write_hold(  # noqa: PLR0917 - bound one by one, for the thread that commits
         self,
@@ -259,6 +265,8 @@ class RunLedger:
         held = hold()
         if instead_of is not None and not isinstance(held, Held):
             raise _NotInstead(held)  # undoes the writing off
+        if isinstance(held, Held) and self._story and not self._story_is_noted:
+            ledger.name_story(new.run_id, self._story)
         return held
 
     async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:

@@ -12,7 +12,7 @@ Every call ends in time, also if the server does not answer: by the server's own
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from errno import ECONNRESET, EINVAL, ESTALE
 from functools import cache, lru_cache
@@ -47,6 +47,7 @@ it ends a transaction in which nothing is asked any more, so that one frozen dri
 the others waiting for longer than they wait."""
 _SPEAK_OF: Final = (("purchases", "job", "jobs"), ("events", "purchase", "purchases"))
 _MARK: Final = compiled(r"\?(\d*)")
+_FETCH: Final = "FETCH 2000 FROM found"
 _IDLED: Final = "25P03"
 """The server has ended a session that did nothing inside a transaction: before any commit came."""
 _UNSETTLED_CLASSES: Final = ("08", "57", "58", "XX")
@@ -261,6 +262,14 @@ class PostgresEngine:
             cursor = connection.cursor()
             cursor.execute(in_dollars(statement), values)
         return cursor
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[Any]:
+        """Yield what a statement finds, read a page at a time; the driver would keep all of it."""
+        with self.one_moment():
+            self.execute(f"DECLARE found NO SCROLL CURSOR FOR {statement}", values)
+            while page := self.execute(_FETCH).fetchall():
+                yield from page
+            self.execute("CLOSE found")
 
     @property
     def in_transaction(self) -> bool:

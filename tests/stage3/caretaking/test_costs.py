@@ -1,0 +1,372 @@
+"""``stage3 costs``: what was spent, in a table, as data, and in a file that accountants read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, date
+from decimal import Decimal
+from itertools import chain, combinations
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.domain.states import State
+from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.ledger.spending import DIMENSIONS, Dimension, Spent
+from stage3_plugin.maintenance import costs_file
+from stage3_plugin.maintenance.costs import Question, costs_text, look
+from stage3_plugin.maintenance.focus import COLUMNS, MANDATORY, harmless, row_of
+from stage3_plugin.maintenance.state_folder import StateFolder
+from tests.fakes.image_api import ImageApi
+from tests.stage3.buying import painter
+from tests.stage3.caretaking.commands import STAGE3, Say
+from tests.stage3.caretaking.purchases import HOLD_MICROUSD, Project
+from tests.stage3.running import run_stage, story
+
+EVERY_BY: list[tuple[Dimension, ...]] = list(
+    chain.from_iterable(combinations(DIMENSIONS, count) for count in range(len(DIMENSIONS) + 1))
+)
+FORMULA = "=cmd|' /C calc'!A0"
+
+
+@pytest.fixture
+def every(project: Project) -> Project:
+    """Make a ledger with a purchase in each state, and with each way in which a cost is known."""
+    project.paid("s1")
+    project.paid("s2", provider="fal", model="fal-ai/flux")
+    project.end(project.begin("s3"), State.PAID_BAD, cost_microusd=1, basis="tokens")
+    project.end(project.begin("s4"), State.PAID_BAD)  # nobody said how much: its hold stands for it
+    project.end(project.begin("s5"), State.REFUSED)
+    project.end(project.begin("s6"), State.VOID)
+    project.end(project.begin("s7", hold_microusd=0), State.PAID_BAD)  # of no known price at all
+    project.unknown("s8")
+    project.end(project.unknown("s9"), State.WROTE_OFF, decided_by="policy")
+    project.accepted("s10")
+    project.begin("s11")
+    return project
+
+
+def totals(project: Project) -> tuple[int, int]:
+    """Return what the ledger itself counts, and how many requests were ever sent."""
+    with project.open() as ledger:
+        tallies = ledger.tallies()
+    sent = sum(one.count for state, one in tallies.items() if state is not State.VOID)
+    return sum(one.counted_microusd for one in tallies.values()), sent
+
+
+def test_the_sum_is_what_the_ledger_counts(every: Project) -> None:
+    """Whatever is told apart: to the micro-USD, each request once."""
+    counted, sent = totals(every)
+    for by in EVERY_BY:
+        costs = look(StateFolder(every.state_dir), Question(by=by))
+        lines = [amounts for _, amounts in costs.lines]
+
+        assert costs.total.counted_microusd == counted, by
+        assert costs.total.requests == sent, by
+        assert sum(one.counted_microusd for one in lines) == counted, by
+        assert sum(one.requests for one in lines) == sent, by
+        assert len({key for key, _ in costs.lines}) == len(lines), by
+
+
+def test_what_is_not_known_and_what_is_in_work_stay_apart(every: Project, say: Say) -> None:
+    """In words, and as data; neither is in what was spent."""
+    said = say("costs", "--state-dir", str(every.state_dir))
+    total = say("costs", "--state-dir", str(every.state_dir), "--json").json["total"]
+
+    assert total == {
+        "requests": 10,
+        "pictures": 2,
+        "spent_usd": "0.104001",
+        "of_it_held_usd": "0.042",
+        "unknown": {"requests": 3, "at_most_usd": "0.084"},
+        "in_work": {"requests": 2, "held_usd": "0.084"},
+        "counted_usd": "0.272001",
+    }
+    assert "0.104001 USD for 2 pictures, by 10 requests" in said.out
+    assert "of it 0.042 USD by what was held" in said.out
+    assert "not in it: 3 requests" in said.out
+    assert "not in it: 2 in work, with 0.084 USD held" in said.out
+    assert "counts: 0.272001 USD" in said.out
+
+
+def test_a_table_tells_apart_what_was_asked_for(every: Project, say: Say) -> None:
+    """In the order of the columns, whatever the order of the words."""
+    said = say("costs", "--state-dir", str(every.state_dir), "--by", "model,provider")
+    head, *rows = said.out.splitlines()[:3]
+
+    assert head.split()[:4] == ["PROVIDER", "MODEL", "REQUESTS", "PICTURES"]
+    assert [row.split()[:2] for row in rows] == [
+        ["fal", "fal-ai/flux"], ["openrouter", "openai/gpt-5-image-mini"]
+    ]  # fmt: skip
+
+
+def test_only_so_many_lines_are_for_people(every: Project) -> None:
+    """The sum is of all of them, and the rest is said to be there."""
+    folder = StateFolder(every.state_dir)
+    some, all_of = (look(folder, Question(by=("scene",)), most=most) for most in (3, None))
+
+    assert (len(some.lines), some.left_out, some.total) == (3, 7, all_of.total)
+    assert "and 7 more lines" in costs_text(some, folder)
+
+
+def test_days_are_the_ledgers_and_both_ends_count(every: Project, say: Say) -> None:
+    """Everything is of the 3rd of November here."""
+
+    def requests(*words: str) -> int:
+        said = say("costs", "--state-dir", str(every.state_dir), "--json", *words)
+        return int(said.json["total"]["requests"])
+
+    assert requests("--since", "2026-11-03", "--until", "2026-11-03") == 10
+    assert requests("--since", "2026-11-04") == 0
+    assert requests("--until", "2026-11-02") == 0
+
+
+@pytest.mark.parametrize(
+    "words, problem",
+    [
+        (["--by", "day,colour"], "some of day,provider,model,story,scene, each once"),
+        (["--by", "day,day"], "each once"),
+        (["--by", ""], "each once"),
+        (["--since", "yesterday"], "should be a day"),
+        (["--since", "2026-11-03", "--until", "2026-11-02"], "--until is a day before --since"),
+        (["--csv", "-", "--json"], "cannot both have the standard output"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(
+    words: list[str], problem: str, tmp_path: Path, say: Say
+) -> None:
+    said = say("costs", "--state-dir", str(tmp_path), *words)
+
+    assert said.code == 2
+    assert problem in said.err + said.out
+
+
+def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path, say: Say) -> None:
+    for more in ([], ["--csv", str(tmp_path / "c.csv")]):
+        said = say("costs", "--state-dir", str(tmp_path / "none"), *more)
+        assert (said.code, "there is no ledger" in said.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_written_to_the_ledger(every: Project, say: Say, tmp_path: Path) -> None:
+    before = every.tree()
+    say("costs", "--state-dir", str(every.state_dir), "--csv", str(tmp_path / "costs.csv"))
+
+    assert every.tree() == before
+
+
+@pytest.mark.anyio
+async def test_a_run_has_its_story_by_the_folder_of_its_results(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """What an earlier version bought has none, which is said as such."""
+    for name in ("first", "second"):
+        await run_stage(painter(image_api), story(f"{name} 1", f"{name} 2"), tmp_path)
+        (tmp_path / "out").rename(tmp_path / name)
+    folder = StateFolder(tmp_path / ".stage3")
+    (line,) = look(folder, Question(by=("story",))).lines
+
+    assert line[0] == ("out",)
+    assert line[1].requests == image_api.received() == 4
+
+
+# The file ----------------------------------------------------------------------------------------
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize("by", ["day,provider,model,scene", "scene", "model"])
+def test_the_file_adds_up_to_the_ledger(by: str, every: Project, say: Say, tmp_path: Path) -> None:
+    """What is known as cost, the rest as what is held; by whole numbers of a micro-USD."""
+    path = tmp_path / "costs.csv"
+    said = say("costs", "--state-dir", str(every.state_dir), "--by", by, "--csv", str(path))
+    rows = rows_of(path.read_text(encoding="utf-8"))
+    costs = sum(Decimal(row["BilledCost"]) for row in rows)
+    held = sum(Decimal(row["x_HeldCost"] or 0) for row in rows)
+
+    assert said.code == 0, said.err
+    assert costs == Decimal("0.104001")
+    assert (costs + held) * 10**6 == totals(every)[0]
+    assert sum(int(row["ConsumedQuantity"]) for row in rows) == totals(every)[1]
+    assert {row["x_CostStatus"] for row in rows if row["x_HeldCost"]} == {"unknown", "in_work"}
+    assert all(row["BilledCost"] == "0" for row in rows if row["x_HeldCost"])
+    assert "0.104001 USD" in said.out
+
+
+def test_the_file_has_what_focus_demands(every: Project, say: Say, tmp_path: Path) -> None:
+    """All mandatory columns, none of those empty that must not be, moments in UTC."""
+    path = tmp_path / "costs.csv"
+    said = say("costs", "--state-dir", str(every.state_dir), "--csv", str(path), "--json")
+    rows = rows_of(path.read_text(encoding="utf-8"))
+
+    assert (said.json["csv"], "lines" in said.json) == (str(path), False)
+    assert tuple(rows[0]) == COLUMNS
+    may_be_empty = {"ChargeClass", "PricingQuantity", "PricingUnit"}
+    for row in rows:
+        assert [name for name in MANDATORY if not row[name]] == sorted(may_be_empty)
+        assert row["BillingCurrency"] == "USD"
+        assert row["ChargeCategory"] == "Usage"
+        assert row["ChargePeriodStart"] == "2026-11-03T00:00:00Z"
+        assert row["ChargePeriodEnd"] == "2026-11-04T00:00:00Z"
+        assert row["BillingPeriodStart"] == "2026-11-01T00:00:00Z"
+        assert row["BillingPeriodEnd"] == "2026-12-01T00:00:00Z"
+        assert {row[one] for one in ("ListCost", "ContractedCost", "EffectiveCost")} == {
+            row["BilledCost"]
+        }
+
+
+def spent(**changes: Any) -> Spent:
+    """Return a row of what was spent."""
+    one = Spent("2026-03-29", "p", "m", "out", "s", "known", "flat", 1, 1, 5, "2026-03-29",
+                "2026-03-29")  # fmt: skip
+    return one._replace(**changes)
+
+
+def test_a_day_of_another_zone_begins_and_ends_where_it_does_there() -> None:
+    """One of 23 hours too: the clocks go forward on the 29th of March in Berlin."""
+    row = row_of(spent(), account="a", zone=ZoneInfo("Europe/Berlin"))
+
+    assert row["ChargePeriodStart"] == "2026-03-28T23:00:00Z"
+    assert row["ChargePeriodEnd"] == "2026-03-29T22:00:00Z"
+    assert row["BillingPeriodStart"] == "2026-02-28T23:00:00Z"
+    assert row["BillingPeriodEnd"] == "2026-03-31T22:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "text, cell",
+    [
+        (FORMULA, "'" + FORMULA),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("  =1", "  '=1"),
+        ("a;=1", "a;'=1"),
+        ('a",=1', "a\",'=1"),
+        ("\ufeff=1", "\ufffd=1"),
+        ("\t=1", "\ufffd=1"),
+        ("a\r\n=1", "a\ufffd\ufffd=1"),
+        ("\x1b[2J", "\ufffd[2J"),
+        ("a-b +c, d", "a-b +c, d"),
+        ("scene_001", "scene_001"),
+        ("gpt-image-2 (海)", "gpt-image-2 (海)"),
+    ],
+)
+def test_no_cell_is_run_by_a_spreadsheet(text: str, cell: str) -> None:
+    """What would begin a formula is marked as text; all else stays as it is."""
+    assert harmless(text) == cell
+
+
+@given(st.text(alphabet=st.sampled_from("=+-@;,|\"' \t\r\n\0\ufeffa1\uff1d"), max_size=12))
+def test_whatever_a_text_is_no_cell_of_its_line_begins_a_formula(text: str) -> None:
+    """Read with a comma or, as in some countries, with a semicolon, a bar or a tab."""
+    row = row_of(spent(provider=text, model=text, story=text, scene=text), account=text, zone=UTC)
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerow(list(row.values()))
+
+    assert list(csv.reader(io.StringIO(file.getvalue()))) == [list(row.values())]
+    for separator in ",;|\t":
+        for line in file.getvalue().split("\n"):
+            for cell in line.split(separator):
+                assert not cell.strip().strip("\"'").strip().startswith(("=", "@", "\uff1d")) or (
+                    "'" in cell
+                )
+
+
+def test_the_file_goes_to_the_standard_output(every: Project) -> None:
+    """Nothing else does; and one who has read enough may leave."""
+    words = [str(STAGE3), "costs", "--state-dir", str(every.state_dir)]
+    words += ["--by", "scene", "--csv", "-"]
+    whole = subprocess.run(words, capture_output=True, check=True)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+
+    text = whole.stdout.decode("utf-8")
+    assert len(rows_of(text)) == 10
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+    assert (process.returncode, said) == (0, b"")
+
+
+def test_only_a_file_of_costs_is_replaced(every: Project, say: Say, tmp_path: Path) -> None:
+    """Above all not the ledger; and the second file is like the first."""
+    path, other = tmp_path / "costs.csv", tmp_path / "host.toml"
+    other.write_text("[run]\n", encoding="utf-8")
+    ask = ("costs", "--state-dir", str(every.state_dir), "--csv")
+    first = (say(*ask, str(path)).code, path.read_bytes())
+    second = (say(*ask, str(path)).code, path.read_bytes())
+    refused = [say(*ask, str(one)) for one in (other, every.path)]
+
+    assert first == second
+    assert {one.code for one in refused} == {2}
+    assert all("is no file of costs" in one.err for one in refused)
+    assert other.read_text(encoding="utf-8") == "[run]\n"
+    assert every.problems() == []
+
+
+@pytest.mark.parametrize("place", ["none/costs.csv", "."])
+def test_a_place_that_cannot_be_written_is_named(
+    place: str, every: Project, say: Say, tmp_path: Path
+) -> None:
+    said = say("costs", "--state-dir", str(every.state_dir), "--csv", str(tmp_path / place))
+
+    assert said.code == 2
+    assert "cannot write" in said.err
+
+
+def test_a_ledger_that_breaks_off_leaves_the_file_that_was_there(
+    every: Project, say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing half written beside it."""
+    path = tmp_path / "costs.csv"
+    ask = ("costs", "--state-dir", str(every.state_dir), "--csv", str(path))
+    say(*ask)
+    before = path.read_bytes()
+
+    def broken(*_: object, **__: object) -> Iterator[Spent]:
+        yield spent()
+        raise LedgerFailed(str(every.path), "the disk is gone", hint="bring it back")
+
+    monkeypatch.setattr(costs_file, "spending", broken)
+    said = say(*ask)
+
+    assert said.code == 2, said.out
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".costs")] == []
+
+
+def test_what_is_said_of_a_day_before_the_first_run(tmp_path: Path, say: Say) -> None:
+    """An empty ledger has cost nothing, in a file with a head and no row."""
+    Project(tmp_path / ".stage3").open().close()
+    path = tmp_path / "c.csv"
+    said = say("costs", "--state-dir", str(tmp_path / ".stage3"))
+    filed = say("costs", "--state-dir", str(tmp_path / ".stage3"), "--csv", str(path))
+
+    assert said.out.startswith("nothing was spent")
+    assert filed.code == 0
+    assert path.read_text(encoding="utf-8") == ",".join(COLUMNS) + "\n"
+
+
+def test_a_corrected_bill_is_what_counts(project: Project) -> None:
+    """As everywhere: the figure of a person stands in the place of the provider's."""
+    attempt_id = project.paid("s1")
+    with project.open() as ledger, ledger.transaction():
+        ledger.correct_cost(attempt_id, 7, now=project.now)
+    total = look(StateFolder(project.state_dir), Question(since=date(2026, 11, 3))).total
+
+    assert total.spent_microusd == 7
+    assert HOLD_MICROUSD != 7
+    assert json.dumps(total.as_json())
