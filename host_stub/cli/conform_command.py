@@ -37,6 +37,8 @@ def conform(options: Namespace, console: Console) -> int:
     console.progress("")
     for result in report.results:
         console.say("\n".join(as_lines(result)))
+        if console.debug and result.trace:
+            console.warn(result.trace.rstrip())
     console.say(tally(report))
     if options.junit is not None:
         try:

@@ -416,7 +416,8 @@ class Lab:
             Broken: It did not.
         """
         if recorded.trouble is not None:
-            raise Broken(recorded.trouble)
+            behind = recorded.opening or recorded.raised or recorded.closing
+            raise Broken(recorded.trouble) from behind
         return recorded
 
     def made(self, scenes: Sequence[Scene], **how: Any) -> Recorded:

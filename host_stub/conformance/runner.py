@@ -81,7 +81,8 @@ def conform(
         facts = _facts(asked, worker)
         if facts["verdict"] == "case":
             raise UsageError(
-                facts["detail"], hint="the case is what the author brings; see docs/conformance.md"
+                facts["detail"],
+                hint="the case is what the author brings; see docs/testing-a-plugin.md",
             )
         names = {one.id for one in everything}
         facts["broken"] = broken if (broken := facts.get("broken")) in names else _FIRST
@@ -169,7 +170,8 @@ class _Trying:
             if settled is None:
                 self._waiting.put(requirement)
             else:
-                self._keep(requirement, *settled)
+                trace = self._facts.get("trace", "") if settled[0] == "fail" else ""
+                self._keep(requirement, *settled, trace=trace)
         at_once = self._asked.workers or max(1, min(os.cpu_count() or 1, _MOST_WORKERS))
         threads = [threading.Thread(target=self._work) for _ in range(at_once)]
         for thread in threads:
@@ -248,11 +250,23 @@ class _Trying:
             return False
         if answer["verdict"] == "case":
             answer["verdict"] = "fail"
-        self._keep(requirement, answer["verdict"], answer["detail"], answer["took_s"])
+        self._keep(
+            requirement,
+            answer["verdict"],
+            answer["detail"],
+            took_s=answer["took_s"],
+            trace=answer.get("trace", ""),
+        )
         return requirement.trial.alone or answer["verdict"] in {"pass", "skipped"}
 
     def _keep(
-        self, requirement: Requirement, verdict: Verdict, detail: str, took_s: float = 0.0
+        self,
+        requirement: Requirement,
+        verdict: Verdict,
+        detail: str,
+        *,
+        took_s: float = 0.0,
+        trace: str = "",
     ) -> None:
         why = self._asked.known.get(requirement.id)
         if why is not None and verdict == "fail":
@@ -267,6 +281,7 @@ class _Trying:
             link=requirement.link,
             detail=detail,
             took_s=took_s,
+            trace=trace,
         )
         with self._turn:
             self._results[requirement.id] = result

@@ -30,6 +30,7 @@ class Result:
         link: Where it is explained.
         detail: What was seen, or why nothing was, in a line.
         took_s: Seconds.
+        trace: The traceback of what the plugin raised, if it raised something.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Result:
     link: str
     detail: str
     took_s: float = 0.0
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ class Bench:
         try:
             found = self._describe() if name == DESCRIBE else self._try(self._trials[name], folder)
         except Broken as broken:
-            found = {"verdict": "fail", "detail": str(broken)}
+            found = {"verdict": "fail", "detail": str(broken), "trace": _traced(broken)}
         except NotShown as why:
             found = {"verdict": "skipped", "detail": str(why)}
         except CaseRefused as refused:
@@ -125,7 +125,7 @@ class Bench:
         except ContractViolation as error:
             return {"verdict": "fail", "broken": error.requirement, "detail": error.detail}
         except HostError as error:
-            return {"verdict": "fail", "detail": str(error)}
+            return {"verdict": "fail", "detail": str(error), "trace": _traced(error)}
         case = self.case()
         chosen = case or Case()
         lab = Lab(
@@ -160,11 +160,17 @@ class Bench:
         ]
         if theirs:
             said = f"{theirs[-1]} raised {in_one_line(error)}"
-            return {"verdict": "fail", "detail": said}
+            return {"verdict": "fail", "detail": said, "trace": _traced(error)}
         frame, line = where[-1] if where else (None, 0)
         place = "" if frame is None else f" at {frame.f_globals.get('__name__')}:{line}"
         said = f"the kit itself raised {in_one_line(error)}{place}"
-        return {"verdict": "harness_error", "detail": said}
+        return {"verdict": "harness_error", "detail": said, "trace": _traced(error)}
+
+
+def _traced(error: BaseException) -> str:
+    """Return the traceback of what is behind an error, for ``--debug``; empty without a cause."""
+    behind = error.__cause__ if isinstance(error, Broken) else error
+    return "" if behind is None else "".join(traceback.format_exception(behind))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,263 @@
+"""The command: whatever a plugin does, it ends with verdicts that say what was seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from host_stub.conformance.runner import Asked
+from host_stub.conformance.runner import conform as try_plugin
+from tests.kit.mutants import PARAGON
+from tests.kit.trying import CASE, command, conform, install
+
+RUN = '        """Make what is not there."""\n'
+LONG_S = 15.0
+"""For what does nothing for as long as it is let."""
+
+
+def running(lines: str) -> str:
+    """Return the paragon with lines at the beginning of a run."""
+    body = "\n".join(f"        {line}" for line in lines.split("\n"))
+    return PARAGON.replace(RUN, f"{RUN}{body}\n")
+
+
+HOSTILE = {
+    "exits": ("import os\nos._exit(0)", "it ended its own process with code 0"),
+    "kills": ("import os\nos.kill(os.getpid(), 9)", "it ended its own process by SIGKILL"),
+    "leaves": ("raise SystemExit(0)", "run raised SystemExit: 0"),
+    "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "deaf": ("import os\nos.closerange(3, 1024)", "raised OSError"),
+    "forges": (
+        (
+            "import os\nfor fd in range(3, 64):\n"
+            "    try:\n"
+            '        os.write(fd, b\'{"word": "x", "verdict": "pass"}\\n\')\n'
+            "    except OSError:\n        pass\n"
+            'raise ValueError("no picture today")'
+        ),
+        "no picture today",
+    ),
+}
+"""What a run does, and what is to be seen of it."""
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_whatever_a_run_does_is_a_failure_with_what_was_seen(how: str, tmp_path: Path) -> None:
+    """Nothing a plugin does to its process passes, and nothing of it reaches the kit."""
+    lines, _ = HOSTILE[how]
+    install(tmp_path, running(lines), name=how, case=CASE % 60)
+
+    tried = conform(tmp_path, how, "--only", "result.complete", "--only", "settings.documented")
+
+    assert tried.code == 1, tried.said
+    assert tried.named("fail").keys() == {"result.complete"}
+    assert tried.named("pass").keys() == {"settings.documented"}
+    if how != "deaf":  # what such a process comes to is the event loop's
+        assert HOSTILE[how][1] in tried.named("fail")["result.complete"]
+
+
+def test_a_run_that_never_ends_is_cut_off(tmp_path: Path) -> None:
+    """It waits for ever, and the case's patience ends it: the next requirement is tried."""
+    install(tmp_path, running("await anyio.sleep_forever()"), name="waits", case=CASE % 2)
+
+    tried = conform(tmp_path, "waits", "--only", "result.complete", "--only", "takes.plan")
+
+    assert tried.named("fail")["result.complete"] == "it did not end, and was cut off"
+    assert tried.named("pass").keys() == {"takes.plan"}
+
+
+@pytest.mark.parametrize(
+    "source, requirement",
+    [
+        (running("import time\ntime.sleep(1000)"), "result.complete"),
+        (
+            PARAGON.replace("FREE = Cost", "import time\n\ntime.sleep(1000)\nFREE = Cost"),
+            "hooks.loads",
+        ),
+    ],
+    ids=["in a run", "when it is imported"],
+)
+def test_a_process_that_hangs_is_ended(
+    source: str, requirement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It blocks all of its process, which the kit's own ends."""
+    install(tmp_path, source, name="blocks", case=CASE % 1)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    report = try_plugin(Asked(name="blocks", only=(requirement,), limit_s=LONG_S))
+
+    (result,) = report.results
+    assert result.verdict == "fail"
+    assert f"it gave no sign of life for {LONG_S:g} s" in result.detail
+
+
+def test_a_plugin_that_asks_a_service_is_not_run_without_a_case(tmp_path: Path) -> None:
+    """Its settings could lead to a real one; the first line says what is tried."""
+    source = running('raise AssertionError("it was run")').replace(", offline=True", "")
+    install(tmp_path, source, name="asks")
+
+    ended = command(tmp_path, "conform", "asks")
+
+    first, *lines = ended.stdout.splitlines()
+    assert first.endswith("without a case: only what needs neither a run nor a backend is tried")
+    assert ended.returncode == 0, ended.stdout
+    assert "it was run" not in ended.stdout
+    skipped = [line for line in lines if "asks a service, so it is run with a case only" in line]
+    assert len(skipped) > 40
+
+
+def test_no_variable_of_the_user_reaches_a_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key in the environment could buy something, and a home could be written to."""
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key-that-buys")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    look = (
+        "import os\n"
+        'if {"OPENAI_API_KEY", "HTTPS_PROXY"} & os.environ.keys() or any(Path.home().iterdir()):\n'
+        "    raise ValueError(sorted(os.environ))"
+    )
+    install(tmp_path, running(look), name="looks", case=CASE % 60)
+
+    tried = conform(tmp_path, "looks", "--only", "result.complete")
+
+    assert tried.named("pass").keys() == {"result.complete"}, tried.document
+
+
+def test_a_plugin_of_an_earlier_contract_is_held_to_that_one(tmp_path: Path) -> None:
+    """What came later is not asked of it."""
+    install(tmp_path, PARAGON.replace("(1, 1)", "(1, 0)"), name="early", case=CASE % 60)
+
+    tried = conform(tmp_path, "early")
+
+    assert tried.document["contract"] == "1.0"
+    assert not [name for name in tried.named("pass", "skipped", "fail") if "takes." in name]
+    assert tried.named("fail", "harness_error") == {}
+    assert tried.code == 0
+
+
+NO_PRINT = running('print("at work")')
+
+
+def test_a_known_deviation_is_none_that_counts(tmp_path: Path) -> None:
+    """It fails, and the file says why its author lives with it."""
+    install(tmp_path, NO_PRINT, name="prints", case=CASE % 60)
+    known = tmp_path / "known.toml"
+    known.write_text('[known]\n"manners.no-print" = "it likes to"\n', "utf-8")
+
+    tried = conform(tmp_path, "prints", "--known", str(known), "--only", "manners.no-print")
+
+    said = tried.named("known_deviation")["manners.no-print"]
+    assert said.startswith("it likes to; seen: 16 bytes were printed: 'at work")
+    assert tried.code == 0
+
+
+def test_a_known_deviation_that_holds_after_all_is_a_failure(tmp_path: Path) -> None:
+    """So the file never says more than is true."""
+    install(tmp_path, PARAGON, name="quiet", case=CASE % 60)
+    known = tmp_path / "known.toml"
+    known.write_text('[known]\n"manners.no-print" = "it likes to"\n', "utf-8")
+
+    tried = conform(tmp_path, "quiet", "--known", str(known), "--only", "manners.no-print")
+
+    assert "take it out" in tried.named("fail")["manners.no-print"]
+    assert tried.code == 1
+
+
+def test_junit_has_a_test_case_for_each_requirement(tmp_path: Path) -> None:
+    """With what was seen, and failures as such; a name may hold what XML may not."""
+    install(tmp_path, running('raise ValueError("\\x1b[31m&<")'), name="fails", case=CASE % 60)
+    junit = tmp_path / "results.xml"
+
+    ids = ("result.complete", "settings.documented", "takes.plan")
+    only = [word for name in ids for word in ("--only", name)]
+    tried = conform(tmp_path, "fails", *only, "--junit", str(junit))
+
+    suite = ElementTree.parse(junit).getroot()[0]
+    assert suite.attrib | {"name": ""} == {
+        "name": "", "tests": "3", "failures": "1", "errors": "0", "skipped": "0"
+    }  # fmt: skip
+    (failed,) = suite.findall("testcase/failure")
+    assert "run raised ValueError: \ufffd[31m&<" in failed.attrib["message"]
+    assert tried.code == 1
+
+
+def pytest_of_the_kit(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the kit's tests where a folder's plugins are installed."""
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    words = ("-q", "-rs", "-p", "no:cacheprovider", "--pyargs", "host_stub.conformance", *words)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def test_pytest_collects_the_same_checks(tmp_path: Path) -> None:
+    """A test for each requirement; what was seen of a failure is all that is shown."""
+    install(tmp_path, NO_PRINT, name="prints", case=CASE % 60)
+
+    ended = pytest_of_the_kit(tmp_path, "--image", "prints", "-k", "manners or takes.drafts")
+
+    assert "1 failed, 5 passed" in ended.stdout, ended.stdout
+    assert "manners.no-print: " in ended.stdout
+    assert "the rule: Nothing is printed." in ended.stdout
+
+
+def test_pytest_without_a_name_skips_with_the_next_step(tmp_path: Path) -> None:
+    """A whole suite that meets the kit goes on."""
+    ended = pytest_of_the_kit(tmp_path, "-k", "manners.no-print")
+
+    assert ended.returncode == 0
+    assert "name the plugin to try with --image NAME" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (("nobody",), "plugin 'nobody' is not installed"),
+        (("good", "--only", "manners.no-prints"), "there is no requirement 'manners.no-prints'"),
+        (("good", "--case", "absent.py"), "absent.py raised FileNotFoundError"),
+        (("good", "--case", "none.py"), "none.py defines no case"),
+        (("good", "--case", "wrong.py"), "wrong.py: case is int"),
+        (("good", "--known", "absent.toml"), "cannot read absent.toml"),
+        (("good", "--known", "odd.toml"), "odd.toml: known.manners.no-print: expected the reason"),
+    ],
+)
+def test_what_cannot_be_tried_ends_with_2(
+    words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    """One line names what is wrong, and nothing was tried."""
+    install(tmp_path, PARAGON, name="good")
+    tmp_path.joinpath("none.py").write_text("", "utf-8")
+    tmp_path.joinpath("wrong.py").write_text("case = 1\n", "utf-8")
+    tmp_path.joinpath("odd.toml").write_text('[known]\n"manners.no-print" = 1\n', "utf-8")
+
+    ended = command(tmp_path, "conform", *words, "--json")
+
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "hint: " in ended.stderr
+    assert "results" not in json.loads(ended.stdout)
+
+
+def test_debug_shows_where_the_plugin_raised(tmp_path: Path) -> None:
+    """A failure alone says what was raised; its traceback says where."""
+    install(tmp_path, running('raise ValueError("no picture")'), name="raises", case=CASE % 60)
+
+    words = ("conform", "raises", "--only", "takes.count")
+    quiet, traced = command(tmp_path, *words), command(tmp_path, *words, "--debug")
+
+    assert "Traceback" not in quiet.stderr
+    assert 'raises_plugin.py", line' in traced.stderr
