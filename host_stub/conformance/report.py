@@ -48,7 +48,7 @@ def tally(report: Report) -> str:
 def as_json(report: Report) -> dict[str, Any]:
     """Lay a report out for programs."""
     return {
-        "format": "conform/1",
+        "format": "stage3-conform/1",
         "plugin": report.plugin,
         "source": report.source,
         "contract": report.contract,
