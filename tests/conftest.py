@@ -71,6 +71,7 @@ SLOW = (
     "test_ladder_end_to_end.py",
     "test_money_commands.py",
     "test_signals.py",
+    "test_skill.py",
     "test_telemetry_killed.py",
     "test_telemetry_money.py",
     "test_your_own_server.py",
