@@ -111,6 +111,7 @@ def init(options: Namespace, console: Console) -> int:
 
 def _init_from(options: Namespace, console: Console) -> int:
     """Make the scene file of a story that was written elsewhere."""
+    from host_stub.cli.next_steps import after_story
     from host_stub.config.template import SCENES_NAME, write_story
     from host_stub.scenes.importing.reading import read_story
     from host_stub.scenes.importing.writing import cast_tables, references_from, scene_file
@@ -145,7 +146,8 @@ def _init_from(options: Namespace, console: Console) -> int:
                 "notes": list(read.notes),
                 "cast": cast if cast and not is_new else None,
                 "next": next_line,
-            }
+            },
+            next_actions=after_story(folder, scenes, is_new=is_new),
         )
     return 0
 

@@ -135,6 +135,23 @@ def after_init(folder: Path) -> Iterator[NextAction]:
     yield safe(command, "draws the scenes here, for nothing")
 
 
+def after_story(folder: Path, scenes: Path, *, is_new: bool) -> Iterator[NextAction]:
+    """Return what may come after a story became scenes: a config that was there may name a price.
+
+    Args:
+        folder: The project's.
+        scenes: The scene file that was written.
+        is_new: Its config was written, too, and draws for nothing.
+    """
+    config = () if folder == Path() else ("--config", str(folder / "host.toml"))
+    command, why = (
+        ("run", "draws the scenes here, for nothing")
+        if is_new
+        else ("plan", "tells what a run would buy")
+    )
+    yield safe((PROGRAM, command, *config, _JSON, *_as_operands(str(scenes))), why)
+
+
 def after_check(words: Sequence[str], scenes: Path, *, is_good: bool) -> Iterator[NextAction]:
     """Return what may come after a stage was opened."""
     from host_stub.run.picture_paths import from_here

@@ -284,6 +284,9 @@ def test_init_makes_the_scenes_of_a_story(say: Say) -> None:
     assert "hint: name another one with --scenes FILE" in again.err
     assert other.json["next"] == "cd new && host-stub run ../other.json"
     assert (other.json["kind"], other.json["scenes"]) == ("Markdown", 2)
+    (action,) = other.json["next_actions"]
+    assert action["command"][1:] == ["run", "--config", "new/host.toml", "--json", "other.json"]
+    assert say(*action["command"][1:], "--image", "plain").code == 0
     assert say("run", "scenes.json", "--image", "plain").code == 0
     assert sorted(path.name for path in Path("out/images").iterdir()) == ["dawn.png", "noon.png"]
 
