@@ -101,7 +101,8 @@ class Bench:
 
     def _try(self, trial: Trial, folder: Path) -> dict[str, Any]:
         loaded, plugin = self.load()
-        case = self.case()
+        is_of_import = trial.alone and trial.needs == "description"
+        case = None if is_of_import else self.case()  # what a case imports is not the plugin's
         chosen = case or Case()
         with at_work(chosen, needed=trial.needs != "description") as backend:
             lab = Lab(

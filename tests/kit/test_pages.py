@@ -16,7 +16,7 @@ pytestmark = needs_tools
 WRITING, TESTING = page("writing-a-plugin.md"), page("testing-a-plugin.md")
 CARDS = blocks(WRITING, "python")[0]
 PROJECT = blocks(WRITING, "toml")[0]
-CASE, _, OWN_TEST = blocks(TESTING, "python")
+CASE, STUDIO, OWN_TEST = blocks(TESTING, "python")
 CASE_ENTRY, KNOWN = blocks(TESTING, "toml")
 
 
@@ -89,6 +89,17 @@ def test_a_deviation_that_is_none_is_told(cards: Made) -> None:
 def test_the_authors_own_test_passes(cards: Made) -> None:
     """It starts the host as users do."""
     assert "1 passed" in cards.do("pytest -q -p no:cacheprovider tests")
+
+
+def test_the_backend_of_the_page_is_enough_to_begin_with(tmp_path: Path) -> None:
+    """What it is told of is tried, with a plugin that asks a service; the rest says why not."""
+    made = Made.of("image-plugin", tmp_path, name="studio", service="true")
+    made.install()
+    (made.folder / "case.py").write_text(STUDIO, "utf-8")
+    said = made.do("host-stub conform studio --case case.py")
+
+    assert "\npass        faults.no-retry-on-refusal: " in said
+    assert "not written yet" in said
 
 
 def test_the_workflow_of_the_page_is_that_of_the_template(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ EITHER = {IMAGE: "service", PROVIDER: "queue"}
     "template, name, either",
     [
         (IMAGE, "cards", "false"),
+        (IMAGE, "studio", "true"),
         (PROVIDER, "kiln", "true"),
         (PROVIDER, "painter", "false"),
     ],

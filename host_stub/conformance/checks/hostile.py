@@ -78,7 +78,8 @@ def hang(lab: Lab) -> str:
     lab.tell(scene, *(Hang() for _ in range(TIMES)))
     ran = lab.run([scene], table=lab.table(**lab.case.impatient))
     if ran.is_hung:
-        raise Broken(f"it still waited for an answer after {lab.case.patience_s:g} s")
+        shorter = "" if lab.case.impatient else ", and the case has no shorter timeout (impatient)"
+        raise Broken(f"it still waited for an answer after {lab.case.patience_s:g} s{shorter}")
     code = failure_of(lab.well(ran), scene).code
     return f"the scene whose request was never answered ended as {code!r}"
 
