@@ -232,6 +232,8 @@ def requirements_table() -> str:
         lines += [f"## {RULES.get(group, group.capitalize())}", ""] if found else []
         for one in found:
             lines += [f"### {one.id}", "", f"{one.sentence}{_asked_of(one)}", ""]
+            how = inspect.cleandoc(one.trial.check.__doc__ or "").partition("\n\n")[0]
+            lines += ["Tried so: " + " ".join(how.split()), ""] if how else []
     return "\n".join(lines) + "\n"
 
 

@@ -35,6 +35,7 @@ from host_stub.config.plugin_settings import validate
 from host_stub.config.secrets import ResolvedTable
 from host_stub.conformance.behaviours import Behaviour
 from host_stub.conformance.case import Backend, Case
+from host_stub.conformance.cases import CaseRefused
 from host_stub.conformance.recorded import Delivered, Heard, Recorded, Watching
 from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.contract import (
@@ -59,6 +60,7 @@ Answer = TypeVar("Answer")
 
 LOOK_EVERY_S: Final = 0.005
 """How often a run in work is looked at by whoever waits for something in it."""
+_OF_A_BACKEND: Final = ("settings", "secrets", "behave", "calls", "billed", "connections")
 _SMALL: Final = ("64x48", "48x64")
 
 
@@ -548,11 +550,19 @@ def _taker(
 
 @contextmanager
 def at_work(case: Case, *, needed: bool) -> Generator[Backend | None]:
-    """Start a case's backend if it is needed, and stop it on leaving."""
+    """Start a case's backend if it is needed, and stop it on leaving.
+
+    Raises:
+        CaseRefused: It is no backend.
+    """
     if not needed or case.backend is None:
         yield None
         return
     with case.backend() as backend:
+        lacking = [name for name in _OF_A_BACKEND if not hasattr(backend, name)]
+        if lacking:
+            names = ", ".join(lacking)
+            raise CaseRefused(f"the case's backend lacks {names}: see docs/testing-a-plugin.md")
         yield backend
 
 
