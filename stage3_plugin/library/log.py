@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from host_stub.text.redaction import Redactor
 
 LOGGER: Final = logging.getLogger("stage3_plugin")
+LOGGER.addHandler(logging.NullHandler())  # where logging is not set up, nothing is printed
 
 
 def log_without(secrets: Iterable[str]) -> FilteringBoundLogger:

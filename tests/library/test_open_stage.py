@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import threading
@@ -263,6 +264,35 @@ async def test_cancelling_the_caller_loses_no_paid_picture(
     assert scope.cancelled_caught
     assert states(tmp_path) == [State.PAID]
     assert [code(one) for one in again] == ["reused"]
+    assert image_api.received() == 1
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_task_that_is_cancelled_again_and_again_loses_nothing_either(
+    times: int, opened: Opened, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """As asyncio's own time limits and a server's shutdown do it."""
+    gate = Gate()
+    image_api.script(bills(0.05, gate=gate), scene="s01")
+
+    async def call() -> None:
+        async with opened(capacity=1) as stage:
+            await stage.make(scenes(9))
+
+    async def main() -> None:
+        task = asyncio.create_task(call())
+        await until(lambda: image_api.in_flight == 1)
+        for _ in range(times):
+            task.cancel()
+            await asyncio.sleep(0.01)
+        assert not task.done()
+        gate.open()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+    assert states(tmp_path) == [State.PAID]
     assert image_api.received() == 1
 
 
