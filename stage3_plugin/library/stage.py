@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from host_stub.contract import StagePlan
 from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.engine import build
 from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.library.interrupts import heard_by_the_program
 from stage3_plugin.library.log import log_without
 from stage3_plugin.library.loops import LoopDoor, StageUnusable
 from stage3_plugin.library.opening import Opening, SettingsLike, opening_of
@@ -253,7 +254,9 @@ async def open_stage(
         secret_texts=opening.secrets,
         config=opening.config,
     )
-    async with opened as stage:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(heard_by_the_program())
+        stage = await stack.enter_async_context(opened)
         workshop = Workshop(
             stage=stage,
             pictures_dir=pictures_dir,
