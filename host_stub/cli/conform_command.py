@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import signal
 from argparse import ArgumentParser, Namespace
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from host_stub.errors import ResultsNotWritten
 
@@ -33,7 +36,8 @@ def conform(options: Namespace, console: Console) -> int:
         tried += 1
         console.progress(f"{tried} tried")
 
-    report = conform(asked, told=told, begun=console.say)
+    with _ended_by_signals():
+        report = conform(asked, told=told, begun=console.say)
     console.progress("")
     for result in report.results:
         console.say("\n".join(as_lines(result)))
@@ -48,6 +52,21 @@ def conform(options: Namespace, console: Console) -> int:
     if console.json_only:
         console.result(as_json(report))
     return report.exit_code
+
+
+@contextmanager
+def _ended_by_signals() -> Generator[None]:
+    """Leave in good order when terminated: no process that was started is left behind."""
+
+    def leave(number: int, _frame: object) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    former = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def add_arguments(parser: ArgumentParser) -> None:

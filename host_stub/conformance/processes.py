@@ -119,6 +119,8 @@ class Worker:
             code = self._process.wait(_SECONDS_TO_DIE)
         except subprocess.TimeoutExpired:
             return "it closed the pipe of its process that answers are read from"
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # what it started lives on
         return self._ended(code)
 
     def _ended(self, code: int) -> str:
@@ -137,6 +139,12 @@ class Worker:
             return " ".join(output.read().decode(errors="replace").split())
         return ""
 
+    def end(self) -> None:
+        """End the process and all that it started, from whatever thread; waits for nothing."""
+        if self._process.returncode is None:  # after that its number may be another one's
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """End the process and all that it started; doing so twice is the same."""
         if self._is_closed:
@@ -144,8 +152,7 @@ class Worker:
         self._is_closed = True
         with suppress(OSError):
             cast("BinaryIO", self._process.stdin).close()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self.end()
         self._process.wait()
         with suppress(OSError):
             os.close(self._answers)

@@ -156,6 +156,8 @@ class _Trying:
         self._asked = asked
         self._facts = facts
         self._idle = [first]
+        self._workers = [first]
+        self._is_over = False
         self._room = first.room.parent
         self._told = told
         self._waiting: queue.SimpleQueue[Requirement] = queue.SimpleQueue()
@@ -174,11 +176,23 @@ class _Trying:
                 self._keep(requirement, *settled, trace=trace)
         at_once = self._asked.workers or max(1, min(os.cpu_count() or 1, _MOST_WORKERS))
         threads = [threading.Thread(target=self._work) for _ in range(at_once)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except BaseException:  # an interrupt: what is in work ends with its process
+            self._give_up()
+            for thread in threads:
+                thread.join()
+            raise
         return [self._results[requirement.id] for requirement in requirements]
+
+    def _give_up(self) -> None:
+        """Try nothing more, and end all processes, which ends whoever waits for one."""
+        self._is_over = True
+        for worker in self._workers:
+            worker.end()
 
     def _settled(self, requirement: Requirement) -> tuple[Verdict, str] | None:
         """Return what is known of a requirement from the plugin's own words, if that is enough."""
@@ -219,7 +233,7 @@ class _Trying:
         """Try one requirement after the other; a process is used again until one is lost."""
         worker: Worker | None = None
         try:
-            while True:
+            while not self._is_over:
                 try:
                     requirement = self._waiting.get_nowait()
                 except queue.Empty:
@@ -238,7 +252,11 @@ class _Trying:
                 return self._idle.pop()
             self._rooms += 1
             room = self._room / f"room-{self._rooms}"
-        return Worker(self._asked.name, self._asked.case_file, room)
+            worker = Worker(self._asked.name, self._asked.case_file, room)
+            self._workers.append(worker)
+            if self._is_over:
+                worker.end()
+            return worker
 
     def _try(self, requirement: Requirement, worker: Worker) -> bool:
         """Try one requirement; return whether the process can be used for others."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,8 +19,6 @@ from tests.kit.mutants import PARAGON
 from tests.kit.trying import CASE, command, conform, install
 
 RUN = '        """Make what is not there."""\n'
-LONG_S = 15.0
-"""For what does nothing for as long as it is let."""
 
 
 def running(lines: str) -> str:
@@ -66,36 +66,39 @@ def test_a_run_that_never_ends_is_cut_off(tmp_path: Path) -> None:
     """It waits for ever, and the case's patience ends it: the next requirement is tried."""
     install(tmp_path, running("await anyio.sleep_forever()"), name="waits", case=CASE % 2)
 
-    tried = conform(tmp_path, "waits", "--only", "result.complete", "--only", "takes.plan")
+    only = ("--only", "result.complete", "--only", "settings.schema")
+    tried = conform(tmp_path, "waits", *only)
 
     assert tried.named("fail")["result.complete"] == "it did not end, and was cut off"
-    assert tried.named("pass").keys() == {"takes.plan"}
+    assert tried.named("pass").keys() == {"settings.schema"}
 
 
-@pytest.mark.parametrize(
-    "source, requirement",
-    [
-        (running("import time\ntime.sleep(1000)"), "result.complete"),
-        (
-            PARAGON.replace("FREE = Cost", "import time\n\ntime.sleep(1000)\nFREE = Cost"),
-            "hooks.loads",
-        ),
-    ],
-    ids=["in a run", "when it is imported"],
-)
-def test_a_process_that_hangs_is_ended(
-    source: str, requirement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It blocks all of its process, which the kit's own ends."""
-    install(tmp_path, source, name="blocks", case=CASE % 1)
+def test_a_run_that_blocks_its_process_is_ended_with_it(tmp_path: Path) -> None:
+    """It hears of no cancellation, so the kit ends the process from outside."""
+    install(tmp_path, running("import time\ntime.sleep(1000)"), name="blocks", case=CASE % 1)
+
+    only = ("--only", "result.complete", "--only", "settings.schema")
+    tried = conform(tmp_path, "blocks", *only)
+
+    said = "it gave no sign of life for 12 s, and was ended"
+    assert tried.named("fail") == {"result.complete": said}
+    assert tried.named("pass").keys() == {"settings.schema"}
+
+
+def test_an_import_that_blocks_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin cannot be used then, and the one rule that says so is broken."""
+    source = PARAGON.replace("FREE = Cost", "import time\n\ntime.sleep(1000)\nFREE = Cost")
+    install(tmp_path, source, name="blocks", case=CASE % 60)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
-    report = try_plugin(Asked(name="blocks", only=(requirement,), limit_s=LONG_S))
+    report = try_plugin(Asked(name="blocks", limit_s=5))
 
-    (result,) = report.results
-    assert result.verdict == "fail"
-    assert f"it gave no sign of life for {LONG_S:g} s" in result.detail
+    assert [one.id for one in report.results if one.verdict != "skipped"] == ["hooks.loads"]
+    assert report.results[0].detail == (
+        "when it was imported, it gave no sign of life for 5 s, and was ended"
+    )
+    assert report.exit_code == 1
 
 
 def test_a_plugin_that_asks_a_service_is_not_run_without_a_case(tmp_path: Path) -> None:
@@ -261,3 +264,34 @@ def test_debug_shows_where_the_plugin_raised(tmp_path: Path) -> None:
 
     assert "Traceback" not in quiet.stderr
     assert 'raises_plugin.py", line' in traced.stderr
+
+
+@pytest.mark.parametrize(
+    "number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "terminated"]
+)
+def test_an_interrupt_ends_the_kit_and_what_it_started(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    """Also what hangs: no process is left behind."""
+    mark = tmp_path / "at-work"
+    named = f"Path({str(mark)!r}).write_text(str(os.getpid()))"
+    lines = f"import os\nimport time\n{named}\ntime.sleep(1000)"
+    install(tmp_path, running(lines), name="hangs", case=CASE % 600)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "host_stub", "conform", "hangs", "--only", "result.complete"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until = time.monotonic() + 60
+        while not (mark.is_file() and mark.read_text()) and time.monotonic() < until:
+            time.sleep(0.02)
+        process.send_signal(number)
+
+        assert process.wait(60) == code
+        assert not Path("/proc", mark.read_text()).exists() or sys.platform != "linux"
+    finally:
+        process.kill()
+        process.wait()

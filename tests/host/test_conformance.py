@@ -1,0 +1,175 @@
+"""What the conformance kit makes of answers: verdicts, blame, reports. ``tests/kit`` runs it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from host_stub.conformance.catalogue import requirements_of
+from host_stub.conformance.known import read_known
+from host_stub.conformance.lab import Lab
+from host_stub.conformance.report import as_json, as_junit, as_lines, tally
+from host_stub.conformance.requirement import SETS, TRIALS, Trial
+from host_stub.conformance.runner import Asked, conform
+from host_stub.conformance.verdict import VERDICTS, Report, Result, Verdict
+from host_stub.conformance.worker import Bench
+from host_stub.errors import UsageError
+
+RESULT = Result(
+    id="result.once",
+    verdict="pass",
+    sentence="No scene has a second outcome.",
+    link="docs/conformance.md#resultonce",
+    detail="5 outcomes",
+    took_s=0.25,
+)
+
+
+def report_of(*verdicts: Verdict) -> Report:
+    """Make a report with these verdicts."""
+    results = [replace(RESULT, id=f"result.{verdict}", verdict=verdict) for verdict in verdicts]
+    return Report(plugin="cards", source="cards 1.0", contract="1.1", case=None, results=results)
+
+
+@pytest.mark.parametrize(
+    "verdicts, code, ending",
+    [
+        (("pass", "skipped", "known_deviation"), 0, "cards keeps what was tried of contract 1.1"),
+        (("pass", "fail"), 1, "cards does not conform to contract 1.1"),
+        (("fail", "harness_error"), 3, "the kit itself failed: this says nothing about the plugin"),
+    ],
+)
+def test_the_exit_code_is_that_of_the_worst_verdict(
+    verdicts: tuple[Verdict, ...], code: int, ending: str
+) -> None:
+    """What was skipped never makes it conform less, nor more: it is counted."""
+    report = report_of(*verdicts)
+
+    assert report.exit_code == code
+    assert tally(report).endswith(ending)
+    assert tally(report).startswith(f"1 {verdicts[0].replace('_', ' ')}")
+
+
+def test_a_failure_comes_with_its_rule_and_a_link() -> None:
+    """A pass is one line."""
+    (line,) = as_lines(RESULT)
+    said, rule, link = as_lines(replace(RESULT, verdict="fail"))
+
+    assert line == "pass        result.once: 5 outcomes"
+    assert said == "FAIL        result.once: 5 outcomes"
+    assert rule.strip() == "the rule: No scene has a second outcome."
+    assert link.strip() == RESULT.link
+
+
+def test_a_program_gets_every_verdict_and_the_counts() -> None:
+    """As the names of the document are agreed."""
+    document = json.loads(json.dumps(as_json(report_of(*VERDICTS))))
+
+    assert document["format"] == "stage3-conform/1"
+    assert document["counts"] == dict.fromkeys(VERDICTS, 1)
+    assert [one["verdict"] for one in document["results"]] == list(VERDICTS)
+    assert {"id", "verdict", "sentence", "link", "detail"} <= document["results"][0].keys()
+    assert document["conforms"] is False
+
+
+def test_junit_has_each_verdict_as_ci_services_know_it() -> None:
+    """A known deviation is skipped there, and the kit's fault an error."""
+    suite = ElementTree.fromstring(as_junit(report_of(*VERDICTS)))[0]
+    bodies = [body.tag for case in suite for body in case]
+
+    assert bodies == ["system-out", "failure", "skipped", "skipped", "error"]
+    assert [suite.attrib[name] for name in ("tests", "failures", "errors", "skipped")] == [
+        "5", "1", "1", "2"
+    ]  # fmt: skip
+
+
+def raises(error: BaseException) -> Trial:
+    """Return a check that raises."""
+
+    def check(lab: Lab) -> str:
+        raise error
+
+    return Trial(id="result.once", check=check, needs="stage")
+
+
+def test_what_the_kit_raises_is_the_kits_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing about the plugin."""
+    requirements_of("1.1")
+    monkeypatch.setitem(TRIALS, "result.once", raises(ZeroDivisionError("of the kit")))
+
+    answer = Bench("plain", None).answer("result.once", tmp_path)
+
+    assert answer["verdict"] == "harness_error"
+    assert "the kit itself raised ZeroDivisionError: of the kit" in answer["detail"]
+
+
+def test_what_the_plugins_code_raises_is_the_plugins_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a check meets it unawares."""
+    requirements_of("1.1")
+
+    def check(lab: Lab) -> str:
+        from host_stub import plain_image
+
+        plain_image.flat_png(0, 0, b"too short")  # what it makes of that does not matter
+        plain_image.write_whole(tmp_path / "no" / "folder" / "\0", b"")
+        return ""
+
+    monkeypatch.setitem(TRIALS, "result.once", Trial(id="result.once", check=check, needs="stage"))
+
+    answer = Bench("plain", None).answer("result.once", tmp_path)
+
+    assert answer["verdict"] == "fail"
+    assert answer["detail"].startswith("host_stub.plain_image:")
+
+
+def test_a_requirement_without_a_check_is_the_kits_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is tried, and it ends with 3."""
+    requirements_of("1.1")
+    monkeypatch.delitem(TRIALS, "result.once")
+
+    report = conform(Asked(name="plain"))
+
+    assert report.exit_code == 3
+    assert report.results[0].detail.endswith("requirements and checks do not match: result.once")
+
+
+def test_a_later_contract_has_the_requirements_of_the_earlier_ones() -> None:
+    """And each has a sentence, and one link of its own."""
+    first, second = (requirements_of(contract) for contract in SETS)
+
+    assert [one.id for one in second[: len(first)]] == [one.id for one in first]
+    assert len({one.link for one in second}) == len(second)
+    assert all(one.sentence.endswith(".") for one in second)
+
+
+def test_the_known_are_read_with_their_reasons(tmp_path: Path) -> None:
+    """An empty file knows of none."""
+    path = tmp_path / "known.toml"
+    path.write_text('[known]\n"result.once" = "because"\n', "utf-8")
+    nothing = tmp_path / "nothing.toml"
+    nothing.touch()
+
+    assert read_known(path) == {"result.once": "because"}
+    assert read_known(nothing) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["known = 1", '[known]\n"a.b" = ""', '[known]\n"a.b" = 1', "[other]", "[known", "\ud800"],
+)
+def test_a_file_that_says_something_else_is_refused(text: str, tmp_path: Path) -> None:
+    """With its name, and what to write."""
+    path = tmp_path / "known.toml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+
+    with pytest.raises(UsageError, match=r"known\.toml") as refused:
+        read_known(path)
+    assert refused.value.hint is not None
