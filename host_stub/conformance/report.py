@@ -23,6 +23,8 @@ _TALLY: Final[dict[Verdict, str]] = {
     "known_deviation": "known deviation",
     "harness_error": "harness error",
 }
+_OF_A_CASE: Final = re.compile(r"\bcase\b")
+"""In the reason of what a better case would show."""
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -37,6 +39,14 @@ def as_lines(result: Result) -> Iterator[str]:
 def tally(report: Report) -> str:
     """Count the verdicts, and say what they come to."""
     counted = [f"{count} {_TALLY[verdict]}" for verdict, count in report.counts.items() if count]
+    wanting = sum(
+        one.verdict == "skipped" and _OF_A_CASE.search(one.detail) is not None
+        for one in report.results
+    )
+    if wanting:
+        skipped = f"{report.counts['skipped']} skipped"
+        more = f"{skipped} ({wanting} of them for want of a case that can show them)"
+        counted[counted.index(skipped)] = more
     ending = {
         0: f"{report.plugin} keeps what was tried of contract {report.contract}",
         1: f"{report.plugin} does not conform to contract {report.contract}",

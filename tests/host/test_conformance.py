@@ -54,6 +54,17 @@ def test_the_exit_code_is_that_of_the_worst_verdict(
     assert tally(report).startswith(f"1 {verdicts[0].replace('_', ' ')}")
 
 
+def test_what_a_better_case_would_show_is_counted_apart() -> None:
+    """It is easily overlooked among what a plugin just does not do."""
+    skipped = [
+        replace(RESULT, verdict="skipped", detail=why)
+        for why in ("the case brings no backend", "the plugin declares no seed", "it needs a case")
+    ]
+    report = replace(report_of("pass"), results=skipped)
+
+    assert tally(report).startswith("3 skipped (2 of them for want of a case that can show them): ")
+
+
 def test_a_failure_comes_with_its_rule_and_a_link() -> None:
     """A pass is one line."""
     (line,) = as_lines(RESULT)
