@@ -15,6 +15,7 @@ from stage3_plugin import make_pictures
 from stage3_plugin.domain.states import State
 from tests.fakes.behaviours import Gate, Hang, Ok
 from tests.fakes.image_api import KEY, ImageApi
+from tests.heavy import first_of
 from tests.library.calling import code, painter, scenes
 from tests.projects import Project, ended, wait_until
 from tests.stage3.buying import bills, states
@@ -61,7 +62,7 @@ def started(project: Project, *program: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", first_of(PROGRAMS, "trio"))
 def test_ctrl_c_ends_a_program_and_loses_no_paid_picture(
     program: str, project: Project, image_api: ImageApi
 ) -> None:
