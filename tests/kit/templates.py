@@ -16,7 +16,7 @@ from tests.installed import Environment
 from tests.rules.repository import ROOT
 
 TEMPLATES = ROOT / "docs" / "templates"
-LIMIT_S = 300
+LIMIT_S = 600
 
 _LACKING = [name for name in ("copier", "hatchling", "mypy", "ruff") if find_spec(name) is None]
 needs_tools = pytest.mark.skipif(

@@ -102,6 +102,25 @@ def test_the_backend_of_the_page_is_enough_to_begin_with(tmp_path: Path) -> None
     assert "not written yet" in said
 
 
+def test_a_backend_that_lacks_something_is_told_what(cards: Made) -> None:
+    """It is the case's author who is told, and not that the kit has failed."""
+    less = STUDIO.replace("def connections(", "def connected(")
+    (cards.folder / "lacks.py").write_text(less, "utf-8")
+
+    with pytest.raises(AssertionError, match="backend lacks connections: see") as failed:
+        cards.do("host-stub conform cards --case lacks.py --only result.complete")
+    assert "KIT FAILED" not in str(failed.value)
+
+
+def test_what_a_case_imports_is_not_the_plugins(cards: Made) -> None:
+    """A case may bring what the plugin itself must not import before it is opened."""
+    (cards.folder / "heavy.py").write_text(f"import httpx\nimport PIL\n{CASE}", "utf-8")
+
+    said = cards.do("host-stub conform cards --case heavy.py --only hooks.light-import")
+
+    assert "\npass        hooks.light-import: " in said
+
+
 def test_the_workflow_of_the_page_is_that_of_the_template(tmp_path: Path) -> None:
     """Its three lines are steps there."""
     (lines,) = blocks(TESTING, "yaml")

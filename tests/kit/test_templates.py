@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import keyword
+import subprocess
+import sys
 import tarfile
 import tomllib
 import zipfile
@@ -13,6 +15,7 @@ import pytest
 
 from host_stub.cli.parser import COMMANDS
 from tests.kit.templates import TEMPLATES, Made, copy, needs_tools, read_yaml
+from tests.rules.repository import ROOT
 
 pytestmark = needs_tools
 
@@ -215,6 +218,19 @@ def test_no_word_of_ours_is_taken(template: str, group: str) -> None:
     rule: str = read_yaml(TEMPLATES / template / "copier.yml")["name"]["validator"]
 
     assert {word for word in taken if f"'{word}'" not in rule} == set()
+
+
+def test_the_sdist_carries_the_templates(tmp_path: Path) -> None:
+    """All of them, also what begins with a dot: who has no checkout begins from there."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    ours = {path.relative_to(ROOT).as_posix() for path in TEMPLATES.rglob("*") if path.is_file()}
+
+    assert len(ours) > 30
+    assert ours - names == set()
 
 
 @pytest.mark.parametrize("template", [IMAGE, PROVIDER])
