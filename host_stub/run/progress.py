@@ -350,8 +350,8 @@ def outcome_line(outcome: SceneOutcome) -> str | None:
     if message != code:
         said += f": {escaped(message, limit=_LONGEST_REASON)}"
     tried = f" ({counted(outcome.attempts, 'attempt')}, {cost})" if outcome.attempts else ""
-    # Bought and to be had by the same command, or perhaps bought: that it failed is not known.
-    if code in {"pending", "unknown"}:
+    # Bought, perhaps bought, or in work elsewhere: nobody can say that it failed.
+    if code in {"pending", "unknown", "busy"}:
         return f"{name} {said}{tried}"
     return f"{name} failed: {said}{tried}"
 

@@ -197,23 +197,23 @@ def _beside(count: int, microusd: int) -> str:
 
 def _in_all(total: Amounts) -> Iterator[str]:
     yield (
-        f"{usd(total.spent_microusd)} USD for {total.pictures:,} pictures, by {total.requests:,} "
+        f"${usd(total.spent_microusd)} for {total.pictures:,} pictures, by {total.requests:,} "
         "requests"
     )
     if total.estimated_microusd:
         yield (
-            f"  of it {usd(total.estimated_microusd)} USD by what was held, since no bill came "
+            f"  of it ${usd(total.estimated_microusd)} by what was held, since no bill came "
             "with the pictures"
         )
     if total.unknown:
         yield (
             f"not in it: {total.unknown:,} requests of which nobody knows whether they were "
-            f"billed, {usd(total.unknown_microusd)} USD at most ('stage3 attempts' lists them)"
+            f"billed, ${usd(total.unknown_microusd)} at most ('stage3 attempts' lists them)"
         )
     if total.in_work:
-        yield f"not in it: {total.in_work:,} in work, with {usd(total.in_work_microusd)} USD held"
+        yield f"not in it: {total.in_work:,} in work, with ${usd(total.in_work_microusd)} held"
     if total.counted_microusd != total.spent_microusd:
-        yield f"under the caps all of it counts: {usd(total.counted_microusd)} USD"
+        yield f"under the caps all of it counts: ${usd(total.counted_microusd)}"
 
 
 def costs_json(costs: Costs, folder: StateFolder, *, csv: str | None = None) -> dict[str, object]:

@@ -90,11 +90,11 @@ def test_what_is_not_known_and_what_is_in_work_stay_apart(every: Project, say: S
         "in_work": {"requests": 2, "held_usd": "0.084"},
         "counted_usd": "0.272001",
     }
-    assert "0.104001 USD for 2 pictures, by 10 requests" in said.out
-    assert "of it 0.042 USD by what was held" in said.out
+    assert "$0.104001 for 2 pictures, by 10 requests" in said.out
+    assert "of it $0.042 by what was held" in said.out
     assert "not in it: 3 requests" in said.out
-    assert "not in it: 2 in work, with 0.084 USD held" in said.out
-    assert "counts: 0.272001 USD" in said.out
+    assert "not in it: 2 in work, with $0.084 held" in said.out
+    assert "counts: $0.272001" in said.out
 
 
 def test_a_table_tells_apart_what_was_asked_for(every: Project, say: Say) -> None:
@@ -200,7 +200,7 @@ def test_the_file_adds_up_to_the_ledger(by: str, every: Project, say: Say, tmp_p
     assert sum(int(row["ConsumedQuantity"]) for row in rows) == totals(every)[1]
     assert {row["x_CostStatus"] for row in rows if row["x_HeldCost"]} == {"unknown", "in_work"}
     assert all(row["BilledCost"] == "0" for row in rows if row["x_HeldCost"])
-    assert "0.104001 USD" in said.out
+    assert "$0.104001" in said.out
 
 
 def test_the_file_has_what_focus_demands(every: Project, say: Say, tmp_path: Path) -> None:
