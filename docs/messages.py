@@ -17,11 +17,10 @@ import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from itertools import chain, islice, product
 from math import prod
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -70,6 +69,9 @@ VALUES = {
 }
 """What is no exception and has a message all the same, with the field that holds it."""
 
+_INFLECTED = re.compile(r"[a-z]{0,5}")
+"""What differs between one thing and several."""
+
 Texts: TypeAlias = tuple[str, ...]
 Env: TypeAlias = dict[str, Texts]
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -94,14 +96,28 @@ class Found:
 
 @dataclass
 class Source:
-    """A module, taken apart."""
+    """A module, taken apart.
+
+    Attributes:
+        functions: By name; of two with one name the first.
+        classes: Likewise.
+        constants: What is assigned in the module itself.
+        imports: Names that come from elsewhere: module, and the name there.
+        calls: Each call, with the functions around it and the class.
+        raises: Each ``raise``.
+        own: What gives a function's names their values, or leaves it, in order.
+    """
 
     name: str
-    tree: ast.Module
     functions: dict[str, Function] = field(default_factory=dict[str, Function])
     classes: dict[str, ast.ClassDef] = field(default_factory=dict[str, ast.ClassDef])
     constants: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
     imports: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    calls: list[tuple[ast.Call, tuple[Function, ...], str]] = field(
+        default_factory=list[tuple[ast.Call, tuple[Function, ...], str]]
+    )
+    raises: list[ast.Raise] = field(default_factory=list[ast.Raise])
+    own: dict[Function, list[ast.AST]] = field(default_factory=dict[Function, list[ast.AST]])
 
 
 def sources() -> dict[str, Source]:
@@ -116,26 +132,32 @@ def sources() -> dict[str, Source]:
 
 
 def _taken_apart(name: str, tree: ast.Module) -> Source:
-    source = Source(name, tree)
-    for node in ast.walk(tree):
+    """Go through a module once: of half a million nodes few matter."""
+    source = Source(name)
+    waiting: list[tuple[ast.AST, tuple[Function, ...], str]] = [(tree, (), "")]
+    while waiting:
+        node, functions, within = waiting.pop()
         match node:
             case ast.ClassDef():
                 source.classes.setdefault(node.name, node)
+                within = node.name
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 source.functions.setdefault(node.name, node)
+                source.own[node] = []
+                functions = (*functions, node)
             case ast.ImportFrom(module=str(module)):
                 for alias in node.names:
                     source.imports[alias.asname or alias.name] = (module, alias.name)
+            case ast.Raise():
+                source.raises.append(node)
+            case ast.Call():
+                source.calls.append((node, functions, within))
             case _:
                 pass
-    for statement in tree.body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=target)], value=value):
-                source.constants[target] = value
-            case ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value):
-                source.constants[target] = value
-            case _:
-                pass
+        if functions and isinstance(node, _MATTERS):
+            source.own[functions[-1]].append(node)
+        waiting += [(child, functions, within) for child in reversed(list(_children(node)))]
+    source.constants.update(_values(tree))
     return source
 
 
@@ -159,28 +181,25 @@ class Reader:
             if function.returns is None or "str" not in ast.unparse(function.returns):
                 continue
             env = self._locals(source, function, {}, 0)
-            for node in _own(function):
+            for node in source.own[function]:
                 value = node.value if isinstance(node, ast.Return | ast.Yield) else None
                 for one in value.elts if isinstance(value, ast.List | ast.Tuple) else [value]:
                     if one is not None:
                         yield from self.texts(source, one, env)
 
     def _in(self, source: Source) -> Iterator[Found]:
-        waiting: list[tuple[ast.AST, Env, str]] = [(source.tree, {}, "")]
-        while waiting:
-            node, env, within = waiting.pop()
-            match node:
-                case ast.FunctionDef() | ast.AsyncFunctionDef():
-                    env = env | self._locals(source, node, {}, 0)
-                case ast.ClassDef(name=within):
-                    pass
-                case ast.Call(func=func):
-                    name = _name(func)
-                    made = ast.Name(within if name == "cls" else name)
-                    yield from self._made(source, ast.Call(made, node.args, node.keywords), env)
-                case _:
-                    pass
-            waiting += [(child, env, within) for child in ast.iter_child_nodes(node)]
+        known: dict[tuple[Function, ...], Env] = {(): {}}
+        for call, functions, within in source.calls:
+            if functions not in known:
+                known[functions] = {
+                    name: texts
+                    for function in functions
+                    for name, texts in self._locals(source, function, {}, 0).items()
+                }
+            name = _name(call.func)
+            made = ast.Name(within if name == "cls" else name)
+            called = ast.Call(made, call.args, call.keywords)
+            yield from self._made(source, called, known[functions])
 
     def _made(self, source: Source, call: ast.Call, env: Env, depth: int = 0) -> Iterator[Found]:
         """Yield what a call makes, if it makes something that has a message."""
@@ -190,7 +209,9 @@ class Reader:
             texts, hints = self._constructed(name, *self._arguments(source, call, env))
             yield from (Found(name, text, hints) for text in texts)
         elif (message := _message(name, call, words)) is not None:
-            kind = {"replace": "Verdict"}.get(name, "OSError" if name in OF_THE_SYSTEM else name)
+            kind = {"replace": "Verdict", "event": "warning"}.get(
+                name, "OSError" if name in OF_THE_SYSTEM else name
+            )
             hint = words.get("hint", ast.Constant(None))
             hints = _said(self.texts(source, hint, env))
             yield from (Found(kind, text, hints) for text in self.texts(source, message, env))
@@ -208,7 +229,7 @@ class Reader:
             return
         args, words = self._arguments(home, call, env)
         inner = self._locals(source, function, self._bound(source, function, args, words), 0)
-        for node in _own(function):
+        for node in source.own[function]:
             if isinstance(node, ast.Return | ast.Assign) and node.value is not None:
                 for made in ast.walk(node.value):
                     if isinstance(made, ast.Call):
@@ -239,7 +260,7 @@ class Reader:
             return (args[0] if args else ()), _said(words.get("hint", ()))
         base = next((_name(one) for one in made.bases if _name(one)), "Exception")
         of_class = chain.from_iterable(
-            self.texts(source, value, {}) for name, value in _class_values(made) if name == "hint"
+            self.texts(source, value, {}) for name, value in _values(made) if name == "hint"
         )
         hints = _said(of_class)
         init = next((one for one in made.body if _is_init(one)), None)
@@ -248,7 +269,7 @@ class Reader:
             return told, more or hints
         env = self._locals(source, init, self._bound(source, init, args, words), 0)
         said: Texts = ()
-        for node in _own(init):
+        for node in source.own[init]:
             match node:
                 case ast.Call(func=ast.Attribute(attr="__init__")):
                     said, more = self._constructed(base, *self._arguments(source, node, env))
@@ -293,7 +314,7 @@ class Reader:
         for parameter in (*function.args.args, *function.args.kwonlyargs):
             known.setdefault(parameter.arg, NOTHING)
         assigned: dict[str, list[ast.expr]] = {}
-        for node in _own(function):
+        for node in source.own[function]:
             for name, value in _assigned(node):
                 assigned.setdefault(name, []).append(value)
         for name, values in assigned.items():
@@ -412,7 +433,7 @@ class Reader:
         if function.returns and "str" not in ast.unparse(function.returns):
             return NOTHING
         env = self._locals(source, function, self._bound(source, function, args, words), depth)
-        returned = (node.value for node in _own(function) if isinstance(node, ast.Return))
+        returned = (node.value for node in source.own[function] if isinstance(node, ast.Return))
         values = [value for value in returned if value is not None]
         return self._either(source, values, env, depth)
 
@@ -437,7 +458,7 @@ def _message(name: str, call: ast.Call, words: Mapping[str, ast.expr]) -> ast.ex
         return words.get(VALUES[name], call.args[-1] if call.args else None)
     if name in OF_THE_SYSTEM:
         return call.args[1] if len(call.args) > 1 else None
-    return words.get("message") if name in {"warning", "replace"} else None
+    return words.get("message") if name in {"warning", "event", "replace"} else None
 
 
 def _name(node: ast.expr) -> str:
@@ -450,11 +471,35 @@ def _name(node: ast.expr) -> str:
             return ""
 
 
+_MATTERS = (
+    ast.Assign,
+    ast.AnnAssign,
+    ast.AugAssign,
+    ast.NamedExpr,
+    ast.Return,
+    ast.Yield,
+    ast.Call,
+)
+
+
+def _children(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is within a node, without what only says that a name is read."""
+    for name in node._fields:
+        if name == "ctx":
+            continue
+        value = getattr(node, name, None)
+        if isinstance(value, ast.AST):
+            yield value
+        elif isinstance(value, list):
+            yield from (one for one in cast("list[object]", value) if isinstance(one, ast.AST))
+
+
 def _is_init(node: ast.stmt) -> bool:
     return isinstance(node, ast.FunctionDef) and node.name == "__init__"
 
 
-def _class_values(made: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
+def _values(made: ast.ClassDef | ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Yield what a class or a module assigns in itself."""
     for statement in made.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
@@ -463,19 +508,6 @@ def _class_values(made: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
                 yield name, value
             case _:
                 pass
-
-
-@cache
-def _own(function: Function) -> tuple[ast.AST, ...]:
-    """Return what is in a function in order, without the functions in it."""
-    waiting: list[ast.AST] = list(reversed(function.body))
-    own: list[ast.AST] = []
-    while waiting:
-        node = waiting.pop()
-        own.append(node)
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            waiting += reversed(list(ast.iter_child_nodes(node)))
-    return tuple(own)
 
 
 def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
@@ -500,6 +532,10 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 def _joined(parts: Iterable[Texts]) -> Texts:
     """Put parts together, each way of each; where those are too many, a hole takes their place."""
     several = [part or ("",) for part in parts]
+    varying = [place for place, part in enumerate(several) if len(part) > 1]
+    for place in varying:  # such as "is" and "are": the row would stand there for each
+        if len(varying) > 1 and all(map(_INFLECTED.fullmatch, several[place])):
+            several[place] = NOTHING
     while prod(map(len, several)) > MOST_WAYS:
         most = max(range(len(several)), key=lambda place: len(several[place]))
         several[most] = NOTHING
@@ -644,7 +680,7 @@ def _rows(told: Iterable[Mapping[str, Texts]], said: Iterable[str]) -> dict[str,
 def _is_said_by_another(text: str, rows: Iterable[str]) -> bool:
     if text.startswith("the command line: ") and f"config …{text[16:]}" in rows:
         return True
-    if any(other.endswith(f": {text}") for other in rows):
+    if any(other.endswith(f" {text}") for other in rows):
         return True
     start = text.rstrip(" …:'(")
     among = sum(len(other) > len(text) and other.startswith(start) for other in rows)
@@ -654,16 +690,14 @@ def _is_said_by_another(text: str, rows: Iterable[str]) -> bool:
 
 def raised(read: Mapping[str, Source]) -> Iterator[str]:
     """Yield every piece of text that stands in a ``raise``, however it becomes a message."""
-    for source in read.values():
-        for node in ast.walk(source.tree):
-            if isinstance(node, ast.Raise) and node.exc is not None:
-                if isinstance(node.exc, ast.Call) and _name(node.exc.func) == "AssertionError":
-                    continue
-                for part in ast.walk(node.exc):
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                        text = shown(part.value)
-                        if is_worth_it(text):
-                            yield text
+    for node in chain.from_iterable(source.raises for source in read.values()):
+        if isinstance(node.exc, ast.Call) and _name(node.exc.func) == "AssertionError":
+            continue
+        for part in ast.walk(node):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                text = shown(part.value)
+                if is_worth_it(text):
+                    yield text
 
 
 def _table(rows: Mapping[str, Texts]) -> Iterator[str]:
