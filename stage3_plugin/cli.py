@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
-from host_stub.commands import CommandError, CommandResult, PluginCommand, Progress
+from host_stub.commands import CommandError, CommandResult, NextAction, PluginCommand, Progress
 from stage3_plugin.errors import SettingsRefused, Stage3Error
 from stage3_plugin.maintenance.commands import COMMANDS, Command, Said, Where, add_arguments
 
@@ -62,6 +62,7 @@ def _ask(options: Namespace, _: Progress) -> Said:
     from host_stub.plugins.selection import select_plugins
     from stage3_plugin.engine.build import open_stage
     from stage3_plugin.maintenance.asked_report import asked_json, asked_text
+    from stage3_plugin.maintenance.next_steps import after_ask
     from stage3_plugin.settings import Settings
 
     try:
@@ -82,7 +83,10 @@ def _ask(options: Namespace, _: Progress) -> Said:
         )
         async with opened as stage:
             asked = await stage.ask(options.ids)
-        return Said(asked_text(asked), asked_json(asked))
+        config = () if options.config is None else ("--config", str(options.config))
+        return Said(
+            asked_text(asked), asked_json(asked), next_actions=tuple(after_ask(asked, config))
+        )
 
     return anyio.run(ask)
 
@@ -130,11 +134,23 @@ def _run(command: Command, options: Namespace, progress: Progress) -> CommandRes
     if command is not _ask and hasattr(options, "config"):
         options.where = _where(options)
     try:
-        text, data, exit_code = command(options, progress)
+        said = command(options, progress)
     except Stage3Error as error:
         message = error.message if isinstance(error, SettingsRefused) else str(error)
         raise CommandError(message, hint=error.hint, code=_code_of(error)) from error
-    return CommandResult(text=text, data=data, exit_code=exit_code)
+    return CommandResult(
+        text=said.text,
+        data=said.data,
+        exit_code=said.exit_code,
+        next_actions=tuple(
+            NextAction(
+                command=one.command,
+                why=one.why,
+                kind="safe" if one.is_safe else "needs_confirmation",
+            )
+            for one in said.next_actions
+        ),
+    )
 
 
 def _code_of(error: Stage3Error) -> str:

@@ -18,7 +18,7 @@ SHARED = [
 pytest.register_assert_rewrite(*SHARED)  # what tests share asserts too, and must under python -O
 
 from stage3_plugin.executors.processes import usable_cores  # noqa: E402 - likewise
-from tests import surroundings  # noqa: E402 - likewise
+from tests import documents, surroundings  # noqa: E402 - likewise
 from tests.fakes.image_api import ImageApi  # noqa: E402 - only now are its asserts rewritten
 from tests.laws import register_profiles  # noqa: E402 - likewise
 
@@ -109,6 +109,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     surroundings.trust_nobody()
+    documents.listen()
     if config.getoption("in_memory"):
         surroundings.keep_files_in_memory()
 
@@ -154,6 +155,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     """Go on with the tests alone."""
     surroundings.spare_what_was_collected()
+
+
+@pytest.fixture(autouse=True)
+def _documents() -> Iterator[None]:
+    """Hold every document that a command writes in a test to its schema."""
+    yield
+    assert documents.problems() == []
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -15,6 +15,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests import documents
+
 
 def build_wheel(
     folder: Path,
@@ -98,4 +100,5 @@ class Environment:
         )
 
         assert done.returncode == code, done.stderr
+        documents.check_text(done.stdout)
         return done

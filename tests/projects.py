@@ -14,6 +14,7 @@ from typing import Any
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import LEDGER_NAME
+from tests import documents
 from tests.fakes.image_api import KEY, ImageApi
 
 ON_TRIO = """
@@ -77,7 +78,7 @@ class Project:
 
     def stage3(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command that looks after the ledger to its end."""
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-c", STAGE3, *arguments],
             cwd=self.folder,
             capture_output=True,
@@ -86,6 +87,8 @@ class Project:
             timeout=60,
             check=False,
         )
+        documents.check_text(done.stdout)
+        return done
 
     def manifest(self) -> dict[str, Any]:
         """Read the manifest."""
@@ -109,6 +112,7 @@ class Project:
 def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
     """Wait for a command, half a minute at most."""
     output, errors = process.communicate(timeout=30)
+    documents.check_text(output)
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 

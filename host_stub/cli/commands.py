@@ -102,10 +102,11 @@ def init(options: Namespace, console: Console) -> int:
         console.say(f"wrote {path}")
     console.say(f"next: {_go_to(folder)}host-stub run scenes.json")
     if console.json_only:
-        from host_stub.cli.next_steps import after_init
+        from host_stub.cli.next_steps import after_story
 
         told = {"format": "stage3-init/1", "written": [str(path) for path in written]}
-        console.result(told, next_actions=after_init(folder))
+        next_actions = after_story(folder, folder / "scenes.json", is_new=True)
+        console.result(told, next_actions=next_actions)
     return 0
 
 

@@ -127,14 +127,6 @@ def settling(options: Namespace, plugin: str) -> NextAction:
     )
 
 
-def after_init(folder: Path) -> Iterator[NextAction]:
-    """Return what may come after a new project: what it draws first costs nothing."""
-    config = () if folder == Path() else ("--config", str(folder / "host.toml"))
-    scenes = str(folder / "scenes.json")
-    command = (PROGRAM, "run", *config, _JSON, *_as_operands(scenes))
-    yield safe(command, "draws the scenes here, for nothing")
-
-
 def after_story(folder: Path, scenes: Path, *, is_new: bool) -> Iterator[NextAction]:
     """Return what may come after a story became scenes: a config that was there may name a price.
 

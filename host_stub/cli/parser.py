@@ -128,7 +128,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         UsageError: It cannot be understood.
     """
-    parser, of_commands = _parsers()
+    parser, of_commands = parsers()
     if not words:
         parser.print_help()
         parser.exit()
@@ -172,7 +172,7 @@ def _not_understood(unknown: Sequence[str], parser: argparse.ArgumentParser) -> 
     )
 
 
-def _parsers() -> tuple[Parser, dict[str, Parser]]:
+def parsers() -> tuple[Parser, dict[str, Parser]]:
     """Build the parser and those of its commands."""
     parser = Parser(
         prog="host-stub",

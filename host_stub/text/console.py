@@ -79,11 +79,11 @@ class Console:
             value: It.
             next_actions: What may come next, the best first.
         """
-        self._write_json({**value, "next_actions": [one.as_json() for one in next_actions]})
+        self.write_object({**value, "next_actions": [one.as_json() for one in next_actions]})
 
     def schema(self, value: Mapping[str, object]) -> None:
         """Write a JSON Schema, which is no document of ours and has nothing added."""
-        self._write_json(value)
+        self.write_object(value)
 
     def progress(self, text: str) -> None:
         """Show how far a long command is, on a terminal only; empty text takes it away."""
@@ -131,7 +131,8 @@ class Console:
             )
         return known.exit_code
 
-    def _write_json(self, value: Mapping[str, object]) -> None:
+    def write_object(self, value: Mapping[str, object]) -> None:
+        """Write an object as it is; :meth:`result` and :meth:`schema` say what is in it."""
         self._write(self._redacted(json.dumps(value, indent=2, allow_nan=False)))
 
     def _write(self, text: str) -> None:

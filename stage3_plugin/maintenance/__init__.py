@@ -9,6 +9,7 @@
     verify.py          whether the pictures that were paid for are there and right
     report.py          what there is, in words and as JSON
     resolve_report.py  what was decided, or would be, likewise
+    next_steps.py      which commands may come next, for programs
     commands.py        the commands: their arguments, and the text and data they return
 
 Nothing here sends a request or knows a host.

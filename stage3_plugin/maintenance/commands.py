@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from stage3_plugin.ledger.postgres.place import PostgresPlace
     from stage3_plugin.ledger.spending import Dimension
+    from stage3_plugin.maintenance.next_steps import Next
     from stage3_plugin.maintenance.state_folder import StateFolder
 
 EXIT_DONE: Final = 0
@@ -39,11 +40,19 @@ _PROGRESS_EVERY = 20
 
 
 class Said(NamedTuple):
-    """What a command returns: text for people, data for programs, a code for a shell."""
+    """What a command returns.
+
+    Attributes:
+        text: For people.
+        data: For programs.
+        exit_code: For a shell.
+        next_actions: Commands that may come next, the best first.
+    """
 
     text: str
     data: Mapping[str, object]
     exit_code: int = EXIT_DONE
+    next_actions: tuple[Next, ...] = ()
 
 
 class Where(NamedTuple):
@@ -88,6 +97,7 @@ def attempts(options: Namespace, _: Progress) -> Said:
     """List purchases."""
     from datetime import UTC, datetime
 
+    from stage3_plugin.maintenance import next_steps
     from stage3_plugin.maintenance.listing import look
     from stage3_plugin.maintenance.report import listing_json, listing_text
 
@@ -102,7 +112,11 @@ def attempts(options: Namespace, _: Progress) -> Said:
     )
     today = datetime.now(UTC).date()
     text = listing_text(listing, folder, chosen=chosen, today=today)
-    return Said(text, listing_json(listing, folder))
+    return Said(
+        text,
+        listing_json(listing, folder),
+        next_actions=tuple(next_steps.after_listing(listing, folder)),
+    )
 
 
 def resolve_purchases(options: Namespace, _: Progress) -> Said:
@@ -117,7 +131,7 @@ def resolve_purchases(options: Namespace, _: Progress) -> Said:
         return _correct(options, now)
     if not options.ids:
         return _resolve_chosen(options, now)
-    from stage3_plugin.maintenance import resolve, resolve_report
+    from stage3_plugin.maintenance import next_steps, resolve, resolve_report
 
     folder = _folder(options)
     decision = resolve.Decision(options.decision)
@@ -130,7 +144,11 @@ def resolve_purchases(options: Namespace, _: Progress) -> Said:
         gives_up_answers=options.yes,
     )
     text = resolve_report.resolved_text(resolved, decision)
-    return Said(text, resolve_report.resolved_json(resolved, decision, folder))
+    return Said(
+        text,
+        resolve_report.resolved_json(resolved, decision, folder),
+        next_actions=tuple(next_steps.after_resolved(resolved, folder, decision)),
+    )
 
 
 def _check_resolve(options: Namespace) -> None:
@@ -167,7 +185,7 @@ def _check_resolve(options: Namespace) -> None:
 
 def _resolve_chosen(options: Namespace, now: datetime) -> Said:
     """Record a decision about many, or show what it would be."""
-    from stage3_plugin.maintenance import resolve, resolve_report, selection
+    from stage3_plugin.maintenance import next_steps, resolve, resolve_report, selection
 
     try:
         since = None if options.since is None else selection.moment(options.since, now=now)
@@ -192,7 +210,12 @@ def _resolve_chosen(options: Namespace, now: datetime) -> Said:
     if resolved:
         text += f"\n{resolve_report.resolved_text(resolved, decision)}"
     result = resolve_report.chosen_json(chosen, resolved, decision, folder, is_done=options.yes)
-    return Said(text, result)
+    after = (
+        next_steps.after_resolved(resolved, folder, decision)
+        if options.yes
+        else next_steps.after_foreseen(chosen, options, folder)
+    )
+    return Said(text, result, next_actions=tuple(after))
 
 
 def _correct(options: Namespace, now: datetime) -> Said:
@@ -221,7 +244,7 @@ def verify_ledger(options: Namespace, progress: Progress) -> Said:
     """Check the ledger and the pictures."""
     from datetime import UTC, datetime
 
-    from stage3_plugin.maintenance import report, verify
+    from stage3_plugin.maintenance import next_steps, report, verify
 
     def show(done: int, of: int) -> None:
         if of >= _MANY_PICTURES and done % _PROGRESS_EVERY == 0:
@@ -231,12 +254,14 @@ def verify_ledger(options: Namespace, progress: Progress) -> Said:
     if options.accept_folder:
         accepted = verify.accept(folder, now=datetime.now(UTC))
         text = report.accepted_text(accepted, folder)
-        return Said(text, report.accepted_json(accepted, folder))
+        checking = next_steps.checking(folder)
+        return Said(text, report.accepted_json(accepted, folder), next_actions=(checking,))
     verified = verify.verify(folder, fill_store=options.fill_store, progress=show)
     return Said(
         report.verified_text(verified, folder),
         report.verified_json(verified, folder),
         EXIT_PROBLEMS if verified.problems else EXIT_DONE,
+        tuple(next_steps.after_verify(verified, folder)),
     )
 
 
@@ -244,14 +269,18 @@ def recover_home(options: Namespace, _: Progress) -> Said:
     """Give up what another machine has sent, or show what that would be."""
     from datetime import UTC, datetime
 
-    from stage3_plugin.maintenance import recover
+    from stage3_plugin.maintenance import next_steps, recover
 
     folder, home = _folder(options), options.of_home
     if options.yes:
         found = recover.give_up(folder, home, now=datetime.now(UTC))
     else:
         found = recover.foresee(folder, home)
-    return Said(recover.as_text(found), recover.as_json(found, folder))
+    return Said(
+        recover.as_text(found),
+        recover.as_json(found, folder),
+        next_actions=tuple(next_steps.after_recover(found, folder)),
+    )
 
 
 def list_providers(_options: Namespace, _: Progress) -> Said:
@@ -312,7 +341,7 @@ def move_ledger(options: Namespace, progress: Progress) -> Said:
     """Move a ledger from its file to a server."""
     from datetime import UTC, datetime
 
-    from stage3_plugin.maintenance import moving, moving_report
+    from stage3_plugin.maintenance import moving, moving_report, next_steps
     from stage3_plugin.maintenance.state_folder import StateFolder
 
     where = _server(options)
@@ -326,7 +355,11 @@ def move_ledger(options: Namespace, progress: Progress) -> Said:
         progress(f"{count:,} {table} are there")
 
     moved = moving.move(folder, place, now=datetime.now(UTC), tell=tell)
-    return Said(moving_report.moved_text(moved), moving_report.moved_json(moved))
+    return Said(
+        moving_report.moved_text(moved),
+        moving_report.moved_json(moved),
+        next_actions=(next_steps.checking(folder),),
+    )
 
 
 def write_ledger_sql(options: Namespace, _: Progress) -> Said:
