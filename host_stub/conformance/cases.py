@@ -13,7 +13,8 @@ from host_stub.conformance.case import Case
 
 GROUP: Final = "host_stub.conformance"
 """The entry-point group of cases; a case has the name of its plugin."""
-_MODULE: Final = "conformance_case"
+FILE_MODULE: Final = "conformance_case"
+"""What the module of a case from a file is called."""
 
 
 class CaseRefused(Exception):
@@ -44,11 +45,11 @@ def load_case(name: str, file: Path | None) -> Case | None:
 
 
 def _from_file(file: Path) -> object:
-    spec = spec_from_file_location(_MODULE, file)
+    spec = spec_from_file_location(FILE_MODULE, file)
     if spec is None or spec.loader is None:
         raise CaseRefused(f"{file} is no Python file")
     module = module_from_spec(spec)
-    sys.modules[_MODULE] = module
+    sys.modules[FILE_MODULE] = module
     sys.path.insert(0, str(file.resolve().parent))  # it may import what lies beside it
     try:
         spec.loader.exec_module(module)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn, cast
 
 from host_stub.conformance.case import Case
-from host_stub.conformance.cases import CaseRefused, load_case
+from host_stub.conformance.cases import FILE_MODULE, CaseRefused, installed_case, load_case
 from host_stub.conformance.catalogue import requirements_of
 from host_stub.conformance.lab import Lab, at_work
 from host_stub.conformance.requirement import SETS, Trial
@@ -58,9 +58,9 @@ class Bench:
     @property
     def modules(self) -> tuple[str, ...]:
         """The packages an exception can come from that is the plugin's or its case's fault."""
-        target = self._found.target.partition(":")[0]
-        top = target.partition(".")[0]
-        return (target if top == "host_stub" else top, "conformance_case")
+        case = installed_case(self._found.name)
+        targets = [self._found.target, *([] if case is None else [case.value])]
+        return (*map(_whose, targets), FILE_MODULE)
 
     def load(self) -> tuple[LoadedPlugin, ImagePlugin]:
         """Return the plugin.
@@ -166,6 +166,13 @@ class Bench:
         place = "" if frame is None else f" at {frame.f_globals.get('__name__')}:{line}"
         said = f"the kit itself raised {in_one_line(error)}{place}"
         return {"verdict": "harness_error", "detail": said, "trace": _traced(error)}
+
+
+def _whose(target: str) -> str:
+    """Return the package of an entry point; of one of the host's own, the module."""
+    module = target.partition(":")[0].strip()
+    top = module.partition(".")[0]
+    return module if top == "host_stub" else top
 
 
 def _traced(error: BaseException) -> str:

@@ -266,6 +266,34 @@ def test_debug_shows_where_the_plugin_raised(tmp_path: Path) -> None:
     assert 'raises_plugin.py", line' in traced.stderr
 
 
+BROKEN_CASE = """
+from host_stub.conformance import Case
+
+def backend():
+    raise ValueError("the port is taken")
+
+case = Case(backend=backend)
+"""
+
+
+@pytest.mark.parametrize("comes", ["with the plugin", "in a file"])
+def test_a_case_that_raises_is_not_the_kits_fault(comes: str, tmp_path: Path) -> None:
+    """Its author reads which line of it raised what."""
+    folder = install(
+        tmp_path,
+        PARAGON,
+        name="cased",
+        case=BROKEN_CASE if comes == "with the plugin" else None,
+    )
+    folder.joinpath("mine.py").write_text(BROKEN_CASE, "utf-8")
+    words = ("--case", "mine.py") if comes == "in a file" else ()
+
+    tried = conform(folder, "cased", "--only", "result.complete", *words)
+
+    assert tried.code == 1
+    assert "_case:5 raised ValueError: the port is taken" in tried.named("fail")["result.complete"]
+
+
 @pytest.mark.parametrize(
     "number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "terminated"]
 )
