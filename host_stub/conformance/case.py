@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from host_stub.conformance.behaviours import Behaviour
 
@@ -65,6 +65,11 @@ class Backend(Protocol):
     def billed(self) -> Decimal:
         """Return what was charged for all of them."""
         ...
+
+
+@runtime_checkable
+class HasConnections(Protocol):
+    """A backend that counts its connections, which is up to it."""
 
     def connections(self) -> int | None:
         """Return how many are open now; ``None`` where there is no such thing."""

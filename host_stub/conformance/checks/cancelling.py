@@ -6,10 +6,10 @@ from host_stub.conformance.behaviours import Hold, Ok
 from host_stub.conformance.checks.concurrency import after
 from host_stub.conformance.checks.endings import codes
 from host_stub.conformance.checks.seen import with_backend
-from host_stub.conformance.checks.stopping import LONG_S
+from host_stub.conformance.checks.stopping import LONG_S, ONE_BY_ONE
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.recorded import Recorded
-from host_stub.conformance.verdict import Broken
+from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.contract import Scene
 
 
@@ -59,6 +59,8 @@ def _cancelled(lab: Lab) -> tuple[Recorded, list[Scene]]:
         cancel_when=lambda ran: len(lab.service.calls()) >= wanted or late(ran),
     )
     hold.open()
+    if lab.service.calls() and len(lab.service.calls()) < wanted:
+        raise NotShown(ONE_BY_ONE)
     if ran.is_hung:
         raise Broken(f"run was cancelled, and had not ended after {lab.case.patience_s:g} s")
     return ran, scenes

@@ -83,7 +83,10 @@ def used(lab: Lab) -> str:
     ran = lab.run(scenes, max_in_flight=4, during=opening(hold, lambda _: most_at_once(lab) > 1))
     if most_at_once(lab) < 2:
         waited = f"{lab.case.patience_s:g} s"
-        raise Broken(f"4 were allowed at once, and a second one did not come in {waited}")
+        raise Broken(
+            f"4 were allowed at once, and a second one did not come in {waited}; if this plugin "
+            "makes its pictures one by one, say at_once=1 in the case"
+        )
     lab.well(ran)
     return f"4 were allowed at once, and {most_at_once(lab)} were in work"
 

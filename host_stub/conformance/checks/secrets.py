@@ -46,7 +46,10 @@ def _repeated(lab: Lab) -> Recorded:
         raise NotShown("the case has no secret")
     good, bad = lab.scenes(2)
     lab.tell(bad, Unauthorized())
-    return lab.run([good, bad], max_in_flight=1)
+    ran = lab.run([good, bad], max_in_flight=1)
+    if not lab.service.calls(bad.scene_id):
+        raise NotShown("the scene whose key is refused was never asked for")
+    return ran
 
 
 def _clean(lab: Lab, texts: Iterable[tuple[str, str]]) -> str:

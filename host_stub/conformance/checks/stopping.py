@@ -11,8 +11,12 @@ from host_stub.conformance.recorded import Recorded
 from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.contract import Scene
 
-LONG_S = 10.0
+LONG_S = 20.0
 """After so long the first request is the only one that comes."""
+ONE_BY_ONE = (
+    "no second scene came to be in work beside a first; if this plugin makes its pictures one by "
+    "one, say at_once=1 in the case"
+)
 
 
 @with_backend("stopping.starts-nothing", is_needed=False)
@@ -106,4 +110,6 @@ def _stopped(lab: Lab) -> tuple[Recorded, int, list[Scene]]:
         stop_when=is_time,
         during=opening(hold, lambda ran: ran.stopped_s is not None),
     )
+    if before and before[0] < wanted:
+        raise NotShown(ONE_BY_ONE)
     return lab.well(ran), before[0] if before else 0, scenes
