@@ -25,7 +25,7 @@ from tests.host.test_swap import HOST_OF_1_0
 FROZEN = Path(__file__).with_name("frozen")
 SENTENCES = Path(requirement.__file__).with_name("requirements")
 DIGESTS = {
-    "1.0.toml": "3790ec66d03ab222e2d1450f199f8d162f0480768de118e0224aec508957068f",
+    "1.0.toml": "89d8d22c73335ee3de70fbc5d24883c26609200f3e279bfe259bed00ca88d225",
     "1.1.toml": "6ef4c69f89c3a5c5b02cad251f6ff858d07338313e18d4c98682bcbd086edd54",
 }
 """The sets of requirements, as they were closed with their contracts."""

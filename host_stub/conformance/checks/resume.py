@@ -6,24 +6,13 @@ from host_stub.conformance.behaviours import Refused, Reset
 from host_stub.conformance.checks.endings import codes
 from host_stub.conformance.checks.seen import with_backend
 from host_stub.conformance.lab import Lab
-from host_stub.conformance.recorded import Recorded
 from host_stub.conformance.verdict import Broken, NotShown
-
-
-@with_backend("resume.buys-nothing-twice", capability="resumes")
-def buys_nothing_twice(lab: Lab) -> str:
-    """Run three scenes twice, and count the requests."""
-    _again(lab)
-    asked = len(lab.service.calls())
-    if asked > _SCENES:
-        raise Broken(f"{_SCENES} scenes had their pictures, and {asked - _SCENES} were asked again")
-    return f"{_SCENES} scenes had their pictures, and the second run asked for none"
 
 
 @with_backend("resume.makes-what-is-missing", capability="resumes", behaviours=("Refused",))
 def makes_what_is_missing(lab: Lab) -> str:
     """Refuse one of three scenes in a first run, and make it in a second."""
-    scenes = lab.scenes(_SCENES)
+    scenes = lab.scenes(3)
     lab.tell(scenes[1], Refused())
     if codes(lab.well(lab.run(scenes)), scenes)[1] == "made":
         raise NotShown("it asked again in the first run, until there was a picture")
@@ -50,13 +39,3 @@ def keeps_what_is_in_doubt(lab: Lab) -> str:
     if len(lab.service.calls()) > before:
         raise Broken("what may have been billed in the first run was asked for by the second")
     return f"the second run asked for nothing; the scene is {codes(ran, [scene])[0]!r}"
-
-
-_SCENES = 3
-
-
-def _again(lab: Lab) -> Recorded:
-    """Make three scenes, and run them once more."""
-    scenes = lab.scenes(_SCENES)
-    lab.made(scenes)
-    return lab.made(scenes)
