@@ -155,7 +155,7 @@ def test_the_metadata_is_what_a_person_looks_for(wheel: Path) -> None:
     assert told["License-Expression"] == "MIT"
     assert told["Requires-Python"] == PROJECT["requires-python"]
     assert told["Description-Content-Type"] == "text/markdown"
-    assert told.get_payload().strip().startswith("# Stage3")
+    assert str(told.get_payload()).strip().startswith("# Stage3")
     assert set(told.get_all("Classifier") or []) == set(PROJECT["classifiers"])
 
 

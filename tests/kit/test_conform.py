@@ -314,12 +314,16 @@ def test_an_interrupt_ends_the_kit_and_what_it_started(
     )
     try:
         until = time.monotonic() + 60
-        while not (mark.is_file() and mark.read_text()) and time.monotonic() < until:
+        while (
+            not (mark.is_file() and mark.read_text(encoding="utf-8")) and time.monotonic() < until
+        ):
             time.sleep(0.02)
         process.send_signal(number)
 
         assert process.wait(60) == code
-        assert not Path("/proc", mark.read_text()).exists() or sys.platform != "linux"
+        assert (
+            not Path("/proc", mark.read_text(encoding="utf-8")).exists() or sys.platform != "linux"
+        )
     finally:
         process.kill()
         process.wait()
