@@ -107,6 +107,18 @@ def test_fields_are_said_on_lines_under_headings_and_in_front_matter() -> None:
     assert "not taken over: 'title' of the front matter" in found.notes
 
 
+def test_a_field_may_stand_above_its_words() -> None:
+    """Where nothing is behind the colon, the paragraph below is what is said; emphasis is none."""
+    found = read(
+        "## One\n*Visual:*\n\nA boat\nat dawn.\n\n**Narration**: Once.\nMore.\n"
+        "## Two\nA whale: huge.\nStyle:\n"
+    )
+
+    one, two = found.entries
+    assert (one["prompt"], one["narration"], one["text"]) == ("A boat at dawn.", "Once.", "More.")
+    assert two == {"scene_id": "two", "prompt": "A whale: huge."}
+
+
 def test_blocks_are_words_prompts_or_left_out() -> None:
     """A heading within a block is none; an unnamed block is words, another one is no picture."""
     found = read(

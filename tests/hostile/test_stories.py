@@ -121,6 +121,7 @@ BURDENS = {
     "list marks": (".md", b"## a\n" + b"- " * (MOST_BYTES // 4)),
     "rules": (".md", b"## a\n" + b"* " * (MOST_BYTES // 4) + b"x\n"),
     "colons": (".md", b"## a\n" + b"Style: a\n" * (MOST_BYTES // 64)),
+    "words below a field": (".md", b"## a\nStyle:\n" + b"a\n" * (MOST_BYTES // 32)),
     "front matter": (".md", b"---\n" + b"a: b\n- c\n" * (MOST_BYTES // 64) + b"---\n## a\n"),
     "columns": (".csv", b"prompt" + b",a" * (MOST_BYTES // 4)),
     "cells": (".csv", b"prompt,b\n" + b"a" + b"," * (MOST_BYTES // 2)),

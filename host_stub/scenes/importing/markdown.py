@@ -36,8 +36,9 @@ from host_stub.text.file_names import readable
 _MARK: Final = re.compile(
     r"\A[ \t]*(?:[-*+][ \t]+(?:\[[ xX]\][ \t]+)?|[0-9]{1,9}[.)][ \t]+|>[ \t]?)"
 )
-_SAID: Final = re.compile(
-    r"(?:\*\*|__)?([A-Za-z][A-Za-z _-]{0,30})(?:\*\*|__)?[ \t]*:(?:\*\*|__)?[ \t]*(.*)"
+_FIELD: Final = re.compile(
+    r"(?:\*{1,2}|_{1,2})?([A-Za-z][A-Za-z _-]{0,30}?)(?:\*{1,2}|_{1,2})?[ \t]*:"
+    r"(?:\*{1,2}|_{1,2})?[ \t]*(.*)"
 )
 _PICTURE: Final = re.compile(r"!\[([^\[\]\n]{0,300})\]\([^)\n]{0,2000}\)")
 _LINK: Final = re.compile(r"\[([^\[\]\n]{1,300})\]\([^)\n]{0,2000}\)")
@@ -193,7 +194,8 @@ def _entry(scene: Heading, names: Names, number: int, notes: _Notes) -> Entry:
     scene.lines = list(_without_fields(scene.lines, said))
     body = _body(scene, notes)
     fenced = [text for kind, text in scene.blocks if kind == "prompt"]
-    prompt = "\n\n".join(fenced) or said.pop("prompt", "")
+    written = said.pop("prompt", "")
+    prompt = "\n\n".join(fenced) or written
     kept: dict[str, Any] = {}
     if prompt and body:
         kept["text"] = body
@@ -215,14 +217,26 @@ def _entry(scene: Heading, names: Names, number: int, notes: _Notes) -> Entry:
 
 
 def _without_fields(lines: list[str], said: dict[str, str]) -> Iterator[str]:
-    """Take out the lines that say a field; the first word on it counts."""
+    """Take out what says a field, on its line or in the lines below it; the first of each counts.
+
+    Where nothing stands behind the colon, the paragraph below is what is said.
+    """
+    words: dict[str, list[str]] = {}
+    below: list[str] | None = None
     for line in lines:
-        found = _SAID.fullmatch(_MARK.sub("", line, count=1).strip())
+        text = _MARK.sub("", line, count=1).strip()
+        found = _FIELD.fullmatch(text)
         name = None if found is None else _kept_name(found[1])
-        if found is None or name is None or not found[2].strip() or name in said:
+        if found is not None and name is not None and name not in said and name not in words:
+            words[name] = [_plain(found[2])] if found[2] else []
+            below = None if found[2] else words[name]
+        elif below is None:
             yield line
-        else:
-            said[name] = _plain(found[2])
+        elif text:
+            below.append(_plain(text))
+        elif below:
+            below = None
+    said |= {name: " ".join(parts) for name, parts in words.items() if any(parts)}
 
 
 def _body(heading: Heading, notes: _Notes) -> str:
