@@ -106,7 +106,10 @@ def own_picture(lab: Lab) -> str:
         outcome = outcome_of(ran, scene)
         assert outcome.image is not None
         if outcome.sha256 != hashlib.sha256(sent).hexdigest() and not _is(outcome.image, colour):
-            raise Broken(f"{scene.scene_id} has another picture than the one that was made for it")
+            raise Broken(
+                f"{scene.scene_id} has another picture than the one that was made for it "
+                "(does the case's backend answer with the bytes of Ok.picture?)"
+            )
     return "the second was answered first, and each scene has the picture that was made for it"
 
 

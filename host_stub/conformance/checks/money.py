@@ -61,7 +61,7 @@ def cap_leaves_out(lab: Lab) -> str:
 def _capped(lab: Lab) -> tuple[Recorded, list[Scene], Decimal]:
     """Run four scenes under a cap of two pictures and a half."""
     if not lab.case.price_usd:
-        raise NotShown("the case names no price, so there is nothing to put a cap on")
+        raise NotShown("the case names no price_usd, so there is nothing to put a cap on")
     cap = lab.case.price_usd * 5 / 2
     scenes = lab.scenes(4)
     ran = lab.run(scenes, max_in_flight=4, max_cost_usd=cap)
