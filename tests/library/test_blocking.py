@@ -151,7 +151,7 @@ def test_a_switch_stops_it_from_another_thread(caller: Caller) -> None:
     caller.api.script(bills(0.05, gate=gate), scene="s01")
 
     def turn() -> None:
-        wait_until(lambda: caller.api.in_flight == 1)
+        wait_until(lambda: caller.api.received("s01") == 1)
         stop.set()
         gate.open()
 

@@ -159,7 +159,7 @@ def test_two_consumers_with_one_message_at_once_pay_once(
     consumer = Consumer(image_api)
     with ThreadPoolExecutor(2) as consumers:
         first = consumers.submit(consumer.handle, MESSAGE)
-        wait_until(lambda: image_api.in_flight == 1)
+        wait_until(lambda: image_api.received("s01") == 1)
         second = consumers.submit(consumer.handle, MESSAGE)
         gate.open()
         ends = [first.result(60), second.result(60)]

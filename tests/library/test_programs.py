@@ -17,7 +17,7 @@ from tests.fakes.behaviours import Gate, Hang, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import first_of
 from tests.library.calling import code, painter, scenes
-from tests.projects import Project, ended, wait_until
+from tests.projects import Project, wait_until
 from tests.stage3.buying import bills, states
 
 SCRIPT = """
@@ -62,6 +62,12 @@ def started(project: Project, *program: str) -> subprocess.Popen[str]:
     )
 
 
+def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    """Wait for a program, a minute at most."""
+    output, errors = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
 @pytest.mark.parametrize("program", first_of(PROGRAMS, "trio"))
 def test_ctrl_c_ends_a_program_and_loses_no_paid_picture(
     program: str, project: Project, image_api: ImageApi
@@ -70,7 +76,7 @@ def test_ctrl_c_ends_a_program_and_loses_no_paid_picture(
     gate = Gate()
     image_api.script(bills(0.05, gate=gate), scene="s01")
     process = started(project, *PROGRAMS[program])
-    wait_until(lambda: image_api.in_flight == 1)
+    wait_until(lambda: image_api.received("s01") == 1)
     process.send_signal(signal.SIGINT)
     gate.open()
     done = ended(process)
@@ -91,7 +97,7 @@ def test_a_second_ctrl_c_cuts_short(project: Project, image_api: ImageApi) -> No
     """What was sent stays in mind, and is not sent again."""
     image_api.script(Hang(), scene="s01")
     process = started(project, SCRIPT)
-    wait_until(lambda: image_api.in_flight == 1)
+    wait_until(lambda: image_api.received("s01") == 1)
     process.send_signal(signal.SIGINT)
     while process.poll() is None:
         process.send_signal(signal.SIGINT)
@@ -111,7 +117,7 @@ def test_a_killed_program_pays_for_nothing_twice(project: Project, image_api: Im
     gate = Gate()
     image_api.script(bills(0.05, gate=gate), scene="s02")
     process = started(project, SCRIPT)
-    wait_until(lambda: image_api.in_flight == 1 and State.PAID in states(project.folder))
+    wait_until(lambda: image_api.received("s02") == 1)
     process.kill()
     ended(process)
     gate.open()
