@@ -24,6 +24,8 @@ extensions = ["myst_parser"]
 exclude_patterns = ["examples", "benchmarks", "templates"]
 suppress_warnings: list[str] = []
 
+smartquotes = False  # two hyphens are an option's, and what is quoted is to be typed
+
 html_theme = "furo"
 html_title = f"Stage3 {release}"
 html_copy_source = False

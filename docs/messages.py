@@ -69,6 +69,8 @@ VALUES = {
 }
 """What is no exception and has a message all the same, with the field that holds it."""
 
+_COMMAND = re.compile(r"'((?:host-stub|stage3|pip|python) [^'`]*)'(?!\w)")
+"""What a next step quotes to be typed."""
 _INFLECTED = re.compile(r"[a-z]{0,5}")
 """What differs between one thing and several."""
 
@@ -723,6 +725,7 @@ def _code(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Escape what Markdown would take for its own, outside of code."""
+    text = _COMMAND.sub(r"`\1`", text)
     parts = re.split(r"(`[^`]*`)", text)
     escaped = (
         part if part.startswith("`") else re.sub(r"([\\*_<>\[\]#$~])", r"\\\1", part)

@@ -157,6 +157,11 @@ def test_the_site_shows_a_table_where_the_page_links_to_it(name: str) -> None:
     assert (DOCS / place).read_text(encoding="utf-8").strip() in conf().with_tables(text)
 
 
+def test_the_site_leaves_quotes_and_hyphens_as_they_are() -> None:
+    """Options and commands are copied from it."""
+    assert conf().smartquotes is False
+
+
 def test_the_site_shows_the_changelog() -> None:
     """Whole, below the title that the page has already."""
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
