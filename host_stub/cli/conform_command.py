@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def conform(options: Namespace, console: Console) -> int:
     """Try a plugin against each requirement, and say what was seen."""
+    from host_stub.cli.next_steps import after_conform
     from host_stub.conformance.known import read_known
     from host_stub.conformance.report import as_json, as_junit, as_lines, tally
     from host_stub.conformance.runner import Asked, conform
@@ -50,7 +51,7 @@ def conform(options: Namespace, console: Console) -> int:
         except OSError as error:
             raise ResultsNotWritten(options.junit, error) from error
     if console.json_only:
-        console.result(as_json(report))
+        console.result(as_json(report), next_actions=after_conform(options.words, report.failed))
     return report.exit_code
 
 

@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "host-stub"
 MOST_TAKES_NAMED: Final = 5
+MOST_FAILED_NAMED: Final = 5
 _FREE: Final = Decimal(0)
 _JSON: Final = "--json"
-_VALUED: Final = frozenset({"--confirm", "--max-cost"})
+_VALUED: Final = frozenset({"--confirm", "--max-cost", "--only", "--junit"})
 
 
 def in_a_line(command: Sequence[str]) -> str:
@@ -273,6 +274,18 @@ def after_status(
         )
     if settles_with is not None and (state.states["held"] or state.sheets["held"]):
         yield settling(options, settles_with)
+
+
+def after_conform(words: Sequence[str], failed: Sequence[str]) -> Iterator[NextAction]:
+    """Say how a requirement that is not kept is looked at; each on its own, the first ones.
+
+    Args:
+        words: What was typed, without the program's name.
+        failed: The requirements.
+    """
+    for name in failed[:MOST_FAILED_NAMED]:
+        command = again(words, more=("--only", name, "--debug"), without=("--only", "--junit"))
+        yield safe(command, f"try {name} alone, and show where the plugin raised")
 
 
 def with_next_steps(

@@ -67,6 +67,11 @@ class Report:
         return {verdict: counted[verdict] for verdict in VERDICTS}
 
     @property
+    def failed(self) -> tuple[str, ...]:
+        """The names of the requirements that are not kept."""
+        return tuple(result.id for result in self.results if result.verdict == "fail")
+
+    @property
     def exit_code(self) -> int:
         """0 if it conforms, 1 if it does not, 3 if the kit itself failed."""
         if self.counts["harness_error"]:

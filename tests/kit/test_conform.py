@@ -190,6 +190,9 @@ def test_junit_has_a_test_case_for_each_requirement(tmp_path: Path) -> None:
     (failed,) = suite.findall("testcase/failure")
     assert "run raised ValueError: \ufffd[31m&<" in failed.attrib["message"]
     assert tried.code == 1
+    (action,) = tried.document["next_actions"]
+    alone = ["--only", "result.complete", "--debug", "--json"]
+    assert action["command"] == ["host-stub", "conform", "fails", *alone]
 
 
 def pytest_of_the_kit(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
