@@ -40,6 +40,8 @@ from tests.stage3.running import run_stage, settings_for
 
 pytestmark = pytest.mark.anyio
 
+ENDLESS = 50_000
+"""Scenes that take longer to read than a test waits for."""
 Opened: TypeAlias = Callable[..., AbstractAsyncContextManager[PictureStage]]
 
 
@@ -181,15 +183,21 @@ async def test_scenes_that_change_meanwhile_lose_no_outcome(
     assert {asked.prompt for asked in image_api.asked()} == {scene["prompt"] for scene in story}
 
 
+def is_closed(stage: PictureStage) -> bool:
+    """Return whether it takes no further run."""
+    try:
+        stage.run(())
+    except StageUnusable:
+        return True
+    return False
+
+
 async def open_when_closed(gate: Gate, stage: PictureStage) -> None:
     """Hold back what is in flight until the stage takes no further run."""
-    while True:
-        try:
-            stage.run(())
-        except StageUnusable:
-            gate.open()
-            return
-        await anyio.sleep(0.005)
+    try:
+        await until(lambda: is_closed(stage))
+    finally:
+        gate.open()
 
 
 # Stopping ----------------------------------------------------------------------------------------
@@ -379,7 +387,7 @@ async def test_scenes_without_end_are_not_read_to_their_end(
 
     def endless() -> Iterator[dict[str, Any]]:
         nonlocal read
-        while True:
+        for _ in range(ENDLESS):
             read += 1
             yield {"scene_id": f"s{read}", "prompt": "a harbour"}
 
@@ -407,6 +415,7 @@ async def test_scenes_without_end_are_not_read_to_their_end(
             tasks.cancel_scope.cancel()
 
     assert run.summary.stopped == forgotten.summary.stopped == "cancelled"
+    assert read < ENDLESS
     assert closed == ["closed"]
     assert image_api.received() == 0
 
