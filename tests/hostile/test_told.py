@@ -121,7 +121,7 @@ def test_a_long_reason_is_said_once_on_each_stream(image_api: ImageApi, tmp_path
     project.config(image_api, budget_usd="0.10", capacity=1)
 
     done = project.run("run", "scenes.json")
-    reason = "and the next picture may cost 0.05"
+    reason = "and the next picture may cost $0.05"
 
     assert done.returncode == 3
     assert done.stdout.count(reason) == 1
