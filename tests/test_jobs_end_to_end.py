@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from host_stub.cli import main
 from stage3_plugin.domain.states import State
 from stage3_plugin.testing.dialects.fal import FalDialect
 from stage3_plugin.testing.image_api import ImageApi
-from stage3_plugin.testing.queues import Queued
+from stage3_plugin.testing.queues import Ends, Queued
+from tests.fakes.image_api import KEY
 from tests.projects import Project, ended, wait_until
 
 ENDLESS = 10_000
@@ -83,3 +88,42 @@ def test_a_second_ctrl_c_leaves_a_job_to_the_next_run(queue_api: ImageApi, tmp_p
     assert "stage3 resolve" not in interrupted.stderr  # there is nothing to decide
     assert had.returncode == 0, had.stderr
     assert queue_api.received() == queue_api.billed() == 1
+
+
+@pytest.mark.parametrize("how", product(["run", "plan", "status"], ["made", "failed"]))
+def test_what_takes_in_buys_nothing_if_it_does_not_come(
+    queue_api: ImageApi,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    how: tuple[str, Ends],
+) -> None:
+    """A command that is called safe spends nothing, although its job has failed by then."""
+    asked, ends = how
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOOPBACK_KEY", KEY)
+    project = Project(tmp_path)
+    project.scenes(1)
+    model = {"provider": "fal", "model": "fal-ai/flux-2/turbo"}
+    queue_api.script(Queued(polls=ENDLESS))
+
+    def told(*words: str) -> dict[str, Any]:
+        capsys.readouterr()
+        main([*words])
+        document: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return document
+
+    project.config(queue_api, **model, deadline_s=0.5)
+    found = told("run", "scenes.json", "--max-cost", "5", "--json")
+    project.config(queue_api, **model)
+    if asked != "run":
+        where = ["--scenes", "scenes.json"] if asked == "status" else ["scenes.json"]
+        found = told(asked, *where, "--json")
+    (job,) = queue_api.queue.jobs
+    job.plan = Queued(polls=0, ends=ends)
+    (action,) = [one for one in found["next_actions"] if one["command"][1] == "run"]
+    had = told(*action["command"][1:])
+
+    assert (action["kind"], action["cost_usd"]) == ("safe", "0")
+    assert had["failures_by_code"] == ({} if ends == "made" else {"budget": 1})
+    assert queue_api.received() == 1

@@ -39,6 +39,7 @@ MOST_TAKES_NAMED: Final = 5
 MOST_FAILED_NAMED: Final = 5
 _FREE: Final = Decimal(0)
 _JSON: Final = "--json"
+_TAKES_IN: Final = "takes in what is bought and not here yet, for nothing"
 _VALUED: Final = frozenset({"--confirm", "--max-cost", "--only", "--junit"})
 
 
@@ -108,6 +109,13 @@ def as_json_too(command: tuple[str, ...]) -> tuple[str, ...]:
     return (*command[:where], _JSON, *command[where:])
 
 
+def capped(command: tuple[str, ...], cost_usd: Decimal | None) -> tuple[str, ...]:
+    """Return a run that can cost no more than is said of it, if that is known."""
+    if cost_usd is None:
+        return command
+    return (*command[:2], "--max-cost", f"{cost_usd:f}", *command[2:])
+
+
 def buying(command: tuple[str, ...], why: str, cost_usd: Decimal | None) -> NextAction:
     """Return a command that makes pictures; one that costs nothing needs nobody's word."""
     kind: NextKind = "safe" if cost_usd == _FREE else "needs_confirmation"
@@ -117,6 +125,11 @@ def buying(command: tuple[str, ...], why: str, cost_usd: Decimal | None) -> Next
 def safe(command: tuple[str, ...], why: str) -> NextAction:
     """Return a command that spends nothing and gives up nothing."""
     return NextAction(command=command, why=why)
+
+
+def _taking_in(words: Sequence[str]) -> NextAction:
+    """Return the run that takes in what is bought, and buys nothing if that does not come."""
+    return safe(again(words, "run", more=("--max-cost", "0"), without=_VALUED), _TAKES_IN)
 
 
 def settling(options: Namespace, plugin: str) -> NextAction:
@@ -173,12 +186,11 @@ def after_plan(options: Namespace, words: Sequence[str], plan: RunPlan) -> Itera
             f"plans all of it: a cap of ${plan.whole_usd:f} leaves nothing out",
         )
     if stage.make and plan.confirm is not None and stage.cost_high_usd is not None:
-        cap_usd = plan.max_cost_usd or stage.cost_high_usd
         yield buying(
             again(
                 words,
                 "run",
-                more=("--confirm", plan.confirm, "--max-cost", f"{cap_usd:f}"),
+                more=("--confirm", plan.confirm, "--max-cost", f"{stage.cost_high_usd:f}"),
                 without=_VALUED,
             ),
             "buys what this plan has, or less, and refuses if anything of it is another by then",
@@ -191,7 +203,7 @@ def after_plan(options: Namespace, words: Sequence[str], plan: RunPlan) -> Itera
             stage.cost_high_usd,
         )
     elif stage.pending:
-        yield safe(again(words, "run"), "takes in what is bought and not here yet, for nothing")
+        yield _taking_in(words)
     if stage.held:
         yield settling(options, plan.plugin)
 
@@ -219,17 +231,19 @@ def after_run(
             rest.usd,
         )
         found.append(retry)
-    elif rest.pictures or told["pending"]:
-        what = "takes in what is bought and not here yet" if told["pending"] else ""
-        more = "makes what is missing" if rest.pictures else ""
-        why = " and ".join(filter(None, (what, more)))
+    elif rest.pictures:
+        what = "takes in what is bought and not here yet, and " if told["pending"] else ""
+        is_bounded = rest.usd is None or (cap_usd is not None and cap_usd <= rest.usd)
+        cap = () if is_bounded else ("--max-cost", f"{rest.usd:f}")
         found.append(
             buying(
-                again(words),
-                f"{why}; nothing is bought twice",
-                rest.usd if rest.pictures else _FREE,
+                again(words, more=cap, without={"--max-cost"} if cap else ()),
+                f"{what}makes what is missing; nothing is bought twice",
+                rest.usd,
             )
         )
+    elif told["pending"]:
+        found.append(_taking_in(words))
     if told["failures_by_code"].get("unknown") and resumes:
         found.append(settling(options, told["plugin"]))
     if told["total_images"] and not options.draft:
@@ -263,15 +277,13 @@ def after_status(
                 "tells what a run would buy, and the hash that confirms it",
             )
         yield buying(
-            as_json_too(about_story(options, "run", scenes)),
+            as_json_too(capped(about_story(options, "run", scenes), state.make.usd)),
             "makes everything that is wanted",
             state.make.usd,
         )
     elif state.states["pending"] or state.sheets["pending"]:
-        yield safe(
-            as_json_too(about_story(options, "run", scenes)),
-            "takes in what is bought and not here yet, for nothing",
-        )
+        run = about_story(options, "run", scenes, more=("--max-cost", "0"))
+        yield safe(as_json_too(run), _TAKES_IN)
     if settles_with is not None and (state.states["held"] or state.sheets["held"]):
         yield settling(options, settles_with)
 

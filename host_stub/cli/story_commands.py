@@ -24,6 +24,7 @@ from host_stub.cli.next_steps import (
     after_status,
     as_json_too,
     buying,
+    capped,
     in_a_line,
     safe,
 )
@@ -380,7 +381,8 @@ def _to_make(chair: Chair, making: tuple[str, ...], price: Price) -> Iterator[Ne
             as_json_too((making[0], "plan", *making[2:])),
             "tells what that run would buy, and the hash that confirms it",
         )
-    yield buying(as_json_too(making), "makes what is wanted of these scenes", price.usd)
+    run = as_json_too(capped(making, price.usd))
+    yield buying(run, "makes what is wanted of these scenes", price.usd)
 
 
 def _only(scene_id: str) -> tuple[str, ...]:
