@@ -241,6 +241,19 @@ def test_a_confirmed_run_needs_a_cap_that_suffices(here: Here) -> None:
     assert here.api.received() == 3
 
 
+def test_a_printed_run_buys_what_was_planned_and_no_more(here: Here) -> None:
+    """Of the scenes that were chosen, and under a cap of what it says that it costs."""
+    assert here.run(here.plan("--scene", "s0")["confirm"], "--scene", "s0")[0] == 0
+    here.story({"scene_id": "s0", "prompt": "a storm"}, {"scene_id": "s1", "prompt": "pier 1"})
+    planned = here.plan("--only", "missing", "--max-cost", "5")
+    (buys,) = [one for one in planned["next_actions"] if one["kind"] != "safe"]
+    code, done = here.do(buys)
+
+    assert (code, buys["cost_usd"]) == (0, "0.05"), done
+    assert buys["command"][buys["command"].index("--max-cost") + 1] == "0.05"
+    assert (here.api.received("storm"), here.api.received()) == (0, 2)
+
+
 def test_a_plan_that_a_cap_cuts_short_names_the_cap_that_does_not(here: Here) -> None:
     """Nobody can confirm a part of it that only the run would find out."""
     short = here.plan("--max-cost", "0.12")

@@ -90,7 +90,7 @@ def test_a_second_ctrl_c_leaves_a_job_to_the_next_run(queue_api: ImageApi, tmp_p
     assert queue_api.received() == queue_api.billed() == 1
 
 
-@pytest.mark.parametrize("how", product(["run", "plan", "status"], ["made", "failed"]))
+@pytest.mark.parametrize("how", [*product(["run", "plan", "status"], ["made", "failed"])])
 def test_what_takes_in_buys_nothing_if_it_does_not_come(
     queue_api: ImageApi,
     tmp_path: Path,

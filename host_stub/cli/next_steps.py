@@ -40,7 +40,8 @@ MOST_FAILED_NAMED: Final = 5
 _FREE: Final = Decimal(0)
 _JSON: Final = "--json"
 _TAKES_IN: Final = "takes in what is bought and not here yet, for nothing"
-_VALUED: Final = frozenset({"--confirm", "--max-cost", "--only", "--junit"})
+_BOUNDS: Final = frozenset({"--confirm", "--max-cost"})
+_VALUED: Final = frozenset({*_BOUNDS, "--only", "--junit"})
 
 
 def in_a_line(command: Sequence[str]) -> str:
@@ -129,7 +130,7 @@ def safe(command: tuple[str, ...], why: str) -> NextAction:
 
 def _taking_in(words: Sequence[str]) -> NextAction:
     """Return the run that takes in what is bought, and buys nothing if that does not come."""
-    return safe(again(words, "run", more=("--max-cost", "0"), without=_VALUED), _TAKES_IN)
+    return safe(again(words, "run", more=("--max-cost", "0"), without=_BOUNDS), _TAKES_IN)
 
 
 def settling(options: Namespace, plugin: str) -> NextAction:
@@ -182,7 +183,7 @@ def after_plan(options: Namespace, words: Sequence[str], plan: RunPlan) -> Itera
     if plan.whole_usd is not None:
         cap = ("--max-cost", f"{plan.whole_usd:f}")
         yield safe(
-            again(words, "plan", more=cap, without=_VALUED),
+            again(words, "plan", more=cap, without=_BOUNDS),
             f"plans all of it: a cap of ${plan.whole_usd:f} leaves nothing out",
         )
     if stage.make and plan.confirm is not None and stage.cost_high_usd is not None:
@@ -191,7 +192,7 @@ def after_plan(options: Namespace, words: Sequence[str], plan: RunPlan) -> Itera
                 words,
                 "run",
                 more=("--confirm", plan.confirm, "--max-cost", f"{stage.cost_high_usd:f}"),
-                without=_VALUED,
+                without=_BOUNDS,
             ),
             "buys what this plan has, or less, and refuses if anything of it is another by then",
             stage.cost_high_usd,
@@ -321,7 +322,7 @@ def with_next_steps(
                 words,
                 "run",
                 more=("--confirm", error.confirm, "--max-cost", cap),
-                without=_VALUED,
+                without=_BOUNDS,
             ),
             "buys what would be bought now, once somebody who pays has seen that",
             None if error.cost_high_usd is None else Decimal(error.cost_high_usd),
@@ -335,7 +336,7 @@ def _after(
     match error:
         case NotConfirmed():
             cap = () if error.needs_usd is None else ("--max-cost", error.needs_usd)
-            without = {"--confirm"} if error.needs_usd is None else _VALUED
+            without = {"--confirm"} if error.needs_usd is None else _BOUNDS
             yield safe(
                 again(words, "plan", more=cap, without=without),
                 "shows what would be bought now, and the hash of that",
