@@ -46,7 +46,8 @@ class Spent(NamedTuple):
         scene: Which scene they were for.
         status: ``known``: what they cost, or what was held where no bill came with a picture;
             ``unknown``: nobody knows whether, or what, they were billed; ``in_work``: not settled.
-        basis: How what is known is known.
+        basis: How what is known is known; ``unknown`` where nobody knows what it cost and nothing
+            was held for it, so that there is no most either.
         requests: How many there are.
         pictures: How many of them have a picture.
         microusd: What they count: their cost where it is known, what was held for them elsewhere.
@@ -120,6 +121,7 @@ FROM (
     CASE
       WHEN cost_microusd IS NOT NULL THEN basis
       WHEN state IN ('PAID', 'PAID_BAD') AND hold_microusd > 0 THEN 'held'
+      WHEN hold_microusd = 0 AND state NOT IN ({words({*OPEN, State.ACCEPTED})}) THEN 'unknown'
       ELSE ''
     END AS how
   FROM purchases {named}

@@ -1,8 +1,8 @@
 """What was spent, by day, provider, model, story or scene; read from the ledger, and nothing else.
 
 Three amounts stay apart: what is known to have been spent, what is held for requests of which
-nobody knows whether they were billed, and what is held for those in work. Together they are what
-the ledger counts, to the micro-USD.
+nobody knows whether, or what, they were billed, and what is held for those in work. Together they
+are what the ledger counts, to the micro-USD.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Final, TypeAlias
 
 from stage3_plugin.ledger.spending import DIMENSIONS, Dimension, Spent, spending
-from stage3_plugin.maintenance.report import on_one_line, usd
+from stage3_plugin.maintenance.report import counted, on_one_line, usd
 from stage3_plugin.maintenance.state_folder import StateFolder
 
 FORMAT: Final = "stage3-costs/1"
@@ -35,8 +35,10 @@ class Amounts:
         pictures: How many of them have a picture.
         spent_microusd: What those cost whose cost is known.
         estimated_microusd: How much of that is what was held, where no bill came with a picture.
-        unknown: How many may have been billed, and nobody knows.
-        unknown_microusd: The most that these can have cost.
+        unknown: Of how many nobody knows whether, or what, they were billed.
+        unknown_microusd: What is held for these.
+        unpriced: For how many of these nothing was held: the most that they can have cost is not
+            known either.
         in_work: How many are not settled.
         in_work_microusd: What is held for these.
     """
@@ -47,6 +49,7 @@ class Amounts:
     estimated_microusd: int = 0
     unknown: int = 0
     unknown_microusd: int = 0
+    unpriced: int = 0
     in_work: int = 0
     in_work_microusd: int = 0
 
@@ -62,6 +65,7 @@ class Amounts:
         if spent.status == "unknown":
             self.unknown += spent.requests
             self.unknown_microusd += spent.microusd
+            self.unpriced += spent.requests if spent.basis == "unknown" else 0
         elif spent.status == "in_work":
             self.in_work += spent.requests
             self.in_work_microusd += spent.microusd
@@ -76,7 +80,11 @@ class Amounts:
             "pictures": self.pictures,
             "spent_usd": usd(self.spent_microusd),
             "of_it_held_usd": usd(self.estimated_microusd),
-            "unknown": {"requests": self.unknown, "at_most_usd": usd(self.unknown_microusd)},
+            "unknown": {
+                "requests": self.unknown,
+                "at_most_usd": None if self.unpriced else usd(self.unknown_microusd),
+                "unpriced": self.unpriced,
+            },
             "in_work": {"requests": self.in_work, "held_usd": usd(self.in_work_microusd)},
             "counted_usd": usd(self.counted_microusd),
         }
@@ -178,7 +186,8 @@ def _table(costs: Costs) -> Iterator[str]:
     for key, one in costs.lines:
         row = [*(on_one_line(part) or _NOT_KNOWN for part in key)]
         row += [f"{one.requests:,}", f"{one.pictures:,}", str(usd(one.spent_microusd))]
-        row += [_beside(one.unknown, one.unknown_microusd)] if has_unknown else []
+        most = None if one.unpriced else one.unknown_microusd
+        row += [_beside(one.unknown, most)] if has_unknown else []
         row += [_beside(one.in_work, one.in_work_microusd)] if has_work else []
         rows.append(row)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -191,8 +200,10 @@ def _table(costs: Costs) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def _beside(count: int, microusd: int) -> str:
-    return f"{count:,}: {usd(microusd)}" if count else _NOT_KNOWN
+def _beside(count: int, microusd: int | None) -> str:
+    if not count:
+        return _NOT_KNOWN
+    return f"{count:,}: {'no limit' if microusd is None else usd(microusd)}"
 
 
 def _in_all(total: Amounts) -> Iterator[str]:
@@ -205,10 +216,16 @@ def _in_all(total: Amounts) -> Iterator[str]:
             f"  of it ${usd(total.estimated_microusd)} by what was held, since no bill came "
             "with the pictures"
         )
-    if total.unknown:
+    if doubtful := total.unknown - total.unpriced:
         yield (
-            f"not in it: {total.unknown:,} requests of which nobody knows whether they were "
+            f"not in it: {counted(doubtful, 'request')} of which nobody knows whether they were "
             f"billed, ${usd(total.unknown_microusd)} at most ('stage3 attempts' lists them)"
+        )
+    if total.unpriced:
+        yield (
+            f"not in it: {counted(total.unpriced, 'request')} whose cost nobody knows, with "
+            "nothing held, since no price was known ('stage3 attempts --all' shows which; "
+            "price_usd in the settings is one for the next)"
         )
     if total.in_work:
         yield f"not in it: {total.in_work:,} in work, with ${usd(total.in_work_microusd)} held"

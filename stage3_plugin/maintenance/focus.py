@@ -65,7 +65,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u20
 """What a terminal obeys, or what is not seen and may stand before a formula."""
 _DESCRIPTION: Final = {
     "known": "Pictures and requests for them",
-    "unknown": "Requests of which nobody knows whether they were billed",
+    "unknown": "Requests of which nobody knows whether, or what, they were billed",
     "in_work": "Requests in work",
 }
 
@@ -109,6 +109,8 @@ def row_of(spent: Spent, *, account: str, zone: tzinfo) -> dict[str, str]:
     is_known = spent.status == "known"
     amount = format(to_usd(spent.microusd), "f")
     cost, held = (amount, "") if is_known else ("0", amount)
+    if spent.basis == "unknown":
+        held = ""  # nothing was held, and the most that it can come to is not known
     provider, named = harmless(spent.provider), harmless(account)
     return dict.fromkeys(COLUMNS, "") | {
         **_periods(spent.first_day, spent.last_day, zone),

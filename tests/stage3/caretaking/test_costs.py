@@ -86,13 +86,17 @@ def test_what_is_not_known_and_what_is_in_work_stay_apart(every: Project, say: S
         "pictures": 2,
         "spent_usd": "0.104001",
         "of_it_held_usd": "0.042",
-        "unknown": {"requests": 3, "at_most_usd": "0.084"},
+        "unknown": {"requests": 3, "at_most_usd": None, "unpriced": 1},
         "in_work": {"requests": 2, "held_usd": "0.084"},
         "counted_usd": "0.272001",
     }
     assert "$0.104001 for 2 pictures, by 10 requests" in said.out
     assert "of it $0.042 by what was held" in said.out
-    assert "not in it: 3 requests" in said.out
+    assert (
+        "not in it: 2 requests of which nobody knows whether they were billed, $0.084" in said.out
+    )
+    assert "not in it: 1 request whose cost nobody knows, with nothing held" in said.out
+    assert "3: no limit" in said.out
     assert "not in it: 2 in work, with $0.084 held" in said.out
     assert "counts: $0.272001" in said.out
 
@@ -199,6 +203,8 @@ def test_the_file_adds_up_to_the_ledger(by: str, every: Project, say: Say, tmp_p
     assert (costs + held) * 10**6 == totals(every)[0]
     assert sum(int(row["ConsumedQuantity"]) for row in rows) == totals(every)[1]
     assert {row["x_CostStatus"] for row in rows if row["x_HeldCost"]} == {"unknown", "in_work"}
+    assert all((row["x_CostBasis"] == "unknown") <= (not row["x_HeldCost"]) for row in rows)
+    assert any(row["x_CostBasis"] == "unknown" for row in rows)
     assert all(row["BilledCost"] == "0" for row in rows if row["x_HeldCost"])
     assert "$0.104001" in said.out
 
