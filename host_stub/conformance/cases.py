@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
+from math import isfinite
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from host_stub.conformance.case import Case
 
@@ -39,7 +42,7 @@ def load_case(name: str, file: Path | None) -> Case | None:
         return None
     try:
         value: object = found.load()
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         raise CaseRefused(f"case {found.value} raised {type(error).__name__}: {error}") from error
     return _checked(value, found.value)
 
@@ -53,7 +56,7 @@ def _from_file(file: Path) -> object:
     sys.path.insert(0, str(file.resolve().parent))  # it may import what lies beside it
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         raise CaseRefused(f"{file} raised {type(error).__name__}: {error}") from error
     if not hasattr(module, "case"):
         raise CaseRefused(f"{file} defines no case; write: case = Case(…)")
@@ -65,8 +68,62 @@ def _checked(value: object, where: str) -> Case:
     if callable(value) and not isinstance(value, Case):
         try:
             value = cast("Callable[[], object]", value)()
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             raise CaseRefused(f"{where} raised {type(error).__name__}: {error}") from error
     if not isinstance(value, Case):
         raise CaseRefused(f"{where} is {type(value).__name__}, not host_stub.conformance.Case")
+    for name, (expected, is_right) in _FIELDS.items():
+        if not is_right(getattr(value, name)):
+            raise CaseRefused(f"{where}: {name}: expected {expected}")
     return value
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) for name in cast("Mapping[object, object]", value)
+    )
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, tuple | list) and all(
+        isinstance(one, str) for one in cast("tuple[Any, ...]", value)
+    )
+
+
+def _is_seconds(value: object) -> bool:
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and isfinite(value)
+        and value > 0
+    )
+
+
+def _is_price(value: object) -> bool:
+    return value is None or (isinstance(value, Decimal) and value.is_finite() and value >= 0)
+
+
+_SIZE: Final = re.compile("[1-9][0-9]{0,5}x[1-9][0-9]{0,5}")
+_FIELDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
+    "settings": ("a table", _is_table),
+    "backend": ("what starts the backend, or None", lambda one: one is None or callable(one)),
+    "cannot": (
+        "a table of reasons",
+        lambda one: _is_table(one) and _are_texts(list(one.values())),
+    ),
+    "wrong_settings": (
+        "a table of tables",
+        lambda one: _is_table(one) and all(map(_is_table, one.values())),
+    ),
+    "sizes": (
+        "a tuple of texts such as '64x48'",
+        lambda one: _are_texts(one) and all(map(_SIZE.fullmatch, one)),
+    ),
+    "keeps": ("a tuple of names", _are_texts),
+    "patience_s": ("seconds above 0, as int or float", _is_seconds),
+    "price_usd": ("a Decimal of 0 or more, or None", _is_price),
+    "at_once": ("a whole number from 1", lambda one: type(one) is int and one >= 1),
+    "least_wait_s": ("seconds above 0, as int or float", _is_seconds),
+    "impatient": ("a table", _is_table),
+}
+"""What each part of a case has to be; checked here, so that none of it is blamed on a plugin."""

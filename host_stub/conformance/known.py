@@ -34,6 +34,8 @@ def read_known(path: Path) -> dict[str, str]:
         raise UsageError(f"cannot read {path}: {error.strerror}", hint=_HINT) from error
     except ValueError as error:  # tomllib's, and that of a file that is no UTF-8
         raise UsageError(f"{path} is no TOML: {error}", hint=_HINT) from error
+    except RecursionError as error:
+        raise UsageError(f"{path} is nested too deeply", hint=_HINT) from error
     known: object = document.get("known", {})
     if not isinstance(known, dict) or document.keys() - {"known"}:
         raise UsageError(f"{path} has more than a table [known], or another kind of it", hint=_HINT)

@@ -129,7 +129,7 @@ class Lab:
     def project(self) -> Path:
         """The folder of the config, where the plugin may keep what the case says it keeps."""
         path = self.folder / "project"
-        path.mkdir(exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)  # whatever a plugin has removed
         return path
 
     @property

@@ -1,7 +1,8 @@
 """A worker process, as the kit's own process sees it: asked, waited for, and ended.
 
 What a plugin does to its process is seen from here: that it hung, by which signal or with which
-code it ended. Processes that it started are in its group and end with it.
+code it ended. Processes that it started are in its group and end with it; those that left it are
+known by their home, where the system shows it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _PASSED_ON: Final = frozenset(
 _PASSED_ON_FROM: Final = ("LC_", "PYTHON", "COVERAGE_", "DYLD_")
 _ROOMS: Final = ("home", "elsewhere", "temporary")
 _MOST_SHOWN: Final = 400
+_MOST_OF_A_LINE: Final = 1 << 20
 _SECONDS_TO_DIE: Final = 10.0
 
 
@@ -45,6 +47,9 @@ class Worker:
         self._asked = 0
         self._is_closed = False
         self._rest = b""
+        self._wrote_else = False
+        self.begun = ""
+        """What the process last said that it begins; empty before."""
         for folder in _ROOMS:
             (room / folder).mkdir(parents=True)
         reading, writing = os.pipe()
@@ -77,6 +82,7 @@ class Worker:
             WorkerLost: None came within ``limit_s`` seconds, or the process ended before.
         """
         self._asked += 1
+        self._wrote_else = False
         word = token_hex(16)
         folder = self.room / f"{self._asked:03}"
         question = {"word": word, "id": requirement, "folder": str(folder), "alone": alone}
@@ -92,7 +98,12 @@ class Worker:
             with suppress(ValueError):
                 answer: object = json.loads(line)
                 if isinstance(answer, dict) and cast("Any", answer).get("word") == word:
-                    return self._with_verdict(cast("dict[str, Any]", answer))
+                    if "begins" not in answer:
+                        return self._with_verdict(cast("dict[str, Any]", answer))
+                    self.begun = str(cast("Any", answer)["begins"])
+                    continue
+            self._wrote_else = True
+            self._check(until)
 
     def _with_verdict(self, answer: dict[str, Any]) -> dict[str, Any]:
         """Return an answer that is one: what ended without is known by how it ended."""
@@ -100,16 +111,25 @@ class Worker:
             raise WorkerLost(self._ended(int(answer["ended"])))
         return answer
 
+    def _check(self, until: float, *, is_over: bool = False) -> None:
+        """Give up on a process that writes, and never an answer."""
+        if is_over or time.monotonic() > until or len(self._rest) > _MOST_OF_A_LINE:
+            raise WorkerLost("it wrote to the pipe that answers are read from, and was ended")
+
     def _line(self, until: float, limit_s: float) -> bytes:
         while b"\n" not in self._rest:
             left_s = until - time.monotonic()
             ready, _, _ = select.select([self._answers], [], [], max(0.0, left_s))
+            if not ready and (self._rest or self._wrote_else):
+                self._check(until, is_over=True)
             if not ready:
                 raise WorkerLost(f"it gave no sign of life for {limit_s:g} s, and was ended")
             piece = os.read(self._answers, 1 << 16)
             if not piece:
                 raise WorkerLost(self._end())
             self._rest += piece
+            if b"\n" not in piece:
+                self._check(until)
         line, _, self._rest = self._rest.partition(b"\n")
         return line
 
@@ -156,6 +176,20 @@ class Worker:
         self._process.wait()
         with suppress(OSError):
             os.close(self._answers)
+
+
+def end_strays(room: Path) -> None:
+    """End what left the group of its worker, where the system shows it: its home is in a room."""
+    mark = f"HOME={room}{os.sep}".encode()
+    for _ in range(3):  # one that starts others may have started some meanwhile
+        found = False
+        for environ in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if any(one.startswith(mark) for one in environ.read_bytes().split(b"\0")):
+                    found = True
+                    os.kill(int(environ.parent.name), signal.SIGKILL)
+        if not found:
+            return
 
 
 def _environment(room: Path) -> dict[str, str]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from host_stub.conformance.cases import installed_case
 from host_stub.conformance.catalogue import KitFault, requirements_of
-from host_stub.conformance.processes import Worker, WorkerLost
+from host_stub.conformance.processes import Worker, WorkerLost, end_strays
 from host_stub.conformance.requirement import SETS, Requirement
 from host_stub.conformance.verdict import Report, Result, Verdict
 from host_stub.errors import UsageError, closest, in_one_line
@@ -97,6 +97,7 @@ def conform(
         return _report(asked, found.source, contract, case, results)
     finally:
         worker.close()
+        end_strays(room)
         shutil.rmtree(room, ignore_errors=True)
 
 
@@ -144,7 +145,10 @@ def _facts(asked: Asked, worker: Worker) -> dict[str, Any]:
     try:
         return worker.ask(_FIRST, asked.limit_s or 2 * _PATIENCE_S, alone=True)
     except WorkerLost as lost:
-        return {"verdict": "fail", "detail": f"when it was imported, {lost}"}
+        if worker.begun == "case":
+            return {"verdict": "case", "detail": f"when its case was loaded, {lost}"}
+        when = "when its settings were tried" if worker.begun else "when it was imported"
+        return {"verdict": "fail", "detail": f"{when}, {lost}"}
 
 
 class _Trying:

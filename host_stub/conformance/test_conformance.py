@@ -40,6 +40,9 @@ def results(request: pytest.FixtureRequest) -> Mapping[str, Result]:
         )
     except HostError as error:
         pytest.exit(f"{error}; {error.hint}", returncode=pytest.ExitCode.USAGE_ERROR)
+    for result in report.results:  # that which keeps the selected ones from being tried
+        if result.id not in selected and result.verdict in {"fail", "harness_error"}:
+            pytest.fail(f"{result.id}: {result.detail}", pytrace=False)
     return {result.id: result for result in report.results}
 
 

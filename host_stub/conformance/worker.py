@@ -17,7 +17,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn, cast
 
@@ -51,6 +51,7 @@ class Bench:
         self._case_file = case_file
         self._loaded: tuple[LoadedPlugin, ImagePlugin] | None = None
         self._case: tuple[Case | None] | None = None
+        self.begins: Callable[[str], None] = lambda _what: None
         self._trials = {one.id: one.trial for one in requirements_of(SETS[-1])}
         self._before = look()
         self._printed = printed_bytes()
@@ -127,7 +128,9 @@ class Bench:
             return {"verdict": "fail", "broken": error.requirement, "detail": error.detail}
         except HostError as error:
             return {"verdict": "fail", "detail": str(error), "trace": _traced(error)}
+        self.begins("case")
         case = self.case()
+        self.begins("description")
         chosen = case or Case()
         lab = Lab(
             loaded=loaded, plugin=plugin, case=chosen, has_case=case is not None, folder=Path()
@@ -229,7 +232,12 @@ class Desk:
     def _answer(self, bench: Bench, asked: dict[str, Any]) -> None:
         folder = Path(asked["folder"]) / "trial"
         folder.mkdir(parents=True)
-        self._write(asked, bench.answer(asked["id"], folder))
+        bench.begins = lambda what: self._write(asked, {"begins": what})
+        mine = os.getpid()
+        answer = bench.answer(asked["id"], folder)
+        if os.getpid() != mine:  # a copy that the plugin made, and that came back: none is its
+            os._exit(1)
+        self._write(asked, answer)
 
     def _write(self, asked: dict[str, Any], answer: dict[str, Any]) -> None:
         line = json.dumps({"word": asked["word"], "id": asked["id"], **answer}).encode()

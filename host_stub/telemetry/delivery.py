@@ -38,6 +38,7 @@ MOST_WAITING: Final = 16_384
 SENT_AFTER_MS: Final = 1000.0
 """A killed run loses the spans that ended in the last second, and whatever was in work."""
 METRICS_EVERY_MS: Final = 15_000.0
+_MOST: Final = 1e9  # of milliseconds or spans: no number above it is meant
 
 
 class Delivery:
@@ -135,10 +136,13 @@ class _Watched(SpanExporter):
 
 
 def _waiting_room(exporter: SpanExporter) -> BatchSpanProcessor:
-    most = int(_unless_set("OTEL_BSP_MAX_QUEUE_SIZE", MOST_WAITING))
+    most = int(
+        _unless_set("OTEL_BSP_MAX_QUEUE_SIZE", MOST_WAITING)
+    )  # the SDK wants no batch above it
     return BatchSpanProcessor(
         exporter,
         max_queue_size=most,
+        max_export_batch_size=min(most, int(_unless_set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512))),
         schedule_delay_millis=_unless_set("OTEL_BSP_SCHEDULE_DELAY", SENT_AFTER_MS),
     )
 
@@ -154,11 +158,12 @@ def _made(kind: Kind, name: str, own: Any) -> Any:
 
 
 def _unless_set(variable: str, default: float) -> float:
-    """Return a number of the environment; one that is none counts as not set."""
+    """Return a number of the environment; one that is none, or below 1, counts as not set."""
     try:
-        return float(os.environ.get(variable) or default)
+        said = float(os.environ.get(variable) or default)
     except ValueError:
         return default
+    return said if 1 <= said <= _MOST else default
 
 
 def _resource() -> Resource:

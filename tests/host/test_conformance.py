@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from host_stub.conformance.cases import CaseRefused, load_case
 from host_stub.conformance.catalogue import requirements_of
 from host_stub.conformance.known import read_known
 from host_stub.conformance.lab import Lab
@@ -174,7 +175,15 @@ def test_the_known_are_read_with_their_reasons(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["known = 1", '[known]\n"a.b" = ""', '[known]\n"a.b" = 1', "[other]", "[known", "\ud800"],
+    [
+        "known = 1",
+        '[known]\n"a.b" = ""',
+        '[known]\n"a.b" = 1',
+        "[other]",
+        "[known",
+        "\ud800",
+        "a = " + "[" * 5000,
+    ],
 )
 def test_a_file_that_says_something_else_is_refused(text: str, tmp_path: Path) -> None:
     """With its name, and what to write."""
@@ -184,3 +193,34 @@ def test_a_file_that_says_something_else_is_refused(text: str, tmp_path: Path) -
     with pytest.raises(UsageError, match=r"known\.toml") as refused:
         read_known(path)
     assert refused.value.hint is not None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "patience_s=None",
+        "patience_s='soon'",
+        "patience_s=float('nan')",
+        "patience_s=Decimal(30)",
+        "least_wait_s=0",
+        "price_usd=0.04",
+        "at_once=True",
+        "cannot=['Refused']",
+        "cannot={'Refused': 1}",
+        "sizes=('big', 'small')",
+        "sizes='64x48'",
+        "settings=[1]",
+        "wrong_settings={'a size': 1}",
+        "impatient={1: 2}",
+        "keeps='.cards'",
+        "backend='127.0.0.1'",
+    ],
+)
+def test_a_case_that_says_something_else_is_refused(said: str, tmp_path: Path) -> None:
+    """By the name of what is wrong; none of it is blamed on the plugin, or on the kit."""
+    path = tmp_path / "case.py"
+    imports = "from decimal import Decimal\nfrom host_stub.conformance import Case\n"
+    path.write_text(f"{imports}case = Case({said})\n", "utf-8")
+
+    with pytest.raises(CaseRefused, match=rf"case\.py: case: {said.partition('=')[0]}: expected "):
+        load_case("plain", path)

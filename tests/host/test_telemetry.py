@@ -376,6 +376,30 @@ def test_what_is_sent_arrives_by_the_end(deliver: Any) -> None:
     assert told.warned == []
 
 
+@pytest.mark.parametrize(
+    "variable",
+    ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL"],
+)
+@pytest.mark.parametrize("value", ["0", "-5", "nan", "inf", "1e999", "many", "3"])
+def test_no_number_of_the_environment_turns_it_off(
+    variable: str, value: str, deliver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a queue that is smaller than a batch of the SDK's is one."""
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "console")
+    monkeypatch.setenv(variable, value)
+    arrived: list[ReadableSpan] = []
+
+    def take(spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        arrived.extend(spans)
+        return SpanExportResult.SUCCESS
+
+    told = Told(deliver(take), patience_s=60)
+    told.event("scene.reused", scene_id="a")
+    told.ended()
+
+    assert len(arrived) == 2
+
+
 def test_an_exporter_that_hangs_is_left_behind(deliver: Any) -> None:
     """The run ends, and one line says what became of the rest."""
     never = threading.Event()

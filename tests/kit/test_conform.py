@@ -330,3 +330,92 @@ def test_an_interrupt_ends_the_kit_and_what_it_started(
     finally:
         process.kill()
         process.wait()
+
+
+FLOODS = """import os
+while True:
+    for fd in range(3, 16):
+        try:
+            os.set_blocking(fd, False)
+            os.write(fd, %s)
+        except OSError:
+            pass"""
+
+
+@pytest.mark.parametrize("what", ["b'x\\n' * 999", "b'x' * 999"])
+def test_a_run_that_writes_to_every_pipe_ends_in_its_time(what: str, tmp_path: Path) -> None:
+    """What comes without an end is no sign of life."""
+    install(tmp_path, running(FLOODS % what), name="floods", case=CASE % 1)
+
+    only = ("--only", "result.complete", "--only", "settings.schema")
+    tried = conform(tmp_path, "floods", *only)
+
+    said = "it wrote to the pipe that answers are read from, and was ended"
+    assert tried.named("fail") == {"result.complete": said}
+    assert tried.named("pass").keys() == {"settings.schema"}
+
+
+def test_a_copy_that_a_plugin_makes_of_itself_gives_no_answer(tmp_path: Path) -> None:
+    """The process itself does: one that waits for ever is not passed by what its copy saw."""
+    source = PARAGON.replace(
+        "FREE = Cost", "import os\nimport time\n\nif os.fork():\n    time.sleep(1000)\nFREE = Cost"
+    )
+    install(tmp_path, source, name="forks")
+    install(tmp_path / "child", running('import os\nif not os.fork():\n    raise ValueError("?")'),
+            name="comes", case=CASE % 60)  # fmt: skip
+
+    tried = conform(tmp_path / "child", "comes", "--only", "result.complete")
+
+    assert tried.named("pass").keys() == {"result.complete"}, tried.document
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        report = try_plugin(Asked(name="forks", limit_s=10, only=("settings.schema",)))
+    assert report.exit_code == 1
+    assert "no sign of life" in report.results[0].detail
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system shows whose a process is")
+def test_a_process_that_left_its_group_ends_with_the_kit(tmp_path: Path) -> None:
+    """Nothing that a plugin started is left behind, in a session of its own either."""
+    mark = tmp_path / "started"
+    lines = (
+        "import subprocess\nimport sys\n"
+        "process = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+        " start_new_session=True)\n"
+        f"Path({str(mark)!r}).write_text(str(process.pid))"
+    )
+    install(tmp_path, running(lines), name="leaves", case=CASE % 60)
+
+    conform(tmp_path, "leaves", "--only", "result.complete")
+
+    stat = Path("/proc", mark.read_text(encoding="utf-8"), "stat")
+    until = time.monotonic() + 60
+    try:
+        while b") Z " not in stat.read_bytes():
+            assert time.monotonic() < until, "it is still at work"
+            time.sleep(0.02)
+    except (FileNotFoundError, ProcessLookupError):
+        pass  # it is gone
+
+
+def test_a_case_that_ends_its_process_is_not_the_plugins_fault(tmp_path: Path) -> None:
+    """It ends with 2, as every case that cannot be loaded."""
+    install(tmp_path, PARAGON, name="good")
+    tmp_path.joinpath("mine.py").write_text("import os\nos._exit(0)\n", "utf-8")
+
+    ended = command(tmp_path, "conform", "good", "--case", "mine.py")
+
+    assert ended.returncode == 2
+    assert "when its case was loaded, it ended its own process with code 0" in ended.stderr
+
+
+def test_pytest_passes_no_plugin_that_cannot_be_used(tmp_path: Path) -> None:
+    """Also where the one rule that it breaks is not selected."""
+    install(tmp_path, "raise ValueError('no import')\n", name="broken")
+
+    ended = pytest_of_the_kit(tmp_path, "--image", "broken", "-k", "settings.schema")
+
+    assert ended.returncode == 1
+    assert "hooks.loads: " in ended.stdout
+    assert "no import" in ended.stdout
