@@ -113,7 +113,7 @@ def test_what_takes_in_buys_nothing_if_it_does_not_come(
         document: dict[str, Any] = json.loads(capsys.readouterr().out)
         return document
 
-    project.config(queue_api, **model, deadline_s=0.5)
+    project.config(queue_api, **model, deadline_s=1.5)
     found = told("run", "scenes.json", "--max-cost", "5", "--json")
     project.config(queue_api, **model)
     if asked != "run":
