@@ -304,3 +304,27 @@ MUTANTS: Mapping[str, Sequence[Change]] = {
         ("FAILURES: Mapping", "LEFT = []\nFAILURES: Mapping"),
     ],
 }
+
+SUBTLER: Mapping[str, Sequence[Change]] = {
+    "unanswered.once": [
+        (
+            "except (TimeoutError, ConnectionCut):",
+            (
+                "except TimeoutError:\n"
+                "            if work.attempts < 2:\n"
+                "                work.attempts += 1\n"
+                "                return await self.ask(work, size_px)\n"
+                '            raise Failed("unknown", "no answer", is_known=False) from None\n'
+                "        except ConnectionCut:"
+            ),
+        )
+    ],
+    "costs.as-billed": [
+        (
+            "work.spent += answer.billed_usd",
+            "work.spent += PRICE_USD if answer.kind == 'policy' else answer.billed_usd",
+        ),
+    ],
+}
+"""Another mutant of a rule, which breaks it where the first one keeps it: what times out is asked
+for again, and a refusal is said to have cost a picture."""

@@ -17,7 +17,7 @@ from host_stub.conformance.requirement import Requirement
 from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.plugins.loading import read_hooks
 from tests.kit import model_plugin
-from tests.kit.backend_mutants import MUTANTS, Change
+from tests.kit.backend_mutants import MUTANTS, SUBTLER, Change
 from tests.kit.model_service import case
 
 SOURCE = Path(model_plugin.__file__).read_text(encoding="utf-8")
@@ -108,5 +108,15 @@ def test_a_mutant_is_caught_by_its_rule_alone(
     module = module_of(list(MUTANTS[name]))
 
     found = broken(verdicts(module, tmp_path, PATIENT if name in WAITED_FOR else case))
+
+    assert set(found) == {name}, found
+
+
+@pytest.mark.parametrize("name", SUBTLER)
+def test_a_subtler_mutant_is_caught_by_its_rule_too(
+    name: str, tmp_path: Path, module_of: Callable[[list[Change]], ModuleType]
+) -> None:
+    """A plugin that asks again after a timeout pays twice, however well it minds a cut line."""
+    found = broken(verdicts(module_of(list(SUBTLER[name])), tmp_path))
 
     assert set(found) == {name}, found

@@ -98,12 +98,19 @@ def is_unknown(lab: Lab) -> str:
 
 @with_backend("unanswered.once", behaviours=("Reset",))
 def once(lab: Lab) -> str:
-    """Bill a picture, cut the connection without a byte of answer, and count the requests."""
+    """Bill a picture, cut the connection or let it time out (impatient), and count the requests."""
     ran, scene = _unanswered(lab)
     asked = len(lab.service.calls())
     if asked > 1:
         raise Broken(f"what may have been billed was asked for {asked} times")
     outcome_of(ran, scene)
+    if lab.case.impatient and "Hang" not in lab.case.cannot:
+        waited_for = lab.scene(2)
+        lab.tell(waited_for, *(Hang() for _ in range(TIMES)))
+        lab.run([waited_for], table=lab.table(**lab.case.impatient))
+        asked = len(lab.service.calls(waited_for.scene_id))
+        if asked > 1:
+            raise Broken(f"what timed out, and may have been billed, was asked for {asked} times")
     return "what may have been billed was not asked for again"
 
 

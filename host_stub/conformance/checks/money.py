@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from host_stub.conformance.behaviours import Empty
+from host_stub.conformance.behaviours import Empty, Refused
 from host_stub.conformance.checks.endings import outcome_of
 from host_stub.conformance.checks.seen import with_backend
 from host_stub.conformance.lab import Lab
@@ -13,6 +13,8 @@ from host_stub.conformance.recorded import Recorded
 from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.contract import Scene, StageError
 
+ENDLESS = 20
+"""An answer comes so often in a row, so that no plugin asks past it."""
 _AMOUNT = re.compile(r"\d+(?:[.,]\d+)?")
 
 
@@ -77,7 +79,7 @@ def _refused(ran: Recorded) -> bool:
 
 @with_backend("costs.as-billed", capability="reports_cost")
 def as_billed(lab: Lab) -> str:
-    """Run three scenes, and compare their costs with the service's books."""
+    """Run three scenes and a refused one, and compare costs with the service's books."""
     scenes = lab.scenes(3)
     ran = lab.made(scenes)
     costs = [outcome.cost.usd for outcome in ran.outcomes]
@@ -87,7 +89,21 @@ def as_billed(lab: Lab) -> str:
     billed = lab.service.billed()
     if sum(known) != billed:
         raise Broken(f"the outcomes add up to {sum(known)} USD, and {billed} USD were billed")
+    if "Refused" not in lab.case.cannot:
+        _is_no_dearer(lab, billed)
     return f"the outcomes add up to {sum(known)} USD, which is what was billed"
+
+
+def _is_no_dearer(lab: Lab, billed_before: Decimal) -> None:
+    """Refuse a scene: where its cost is known, it is what the service's books have for it."""
+    scene = lab.scene(4)
+    lab.tell(scene, *(Refused() for _ in range(ENDLESS)))
+    usd = outcome_of(lab.well(lab.run([scene])), scene).cost.usd
+    billed = lab.service.billed() - billed_before
+    if usd is not None and usd > billed:
+        raise Broken(
+            f"a refused scene is said to have cost {usd} USD, and {billed} USD were billed"
+        )
 
 
 @with_backend("costs.failed-ones-count", behaviours=("Empty",))
