@@ -66,6 +66,7 @@ VALUES = {
     "Gone": "message",
     "Unclear": "message",
     "StageSummary": "message",
+    "Meaning": "next_step",
 }
 """What is no exception and has a message all the same, with the field that holds it."""
 
@@ -460,7 +461,9 @@ def _message(name: str, call: ast.Call, words: Mapping[str, ast.expr]) -> ast.ex
         return words.get(VALUES[name], call.args[-1] if call.args else None)
     if name in OF_THE_SYSTEM:
         return call.args[1] if len(call.args) > 1 else None
-    return words.get("message") if name in {"warning", "event", "replace"} else None
+    if name == "replace":  # what is known of an answer is made more precise
+        return words.get("message", words.get("next_step"))
+    return words.get("message") if name in {"warning", "event"} else None
 
 
 def _name(node: ast.expr) -> str:

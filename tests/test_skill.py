@@ -9,12 +9,13 @@ import shutil
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from host_stub.cli import main
 from host_stub.cli.skill_command import NAME, instructions
+from host_stub.contract import FailureCode
 from host_stub.stage import exit_codes
 from stage3_plugin.cli import main as stage3
 from tests.fakes.behaviours import ResetAfterRead
@@ -86,6 +87,13 @@ def test_every_exit_code_is_in_it() -> None:
 
     assert said >= {0, 1, 2, 3, 4, 5, 129, 130, 143}
     assert said >= theirs
+
+
+def test_every_failure_code_is_in_it() -> None:
+    """An agent finds what to do for whatever a manifest says."""
+    told = instructions().partition("Codes of failures:")[2].partition("\n\n")[0]
+
+    assert set(get_args(FailureCode)) <= set(re.findall(r"`([a-z_]+)`", told))
 
 
 def test_each_command_of_it_does_what_it_says(
