@@ -23,6 +23,7 @@
     │   ├── PluginNotFound         .installed
     │   ├── PluginConflict         .sources
     │   ├── PluginLoadError        .target (cause chained)
+    │   ├── ObserverRefused        .reason
     │   ├── PluginIncompatible     .needs .speaks
     │   ├── PluginSettingsError    .problems
     │   └── ContractViolation      .requirement .detail

@@ -57,6 +57,11 @@ EXAMPLES: list[tuple[HostError, str, str | None]] = [
         "another file?",
     ),
     (
+        errors.StoryNotRead(Path("story.md"), [Problem("line 3", "is empty")], hint="name a file"),
+        "story file story.md: line 3: is empty",
+        "name a file",
+    ),
+    (
         errors.FileAlreadyThere(CONFIG),
         "host.toml is already there and is not overwritten",
         "name another folder, as in 'host-stub init FOLDER', or move the file away",
@@ -133,6 +138,11 @@ EXAMPLES: list[tuple[HostError, str, str | None]] = [
             "ImportError: No module named 'httpx'"
         ),
         "reinstall",
+    ),
+    (
+        errors.ObserverRefused("otel", STAGE3, "it lacks a package", hint="install it"),
+        "plugin 'otel' (stage3-plugin 0.1.0) cannot observe: it lacks a package",
+        "install it",
     ),
     (
         errors.PluginIncompatible("stage3", STAGE3, (1, 2), (1, 0)),
