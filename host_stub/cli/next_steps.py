@@ -14,6 +14,7 @@ import shlex
 from argparse import Namespace
 from collections.abc import Container, Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +42,7 @@ _FREE: Final = Decimal(0)
 _JSON: Final = "--json"
 _TAKES_IN: Final = "takes in what is bought and not here yet, for nothing"
 _BOUNDS: Final = frozenset({"--confirm", "--max-cost"})
+_PLACES: Final = frozenset({"--config", "--set", "--out", "--scenes"})
 _VALUED: Final = frozenset({*_BOUNDS, "--only", "--junit"})
 
 
@@ -102,6 +104,18 @@ def about_story(
     if is_odd:
         return (PROGRAM, command, *more, *shared, "--", *names)
     return (PROGRAM, command, *names, *more, *shared)
+
+
+def _of_project(words: Sequence[str]) -> Iterator[str]:
+    """Yield what was typed to say which project and story is meant."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            return
+        if word in _PLACES:
+            yield from (word, *islice(rest, 1))
+        elif word.partition("=")[0] in _PLACES:
+            yield word
 
 
 def as_json_too(command: tuple[str, ...]) -> tuple[str, ...]:
@@ -342,7 +356,9 @@ def _after(
                 "shows what would be bought now, and the hash of that",
             )
         case NoSuchTake():
-            yield safe((PROGRAM, "takes", _JSON, "--", error.scene_id), "lists the scene's takes")
+            where = _of_project(words)
+            listing = (PROGRAM, "takes", *where, _JSON, "--", error.scene_id)
+            yield safe(listing, "lists the scene's takes")
         case PluginNotFound() | PluginConflict():
             yield safe((PROGRAM, "plugins", _JSON), "lists what is installed")
         case PluginSettingsError():

@@ -270,6 +270,21 @@ class TestShow:
         assert "takes SCENE' lists a scene's takes" in chair.err
         assert chair.image("s1") == shown
 
+    def test_what_lists_the_takes_is_about_the_same_story(
+        self, chair: Chair, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """From another folder, the command that is told works as it stands."""
+        chair.run()
+        (chair.folder / "below").mkdir()
+        monkeypatch.chdir(chair.folder / "below")
+        where = ["--config", "../host.toml", "--out=../out", "--scenes", "../scenes.json"]
+
+        refused = chair.json("show", "s1", "4", *where, code=2)
+        program, *words = refused["next_actions"][0]["command"]
+
+        assert (program, words[0], words[-1]) == ("host-stub", "takes", "s1")
+        assert json.loads(chair(*words))["scene"] == "s1"
+
     def test_one_of_the_two_has_to_be_said(self, chair: Chair) -> None:
         """A take, or that a choice is taken back."""
         chair("show", "s1", code=2)
