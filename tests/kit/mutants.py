@@ -373,7 +373,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "manners.no-global-logging": _m(_opening("import logging\nlogging.basicConfig()")),
     "manners.process-as-before": _m(_opening('import os\nos.environ["PARAGON"] = "open"')),
     "manners.writes-only-in-out-dir": _m(
-        _running('Path.home().joinpath("paragon.log").write_text("at work")')
+        _running('Path.home().joinpath("paragon.log").write_bytes(b"at work")')
     ),
     "manners.keeps-others": _m(
         _running('for path in request.out_dir.rglob("*.part"):\n    path.unlink()')
