@@ -21,7 +21,6 @@ _FIGURES = (
     (re.compile(r"\$\d+(\.\d+)?"), "$#"),
     (re.compile(r"\d+(\.\d+)? m?s\b"), "# s"),
     (re.compile(r", speed-up \d+(\.\d+)? \(concurrent\)"), ""),  # where it is worth a word
-    (re.compile(r"up to \d+(\.\d+)? USD"), "up to # USD"),
     (re.compile(r"\(stage3-plugin [\d.]+\)"), "(stage3-plugin #)"),
     (re.compile(r"^\[\d+/4\] "), "[#/4] "),
 )

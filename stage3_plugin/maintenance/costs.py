@@ -208,8 +208,8 @@ def _beside(count: int, microusd: int | None) -> str:
 
 def _in_all(total: Amounts) -> Iterator[str]:
     yield (
-        f"${usd(total.spent_microusd)} for {total.pictures:,} pictures, by {total.requests:,} "
-        "requests"
+        f"${usd(total.spent_microusd)} for {counted(total.pictures, 'picture')}, "
+        f"by {counted(total.requests, 'request')}"
     )
     if total.estimated_microusd:
         yield (

@@ -390,7 +390,7 @@ async def test_a_changed_sheet_is_named_with_the_scenes_it_makes_stale(
 
     assert (plan.make, plan.sheets, plan.stale, plan.reused) == (4, 1, 3, 1)
     (line,) = (one for one in plan.warnings if "sheet 'char_002' has changed" in one)
-    assert "2 scenes (the first is 's1') would be made anew, for up to 0." in line
+    assert "2 scenes (the first is 's1') would be made anew, for up to $0." in line
     assert any("the picture of scene 's1' has changed" in one for one in plan.warnings)
     assert [wave.scenes for wave in plan.waves] == [1, 2, 1]
 
