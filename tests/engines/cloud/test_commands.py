@@ -92,6 +92,7 @@ def test_a_story_lies_in_both_and_its_manifest_says_where(
             "filled": 0,
             "only_in_store": 0,
             "problems": [],
+            "next_actions": [],
         },
     )
 
