@@ -27,8 +27,8 @@ def register_profiles() -> None:
             name,
             settings.get_profile("default"),  # hypothesis has a profile of its own for CI
             max_examples=examples,
-            derandomize=name == "full",
-            database=None if name == "full" else settings.get_profile("default").database,
+            derandomize=name != "night",
+            database=None if name != "night" else settings.get_profile("default").database,
             print_blob=True,
             deadline=None,  # other people's load must not fail a law
             suppress_health_check=[HealthCheck.too_slow],
