@@ -1,6 +1,6 @@
 """How often hypothesis tries a law: by the profile, and by what this law deserves beside others.
 
-Three profiles, chosen by pytest's ``--hypothesis-profile``:
+Four profiles, chosen by pytest's ``--hypothesis-profile``:
 
 ``full`` is what holds where none is named: in tox and in continuous integration. It tries the same
 examples every time, so that a commit is green or red by what is in it and never by chance.
@@ -8,6 +8,9 @@ examples every time, so that a commit is green or red by what is in it and never
 ``quick`` tries a tenth of them, others each time. Here chance is welcome: whoever runs it sits
 before it, and hypothesis keeps what it found until it is mended. So exploring goes on with every
 commit that is written, and stops no commit of somebody else.
+
+``short`` tries a tenth of them, the same every time: for a lane of continuous integration that
+tries the laws once more, and that no chance is to stop either.
 
 ``night`` is ten times ``full``, others each time. It can be run as often as there are nights.
 """
@@ -22,13 +25,15 @@ _FULL = 100
 
 def register_profiles() -> None:
     """Make the profiles known, and load ``full``; pytest's option loads another one later."""
-    for name, examples in {"quick": _FULL // 10, "full": _FULL, "night": _FULL * 10}.items():
+    tenth, most = _FULL // 10, _FULL * 10
+    for name, examples in {"quick": tenth, "short": tenth, "full": _FULL, "night": most}.items():
+        is_the_same = name in {"short", "full"}
         settings.register_profile(
             name,
             settings.get_profile("default"),  # hypothesis has a profile of its own for CI
             max_examples=examples,
-            derandomize=name != "night",
-            database=None if name != "night" else settings.get_profile("default").database,
+            derandomize=is_the_same,
+            database=None if is_the_same else settings.get_profile("default").database,
             print_blob=True,
             deadline=None,  # other people's load must not fail a law
             suppress_health_check=[HealthCheck.too_slow],
