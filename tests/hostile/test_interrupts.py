@@ -169,6 +169,8 @@ def test_real_interrupts_at_the_start_of_a_real_run(backend: str, tmp_path: Path
 
         # Python takes its handlers away as it ends: a signal that comes then kills.
         lawful = {130, -signal.SIGINT, 0} if "[3/3]" in done.stderr else {130, -signal.SIGINT}
+        if "SchemaError" in done.stderr and "KeyboardInterrupt" in done.stderr:
+            lawful.add(1)  # it came as pydantic made a class of an import, and became its error
         assert done.returncode in lawful, done.stderr
         assert "should not have happened" not in done.stderr
 
