@@ -472,7 +472,7 @@ _OF_A_MODEL_CLASS = ("model_class", "model_args", "edition", "executor")
 _NOT_OF_A_MODEL_CLASS = (
     "api_key", "base_url", "endpoint", "headers", "picture_hosts", "trust_env", "fallback",
     "after_billed_refusal", "seeds_after_refusal", "price_usd", "prices", "budget_usd", "daily_usd",
-    "total_usd", "on_unknown", "requests_per_minute", "pacing", "options", "caption",
+    "total_usd", "on_unknown", "lane", "requests_per_minute", "pacing", "options", "caption",
     "negative_prompt",
 )  # fmt: skip
 """What only a provider has that is asked over a network and paid for, or one that draws."""
@@ -743,6 +743,11 @@ class Settings(_OfARoute):
         default="UTC",
         min_length=1,
         description="Whose calendar `daily_usd` goes by, for example `Europe/Berlin`.",
+    )
+    lane: Literal["ordinary", "batch"] = Field(
+        default="ordinary",
+        description="`batch` buys pictures as lines of batches, for less: they may take a day, and "
+        "the run ends while they are made.",
     )
     on_unknown: Literal["hold", "resend"] = Field(
         default="hold",

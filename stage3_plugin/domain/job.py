@@ -87,6 +87,23 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineCount:
+    """How far a batch is.
+
+    Attributes:
+        total: Its lines.
+        done: Those that have come to an end with a picture, or to whatever the provider calls so.
+        failed: Those that have come to an end without.
+        expired: Those that were not begun in time.
+    """
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    expired: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BeingMade:
     """A job whose picture is not here yet.
 
@@ -99,6 +116,7 @@ class BeingMade:
         next_of: And what for.
         is_gone: The provider does not know it any more, and has said so once.
         stops_run: It would be the same for every other job.
+        lines: How far it is, where it is a batch that says so.
     """
 
     job: Job
@@ -109,6 +127,7 @@ class BeingMade:
     next_of: Asked = "status"
     is_gone: bool = False
     stops_run: bool = False
+    lines: LineCount | None = None
 
 
 class JobBook(Protocol):

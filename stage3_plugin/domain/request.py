@@ -14,6 +14,8 @@ from stage3_plugin.domain.reference import Reference, ReferenceWish
 from stage3_plugin.errors import SceneIdRefused
 
 NegativePrompt: TypeAlias = Literal["append", "drop"]
+WantedLane: TypeAlias = Literal["ordinary", "batch"]
+"""How a picture is bought: at once, or as a line of a batch, later and for less; in no key."""
 
 MOST_ID_BYTES = 1024
 MOST_TAKES = 20
@@ -50,6 +52,7 @@ class Scene:
     quality: str | None = None
     if_refused: tuple[str, ...] = ()
     takes: int = 1
+    lane: WantedLane | None = None
     references: tuple[str, ...] = ()
     wishes: tuple[ReferenceWish, ...] = ()
     characters: tuple[str, ...] = ()
@@ -85,6 +88,7 @@ class PictureRequest:
         token: What was drawn for this one request, to find it by if its answer is lost; in no key.
         if_refused: Prompts to be tried in this order where the one before is refused.
         takes: How many pictures of it are wanted.
+        lane: How it is bought; in no key.
         wanted: The picture as it is wanted of the first route, with its own words, where this one
             is another step of the ladder.
     """
@@ -112,6 +116,7 @@ class PictureRequest:
     token: str | None = None
     if_refused: tuple[str, ...] = ()
     takes: int = 1
+    lane: WantedLane = "ordinary"
     wanted: PictureRequest | None = field(default=None, repr=False)
 
     @property

@@ -38,6 +38,7 @@ def request_for(scene: Scene, settings: Settings, casting: Casting | None = None
         extra=scene.extra,
         if_refused=scene.if_refused,
         takes=scene.takes,
+        lane=scene.lane or settings.lane,
     )
 
 
@@ -55,6 +56,7 @@ def draft_for(scene: Scene, settings: Settings) -> PictureRequest:
         wishes=(),
         if_refused=(),
         is_draft=True,
+        lane="ordinary",
     )
 
 
@@ -81,6 +83,7 @@ def at_route(
         background=said.background or wanted.background,
         model=route.model or "",
         provider=route.provider,
+        lane="ordinary",
     )
 
 

@@ -14,8 +14,19 @@ decided in :mod:`stage3_plugin.policy.retry`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Protocol, TypeAlias
 
+from stage3_plugin.domain.batch import (
+    BatchLine,
+    BatchPolled,
+    BatchTerms,
+    CreateStep,
+    LineSaid,
+    UploadedAs,
+    UploadStep,
+)
 from stage3_plugin.domain.exchange import (
     Asked,
     Fetch,
@@ -44,8 +55,80 @@ Looked: TypeAlias = Found | NotListed | Unsaid
 """What a page of a listing shows."""
 
 
+class BatchLane(Protocol):
+    """The face of a provider that also makes pictures in batches, for less and later.
+
+    As pure as the rest: it says the steps, and takes none. ``look_for`` and ``looked`` are the
+    listing of batches, by the label that is the batch's token.
+    """
+
+    @property
+    def terms(self) -> BatchTerms:
+        """Return what it takes and promises."""
+        ...
+
+    def share(self, model: str) -> Decimal | None:
+        """Return what part of the ordinary price a picture costs; ``None`` if it is not known."""
+        ...
+
+    def kind(self, request: PictureRequest) -> str:
+        """Return what the lines of one batch have in common, such as the address they are for.
+
+        It is kept as the job's ``endpoint``, and handed to ``create``.
+        """
+        ...
+
+    def line(self, request: PictureRequest, key: str, files: Mapping[str, str]) -> BatchLine:
+        """Return a request as a line.
+
+        Args:
+            request: The picture.
+            key: What its result is called.
+            files: The names of the pictures that it shows, by the SHA-256 of what is sent, where
+                the terms want them uploaded.
+        """
+        ...
+
+    def upload(self, size_bytes: int, of: UploadedAs, media_type: str) -> UploadStep:
+        """Return the first step of handing over a file."""
+        ...
+
+    def uploaded(self, reply: Reply, size_bytes: int, of: UploadedAs) -> UploadStep:
+        """Return what follows from the answer to a step of it."""
+        ...
+
+    def create(self, input_file: str, label: str, kind: str) -> Send:
+        """Return the request that begins a batch: the one that is paid for."""
+        ...
+
+    def created(self, reply: Reply) -> CreateStep:
+        """Return what follows from its complete answer."""
+        ...
+
+    def polled(self, reply: Reply, job: Accepted) -> BatchPolled:
+        """Return what follows from a complete answer to a poll; a failed poll is ``Unsaid``."""
+        ...
+
+    def look_for(self, lost: Lost) -> str:
+        """Return the address of the first page of the listing."""
+        ...
+
+    def looked(self, reply: Reply, lost: Lost) -> Looked:
+        """Return what a page of it shows."""
+        ...
+
+    def said(self, reply: Reply) -> LineSaid:
+        """Return what one line of a result file says, read as if it were an answer of its own."""
+        ...
+
+
 class Provider(Protocol):
     """A paid service over HTTP."""
+
+    @property
+    def batch(self) -> BatchLane | None:
+        """Return its batch lane; ``None`` where it has none."""
+        ...
 
     @property
     def profile(self) -> Profile: ...

@@ -41,7 +41,7 @@ from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.errors import ProviderBroken
-from stage3_plugin.providers.base import Looked, Next, Polled, Provider
+from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled, Provider
 from stage3_plugin.providers.replies.answers import MOST_PICTURES
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.settings import HEADER_NAME, OUR_HEADERS
@@ -77,6 +77,11 @@ class Guarded:
     def profile(self) -> Profile:
         """Return what is known of it beforehand."""
         return self._profile
+
+    @property
+    def batch(self) -> BatchLane | None:
+        """Return its batch lane, if it has one."""
+        return self._asked("batch", lambda: self._provider.batch)
 
     @property
     def prices(self) -> Prices | None:

@@ -23,7 +23,7 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import NegativePrompt, PictureRequest, appended_negative_prompt
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.providers import prices as price_table
-from stage3_plugin.providers.base import Looked, Next, Polled
+from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled
 from stage3_plugin.providers.replies.judging import judge_reply
 from stage3_plugin.settings import PictureMaker
 
@@ -73,6 +73,11 @@ class Hosted(PictureMaker, ABC):
     @abstractmethod
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
+
+    @property
+    def batch(self) -> BatchLane | None:
+        """Return its batch lane: most have none."""
+        return None
 
     @property
     def profile(self) -> Profile:
