@@ -119,6 +119,7 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
     }
     fixed = {"provider", "references", "wishes", "labels", "is_sheet"}
     fixed |= {"characters", "style_tags", "extra", "token", "if_refused", "wanted", "takes"}
+    fixed |= {"lane"}
     sends: frozenset[Wish] = frozenset(get_args(Wish))
     endpoint = Endpoint(provider="openai")
     scope = KeyScope(endpoint=endpoint, public_url="https://api.openai.com/v1", sends=sends)
