@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -29,7 +29,7 @@ from typing import TypeVar
 import anyio
 
 from stage3_plugin.attempt.conversation import Conversation
-from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import BeingMade, Job, JobBook
 from stage3_plugin.domain.purchase import Purchase, Recovered, Settlement
@@ -42,6 +42,7 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.polling import GiveUp, without_asking
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
+from stage3_plugin.purchase.brought import Brought
 from stage3_plugin.purchase.lost import LostRequests, is_lost
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.due_items import HANDS, DueItems
@@ -69,35 +70,6 @@ TURN_S = 10.0
 
 _NOTHING_TO_SHOW = {State.PAID, State.REFUSED, State.VOID}
 """Settled, and what came is either stored or worth nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brought:
-    """How far a purchase was brought.
-
-    Attributes:
-        purchase: As it stands now; ``None`` if there is none.
-        attempted: What its answer came to, if it was looked at.
-        not_here: Its picture's address did not give it, and may yet.
-        making: Its picture is being made.
-        storage: The disk failed.
-    """
-
-    purchase: Purchase | None
-    attempted: AttemptResult | None = None
-    not_here: MissingPicture | None = None
-    making: BeingMade | None = None
-    storage: StorageFailed | None = None
-
-    @property
-    def is_lost(self) -> bool:
-        """Return whether its provider has not said what became of its request."""
-        return self.purchase is not None and is_lost(self.purchase)
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether the purchase is still to be brought to an end."""
-        return self.purchase is not None and self.purchase.state in {*OPEN, State.ACCEPTED}
 
 
 class Recovery:

@@ -1,0 +1,148 @@
+"""Gets scenes the right to be lines of a batch, all at once, and settles what came of its create.
+
+What :mod:`.checkout` is for one request this is for many: each is looked at by itself, for nothing;
+then all of them are held in one commit with the row of their job, or none is. Between the two lies
+the upload of their file, which is free, and takes its time: so the hold looks again at everything
+that looking has said, in its transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.job import Accepted, Job, NewJob
+from stage3_plugin.domain.money import Cost
+from stage3_plugin.domain.purchase import Held, Purchase
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.purchase.checkout import Checkout, Denied, Found, InOtherHands, OfAnotherStep
+from stage3_plugin.purchase.wanted_takes import Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Nothing stands for a picture: it may be a line.
+
+    Attributes:
+        hold_microusd: The most it can cost as one; ``None`` where no price is known.
+        number: Which take of its wish it is, as :attr:`~.domain.purchase.Held.number`: its seed
+            hangs on that. No other part of its scene that is ready has the same.
+    """
+
+    hold_microusd: int | None
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRefused:
+    """Its line was taken in by this run before it came here, and has no picture, by its own word.
+
+    It is said once of each such line. What follows is what would follow if it had come just now.
+
+    Attributes:
+        purchase: As it stands: ``REFUSED``, or ``PAID_BAD`` for a refusal that was billed.
+        attempted: What its result came to.
+    """
+
+    purchase: Purchase
+    attempted: AttemptResult
+
+
+Looked: TypeAlias = Found | InOtherHands | Denied | OfAnotherStep | LineRefused | Ready
+"""What looking at a picture that is wanted in a batch comes to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineToHold:
+    """A line of the batch that is about to be held; its number is its place among the others.
+
+    Attributes:
+        request: The picture.
+        part: Which take of its scene it is.
+        ready: What looking at it said.
+    """
+
+    request: PictureRequest
+    part: Part
+    ready: Ready
+
+
+class LineCheckout:
+    """Looks, holds and settles for the batches of one route.
+
+    Args:
+        checkout: The route's own.
+    """
+
+    def __init__(self, checkout: Checkout) -> None:
+        self._checkout = checkout
+
+    async def look(self, request: PictureRequest, part: Part | None = None) -> Looked:
+        """Return what stands for a picture; nothing is held, and what it says may be held later.
+
+        Args:
+            request: The picture.
+            part: Which take of its scene it is; the one that is wanted, by default.
+
+        Raises:
+            StorageFailed: The ledger cannot be read.
+        """
+        raise NotImplementedError
+
+    async def hold_all(
+        self, lines: Sequence[LineToHold], job: NewJob
+    ) -> list[Held] | dict[int, Looked]:
+        """Hold the money for all lines of a batch, with the row of its job, in one commit.
+
+        Once this returns a list, all of them are durable and ``SENDING``, and the create may leave.
+
+        Args:
+            lines: In the order of their numbers in the file, from 0.
+            job: With ``lane="batch"``, its token and its input file.
+
+        Returns:
+            The holds, in the order of the lines. Or, where anything is in the way of any line:
+            what looking at such lines says by now, by their numbers, all of them at once; then
+            nothing was changed. A line that does not fit under a cap together with those before it
+            is :class:`Denied` with ``over`` and ``stops``; one whose take is another by now is
+            :class:`Ready` as that. The others fit together, if nothing happens meanwhile.
+
+        Raises:
+            LedgerInDoubt: They may be held, and may not: nothing may be sent.
+            StorageFailed: The ledger did not let us; nothing was held.
+        """
+        raise NotImplementedError
+
+    async def accept(self, token: str, accepted: Accepted) -> Job:
+        """Make a batch's name durable, with all of its lines ``ACCEPTED``, in one commit.
+
+        Raises:
+            JobRefused: It is the name of another batch, or this one has another.
+            StorageFailed: The ledger did not take it. The answer in the spool names it.
+        """
+        raise NotImplementedError
+
+    async def settle_all(self, held: Sequence[Held], attempted: AttemptResult) -> list[Cost]:
+        """Record what came of a create that was not accepted: for all of its lines in one commit.
+
+        Never left or not as a whole: ``VOID``. Answered whole, and unbilled: ``REFUSED``. All else
+        is ``UNKNOWN``: a create is never called billed for nothing. Where it ``stays_open`` nothing
+        is recorded. A line that somebody has decided about meanwhile stays as it is.
+
+        Returns:
+            The cost of each line, as the ledger counts it.
+
+        Raises:
+            StorageFailed: It could not be recorded. The next start does.
+        """
+        raise NotImplementedError
+
+    async def release_all(self, held: Sequence[Held], why: str) -> None:
+        """Release what was held for lines whose create was never sent.
+
+        Raises:
+            StorageFailed: It could not be recorded. The next start does.
+        """
+        raise NotImplementedError
