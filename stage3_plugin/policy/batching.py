@@ -1,0 +1,147 @@
+"""How what is gathered is cut into batches: which lines go together, and which go nowhere now.
+
+Pure. Lines keep their order; a batch takes what comes next as long as it fits, so that no limit is
+passed and none of them is cut sooner than it must be. What a provider has in its queue counts on
+over all batches of one model; so does what caps have room for, over all batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stage3_plugin.domain.batch import BatchTerms
+
+LEAST_SPARE_BYTES = 4096
+SPARE_PART = 64
+"""Of the most that a file may have, so much is left: the names of uploaded pictures and the digits
+of a key are known only once it is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one line adds to its batch.
+
+    Attributes:
+        size_bytes: Of the line with its end, at most.
+        tokens: What counts in the provider's queue, at most; 0 if unknown.
+        hold_microusd: What is held for it.
+    """
+
+    size_bytes: int
+    tokens: int = 0
+    hold_microusd: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """Lines, by their places in what was cut; each is in one of these, once.
+
+    Attributes:
+        batches: Those that go together, in their order.
+        too_large: Those that fit into no batch, however empty.
+        waiting: Those for which the provider's queue has no room before others have been made.
+        over: Those for which no cap has room.
+    """
+
+    batches: tuple[tuple[int, ...], ...] = ()
+    too_large: tuple[int, ...] = ()
+    waiting: tuple[int, ...] = ()
+    over: tuple[int, ...] = ()
+
+
+class Filling:
+    """One batch as it fills.
+
+    Args:
+        terms: What a batch may have.
+
+    Attributes:
+        lines: How many are in it.
+        size_bytes: Of all of them.
+        tokens: Likewise.
+    """
+
+    def __init__(self, terms: BatchTerms) -> None:
+        self._most_lines = terms.most_lines
+        self._most_bytes = most_bytes_of(terms)
+        self.lines = self.size_bytes = self.tokens = 0
+
+    def fits(self, load: Load) -> bool:
+        """Return whether one more line does."""
+        is_small = self.size_bytes + load.size_bytes <= self._most_bytes
+        return self.lines < self._most_lines and is_small
+
+    def add(self, load: Load) -> None:
+        """Take one more."""
+        self.lines += 1
+        self.size_bytes += load.size_bytes
+        self.tokens += load.tokens
+
+
+def most_bytes_of(terms: BatchTerms) -> int:
+    """Return how large a file may be by what is known of its lines before it is written."""
+    return terms.most_bytes - max(LEAST_SPARE_BYTES, terms.most_bytes // SPARE_PART)
+
+
+def cut(
+    loads: Sequence[Load],
+    terms: BatchTerms,
+    *,
+    queued_tokens: int = 0,
+    room_microusd: int | None = None,
+) -> Cut:
+    """Cut lines of one kind and model into batches.
+
+    Args:
+        loads: The lines, in order.
+        terms: What a batch may have.
+        queued_tokens: What this run has in the provider's queue for the model already.
+        room_microusd: What the caps have room for; ``None`` without one.
+    """
+    batches: list[list[int]] = []
+    too_large: list[int] = []
+    waiting: list[int] = []
+    over: list[int] = []
+    filling = Filling(terms)
+    held, queued = 0, queued_tokens
+    for place, load in enumerate(loads):
+        if why_too_large(load, terms):
+            too_large.append(place)
+            continue
+        if over or (room_microusd is not None and held + load.hold_microusd > room_microusd):
+            over.append(place)  # and all behind it: no cheaper one goes before one that was first
+            continue
+        if waiting or _is_full(queued + load.tokens, terms):
+            waiting.append(place)
+            continue
+        if not batches or not filling.fits(load):
+            filling = Filling(terms)
+            batches.append([])
+        filling.add(load)
+        batches[-1].append(place)
+        held, queued = held + load.hold_microusd, queued + load.tokens
+    return Cut(
+        batches=tuple(map(tuple, batches)),
+        too_large=tuple(too_large),
+        waiting=tuple(waiting),
+        over=tuple(over),
+    )
+
+
+def why_too_large(load: Load, terms: BatchTerms) -> str:
+    """Return why a line fits into no batch, however empty; ``""`` if it does."""
+    most_bytes = most_bytes_of(terms)
+    if load.size_bytes > most_bytes:
+        size = f"as a line of a batch it has {load.size_bytes:,} bytes"
+        return f"{size}, and a batch takes {most_bytes:,}"
+    if _is_full(load.tokens, terms):
+        return (
+            f"it may take {load.tokens:,} tokens, and {terms.most_queued_tokens or 0:,} may be in "
+            "batches at once"
+        )
+    return ""
+
+
+def _is_full(tokens: int, terms: BatchTerms) -> bool:
+    return terms.most_queued_tokens is not None and tokens > terms.most_queued_tokens

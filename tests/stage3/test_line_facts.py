@@ -1,0 +1,34 @@
+"""What is kept of a batch's pictures until its lines are taken in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.storage.spool import line_facts
+from tests.laws import tried
+
+
+@tried(30)
+@given(st.lists(st.dictionaries(st.text(), st.text(), min_size=1), max_size=5))
+def test_what_is_written_is_read(facts: list[dict[str, str]]) -> None:
+    """Of every line, by its number."""
+    with TemporaryDirectory() as name:
+        line_facts.write(Path(name), facts)
+
+        assert line_facts.read(Path(name)) == dict(enumerate(facts))
+
+
+def test_what_cannot_be_read_says_nothing_of_its_line_and_keeps_no_other_away(
+    tmp_path: Path,
+) -> None:
+    """A folder without the file, as on another machine, is no trouble either."""
+    assert line_facts.read(tmp_path) == {}
+
+    lines = [b'{"a": "b"}', b"[" * 100_000, b"[1]", b'{"a": 1, "c": "d"}', b'{"e": "f']
+    (tmp_path / "facts.jsonl").write_bytes(b"\n".join(lines))
+
+    assert line_facts.read(tmp_path) == {0: {"a": "b"}, 3: {"c": "d"}}
