@@ -141,10 +141,13 @@ class LineSaid:
     Attributes:
         key: Whose line it is; ``None`` if it does not say.
         step: What follows, as from the answer to an ordinary request.
+        never_ran: Its provider says that the batch ended before it was begun. Then the step is a
+            verdict of ``BUSY`` that cost nothing: the picture can be made by another batch.
     """
 
     key: str | None
     step: Verdict | Fetch
+    never_ran: bool = False
 
 
 UploadStep: TypeAlias = Upload | Uploaded | Verdict

@@ -17,9 +17,22 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from math import isfinite
-from typing import TypeGuard, TypeVar, get_args
+from typing import Protocol, TypeGuard, TypeVar, get_args
 from urllib.parse import urlsplit
 
+from stage3_plugin.domain.batch import (
+    BatchEnded,
+    BatchLine,
+    BatchMaking,
+    BatchPolled,
+    BatchTerms,
+    CreateStep,
+    LineSaid,
+    Upload,
+    Uploaded,
+    UploadedAs,
+    UploadStep,
+)
 from stage3_plugin.domain.exchange import (
     Asked,
     Fetch,
@@ -34,7 +47,7 @@ from stage3_plugin.domain.exchange import (
     Unsaid,
 )
 from stage3_plugin.domain.free_checks import About, Ask, Finding, Standing
-from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.job import Accepted, LineCount
 from stage3_plugin.domain.money import MOST_MICROUSD, MOST_USD, Estimate, Prices
 from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPart
 from stage3_plugin.domain.profile import Listing, Profile
@@ -81,7 +94,8 @@ class Guarded:
     @property
     def batch(self) -> BatchLane | None:
         """Return its batch lane, if it has one."""
-        return self._asked("batch", lambda: self._provider.batch)
+        lane = self._asked("batch", lambda: _lane(getattr(self._provider, "batch", None)))
+        return None if lane is None else GuardedBatch(lane, self._asked)
 
     @property
     def prices(self) -> Prices | None:
@@ -134,6 +148,91 @@ class Guarded:
             raise ProviderBroken(self._name, call, f"raised {type(error).__name__}") from error
 
 
+class GuardedBatch:
+    """A :class:`~stage3_plugin.providers.base.BatchLane` that keeps to what one promises.
+
+    Args:
+        lane: Says the steps.
+        asked: Asks it, and makes one error of what it raises or must not return.
+
+    Raises:
+        ProviderBroken: In every method: it failed, or returned what it must not.
+    """
+
+    def __init__(self, lane: BatchLane, asked: Asking) -> None:
+        self._lane = lane
+        self._asked = asked
+
+    @property
+    def terms(self) -> BatchTerms:
+        """Return what it takes and promises."""
+        return self._asked("batch.terms", lambda: _terms(self._lane.terms))
+
+    def share(self, model: str) -> Decimal | None:
+        """Return what part of the ordinary price a picture costs."""
+        return self._asked("batch.share", lambda: _share(self._lane.share(model)))
+
+    def kind(self, request: PictureRequest) -> str:
+        """Return what the lines of one batch have in common."""
+        return self._asked("batch.kind", lambda: _kind_of(self._lane.kind(request)))
+
+    def line(self, request: PictureRequest, key: str, files: Mapping[str, str]) -> BatchLine:
+        """Return a request as a line."""
+        return self._asked("batch.line", lambda: _batch_line(self._lane.line(request, key, files)))
+
+    def upload(self, size_bytes: int, of: UploadedAs, media_type: str) -> UploadStep:
+        """Return the first step of handing over a file."""
+        return self._asked(
+            "batch.upload", lambda: _upload_step(self._lane.upload(size_bytes, of, media_type))
+        )
+
+    def uploaded(self, reply: Reply, size_bytes: int, of: UploadedAs) -> UploadStep:
+        """Return what follows from the answer to a step of it."""
+        return self._asked(
+            "batch.uploaded", lambda: _upload_step(self._lane.uploaded(reply, size_bytes, of))
+        )
+
+    def create(self, input_file: str, label: str, kind: str) -> Send:
+        """Return the request that begins a batch."""
+        return self._asked(
+            "batch.create", lambda: _send(self._lane.create(input_file, label, kind))
+        )
+
+    def created(self, reply: Reply) -> CreateStep:
+        """Return what follows from its complete answer."""
+        return self._asked("batch.created", lambda: _created(self._lane.created(reply)))
+
+    def polled(self, reply: Reply, job: Accepted) -> BatchPolled:
+        """Return what follows from a complete answer to a poll."""
+        return self._asked("batch.polled", lambda: _batch_polled(self._lane.polled(reply, job)))
+
+    def look_for(self, lost: Lost) -> str:
+        """Return the address of the first page of the listing."""
+        return self._asked(
+            "batch.look_for", lambda: _address(self._lane.look_for(lost), "look_for")
+        )
+
+    def looked(self, reply: Reply, lost: Lost) -> Looked:
+        """Return what a page of it shows."""
+        return self._asked("batch.looked", lambda: _looked(self._lane.looked(reply, lost)))
+
+    def said(self, reply: Reply) -> LineSaid:
+        """Return what one line of a result file says."""
+        return self._asked("batch.said", lambda: _line_said(self._lane.said(reply)))
+
+
+class Asking(Protocol):
+    """Asks a provider one thing, by its name, and makes one error of what is wrong."""
+
+    def __call__(self, call: str, ask: Callable[[], Result], /) -> Result: ...
+
+
+def _lane(found: Result) -> Result:
+    if isinstance(found, type) or (found is not None and callable(found)):
+        raise Wrong("a batch that is no lane but makes one")
+    return found
+
+
 def _send(found: object) -> Send:
     if not isinstance(found, Send):
         raise Wrong(f"{_kind(found)} where a Send was expected")
@@ -141,16 +240,20 @@ def _send(found: object) -> Send:
         raise Wrong("a Send whose url is no http address")
     if not _is_mapping(found.payload):
         raise Wrong("a Send whose payload is no mapping")
-    if not _is_mapping(found.headers):
-        raise Wrong("a Send whose headers are no mapping")
-    for name, value in found.headers.items():
-        if not (_is_line(name) and HEADER_NAME.fullmatch(name.lower()) and _is_line(value)):
-            raise Wrong("a Send with a header that is not one line of printable ASCII")
-        if name.lower() in OUR_HEADERS:
-            raise Wrong(f"a Send with the header {name.lower()}, which the program itself sets")
+    _look_at_headers(found.headers, "a Send")
     if not _are(_is_line, found.dropped, tuple):
         raise Wrong("a Send whose dropped is no tuple of words")
     return found
+
+
+def _look_at_headers(headers: object, of: str) -> None:
+    if not _is_mapping(headers):
+        raise Wrong(f"{of} whose headers are no mapping")
+    for name, value in headers.items():
+        if not (_is_line(name) and HEADER_NAME.fullmatch(name.lower()) and _is_line(value)):
+            raise Wrong(f"{of} with a header that is not one line of printable ASCII")
+        if name.lower() in OUR_HEADERS:
+            raise Wrong(f"{of} with the header {name.lower()}, which the program itself sets")
 
 
 def _next(found: object) -> Next:
@@ -332,6 +435,172 @@ def _is_listing(found: object) -> bool:
     if not isinstance(found, Listing) or not _is_one_of(found.proves_absence, bool):
         return False
     return _duration(found.settle_s) is not None and _duration(found.reaches_back_s) is not None
+
+
+# A lane of batches ------------------------------------------------------------------------------
+
+
+def _terms(found: object) -> BatchTerms:
+    if not isinstance(found, BatchTerms):
+        raise Wrong(f"{_kind(found)} where BatchTerms were expected")
+    for name in ("most_lines", "most_bytes"):
+        if not _is_amount(getattr(found, name)):
+            raise Wrong(f"BatchTerms whose {name} is no whole number above 0")
+    for name in ("most_queued_tokens", "most_reference_bytes"):
+        amount = getattr(found, name)
+        if not (amount is None or _is_amount(amount)):
+            raise Wrong(f"BatchTerms whose {name} is neither None nor a whole number above 0")
+    if _duration(found.within_s) is None:
+        raise Wrong("BatchTerms whose within_s is no number of seconds")
+    if not _is_listing(found.listing):
+        raise Wrong("BatchTerms whose listing is none")
+    if found.references not in {"file", "inline"}:
+        raise Wrong("BatchTerms whose references are neither file nor inline")
+    return found
+
+
+def _share(found: object) -> Decimal | None:
+    if found is None:
+        return None
+    if not (isinstance(found, Decimal) and found.is_finite() and 0 <= found <= 1):
+        raise Wrong("a share that is neither None nor a Decimal from 0 to 1")
+    return found
+
+
+def _kind_of(found: object) -> str:
+    if not (isinstance(found, str) and _is_line(found) and len(found) <= _MOST_FACT):
+        raise Wrong("a kind of batch that is not one line of printable ASCII")
+    return found
+
+
+def _batch_line(found: object) -> BatchLine:
+    if not isinstance(found, BatchLine):
+        raise Wrong(f"{_kind(found)} where a BatchLine was expected")
+    if not _is_mapping(found.payload):
+        raise Wrong("a BatchLine whose payload is no mapping")
+    if not _are(_is_line, found.dropped, tuple):
+        raise Wrong("a BatchLine whose dropped is no tuple of words")
+    if not (type(found.tokens) is int and found.tokens >= 0):
+        raise Wrong("a BatchLine whose tokens are no whole number of 0 or more")
+    return found
+
+
+def _upload_step(found: object) -> UploadStep:
+    match found:
+        case Upload():
+            return _upload(found)
+        case Uploaded():
+            return Uploaded(_name(found.name, "an Uploaded whose name"))
+        case Verdict():
+            return _free_verdict(found)
+        case _:
+            raise Wrong(f"{_kind(found)} where an Upload, Uploaded or a Verdict was expected")
+
+
+def _upload(found: Upload) -> Upload:
+    if not _is_address(found.url):
+        raise Wrong("an Upload whose url is no http address")
+    _look_at_headers(found.headers, "an Upload")
+    if not _is_one_of(found.has_file, bool):
+        raise Wrong("an Upload whose has_file is not True or False")
+    if found.has_file and found.payload is not None:
+        raise Wrong("an Upload with a payload beside its file")
+    if not (found.payload is None or _is_mapping(found.payload)):
+        raise Wrong("an Upload whose payload is no mapping")
+    if not (found.file_field is None or _is_line(found.file_field)):
+        raise Wrong("an Upload whose file_field is no word")
+    if not _is_mapping(found.fields) or not all(
+        _is_line(name) and _is_line(value) for name, value in found.fields.items()
+    ):
+        raise Wrong("an Upload whose fields are no mapping of words")
+    if not (_is_line(found.media_type) and _is_line(found.file_name)):
+        raise Wrong("an Upload whose media_type or file_name is no word")
+    return found
+
+
+def _free_verdict(found: Verdict) -> Verdict:
+    """Look at the verdict on an upload: nothing was paid for it, and there is no picture in it."""
+    verdict = _verdict(found)
+    if verdict.kind in {VerdictKind.PICTURES, VerdictKind.UNKNOWN} or verdict.may_be_billed:
+        raise Wrong("a Verdict on an upload that may be billed, or has pictures")
+    return verdict
+
+
+def _created(found: object) -> CreateStep:
+    if isinstance(found, Accepted):
+        return _accepted(found)
+    verdict = _verdict(found)
+    if verdict.kind is VerdictKind.PICTURES:
+        raise Wrong("pictures where a batch was expected")
+    return verdict
+
+
+def _batch_polled(found: object) -> BatchPolled:
+    match found:
+        case BatchMaking():
+            return replace(
+                found,
+                lines=_count(found.lines),
+                hint_s=_duration(found.hint_s),
+                message=_message(found.message),
+            )
+        case BatchEnded():
+            return _ended(found)
+        case Unsaid():
+            return _unsaid(found)
+        case Gone() | Unclear():
+            return replace(found, message=_message(found.message))
+        case _:
+            raise Wrong(f"{_kind(found)} where a BatchMaking or a BatchEnded was expected")
+
+
+def _ended(found: BatchEnded) -> BatchEnded:
+    if found.how not in {"completed", "expired", "cancelled", "failed"}:
+        raise Wrong("a BatchEnded in no known way")
+    if found.lacking not in {"never_ran", "unknown"}:
+        raise Wrong("a BatchEnded whose lacking is nothing known")
+    if not _are(_is_address, found.files, tuple):
+        raise Wrong("a BatchEnded whose files are no tuple of http addresses")
+    verdict = None if found.verdict is None else _verdict(found.verdict)
+    if verdict is not None and (
+        verdict.may_be_billed or verdict.kind in {VerdictKind.PICTURES, VerdictKind.UNKNOWN}
+    ):
+        raise Wrong("a BatchEnded whose verdict is not that nothing was begun")
+    if verdict is not None and found.files:
+        raise Wrong("a BatchEnded in which nothing was begun, with result files")
+    return replace(
+        found, lines=_count(found.lines), message=_message(found.message), verdict=verdict
+    )
+
+
+def _line_said(found: object) -> LineSaid:
+    if not isinstance(found, LineSaid):
+        raise Wrong(f"{_kind(found)} where a LineSaid was expected")
+    if not _is_one_of(found.never_ran, bool):
+        raise Wrong("a LineSaid whose never_ran is not True or False")
+    step = _step(found.step)
+    if found.never_ran and (isinstance(step, Fetch) or step.may_be_billed or step.sources):
+        raise Wrong("a LineSaid that never ran, and may be billed")
+    is_name = _is_text(found.key) and len(found.key) <= _MOST_FACT
+    return replace(found, key=found.key if is_name else None, step=step)
+
+
+def _count(found: object) -> LineCount | None:
+    """Return how far a batch is, if it can be that: it is only shown."""
+    if not isinstance(found, LineCount):
+        return None
+    figures = (found.total, found.done, found.failed, found.expired)
+    return found if all(type(one) is int and one >= 0 for one in figures) else None
+
+
+def _name(text: object, of: str) -> str:
+    if not (isinstance(text, str) and _is_line(text) and len(text) <= _MOST_FACT):
+        raise Wrong(f"{of} is not one line of printable ASCII")
+    return text
+
+
+def _is_amount(found: object) -> bool:
+    return type(found) is int and found > 0
 
 
 def _checks(found: object) -> tuple[Ask | Finding, ...]:

@@ -166,6 +166,13 @@ class Shapes(_OfFamily):
     tiers: tuple[Tier, ...] = ()
 
 
+class BatchRow(_OfModels):
+    """What part of the ordinary price a picture costs that is made in a batch."""
+
+    provider: str
+    share: Decimal = Field(gt=0, le=1)
+
+
 class EndRow(_OfFamily):
     """When models are switched off, and what the vendor names in their place."""
 
@@ -187,6 +194,7 @@ class Table(BaseModel):
     price: tuple[PriceRow, ...]
     flat: tuple[FlatRow, ...]
     tokens: tuple[TokensRow, ...]
+    batch: tuple[BatchRow, ...] = ()
 
 
 @functools.cache

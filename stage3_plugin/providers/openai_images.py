@@ -10,6 +10,7 @@ server answers in is read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.openai_batch import OpenAIBatch
 from stage3_plugin.providers.replies.free_answers import day_at, found_model, good, trouble
 from stage3_plugin.providers.replies.reading import text_at
 from stage3_plugin.providers.showing import data_url, named_first
@@ -66,8 +68,28 @@ class OpenAIImages(Hosted):
             return '`api = "chat"` belongs to provider "openrouter"'
         return Hosted.api_problem(api)
 
+    @property
+    def batch(self) -> OpenAIBatch:
+        """Return its batch lane."""
+        return OpenAIBatch(
+            self.base_url,
+            who=self.who,
+            body=self._body,
+            judged=self.judged,
+            clock=self._clock,
+        )
+
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
+        shown: list[Payload] = [{"image_url": data_url(one.sent)} for one in request.shown]
+        payload, dropped = self._body(request, shown)
+        path = "/images/edits" if shown else "/images/generations"
+        return Send(url=f"{self.base_url}{path}", payload=payload, dropped=tuple(dropped))
+
+    def _body(
+        self, request: PictureRequest, shown: Sequence[Payload]
+    ) -> tuple[dict[str, Payload], list[str]]:
+        """Return what a request says, with the pictures that it shows, and what it cannot say."""
         prompt, dropped = self.prompt_of(request)
         payload: dict[str, Payload] = {
             "model": self.model_of(request),
@@ -82,11 +104,9 @@ class OpenAIImages(Hosted):
             payload["background"] = request.background
         if request.seed is not None:
             dropped.append("seed")
-        path = "/images/generations"
-        if request.shown:
-            path = "/images/edits"
-            payload["images"] = [{"image_url": data_url(one.sent)} for one in request.shown]
-        return Send(url=f"{self.base_url}{path}", payload=payload, dropped=tuple(dropped))
+        if shown:
+            payload["images"] = shown
+        return payload, dropped
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: a page for each model, which only a good key opens."""

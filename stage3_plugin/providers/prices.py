@@ -44,6 +44,16 @@ def prices_of(model: str) -> Prices | None:
     )
 
 
+def share_in_batch(provider: str, model: str) -> Decimal | None:
+    """Return what part of the ordinary price a picture costs that is made in a batch.
+
+    ``None`` where the table does not have the model among those that are.
+    """
+    rows = [row for row in table().batch if row.provider == provider]
+    row = row_named(rows, model)
+    return None if row is None else row.share
+
+
 def estimate(
     request: PictureRequest,
     *,
