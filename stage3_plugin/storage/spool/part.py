@@ -38,7 +38,7 @@ class LongString:
         size_bytes: Of ``part-<index>``, or of the text in ``part-<index>.raw``.
         is_whole: Whether its closing quote came.
         rest: Of a string that was cut: the last characters, too few to decode.
-        prefix: Of a text: what stood before the base64 it began with.
+        prefix: What stood before the base64 it is, or began with: a data URL's head, a quote.
         decoded_bytes: Of a text: how much of ``part-<index>`` is its beginning, decoded.
         is_url_safe: Of a text: in which alphabet that was written.
     """
@@ -58,11 +58,15 @@ class LongString:
         """Return how long a text is, as JSON source."""
         return len(self.prefix) + self.decoded_bytes // 3 * 4 + self.size_bytes
 
+    @property
+    def prefix_source(self) -> bytes:
+        """Return the prefix as JSON source."""
+        return self.prefix.encode("latin-1").replace(b'"', rb"\"")
+
     def source(self, part: bytes, raw: bytes) -> bytes:
         """Return a text as it stood in the answer, from what lies in its two files."""
         decoded = part[: self.decoded_bytes]
-        prefix = self.prefix.encode("latin-1").replace(b'"', rb"\"")
-        return prefix + encoded(decoded, self.is_url_safe) + raw
+        return self.prefix_source + encoded(decoded, self.is_url_safe) + raw
 
 
 class PartWriter:
@@ -225,6 +229,7 @@ class PartWriter:
 
     def _close(self, *, is_whole: bool, rest: str = "") -> LongString:
         self.close()
+        prefix = self._masked.covered(self._prefix).decode("latin-1")
         if self._stream is not None:
             return LongString(
                 index=self._index,
@@ -233,6 +238,7 @@ class PartWriter:
                 size_bytes=self._file.size_bytes,
                 is_whole=is_whole,
                 rest=rest,
+                prefix=prefix,
             )
         assert self._text is not None
         return LongString(
@@ -242,7 +248,7 @@ class PartWriter:
             size_bytes=self._text.size_bytes,
             is_whole=is_whole,
             rest=rest,
-            prefix=self._masked.covered(self._prefix).decode("latin-1"),
+            prefix=prefix,
             decoded_bytes=self._decoded_bytes,
             is_url_safe=self._is_url_safe,
         )
