@@ -433,8 +433,14 @@ def canonical_address(url: str) -> str:
     """Return the one form of all spellings of an address; what is no address stays as it is.
 
     Scheme and host in lower case, the host in its own script and without a dot at its end, no
-    default port, no slash at the end.
+    default port, no slash or blank at the end. That form is its own.
     """
+    while (form := _plainer(url)) != url:  # a blank may stand before a slash, a script within one
+        url = form
+    return url
+
+
+def _plainer(url: str) -> str:
     try:
         parts = urlsplit(url.strip())
         scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port

@@ -13,7 +13,7 @@ from typing import Any, cast, get_args
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -465,6 +465,9 @@ def test_spellings_of_one_address_are_one(one: str, other: str, is_same: bool) -
     assert (canonical_address(one) == canonical_address(other)) is is_same
 
 
+@example("A://0\x85/")
+@example("http://a.example/v1 / /")
+@example("http://xn--xn--mnchen-3ya-.example")
 @given(st.text(max_size=40) | st.from_regex(r"\Ahttps?://[^/]{0,12}(:[0-9]{0,6})?/?[^?#]{0,8}\Z"))
 def test_a_canonical_address_is_its_own(url: str) -> None:
     """And nothing that once stood in a ledger raises."""
