@@ -720,3 +720,26 @@ def obstacle(path: Path, cause: OSError) -> tuple[str, str]:
                 "with --out"
             )
     return cause.strerror or type(cause).__name__, hint
+
+
+def came_of_an_interrupt(error: BaseException) -> bool:
+    """Return whether an error was raised while an interrupt was on its way out.
+
+    An event loop that an interrupt has cut off cannot be closed, and raises an error of its own.
+    So does pydantic's core where one meets it as it makes a class of an import: with neither cause
+    nor context, and the interrupt in its text.
+    """
+    seen: set[int] = set()
+    to_see: list[BaseException | None] = [error]
+    while to_see:
+        one = to_see.pop()
+        is_made = type(one).__name__ == "SchemaError" and "KeyboardInterrupt:" in str(one)
+        if is_made or isinstance(one, KeyboardInterrupt):
+            return True
+        if one is None or isinstance(one, HostError) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        to_see += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            to_see += cast("BaseExceptionGroup[BaseException]", one).exceptions
+    return False

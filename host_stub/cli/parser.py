@@ -15,12 +15,19 @@ import sys
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, NoReturn, cast
+from typing import Final, NoReturn
 
 from host_stub.cli import commands, conform_command, review_command, skill_command, story_commands
 from host_stub.cli.next_steps import PROGRAM, with_next_steps
 from host_stub.cli.plugin_commands import Parser, add_shared, parse_installed
-from host_stub.errors import EXIT_STAGE, EXIT_STARTING, HostError, Interrupted, UsageError, closest
+from host_stub.errors import (
+    EXIT_STAGE,
+    EXIT_STARTING,
+    Interrupted,
+    UsageError,
+    came_of_an_interrupt,
+    closest,
+)
 from host_stub.text.console import Console
 
 ENDINGS: Final = """\
@@ -95,26 +102,6 @@ def _interrupted(console: Console) -> int:
         return console.error(Interrupted())
     finally:
         signal.signal(signal.SIGINT, former)
-
-
-def came_of_an_interrupt(error: BaseException) -> bool:
-    """Return whether an error was raised while an interrupt was on its way out.
-
-    An event loop that an interrupt has cut off cannot be closed, and raises an error of its own.
-    """
-    seen: set[int] = set()
-    to_see: list[BaseException | None] = [error]
-    while to_see:
-        one = to_see.pop()
-        if isinstance(one, KeyboardInterrupt):
-            return True
-        if one is None or isinstance(one, HostError) or id(one) in seen:
-            continue
-        seen.add(id(one))
-        to_see += [one.__cause__, one.__context__]
-        if isinstance(one, BaseExceptionGroup):
-            to_see += cast("BaseExceptionGroup[BaseException]", one).exceptions
-    return False
 
 
 def _when_lost(command: Command) -> int:

@@ -26,6 +26,7 @@ from host_stub.errors import (
     ObserverRefused,
     PluginIncompatible,
     PluginLoadError,
+    came_of_an_interrupt,
     closest,
     in_one_line,
 )
@@ -190,6 +191,8 @@ def import_plugin(found: FoundPlugin) -> LoadedPlugin:
     try:
         plugin: object = found.entry_point.load()
     except (Exception, SystemExit) as error:
+        if came_of_an_interrupt(error):
+            raise KeyboardInterrupt from error
         hint = (
             f"reinstall it with what it requires: python -m pip install --force-reinstall "
             f"{found.distribution!r}"
