@@ -58,6 +58,11 @@ class Gate:
         """Let everything through, now and later."""
         self._opened.set()
 
+    @property
+    def is_open(self) -> bool:
+        """Return whether it is."""
+        return self._opened.is_set()
+
     async def passed(self) -> None:
         """Wait inside the server until it is open."""
         while not self._opened.is_set():  # noqa: ASYNC110 - it is opened in another thread

@@ -73,7 +73,9 @@ def _shown(document: Mapping[str, Any]) -> int:
     for message in document.get("messages", ()):
         parts += [] if isinstance(message["content"], str) else message["content"]
     bare = len(document.get("images", ())) + len(document.get("input_references", ()))
-    return bare + sum("inlineData" in part or "image_url" in part for part in parts)
+    return bare + sum(
+        not part.keys().isdisjoint({"inlineData", "fileData", "image_url"}) for part in parts
+    )
 
 
 @functools.cache

@@ -1,9 +1,9 @@
 """A loopback image API that keeps books and misbehaves on request, over real sockets.
 
-It speaks the endpoints of OpenAI, OpenRouter and Gemini, or of one vendor with a queue
-(``dialect``), in a thread with an event loop of its own, so that tests on asyncio, on trio and in
-other processes can all use it. What it received and what it billed is counted here, on the side
-that knows.
+It speaks the endpoints of OpenAI, OpenRouter and Gemini, the batches of OpenAI and Gemini among
+them (``batches``), or those of one vendor with a queue (``dialect``), in a thread with an event
+loop of its own, so that tests on asyncio, on trio and in other processes can all use it. What it
+received and what it billed is counted here, on the side that knows.
 
 Which behaviour answers a request: the next one scripted for the scene (a word in its prompt), else
 the next one scripted for anybody, else ``otherwise``.
@@ -25,8 +25,11 @@ from typing import Any, Literal, Self, TypeAlias, cast, get_args
 from urllib.parse import parse_qsl
 
 from stage3_plugin.testing import shapes
+from stage3_plugin.testing.batches import Batches, BatchKind, BatchPage
 from stage3_plugin.testing.behaviours import Behaviour, Ok
 from stage3_plugin.testing.bill import Bill
+from stage3_plugin.testing.dialects.gemini_batches import GeminiBatches
+from stage3_plugin.testing.dialects.openai_batches import OpenAIBatches
 from stage3_plugin.testing.free_pages import FreePages
 from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.queues import Dialect, Kind, Page, Queue, Queued
@@ -52,8 +55,8 @@ class Entry:
     asked: Asked
     behaviour: Behaviour | None
     exchange: Exchange
-    page: Page | None = None
-    """Which page of a vendor with a queue was asked for."""
+    page: Page | BatchPage | None = None
+    """Which page of a vendor's queue or batches was asked for."""
 
     @property
     def is_billed(self) -> bool:
@@ -72,7 +75,7 @@ Biller: TypeAlias = Callable[[Mapping[str, Any], str], Bill | None]
 """Makes the bill for a document and its prompt; ``None`` for the endpoint's usual usage."""
 
 
-Met: TypeAlias = Kind | Literal["visit"]
+Met: TypeAlias = Kind | BatchKind | Literal["visit"]
 """What a request is for: a vendor's page, or a picture's address."""
 
 
@@ -90,6 +93,7 @@ class ImageApi:
         refuses: Says no to what the vendor would not take, before anything that is scripted.
         free: What it says, for nothing, of keys, models and accounts.
         ended: Called with every request when its exchange is over, in the service's thread.
+        batches: The books of the vendors' batches, and what becomes of them.
         trouble: Has the first say of every request with a good key: what it meets, if not what is
             due. It hears what is asked for.
     """
@@ -110,6 +114,8 @@ class ImageApi:
         self.ended: Callable[[Entry], None] = lambda _: None
         self.otherwise: Callable[[Asked], Behaviour] = lambda _: Ok()
         self.free = FreePages()
+        dialects = (OpenAIBatches(), GeminiBatches()) if dialect is None else ()
+        self.batches = Batches(dialects, bill=self._billed)
         self.entries: list[Entry] = []
         self.most_in_flight = 0
         self.connections = 0
@@ -288,7 +294,7 @@ class ImageApi:
                 self._resets_left -= 1
                 reset(writer)
                 return
-            while (request := await read_request(reader)) is not None:
+            while (request := await read_request(reader, self._cut)) is not None:
                 exchange = await self._exchange(request, reader, writer)
                 if exchange.ends_connection:
                     return
@@ -312,7 +318,9 @@ class ImageApi:
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         document = _parsed(body)
         asked_for = dict(parse_qsl(query, keep_blank_values=True))
-        page = None if self._queue is None else self._queue.page_of(method, path, asked_for)
+        page: Page | BatchPage | None = self.batches.page_of(method, path)
+        if self._queue is not None:
+            page = self._queue.page_of(method, path, asked_for)
         is_job = page is not None and page.kind == "submit"
         words = self._queue.dialect if self._queue is not None and is_job else None
         prompt = prompt_of(document) if words is None else words.prompt_of(document)
@@ -331,13 +339,19 @@ class ImageApi:
         exchange = Exchange(asked, writer, base_url=f"{self.root_url}/v1")
         if is_job:
             exchange.begin = self._beginning(exchange)
+        elif isinstance(page, BatchPage):
+            exchange.content = self.batches.content(page)
+            if page.kind == "create":
+                exchange.begin = self._beginning_a_batch(exchange, page)
         behaviour = self._choose(asked, page)
         entry = Entry(asked, behaviour, exchange, page)
         self.entries.append(entry)
         try:
-            await self._answer(entry, reader)
+            await self._answer(entry, reader, body)
         finally:
-            if is_job:  # a queue's books know, whatever a behaviour says of itself
+            if (
+                exchange.begin is not None
+            ):  # a queue's books know, whatever a behaviour says of itself
                 exchange.is_billed = bool(exchange.usd)
             self._in_flight -= 1
             self.ended(entry)
@@ -356,8 +370,33 @@ class ImageApi:
 
         return begin
 
-    def _choose(self, asked: Asked, page: Page | None) -> Behaviour | None:
+    def _billed(self, document: Mapping[str, Any], prompt: str) -> Bill | None:
+        """Make out the bill for a line, by what tests may have put in since."""
+        return self.bill(document, prompt)
+
+    def _beginning_a_batch(self, exchange: Exchange, page: BatchPage) -> Callable[[object], Said]:
+        """Return what begins the batch of a create, once; its lines are billed, and not it."""
+        begun: list[Said] = []
+
+        def begin(plan: object) -> Said:
+            if not begun:
+                begun.append(self.batches.begin(exchange.asked, page, plan, self.root_url))
+            return begun[0]
+
+        return begin
+
+    def _cut(self, method: str, path: str) -> int | None:
+        """Return after how many bytes an upload breaks off, if it does."""
+        page = self.batches.page_of(method, path) if self.batches.cut_uploads else None
+        is_upload = page is not None and page.kind == "upload"
+        return self.batches.cut_uploads.popleft() if is_upload else None
+
+    def _choose(self, asked: Asked, page: Page | BatchPage | None) -> Behaviour | None:
         """Pick the next behaviour; ``None`` for requests that are not for a picture."""
+        if isinstance(page, BatchPage):
+            if not self.batches.has_key(asked, page, self.key):
+                return None
+            return self.trouble(asked, page.kind) or self.batches.meets(page)
         if page is not None and page.kind != "submit":
             return self._met_by_a_look(asked, page) if self._has_key(asked) else None
         if asked.method == "GET":
@@ -411,11 +450,11 @@ class ImageApi:
         pages = {"POST": shapes.vendor_of, "GET": self.free.vendor_of}
         return pages[asked.method](asked.path) if asked.method in pages else ""
 
-    async def _answer(self, entry: Entry, reader: Reader) -> None:
+    async def _answer(self, entry: Entry, reader: Reader, body: bytes) -> None:
         exchange, behaviour, page = entry.exchange, entry.behaviour, entry.page
         if behaviour is None:
             if page is not None:
-                await self._answer_page(exchange, page)
+                await self._answer_page(exchange, page, body)
             else:
                 await self._answer_other(exchange)
             return
@@ -432,9 +471,15 @@ class ImageApi:
         if not answering.cancelled():
             answering.result()
 
-    async def _answer_page(self, exchange: Exchange, page: Page) -> None:
-        """Answer a look at a job or a listing as they are, and who has no good key."""
-        if self._has_key(exchange.asked):
+    async def _answer_page(self, exchange: Exchange, page: Page | BatchPage, body: bytes) -> None:
+        """Answer a look at a job, a batch or a listing as they are, and who has no good key."""
+        if isinstance(page, BatchPage):
+            if self.batches.has_key(exchange.asked, page, self.key):
+                await self.batches.answer(exchange, page, body, self.root_url)
+            else:
+                said = shapes.bad_key(page.vendor)
+                await exchange.reply_json(said.status, said.document)
+        elif self._has_key(exchange.asked):
             await self.queue.answer(exchange, page, self.root_url)
         else:
             await self.queue.dialect.tells("bad key").answer(exchange)
@@ -452,23 +497,9 @@ class ImageApi:
             await exchange.reply(200, picture, {"Content-Type": "image/png"})
         elif asked.method == "GET" and self._vendor_of(asked) and self._has_key(asked):
             await exchange.reply_json(*self.free.answer(asked.path))
-        elif self._vendor_of(asked) == "gemini":
-            reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo"}
-            bad_key = {
-                "code": 400,
-                "message": "API key not valid. Please pass a valid API key.",
-                "status": "INVALID_ARGUMENT",
-                "details": [reason | {"reason": "API_KEY_INVALID"}],
-            }
-            await exchange.reply_json(400, {"error": bad_key})
-        elif self._vendor_of(asked):
-            error = {
-                "message": "Incorrect API key provided.",
-                "type": "invalid_request_error",
-                "code": "invalid_api_key",
-                "param": None,
-            }
-            await exchange.reply_json(401, {"error": error})
+        elif vendor := self._vendor_of(asked):
+            said = shapes.bad_key(vendor)
+            await exchange.reply_json(said.status, said.document)
         else:
             error = {"message": f"Invalid URL ({asked.method} {asked.path})", "code": None}
             await exchange.reply_json(404, {"error": error})

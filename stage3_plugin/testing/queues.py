@@ -81,23 +81,30 @@ class Queued:
         return self.ends == "made" if self.billed is None else self.billed
 
     async def answer(self, exchange: Exchange) -> None:
-        if exchange.begin is None:
-            raise LookupError("only a server with a dialect has a queue: ImageApi(dialect=…)")
-        if self.lost == "not begun":
-            exchange.reset()
-            return
-        said = exchange.begin(self)
-        await asyncio.sleep(self.delay_s)
-        if self.gate is not None:
-            await self.gate.passed()
-        if self.lost is None:
-            await exchange.reply_json(said.status, said.document, said.headers)
-            return
-        if self.lost == "cut":
-            await exchange.head(said.status, {"Content-Length": "4096"})
-            await exchange.send(b'{"')
-            await asyncio.sleep(_CUT_S)  # let it arrive: RST discards what is on its way
+        await answer_begun(exchange, self, lost=self.lost, delay_s=self.delay_s, gate=self.gate)
+
+
+async def answer_begun(
+    exchange: Exchange, plan: object, *, lost: Loss | None, delay_s: float, gate: Gate | None
+) -> None:
+    """Begin what is asked for by a plan, and answer that; or lose the answer."""
+    if exchange.begin is None:
+        raise LookupError("only a queue's submit and a batch's create begin something")
+    if lost == "not begun":
         exchange.reset()
+        return
+    said = exchange.begin(plan)
+    await asyncio.sleep(delay_s)
+    if gate is not None:
+        await gate.passed()
+    if lost is None:
+        await exchange.reply_json(said.status, said.document, said.headers)
+        return
+    if lost == "cut":
+        await exchange.head(said.status, {"Content-Length": "4096"})
+        await exchange.send(b'{"')
+        await asyncio.sleep(_CUT_S)  # let it arrive: RST discards what is on its way
+    exchange.reset()
 
 
 @dataclass(slots=True, kw_only=True)

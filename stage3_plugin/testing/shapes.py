@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
-from stage3_plugin.testing.wire import Asked
+from stage3_plugin.testing.wire import Asked, Said
 
 OPENAI = "/v1/images/generations"
 OPENROUTER = "/v1/images"
@@ -84,6 +84,50 @@ def words(asked: Asked, text: str) -> dict[str, Any]:
     document = _chat(None)
     document["choices"][0]["message"] = {"role": "assistant", "content": text}
     return document | {"usage": usual_usage(asked)}
+
+
+def refusal(asked: Asked) -> Said:
+    """Return what is said of a prompt that the vendor's policy is against; it costs nothing."""
+    if vendor_of(asked.path) == "gemini":
+        document: dict[str, Any] = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
+        return Said(200, document | {"modelVersion": model_of(asked.path)})
+    error = {
+        "message": "Your request was rejected by the safety system.",
+        "type": "image_generation_user_error",
+        "param": None,
+        "code": "moderation_blocked",
+    }
+    return Said(400, {"error": error})
+
+
+def fault(asked: Asked) -> Said:
+    """Return what is said where the vendor could not do it; it costs nothing."""
+    message = "The server had an error while processing your request. Sorry about that!"
+    if vendor_of(asked.path) == "gemini":
+        error: dict[str, Any] = {"code": 500, "message": message, "status": "INTERNAL"}
+    else:
+        error = {"message": message, "type": "server_error", "param": None, "code": None}
+    return Said(500, {"error": error})
+
+
+def bad_key(vendor: str) -> Said:
+    """Return what is said to who has no good key."""
+    if vendor == "gemini":
+        reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo"}
+        error: dict[str, Any] = {
+            "code": 400,
+            "message": "API key not valid. Please pass a valid API key.",
+            "status": "INVALID_ARGUMENT",
+            "details": [reason | {"reason": "API_KEY_INVALID"}],
+        }
+        return Said(400, {"error": error})
+    error = {
+        "message": "Incorrect API key provided.",
+        "type": "invalid_request_error",
+        "code": "invalid_api_key",
+        "param": None,
+    }
+    return Said(401, {"error": error})
 
 
 def headers(asked: Asked) -> dict[str, str]:

@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from stage3_plugin.testing.bill import Bill
+from stage3_plugin.testing.result_files import ResultFile
 
 Framing: TypeAlias = Literal["length", "chunked", "close"]
 
@@ -122,6 +123,7 @@ class Exchange:
         begin: Begins a job, where the vendor has a queue, by a plan or as usual, and returns the
             answer to its submit; the same one if it is asked again.
         usd: What was billed for it, where that is known here.
+        content: The file of results that is asked for, where it is one.
     """
 
     def __init__(self, asked: Asked, writer: asyncio.StreamWriter, *, base_url: str) -> None:
@@ -130,6 +132,7 @@ class Exchange:
         self.is_billed = False
         self.begin: Callable[[object], Said] | None = None
         self.usd: Decimal | None = None
+        self.content: ResultFile | None = None
         self.status: int | None = None
         self.ends_connection = False
         self._writer = writer
@@ -193,6 +196,26 @@ class Exchange:
             status, body, {"Content-Type": "application/json", **(headers or {})}, framing=framing
         )
 
+    async def stream(
+        self, status: int, content: ResultFile, headers: Mapping[str, str], *, framing: Framing
+    ) -> None:
+        """Send a whole and truthful response whose body is made while it is sent."""
+        framed = dict(headers)
+        if framing == "length":
+            framed["Content-Length"] = str(content.size_bytes)
+        elif framing == "chunked":
+            framed["Transfer-Encoding"] = "chunked"
+        else:
+            framed["Connection"] = "close"
+        await self.head(status, framed)
+        for piece in content.pieces():
+            if piece:
+                await (self.send_chunk(piece) if framing == "chunked" else self.send(piece))
+        if framing == "chunked":
+            await self.send(b"0\r\n\r\n")
+        elif framing == "close":
+            self.close()
+
     def reset(self) -> None:
         """Close with RST: what the peer has not read yet is lost."""
         reset(self._writer)
@@ -222,10 +245,18 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
+Cut: TypeAlias = Callable[[str, str], int | None]
+"""Says for a method and a path after how many bytes of a body its connection breaks, if it does."""
+
+
 async def read_request(
-    reader: asyncio.StreamReader,
+    reader: asyncio.StreamReader, cut: Cut = lambda _, __: None
 ) -> tuple[str, str, dict[str, str], bytes] | None:
-    """Read method, target, headers and body; ``None`` when the peer has no more to ask."""
+    """Read method, target, headers and body; ``None`` when the peer has no more to ask.
+
+    Raises:
+        ConnectionResetError: The connection is to break here.
+    """
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -237,10 +268,14 @@ async def read_request(
         for name, _, value in (line.partition(":") for line in lines if line)
     }
     try:
-        body = await _read_body(reader, headers)
+        if (most := cut(method, target.partition("?")[0])) is not None:
+            await reader.read(most)
+        else:
+            body = await _read_body(reader, headers)
+            return method, target, headers, body
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
-    return method, target, headers, body
+    raise ConnectionResetError
 
 
 async def _read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:
