@@ -9,20 +9,41 @@ not wait for them. Only what describing the commands needs is imported here.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from host_stub.commands import CommandError, CommandResult, NextAction, PluginCommand, Progress
 from stage3_plugin.errors import SettingsRefused, Stage3Error
-from stage3_plugin.maintenance.commands import COMMANDS, Command, Said, Where, add_arguments
+from stage3_plugin.maintenance.commands import (
+    COMMANDS,
+    EXIT_DONE,
+    Command,
+    Said,
+    Where,
+    add_arguments,
+)
+
+if TYPE_CHECKING:
+    from host_stub.config.file import HostConfig
+    from host_stub.contract import Services
+    from stage3_plugin.domain.waited import Waited
+    from stage3_plugin.engine.stage import Stage
+    from stage3_plugin.settings import Settings
 
 ENDINGS: Final = """\
 exit codes:
-  0  done      1  verify found problems      2  nothing could be done      130  interrupted
+  0  done      1  verify found problems      2  nothing could be done
+  5  wait: something is still being made      130  interrupted
 """
+EXIT_PENDING: Final = 5
+_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def commands() -> list[PluginCommand]:
@@ -43,52 +64,162 @@ def commands() -> list[PluginCommand]:
             run=partial(_run, _ask),
             add_arguments=_add_ask,
         ),
+        PluginCommand(
+            name="wait",
+            summary="Stay until what is being made at providers is there, and take it in.",
+            run=partial(_run, _wait),
+            add_arguments=_add_wait,
+        ),
     ]
 
 
 def _add_ask(parser: ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help="only these, as 'attempts' shows them")
+    _add_config(parser)
+
+
+def _add_wait(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--for",
+        dest="for_s",
+        type=_duration_s,
+        metavar="DURATION",
+        help="at most so long, such as 90s, 30m, 2h or 1d (default: until nothing is being made)",
+    )
+    _add_config(parser)
+
+
+def _add_config(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="the config with the key (default: ./host.toml)"
     )
+
+
+def _duration_s(text: str) -> float:
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ArgumentTypeError("should be a whole number and a unit, such as 90s, 30m, 2h or 1d")
+    return float(int(found[1]) * _SECONDS[found[2]])
 
 
 def _ask(options: Namespace, _: Progress) -> Said:
     """Ask with the key of the config, which alone knows it; nothing is bought."""
     import anyio
 
-    from host_stub.config.file import load_config
-    from host_stub.errors import HostError
-    from host_stub.plugins.selection import select_plugins
-    from stage3_plugin.engine.build import open_stage
     from stage3_plugin.maintenance.asked_report import asked_json, asked_text
     from stage3_plugin.maintenance.next_steps import after_ask
-    from stage3_plugin.settings import Settings
 
-    try:
-        image = select_plugins(load_config(options.config)).image
-    except HostError as error:
-        raise CommandError(str(error), hint=error.hint, code=error.code) from error
-    settings, services = image.settings, image.services
-    if not isinstance(settings, Settings):
-        raise CommandError(
-            f"the config's pictures are made by {image.name!r}, which asks nobody",
-            hint="name the config of the run with --config FILE",
-            code="config",
-        )
+    chosen = _Chosen.by(options)
 
     async def ask() -> Said:
-        opened = open_stage(
-            settings, services.project_dir, now=services.now, config=services.config
-        )
-        async with opened as stage:
+        async with chosen.opened() as stage:
             asked = await stage.ask(options.ids)
-        config = () if options.config is None else ("--config", str(options.config))
         return Said(
-            asked_text(asked), asked_json(asked), next_actions=tuple(after_ask(asked, config))
+            asked_text(asked),
+            asked_json(asked),
+            next_actions=tuple(after_ask(asked, chosen.option)),
         )
 
     return anyio.run(ask)
+
+
+def _wait(options: Namespace, progress: Progress) -> Said:
+    """Wait with the key of the config; nothing is bought, and leaving changes nothing."""
+    from datetime import datetime
+
+    import anyio
+
+    from stage3_plugin.maintenance.next_steps import after_wait
+    from stage3_plugin.maintenance.waited_report import progress_line, waited_json, waited_text
+
+    chosen = _Chosen.by(options)
+
+    async def wait() -> Waited:
+        async with chosen.opened() as stage:
+            return await stage.wait(
+                for_s=options.for_s,
+                report=lambda one: progress(progress_line(one, now=datetime.now().astimezone())),
+            )
+
+    waited = anyio.run(wait)
+    progress("")
+    run = chosen.run()
+    again = ("stage3", "wait", *chosen.option)
+    return Said(
+        waited_text(waited, run=run, again=again),
+        waited_json(waited),
+        EXIT_DONE if waited.is_over else EXIT_PENDING,
+        tuple(after_wait(waited, run, again)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """What a config names, for a command that asks with its key.
+
+    Attributes:
+        loaded: The config.
+        settings: Those of its plugin, which is this one.
+        services: What a host offers it.
+        option: Finds the config from here.
+    """
+
+    loaded: HostConfig
+    settings: Settings
+    services: Services
+    option: tuple[str, ...]
+
+    @classmethod
+    def by(cls, options: Namespace) -> _Chosen:
+        """Read the config.
+
+        Raises:
+            CommandError: It cannot be used, or its pictures are made by another plugin.
+        """
+        from host_stub.config.file import load_config
+        from host_stub.errors import HostError
+        from host_stub.plugins.selection import select_plugins
+        from stage3_plugin.settings import Settings
+
+        try:
+            loaded = load_config(options.config)
+            image = select_plugins(loaded).image
+        except HostError as error:
+            raise CommandError(str(error), hint=error.hint, code=error.code) from error
+        if not isinstance(image.settings, Settings):
+            raise CommandError(
+                f"the config's pictures are made by {image.name!r}, which asks nobody",
+                hint="name the config of the run with --config FILE",
+                code="config",
+            )
+        option = () if options.config is None else ("--config", str(options.config))
+        return cls(loaded=loaded, settings=image.settings, services=image.services, option=option)
+
+    def opened(self) -> AbstractAsyncContextManager[Stage]:
+        """Open the stage."""
+        from stage3_plugin.engine.build import open_stage
+
+        services = self.services
+        return open_stage(
+            self.settings, services.project_dir, now=services.now, config=services.config
+        )
+
+    def run(self) -> tuple[str, ...] | None:
+        """Return the run of the config's story; ``None`` where its scene file is not known."""
+        from host_stub.errors import HostError
+        from host_stub.run.picture_paths import from_here
+        from host_stub.stage.remembered_scenes import remembered_scenes
+        from host_stub.story.book import Book
+        from host_stub.story.folder import story_folder
+
+        folders = self.loaded.project_dir, self.loaded.out_dir
+        try:
+            with Book.copied(story_folder(*folders)) as book:
+                scenes = from_here(remembered_scenes(book, self.loaded.project_dir))
+        except HostError:
+            return None
+        behind = ("--", scenes) if scenes.startswith("-") else (scenes,)
+        return ("host-stub", "run", *self.option, *behind)
 
 
 _WHERE: Final = ("ledger", "project", "state_dir", "store")
@@ -131,7 +262,7 @@ def _where(options: Namespace) -> Where | None:
 
 
 def _run(command: Command, options: Namespace, progress: Progress) -> CommandResult:
-    if command is not _ask and hasattr(options, "config"):
+    if command not in {_ask, _wait} and hasattr(options, "config"):
         options.where = _where(options)
     try:
         said = command(options, progress)

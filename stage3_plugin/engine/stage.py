@@ -29,6 +29,7 @@ from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
 from stage3_plugin.domain.request import PictureRequest, Scene, WantedFor
 from stage3_plugin.domain.survey import SceneSurvey
+from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked, Story
 from stage3_plugin.engine.events import ContractEvents, Telemetry
@@ -52,6 +53,7 @@ from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
 from stage3_plugin.engine.showing.survey import Chosen, Standing, chosen_by, standing_in
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.engine.surveying import Surveying
+from stage3_plugin.engine.waiting import Waiting
 from stage3_plugin.errors import LookupRefused, NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.files import descriptors
 from stage3_plugin.ledger.book import Ledger
@@ -422,6 +424,40 @@ class Stage:
                 )
                 for before, brought in asked
             )
+
+    async def wait(
+        self, *, for_s: float | None = None, report: Callable[[Waited], None] = lambda _: None
+    ) -> Waited:
+        """Stay until what is being made at providers has come to its end; nothing is bought.
+
+        What comes is taken in: its cost is known then, and the next run puts its picture where it
+        belongs. Leaving at any moment changes nothing, and so does being killed.
+
+        Args:
+            for_s: At most so many seconds.
+            report: Called with how all of it stands, whenever something was asked.
+
+        Raises:
+            NotStarted: The ledger cannot be opened.
+            StorageFailed: It cannot be read any more.
+        """
+        await self._need_preconditions()
+        with self._accounts.look() as ledger:
+            if ledger is None:  # nothing was ever bought, and none is begun
+                return Waited(jobs=(), waited_s=0.0)
+        async with AsyncExitStack() as stack:
+            session, _, _ = await self._opened(stack, 1)
+            run_ledger = self._run_ledger(session, Limits(), Telemetry())
+            recovery = self._recovery(session, run_ledger, Telemetry(), beside=1)
+            stack.callback(recovery.halt)
+            waiting = Waiting(
+                session.reader,
+                recovery,
+                can_ask=lambda one: _conversation_at(self.routes, one.new.endpoint) is not None,
+                now=session.now,
+                report=report,
+            )
+            return await waiting.to_the_end(for_s)
 
     async def _need_preconditions(self) -> None:
         """Refuse what no run would start with, where nothing is written.

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.purchase import AskedFor
 from stage3_plugin.domain.states import State
+from stage3_plugin.domain.waited import Waited
 from stage3_plugin.maintenance.listing import Found, Listing, Situation
 from stage3_plugin.maintenance.recover import AtStake
 from stage3_plugin.maintenance.resolve import Decision, Resolved
@@ -149,6 +150,30 @@ def after_ask(asked: Sequence[AskedFor], config: tuple[str, ...]) -> Iterator[Ne
         yield Next(
             ("stage3", "attempts", *config, "--json"),
             "shows what is still unknown, and how each is decided",
+        )
+
+
+def after_wait(
+    waited: Waited, run: tuple[str, ...] | None, again: tuple[str, ...]
+) -> Iterator[Next]:
+    """Return what may come after waiting: the run that takes in, above all.
+
+    Args:
+        waited: How it stands.
+        run: The run of the story, if its scene file is known.
+        again: The command that waited.
+    """
+    if run is not None and (waited.pictures or not waited.is_over):
+        yield Next(
+            (*run[:2], "--max-cost", "0", "--json", *run[2:]),
+            "puts what came where it belongs, for nothing",
+        )
+    if not waited.is_over:
+        yield Next((*again, "--json"), "goes on waiting; it buys nothing")
+    if any(one.ended.get(State.UNKNOWN) for one in waited.jobs):
+        yield Next(
+            ("stage3", "attempts", *again[2:], "--json"),
+            "shows what is unknown, and how each is decided",
         )
 
 

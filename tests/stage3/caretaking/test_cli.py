@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from host_stub.errors import EXIT_INTERRUPTED, EXIT_STARTING
-from stage3_plugin.cli import ENDINGS
+from stage3_plugin.cli import ENDINGS, EXIT_PENDING
 from stage3_plugin.maintenance.commands import COMMANDS, EXIT_DONE, EXIT_PROBLEMS
 from tests.rules.repository import blocks, page, section, table_rows
 from tests.stage3.caretaking.commands import STAGE3, Say, run_process
@@ -220,7 +220,7 @@ def test_the_exit_codes_are_documented() -> None:
     text = section(page("command-line.md"), "How `stage3` ends")
     listed = [int(row[0]) for row in table_rows(text)]
 
-    assert listed == [EXIT_DONE, EXIT_PROBLEMS, EXIT_STARTING, EXIT_INTERRUPTED]
+    assert listed == [EXIT_DONE, EXIT_PROBLEMS, EXIT_STARTING, EXIT_PENDING, EXIT_INTERRUPTED]
     assert [int(code) for code in re.findall(r"(?<!\S)\d+(?!\S)", ENDINGS)] == listed
 
 

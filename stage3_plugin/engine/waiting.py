@@ -1,0 +1,306 @@
+"""Stays until what is being made at providers has come to its end, and takes it in.
+
+Nothing is bought, and nothing is changed by leaving: a job goes on being made at its provider,
+whoever asks for it and however often. Each job is followed by itself, at the pace of its kind, for
+all of its purchases at once. Jobs that a living run has in work are left to it as long as it lives.
+
+It lays nothing into a story: where a picture belongs a run knows, and puts it there for nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Final, Protocol
+
+import anyio
+import anyio.lowlevel
+
+from stage3_plugin.domain.job import Job, LineCount
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import COUNTED, OPEN, State
+from stage3_plugin.domain.waited import Waited, WaitedJob
+from stage3_plugin.policy.waiting import batch_wait_s
+from stage3_plugin.purchase.brought import Brought
+from stage3_plugin.purchase.lost import is_lost
+from stage3_plugin.purchase.recovery import AT_ONCE
+
+LOOK_S: Final = 60.0
+"""Seconds between two looks at the ledger for jobs that have come to be meanwhile."""
+IN_HANDS_S: Final = 10.0
+"""Seconds between two looks whether the run that has a job in work goes on."""
+LOST_S: Final = 3600.0
+"""A batch whose create was lost is waited for as long as its provider may come to list it."""
+_A_TURN: Final = 200
+"""Rows that are read without a pause for others."""
+
+
+class Rows(Protocol):
+    """Where purchases are read; a ledger is such."""
+
+    def accepted(self) -> Sequence[Purchase]: ...
+    def lost(self) -> Sequence[Purchase]: ...
+    def open_purchases(self) -> Sequence[Purchase]: ...
+    def purchase(self, attempt_id: str, /) -> Purchase | None: ...
+
+
+class Brings(Protocol):
+    """Brings purchases on; a run's recovery is such."""
+
+    async def bring_on(self, attempt_id: str, /) -> Brought: ...
+    def lives(self, purchase: Purchase, /) -> bool: ...
+
+
+class Waiting:
+    """Waits for one ledger's jobs.
+
+    Args:
+        rows: The ledger.
+        recovery: Asks for them, and takes in what has come.
+        can_ask: Whether the settings let a purchase be asked for at all.
+        now: The wall clock, aware.
+        report: Called with how all of it stands, whenever something was asked.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        recovery: Brings,
+        *,
+        can_ask: Callable[[Purchase], bool],
+        now: Callable[[], datetime],
+        report: Callable[[Waited], None],
+    ) -> None:
+        self._rows = rows
+        self._recovery = recovery
+        self._can_ask = can_ask
+        self._now = now
+        self._report = report
+        self._followed: dict[str, _Followed] = {}
+        self._going_on = 0
+        self._hands = anyio.CapacityLimiter(AT_ONCE)
+        self._moved = anyio.Event()
+        self._began_at = 0.0
+        self._deadline = math.inf
+
+    async def to_the_end(self, for_s: float | None = None) -> Waited:
+        """Wait until nothing is being made any more, or cannot be asked for.
+
+        Args:
+            for_s: At most so many seconds; what is being fetched then is fetched to its end.
+
+        Raises:
+            StorageFailed: The ledger cannot be read.
+        """
+        self._began_at = anyio.current_time()
+        self._deadline = math.inf if for_s is None else self._began_at + for_s
+        await self._take_up_what_was_left()
+        async with anyio.create_task_group() as tasks:
+            while True:
+                for one in self._new_ones():
+                    self._going_on += 1
+                    tasks.start_soon(self._follow, one)
+                if self._going_on == 0:
+                    break
+                await self._until_the_next_look()
+        return self.as_it_stands()
+
+    def as_it_stands(self) -> Waited:
+        """Return how all of it stands."""
+        now = anyio.current_time()
+        due = [one.due for one in self._followed.values() if one.is_followed and one.left]
+        return Waited(
+            jobs=tuple(one.as_it_stands() for one in self._followed.values()),
+            waited_s=now - self._began_at,
+            next_s=max(0.0, min(due) - now) if due else None,
+        )
+
+    async def _take_up_what_was_left(self) -> None:
+        """Bring on what dead runs have sent, and what was lost: some of it is being made."""
+        jobs: dict[str, list[str]] = {}
+        for purchase in (*self._rows.open_purchases(), *self._rows.lost()):
+            if purchase.job is not None and not self._recovery.lives(purchase):
+                jobs.setdefault(_name_of(purchase), []).append(purchase.new.attempt_id)
+        async with anyio.create_task_group() as tasks:
+            for lines in jobs.values():
+                tasks.start_soon(self._take_up, lines)
+
+    async def _take_up(self, lines: Sequence[str]) -> None:
+        """Bring on the purchases of one job; what is done for one of them holds for the others."""
+        async with self._hands:
+            for attempt_id in lines:
+                found = self._rows.purchase(attempt_id)
+                if found is not None and (found.state in OPEN or is_lost(found)):
+                    await self._recovery.bring_on(attempt_id)
+
+    def _new_ones(self) -> Iterator[_Followed]:
+        """Yield the jobs that are not followed yet, each once; add to them what is new of them."""
+        lost = [one for one in self._rows.lost() if self._may_be_found(one)]
+        for purchase in (*self._rows.accepted(), *lost):
+            assert purchase.job is not None, "what was accepted, or can be found, has a job"
+            name = _name_of(purchase)
+            one = self._followed.get(name)
+            if one is None or not one.is_followed:
+                if one is not None and one.is_given_up:
+                    continue
+                one = self._followed[name] = one or _Followed(purchase)
+                one.is_followed = True
+                one.due = min(anyio.current_time(), self._deadline)  # once, however short it is
+                one.left[purchase.new.attempt_id] = None
+                yield one
+            one.left[purchase.new.attempt_id] = None
+
+    def _may_be_found(self, purchase: Purchase) -> bool:
+        """Return whether a batch whose create was lost may be found by staying."""
+        job = purchase.job
+        if job is None or job.new.lane != "batch":
+            return False
+        age_s = (self._now() - purchase.changed_at).total_seconds()
+        return age_s < LOST_S
+
+    async def _until_the_next_look(self) -> None:
+        """Wait until one is not followed any more, or some time has passed."""
+        self._moved = anyio.Event()
+        with anyio.move_on_after(LOOK_S):
+            await self._moved.wait()
+
+    async def _follow(self, one: _Followed) -> None:
+        """Ask for a job until it has ended, or cannot be asked for, or the time is over."""
+        try:
+            while one.left and one.due <= self._deadline:
+                await anyio.sleep_until(one.due)
+                wait_s = await self._looked_at(one)
+                if wait_s is None:
+                    one.give_up()
+                    break
+                one.due = anyio.current_time() + wait_s
+                self._report(self.as_it_stands())
+            else:
+                if one.left:
+                    await anyio.sleep_until(self._deadline)
+        finally:
+            one.is_followed = False
+            self._going_on -= 1
+            self._moved.set()
+        self._report(self.as_it_stands())
+
+    async def _looked_at(self, one: _Followed) -> float | None:
+        """Look at a job once; return when to look again, if that has any sense."""
+        purchase = self._rows.purchase(next(iter(one.left)))
+        one.is_in_hands = purchase is not None and self._recovery.lives(purchase)
+        if purchase is None or one.is_in_hands:
+            await self._read(one)
+            return IN_HANDS_S
+        if not self._can_ask(purchase):
+            one.problem = "the config names no way to ask for it"
+            return None
+        async with self._hands:
+            brought = await self._recovery.bring_on(purchase.new.attempt_id)
+        one.asked += 1
+        one.note(brought)
+        await self._read(one)
+        if brought.making is not None:
+            return brought.making.again_s
+        if one.is_lost and not self._may_be_found(purchase):
+            return None
+        if brought.not_here is not None and brought.not_here.needs_setting:
+            return None
+        return batch_wait_s(one.asked)
+
+    async def _read(self, one: _Followed) -> None:
+        """See which of a job's purchases have come to their end."""
+        for number, attempt_id in enumerate(list(one.left)):
+            purchase = self._rows.purchase(attempt_id)
+            if purchase is not None:
+                one.see(purchase)
+            if number % _A_TURN == _A_TURN - 1:
+                await anyio.lowlevel.checkpoint()
+
+
+class _Followed:
+    """A job that is followed, and what came of it so far.
+
+    Attributes:
+        left: The purchases that have not come to their end.
+        due: When it is looked at again.
+        is_followed: Somebody looks after it.
+    """
+
+    def __init__(self, purchase: Purchase) -> None:
+        assert purchase.job is not None, "what is followed has a job"
+        self.left: dict[str, None] = {}
+        self.due = 0.0
+        self.is_followed = False
+        self.is_given_up = False
+        self.is_in_hands = False
+        self.asked = 0
+        self.problem = ""
+        self._job: Job = purchase.job
+        self._endpoint = purchase.new.endpoint
+        self._lines: LineCount | None = None
+        self._ended = Counter[State]()
+        self._spent_microusd = 0
+        self._free_microusd = 0
+        self._without: list[Purchase] = []
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether its provider's name of it is not known."""
+        return self._job.accepted is None
+
+    def note(self, brought: Brought) -> None:
+        """Note what asking came to."""
+        making, missing = brought.making, brought.not_here
+        self.problem = ""
+        if making is not None:
+            self._lines, self.problem = making.lines or self._lines, making.problem
+        elif brought.storage is not None:
+            self.problem = f"{brought.storage}; {brought.storage.hint}"
+        elif missing is not None:
+            self.problem = missing.problem
+
+    def see(self, purchase: Purchase) -> None:
+        """See how one of its purchases stands."""
+        self._job = purchase.job or self._job
+        if purchase.state in {*OPEN, State.ACCEPTED} or is_lost(purchase):
+            return
+        self.left.pop(purchase.new.attempt_id, None)
+        self._ended[purchase.state] += 1
+        self._spent_microusd += purchase.counted_microusd
+        if purchase.state not in COUNTED:
+            self._free_microusd += purchase.new.hold_microusd
+        if purchase.picture is None:
+            self._without.append(purchase)
+
+    def give_up(self) -> None:
+        """Ask no more: what is lost stays unknown, what is being made stays there."""
+        if self.is_lost:
+            self._ended[State.UNKNOWN] += len(self.left)
+            self.left.clear()
+        self.is_given_up = bool(self.left)
+
+    def as_it_stands(self) -> WaitedJob:
+        """Return how it stands."""
+        return WaitedJob(
+            job=self._job,
+            endpoint=self._endpoint,
+            left=len(self.left),
+            ended=dict(self._ended),
+            spent_microusd=self._spent_microusd,
+            free_microusd=self._free_microusd,
+            without=tuple(self._without),
+            lines=self._lines,
+            problem=self.problem,
+            asked=self.asked,
+            is_given_up=self.is_given_up,
+            is_in_hands=self.is_in_hands,
+        )
+
+
+def _name_of(purchase: Purchase) -> str:
+    """Return what tells a job from others: a batch has one token for all of its lines."""
+    job = purchase.new.job
+    is_batch = job is not None and job.lane == "batch" and job.token is not None
+    return job.token or "" if job is not None and is_batch else purchase.new.attempt_id
