@@ -17,6 +17,7 @@ MICRO = 1_000_000
 MOST_USD = 10**6
 MOST_MICROUSD = MOST_USD * MICRO
 """A million dollars for one answer is a broken figure, not a price."""
+_WHOLE = Decimal(1)
 LEAST_PICTURE_TOKENS = 64
 """The smallest picture on record has 120; fewer than this are no count of a picture's tokens."""
 
@@ -105,6 +106,15 @@ class Prices:
     output_text: Decimal | None = None
     output_image: Decimal | None = None
 
+    def at_share(self, share: Decimal | None) -> Prices:
+        """Return a part of all prices; of what part is not known, only what is free has one."""
+        return Prices(
+            input_text=_at_share(self.input_text, share),
+            input_image=_at_share(self.input_image, share),
+            output_text=_at_share(self.output_text, share),
+            output_image=_at_share(self.output_image, share),
+        )
+
     def price(self, usage: Usage) -> int | None:
         """Price a usage in micro-USD; ``None`` if a class with tokens has no price.
 
@@ -133,6 +143,7 @@ def cost_of_answer(
     flat_usd: Decimal | None,
     gateway_usd: Decimal | None = None,
     has_picture: bool = False,
+    share: Decimal | None = _WHOLE,
 ) -> Cost:
     """Return what one billed answer cost.
 
@@ -151,7 +162,11 @@ def cost_of_answer(
         flat_usd: The settings' price per picture.
         gateway_usd: What a gateway makes of it.
         has_picture: There is a picture in the answer, which has tokens of its own.
+        share: What part of every price but the provider's own figure is paid, as of a line of a
+            batch; ``None`` where that is not known, and then only what is free has a price.
     """
+    prices = None if prices is None else prices.at_share(share)
+    flat_usd, gateway_usd = _at_share(flat_usd, share), _at_share(gateway_usd, share)
     reported: Cost | None = None
     if reported_usd is not None:
         with suppress(ValueError):  # hostile or broken: the next source decides
@@ -162,6 +177,12 @@ def cost_of_answer(
         usage = _with_a_picture(usage)
     other = _by_price(usage, prices, flat_usd, gateway_usd)
     return reported if reported is not None and not other.microusd else other
+
+
+def _at_share(price: Decimal | None, share: Decimal | None) -> Decimal | None:
+    if price is None or share is None:
+        return None if price else price
+    return price * share
 
 
 def _with_a_picture(usage: Usage) -> Usage | None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import InlinePictureOf, Payload, Reply, Send
+from stage3_plugin.domain.exchange import Fetch, InlinePictureOf, Payload, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
@@ -23,6 +23,7 @@ from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Next
+from stage3_plugin.providers.gemini_batch import GeminiBatch
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import (
     Shapes,
@@ -63,6 +64,18 @@ class Gemini(Hosted):
         """Return what is known beforehand of one of its endpoints."""
         return PROFILE
 
+    @property
+    def batch(self) -> GeminiBatch:
+        """Return its batch lane."""
+        return GeminiBatch(
+            self.base_url,
+            who=self.who,
+            begin=self.begin,
+            model_of=self.model_of,
+            judged=self._of_answer,
+            clock=self._clock,
+        )
+
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
@@ -80,7 +93,10 @@ class Gemini(Hosted):
 
     def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer; one of its own without a count is free."""
-        step = super().next(reply)
+        return self._of_answer(reply)
+
+    def _of_answer(self, reply: Reply) -> Verdict | Fetch:
+        step = self.judged(reply)
         if isinstance(step, Verdict) and step.kind in _WITHOUT and _counts_nothing(reply):
             return replace(step, may_be_billed=False)
         return step

@@ -141,7 +141,7 @@ def line_count(
     )
 
 
-def count_of(value: Json) -> int | None:
-    """Read a number of lines, a text with one included; ``None`` if it cannot be one."""
-    figure = figure_of(value, most=MOST_LINES)
+def count_of(value: Json, *, most: int = MOST_LINES) -> int | None:
+    """Read a count, a text with one included; ``None`` if it cannot be one."""
+    figure = figure_of(value, most=most)
     return None if figure is None or figure != figure.to_integral_value() else int(figure)
