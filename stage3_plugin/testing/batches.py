@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 from stage3_plugin.testing import shapes
 from stage3_plugin.testing.batch_plans import Batched, BatchEnds, Line
-from stage3_plugin.testing.behaviours import Behaviour
+from stage3_plugin.testing.behaviours import Behaviour, Json
 from stage3_plugin.testing.bill import Bill
 from stage3_plugin.testing.result_files import HERE, Drawn, ResultFile, ResultLine, drawing
 from stage3_plugin.testing.wire import Asked, Exchange, Framing, Said, prompt_of
@@ -146,7 +146,8 @@ class Batch:
         if standing == "new":
             return []
         if standing == "working":
-            return ran[: len(ran) * self.looks // (self.plan.polls + 1)]
+            seen = min(max(self.looks - 1, 0), max(self.plan.polls, 1))
+            return ran[: len(ran) * seen // (max(self.plan.polls, 1) + 1)]
         return ran
 
 
@@ -183,6 +184,11 @@ class BatchDialect(ABC):
     @abstractmethod
     def wanted(self, asked: Asked) -> tuple[str, str, str]:
         """Return of a create what its lines have in common, its label and its file."""
+
+    def refuses(self, asked: Asked) -> Said | None:
+        """Return how a create is refused that is not what it must be."""
+        del asked
+        return None
 
     @abstractmethod
     def line(self, document: Mapping[str, Any], of: str) -> tuple[str, str, Mapping[str, Any]]:
@@ -245,6 +251,7 @@ class Batches:
         dialects: Sequence[BatchDialect],
         *,
         bill: Biller = lambda _, __: None,
+        refuses: Callable[[Asked], Behaviour | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.dialects = {dialect.name: dialect for dialect in dialects}
@@ -258,6 +265,7 @@ class Batches:
         self.cut_uploads: collections.deque[int] = collections.deque()
         self.page_batches = 100
         self._bill = bill
+        self._refuses = refuses
         self._clock = clock
         self._plans = collections.deque[Behaviour]()
         self._lines: dict[str, collections.deque[Line]] = {}
@@ -347,6 +355,8 @@ class Batches:
         stored = self.files.get(input_file)
         if stored is None:
             return dialect.unknown(input_file)
+        if (said := dialect.refuses(asked)) is not None:
+            return said
         chosen = plan if isinstance(plan, Batched) else self.plan
         documents, faults = self._read(dialect, stored, of)
         too_much = self.most_queued_lines is not None and self.most_queued_lines < len(
@@ -531,16 +541,21 @@ class Batches:
             in_flight=create.in_flight,
             bill=bill,
         )
-        plan = self._plan_of(prompt) if ran else self.line
+        plan = self._plan_of(asked) if ran else self.line
         usd: Decimal | None = Decimal(0)
         if ran and plan.is_billed:
             usual = shapes.usual_usd(asked)
             usd = None if usual is None else (usual * dialect.share).quantize(_MICRO, ROUND_CEILING)
         return BatchLine(key=key, asked=asked, plan=plan, ran=ran, usd=usd)
 
-    def _plan_of(self, prompt: str) -> Line:
+    def _plan_of(self, asked: Asked) -> Line:
+        """Choose what becomes of a line: what the vendor does not take comes before any plan."""
+        refusal = self._refuses(asked)
+        if isinstance(refusal, Json):
+            document, status = refusal.document, refusal.status
+            return Line(ends="said", document=document, status=status, billed=refusal.billed)
         for scene, plans in self._lines.items():
-            if plans and scene in prompt:
+            if plans and scene in asked.prompt:
                 return plans.popleft()
         return self.line
 

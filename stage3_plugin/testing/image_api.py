@@ -115,7 +115,7 @@ class ImageApi:
         self.otherwise: Callable[[Asked], Behaviour] = lambda _: Ok()
         self.free = FreePages()
         dialects = (OpenAIBatches(), GeminiBatches()) if dialect is None else ()
-        self.batches = Batches(dialects, bill=self._billed)
+        self.batches = Batches(dialects, bill=self._bill_of, refuses=self._refusal_of)
         self.entries: list[Entry] = []
         self.most_in_flight = 0
         self.connections = 0
@@ -370,9 +370,13 @@ class ImageApi:
 
         return begin
 
-    def _billed(self, document: Mapping[str, Any], prompt: str) -> Bill | None:
+    def _bill_of(self, document: Mapping[str, Any], prompt: str) -> Bill | None:
         """Make out the bill for a line, by what tests may have put in since."""
         return self.bill(document, prompt)
+
+    def _refusal_of(self, asked: Asked) -> Behaviour | None:
+        """Say no to a line, by what tests may have put in since."""
+        return self.refuses(asked)
 
     def _beginning_a_batch(self, exchange: Exchange, page: BatchPage) -> Callable[[object], Said]:
         """Return what begins the batch of a create, once; its lines are billed, and not it."""

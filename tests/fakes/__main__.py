@@ -22,6 +22,8 @@ from decimal import Decimal
 from types import FrameType
 from typing import NoReturn
 
+from stage3_plugin.testing.batch_plans import Batched
+from stage3_plugin.testing.batches import BatchPage
 from stage3_plugin.testing.dialects import dialect_of
 from stage3_plugin.testing.queues import Queued
 from tests.fakes import bill, menu, shapes
@@ -76,7 +78,7 @@ def main() -> None:
         "--delay",
         type=float,
         default=0.0,
-        help="seconds per picture; in a queue its job takes them",
+        help="seconds per picture; in a queue its job takes them, and a batch as a whole",
     )
     parser.add_argument(
         "--behave",
@@ -114,6 +116,7 @@ def serve(options: argparse.Namespace) -> None:
             api.queue.plan = Queued(polls=0, takes_s=options.delay)
         else:
             api.bill = bill.by_the_table
+            api.batches.plan = Batched(polls=0, takes_s=options.delay)
         api.otherwise = lambda _: next(turns)
         api.ended = lambda entry: print(line(entry), flush=True)
         with contextlib.suppress(KeyboardInterrupt):
@@ -142,7 +145,7 @@ def line(entry: Entry) -> str:
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     asked, status = entry.asked, entry.exchange.status
     what = f"{status}" if status is not None else "not answered"
-    if asked.method == "GET":
+    if asked.method == "GET" or isinstance(entry.page, BatchPage):
         return f"{when} {asked.path} {what}"
     if not isinstance(entry.behaviour, Ok | None):
         what += f" ({type(entry.behaviour).__name__})"
@@ -152,10 +155,13 @@ def line(entry: Entry) -> str:
 
 def total(api: ImageApi) -> str:
     """Return the sum of the book."""
-    known = sum((entry.usd or Decimal(0) for entry in api.entries), Decimal(0))
-    unknown = sum(entry.usd is None for entry in api.entries)
+    lines = api.batches.lines
+    prices = [entry.usd for entry in api.entries] + [line.usd for line in lines]
+    known = sum((usd for usd in prices if usd is not None), Decimal(0))
+    unknown = sum(usd is None for usd in prices)
     more = f" and {unknown} at no known price" if unknown else ""
-    return f"received {api.received()}, billed {api.billed()}, total {_usd(known)}{more}"
+    batched = f" and {len(lines)} in batches, of which {api.batches.billed()}" if lines else ""
+    return f"received {api.received()}, billed {api.billed()}{batched}, total {_usd(known)}{more}"
 
 
 def _usd(amount: Decimal) -> str:

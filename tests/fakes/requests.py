@@ -286,14 +286,20 @@ class _Inline(_Shape):
     data: str = Field(min_length=1)
 
 
+class _FileData(_Shape):
+    mimeType: Literal["image/png", "image/jpeg", "image/webp"]  # noqa: N815 - the wire's
+    fileUri: str = Field(min_length=1)  # noqa: N815 - the wire's
+
+
 class _GeminiPart(_Shape):
     text: str | None = Field(default=None, min_length=1)
     inlineData: _Inline | None = None  # noqa: N815 - the wire's
+    fileData: _FileData | None = None  # noqa: N815 - the wire's
 
     @model_validator(mode="after")
     def _is_one(self) -> _GeminiPart:
-        if (self.text is None) == (self.inlineData is None):
-            raise PydanticCustomError("invalid_value", "one of text and inlineData")
+        if sum(one is not None for one in (self.text, self.inlineData, self.fileData)) != 1:
+            raise PydanticCustomError("invalid_value", "one of text, inlineData and fileData")
         return self
 
 
@@ -332,7 +338,8 @@ class GeminiContent(_Shape):
             raise PydanticCustomError("invalid_value", "imageSize is not one of this model")
         if image.imageSize not in {None, "1K"} and "flash-lite" in self.model:
             raise PydanticCustomError("invalid_value", "imageSize is not one of this model")
-        shown = [part for content in self.contents for part in content.parts if part.inlineData]
+        parts = [part for content in self.contents for part in content.parts]
+        shown = [part for part in parts if part.inlineData or part.fileData]
         if len(shown) > (3 if self.model.startswith("gemini-2.5") else 14):
             raise PydanticCustomError("too_long", "too many pictures")
         return self

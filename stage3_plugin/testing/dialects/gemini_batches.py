@@ -30,6 +30,7 @@ _BATCH = re.compile(r"/v1beta/(batches/[\w.-]+?)(:cancel)?")
 _FILE = re.compile(r"/v1beta/(files/[\w.-]+)")
 _RESULTS = re.compile(r"/download/v1beta/(files/[\w.-]+):download")
 _KIND = "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch"
+_CREATES = {"model", "displayName", "inputConfig", "priority"}
 _USUAL = 50
 
 
@@ -134,6 +135,19 @@ class GeminiBatches(BatchDialect):
         source = cast("Mapping[str, Any]", batch.get("inputConfig") or {})
         name = str(batch.get("displayName", ""))
         return unquote(found[1]), name, str(source.get("fileName"))
+
+    def refuses(self, asked: Asked) -> Said | None:
+        batch = cast("Mapping[str, Any]", asked.document.get("batch") or {})
+        unknown = sorted(({*asked.document} - {"batch"}) | ({*batch} - _CREATES))
+        if not unknown:
+            return None
+        message = f"Invalid JSON payload received. Unknown name {unknown[0]!r}"
+        return _error(400, message, "INVALID_ARGUMENT")
+
+    def fault_of(self, document: Mapping[str, Any], of: str) -> tuple[str, str] | None:
+        del of
+        unknown = sorted({*document} - {"key", "request", "metadata"})
+        return ("INVALID_ARGUMENT", f"A line has no {unknown[0]!r}.") if unknown else None
 
     def line(self, document: Mapping[str, Any], of: str) -> tuple[str, str, Mapping[str, Any]]:
         body = cast("Mapping[str, Any]", document["request"])

@@ -27,6 +27,8 @@ from stage3_plugin.testing.wire import Asked, Said
 _FILE = re.compile(r"/v1/files/([\w.-]+)(/content)?")
 _BATCH = re.compile(r"/v1/batches/([\w.-]+)(/cancel)?")
 _ENDPOINTS = ("/v1/images/generations", "/v1/images/edits")
+_CREATES = {"input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after"}
+_LINE = {"custom_id", "method", "url", "body"}
 _DAY_S = 86_400
 _USUAL = 20
 _WORDS: Mapping[Standing, str] = {
@@ -113,12 +115,28 @@ class OpenAIBatches(BatchDialect):
         label = next(iter(metadata.values()), "")
         return str(document.get("endpoint")), label, str(document.get("input_file_id"))
 
+    def refuses(self, asked: Asked) -> Said | None:
+        document = asked.document
+        unknown = sorted({*document} - _CREATES)
+        if unknown:
+            message = f"Unknown parameter: '{unknown[0]}'."
+            return _error(400, message, param=unknown[0], code="unknown_parameter")
+        if document.get("endpoint") not in _ENDPOINTS:
+            return _error(400, "Invalid value: 'endpoint'.", param="endpoint", code="invalid_value")
+        if document.get("completion_window") != "24h":
+            message = "Invalid value: 'completion_window'."
+            return _error(400, message, param="completion_window", code="invalid_value")
+        metadata = cast("Mapping[str, str]", document.get("metadata") or {})
+        if any(len(name) > 64 or len(text) > 512 for name, text in metadata.items()):
+            return _error(400, "Invalid 'metadata'.", param="metadata", code="invalid_value")
+        return None
+
     def line(self, document: Mapping[str, Any], of: str) -> tuple[str, str, Mapping[str, Any]]:
         return str(document["custom_id"]), of, cast("Mapping[str, Any]", document["body"])
 
     def fault_of(self, document: Mapping[str, Any], of: str) -> tuple[str, str] | None:
-        if of not in _ENDPOINTS:
-            return "invalid_endpoint", f"{of} cannot be had in batches."
+        if unknown := sorted({*document} - _LINE):
+            return "unknown_parameter", f"A line has no {unknown[0]!r}."
         if document.get("method") != "POST":
             return "invalid_method", "The method of a line must be POST."
         if document.get("url") != of:
