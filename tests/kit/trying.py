@@ -6,6 +6,7 @@ for the processes whose ``PYTHONPATH`` has its folder.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -14,6 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from host_stub.conformance.catalogue import requirements_of
+from host_stub.conformance.requirement import SETS
+from host_stub.conformance.worker import DESCRIBE, Bench
 
 CASE = """
 from host_stub.conformance import Case
@@ -82,3 +89,36 @@ def conform(folder: Path, name: str, *words: str) -> Tried:
     """Try a plugin of a folder."""
     ended = command(folder, "conform", name, "--json", *words)
     return Tried(ended.returncode, json.loads(ended.stdout), ended.stderr)
+
+
+def conform_here(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> Mapping[str, tuple[str, str]]:
+    """Try a plugin of a folder in this process.
+
+    Nothing is tried that needs a process of its own, a backend, or what the plugin does not claim
+    to be capable of.
+
+    Returns:
+        Each requirement's verdict and what was seen.
+    """
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    importlib.invalidate_caches()
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    bench = Bench(name, None)
+    facts = bench.answer(DESCRIBE, folder)
+    tried = {facts.get("broken", DESCRIBE): (facts["verdict"], facts["detail"])}
+    if facts["verdict"] != "pass":  # it cannot be used, and nothing else can be said of it
+        return tried
+    for requirement in requirements_of(SETS[-1]):
+        trial = requirement.trial
+        is_claimed = trial.capability is None or facts["capabilities"][trial.capability]
+        if requirement.id in tried or trial.alone or trial.needs == "backend" or not is_claimed:
+            continue
+        room = folder / "rooms" / requirement.id
+        room.mkdir(parents=True)
+        answer = bench.answer(requirement.id, room)
+        tried[requirement.id] = answer["verdict"], answer["detail"]
+    return tried
