@@ -127,3 +127,35 @@ def test_what_takes_in_buys_nothing_if_it_does_not_come(
     assert (action["kind"], action["cost_usd"]) == ("safe", "0")
     assert had["failures_by_code"] == ({} if ends == "made" else {"budget": 1})
     assert queue_api.received() == 1
+
+
+def test_who_waits_may_leave_at_any_moment(queue_api: ImageApi, tmp_path: Path) -> None:
+    """Ctrl-C is 130 and changes nothing; who stays to the end takes it in for the next run."""
+    queue_api.script(Queued(polls=ENDLESS), scene="s01")
+    project = Project(tmp_path)
+    project.scenes(1)
+    model = {"provider": "fal", "model": "fal-ai/flux-2/turbo"}
+    project.config(queue_api, **model, deadline_s=1)
+    over = project.run("run", "scenes.json", "--json")
+    looks = len(queue_api.polls())
+    process = project.start("stage3", "wait")
+    wait_until(lambda: len(queue_api.polls()) > looks)
+    process.send_signal(signal.SIGINT)
+    left = ended(process)
+    (purchase,) = project.purchases()
+    for job in queue_api.queue.jobs:
+        job.plan = Queued(polls=0)
+    stayed = project.run("stage3", "wait")
+    had = project.run("run", "scenes.json")
+
+    assert over.returncode == 5, over.stderr
+    offered = [one["command"][:3] for one in json.loads(over.stdout)["next_actions"]]
+    assert ["host-stub", "stage3", "wait"] in offered
+    assert left.returncode == 130
+    assert left.stderr == "error: interrupted\n"
+    assert purchase.state is State.ACCEPTED
+    assert stayed.returncode == 0, stayed.stderr
+    assert "'host-stub run scenes.json'" in stayed.stdout
+    assert had.returncode == 0, had.stderr
+    assert "reused" in had.stdout
+    assert queue_api.received() == queue_api.billed() == 1

@@ -156,6 +156,18 @@ def settling(options: Namespace, plugin: str) -> NextAction:
     )
 
 
+def _staying(options: Namespace, plugin: str) -> Iterator[NextAction]:
+    """Yield the command that stays for what is being made, if the plugin brings one."""
+    from host_stub.cli.plugin_commands import brings
+
+    if brings(plugin, "wait"):
+        config = () if options.config is None else ("--config", str(options.config))
+        yield safe(
+            (PROGRAM, plugin, "wait", *config, _JSON),
+            "stays until what is being made is there, and takes it in; it buys nothing",
+        )
+
+
 def after_story(folder: Path, scenes: Path, *, is_new: bool) -> Iterator[NextAction]:
     """Return what may come after a story became scenes: a config that was there may name a price.
 
@@ -219,6 +231,8 @@ def after_plan(options: Namespace, words: Sequence[str], plan: RunPlan) -> Itera
         )
     elif stage.pending:
         yield _taking_in(words)
+    if stage.pending:
+        yield from _staying(options, plan.plugin)
     if stage.held:
         yield settling(options, plan.plugin)
 
@@ -259,6 +273,8 @@ def after_run(
         )
     elif told["pending"]:
         found.append(_taking_in(words))
+    if told["pending"] and resumes:
+        found += _staying(options, told["plugin"])
     if told["failures_by_code"].get("unknown") and resumes:
         found.append(settling(options, told["plugin"]))
     if told["total_images"] and not options.draft:
@@ -299,6 +315,8 @@ def after_status(
     elif state.states["pending"] or state.sheets["pending"]:
         run = about_story(options, "run", scenes, more=("--max-cost", "0"))
         yield safe(as_json_too(run), _TAKES_IN)
+    if settles_with is not None and (state.states["pending"] or state.sheets["pending"]):
+        yield from _staying(options, settles_with)
     if settles_with is not None and (state.states["held"] or state.sheets["held"]):
         yield settling(options, settles_with)
 

@@ -19,6 +19,7 @@ from host_stub.errors import (
     CommandFailed,
     CommandRefused,
     ContractViolation,
+    HostError,
     UsageError,
     in_one_line,
 )
@@ -61,6 +62,23 @@ def parse_installed(words: Sequence[str]) -> Namespace | None:
         description=f"Commands of plugin {name!r} ({chosen.source}).",
     )
     return parse_commands(parser, rest)
+
+
+def brings(plugin: str, command: str) -> bool:
+    """Return whether an installed plugin has a command of this name; one that is broken has none.
+
+    Args:
+        plugin: Its name.
+        command: The command's.
+    """
+    from host_stub.plugins.discovery import find_plugins, pick
+    from host_stub.plugins.loading import import_plugin
+
+    try:
+        commands = import_plugin(pick(plugin, find_plugins())).commands()
+    except HostError:
+        return False
+    return any(one.name == command for one in commands)
 
 
 class Parser(argparse.ArgumentParser):

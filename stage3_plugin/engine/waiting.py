@@ -142,15 +142,13 @@ class Waiting:
             assert purchase.job is not None, "what was accepted, or can be found, has a job"
             name = _name_of(purchase)
             one = self._followed.get(name)
-            if one is None or not one.is_followed:
-                if one is not None and one.is_given_up:
-                    continue
-                one = self._followed[name] = one or _Followed(purchase)
-                one.is_followed = True
+            if one is None:
+                one = self._followed[name] = _Followed(purchase)
                 one.due = min(anyio.current_time(), self._deadline)  # once, however short it is
                 one.left[purchase.new.attempt_id] = None
                 yield one
-            one.left[purchase.new.attempt_id] = None
+            elif one.is_followed:
+                one.left[purchase.new.attempt_id] = None
 
     def _may_be_found(self, purchase: Purchase) -> bool:
         """Return whether a batch whose create was lost may be found by staying."""
@@ -232,7 +230,7 @@ class _Followed:
         assert purchase.job is not None, "what is followed has a job"
         self.left: dict[str, None] = {}
         self.due = 0.0
-        self.is_followed = False
+        self.is_followed = True
         self.is_given_up = False
         self.is_in_hands = False
         self.asked = 0

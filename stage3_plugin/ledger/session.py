@@ -100,7 +100,8 @@ class Accounts:
             here = Path.cwd()
         except OSError:  # it was removed, and the command is run from another
             here = None
-        if not self.place.is_file:
+        asks_with_the_key = command.partition(" ")[0] in {"ask", "wait"}
+        if asks_with_the_key or not self.place.is_file:
             return f"stage3 {command}{self._by_config(here)}"
         if here is None:
             return f"stage3 {command} --state-dir {shlex.quote(str(self.state_dir))}"
@@ -111,7 +112,7 @@ class Accounts:
         return f"stage3 {command} --state-dir {shlex.quote(str(shown))}"
 
     def _by_config(self, here: Path | None) -> str:
-        """Return the option that finds a ledger on a server: only the config knows its address."""
+        """Return the option that finds a config: it alone has the key, and a server's address."""
         if self.config is None:
             return " --config FILE"
         config = self.config.absolute() if here is not None else self.config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -80,4 +81,76 @@ def test_it_stays_until_all_is_taken_in(
     assert counted(tmp_path) == 60_000
     assert "2 taken in; $0.06 counted" in said.out
     assert "next: 'host-stub run scenes.json'" in said.out
-    assert len(list((tmp_path / ".stage3" / "objects").rglob("*.*"))) >= 0
+    assert say("verify").code == 0
+
+
+def test_while_something_is_being_made_it_ends_with_5(
+    say: Say, queue_api: ImageApi, left: Left, tmp_path: Path
+) -> None:
+    """What was asked once stays as it is; how to go on is said, to programs too."""
+    left("s01", plan=Queued(polls=ENDLESS))
+    said = say("wait", "--for", "0s", "--json")
+    told = said.json
+    (job,) = told["jobs"]
+
+    assert said.code == 5
+    assert (told["is_over"], told["left"], told["taken_in"]) == (False, 1, 0)
+    assert (job["lane"], job["left"], job["is_given_up"]) == ("one", 1, False)
+    assert job["expires_at"] is not None
+    assert [one["command"][:2] for one in told["next_actions"]] == [["stage3", "wait"]]
+    assert states(tmp_path) == [State.ACCEPTED]
+    text = say("wait", "--for", "0s").out
+    assert "being made; kept until" in text
+    assert "'stage3 wait' goes on waiting" in text
+
+
+def test_what_its_provider_refuses_is_named_and_its_money_is_free(
+    say: Say, queue_api: ImageApi, left: Left, tmp_path: Path
+) -> None:
+    """By its own word; the waiting is over all the same."""
+    left("s01", plan=Queued(polls=1, ends="refused"))
+    said = say("wait")
+
+    assert said.code == 0
+    assert states(tmp_path) == [State.REFUSED]
+    assert "1 without a picture, and not billed" in said.out
+    assert "$0.05 free again" in said.out
+    assert "s01: " in said.out
+
+
+def test_a_key_that_is_refused_is_no_end_of_what_was_bought(
+    say: Say, queue_api: ImageApi, left: Left, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so, and does not stay for what it may not ask for."""
+    left("s01", plan=Queued(polls=ENDLESS))
+    monkeypatch.setenv("PLAIN_KEY", "another")
+    said = say("wait")
+
+    assert said.code == 5
+    assert "it is not asked for any more" in said.out
+    assert states(tmp_path) == [State.ACCEPTED]
+
+
+def test_with_nothing_to_wait_for_it_says_so_and_begins_no_ledger(
+    say: Say, queue_api: ImageApi, left: Left, tmp_path: Path
+) -> None:
+    """Also where nothing was ever bought."""
+    left("s01")
+    say("wait")
+    again = say("wait")
+    shutil.rmtree(tmp_path / ".stage3")
+    never = say("wait")
+
+    assert (again.code, never.code) == (0, 0)
+    assert "nothing is being made at a provider" in again.out
+    assert "nothing is being made at a provider" in never.out
+    assert not (tmp_path / ".stage3").exists()
+
+
+@pytest.mark.parametrize("words", ["1x", "", "-1s", "1.5h", "1 h", "10000000s"])
+def test_a_duration_that_is_none_is_refused(say: Say, words: str) -> None:
+    """Before the config is read."""
+    said = say("wait", f"--for={words}")
+
+    assert said.code == 2
+    assert "such as 90s, 30m, 2h or 1d" in said.err
