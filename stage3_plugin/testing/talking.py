@@ -7,17 +7,30 @@ what the provider makes of what the server says. No address but the loopback's i
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from stage3_plugin.domain.exchange import Fetch, Lost, NotListed, Poll, Reply
+from stage3_plugin.domain.batch import (
+    BatchEnded,
+    BatchMaking,
+    BatchPolled,
+    CreateStep,
+    LineSaid,
+    Upload,
+    Uploaded,
+    UploadedAs,
+    key_of,
+)
+from stage3_plugin.domain.exchange import Fetch, Lost, NotListed, Poll, Reply, Send
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.providers.base import Looked, Next, Polled, Provider
+from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled, Provider
 from stage3_plugin.testing.replies import reply_of
-from stage3_plugin.transport.bodies import body_of
+from stage3_plugin.transport.bodies import Base64Of, body_of, no_pictures
 
 MOST_POLLS = 100
 _TIMEOUT_S = 10.0
@@ -92,12 +105,126 @@ class Talk:
         """
         return self._exchange("GET", url, {}, b"")
 
-    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    def _key(self) -> dict[str, str]:
         profile = self.provider.profile
-        key = {profile.key_header: f"{profile.key_prefix}{self.key}"}
-        reply = reply_of(*exchange(method, url, {**headers, **key}, body))
+        return {profile.key_header: f"{profile.key_prefix}{self.key}"}
+
+    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        reply = reply_of(*exchange(method, url, {**headers, **self._key()}, body))
         self.replies.append(reply)
         return reply
+
+
+@dataclass(slots=True)
+class BatchTalk(Talk):
+    """The same with the provider's batch lane."""
+
+    @property
+    def lane(self) -> BatchLane:
+        """Return the lane.
+
+        Raises:
+            LookupError: The provider has none.
+        """
+        if self.provider.batch is None:
+            raise LookupError(f"{self.provider.profile.name} has no batch lane")
+        return self.provider.batch
+
+    def hand_over(
+        self, data: bytes, of: UploadedAs = "lines", media_type: str = "application/jsonl"
+    ) -> Uploaded | Verdict:
+        """Upload a file, however many steps that takes.
+
+        Raises:
+            NoAnswer: To one of them none came.
+        """
+        step = self.lane.upload(len(data), of, media_type)
+        while isinstance(step, Upload):
+            headers, body = _handed(step, data)
+            step = self.lane.uploaded(
+                self._exchange("POST", step.url, headers, body), len(data), of
+            )
+        return step
+
+    def begin(
+        self,
+        requests: Sequence[PictureRequest],
+        token: str,
+        names: Mapping[str, str] | None = None,
+        *,
+        base64_of: Base64Of = no_pictures,
+    ) -> CreateStep:
+        """Upload a file of lines and begin its batch.
+
+        Args:
+            requests: One for each line.
+            token: The batch's.
+            names: What uploaded pictures are called, by the SHA-256 of what was sent.
+            base64_of: Has those that stand in the lines.
+
+        Raises:
+            NoAnswer: None came.
+        """
+        lines = [
+            self.lane.line(request, key_of(token, number), names or {}).payload
+            for number, request in enumerate(requests)
+        ]
+        bodies = (body_of(Send(url="", payload=line), base64_of) for line in lines)
+        handed = self.hand_over(b"".join(b"".join(map(bytes, one)) + b"\n" for one in bodies))
+        if isinstance(handed, Verdict):
+            return handed
+        send = self.lane.create(handed.name, token, self.lane.kind(requests[0]))
+        body = b"".join(bytes(piece) for piece in body_of(send))
+        headers = {"Content-Type": "application/json", **send.headers}
+        return self.lane.created(self._exchange("POST", send.url, headers, body))
+
+    def await_end(self, job: Accepted, *, most: int = MOST_POLLS) -> BatchPolled:
+        """Poll a batch, without a pause, until it is not being made any more."""
+        step: BatchPolled = BatchMaking()
+        for _ in range(most):
+            if not isinstance(step, BatchMaking):
+                break
+            step = self.lane.polled(self.read(job.poll_url), job)
+        return step
+
+    def results(self, ended: BatchEnded) -> list[LineSaid]:
+        """Read the lines of all files of a batch."""
+        found: list[LineSaid] = []
+        for url in ended.files:
+            key = self._key()
+            _, _, body = exchange("GET", url, key)
+            found += [self.lane.said(reply_of(200, {}, line)) for line in body.splitlines()]
+        return found
+
+    def find(self, lost: Lost) -> Looked:
+        """Read the listing of batches, page by page, until it has the batch or ends."""
+        step: Looked = NotListed(next_url=self.lane.look_for(lost))
+        for _ in range(MOST_POLLS):
+            if not (isinstance(step, NotListed) and step.next_url is not None):
+                break
+            step = self.lane.looked(self.read(step.next_url), lost)
+        return step
+
+
+_MARK = "stage3-form"
+
+
+def _handed(step: Upload, data: bytes) -> tuple[dict[str, str], bytes]:
+    """Return the headers and the body of a step."""
+    if step.file_field is None:
+        body = data if step.has_file else json.dumps(step.payload or {}).encode()
+        kind = step.media_type if step.has_file else "application/json"
+        return {"Content-Type": kind, **step.headers}, body
+    pieces = [
+        f'--{_MARK}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+        for name, text in step.fields.items()
+    ]
+    head = (
+        f'--{_MARK}\r\nContent-Disposition: form-data; name="{step.file_field}"; '
+        f'filename="{step.file_name}"\r\nContent-Type: {step.media_type}\r\n\r\n'
+    )
+    body = "".join([*pieces, head]).encode() + data + f"\r\n--{_MARK}--\r\n".encode()
+    return {"Content-Type": f"multipart/form-data; boundary={_MARK}", **step.headers}, body
 
 
 def exchange(
