@@ -31,8 +31,11 @@ import anyio
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 from structlog.typing import FilteringBoundLogger
 
-CONTRACT = (1, 1)
+CONTRACT = (1, 2)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.
+
+1.2 adds lanes, in which a picture may be bought at once, or later and for less: ``Scene.lane``,
+``ImageRequest.lane`` and ``StagePlan.lanes``.
 
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
 ``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves``, ``scenes``, ``routes``,
@@ -106,6 +109,9 @@ Words: TypeAlias = Annotated[str, AfterValidator(_has_words)]
 Takes: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TAKES)]
 Sha256: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Role: TypeAlias = Literal["scene", "sheet"]
+Lane: TypeAlias = Literal["ordinary", "batch"]
+"""How a picture is bought (1.2): at once, or as one of many in a batch, later and for less. It
+changes nothing of the picture: what came by one lane is not bought again by the other."""
 
 
 class Scene(_Shape):
@@ -126,6 +132,7 @@ class Scene(_Shape):
         if_refused: Prompts to be tried in this order where the one before is refused (1.1).
         takes: How many pictures of it are wanted (1.1). Those that are there count, so that a
             request that is made twice is fulfilled once; each has an outcome of its own.
+        lane: How to buy it, instead of the request's (1.2).
         characters: Identifiers of the characters in the scene.
         style_tags: Words about style, for plugins that can use them; never appended to the prompt.
         extra: Whatever else the scene file said, untouched.
@@ -143,6 +150,7 @@ class Scene(_Shape):
     quality: Annotated[str, Field(min_length=1)] | None = None
     if_refused: Annotated[tuple[Words, ...], Field(max_length=20)] = ()
     takes: Takes = 1
+    lane: Lane | None = None
     characters: tuple[str, ...] = ()
     style_tags: tuple[str, ...] = ()
     extra: dict[str, Any] = {}
@@ -222,6 +230,8 @@ class ImageRequest:
             the other has now; else the one that comes first.
         place: Where each picture goes; without it, ``images/<name>.<extension>`` (1.1).
         draft: Its pictures are drafts: they never count as a scene's takes (1.1).
+        lane: How to buy what a scene says no lane of, instead of the settings' (1.2). A plugin that
+            cannot says so by a :class:`StageError`, before anything is sent.
     """
 
     run_id: str
@@ -236,6 +246,7 @@ class ImageRequest:
     shown: Callable[[str], ShownPicture | None] | None = None
     place: PlaceFor | None = None
     draft: bool = False
+    lane: Lane | None = None
 
 
 class Failure(_Shape):
@@ -455,6 +466,41 @@ class PlannedStep(_Shape):
     dropped: tuple[str, ...] = ()
 
 
+class PlannedLane(_Shape):
+    """What pictures cost and take in one lane, whichever they would go by (1.2).
+
+    Attributes:
+        scenes: How many of ``make`` would go by it.
+        cost_low_usd: The least that all of ``make`` can cost in it; ``None`` if a price is not
+            known.
+        cost_high_usd: The most; likewise.
+        expected_s: Seconds that all of ``make`` would take in it, from observed durations; ``None``
+            before there are any.
+        within_s: Seconds after which it has ended, by the provider's own word; ``None`` where that
+            gives none.
+        cannot: What cannot be had in it, a line each.
+    """
+
+    scenes: Annotated[int, Field(ge=0)] = 0
+    cost_low_usd: Usd | None
+    cost_high_usd: Usd | None
+    expected_s: Annotated[float, Field(ge=0)] | None = None
+    within_s: Annotated[float, Field(ge=0)] | None = None
+    cannot: tuple[str, ...] = ()
+
+
+class PlannedLanes(_Shape):
+    """Both lanes, side by side (1.2).
+
+    Attributes:
+        ordinary: At once.
+        batch: Later and for less; ``None`` where the plugin's provider has no such lane.
+    """
+
+    ordinary: PlannedLane
+    batch: PlannedLane | None = None
+
+
 class StagePlan(_Shape):
     """What a run would do and cost, known before anything is spent.
 
@@ -481,6 +527,7 @@ class StagePlan(_Shape):
         cost_worst_usd: What the worst way costs: every scene goes through all of ``steps``, and
             each is billed, a refusal as well. ``None`` where there is one way, or a price is not
             known (1.1).
+        lanes: What ``make`` costs and takes by either lane; ``None`` where nobody is paid (1.2).
     """
 
     make: int
@@ -502,6 +549,7 @@ class StagePlan(_Shape):
     routes: tuple[PlannedRoute, ...] = ()
     steps: tuple[PlannedStep, ...] = ()
     cost_worst_usd: Usd | None = None
+    lanes: PlannedLanes | None = None
 
 
 StaleReason: TypeAlias = Literal[

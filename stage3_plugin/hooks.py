@@ -45,7 +45,7 @@ def host_image_plugin() -> contract.ImagePlugin:
     """Describe the plugin; what the chosen provider can do less is listed in ``dropped``."""
     return contract.ImagePlugin(
         name="stage3",
-        contract=(1, 1),
+        contract=(1, 2),
         settings=Settings,
         capabilities=_CAPABILITIES,
         open=_open,
@@ -182,6 +182,7 @@ class _HostedStage:
                 max_cost_microusd=microusd(request.max_cost_usd),
                 wanted=request.wanted,
                 is_draft=request.draft,
+                lane=request.lane,
             )
         return plan_of(plan, self._stage.routes)
 
@@ -202,6 +203,7 @@ class _HostedStage:
             shown=_shown_by(request),
             wanted=request.wanted,
             is_draft=request.draft,
+            lane=request.lane,
             log=context.log,
             deliver=lambda outcome: context.deliver(outcome_of(outcome, self._stage.url_of)),
             stopping=context.stopping,
@@ -222,6 +224,7 @@ class _HostedStage:
                 scenes_dir=request.scenes_dir,
                 shown=_shown_by(request),
                 is_draft=request.draft,
+                lane=request.lane,
             )
 
     async def fetch(self, sha256: str, into: Path) -> bool:

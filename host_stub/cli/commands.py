@@ -350,6 +350,7 @@ def _asked(
         limit=options.limit,
         only=options.only,
         takes=options.takes,
+        lane=options.lane,
         shard=None if options.shard is None else Shard(*options.shard),
         is_draft=options.draft,
         is_guest=config.is_guest,

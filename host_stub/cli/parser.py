@@ -44,7 +44,8 @@ commands of a plugin:
 """
 
 MOST_TAKES: Final = 20
-"""As the contract has it, which is imported only where something is run."""
+LANES: Final = ("ordinary", "batch")
+"""As the contract has both, which is imported only where something is run."""
 
 Command = Callable[[argparse.Namespace, Console], int]
 
@@ -254,6 +255,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="so many takes of each scene, those there included",
     )
     parser.add_argument(
+        "--lane",
+        type=_lane,
+        metavar="ordinary|batch",
+        help="buy pictures at once, or in batches: for less, within a day or so; a scene's own "
+        "lane goes first",
+    )
+    parser.add_argument(
         "--shard",
         type=_shard,
         metavar="K/N",
@@ -373,6 +381,12 @@ def _takes(text: str) -> int:
     if (count := _count(text)) > MOST_TAKES:
         raise argparse.ArgumentTypeError(f"should be at most {MOST_TAKES}")
     return count
+
+
+def _lane(text: str) -> str:
+    if text not in LANES:
+        raise argparse.ArgumentTypeError("should be ordinary or batch")
+    return text
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -20,7 +20,7 @@ Need: TypeAlias = Literal["description", "stage", "backend"]
 Check: TypeAlias = Callable[[Lab], str]
 """Tries the plugin, and returns what was seen; raises ``Broken`` or ``NotShown``."""
 
-SETS: Final = ("1.0", "1.1")
+SETS: Final = ("1.0", "1.1", "1.2")
 """The contracts there are requirements of; each has those of the earlier ones too."""
 PAGE: Final = "docs/conformance.md"
 """The page that explains them."""

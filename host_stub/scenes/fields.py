@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
-from host_stub.contract import Scene
+from host_stub.contract import Lane, Scene
 from host_stub.errors import Problem, closest
 from host_stub.scenes.references import read_references
 from host_stub.scenes.values import is_half_a_pair, kind
@@ -33,7 +33,9 @@ _MADE = "reference_details"
 """A field that is made from ``references``; a person writes those."""
 _FIELDS = frozenset(Scene.model_fields) - {"extra", _MADE} | {"size"}
 _NEEDED = frozenset(name for name, field in Scene.model_fields.items() if field.is_required())
-_SPELLINGS = _FIELDS | frozenset(ALIASES)
+_SPELLINGS = (_FIELDS | frozenset(ALIASES)) - {"lane"}
+_LANES = frozenset(get_args(Lane))
+"""What is written there tells a misspelt ``lane`` from a ``line``, a ``lang`` or a ``plane``."""
 _SEEDS = range(-(2**63), 2**63)
 _WORDS: Mapping[str, str] = {
     "Value error, ": "",
@@ -97,8 +99,10 @@ def _misspelt(fields: Mapping[str, Any], extra: Mapping[str, Any]) -> list[Probl
     if _MADE in extra:
         what = 'is made from references; write {"image": …, "name": …, "role": …} there'
         problems.append(Problem(_MADE, what))
-    for name in extra:
-        near = misspelt(name[:_LONGEST_NAME], _SPELLINGS)
+    for name, value in extra.items():
+        is_of_a_lane = isinstance(value, str) and value.strip().lower() in _LANES
+        known = _SPELLINGS | {"lane"} if is_of_a_lane else _SPELLINGS
+        near = misspelt(name[:_LONGEST_NAME], known)
         meant = ALIASES.get(near, near) if near is not None else None
         if meant is not None and (meant in fields or meant not in _NEEDED):
             what = f"is not known; did you mean {near!r}? Otherwise give it another name"

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, Protocol, Self, TypeAlias, get_args
 
-from host_stub.contract import ImageRequest, PlaceFor, ShownPicture, WantedTakes
+from host_stub.contract import ImageRequest, Lane, PlaceFor, ShownPicture, WantedTakes
 from host_stub.decisions.judge import SaidPrompt
 from host_stub.decisions.prompts import DirectedScenes
 from host_stub.errors import PluginError, UsageError
@@ -44,6 +44,7 @@ class RunOptions:
         only: Only scenes that stand so; empty means all.
         decisions: Files and folders with decisions to obey first.
         takes: So many takes of each scene at least.
+        lane: How to buy what a scene says no lane of, instead of the settings'.
         shard: Which part of the scenes comes first, where several drivers run the story.
         is_draft: Draw the story as drafts, for nothing.
         is_guest: The plugin is not the one that the config names: what it makes is shown only where
@@ -66,6 +67,7 @@ class RunOptions:
     only: frozenset[Only] = frozenset()
     decisions: tuple[Path, ...] = ()
     takes: int | None = None
+    lane: Lane | None = None
     shard: Shard | None = None
     is_draft: bool = False
     is_guest: bool = False
@@ -179,6 +181,7 @@ def image_request(
         shown=None if desk is None else lambda one: desk.shown_picture(one, plugin=plugin.name),
         place=None if desk is None else desk.place_for,
         draft=options.is_draft,
+        lane=options.lane,
     )
     return request_for(plugin.description.contract, request)
 
@@ -247,6 +250,16 @@ def check_options(options: RunOptions, plugin: SelectedPlugin) -> None:
             "is of contract 1.0, which knows no takes",
             hint="leave --takes out: each run makes one more take of every scene",
         )
+    if options.lane is not None and plugin.description.contract < (1, 2):
+        contract = ".".join(map(str, plugin.description.contract))
+        raise PluginError(
+            plugin.name,
+            plugin.source,
+            f"is of contract {contract}, which knows no lanes",
+            hint="leave --lane out",
+        )
+    if options.is_draft and options.lane is not None:
+        raise UsageError("drafts cost nothing, in whichever lane", hint="leave --lane out")
     if options.is_draft and options.only:
         raise UsageError(
             "drafts are drawn of scenes however they stand",

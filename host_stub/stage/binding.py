@@ -90,7 +90,8 @@ def _need_room(found: Answered) -> None:
     if whole is None:
         raise NotConfirmed([why], confirm=None, cost_high_usd=None)
     needs_usd = _usd(whole.cost_high_usd)
-    now = Foreseen.of(found.question.plugin, found.question.wishes, whole)
+    asked = found.question
+    now = Foreseen.of(asked.plugin, asked.wishes, whole, lane=asked.options.lane)
     raise NotConfirmed([why], confirm=now.hash, cost_high_usd=needs_usd, needs_usd=needs_usd)
 
 

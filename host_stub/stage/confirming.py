@@ -9,6 +9,7 @@ among what was confirmed. So whoever starts the same command a thousand times pa
 Pure, but for the one question to the plugin. What is in it and what is not:
 
 * who makes the pictures, and its distribution's version; its settings, but for secrets; the routes;
+  the lane that is asked for;
 * of each scene and sheet of which something would be made: what its file says, what it is made from
   (the plugin's word for it), how many pictures are missing and wanted, how many were paid for and
   never came, and what one costs at most;
@@ -28,7 +29,7 @@ from typing import Any, Final, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict
 
 from host_stub.config.plugin_settings import masked
-from host_stub.contract import ScenePlan, StagePlan
+from host_stub.contract import Lane, ScenePlan, StagePlan
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.stage.scene_plans import routes_as_json
 from host_stub.standing.standing import SceneStanding
@@ -139,13 +140,21 @@ class Foreseen:
     wishes: Sequence[Wish] = field(default_factory=tuple[Wish, ...])
 
     @classmethod
-    def of(cls, plugin: SelectedPlugin, wishes: Iterable[Wish], answer: StagePlan) -> Self:
+    def of(
+        cls,
+        plugin: SelectedPlugin,
+        wishes: Iterable[Wish],
+        answer: StagePlan,
+        *,
+        lane: Lane | None = None,
+    ) -> Self:
         """Put together what a run would buy.
 
         Args:
             plugin: Makes the pictures.
             wishes: What would be bought of each scene.
             answer: The plugin's plan.
+            lane: The one that the run is asked to buy by, if any.
         """
         planned: dict[tuple[str, str], ScenePlan] = {
             (one.scene_id, one.role): one for one in answer.scenes
@@ -156,6 +165,7 @@ class Foreseen:
                 "source": plugin.source,
                 "settings": _digest(masked(plugin.settings, plugin.secrets)),
                 "routes": _digest(routes_as_json(answer.routes)),
+                **({} if lane is None else {"lane": lane}),
             },
             make=answer.make,
             cost_usd=_money(answer.cost_high_usd),
@@ -223,6 +233,7 @@ _SAID_OF: Final = {
     "source": "the plugin is of another version",
     "settings": "settings of the plugin are others",
     "routes": "the pictures would be made elsewhere, or with other options",
+    "lane": "the pictures would be bought by another lane",
 }
 
 

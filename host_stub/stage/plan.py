@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from host_stub.contract import PlannedStep, StagePlan
+from host_stub.contract import PlannedLanes, PlannedStep, StagePlan
 from host_stub.errors import PluginError
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.stage.asking import (
@@ -23,6 +23,7 @@ from host_stub.stage.asking import (
     guest_line,
 )
 from host_stub.stage.directing import decided
+from host_stub.stage.lane_plans import between, lane_lines, lanes_as_json, time_in_words
 from host_stub.stage.preflight import ask
 from host_stub.stage.question import PlannedDecisions, Question, answered
 from host_stub.stage.scene_plans import route_lines, routes_as_json, scene_lines, scenes_as_json
@@ -35,7 +36,6 @@ from host_stub.text.format import (
     BEYOND_A_CAP,
     counted,
     dollars,
-    duration,
     how_to_settle,
 )
 
@@ -105,6 +105,7 @@ class RunPlan:
             "cost_worst_usd": _money(stage.cost_worst_usd),
             "steps": [_step(one) for one in stage.steps],
             "expected_s": stage.expected_s,
+            "lanes": lanes_as_json(stage.lanes),
             "day_spent_usd": {name: _money(usd) for name, usd in stage.day_spent_usd.items()},
             **scenes_as_json(stage),
             **self._standings(),
@@ -137,11 +138,14 @@ class RunPlan:
         )
         yield from (f"  {number} {kind}" for number, kind in rows if number > 0)
         yield from scene_lines(stage)
-        yield f"cost: {_between(stage.cost_low_usd, stage.cost_high_usd)}{self._cap()}"
+        yield f"cost: {between(stage.cost_low_usd, stage.cost_high_usd)}{self._cap()}"
         yield from () if self.decided is None else (_price_line(self.decided),)
         yield from self._worst_way()
-        if stage.make:
-            yield f"expected time: {_time(stage.expected_s)}"
+        is_for_a_batch = stage.lanes is not None and _goes_by_a_batch(stage.lanes)
+        if stage.make and not is_for_a_batch:
+            yield f"expected time: {time_in_words(stage.expected_s)}"
+        if stage.make and stage.lanes is not None:
+            yield from lane_lines(stage.lanes)
         if stage.day_spent_usd:
             spent = (f"{name} {dollars(usd)}" for name, usd in sorted(stage.day_spent_usd.items()))
             yield f"spent today: {', '.join(spent)}"
@@ -289,27 +293,12 @@ def _at_most(usd: Decimal | None) -> str:
     return "unknown" if usd is None else f"at most {dollars(usd)}"
 
 
+def _goes_by_a_batch(lanes: PlannedLanes) -> bool:
+    return lanes.batch is not None and lanes.batch.scenes > 0
+
+
 def _sheets(number: int) -> str:
     return "a sheet" if number == 1 else "sheets"
-
-
-def _time(expected_s: float | None) -> str:
-    """Word an expected time; below a second it is no finer, since starting takes as long."""
-    if expected_s is None:
-        return "unknown"
-    return "under a second" if expected_s < 1 else f"about {duration(expected_s)}"
-
-
-def _between(low_usd: Decimal | None, high_usd: Decimal | None) -> str:
-    """Say a range of money whose ends may be unknown."""
-    if low_usd is None and high_usd is None:
-        return "unknown"
-    if low_usd is None:
-        return f"at most {dollars(high_usd)}"
-    if high_usd is None:
-        return f"at least {dollars(low_usd)}"
-    low, high = dollars(low_usd), dollars(high_usd)
-    return low if low == high else f"{low} to {high}"
 
 
 def _money(usd: Decimal | None) -> str | None:

@@ -74,7 +74,8 @@ class Answered:
         """Return what can be confirmed; see :meth:`unconfirmable`."""
         if self.unconfirmable() is not None:
             return None
-        return Foreseen.of(self.question.plugin, self.question.wishes, self.answer)
+        asked = self.question
+        return Foreseen.of(asked.plugin, asked.wishes, self.answer, lane=asked.options.lane)
 
     def unconfirmable(self) -> str | None:
         """Say why nobody can confirm what would be bought; ``None`` if somebody can."""

@@ -264,3 +264,23 @@ class Estimate:
 
     low_microusd: int | None
     high_microusd: int | None
+
+    def at_share(self, share: Decimal | None) -> Estimate:
+        """Return it at a part of the price, such as that of a batch, rounded up.
+
+        Args:
+            share: From 0 to 1; ``None`` if it is not known: then it is from half to all of it.
+        """
+        if share is None:
+            return replace(self, low_microusd=_part_of(self.low_microusd, _HALF))
+        return Estimate(
+            low_microusd=_part_of(self.low_microusd, share),
+            high_microusd=_part_of(self.high_microusd, share),
+        )
+
+
+_HALF = Decimal("0.5")
+
+
+def _part_of(microusd: int | None, share: Decimal) -> int | None:
+    return None if microusd is None else int((microusd * share).to_integral_value(ROUND_CEILING))

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import draft_for, request_for, sheets_of
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, Shelf
@@ -30,18 +31,28 @@ class Requests:
     """A story as picture requests, read anew at every pass."""
 
     def __init__(
-        self, story: Story, settings: Settings, casting: Casting, *, is_draft: bool = False
+        self,
+        story: Story,
+        settings: Settings,
+        casting: Casting,
+        *,
+        lanes: Lanes,
+        is_draft: bool = False,
     ) -> None:
+        self._lanes = lanes
         self._is_draft = is_draft
         self._story = story
         self._settings = settings
         self._casting = casting
 
     def __iter__(self) -> Iterator[PictureRequest]:
-        settings, casting = self._settings, self._casting
+        settings, casting, lanes = self._settings, self._casting, self._lanes
         if self._is_draft:
             return (draft_for(scene, settings) for scene in self._story)
-        return (request_for(scene, settings, casting) for scene in self._story)
+        return (
+            lanes.of(request_for(scene, settings, casting, lane=lanes.lane))
+            for scene in self._story
+        )
 
 
 class Asked:
@@ -51,9 +62,11 @@ class Asked:
         story: The scenes.
         whole_story: All scenes of the file, where only some are asked for.
         settings: What the user wants.
+        lanes: Say how each is bought.
         is_draft: What is asked for are drafts.
 
     Attributes:
+        lanes: The same.
         scenes: The scenes without the sheets, as they are named.
         whole_story: Likewise, all of the file.
         references: What scenes show the model; ``None`` where none shows anything.
@@ -67,12 +80,16 @@ class Asked:
         whole_story: Story | None,
         settings: Settings,
         *,
+        lanes: Lanes,
         is_draft: bool = False,
     ) -> None:
         casting = Casting(settings.cast)
         self._settings = settings
         self._casting = casting
-        requests = partial(Requests, settings=settings, casting=casting, is_draft=is_draft)
+        self.lanes = lanes
+        requests = partial(
+            Requests, settings=settings, casting=casting, lanes=lanes, is_draft=is_draft
+        )
         self.scenes = requests(story)
         self.whole_story = self.scenes if whole_story is None else requests(whole_story)
         self.references: SceneReferences | None = None
@@ -137,11 +154,13 @@ class Asked:
             StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
         references = SceneReferences(shelf, limits_of, is_kept=is_kept, is_over=is_over)
+        lanes = self.lanes
+        sheets = sheets_of(self._casting, self._settings, lane=lanes.lane)
         survey = Survey(
             references,
             self._casting,
             limits_of=limits_of,
-            sheets=sheets_of(self._casting, self._settings),
+            sheets={name: lanes.of(sheet) for name, sheet in sheets.items()},
             standing=standing,
             chosen=chosen,
             max_pixels=self._settings.max_pixels,

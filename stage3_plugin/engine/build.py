@@ -301,6 +301,7 @@ async def _open_paid(
                 masked=masked,
             ),
             key=key,
+            batch=provider.batch,
         )
     finally:
         await client.aclose()
@@ -367,6 +368,9 @@ def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:
     One that cannot be put together is rejected in its turn, and keeps no other from being made.
     """
     try:
+        if request.lane == "batch" and provider.batch is not None:
+            sent = [one.sent.sha256 for one in request.shown]
+            return provider.batch.line(request, "0", {sha256: sha256 for sha256 in sent}).dropped
         return provider.begin(request).dropped
     except Exception:  # noqa: BLE001 - it is reported where it would be sent
         return ()
@@ -404,8 +408,12 @@ class _Conversations:
         return self._by_endpoint[endpoint]
 
     def estimate(self, request: PictureRequest) -> Estimate:
-        """Return what a request is expected to cost with its model."""
-        return self._provider_of(self._endpoint_of(request)).estimate(request)
+        """Return what a request is expected to cost with its model, in its lane."""
+        provider = self._provider_of(self._endpoint_of(request))
+        expected = provider.estimate(request)
+        if request.lane == "ordinary" or provider.batch is None:
+            return expected
+        return expected.at_share(provider.batch.share(request.model or self._endpoint.model))
 
     def _endpoint_of(self, request: PictureRequest) -> Endpoint:
         if request.model in {"", self._endpoint.model}:

@@ -19,6 +19,7 @@ from stage3_plugin.domain.request import (
     why_unsendable,
 )
 from stage3_plugin.engine.notices import Notices
+from stage3_plugin.engine.planned_lanes import PlannedLanes
 from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_to_come
 from stage3_plugin.engine.showing.stale import Stale
 from stage3_plugin.engine.steps import Steps
@@ -176,6 +177,8 @@ class Planning:
         self.stale = Stale()
         self.scenes: list[ScenePlan] = []
         self.references: SceneReferences | None = None
+        self._lanes = PlannedLanes(route, ways.estimate)
+        self._has_further_routes = len(steps.routes) > 1
         self._problem: str | None = None
         self._replaces: Purchase | None = None
 
@@ -222,6 +225,7 @@ class Planning:
             wave_of=_in_one_wave if references is None else references.wave_of,
             note=self.note,
         )
+        plan = self._lanes.beside(plan, has_further_routes=self._has_further_routes)
         return replace(
             plan,
             stale=self.stale.count,
@@ -248,6 +252,7 @@ class Planning:
         made = states.count("make")
         for _ in range(made):
             self._ways.add(request)
+            self._lanes.add(request)
         if cost is not None and self._replaces is not None:
             self.stale.add(request, self._replaces, cost)
         shows = self.references is not None and bool(request.wishes)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest, Scene, WantedLane
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.settings import FallbackRoute, Settings
 
 
-def request_for(scene: Scene, settings: Settings, casting: Casting | None = None) -> PictureRequest:
+def request_for(
+    scene: Scene,
+    settings: Settings,
+    casting: Casting | None = None,
+    *,
+    lane: WantedLane | None = None,
+) -> PictureRequest:
     """Put a scene's own wishes and the settings together.
 
     Args:
         scene: What a caller wants.
         settings: What holds where the scene says nothing.
         casting: What its characters look like.
+        lane: How pictures are bought of which the scene does not say it, instead of the settings'.
     """
     width_px, height_px = settings.default_size_px
     return PictureRequest(
@@ -38,7 +45,7 @@ def request_for(scene: Scene, settings: Settings, casting: Casting | None = None
         extra=scene.extra,
         if_refused=scene.if_refused,
         takes=scene.takes,
-        lane=scene.lane or settings.lane,
+        lane=scene.lane or lane or settings.lane,
     )
 
 
@@ -87,9 +94,11 @@ def at_route(
     )
 
 
-def sheets_of(casting: Casting, settings: Settings) -> dict[str, PictureRequest]:
-    """Return the requests of a cast's sheets, by their ids."""
+def sheets_of(
+    casting: Casting, settings: Settings, *, lane: WantedLane | None = None
+) -> dict[str, PictureRequest]:
+    """Return the requests of a cast's sheets, by their ids; ``lane`` as in :func:`request_for`."""
     return {
-        cast_id: replace(request_for(sheet, settings), is_sheet=True)
+        cast_id: replace(request_for(sheet, settings, lane=lane), is_sheet=True)
         for cast_id, sheet in casting.sheets.items()
     }

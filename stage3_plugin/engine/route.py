@@ -29,6 +29,7 @@ from stage3_plugin.policy.capacity import (
     rate_limit_of,
 )
 from stage3_plugin.policy.pricing import HighestBill, Pricing
+from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.purchase.recovery import ConversationFor
 from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.settings import Settings
@@ -55,7 +56,7 @@ class Route:
     Attributes:
         scope: What keys hold of it: its endpoint, and what can be said there.
         maker: Makes attempts.
-        list_price: Returns what a picture is expected to cost.
+        list_price: Returns what a picture is expected to cost, in the lane of its request.
         conversation_for: Goes on from answers that a run before left behind.
         profile: What is known of the paid provider, if it is one.
         renderer: The renderer, if it is one; it wants to see the whole story first.
@@ -72,6 +73,7 @@ class Route:
         free_checks: Asks the paid provider what costs nothing.
         shows: What it takes to send it references; ``None`` where it is sent none.
         key: The key, where another one can be had.
+        batch: Its batch lane, if it has one.
         new_job: Draws what a request's job is begun with; ``None`` where no job can come of one.
     """
 
@@ -93,6 +95,7 @@ class Route:
     free_checks: FreeChecks | None = None
     shows: Shows | None = None
     key: RenewableKey | None = None
+    batch: BatchLane | None = None
     new_job: Callable[[PictureRequest], NewJob | None] = lambda _request: None
 
     @property

@@ -27,12 +27,13 @@ from stage3_plugin.domain.money import Estimate, cap_in_microusd
 from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import PictureRequest, Scene, WantedFor
+from stage3_plugin.domain.request import PictureRequest, Scene, WantedFor, WantedLane
 from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked, Story
 from stage3_plugin.engine.events import ContractEvents, Telemetry
+from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.notices import (
     Notices,
     Replaced,
@@ -132,6 +133,7 @@ class Stage:
         shown: ShownBy = nothing_shown,
         wanted: WantedFor | None = None,
         is_draft: bool = False,
+        lane: WantedLane | None = None,
     ) -> Plan:
         """Return what ``run`` would make and cost; spends and writes nothing.
 
@@ -142,7 +144,7 @@ class Stage:
         """
         route = self._route
         limits = self._limits(max_cost_microusd)
-        asked = Asked(story, whole_story, self._settings, is_draft=is_draft)
+        asked = self._asked(story, whole_story, lane, is_draft=is_draft)
         await route.study(asked.whole_story)
         shows = self._look_through(asked, limits)
         await self._need_preconditions()
@@ -181,7 +183,8 @@ class Stage:
                 self._capacity(max_in_flight), to_come=descriptors.OF_A_RUN
             )
             limits_found = (fewer,) if fewer else ()
-            warnings = (*limits_found, *plan.warnings, *advised.lines, *asked.told_beside_scenes)
+            beside = (*asked.told_beside_scenes, *asked.lanes.warnings)
+            warnings = (*limits_found, *plan.warnings, *advised.lines, *beside)
             return replace(plan, warnings=(*warnings, *notices.warnings()))
 
     async def run(
@@ -201,6 +204,7 @@ class Stage:
         shown: ShownBy = nothing_shown,
         wanted: WantedFor | None = None,
         is_draft: bool = False,
+        lane: WantedLane | None = None,
     ) -> Ending:
         """Make the story's pictures.
 
@@ -219,17 +223,19 @@ class Stage:
             shown: Returns the picture that a host shows of a scene that others refer to.
             wanted: Returns how many takes are wanted of a scene or a sheet with which basis.
             is_draft: The pictures are drafts, which never count as what the scenes want.
+            lane: How to buy what a scene says no lane of, instead of the settings'.
 
         Raises:
             SettingsRefused: There is a cap and a price is not known, or the time zone is not
-                known, or a sheet has the id of a scene. Nothing was tried.
+                known, or a sheet has the id of a scene, or a batch is asked for and the provider
+                has no such lane. Nothing was tried.
             NotStarted: The ledger cannot be opened.
             StorageFailed: What a run before left behind cannot be taken in, or a reference read.
             Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
         limits = self._limits(max_cost_microusd)
-        asked = Asked(story, whole_story, self._settings, is_draft=is_draft)
+        asked = self._asked(story, whole_story, lane, is_draft=is_draft)
         await self._route.study(asked.whole_story)
         shows = self._look_through(asked, limits)
         at_once = self._capacity(max_in_flight)
@@ -265,6 +271,8 @@ class Stage:
                 made = asked.to_be_made()
                 await notices.look_at_all(made, session.reader, keys_of, stopping)
                 notices.say(telemetry.warned)
+                for line in asked.lanes.warnings:
+                    telemetry.warned(line)
                 run_ledger = self._run_ledger(
                     session,
                     limits,
@@ -309,6 +317,7 @@ class Stage:
         scenes_dir: Path | None = None,
         shown: ShownBy = nothing_shown,
         is_draft: bool = False,
+        lane: WantedLane | None = None,
     ) -> None:
         """Tell what there is of every scene, and of every sheet that scenes name, sheets first.
 
@@ -321,13 +330,14 @@ class Stage:
             scenes_dir: Where the file references of scenes start; the current folder by default.
             shown: Returns the picture that a host shows of a scene that others refer to.
             is_draft: What is looked at are drafts.
+            lane: As a run would have it.
 
         Raises:
             SettingsRefused: The time zone is not known, or a sheet has the id of a scene.
             NotStarted: The ledger could not be believed.
             StorageFailed: The ledger cannot be read, or a reference.
         """
-        asked = Asked(story, whole_story, self._settings, is_draft=is_draft)
+        asked = self._asked(story, whole_story, lane, is_draft=is_draft)
         await self._route.study(asked.whole_story)
         shows = self._look_through(asked, Limits())
         await self._need_preconditions()
@@ -458,6 +468,19 @@ class Stage:
                 report=report,
             )
             return await waiting.to_the_end(for_s)
+
+    def _asked(
+        self, story: Story, whole: Story | None, lane: WantedLane | None, *, is_draft: bool
+    ) -> Asked:
+        """Return what is asked for.
+
+        Raises:
+            SettingsRefused: All of it by a lane that the provider does not have.
+        """
+        lanes = Lanes(self._settings, self._route, lane)
+        if not is_draft:
+            lanes.check()
+        return Asked(story, whole, self._settings, lanes=lanes, is_draft=is_draft)
 
     async def _need_preconditions(self) -> None:
         """Refuse what no run would start with, where nothing is written.
@@ -638,6 +661,7 @@ class Stage:
         self.warnings += (*self._accounts.warnings, *warnings, *places)
         if self._settings.ledger is not None and self._pictures.store.address is None:
             self.warnings += (_NEAR_ALONE,)
+        Lanes(self._settings, self._route, None).check()
         unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
         self._need_prices([unnamed], self._limits(None))
         self._need_no_free_ones(unnamed)
@@ -738,11 +762,15 @@ class Stage:
         )
 
     def _look_through(self, asked: Asked, limits: Limits) -> bool:
-        """Return whether any scene shows the model anything; refuse prices that are not known.
+        """Return whether any scene shows the model anything; refuse what no run could keep to.
 
         Raises:
-            SettingsRefused: There is a cap, and a picture's price is not known.
+            SettingsRefused: There is a cap, and a picture's price is not known; or a scene is to be
+                bought by a lane that there is not.
         """
+        if asked.lanes.needs_look:
+            for _ in asked.scenes:
+                pass
         sends = self._route.shows is not None and self._open_shelf is not None
         if not (sends or limits.any):
             return False

@@ -14,13 +14,13 @@ from typing import Final, Generic, TypeVar
 
 import anyio
 
-from host_stub.contract import StagePlan
+from host_stub.contract import Lane, StagePlan
 from stage3_plugin.library.callback import Callback
 from stage3_plugin.library.opening import SettingsLike
 from stage3_plugin.library.result import Pictures, Progress
 from stage3_plugin.library.run import OnProgress
 from stage3_plugin.library.scenes import ScenesLike, folder_of, keep
-from stage3_plugin.library.stage import PICTURES, PathLike, UsdLike, cap_of, open_stage
+from stage3_plugin.library.stage import PICTURES, PathLike, UsdLike, cap_of, lane_of, open_stage
 from stage3_plugin.library.stopping import Stop
 
 Result = TypeVar("Result")
@@ -40,6 +40,7 @@ def make_pictures(
     max_cost_usd: UsdLike | None = None,
     deadline_s: float | None = None,
     scenes_dir: PathLike | None = None,
+    lane: Lane | None = None,
     on_progress: OnProgress | None = None,
     stop: Stop | None = None,
     check: bool = True,
@@ -55,6 +56,9 @@ def make_pictures(
         max_cost_usd: A cap for this call in USD, beside those of the settings.
         deadline_s: Seconds for the whole run; then it stops as if ``stop`` were set.
         scenes_dir: Where file references of scenes start.
+        lane: How to buy what a scene says no lane of, instead of the settings': ``ordinary``, or
+            ``batch``, for less and later: what is being made when the call returns is an outcome
+            that failed as ``pending``, and a later call takes it in.
         on_progress: Called with each outcome as it comes, in the calling thread. One that raises is
             not called again, and harms nothing.
         stop: Asks the run to stop, from any thread.
@@ -68,7 +72,8 @@ def make_pictures(
         NotStarted: The ledger cannot be opened; nothing was sent.
         KeyboardInterrupt: Ctrl-C; what was in flight has ended, and the ledger has it.
     """
-    cap_of(max_cost_usd)  # refuses before scenes are read
+    cap_of(max_cost_usd)  # refuses before scenes are read, as the next one does
+    lane_of(lane)
     kept = keep(scenes)
     switch = Stop()
     call = _Call[Pictures](switch=switch, on_progress=on_progress)
@@ -80,6 +85,7 @@ def make_pictures(
                 max_cost_usd=max_cost_usd,
                 deadline_s=deadline_s,
                 scenes_dir=scenes_dir if scenes_dir is not None else folder_of(scenes),
+                lane=lane,
                 on_progress=None if on_progress is None else call.report,
                 stop=switch,
                 check=check,
@@ -106,6 +112,7 @@ def plan_pictures(
     project_dir: PathLike | None = None,
     max_cost_usd: UsdLike | None = None,
     scenes_dir: PathLike | None = None,
+    lane: Lane | None = None,
 ) -> StagePlan:
     """Return what :func:`make_pictures` would make and cost; nothing is spent or written.
 
@@ -116,6 +123,7 @@ def plan_pictures(
         project_dir: As there.
         max_cost_usd: The cap that the call would have.
         scenes_dir: As there.
+        lane: As there.
 
     Raises:
         ScenesRefused: As there.
@@ -131,6 +139,7 @@ def plan_pictures(
                 kept,
                 max_cost_usd=max_cost_usd,
                 scenes_dir=scenes_dir if scenes_dir is not None else folder_of(scenes),
+                lane=lane,
             )
 
     try:

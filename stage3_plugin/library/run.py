@@ -21,6 +21,7 @@ from structlog.typing import FilteringBoundLogger
 from host_stub.contract import Cost, Failure, SceneOutcome
 from host_stub.scenes.index import SceneIndex
 from stage3_plugin.domain.outcome import Ending, Outcome
+from stage3_plugin.domain.request import WantedLane
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.library.callback import Callback
 from stage3_plugin.library.log import LOGGER
@@ -50,6 +51,7 @@ class Asked:
     Attributes:
         scenes: The scenes.
         scenes_dir: Where their references start.
+        lane: How to buy what a scene says no lane of.
         max_cost_microusd: A cap for this run.
         deadline_s: Seconds for the whole run.
         on_progress: Called with each outcome.
@@ -58,6 +60,7 @@ class Asked:
 
     scenes: ScenesLike | AsyncIterable[SceneLike]
     scenes_dir: Path | None = None
+    lane: WantedLane | None = None
     max_cost_microusd: int | None = None
     deadline_s: float | None = None
     on_progress: OnProgress | None = None
@@ -148,6 +151,7 @@ class Work:
                     max_cost_microusd=asked.max_cost_microusd,
                     deadline_s=asked.deadline_s,
                     scenes_dir=asked.scenes_dir or folder_of(asked.scenes),
+                    lane=asked.lane,
                 )
             if self._working.cancelled_caught:
                 self._ending = _CUT_SHORT

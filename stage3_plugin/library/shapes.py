@@ -18,7 +18,7 @@ from stage3_plugin.domain.request import Scene
 
 if TYPE_CHECKING:
     from stage3_plugin.engine.route import Route
-    from stage3_plugin.policy.plan import Plan, PlannedStep, PlanWave, ScenePlan
+    from stage3_plugin.policy.plan import Plan, PlannedLane, PlannedStep, PlanWave, ScenePlan
 
 UrlOf: TypeAlias = Callable[[str], str | None]
 """Returns the address of a picture in the bucket of ``store``, if there is one."""
@@ -60,6 +60,7 @@ def scene_of(scene: contract.Scene) -> Scene:
         quality=scene.quality,
         if_refused=scene.if_refused,
         takes=scene.takes,
+        lane=scene.lane,
         references=scene.references,
         wishes=_wishes(scene),
         characters=scene.characters,
@@ -97,6 +98,24 @@ def plan_of(plan: Plan, routes: Sequence[Route]) -> contract.StagePlan:
         routes=tuple(map(_planned_route, routes)),
         steps=tuple(map(_planned_step, plan.steps)),
         cost_worst_usd=usd(plan.worst_microusd),
+        lanes=None if plan.ordinary is None else _planned_lanes(plan.ordinary, plan.batch),
+    )
+
+
+def _planned_lanes(ordinary: PlannedLane, batch: PlannedLane | None) -> contract.PlannedLanes:
+    return contract.PlannedLanes(
+        ordinary=_planned_lane(ordinary), batch=None if batch is None else _planned_lane(batch)
+    )
+
+
+def _planned_lane(lane: PlannedLane) -> contract.PlannedLane:
+    return contract.PlannedLane(
+        scenes=lane.scenes,
+        cost_low_usd=usd(lane.low_microusd),
+        cost_high_usd=usd(lane.high_microusd),
+        expected_s=lane.expected_s,
+        within_s=lane.within_s,
+        cannot=lane.cannot,
     )
 
 

@@ -8,14 +8,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from host_stub.contract import StagePlan
+from host_stub.contract import Lane, StagePlan
 from stage3_plugin.domain.money import cap_in_microusd
+from stage3_plugin.domain.request import WantedLane
 from stage3_plugin.engine import build
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.library.interrupts import heard_by_the_program
@@ -64,6 +65,7 @@ class PictureStage:
         *,
         max_cost_usd: UsdLike | None = None,
         scenes_dir: PathLike | None = None,
+        lane: Lane | None = None,
     ) -> StagePlan:
         """Return what :meth:`run` would make and cost; nothing is spent or written.
 
@@ -71,6 +73,7 @@ class PictureStage:
             scenes: As :meth:`run` takes them. An iterator is used up: give a list to both.
             max_cost_usd: The cap that the run would have.
             scenes_dir: As in :meth:`run`.
+            lane: Likewise.
 
         Raises:
             ScenesRefused: The scenes cannot be run.
@@ -88,6 +91,7 @@ class PictureStage:
                 max_in_flight=shop.most_in_flight,
                 max_cost_microusd=cap_of(max_cost_usd),
                 scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
+                lane=lane_of(lane),
             )
         finally:
             kept.close()
@@ -100,6 +104,7 @@ class PictureStage:
         max_cost_usd: UsdLike | None = None,
         deadline_s: float | None = None,
         scenes_dir: PathLike | None = None,
+        lane: Lane | None = None,
         on_progress: OnProgress | None = None,
         stop: Stop | None = None,
     ) -> PictureRun:
@@ -114,12 +119,15 @@ class PictureStage:
             deadline_s: Seconds for the whole run; then it stops as if ``stop`` were set.
             scenes_dir: Where file references of scenes start; by default the scene file's folder,
                 or the current one.
+            lane: How to buy what a scene says no lane of, instead of the settings': ``ordinary``,
+                or ``batch``, for less and later: what is being made when the run ends is an
+                outcome that failed as ``pending``, and a later run takes it in.
             on_progress: Called with each outcome as it comes, in the event loop's thread. One that
                 raises is not called again, and harms nothing.
             stop: Asks the run to stop, from any thread.
 
         Raises:
-            SettingsRefused: ``max_cost_usd`` is no amount.
+            SettingsRefused: ``max_cost_usd`` is no amount, or ``lane`` no lane.
             StageUnusable: The stage is closed, or of another event loop.
         """
         asked = _asked(
@@ -127,6 +135,7 @@ class PictureStage:
             max_cost_usd=max_cost_usd,
             deadline_s=deadline_s,
             scenes_dir=scenes_dir,
+            lane=lane,
             on_progress=on_progress,
             stop=stop,
         )
@@ -139,6 +148,7 @@ class PictureStage:
         max_cost_usd: UsdLike | None = None,
         deadline_s: float | None = None,
         scenes_dir: PathLike | None = None,
+        lane: Lane | None = None,
         on_progress: OnProgress | None = None,
         stop: Stop | None = None,
         check: bool = True,
@@ -150,6 +160,7 @@ class PictureStage:
             max_cost_usd: Likewise.
             deadline_s: Likewise.
             scenes_dir: Likewise.
+            lane: Likewise.
             on_progress: Likewise.
             stop: Likewise.
             check: Raise if a picture is missing; else look at ``failed``.
@@ -164,6 +175,7 @@ class PictureStage:
             max_cost_usd=max_cost_usd,
             deadline_s=deadline_s,
             scenes_dir=scenes_dir,
+            lane=lane,
             on_progress=on_progress,
             stop=stop,
         )
@@ -206,12 +218,14 @@ def _asked(
     max_cost_usd: UsdLike | None,
     deadline_s: float | None,
     scenes_dir: PathLike | None,
+    lane: Lane | None,
     on_progress: OnProgress | None,
     stop: Stop | None,
 ) -> Asked:
     return Asked(
         scenes=scenes,
         scenes_dir=None if scenes_dir is None else Path(scenes_dir),
+        lane=lane_of(lane),
         max_cost_microusd=cap_of(max_cost_usd),
         deadline_s=deadline_s,
         on_progress=on_progress,
@@ -312,3 +326,14 @@ def cap_of(usd: UsdLike | None) -> int | None:
             "should be an amount of at least 0 and at most 1,000,000 USD",
             hint='write it as a number or as text, such as max_cost_usd="2.50"',
         ) from None
+
+
+def lane_of(name: WantedLane | None) -> WantedLane | None:
+    """Return a lane, if it is one.
+
+    Raises:
+        SettingsRefused: There is none of this name.
+    """
+    if name is not None and name not in get_args(WantedLane):
+        raise SettingsRefused("lane", "there is no such lane", hint="write 'ordinary' or 'batch'")
+    return name

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from stage3_plugin.domain.money import Estimate
@@ -85,6 +85,27 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedLane:
+    """What pictures cost and take in one lane; see ``host_stub.contract.PlannedLane``."""
+
+    scenes: int = 0
+    low_microusd: int | None = 0
+    high_microusd: int | None = 0
+    expected_s: float | None = None
+    within_s: float | None = None
+    cannot: tuple[str, ...] = ()
+
+    def with_one(self, each: Estimate, *, goes_by_it: bool) -> PlannedLane:
+        """Return it with one more picture, whether or not that would go by it."""
+        return replace(
+            self,
+            scenes=self.scenes + goes_by_it,
+            low_microusd=_plus(self.low_microusd, each.low_microusd),
+            high_microusd=_plus(self.high_microusd, each.high_microusd),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a run would do.
 
@@ -108,6 +129,8 @@ class Plan:
         steps: The steps by which scenes may be tried; empty where there is one.
         worst_microusd: What it costs if all scenes go through all of them, and each is billed;
             ``None`` where there is one, or a price is not known.
+        ordinary: What ``make`` costs and takes bought at once; ``None`` where nobody is paid.
+        batch: Likewise in batches; ``None`` where the first route has no such lane.
     """
 
     make: int = 0
@@ -128,6 +151,8 @@ class Plan:
     scenes: tuple[ScenePlan, ...] = ()
     steps: tuple[PlannedStep, ...] = ()
     worst_microusd: int | None = None
+    ordinary: PlannedLane | None = None
+    batch: PlannedLane | None = None
 
 
 def planned_references(request: PictureRequest) -> tuple[PlannedReference, ...]:

@@ -78,6 +78,12 @@ def hosted_named(name: str, offers: Offers = PROVIDERS) -> type[Hosted] | None:
     return found if issubclass(found, Hosted) else None
 
 
+def in_batches(offers: Offers = PROVIDERS) -> tuple[str, ...]:
+    """Return the words of all that have a batch lane; each is imported for that."""
+    found = ((name, hosted_named(name, offers)) for name in offers.names)
+    return tuple(name for name, one in found if one is not None and one.batch is not Hosted.batch)
+
+
 def provider_at(
     endpoint: Endpoint,
     *,

@@ -30,7 +30,7 @@ def described() -> Iterator[str]:
         for name, shape in vars(module).items():
             if getattr(shape, "__module__", None) == module.__name__ and not name.startswith("_"):
                 lines |= set(_of_shape(name, shape))
-    for name in ("FailureCode", "CostBasis", "StaleReason", "PlannedState", "Role"):
+    for name in ("FailureCode", "CostBasis", "StaleReason", "PlannedState", "Role", "Lane"):
         closed = getattr(contract, name, None)
         lines |= {f"{name}: {value}" for value in typing.get_args(closed)}
     for name, hook in vars(hookspecs).items():

@@ -112,7 +112,7 @@ def test_what_the_kit_raises_is_the_kits_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says nothing about the plugin."""
-    requirements_of("1.1")
+    requirements_of("1.2")
     monkeypatch.setitem(TRIALS, "result.once", raises(ZeroDivisionError("of the kit")))
 
     answer = Bench("plain", None).answer("result.once", tmp_path)
@@ -125,7 +125,7 @@ def test_what_the_plugins_code_raises_is_the_plugins_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a check meets it unawares."""
-    requirements_of("1.1")
+    requirements_of("1.2")
 
     def check(lab: Lab) -> str:
         from host_stub import plain_image
@@ -144,7 +144,7 @@ def test_what_the_plugins_code_raises_is_the_plugins_fault(
 
 def test_a_requirement_without_a_check_is_the_kits_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is tried, and it ends with 3."""
-    requirements_of("1.1")
+    requirements_of("1.2")
     monkeypatch.delitem(TRIALS, "result.once")
 
     report = conform(Asked(name="plain"))
@@ -155,11 +155,12 @@ def test_a_requirement_without_a_check_is_the_kits_fault(monkeypatch: pytest.Mon
 
 def test_a_later_contract_has_the_requirements_of_the_earlier_ones() -> None:
     """And each has a sentence, and one link of its own."""
-    first, second = (requirements_of(contract) for contract in SETS)
+    first, second, third = (requirements_of(contract) for contract in SETS)
 
     assert [one.id for one in second[: len(first)]] == [one.id for one in first]
-    assert len({one.link for one in second}) == len(second)
-    assert all(one.sentence.endswith(".") for one in second)
+    assert [one.id for one in third[: len(second)]] == [one.id for one in second]
+    assert len({one.link for one in third}) == len(third)
+    assert all(one.sentence.endswith(".") for one in third)
 
 
 def test_the_known_are_read_with_their_reasons(tmp_path: Path) -> None:

@@ -483,6 +483,7 @@ class TestJson:
             "routes": [],
             "steps": [],
             "cost_worst_usd": None,
+            "lanes": None,
             "day_spent_usd": {"openai": "1.2", "openrouter": "0.4"},
             "max_cost_usd": "0.20",
             "warnings": [],

@@ -247,7 +247,7 @@ def test_ctrl_c_during_an_import_is_not_taken_for_a_broken_plugin(distribute: Di
 # The contract
 
 
-@pytest.mark.parametrize("contract", [(1, 0), (1, 1)])
+@pytest.mark.parametrize("contract", [(1, 0), (1, 1), (1, 2)])
 def test_a_contract_this_host_speaks_is_accepted(contract: tuple[int, int]) -> None:
     """The same major and a minor that is not larger."""
     assert select(image_plugin(contract=contract)).image.description.contract == contract
@@ -255,14 +255,14 @@ def test_a_contract_this_host_speaks_is_accepted(contract: tuple[int, int]) -> N
 
 @pytest.mark.parametrize(
     "contract, hint",
-    [((1, 2), "upgrade the host"), ((2, 0), "upgrade the host"), ((0, 9), "newer version")],
+    [((1, 3), "upgrade the host"), ((2, 0), "upgrade the host"), ((0, 9), "newer version")],
 )
 def test_another_contract_is_refused(contract: tuple[int, int], hint: str) -> None:
     """Both numbers are told, and which side has to move."""
     with pytest.raises(PluginIncompatible) as caught:
         select(image_plugin(contract=contract))
 
-    assert f"needs contract {contract[0]}.{contract[1]}, this host speaks 1.1" in str(caught.value)
+    assert f"needs contract {contract[0]}.{contract[1]}, this host speaks 1.2" in str(caught.value)
     assert hint in str(caught.value.hint)
 
 

@@ -95,7 +95,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "hooks.sync": _m((_DESCRIBING, "@hookimpl\nasync def host_image_plugin() -> ImagePlugin:")),
     "hooks.image-plugin": _m((_DESCRIBING, "def host_image_plugin() -> ImagePlugin:")),
     "hooks.described": _m(("        open=open_stage,", "        open=None,")),
-    "hooks.contract": _m(("contract=(1, 1)", "contract=(9, 0)")),
+    "hooks.contract": _m(("contract=(1, 2)", "contract=(9, 0)")),
     "hooks.same-each-time": _m(
         _top("CALLS = []"),
         ("Capabilities(reports_cost=True", "Capabilities(reports_cost=not CALLS.append(1)"),
@@ -412,6 +412,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
             "        jobs = [job for job in self.jobs(request) if job.take == 1]",
         )
     ),
+    "lanes.plan": _m(("PlannedLane(scenes=make,", "PlannedLane(scenes=make + 1,")),
     "takes.survey-and-fetch": _m(("    async def fetch(self", "    async def fetched(self")),
     "takes.surveyed": _m(("                current=True,\n", "")),
     "takes.survey-writes-nothing": _m(

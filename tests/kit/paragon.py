@@ -25,12 +25,15 @@ from host_stub.contract import (
     ImageRequest,
     ImageStage,
     KnownTake,
+    PlannedLane,
+    PlannedLanes,
     Provider,
     Scene,
     SceneOutcome,
     SceneSurvey,
     Services,
     StageContext,
+    StageError,
     StagePlan,
     StageSummary,
 )
@@ -72,7 +75,7 @@ def host_image_plugin() -> ImagePlugin:
     """Describe the plugin."""
     return ImagePlugin(
         name="paragon",
-        contract=(1, 1),
+        contract=(1, 2),
         settings=Settings,
         capabilities=Capabilities(reports_cost=True, resumes=True, plans=True, offline=True),
         open=open_stage,
@@ -138,11 +141,21 @@ class Stage:
 
     async def plan(self, request: ImageRequest) -> StagePlan:
         """Plan what a run would make."""
+        if request.lane == "batch":
+            raise StageError("the paragon has no batch lane", starting=True)
         jobs = list(self.jobs(request))
         reused = sum(self.there(job.basis, job.take).is_file() for job in jobs)
         make = len(jobs) - reused
         cost = make * (Decimal(0) if self.settings.draft else PRICE_USD)
-        return StagePlan(make=make, reused=reused, cost_low_usd=cost, cost_high_usd=cost)
+        return StagePlan(
+            make=make,
+            reused=reused,
+            cost_low_usd=cost,
+            cost_high_usd=cost,
+            lanes=PlannedLanes(
+                ordinary=PlannedLane(scenes=make, cost_low_usd=cost, cost_high_usd=cost)
+            ),
+        )
 
     async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
         """Make what is not there."""

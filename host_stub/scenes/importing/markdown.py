@@ -55,7 +55,7 @@ _NOT_DRAWN: Final = frozenset(
 """Headings under a scene, and words before a colon, that are kept with it and not drawn."""
 _SHARED: Final = frozenset(
     {"negative_prompt", "style_tags", "references", "size", "width", "height"}
-    | {"seed", "takes", "model", "quality"}
+    | {"seed", "takes", "model", "quality", "lane"}
 )
 """Fields that front matter or a chapter may say for every scene. Not the characters: where a story
 lists them, it says who they are."""

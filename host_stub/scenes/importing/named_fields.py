@@ -36,6 +36,7 @@ _SAID: Final[Mapping[str, tuple[str, ...]]] = {
     "takes": ("take", "variants"),
     "model": (),
     "quality": (),
+    "lane": (),
     "if_refused": (),
 }
 """Our field, and other words for it; a space stands for a space, a dash and an underscore."""
