@@ -24,13 +24,14 @@ from host_stub import plain_image
 from host_stub.conformance.catalogue import requirements_of
 from host_stub.conformance.requirement import SETS, Requirement
 from stage3_plugin import settings as stage3
+from stage3_plugin.domain.batch import BatchTerms
 from stage3_plugin.domain.money import to_usd
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.executors.ray import RayOptions
 from stage3_plugin.executors.replicas import ReplicasOptions
-from stage3_plugin.providers import model_ends
+from stage3_plugin.providers import gemini_batch, model_ends, openai_batch
 from stage3_plugin.providers.models import (
     FlatRow,
     References,
@@ -55,6 +56,7 @@ PAGES = {
     "conformance.md": ("requirements",),
     "costs-and-retries.md": ("purchase-states",),
     "diffusers.md": ("diffusion-options",),
+    "half-price.md": ("batch-prices", "batch-terms"),
     "ray.md": ("ray-options",),
     "providers.md": ("expected-costs", "prices", "models", "model-ends", "unbilled-words"),
     "your-own-model.md": ("replicas-options",),
@@ -102,6 +104,8 @@ SHOWN = Reference(
     sha256="0" * 64,
     sent=SentPicture(sha256="0" * 64, media_type="image/png", size_bytes=1_000_000),
 )
+STORY = 200
+"""Scenes of the story whose prices are laid out."""
 PROMPT = "A word of the prompt. " * 16
 """As long as one that Stage 2 writes."""
 
@@ -181,6 +185,69 @@ def _between(*ends: int | None, places: int = 3) -> str:
         return "?"
     figures = (f"{usd.quantize(Decimal(10) ** -places, ROUND_HALF_UP)}" for usd in known)
     return " to ".join(dict.fromkeys(figures))
+
+
+def batch_prices_table() -> str:
+    """Lay out what a long story costs by itself and in batches, by model and quality."""
+    known = table()
+    lines = [
+        f"As of {known.as_of}, in USD, for {STORY} pictures of 1024x1024:",
+        "",
+        "| Provider | Model | Quality | By itself | In a batch |",
+        "|---|---|---|---|---|",
+    ]
+    for row in known.batch:
+        for model in row.models:
+            costs = {one: _estimated(model, quality=one) for one in QUALITIES}
+            if len(set(costs.values())) == 1:
+                costs = {"any": costs[QUALITIES[0]]}
+            for quality, ends in costs.items():
+                whole = _between(*_times(ends, Decimal(STORY)), places=2)
+                half = _between(*_times(ends, STORY * row.share), places=2)
+                lines.append(f"| `{row.provider}` | `{model}` | {quality} | {whole} | {half} |")
+    return "\n".join(lines) + "\n"
+
+
+def _times(ends: tuple[int | None, ...], factor: Decimal) -> list[int | None]:
+    return [None if end is None else int(end * factor) for end in ends]
+
+
+def batch_terms_table() -> str:
+    """Lay out what each provider's batches take and promise."""
+    heads = (
+        "Provider",
+        "Ended within",
+        "Most lines",
+        "Largest file",
+        "Queued tokens",
+        "Pictures that are shown",
+        "Results are kept",
+    )
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---|" * (len(heads) - 1)]
+    for name, terms, keeps_s in (
+        ("openai", openai_batch.TERMS, openai_batch.KEEPS_S),
+        ("gemini", gemini_batch.TERMS, gemini_batch.KEEPS_S),
+    ):
+        tokens = terms.most_queued_tokens
+        cells = (
+            f"`{name}`",
+            f"{terms.within_s / 3600:g} hours",
+            f"{terms.most_lines:,}",
+            f"{terms.most_bytes / 1e6:,g} MB",
+            "by account" if tokens is None else f"{tokens:,}",
+            _shown_in_batch(terms),
+            f"{keeps_s / 86_400:g} days",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown_in_batch(terms: BatchTerms) -> str:
+    """Say how a batch is shown pictures."""
+    if terms.references == "inline":
+        return "in each line"
+    most = terms.most_reference_bytes
+    return "uploaded once" + ("" if most is None else f", up to {most / 1e6:g} MB each")
 
 
 def prices_table() -> str:
@@ -372,6 +439,8 @@ def tables() -> dict[str, str]:
         "cast-settings": settings_table(stage3.CastMember, {}),
         "price-settings": settings_table(stage3.PriceTable, {}),
         "plain-settings": settings_table(plain_image.Settings, {}),
+        "batch-prices": batch_prices_table(),
+        "batch-terms": batch_terms_table(),
         "diffusion-options": settings_table(DiffusionOptions, {}),
         "ray-options": settings_table(RayOptions, {}),
         "replicas-options": settings_table(ReplicasOptions, {}),

@@ -88,6 +88,7 @@ def test_a_table_that_is_out_of_date_is_found(tmp_path: Path) -> None:
         "conformance.md",
         "costs-and-retries.md",
         "diffusers.md",
+        "half-price.md",
         "providers.md",
         "ray.md",
         "your-own-model.md",
