@@ -120,6 +120,8 @@ _GONE = frozenset({404, 410})
 _LABEL = "stage3-"
 _STEP = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,180}", re.ASCII)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?Z", re.ASCII)
+_MOST_TOKEN = 4000
+"""Characters of the name of a page."""
 _MOST_SHOWN_TOKENS = 3000
 """Of a picture that is shown to a model of which that is not known."""
 
@@ -275,7 +277,7 @@ class GeminiBatch:
         is_json = reply.headers.get("content-type", "").startswith("application/json")
         if items is None and is_json and document in ({}, {"nextPageToken": ""}):
             items = []
-        is_page = isinstance(items, list) and (token is None or isinstance(token, str))
+        is_page = isinstance(items, list) and (token is None or _is_token(token))
         if not (200 <= reply.status < 300 and isinstance(items, list) and is_page):
             return unsaid(reply, now_s=self._clock())
         for item in items:
@@ -304,9 +306,8 @@ class GeminiBatch:
             answer = Reply(status=200, headers={}, document=response, parts=reply.parts)
             return LineSaid(key=key, step=of_a_line(self._judged(answer)))
         error = at(document, "error") or at(document, "status")
-        code = at(error, "code")
-        is_code = isinstance(code, int) and not isinstance(code, bool)
-        if not (isinstance(error, dict) and isinstance(code, int) and is_code):
+        code = _code_of(error)
+        if not isinstance(error, dict) or code is None:
             step = self._judged(Reply(status=0, headers={}, document=document, parts=reply.parts))
             return LineSaid(key=key, step=of_a_line(_in_words(step, "a line without an answer")))
         return LineSaid(key=key, step=of_a_line(self._of_error(reply, error, code)))
@@ -342,9 +343,8 @@ class GeminiBatch:
         if files or how == "expired":
             lacking: Literal["never_ran", "unknown"] = "unknown" if how == "failed" else "never_ran"
             return BatchEnded(how=how, files=files, lacking=lacking, lines=lines, message=message)
-        code = at(error, "code")
         if how == "failed":
-            was_not_begun = code in _OF_THE_REQUEST and not done
+            was_not_begun = _code_of(error) in _OF_THE_REQUEST and not done
             return BatchEnded(
                 how=how,
                 lacking="never_ran" if was_not_begun else "unknown",
@@ -360,8 +360,7 @@ class GeminiBatch:
 
     def _not_begun(self, error: Json) -> Verdict:
         """Judge why a batch was not begun, as if its create had been refused with these words."""
-        code = at(error, "code")
-        status = _STATUSES.get(code if isinstance(code, int) else 0, 400)
+        status = _STATUSES.get(_code_of(error) or 0, 400)
         told: dict[str, JsonValue] = {"code": status, "message": text_at(error, "message")}
         judged = self._judged(Reply(status=status, headers={}, document={"error": told}))
         verdict = judged.verdict if isinstance(judged, Fetch) else judged
@@ -381,6 +380,12 @@ def _batch_of(operation: Json) -> Json:
     """Return what an operation says of its batch; Google's pages also show it without one."""
     metadata = at(operation, "metadata")
     return metadata if isinstance(metadata, dict) else operation
+
+
+def _code_of(error: Json) -> int | None:
+    """Return the number of an error; ``None`` if it has none."""
+    code = at(error, "code")
+    return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
 def _result_files(operation: Json, batch: Json) -> list[str]:
@@ -412,6 +417,10 @@ def _is_path_of(kind: Literal["files", "batches"], name: str) -> bool:
     """Return whether a name is one step below its kind, so that an address can be made of it."""
     begins, slash, rest = name.partition("/")
     return begins == kind and slash == "/" and _STEP.fullmatch(rest) is not None
+
+
+def _is_token(found: Json) -> bool:
+    return isinstance(found, str) and len(found) <= _MOST_TOKEN and found.isascii()
 
 
 def _moment_at(value: Json, name: str) -> float | None:

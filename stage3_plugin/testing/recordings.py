@@ -16,6 +16,9 @@ what one of them means::
 ``means`` names the step, and those of its fields that matter; of a ``message`` a part of it. A body
 that is no JSON is a string under ``text``. ``job`` is the job that is asked for. ``token`` beside
 ``"to": "listing"`` is what is looked for in it.
+
+Of a batch there is ``"to": "upload"`` (with ``size_bytes``), ``create``, ``batch`` for how far it
+is, ``batches`` for the listing, and ``line`` for one line of a result file.
 """
 
 from __future__ import annotations
@@ -28,18 +31,22 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 
+from stage3_plugin.domain.batch import BatchPolled, CreateStep, LineSaid, UploadStep
 from stage3_plugin.domain.exchange import Asked, Lost, Reply
 from stage3_plugin.domain.job import Accepted
-from stage3_plugin.providers.base import Looked, Next, Polled, Provider
+from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled, Provider
 from stage3_plugin.testing.replies import reply_of
 
-To: TypeAlias = Asked | Literal["submit", "listing"]
+ToBatch: TypeAlias = Literal["upload", "create", "batch", "batches", "line"]
+"""What is asked of a batch lane."""
+To: TypeAlias = Asked | Literal["submit", "listing"] | ToBatch
 """What was asked, so that the right method is asked what the answer means."""
-Step: TypeAlias = Next | Polled | Looked
+Step: TypeAlias = Next | Polled | Looked | UploadStep | CreateStep | BatchPolled | LineSaid
 
 _KEEPS_S = 600.0
+_TO_BATCH = frozenset(get_args(ToBatch))
 _OPENED_AT = datetime(2026, 11, 26, tzinfo=UTC)
 
 
@@ -56,6 +63,7 @@ class Heard:
         means: What a provider has to make of it; ``None`` where only the laws are asked.
         job: The job that was asked for.
         lost: What was looked for.
+        size_bytes: Of the file that was uploaded.
     """
 
     name: str
@@ -66,6 +74,7 @@ class Heard:
     means: Mapping[str, Any] | None = None
     job: Accepted | None = None
     lost: Lost | None = None
+    size_bytes: int = 0
 
     @property
     def reply(self) -> Reply:
@@ -79,7 +88,25 @@ class Heard:
             return provider.next(answer)
         if self.to == "listing":
             return provider.looked(answer, self.lost or lost(None))
-        return provider.polled(answer, self.job or job_at(provider.profile.base_url), self.to)
+        job = self.job or job_at(provider.profile.base_url)
+        if self.to in _TO_BATCH:
+            lane = provider.batch
+            assert lane is not None, "it has no batch lane to ask"
+            return self._of_batch(lane, answer, job)
+        return provider.polled(answer, job, cast("Asked", self.to))
+
+    def _of_batch(self, lane: BatchLane, answer: Reply, job: Accepted) -> Step:
+        match self.to:
+            case "upload":
+                return lane.uploaded(answer, self.size_bytes, "lines")
+            case "create":
+                return lane.created(answer)
+            case "batches":
+                return lane.looked(answer, self.lost or lost(None))
+            case "line":
+                return lane.said(answer)
+            case _:
+                return lane.polled(answer, job)
 
 
 def lost(token: str | None, endpoint: str = "") -> Lost:
@@ -121,6 +148,7 @@ def _read(path: Path) -> Iterator[Heard]:
             means=one.get("means"),
             job=job,
             lost=lost(one.get("token")),
+            size_bytes=one.get("size_bytes", 0),
         )
 
 

@@ -84,12 +84,14 @@ class Strange:
         following: Says | None = None,
         estimate: Says | None = None,
         checks: Says = lambda _models: (),
+        batch: Any = None,
         **profile: Any,
     ) -> None:
         known: dict[str, Any] = {"name": "strange", "base_url": base_url, "key_variable": "K"}
         self.profile = Profile(**(known | profile))
         self._begin, self._following, self._estimate = begin, following, estimate
         self._checks = checks
+        self.batch = batch
 
     @property
     def send(self) -> Send:

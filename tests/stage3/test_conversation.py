@@ -21,7 +21,7 @@ from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.providers.base import Looked, Polled
+from stage3_plugin.providers.base import BatchLane, Looked, Polled
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps
@@ -58,6 +58,7 @@ class Gallery:
     """
 
     prices: Prices | None = None
+    batch: BatchLane | None = None
 
     def __init__(self, base_url: str, following: Next) -> None:
         self.profile = Profile(name="gallery", base_url=base_url, key_variable="GALLERY_KEY")

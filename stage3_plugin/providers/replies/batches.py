@@ -21,6 +21,8 @@ from stage3_plugin.providers.replies.unbilled import MAY_HAVE_RUN
 MOST_LINES = 10**7
 """Beyond this a count is a broken figure."""
 
+_TURNED_AWAY = frozenset({503, 529})
+_PASSES = frozenset({VerdictKind.BUSY, VerdictKind.RATE_LIMITED})
 _NO_SUCH_PLACE = frozenset({404, 405, 501})
 _CONFLICT = 409
 _SAYS_NO = frozenset(
@@ -99,7 +101,7 @@ def why_not_created(reply: Reply, step: Verdict | Fetch, *, now_s: float) -> Ver
     """
     verdict = step.verdict if isinstance(step, Fetch) else step
     is_refusal = 400 <= reply.status < 500 and reply.status not in {*MAY_HAVE_RUN, _CONFLICT}
-    is_turned_away = reply.status in {503, 529} and verdict.kind is VerdictKind.BUSY
+    is_turned_away = reply.status in _TURNED_AWAY and verdict.kind in _PASSES
     says_no = verdict.kind in _SAYS_NO and not verdict.may_be_billed
     if says_no and (is_refusal or is_turned_away):
         return replace(verdict, sources=(), lower_capacity=False)

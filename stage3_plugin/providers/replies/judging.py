@@ -261,7 +261,7 @@ def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict
         message=cleaned(message),
         may_be_billed=_may_be_billed_empty(known, profile),
         stops_run=kind is VerdictKind.BAD_CREDENTIALS,
-        provider_code=next(iter(sorted(reasons)), None),
+        provider_code=cleaned(next(iter(sorted(reasons)), ""), most=MOST_WORD) or None,
         about=about,
     )
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from stage3_plugin.testing.laws import answers, queues, requests
+from stage3_plugin.testing.laws import answers, batches, queues, requests
 from stage3_plugin.testing.subject import Subject
 
 Law: TypeAlias = Callable[[Subject], int]
@@ -35,4 +35,8 @@ LAWS: tuple[Law, ...] = (
     queues.a_queue_that_lies_is_not_believed,
     queues.a_lost_answer_is_found_by_its_token,
     queues.who_may_not_is_told_so,
+    batches.a_line_is_pure_and_json_without_the_key,
+    batches.a_batch_is_asked_for_where_the_settings_say,
+    batches.a_create_says_which_batch_it_is,
+    batches.an_unknown_state_of_a_batch_is_shown,
 )

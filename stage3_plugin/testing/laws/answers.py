@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
-from typing import Any, cast
+from typing import Any, cast, get_args
 
+from stage3_plugin.domain.batch import BatchEnded, BatchMaking, LineSaid, Upload, Uploaded
 from stage3_plugin.domain.exchange import Fetch, Found, Gone, NotListed, Reply, Unclear, Unsaid
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.testing.recordings import Heard, Step, differences, job_at, lost
+from stage3_plugin.testing.recordings import Heard, Step, ToBatch, differences, job_at, lost
 from stage3_plugin.testing.replies import reply_of
 from stage3_plugin.testing.subject import AT, TOKEN, Subject, must, with_texts
 
@@ -117,18 +118,29 @@ def _repeating(key: str, are_words_kept: bool) -> Callable[[str], str]:  # noqa:
 def _proves_nothing(heard: Heard, step: Step, reply: Reply, where: str) -> None:
     """See that a step from no whole answer of the vendor's decides nothing about money."""
     _is_decent(step, where)
-    must(not isinstance(step, Accepted | Fetch | Found | NotListed), f"{where}: it is {step}")
+    must(not isinstance(step, _DECIDING), f"{where}: it is {step}")
+    if isinstance(step, LineSaid):
+        must(not step.never_ran, f"{where}: it never ran")
+        must(not isinstance(step.step, Fetch), f"{where}: a picture is seen in it")
+        step = cast("Verdict", step.step)
+    if heard.to == "upload":
+        return  # costs nothing, whatever was said
     if not isinstance(step, Verdict):
         is_about_jobs = isinstance(step, Unsaid | Unclear) or reply.status in {404, 410}
         must(is_about_jobs or 200 <= reply.status < 300, f"{where}: it is {step}")
         must(not isinstance(step, Gone) or reply.status in {404, 410}, f"{where}: the job is gone")
         return
-    must(heard.to == "submit", f"{where}: it settles the job ({step.kind}: {step.message})")
+    is_new = heard.to in {"submit", "create", "line"}
+    must(is_new, f"{where}: it settles the job ({step.kind}: {step.message})")
     must(step.kind is not VerdictKind.PICTURES, f"{where}: a picture is seen in it")
     must(step.kind is not VerdictKind.REFUSED, f"{where}: a refusal is seen in it")
     ran = 200 <= reply.status < 300 or reply.status >= 500
     free = not step.may_be_billed and not step.is_unknown
     must(not (ran and free), f"{where}: it is believed to be free ({step.kind})")
+
+
+_DECIDING = (Accepted, Fetch, Found, NotListed, Uploaded, BatchMaking, BatchEnded)
+"""What nothing but a whole answer of the vendor's can come to."""
 
 
 def _is_decent(step: Step, where: str) -> None:
@@ -139,7 +151,12 @@ def _is_decent(step: Step, where: str) -> None:
 
 
 def _said(step: Step) -> Iterator[str]:
-    if isinstance(step, Verdict | Unsaid | Gone | Unclear):
+    if isinstance(step, LineSaid):
+        step = step.step
+    if isinstance(step, Verdict | Unsaid | Gone | Unclear | BatchMaking | BatchEnded):
+        yield step.message
+    if isinstance(step, BatchEnded) and step.verdict is not None:
+        step = step.verdict
         yield step.message
     verdict = step.verdict if isinstance(step, Fetch) else step
     if isinstance(verdict, Verdict):
@@ -153,6 +170,12 @@ def _addresses(step: Step) -> Iterator[str]:
         yield accepted.poll_url
     if isinstance(step, NotListed):
         yield step.next_url or AT
+    if isinstance(step, Upload):
+        yield step.url
+    if isinstance(step, BatchEnded):
+        yield from step.files
+    if isinstance(step, LineSaid):
+        step = step.step
     if isinstance(step, Fetch):
         yield from (source.url for source in step.sources if isinstance(source, RemotePicture))
 
@@ -163,6 +186,7 @@ def _questions(subject: Subject) -> list[Heard]:
     asked = ["submit"]
     asked += ["status", "result", "record"] if profile.has_jobs else []
     asked += ["listing"] if profile.listing is not None else []
+    asked += get_args(ToBatch) if subject.at().batch is not None else []
     return [
         Heard(name=to, to=cast("Any", to), status=200, body=b"", job=job_at(AT), lost=lost(TOKEN))
         for to in asked

@@ -31,13 +31,13 @@ WISHES: dict[str, PictureRequest] = {
 
 ELSEWHERE = f"{AT}/elsewhere"
 _KEY = "sk-of-the-environment-0123456789"
-_KEY_HEADERS = {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"}
+KEY_HEADERS = {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"}
 
 
 def begin_is_pure_and_json_without_the_key(subject: Subject) -> int:
     """The same wish is the same request; it goes where the settings say, and holds no key."""
     provider, moved = subject.at(), subject.at(ELSEWHERE)
-    with _key_in_the_environment(provider.profile.key_variable):
+    with key_in_environment(provider.profile.key_variable):
         for name, wish in WISHES.items():
             where = f"begin, asked for {name}"
             send, again = provider.begin(wish), provider.begin(wish)
@@ -46,7 +46,7 @@ def begin_is_pure_and_json_without_the_key(subject: Subject) -> int:
             must(body == _body(again, where), f"{where}: its body is another one each time")
             must(_KEY not in f"{send.url} {send.headers} {body!r}", f"{where}: the key is in it")
             named = {header.lower() for header in send.headers}
-            taken = named & (_KEY_HEADERS | {provider.profile.key_header})
+            taken = named & (KEY_HEADERS | {provider.profile.key_header})
             must(not taken, f"{where}: it sets the header {taken}, which is the key's")
             must(
                 moved.begin(wish).url.startswith(ELSEWHERE),
@@ -99,11 +99,12 @@ def _body(send: Send, where: str) -> bytes:
 
 
 @contextmanager
-def _key_in_the_environment(variable: str) -> Generator[None]:
+def key_in_environment(variable: str) -> Generator[str]:
+    """Have a key in a variable of the environment, and yield it."""
     before = os.environ.get(variable)
     os.environ[variable] = _KEY
     try:
-        yield
+        yield _KEY
     finally:
         if before is None:
             del os.environ[variable]

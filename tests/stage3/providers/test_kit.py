@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from itertools import count
@@ -14,15 +15,19 @@ from typing import Any, cast
 
 import pytest
 
+from stage3_plugin.domain.batch import BatchLine, BatchMaking, BatchPolled
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Asked, Fetch, Found, Lost, Poll, Reply, Send, Unclear
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
+from stage3_plugin.providers.openai_batch import OpenAIBatch
+from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.providers.registry import hosted_named, listed
 from stage3_plugin.testing.dialects import dialect_of
-from stage3_plugin.testing.laws import LAWS, Law, answers, queues, requests
+from stage3_plugin.testing.laws import LAWS, Law, answers, batches, queues, requests
 from stage3_plugin.testing.plain import Plain, PlainDialect
 from stage3_plugin.testing.recordings import Heard, recorded_in
 from stage3_plugin.testing.subject import Subject
@@ -58,6 +63,7 @@ def subject(word: str) -> Subject:
 SUBJECTS = {word: subject(word) for word in OURS}
 
 
+OF_BATCHES = [law for law in LAWS if law.__module__ == batches.__name__]
 LONG = {answers.an_answer_that_is_cut_proves_nothing, answers.hostile_values_harm_nothing}
 
 
@@ -77,6 +83,7 @@ def test_ours_obey_every_law(word: str, law: Law) -> None:
         queues.an_unknown_state_ends_the_polling_and_is_shown: profile.keeps_s is None,
         queues.a_look_that_fails_changes_nothing: profile.keeps_s is None,
         queues.a_queue_that_lies_is_not_believed: profile.keeps_s is None,
+        **dict.fromkeys(OF_BATCHES, subject.at().batch is None),
     }
 
     assert tried > 0 or left_out.get(law, subject.dialect is None)
@@ -98,6 +105,7 @@ def test_the_plain_one_obeys_every_law(law: Law) -> None:
     assert law(PLAIN) > 0 or law in {
         answers.recorded_answers_mean_what_they_meant,
         requests.free_checks_stay_with_the_api,
+        *OF_BATCHES,
     }
 
 
@@ -214,6 +222,59 @@ class HidesTheKey(Plain):
         return super().next(reply)
 
 
+class Lane(OpenAIBatch):
+    """A lane that is right; each below is wrong in one thing."""
+
+    def __init__(self, base_url: str) -> None:
+        maker = OpenAIImages(Endpoint(provider="openai", base_url=base_url, model="m"))
+        right = maker.batch
+        super().__init__(
+            base_url,
+            who="Plain",
+            body=right._body,
+            judged=maker.judged,
+            clock=lambda: 0.0,
+        )
+
+
+class NamesNoLine(Lane):
+    def line(self, request: PictureRequest, key: str, files: Mapping[str, str]) -> BatchLine:
+        del key
+        return super().line(request, "picture", files)
+
+
+class CreatesAtTheVendors(Lane):
+    def create(self, input_file: str, label: str, kind: str) -> Send:
+        return replace(super().create(input_file, label, kind), url="https://plain.example/batches")
+
+
+class CreatesWithoutItsLabel(Lane):
+    def create(self, input_file: str, label: str, kind: str) -> Send:
+        del label
+        return super().create(input_file, "a batch", kind)
+
+
+class WaitsForTomorrow(Lane):
+    def polled(self, reply: Reply, job: Accepted) -> BatchPolled:
+        step = super().polled(reply, job)
+        return BatchMaking(message="waiting") if isinstance(step, Unclear) else step
+
+
+def with_lane(lane: type[Lane]) -> type[Plain]:
+    """Return a provider that is right, with a lane that is not."""
+
+    class Laned(Plain):
+        @property
+        def batch(self) -> Lane:
+            return lane(self.base_url)
+
+    return Laned
+
+
+A_BATCH = next(
+    heard for heard in recorded_in(RECORDED / "openai") if heard.to == "batch" and heard.means
+)
+RECORDINGS = sum(heard.means is not None for heard in recorded_in(RECORDED / "openai"))
 WRONG = Heard(name="a recording", to="submit", status=200, body=b"{}", means={"step": "Accepted"})
 BREAKING: list[tuple[Law, type[Plain], str]] = [
     (requests.begin_is_pure_and_json_without_the_key, AnotherEachTime, "the same"),
@@ -237,6 +298,26 @@ BREAKING: list[tuple[Law, type[Plain], str]] = [
     (queues.a_queue_that_lies_is_not_believed, TakesForgottenForRefused, "forgotten is Unclear"),
     (queues.a_lost_answer_is_found_by_its_token, TakesAnyJob, "."),
     (queues.who_may_not_is_told_so, HidesTheKey, "bad key: it is rejected"),
+    (
+        batches.a_line_is_pure_and_json_without_the_key,
+        with_lane(NamesNoLine),
+        "what it is called is not in it",
+    ),
+    (
+        batches.a_batch_is_asked_for_where_the_settings_say,
+        with_lane(CreatesAtTheVendors),
+        "Send: it goes to https://plain",
+    ),
+    (
+        batches.a_create_says_which_batch_it_is,
+        with_lane(CreatesWithoutItsLabel),
+        "the label of a batch is not in its create",
+    ),
+    (
+        batches.an_unknown_state_of_a_batch_is_shown,
+        with_lane(WaitsForTomorrow),
+        "in words of tomorrow: it is BatchMaking",
+    ),
 ]
 
 
@@ -245,7 +326,8 @@ BREAKING: list[tuple[Law, type[Plain], str]] = [
 )
 def test_each_law_can_be_broken(law: Law, broken: type[Plain], words: str) -> None:
     """By a provider that is right but for that, and the sentence says where."""
-    trial = Subject.of(broken, model="m", heard=(WRONG,), dialect=PlainDialect)
+    heard = (A_BATCH,) if law in OF_BATCHES else (WRONG,)
+    trial = Subject.of(broken, model="m", heard=heard, dialect=PlainDialect)
     with pytest.raises(AssertionError, match=words):
         law(trial)
 
@@ -277,7 +359,7 @@ def test_an_author_runs_it_by_hand() -> None:
 
     assert good.returncode == 0, good.stdout
     assert len(good.stdout.splitlines()) == len(LAWS)
-    assert "ok      recorded answers mean what they meant: 6 tried" in good.stdout
+    assert f"ok      recorded answers mean what they meant: {RECORDINGS} tried" in good.stdout
     assert (unknown.returncode, free.returncode) == (2, 2)
     assert "did you mean 'openai'?" in unknown.stderr
     assert "buys nothing" in free.stderr
