@@ -8,12 +8,18 @@ what all requests share, and a body is never put together.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from stage3_plugin.domain.exchange import InlinePictureOf, Send
+from stage3_plugin.domain.exchange import InlinePictureOf, Payload, Send
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.transport.sinks import PIECE_BYTES
+
+_END_OF_LINE = "\n"
+_ENDS_A_LINE = re.compile("[\x85\u2028\u2029]")
+"""What JSON leaves as it is, and some readers of files take for the end of a line."""
 
 Base64Of: TypeAlias = Callable[[SentPicture], memoryview]
 """Returns the base64 of what is sent of a reference; all requests share it."""
@@ -42,6 +48,20 @@ class Body:
                 yield view[start : start + PIECE_BYTES]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A file that is handed over.
+
+    Attributes:
+        size_bytes: Of all of it.
+        pieces: Begins to yield it, anew each time; its first piece is asked for once the connection
+            is made.
+    """
+
+    size_bytes: int
+    pieces: Callable[[], Iterable[bytes | memoryview]]
+
+
 def no_pictures(_sent: SentPicture) -> memoryview:
     """Return no buffer, for requests that show no reference."""
     raise LookupError("there are no references here")
@@ -55,6 +75,15 @@ def body_of(send: Send, base64_of: Base64Of = no_pictures) -> Body:
         TypeError: Likewise.
         LookupError: A picture is not held.
     """
+    return _json_of(send.payload, base64_of)
+
+
+def line_of_json(payload: Mapping[str, Payload], base64_of: Base64Of = no_pictures) -> Body:
+    """Make a line of a file of JSON, its end included; raises as :func:`body_of` does."""
+    return _json_of(payload, base64_of, _END_OF_LINE)
+
+
+def _json_of(payload: Mapping[str, Payload], base64_of: Base64Of, end: str = "") -> Body:
     pictures: list[SentPicture] = []
 
     def place(value: object) -> str:
@@ -63,7 +92,9 @@ def body_of(send: Send, base64_of: Base64Of = no_pictures) -> Body:
         pictures.append(value.sent)
         return value.prefix + _PLACE
 
-    text = json.dumps(send.payload, ensure_ascii=False, allow_nan=False, default=place)
+    text = json.dumps(payload, ensure_ascii=False, allow_nan=False, default=place) + end
+    if end:
+        text = _ENDS_A_LINE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     around = text.split(_PLACE) if text.count(_PLACE) == len(pictures) else [text]
     pieces: list[bytes | memoryview] = [around[0].encode()]
     for picture, behind in zip(pictures, around[1:], strict=True):

@@ -25,12 +25,13 @@ import anyio
 import httpx
 from pydantic import SecretStr
 
+from stage3_plugin.domain.batch import Upload
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.job import account_of
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.transport.asking import Answer, ask, reading
-from stage3_plugin.transport.bodies import Base64Of, Body, body_of, no_pictures
+from stage3_plugin.transport.bodies import Base64Of, Body, Content, body_of, no_pictures
 from stage3_plugin.transport.connection import FreshConnection, Terms
 from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
 from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
@@ -38,7 +39,9 @@ from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place
+from stage3_plugin.transport.sinks import Moving, ReplySink
 from stage3_plugin.transport.trust import named_trust
+from stage3_plugin.transport.uploading import SentFile, UploadBody, upload_body
 
 CONNECT_TIMEOUT_S = 10.0
 """Room for a burst of 512 name lookups at one instant; well below any exchange's own deadline."""
@@ -47,6 +50,7 @@ ABANDON_CONNECT_S = 0.5
 JSON = "application/json"
 JSON_OR_PICTURE = "application/json, image/*;q=0.9, */*;q=0.5"
 """What an answer of a job's may be."""
+ANY_FILE = "*/*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,15 +256,66 @@ class Client:
             open_sink: Opens what the answer flows into.
             hosts: Where the key may go.
         """
-        place = next(_places([url]), None)
-        objection = "it is no address" if place is None else hosts.objection(place)
-        if place is None or objection is not None:
-            problem = f"its address cannot be asked: {objection}"
+        patience = Patience(self._timeout_s)
+        return await self._read(url, open_sink, hosts, patience, accept=JSON_OR_PICTURE)
+
+    async def download(self, url: str, open_sink: OpenSink, *, hosts: JobHosts) -> Exchange:
+        """Get a file of any size once, as :meth:`read` gets an answer.
+
+        It may take as long as it likes while it moves: ``timeout_s`` is the time for each MiB.
+        """
+        patience = Patience(self._timeout_s)
+
+        def opened(status: int, headers: Mapping[str, str]) -> ReplySink:
+            return Moving(open_sink(status, headers), patience.moved)
+
+        return await self._read(url, opened, hosts, patience, accept=ANY_FILE)
+
+    async def upload(
+        self, step: Upload, content: Content, open_sink: OpenSink, *, hosts: JobHosts
+    ) -> Exchange:
+        """Take one step of handing a file over, and let its answer flow into a sink.
+
+        The key goes along. It costs nothing, and may be done again. Never raises for trouble on the
+        way; the interrupt in force cuts it short. It may take as long as it likes while the file
+        moves: ``timeout_s`` is the time for each MiB, and for the answer.
+
+        Args:
+            step: What is sent, and where.
+            content: The file.
+            open_sink: Opens what the answer flows into.
+            hosts: Where the key may go.
+        """
+        problem = _objection(step.url, hosts)
+        if problem:
             return Exchange(sent=False, complete=False, problem=problem, permanent=True)
-        patience, state = Patience(self._timeout_s), Receiving(self._turn)
-        request = reading(
-            url, self._secret_headers(), connect_s=self._connect_s, accept=JSON_OR_PICTURE
-        )
+        patience = Patience(self._timeout_s)
+        try:
+            body = upload_body(step, content)
+            request = self._uploading(step, body)
+        except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:
+            return Exchange(
+                sent=False, complete=False, problem=_unsendable(error, step.url), permanent=True
+            )
+        request.stream = sent = SentFile(body, patience)
+        state = await self._freely(request, open_sink, patience)
+        return _exchange_of(state, has_left=sent.has_left, may_run=True)
+
+    async def _read(
+        self, url: str, open_sink: OpenSink, hosts: JobHosts, patience: Patience, *, accept: str
+    ) -> Exchange:
+        problem = _objection(url, hosts)
+        if problem:
+            return Exchange(sent=False, complete=False, problem=problem, permanent=True)
+        request = reading(url, self._secret_headers(), connect_s=self._connect_s, accept=accept)
+        state = await self._freely(request, open_sink, patience)
+        return _exchange_of(state, has_left=True, may_run=True)
+
+    async def _freely(
+        self, request: httpx.Request, open_sink: OpenSink, patience: Patience
+    ) -> Receiving:
+        """Run an exchange that costs nothing, so that the interrupt in force ends it at once."""
+        state = Receiving(self._turn)
         with anyio.CancelScope(shield=True) as scope:
 
             def abandon() -> None:
@@ -272,7 +327,7 @@ class Client:
                 await exchange(self._transport, request, open_sink, state, terms)
         if patience.is_over and not state.interrupted:
             state.problem = f"no complete answer within {self._timeout_s:g} s"
-        return _exchange_of(state, has_left=True, may_run=True)
+        return state
 
     async def ask(self, url: str) -> Answer:
         """Ask the API what costs nothing; see :func:`stage3_plugin.transport.asking.ask`.
@@ -302,26 +357,47 @@ class Client:
         return headers
 
     def _request(self, send: Send, body: _OneShotBody) -> httpx.Request:
-        url = httpx.URL(send.url)
+        secret = self._own_headers(place_of(httpx.URL(send.url)))
+        request = self._posting(send.url, send.headers, secret, JSON, body.length)
+        request.stream = body  # httpx would wrap a passed iterator in a generator
+        return request
+
+    def _uploading(self, step: Upload, body: UploadBody) -> httpx.Request:
+        secret = self._secret_headers()
+        return self._posting(step.url, step.headers, secret, body.content_type, body.length)
+
+    def _posting(
+        self,
+        address: str,
+        headers: Mapping[str, str],
+        secret: Mapping[str, str],
+        content_type: str,
+        length: int,
+    ) -> httpx.Request:
+        """Return the request of a POST, without its body.
+
+        Raises:
+            httpx.InvalidURL: The address cannot be asked.
+            ValueError: Something in it cannot be sent.
+        """
+        url = httpx.URL(address)
         if (url.port or 1) > LAST_PORT:  # another port would be asked
             raise httpx.InvalidURL("a port beyond the last")
         ours = {
             "accept-encoding": "identity",
             "connection": "close",
-            "content-type": JSON,
-            "content-length": str(body.length),
+            "content-type": content_type,
+            "content-length": str(length),
         }
-        request = httpx.Request(
+        return httpx.Request(
             "POST",
             url,
             headers={"user-agent": "stage3-plugin", "accept": JSON}
-            | dict(_lowered(send.headers))
-            | self._own_headers(place_of(url))
+            | dict(_lowered(headers))
+            | dict(secret)
             | ours,
             extensions={"timeout": self._timeout.as_dict()},
         )
-        request.stream = body  # httpx would wrap a passed iterator in a generator
-        return request
 
 
 def _places(urls: Iterable[str]) -> Iterator[Place]:
@@ -329,6 +405,13 @@ def _places(urls: Iterable[str]) -> Iterator[Place]:
     for url in urls:
         with suppress(ValueError, httpx.InvalidURL):
             yield place_of(httpx.URL(url))
+
+
+def _objection(url: str, hosts: JobHosts) -> str:
+    """Return why an address is not asked, and no key sent there; empty if it may be."""
+    place = next(_places([url]), None)
+    objection = "it is no address" if place is None else hosts.objection(place)
+    return "" if objection is None else f"its address cannot be asked: {objection}"
 
 
 def _lowered(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:

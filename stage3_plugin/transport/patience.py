@@ -15,6 +15,9 @@ from typing import TypeVar
 
 import anyio
 
+RENEWED_BY_BYTES = 1 << 20
+"""Of what may take longer than any limit, such as a file of gigabytes: so much of it begins the
+time anew. What moves more slowly than that does not count as moving."""
 DRAIN_S = 1.0
 """How long what flows without a pause may still be taken when the time is over."""
 
@@ -39,6 +42,8 @@ class Patience:
 
     def __init__(self, limit_s: float = math.inf) -> None:
         now = anyio.current_time()
+        self._limit_s = limit_s
+        self._moved_bytes = 0
         self._deadline = now + limit_s
         # Often enough to distinguish a stop from a wait, and seldom enough to cost nothing.
         self._beat_s = min(max(limit_s / 20, _LATE_S), 5.0)
@@ -59,6 +64,17 @@ class Patience:
             self._over_since = anyio.current_time()
         if self._waiting is not None:
             self._waiting.cancel()
+
+    def moved(self, count_bytes: int) -> None:
+        """Note that so much has come or gone; each :data:`RENEWED_BY_BYTES` begin the time anew.
+
+        For what is bounded by whether it moves; an exchange with an end of its own does not ask.
+        """
+        self._moved_bytes += count_bytes
+        if self._moved_bytes >= RENEWED_BY_BYTES and self.has_time():
+            self._moved_bytes = 0
+            self._deadline = self._seen_at + self._limit_s
+            self._late_s, self._grants = 0.0, _GRANTS
 
     def has_time(self) -> bool:
         """Return whether anything may still be begun."""

@@ -6,7 +6,7 @@ knows what they are pieces of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from stage3_plugin.transport.inflating import Inflating
@@ -64,6 +64,36 @@ class ReplySink(Protocol):
             StorageFailed: The disk did not take it.
         """
         ...
+
+
+class Moving:
+    """Passes a body on, and says how much of it came.
+
+    Args:
+        sink: Takes it.
+        moved: Called with the bytes of each piece.
+    """
+
+    def __init__(self, sink: ReplySink, moved: Callable[[int], None]) -> None:
+        self._sink = sink
+        self._moved = moved
+
+    def feed(self, chunk: bytes) -> None:
+        self._moved(len(chunk))
+        self._sink.feed(chunk)
+
+    def go_on(self) -> bool:
+        return self._sink.go_on()
+
+    def keep(self, raw: bytes) -> None:
+        self._sink.keep(raw)
+
+    @property
+    def document_ended(self) -> bool:
+        return self._sink.document_ended
+
+    def finish(self, *, complete: bool) -> bool:
+        return self._sink.finish(complete=complete)
 
 
 def decoded(sink: ReplySink, headers: Mapping[str, str]) -> ReplySink:

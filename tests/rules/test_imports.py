@@ -105,6 +105,7 @@ def test_only_the_transport_knows_httpx() -> None:
             "stage3_plugin.transport.exchange": {"httpx"},
             "stage3_plugin.transport.connection": {"httpx", "httpcore"},
             "stage3_plugin.transport.sockets": {"httpcore"},
+            "stage3_plugin.transport.uploading": {"httpx"},
         },
         "host_stub": {},
     }

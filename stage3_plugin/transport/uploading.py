@@ -1,0 +1,117 @@
+"""The body of an upload: a file in pieces, alone or as a field of a form, its length known before.
+
+Nothing is put together in memory, whatever the file has. Apart from the bodies of paid requests,
+since an upload costs nothing: it may be cut short anywhere, and be made again from its beginning.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import httpx
+
+from stage3_plugin.domain.batch import Upload
+from stage3_plugin.transport.bodies import Content
+from stage3_plugin.transport.patience import Patience
+from stage3_plugin.transport.sinks import PIECE_BYTES
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadBody:
+    """What is sent for one step of an upload.
+
+    Attributes:
+        content_type: Of all of it.
+        length: In bytes.
+        pieces: Yields it, once.
+    """
+
+    content_type: str
+    length: int
+    pieces: Iterator[bytes | memoryview]
+
+
+def upload_body(step: Upload, content: Content) -> UploadBody:
+    """Make the body of one step.
+
+    Raises:
+        ValueError: Something in the step cannot be put into JSON or a form.
+        TypeError: Likewise.
+    """
+    if not step.has_file:
+        if step.payload is None:
+            return UploadBody(JSON, 0, iter(()))
+        body = json.dumps(step.payload, ensure_ascii=False, allow_nan=False).encode()
+        return UploadBody(JSON, len(body), iter((body,)))
+    pieces = iter(content.pieces())
+    if step.file_field is None:
+        return UploadBody(step.media_type, content.size_bytes, pieces)
+    boundary = f"stage3-{secrets.token_hex(16)}"
+    before, behind = _around(step, step.file_field, boundary)
+    return UploadBody(
+        f"multipart/form-data; boundary={boundary}",
+        len(before) + content.size_bytes + len(behind),
+        chain((before,), pieces, (behind,)),
+    )
+
+
+def _around(step: Upload, file_field: str, boundary: str) -> tuple[bytes, bytes]:
+    """Return what stands before and behind the file in a form (RFC 7578)."""
+    fields = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
+        for name, value in step.fields.items()
+    )
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(file_field)}"; '
+        f'filename="{_quoted(step.file_name)}"\r\nContent-Type: {step.media_type}\r\n\r\n'
+    )
+    return (fields + head).encode(), f"\r\n--{boundary}--\r\n".encode()
+
+
+def _quoted(name: str) -> str:
+    """Return a name as browsers write it into a form."""
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+class SentFile(httpx.AsyncByteStream):
+    """A body on its way. Not a generator: trio would warn about one that is left early.
+
+    Args:
+        body: What is sent.
+        patience: Begins anew as it moves.
+
+    Attributes:
+        has_left: The system took all of it.
+    """
+
+    def __init__(self, body: UploadBody, patience: Patience) -> None:
+        self._pieces = _small(body.pieces)
+        self._left = body.length
+        self._patience = patience
+        self.has_left = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = next(self._pieces, b"")
+        if not piece:
+            self.has_left = self._left == 0
+            raise StopAsyncIteration
+        self._left -= len(piece)
+        self._patience.moved(len(piece))
+        return piece
+
+
+def _small(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes]:
+    """Yield pieces that a connection can take at once."""
+    for piece in pieces:
+        view = memoryview(piece)
+        for start in range(0, len(view), PIECE_BYTES):
+            yield bytes(view[start : start + PIECE_BYTES])
