@@ -1,0 +1,113 @@
+"""The files of a batch in its folder: what is uploaded, and what came of it.
+
+::
+
+    spool/<token>/
+        lines.jsonl          what is uploaded
+        results-…            a result file that came whole, named by its address
+        results-….part-…     one that is coming in, or was cut
+        line-…               a line of a result file, until its purchase has it
+
+What came whole is synced before it has its name, and stays until the last line is final. Two
+processes that take one batch in write files of their own, and the first one's stays. Everything
+blocks; call it in a thread.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.private_folders import sync_file, sync_folder
+from stage3_plugin.storage.spool.receipt import is_complete
+
+LINES = "lines.jsonl"
+_STALE_S = 600.0
+"""A file that is coming in is written to all the time, or its time is over."""
+
+
+def whole_of(folder: Path, url: str) -> Path:
+    """Return the name of a result file that came whole."""
+    return folder / f"results-{sha256(url.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def new_part(whole: Path) -> Path:
+    """Return the name for a result file that is coming in, and remove what others have left."""
+    for left in whole.parent.glob(f"{whole.name}.part-*"):
+        with suppress(OSError):
+            if abs(time.time() - left.stat().st_mtime) > _STALE_S:
+                left.unlink()
+    return whole.with_name(f"{whole.name}.part-{secrets.token_hex(8)}")
+
+
+def keep(part: Path, whole: Path) -> None:
+    """Give a result file that came whole its name, safe from a power cut.
+
+    Raises:
+        StorageFailed: The disk did not take it.
+    """
+    try:
+        sync_file(part)
+        part.replace(whole)
+        sync_folder(whole.parent)
+    except OSError as error:
+        raise StorageFailed(whole, error) from error
+
+
+def is_there(whole: Path) -> bool:
+    """Return whether a result file is here whole.
+
+    Raises:
+        StorageFailed: The system does not say.
+    """
+    try:
+        return whole.is_file()
+    except OSError as error:
+        raise StorageFailed(whole, error, reading=True) from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file that is worth nothing; one that resists goes with the batch's folder."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def has_whole_answer(folder: Path) -> bool:
+    """Return whether there is a whole answer in a folder; see the module ``receipt``."""
+    return is_complete(folder)
+
+
+def move_line(line: Path, to: Path) -> bool:
+    """Give a line the name of its purchase's folder; return whether it has it now.
+
+    It has not where there is a folder already.
+
+    Raises:
+        StorageFailed: The disk did not let us.
+    """
+    try:
+        line.rename(to)
+    except OSError as error:
+        if to.is_dir():
+            return False
+        raise StorageFailed(to, error) from error
+    return True
+
+
+def put_aside(line: Path, before: Path) -> None:
+    """Move what is in the place of a line into it, so that nothing that came is lost.
+
+    Raises:
+        StorageFailed: The disk did not let us.
+    """
+    aside = line / f"older-{secrets.token_hex(8)}"
+    try:
+        before.rename(aside)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StorageFailed(before, error) from error

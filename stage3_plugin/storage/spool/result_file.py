@@ -1,0 +1,155 @@
+"""A result file of a batch, read line by line, each line into a folder as an answer of its own.
+
+Such a file may have gigabytes, and a line of it a picture: neither is ever in memory. Whatever can
+be done with a whole answer can be done with a line then, its picture decoded as it went by. Apart
+from the spool because what bounds an answer here is the end of a line, and no connection. It
+blocks; call it in a thread.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.runtime.masking import NOTHING, Masked
+from stage3_plugin.storage.spool.writing import Caps, Spool
+
+_PIECE_BYTES = 256 * 1024
+_END = b"\n"
+_HEADERS = (("content-type", "application/json"),)
+_STATUS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledLine:
+    """A line that lies in a folder.
+
+    Attributes:
+        folder: Where.
+        problem: Why it cannot be read, such as being too long; empty if it can.
+    """
+
+    folder: Path
+    problem: str = ""
+
+
+class ResultFile:
+    """A result file that is open for reading; a context manager.
+
+    Args:
+        path: The file.
+        is_whole: All of it came. Of one that was cut, what stands behind the last end of a line is
+            none, unless its document has come to its end.
+        into: The folder in which the lines come to lie, each in one of its own.
+        caps: How much of a line is taken.
+        masked: Covers secrets.
+
+    Raises:
+        StorageFailed: Here and in every method: the disk did not give it, or did not take a line.
+    """
+
+    def __init__(
+        self, path: Path, *, is_whole: bool, into: Path, caps: Caps, masked: Masked = NOTHING
+    ) -> None:
+        self._path = path
+        self._is_whole = is_whole
+        self._into = into
+        self._caps = caps
+        self._masked = masked
+        self._read: bytes = b""
+        self._at: int = 0
+        try:
+            self._file: BinaryIO = path.open("rb", buffering=0)
+        except OSError as error:
+            raise StorageFailed(path, error, reading=True) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def next_line(self) -> SpooledLine | None:
+        """Spool the next line that is not blank; ``None`` if there is none any more."""
+        piece = self._piece()
+        while piece and not piece.strip():
+            piece = self._piece()
+        if not piece:
+            return None
+        folder = self._into / f"line-{secrets.token_hex(8)}"
+        try:
+            line = self._spooled(folder, piece)
+        except StorageFailed:
+            remove_line(folder)
+            raise
+        if line is None:
+            remove_line(folder)
+        return line
+
+    def _spooled(self, folder: Path, piece: bytes) -> SpooledLine | None:
+        """Spool a line; ``None`` if not all of it came."""
+        spool = Spool(folder, media_type="application/json", caps=self._caps, masked=self._masked)
+        problem = ""
+        is_whole = False
+        try:
+            spool.head(_STATUS, _HEADERS)
+            while piece:
+                if not problem:
+                    problem = _fed(spool, piece)
+                if piece.endswith(_END):
+                    break
+                piece = self._piece()
+            is_whole = bool(piece) or self._is_whole or spool.document_ended
+        finally:
+            problem = _finished(spool, problem, complete=is_whole)
+        return SpooledLine(folder, problem) if is_whole else None
+
+    def _piece(self) -> bytes:
+        """Return what comes next, to the end of a line at most; nothing at the end of the file."""
+        if self._at == len(self._read):
+            self._at = 0
+            try:
+                self._read = self._file.read(_PIECE_BYTES)
+            except OSError as error:
+                raise StorageFailed(self._path, error, reading=True) from error
+        start, end = self._at, self._read.find(_END, self._at) + 1
+        self._at = end or len(self._read)
+        return self._read[start : self._at]
+
+
+def remove_line(folder: Path) -> None:
+    """Remove a line that nobody has claimed; one that resists goes with the batch's folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fed(spool: Spool, piece: bytes) -> str:
+    """Let a spool take a piece; return why it takes no more."""
+    try:
+        spool.feed(piece)
+    except SpoolRefused as refusal:
+        return str(refusal)
+    return ""
+
+
+def _finished(spool: Spool, problem: str, *, complete: bool) -> str:
+    """Let a spool see the end of a line; return why it is none that could be read."""
+    if problem or not complete:
+        with suppress(SpoolRefused):
+            spool.finish(complete=False)
+        return problem
+    try:
+        spool.finish(complete=True)
+    except SpoolRefused as refusal:
+        return str(refusal)
+    return ""
