@@ -7,8 +7,9 @@ unless whoever asked has given it another name.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -16,16 +17,23 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 
 from stage3_plugin.attempt.renewing import RenewableKey
+from stage3_plugin.attempt.sending import open_spool
+from stage3_plugin.domain.batch import Upload
 from stage3_plugin.domain.exchange import Reply, Unsaid
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.writing import Caps, Spool
+from stage3_plugin.storage.spool.writing import Caps
+from stage3_plugin.transport.bodies import Content
 from stage3_plugin.transport.job_hosts import JobHosts
 
 if TYPE_CHECKING:
-    from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
+    from stage3_plugin.transport.client import (  # imports httpx, which drawing needs not
+        Client,
+        Exchange,
+    )
+    from stage3_plugin.transport.exchange import OpenSink
 
 Judged = TypeVar("Judged")
 
@@ -34,11 +42,24 @@ class NotAsked(Exception):
     """No whole answer came.
 
     Attributes:
+        problem: Why, in words.
         is_for_good: It would be so the next time, too, such as an address that must not be asked.
+        stops_run: It would be so for everybody, such as a certificate that is not trusted.
+        interrupted: It was cut short by us.
     """
 
-    def __init__(self, problem: str, *, is_for_good: bool) -> None:
+    def __init__(
+        self,
+        problem: str,
+        *,
+        is_for_good: bool,
+        stops_run: bool = False,
+        interrupted: bool = False,
+    ) -> None:
+        self.problem = problem
         self.is_for_good = is_for_good
+        self.stops_run = stops_run
+        self.interrupted = interrupted
         super().__init__(f"it could not be asked for: {problem}")
 
     @property
@@ -105,17 +126,49 @@ class Asking:
             NotAsked: There is no whole answer.
             StorageFailed: The disk did not take it.
         """
+        address = self._masked.restored(url)
+        async with self._answer(
+            attempt, lambda opened: self._client.read(address, opened, hosts=self._hosts)
+        ) as answer:
+            yield answer
+
+    @asynccontextmanager
+    async def uploaded(self, attempt: Path, step: Upload, content: Content) -> AsyncGenerator[Path]:
+        """Take one step of handing a file over, and yield the folder of its whole answer.
+
+        Raises:
+            NotAsked: There is no whole answer.
+            StorageFailed: The disk did not take it, or did not give the file.
+        """
+        step = replace(step, url=self._masked.restored(step.url))
+        async with self._answer(
+            attempt, lambda opened: self._client.upload(step, content, opened, hosts=self._hosts)
+        ) as answer:
+            yield answer
+
+    async def downloaded(self, url: str, opened: OpenSink) -> Exchange:
+        """Get a file of any size once."""
+        return await self._client.download(self._masked.restored(url), opened, hosts=self._hosts)
+
+    @asynccontextmanager
+    async def _answer(
+        self, attempt: Path, exchanged: Callable[[OpenSink], Awaitable[Exchange]]
+    ) -> AsyncGenerator[Path]:
         await self._pictures.blocking(partial(self._pictures.new_folder, attempt.name))
         answer = polls.new_one(attempt)
         try:
-            exchange = await self._client.read(
-                self._masked.restored(url), partial(self._open_spool, answer), hosts=self._hosts
+            exchange = await exchanged(
+                partial(open_spool, answer, caps=self._caps, masked=self._masked)
             )
             if exchange.storage is not None:
                 raise exchange.storage
             if not exchange.complete:
-                is_for_good = exchange.permanent and not exchange.sent
-                raise NotAsked(exchange.problem, is_for_good=is_for_good)
+                raise NotAsked(
+                    exchange.problem,
+                    is_for_good=exchange.permanent and not exchange.sent,
+                    stops_run=exchange.stops_run,
+                    interrupted=exchange.interrupted,
+                )
             yield answer
         finally:
             with anyio.CancelScope(shield=True):
@@ -125,13 +178,3 @@ class Asking:
         """Read a whole answer, and judge it, in a thread."""
         async with self._judges:
             return await self._pictures.blocking(lambda: judge(load_reply(answer, self._masked)))
-
-    def _open_spool(self, answer: Path, status: int, headers: Mapping[str, str]) -> Spool:
-        spool = Spool(
-            answer,
-            media_type=headers.get("content-type"),
-            caps=self._caps,
-            masked=self._masked,
-        )
-        spool.head(status, headers.items())
-        return spool

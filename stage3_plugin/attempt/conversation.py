@@ -18,26 +18,28 @@ the first time; from then on nothing about it is unknown, whoever dies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from stage3_plugin.attempt.asking import Asking
+from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.fetching import Fetching
 from stage3_plugin.attempt.finding import Finding, Sought
 from stage3_plugin.attempt.ingest import Ingest, not_taken_in, without_pictures
-from stage3_plugin.attempt.polling import Over, Polling
+from stage3_plugin.attempt.polling import Over, Polling, lost
 from stage3_plugin.attempt.renewing import RenewableKey
+from stage3_plugin.attempt.sending import open_spool, outcome_of, slept, unsendable, without_answer
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.exchange import Fetch, Lost, Reply
-from stage3_plugin.domain.job import Accepted, BeingMade, Job, JobBook, Jobs
+from stage3_plugin.domain.job import Accepted, BeingMade, JobBook, Jobs
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, cost_of_answer
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Listing
@@ -47,7 +49,7 @@ from stage3_plugin.errors import FetchRefused, JobRefused, ProviderBroken, Stora
 from stage3_plugin.policy.polling import first_wait_s
 from stage3_plugin.policy.refetch import next_of, shown
 from stage3_plugin.policy.refusal import refused_for
-from stage3_plugin.providers.base import Provider
+from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.runtime import interrupt, trace
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
@@ -55,7 +57,7 @@ from stage3_plugin.storage.spool import awaited
 from stage3_plugin.storage.spool.polls import KeptAnswer
 from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import Receipt
-from stage3_plugin.storage.spool.writing import Caps, Spool
+from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.bodies import Base64Of, no_pictures
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
@@ -63,14 +65,14 @@ from stage3_plugin.transport.picture_hosts import PictureHosts
 if TYPE_CHECKING:
     from stage3_plugin.transport.client import (  # imports httpx, which drawing needs not
         Client,
-        Exchange,
     )
 
 _JUDGES = 2
 """Answers judged at once. It is work for the interpreter, of which there is one: each further one
 would only make the event loop wait longer for it."""
-_SHOWN = 40
-"""Characters of a job's name that people see."""
+
+_ALL = Decimal(1)
+"""The share of what is bought by itself."""
 
 Judged = TypeVar("Judged")
 
@@ -89,6 +91,7 @@ class Conversation:
         masked: Covers secrets in what comes back.
         now: The wall clock, aware.
         key: The key, where another one can be had.
+        model: What a line of a batch has its price by.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Conversation:
         client: Client,
         pictures: Pictures,
         *,
+        model: str = "",
         hosts: PictureHosts,
         flat_usd: Decimal | None = None,
         job_hosts: JobHosts,
@@ -109,6 +113,7 @@ class Conversation:
         self._client = client
         self._pictures = pictures
         self._flat_usd = flat_usd
+        self._model = model
         self._caps = caps
         self._masked = masked
         self._judges = anyio.Semaphore(_JUDGES)
@@ -126,6 +131,8 @@ class Conversation:
         )
         self._polling = Polling(provider, asking, pictures, now=now)
         self._finding = Finding(provider, asking, now=now)
+        self._asking = asking
+        self._now = now
 
     async def begin(
         self,
@@ -149,16 +156,18 @@ class Conversation:
             try:
                 send = self._provider.begin(request)
             except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
-                return _unsendable(error)
+                return unsendable(error)
             sent_at = anyio.current_time()
             with trace.span("receive", attempt_id=folder.name) as span:
                 exchange = await self._client.post(
                     send,
-                    partial(self._open_spool, folder, receipt),
+                    partial(
+                        open_spool, folder, receipt=receipt, caps=self._caps, masked=self._masked
+                    ),
                     base64_of=base64_of,
                     is_late=jobs.is_late,
                 )
-                span.note(outcome=_outcome_of(exchange))
+                span.note(outcome=outcome_of(exchange))
             took_s = anyio.current_time() - sent_at
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
@@ -166,7 +175,7 @@ class Conversation:
         if not exchange.complete:
             if exchange.sent:  # what came of it is the only evidence
                 await self._pictures.secure(folder.name)
-            return replace(_without_answer(exchange), dropped=send.dropped)
+            return replace(without_answer(exchange), dropped=send.dropped)
         result = await self.resume(folder, jobs.book)
         if result.making is not None:
             result = await self._waited_for(folder, result, jobs)
@@ -180,7 +189,7 @@ class Conversation:
         while result.making is not None and result.making.again_s is not None:
             jobs.told(result.making)
             wait_s = result.making.again_s
-            if anyio.current_time() + wait_s > until or not await _slept(wait_s):
+            if anyio.current_time() + wait_s > until or not await slept(wait_s):
                 break
             result = await self.ask(folder, result.making)
         return result
@@ -228,7 +237,28 @@ class Conversation:
             return await self._take_in(folder, said, job.accepted)
         if kept is not None:
             return kept
-        return _lost(job, said.why) if isinstance(said, Over) else _being_made(said)
+        return lost(job, said.why) if isinstance(said, Over) else _being_made(said)
+
+    @cached_property
+    def batching(self) -> Batching | None:
+        """Return who takes the steps of batches here; ``None`` where the provider makes none.
+
+        Raises:
+            ProviderBroken: What it calls its lane is none.
+        """
+        lane = self._provider.batch
+        if lane is None:
+            return None
+        return Batching(
+            lane,
+            self._client,
+            self._asking,
+            self._pictures,
+            take_in=partial(self._take_in_line, lane),
+            caps=self._caps,
+            masked=self._masked,
+            now=self._now,
+        )
 
     @property
     def account(self) -> str:
@@ -266,6 +296,18 @@ class Conversation:
             span.note(outcome=result.verdict.kind.value)
         return await self._came_to(folder, result)
 
+    async def _take_in_line(self, lane: BatchLane, folder: Path, age_s: float) -> AttemptResult:
+        """Go on from a line of a batch's results, which lies in a folder as a whole answer does."""
+        with trace.span("ingest", attempt_id=folder.name) as span:
+            try:
+                judged = await self._judged(partial(self._read_line, lane, folder))
+            except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
+                result = not_taken_in(error, folder)
+            else:
+                result = await self._pictures_of(folder, judged, age_s, noted_in=folder)
+            span.note(outcome=result.verdict.kind.value)
+        return await self._came_to(folder, result)
+
     async def _came_to(self, folder: Path, result: AttemptResult) -> AttemptResult:
         """Keep what is evidence, and cover what is secret, in what came of an answer."""
         if result.leaves_evidence:
@@ -280,19 +322,6 @@ class Conversation:
             or result.not_here is not None
             or result.stays_open,
         )
-
-    def _open_spool(
-        self, folder: Path, receipt: Receipt, status: int, headers: Mapping[str, str]
-    ) -> Spool:
-        spool = Spool(
-            folder,
-            media_type=headers.get("content-type"),
-            caps=self._caps,
-            masked=self._masked,
-            receipt=receipt,
-        )
-        spool.head(status, headers.items())
-        return spool
 
     async def _after_the_answer(self, folder: Path, book: JobBook, age_s: float) -> AttemptResult:
         try:
@@ -360,14 +389,26 @@ class Conversation:
             )
         return self._answer(reply, step)
 
-    def _answer(self, reply: Reply, step: Verdict | Fetch) -> _Answer:
-        verdict = step.verdict if isinstance(step, Fetch) else step
-        return _Answer(reply, verdict, step.sources, self._cost(verdict))
+    def _read_line(self, lane: BatchLane, folder: Path) -> _Answer:
+        """Likewise with a line of a batch's results, which costs the lane's share."""
+        reply = load_reply(folder, self._masked)
+        return self._answer(reply, lane.said(reply).step, share=lane.share(self._model))
 
-    def _cost(self, verdict: Verdict) -> Cost:
+    def _answer(
+        self, reply: Reply, step: Verdict | Fetch, *, share: Decimal | None = _ALL
+    ) -> _Answer:
+        verdict = step.verdict if isinstance(step, Fetch) else step
+        return _Answer(reply, verdict, step.sources, self._cost(verdict, share))
+
+    def _cost(self, verdict: Verdict, share: Decimal | None) -> Cost:
         """Return what an answer cost; a failure may have been billed, too.
 
         A figure that cannot be used is no reason to lose the picture beside it.
+
+        Args:
+            verdict: What it comes to.
+            share: What part of the ordinary price is asked for; of one that is not known, only the
+                provider's own figure is believed.
         """
         figures = (verdict.reported_usd, verdict.usage, verdict.gateway_usd, verdict.listed_usd)
         has_figure = any(figure is not None for figure in figures)
@@ -378,6 +419,7 @@ class Conversation:
                     usage=verdict.usage,
                     prices=self._provider.prices,
                     flat_usd=verdict.listed_usd if self._flat_usd is None else self._flat_usd,
+                    share=share,
                     gateway_usd=verdict.gateway_usd,
                     has_picture=verdict.kind is VerdictKind.PICTURES,
                 )
@@ -449,70 +491,3 @@ def _may_have_moved(result: AttemptResult) -> bool:
     """Return whether a picture's address did not give it: a newer answer may name another one."""
     is_there = result.picture is not None or result.image_url is None
     return not (is_there or result.interrupted or result.storage is not None)
-
-
-def _lost(job: Job, why: str) -> AttemptResult:
-    """Return what came of a job that nobody can be asked for any more."""
-    assert job.accepted is not None, "a job that is lost was accepted"
-    verdict = Verdict(
-        kind=VerdictKind.UNKNOWN,
-        message=f"job {job.accepted.job_id[:_SHOWN]}: {why}; it may have been billed",
-        may_be_billed=True,
-        should_retry=False,
-    )
-    return AttemptResult(verdict=verdict, cost=UNKNOWN)
-
-
-async def _slept(wait_s: float) -> bool:
-    """Let seconds pass; return false, and at once, if the interrupt in force is triggered."""
-    with anyio.CancelScope() as scope, interrupt.current().calling(scope.cancel):
-        await anyio.sleep(wait_s)
-    return not scope.cancelled_caught
-
-
-def _outcome_of(exchange: Exchange) -> str:
-    """Return the trace's word for what came of a request."""
-    if exchange.complete:
-        return "complete"
-    return "interrupted" if exchange.interrupted else "incomplete" if exchange.sent else "not_sent"
-
-
-def _unsendable(error: Exception) -> AttemptResult:
-    """Return an attempt that ended before its first byte, on something in the request itself."""
-    problem = str(error) if isinstance(error, ProviderBroken) else type(error).__name__
-    message = f"the request cannot be made: {problem}; nothing was sent"
-    verdict = Verdict(kind=VerdictKind.REJECTED, message=message)
-    return AttemptResult(verdict=verdict, cost=FREE, never_sent=True)
-
-
-def _without_answer(exchange: Exchange) -> AttemptResult:
-    """Return what came of a request without a complete answer."""
-    verdict = _verdict_of_failure(exchange)
-    return AttemptResult(
-        verdict=verdict,
-        cost=UNKNOWN if verdict.may_be_billed else FREE,
-        interrupted=exchange.interrupted,
-        storage=exchange.storage,
-    )
-
-
-def _unsent(exchange: Exchange) -> str:
-    if exchange.in_part:
-        return "the request has not left as a whole, so that it cannot have run"
-    return "nothing was sent"
-
-
-def _verdict_of_failure(exchange: Exchange) -> Verdict:
-    if not exchange.sent:
-        return Verdict(
-            kind=VerdictKind.NOT_SENT,
-            message=f"{_unsent(exchange)}: {exchange.problem}",
-            should_retry=False if exchange.permanent else None,
-            stops_run=exchange.stops_run,
-        )
-    return Verdict(
-        kind=VerdictKind.UNKNOWN,
-        message=f"sent, but {exchange.problem}; it may have been billed",
-        may_be_billed=True,
-        provider_status=exchange.status,
-    )

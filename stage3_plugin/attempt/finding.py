@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Protocol
 
 from stage3_plugin.attempt.asking import Asking, NotAsked
 from stage3_plugin.attempt.ingest import storage_behind
 from stage3_plugin.domain.exchange import Found, Lost, Reply, Unsaid
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.errors import ProviderBroken, SpoolRefused
-from stage3_plugin.providers.base import Looked, Provider
+from stage3_plugin.providers.base import Looked
 
 MOST_PAGES = 500
 """Of a hundred jobs each, as both listings that are known have them."""
@@ -42,6 +43,13 @@ class Sought:
     problem: str = ""
 
 
+class HasListing(Protocol):
+    """Says where a listing is, and what a page of it shows: of jobs, or of batches."""
+
+    def look_for(self, lost: Lost) -> str: ...
+    def looked(self, reply: Reply, lost: Lost) -> Looked: ...
+
+
 class Finding:
     """Looks for lost requests in the listing of one provider.
 
@@ -51,7 +59,9 @@ class Finding:
         now: The wall clock, aware.
     """
 
-    def __init__(self, provider: Provider, asking: Asking, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, provider: HasListing, asking: Asking, *, now: Callable[[], datetime]
+    ) -> None:
         self._provider = provider
         self._asking = asking
         self._now = now

@@ -18,13 +18,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from stage3_plugin.attempt.asking import Asking, NotAsked
 from stage3_plugin.attempt.ingest import storage_behind
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.exchange import Asked, Fetch, Gone, Poll, Unclear, Unsaid
 from stage3_plugin.domain.job import Accepted, BeingMade, Job
-from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.domain.money import UNKNOWN
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import ProviderBroken, SpoolRefused, StorageFailed
 from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
@@ -34,13 +36,12 @@ from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.polls import KeptAnswer
 
-if TYPE_CHECKING:
-    pass  # imports httpx, which drawing needs not
-
+_SHOWN = 40
+"""Characters of a job's name that people see."""
 _STEPS = 3
 """How far the job is, what came of it, and the provider's record of that: asked without a wait."""
 
-_OTHER_KEY = (
+OTHER_KEY = (
     "the key of the settings is not the one that it was begun with, and another account does not "
     "have it: set that key again"
 )
@@ -137,7 +138,7 @@ class Polling:
         if is_of_the_key and await self._asking.has_another_key_since(number):
             return await self.once(folder, job, before)
         if isinstance(said, Gone) and job.new.account != self._asking.account:
-            said = Unsaid(message=f"{said.message}; {_OTHER_KEY}")
+            said = Unsaid(message=f"{said.message}; {OTHER_KEY}")
         if interrupt.current().triggered:  # an answer that was cut short says nothing
             return BeingMade(job=job, asked=before.asked)
         return _after(said, job, before, now=self._now())
@@ -214,3 +215,15 @@ def _after(said: _NotTheLast, job: Job, before: BeingMade, *, now: datetime) -> 
         is_gone=isinstance(said, Gone),
         stops_run=isinstance(said, Unsaid) and said.stops_run,
     )
+
+
+def lost(job: Job, why: str) -> AttemptResult:
+    """Return what came of a job that nobody can be asked for any more."""
+    assert job.accepted is not None, "a job that is lost was accepted"
+    verdict = Verdict(
+        kind=VerdictKind.UNKNOWN,
+        message=f"job {job.accepted.job_id[:_SHOWN]}: {why}; it may have been billed",
+        may_be_billed=True,
+        should_retry=False,
+    )
+    return AttemptResult(verdict=verdict, cost=UNKNOWN)

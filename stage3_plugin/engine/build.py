@@ -459,6 +459,7 @@ class _Conversations:
             masked=self._masked,
             now=self._now,
             key=self._key,
+            model=endpoint.model,
         )
 
 

@@ -1,0 +1,451 @@
+"""Has the result files of a batch come to the disk, and takes them apart into lines.
+
+Both with flat memory, whatever a file has: a file flows into the disk as it comes, and a line into
+a folder as it is read. What lacks in files that are whole says something; what lacks in a cut one
+says nothing. Apart from the rest of a batch because it knows no purchase: whose a line is, and
+whether it is still wanted, is found by who takes it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+
+import anyio
+
+from stage3_plugin.attempt.asking import Asking
+from stage3_plugin.attempt.batched import ReadLine, ReadLines, ResultFile, Results
+from stage3_plugin.attempt.ingest import storage_behind
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.batch import BatchEnded, LineSaid
+from stage3_plugin.domain.exchange import Fetch
+from stage3_plugin.domain.job import Job
+from stage3_plugin.domain.money import FREE, UNKNOWN
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.policy.polling import UNASKED_S
+from stage3_plugin.policy.waiting import batch_wait_s
+from stage3_plugin.providers.base import BatchLane
+from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.spool import batch_files
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.result_file import ResultFile as OpenResultFile
+from stage3_plugin.storage.spool.result_file import SpooledLine, remove_line
+from stage3_plugin.storage.spool.writing import Caps
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from stage3_plugin.transport.client import Exchange  # imports httpx, which drawing needs not
+
+_OK = 200
+_BAD_KEY = frozenset({401, 403})
+_IGNORED_BYTES = 64 * 1024
+"""Of a page that is no result file, so that its connection ends in good order where it is short."""
+
+Take: TypeAlias = Callable[[ReadLine], Awaitable[None]]
+_How: TypeAlias = Literal["whole", "unframed", "cut"]
+
+
+class ResultFiles:
+    """The result files of batches at one provider.
+
+    Args:
+        lane: Says what a line is.
+        asking: Asks for files.
+        pictures: Runs what blocks.
+        caps: How much of a line is taken.
+        masked: Covers secrets in what comes back.
+        now: The wall clock, aware.
+    """
+
+    def __init__(
+        self,
+        lane: BatchLane,
+        asking: Asking,
+        pictures: Pictures,
+        *,
+        caps: Caps,
+        masked: Masked,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._lane = lane
+        self._asking = asking
+        self._pictures = pictures
+        self._caps = caps
+        self._masked = masked
+        self._now = now
+
+    async def are_here(self, folder: Path, ended: BatchEnded) -> bool:
+        """Return whether all files of a batch are here whole.
+
+        Raises:
+            StorageFailed: The disk does not say.
+        """
+        wholes = [batch_files.whole_of(folder, url) for url in ended.files]
+        return await self._pictures.blocking(lambda: all(map(batch_files.is_there, wholes)))
+
+    async def here(self, folder: Path, ended: BatchEnded, job: Job) -> Results:
+        """Have the files come that are not here; see :meth:`Batching.results`."""
+        files: list[ResultFile] = []
+        worst = _Came()
+        for url in ended.files:
+            came = await self._came(folder, url)
+            if came.file is not None:
+                files.append(came.file)
+            worst = max(worst, came, key=_Came.weight)
+            if came.interrupted or came.storage is not None:
+                break
+        return Results(
+            files=tuple(files),
+            problem=worst.problem,
+            again_s=worst.again_s,
+            interrupted=worst.interrupted,
+            stops_run=worst.stops_run,
+            storage=worst.storage,
+            is_over=self._is_over(job, worst),
+        )
+
+    def _is_over(self, job: Job, worst: _Came) -> bool:
+        """Return whether the time is over for which the provider has promised to have the files."""
+        if job.expires_at is None or worst.interrupted or worst.storage is not None:
+            return False
+        left_s = (job.expires_at - self._now()).total_seconds()
+        return left_s <= (-UNASKED_S if worst.is_unaskable else 0.0)
+
+    async def _came(self, folder: Path, url: str) -> _Came:
+        """Have one file come, unless it is here; once more where another key can be had."""
+        whole = batch_files.whole_of(folder, url)
+        try:
+            if await self._pictures.blocking(partial(batch_files.is_there, whole)):
+                return _Came(file=ResultFile(path=whole, is_whole=True))
+            number = self._asking.number
+            came = await self._downloaded(url, whole)
+            if came.is_of_the_key and await self._asking.has_another_key_since(number):
+                came = await self._downloaded(url, whole)
+        except StorageFailed as failure:
+            return _Came(problem=str(failure), storage=failure)
+        return came
+
+    async def _downloaded(self, url: str, whole: Path) -> _Came:
+        """Get a file once, into one of its own; what is worth nothing is removed."""
+        part = await self._pictures.blocking(partial(batch_files.new_part, whole))
+        came = _Came()
+        try:
+            with _Arriving(part, self._masked) as arriving:
+                exchange = await self._asking.downloaded(url, arriving.opened)
+            if exchange.storage is not None:
+                raise exchange.storage
+            if exchange.complete and arriving.status == _OK:
+                await self._pictures.blocking(partial(batch_files.keep, part, whole))
+                came = _Came(file=ResultFile(path=whole, is_whole=True))
+            else:
+                came = _not_whole(exchange, arriving.status)
+                if arriving.status == _OK and not exchange.interrupted:
+                    file = ResultFile(path=part, is_whole=False, is_unframed=arriving.is_unframed)
+                    came = replace(came, file=file)
+        finally:
+            if came.file is None:
+                with anyio.CancelScope(shield=True):
+                    await self._pictures.blocking(partial(batch_files.remove, part))
+        return came
+
+    # Line by line --------------------------------------------------------------------------------
+
+    async def read(
+        self, folder: Path, ended: BatchEnded, results: Results, take: Take
+    ) -> ReadLines:
+        """Hand on one line for each key; see :meth:`Batching.read`."""
+        into = folder / f"lines-{secrets.token_hex(8)}"
+        reading = _Reading(take, self._pictures)
+        try:
+            await self._pictures.blocking(partial(self._make, into))
+            is_all = len(results.files) == len(set(ended.files))
+            read = [await self._read(file, into, reading) for file in results.files]
+            await reading.hand_on_the_rest()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._pictures.blocking(partial(shutil.rmtree, into, ignore_errors=True))
+        return ReadLines(
+            lines=reading.lines,
+            repeated=reading.repeated,
+            odd=reading.odd,
+            lacking=_lacking(
+                ended,
+                lines=reading.lines,
+                odd=reading.odd,
+                is_whole=is_all and all(how == "whole" for how in read),
+                may_be_whole=is_all and "cut" not in read,
+                is_over=results.is_over,
+            ),
+        )
+
+    def _make(self, into: Path) -> None:
+        self._pictures.spool.state_dir.make(into, below=into.parent)
+
+    async def _read(self, file: ResultFile, into: Path, reading: _Reading) -> _How:
+        """Read one file; return whether what lacks in it says something.
+
+        It does not where the file was cut, or is none of a batch at all, such as a page of a proxy:
+        such a one is removed, and comes again.
+        """
+        blocking = self._pictures.blocking
+        good, odd = reading.good, reading.odd
+        opened = await blocking(
+            partial(
+                OpenResultFile,
+                file.path,
+                is_whole=file.is_whole,
+                into=into,
+                caps=self._caps,
+                masked=self._masked,
+            )
+        )
+        with opened:
+            while (line := await blocking(opened.next_line)) is not None:
+                await reading.take(line, await self._said(line))
+        is_strange = reading.good == good and reading.odd > odd
+        if is_strange:
+            reading.odd = odd
+        if is_strange or not file.is_whole:
+            await blocking(partial(batch_files.remove, file.path))
+        if is_strange:
+            return "cut"
+        return "whole" if file.is_whole else "unframed" if file.is_unframed else "cut"
+
+    async def _said(self, line: SpooledLine) -> LineSaid | None:
+        """Return what a line says; ``None`` if nobody here understands it.
+
+        Raises:
+            StorageFailed: The disk did not give it.
+        """
+        if line.problem:
+            return None
+        try:
+            return await self._asking.judged(line.folder, self._lane.said)
+        except Exception as error:
+            storage = storage_behind(error, line.folder)
+            if storage is not None:
+                raise storage from error
+            return None
+
+    async def claim(self, line: ReadLine, to: Path) -> None:
+        """Give a line the folder of its purchase; see :meth:`Batching.claim`."""
+        await self._pictures.blocking(partial(self._claim, line, to))
+
+    def _claim(self, line: ReadLine, to: Path) -> None:
+        if batch_files.move_line(line.folder, to):
+            return
+        if batch_files.has_whole_answer(to) and not (line.has_picture and self._lacks_picture(to)):
+            return
+        batch_files.put_aside(line.folder, to)
+        batch_files.move_line(line.folder, to)
+
+    def _lacks_picture(self, folder: Path) -> bool:
+        """Return whether the line that lies in a folder has no picture."""
+        try:
+            return not _has_picture(self._lane.said(load_reply(folder, self._masked)))
+        except Exception as error:
+            storage = storage_behind(error, folder)
+            if storage is not None:
+                raise storage from error
+            return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Came:
+    """What came of asking for one file; see :class:`Results`."""
+
+    file: ResultFile | None = None
+    problem: str = ""
+    again_s: float | None = None
+    interrupted: bool = False
+    stops_run: bool = False
+    storage: StorageFailed | None = None
+    is_of_the_key: bool = False
+    is_unaskable: bool = False
+
+    def weight(self) -> tuple[bool, ...]:
+        """Return what says which of two is the worse."""
+        return (self.storage is not None, self.interrupted, self.stops_run, bool(self.problem))
+
+
+def _not_whole(exchange: Exchange, status: int | None) -> _Came:
+    """Return why a file is not here whole."""
+    if exchange.interrupted:
+        return _Came(problem="its results did not come: interrupted", interrupted=True)
+    is_unaskable = exchange.permanent and not exchange.sent
+    if status is None:
+        problem = f"its results did not come: {exchange.problem}"
+    elif status == _OK:
+        problem = f"its results came in part: {exchange.problem}"
+    else:
+        problem = f"its results did not come: status {status}"
+    return _Came(
+        problem=problem,
+        again_s=None if is_unaskable else batch_wait_s(1),
+        stops_run=exchange.stops_run or status in _BAD_KEY,
+        is_of_the_key=status in _BAD_KEY,
+        is_unaskable=is_unaskable,
+    )
+
+
+class _Reading:
+    """One line for each key, those with a picture first.
+
+    Those without wait on the disk until all were read: a file may have a key twice.
+    """
+
+    def __init__(self, take: Take, pictures: Pictures) -> None:
+        self._take = take
+        self._pictures = pictures
+        self._pictured: set[str] = set()
+        self._later: dict[str, ReadLine] = {}
+        self.good = self.odd = self.repeated = 0
+
+    @property
+    def lines(self) -> int:
+        """Return how many keys there are."""
+        return len(self._pictured) + len(self._later)
+
+    async def take(self, line: SpooledLine, said: LineSaid | None) -> None:
+        """Take the next line."""
+        if said is None or said.key is None:
+            self.odd += 1
+            await self._remove(line.folder)
+            return
+        self.good += 1
+        read = ReadLine(
+            key=said.key,
+            folder=line.folder,
+            has_picture=_has_picture(said),
+            never_ran=said.never_ran,
+        )
+        if read.has_picture and read.key not in self._pictured:
+            self._pictured.add(read.key)
+            before = self._later.pop(read.key, None)
+            if before is not None:
+                self.repeated += 1
+                await self._remove(before.folder)
+            await self._hand_on(read)
+        elif read.key in self._pictured or read.key in self._later:
+            self.repeated += 1
+            await self._remove(line.folder)
+        else:
+            self._later[read.key] = read
+
+    async def hand_on_the_rest(self) -> None:
+        """Hand on the lines without a picture: no other one has their keys."""
+        for line in self._later.values():
+            await self._hand_on(line)
+
+    async def _hand_on(self, line: ReadLine) -> None:
+        await self._take(line)
+        await self._remove(line.folder)
+
+    async def _remove(self, folder: Path) -> None:
+        await self._pictures.blocking(partial(remove_line, folder))
+
+
+def _has_picture(said: LineSaid) -> bool:
+    return isinstance(said.step, Fetch) or said.step.kind is VerdictKind.PICTURES
+
+
+def _lacking(
+    ended: BatchEnded,
+    *,
+    lines: int,
+    odd: int,
+    is_whole: bool,
+    may_be_whole: bool,
+    is_over: bool,
+) -> AttemptResult | None:
+    """Return what is true of a line of a batch that its result files do not have.
+
+    Args:
+        ended: What has ended it.
+        lines: How many lines they have.
+        odd: How many of them do not say whose they are.
+        is_whole: All of them are here whole.
+        may_be_whole: All of them are here, some without a word of how long they are: then they are
+            whole if they have as many lines as the batch says.
+        is_over: Nobody can be asked for the rest any more.
+    """
+    ran = 0 if ended.lines is None else ended.lines.done + ended.lines.failed
+    why = ""
+    if not (is_whole or (may_be_whole and 0 < ran <= lines)):
+        if not is_over:
+            return None
+        why = "its results cannot be had any more"
+    elif odd:
+        why = f"{odd} of its results do not say whose they are"
+    elif ended.lacking == "unknown":
+        why = "nothing is said of this line"
+    elif ran > lines:
+        why = f"its results have {lines} lines, and {ran} ran"
+    if why:
+        message = f"the batch has ended ({ended.how}), and {why}; it may have been billed"
+        verdict = Verdict(kind=VerdictKind.UNKNOWN, message=message, may_be_billed=True)
+        return AttemptResult(verdict=verdict, cost=UNKNOWN)
+    if ended.verdict is not None:
+        return AttemptResult(verdict=replace(ended.verdict, may_be_billed=False), cost=FREE)
+    reason = f": {ended.message}" if ended.message else ""
+    message = f"the batch has ended ({ended.how}) before this line was begun{reason}"
+    return AttemptResult(verdict=Verdict(kind=VerdictKind.BUSY, message=message), cost=FREE)
+
+
+class _Arriving:
+    """A body that goes into a file as it is, secrets covered; a context manager that owns it."""
+
+    def __init__(self, path: Path, masked: Masked) -> None:
+        self._path = path
+        self._masked = masked
+        self._file: NewFile | None = None
+        self._ignored_bytes = 0
+        self.status: int | None = None
+        self.is_unframed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def opened(self, status: int, headers: Mapping[str, str]) -> Self:
+        """Take a body: a file, or a page that says why there is none."""
+        self.status = status
+        self.is_unframed = not {"content-length", "transfer-encoding"} & set(headers)
+        if status == _OK:
+            self._file = NewFile(self._path, self._masked.stream())
+        return self
+
+    def feed(self, chunk: bytes) -> None:
+        if self._file is not None:
+            self._file.write(chunk)
+            return
+        self._ignored_bytes += len(chunk)
+        if self._ignored_bytes > _IGNORED_BYTES:
+            raise SpoolRefused("a page that is no result file")
+
+    def go_on(self) -> bool:
+        return False
+
+    def keep(self, raw: bytes) -> None:
+        pass  # a file can be asked for again
+
+    @property
+    def document_ended(self) -> bool:
+        return False  # where nothing says how long a file is, it may have been cut
+
+    def finish(self, *, complete: bool) -> bool:
+        if self._file is not None:
+            self._file.close()
+        return complete
