@@ -17,7 +17,7 @@ import json
 import ssl
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import TracebackType
@@ -25,7 +25,7 @@ from typing import Any, Literal, Self, TypeAlias, cast, get_args
 from urllib.parse import parse_qsl
 
 from stage3_plugin.testing import shapes
-from stage3_plugin.testing.batches import Batches, BatchKind, BatchPage
+from stage3_plugin.testing.batches import BatchDialect, Batches, BatchKind, BatchPage
 from stage3_plugin.testing.behaviours import Behaviour, Ok
 from stage3_plugin.testing.bill import Bill
 from stage3_plugin.testing.dialects.gemini_batches import GeminiBatches
@@ -105,6 +105,7 @@ class ImageApi:
         tls: bool = False,
         port: int = 0,
         dialect: Dialect | None = None,
+        batches: Sequence[BatchDialect] | None = None,
     ) -> None:
         self.key = key
         self._queue = None if dialect is None else Queue(dialect)
@@ -114,8 +115,9 @@ class ImageApi:
         self.ended: Callable[[Entry], None] = lambda _: None
         self.otherwise: Callable[[Asked], Behaviour] = lambda _: Ok()
         self.free = FreePages()
-        dialects = (OpenAIBatches(), GeminiBatches()) if dialect is None else ()
-        self.batches = Batches(dialects, bill=self._bill_of, refuses=self._refusal_of)
+        usual = (OpenAIBatches(), GeminiBatches()) if dialect is None else ()
+        spoken = usual if batches is None else batches
+        self.batches = Batches(spoken, bill=self._bill_of, refuses=self._refusal_of)
         self.entries: list[Entry] = []
         self.most_in_flight = 0
         self.connections = 0
@@ -319,7 +321,7 @@ class ImageApi:
         document = _parsed(body)
         asked_for = dict(parse_qsl(query, keep_blank_values=True))
         page: Page | BatchPage | None = self.batches.page_of(method, path)
-        if self._queue is not None:
+        if page is None and self._queue is not None:
             page = self._queue.page_of(method, path, asked_for)
         is_job = page is not None and page.kind == "submit"
         words = self._queue.dialect if self._queue is not None and is_job else None
