@@ -44,7 +44,7 @@ from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.place import place_of
 from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
-from stage3_plugin.providers.base import Provider
+from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import limits_of
 from stage3_plugin.providers.options import options_of
@@ -277,7 +277,7 @@ async def _open_paid(
     key = _renewable(settings.api_key, key_anew, client, pictures.blocking)
     conversations = _Conversations(settings, provider, client, pictures, masked, now=now, key=key)
     maker = PaidMaker(conversations.of_request, pictures, masked=masked)
-    limits_of = partial(_limits_of, settings)
+    limits_of = partial(_limits_of, settings, provider.batch)
     try:
         yield Route(
             scope=key_scope_of(settings, profile),
@@ -357,9 +357,15 @@ def _shelf(
     )
 
 
-def _limits_of(settings: Settings, request: PictureRequest, count: int) -> Limits:
-    """Return what the provider takes of so many references of a request."""
-    return limits_of(settings.provider, request.model or settings.model or "", count)
+def _limits_of(
+    settings: Settings, batch: BatchLane | None, request: PictureRequest, count: int
+) -> Limits:
+    """Return what the provider takes of so many references of a request, in its lane."""
+    limits = limits_of(settings.provider, request.model or settings.model or "", count)
+    if request.lane == "ordinary" or batch is None or batch.terms.most_reference_bytes is None:
+        return limits
+    bounds = (limits.most_bytes, batch.terms.most_reference_bytes)
+    return replace(limits, most_bytes=min(bound for bound in bounds if bound is not None))
 
 
 def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:

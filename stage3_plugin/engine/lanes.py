@@ -25,10 +25,13 @@ class Lanes:
         settings: What the user wants.
         route: The first one; those behind it have no other lane than the ordinary one.
         lane: What holds instead of the settings' lane where a scene says none.
+        buys: What is asked for is bought, or planned; a mere look refuses no scene's lane.
     """
 
-    def __init__(self, settings: Settings, route: Route, lane: WantedLane | None) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: Settings, route: Route, lane: WantedLane | None, *, buys: bool = True
+    ) -> None:
+        self._buys = buys
         self._route = route
         self.lane: WantedLane = lane or settings.lane
         self._is_unused = route.is_free and self.lane == "batch"
@@ -36,7 +39,7 @@ class Lanes:
     @property
     def needs_look(self) -> bool:
         """Return whether a scene's own lane may be one that there is not."""
-        return self._route.batch is None and not self._route.is_free
+        return self._buys and self._route.batch is None and not self._route.is_free
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -69,6 +72,8 @@ class Lanes:
             return request
         if self._route.is_free:
             self._is_unused = True
+            return replace(request, lane="ordinary")
+        if self._route.batch is None and not self._buys:
             return replace(request, lane="ordinary")
         if self._route.batch is None:
             scene_id = request.scene_id[:_LONGEST_ID]

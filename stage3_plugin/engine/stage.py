@@ -337,7 +337,7 @@ class Stage:
             NotStarted: The ledger could not be believed.
             StorageFailed: The ledger cannot be read, or a reference.
         """
-        asked = self._asked(story, whole_story, lane, is_draft=is_draft)
+        asked = self._asked(story, whole_story, lane, is_draft=is_draft, buys=False)
         await self._route.study(asked.whole_story)
         shows = self._look_through(asked, Limits())
         await self._need_preconditions()
@@ -470,14 +470,20 @@ class Stage:
             return await waiting.to_the_end(for_s)
 
     def _asked(
-        self, story: Story, whole: Story | None, lane: WantedLane | None, *, is_draft: bool
+        self,
+        story: Story,
+        whole: Story | None,
+        lane: WantedLane | None,
+        *,
+        is_draft: bool,
+        buys: bool = True,
     ) -> Asked:
         """Return what is asked for.
 
         Raises:
             SettingsRefused: All of it by a lane that the provider does not have.
         """
-        lanes = Lanes(self._settings, self._route, lane)
+        lanes = Lanes(self._settings, self._route, lane, buys=buys)
         if not is_draft:
             lanes.check()
         return Asked(story, whole, self._settings, lanes=lanes, is_draft=is_draft)

@@ -67,6 +67,15 @@ def test_whoever_makes_them_is_held(key: str) -> None:
     assert replace(other, make=0, wishes=()).beyond(SEEN) == []
 
 
+def test_the_lane_is_held() -> None:
+    """A plan for a batch confirms no run that buys at once, nor the other way round."""
+    by_batch = replace(SEEN, made_by={**SEEN.made_by, "lane": "batch"})
+
+    for now, confirmed in ((SEEN, by_batch), (by_batch, SEEN)):
+        assert now.beyond(confirmed) == ["the pictures would be bought by another lane"]
+        assert now.hash != confirmed.hash
+
+
 def test_the_plugins_own_count_and_sum_are_held() -> None:
     """Where it would make what the host does not know of."""
     assert replace(SEEN, make=3).beyond(SEEN) == ["3 pictures would be made, and not 2"]

@@ -1021,7 +1021,7 @@ class TestContracts:
         {"scene_id": "a", "prompt": "p", "model": "m", "quality": "low", "mood": 1}
         | {"references": [{"image": "mira.png", "name": "Mira"}, "harbour.png"]},
         {"scene_id": "b", "prompt": "q", "references": ["scene:a"], "size": "64x32"}
-        | {"if_refused": ["r"]},
+        | {"if_refused": ["r"], "lane": "batch"},
     )
 
     def _given(self, project: _Project, contract: tuple[int, int], **how: Any) -> ImageRequest:
@@ -1058,7 +1058,8 @@ class TestContracts:
         }
         assert (first.reference_details, first.model, first.quality) == ((), None, None)
         assert (second.references, second.width) == (("scene:a",), 64)
-        assert (second.if_refused, second.extra) == ((), {"if_refused": ["r"]})
+        assert (second.if_refused, second.lane) == ((), None)
+        assert second.extra == {"if_refused": ["r"], "lane": "batch"}
 
     def test_the_story_is_given_so_too(self, project: _Project) -> None:
         """Where only some of its scenes are asked for."""
@@ -1067,11 +1068,25 @@ class TestContracts:
         assert request.story is not None
         assert [scene.extra.get("model") for scene in request.story] == ["m", None]
 
-    def test_a_plugin_of_1_1_is_given_all(self, project: _Project) -> None:
-        """The wishes of a scene as fields, and the folder its references start at."""
+    def test_a_plugin_of_1_1_is_given_the_shapes_of_1_1(self, project: _Project) -> None:
+        """All but a scene's lane, which stays where that host put it, and is not written out."""
         request = self._given(project, (1, 1))
 
-        first, _ = request.scenes
+        first, second = request.scenes
+        assert (second.lane, second.extra) == (None, {"lane": "batch"})
+        assert "lane" not in json.loads(first.model_dump_json())
+        assert "lane" not in second.model_dump(exclude={"extra"})
+        assert second.if_refused == ("r",)
+
+    @pytest.mark.parametrize("contract", [(1, 1), (1, 2)])
+    def test_a_plugin_since_1_1_is_given_its_wishes(
+        self, project: _Project, contract: tuple[int, int]
+    ) -> None:
+        """The wishes of a scene as fields, and the folder its references start at."""
+        request = self._given(project, contract)
+
+        first, second = request.scenes
+        assert second.lane == (None if contract == (1, 1) else "batch")
         assert request.scenes_dir == project.folder
         assert (first.model, first.quality, first.extra) == ("m", "low", {"mood": 1})
         assert first.reference_details == (

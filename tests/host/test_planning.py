@@ -99,7 +99,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Planner:
     """Runs commands with a plugin that does what a script says."""
 
-    def __init__(self, distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self,
+        distribute: Distribute,
+        capsys: pytest.CaptureFixture[str],
+        *,
+        source: str = SCRIPTED,
+    ) -> None:
+        self._source = source
         self._distribute = distribute
         self._capsys = capsys
         self._site = Path()
@@ -108,7 +115,7 @@ class Planner:
 
     def script(self, plan: dict[str, Any] | None = None, **others: Any) -> None:
         """Install the plugin with what it is to answer."""
-        modules = {"scripted_hooks": SCRIPTED}
+        modules = {"scripted_hooks": self._source}
         self._site = self._distribute("scripted", {"scripted": "scripted_hooks"}, modules)
         script = json.dumps({"plan": plan, **others})
         (self._site / "script.json").write_text(script, encoding="utf-8")

@@ -190,8 +190,11 @@ _REFERENCES = st.lists(
 
 
 def _is_of_no_field(name: str) -> bool:
-    """Return whether a name is kept as it is: a field's, even misspelt or in capitals, is not."""
-    return name not in _NAMES and misspelt(name, _NAMES - {"extra", _MADE}) is None
+    """Return whether a name is kept as it is: a field's, even misspelt or in capitals, is not.
+
+    A misspelt ``lane`` is kept where it does not hold one.
+    """
+    return name not in _NAMES and misspelt(name, _NAMES - {"extra", _MADE, "lane"}) is None
 
 
 @st.composite
@@ -211,6 +214,7 @@ def _scenes(draw: st.DrawFn) -> Scene:
         reference_details=() if is_plain else tuple(references),
         model=draw(st.none() | _SAID),
         quality=draw(st.none() | _SAID),
+        lane=draw(st.sampled_from((None, "ordinary", "batch"))),
         characters=tuple(draw(st.lists(_TEXT, max_size=3))),
         style_tags=tuple(draw(st.lists(_TEXT, max_size=3))),
         extra=extra,
@@ -258,6 +262,7 @@ class TestRoundTrip:
     @example(name="EGHT")
     @example(name="EGH")
     @example(name="Scene-Id")
+    @example(name="lanes")
     def test_a_further_name_is_kept_or_refused_as_misspelt(
         self, name: str, tmp_path_factory: pytest.TempPathFactory
     ) -> None:
@@ -406,6 +411,21 @@ MISTAKES = {
         '{"scene_id": "b", "prompt": "x", "style_tags": "oil"}',
         "line 3: style_tags",
         "expected a list, found a string",
+    ),
+    "a lane that is none": (
+        '{"scene_id": "b", "prompt": "x", "lane": "fast"}',
+        "line 3: lane",
+        "expected 'ordinary' or 'batch'",
+    ),
+    "a number as a lane": (
+        '{"scene_id": "b", "prompt": "x", "lane": 1}',
+        "line 3: lane",
+        "expected 'ordinary' or 'batch'",
+    ),
+    "misspelt lane": (
+        '{"scene_id": "b", "prompt": "x", "Lanes": " Batch"}',
+        "line 3: Lanes",
+        "is not known; did you mean 'lane'?",
     ),
     "number as a reference": (
         '{"scene_id": "b", "prompt": "x", "references": ["a.png", 7]}',

@@ -16,6 +16,7 @@ from stage3_plugin import (
     Pictures,
     Progress,
     ScenesRefused,
+    SettingsRefused,
     Stop,
     make_pictures,
     plan_pictures,
@@ -117,6 +118,10 @@ def test_errors_are_raised_where_it_was_called(caller: Caller) -> None:
         )
     with pytest.raises(ScenesRefused):
         make_pictures([{"scene_id": "a"}], painter(caller.api))
+    with pytest.raises(SettingsRefused, match="no batch lane"):
+        make_pictures(scenes(1), painter(caller.api), project_dir=caller.folder, lane="batch")
+    with pytest.raises(SettingsRefused, match="no batch lane"):
+        plan_pictures(scenes(1), painter(caller.api), project_dir=caller.folder, lane="batch")
 
     assert len(caught.value.pictures.made) == 1
     assert caller.api.billed() == 1

@@ -553,6 +553,52 @@ async def test_a_cap_that_is_no_amount_is_refused(
     assert image_api.received() == 0
 
 
+@pytest.mark.parametrize("lane", ["fast", "", 1])
+async def test_a_lane_that_is_none_is_refused(
+    lane: Any, opened: Opened, image_api: ImageApi
+) -> None:
+    """Before a scene is read, by a plan and by a run."""
+    async with opened() as stage:
+        with pytest.raises(SettingsRefused, match="no such lane"):
+            stage.run(iter(()), lane=lane)
+        with pytest.raises(SettingsRefused, match="no such lane"):
+            await stage.plan(scenes(1), lane=lane)
+
+    assert image_api.received() == 0
+
+
+async def test_a_lane_that_the_provider_does_not_have_is_refused(
+    opened: Opened, image_api: ImageApi
+) -> None:
+    """A call's or a scene's own; the ordinary one is there everywhere."""
+    async with opened() as stage:
+        with pytest.raises(SettingsRefused, match="'openrouter' has no batch lane"):
+            await stage.make(scenes(1), lane="batch")
+        with pytest.raises(SettingsRefused, match="scene 's01' is to be bought in a batch"):
+            await stage.plan([scenes(1)[0] | {"lane": "batch"}])
+        made = await stage.make([scenes(1)[0] | {"lane": "ordinary"}], lane="ordinary")
+
+    assert [code(one) for one in made] == ["made"]
+    assert image_api.received() == 1
+
+
+async def test_a_plan_is_for_a_lane(image_api: ImageApi, tmp_path: Path) -> None:
+    """With both side by side."""
+    settings = settings_for(image_api)
+    async with open_stage(settings, project_dir=tmp_path, out_dir=tmp_path / "pictures") as stage:
+        at_once = await stage.plan(scenes(2))
+        later = await stage.plan(scenes(2), lane="batch")
+
+    assert at_once.lanes is not None
+    assert at_once.lanes.batch is not None
+    assert later.lanes is not None
+    assert later.lanes.batch is not None
+    assert at_once.cost_high_usd == at_once.lanes.ordinary.cost_high_usd
+    assert later.cost_high_usd == later.lanes.batch.cost_high_usd
+    assert (at_once.lanes.batch.scenes, later.lanes.batch.scenes) == (0, 2)
+    assert later.lanes.batch.cannot
+
+
 async def test_a_stage_is_used_in_its_block_and_in_its_loop(opened: Opened) -> None:
     """Elsewhere it says so, and where it can be used."""
     async with opened() as stage:

@@ -13,7 +13,7 @@ from structlog.testing import CapturingLogger
 
 from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import Scene, WantedFor
+from stage3_plugin.domain.request import Scene, WantedFor, WantedLane
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import RunBlocking
@@ -99,6 +99,7 @@ async def run_stage(
     shown: ShownBy = nothing_shown,
     wanted: WantedFor | None = None,
     is_draft: bool = False,
+    lane: WantedLane | None = None,
     **opening: Any,
 ) -> Ran:
     """Open the stage, run the story into ``folder``, and return what came of it.
@@ -131,5 +132,6 @@ async def run_stage(
             shown=shown,
             wanted=wanted,
             is_draft=is_draft,
+            lane=lane,
         )
     return ran

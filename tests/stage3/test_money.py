@@ -10,6 +10,7 @@ from stage3_plugin.domain.money import (
     FREE,
     UNKNOWN,
     Cost,
+    Estimate,
     Prices,
     Usage,
     add_costs,
@@ -152,6 +153,34 @@ costs = st.one_of(
     st.just(FREE),
     st.just(UNKNOWN),
 )
+
+
+@given(
+    low=st.integers(0, 10**9),
+    more=st.integers(0, 10**9),
+    share=st.decimals(0, 1, places=4),
+)
+def test_a_part_of_a_price_is_rounded_up(low: int, more: int, share: Decimal) -> None:
+    """So that a cap is never passed by rounding; what is not known stays so."""
+    whole = Estimate(low_microusd=low, high_microusd=low + more)
+
+    part = whole.at_share(share)
+
+    assert part.low_microusd is not None
+    assert part.high_microusd is not None
+    assert 0 <= part.low_microusd - low * share < 1
+    assert 0 <= part.high_microusd - (low + more) * share < 1
+    assert whole.at_share(Decimal(1)) == whole
+    unknown = Estimate(low_microusd=None, high_microusd=None)
+    assert unknown.at_share(share) == unknown.at_share(None) == unknown
+
+
+@given(low=st.integers(0, 10**9), more=st.integers(0, 10**9))
+def test_a_share_that_is_not_known_is_from_half_to_all(low: int, more: int) -> None:
+    """So is a batch's price, of a model of which none is listed."""
+    part = Estimate(low_microusd=low, high_microusd=low + more).at_share(None)
+
+    assert part == Estimate(low_microusd=(low + 1) // 2, high_microusd=low + more)
 
 
 @given(st.lists(costs))

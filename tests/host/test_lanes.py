@@ -1,0 +1,194 @@
+"""Lanes through the command line: who is asked for one, what a plan says, what is confirmed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pytest
+
+from host_stub.cli import parser
+from host_stub.contract import Lane, PlannedLane, PlannedLanes
+from host_stub.scenes.file import read_scenes
+from host_stub.scenes.importing.named_fields import field_named
+from host_stub.stage.lane_plans import lane_lines
+from tests.host.conftest import Distribute
+from tests.host.test_planning import FULL, SCRIPTED, Planner, here
+
+__all__ = ["here"]
+
+LANES: dict[str, Any] = {
+    "ordinary": {"scenes": 2, "cost_low_usd": "0.08", "cost_high_usd": "0.16", "expected_s": 42.4},
+    "batch": {
+        "scenes": 1,
+        "cost_low_usd": "0.04",
+        "cost_high_usd": "0.08",
+        "within_s": 86400,
+        "cannot": ["no picture comes at once"],
+    },
+}
+
+
+@pytest.fixture
+def planner(distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> Planner:
+    """Run commands with a plugin of this contract."""
+    now = SCRIPTED.replace("contract=(1, 1)", "contract=(1, 2)")
+    recording = now.replace('"scenes": [', '"lane": request.lane,\n        "scenes": [', 1)
+    return Planner(distribute, capsys, source=recording)
+
+
+@pytest.fixture
+def earlier(distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> Planner:
+    """Likewise of the contract before it."""
+    return Planner(distribute, capsys)
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize("lane", ["ordinary", "batch", None])
+def test_the_plugin_is_asked_by_the_lane(
+    planner: Planner, command: Literal["plan", "run"], lane: Lane | None
+) -> None:
+    """A plan and its run alike."""
+    planner.script(FULL, records=True)
+
+    planner(command, *(() if lane is None else ("--lane", lane)))
+
+    assert planner.recorded(command)["lane"] == lane
+
+
+@pytest.mark.parametrize("word", ["fast", "Batch", ""])
+def test_another_word_is_no_lane(planner: Planner, word: str) -> None:
+    """It is refused by name, and nothing is asked."""
+    planner.script(FULL, records=True)
+
+    assert planner("plan", "--lane", word) == 2
+    assert "argument --lane: should be ordinary or batch" in planner.err
+
+
+def test_a_plugin_of_an_earlier_contract_is_asked_for_none(earlier: Planner) -> None:
+    """It would buy by another one, and nobody would see."""
+    earlier.script(FULL, records=True)
+
+    for command in ("plan", "run"):
+        assert earlier(command, "--lane", "batch") == 2
+        assert "is of contract 1.1, which knows no lanes" in earlier.err
+        assert "leave --lane out" in earlier.err
+
+
+def test_a_draft_is_drawn_by_no_lane(planner: Planner) -> None:
+    """It costs nothing."""
+    planner.script(FULL)
+
+    assert planner("plan", "--draft", "--lane", "batch") == 2
+    assert "drafts cost nothing, in whichever lane" in planner.err
+
+
+def test_a_plan_has_both_lanes_side_by_side(planner: Planner) -> None:
+    """Price, time, what cannot be had, and how many go by which; no time for all together."""
+    planner.script({**FULL, "expected_s": None, "lanes": LANES})
+
+    planner("plan")
+
+    assert (
+        "lanes, each with all that is to make:\n"
+        "  ordinary: $0.08 to $0.16, about 42 s (2 pictures by this plan)\n"
+        "  batch (--lane batch): $0.04 to $0.08, within 24 h 00 min (1 picture by this plan)\n"
+        "    no picture comes at once\n"
+    ) in planner.out
+    assert "expected time" not in planner.out
+
+
+def test_a_plan_for_the_ordinary_lane_says_its_time_as_ever(planner: Planner) -> None:
+    """Beside what a batch would be."""
+    lanes = {**LANES, "batch": {**LANES["batch"], "scenes": 0}}
+    planner.script({**FULL, "lanes": lanes})
+
+    planner("plan")
+
+    assert "expected time: about 42 s\n" in planner.out
+    assert "  batch (--lane batch): $0.04 to $0.08, within 24 h 00 min\n" in planner.out
+
+
+@pytest.mark.parametrize("lanes", [None, {"ordinary": LANES["ordinary"]}])
+def test_a_plugin_with_one_lane_says_nothing_of_any(
+    planner: Planner, lanes: dict[str, Any] | None
+) -> None:
+    """As text; the object has what it said."""
+    planner.script({**FULL, "lanes": lanes})
+
+    planner("plan")
+    said = planner.out
+    planner("plan", "--json")
+    told = json.loads(planner.out)["lanes"]
+
+    assert "lane" not in said
+    assert (None if told is None else told["batch"]) is None
+    assert (told is None) == (lanes is None)
+
+
+def test_both_lanes_are_in_the_object(planner: Planner) -> None:
+    """Money as decimal strings, unknown as null."""
+    planner.script({**FULL, "lanes": LANES})
+
+    planner("plan", "--json")
+
+    assert json.loads(planner.out)["lanes"] == {
+        "ordinary": {**LANES["ordinary"], "within_s": None, "cannot": []},
+        "batch": {**LANES["batch"], "expected_s": None},
+    }
+
+
+def test_what_is_not_known_of_a_lane_is_called_so() -> None:
+    """Neither free nor at once."""
+    unknown = PlannedLane(cost_low_usd=None, cost_high_usd=None)
+
+    said = [*lane_lines(PlannedLanes(ordinary=unknown, batch=unknown))]
+
+    assert said[1:] == [
+        "  ordinary: unknown, time unknown",
+        "  batch (--lane batch): unknown, time unknown",
+    ]
+
+
+def test_what_a_plugin_says_of_a_lane_is_one_line_of_a_bounded_length() -> None:
+    """Whatever it is."""
+    one = PlannedLane(cost_low_usd=None, cost_high_usd=None, cannot=("\x1b[2J\n" * 999,) * 99)
+
+    said = [*lane_lines(PlannedLanes(ordinary=one, batch=one))]
+
+    assert len(said) < 30
+    assert all(len(line) < 400 and line.isprintable() for line in said)
+
+
+def test_a_plan_is_confirmed_with_its_lane(planner: Planner) -> None:
+    """The run it leads to asks for the same one; one that asks for another is refused."""
+    planner.script({"make": 9, "cost_low_usd": "0.1", "cost_high_usd": "0.1", "lanes": LANES})
+    planner("plan", "--lane", "batch", "--json")
+    told = json.loads(planner.out)
+    (buying,) = [one for one in told["next_actions"] if "--confirm" in one["command"]]
+    words = buying["command"][2:]
+
+    code = planner("run", "--confirm", told["confirm"], "--max-cost", "1", "--json")
+    refused = json.loads(planner.out)
+
+    assert tuple(words[words.index("--lane") :][:2]) == ("--lane", "batch")
+    assert code == 2
+    assert refused["error"]["code"] == "not_confirmed"
+    planner("plan", "--json")
+    assert json.loads(planner.out)["confirm"] != told["confirm"]
+
+
+@pytest.mark.parametrize("name", ["line", "lang", "plane", "land", "lanes", "Lane"])
+def test_a_word_that_is_near_is_ones_own_unless_it_holds_a_lane(name: str, tmp_path: Path) -> None:
+    """Many files have a ``line`` or a ``lang``, and no lane."""
+    path = tmp_path / "scenes.json"
+    path.write_text(json.dumps([{"scene_id": "a", "prompt": "p", name: "en"}]), encoding="utf-8")
+
+    assert [scene.extra for scene in read_scenes(path)] == [{name: "en"}]
+
+
+def test_a_lane_is_read_from_any_form() -> None:
+    """A story that was written elsewhere may say it, too."""
+    assert field_named("Lane") == "lane"
+    assert get_args(Lane) == parser.LANES

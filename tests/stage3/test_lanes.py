@@ -1,0 +1,278 @@
+"""The lane of each picture: who says it, who cannot have it, and what a plan says of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stage3_plugin.domain.request import PictureRequest, Scene, WantedLane
+from stage3_plugin.engine.build import open_stage
+from stage3_plugin.engine.lanes import Lanes
+from stage3_plugin.engine.requests import at_route, draft_for, request_for
+from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.policy.plan import Plan
+from stage3_plugin.providers.openai_batch import TERMS
+from stage3_plugin.providers.registry import in_batches
+from stage3_plugin.settings import FallbackRoute, Settings
+from tests.fakes.image_api import ImageApi
+from tests.stage3.running import Story, run_stage, settings_for
+
+pytestmark = pytest.mark.anyio
+
+LANES: Sequence[WantedLane | None] = (None, "ordinary", "batch")
+WITHOUT: dict[str, Any] = {"provider": "xai", "model": "grok-imagine-image"}
+
+
+def story(*lanes: WantedLane | None) -> Story:
+    """Make a scene for each lane."""
+    return Story(
+        [
+            Scene(scene_id=f"s{number}", prompt=f"s{number}: a harbour", lane=lane)
+            for number, lane in enumerate(lanes)
+        ]
+    )
+
+
+async def planned(
+    settings: Settings, scenes: Story, folder: Path, *, lane: WantedLane | None = None, **more: Any
+) -> Plan:
+    """Open a stage, and return its plan."""
+    async with open_stage(settings, folder) as stage:
+        return await stage.plan(scenes, lane=lane, **more)
+
+
+# Whose word it is ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("own", LANES)
+@pytest.mark.parametrize("asked", LANES)
+@pytest.mark.parametrize("setting", ["ordinary", "batch"])
+def test_a_scenes_own_lane_goes_before_the_runs_and_that_before_the_settings(
+    own: WantedLane | None, asked: WantedLane | None, setting: WantedLane
+) -> None:
+    """As the pages say."""
+    scene = Scene(scene_id="a", prompt="a", lane=own)
+
+    request = request_for(scene, Settings(lane=setting), lane=asked)
+
+    assert request.lane == (own or asked or setting)
+
+
+def test_a_draft_goes_by_the_ordinary_lane() -> None:
+    """It costs nothing, and is drawn at once."""
+    scene = Scene(scene_id="a", prompt="a", lane="batch")
+
+    assert draft_for(scene, Settings(lane="batch")).lane == "ordinary"
+
+
+def test_a_further_route_goes_by_the_ordinary_lane() -> None:
+    """Whatever the first one does."""
+    second = FallbackRoute(provider="openrouter", model="m")
+    first = Settings(provider="openai", model="m", lane="batch", fallback=(second,))
+    wanted = request_for(Scene(scene_id="a", prompt="a"), first)
+
+    further = at_route(wanted, first.fallback[0], first=first, route=first.routes[1])
+
+    assert (wanted.lane, further.lane) == ("batch", "ordinary")
+
+
+# Who has none --------------------------------------------------------------------------------
+
+
+def test_those_that_have_a_lane_are_known() -> None:
+    """Of those that come with this package; others may bring more."""
+    assert {"openai", "gemini"} <= set(in_batches())
+    assert "previz" not in in_batches()
+
+
+async def test_the_settings_lane_is_refused_before_anything_is_sent(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Opening says who has none, in which setting, and who has one."""
+    with pytest.raises(SettingsRefused) as caught:
+        await planned(settings_for(image_api, **WITHOUT, lane="batch"), story(None), tmp_path)
+
+    assert caught.value.field == "lane"
+    assert "provider 'xai' has no batch lane" in caught.value.problem
+    assert "gemini" in str(caught.value.hint)
+    assert "openai" in str(caught.value.hint)
+    assert not (tmp_path / ".stage3").exists()
+
+
+@pytest.mark.parametrize("lane, own", [("batch", None), (None, "batch")])
+async def test_a_runs_lane_or_a_scenes_is_refused_before_anything_is_sent(
+    image_api: ImageApi, tmp_path: Path, lane: WantedLane | None, own: WantedLane | None
+) -> None:
+    """By a plan and by a run, also where it is the last scene of many that wants it."""
+    settings = settings_for(image_api, **WITHOUT)
+    scenes = story(None, "ordinary", own)
+
+    for ask in (planned, run_stage):
+        with pytest.raises(SettingsRefused, match="'xai' has no batch lane") as caught:
+            await ask(settings, scenes, tmp_path, lane=lane)
+        assert ("scene 's2'" in caught.value.problem) == (own == "batch")
+
+    assert image_api.received() == 0
+    assert not (tmp_path / ".stage3").exists()
+
+
+async def test_a_look_refuses_no_scenes_lane(image_api: ImageApi, tmp_path: Path) -> None:
+    """A story whose provider was changed can be looked at, and is said what one costs by now."""
+    seen: list[str] = []
+    async with open_stage(settings_for(image_api, **WITHOUT), tmp_path) as stage:
+        await stage.survey(story("batch", None), lambda one: seen.append(one.scene_id))
+
+    assert seen == ["s0", "s1"]
+
+
+async def test_a_storyboard_is_drawn_and_the_lane_is_said_to_mean_nothing(tmp_path: Path) -> None:
+    """Whoever says it; nothing is bought, and the story is the same."""
+    for settings, lane, own in (
+        (Settings(lane="batch"), None, None),
+        (Settings(), "batch", None),
+        (Settings(), None, "batch"),
+    ):
+        scenes = story(own)  # type: ignore[arg-type]  # a literal, one by one
+        plan = await planned(settings, scenes, tmp_path, lane=lane)  # type: ignore[arg-type]  # likewise
+        ran = await run_stage(settings, scenes, tmp_path, lane=lane)  # type: ignore[arg-type]  # likewise
+
+        (warned,) = [one for one in plan.warnings if "lane" in one]
+        assert "'previz' has no use for it" in warned
+        assert [one["message"] for one in ran.named("stage.warned")] == [warned]
+        assert (plan.ordinary, plan.batch) == (None, None)
+        assert ran.code("s0") == "made"
+
+
+async def test_nothing_is_said_of_a_lane_that_nobody_asked_for(tmp_path: Path) -> None:
+    """Nor of the ordinary one."""
+    plan = await planned(Settings(), story(None, "ordinary"), tmp_path)
+
+    assert plan.warnings == ()
+
+
+# Side by side --------------------------------------------------------------------------------
+
+
+async def test_a_plan_has_both_lanes_side_by_side(image_api: ImageApi, tmp_path: Path) -> None:
+    """Each with all that is to make, whichever goes by which; the sum is of those that do."""
+    scenes = story("batch", None, None, None)
+
+    plan = await planned(settings_for(image_api), scenes, tmp_path)
+
+    assert plan.ordinary is not None
+    assert plan.batch is not None
+    assert plan.ordinary.high_microusd is not None
+    assert plan.batch.high_microusd is not None
+    assert plan.high_microusd is not None
+    assert (plan.ordinary.scenes, plan.batch.scenes) == (3, 1)
+    assert plan.batch.high_microusd * 2 == pytest.approx(plan.ordinary.high_microusd, abs=8)
+    assert 0 < plan.batch.high_microusd < plan.high_microusd < plan.ordinary.high_microusd
+    assert (plan.ordinary.within_s, plan.batch.within_s) == (None, TERMS.within_s)
+    assert (plan.ordinary.cannot, len(plan.batch.cannot)) == ((), 2)
+
+
+async def test_the_sum_is_that_of_the_lane_by_which_all_go(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """And nobody knows how long a batch takes."""
+    settings, scenes = settings_for(image_api), story(None, None)
+
+    ordinary = await planned(settings, scenes, tmp_path)
+    batch = await planned(settings, scenes, tmp_path, lane="batch")
+
+    assert ordinary.ordinary is not None
+    assert batch.batch is not None
+    assert ordinary.high_microusd == ordinary.ordinary.high_microusd
+    assert batch.high_microusd == batch.batch.high_microusd
+    assert batch.low_microusd == batch.batch.low_microusd
+    assert (batch.expected_s, batch.batch.scenes) == (None, 2)
+
+
+async def test_a_price_that_is_not_known_in_batches_is_from_half_to_all(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """So that a cap holds, whatever is billed."""
+    settings = settings_for(image_api, model="a-new-model", price_usd="0.04")
+
+    plan = await planned(settings, story("batch"), tmp_path)
+
+    assert (plan.low_microusd, plan.high_microusd) == (20_000, 40_000)
+
+
+async def test_a_cap_lets_through_what_fits_by_the_lanes_price(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Twice as many for the same money."""
+    settings, scenes = settings_for(image_api), story(None, None, None, None)
+    whole = (await planned(settings, scenes, tmp_path)).high_microusd
+    assert whole is not None
+
+    ordinary = await planned(settings, scenes, tmp_path, max_cost_microusd=whole // 2)
+    batch = await planned(
+        settings, scenes, tmp_path, lane="batch", max_cost_microusd=whole // 2 + 4
+    )
+
+    assert (ordinary.make, ordinary.refused) == (2, 2)
+    assert (batch.make, batch.refused) == (4, 0)
+
+
+async def test_a_provider_without_a_batch_lane_has_one_column(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The ordinary one."""
+    plan = await planned(
+        settings_for(image_api, **WITHOUT, price_usd="0.02"), story(None), tmp_path
+    )
+
+    assert plan.batch is None
+    assert plan.ordinary is not None
+    assert (plan.ordinary.scenes, plan.ordinary.high_microusd) == (1, 20_000)
+
+
+async def test_nothing_to_make_takes_no_time_in_either(image_api: ImageApi, tmp_path: Path) -> None:
+    """Nor money."""
+    plan = await planned(settings_for(image_api), story(), tmp_path)
+
+    assert plan.batch is not None
+    assert plan.ordinary is not None
+    assert (plan.batch.within_s, plan.batch.high_microusd) == (0, 0)
+    assert (plan.ordinary.expected_s, plan.ordinary.high_microusd) == (0, 0)
+
+
+async def test_a_batch_behind_a_sheet_takes_two(image_api: ImageApi, tmp_path: Path) -> None:
+    """One after the other, each as long as it may take."""
+    cast = {"mira": {"prompt": "Mira, a keeper"}}
+    scenes = Story([Scene(scene_id="a", prompt="a", characters=("mira",), lane="batch")])
+
+    plan = await planned(settings_for(image_api, cast=cast), scenes, tmp_path, lane="batch")
+
+    assert plan.batch is not None
+    assert (plan.make, plan.sheets, plan.batch.scenes) == (2, 1, 2)
+    assert plan.batch.within_s == 2 * TERMS.within_s
+
+
+async def test_a_ladder_says_that_it_waits(image_api: ImageApi, tmp_path: Path) -> None:
+    """The batch's column only."""
+    fallback = {"provider": "openrouter", "model": "m", "price_usd": "0.1",
+                "base_url": image_api.base_url, "api_key": "sk-0123456789abcdef"}  # fmt: skip
+
+    plan = await planned(settings_for(image_api, fallback=[fallback]), story("batch"), tmp_path)
+
+    assert plan.batch is not None
+    assert plan.ordinary is not None
+    assert any("no further route" in one for one in plan.batch.cannot)
+    assert not any("no further route" in one for one in plan.ordinary.cannot)
+
+
+def test_a_lane_is_given_to_the_request_alone() -> None:
+    """A request of the ordinary lane is handed on as it is."""
+    request = PictureRequest(scene_id="a", prompt="a", width_px=1, height_px=1)
+    route: Any = type("Route", (), {"batch": None, "is_free": True})()
+    lanes = Lanes(Settings(), route, None)
+
+    assert lanes.of(request) is request
+    assert lanes.of(replace(request, lane="batch")) == request
