@@ -63,7 +63,7 @@ class Accountable(Database):
 
     @translated
     def without_a_row(self, attempt_ids: Collection[str]) -> frozenset[str]:
-        """Return those attempts that no purchase has."""
+        """Return those attempts, or tokens of batches, that no row has."""
         return frozenset(
             one for one in attempt_ids if self._execute(sql.IS_THERE, (one,)).fetchone() is None
         )

@@ -8,6 +8,7 @@ write is part of a transaction that the caller has begun, so that several share 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
@@ -190,9 +191,17 @@ class Ledger(Accountable):
         self._inside()
         row = self._row(attempt_id)
         before = self._read(row)
+        after, scopes = self._write_settlement(row, before, settlement, now)
+        counters.move(self._execute, scopes, after.counted_microusd - before.counted_microusd)
+        return after
+
+    def _write_settlement(
+        self, row: PurchaseRow, before: Purchase, settlement: Settlement, now: datetime
+    ) -> tuple[Purchase, counters.Scopes]:
+        """Write down how a purchase ended; its counters, which are returned, are still to move."""
         state = settlement.state
         if state not in LEGAL[before.state] or state in {*OPEN, State.ACCEPTED}:
-            raise IllegalTransition(attempt_id, before.state, state)
+            raise IllegalTransition(before.new.attempt_id, before.state, state)
         after = settled(before, settlement, now)
         picture = after.picture
         self._execute(
@@ -201,12 +210,85 @@ class Ledger(Accountable):
              None if picture is None else picture.sha256, write_facts(settlement), after.took_s,
              after.decided_by, after.request_id, row.seq),
         )  # fmt: skip
-        scopes = counters.scopes_of(before.new.run_id, before.new.endpoint.provider, row.day)
-        counters.move(self._execute, scopes, after.counted_microusd - before.counted_microusd)
         if after.counted_microusd > after.new.hold_microusd:
             why = f"billed {after.cost_microusd} micro-USD, held {after.new.hold_microusd}"
             self._execute(sql.OVERRUN, (row.seq, before.state, state, moment(now), why))
-        return after
+        scopes = counters.scopes_of(before.new.run_id, before.new.endpoint.provider, row.day)
+        return after, scopes
+
+    @translated
+    def accept_batch(self, token: str, accepted: Accepted, *, now: datetime, why: str = "") -> Job:
+        """Record by which name a batch was accepted, and bring all its lines to ``ACCEPTED``.
+
+        Those that were decided about meanwhile stay as they are. Said again, it changes nothing.
+
+        Args:
+            token: What was drawn for it.
+            accepted: What the provider said.
+            now: The wall clock, aware.
+            why: How it was found, where it was not simply answered.
+
+        Returns:
+            The job as it stands.
+
+        Raises:
+            JobRefused: Another job has that name, or this one another.
+            LookupRefused: There is no such batch.
+        """
+        self._inside()
+        seq = self._seq_of_job(token)
+        job = self._job(seq)
+        if job.accepted is None:
+            if not jobs.accept(self._execute, seq, accepted, now=now, why=why):
+                raise JobRefused(token, accepted.job_id)
+            return self._job(seq)
+        if job.accepted.job_id != accepted.job_id:
+            raise JobRefused(token, accepted.job_id)
+        return job
+
+    @translated
+    def settle_lines(
+        self,
+        token: str,
+        settlement: Settlement,
+        *,
+        of: Collection[State],
+        lines: Collection[int] | None = None,
+        now: datetime,
+    ) -> list[Purchase]:
+        """Record the same end of all lines of a batch that are in certain states, and count it.
+
+        Args:
+            token: What was drawn for the batch.
+            settlement: What is true of each of them; a picture is of one alone.
+            of: The states that it was made for: what has gone on since stays as it is.
+            lines: Only these, by their numbers.
+            now: The wall clock, aware.
+
+        Returns:
+            Those that were changed, as they stand, in the order of their numbers.
+
+        Raises:
+            IllegalTransition: One of these states does not allow that; nothing may stay written.
+            LookupRefused: There is no such batch.
+            ValueError: See :meth:`settle`; or it comes with a picture.
+        """
+        self._inside()
+        if settlement.picture is not None:
+            raise ValueError("a picture is of one line alone")
+        seq = self._seq_of_job(token)
+        job, changed = self._job(seq), list[Purchase]()
+        moves = Counter[counters.Scopes]()
+        for row in map(PurchaseRow._make, self._execute(sql.LINES_OF, (seq,)).fetchall()):
+            if row.state not in of or (lines is not None and row.line not in lines):
+                continue
+            before = self._read(row, job)
+            after, scopes = self._write_settlement(row, before, settlement, now)
+            moves[scopes] += after.counted_microusd - before.counted_microusd
+            changed.append(after)
+        for scopes, microusd in moves.items():
+            counters.move(self._execute, scopes, microusd)
+        return changed
 
     @translated
     def note_asking(self, attempt_id: str, asking: Asking) -> None:
@@ -488,6 +570,22 @@ class Ledger(Accountable):
         return [self._read(row) for row in self._execute(sql.ACCEPTED).fetchall()]
 
     @translated
+    def job_named(self, token: str) -> Job | None:
+        """Return the job that a token was drawn for, as it stands; ``None`` if none was written."""
+        row = self._execute(sql.JOB_DRAWN, (token,)).fetchone()
+        return None if row is None else self._job(int(row[0]))
+
+    @translated
+    def lines_of(self, token: str) -> list[Purchase]:
+        """Return all lines of a batch, in the order of their numbers; none if there is no such."""
+        row = self._execute(sql.JOB_DRAWN, (token,)).fetchone()
+        if row is None:
+            return []
+        seq = int(row[0])
+        job = self._job(seq)
+        return [self._read(one, job) for one in self._execute(sql.LINES_OF, (seq,)).fetchall()]
+
+    @translated
     def lost(self) -> list[Purchase]:
         """Return what is of unknown outcome and can be asked for: its job's name is not known."""
         return [self._read(row) for row in self._execute(sql.LOST).fetchall()]
@@ -536,11 +634,21 @@ class Ledger(Accountable):
 
     @translated
     def askings(self) -> dict[str, Asking]:
-        """Return when a provider was last asked for a lost request, and what of it, by purchase."""
-        return {
-            attempt_id: Asking(answered=_ANSWERED[answered], at=datetime.fromisoformat(at), why=why)
-            for attempt_id, answered, at, why in self._execute(sql.ASKINGS)
-        }
+        """Return when a provider was last asked for a lost request, and what of it, by purchase.
+
+        What was asked for a batch stands for each of its lines.
+        """
+        found: dict[str, Asking] = {}
+        lines: dict[int, list[str]] = {}
+        for attempt_id, job, line, answered, at, why in self._execute(sql.ASKINGS).fetchall():
+            asking = Asking(answered=_ANSWERED[answered], at=datetime.fromisoformat(at), why=why)
+            if line is None:
+                found[attempt_id] = asking
+                continue
+            if job not in lines:
+                lines[job] = [one for (one,) in self._execute(sql.ATTEMPTS_OF, (job,)).fetchall()]
+            found.update(dict.fromkeys(lines[job], asking))
+        return found
 
     @translated
     def jobs_named_by(self, provider: str) -> frozenset[str]:
@@ -661,13 +769,15 @@ class Ledger(Accountable):
         quality: str,
         shows: bool,
         plausible_microusd: int,
+        in_batch: bool = False,
     ) -> int | None:
         """Return the highest cost ever billed for such a picture in micro-USD, if one is known.
 
         What a picture with references cost counts only for one that shows some, too. A higher one
-        than is plausible counts only where a person has said so.
+        than is plausible counts only where a person has said so. What a line of a batch cost is no
+        bill of a picture that is bought by itself, and the other way round.
         """
-        kind = (provider, model, size, quality, shows, plausible_microusd)
+        kind = (provider, model, size, quality, shows, plausible_microusd, in_batch)
         return self._number(sql.HIGHEST_BILL, *kind)
 
     @translated
@@ -716,10 +826,12 @@ class Ledger(Accountable):
             raise LookupRefused(attempt_id, "there is no such purchase")
         return PurchaseRow._make(row)
 
-    def _read(self, row: Row) -> Purchase:
+    def _read(self, row: Row, job: Job | None = None) -> Purchase:
+        """Read a row; its job, too, unless it is known already."""
         columns = row if isinstance(row, PurchaseRow) else PurchaseRow._make(row)
         try:
-            job = None if columns.job is None else jobs.read(self._execute, columns.job)
+            if job is None and columns.job is not None:
+                job = jobs.read(self._execute, columns.job)
             return read(columns, job)
         except ValueError as error:
             raise damaged(self.shown, error) from error
@@ -729,6 +841,12 @@ class Ledger(Accountable):
             return jobs.read(self._execute, seq)
         except ValueError as error:
             raise damaged(self.shown, error) from error
+
+    def _seq_of_job(self, token: str) -> int:
+        row = self._execute(sql.JOB_DRAWN, (token,)).fetchone()
+        if row is None:
+            raise LookupRefused(token, "there is no such batch")
+        return int(row[0])
 
     def _number(self, statement: str, *parameters: str | int) -> int | None:
         number: int | None = self._execute(statement, parameters).fetchone()[0]

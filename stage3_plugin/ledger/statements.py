@@ -28,6 +28,10 @@ OPEN_JOB: Final = (
     "VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING seq"
 )
 JOB_DRAWN: Final = "SELECT seq FROM jobs WHERE token = ?"
+LINES_OF: Final = f"""
+SELECT {COLUMNS} FROM purchases WHERE job = ? AND line IS NOT NULL ORDER BY line
+"""
+ATTEMPTS_OF: Final = "SELECT attempt_id FROM purchases WHERE job = ?"
 JOB: Final = f"SELECT {JOB_COLUMNS} FROM jobs WHERE seq = ?"
 JOB_CALLED: Final = "SELECT seq FROM jobs WHERE provider = ? AND job_id = ?"
 ACCEPT_JOB: Final = (
@@ -63,7 +67,7 @@ ASKED: Final = (
     "INSERT INTO events (purchase, event, old, new, at, why) VALUES (?, 'asked', ?, ?, ?, ?)"
 )
 ASKINGS: Final = """
-SELECT attempt_id, events.new, events.at, events.why FROM events
+SELECT attempt_id, job, line, events.new, events.at, events.why FROM events
 JOIN purchases ON purchases.seq = events.purchase WHERE event = 'asked' ORDER BY events.seq
 """
 TAKEN_JOBS: Final = "SELECT job_id FROM jobs WHERE provider = ? AND job_id IS NOT NULL"
@@ -161,13 +165,14 @@ SELECT seq FROM purchases WHERE subject_key = ? AND take = ? AND {IS_GIVEN_UP}
 """
 TYPICAL: Final = """
 SELECT took_s FROM purchases
-WHERE state = 'PAID' AND provider = ? AND model = ? AND took_s IS NOT NULL
+WHERE state = 'PAID' AND provider = ? AND model = ? AND took_s IS NOT NULL AND line IS NULL
 ORDER BY seq DESC LIMIT 50
 """
 HIGHEST_BILL: Final = (
     "SELECT max(cost_microusd) FROM purchases "
     f"WHERE provider = ? AND model = ? AND size = ? AND quality = ? AND {IS_BILLED} "
-    "AND (? OR base_key IS NULL) AND (cost_microusd <= ? OR decided_by = 'user')"
+    "AND (? OR base_key IS NULL) AND (cost_microusd <= ? OR decided_by = 'user') "
+    "AND (line IS NOT NULL) = ?"
 )
 META: Final = "SELECT value FROM meta WHERE name = ?"
 NOTE: Final = (
@@ -188,7 +193,9 @@ SHOWN_OTHERS: Final = f"""
 SELECT scene_id, sha256, facts FROM purchases WHERE base_key IS NOT NULL AND {IS_PAID} ORDER BY seq
 """
 BY_NUMBER: Final = f"SELECT {COLUMNS} FROM purchases WHERE seq = ?"
-IS_THERE: Final = "SELECT 1 FROM purchases WHERE attempt_id = ?"
+IS_THERE: Final = (
+    "SELECT 1 FROM purchases WHERE attempt_id = ?1 UNION ALL SELECT 1 FROM jobs WHERE token = ?1"
+)
 ACKNOWLEDGE: Final = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
 ACKNOWLEDGED: Final = "SELECT name FROM meta WHERE name LIKE 'accepted:%'"
 EVERY: Final = f"SELECT {COLUMNS} FROM purchases WHERE seq > ? ORDER BY seq LIMIT ?"

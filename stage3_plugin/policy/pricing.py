@@ -29,12 +29,21 @@ class HighestBill(Protocol):
     """Looks bills up."""
 
     def __call__(
-        self, model: str, size: str, quality: str, plausible_microusd: int, /, *, shows: bool
+        self,
+        model: str,
+        size: str,
+        quality: str,
+        plausible_microusd: int,
+        /,
+        *,
+        shows: bool,
+        in_batch: bool = False,
     ) -> int | None:
         """Return the highest bill for such pictures in micro-USD, ``None`` if there was none.
 
         Of bills above the limit only those count that a person has confirmed; of pictures that
-        were shown references only for one that ``shows`` some, since those are billed, too.
+        were shown references only for one that ``shows`` some, since those are billed, too; and of
+        lines of batches only for another one, since those are billed at a part.
         """
 
 
@@ -82,7 +91,7 @@ class Pricing:
     ) -> None:
         self._estimate = estimate
         self._highest_bill = highest_bill
-        self._known: dict[tuple[str, str, str, int, bool], int] = {}
+        self._known: dict[tuple[str, str, str, int, bool, bool], int] = {}
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a picture can cost; a price that is not known stays unknown."""
@@ -90,11 +99,12 @@ class Pricing:
         if expected.high_microusd is None:
             return expected
         plausible = most_plausible(expected.high_microusd)
-        shows = bool(request.shown)
+        shows, in_batch = bool(request.shown), request.lane == "batch"
         asked = (request.model, request.size, request.quality, plausible)
-        kind = (*asked, shows)
+        kind = (*asked, shows, in_batch)
         if kind not in self._known:
-            self._known[kind] = self._highest_bill(*asked, shows=shows) or 0
+            bill = self._highest_bill(*asked, shows=shows, in_batch=in_batch)
+            self._known[kind] = bill or 0
         if self._known[kind] <= expected.high_microusd:
             return expected
         return replace(expected, high_microusd=self._known[kind])

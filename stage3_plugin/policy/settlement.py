@@ -69,6 +69,24 @@ def settlement_of(
     return Settlement(state=state, why=verdict.message, request_id=verdict.request_id)
 
 
+def settlement_of_create(attempted: AttemptResult) -> Settlement | None:
+    """Return how all lines of a batch end whose create was not accepted; ``None`` if they stay.
+
+    What has run of it, if anything, is said by nothing but its listing: so an answer that may have
+    been billed never calls thousands of lines billed for nothing.
+    """
+    verdict = attempted.verdict
+    if attempted.stays_open:
+        return None
+    if verdict.kind is VerdictKind.NOT_SENT or attempted.never_sent:
+        state = State.VOID
+    elif verdict.may_be_billed or verdict.kind is VerdictKind.UNKNOWN:
+        state = State.UNKNOWN
+    else:
+        state = State.REFUSED
+    return Settlement(state=state, why=verdict.message, request_id=verdict.request_id)
+
+
 def _of_refusal(verdict: Verdict) -> dict[str, str]:
     """Return what marks a bill as one for a refusal, which another route may follow."""
     if verdict.kind is not VerdictKind.REFUSED:

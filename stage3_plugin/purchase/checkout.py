@@ -13,6 +13,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from stage3_plugin.domain.attempt import AttemptResult
@@ -83,7 +84,7 @@ HALTED = Denied(failure=messages.STOPPED)
 """Nothing stands for the scene, and nothing more is sent."""
 
 
-def _is_of_another_step(stands: LiveTake, keys: Keys) -> bool:
+def is_of_another_step(stands: LiveTake, keys: Keys) -> bool:
     """Return whether what stands for a take was made in another way than these keys are of."""
     return stands.number is not None and not keys.of_take(stands.number).has(stands.purchase.new)
 
@@ -107,6 +108,10 @@ class Looking(Protocol):
     def is_going(self) -> bool: ...
 
     def may_have(self, purchase: Purchase) -> bool: ...
+
+    def refused_line(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None: ...
+
+    async def new_batch_folder(self, token: str) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,20 +177,20 @@ class Checkout:
         caretaker: Callable[[str], str],
     ) -> None:
         self.run_ledger = run_ledger
-        self._outlet = outlet
+        self.outlet = outlet
         self._free_bytes = free_bytes
         self._free_files = free_files
         self._answer_bytes = answer_bytes
         self.is_free = is_free
         self._may_be_cut = may_be_cut
-        self._recovery = recovery
+        self.recovery = recovery
         self.caretaker = caretaker
         self._in_work = _InWork()
 
     def at(self, outlet: Outlet) -> Checkout:
         """Return the same for another route of the run."""
         other = copy(self)
-        other._outlet = outlet  # noqa: SLF001 - of its own class
+        other.outlet = outlet
         return other
 
     async def claim(
@@ -202,18 +207,18 @@ class Checkout:
         Raises:
             StorageFailed: The ledger or the disk did not let us; nothing was sent.
         """
-        keys = self._outlet.keys_of(request)
+        keys = self.outlet.keys_of(request)
         part = part or Part()
         is_looked_for = self._in_work.expects_to_find
         while True:
             version = self.run_ledger.version
-            stands = self._look(keys, part) if is_looked_for else None
+            stands = self.look(keys, part) if is_looked_for else None
             if isinstance(stands, Found | InOtherHands | Denied):
                 return stands
-            if stands is not None and _is_of_another_step(stands, keys):
+            if stands is not None and is_of_another_step(stands, keys):
                 return OfAnotherStep(stands.purchase)
             instead_of = None if stands is None else stands.purchase
-            held = self._no_more() or await self._try_to_hold(request, keys, part, instead_of)
+            held = self.no_more() or await self._try_to_hold(request, keys, part, instead_of)
             if isinstance(held, Held):
                 return held
             if isinstance(held, Purchase) and held.state is State.PAID_BAD:
@@ -229,7 +234,12 @@ class Checkout:
             if not isinstance(held, Purchase):
                 await self.run_ledger.changed(since=version)
 
-    def _look(self, keys: Keys, part: Part) -> Found | InOtherHands | Denied | LiveTake | None:
+    @property
+    def is_at_work(self) -> bool:
+        """Return whether anything goes on that may make room under a cap by its end."""
+        return self._in_work.in_hand > 0 or self.recovery.is_going
+
+    def look(self, keys: Keys, part: Part) -> Found | InOtherHands | Denied | LiveTake | None:
         """Return what stands for a take: its picture, an obstacle, or what may be sent once more.
 
         Holding asks the same question again, in its transaction. So where the scene before was
@@ -243,17 +253,17 @@ class Checkout:
         purchase = found.purchase
         part.turn_to(purchase.new.attempt_id)
         if found.number is None:
-            return self._doubted(purchase)
+            return self.doubted(purchase)
         standing = self.run_ledger.standing(purchase, keys)
         if standing is Reuse.REUSE:
             return Found(purchase)
-        if standing in {Reuse.BUSY, Reuse.AWAITED} or self._recovery.may_have(purchase):
+        if standing in {Reuse.BUSY, Reuse.AWAITED} or self.recovery.may_have(purchase):
             return InOtherHands(purchase)
         if standing is Reuse.UNDECIDED:
             return Denied(failure=messages.undecided(purchase, self.caretaker))
         return found
 
-    def _no_more(self) -> Denied | None:
+    def no_more(self) -> Denied | None:
         """Return why nothing more is held, if that is so."""
         if self._in_work.is_halted:
             return HALTED
@@ -264,45 +274,45 @@ class Checkout:
         self, request: PictureRequest, keys: Keys, part: Part, instead_of: Purchase | None
     ) -> Held | Purchase | OverCap | InOtherHands | Denied | None:
         """Hold the money, or return what is in the way; ``None`` if the disk has no room."""
-        doubted = self._outlet.elsewhere.doubts.elsewhere(keys, but=part.of_others)
+        doubted = self.outlet.elsewhere.doubts.elsewhere(keys, but=part.of_others)
         if doubted is not None:
             part.turn_to(doubted.new.attempt_id)
-            return self._doubted(doubted)
-        await self._outlet.elsewhere.before_buying(keys)
+            return self.doubted(doubted)
+        await self.outlet.elsewhere.before_buying(keys)
         if not self._has_room():
             return None
         # Counted before it is durable, so that the disk is not promised twice.
         self._in_work.in_hand += 1
         held: Held | Purchase | OverCap | Doubted | None = None
         try:
-            most = self._outlet.estimate(request).high_microusd or 0
+            most = self.outlet.estimate(request).high_microusd or 0
             held = await self.run_ledger.hold(
-                request, keys, most, buying=self._outlet.buying, part=part, instead_of=instead_of
+                request, keys, most, buying=self.outlet.buying, part=part, instead_of=instead_of
             )
         finally:
             if not isinstance(held, Held):
                 self._in_work.in_hand -= 1
         if isinstance(held, Doubted):
             part.turn_to(held.purchase.new.attempt_id)
-            return self._doubted(held.purchase)
+            return self.doubted(held.purchase)
         return held
 
-    def _doubted(self, purchase: Purchase) -> InOtherHands | Denied:
+    def doubted(self, purchase: Purchase) -> InOtherHands | Denied:
         """Deny what may have been paid for at another endpoint; a job there is waited for."""
         if purchase.state is State.ACCEPTED:
             return InOtherHands(purchase)
-        scope = self._outlet.elsewhere.scope
+        scope = self.outlet.elsewhere.scope
         return Denied(failure=messages.doubted(purchase, scope, self.caretaker))
 
     def _why_never(self, held: Purchase | OverCap | None) -> Denied | None:
         """Return why waiting has no sense: nothing in work could make room any more."""
-        if self._recovery.is_going:  # what runs before have left may still make room
+        if self.recovery.is_going:  # what runs before have left may still make room
             return None
         if held is None and self._in_work.in_hand == 0:
             full = messages.no_room(self._answer_bytes, lacks_files=self._lacks_files())
             return Denied(failure=full, stops=True)
         if isinstance(held, OverCap) and held.open_here <= self._in_work.given_up:
-            return Denied(failure=self._failure_of(held), stops=True, over=held)
+            return Denied(failure=self.failure_of(held), stops=True, over=held)
         return None
 
     def _has_room(self) -> bool:
@@ -387,7 +397,8 @@ class Checkout:
         self._in_work.in_hand -= 1
         self.run_ledger.notify()
 
-    def _failure_of(self, over: OverCap) -> Failure:
+    def failure_of(self, over: OverCap) -> Failure:
+        """Return the failure of what does not fit under a cap."""
         return messages.over_cap(
             over,
             resets_at=self.resets_at(over),
@@ -403,25 +414,25 @@ class Checkout:
 
     def made_instead(self, request: PictureRequest, part: Part) -> Purchase | None:
         """Return the purchase, of any run, that has given a take its picture."""
-        found = self.run_ledger.find(self._outlet.keys_of(request), part)
+        found = self.run_ledger.find(self.outlet.keys_of(request), part)
         is_there = found is not None and found.purchase.state is State.PAID
         return found.purchase if found is not None and is_there else None
 
     def was_shown(self, request: PictureRequest, purchase: Purchase) -> bool:
         """Return whether a purchase was made with its request's references; early ones were not."""
-        return "references" not in self._outlet.keys_of(request).ignored_by(purchase.new)
+        return "references" not in self.outlet.keys_of(request).ignored_by(purchase.new)
 
     def billed_refusals(self, request: PictureRequest) -> list[Purchase]:
         """Return what runs before were billed for refusing a picture, and nobody has decided."""
-        return self.run_ledger.billed_refusals(self._outlet.keys_of(request))
+        return self.run_ledger.billed_refusals(self.outlet.keys_of(request))
 
     def bought_before(self, request: PictureRequest) -> Purchase | None:
         """Return the picture that an earlier version bought for a scene, whatever it shows now."""
-        return self.run_ledger.bought_before(lambda: self._outlet.keys_of(request))
+        return self.run_ledger.bought_before(lambda: self.outlet.keys_of(request))
 
     def made_with_others(self, request: PictureRequest) -> Purchase | None:
         """Return the picture of a scene with whatever references, where its own are not shown."""
-        return self.run_ledger.made_with_others(self._outlet.keys_of(replace(request, shown=())))
+        return self.run_ledger.made_with_others(self.outlet.keys_of(replace(request, shown=())))
 
     def overrun(self) -> Failure | None:
         """Return the failure of a bill above its hold, while there is a cap: no more is held."""

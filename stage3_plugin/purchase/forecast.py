@@ -202,6 +202,7 @@ class Forecast:
         /,
         *,
         shows: bool,
+        in_batch: bool = False,
     ) -> int | None:
         """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
         if self._ledger is None:
@@ -213,6 +214,7 @@ class Forecast:
             quality=quality,
             shows=shows,
             plausible_microusd=plausible_microusd,
+            in_batch=in_batch,
         )
 
     def day_microusd(self) -> dict[str, int]:

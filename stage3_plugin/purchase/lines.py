@@ -10,14 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import Accepted, Job, NewJob
-from stage3_plugin.domain.money import Cost
-from stage3_plugin.domain.purchase import Held, Purchase
+from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
+from stage3_plugin.domain.purchase import Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.purchase.checkout import Checkout, Denied, Found, InOtherHands, OfAnotherStep
+from stage3_plugin.domain.states import State
+from stage3_plugin.policy.settlement import settlement_of_create
+from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.checkout import (
+    Checkout,
+    Denied,
+    Found,
+    InOtherHands,
+    OfAnotherStep,
+    is_of_another_step,
+)
+from stage3_plugin.purchase.run_ledger import Doubted, InTheWay, LineOf
 from stage3_plugin.purchase.wanted_takes import Part
 
 
@@ -29,10 +41,12 @@ class Ready:
         hold_microusd: The most it can cost as one; ``None`` where no price is known.
         number: Which take of its wish it is, as :attr:`~.domain.purchase.Held.number`: its seed
             hangs on that. No other part of its scene that is ready has the same.
+        instead_of: One of unknown outcome that is written off for it, if both fit the caps.
     """
 
     hold_microusd: int | None
     number: int
+    instead_of: Purchase | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +103,38 @@ class LineCheckout:
         Raises:
             StorageFailed: The ledger cannot be read.
         """
-        raise NotImplementedError
+        checkout, part = self._checkout, part or Part()
+        keys = checkout.outlet.keys_of(request)
+        stands = checkout.look(keys, part)
+        if isinstance(stands, Found | InOtherHands | Denied):
+            return stands
+        if stands is not None and is_of_another_step(stands, keys):
+            return OfAnotherStep(stands.purchase)
+        refused = None if stands is not None else checkout.recovery.refused_line(keys)
+        if refused is not None:
+            return LineRefused(purchase=refused[0], attempted=refused[1])
+        no_more = checkout.no_more()
+        if no_more is not None:
+            return no_more
+        doubted = checkout.outlet.elsewhere.doubts.elsewhere(keys, but=part.of_others)
+        if doubted is not None:
+            part.turn_to(doubted.new.attempt_id)
+            return checkout.doubted(doubted)
+        await checkout.outlet.elsewhere.before_buying(keys)
+        instead_of = None if stands is None else stands.purchase
+        return Ready(
+            hold_microusd=checkout.outlet.estimate(request).high_microusd,
+            number=checkout.run_ledger.take_to_be(keys, part, but=instead_of),
+            instead_of=instead_of,
+        )
+
+    async def new_folder(self, token: str) -> Path:
+        """Make the folder of a batch; it goes with a later run if nothing of it is ever held.
+
+        Raises:
+            StorageFailed: The disk did not let us.
+        """
+        return await self._checkout.recovery.new_batch_folder(token)
 
     async def hold_all(
         self, lines: Sequence[LineToHold], job: NewJob
@@ -97,6 +142,7 @@ class LineCheckout:
         """Hold the money for all lines of a batch, with the row of its job, in one commit.
 
         Once this returns a list, all of them are durable and ``SENDING``, and the create may leave.
+        While something goes on that may make room under a cap, a hold that lacks it waits.
 
         Args:
             lines: In the order of their numbers in the file, from 0.
@@ -113,7 +159,45 @@ class LineCheckout:
             LedgerInDoubt: They may be held, and may not: nothing may be sent.
             StorageFailed: The ledger did not let us; nothing was held.
         """
-        raise NotImplementedError
+        checkout = self._checkout
+        wanted = [
+            LineOf(
+                request=one.request,
+                keys=checkout.outlet.keys_of(one.request),
+                hold_microusd=one.ready.hold_microusd or 0,
+                part=one.part,
+                take=one.ready.number,
+                instead_of=one.ready.instead_of,
+            )
+            for one in lines
+        ]
+        while True:
+            version = checkout.run_ledger.version
+            no_more = checkout.no_more()
+            if no_more is not None:
+                return dict.fromkeys(range(len(lines)), no_more)
+            held = await checkout.run_ledger.hold_lines(wanted, job, buying=checkout.outlet.buying)
+            if isinstance(held, list):
+                return held
+            lacks_room = any(isinstance(one, OverCap) for one in held.values())
+            if not (lacks_room and checkout.is_at_work):
+                return {
+                    number: await self._looked_again(lines[number], one)
+                    for number, one in held.items()
+                }
+            await checkout.run_ledger.changed(since=version)
+
+    async def _looked_again(self, line: LineToHold, in_the_way: InTheWay) -> Looked:
+        """Return what keeps a line from being held, as looking at it would say."""
+        checkout = self._checkout
+        if isinstance(in_the_way, OverCap):
+            return Denied(failure=checkout.failure_of(in_the_way), stops=True, over=in_the_way)
+        if isinstance(in_the_way, Purchase) and in_the_way.state is State.PAID_BAD:
+            return Denied(failure=messages.billed_for_nothing(in_the_way))
+        if isinstance(in_the_way, Doubted):
+            line.part.turn_to(in_the_way.purchase.new.attempt_id)
+            return checkout.doubted(in_the_way.purchase)
+        return await self.look(line.request, line.part)
 
     async def accept(self, token: str, accepted: Accepted) -> Job:
         """Make a batch's name durable, with all of its lines ``ACCEPTED``, in one commit.
@@ -122,7 +206,7 @@ class LineCheckout:
             JobRefused: It is the name of another batch, or this one has another.
             StorageFailed: The ledger did not take it. The answer in the spool names it.
         """
-        raise NotImplementedError
+        return await self._checkout.run_ledger.accept_batch(token, accepted)
 
     async def settle_all(self, held: Sequence[Held], attempted: AttemptResult) -> list[Cost]:
         """Record what came of a create that was not accepted: for all of its lines in one commit.
@@ -137,7 +221,11 @@ class LineCheckout:
         Raises:
             StorageFailed: It could not be recorded. The next start does.
         """
-        raise NotImplementedError
+        settlement = settlement_of_create(attempted)
+        if settlement is None:
+            return [attempted.cost for _ in held]
+        await self._record(held, settlement)
+        return [UNKNOWN if settlement.state is State.UNKNOWN else FREE for _ in held]
 
     async def release_all(self, held: Sequence[Held], why: str) -> None:
         """Release what was held for lines whose create was never sent.
@@ -145,4 +233,9 @@ class LineCheckout:
         Raises:
             StorageFailed: It could not be recorded. The next start does.
         """
-        raise NotImplementedError
+        await self._record(held, Settlement(state=State.VOID, why=why))
+
+    async def _record(self, held: Sequence[Held], settlement: Settlement) -> None:
+        for token in dict.fromkeys(one.token for one in held):
+            assert token is not None, "a batch has a token"
+            await self._checkout.run_ledger.settle_lines(token, settlement)

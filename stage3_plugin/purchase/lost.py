@@ -8,14 +8,15 @@ believed are those of :mod:`stage3_plugin.policy.absence`, and one more: two who
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import anyio
 
-from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.attempt.finding import Sought
 from stage3_plugin.domain.exchange import Lost
 from stage3_plugin.domain.job import Accepted, Job
+from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Answered, Asking, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict
@@ -38,12 +39,39 @@ def is_lost(purchase: Purchase) -> bool:
     return purchase.state is State.UNKNOWN and job is not None and job.accepted is None
 
 
+def was_accepted(purchase: Purchase) -> bool:
+    """Return whether a purchase's job is known by its provider's name of it."""
+    return purchase.job is not None and purchase.job.accepted is not None
+
+
 def is_turned_away(heard: Verdict) -> bool:
     """Return whether a whole answer leaves it open that its request was never taken in.
 
     A gateway's error page does; a success that nobody understands says that there is a job.
     """
     return heard.provider_status is not None and not 200 <= heard.provider_status < 300
+
+
+def name_of(purchase: Purchase) -> str:
+    """Return what a lost request is known by here: all lines of a batch are one request."""
+    job = purchase.job
+    is_line = purchase.new.line is not None and job is not None and job.new.token is not None
+    return job.new.token or "" if is_line and job is not None else purchase.new.attempt_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A listing that can be asked for lost requests.
+
+    Attributes:
+        listing: What it can prove; ``None`` if there is none.
+        account: A hash of the key that asks.
+        find: Walks it.
+    """
+
+    listing: Listing | None
+    account: str
+    find: Callable[[Lost], Awaitable[Sought]]
 
 
 class LostRequests:
@@ -61,27 +89,27 @@ class LostRequests:
     def watch(self, purchase: Purchase) -> float:
         """Note that a purchase is unknown; return for how many seconds that has been known here."""
         now = anyio.current_time()
-        return now - self._since.setdefault(purchase.new.attempt_id, now)
+        return now - self._since.setdefault(name_of(purchase), now)
 
     def is_due(self, purchase: Purchase) -> bool:
         """Return whether a purchase was not asked for just now."""
-        asked = self._asked.get(purchase.new.attempt_id)
+        asked = self._asked.get(name_of(purchase))
         return asked is None or anyio.current_time() - asked >= AGAIN_S
 
     async def ask(
         self,
         purchase: Purchase,
-        conversation: Conversation,
-        folder: Path,
+        listed: Listed,
         *,
         heard: Verdict | None = None,
     ) -> Purchase:
         """Ask for a lost request, record what that came to, and return its purchase as it is then.
 
+        What is found, or provably absent, of a batch is so of all its lines, in one commit.
+
         Args:
-            purchase: One that :func:`is_lost`.
-            conversation: With its provider.
-            folder: Its attempt's.
+            purchase: One that :func:`is_lost`; of a batch any line.
+            listed: Its provider's listing.
             heard: What its answer came to, if a whole one came that does not settle it.
 
         Raises:
@@ -89,8 +117,8 @@ class LostRequests:
         """
         job, watched_s = purchase.job, self.watch(purchase)
         assert job is not None, "what is asked for has a job"
-        self._asked[purchase.new.attempt_id] = anyio.current_time()
-        if conversation.listing is None:
+        self._asked[name_of(purchase)] = anyio.current_time()
+        if listed.listing is None:
             return purchase
         lost = Lost(
             token=job.new.token,
@@ -98,14 +126,14 @@ class LostRequests:
             opened_at=job.opened_at,
             taken=self._session.reader.jobs_named_by(job.provider),
         )
-        sought = await conversation.find(folder, lost)
+        sought = await listed.find(lost)
         if sought.accepted is not None:
             return await self._found(purchase, job, sought.accepted)
-        doubt = _doubt(purchase, conversation, sought, watched_s, heard)
+        doubt = _doubt(purchase, listed, sought, watched_s, heard)
         if doubt is not None:
             return await self._record(purchase, "cannot_tell", doubt)
         await anyio.sleep(APART_S)
-        again = await conversation.find(folder, lost)
+        again = await listed.find(lost)
         if again.accepted is not None:
             return await self._found(purchase, job, again.accepted)
         if not again.is_whole:
@@ -124,7 +152,10 @@ class LostRequests:
 
         def accept(ledger: Ledger) -> None:
             ledger.note_asking(attempt_id, asking)
-            ledger.accept(attempt_id, accepted, now=asking.at, why=why)
+            if purchase.new.line is None:
+                ledger.accept(attempt_id, accepted, now=asking.at, why=why)
+            else:
+                ledger.accept_batch(name_of(purchase), accepted, now=asking.at, why=why)
 
         try:
             await self._session.commit(accept)
@@ -144,7 +175,11 @@ class LostRequests:
             ledger.note_asking(attempt_id, asking)
             if answered == "absent":
                 settlement = Settlement(state=State.REFUSED, why=why)
-                ledger.settle(attempt_id, settlement, now=asking.at)
+                if purchase.new.line is None:
+                    ledger.settle(attempt_id, settlement, now=asking.at)
+                else:
+                    token, unknown = name_of(purchase), {State.UNKNOWN}
+                    ledger.settle_lines(token, settlement, of=unknown, now=asking.at)
 
         await self._session.commit(record)
         return self._as_it_is(purchase)
@@ -155,13 +190,13 @@ class LostRequests:
 
 def _doubt(
     purchase: Purchase,
-    conversation: Conversation,
+    listed: Listed,
     sought: Sought,
     watched_s: float,
     heard: Verdict | None,
 ) -> str | None:
     """Return why a request may have arrived although it was not found; ``None`` if it has not."""
-    job, listing = purchase.job, conversation.listing
+    job, listing = purchase.job, listed.listing
     assert job is not None, "what is asked for has a job"
     assert listing is not None, "what is asked for is asked of a listing"
     if not sought.is_whole:
@@ -170,7 +205,7 @@ def _doubt(
         return f"it is not listed, but an answer came that nobody understands: {heard.message}"
     if job.new.token is None:
         return "it is not listed, but nothing in the request was drawn to find it by"
-    if job.new.account != conversation.account:
+    if job.new.account != listed.account:
         return "it is not listed, but it was sent with another key than the one that asks"
     return why_not_absent(
         listing,

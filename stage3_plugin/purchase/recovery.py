@@ -32,21 +32,23 @@ from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import BeingMade, Job, JobBook
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Purchase, Recovered, Settlement
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import IllegalTransition, LookupRefused, StorageFailed
-from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.errors import LookupRefused, StorageFailed
 from stage3_plugin.ledger.owners import MARGIN_S
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.polling import GiveUp, without_asking
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
+from stage3_plugin.purchase.batches import Batches
 from stage3_plugin.purchase.brought import Brought
-from stage3_plugin.purchase.lost import LostRequests, is_lost
+from stage3_plugin.purchase.endings import NOTHING_TO_SHOW, Endings
+from stage3_plugin.purchase.lost import Listed, LostRequests, is_lost, name_of, was_accepted
+from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.due_items import HANDS, DueItems
-from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.storage.pictures import Pictures
 
 ConversationFor = Callable[[Endpoint], Conversation | None]
@@ -65,12 +67,6 @@ MOST_TAKEN_AT_ONCE = AT_ONCE + HANDS
 CONNECTED_S = 0.3
 """Seconds for which it is not asked again whether a home is connected."""
 
-TURN_S = 10.0
-"""Seconds an answer waits for its turn where descriptors are few; then a later run takes it in."""
-
-_NOTHING_TO_SHOW = {State.PAID, State.REFUSED, State.VOID}
-"""Settled, and what came is either stored or worth nothing."""
-
 
 class Recovery:
     """Recovers what runs have left.
@@ -87,7 +83,6 @@ class Recovery:
 
     Attributes:
         is_over: All is done, or was cut off.
-        is_halted: Nothing more is begun.
         job_moved: Called whenever a job was asked for.
     """
 
@@ -106,11 +101,9 @@ class Recovery:
         self._session = session
         self._pictures = pictures
         self._conversation_for = conversation_for
-        self._interrupt = Interrupt()
+        self._turns = Turns(min(taken_at_once, MOST_TAKEN_AT_ONCE))
         self._longest_s = longest_s
-        self._taking = anyio.CapacityLimiter(min(taken_at_once, MOST_TAKEN_AT_ONCE))
         self._book = book
-        self._settled = settled
         self._moved = moved
         self._dead: set[str] = set()
         self._connected: dict[str, tuple[float, bool]] = {}
@@ -120,9 +113,17 @@ class Recovery:
         self._jobs = _Jobs()
         self._asking = DueItems[str](self._ask_again)
         self._lost = LostRequests(session)
-        self._counted = Counter[State]()
+        self._endings = Endings(session, pictures, settled)
+        self._batches = Batches(
+            session,
+            pictures,
+            conversation_for,
+            turns=self._turns,
+            endings=self._endings,
+            lost=self._lost,
+            is_dead=self.is_dead,
+        )
         self._open = set[str]()
-        self.is_halted = False
         self.is_over = False
         self.job_moved: Callable[[], None] = lambda: None
 
@@ -133,20 +134,40 @@ class Recovery:
             StorageFailed: The ledger cannot be read.
         """
         reader = self._session.reader
+        seen = set[str]()
+
+        def is_first(purchase: Purchase) -> bool:
+            """Return whether it stands for itself, or as the first line for all of its batch."""
+            name = name_of(purchase)
+            was_seen = purchase.new.line is not None and name in seen
+            seen.add(name)
+            return not was_seen
+
         self._found.extend(
             purchase.new.attempt_id
             for purchase in reader.open_purchases()
-            if purchase.new.run_id != self._session.run_id and self.home_of(purchase) is None
+            if purchase.new.run_id != self._session.run_id
+            and self.home_of(purchase) is None
+            and is_first(purchase)
         )
-        for purchase in reader.accepted():
-            if not self.lives(purchase):
-                self._found.append(purchase.new.attempt_id)
-                self._jobs.expect(purchase)
         self._open.update(self._found)
-        for purchase in reader.purchases(states={State.UNKNOWN}):
+        for purchase in reader.accepted():
+            if not is_first(purchase) or self.lives(purchase):
+                continue
             self._found.append(purchase.new.attempt_id)
-            if is_lost(purchase):
-                self._lost.watch(purchase)
+            if purchase.new.line is None:  # a batch takes hours: no run waits for it
+                self._open.add(purchase.new.attempt_id)
+                self._jobs.expect(purchase)
+        for purchase in reader.purchases(states={State.UNKNOWN}):
+            if is_first(purchase):
+                self._found.append(purchase.new.attempt_id)
+                if is_lost(purchase):
+                    self._lost.watch(purchase)
+
+    @property
+    def is_halted(self) -> bool:
+        """Return whether nothing more is begun."""
+        return self._turns.is_halted
 
     @property
     def is_going(self) -> bool:
@@ -177,14 +198,13 @@ class Recovery:
         finally:
             self.is_over = True
             self._moved()
-        counted = self._counted.copy()
+        counted = self._endings.counted.copy()
         unknown, void = counted.pop(State.UNKNOWN, 0), counted.pop(State.VOID, 0)
         return Recovered(adopted=counted.total(), unknown=unknown, void=void)
 
     def halt(self) -> None:
         """Begin nothing more, and cut short what is under way; it costs nothing to do again."""
-        self.is_halted = True
-        self._interrupt.trigger()
+        self._turns.halt()
         self._asking.halt()
 
     async def _work(self) -> None:
@@ -196,8 +216,11 @@ class Recovery:
 
     async def _ask_again(self, attempt_id: str) -> float | None:
         """Bring a purchase on; return when to ask for its job again, if it has to be."""
-        making = (await self.bring_on(attempt_id)).making
+        brought = await self._bring_on(attempt_id)
+        making, purchase = brought.making, brought.purchase
         if making is None or making.again_s is None or self.is_halted:
+            return None
+        if purchase is not None and purchase.new.line is not None:
             return None
         return anyio.current_time() + making.again_s
 
@@ -208,14 +231,16 @@ class Recovery:
     def may_have(self, purchase: Purchase) -> bool:
         """Return whether an unknown purchase may have a whole answer that was not tried yet."""
         attempt_id = purchase.new.attempt_id
-        if attempt_id in self._in_hand:
+        is_line, batches = purchase.new.line is not None, self._batches
+        if attempt_id in self._in_hand or (is_line and batches.is_under_way(purchase)):
             return True
-        if attempt_id in self._tried or self.is_halted:
+        was_tried = batches.was_tried(purchase) if is_line else attempt_id in self._tried
+        if was_tried or self.is_halted:
             return False
-        if _was_accepted(purchase) or is_lost(purchase):
+        if was_accepted(purchase) or is_lost(purchase):
             return True
         try:
-            return self._pictures.spool.has_whole_answer(attempt_id)
+            return self._pictures.spool.has_whole_answer(name_of(purchase))
         except StorageFailed:
             return True  # there may be one: bringing it on finds out, and reports it
 
@@ -240,7 +265,7 @@ class Recovery:
             return True
         age_s = abs((self._session.now() - purchase.changed_at).total_seconds())
         is_over = age_s > self._longest_s + MARGIN_S
-        return is_over or self._pictures.spool.has_answer_left(purchase.new.attempt_id)
+        return is_over or self._pictures.spool.has_answer_left(name_of(purchase))
 
     def lives(self, purchase: Purchase) -> bool:
         """Return whether a purchase's run may live, as far as is known; our own does not count."""
@@ -274,6 +299,24 @@ class Recovery:
 
         A caller that comes while that is under way gets the same result.
         """
+        brought = await self._bring_on(attempt_id)
+        if brought.attempted is not None and brought.purchase is not None:
+            self._batches.forget(brought.purchase)  # who asks has heard of it
+        return brought
+
+    def refused_line(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None:
+        """Return a line of a wish that was taken in here without a picture; each only once."""
+        return self._batches.refused(keys)
+
+    async def new_batch_folder(self, token: str) -> Path:
+        """Make the folder of a batch of this run.
+
+        Raises:
+            StorageFailed: The disk did not let us.
+        """
+        return await self._batches.new_folder(token)
+
+    async def _bring_on(self, attempt_id: str) -> Brought:
         underway = self._in_hand.get(attempt_id)
         if underway is not None:
             await underway.over.wait()
@@ -283,7 +326,7 @@ class Recovery:
             underway.brought = await self._fenced(attempt_id)
         finally:
             del self._in_hand[attempt_id]
-            if underway.brought.making is None or underway.brought.making.again_s is None:
+            if not _is_being_made(underway.brought):
                 self._open.discard(attempt_id)
             underway.over.set()
             self._moved()
@@ -311,16 +354,24 @@ class Recovery:
     async def _recover(self, attempt_id: str) -> Brought:
         """Bring one purchase to an end, or as far as it can be brought now."""
         purchase = self._session.reader.purchase(attempt_id)
-        if purchase is not None and purchase.state is State.ACCEPTED:
+        if purchase is None:
+            return Brought(purchase=None)
+        if purchase.new.line is not None:
+            return await self._batches.bring_on(purchase)
+        if purchase.state is State.ACCEPTED:
             return await self._ask(purchase)
-        if purchase is None or purchase.state not in {*OPEN, State.UNKNOWN}:
+        return await self._recover_open(purchase)
+
+    async def _recover_open(self, purchase: Purchase) -> Brought:
+        attempt_id = purchase.new.attempt_id
+        if purchase.state not in {*OPEN, State.UNKNOWN}:
             return Brought(purchase=purchase)
         if purchase.state in OPEN and not self.is_dead(purchase):
             return Brought(purchase=purchase)
         read = partial(self._pictures.spool.has_whole_answer, attempt_id)
         is_complete = await self._pictures.blocking(read)
         if purchase.state is State.UNKNOWN:
-            if is_complete or _was_accepted(purchase):
+            if is_complete or was_accepted(purchase):
                 return await self._try_again(purchase)
             return await self._look_for(purchase)
         if purchase.new.run_id == self._session.run_id and not is_complete:
@@ -349,15 +400,23 @@ class Recovery:
         attempt_id = purchase.new.attempt_id
         if not is_lost(purchase) or not self._lost.is_due(purchase):
             return Brought(purchase=purchase)
-        after = await self._taken(purchase, partial(self._lost.ask, purchase, heard=heard))
+
+        async def look(conversation: Conversation, folder: Path) -> Purchase:
+            listed = Listed(
+                listing=conversation.listing,
+                account=conversation.account,
+                find=partial(conversation.find, folder),
+            )
+            return await self._lost.ask(purchase, listed, heard=heard)
+
+        after = await self._taken(purchase, look)
         self._tried.add(attempt_id)
         if after is None or after.state is purchase.state:
             return Brought(purchase=purchase)
         self._moved()
         if after.state is State.ACCEPTED:
             return await self._ask(after)
-        self._counted[after.state] += after.new.run_id != self._session.run_id
-        self._settled(after)
+        self._endings.note(after)
         return Brought(purchase=after)
 
     async def _ask(self, purchase: Purchase) -> Brought:
@@ -445,52 +504,20 @@ class Recovery:
         if conversation is None:
             return None
         folder = self._pictures.spool.folder_of(purchase.new.attempt_id)
-        with anyio.move_on_after(TURN_S) as patience:
-            await self._taking.acquire()
-        if patience.cancelled_caught:  # others hang at their addresses, and nothing is lost by it
-            return None
-        try:
-            if self.is_halted:
-                return None
-            with self._interrupt.in_force():  # this one, also for a scene that asks
-                return await take(conversation, folder)
-        finally:
-            self._taking.release()
+        return await self._turns.take(partial(take, conversation, folder))
 
     async def _settle(self, purchase: Purchase, settlement: Settlement) -> Purchase | None:
         """Settle a purchase, unless that was done since it was read."""
-        attempt_id = purchase.new.attempt_id
-
-        def settle(ledger: Ledger) -> Purchase | None:
-            found = ledger.purchase(attempt_id)
-            if found is None or found.state is not purchase.state:
-                return None
-            return ledger.settle(attempt_id, settlement, now=self._session.now())
-
-        with trace.span("settle", scene_id=purchase.new.scene_id, attempt_id=attempt_id) as span:
-            try:
-                after = await self._session.commit(settle)
-            except IllegalTransition:
-                after = None
-            span.note(outcome="overtaken" if after is None else after.state.value)
-        if after is None:
-            found = self._session.reader.purchase(attempt_id)
-            is_late = found is not None and found.state is not State.PAID
-            if settlement.picture is not None and is_late:
-                await self._pictures.note_late(attempt_id, settlement.picture)
-            return found
-        if after.new.run_id != self._session.run_id:
-            self._counted[after.state] += 1
-        self._settled(after)
-        if after.state in _NOTHING_TO_SHOW:
-            await self._pictures.remove_answer(attempt_id)
-        return after
+        return await self._endings.settle(purchase, settlement)
 
     async def _tidy(self) -> None:
         """Remove the received answers of purchases that are settled and have nothing to show."""
         for attempt_id in await self._pictures.received():
             purchase = self._session.reader.purchase(attempt_id)
-            if purchase is None or purchase.state not in _NOTHING_TO_SHOW:
+            if purchase is None:
+                await self._batches.tidy(attempt_id)
+                continue
+            if purchase.state not in NOTHING_TO_SHOW:
                 continue
             # What a person called unbilled was kept as it came until then, and stays: it may be
             # what the person's word is to be held against.
@@ -541,9 +568,11 @@ class _Underway:
         self.brought = Brought(purchase=None)
 
 
-def _was_accepted(purchase: Purchase) -> bool:
-    """Return whether a purchase's job is known by its provider's name of it."""
-    return purchase.job is not None and purchase.job.accepted is not None
+def _is_being_made(brought: Brought) -> bool:
+    """Return whether a job is asked for again in this run; a batch takes hours, and is not."""
+    making, purchase = brought.making, brought.purchase
+    is_line = purchase is not None and purchase.new.line is not None
+    return making is not None and making.again_s is not None and not is_line
 
 
 def _is_news(purchase: Purchase, attempted: AttemptResult) -> bool:
@@ -555,7 +584,7 @@ def _is_news(purchase: Purchase, attempted: AttemptResult) -> bool:
         return not attempted.making.problem
     if attempted.picture is not None:
         return True
-    return _was_accepted(purchase) and not attempted.verdict.is_unknown
+    return was_accepted(purchase) and not attempted.verdict.is_unknown
 
 
 def without_doubt(attempted: AttemptResult, settlement: Settlement) -> Settlement:

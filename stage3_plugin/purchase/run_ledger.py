@@ -8,10 +8,11 @@ may share one ledger.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
+from typing import TypeAlias
 
 import anyio
 
@@ -154,6 +155,7 @@ class RunLedger:
         /,
         *,
         shows: bool,
+        in_batch: bool = False,
     ) -> int | None:
         """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
         endpoint = buying.endpoint_of(model)
@@ -164,6 +166,7 @@ class RunLedger:
             quality=quality,
             shows=shows,
             plausible_microusd=plausible_microusd,
+            in_batch=in_batch,
         )
 
     def standing(self, purchase: Purchase | None, keys: Keys) -> Reuse:
@@ -202,21 +205,8 @@ class RunLedger:
             another endpoint; or the cap that is in the way. In all but the first nothing was
             changed.
         """
-        new = NewPurchase(
-            attempt_id=secrets.token_hex(16),
-            scene_key=keys.present,
-            scene_id=request.scene_id,
-            run_id=self._session.run_id,
-            endpoint=buying.endpoint_of(request.model),
-            size=request.size,
-            quality=request.quality,
-            is_local=self.is_local,
-            hold_microusd=hold_microusd,
-            content_key=keys.content,
-            base_key=keys.base,
-            subject_key=keys.subject,
-            job=buying.new_job(request),
-        )
+        job = buying.new_job(request)
+        new = self._new(request, keys, hold_microusd, buying=buying, job=job)
         part = part or Part()
         part.turn_to(new.attempt_id)  # before it is in the ledger, where other takes would see it
         self._session.claim.renew()
@@ -235,6 +225,98 @@ class RunLedger:
         self._story_is_noted |= isinstance(held, Held)
         return held
 
+    def _new(
+        self,
+        request: PictureRequest,
+        keys: Keys,
+        hold_microusd: int,
+        *,
+        buying: Buying,
+        job: NewJob | None,
+        line: int | None = None,
+    ) -> NewPurchase:
+        return NewPurchase(
+            attempt_id=secrets.token_hex(16),
+            scene_key=keys.present,
+            scene_id=request.scene_id,
+            run_id=self._session.run_id,
+            endpoint=buying.endpoint_of(request.model),
+            size=request.size,
+            quality=request.quality,
+            is_local=self.is_local,
+            hold_microusd=hold_microusd,
+            content_key=keys.content,
+            base_key=keys.base,
+            subject_key=keys.subject,
+            job=job,
+            line=line,
+        )
+
+    async def hold_lines(
+        self, lines: Sequence[LineOf], job: NewJob, *, buying: Buying
+    ) -> list[Held] | dict[int, InTheWay]:
+        """Hold the money for all lines of a batch, with its job's row, in one commit; or for none.
+
+        Once this returns a list, all of them are durable and SENDING.
+
+        Args:
+            lines: In the order of their numbers.
+            job: The batch.
+            buying: How they are bought.
+
+        Returns:
+            The holds; or what is in the way, by the numbers of the lines, of all that it is in the
+            way of; then nothing was changed. A hold stands for a line whose take is another by now.
+        """
+        news = [
+            self._new(one.request, one.keys, one.hold_microusd, buying=buying, job=job, line=number)
+            for number, one in enumerate(lines)
+        ]
+        for new, one in zip(news, lines, strict=True):
+            one.part.turn_to(new.attempt_id)
+        self._session.claim.renew()
+        today = self._session.calendar.today()
+        try:
+            held = await self._session.commit(
+                partial(self._write_lines, news, lines, buying, today)
+            )
+        except _NotAll as refusal:
+            return refusal.in_the_way
+        except LedgerInDoubt:
+            self._in_doubt.extend(new.attempt_id for new in news)
+            if job.token is not None:
+                self._session.owners.note_unsent(self._session.run_id, job.token)
+            raise
+        self._story_is_noted = True
+        return held
+
+    def _write_lines(
+        self,
+        news: Sequence[NewPurchase],
+        lines: Sequence[LineOf],
+        buying: Buying,
+        day: date,
+        ledger: Ledger,
+    ) -> list[Held]:
+        """Hold one line after the other; what is in the way of any undoes them all at the end."""
+        held: list[Held] = []
+        in_the_way: dict[int, InTheWay] = {}
+        for number, (new, line) in enumerate(zip(news, lines, strict=True)):
+            one: InTheWay
+            try:
+                one = self._write_hold(
+                    new, line.keys, buying, line.part, line.instead_of, day, ledger, line.take
+                )
+            except _NotInstead as refusal:
+                one = refusal.held
+            if isinstance(one, Held) and one.number == line.take:
+                held.append(one)
+            else:
+                in_the_way[number] = one
+        if in_the_way:
+            raise _NotAll(in_the_way)
+        return held
+
     def _write_hold(  # noqa: PLR0917 - bound one by one, for the thread that commits
         self,
         new: NewPurchase,
@@ -244,6 +326,7 @@ class RunLedger:
         instead_of: Purchase | None,
         day: date,
         ledger: Ledger,
+        take: int | None = None,
     ) -> Held | Purchase | OverCap | Doubted:
         now = self._session.now()
         unseen = {
@@ -251,7 +334,7 @@ class RunLedger:
             for bad in ledger.billed_for_nothing_since(keys, self._first_event)
             if _is_of(bad, keys) and not buying.may_follow(bad, new)
         }
-        hold = partial(self._hold_slot, new, keys, part, unseen, day, now, ledger)
+        hold = partial(self._hold_slot, new, keys, part, unseen, day, now, ledger, take)
         if instead_of is not None:
             standing = ledger.purchase(instead_of.new.attempt_id)
             if standing is None or standing.state is not instead_of.state:
@@ -283,6 +366,46 @@ class RunLedger:
             lambda ledger: ledger.accept(attempt_id, accepted, now=now())
         )
 
+    async def accept_batch(self, token: str, accepted: Accepted) -> Job:
+        """Make a batch's name durable, with all its lines ``ACCEPTED``, in one commit.
+
+        Raises:
+            JobRefused: It is the name of another job, or the batch has another.
+        """
+        now = self._session.now
+        return await self._session.commit(
+            lambda ledger: ledger.accept_batch(token, accepted, now=now())
+        )
+
+    async def settle_lines(self, token: str, settlement: Settlement) -> list[Purchase]:
+        """Record the same end of all lines of a batch that are ``SENDING``, in one commit."""
+        now = self._session.now
+        after = await self._session.commit(
+            lambda ledger: ledger.settle_lines(token, settlement, of={State.SENDING}, now=now())
+        )
+        self.notify()
+        return after
+
+    def take_to_be(self, keys: Keys, part: Part, *, but: Purchase | None) -> int:
+        """Return which take of its wish a part is to be, where nothing stands for it.
+
+        It is reserved for it among the parts of its scene.
+
+        Args:
+            keys: Of any take of the wish.
+            part: Which take of its scene it is.
+            but: One that is written off for it.
+        """
+        live = (
+            [] if part.wanted == 1 else live_takes(self._session.reader, keys, wanted=part.wanted)
+        )
+        others = [
+            one
+            for one in live
+            if but is None or one.purchase.new.attempt_id != (but.new.attempt_id)
+        ]
+        return part.reserve({one.number for one in others})
+
     def _hold_slot(  # noqa: PLR0917 - likewise
         self,
         new: NewPurchase,
@@ -292,6 +415,7 @@ class RunLedger:
         day: date,
         now: datetime,
         ledger: Ledger,
+        take: int | None,
     ) -> Held | Purchase | OverCap | Doubted:
         """Hold a free slot, unless something stands for the take, or is in doubt elsewhere."""
         rows = ledger.of_subject(keys.subject)
@@ -310,7 +434,8 @@ class RunLedger:
         if not slots:
             return next(iter(unseen.values()))
         taken = {one.number for one in live}
-        number = next(one for one in range(1, part.wanted + 1) if one not in taken)
+        free = [one for one in range(1, part.wanted + 1) if one not in taken]
+        number = take if take in free else free[0]
         known_as = keys.of_take(number)
         in_its_slot = replace(new, take=slots[0])
         if number > 1:
@@ -415,6 +540,39 @@ class Doubted:
 def _is_of(purchase: Purchase, keys: Keys) -> bool:
     """Return whether a purchase was for a picture; a key of the first form may be of another."""
     return purchase.new.subject_key == keys.subject or keys.take_of(purchase.new) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineOf:
+    """A line of a batch that is to be held.
+
+    Attributes:
+        request: The picture.
+        keys: What it is known by.
+        hold_microusd: The most it can cost.
+        part: Which take of its scene it is for.
+        take: Which take of its wish it was written as.
+        instead_of: One of unknown outcome that is written off for it.
+    """
+
+    request: PictureRequest
+    keys: Keys
+    hold_microusd: int
+    part: Part
+    take: int
+    instead_of: Purchase | None = None
+
+
+InTheWay: TypeAlias = Held | Purchase | OverCap | Doubted
+"""What keeps a line from being held as it was written."""
+
+
+class _NotAll(Exception):
+    """Something is in the way of lines of a batch: none of them may be held."""
+
+    def __init__(self, in_the_way: dict[int, InTheWay]) -> None:
+        self.in_the_way = in_the_way
+        super().__init__(len(in_the_way))
 
 
 class _NotInstead(Exception):

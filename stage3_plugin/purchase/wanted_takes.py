@@ -82,6 +82,7 @@ class WantedTakes:
 
     wanted: int = 1
     _at: list[str | None] = field(default_factory=list[str | None])
+    _reserved: dict[int, int] = field(default_factory=dict[int, int])
 
     def of_others(self, number: int) -> frozenset[str]:
         """Return the purchases that all others of them are at.
@@ -96,6 +97,14 @@ class WantedTakes:
         while len(self._at) < number:
             self._at.append(None)
         self._at[number - 1] = attempt_id
+
+    def reserve(self, number: int, taken: Collection[int | None]) -> int:
+        """Return which take of the wish one of them is to be: none that is taken, or another's."""
+        others = {take for other, take in self._reserved.items() if other != number}
+        free = [one for one in range(1, self.wanted + 1) if one not in taken]
+        take = next((one for one in free if one not in others), free[0] if free else number)
+        self._reserved[number] = take
+        return take
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,10 @@ class Part:
     def turn_to(self, attempt_id: str | None) -> None:
         """Be at a purchase, before any other take can come to it."""
         self.takes.turn_to(self.number, attempt_id)
+
+    def reserve(self, taken: Collection[int | None]) -> int:
+        """Return which take of the wish it is to be, before it is held; see ``WantedTakes``."""
+        return self.takes.reserve(self.number, taken)
 
     def among(self, live: Sequence[LiveTake]) -> LiveTake | None:
         """Return the first that no other take of the scene is at."""

@@ -36,9 +36,16 @@ def test_the_highest_bill_counts_where_the_table_says_less(
     low, high = table
 
     def highest_bill(
-        _model: str, _size: str, _quality: str, plausible: int, /, *, shows: bool
+        _model: str,
+        _size: str,
+        _quality: str,
+        plausible: int,
+        /,
+        *,
+        shows: bool,
+        in_batch: bool = False,
     ) -> int | None:
-        return None if shows or (billed or 0) > plausible else billed
+        return None if shows or in_batch or (billed or 0) > plausible else billed
 
     pricing = Pricing(lambda _: Estimate(low_microusd=low, high_microusd=high), highest_bill)
 
@@ -50,28 +57,37 @@ def test_the_highest_bill_counts_where_the_table_says_less(
 def test_bills_are_asked_for_once_for_each_kind_of_picture() -> None:
     """Each model, size and quality has its own; a story of 100,000 scenes asks a few times.
 
-    And what shows references has another than what shows none.
+    And what shows references has another than what shows none, a line of a batch than what is
+    bought by itself.
     """
-    asked: list[tuple[str, str, str, bool]] = []
+    asked: list[tuple[str, str, str, bool, bool]] = []
 
     def highest_bill(
-        model: str, size: str, quality: str, _plausible: int, /, *, shows: bool
+        model: str,
+        size: str,
+        quality: str,
+        _plausible: int,
+        /,
+        *,
+        shows: bool,
+        in_batch: bool = False,
     ) -> int | None:
-        asked.append((model, size, quality, shows))
+        asked.append((model, size, quality, shows, in_batch))
         return len(asked)
 
     pricing = Pricing(lambda _: Estimate(low_microusd=0, high_microusd=0), highest_bill)
     kinds = [request(), request(32), request(quality="high"), replace(request(), model="own")]
-    kinds += [replace(request(), shown=(SHOWN,))]
+    kinds += [replace(request(), shown=(SHOWN,)), replace(request(), lane="batch")]
     highs = [pricing.estimate(kind).high_microusd for kind in kinds * 2]
 
-    assert highs == [1, 2, 3, 4, 5] * 2
+    assert highs == [1, 2, 3, 4, 5, 6] * 2
     assert asked == [
-        ("", "64x64", "low", False),
-        ("", "32x32", "low", False),
-        ("", "64x64", "high", False),
-        ("own", "64x64", "low", False),
-        ("", "64x64", "low", True),
+        ("", "64x64", "low", False, False),
+        ("", "32x32", "low", False, False),
+        ("", "64x64", "high", False, False),
+        ("own", "64x64", "low", False, False),
+        ("", "64x64", "low", True, False),
+        ("", "64x64", "low", False, True),
     ]
 
 

@@ -1,0 +1,108 @@
+"""Settles what runs have left behind, one purchase or all lines of a batch at once.
+
+A settlement names the state that it was made for: where the row has gone on since, another run had
+the same evidence, and it is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from stage3_plugin.domain.purchase import Purchase, Settlement
+from stage3_plugin.domain.states import State
+from stage3_plugin.errors import IllegalTransition
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.session import Session
+from stage3_plugin.runtime import trace
+from stage3_plugin.storage.pictures import Pictures
+
+NOTHING_TO_SHOW = {State.PAID, State.REFUSED, State.VOID}
+"""Settled, and what came is either stored or worth nothing."""
+
+
+class Endings:
+    """Settles for one run.
+
+    Args:
+        session: The opened ledger.
+        pictures: Has the received answers.
+        settled: Called with every purchase that was settled.
+
+    Attributes:
+        counted: How many purchases of other runs came to which state.
+    """
+
+    def __init__(
+        self, session: Session, pictures: Pictures, settled: Callable[[Purchase], None]
+    ) -> None:
+        self.counted = Counter[State]()
+        self._session = session
+        self._pictures = pictures
+        self._settled = settled
+
+    def note(self, after: Purchase) -> None:
+        """Note that a purchase has ended."""
+        if after.new.run_id != self._session.run_id:
+            self.counted[after.state] += 1
+        self._settled(after)
+
+    async def settle(self, purchase: Purchase, settlement: Settlement) -> Purchase | None:
+        """Settle a purchase, unless that was done since it was read; return it as it stands.
+
+        Raises:
+            StorageFailed: It could not be recorded.
+        """
+        attempt_id = purchase.new.attempt_id
+
+        def settle(ledger: Ledger) -> Purchase | None:
+            found = ledger.purchase(attempt_id)
+            if found is None or found.state is not purchase.state:
+                return None
+            return ledger.settle(attempt_id, settlement, now=self._session.now())
+
+        with trace.span("settle", scene_id=purchase.new.scene_id, attempt_id=attempt_id) as span:
+            try:
+                after = await self._session.commit(settle)
+            except IllegalTransition:
+                after = None
+            span.note(outcome="overtaken" if after is None else after.state.value)
+        if after is None:
+            found = self._session.reader.purchase(attempt_id)
+            is_late = found is not None and found.state is not State.PAID
+            if settlement.picture is not None and is_late:
+                await self._pictures.note_late(attempt_id, settlement.picture)
+            return found
+        self.note(after)
+        if after.state in NOTHING_TO_SHOW:
+            await self._pictures.remove_answer(attempt_id)
+        return after
+
+    async def settle_lines(
+        self,
+        token: str,
+        settlement: Settlement,
+        *,
+        of: Collection[State],
+        lines: Collection[int] | None = None,
+    ) -> list[Purchase]:
+        """Settle all lines of a batch that are in certain states, in one commit; return those.
+
+        Args:
+            token: What was drawn for the batch.
+            settlement: What is true of all of them.
+            of: These states.
+            lines: Only these, by their numbers.
+
+        Raises:
+            StorageFailed: It could not be recorded.
+        """
+        now = self._session.now
+        with trace.span("settle", batch=token) as span:
+            after = await self._session.commit(
+                lambda ledger: ledger.settle_lines(token, settlement, of=of, lines=lines, now=now())
+            )
+            span.note(outcome=settlement.state.value if after else "overtaken")
+        for one in after:
+            self.note(one)
+        return after

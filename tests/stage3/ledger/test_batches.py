@@ -1,0 +1,391 @@
+"""Batches in the ledger: what is true of all lines is one transaction, whatever else goes on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType] - hypothesis tells no types
+)
+
+from stage3_plugin.domain.job import Accepted, NewJob
+from stage3_plugin.domain.purchase import Asking, Limits, OverCap, Purchase, Settlement
+from stage3_plugin.domain.states import COUNTED, LEGAL, State
+from stage3_plugin.errors import IllegalTransition, JobRefused, LookupRefused
+from stage3_plugin.ledger.book import Ledger
+from tests.laws import tried
+from tests.stage3.ledger.databases import is_server, place_in
+from tests.stage3.ledger.samples import (
+    DAY,
+    HOLD,
+    NO_CAPS,
+    NOW,
+    SETTLEMENTS,
+    accepted,
+    new_job,
+    new_purchase,
+    opened,
+    paid,
+)
+
+UNKNOWN = SETTLEMENTS[State.UNKNOWN]
+REFUSED = SETTLEMENTS[State.REFUSED]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """A new ledger."""
+    with opened(tmp_path) as ledger:
+        yield ledger
+
+
+def a_batch(ledger: Ledger, lines: int, *, named: str = "a batch", run_id: str = "run-1") -> NewJob:
+    """Hold the lines of a batch, from the last number on, and return the batch."""
+    job = replace(new_job(named, lane="batch"), input_file="file-1")
+    with ledger.transaction():
+        for line in reversed(range(lines)):
+            new = replace(new_purchase(f"{named}, line {line}", run_id=run_id), job=job, line=line)
+            ledger.hold(new, NO_CAPS, day=DAY, now=NOW)
+    return job
+
+
+def token_of(job: NewJob) -> str:
+    assert job.token is not None
+    return job.token
+
+
+def states(ledger: Ledger, job: NewJob) -> list[State]:
+    """Return the state of each line, in the order of their numbers."""
+    return [one.state for one in ledger.lines_of(token_of(job))]
+
+
+def settle_lines(
+    ledger: Ledger, job: NewJob, settlement: Settlement, *of: State, lines: set[int] | None = None
+) -> list[int | None]:
+    """Settle, and return the numbers of the lines that were."""
+    with ledger.transaction():
+        after = ledger.settle_lines(token_of(job), settlement, of=of, lines=lines, now=NOW)
+    return [one.new.line for one in after]
+
+
+def settle(ledger: Ledger, job: NewJob, line: int, settlement: Settlement) -> None:
+    with ledger.transaction():
+        one = ledger.lines_of(token_of(job))[line]
+        ledger.settle(one.new.attempt_id, settlement, now=NOW)
+
+
+def accept(ledger: Ledger, job: NewJob, said: Accepted | None = None) -> None:
+    with ledger.transaction():
+        ledger.accept_batch(token_of(job), said or accepted("a batch"), now=NOW)
+
+
+def committed(ledger: Ledger) -> int:
+    """Return what the counters say; that its rows add up to it is looked at, too."""
+    assert ledger.problems() == []
+    return ledger.sums(run_id="run-1", provider="openrouter", day=DAY).total_microusd
+
+
+def test_lines_are_found_by_their_batch_in_the_order_of_their_numbers(ledger: Ledger) -> None:
+    """With the batch as it stands; of what was never written there is nothing."""
+    job = a_batch(ledger, 3)
+    a_batch(ledger, 1, named="another")
+
+    assert [one.new.line for one in ledger.lines_of(token_of(job))] == [0, 1, 2]
+    assert {one.job for one in ledger.lines_of(token_of(job))} == {ledger.job_named(token_of(job))}
+    assert (ledger.lines_of("0" * 32), ledger.job_named("0" * 32)) == ([], None)
+
+
+def test_a_batch_is_accepted_once_with_all_of_its_lines(ledger: Ledger) -> None:
+    """Those that a person has decided about stay; said again it changes nothing."""
+    job = a_batch(ledger, 3)
+    settle_lines(ledger, job, UNKNOWN, State.SENDING)
+    settle(ledger, job, 1, replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user"))
+    accept(ledger, job)
+    accept(ledger, job)
+
+    assert states(ledger, job) == [State.ACCEPTED, State.WROTE_OFF, State.ACCEPTED]
+    found = ledger.job_named(token_of(job))
+    assert found is not None
+    assert found.accepted is not None
+    assert found.accepted.job_id == "job of a batch"
+    assert committed(ledger) == 3 * HOLD
+
+
+def test_a_batch_whose_lines_were_all_decided_about_still_has_its_name(ledger: Ledger) -> None:
+    """I4: no job's name is lost, since its pictures may be had by it."""
+    job = a_batch(ledger, 1)
+    settle_lines(ledger, job, UNKNOWN, State.SENDING)
+    settle(ledger, job, 0, replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user"))
+    accept(ledger, job)
+
+    found = ledger.job_named(token_of(job))
+    assert found is not None
+    assert found.accepted is not None
+
+
+def test_a_batch_has_one_name_and_no_other_batch_has_it(ledger: Ledger) -> None:
+    """Nothing changes where a provider says so."""
+    job, other = a_batch(ledger, 1), a_batch(ledger, 1, named="another")
+    accept(ledger, job)
+    for of, said in ((job, accepted("another")), (other, accepted("a batch"))):
+        with pytest.raises(JobRefused), ledger.transaction():
+            ledger.accept_batch(token_of(of), said, now=NOW)
+    with pytest.raises(LookupRefused), ledger.transaction():
+        ledger.accept_batch("0" * 32, accepted("a batch"), now=NOW)
+
+    assert states(ledger, other) == [State.SENDING]
+
+
+@pytest.mark.parametrize("state", [State.VOID, State.REFUSED])
+def test_all_lines_end_at_once_and_give_their_money_back(ledger: Ledger, state: State) -> None:
+    """In the counters, too; a batch of another run keeps its own."""
+    job = a_batch(ledger, 4)
+    other = a_batch(ledger, 2, named="another", run_id="run-2")
+
+    assert settle_lines(ledger, job, SETTLEMENTS[state], State.SENDING) == [0, 1, 2, 3]
+    assert committed(ledger) == 2 * HOLD
+    assert states(ledger, other) == [State.SENDING] * 2
+
+
+def test_what_is_unknown_of_all_lines_stays_counted(ledger: Ledger) -> None:
+    """Until it is proved absent."""
+    job = a_batch(ledger, 2)
+    settle_lines(ledger, job, UNKNOWN, State.SENDING)
+    assert committed(ledger) == 2 * HOLD
+    settle_lines(ledger, job, REFUSED, State.UNKNOWN)
+
+    assert committed(ledger) == 0
+
+
+def test_only_lines_in_the_states_that_it_was_made_for_are_settled(ledger: Ledger) -> None:
+    """And of those only the ones that are named."""
+    job = a_batch(ledger, 5)
+    accept(ledger, job)
+    settle(ledger, job, 1, paid())
+
+    assert settle_lines(ledger, job, REFUSED, State.SENDING) == []
+    assert settle_lines(ledger, job, REFUSED, State.ACCEPTED, lines={0, 1, 4}) == [0, 4]
+    assert states(ledger, job) == [
+        State.REFUSED, State.PAID, State.ACCEPTED, State.ACCEPTED, State.REFUSED,
+    ]  # fmt: skip
+    assert committed(ledger) == 2 * HOLD + 39_000
+
+
+def test_what_any_line_may_not_become_none_of_them_becomes(ledger: Ledger) -> None:
+    """An accepted line is never void; a picture is of one line."""
+    job = a_batch(ledger, 2)
+    accept(ledger, job)
+    for wrong, error in ((SETTLEMENTS[State.VOID], IllegalTransition), (paid(), ValueError)):
+        with pytest.raises(error), ledger.transaction():
+            ledger.settle_lines(token_of(job), wrong, of=[State.ACCEPTED], now=NOW)
+    with pytest.raises(LookupRefused), ledger.transaction():
+        ledger.settle_lines("0" * 32, REFUSED, of=[State.ACCEPTED], now=NOW)
+
+    assert states(ledger, job) == [State.ACCEPTED] * 2
+    assert committed(ledger) == 2 * HOLD
+
+
+def test_a_bill_above_the_hold_of_all_lines_is_written_down_for_each(ledger: Ledger) -> None:
+    """As for one purchase."""
+    job = a_batch(ledger, 2)
+    settle_lines(ledger, job, UNKNOWN, State.SENDING)
+    dear = Settlement(
+        state=State.PAID_BAD, cost_microusd=HOLD + 1, basis="reported", decided_by="user"
+    )
+    settle_lines(ledger, job, dear, State.UNKNOWN)
+
+    events = list(ledger.rows("SELECT event FROM events WHERE event = ?", ("overrun",)))
+    assert len(events) == 2
+    assert committed(ledger) == 2 * (HOLD + 1)
+
+
+def test_what_was_asked_for_a_batch_stands_for_each_line(ledger: Ledger) -> None:
+    """It is written down once; what came last counts."""
+    job = a_batch(ledger, 3)
+    settle_lines(ledger, job, UNKNOWN, State.SENDING)
+    lines = [one.new.attempt_id for one in ledger.lines_of(token_of(job))]
+    last = Asking(answered="absent", at=NOW, why="it is not there")
+    with ledger.transaction():
+        ledger.note_asking(lines[0], replace(last, answered="cannot_tell"))
+        ledger.note_asking(lines[2], last)
+
+    assert ledger.askings() == dict.fromkeys(lines, last)
+
+
+def test_the_folder_of_a_batch_is_accounted_for(ledger: Ledger) -> None:
+    """By its token, as an answer's is by its purchase."""
+    job = a_batch(ledger, 1)
+    names = {token_of(job), "f" * 32, ledger.lines_of(token_of(job))[0].new.attempt_id}
+
+    assert ledger.without_a_row(names) == {"f" * 32}
+
+
+def test_a_line_teaches_nothing_of_what_is_bought_by_itself(ledger: Ledger) -> None:
+    """Neither what it costs nor how long it takes, nor the other way round."""
+    job = a_batch(ledger, 1)
+    accept(ledger, job)
+    settle(ledger, job, 0, paid(20_000, took_s=80_000.0))
+    with ledger.transaction():
+        one = replace(new_purchase("by itself"))
+        ledger.hold(one, NO_CAPS, day=DAY, now=NOW)
+        ledger.settle(one.attempt_id, paid(39_000, took_s=8.0), now=NOW)
+    bills = [
+        ledger.highest_bill(
+            provider="openrouter",
+            model="painter-1",
+            size="1024x1024",
+            quality="medium",
+            shows=False,
+            plausible_microusd=60_000,
+            in_batch=in_batch,
+        )
+        for in_batch in (False, True)
+    ]
+
+    assert bills == [39_000, 20_000]
+    assert ledger.typical_s(provider="openrouter", model="painter-1") == 8.0
+
+
+# A law -------------------------------------------------------------------------------------------
+
+ENDS = (State.VOID, State.REFUSED, State.UNKNOWN, State.PAID_BAD, State.WROTE_OFF)
+
+
+class BatchMachine(RuleBasedStateMachine):
+    """Batches of one ledger, in any order of what may happen to them, one line or all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.ledger = place_in(Path(self.folder.name)).open()
+        self.jobs: list[NewJob] = []
+        self.lines: dict[str, list[State]] = {}
+        self.named = set[str]()
+        self.cap = 0
+
+    @initialize(cap=st.integers(2, 12))
+    def begin(self, cap: int) -> None:
+        self.cap = cap * HOLD
+
+    def teardown(self) -> None:
+        self.ledger.close()
+        self.folder.cleanup()
+
+    @precondition(lambda self: len(self.jobs) < 4)
+    @rule(count=st.integers(1, 5))
+    def hold_all(self, count: int) -> None:
+        """All or nothing: what does not fit undoes what did."""
+        job = new_job(f"batch {len(self.jobs)}", lane="batch")
+        limits = Limits(total_microusd=self.cap)
+        before = self.committed()
+        try:
+            with self.ledger.transaction():
+                for line in range(count):
+                    scene_id = f"{len(self.jobs)}, {line}"
+                    new = replace(new_purchase(scene_id), job=job, line=line)
+                    _need_room(self.ledger.hold(new, limits, day=DAY, now=NOW))
+        except _NoRoom:
+            assert before + count * HOLD > self.cap
+            assert self.ledger.job_named(token_of(job)) is None
+            return
+        self.jobs.append(job)
+        self.lines[token_of(job)] = [State.SENDING] * count
+
+    @precondition(lambda self: self.jobs)
+    @rule(n=st.integers(0, 3))
+    def accept(self, n: int) -> None:
+        token = token_of(self.jobs[n % len(self.jobs)])
+        with self.ledger.transaction():
+            self.ledger.accept_batch(token, accepted(token), now=NOW)
+        if token not in self.named:  # said again it changes nothing
+            self.named.add(token)
+            self.lines[token] = [
+                State.ACCEPTED if State.ACCEPTED in LEGAL[one] else one for one in self.lines[token]
+            ]
+
+    @precondition(lambda self: self.jobs)
+    @rule(
+        n=st.integers(0, 3),
+        state=st.sampled_from(ENDS),
+        of=st.sets(st.sampled_from(tuple(State))),
+        lines=st.none() | st.sets(st.integers(0, 5)),
+    )
+    def settle_all(self, *, n: int, state: State, of: set[State], lines: set[int] | None) -> None:
+        """Those in some states, if all of them may; else nothing changes."""
+        token = token_of(self.jobs[n % len(self.jobs)])
+        settlement = replace(SETTLEMENTS[state], decided_by="user")
+        wanted = [
+            line
+            for line, one in enumerate(self.lines[token])
+            if one in of and (lines is None or line in lines)
+        ]
+        may = all(state in LEGAL[self.lines[token][line]] for line in wanted)
+        try:
+            with self.ledger.transaction():
+                after = self.ledger.settle_lines(token, settlement, of=of, lines=lines, now=NOW)
+        except IllegalTransition:
+            assert not may
+            return
+        assert may
+        assert [one.new.line for one in after] == wanted
+        for line in wanted:
+            self.lines[token][line] = state
+
+    @precondition(lambda self: self.jobs)
+    @rule(n=st.integers(0, 3), line=st.integers(0, 4), cost=st.none() | st.integers(0, 2 * HOLD))
+    def come(self, *, n: int, line: int, cost: int | None) -> None:
+        """The picture of one line comes."""
+        token = token_of(self.jobs[n % len(self.jobs)])
+        line %= len(self.lines[token])
+        one = self.ledger.lines_of(token)[line]
+        with suppress(IllegalTransition), self.ledger.transaction():
+            self.ledger.settle(one.new.attempt_id, paid(cost), now=NOW)
+            self.lines[token][line] = State.PAID
+
+    def committed(self) -> int:
+        return sum(one.counted_microusd for one in self.all if one.state in COUNTED)
+
+    @property
+    def all(self) -> list[Purchase]:
+        return [one for job in self.jobs for one in self.ledger.lines_of(token_of(job))]
+
+    @invariant()
+    def counters_are_the_sum_of_the_lines(self) -> None:
+        assert self.ledger.problems() == []
+        sums = self.ledger.sums(run_id="run-1", provider="openrouter", day=DAY)
+        assert sums.total_microusd == self.committed()
+
+    @invariant()
+    def every_line_is_where_it_was_brought(self) -> None:
+        for token, expected in self.lines.items():
+            assert [one.state for one in self.ledger.lines_of(token)] == expected
+            job = self.ledger.job_named(token)
+            assert job is not None
+            is_named = job.accepted is not None
+            assert is_named or State.ACCEPTED not in expected
+
+
+class _NoRoom(Exception):
+    """A line does not fit."""
+
+
+def _need_room(held: object) -> None:
+    if isinstance(held, OverCap):
+        raise _NoRoom
+
+
+def test_batches_hold_in_any_order() -> None:
+    """What the counters say, what each line is, and that all of it is one transaction."""
+    examples = 5 if is_server() else 20  # a round trip takes longer than a step
+    run_state_machine_as_test(BatchMachine, settings=tried(examples))  # asserts in every invariant
