@@ -528,6 +528,7 @@ def _warnings(settings: Settings, profile: Profile, now: datetime) -> tuple[str,
                 quality=quality or settings.quality,
                 width_px=width_px,
                 height_px=height_px,
+                in_batch=settings.lane == "batch",
             ),
             today=now.date(),
         )
@@ -550,6 +551,7 @@ def _advice(
         width_px=request.width_px,
         height_px=request.height_px,
         prompt_characters=len(named_first(request.prompt, request)),
+        in_batch=request.lane == "batch",
     )
     return advice(wish, today=now().date())
 

@@ -19,6 +19,7 @@ from stage3_plugin.providers.models import (
     table,
     takes_of,
 )
+from stage3_plugin.providers.prices import batch_models_of, share_in_batch
 
 MOST_PROMPT = 32_000
 """Characters of a prompt that OpenAI takes."""
@@ -31,6 +32,7 @@ class Wish:
     Attributes:
         vendor: As people call them.
         prompt_characters: Of the prompt, as it would be sent.
+        in_batch: It would be a line of a batch.
     """
 
     provider: str
@@ -41,6 +43,7 @@ class Wish:
     width_px: int
     height_px: int
     prompt_characters: int = 0
+    in_batch: bool = False
 
 
 def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
@@ -60,10 +63,21 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
     ends = warning_of(wish.provider, wish.model, today=today)
     if ends is not None:
         lines.append(ends)
+    if wish.in_batch:
+        lines += _of_batch(wish)
     if family is not None:
         lines += _of_quality(wish, family)
         lines += _of_size(wish, family)
     return tuple(f"{line} (as of {table().as_of})" for line in lines)
+
+
+def _of_batch(wish: Wish) -> list[str]:
+    known = batch_models_of(wish.provider)
+    if not known or share_in_batch(wish.provider, wish.model) is not None:
+        return []
+    told = f"model {wish.model!r} is not one that {wish.vendor} is known to make in batches"
+    more = f"it may be refused, and may cost the whole price; known are {', '.join(known)}"
+    return [f"{told}: {more}"]
 
 
 def _of_quality(wish: Wish, family: Takes) -> list[str]:

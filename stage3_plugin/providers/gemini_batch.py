@@ -162,7 +162,7 @@ class GeminiBatch:
 
     def share(self, model: str) -> Decimal | None:
         """Return what part of the ordinary price a picture costs; ``None`` if it is not known."""
-        return share_in_batch("gemini", model.removeprefix("models/"))
+        return share_in_batch("gemini", model)
 
     def kind(self, request: PictureRequest) -> str:
         """Return the model: it is in the address of the create."""

@@ -50,8 +50,14 @@ def share_in_batch(provider: str, model: str) -> Decimal | None:
     ``None`` where the table does not have the model among those that are.
     """
     rows = [row for row in table().batch if row.provider == provider]
-    row = row_named(rows, model)
+    row = row_named(rows, model.removeprefix("models/"))
     return None if row is None else row.share
+
+
+def batch_models_of(provider: str) -> tuple[str, ...]:
+    """Return the models that a provider is known to make in batches, sorted."""
+    rows = (row for row in table().batch if row.provider == provider)
+    return tuple(sorted(model for row in rows for model in row.models))
 
 
 def estimate(

@@ -194,3 +194,55 @@ def test_a_sum_is_exact_or_unknown(parts: list[Cost]) -> None:
         assert total.microusd == sum(part.microusd or 0 for part in parts)
         assert total.basis in {part.basis for part in parts} | {"free"}
     assert (total.usd is None) == (UNKNOWN in parts)
+
+
+shares = st.decimals("0.001", 1, places=3)
+counts = st.integers(0, 10**6)
+
+
+@given(counts, counts, counts, counts, shares)
+def test_a_line_of_a_batch_costs_the_share_of_each_price(
+    text: int, shown: int, words: int, picture: int, share: Decimal
+) -> None:
+    """Rounded up once, and so never by more than a micro-dollar."""
+    prices = Prices(
+        input_text=Decimal(5), input_image=Decimal(8), output_text=Decimal("1.5"),
+        output_image=Decimal(30),
+    )  # fmt: skip
+    usage = Usage(input_text=text, input_image=shown, output_text=words, output_image=picture)
+    whole = cost_of_answer(reported_usd=None, usage=usage, prices=prices, flat_usd=None)
+    part = cost_of_answer(reported_usd=None, usage=usage, prices=prices, flat_usd=None, share=share)
+
+    assert part.basis == whole.basis
+    assert part.is_part == whole.is_part
+    if whole.microusd is not None:
+        exact = share * (text * 5 + shown * 8 + words * Decimal("1.5") + picture * 30)
+        assert part.microusd is not None
+        assert exact <= part.microusd < exact + 1
+
+
+@pytest.mark.parametrize(
+    "share, microusd, basis",
+    [("0.5", 20_000, "flat"), ("1", 40_000, "flat"), (None, None, "unknown")],
+)
+def test_a_flat_price_is_shared_too(share: str | None, microusd: int | None, basis: str) -> None:
+    """What part is paid may not be known: then neither is the cost."""
+    cost = cost_of_answer(
+        reported_usd=None, usage=None, prices=None, flat_usd=Decimal("0.04"),
+        share=None if share is None else Decimal(share),
+    )  # fmt: skip
+
+    assert (cost.microusd, cost.basis) == (microusd, basis)
+
+
+def test_the_providers_own_figure_is_shared_by_nobody() -> None:
+    """It is what was charged; and what is free is free in whatever part."""
+    usage = Usage(input_text=5, output_image=1120)
+    own = cost_of_answer(
+        reported_usd=Decimal("0.02"), usage=usage, prices=None, flat_usd=None, share=Decimal("0.5")
+    )
+    nothing = Prices(input_text=Decimal(0), output_image=Decimal(0))
+    free = cost_of_answer(reported_usd=None, usage=usage, prices=nothing, flat_usd=None, share=None)
+
+    assert own == Cost(20_000, "reported")
+    assert free == Cost(0, "tokens")

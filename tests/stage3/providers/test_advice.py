@@ -118,3 +118,35 @@ def test_an_older_model_makes_three_sizes() -> None:
 def test_the_profile_of_every_provider_in_the_table_names_its_vendor() -> None:
     """A warning about a vendor without a name would read as if a word were missing."""
     assert [takes for takes in table().takes if not vendor_of(takes.provider)] == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"in_batch": True},
+        {"in_batch": True, "model": "gpt-image-2-2026-04-21"},
+        {"in_batch": True, "provider": "gemini", "model": "models/gemini-3-pro-image"},
+        {"model": "gpt-image-2.6-flare"},
+        {"in_batch": True, "provider": "fal", "model": "fal-ai/flux-2/turbo"},
+    ],
+)
+def test_a_model_that_batches_are_known_of_needs_no_word(changes: dict[str, Any]) -> None:
+    """Nor does one that is bought at once, nor a vendor of whose batches nothing is known."""
+    assert told(**changes) == ()
+
+
+@pytest.mark.parametrize(
+    "provider, model, known",
+    [
+        ("openai", "gpt-image-2.6-flare", "gpt-image-2, gpt-image-2.5-flare"),
+        ("gemini", "gemini-of-tomorrow", "gemini-2.5-flash-image"),
+    ],
+)
+def test_a_model_that_no_batches_are_known_of_is_named(
+    provider: str, model: str, known: str
+) -> None:
+    """Neither that it is taken nor what it costs there is known."""
+    (line,) = told(provider=provider, model=model, in_batch=True)
+
+    assert f"model {model!r} is not one that {vendor_of(provider)} is known to make" in line
+    assert f"may cost the whole price; known are {known}" in line

@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.providers.prices import estimate, listed_usd, prices_of
+from stage3_plugin.providers.prices import (
+    batch_models_of,
+    estimate,
+    listed_usd,
+    prices_of,
+    share_in_batch,
+)
 from tests.stage3.providers.replies import openai, openrouter, request
 
 UNKNOWN = Estimate(low_microusd=None, high_microusd=None)
@@ -28,7 +34,7 @@ def test_every_row_has_a_source_and_the_table_a_date() -> None:
     table: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
 
     assert isinstance(table["as_of"], date)
-    for kind in ("price", "flat", "tokens"):
+    for kind in ("price", "flat", "tokens", "batch"):
         assert all(row["source"] for row in table[kind])
         names = [name for row in table[kind] for name in row["models"]]
         assert len(names) == len(set(names))
@@ -253,3 +259,33 @@ def test_a_request_is_priced_by_its_own_model() -> None:
 
     assert openai().estimate(asked) == openai(model="gpt-image-2.5-flare").estimate(request())
     assert openai(model="of-tomorrow").estimate(asked) != UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "provider, model, share",
+    [
+        ("openai", "gpt-image-2", "0.5"),
+        ("openai", "gpt-image-2.5-flare-2026-09-08", "0.5"),
+        ("openai", "gpt-image-2.6-flare", None),
+        ("openai", "gpt-image-1-mini", None),
+        ("gemini", "gemini-nano-banana-2.1", "0.5"),
+        ("gemini", "models/gemini-3-pro-image", "0.5"),
+        ("gemini", "gpt-image-2", None),
+        ("openrouter", "gpt-image-2", None),
+        ("openai", "", None),
+    ],
+)
+def test_a_batch_costs_its_share_where_that_is_known(
+    provider: str, model: str, share: str | None
+) -> None:
+    """Of a model that is not listed neither the price nor that it is taken is known."""
+    assert share_in_batch(provider, model) == (None if share is None else Decimal(share))
+
+
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+def test_models_of_batches_have_a_price_to_halve(provider: str) -> None:
+    """Half of nothing known would be nothing known."""
+    known = batch_models_of(provider)
+
+    assert known
+    assert all(prices_of(model) is not None for model in known)
