@@ -8,7 +8,8 @@ from typing import Final
 
 from stage3_plugin.domain.purchase import AskedFor
 from stage3_plugin.domain.states import State
-from stage3_plugin.maintenance.report import moment, on_one_line, purchase_json, usd
+from stage3_plugin.maintenance.listing import token_of
+from stage3_plugin.maintenance.report import counted, moment, on_one_line, purchase_json, usd
 
 FORMAT: Final = "stage3-ask/1"
 _SHORT: Final = 8
@@ -21,14 +22,26 @@ def asked_text(asked: Sequence[AskedFor]) -> str:
             "there is nothing to ask for: no request is without an answer whose provider lists "
             "what it was sent; 'stage3 attempts' shows what waits for you"
         )
-    lines = [line for one in asked for line in _lines(one)]
+    groups: dict[object, list[AskedFor]] = {}
+    for one in asked:
+        token = token_of(one.before)
+        of_a_batch = (token, one.before.state, one.after.state)
+        groups.setdefault(one.before.new.attempt_id if token is None else of_a_batch, []).append(
+            one
+        )
+    lines = [line for group in groups.values() for line in _lines(group)]
     return "\n".join([*lines, "", _in_all(asked)])
 
 
-def _lines(one: AskedFor) -> Iterator[str]:
+def _lines(group: Sequence[AskedFor]) -> Iterator[str]:
+    """Say what asking for a purchase came to, or for lines of a batch that came to the same."""
+    one, token = group[0], token_of(group[0].before)
     new, after = one.before.new, one.after
+    name = f"{new.attempt_id[:_SHORT]}  {on_one_line(new.scene_id)}"
+    if token is not None:
+        name = f"batch {token[:_SHORT]}  {counted(len(group), 'line')}"
     yield (
-        f"{new.attempt_id[:_SHORT]}  {on_one_line(new.scene_id)}  {one.before.state} -> "
+        f"{name}  {one.before.state} -> "
         f"{after.state}  {on_one_line(f'{new.endpoint.provider}/{new.endpoint.model}')}"
     )
     if one.asking is not None:

@@ -158,7 +158,8 @@ def _check_resolve(options: Namespace) -> None:
         CommandRefused: It does not.
     """
     how = "'stage3 resolve --help' tells how it is used"
-    chooses = options.all or (options.run, options.scene, options.since) != (None,) * 3
+    chosen_by = (options.run, options.scene, options.since, options.batch)
+    chooses = options.all or any(word is not None for word in chosen_by)
     decides = options.decision is not None
     if options.day is not None:
         if options.ids or chooses or decides or options.cost is not None:
@@ -166,7 +167,7 @@ def _check_resolve(options: Namespace) -> None:
         return
     if options.ids and chooses:
         raise CommandRefused(
-            "ids and --all, --run, --scene or --since are not allowed together", hint=how
+            "ids and --all, --run, --scene, --since or --batch are not allowed together", hint=how
         )
     if options.cost is not None and options.decision not in {None, "billed"}:
         raise CommandRefused(
@@ -179,7 +180,8 @@ def _check_resolve(options: Namespace) -> None:
             hint=how,
         )
     if not options.ids and (not chooses or not decides):
-        choice = "" if not decides else ", or --all, --run RUN, --scene SCENE or --since WHEN"
+        ways = "--all, --run RUN, --scene SCENE, --since WHEN or --batch BATCH"
+        choice = f", or {ways}" if decides else ""
         raise CommandRefused(f"an ID is required{choice}", hint=how)
 
 
@@ -198,7 +200,14 @@ def _resolve_chosen(options: Namespace, now: datetime) -> Said:
         ) from None
     folder = _folder(options)
     decision = resolve.Decision(options.decision)
-    choice = selection.Choice(run_id=options.run, scene_id=options.scene, since=since)
+    if options.batch is not None and len(options.batch) < selection.BATCH_CHARACTERS:
+        raise CommandRefused(
+            f"--batch should be at least {selection.BATCH_CHARACTERS} characters of a batch's name",
+            hint="'stage3 attempts' shows how it is called",
+        )
+    choice = selection.Choice(
+        run_id=options.run, scene_id=options.scene, since=since, batch=options.batch
+    )
     resolved: list[resolve.Resolved] = []
     if options.yes:
         resolved, chosen = resolve.resolve_chosen(
@@ -473,9 +482,15 @@ def _add_resolve(parser: argparse.ArgumentParser) -> None:
         help="those of them sent since a date, a date and time, or so long ago, such as 2h",
     )
     parser.add_argument(
+        "--batch",
+        metavar="BATCH",
+        help="all lines of this batch, by what 'attempts' or its provider calls it, or how that "
+        "begins",
+    )
+    parser.add_argument(
         "--yes",
         action="store_true",
-        help="record it; without, --all, --run, --scene and --since only show what would be. "
+        help="record it; without, all of these only show what would be. "
         "With ids: also where the next run would take in an answer that is there",
     )
     parser.add_argument(

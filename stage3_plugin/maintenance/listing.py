@@ -66,6 +66,16 @@ class Situation(StrEnum):
     """A look at its bill, which is far above what was held for it."""
 
 
+_OF_A_BATCH = {
+    Situation.IN_FLIGHT,
+    Situation.UNBILLED,
+    Situation.ANSWERED,
+    Situation.BEING_MADE,
+    Situation.ABANDONED,
+    Situation.ELSEWHERE,
+    Situation.UNDECIDED,
+}
+"""What the lines of a batch come to together; all else is each line's own."""
 _NEED_NOBODY = {Situation.IN_FLIGHT, Situation.REPLACED, Situation.SETTLED}
 
 
@@ -101,6 +111,34 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FoundBatch:
+    """Lines of one batch that wait for the same: what is true of one is true of all.
+
+    Attributes:
+        token: What the batch is found by, at its provider and in the ledger.
+        lines: Each of them, as they were found.
+    """
+
+    token: str
+    lines: tuple[Found, ...]
+
+    @property
+    def first(self) -> Found:
+        """Return one of them, which stands for all."""
+        return self.lines[0]
+
+    @property
+    def short_id(self) -> str:
+        """Return how commands name the batch."""
+        return self.token[:_SHORT_DIGITS]
+
+    @property
+    def held_microusd(self) -> int:
+        """Return what is held for them."""
+        return sum(one.purchase.new.hold_microusd for one in self.lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """What :func:`look` found.
 
@@ -120,6 +158,25 @@ class Listing:
     def counted_microusd(self) -> int:
         """Return what all purchases together add to the counters."""
         return sum(tally.counted_microusd for tally in self.tallies.values())
+
+    def in_groups(self) -> list[Found | FoundBatch]:
+        """Return what was found; lines of a batch that wait for the same stand together."""
+        groups: dict[tuple[str, object], list[Found]] = {}
+        for one in self.found:
+            token = token_of(one.purchase)
+            is_alone = token is None or one.situation not in _OF_A_BATCH
+            key = (one.purchase.new.attempt_id if is_alone else token or "", one.situation)
+            groups.setdefault(key, []).append(one)
+        return [
+            lines[0]
+            if lines[0].situation not in _OF_A_BATCH or token_of(lines[0].purchase) is None
+            else FoundBatch(token=name, lines=tuple(lines))
+            for (name, _), lines in groups.items()
+        ]
+
+    def batches(self) -> list[FoundBatch]:
+        """Return those of them that are lines of batches."""
+        return [one for one in self.in_groups() if isinstance(one, FoundBatch)]
 
 
 def look(
@@ -198,7 +255,7 @@ class _Situations:
             purchase=purchase,
             short_id=self._short(attempt_id),
             situation=situation,
-            evidence=self._folder.evidence(attempt_id),
+            evidence=self._folder.evidence(purchase),
             request_id=purchase.request_id or self._named_by(attempt_id),
             awaited=self._folder.awaited(attempt_id) if _is_undecided(purchase) else None,
             corrections=self._corrections.get(attempt_id, ()),
@@ -262,11 +319,17 @@ class _Situations:
             return False
 
 
+def token_of(purchase: Purchase) -> str | None:
+    """Return what the batch is found by that a purchase is a line of; ``None`` if it is none."""
+    job = purchase.new.job
+    return None if purchase.new.line is None or job is None else job.token
+
+
 def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
     """Return what an open purchase of a dead run waits for."""
     attempt_id = purchase.new.attempt_id
     try:
-        whole = folder.has_whole_answer(attempt_id)
+        whole = folder.has_whole_answer(folder.asked_in(purchase))
     except StorageFailed:
         return Situation.UNREADABLE
     situation = {
@@ -284,8 +347,9 @@ def of_unknown(purchase: Purchase, folder: StateFolder) -> Situation:
     attempt_id, job = purchase.new.attempt_id, purchase.job
     try:
         whole = folder.has_whole_answer(attempt_id)
-        if job is not None and job.accepted is not None:  # its first answer was only its acceptance
-            whole = folder.has_answer_of_job(attempt_id)
+        is_line = purchase.new.line is not None  # which has an answer of its own
+        if job is not None and job.accepted is not None and not is_line:
+            whole = folder.has_answer_of_job(attempt_id)  # its first one was only its acceptance
     except StorageFailed:
         return Situation.UNREADABLE
     return Situation.NOT_TAKEN_IN if whole else Situation.UNDECIDED

@@ -14,7 +14,7 @@ from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.purchase import AskedFor
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.waited import Waited
-from stage3_plugin.maintenance.listing import Found, Listing, Situation
+from stage3_plugin.maintenance.listing import Found, FoundBatch, Listing, Situation
 from stage3_plugin.maintenance.recover import AtStake
 from stage3_plugin.maintenance.resolve import Decision, Resolved
 from stage3_plugin.maintenance.selection import Chosen
@@ -57,18 +57,36 @@ def _stage3(folder: StateFolder, *words: str) -> tuple[str, ...]:
 
 
 def _asking(folder: StateFolder, *ids: str) -> tuple[str, ...]:
-    """Return the command that asks providers, which knows a config and no state folder."""
+    return _asking_command(folder, "ask", *ids)
+
+
+def _asking_command(folder: StateFolder, *words: str) -> tuple[str, ...]:
+    """Return a command that asks providers, which knows a config and no state folder."""
     where = () if folder.config is None else located(folder)
-    return ("stage3", "ask", *ids, *where, "--json")
+    return ("stage3", *words, *where, "--json")
 
 
 def after_listing(listing: Listing, folder: StateFolder) -> Iterator[Next]:
     """Return what can be decided of what was listed, what only asks first."""
-    open_ones = [one for one in listing.found if one.situation in _TO_DECIDE]
-    asked = [one.short_id for one in open_ones if one.asking is not None]
+    batches = [one for one in listing.batches() if one.first.situation in _TO_DECIDE]
+    in_batches = {one.short_id for batch in batches for one in batch.lines}
+    open_ones = [
+        one
+        for one in listing.found
+        if one.situation in _TO_DECIDE and one.short_id not in in_batches
+    ]
+    first_ones = [*(batch.first for batch in batches), *open_ones]
+    asked = [one.short_id for one in first_ones if one.asking is not None]
     if asked:
         why = "asks their providers once more what became of them, for nothing"
         yield Next(_asking(folder, *asked[:MOST_NAMED]), why)
+    if any(one.situation is Situation.BEING_MADE for one in listing.found):
+        yield Next(
+            _asking_command(folder, "wait"),
+            "stays until what is being made is there, and takes it in; it buys nothing",
+        )
+    for batch in batches[:MOST_NAMED]:
+        yield from _of_a_batch(batch, folder)
     for one in open_ones[:MOST_NAMED]:
         yield from _decisions(one, folder)
     homes = [one.home for one in listing.found if one.situation is Situation.ELSEWHERE]
@@ -89,6 +107,19 @@ def _decisions(found: Found, folder: StateFolder) -> Iterator[Next]:
         ("--resend", f"{again}, for up to {high} USD more; this is final"),
     ):
         yield Next(_stage3(folder, "resolve", found.short_id, option), why, is_safe=False)
+
+
+def _of_a_batch(batch: FoundBatch, folder: StateFolder) -> Iterator[Next]:
+    """Return the decisions about a whole batch; each shows first what it would be."""
+    count, high = len(batch.lines), usd_text(batch.held_microusd)
+    what = f"all {count:,} lines of batch {batch.short_id}, {high} USD held"
+    for option, why in (
+        ("--billed", "they were billed: they stay counted, and their scenes may be made again"),
+        ("--not-billed", "they were not billed: their money is free again; this is final"),
+        ("--resend", "nobody can tell: they stay counted, and are sent again; this is final"),
+    ):
+        command = _stage3(folder, "resolve", "--batch", batch.short_id, option)
+        yield Next(command, f"{what}: shows what it would be if {why}")
 
 
 def after_resolved(
@@ -114,7 +145,7 @@ def after_foreseen(chosen: Chosen, options: Namespace, folder: StateFolder) -> I
         *(["--all"] if options.all else []),
         *(
             f"--{name}={value}"
-            for name in ("run", "scene", "since")
+            for name in ("run", "scene", "since", "batch")
             if (value := getattr(options, name)) is not None
         ),
     ]

@@ -18,12 +18,14 @@ from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import COUNTED, OPEN, UNSETTLED, State
-from stage3_plugin.maintenance.listing import Found, Listing, Situation
+from stage3_plugin.maintenance.listing import Found, FoundBatch, Listing, Situation, token_of
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.maintenance.verify import Problem, ProblemKind, Verified
 from stage3_plugin.purchase.inventory import Unaccounted
 
 _INDENT = " " * 10
+_SCENES_NAMED = 3
+"""Scenes of a batch that are named; the others are counted."""
 
 _LOOK_IT_UP = "look it up in the provider's records of that time, and say what they say"
 _ASK_AGAIN = (
@@ -145,7 +147,18 @@ def listing_text(
         chosen: A person chose what to see; otherwise it is what needs a decision.
         today: By this machine's clock; without it nothing is said of the ledger's day.
     """
-    lines = [line for one in listing.found for line in (*_found_lines(one, folder), "")]
+    lines = [
+        line
+        for one in listing.in_groups()
+        for line in (
+            *(
+                _batch_lines(one, folder)
+                if isinstance(one, FoundBatch)
+                else _found_lines(one, folder)
+            ),
+            "",
+        )
+    ]
     if not listing.found:
         lines += ["no such purchase" if chosen else "no purchase needs you", ""]
     if listing.left_out:
@@ -197,6 +210,56 @@ def _found_lines(found: Found, folder: StateFolder) -> Iterator[str]:
         yield f"{_INDENT}received: {on_one_line(str(found.evidence))}"
     for step in next_steps(found, folder):
         yield f"{_INDENT}{step}"
+
+
+def _batch_lines(batch: FoundBatch, folder: StateFolder) -> Iterator[str]:
+    """Say of lines of a batch that wait for the same what there is of them together."""
+    first, count = batch.first, len(batch.lines)
+    purchase, new = first.purchase, first.purchase.new
+    state = _CALLED.get(first.situation, str(purchase.state))
+    yield (
+        f"batch {batch.short_id}  {state}  {counted(count, 'line')}  {moment(purchase.held_at)}  "
+        f"{on_one_line(f'{new.endpoint.provider}/{new.endpoint.model}')}"
+    )
+    yield (
+        f"{_INDENT}held ${usd(batch.held_microusd)} for all of them, of run "
+        f"{on_one_line(new.run_id[:64])}"
+        + ("" if first.home is None else f", of home {on_one_line(first.home)}")
+    )
+    scenes = [one.purchase.new.scene_id for one in batch.lines]
+    more = f" and {count - _SCENES_NAMED:,} more" if count > _SCENES_NAMED else ""
+    named = ", ".join(on_one_line(one) for one in sorted(scenes)[:_SCENES_NAMED])
+    yield f"{_INDENT}scenes {named}{more}"
+    if purchase.why:
+        yield f"{_INDENT}{on_one_line(purchase.why)}"
+    yield from (f"{_INDENT}{line}" for line in _job_lines(purchase))
+    if first.asking is not None:
+        yield f"{_INDENT}asked for {moment(first.asking.at)}: {on_one_line(first.asking.why)}"
+    if first.evidence is not None:
+        yield f"{_INDENT}received: {on_one_line(str(first.evidence))}"
+    for step in _batch_steps(batch, folder):
+        yield f"{_INDENT}{step}"
+
+
+def _batch_steps(batch: FoundBatch, folder: StateFolder) -> Iterator[str]:
+    """Say what to do about a batch, and the command that does it where there is one."""
+    first = batch.first
+    if first.situation is Situation.BEING_MADE:
+        yield f"next: {_NEXT_STEPS[first.situation]}. To stay for it:"
+        yield f"  stage3 wait{_config_option(folder)}"
+        return
+    if first.situation not in _TO_DECIDE:
+        yield from next_steps(first, folder)[: 1 if first.situation is Situation.ANSWERED else None]
+        return
+    yield f"next: {_next_step(first)}"
+    where = _state_dir_option(folder)
+    asks = f"stage3 ask {first.short_id}{_config_option(folder)}"
+    yield f"  {asks}   asks its provider for all of it, for nothing, before anybody decides"
+    command = f"stage3 resolve --batch {batch.short_id}{where}"
+    yield f"  {command} --billed       they were billed; what each cost can be put right later"
+    yield f"  {command} --not-billed   they were not: their money is free again. This is final"
+    yield f"  {command} --resend       nobody can tell: count them, send them again. This is final"
+    yield "  (each shows what it would be; with --yes it is recorded)"
 
 
 def next_steps(found: Found, folder: StateFolder) -> list[str]:
@@ -320,6 +383,7 @@ def listing_json(listing: Listing, folder: StateFolder) -> dict[str, object]:
         "format": "stage3-attempts/1",
         "ledger": folder.shown,
         "attempts": [_found_json(one) for one in listing.found],
+        "batches": [_batch_json(one) for one in listing.batches()],
         "left_out": listing.left_out,
         "states": {
             str(state): {
@@ -333,6 +397,21 @@ def listing_json(listing: Listing, folder: StateFolder) -> dict[str, object]:
         },
         "counted_usd": usd(listing.counted_microusd),
         "last_day": None if listing.last_day is None else listing.last_day.isoformat(),
+    }
+
+
+def _batch_json(batch: FoundBatch) -> dict[str, object]:
+    purchase = batch.first.purchase
+    return {
+        "batch": batch.token,
+        "short_id": batch.short_id,
+        "situation": str(batch.first.situation),
+        "state": str(purchase.state),
+        "lines": len(batch.lines),
+        "held_usd": usd(batch.held_microusd),
+        "provider": purchase.new.endpoint.provider,
+        "model": purchase.new.endpoint.model,
+        "job": _job_json(purchase.job),
     }
 
 
@@ -400,6 +479,8 @@ def purchase_json(purchase: Purchase) -> dict[str, object]:
         "image_url": None if purchase.image_url is None else shown(purchase.image_url),
         "request_id": purchase.request_id,
         "job": _job_json(purchase.job),
+        "batch": token_of(purchase),
+        "line": new.line,
     }
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
@@ -131,7 +130,8 @@ def resolve_chosen(
     Purchases whose answer is on the disk are left out.
 
     Raises:
-        ResolveRefused: It is too early to call one of them unbilled.
+        ResolveRefused: It is too early to call one of them unbilled, or a run has it in work.
+        LookupRefused: Several batches are called so.
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be changed; then nothing was.
     """
@@ -143,7 +143,7 @@ def resolve_chosen(
         problems = {
             one.new.attempt_id[:_SHORT]: problem
             for one in chosen.purchases
-            if (problem := deciding.too_early(one, decision)) is not None
+            if (problem := deciding.why_not_now(one, decision)) is not None
         }
         if problems:
             raise ResolveRefused(problems)
@@ -293,7 +293,7 @@ class _Decisions:
         awaited = self._folder.awaited(attempt_id)
         if awaited is not None:
             return f"its picture was not to be had from {awaited.address}: {awaited.problem}"
-        if self._folder.has_whole_answer(attempt_id):
+        if self._folder.has_whole_answer(self._folder.asked_in(purchase)):
             return "its answer is there, and was given up"
         return "its run ended before the whole answer came"
 
@@ -342,7 +342,9 @@ class _Decisions:
                 "on its machine, and decide there; if it never comes back, first say so with "
                 f"'stage3 recover --of-home {home}'"
             )
-        if self._folder.may_be_going(purchase) or not self._take(purchase.new.run_id):
+        run_id = purchase.new.run_id
+        is_ours = self._taken.get(run_id, False)  # of another purchase's: its lock is held here
+        if not is_ours and (self._folder.may_be_going(purchase) or not self._take(run_id)):
             return "a run that is still going has it in work, and will tell what became of it"
         match left_behind(purchase, self._folder):
             case Situation.ANSWERED if self._gives_up_answers:
@@ -359,6 +361,13 @@ class _Decisions:
             case _:
                 return None
 
+    def why_not_now(self, purchase: Purchase, decision: Decision) -> str | None:
+        """Return what is against a decision about a purchase that was chosen, not named."""
+        too_early = self.too_early(purchase, decision)
+        if too_early is not None or purchase.state not in OPEN:
+            return too_early
+        return self._why_not_open(purchase)
+
     def too_early(self, purchase: Purchase, decision: Decision) -> str | None:
         """Return why a request cannot be called unbilled yet, which its provider could still list.
 
@@ -368,7 +377,7 @@ class _Decisions:
         is_lost = purchase.state in {State.SENDING, State.UNKNOWN}
         if decision is not Decision.NOT_BILLED or not is_lost or job is None or job.accepted:
             return None
-        listing = _listing_of(purchase.new.endpoint)
+        listing = _listing_of(purchase)
         if listing is None:
             return None
         since = purchase.changed_at if purchase.state is State.UNKNOWN else self._now
@@ -391,12 +400,18 @@ class _Decisions:
 _SHORT = 8
 
 
-def _listing_of(endpoint: Endpoint) -> Listing | None:
-    """Return what a provider's listing can prove; ``None`` if it has none, or is not there."""
+def _listing_of(purchase: Purchase) -> Listing | None:
+    """Return what a provider's listing can prove; ``None`` if it has none, or is not there.
+
+    Batches have a listing of their own.
+    """
     try:
-        return provider_at(endpoint).profile.listing
+        provider = provider_at(purchase.new.endpoint)
     except SettingsRefused:
         return None
+    if purchase.new.line is None:
+        return provider.profile.listing
+    return None if provider.batch is None else provider.batch.terms.listing
 
 
 def _known(purchase: Purchase) -> str:

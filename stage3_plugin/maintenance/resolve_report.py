@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 
+from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.home import without_home
+from stage3_plugin.maintenance.listing import token_of
 from stage3_plugin.maintenance.report import counted, moment, on_one_line, purchase_json, usd
 from stage3_plugin.maintenance.resolve import Decision, Resolved
 from stage3_plugin.maintenance.selection import Chosen
@@ -20,14 +22,38 @@ from stage3_plugin.maintenance.state_folder import StateFolder
 def resolved_text(resolved: Sequence[Resolved], decision: Decision) -> str:
     """Put recorded decisions into words: what was done, and what the next run will do."""
     lines = [f"{len(resolved)} resolved" if len(resolved) > 1 else ""]
-    for one in resolved:
-        new = one.after.new
-        lines.append(
-            f"{new.attempt_id[:8]} of scene {on_one_line(new.scene_id)} is now {one.after.state}: "
-            f"{_money_in_words(one)}"
-        )
+    for name, group in _by_batch(resolved).items():
+        if name is not None:
+            lines.append(_batch_in_words(name, group))
+            continue
+        for one in group:
+            new = one.after.new
+            lines.append(
+                f"{new.attempt_id[:8]} of scene {on_one_line(new.scene_id)} is now "
+                f"{one.after.state}: {_money_in_words(one)}"
+            )
     lines += [_WHAT_COMES[decision], f"undo: {undo_of(resolved, decision)}"]
     return "\n".join(filter(None, lines))
+
+
+def _by_batch(resolved: Sequence[Resolved]) -> dict[str | None, list[Resolved]]:
+    """Put the lines of each batch together; under ``None`` what is no line."""
+    groups: dict[str | None, list[Resolved]] = {}
+    for one in resolved:
+        groups.setdefault(token_of(one.after), []).append(one)
+    return groups
+
+
+def _batch_in_words(token: str, group: Sequence[Resolved]) -> str:
+    """Say what became of lines of a batch, and of their money together."""
+    after = group[0].after.state
+    freed = sum(one.before.counted_microusd for one in group)
+    spent = sum(one.after.counted_microusd for one in group)
+    money = f"${usd(spent)} counts as spent"
+    if after is State.REFUSED:
+        money = f"the ${usd(freed)} held for them is free again"
+    are = "is" if len(group) == 1 else "are"
+    return f"{counted(len(group), 'line')} of batch {token[:8]} {are} now {after}: {money}"
 
 
 def undo_of(resolved: Sequence[Resolved], decision: Decision) -> str:
@@ -112,16 +138,17 @@ def chosen_text(
         return "\n".join(["no purchase of unknown outcome is meant", *_left_out_lines(chosen)])
     rows = [("ID", "SCENE", "SENT", "FROM", "RUN", "HELD", "BECOMES")]
     after = _BECOMES[decision]
-    for one in chosen.purchases:
-        new = one.new
+    for lines_of_one in _in_rows(chosen):
+        one, new = lines_of_one[0], lines_of_one[0].new
+        token, more = token_of(one), len(lines_of_one) - 1
         rows.append(
             (
-                new.attempt_id[:12],
-                on_one_line(new.scene_id)[:40],
+                new.attempt_id[:12] if token is None else f"batch {token[:8]}",
+                on_one_line(new.scene_id)[:40] + (f" and {more:,} more" if more else ""),
                 moment(one.held_at),
                 on_one_line(f"{new.endpoint.provider}/{new.endpoint.model}")[:40],
                 on_one_line(without_home(new.run_id))[:12],
-                f"${usd(one.counted_microusd)}",
+                f"${usd(sum(line.counted_microusd for line in lines_of_one))}",
                 after,
             )
         )
@@ -133,6 +160,14 @@ def chosen_text(
         lines.append(f"undo: {FINAL[decision]}")
         lines.append("nothing was changed; the same command with --yes records it")
     return "\n".join(lines)
+
+
+def _in_rows(chosen: Chosen) -> list[list[Purchase]]:
+    """Return what a table has a row for: a purchase, or the lines of a batch together."""
+    rows: dict[str, list[Purchase]] = {}
+    for one in chosen.purchases:
+        rows.setdefault(token_of(one) or one.new.attempt_id, []).append(one)
+    return list(rows.values())
 
 
 _BECOMES = {

@@ -1,7 +1,8 @@
 """Which purchases a decision is about, where they are not named one by one.
 
-Only those whose outcome is unknown, and none whose answer lies whole on the disk: that one may
-still be understood, so it is given up only by name.
+Only those whose outcome is unknown, or comes to be: the lines of a batch that a dead run has left.
+None whose answer lies whole on the disk: that one may still be understood, so it is given up only
+by name.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from stage3_plugin.domain.purchase import Purchase
-from stage3_plugin.domain.states import State
+from stage3_plugin.domain.states import OPEN, State
+from stage3_plugin.errors import LookupRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import without_home
-from stage3_plugin.maintenance.listing import Situation, of_unknown
+from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown, token_of
 from stage3_plugin.maintenance.state_folder import StateFolder
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _RUN_CHARACTERS: Final = 6
+BATCH_CHARACTERS: Final = 6
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
@@ -37,11 +40,14 @@ class Choice:
             what follows its home there, will do.
         scene_id: Only this scene's.
         since: Only those that were sent at this moment or later.
+        batch: Only lines of this batch: its token, or what its provider calls it; the first 6
+            characters or more will do.
     """
 
     run_id: str | None = None
     scene_id: str | None = None
     since: datetime | None = None
+    batch: str | None = None
 
     def takes(self, purchase: Purchase) -> bool:
         """Return whether a purchase is meant."""
@@ -49,6 +55,19 @@ class Choice:
             self._is_of(purchase.new.run_id)
             and self.scene_id in {None, purchase.new.scene_id}
             and (self.since is None or purchase.held_at >= self.since)
+            and self._is_of_batch(purchase)
+        )
+
+    def _is_of_batch(self, purchase: Purchase) -> bool:
+        if self.batch is None:
+            return True
+        job = purchase.job
+        if purchase.new.line is None or job is None:
+            return False
+        names = (job.new.token, None if job.accepted is None else job.accepted.job_id)
+        is_long = len(self.batch) >= BATCH_CHARACTERS
+        return self.batch in names or any(
+            is_long and name is not None and name.startswith(self.batch) for name in names
         )
 
     def _is_of(self, run_id: str) -> bool:
@@ -73,11 +92,15 @@ class Chosen:
 
 
 def choose(ledger: Ledger, folder: StateFolder, choice: Choice) -> Chosen:
-    """Find the purchases that a choice is about."""
+    """Find the purchases that a choice is about.
+
+    Raises:
+        LookupRefused: Several batches are called so, or a run has the batch in work.
+    """
     found = list(_meant(ledger, choice))
-    undecided = [
-        purchase for purchase in found if of_unknown(purchase, folder) is Situation.UNDECIDED
-    ]
+    if choice.batch is not None:
+        _need_one_batch(found, choice.batch, folder)
+    undecided = [purchase for purchase in found if _is_undecided(purchase, folder)]
     chosen = {purchase.new.attempt_id for purchase in undecided}
     return Chosen(
         purchases=tuple(undecided),
@@ -86,8 +109,29 @@ def choose(ledger: Ledger, folder: StateFolder, choice: Choice) -> Chosen:
 
 
 def _meant(ledger: Ledger, choice: Choice) -> Iterator[Purchase]:
-    purchases = ledger.purchases(states={State.UNKNOWN}, scene_id=choice.scene_id)
+    """Yield what a choice takes; of a batch also what a dead run has left open."""
+    states = {State.UNKNOWN} if choice.batch is None else {State.UNKNOWN, *OPEN}
+    purchases = ledger.purchases(states=states, scene_id=choice.scene_id)
     return filter(choice.takes, purchases)
+
+
+def _is_undecided(purchase: Purchase, folder: StateFolder) -> bool:
+    if purchase.state in OPEN:
+        return left_behind(purchase, folder) is Situation.ABANDONED
+    return of_unknown(purchase, folder) is Situation.UNDECIDED
+
+
+def _need_one_batch(found: list[Purchase], batch: str, folder: StateFolder) -> None:
+    """See that what is meant is one batch, and that nobody has it in work.
+
+    Raises:
+        LookupRefused: It is not.
+    """
+    if len({token_of(one) for one in found}) > 1:
+        raise LookupRefused(batch, "several batches are called so; give more of its characters")
+    going_on = next((one for one in found if one.state in OPEN), None)
+    if going_on is not None and folder.may_be_going(going_on):
+        raise LookupRefused(batch, "a run that is still going has this batch in work")
 
 
 def moment(text: str, *, now: datetime) -> datetime:

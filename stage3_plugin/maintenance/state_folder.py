@@ -155,12 +155,26 @@ class StateFolder:
         is_alone = self.place.is_file
         return Homes(own=known_home(self.path), first=ledger.first_home(), is_alone=is_alone)
 
-    def evidence(self, attempt_id: str) -> Path | None:
+    def asked_in(self, purchase: Purchase) -> str:
+        """Return the name of the folder that the answer to a purchase's request comes to lie in.
+
+        For all lines of a batch it is one, since one request asks for them all.
+        """
+        new = purchase.new
+        token = None if new.line is None or new.job is None else new.job.token
+        return token or new.attempt_id
+
+    def evidence(self, purchase: Purchase) -> Path | None:
         """Return the folder of what was received for a purchase, if anything was, and is kept.
 
-        The folder is made before the request is sent, and stays empty if no answer begins.
+        The folder is made before the request is sent, and stays empty if no answer begins. For a
+        line of a batch it is that of the batch until it has a result of its own.
         """
-        path = self.spool.folder_of(attempt_id)
+        names = dict.fromkeys((purchase.new.attempt_id, self.asked_in(purchase)))
+        return next(filter(None, map(self._evidence, names)), None)
+
+    def _evidence(self, name: str) -> Path | None:
+        path = self.spool.folder_of(name)
         try:
             with os.scandir(path) as files:
                 return path if any(file.stat().st_size for file in files) else None
@@ -189,7 +203,7 @@ class StateFolder:
         if age_s > NO_PROOF_S:
             return False
         try:
-            return not self.spool.has_answer_left(purchase.new.attempt_id)
+            return not self.spool.has_answer_left(self.asked_in(purchase))
         except StorageFailed:
             return False
 

@@ -94,6 +94,28 @@ class Project:
             assert ledger.accept(attempt_id, accepted, now=self.now) is not None
         return attempt_id
 
+    def batch(
+        self, *scene_ids: str, state: State = State.SENDING, token: str | None = None, **more: Any
+    ) -> list[str]:
+        """Make the lines of a batch, sent at once, and bring them all to a state together."""
+        token = token or uuid.uuid4().hex
+        job = NewJob(token=token, account="a", endpoint="images", lane="batch", input_file="f-1")
+        asked = {"provider": "openai", "model": "gpt-image-2", "hold_microusd": 20_000} | more
+        ids = [
+            self.begin(scene_id, job=job, line=number, **asked)
+            for number, scene_id in enumerate(scene_ids)
+        ]
+        if state is State.ACCEPTED:
+            accepted = Accepted(
+                job_id=f"batch_{token[:8]}", poll_url="https://q.test/b", keeps_s=86_400
+            )
+            with self.open() as ledger, ledger.transaction():
+                assert ledger.accept(ids[0], accepted, now=self.now) is not None
+        elif state is not State.SENDING:
+            for one in ids:
+                self.end(one, state, why="sent, and not answered; it may have been billed")
+        return ids
+
     def paid(self, scene_id: str, *, prompt: str | None = None, **more: Any) -> str:
         """Make a purchase whose picture is kept."""
         attempt_id = self.begin(scene_id, **more)
