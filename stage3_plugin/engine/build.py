@@ -434,8 +434,10 @@ class _Conversations:
     def of(self, endpoint: Endpoint) -> Conversation | None:
         """Return the conversation with an endpoint; ``None`` if nothing here can speak with it."""
         if endpoint not in self._by_endpoint:
+            is_ours = replace(endpoint, model=self._endpoint.model) == self._endpoint
             with suppress(SettingsRefused):  # its provider is not installed any more
-                self._by_endpoint[endpoint] = self._with(provider_at(endpoint), endpoint)
+                provider = self._provider_of(endpoint) if is_ours else provider_at(endpoint)
+                self._by_endpoint[endpoint] = self._with(provider, endpoint)
         return self._by_endpoint.get(endpoint)
 
     def _has_key_of(self, endpoint: Endpoint, profile: Profile) -> bool:

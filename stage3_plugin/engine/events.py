@@ -6,7 +6,7 @@ money is ``None``. A beginning has exactly one end: every ``scene.started`` is f
 ``stage.started`` by a ``stage.finished``. A scene that waits for a picture it has bought is retried
 for the cause ``pending`` and then ends without starting again: nothing more is sent for it. So does
 one whose run stops while it waits. ``scene.reused``, ``scene.skipped``, ``scene.awaited`` and
-``scene.recovered`` stand alone.
+``scene.recovered`` stand alone, and so do all of a batch: its scenes start as their lines are held.
 
 :class:`Telemetry` reports to the trace. :class:`ContractEvents` listens there and logs what the
 contract knows; others may listen beside it. The logger is the one the caller gave; structlog is
@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
+from stage3_plugin.domain.job import Job, LineCount
 from stage3_plugin.domain.money import UNKNOWN, Cost, to_usd
 from stage3_plugin.domain.outcome import Failure, Outcome
 from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Recovered
@@ -44,6 +45,11 @@ _LEVELS: Final[Mapping[str, str]] = {
     "scene.failed": "error",
     "scene.reused": "info",
     "scene.skipped": "warning",
+    "batch.uploaded": "info",
+    "batch.created": "info",
+    "batch.progress": "info",
+    "batch.ended": "info",
+    "batch.strange_lines": "warning",
     "capacity.changed": "info",
     "budget.reached": "warning",
     "ledger.recovered": "info",
@@ -269,6 +275,46 @@ class Telemetry:
             previous=change.previous,
             pause_s=round(change.pause_s, 6),
             in_flight=change.sent,
+        )
+
+    def batch_uploaded(self, token: str, *, lines: int, size_bytes: int) -> None:
+        """Report that the file of a batch is at its provider; nothing is bought yet."""
+        trace.event("batch.uploaded", batch=token, lines=lines, size_bytes=size_bytes)
+
+    def batch_created(
+        self, token: str, *, job: str, lines: int, held_microusd: int, provider: str, model: str
+    ) -> None:
+        """Report that a batch is being made.
+
+        Args:
+            token: What we call it.
+            job: What its provider calls it.
+            lines: How many pictures it is to have.
+            held_microusd: What is held for all of them.
+            provider: Who makes it.
+            model: With which model.
+        """
+        trace.event(
+            "batch.created",
+            batch=token,
+            job=job,
+            lines=lines,
+            held_usd=format(to_usd(held_microusd), "f"),
+            provider=provider,
+            model=model,
+        )
+
+    def batch_progress(self, job: Job, lines: LineCount) -> None:
+        """Report how far a batch is, as its provider says."""
+        accepted = job.accepted
+        trace.event(
+            "batch.progress",
+            batch=job.new.token,
+            job=None if accepted is None else accepted.job_id,
+            lines=lines.total,
+            done=lines.done,
+            failed=lines.failed,
+            expired=lines.expired,
         )
 
     def budget_reached(self, over: OverCap, resets_at: datetime | None) -> None:

@@ -13,12 +13,13 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 
-from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.job import BeingMade, Job
-from stage3_plugin.domain.money import UNKNOWN
+from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
+from stage3_plugin.domain.job import BeingMade, Job, LineCount
+from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.outcome import Failure, FailureCode
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import OPEN, State
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.run_state import CANCELLED, RunState
 from stage3_plugin.engine.scene import Due, SceneRunner
@@ -28,6 +29,7 @@ from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.purchase import lost, messages
+from stage3_plugin.purchase.brought import Brought
 from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime.clock import clock
@@ -44,6 +46,12 @@ BUSY_WAIT_S = 0.5
 """Seconds between two looks whether another run has ended a scene; each reads one row."""
 MOST_BUSY_WAIT_S = 3.0
 """The most of them, to which they grow: many scenes may wait for the work of many drivers."""
+BATCH_LOOKS_S = (0.3, 2.0)
+"""Seconds after its create at which a run looks whether its batch has ended: some come to nothing
+at once. A batch that is being made is left to a later run."""
+TRIES_IN_TROUBLE, TROUBLE_WAIT_S = 5, 10.0
+"""So often a run asks for a batch that it cannot be told of, or whose results are not here whole,
+as long as that may be mended so soon."""
 ASKED_UNTIL_AWAY = 3
 """Looks at which no driver of another home is connected, before its work is not waited for."""
 
@@ -82,6 +90,8 @@ class PendingScenes:
         self._now = clock()
         self._waiting = DueItems[SceneState](self._ask)
         self._ready = deque[SceneState]()
+        self._told: dict[str, LineCount] = {}
+        self._looked_at = set[int]()
         self.left_being_made: list[Job] = []
 
     async def run(self) -> None:
@@ -122,6 +132,11 @@ class PendingScenes:
         yield from self.ready()
 
     @property
+    def looks_at_batches(self) -> bool:
+        """Whether it is about to be known of some scenes that they go into a new batch."""
+        return bool(self._looked_at)
+
+    @property
     def is_at_rest(self) -> bool:
         """Whether nothing is being asked for, and nothing will be."""
         return self._waiting.is_at_rest
@@ -138,9 +153,20 @@ class PendingScenes:
             if due is None:
                 self._end(scene)
             else:
+                if self._is_in_a_batch(waiting):
+                    self._looked_at.add(id(scene))
                 self._waiting.push(scene, due)
         except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
             self._reporter.failed(scene, self._state.stop_on(error))
+
+    def _is_in_a_batch(self, waiting: Waiting) -> bool:
+        """Return whether a scene waits for a line of a batch that is known to be made."""
+        purchase = self._checkout.run_ledger.purchase(waiting.purchase_id)
+        return (
+            purchase is not None
+            and purchase.new.line is not None
+            and purchase.state is State.ACCEPTED
+        )
 
     def _first_due(self, scene: SceneState, waiting: Waiting) -> float | None:
         """Return when to ask for the first time, if at all.
@@ -154,6 +180,8 @@ class PendingScenes:
             return None
         if not is_own or (waiting.making is None and waiting.not_here is None):
             return waiting.since
+        if waiting.making is not None and _is_batch(waiting.making.job):
+            return waiting.since + BATCH_LOOKS_S[0]
         if waiting.not_here is None or waiting.not_here.needs_setting:
             return None
         again = Again(wait_s(waiting.asked), "pending")
@@ -170,11 +198,14 @@ class PendingScenes:
 
     async def _ask(self, scene: SceneState) -> float | None:
         """Ask once more for what a scene waits for; return when to ask again, if at all."""
+        due: float | None = None
         try:
-            return await self._ask_for(scene)
+            due = await self._ask_for(scene)
         except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
             self._reporter.failed(scene, self._state.stop_on(error))
-        return None
+        if due is None:
+            self._looked_at.discard(id(scene))
+        return due
 
     async def _ask_for(self, scene: SceneState) -> float | None:
         waiting = scene.waits_for
@@ -195,23 +226,31 @@ class PendingScenes:
         if is_lost or brought.making is not None:
             return self._ask_for_job(scene, waiting, brought.making)
         if brought.is_open:
-            if brought.not_here is None or brought.not_here.needs_setting:
-                self._end(scene)
-                return None
-            if waiting.asked == ASKED_UNTIL_MISSING:
-                self._state.streaks = self._state.streaks.after("pending")
-                self._stop_if_nothing_comes(waiting)
-            left_s = self._settings.deadline_s
-            if scene.was_started:
-                left_s -= waiting.since - scene.started_at
-            longest_s, next_s = min(PATIENCE_S, left_s), wait_s(waiting.asked)
-            return self._ask_later(scene, waiting, "pending", longest_s, next_s)
+            return self._ask_for_picture(scene, waiting, brought.not_here)
+        if self._is_ended_line(scene, waiting, brought):
+            return None
         if waiting.hold_microusd is None or brought.attempted is None:
             scene.waits_for = None
             self._ready.append(scene)  # it is claimed anew
             return None
         await self._end_bought(scene, waiting.hold_microusd, brought.purchase, brought.attempted)
         return None
+
+    def _ask_for_picture(
+        self, scene: SceneState, waiting: Waiting, missing: MissingPicture | None
+    ) -> float | None:
+        """Return when to ask again at an address that did not give its picture, if that may."""
+        if missing is None or missing.needs_setting:
+            self._end(scene)
+            return None
+        if waiting.asked == ASKED_UNTIL_MISSING:
+            self._state.streaks = self._state.streaks.after("pending")
+            self._stop_if_nothing_comes(waiting)
+        left_s = self._settings.deadline_s
+        if scene.was_started:
+            left_s -= waiting.since - scene.started_at
+        longest_s, next_s = min(PATIENCE_S, left_s), wait_s(waiting.asked)
+        return self._ask_later(scene, waiting, "pending", longest_s, next_s)
 
     def _ask_for_job(
         self, scene: SceneState, waiting: Waiting, making: BeingMade | None
@@ -226,9 +265,54 @@ class PendingScenes:
         if making.again_s is None or not self._waiting.is_open:
             self._end(scene)
             return None
+        if _is_batch(making.job):
+            return self._look_at_batch(scene, waiting, making)
         return self._ask_later(
             scene, waiting, "pending", self._settings.deadline_s, max(LEAST_WAIT_S, making.again_s)
         )
+
+    def _look_at_batch(
+        self, scene: SceneState, waiting: Waiting, making: BeingMade
+    ) -> float | None:
+        """Return when to look at a batch once more, if this run has only just made it."""
+        self._tell_progress(making)
+        now, again_s = self._now(), making.again_s or 0.0
+        if making.problem and again_s <= TROUBLE_WAIT_S and waiting.asked < TRIES_IN_TROUBLE:
+            return now + max(LEAST_WAIT_S, again_s)
+        if waiting.hold_microusd is None or waiting.asked >= len(BATCH_LOOKS_S):
+            self._end(scene)
+            return None
+        return max(now, waiting.since + BATCH_LOOKS_S[waiting.asked])
+
+    def _tell_progress(self, making: BeingMade) -> None:
+        """Report how far a batch is, once for all of its lines."""
+        token, lines = making.job.new.token or "", making.lines
+        if lines is None or self._told.get(token) == lines:
+            return
+        self._told[token] = lines
+        self._reporter.telemetry.batch_progress(making.job, lines)
+
+    def _is_ended_line(self, scene: SceneState, waiting: Waiting, brought: Brought) -> bool:
+        """Go on by what a scene's line came to; return whether that is all there is to do.
+
+        A line of a run before that has a picture, or that never ran, is claimed anew.
+        """
+        purchase, attempted = brought.purchase, brought.attempted
+        if purchase is None or purchase.new.line is None:
+            return False
+        if purchase.state not in _WITHOUT_A_PICTURE:
+            return False
+        is_own = waiting.hold_microusd is not None
+        if attempted is None and not is_own:
+            return False
+        if attempted is None:  # it never ran, though this run has only just made its batch
+            verdict = Verdict(kind=VerdictKind.BUSY, message=purchase.why)
+            attempted = AttemptResult(verdict=verdict, cost=FREE)
+        scene.waits_for = None
+        following = self._runner.end_late(scene, purchase, attempted, is_own=is_own)
+        if isinstance(following, Due):
+            self._ready.append(scene)
+        return True
 
     def _leave_to_its_run(
         self, scene: SceneState, waiting: Waiting, purchase: Purchase
@@ -249,6 +333,8 @@ class PendingScenes:
 
         Its job is left to it for some time, which saves requests: it may ask no more itself.
         """
+        if purchase.state is State.ACCEPTED and purchase.new.line is not None:
+            return False  # a batch takes longer than any run waits
         if purchase.state is State.ACCEPTED:
             is_patient = self._now() < waiting.since + LEFT_TO_ITS_RUN_S
             return is_patient and self._recovery.lives(purchase)
@@ -309,6 +395,8 @@ class PendingScenes:
         elif self._is_cut_short(scene) and purchase.state is not State.ACCEPTED:
             message = f"the run was cancelled; {_pending(waiting, purchase.job).message}"
             self._give_up(scene, Failure(code="cancelled", message=message, retryable=True))
+        elif purchase.new.line is not None and purchase.state in _ENDED:
+            self._give_up(scene, messages.not_come_to(purchase))
         elif purchase.state is State.UNKNOWN:
             self._give_up(scene, messages.undecided(purchase, self._checkout.caretaker))
         elif purchase.state is State.ACCEPTED or self._recovery.is_dead(purchase):
@@ -331,6 +419,14 @@ class PendingScenes:
         if scene.waits_for is not None and scene.waits_for.hold_microusd is not None:
             self._checkout.give_up()
         self._reporter.failed(scene, failure)
+
+
+_WITHOUT_A_PICTURE = {State.REFUSED, State.VOID, State.PAID_BAD}
+_ENDED = {*_WITHOUT_A_PICTURE, State.PAID}
+
+
+def _is_batch(job: Job) -> bool:
+    return job.new.lane == "batch"
 
 
 def _is_over_and_free(purchase: Purchase) -> bool:

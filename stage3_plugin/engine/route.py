@@ -9,8 +9,9 @@ renderer is all four and today's providers are none; that is their affair, and n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.free_checks import FreeChecks
 from stage3_plugin.attempt.maker import Maker
 from stage3_plugin.attempt.renewing import RenewableKey
@@ -33,7 +34,7 @@ from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.purchase.recovery import ConversationFor
 from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.settings import Settings
-from stage3_plugin.transport.bodies import Base64Of
+from stage3_plugin.transport.bodies import Base64Of, no_pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Route:
         dropped: Names the wishes of a request that its maker is not sent.
         free_checks: Asks the paid provider what costs nothing.
         shows: What it takes to send it references; ``None`` where it is sent none.
+        base64_of: Has the pictures that requests show, in a run that holds them.
         key: The key, where another one can be had.
         batch: Its batch lane, if it has one.
         new_job: Draws what a request's job is begun with; ``None`` where no job can come of one.
@@ -94,6 +96,7 @@ class Route:
     dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
     free_checks: FreeChecks | None = None
     shows: Shows | None = None
+    base64_of: Base64Of = no_pictures
     key: RenewableKey | None = None
     batch: BatchLane | None = None
     new_job: Callable[[PictureRequest], NewJob | None] = lambda _request: None
@@ -110,6 +113,19 @@ class Route:
         Then no descriptors are kept for connections, and keys have no address.
         """
         return self.scope.is_here
+
+    def batching_of(self, request: PictureRequest) -> Batching | None:
+        """Return what takes the steps of batches with a request's model, where there are any."""
+        own = self.endpoint
+        named = own if request.model in {"", own.model} else replace(own, model=request.model)
+        conversation = self.conversation_for(named)
+        return None if conversation is None else conversation.batching
+
+    def showing(self, base64_of: Base64Of) -> Route:
+        """Return it for a run that holds references."""
+        if self.shows is None:
+            return self
+        return replace(self, maker=self.shows.maker_with(base64_of), base64_of=base64_of)
 
     def keys_of(
         self, request: PictureRequest, others: Callable[[], tuple[Keys, ...]] = tuple

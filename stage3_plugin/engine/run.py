@@ -18,6 +18,7 @@ import anyio.lowlevel
 
 from stage3_plugin.domain.outcome import Ending, Failure
 from stage3_plugin.domain.request import PictureRequest, WantedOf, one_take
+from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher, Peekable
 from stage3_plugin.engine.pending import PendingScenes
 from stage3_plugin.engine.reporter import Reporter
@@ -25,6 +26,8 @@ from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.run_state import CANCELLED, RunState
 from stage3_plugin.engine.scene import (
     Due,
+    Gathers,
+    Next,
     NotSent,
     Place,
     SceneRunner,
@@ -34,11 +37,13 @@ from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.engine.showing.order import InOrder
 from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.engine.steps import Steps
+from stage3_plugin.policy.capacity import FixedLimiter
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.settings import Settings
+from stage3_plugin.storage.pictures import Pictures
 
 RECOVERY_LINGERS_S = 10.0
 """Seconds for which a run whose scenes have all ended goes on recovering what others have left."""
@@ -56,6 +61,7 @@ class Run:
         reporter: Reports to the host.
         draw: Returns a number in [0, 1) for jitter.
         recovery: Looks after what other runs have left, and asks again for what was bought.
+        pictures: Has the folders of batches, where there may be any.
         references: What scenes show the model, where any does.
         wanted_of: Returns how many pictures are wanted of what a request is made from.
     """
@@ -71,6 +77,7 @@ class Run:
         reporter: Reporter,
         draw: Callable[[], float],
         recovery: Recovery,
+        pictures: Pictures,
         references: SceneReferences | None = None,
         wanted_of: WantedOf = one_take,
     ) -> None:
@@ -104,6 +111,14 @@ class Run:
             reporter=reporter,
             state=self._state,
         )
+        self._gathered = GatheredScenes(
+            place=places[0],
+            pictures=pictures,
+            runner=self._runner,
+            reporter=reporter,
+            state=self._state,
+            put=self._put,
+        )
         scenes = self._takes_of(requests, began_at=self._now())
         self._scenes = self._in_order(self._pending.and_all_of(scenes), references)
         self._again = Peekable[SceneState](())
@@ -132,11 +147,18 @@ class Run:
             self._references.expect(request.scene_id, more)
 
     def _dispatcher_of(self, scenes: Peekable[SceneState]) -> Dispatcher[SceneState]:
-        """Return what hands out scenes, each by the limiter of the place that it is at."""
+        """Return what hands out scenes, each by the limiter of the place that it is at.
+
+        Those for batches have a lane of their own: nothing of them is at a provider yet.
+        """
         first, *further = (place.limiter for place in self._places)
+        gathering = FixedLimiter(first.ceiling)
         return Dispatcher(
-            scenes, self._perform, first, further=further, lane_of=lambda scene: scene.at.route
+            scenes, self._perform, first, further=(*further, gathering), lane_of=self._lane_of
         )
+
+    def _lane_of(self, scene: SceneState) -> int:
+        return len(self._places) if scene.is_for_a_batch else scene.at.route
 
     def _in_order(
         self, scenes: Iterator[SceneState], references: SceneReferences | None
@@ -177,12 +199,10 @@ class Run:
                 self._skip(scene)
             raise
         finally:
-            for scene in self._dispatcher.waiting:
+            for scene in chain(self._dispatcher.waiting, self._gathered.left()):
                 self._end_unsent(scene)
             self._pending.end()
-        if self._pending.left_being_made:
-            left = messages.left_being_made(self._pending.left_being_made)
-            self._reporter.telemetry.warned(left)
+        self._say_what_is_left()
         self._scenes.hold_nothing_back()
         for scene in chain(self._scenes, self._again, self._pending.ready()):
             await self._leave(scene, stopping)
@@ -207,21 +227,37 @@ class Run:
             elif self._state.is_going_on and self._scenes:  # what waited for one that came here
                 self._dispatcher = self._dispatcher_of(self._scenes)
                 await self._dispatch()
+            elif self._is_all_gathered():
+                await self._gathered.send_all()
             elif self._pending.is_at_rest:
                 return
             else:
                 await self._pending.moved()
+
+    def _is_all_gathered(self) -> bool:
+        """Return whether a batch is to be sent: nothing more comes to it soon."""
+        may_be_sent = self._state.is_going_on and self._gathered.are_there
+        return may_be_sent and not self._pending.looks_at_batches
 
     async def _perform(self, scene: SceneState) -> float | None:
         """Bring a scene on, and do what it needs next; return when it may go again, if it may."""
         following = await self._runner.bring_on(scene)
         if isinstance(following, Due):
             return following.at
-        if isinstance(following, Waits):
+        if isinstance(following, Gathers):
+            await self._gathered.add(scene, following.ready)
+        else:
+            self._put(scene, following)
+        return None
+
+    def _put(self, scene: SceneState, following: Next) -> None:
+        """Do what a scene needs next; it goes back to dispatch where it is due."""
+        if isinstance(following, Due):
+            self._pending.put(scene)
+        elif isinstance(following, Waits):
             self._pending.add(scene, following.waiting)
         elif isinstance(following, NotSent):
             self._end_unsent(scene)
-        return None
 
     # Watchers ------------------------------------------------------------------------------------
 
@@ -278,6 +314,7 @@ class Run:
     def _end_all(self, failure: Failure) -> None:
         """Let nothing new begin, for this reason."""
         self._dispatcher.halt()
+        self._gathered.halt()
         self._checkout.halt()
         if failure.code != "budget":  # which holds back nothing that is paid for already
             self._halt()
@@ -285,8 +322,21 @@ class Run:
     def _halt(self) -> None:
         """Let nothing go on beside dispatch; what is asked for there costs nothing to ask again."""
         self._checkout.halt()
+        self._gathered.halt()
         self._recovery.halt()
         self._pending.halt()
+
+    def _say_what_is_left(self) -> None:
+        """Say what is being made as the run ends, and when to come back for it."""
+        left = self._pending.left_being_made
+        batches = [job for job in left if job.new.lane == "batch"]
+        jobs = [job for job in left if job.new.lane != "batch"]
+        if jobs:
+            self._reporter.telemetry.warned(messages.left_being_made(jobs))
+        if batches:
+            within_s, caretaker = self._gathered.within_s, self._checkout.caretaker
+            told = messages.left_in_batches(batches, within_s, caretaker)
+            self._reporter.telemetry.warned(told)
 
     # Scenes the run does not come to -------------------------------------------------------------
 

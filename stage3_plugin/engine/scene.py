@@ -7,7 +7,7 @@ is to do with the scene: a :data:`Next`. No decision is made here: whether a sce
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, TypeAlias
@@ -28,6 +28,7 @@ from stage3_plugin.domain.request import (
     one_take,
     why_unsendable,
 )
+from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
@@ -35,7 +36,7 @@ from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run_state import CUT_SHORT, RunState
 from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Unshown
-from stage3_plugin.engine.showing.stale import with_facts
+from stage3_plugin.engine.showing.stale import facts_of, with_facts
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.policy.capacity import Limiter, Permit
@@ -65,6 +66,7 @@ from stage3_plugin.purchase.checkout import (
     OfAnotherStep,
     Overtaken,
 )
+from stage3_plugin.purchase.lines import LineCheckout, LineRefused, Ready
 from stage3_plugin.purchase.wanted_takes import Part
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
@@ -82,6 +84,13 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
+class Gathers:
+    """Nothing stands for the scene: it is to be a line of a batch."""
+
+    ready: Ready
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """The scene is to be sent again, from this moment on."""
 
@@ -95,19 +104,25 @@ class Waits:
     waiting: Waiting
 
 
-Next: TypeAlias = Ended | NotSent | Due | Waits
+Next: TypeAlias = Ended | NotSent | Gathers | Due | Waits
 """What the run is to do with a scene that has been through the rooms."""
 
 ENDED, NOT_SENT = Ended(), NotSent()
 MOST_SEED = 2**31 - 2
 """What every provider that takes a seed takes."""
 
-_CLAIMED: dict[type[Held | Found | InOtherHands | Denied | OfAnotherStep], str] = {
+_NO_BATCHES = "it has no batch lane, so nothing was sent (lane)"
+
+_CLAIMED: dict[
+    type[Held | Found | InOtherHands | Denied | OfAnotherStep | LineRefused | Ready], str
+] = {
     Held: "held",
     Found: "found",
     InOtherHands: "in_other_hands",
     Denied: "denied",
     OfAnotherStep: "of_another_step",
+    LineRefused: "line_refused",
+    Ready: "gathered",
 }
 """How the trace calls what came of a claim."""
 
@@ -144,6 +159,7 @@ class Place:
         route: Where pictures are made.
         checkout: Holds money for them, and settles.
         limiter: Decides how many may be in flight there.
+        lines: Holds money for lines of batches, and settles, where there may be any.
         closed: Why nothing can be had there in this run, for any scene.
         streaks: What has come there in a row.
     """
@@ -151,6 +167,7 @@ class Place:
     route: Route
     checkout: Checkout
     limiter: Limiter
+    lines: LineCheckout | None = None
     closed: Failure | None = None
     streaks: Streaks = NONE
 
@@ -211,6 +228,9 @@ class SceneRunner:
             self._reporter.failed(scene, failure)
             return ENDED
         try:
+            if scene.is_for_a_batch:
+                with anyio.CancelScope(shield=True):
+                    return await self._to_a_batch(scene)
             with (
                 self._at(
                     scene
@@ -248,15 +268,9 @@ class SceneRunner:
         self, scene: SceneState, permit: Permit, shield: anyio.CancelScope
     ) -> Next:
         """Take a scene from its claim to what follows; only a renderer may be cut short."""
-        if self._references is not None and scene.request.wishes:
-            ended = await self._show(scene, self._references)
-            if ended is not None:
-                return ended
-        if scene.basis is None:
-            self._know_basis(scene)
-        place = self._begin(scene)
-        if place is not self._at(scene):
-            return Due(self._now())
+        place = await self._arrive(scene)
+        if not isinstance(place, Place):
+            return place
         with trace.span("claim", scene_id=scene.request.scene_id) as span:
             claim = await place.checkout.claim(scene.request, scene.part)
             span.note(outcome=_CLAIMED[type(claim)])
@@ -270,7 +284,7 @@ class SceneRunner:
         unsent = scene.unfit or place.closed
         if unsent is not None:
             await self._checkout.release(claim, f"not sent: {unsent.message}")
-            return self._end_step(scene, claim.attempt_id, GiveUp(unsent), FREE)
+            return self.end_step(scene, claim.attempt_id, GiveUp(unsent), FREE)
         scene.number = claim.number
         base_url = place.route.endpoint.base_url
         self._reporter.started(scene, claim, base_url=base_url)
@@ -279,12 +293,116 @@ class SceneRunner:
         result = await self._attempt(scene, claim, permit, shield)
         settled = await self._settle(scene, claim, result)
         shown = await self._publish(scene, claim, settled)
-        if key is not None and await self._has_another(key, number, result):
+        if key is not None and await self.has_another(key, number, result):
             scene.turned_away += 1
             return self._try_again(scene, settled.result, Again(0.0, "credentials"), permit)
         return self._follow(scene, claim, settled.result, shown, permit)
 
-    async def _has_another(self, key: RenewableKey, number: int, result: AttemptResult) -> bool:
+    async def _arrive(self, scene: SceneState) -> Place | Next:
+        """Know all that is asked for, and where that is; or what follows before it is claimed."""
+        if self._references is not None and scene.request.wishes:
+            ended = await self._show(scene, self._references)
+            if ended is not None:
+                return ended
+        if scene.basis is None:
+            self._know_basis(scene)
+        place = self._begin(scene)
+        return place if place is self._at(scene) else Due(self._now())
+
+    # Lines of batches ----------------------------------------------------------------------------
+
+    async def _to_a_batch(self, scene: SceneState) -> Next:
+        """Take a scene as far as it comes before its batch: nothing of it is held yet."""
+        place = await self._arrive(scene)
+        if not isinstance(place, Place):
+            return place
+        if place.lines is None:
+            made_by = scene.request.provider
+            return self._fail(scene, Failure(code="rejected", message=f"{made_by}: {_NO_BATCHES}"))
+        with trace.span("claim", scene_id=scene.request.scene_id) as span:
+            looked = await place.lines.look(scene.request, scene.part)
+            span.note(outcome=_CLAIMED[type(looked)])
+        if isinstance(looked, LineRefused):
+            return self.end_late(scene, looked.purchase, looked.attempted, is_own=False)
+        if not isinstance(looked, Ready):
+            return await self._without_hold(scene, looked)
+        if not self._state.is_going_on:
+            return NOT_SENT
+        unsent = scene.unfit or place.closed
+        if unsent is not None:
+            return self.end_step(scene, None, GiveUp(unsent), FREE)
+        scene.number = looked.number
+        return Gathers(looked)
+
+    def request_of_line(self, scene: SceneState) -> PictureRequest:
+        """Return what is asked for in a scene's line."""
+        return self._with_a_seed(scene)
+
+    def facts_of(self, scene: SceneState, request: PictureRequest) -> dict[str, str]:
+        """Return what the ledger is to keep of the picture that comes of a scene's line."""
+        is_drawn = scene.refused > 0 and request.seed != scene.seed
+        return facts_of(request, self._made_from(scene), drawn=is_drawn)
+
+    def start(self, scene: SceneState, held: Held) -> None:
+        """Note that a scene's line leaves with its batch."""
+        self._reporter.started(scene, held, base_url=self._at(scene).route.endpoint.base_url)
+        self.in_flight[held.attempt_id] = held.hold_microusd
+
+    def end_flight(self, held: Iterable[Held]) -> None:
+        """Note that it is known whether a batch was made."""
+        for one in held:
+            self.in_flight.pop(one.attempt_id, None)
+
+    def deny(self, scene: SceneState, denied: Denied) -> Next:
+        """End a scene that must not be a line now, and the run if that is true of all others."""
+        return self._deny(scene, denied)
+
+    def end_unsent(self, scene: SceneState, result: AttemptResult) -> Next:
+        """End the step of a scene that cannot be put into a line at all."""
+        now = self._now()
+        self._count(scene, result, now)
+        decision = self._decide(scene, refused_for(result.verdict, scene.request), now)
+        if not isinstance(decision, GiveUp | Stop):
+            message = result.verdict.message
+            decision = GiveUp(Failure(code="rejected", message=message))
+        return self.end_step(scene, None, decision, FREE)
+
+    def count(self, scene: SceneState, result: AttemptResult) -> None:
+        """Count what came of a batch's create: as one request."""
+        self._count(scene, result, self._now())
+
+    def decide_for_all(
+        self,
+        scene: SceneState,
+        result: AttemptResult,
+        *,
+        ran: int,
+        turned_away: int,
+        since: float,
+    ) -> Decision:
+        """Have it decided what follows for all lines of a batch that was not made.
+
+        Args:
+            scene: One of them.
+            result: What came of its create, or of what goes before that.
+            ran: How often it was tried.
+            turned_away: How often of these a limit turned it away.
+            since: When it was tried first.
+        """
+        now = self._now()
+        self._count(scene, result, now)
+        history = History(
+            ran=ran - turned_away,
+            turned_away=turned_away,
+            elapsed_s=now - since,
+            streaks=self._state.streaks if len(self._places) == 1 else self._at(scene).streaks,
+            now=now,
+        )
+        return decide(result.verdict, history, self._settings, chance=self._draw())
+
+    # Claim and key -------------------------------------------------------------------------------
+
+    async def has_another(self, key: RenewableKey, number: int, result: AttemptResult) -> bool:
         """Return whether a request was turned away for its key, and there is another by now."""
         verdict = result.verdict
         if verdict.kind is VerdictKind.PICTURES or verdict.may_be_billed or result.stays_open:
@@ -351,30 +469,48 @@ class SceneRunner:
         if step is not None and step != scene.at:
             self._go_to(scene, step)
 
-    def end_late(self, scene: SceneState, purchase: Purchase, attempted: AttemptResult) -> Next:
+    def end_late(
+        self,
+        scene: SceneState,
+        purchase: Purchase,
+        attempted: AttemptResult,
+        *,
+        is_own: bool = True,
+    ) -> Next:
         """Do what follows where a scene's purchase has ended beside dispatch, without a picture.
 
         It is settled, and its money is known: it was refused, or never ran.
+
+        Args:
+            scene: The scene.
+            purchase: Its purchase.
+            attempted: What that came to.
+            is_own: It was bought in this run; else its cost is none of this run's.
         """
         verdict, now = refused_for(attempted.verdict, scene.request), self._now()
         cost = cost_with_hold(attempted.cost, purchase.new.hold_microusd, purchase.state)
-        scene.costs[-1] = cost
+        if is_own:
+            scene.costs[-1] = cost
         scene.refused += verdict.kind is VerdictKind.REFUSED
         self._count(scene, attempted, now)
         decision = self._decide(scene, verdict, now)
+        if isinstance(decision, Stop) and purchase.new.line is not None:
+            decision = GiveUp(decision.failure)  # all others of its batch are bought as well
+        if isinstance(decision, Again) and not is_own:
+            return Due(now)
         if isinstance(decision, Again):
             self._reporter.retried(scene, replace(decision, wait_s=0.0), cost, verdict.message)
             scene.cause = decision.cause
             return Due(now)
         if isinstance(decision, GiveUp | Stop):
             is_refusal, attempt_id = verdict.kind is VerdictKind.REFUSED, purchase.new.attempt_id
-            return self._end_step(scene, attempt_id, decision, cost, is_refusal=is_refusal)
+            return self.end_step(scene, attempt_id, decision, cost, is_refusal=is_refusal)
         raise LookupError("a purchase without a picture is kept")
 
-    def _end_step(
+    def end_step(
         self,
         scene: SceneState,
-        attempt_id: str,
+        attempt_id: str | None,
         decision: GiveUp | Stop,
         cost: Cost,
         *,
@@ -383,15 +519,21 @@ class SceneRunner:
         """End a step without a picture, and with it the scene, unless another step follows.
 
         What is true of all scenes ends a run only where there is no other route to go to.
+
+        Args:
+            scene: The scene.
+            attempt_id: Its purchase; ``None`` where nothing was held.
+            decision: Why it ends.
+            cost: Of that purchase.
+            is_refusal: A whole answer was a refusal.
         """
         failure = messages.with_next_step(decision.failure, self._checkout.caretaker)
         ladder = scene.ladder
         if ladder is None or len(ladder.all) == 1:
             return (self._stop if isinstance(decision, Stop) else self._fail)(scene, failure)
-        purchase = self._checkout.run_ledger.purchase(attempt_id)
         ended = StepEnded(
             step=scene.at,
-            state=None if purchase is None else purchase.state,
+            state=self._state_of(attempt_id),
             is_refusal=is_refusal,
             cause=failure.cause,
         )
@@ -408,6 +550,13 @@ class SceneRunner:
         scene.step_on(ended, failure, following, request)
         scene.queued_at = self._now()
         return Due(scene.queued_at)
+
+    def _state_of(self, attempt_id: str | None) -> State | None:
+        """Return how the purchase of a step has ended; that of none took no money."""
+        if attempt_id is None:
+            return State.VOID
+        purchase = self._checkout.run_ledger.purchase(attempt_id)
+        return None if purchase is None else purchase.state
 
     def _close(self, place: Place, failure: Failure) -> None:
         """Send nothing more to a place where nothing can be had; the last one ends the run."""
@@ -717,7 +866,7 @@ class SceneRunner:
             return self._try_again(scene, result, decision, permit)
         is_refusal = result.verdict.kind is VerdictKind.REFUSED
         attempt_id = held.attempt_id
-        return self._end_step(scene, attempt_id, decision, result.cost, is_refusal=is_refusal)
+        return self.end_step(scene, attempt_id, decision, result.cost, is_refusal=is_refusal)
 
     def _can_be_found(self, scene: SceneState, held: Held, result: AttemptResult) -> bool:
         """Return whether a request without an answer can be looked for in a listing."""

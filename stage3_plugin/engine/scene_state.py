@@ -99,6 +99,11 @@ class SceneState:
         return self.part.number
 
     @property
+    def is_for_a_batch(self) -> bool:
+        """Return whether its picture is to be bought as a line of a batch."""
+        return self.request.lane == "batch"
+
+    @property
     def seed(self) -> int | None:
         """Return the seed of this take, where a person set one: each has its own."""
         seed = self.request.seed

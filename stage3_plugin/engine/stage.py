@@ -65,6 +65,7 @@ from stage3_plugin.policy.plan import Plan
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout, Outlet
 from stage3_plugin.purchase.forecast import Forecast
+from stage3_plugin.purchase.lines import LineCheckout
 from stage3_plugin.purchase.other_endpoints import Elsewhere
 from stage3_plugin.purchase.other_references import bought_before
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
@@ -300,6 +301,7 @@ class Stage:
                     ),
                     draw=self._draw,
                     recovery=recovery,
+                    pictures=self._pictures,
                     references=asked.references,
                     wanted_of=partial(_wanted_of, wanted),
                 )
@@ -641,7 +643,9 @@ class Stage:
                 ledger = checkout.run_ledger
                 outlet = self._outlet(number, session, ledger, (), telemetry)
                 checkout = checkout.at(outlet)
-            places.append(Place(route=route, checkout=checkout, limiter=limiter))
+            lines = LineCheckout(checkout) if not number and not route.is_here else None
+            place = Place(route=route, checkout=checkout, limiter=limiter, lines=lines)
+            places.append(place)
         return places
 
     def check(self, out_dir: Path | None = None) -> None:
@@ -816,12 +820,7 @@ class Stage:
             chosen=chosen,
             is_wanted=lambda sheet: _wanted_of(wanted, sheet, self._steps.basis_of(sheet)) > 0,
         )
-        return tuple(
-            route
-            if route.shows is None
-            else replace(route, maker=route.shows.maker_with(shelf.body_of))
-            for route in self.routes
-        )
+        return tuple(route.showing(shelf.body_of) for route in self.routes)
 
     def _need_no_free_ones(self, unnamed: PictureRequest) -> None:
         """Refuse a route whose pictures cost nothing behind one that is paid for.

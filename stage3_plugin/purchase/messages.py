@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
@@ -265,12 +265,69 @@ def being_made(attempt_id: str, making: BeingMade) -> Failure:
     )
 
 
+def not_come_to(purchase: Purchase) -> Failure:
+    """Say that a run has stopped before it came to a scene whose line had just ended."""
+    if purchase.state is State.PAID:
+        message = "bought, and its picture is here; the next run brings it to its place"
+        return Failure(code="pending", message=message, retryable=True)
+    message = f"the run had stopped; its line came to nothing: {purchase.why}"
+    return Failure(code="cancelled", message=message, retryable=True)
+
+
+def queue_is_full(provider: str) -> Failure:
+    """Say that a picture waits until its provider has made what is in its batches."""
+    return Failure(
+        code="pending",
+        message=f"{provider} takes no more into batches before those are made that it has; the "
+        "same command then puts this one into the next; nothing was sent",
+        retryable=True,
+    )
+
+
 def in_the_making(making: BeingMade) -> str:
     """Say where a picture is being made, by what name, and until when it is kept there."""
     job = making.job
+    if job.new.lane == "batch":
+        return _in_a_batch(making)
     name = "" if job.accepted is None else f" (job {job.accepted.job_id[:SHOWN_JOB]})"
     problem = f"; it was asked for in vain: {making.problem}" if making.problem else ""
     return f"being made at {job.provider}{name}, which keeps it until {until(job)}{problem}"
+
+
+def _in_a_batch(making: BeingMade) -> str:
+    """Say which batch a picture is a line of, and how far that is."""
+    job, lines = making.job, making.lines
+    name = "" if job.accepted is None else f" {job.accepted.job_id[:SHOWN_JOB]}"
+    far = ""
+    if lines is not None:
+        far = f" ({lines.done:,} of {lines.total:,} done"
+        far += f", {lines.failed:,} failed" if lines.failed else ""
+        far += f", {lines.expired:,} expired)" if lines.expired else ")"
+    problem = f"; it was asked for in vain: {making.problem}" if making.problem else ""
+    return f"being made in batch{name} at {job.provider}{far}, kept until {until(job)}{problem}"
+
+
+def left_in_batches(jobs: Sequence[Job], within_s: float | None, caretaker: Caretaker) -> str:
+    """Say that pictures are being made in batches when a run ends, and when to come back.
+
+    Args:
+        jobs: Of each picture its own.
+        within_s: Seconds within which a batch has ended, if that is known.
+        caretaker: See :data:`Caretaker`.
+    """
+    batches = {job.new.token: job for job in jobs}
+    pictures = "1 picture is" if len(jobs) == 1 else f"{len(jobs):,} pictures are"
+    count = "1 batch" if len(batches) == 1 else f"{len(batches):,} batches"
+    provider = ", ".join(sorted({job.provider for job in jobs}))
+    moments = [one.accepted_at for one in batches.values() if one.accepted_at is not None]
+    when = ""
+    if within_s is not None and moments:
+        last = (max(moments) + timedelta(seconds=within_s)).astimezone()
+        when = f", by {last:%Y-%m-%d %H:%M} at the latest, and often sooner"
+    return (
+        f"{pictures} being made in {count} at {provider}{when}: the same command then takes in "
+        f"what is done and buys nothing twice, and '{caretaker('wait')}' waits for it"
+    )
 
 
 def left_being_made(jobs: Sequence[Job]) -> str:

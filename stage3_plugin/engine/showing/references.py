@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from stage3_plugin.domain.outcome import Failure, Outcome
+from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import (
     BroughtPicture,
@@ -75,18 +75,21 @@ class Unshown:
         why: In words.
         is_refused: A reference cannot be shown as it is named; else one has no picture in this run.
         waits_for: Whose picture that is.
+        is_to_come: That picture is being made, and a later run has it.
     """
 
     why: str
     is_refused: bool = True
     waits_for: tuple[str, ...] = ()
+    is_to_come: bool = False
 
     @property
     def failure(self) -> Failure:
         """Return how the scene ends."""
         if self.is_refused:
             return Failure(code="rejected", message=f"{self.why}{_NOTHING_SENT}")
-        return Failure(code="not_tried", message=f"{self.why}{_NOTHING_SENT}", retryable=True)
+        code: FailureCode = "pending" if self.is_to_come else "not_tried"
+        return Failure(code=code, message=f"{self.why}{_NOTHING_SENT}", retryable=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ class ShownScene:
         is_refused: It cannot be shown as it is named: there is no such scene.
         takes_left: Takes of it that have not ended in this run.
         has_come: One has ended with a picture.
+        is_to_come: It is bought, or waits for what is, and a later run has it.
     """
 
     what: str
@@ -130,6 +134,7 @@ class ShownScene:
     is_refused: bool = False
     takes_left: int = 1
     has_come: bool = False
+    is_to_come: bool = False
 
     @property
     def is_awaited(self) -> bool:
@@ -170,6 +175,8 @@ class SceneReferences:
         self._is_over = is_over
         self._opened: dict[tuple[ReferenceWish, Limits, str], Reference | Unshown] = {}
         self._waves: Mapping[str, int] | None = None
+        self._waiting = set[str]()
+        """Scenes that wait for pictures which a later run has."""
         self.sheets: tuple[PictureRequest, ...] = ()
         self.named_sheets: tuple[PictureRequest, ...] = ()
         self.scenes: dict[str, ShownScene] = {}
@@ -235,8 +242,11 @@ class SceneReferences:
         elif outcome.failure is not None and not (scene.has_come or scene.takes_left > 0):
             scene.picture = None
             why_not = outcome.failure.message.removesuffix(_NOTHING_SENT)
-            is_left_out = outcome.failure.code == "not_tried"  # it says the first cause already
-            scene.why_not = why_not if is_left_out else f"{scene.what} has no picture: {why_not}"
+            scene.is_to_come = outcome.failure.code == "pending"
+            lacks = "is not here yet" if scene.is_to_come else "has no picture"
+            is_left_out = outcome.failure.code == "not_tried" or outcome.scene_id in self._waiting
+            # What waits for another says the first cause already.
+            scene.why_not = why_not if is_left_out else f"{scene.what} {lacks}: {why_not}"
         self.on_end(outcome.scene_id)
 
     def wave_of(self, request: PictureRequest) -> int:
@@ -301,7 +311,10 @@ class SceneReferences:
         found = [self._found(wish, limits) for wish in request.wishes]
         unshown = [one for one in found if isinstance(one, Unshown)]
         if unshown:
-            return min(unshown, key=lambda one: not one.is_refused)
+            first = min(unshown, key=_in_rank)
+            if first.is_to_come:
+                self._waiting.add(request.scene_id)
+            return first
         shown = _each_once([one for one in found if isinstance(one, Reference)])
         as_shown = replace(request, shown=shown)
         return Awaits(as_shown) if any(map(is_to_come, shown)) else as_shown
@@ -326,7 +339,13 @@ class SceneReferences:
             return Unshown(f"scene {wish.scene_id!r} is not made in this run", is_refused=False)
         if scene is None or scene.picture is not None or not scene.why_not:  # not opened yet
             return Reference(wish=wish, sha256="", sent=TO_COME)
-        return Unshown(scene.why_not, scene.is_refused, () if scene.is_refused else _named(wish))
+        waits_for = () if scene.is_refused else _named(wish)
+        return Unshown(scene.why_not, scene.is_refused, waits_for, scene.is_to_come)
+
+
+def _in_rank(unshown: Unshown) -> tuple[bool, bool]:
+    """Rank what can never be shown first, and what only is not here yet last."""
+    return not unshown.is_refused, unshown.is_to_come
 
 
 def _named(wish: ReferenceWish) -> tuple[str, ...]:

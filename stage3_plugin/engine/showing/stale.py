@@ -36,12 +36,18 @@ def with_facts(
     """
     if result.picture is None:
         return result
-    details = {**result.verdict.details, WISH: wish.written()}
-    if request.shown:
-        details[SHOWN] = json.dumps([[one.wish.image, one.sha256] for one in request.shown])
-    if drawn:
-        details[DRAWN] = str(request.seed)
+    details = {**result.verdict.details, **facts_of(request, wish, drawn=drawn)}
     return replace(result, verdict=replace(result.verdict, details=details))
+
+
+def facts_of(request: PictureRequest, wish: MadeFrom, *, drawn: bool = False) -> dict[str, str]:
+    """Return what the ledger keeps of a picture beside what its maker says; see above."""
+    facts = {WISH: wish.written()}
+    if request.shown:
+        facts[SHOWN] = json.dumps([[one.wish.image, one.sha256] for one in request.shown])
+    if drawn:
+        facts[DRAWN] = str(request.seed)
+    return facts
 
 
 @dataclass

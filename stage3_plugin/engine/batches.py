@@ -1,0 +1,592 @@
+"""Gathers the scenes that are to be lines of a batch, and sends them together.
+
+::
+
+    scene looked at ── gathered ── cut ── files uploaded ── all lines held ── create ── its job
+                                            for nothing        one commit      paid
+
+A scene comes here without capacity, and waits until there is nothing more to gather, or until its
+batch is full. What keeps a batch from being made is decided once for all of its lines: a rate limit
+that has turned one create away has turned away one request, and not two hundred. Once its job is
+known each scene waits beside dispatch, by itself, as for the job of a queue.
+
+Up to the hold all of it is free, so a run that stops ends it at once; from there to the job's name
+nothing is cut short but the waiting for the answer.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
+
+import anyio
+
+from stage3_plugin.attempt.batching import Batching
+from stage3_plugin.attempt.maker import shielded
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.batch import Uploaded
+from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, NewJob
+from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
+from stage3_plugin.domain.outcome import Failure
+from stage3_plugin.domain.purchase import Held
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.reporter import Reporter
+from stage3_plugin.engine.run_state import CUT_SHORT, RunState
+from stage3_plugin.engine.scene import Due, Next, NotSent, Place, SceneRunner, Waits
+from stage3_plugin.engine.scene_state import SceneState, Waiting
+from stage3_plugin.errors import JobRefused, StorageFailed
+from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
+from stage3_plugin.policy.retry import Again, GiveUp, Keep, Stop, was_turned_away
+from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.checkout import Denied
+from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
+from stage3_plugin.runtime.clock import clock
+from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.spool import line_facts
+
+_IS_MADE = AttemptResult(verdict=Verdict(kind=VerdictKind.UNKNOWN), cost=UNKNOWN, stays_open=True)
+"""As an answer it says that requests arrive, and nothing of pictures."""
+
+Put: TypeAlias = Callable[[SceneState, Next], None]
+"""Does with a scene what it needs next."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Line:
+    """A scene that is to be a line.
+
+    Attributes:
+        scene: That.
+        request: What is asked for, with the seed of its take.
+        ready: What looking at it said.
+        load: What it adds to its batch.
+        held: What is held for it, once that is so.
+        is_over: It has been handed on.
+    """
+
+    scene: SceneState
+    request: PictureRequest
+    ready: Ready
+    load: Load
+    held: Held | None = None
+    is_over: bool = False
+
+    def to_hold(self) -> LineToHold:
+        return LineToHold(request=self.request, part=self.scene.part, ready=self.ready)
+
+
+@dataclass(slots=True)
+class _Group:
+    """What goes together: lines of one kind and model.
+
+    Attributes:
+        batching: Takes the steps.
+        kind: What the lines have in common.
+        filling: How full the batch is.
+        lines: What is gathered.
+        queued_tokens: What this run has in the provider's queue.
+    """
+
+    batching: Batching
+    kind: str
+    filling: Filling
+    lines: list[_Line] = field(default_factory=list[_Line])
+    queued_tokens: int = 0
+
+    def take_all(self) -> list[_Line]:
+        """Take what is gathered, to begin anew."""
+        lines, self.lines = self.lines, []
+        self.filling = Filling(self.batching.terms)
+        return lines
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What the making of one batch has behind it.
+
+    Attributes:
+        since: When it began.
+        ran: How often it was tried.
+        turned_away: How often of these a limit turned it away.
+    """
+
+    since: float
+    ran: int = 0
+    turned_away: int = 0
+
+
+class GatheredScenes:
+    """The scenes of one run that are to be lines of batches, all of them of one route.
+
+    Args:
+        place: The route.
+        pictures: Has the folders of batches.
+        runner: Knows what follows for a scene.
+        reporter: Reports to the host.
+        state: How the run stands.
+        put: Does with a scene what it needs next.
+    """
+
+    def __init__(
+        self,
+        *,
+        place: Place,
+        pictures: Pictures,
+        runner: SceneRunner,
+        reporter: Reporter,
+        state: RunState,
+        put: Put,
+    ) -> None:
+        self._place = place
+        self._pictures = pictures
+        self._runner = runner
+        self._reporter = reporter
+        self._state = state
+        self._put = put
+        self._now = clock()
+        self._groups: dict[tuple[str, str], _Group] = {}
+        self._names: dict[str, str] = {}
+        self._denied: list[tuple[SceneState, Denied]] = []
+        self._sending = 0
+        self._uploads = Interrupt()
+        """Cuts uploads short as the run stops: they cost nothing."""
+        self._pauses = set[anyio.CancelScope]()
+
+    @property
+    def _checkout(self) -> LineCheckout:
+        """Return what holds money for lines, and settles."""
+        if self._place.lines is None:
+            raise LookupError("what is drawn here is gathered for a batch")
+        return self._place.lines
+
+    @property
+    def are_there(self) -> bool:
+        """Return whether any scene is gathered and not sent."""
+        return any(group.lines for group in self._groups.values())
+
+    def left(self) -> Iterator[SceneState]:
+        """Yield the scenes that were gathered and that nothing was sent for."""
+        for group in self._groups.values():
+            for line in group.take_all():
+                yield line.scene
+
+    @property
+    def within_s(self) -> float | None:
+        """Return within how many seconds a batch has ended; ``None`` where none is made."""
+        route = self._place.route
+        conversation = route.conversation_for(route.endpoint)
+        batching = None if conversation is None else conversation.batching
+        return None if batching is None else batching.terms.within_s
+
+    def halt(self) -> None:
+        """Upload nothing more: it would be in vain."""
+        self._uploads.trigger()
+        for pause in self._pauses:
+            pause.cancel()
+
+    # Gather --------------------------------------------------------------------------------------
+
+    async def add(self, scene: SceneState, ready: Ready) -> None:
+        """Gather a scene; where its batch is full, send that."""
+        full: tuple[_Group, list[_Line]] | None = None
+        try:
+            full = self._add(scene, ready)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
+            self._reporter.failed(scene, self._state.stop_on(error))
+        if full is not None:
+            await self._send_all([full])
+
+    def _add(self, scene: SceneState, ready: Ready) -> tuple[_Group, list[_Line]] | None:
+        request = self._runner.request_of_line(scene)
+        batching = self._place.route.batching_of(request)
+        if batching is None:
+            why = f"{request.provider} {request.model} makes no batches; nothing was sent"
+            self._end(scene, GiveUp(Failure(code="rejected", message=why)))
+            return None
+        kind = batching.kind(request)
+        measured = batching.measured(request, base64_of=self._place.route.base64_of)
+        for unfit in (kind, measured):
+            if isinstance(unfit, AttemptResult):
+                self._put(scene, self._runner.end_unsent(scene, unfit))
+                return None
+        assert isinstance(kind, str)
+        assert not isinstance(measured, AttemptResult)
+        load = Load(
+            measured.size_bytes,
+            tokens=measured.tokens,
+            hold_microusd=ready.hold_microusd or 0,
+        )
+        why = why_too_large(load, batching.terms)
+        if why:
+            failure = Failure(code="rejected", message=f"{why}; nothing was sent")
+            self._end(scene, GiveUp(failure))
+            return None
+        group = self._group_of(request, kind, batching)
+        taken = None if group.filling.fits(load) else (group, group.take_all())
+        group.filling.add(load)
+        group.lines.append(_Line(scene=scene, request=request, ready=ready, load=load))
+        return taken
+
+    def _group_of(self, request: PictureRequest, kind: str, batching: Batching) -> _Group:
+        known_as = (request.model, kind)
+        if known_as not in self._groups:
+            self._groups[known_as] = _Group(batching, kind, Filling(batching.terms))
+        return self._groups[known_as]
+
+    def _end(self, scene: SceneState, decision: GiveUp | Stop) -> None:
+        """End the step of a scene that nothing was sent for."""
+        self._put(scene, self._runner.end_step(scene, None, decision, FREE))
+
+    # Send ----------------------------------------------------------------------------------------
+
+    async def send_all(self) -> None:
+        """Send all that is gathered, several batches at once."""
+        groups = [group for group in self._groups.values() if group.lines]
+        await self._send_all([(group, group.take_all()) for group in groups])
+
+    async def _send_all(self, gathered: Sequence[tuple[_Group, list[_Line]]]) -> None:
+        self._sending += 1
+        try:
+            async with anyio.create_task_group() as senders:
+                for group, lines in gathered:
+                    for batch in self._cut(group, lines):
+                        senders.start_soon(self._send, group, batch)
+        finally:
+            self._sending -= 1
+            if not self._sending:
+                self._deny()
+
+    def _cut(self, group: _Group, lines: list[_Line]) -> list[list[_Line]]:
+        """Cut lines into batches; what the provider's queue has no room for ends here."""
+        found = cut(
+            [line.load for line in lines], group.batching.terms, queued_tokens=group.queued_tokens
+        )
+        for place in found.waiting:
+            line = lines[place]
+            line.is_over = True
+            self._reporter.failed(line.scene, messages.queue_is_full(line.request.provider))
+        batches = [[lines[place] for place in batch] for batch in found.batches]
+        group.queued_tokens += sum(line.load.tokens for batch in batches for line in batch)
+        return batches
+
+    def _deny(self) -> None:
+        """End the scenes that no cap has room for, and with them the run, once all else is sent."""
+        denied, self._denied = self._denied, []
+        for scene, why in denied:
+            self._put(scene, self._runner.deny(scene, why))
+
+    async def _send(self, group: _Group, lines: list[_Line]) -> None:
+        """Send one batch, as often as that has sense; every line is handed on."""
+        tries, left = _Tries(self._now()), lines
+        try:
+            while left:
+                left = await self._try(group, left, tries)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
+            failure = self._state.stop_on(error)
+            for line in _not_over(lines):
+                self._reporter.failed(line.scene, failure)
+        except BaseException:
+            for line in _not_over(lines):
+                self._reporter.failed(line.scene, CUT_SHORT)
+            raise
+
+    async def _try(self, group: _Group, lines: list[_Line], tries: _Tries) -> list[_Line]:
+        """Try once to make a batch; return the lines that are to be tried again."""
+        if not self._state.is_going_on:
+            self._leave(lines)
+            return []
+        token = secrets.token_hex(TOKEN_DIGITS // 2)
+        key = self._place.route.key
+        number = 0 if key is None else key.number
+        tries.ran += 1
+        is_kept = False
+        try:
+            with self._uploads.in_force():
+                uploaded = await self._uploaded(token, group, lines)
+            if not self._state.is_going_on:
+                self._leave(lines)
+                return []
+            if isinstance(uploaded, AttemptResult):
+                return await self._without(lines, uploaded, tries, number)
+            is_kept = True  # as long as it is not known that nothing can come of it
+            created = await shielded(partial(self._create, token, group, lines, uploaded))
+            is_kept = isinstance(created, Job) or _is_evidence(created)
+        finally:
+            if not is_kept:
+                await self._remove(token)
+        if isinstance(created, AttemptResult):
+            return await self._without(lines, created, tries, number)
+        return [] if isinstance(created, Job) else created
+
+    def _leave(self, lines: Sequence[_Line]) -> None:
+        """Leave lines unsent, as the run has stopped."""
+        for line in _not_over(lines):
+            self._hand_on(line, NotSent())
+
+    def _hand_on(self, line: _Line, following: Next) -> None:
+        line.is_over = True
+        self._put(line.scene, following)
+
+    # Upload --------------------------------------------------------------------------------------
+
+    async def _uploaded(
+        self, token: str, group: _Group, lines: Sequence[_Line]
+    ) -> Uploaded | AttemptResult:
+        """Bring a batch's file, and the pictures that its lines show, to the provider."""
+        batching, base64_of = group.batching, self._place.route.base64_of
+        requests = [line.request for line in lines]
+        folder = await self._checkout.new_folder(token)
+        failed = await batching.upload_references(token, requests, self._names, base64_of=base64_of)
+        if failed is not None:
+            return failed
+        written = await batching.write(token, requests, self._names, base64_of=base64_of)
+        if isinstance(written, AttemptResult):
+            return written
+        for line, dropped in zip(lines, written.dropped, strict=False):
+            line.scene.dropped = dropped
+        facts = [self._runner.facts_of(line.scene, line.request) for line in lines]
+        await self._pictures.blocking(partial(line_facts.write, folder, facts))
+        uploaded = await batching.upload(token)
+        if isinstance(uploaded, Uploaded):
+            self._reporter.telemetry.batch_uploaded(
+                token, lines=len(lines), size_bytes=written.size_bytes
+            )
+        return uploaded
+
+    async def _remove(self, token: str) -> None:
+        """Remove the folder of a batch that was not made, for certain."""
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._pictures.remove_answer(token)
+            except StorageFailed:
+                return  # the next run of this home removes it
+
+    # Create --------------------------------------------------------------------------------------
+
+    async def _create(
+        self, token: str, group: _Group, lines: list[_Line], uploaded: Uploaded
+    ) -> Job | AttemptResult | list[_Line]:
+        """Hold all lines and make the batch.
+
+        Returns:
+            Its job; or what came of the create where none did; or the lines that are to be tried
+            again, since others of them were in the way.
+        """
+        batching = group.batching
+        new = NewJob(
+            token=token,
+            account=batching.account,
+            endpoint=group.kind,
+            lane="batch",
+            input_file=uploaded.name,
+        )
+        held = await self._checkout.hold_all([line.to_hold() for line in lines], new)
+        if isinstance(held, dict):
+            return self._without_those_in_the_way(lines, held)
+        if not self._state.is_going_on:  # it was stopped while the money was being held
+            await self._checkout.release_all(held, "the run was stopped before it was sent")
+            self._leave(lines)
+            return []
+        for line, one in zip(lines, held, strict=True):
+            line.held, line.scene.number = one, one.number
+            self._runner.start(line.scene, one)
+        try:
+            with self._state.interrupt.in_force():
+                created = await batching.create(
+                    token,
+                    uploaded.name,
+                    group.kind,
+                    is_late=partial(self._is_late, batching, held[0]),
+                )
+        except BaseException:
+            for line in lines:  # what came may lie in the spool: the next start looks
+                line.scene.costs.append(UNKNOWN)
+                self._place.checkout.give_up()
+            raise
+        finally:
+            self._runner.end_flight(held)
+        made: Accepted | AttemptResult | Job = created
+        if isinstance(made, Accepted):
+            made = await self._accepted(token, lines, held, made)
+        if isinstance(made, Job):
+            self._wait_for(made, lines, held)
+            return made
+        return await self._settled(lines, held, made)
+
+    def _is_late(self, batching: Batching, held: Held) -> bool:
+        """Return whether a create may count as absent already, and so must not leave any more."""
+        age_s = self._place.checkout.run_ledger.age_s(held)
+        return age_s > batching.listing.settle_s / 2
+
+    def _without_those_in_the_way(
+        self, lines: Sequence[_Line], found: dict[int, Looked]
+    ) -> list[_Line]:
+        """Hand on the lines that cannot be held now, and return the others."""
+        for place, looked in found.items():
+            line = lines[place]
+            if isinstance(looked, Ready):
+                line.ready, line.scene.number = looked, looked.number
+                line.request = self._runner.request_of_line(line.scene)
+            elif isinstance(looked, Denied) and looked.stops:
+                line.is_over = True
+                self._denied.append((line.scene, looked))
+            else:  # it is looked at anew, and then goes on by what stands for it
+                self._hand_on(line, Due(self._now()))
+        return _not_over(lines)
+
+    async def _accepted(
+        self, token: str, lines: Sequence[_Line], held: Sequence[Held], accepted: Accepted
+    ) -> Job | AttemptResult:
+        """Make the batch's name durable."""
+        try:
+            job = await self._checkout.accept(token, accepted)
+        except StorageFailed as failure:
+            verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(failure), may_be_billed=True)
+            return AttemptResult(verdict=verdict, cost=UNKNOWN, storage=failure, stays_open=True)
+        except JobRefused as refusal:
+            verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(refusal), may_be_billed=True)
+            return AttemptResult(verdict=verdict, cost=UNKNOWN)
+        if self._place.route.key is not None:
+            self._place.route.key.note_bought()
+        first = lines[0].request
+        self._reporter.telemetry.batch_created(
+            token,
+            job=accepted.job_id,
+            lines=len(lines),
+            held_microusd=sum(one.hold_microusd for one in held),
+            provider=first.provider,
+            model=first.model,
+        )
+        return job
+
+    def _wait_for(self, job: Job, lines: Sequence[_Line], held: Sequence[Held]) -> None:
+        """Let every scene wait for its line."""
+        now = self._now()
+        self._runner.count(lines[0].scene, _IS_MADE)
+        for line, one in zip(lines, held, strict=True):
+            line.scene.costs.append(UNKNOWN)
+            waiting = Waiting(
+                purchase_id=one.attempt_id,
+                since=now,
+                hold_microusd=one.hold_microusd,
+                making=BeingMade(job=job),
+            )
+            self._hand_on(line, Waits(waiting))
+
+    async def _settled(
+        self, lines: Sequence[_Line], held: Sequence[Held], result: AttemptResult
+    ) -> AttemptResult:
+        """Settle all lines of a batch that was not accepted; those that wait for it are handed on.
+
+        What is to be decided for all of them is left.
+        """
+        costs: list[Cost] = [UNKNOWN] * len(held)
+        try:
+            if not result.stays_open:
+                costs = await self._checkout.settle_all(held, result)
+        finally:
+            for line, cost in zip(lines, costs, strict=True):
+                line.scene.costs.append(cost)
+        for line, one in zip(lines, held, strict=True):
+            line.scene.request_id = result.verdict.request_id
+            if result.storage is not None:
+                self._end_without_storage(line, result, result.storage)
+            elif result.interrupted and not result.stays_open:
+                self._end_cut_short(line, result)
+            elif result.verdict.is_unknown or result.stays_open:
+                line.scene.unknown += 1
+                hold_microusd, now = one.hold_microusd, self._now()
+                waiting = Waiting(
+                    purchase_id=one.attempt_id, since=now, hold_microusd=hold_microusd
+                )
+                self._hand_on(line, Waits(waiting))
+        return result
+
+    def _end_without_storage(
+        self, line: _Line, result: AttemptResult, storage: StorageFailed
+    ) -> None:
+        """End a scene whose batch the disk or the ledger has failed, and with it the run."""
+        caretaker = self._place.checkout.caretaker
+        failure = messages.without_storage(result, storage, caretaker)
+        self._state.stop(failure)
+        self._place.checkout.give_up()
+        line.is_over = True
+        self._reporter.failed(line.scene, failure)
+
+    def _end_cut_short(self, line: _Line, result: AttemptResult) -> None:
+        message = result.verdict.message
+        line.is_over = True
+        self._reporter.failed(
+            line.scene, Failure(code="cancelled", message=message, retryable=True)
+        )
+
+    # What follows --------------------------------------------------------------------------------
+
+    async def _without(
+        self, lines: Sequence[_Line], result: AttemptResult, tries: _Tries, key_number: int
+    ) -> list[_Line]:
+        """Decide once for all lines what follows where no batch was made of them."""
+        left = _not_over(lines)
+        first = lines[0].scene
+        if not left:
+            self._runner.count(first, result)
+            return []
+        if result.interrupted:
+            for line in left:
+                self._end_cut_short(line, result)
+            return []
+        key = self._place.route.key
+        if key is not None and await self._runner.has_another(key, key_number, result):
+            self._retry(left, result, Again(0.0, "credentials"))
+            return left
+        tries.turned_away += was_turned_away(result.verdict)
+        decision = self._runner.decide_for_all(
+            first, result, ran=tries.ran, turned_away=tries.turned_away, since=tries.since
+        )
+        assert not isinstance(decision, Keep), "a batch that was not made is not kept"
+        if isinstance(decision, Again):
+            self._retry(left, result, decision)
+            await self._pause(decision.wait_s)
+            return left
+        for line in left:
+            attempt_id, cost = None, FREE
+            if line.held is not None:
+                attempt_id, cost = line.held.attempt_id, line.scene.costs[-1]
+            following = self._runner.end_step(line.scene, attempt_id, decision, cost)
+            self._hand_on(line, following)
+        return []
+
+    async def _pause(self, wait_s: float) -> None:
+        """Wait, as long as the run goes on."""
+        with anyio.CancelScope() as pause:
+            self._pauses.add(pause)
+            try:
+                await anyio.sleep(wait_s)
+            finally:
+                self._pauses.discard(pause)
+
+    def _retry(self, lines: Sequence[_Line], result: AttemptResult, again: Again) -> None:
+        """Report that lines are sent once more, as far as they were sent."""
+        for line in lines:
+            if line.held is None:
+                continue
+            scene, line.held = line.scene, None
+            self._reporter.retried(scene, again, scene.costs[-1], result.verdict.message)
+            scene.cause = again.cause
+            scene.queued_at = self._now() + again.wait_s
+
+
+def _is_evidence(created: AttemptResult | list[_Line]) -> bool:
+    """Return whether what was received for a batch that was not made is to be kept."""
+    if isinstance(created, list):
+        return False
+    return created.leaves_evidence or created.stays_open or created.storage is not None
+
+
+def _not_over(lines: Sequence[_Line]) -> list[_Line]:
+    return [line for line in lines if not line.is_over]

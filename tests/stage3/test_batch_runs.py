@@ -1,0 +1,340 @@
+"""Runs that buy in batches: gathered, cut, held at once, left to be made, and taken in later.
+
+Both vendors are those of the loopback server, whose books say what was bought and billed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.domain.states import State
+from stage3_plugin.engine import pending
+from stage3_plugin.engine import run as engine_run
+from stage3_plugin.providers import openai_batch
+from stage3_plugin.settings import Settings
+from stage3_plugin.testing.batch_plans import Batched, Line
+from stage3_plugin.testing.behaviours import Behaviour, Gate, Hang, Page
+from stage3_plugin.testing.bill import by_the_table
+from stage3_plugin.testing.image_api import ImageApi
+from stage3_plugin.testing.wire import Asked
+from tests.fakes.image_api import KEY
+from tests.stage3.buying import counted, purchases, scenes, states
+from tests.stage3.running import Ran, Story, run_stage, settings_for
+
+pytestmark = pytest.mark.anyio
+
+ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+"""For what an event loop has no part in."""
+AT_ONCE = Batched(polls=0)
+LATER = Batched(polls=10_000)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at a batch at once and once more."""
+    monkeypatch.setattr(pending, "BATCH_LOOKS_S", (0.0, 0.01))
+    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
+
+
+@pytest.fixture
+def api() -> Iterator[ImageApi]:
+    with ImageApi() as one:
+        one.bill = by_the_table
+        one.batches.plan = AT_ONCE
+        yield one
+
+
+def shop(api: ImageApi, /, **more: Any) -> Settings:
+    """Return settings of a vendor with batches."""
+    fixed = {"lane": "batch", "size": "1024x1024", "quality": "low", "drain_s": 0.05}
+    return settings_for(api, **(fixed | more))
+
+
+def codes(ran: Ran) -> Counter[str]:
+    return Counter(ran.code(scene_id) for scene_id in ran.outcomes)
+
+
+def left_in_spool(folder: Path) -> list[str]:
+    """Name what has not been tidied."""
+    return sorted(path.name for path in (folder / ".stage3" / "spool").iterdir())
+
+
+async def test_a_story_is_one_batch_at_half_the_price(api: ImageApi, tmp_path: Path) -> None:
+    """Its pictures are there, the ledger has what the vendor billed, and nothing went otherwise."""
+    ran = await run_stage(shop(api), scenes(6), tmp_path)
+
+    assert codes(ran) == {"made": 6}
+    assert (len(api.batches.all), api.batches.billed(), api.received()) == (1, 6, 0)
+    assert states(tmp_path) == [State.PAID] * 6
+    assert counted(tmp_path) == int(api.batches.billed_usd * 1_000_000)
+    assert [one["lines"] for one in ran.named("batch.created")] == [6]
+    assert len(ran.named("batch.uploaded")) == len(ran.named("batch.ended")) == 1
+    assert {outcome.cost.microusd for outcome in ran.outcomes.values()} == {
+        int(line.usd * 1_000_000) for line in api.batches.lines if line.usd is not None
+    }
+    assert left_in_spool(tmp_path) == []
+
+
+async def test_what_is_being_made_is_left_to_a_later_run(api: ImageApi, tmp_path: Path) -> None:
+    """The first run ends at once and says so; the second takes all in and buys nothing."""
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate))
+
+    first = await run_stage(shop(api), scenes(3), tmp_path)
+
+    assert codes(first) == {"pending": 3}
+    assert states(tmp_path) == [State.ACCEPTED] * 3
+    (warned,) = [one["message"] for one in first.named("stage.warned")]
+    assert "3 pictures are being made in 1 batch at openai, by 20" in warned
+    assert "being made in batch" in str(first.outcomes["s01"].failure)
+
+    gate.open()
+    second = await run_stage(shop(api), scenes(3), tmp_path)
+
+    assert codes(second) == {"made": 3}
+    assert all(outcome.reused for outcome in second.outcomes.values())
+    assert (len(api.batches.all), api.batches.billed()) == (1, 3)
+    assert states(tmp_path) == [State.PAID] * 3
+
+
+async def test_a_later_run_buys_what_never_ran_in_another_batch(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """What an expired batch has finished is delivered and paid; the rest is free, and bought."""
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate, ends="expired", done=2))
+    first = await run_stage(shop(api), scenes(5), tmp_path)
+    assert codes(first) == {"pending": 5}
+
+    gate.open()
+    second = await run_stage(shop(api), scenes(5), tmp_path)
+
+    assert codes(second) == {"made": 5}
+    assert [len(batch.lines) for batch in api.batches.all] == [5, 3]
+    assert api.batches.billed() == 5
+    assert counted(tmp_path) == int(api.batches.billed_usd * 1_000_000)
+
+
+async def test_a_later_run_ends_what_was_refused_and_does_not_buy_it_again(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """A refusal of its own is a scene's end in the run that hears of it; another run asks anew."""
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate))
+    api.batches.script_line(Line(ends="refused"), scene="s02")
+    await run_stage(shop(api), scenes(3), tmp_path)
+
+    gate.open()
+    second = await run_stage(shop(api), scenes(3), tmp_path)
+
+    assert codes(second) == {"made": 2, "refused": 1}
+    assert len(api.batches.all) == 1
+    third = await run_stage(shop(api), scenes(3), tmp_path)
+    assert codes(third) == {"made": 3}
+    assert [len(batch.lines) for batch in api.batches.all] == [3, 1]
+
+
+async def test_a_story_is_cut_to_what_a_batch_takes(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several batches are made at once, each with its own holds and its own name."""
+    terms = replace(openai_batch.TERMS, most_lines=4)
+    monkeypatch.setattr(openai_batch, "TERMS", terms)
+
+    ran = await run_stage(shop(api), scenes(10), tmp_path)
+
+    assert codes(ran) == {"made": 10}
+    assert sorted(len(batch.lines) for batch in api.batches.all) == [2, 4, 4]
+    assert api.batches.billed() == 10
+
+
+async def test_a_cap_cuts_a_batch_and_the_rest_ends_as_budget(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """What fits is sent first; nothing is held for the rest."""
+    (one,) = {
+        purchase.new.hold_microusd for purchase in await _held(api, tmp_path / "a", scenes(1))
+    }
+    api.batches.plan = LATER
+
+    ran = await run_stage(
+        shop(api, price_usd=None), scenes(5), tmp_path / "b", max_cost_microusd=3 * one
+    )
+
+    assert codes(ran) == {"pending": 3, "budget": 1, "not_tried": 1}
+    assert ran.ending is not None
+    assert ran.ending.stopped == "budget"
+    assert len(purchases(tmp_path / "b")) == 3
+    assert api.batches.received() == 1 + 3
+
+
+async def _held(api: ImageApi, folder: Path, told: Story) -> Any:
+    await run_stage(shop(api), told, folder)
+    return purchases(folder)
+
+
+async def test_further_words_stay_in_the_lane_and_further_routes_do_not(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """A refused line is asked for with the next prompt in another batch, and then elsewhere."""
+    api.batches.script_line(Line(ends="refused"), scene="s01: a harbour")
+    api.batches.script_line(Line(ends="refused"), scene="s01: a quay")
+    told = Story(
+        [
+            Scene(scene_id="s01", prompt="s01: a harbour", if_refused=("s01: a quay",)),
+            Scene(scene_id="s02", prompt="s02: a hill"),
+        ]
+    )
+    there = {"base_url": api.base_url, "api_key": KEY}
+    fallback = [{"provider": "openai", "model": "gpt-image-1", **there}]
+
+    ran = await run_stage(shop(api, fallback=fallback), told, tmp_path)
+
+    assert codes(ran) == {"made": 2}
+    assert api.batches.received("s01: a harbour") == 1
+    assert api.received("s01: a harbour") == 1
+
+
+async def test_lanes_may_be_mixed(api: ImageApi, tmp_path: Path) -> None:
+    """A scene's own lane is where it is bought."""
+    told = Story(
+        [
+            replace(scene, lane="ordinary") if scene.scene_id == "s02" else scene
+            for scene in scenes(3)
+        ]
+    )
+
+    ran = await run_stage(shop(api), told, tmp_path)
+
+    assert codes(ran) == {"made": 3}
+    assert (api.batches.received(), api.received(), api.received("s02")) == (2, 1, 1)
+
+
+async def test_each_take_is_a_line(api: ImageApi, tmp_path: Path) -> None:
+    """In one batch, with a slot of its own."""
+    told = Story([replace(scene, takes=3) for scene in scenes(2)])
+
+    ran = await run_stage(shop(api), told, tmp_path)
+
+    assert [ran.codes("s01"), ran.codes("s02")] == [["made"] * 3] * 2
+    assert [len(batch.lines) for batch in api.batches.all] == [6]
+    assert sorted(one.new.take for one in purchases(tmp_path, "s01")) == [1, 2, 3]
+
+
+async def test_a_scene_whose_sheet_is_in_a_batch_waits_for_a_later_run(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """It ends as pending, and nothing is held for it; then it is a line of the next batch."""
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate))
+    told = Story(
+        [
+            Scene(scene_id="s01", prompt="s01: a hill", characters=("mara",)),
+            Scene(scene_id="s02", prompt="s02: a hill"),
+        ]
+    )
+    settings = shop(api, cast={"mara": {"prompt": "mara, a woman of forty"}})
+
+    first = await run_stage(settings, told, tmp_path)
+
+    assert {one: first.code(one) for one in first.outcomes} == {
+        "mara": "pending",
+        "s01": "pending",
+        "s02": "pending",
+    }
+    assert "sheet 'mara' is not here yet" in str(first.outcomes["s01"].failure)
+    assert first.outcomes["s01"].attempts == 0
+    assert (len(purchases(tmp_path)), api.batches.received()) == (2, 2)
+
+    gate.open()
+    second = await run_stage(settings, told, tmp_path)
+
+    assert codes(second) == {"made": 3}
+    assert [len(batch.lines) for batch in api.batches.all] == [2, 1]
+    assert api.batches.received("s01") == 1
+
+
+async def test_a_create_that_is_turned_away_is_one_request_for_all_of_its_lines(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """It is made again with a name of its own; what was held before is free."""
+    api.batches.meet(Page(429, billed=False), at="create")
+
+    ran = await run_stage(shop(api), scenes(8), tmp_path)
+
+    assert codes(ran) == {"made": 8}
+    assert (len(api.batches.all), api.batches.billed()) == (1, 8)
+    assert Counter(states(tmp_path)) == {State.PAID: 8, State.REFUSED: 8}
+    assert {one["cause"] for one in ran.named("scene.retried")} == {"rate_limited"}
+    assert left_in_spool(tmp_path) == []
+
+
+async def test_a_create_that_is_refused_ends_its_scenes_for_nothing(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    api.batches.meet(Page(400, billed=False), at="create")
+
+    ran = await run_stage(shop(api), scenes(8), tmp_path)
+
+    assert codes(ran) == {"rejected": 8}
+    assert (counted(tmp_path), len(api.batches.all)) == (0, 0)
+
+
+async def test_a_create_whose_answer_is_lost_is_found_by_its_label(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """And is not made again."""
+    api.batches.script(Batched(polls=0, lost="begun"))
+
+    ran = await run_stage(shop(api), scenes(4), tmp_path)
+
+    assert codes(ran) == {"made": 4}
+    assert (len(api.batches.all), api.batches.billed()) == (1, 4)
+
+
+@pytest.mark.parametrize("at", ["upload", "create"])
+async def test_a_run_that_is_told_to_stop_leaves_no_doubt(
+    api: ImageApi, tmp_path: Path, at: str
+) -> None:
+    """While a file is uploaded nothing is held; a create that is on its way has time to end."""
+    gate, stopping, is_there = Gate(), anyio.Event(), threading.Event()
+
+    def met(_asked: Asked, kind: str) -> Behaviour | None:
+        if kind != at:
+            return None
+        is_there.set()
+        return Hang() if at == "upload" else None
+
+    api.trouble = met
+    api.batches.script(Batched(polls=10_000, gate=gate))
+    ran = Ran()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_run_until, stopping, ran, shop(api, drain_s=20), tmp_path)
+        with anyio.fail_after(60):
+            while not is_there.is_set():
+                await anyio.sleep(0.01)
+        stopping.set()
+        gate.open()
+
+    if at == "upload":
+        assert codes(ran) == {"not_tried": 3}
+        assert purchases(tmp_path) == []
+        assert left_in_spool(tmp_path) == []
+    else:
+        assert codes(ran) == {"pending": 3}
+        assert states(tmp_path) == [State.ACCEPTED] * 3
+    assert len(api.batches.all) == (at == "create")
+
+
+async def _run_until(stopping: anyio.Event, ran: Ran, settings: Settings, folder: Path) -> None:
+    await run_stage(settings, scenes(3), folder, stopping=stopping, into=ran)
