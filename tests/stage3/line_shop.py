@@ -1,0 +1,174 @@
+"""One run's purchases of lines over a real ledger, committed in the caller's thread."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.job import NewJob
+from stage3_plugin.domain.keys import Keys, KeyScope, scene_keys
+from stage3_plugin.domain.money import Estimate
+from stage3_plugin.domain.purchase import Held, Limits, Purchase
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.states import State
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.commits import Commit, InlineCommit
+from stage3_plugin.ledger.session import Session
+from stage3_plugin.policy.reuse import OnUnknown
+from stage3_plugin.purchase.checkout import Checkout, Outlet
+from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
+from stage3_plugin.purchase.other_endpoints import Elsewhere
+from stage3_plugin.purchase.recovery import Recovery
+from stage3_plugin.purchase.run_ledger import Buying, RunLedger
+from stage3_plugin.purchase.wanted_takes import Part
+from tests.stage3.ledger.databases import place_in
+from tests.stage3.ledger.samples import DAY, NOW
+
+T = TypeVar("T")
+ENDPOINT = Endpoint(provider="painter", model="one")
+SCOPE = KeyScope(endpoint=ENDPOINT, sends=frozenset({"seed"}))
+HOLD = 10
+
+
+def request(scene_id: str, **more: Any) -> PictureRequest:
+    """Return a picture that is wanted in a batch."""
+    fixed: dict[str, Any] = {
+        "prompt": scene_id, "width_px": 64, "height_px": 64, "lane": "batch"
+    }  # fmt: skip
+    return PictureRequest(scene_id=scene_id, **(fixed | more))
+
+
+def keys_of(wanted: PictureRequest) -> Keys:
+    return scene_keys(wanted, SCOPE)
+
+
+def a_batch() -> NewJob:
+    """Return a batch that was uploaded just now."""
+    return NewJob(
+        token=secrets.token_hex(16), account="a", endpoint="e", lane="batch", input_file="file-1"
+    )
+
+
+def _nothing(_purchase: Purchase) -> bool:
+    return False
+
+
+class LineShop:
+    """A run that buys lines.
+
+    Attributes:
+        unsent: The batches that it has noted never to have sent.
+        refused: Lines that its recovery has taken in without a picture.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run_id: str = "run-1",
+        *,
+        cap: int | None = None,
+        on_unknown: OnUnknown = "hold",
+        hold_of: Callable[[PictureRequest], int] = lambda _: HOLD,
+        commit_with: Callable[[Ledger], Commit] = InlineCommit,
+    ) -> None:
+        self.run_id = run_id
+        self.ledger = place_in(folder).open()
+        self.unsent: list[str] = []
+        self.refused: list[tuple[Purchase, AttemptResult]] = []
+        self.recovery = SimpleNamespace(
+            is_going=False, may_have=_nothing, refused_line=self._refused_line
+        )
+        session = SimpleNamespace(
+            reader=self.ledger, commit=commit_with(self.ledger), run_id=run_id, now=lambda: NOW,
+            calendar=SimpleNamespace(today=lambda: DAY), claim=SimpleNamespace(renew=lambda: None),
+            owners=SimpleNamespace(
+                note_unsent=self._note_unsent, forget_unsent=self._forget_unsent
+            ),
+        )  # fmt: skip
+        self.run_ledger = RunLedger(
+            cast("Session", session),
+            is_local=False,
+            limits=Limits(total_microusd=cap),
+            on_unknown=on_unknown,
+            doubt=lambda _: None,
+        )
+
+        def estimate(wanted: PictureRequest) -> Estimate:
+            return Estimate(low_microusd=0, high_microusd=hold_of(wanted))
+
+        self.checkout = Checkout(
+            self.run_ledger,
+            Outlet(
+                buying=Buying(endpoint=ENDPOINT, new_job=lambda _: None),
+                keys_of=keys_of,
+                estimate=estimate,
+                elsewhere=Elsewhere(
+                    self.ledger, SCOPE, (), keys_of=keys_of, estimate=estimate, warn=print
+                ),
+            ),
+            free_bytes=lambda: 1 << 40,
+            answer_bytes=1,
+            is_free=False,
+            may_be_cut=False,
+            recovery=cast("Recovery", self.recovery),
+            caretaker=str,
+        )
+        self.lines = LineCheckout(self.checkout)
+
+    def _note_unsent(self, _run_id: str, token: str) -> None:
+        self.unsent.append(token)
+
+    def _forget_unsent(self, _run_id: str) -> None:
+        self.unsent.clear()
+
+    def _refused_line(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None:
+        for one in self.refused:
+            if keys.take_of(one[0].new) is not None:
+                self.refused.remove(one)
+                return one
+        return None
+
+    async def ready(self, *scene_ids: str) -> list[LineToHold]:
+        """Look at scenes for which nothing stands."""
+        return [await self.line(request(one), Part()) for one in scene_ids]
+
+    async def line(self, wanted: PictureRequest, part: Part) -> LineToHold:
+        looked = await self.lines.look(wanted, part)
+        assert isinstance(looked, Ready)
+        return LineToHold(request=wanted, part=part, ready=looked)
+
+    async def hold(self, *scene_ids: str) -> list[Held]:
+        """Hold a batch of scenes, which all have to fit."""
+        held = await self.lines.hold_all(await self.ready(*scene_ids), a_batch())
+        assert isinstance(held, list)
+        return held
+
+    async def in_the_way(self, lines: Sequence[LineToHold]) -> dict[int, Looked]:
+        """Return what keeps a batch from being held, which has changed nothing then."""
+        before, job = self.rows(), a_batch()
+        held = await self.lines.hold_all(lines, job)
+        assert isinstance(held, dict)
+        assert self.rows() == before
+        assert self.ledger.job_named(job.token or "") is None
+        return held
+
+    def rows(self) -> list[Purchase]:
+        """Return every purchase, oldest first; what the counters say is looked at, too."""
+        assert self.ledger.problems() == []
+        return list(self.ledger.purchases())[::-1]
+
+    def states(self) -> list[State]:
+        return [one.state for one in self.rows()]
+
+    def committed(self) -> int:
+        sums = self.ledger.sums(run_id=self.run_id, provider=ENDPOINT.provider, day=DAY)
+        return sums.total_microusd
+
+    async def bring(self, held: Held, settlement: Any) -> Purchase:
+        """Settle one line."""
+        return await self.run_ledger.settle(held.attempt_id, settlement)

@@ -1,0 +1,369 @@
+"""Lines of a batch are looked at one by one and held all at once: all of them, or none.
+
+On a real ledger. What the provider and the disk do has no part in it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.money import FREE, UNKNOWN
+from stage3_plugin.domain.purchase import Held, Settlement
+from stage3_plugin.domain.states import State
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.errors import JobRefused, LedgerInDoubt
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.commits import InlineCommit
+from stage3_plugin.purchase.checkout import HALTED, Denied, Found, InOtherHands
+from stage3_plugin.purchase.lines import LineRefused, LineToHold, Ready
+from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
+from tests.laws import tried
+from tests.stage3.ledger.samples import SETTLEMENTS, accepted, paid
+from tests.stage3.line_shop import HOLD, LineShop, a_batch, request
+
+pytestmark = pytest.mark.anyio
+T = TypeVar("T")
+
+BAD = replace(SETTLEMENTS[State.PAID_BAD], cost_microusd=HOLD)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """What an event loop has no part in."""
+    return "asyncio"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[LineShop]:
+    """A run without caps."""
+    shop = LineShop(tmp_path)
+    yield shop
+    shop.ledger.close()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[LineShop]:
+    """Another run that goes on beside it."""
+    shop = LineShop(tmp_path, "run-2")
+    yield shop
+    shop.ledger.close()
+
+
+# Held --------------------------------------------------------------------------------------------
+
+
+async def test_all_lines_are_held_with_the_row_of_their_batch(shop: LineShop) -> None:
+    """In the order of their numbers; each could be found by its token from then on."""
+    job = a_batch()
+    held = await shop.lines.hold_all(await shop.ready("s1", "s2", "s3"), job)
+
+    assert isinstance(held, list)
+    assert [one.token for one in held] == [job.token] * 3
+    lines = shop.ledger.lines_of(job.token or "")
+    assert [one.new.attempt_id for one in lines] == [one.attempt_id for one in held]
+    assert [one.new.scene_id for one in lines] == ["s1", "s2", "s3"]
+    assert {one.state for one in lines} == {State.SENDING}
+    assert {one.job.new for one in lines if one.job} == {job}
+    assert shop.committed() == 3 * HOLD
+
+
+async def test_looking_holds_nothing(shop: LineShop) -> None:
+    """The file is written and uploaded before, for free."""
+    (line,) = await shop.ready("s1")
+
+    assert line.ready == Ready(hold_microusd=HOLD, number=1)
+    assert shop.rows() == []
+
+
+async def test_what_does_not_fit_under_a_cap_is_named_and_nothing_is_held(tmp_path: Path) -> None:
+    """All that does not fit beside what comes before it; the others do, together."""
+    holds = {"s0": 4, "s1": 9, "s2": 6, "s3": 1}
+    shop = LineShop(tmp_path, cap=10, hold_of=lambda wanted: holds[wanted.scene_id])
+    lines = await shop.ready(*holds)
+    found = await shop.in_the_way(lines)
+
+    assert sorted(found) == [1, 3]
+    assert all(isinstance(one, Denied) and one.stops and one.over for one in found.values())
+    held = await shop.lines.hold_all([lines[0], lines[2]], a_batch())
+    assert isinstance(held, list)
+    assert shop.committed() == 10
+
+
+@pytest.mark.parametrize(
+    "settlement, kind",
+    [
+        (None, InOtherHands),
+        (paid(HOLD), Found),
+        (SETTLEMENTS[State.UNKNOWN], Denied),
+        (BAD, Denied),
+    ],
+    ids=["in work", "there", "in doubt", "billed for nothing"],
+)
+async def test_what_another_run_has_bought_meanwhile_is_not_bought_again(
+    shop: LineShop, other: LineShop, settlement: Settlement | None, kind: type
+) -> None:
+    """Between the look and the hold, while the file was uploaded; the other lines wait for none."""
+    lines = await shop.ready("s0", "s1", "s2")
+    (held,) = await other.hold("s1")
+    if settlement is not None:
+        await other.bring(held, settlement)
+    found = await shop.in_the_way(lines)
+
+    assert list(found) == [1]
+    assert isinstance(found[1], kind)
+    assert isinstance(await shop.lines.hold_all([lines[0], lines[2]], a_batch()), list)
+
+
+async def test_a_refused_line_gives_its_slot_to_the_next_batch(shop: LineShop) -> None:
+    """Whether it never ran or was refused is not the hold's matter."""
+    (held,) = await shop.hold("s1")
+    await shop.bring(held, SETTLEMENTS[State.REFUSED])
+    await shop.hold("s1")
+
+    assert shop.states() == [State.REFUSED, State.SENDING]
+
+
+async def test_each_take_of_a_scene_has_a_number_and_a_slot_of_its_own(shop: LineShop) -> None:
+    """Known before the hold, since the seed that is written into its line hangs on it."""
+    takes = WantedTakes(3)
+    lines = [await shop.line(request("s1"), Part(takes, number)) for number in (1, 2, 3)]
+    held = await shop.lines.hold_all(lines, a_batch())
+
+    assert [one.ready.number for one in lines] == [1, 2, 3]
+    assert isinstance(held, list)
+    assert [(one.number, one.take) for one in held] == [(1, 1), (2, 2), (3, 3)]
+    assert len({one.new.scene_key for one in shop.rows()}) == 3
+
+
+async def test_a_line_that_was_written_as_another_take_is_written_again(
+    shop: LineShop, other: LineShop
+) -> None:
+    """Its number was bought by another run meanwhile: what it is now is said instead."""
+    takes = WantedTakes(2)
+    first = await shop.line(request("s1"), Part(takes, 1))
+    (held,) = await other.hold("s1")
+    await other.bring(held, paid(HOLD))
+    assert isinstance(await shop.lines.look(request("s1"), Part(takes, 2)), Found)
+
+    assert await shop.in_the_way([first]) == {0: Ready(hold_microusd=HOLD, number=2)}
+
+
+async def test_one_in_doubt_is_written_off_in_the_commit_that_holds_its_line(
+    tmp_path: Path,
+) -> None:
+    """By the setting, once; where another line is in the way it stays as it was."""
+    shop = LineShop(tmp_path, on_unknown="resend", cap=4 * HOLD)
+    (lost,) = await shop.hold("s1")
+    await shop.bring(lost, SETTLEMENTS[State.UNKNOWN])
+    lines = await shop.ready("s1", "s2", "s3", "s4")
+
+    assert lines[0].ready.instead_of is not None
+    assert list(await shop.in_the_way(lines)) == [3]
+    assert isinstance(await shop.lines.hold_all(lines[:3], a_batch()), list)
+    assert shop.states() == [State.WROTE_OFF] + [State.SENDING] * 3
+    assert shop.committed() == 4 * HOLD
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_hold_waits_for_room_only_while_something_may_make_some(tmp_path: Path) -> None:
+    """An ordinary request that is in flight may cost less than it holds."""
+    shop = LineShop(tmp_path, cap=2 * HOLD)
+    ordinary = await shop.checkout.claim(replace(request("s0"), lane="ordinary"))
+    assert isinstance(ordinary, Held)
+    lines = await shop.ready("s1", "s2")
+    came: list[object] = []
+
+    async def hold() -> None:
+        came.append(await shop.lines.hold_all(lines, a_batch()))
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hold)
+            await anyio.wait_all_tasks_blocked()
+            assert came == []
+            await shop.checkout.release(ordinary, "not needed")
+
+    assert isinstance(came[0], list)
+    assert shop.states() == [State.VOID, State.SENDING, State.SENDING]
+
+
+async def test_a_run_that_was_stopped_holds_no_batch(shop: LineShop) -> None:
+    """Though its file lies at the provider already."""
+    lines = await shop.ready("s1", "s2")
+    shop.checkout.halt()
+
+    assert await shop.in_the_way(lines) == {0: HALTED, 1: HALTED}
+    assert await shop.lines.look(request("s3")) is HALTED
+
+
+class LosesItsWord(InlineCommit):
+    """Commits, and does not hear of it: the connection is lost over the end."""
+
+    is_lost = True
+
+    async def __call__(self, work: Callable[[Ledger], T], /) -> T:
+        result = await super().__call__(work)
+        if self.is_lost:
+            raise LedgerInDoubt("the server")
+        return result
+
+
+async def test_a_batch_whose_hold_is_in_doubt_is_void_as_a_whole(tmp_path: Path) -> None:
+    """Nothing is sent on it: the run gives all of it back, and notes it for the next, by token."""
+    shop = LineShop(tmp_path, commit_with=LosesItsWord)
+    job = a_batch()
+    with pytest.raises(LedgerInDoubt):
+        await shop.lines.hold_all(await shop.ready("s1", "s2"), job)
+    assert shop.states() == [State.SENDING] * 2
+    assert shop.unsent == [job.token]
+    LosesItsWord.is_lost = False
+    try:
+        await shop.run_ledger.withdraw()
+    finally:
+        LosesItsWord.is_lost = True
+
+    assert shop.states() == [State.VOID] * 2
+    assert (shop.committed(), shop.unsent) == (0, [])
+
+
+# What came of the create -------------------------------------------------------------------------
+
+
+def came(kind: VerdictKind, *, billed: bool = False, **more: Any) -> AttemptResult:
+    verdict = Verdict(kind=kind, message="why", may_be_billed=billed)
+    return AttemptResult(verdict=verdict, cost=UNKNOWN if billed else FREE, **more)
+
+
+@pytest.mark.parametrize(
+    "attempted, state",
+    [
+        (came(VerdictKind.NOT_SENT), State.VOID),
+        (came(VerdictKind.REJECTED, never_sent=True), State.VOID),
+        (came(VerdictKind.REJECTED), State.REFUSED),
+        (came(VerdictKind.BAD_CREDENTIALS), State.REFUSED),
+        (came(VerdictKind.RATE_LIMITED), State.REFUSED),
+        (came(VerdictKind.UNKNOWN, billed=True), State.UNKNOWN),
+        (came(VerdictKind.BUSY, billed=True), State.UNKNOWN),
+        (came(VerdictKind.UNREADABLE, billed=True), State.UNKNOWN),
+        (came(VerdictKind.NO_PICTURE, billed=True), State.UNKNOWN),
+        (came(VerdictKind.UNKNOWN, billed=True, stays_open=True), State.SENDING),
+    ],
+)
+async def test_what_came_of_a_create_is_true_of_all_lines(
+    shop: LineShop, attempted: AttemptResult, state: State
+) -> None:
+    """And none of thousands of lines is called billed for nothing by it."""
+    held = await shop.hold("s1", "s2")
+    costs = await shop.lines.settle_all(held, attempted)
+
+    assert shop.states() == [state] * 2
+    assert costs == [FREE if state in {State.VOID, State.REFUSED} else UNKNOWN] * 2
+    assert shop.committed() == (0 if state in {State.VOID, State.REFUSED} else 2 * HOLD)
+
+
+async def test_what_a_person_has_decided_meanwhile_stays(shop: LineShop) -> None:
+    """The run was frozen, its home given up, and its answer comes when it thaws."""
+    held = await shop.hold("s1", "s2")
+    await shop.bring(held[0], SETTLEMENTS[State.UNKNOWN])
+    await shop.bring(held[0], replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user"))
+    await shop.lines.settle_all(held, came(VerdictKind.REJECTED))
+
+    assert shop.states() == [State.WROTE_OFF, State.REFUSED]
+
+
+async def test_a_batch_is_accepted_by_its_token(shop: LineShop) -> None:
+    """All lines in one commit; a name that another batch has is refused."""
+    held, others = await shop.hold("s1", "s2"), await shop.hold("s3")
+    job = await shop.lines.accept(held[0].token or "", accepted("a batch"))
+    with pytest.raises(JobRefused):
+        await shop.lines.accept(others[0].token or "", accepted("a batch"))
+
+    assert job.accepted == accepted("a batch")
+    assert shop.states() == [State.ACCEPTED, State.ACCEPTED, State.SENDING]
+
+
+async def test_what_is_not_sent_gives_its_money_back(shop: LineShop) -> None:
+    """The run was stopped between the hold and the create."""
+    await shop.lines.release_all(await shop.hold("s1", "s2"), "stopped")
+
+    assert shop.states() == [State.VOID] * 2
+    assert shop.committed() == 0
+
+
+# What recovery has taken in ----------------------------------------------------------------------
+
+
+async def test_a_line_that_was_refused_before_its_scene_came_is_said_once(
+    shop: LineShop, other: LineShop
+) -> None:
+    """An earlier run's line, taken in by this one: it is not bought again by the way."""
+    (held,) = await other.hold("s1")
+    purchase = await other.bring(held, SETTLEMENTS[State.REFUSED])
+    attempted = came(VerdictKind.REFUSED)
+    shop.refused.append((purchase, attempted))
+
+    assert await shop.lines.look(request("s1")) == LineRefused(
+        purchase=purchase, attempted=attempted
+    )
+    assert isinstance(await shop.lines.look(request("s1")), Ready)
+
+
+# A law -------------------------------------------------------------------------------------------
+
+
+@tried(10)
+@given(
+    holds=st.lists(st.integers(0, 5), min_size=1, max_size=6),
+    cap=st.integers(0, 16),
+    bought=st.dictionaries(
+        st.integers(0, 5),
+        st.sampled_from((None, paid(1), SETTLEMENTS[State.REFUSED], SETTLEMENTS[State.UNKNOWN])),
+    ),
+)
+async def test_what_is_not_in_the_way_fits_together(
+    holds: list[int], cap: int, bought: dict[int, Settlement | None]
+) -> None:
+    """Whatever others have bought meanwhile: all or nothing, and the next cut is the last."""
+    with tempfile.TemporaryDirectory() as folder:
+        shop = LineShop(Path(folder), cap=cap, hold_of=lambda wanted: holds[int(wanted.scene_id)])
+        other = LineShop(Path(folder), "run-2")
+        lines = await shop.ready(*(str(number) for number in range(len(holds))))
+        for number, settlement in bought.items():
+            (held,) = await other.hold(str(number))
+            if settlement is not None:
+                await other.bring(held, settlement)
+        before = shop.committed()
+        left = _rest(lines, await shop.lines.hold_all(lines, a_batch()))
+        if left is not None:
+            assert shop.committed() == before
+            assert left == [] or isinstance(await shop.lines.hold_all(left, a_batch()), list)
+        held_now = [one for one in shop.rows() if one.new.run_id == "run-1"]
+        assert shop.committed() <= max(cap, before)
+        assert {int(one.new.scene_id) for one in held_now} <= {
+            number for number in range(len(holds)) if _is_free(bought, number)
+        }
+        shop.ledger.close()
+        other.ledger.close()
+
+
+def _rest(lines: list[LineToHold], held: object) -> list[LineToHold] | None:
+    """Return the lines that nothing is in the way of; ``None`` if all were held."""
+    if isinstance(held, list):
+        return None
+    assert isinstance(held, dict)
+    return [one for number, one in enumerate(lines) if number not in held]
+
+
+def _is_free(bought: dict[int, Settlement | None], number: int) -> bool:
+    settlement = bought.get(number, SETTLEMENTS[State.REFUSED])
+    return settlement is not None and settlement.state is State.REFUSED
