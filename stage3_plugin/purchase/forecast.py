@@ -19,6 +19,7 @@ from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.policy.plan import Prospect
 from stage3_plugin.policy.reuse import Reuse, after_its_owner, may_be_resent, reuse_of
 from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.other_endpoints import Doubts
 from stage3_plugin.purchase.other_references import bought_before, made_with_others
 from stage3_plugin.purchase.wanted_takes import LiveTake, first_take, live_takes
@@ -58,6 +59,7 @@ class Forecast:
         self._busy_at: dict[str, set[str]] = {}
         self._caretaker = accounts.caretaker
         self._lives = cache(self._owners.lives)
+        self._has_whole_answer = cache(pictures.spool.has_whole_answer)
         self._now = accounts.now
         today = accounts.calendar().today()
         last_day = None if ledger is None else ledger.last_day()
@@ -164,15 +166,16 @@ class Forecast:
             self._busy_at.setdefault(home, set()).add(purchase.new.attempt_id)
         if home is not None or self._lives(run_id):
             return purchase.state
-        is_complete = self._pictures.spool.has_whole_answer(purchase.new.attempt_id)
+        name = name_of(purchase)
+        is_complete = self._has_whole_answer(name)
         if not (is_complete or self._owners.has_lock(purchase.new.run_id)):
             age_s = abs((self._now() - purchase.changed_at).total_seconds())
             if age_s <= self._settings.timeout_s + MARGIN_S:  # no lock proves nothing
                 return purchase.state
-        if not is_complete and self._owners.has_never_sent(
-            purchase.new.run_id, purchase.new.attempt_id
-        ):
+        if not is_complete and self._owners.has_never_sent(purchase.new.run_id, name):
             return State.VOID
+        if is_complete and purchase.new.line is not None and purchase.state is State.SENDING:
+            return State.ACCEPTED  # the whole answer is the create's: its batch is being made
         return after_its_owner(purchase, answer_is_complete=is_complete)
 
     def room_microusd(self, limits: Limits) -> int | None:
