@@ -49,6 +49,7 @@ size = "1280x720"               # 16:9, as a video is; for scenes that do not na
 # capacity = 8                  # at most so many scenes at once; 1 is serial
 # max_attempts = 4              # for failures that pass; what may have been billed is not repeated
 # quality = "medium"
+# lane = "batch"                # half the price with openai and gemini, within a day or two
 # output_format = "png"
 
 # The same face in every scene: what the ids in characters_in_scene look like. A sheet is made
