@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
-    from stage3_plugin.library.blocking import make_pictures, plan_pictures
+    from stage3_plugin.library.blocking import make_pictures, plan_pictures, wait_for_pictures
     from stage3_plugin.library.loops import StageUnusable
     from stage3_plugin.library.original import (
         ScenesFailed,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         PicturesMissing,
         Progress,
         Summary,
+        Waited,
     )
     from stage3_plugin.library.run import PictureRun
     from stage3_plugin.library.scenes import ScenesRefused
@@ -52,21 +53,30 @@ __all__ = [
     "StageUnusable",
     "Stop",
     "Summary",
+    "Waited",
     "make_pictures",
     "open_stage",
     "plan_pictures",
+    "wait_for_pictures",
 ]
 
 _HOMES = {
     "errors": ("NotStarted", "SettingsRefused", "Stage3Error"),
-    "library.blocking": ("make_pictures", "plan_pictures"),
+    "library.blocking": ("make_pictures", "plan_pictures", "wait_for_pictures"),
     "library.original": (
         "ScenesFailed",
         "Stage2Output",
         "Stage3ImageGenerationService",
         "Stage3Output",
     ),
-    "library.result": ("BudgetReached", "Pictures", "PicturesMissing", "Progress", "Summary"),
+    "library.result": (
+        "BudgetReached",
+        "Pictures",
+        "PicturesMissing",
+        "Progress",
+        "Summary",
+        "Waited",
+    ),
     "library.run": ("PictureRun",),
     "library.scenes": ("ScenesRefused",),
     "library.loops": ("StageUnusable",),

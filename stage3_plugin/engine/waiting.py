@@ -33,6 +33,8 @@ IN_HANDS_S: Final = 10.0
 """Seconds between two looks whether the run that has a job in work goes on."""
 LOST_S: Final = 3600.0
 """A batch whose create was lost is waited for as long as its provider may come to list it."""
+LEAST_WAIT_S: Final = 0.05
+"""Seconds between two times of asking for one job, whatever it says."""
 _A_TURN: Final = 200
 """Rows that are read without a pause for others."""
 
@@ -199,8 +201,9 @@ class Waiting:
         one.asked += 1
         one.note(brought)
         await self._read(one)
-        if brought.making is not None:
-            return brought.making.again_s
+        making = brought.making
+        if making is not None and (making.again_s is not None or making.problem):
+            return None if making.again_s is None else max(LEAST_WAIT_S, making.again_s)
         if one.is_lost and not self._may_be_found(purchase):
             return None
         if brought.not_here is not None and brought.not_here.needs_setting:

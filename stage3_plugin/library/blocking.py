@@ -1,4 +1,4 @@
-"""``make_pictures`` and ``plan_pictures``: the stage for a program that has no event loop.
+"""``make_pictures`` and its like: the stage for a program that has no event loop.
 
 Each call runs an event loop of its own in a thread of its own, and waits for it. So it can be
 called from a script, a thread or a notebook alike, whether or not a loop is running there, and
@@ -17,7 +17,7 @@ import anyio
 from host_stub.contract import Lane, StagePlan
 from stage3_plugin.library.callback import Callback
 from stage3_plugin.library.opening import SettingsLike
-from stage3_plugin.library.result import Pictures, Progress
+from stage3_plugin.library.result import Pictures, Progress, Waited
 from stage3_plugin.library.run import OnProgress
 from stage3_plugin.library.scenes import ScenesLike, folder_of, keep
 from stage3_plugin.library.stage import PICTURES, PathLike, UsdLike, cap_of, lane_of, open_stage
@@ -146,6 +146,47 @@ def plan_pictures(
         return _Call[StagePlan]().wait_for(plan)
     finally:
         kept.close()
+
+
+def wait_for_pictures(
+    settings: SettingsLike,
+    *,
+    project_dir: PathLike | None = None,
+    for_s: float | None = None,
+    stop: Stop | None = None,
+) -> Waited:
+    """Stay until what is being made at providers is there, and take it in; blocks until then.
+
+    Nothing is bought; :func:`make_pictures` afterwards hands the pictures over as ``reused``.
+
+    Args:
+        settings: As :func:`~stage3_plugin.open_stage` takes them.
+        project_dir: Where relative paths of the settings start.
+        for_s: At most so many seconds.
+        stop: Asks it to leave, from any thread.
+
+    Raises:
+        SettingsRefused: The settings cannot be used, or a key is missing.
+        NotStarted: The ledger cannot be opened.
+        StorageFailed: It cannot be read any more.
+        KeyboardInterrupt: Ctrl-C; everything is as it was.
+    """
+    switch = Stop()
+
+    async def wait() -> Waited:
+        async with open_stage(settings, project_dir=project_dir) as stage:
+            return await stage.wait(for_s=for_s, stop=switch)
+
+    def heed(is_at_once: bool) -> None:  # noqa: FBT001 - as a switch calls it
+        switch.set(at_once=is_at_once)
+
+    if stop is not None:
+        stop.add(heed)
+    try:
+        return _Call[Waited](switch=switch).wait_for(wait)
+    finally:
+        if stop is not None:
+            stop.remove(heed)
 
 
 class _Call(Generic[Result]):

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Final
 
 from host_stub.contract import FailureCode, SceneOutcome
+from stage3_plugin.domain.money import to_usd
+from stage3_plugin.domain.waited import Waited as Standing
 from stage3_plugin.errors import Stage3Error
 
 _RERUN: Final = "call it again: what is paid for is found, and nothing is bought twice"
@@ -61,6 +63,55 @@ class Summary:
     def is_whole(self) -> bool:
         """Whether every picture that was wanted is there."""
         return self.stopped is None and not self.failed and self.ended >= self.wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waited:
+    """How what is being made at providers stands, or stood when the waiting ended.
+
+    Attributes:
+        taken_in: Pictures that have come since the waiting began.
+        without_picture: Requests that have ended without one; :attr:`cost_usd` has their cost, too.
+        left: Requests that have not come to their end.
+        lines: Lines of the batches among them, by their providers' word: all of them.
+        lines_done: Those of them that are done.
+        lines_failed: Those that came to an end without a picture.
+        lines_expired: Those that were not begun in time, and cost nothing.
+        cost_usd: What is counted for all that has ended.
+        problems: What keeps us from asking for some of it, each in one line.
+    """
+
+    taken_in: int = 0
+    without_picture: int = 0
+    left: int = 0
+    lines: int = 0
+    lines_done: int = 0
+    lines_failed: int = 0
+    lines_expired: int = 0
+    cost_usd: Decimal = Decimal(0)
+    problems: tuple[str, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is being made any more."""
+        return self.left == 0
+
+
+def waited_of(inner: Standing) -> Waited:
+    """Return it as programs are given it."""
+    counts = [one.lines for one in inner.jobs if one.lines is not None]
+    ended = sum(sum(one.ended.values()) for one in inner.jobs)
+    return Waited(
+        taken_in=inner.pictures,
+        without_picture=ended - inner.pictures,
+        left=sum(one.left for one in inner.jobs),
+        lines=sum(one.total for one in counts),
+        lines_done=sum(one.done for one in counts),
+        lines_failed=sum(one.failed for one in counts),
+        lines_expired=sum(one.expired for one in counts),
+        cost_usd=to_usd(sum(one.spent_microusd for one in inner.jobs)),
+        problems=tuple(one.problem for one in inner.jobs if one.left and one.problem),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

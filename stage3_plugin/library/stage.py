@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal, InvalidOperation
 from functools import partial
@@ -17,13 +17,15 @@ from anyio.abc import TaskGroup
 from host_stub.contract import Lane, StagePlan
 from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.request import WantedLane
+from stage3_plugin.domain.waited import Waited as Standing
 from stage3_plugin.engine import build
 from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.library.callback import Callback
 from stage3_plugin.library.interrupts import heard_by_the_program
 from stage3_plugin.library.log import log_without
 from stage3_plugin.library.loops import LoopDoor, StageUnusable
 from stage3_plugin.library.opening import Opening, SettingsLike, opening_of
-from stage3_plugin.library.result import Pictures
+from stage3_plugin.library.result import Pictures, Waited, waited_of
 from stage3_plugin.library.run import Asked, OnProgress, PictureRun, Work, Workshop
 from stage3_plugin.library.scenes import (
     SceneLike,
@@ -184,6 +186,54 @@ class PictureStage:
             outcomes = work.in_order([outcome async for outcome in run])
             pictures = Pictures(outcomes=outcomes, summary=run.summary)
         return pictures.check() if check else pictures
+
+    async def wait(
+        self,
+        *,
+        for_s: float | None = None,
+        on_progress: Callable[[Waited], object] | None = None,
+        stop: Stop | None = None,
+    ) -> Waited:
+        """Stay until what is being made at providers is there, and take it in; nothing is bought.
+
+        That is what earlier runs have left, of batches above all: a run afterwards hands its
+        pictures over as ``reused``. It asks gently; leaving at any moment changes nothing.
+
+        Args:
+            for_s: At most so many seconds.
+            on_progress: Called with how it stands, in the event loop's thread, whenever something
+                was asked. One that raises is not called again, and harms nothing.
+            stop: Asks it to leave, from any thread.
+
+        Returns:
+            How it stands.
+
+        Raises:
+            NotStarted: The ledger cannot be opened.
+            StorageFailed: It cannot be read any more.
+            StageUnusable: The stage is closed, or of another event loop.
+        """
+        self._need_open()
+        tell, stands = Callback(on_progress), Waited()
+
+        def note(standing: Standing) -> None:
+            nonlocal stands
+            stands = waited_of(standing)
+            tell(stands)
+
+        with anyio.CancelScope() as scope:
+
+            def leave(_: bool) -> None:  # noqa: FBT001 - as a switch calls it
+                self._door.now(scope.cancel)
+
+            if stop is not None:
+                stop.add(leave)
+            try:
+                stands = waited_of(await self._workshop.stage.wait(for_s=for_s, report=note))
+            finally:
+                if stop is not None:
+                    stop.remove(leave)
+        return stands
 
     def _work(self, asked: Asked) -> Work:
         self._need_open()

@@ -19,9 +19,11 @@ from stage3_plugin import (
     Settings,
     Stop,
     Summary,
+    Waited,
     make_pictures,
     open_stage,
     plan_pictures,
+    wait_for_pictures,
 )
 
 
@@ -45,12 +47,14 @@ async def call_the_library(
         assert_type(run.summary.stopped, FailureCode | None)
         assert_type(await stage.make(entries, deadline_s=3, check=False), Pictures)
         assert_type(await run.ended(), Summary)
+        assert_type(await stage.wait(for_s=60, on_progress=lambda one: one.left, stop=stop), Waited)
     async with open_stage(Settings(provider="previz")), open_stage(path), open_stage("host.toml"):
         pass
     try:
         pictures = make_pictures(one, "host.toml", on_progress=on_progress)
         assert_type(pictures.made, list[SceneOutcome])
         assert_type(plan_pictures("story.json", path), StagePlan)
+        assert_type(wait_for_pictures("host.toml", for_s=0.5), Waited)
     except BudgetReached as reached:
         assert_type(reached.pictures, Pictures)
     make_pictures(7, "host.toml")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # a number is no scene

@@ -217,6 +217,15 @@ def test_before_a_lost_batch_would_be_listed_nobody_calls_it_unbilled(
 # The other commands ------------------------------------------------------------------------------
 
 
+def test_verify_counts_lines_as_purchases(project: Project, say: Say) -> None:
+    """The folder of a batch is accounted for by its lines."""
+    project.batch(*SCENES, state=State.ACCEPTED, token=TOKEN)
+    project.receive(TOKEN, complete=True)
+    said = say("verify")
+
+    assert said.code == 0, said.out
+
+
 def test_costs_add_lines_up_like_all_else(project: Project, say: Say) -> None:
     """What they hold is in work; what they cost is spent."""
     ids = project.batch(*SCENES, state=State.ACCEPTED, token=TOKEN)

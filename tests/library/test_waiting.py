@@ -1,0 +1,139 @@
+"""A program that stays for what is being made, or leaves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from stage3_plugin import Stop, Waited, make_pictures, open_stage, wait_for_pictures
+from stage3_plugin.domain.states import State
+from stage3_plugin.policy import polling
+from stage3_plugin.runtime.offers import PROVIDERS
+from stage3_plugin.testing.image_api import ImageApi
+from stage3_plugin.testing.plain import Plain, PlainDialect
+from stage3_plugin.testing.queues import Queued
+from tests.library.calling import code, painter, scenes
+from tests.projects import wait_until
+from tests.stage3.buying import states
+
+ENDLESS = 10_000
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
+        monkeypatch.setattr(polling, name, 0.01)
+    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+
+
+@pytest.fixture
+def queue_api() -> Iterator[ImageApi]:
+    with ImageApi(dialect=PlainDialect()) as api:
+        yield api
+
+
+class Shop:
+    """A program whose last call left pictures being made."""
+
+    def __init__(self, api: ImageApi, folder: Path) -> None:
+        self.api = api
+        self.folder = folder
+        self.settings = painter(api, provider="plain", model="m", deadline_s=0.05)
+
+    def make(self) -> list[str]:
+        """Make two scenes; return how they ended."""
+        out = self.folder / "pictures"
+        made = make_pictures(
+            scenes(2), self.settings, project_dir=self.folder, out_dir=out, check=False
+        )
+        return [code(one) for one in made]
+
+    def is_done(self) -> None:
+        """Let the provider be done at the next look."""
+        for job in self.api.queue.jobs:
+            job.plan = Queued(polls=0)
+
+
+@pytest.fixture
+def shop(queue_api: ImageApi, tmp_path: Path) -> Shop:
+    queue_api.queue.plan = Queued(polls=ENDLESS)
+    shop = Shop(queue_api, tmp_path)
+    assert shop.make() == ["pending", "pending"]
+    return shop
+
+
+def test_a_script_stays_and_then_has_its_pictures(shop: Shop) -> None:
+    """They are paid for once, and reused by the call that follows."""
+    shop.is_done()
+    waited = wait_for_pictures(shop.settings, project_dir=shop.folder)
+
+    assert waited == Waited(taken_in=2, cost_usd=Decimal("0.06"))
+    assert waited.is_over
+    assert shop.make() == ["reused", "reused"]
+    assert shop.api.received() == shop.api.billed() == 2
+
+
+def test_a_script_stays_no_longer_than_it_wants(shop: Shop) -> None:
+    """What is not here by then goes on being made."""
+    waited = wait_for_pictures(shop.settings, project_dir=shop.folder, for_s=0)
+
+    assert (waited.left, waited.taken_in, waited.is_over) == (2, 0, False)
+    assert states(shop.folder) == [State.ACCEPTED, State.ACCEPTED]
+
+
+def test_another_thread_can_make_it_leave(shop: Shop) -> None:
+    """At once, and nothing is changed by it."""
+    stop, looks = Stop(), len(shop.api.polls())
+
+    def set_it() -> None:
+        wait_until(lambda: len(shop.api.polls()) > looks + 2)
+        stop.set()
+
+    thread = threading.Thread(target=set_it)
+    thread.start()
+    waited = wait_for_pictures(shop.settings, project_dir=shop.folder, stop=stop)
+    thread.join()
+
+    assert waited.left == 2
+    assert states(shop.folder) == [State.ACCEPTED, State.ACCEPTED]
+
+
+def test_one_that_is_set_before_leaves_before_anything_is_asked(shop: Shop) -> None:
+    """As it stops a run before it begins."""
+    stop, looks = Stop(), len(shop.api.polls())
+    stop.set()
+    wait_for_pictures(shop.settings, project_dir=shop.folder, stop=stop)
+
+    assert len(shop.api.polls()) == looks
+
+
+@pytest.mark.anyio
+async def test_a_program_with_a_loop_hears_how_it_goes(shop_in_a_loop: Shop) -> None:
+    """A callback that raises is not called again, and harms nothing."""
+    shop, heard = shop_in_a_loop, list[Waited]()
+
+    def note(waited: Waited) -> None:
+        heard.append(waited)
+        shop.is_done()
+        if waited.is_over:
+            raise LookupError("mine")
+
+    with anyio.fail_after(60):
+        async with open_stage(shop.settings, project_dir=shop.folder) as stage:
+            waited = await stage.wait(on_progress=note)
+
+    assert heard[0].left > 0
+    assert (waited.taken_in, waited.left) == (2, 0)
+
+
+@pytest.fixture
+async def shop_in_a_loop(queue_api: ImageApi, tmp_path: Path) -> Shop:
+    queue_api.queue.plan = Queued(polls=ENDLESS)
+    shop = Shop(queue_api, tmp_path)
+    await anyio.to_thread.run_sync(shop.make)
+    return shop
