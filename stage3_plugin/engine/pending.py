@@ -68,7 +68,8 @@ class PendingScenes:
         state: How the run stands.
 
     Attributes:
-        left_being_made: Jobs that scenes have waited for and that this run leaves to a later one.
+        left_being_made: Purchases whose jobs scenes have waited for, and that this run leaves to a
+            later one.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class PendingScenes:
         self._ready = deque[SceneState]()
         self._told: dict[str, LineCount] = {}
         self._looked_at = set[int]()
-        self.left_being_made: list[Job] = []
+        self.left_being_made: list[Purchase] = []
 
     async def run(self) -> None:
         """Ask for whatever is due, until cancelled."""
@@ -161,6 +162,8 @@ class PendingScenes:
 
     def _is_in_a_batch(self, waiting: Waiting) -> bool:
         """Return whether a scene waits for a line of a batch that is known to be made."""
+        if waiting.making is not None:
+            return _is_batch(waiting.making.job)
         purchase = self._checkout.run_ledger.purchase(waiting.purchase_id)
         return (
             purchase is not None
@@ -401,7 +404,7 @@ class PendingScenes:
             self._give_up(scene, messages.undecided(purchase, self._checkout.caretaker))
         elif purchase.state is State.ACCEPTED or self._recovery.is_dead(purchase):
             if purchase.job is not None and waiting.not_here is None:
-                self.left_being_made.append(purchase.job)
+                self.left_being_made.append(purchase)
             self._give_up(scene, _pending(waiting, purchase.job))
         else:
             busy = messages.busy(

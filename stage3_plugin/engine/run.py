@@ -16,6 +16,7 @@ from itertools import chain
 import anyio
 import anyio.lowlevel
 
+from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.outcome import Ending, Failure
 from stage3_plugin.domain.request import PictureRequest, WantedOf, one_take
 from stage3_plugin.engine.batches import GatheredScenes
@@ -328,14 +329,19 @@ class Run:
 
     def _say_what_is_left(self) -> None:
         """Say what is being made as the run ends, and when to come back for it."""
-        left = self._pending.left_being_made
-        batches = [job for job in left if job.new.lane == "batch"]
-        jobs = [job for job in left if job.new.lane != "batch"]
+        batches, jobs = list[Job](), list[Job]()
+        held_microusd = 0
+        for purchase in self._pending.left_being_made:
+            if purchase.job is not None and purchase.new.line is not None:
+                batches.append(purchase.job)
+                held_microusd += purchase.new.hold_microusd
+            elif purchase.job is not None:
+                jobs.append(purchase.job)
         if jobs:
             self._reporter.telemetry.warned(messages.left_being_made(jobs))
         if batches:
             within_s, caretaker = self._gathered.within_s, self._checkout.caretaker
-            told = messages.left_in_batches(batches, within_s, caretaker)
+            told = messages.left_in_batches(batches, held_microusd, within_s, caretaker)
             self._reporter.telemetry.warned(told)
 
     # Scenes the run does not come to -------------------------------------------------------------

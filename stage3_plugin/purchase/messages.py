@@ -256,7 +256,17 @@ def pending(attempt_id: str, missing: MissingPicture | None) -> Failure:
 
 
 def being_made(attempt_id: str, making: BeingMade) -> Failure:
-    """Say that a picture is being made at its provider, and until when that keeps it."""
+    """Say that a picture is being made at its provider, and until when that keeps it.
+
+    Of all lines of a batch it is the same, so that they are told as one.
+    """
+    if making.job.new.lane == "batch":
+        return Failure(
+            code="pending",
+            message=f"bought, and {in_the_making(making)}: the same command before then takes it "
+            "in, and nothing is bought twice",
+            retryable=True,
+        )
     return Failure(
         code="pending",
         message=f"bought, and {in_the_making(making)}; request {attempt_id[:SHORT_ID]}: the next "
@@ -307,11 +317,14 @@ def _in_a_batch(making: BeingMade) -> str:
     return f"being made in batch{name} at {job.provider}{far}, kept until {until(job)}{problem}"
 
 
-def left_in_batches(jobs: Sequence[Job], within_s: float | None, caretaker: Caretaker) -> str:
+def left_in_batches(
+    jobs: Sequence[Job], held_microusd: int, within_s: float | None, caretaker: Caretaker
+) -> str:
     """Say that pictures are being made in batches when a run ends, and when to come back.
 
     Args:
         jobs: Of each picture its own.
+        held_microusd: What is held for all of them.
         within_s: Seconds within which a batch has ended, if that is known.
         caretaker: See :data:`Caretaker`.
     """
@@ -320,13 +333,14 @@ def left_in_batches(jobs: Sequence[Job], within_s: float | None, caretaker: Care
     count = "1 batch" if len(batches) == 1 else f"{len(batches):,} batches"
     provider = ", ".join(sorted({job.provider for job in jobs}))
     moments = [one.accepted_at for one in batches.values() if one.accepted_at is not None]
+    held = f" (${usd_text(held_microusd)} held)" if held_microusd else ""
     when = ""
     if within_s is not None and moments:
         last = (max(moments) + timedelta(seconds=within_s)).astimezone()
         when = f", by {last:%Y-%m-%d %H:%M} at the latest, and often sooner"
     return (
-        f"{pictures} being made in {count} at {provider}{when}: the same command then takes in "
-        f"what is done and buys nothing twice, and '{caretaker('wait')}' waits for it"
+        f"{pictures} being made in {count} at {provider}{held}{when}: the same command then takes "
+        f"in what is done and buys nothing twice, and '{caretaker('wait')}' waits for it"
     )
 
 

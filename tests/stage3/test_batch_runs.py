@@ -5,14 +5,12 @@ Both vendors are those of the loopback server, whose books say what was bought a
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from stage3_plugin.domain.request import Scene
@@ -20,52 +18,37 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.engine import pending
 from stage3_plugin.engine import run as engine_run
 from stage3_plugin.providers import openai_batch
-from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, Line
-from stage3_plugin.testing.behaviours import Behaviour, Gate, Hang, Page
-from stage3_plugin.testing.bill import by_the_table
+from stage3_plugin.testing.behaviours import Gate, Page
 from stage3_plugin.testing.image_api import ImageApi
-from stage3_plugin.testing.wire import Asked
 from tests.fakes.image_api import KEY
+from tests.stage3.batch_shop import (
+    LATER,
+    LOOKS_S,
+    billed_microusd,
+    codes,
+    left_in_spool,
+    priced,
+    shop,
+    sizes,
+)
 from tests.stage3.buying import counted, purchases, scenes, states
-from tests.stage3.running import Ran, Story, run_stage, settings_for
+from tests.stage3.running import Story, run_stage
 
 pytestmark = pytest.mark.anyio
-
-ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
-"""For what an event loop has no part in."""
-AT_ONCE = Batched(polls=0)
-LATER = Batched(polls=10_000)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at a batch at once and once more."""
-    monkeypatch.setattr(pending, "BATCH_LOOKS_S", (0.0, 0.01))
+    monkeypatch.setattr(pending, "BATCH_LOOKS_S", LOOKS_S)
     monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
 
 
 @pytest.fixture
 def api() -> Iterator[ImageApi]:
     with ImageApi() as one:
-        one.bill = by_the_table
-        one.batches.plan = AT_ONCE
-        yield one
-
-
-def shop(api: ImageApi, /, **more: Any) -> Settings:
-    """Return settings of a vendor with batches."""
-    fixed = {"lane": "batch", "size": "1024x1024", "quality": "low", "drain_s": 0.05}
-    return settings_for(api, **(fixed | more))
-
-
-def codes(ran: Ran) -> Counter[str]:
-    return Counter(ran.code(scene_id) for scene_id in ran.outcomes)
-
-
-def left_in_spool(folder: Path) -> list[str]:
-    """Name what has not been tidied."""
-    return sorted(path.name for path in (folder / ".stage3" / "spool").iterdir())
+        yield priced(one)
 
 
 async def test_a_story_is_one_batch_at_half_the_price(api: ImageApi, tmp_path: Path) -> None:
@@ -75,7 +58,7 @@ async def test_a_story_is_one_batch_at_half_the_price(api: ImageApi, tmp_path: P
     assert codes(ran) == {"made": 6}
     assert (len(api.batches.all), api.batches.billed(), api.received()) == (1, 6, 0)
     assert states(tmp_path) == [State.PAID] * 6
-    assert counted(tmp_path) == int(api.batches.billed_usd * 1_000_000)
+    assert counted(tmp_path) == billed_microusd(api)
     assert [one["lines"] for one in ran.named("batch.created")] == [6]
     assert len(ran.named("batch.uploaded")) == len(ran.named("batch.ended")) == 1
     assert {outcome.cost.microusd for outcome in ran.outcomes.values()} == {
@@ -94,7 +77,9 @@ async def test_what_is_being_made_is_left_to_a_later_run(api: ImageApi, tmp_path
     assert codes(first) == {"pending": 3}
     assert states(tmp_path) == [State.ACCEPTED] * 3
     (warned,) = [one["message"] for one in first.named("stage.warned")]
-    assert "3 pictures are being made in 1 batch at openai, by 20" in warned
+    assert "3 pictures are being made in 1 batch at openai ($0.0" in warned
+    assert " held), by 20" in warned
+    assert len({str(outcome.failure) for outcome in first.outcomes.values()}) == 1
     assert "being made in batch" in str(first.outcomes["s01"].failure)
 
     gate.open()
@@ -119,9 +104,9 @@ async def test_a_later_run_buys_what_never_ran_in_another_batch(
     second = await run_stage(shop(api), scenes(5), tmp_path)
 
     assert codes(second) == {"made": 5}
-    assert [len(batch.lines) for batch in api.batches.all] == [5, 3]
+    assert sizes(api) == [5, 3]
     assert api.batches.billed() == 5
-    assert counted(tmp_path) == int(api.batches.billed_usd * 1_000_000)
+    assert counted(tmp_path) == billed_microusd(api)
 
 
 async def test_a_later_run_ends_what_was_refused_and_does_not_buy_it_again(
@@ -140,7 +125,7 @@ async def test_a_later_run_ends_what_was_refused_and_does_not_buy_it_again(
     assert len(api.batches.all) == 1
     third = await run_stage(shop(api), scenes(3), tmp_path)
     assert codes(third) == {"made": 3}
-    assert [len(batch.lines) for batch in api.batches.all] == [3, 1]
+    assert sizes(api) == [3, 1]
 
 
 async def test_a_story_is_cut_to_what_a_batch_takes(
@@ -226,7 +211,7 @@ async def test_each_take_is_a_line(api: ImageApi, tmp_path: Path) -> None:
     ran = await run_stage(shop(api), told, tmp_path)
 
     assert [ran.codes("s01"), ran.codes("s02")] == [["made"] * 3] * 2
-    assert [len(batch.lines) for batch in api.batches.all] == [6]
+    assert sizes(api) == [6]
     assert sorted(one.new.take for one in purchases(tmp_path, "s01")) == [1, 2, 3]
 
 
@@ -259,7 +244,7 @@ async def test_a_scene_whose_sheet_is_in_a_batch_waits_for_a_later_run(
     second = await run_stage(settings, told, tmp_path)
 
     assert codes(second) == {"made": 3}
-    assert [len(batch.lines) for batch in api.batches.all] == [2, 1]
+    assert sizes(api) == [2, 1]
     assert api.batches.received("s01") == 1
 
 
@@ -299,42 +284,3 @@ async def test_a_create_whose_answer_is_lost_is_found_by_its_label(
 
     assert codes(ran) == {"made": 4}
     assert (len(api.batches.all), api.batches.billed()) == (1, 4)
-
-
-@pytest.mark.parametrize("at", ["upload", "create"])
-async def test_a_run_that_is_told_to_stop_leaves_no_doubt(
-    api: ImageApi, tmp_path: Path, at: str
-) -> None:
-    """While a file is uploaded nothing is held; a create that is on its way has time to end."""
-    gate, stopping, is_there = Gate(), anyio.Event(), threading.Event()
-
-    def met(_asked: Asked, kind: str) -> Behaviour | None:
-        if kind != at:
-            return None
-        is_there.set()
-        return Hang() if at == "upload" else None
-
-    api.trouble = met
-    api.batches.script(Batched(polls=10_000, gate=gate))
-    ran = Ran()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_run_until, stopping, ran, shop(api, drain_s=20), tmp_path)
-        with anyio.fail_after(60):
-            while not is_there.is_set():
-                await anyio.sleep(0.01)
-        stopping.set()
-        gate.open()
-
-    if at == "upload":
-        assert codes(ran) == {"not_tried": 3}
-        assert purchases(tmp_path) == []
-        assert left_in_spool(tmp_path) == []
-    else:
-        assert codes(ran) == {"pending": 3}
-        assert states(tmp_path) == [State.ACCEPTED] * 3
-    assert len(api.batches.all) == (at == "create")
-
-
-async def _run_until(stopping: anyio.Event, ran: Ran, settings: Settings, folder: Path) -> None:
-    await run_stage(settings, scenes(3), folder, stopping=stopping, into=ran)

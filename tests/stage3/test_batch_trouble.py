@@ -1,0 +1,346 @@
+"""Runs in batches that are stopped, cut short or met by trouble, each at its moments."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from stage3_plugin.attempt.batching import Measured
+from stage3_plugin.domain.made_from import WISH
+from stage3_plugin.domain.reference import ReferenceWish
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.domain.states import State
+from stage3_plugin.engine import pending
+from stage3_plugin.engine import run as engine_run
+from stage3_plugin.engine.build import open_stage
+from stage3_plugin.engine.requests import request_for
+from stage3_plugin.providers import gemini_batch, openai_batch
+from stage3_plugin.purchase import lost
+from stage3_plugin.settings import Settings
+from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
+from stage3_plugin.testing.behaviours import Behaviour, Gate, Hang, Page
+from stage3_plugin.testing.image_api import ImageApi
+from stage3_plugin.testing.wire import Asked
+from tests.fakes.pngs import make_png
+from tests.stage3.batch_shop import (
+    LATER,
+    LOOKS_S,
+    billed_microusd,
+    codes,
+    gemini,
+    left_in_spool,
+    priced,
+    shop,
+    sizes,
+)
+from tests.stage3.buying import counted, purchases, scenes, states
+from tests.stage3.running import Ran, Story, run_stage
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at a batch at once and once more."""
+    monkeypatch.setattr(pending, "BATCH_LOOKS_S", LOOKS_S)
+    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
+
+
+@pytest.fixture
+def api() -> Iterator[ImageApi]:
+    with ImageApi() as one:
+        yield priced(one)
+
+
+def met_at(api: ImageApi, kind: str, answer: Behaviour | None = None) -> threading.Event:
+    """Return what is set once a page of a kind is asked for, which is answered so."""
+    is_there = threading.Event()
+
+    def met(_asked: Asked, page: str) -> Behaviour | None:
+        if page != kind:
+            return None
+        is_there.set()
+        return answer
+
+    api.trouble = met
+    return is_there
+
+
+async def until(is_there: threading.Event) -> None:
+    """Wait for what happens in the server's thread."""
+    with anyio.fail_after(60):
+        while not is_there.is_set():
+            await anyio.sleep(0.01)
+
+
+async def stopped_at(
+    is_there: threading.Event, settings: Settings, folder: Path, gate: Gate | None = None
+) -> Ran:
+    """Run a story that is told to stop at a moment."""
+    ran, stopping = Ran(), anyio.Event()
+
+    async def run() -> None:
+        await run_stage(settings, scenes(3), folder, stopping=stopping, into=ran)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run)
+        await until(is_there)
+        stopping.set()
+        if gate is not None:
+            gate.open()
+    return ran
+
+
+async def test_a_run_that_is_told_to_stop_while_it_uploads_holds_nothing(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """The upload is cut short at once: it is free, and would be in vain."""
+    ran = await stopped_at(met_at(api, "upload", Hang()), shop(api, drain_s=60), tmp_path)
+
+    assert codes(ran) == {"not_tried": 3}
+    assert (purchases(tmp_path), left_in_spool(tmp_path), api.batches.all) == ([], [], [])
+
+
+async def test_a_create_that_is_on_its_way_has_time_to_end(api: ImageApi, tmp_path: Path) -> None:
+    gate = Gate()
+    api.batches.script(Batched(polls=10_000, gate=gate))
+
+    ran = await stopped_at(met_at(api, "create"), shop(api, drain_s=60), tmp_path, gate)
+
+    assert codes(ran) == {"pending": 3}
+    assert states(tmp_path) == [State.ACCEPTED] * 3
+    (warned,) = [one for one in ran.named("stage.warned") if "in flight" in one["message"]]
+    assert "3 paid requests are in flight" in warned["message"]
+
+
+async def test_a_create_without_an_answer_is_found_by_the_next_run(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """The first waits as long as it may: all of its lines are in doubt. None is bought twice."""
+    gate = Gate()
+    api.batches.script(Batched(polls=0, gate=gate))
+    first = await stopped_at(met_at(api, "create"), shop(api), tmp_path)
+    gate.open()
+
+    assert codes(first) == {"cancelled": 3}
+    assert states(tmp_path) == [State.UNKNOWN] * 3
+
+    second = await run_stage(shop(api), scenes(3), tmp_path)
+
+    assert codes(second) == {"made": 3}
+    assert (sizes(api), states(tmp_path)) == ([3], [State.PAID] * 3)
+
+
+@pytest.mark.parametrize("at", ["upload", "create"])
+async def test_a_run_that_is_cancelled_ends_every_scene(
+    api: ImageApi, tmp_path: Path, at: str
+) -> None:
+    """From outside, as by a host that has no more patience; the next run knows what was sent."""
+    gate = Gate()
+    api.batches.script(Batched(polls=0, gate=gate))
+    is_there = met_at(api, at, Hang() if at == "upload" else None)
+    ran = Ran()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_run, shop(api), tmp_path, ran)
+        await until(is_there)
+        tasks.cancel_scope.cancel()
+    gate.open()
+
+    assert codes(ran) == {"cancelled": 3} if at == "create" else {"not_tried": 3}
+    api.trouble = lambda _asked, _kind: None
+    second = await run_stage(shop(api), scenes(3), tmp_path)
+    assert codes(second) == {"made": 3}
+    assert (sizes(api), api.batches.billed()) == ([3], 3)
+
+
+async def _run(settings: Settings, folder: Path, into: Ran) -> None:
+    await run_stage(settings, scenes(3), folder, into=into)
+
+
+async def test_the_deadline_of_a_run_ends_its_upload(api: ImageApi, tmp_path: Path) -> None:
+    met_at(api, "upload", Hang())
+
+    ran = await run_stage(shop(api), scenes(3), tmp_path, deadline_s=0.5)
+
+    assert codes(ran) == {"not_tried": 3}
+    assert purchases(tmp_path) == []
+
+
+async def test_a_create_that_never_arrived_stays_in_doubt_until_that_is_sure(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All lines are unknown, and no run buys them again meanwhile."""
+    monkeypatch.setattr(lost, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(lost, "APART_S", 0.01)
+    api.batches.script(Batched(lost="not begun"))
+
+    first = await run_stage(shop(api), scenes(3), tmp_path)
+    second = await run_stage(shop(api), scenes(3), tmp_path)
+
+    assert codes(first) == codes(second) == {"unknown": 3}
+    assert (states(tmp_path), api.batches.all) == ([State.UNKNOWN] * 3, [])
+
+
+async def test_what_the_queue_has_no_room_for_waits_for_a_later_run(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends as pending, and nothing is held for it; once the others are made it is bought."""
+    settings, gate = gemini(api), Gate()
+    most = 2 * await tokens_of(settings, tmp_path)
+    monkeypatch.setattr(gemini_batch, "TERMS", replace(gemini_batch.TERMS, most_queued_tokens=most))
+    api.batches.script(Batched(polls=0, until=gate))
+
+    first = await run_stage(settings, scenes(3), tmp_path)
+
+    assert codes(first) == {"pending": 3}
+    assert "takes no more into batches" in str(first.outcomes["s03"].failure)
+    assert (sizes(api), len(purchases(tmp_path))) == ([2], 2)
+    gate.open()
+    second = await run_stage(settings, scenes(3), tmp_path)
+    assert (codes(second), sizes(api)) == ({"made": 3}, [2, 1])
+
+
+async def tokens_of(settings: Settings, folder: Path) -> int:
+    """Return how many tokens a scene's line may have."""
+    async with open_stage(settings, folder) as stage:
+        (scene,) = scenes(1)
+        request = request_for(scene, settings)
+        batching = stage.routes[0].batching_of(request)
+        assert batching is not None
+        measured = batching.measured(request)
+        assert isinstance(measured, Measured)
+        return measured.tokens
+
+
+async def test_a_line_too_large_for_any_batch_is_rejected_by_itself(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openai_batch, "TERMS", replace(openai_batch.TERMS, most_bytes=10_000))
+    long = Scene(scene_id="s02", prompt=f"s02: {'a hill ' * 2000}")
+    told = Story([*scenes(1), long])
+
+    ran = await run_stage(shop(api), told, tmp_path)
+
+    assert {one: ran.code(one) for one in ran.outcomes} == {"s01": "made", "s02": "rejected"}
+    assert "a batch takes" in str(ran.outcomes["s02"].failure)
+
+
+async def test_a_picture_that_lines_show_is_uploaded_once(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many lines and batches of a run show it."""
+    monkeypatch.setattr(openai_batch, "TERMS", replace(openai_batch.TERMS, most_lines=2))
+    (tmp_path / "mira.png").write_bytes(make_png("Mira", 64, 64))
+    wishes = (ReferenceWish(image="mira.png"),)
+    told = Story([replace(one, references=("mira.png",), wishes=wishes) for one in scenes(4)])
+
+    ran = await run_stage(shop(api), told, tmp_path, scenes_dir=tmp_path)
+
+    assert codes(ran) == {"made": 4}
+    pictures = [one for one in api.batches.files.values() if one.media_type.startswith("image/")]
+    assert (len(pictures), sizes(api)) == (1, [2, 2])
+
+
+async def test_gemini_makes_batches_too(api: ImageApi, tmp_path: Path) -> None:
+    """A story with a picture that it shows, left and taken in by a later run."""
+    (tmp_path / "mira.png").write_bytes(make_png("Mira", 64, 64))
+    wishes = (ReferenceWish(image="mira.png"),)
+    shows, *others = scenes(3)
+    told = Story([replace(shows, references=("mira.png",), wishes=wishes), *others])
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate))
+
+    first = await run_stage(gemini(api), told, tmp_path, scenes_dir=tmp_path)
+    gate.open()
+    second = await run_stage(gemini(api), told, tmp_path, scenes_dir=tmp_path)
+
+    assert (codes(first), codes(second)) == ({"pending": 3}, {"made": 3})
+    assert (sizes(api), counted(tmp_path)) == ([3], billed_microusd(api))
+
+
+async def test_the_ledger_knows_what_a_picture_was_made_from_that_a_later_run_took_in(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """As of one that was bought by itself."""
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate))
+    await run_stage(shop(api), scenes(2), tmp_path)
+    gate.open()
+
+    await run_stage(shop(api), scenes(2), tmp_path)
+
+    assert all(WISH in purchase.details for purchase in purchases(tmp_path))
+
+
+async def test_a_line_refused_before_this_run_is_tried_with_the_next_words(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """By the run that hears of it, in a batch of its own."""
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate))
+    api.batches.script_line(Line(ends="refused"), scene="s01: a harbour")
+    told = Story([Scene(scene_id="s01", prompt="s01: a harbour", if_refused=("s01: a quay",))])
+    await run_stage(shop(api), told, tmp_path)
+    gate.open()
+
+    second = await run_stage(shop(api), told, tmp_path)
+
+    assert codes(second) == {"made": 1}
+    assert (sizes(api), api.batches.received("s01: a quay")) == ([1, 1], 1)
+
+
+async def test_results_that_are_cut_are_asked_for_again(api: ImageApi, tmp_path: Path) -> None:
+    """In the same run, as long as that may help soon."""
+    api.batches.meet(CutFile(at=-100), at="results")
+
+    ran = await run_stage(shop(api), scenes(4), tmp_path)
+
+    assert codes(ran) == {"made": 4}
+    assert (sizes(api), counted(tmp_path)) == ([4], billed_microusd(api))
+
+
+async def test_uploads_in_trouble_end_their_scenes_for_nothing(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """A key that is not taken stops the run, as anywhere else."""
+    api.batches.meet(Page(401, billed=False), at="upload", times=50)
+
+    ran = await run_stage(shop(api), scenes(4), tmp_path)
+
+    assert ran.ending is not None
+    assert (ran.ending.stopped, codes(ran)) == ("credentials", {"credentials": 4})
+    assert (purchases(tmp_path), left_in_spool(tmp_path)) == ([], [])
+
+
+async def test_a_batch_that_runs_at_no_time_is_made_a_few_times_at_most(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """As often as any request that comes to nothing: max_attempts."""
+    api.batches.plan = Batched(polls=0, ends="cancelled", done=0)
+
+    ran = await run_stage(shop(api, max_attempts=3), scenes(2), tmp_path)
+
+    assert codes(ran) == {"unavailable": 2}
+    assert sizes(api) == [2, 2, 2]
+    assert counted(tmp_path) == 0
+
+
+async def test_two_runs_at_once_buy_each_scene_once(api: ImageApi, tmp_path: Path) -> None:
+    """What one of them has in its batch the other waits for, or leaves."""
+    api.batches.plan = LATER
+    runs = [Ran(), Ran()]
+
+    async with anyio.create_task_group() as tasks:
+        for ran in runs:
+            tasks.start_soon(_run, shop(api), tmp_path, ran)
+
+    assert api.batches.received() == 3
+    assert all(set(codes(ran)) <= {"pending", "busy"} for ran in runs)
+    assert Counter(states(tmp_path)) == {State.ACCEPTED: 3}
