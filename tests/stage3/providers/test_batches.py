@@ -1,0 +1,556 @@
+"""The batch lanes of OpenAI and Gemini: what is sent, and what only a whole answer can prove.
+
+What each answer means stands in ``recorded``, and is tried by the laws; here is what those do not
+ask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from stage3_plugin.domain.batch import (
+    BatchEnded,
+    BatchLine,
+    BatchMaking,
+    Upload,
+    Uploaded,
+    key_of,
+    line_of,
+)
+from stage3_plugin.domain.exchange import (
+    Fetch,
+    Found,
+    NotListed,
+    Reply,
+    Send,
+    Unsaid,
+)
+from stage3_plugin.domain.job import Accepted, LineCount
+from stage3_plugin.domain.picture import RemotePicture, SpooledPart
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.providers.base import BatchLane, Provider
+from stage3_plugin.testing.recordings import lost
+from stage3_plugin.transport.bodies import body_of
+from tests.stage3.providers.replies import NOW_S, gemini, openai, page, part, reply, request
+from tests.stage3.providers.test_showing import LABELS, MIRA, PIER, showing
+
+TOKEN = "0123456789abcdef" * 2
+KEY = key_of(TOKEN, 7)
+NAMES = {MIRA.sha256: "file-mira", PIER.sha256: "file-pier"}
+OUR_BATCH = {"id": "batch_1", "object": "batch", "metadata": {"stage3": TOKEN}}
+LANES = ("openai", "gemini")
+
+
+def lane(name: str, **settings: Any) -> BatchLane:
+    provider: Provider = openai(**settings) if name == "openai" else gemini(**settings)
+    found = provider.batch
+    assert found is not None
+    return found
+
+
+def job(name: str) -> Accepted:
+    job_id = "batch_1" if name == "openai" else "batches/1"
+    return Accepted(job_id=job_id, poll_url="https://x.example/1", keeps_s=60.0)
+
+
+def written(line: BatchLine) -> str:
+    """Return a line as it would be in the file."""
+    pieces = body_of(
+        Send(url="https://x.example/", payload=line.payload), lambda _: memoryview(b"QUJD")
+    )
+    return b"".join(map(bytes, pieces)).decode()
+
+
+# What is sent ------------------------------------------------------------------------------------
+
+
+def test_openais_line_is_the_ordinary_body_under_its_name() -> None:
+    """With whatever the settings say beside, and to the address that all of its batch go to."""
+    wish = request(negative_prompt="fog", seed=3, background="opaque")
+    maker = openai(options={"moderation": "low"})
+    line = maker.batch.line(wish, KEY, {})
+
+    assert line.payload == {
+        "custom_id": KEY,
+        "method": "POST",
+        "url": "/v1/images/generations",
+        "body": maker.begin(wish).payload,
+    }
+    assert line.dropped == maker.begin(wish).dropped == ("seed",)
+
+
+def test_openais_line_names_the_pictures_that_were_uploaded() -> None:
+    """No bytes of them are in it, and the names of who is on them are where they always are."""
+    line = openai().batch.line(showing(), KEY, NAMES)
+    body: Any = line.payload["body"]
+
+    assert line.payload["url"] == "/v1/images/edits" == openai().batch.kind(showing())
+    assert body["images"] == [{"file_id": "file-mira"}, {"file_id": "file-pier"}]
+    assert body["prompt"] == f"{LABELS}\n\na lighthouse at dusk"
+    assert "base64" not in written(line)
+
+
+def test_a_picture_that_was_not_uploaded_is_an_error() -> None:
+    """A line without one of its pictures would be another picture, and paid for."""
+    with pytest.raises(KeyError):
+        openai().batch.line(showing(), KEY, {MIRA.sha256: "file-mira"})
+
+
+def test_geminis_line_is_the_ordinary_body_with_its_pictures_in_it() -> None:
+    """An uploaded file could be deleted before the batch comes to it."""
+    line = gemini().batch.line(showing(), KEY, {})
+
+    assert line.payload == {"key": KEY, "request": gemini().begin(showing()).payload}
+    assert written(line).count("QUJD") == 2
+
+
+def test_tokens_are_never_fewer_than_a_line_has() -> None:
+    """Google queues so many for each model; a byte is a token at most, and pictures have theirs."""
+    bare = gemini().batch.line(request(prompt="ä" * 100), KEY, {}).tokens
+    shown = gemini().batch.line(showing(), KEY, {}).tokens
+
+    assert bare == 200
+    assert shown > 2 * 1120
+
+
+@pytest.mark.parametrize("name", LANES)
+def test_lines_of_other_models_are_of_other_batches(name: str) -> None:
+    """OpenAI's go to one address and are cut by model beside; Gemini's create names the model."""
+    kinds = {lane(name).kind(request(model=model)) for model in ("", "gemini-3-pro-image")}
+
+    assert len(kinds) == (1 if name == "openai" else 2)
+
+
+def test_a_file_of_lines_is_a_form_at_openai() -> None:
+    """And a picture is one for showing, which is deleted by itself."""
+    lines = openai().batch.upload(10, "lines", "application/jsonl")
+    shown = openai().batch.upload(10, "reference", "image/jpeg")
+
+    assert isinstance(lines, Upload)
+    assert isinstance(shown, Upload)
+    assert (lines.url, lines.file_field) == ("https://api.openai.com/v1/files", "file")
+    assert (lines.fields, lines.file_name) == ({"purpose": "batch"}, "stage3.jsonl")
+    assert shown.fields["purpose"] == "vision"
+    assert 86_400 < int(shown.fields["expires_after[seconds]"]) < 30 * 86_400
+    assert (shown.media_type, shown.file_name) == ("image/jpeg", "stage3.jpg")
+
+
+def test_a_file_is_announced_to_google_and_sent_where_it_says() -> None:
+    """The second address is the answer's: who sends has to see that the key may go there."""
+    first = gemini().batch.upload(512, "lines", "application/jsonl")
+    headers = {"x-goog-upload-url": "https://elsewhere.example/up?id=1"}
+    second = gemini().batch.uploaded(reply({}, headers=headers), 512, "lines")
+    relative = gemini().batch.uploaded(
+        reply({}, headers={"x-goog-upload-url": "/up?id=1"}), 512, "lines"
+    )
+
+    assert isinstance(first, Upload)
+    assert not first.has_file
+    assert first.headers["x-goog-upload-header-content-length"] == "512"
+    assert isinstance(second, Upload)
+    assert second.has_file
+    assert second.url == "https://elsewhere.example/up?id=1"
+    assert isinstance(relative, Upload)
+    assert relative.url == "https://generativelanguage.googleapis.com/up?id=1"
+
+
+@pytest.mark.parametrize("place", ["javascript:alert(1)", "http://[", "http://", "x" * 20_000])
+def test_an_address_for_the_bytes_that_is_none_ends_the_upload(place: str) -> None:
+    """Nothing was paid."""
+    step = gemini().batch.uploaded(reply({}, headers={"x-goog-upload-url": place}), 512, "lines")
+
+    assert isinstance(step, Verdict)
+    assert (step.kind, step.may_be_billed) == (VerdictKind.BUSY, False)
+
+
+@pytest.mark.parametrize("name", LANES)
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_that_takes_no_files_is_told_from_a_bad_one(name: str, status: int) -> None:
+    """A server of one's own may speak of pictures and of nothing else."""
+    made = lane(name, base_url="http://localhost:8080/v1")
+    for answer in (page(status), reply({"detail": "Not Found"}, status)):
+        step = made.uploaded(answer, 512, "lines")
+
+        assert isinstance(step, Verdict)
+        assert (step.kind, step.stops_run) == (VerdictKind.REJECTED, True)
+        assert "the server http://localhost:8080/v1 takes no files here" in step.message
+        assert 'set lane = "ordinary"' in step.message
+        assert not step.may_be_billed
+
+
+STATUSES = st.sampled_from([200, 201, 204, 302, 400, 401, 403, 404, 408, 409, 429, 500, 503, 529])
+WORDS = st.sampled_from(
+    [None, "slow_down", "insufficient_quota", "server_error", "moderation_blocked", "overloaded"]
+)
+
+
+@given(st.sampled_from(LANES), STATUSES, WORDS)
+def test_an_upload_costs_nothing_and_a_create_is_free_only_by_a_whole_no(
+    name: str, status: int, word: str | None
+) -> None:
+    """Whatever the answer says; a create with a server's error may have begun all of it."""
+    error = {"code": word or "x", "message": "It did not work.", "status": word or "x"}
+    answer = reply({"error": error}, status)
+    upload, create = lane(name).uploaded(answer, 512, "lines"), lane(name).created(answer)
+
+    assert isinstance(upload, Verdict)
+    assert not upload.may_be_billed
+    assert upload.kind not in {VerdictKind.UNKNOWN, VerdictKind.PICTURES}
+    assert isinstance(create, Verdict)
+    if status in {200, 201, 204, 302, 408, 409, 500}:
+        assert create.is_unknown
+        assert "it may have begun the whole batch" in create.message
+    if status in {400, 401, 403, 404, 429}:
+        assert not create.may_be_billed
+    assert not create.lower_capacity
+
+
+@pytest.mark.parametrize("name", LANES)
+def test_a_create_that_shows_a_picture_is_in_doubt(name: str) -> None:
+    """Nothing is taken for the picture of a line that has not answered."""
+    step = lane(name).created(reply({"data": [{"url": "https://x.example/1.png"}]}))
+
+    assert isinstance(step, Verdict)
+    assert step.is_unknown
+    assert step.sources == ()
+
+
+@pytest.mark.parametrize("name", LANES)
+def test_all_of_it_is_asked_for_where_the_settings_say(name: str) -> None:
+    """A base address with a path, as somebody's own server has."""
+    made = lane(name, base_url="http://localhost:8080/v1/")
+    first = made.upload(1, "lines", "application/jsonl")
+    id_ = {"id": "batch_1", "object": "batch"} if name == "openai" else {"name": "batches/1"}
+    accepted = made.created(reply(id_))
+
+    assert isinstance(first, Upload)
+    assert isinstance(accepted, Accepted)
+    for url in (
+        first.url,
+        made.create("f", TOKEN, "k").url,
+        accepted.poll_url,
+        accepted.cancel_url or "",
+        made.look_for(lost(TOKEN)),
+    ):
+        assert url.startswith("http://localhost:8080/v1/"), url
+
+
+@pytest.mark.parametrize(
+    "name, strange",
+    [
+        ("openai", "../../models"),
+        ("openai", "a/b?c=d#e"),
+        ("openai", "%2e%2e"),
+        ("gemini", "batches/.."),
+        ("gemini", "batches/../models"),
+        ("gemini", "files/1"),
+        ("gemini", "batches/a?b"),
+        ("gemini", "batches/"),
+    ],
+)
+def test_a_name_leads_nowhere_but_to_its_own_page(name: str, strange: str) -> None:
+    """It comes from an answer, and the key goes where an address made of it leads."""
+    document = (
+        {"id": strange, "object": "batch"} if name == "openai" else {"name": strange, "done": False}
+    )
+    step = lane(name).created(reply(document))
+
+    if name == "gemini":
+        assert isinstance(step, Verdict)
+        assert step.is_unknown
+    else:
+        assert isinstance(step, Accepted)
+        prefix = "https://api.openai.com/v1/batches/"
+        assert step.poll_url.startswith(prefix)
+        assert not set(step.poll_url.removeprefix(prefix)) & set("/?#")
+
+
+# How far it is -----------------------------------------------------------------------------------
+
+
+def openai_says(status: str, **fields: Any) -> Reply:
+    return reply({**OUR_BATCH, "status": status, **fields}, headers=fields.pop("headers", {}))
+
+
+ENDS = st.sampled_from(["completed", "expired", "cancelled"])
+FILES = st.sampled_from([None, "", "file-1"])
+COUNTS = st.integers(0, 5)
+AGES = st.sampled_from([None, 0, 3000, 4000])
+
+
+@given(ENDS, st.tuples(COUNTS, COUNTS, COUNTS), st.tuples(FILES, FILES), AGES)
+@example("completed", (0, 0, 0), (None, None), None)
+def test_a_line_never_ran_only_where_each_file_that_is_spoken_of_is_named(
+    how: str,
+    figures: tuple[int, int, int],
+    names: tuple[str | None, str | None],
+    age: int | None,
+) -> None:
+    """What was done, and is in no file, was paid for all the same."""
+    (done, failed, rest), (out, err) = figures, names
+    counts = {"total": done + failed + rest, "completed": done, "failed": failed}
+    ended = {} if age is None else {f"{how}_at": int(NOW_S) - age}
+    answer = openai_says(how, request_counts=counts, output_file_id=out, error_file_id=err, **ended)
+    step = lane("openai").polled(answer, job("openai"))
+    lacks = (done > 0 and not out) or (failed > 0 and not err)
+
+    if isinstance(step, BatchMaking):
+        assert lacks
+        assert age is not None
+        assert age < 3600
+    else:
+        assert isinstance(step, BatchEnded)
+        assert step.lacking == ("unknown" if lacks else "never_ran")
+        assert len(step.files) == bool(out) + bool(err)
+        assert step.lines is not None
+        expired = rest if how in {"expired", "cancelled"} else 0
+        assert step.lines == LineCount(
+            total=done + failed + rest, done=done, failed=failed, expired=expired
+        )
+
+
+@pytest.mark.parametrize("done", [0, 2])
+def test_a_file_that_was_not_taken_made_nothing_unless_it_counts_some(done: int) -> None:
+    """Then it was taken all the same, and what it made may have been billed."""
+    counts = {"total": 3, "completed": done, "failed": 0}
+    errors = {"data": [{"code": "invalid_json_line", "message": "Line 2 is no JSON.", "line": 2}]}
+    answer = openai_says("failed", request_counts=counts, errors=errors)
+    step = lane("openai").polled(answer, job("openai"))
+
+    assert isinstance(step, BatchEnded)
+    assert step.message == "invalid_json_line: Line 2 is no JSON."
+    assert step.lacking == ("unknown" if done else "never_ran")
+    assert (step.verdict is None) == bool(done)
+
+
+@pytest.mark.parametrize("counts", [None, {}, {"total": "many"}, {"total": -1}, [], 7])
+def test_counts_that_are_none_prove_nothing(counts: object) -> None:
+    """Without them and without a file nobody knows what ran."""
+    step = lane("openai").polled(openai_says("expired", request_counts=counts), job("openai"))
+
+    assert isinstance(step, BatchEnded)
+    assert (step.lines, step.lacking) == (None, "unknown")
+
+
+@pytest.mark.parametrize(
+    "name, document",
+    [
+        ("openai", {"id": "batch_2", "object": "batch", "status": "completed"}),
+        ("openai", {"object": "batch", "status": "completed"}),
+        ("gemini", {"name": "batches/2", "metadata": {"state": "BATCH_STATE_EXPIRED"}}),
+        ("gemini", {"metadata": {"state": "BATCH_STATE_EXPIRED"}}),
+    ],
+)
+def test_an_answer_about_another_batch_says_nothing_of_ours(
+    name: str, document: dict[str, Any]
+) -> None:
+    """It would free the money of lines that are being made."""
+    assert isinstance(lane(name).polled(reply(document), job(name)), Unsaid)
+
+
+@pytest.mark.parametrize("name", LANES)
+def test_a_page_that_is_not_there_is_no_word_of_the_providers(name: str) -> None:
+    """A proxy's 404 does not make a batch unknown."""
+    for answer in (page(404), reply({}, 404), page(410)):
+        assert isinstance(lane(name).polled(answer, job(name)), Unsaid)
+
+
+@given(st.integers(0, 20), COUNTS, COUNTS, st.sampled_from([None, "files/out"]))
+def test_what_failed_at_google_was_not_begun_only_by_its_own_word(
+    code: int, done: int, failed: int, file: str | None
+) -> None:
+    """An error of the request, and not one line counted; else it may be billed."""
+    stats = {"requestCount": "9", "successfulRequestCount": done, "failedRequestCount": failed}
+    metadata = {
+        "state": "BATCH_STATE_FAILED",
+        "batchStats": stats,
+        "output": {"responsesFile": file},
+    }
+    answer = reply(
+        {"name": "batches/1", "metadata": metadata, "error": {"code": code, "message": "No."}}
+    )
+    step = lane("gemini").polled(answer, job("gemini"))
+
+    assert isinstance(step, BatchEnded)
+    was_not_begun = code in {3, 5, 7, 9, 16} and not (done or failed or file)
+    assert (step.verdict is not None) == was_not_begun
+    assert (step.lacking == "never_ran") == was_not_begun
+    assert step.verdict is None or not step.verdict.may_be_billed
+
+
+# A create whose answer was lost ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LANES)
+def test_a_batch_is_found_by_its_own_label_alone(name: str) -> None:
+    """Not by another's, not without one, and not where it is another purchase's already."""
+
+    def listing(label: str, id_: str = "1") -> Reply:
+        if name == "openai":
+            one = {"id": f"batch_{id_}", "object": "batch", "metadata": {"stage3": label}}
+            return reply({"object": "list", "data": [one], "has_more": False})
+        one = {"name": f"batches/{id_}", "metadata": {"displayName": f"stage3-{label}"}}
+        return reply({"operations": [one]})
+
+    made = lane(name)
+    found = made.looked(listing(TOKEN), lost(TOKEN))
+    whole = NotListed(next_url=None)
+
+    assert isinstance(found, Found)
+    assert found.accepted.job_id == job(name).job_id
+    assert made.looked(listing(TOKEN[:-1]), lost(TOKEN)) == whole
+    assert made.looked(listing(TOKEN + "0"), lost(TOKEN)) == whole
+    assert made.looked(listing(""), lost(None)) == whole
+    taken = replace(lost(TOKEN), taken=frozenset({job(name).job_id}))
+    assert made.looked(listing(TOKEN), taken) == whole
+
+
+IN_ANOTHER_SHAPE: list[tuple[str, Any]] = [
+    ("openai", {"object": "list", "data": [{"object": "batch"}], "has_more": False}),
+    ("openai", {"object": "list", "data": [OUR_BATCH], "has_more": "no"}),
+    ("openai", {"object": "list", "data": {}, "has_more": False}),
+    ("openai", {"has_more": False}),
+    ("openai", []),
+    ("gemini", {"operations": [{"metadata": {}}]}),
+    ("gemini", {"operations": {}}),
+    ("gemini", {"operations": [], "nextPageToken": 7}),
+    ("gemini", {"batches": []}),
+    ("gemini", []),
+]
+
+
+@pytest.mark.parametrize("name, document", IN_ANOTHER_SHAPE)
+def test_a_page_in_another_shape_proves_nothing(name: str, document: Any) -> None:
+    """A batch that is not seen there may be there all the same, and would be made twice."""
+    headers = {"content-type": "application/json"}
+    assert isinstance(lane(name).looked(reply(document, headers=headers), lost(TOKEN)), Unsaid)
+
+
+@pytest.mark.parametrize("name", LANES)
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+def test_a_listing_that_is_refused_proves_nothing(name: str, status: int) -> None:
+    """Even where its body would be a whole and empty one."""
+    document: dict[str, Any] = {"data": [], "has_more": False, "operations": []}
+    assert isinstance(lane(name).looked(reply(document, status), lost(TOKEN)), Unsaid)
+
+
+# What a line says --------------------------------------------------------------------------------
+
+
+def of_openai(answer: Any = None, status: object = 200, **line: Any) -> Reply:
+    response = {"status_code": status, "request_id": "req_1", "body": answer}
+    return reply({"custom_id": KEY, "response": response, "error": None} | line)
+
+
+def test_a_picture_that_was_spooled_is_the_lines() -> None:
+    """A result file is gigabytes: its pictures lie on the disk, and never in memory."""
+    placeholder = "\0part-0"
+    answers = {
+        "openai": {
+            "custom_id": KEY,
+            "response": {"status_code": 200, "body": {"data": [{"b64_json": placeholder}]}},
+        },
+        "gemini": {
+            "key": KEY,
+            "response": {
+                "candidates": [{"content": {"parts": [{"inlineData": {"data": placeholder}}]}}]
+            },
+        },
+    }
+    for name, document in answers.items():
+        said = lane(name).said(reply(document, parts={placeholder: part()}))
+
+        assert said.key == KEY
+        assert line_of(TOKEN, said.key) == 7
+        assert isinstance(said.step, Verdict)
+        assert said.step.sources == (SpooledPart(0),)
+
+
+def test_a_picture_that_lies_elsewhere_is_fetched() -> None:
+    """As some servers that copy the service do."""
+    said = lane("openai").said(of_openai({"data": [{"url": "https://x.example/1.png"}]}))
+
+    assert isinstance(said.step, Fetch)
+    assert said.step.sources == (RemotePicture("https://x.example/1.png"),)
+
+
+def test_a_line_is_no_word_on_how_fast_to_send() -> None:
+    """It was written hours ago, about requests that nobody here sent."""
+    error = {"error": {"message": "Try again in 12s.", "code": "rate_limit_exceeded"}}
+    said = lane("openai").said(of_openai(error, 429))
+
+    assert isinstance(said.step, Verdict)
+    assert said.step.kind is VerdictKind.RATE_LIMITED
+    assert (said.step.hint_s, said.step.lower_capacity) == (None, False)
+    assert not said.step.may_be_billed
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        of_openai({"data": []}, None),
+        of_openai({"data": []}, "200"),
+        of_openai("<html>", 200),
+        of_openai(None, 200),
+        of_openai({"unheard": "of"}, 200),
+        of_openai({"error": {"message": "Internal.", "code": "server_error"}}, 500),
+        of_openai(response=None),
+        of_openai(response=None, error={"code": "request_timeout", "message": "Too slow."}),
+        of_openai(response="batch_expired", error="batch_expired"),
+        of_openai(response=None, error={"message": "batch_expired"}),
+    ],
+)
+def test_what_a_line_leaves_open_may_have_been_billed(line: Reply) -> None:
+    """Only the vendor's own word that it was not begun, or a whole refusal, frees its money."""
+    said = lane("openai").said(line)
+
+    assert isinstance(said.step, Verdict)
+    assert said.step.is_unknown
+    assert not said.never_ran
+    assert said.key == KEY
+
+
+@pytest.mark.parametrize("code", ["batch_expired", "batch_cancelled"])
+def test_a_line_that_was_not_begun_says_so(code: str) -> None:
+    """Unless it counts tokens, or has a picture: then it was."""
+    error = {"code": code, "message": "The window has ended."}
+    said = lane("openai").said(of_openai(response=None, error=error))
+    counted = lane("openai").said(
+        of_openai(response=None, error=error, usage={"input_tokens": 5, "output_tokens": 1056})
+    )
+    pictured = lane("openai").said(
+        of_openai({"data": [{"b64_json": "iVBORw0KGgo="}]}, 200, error=error)
+    )
+
+    assert said.never_ran
+    assert isinstance(said.step, Verdict)
+    assert (said.step.kind, said.step.may_be_billed) == (VerdictKind.BUSY, False)
+    assert not counted.never_ran
+    assert isinstance(counted.step, Verdict)
+    assert counted.step.may_be_billed
+    assert not pictured.never_ran
+    assert isinstance(pictured.step, Verdict)
+    assert pictured.step.kind is VerdictKind.PICTURES
+
+
+@pytest.mark.parametrize("name", LANES)
+@pytest.mark.parametrize("line", [page(200, '{"key": "cut'), reply([]), reply("x"), reply(None)])
+def test_a_line_that_is_none_is_nobodys(name: str, line: Reply) -> None:
+    """It proves nothing, for whoever it was."""
+    said = lane(name).said(line)
+
+    assert said.key is None
+    assert isinstance(said.step, Verdict)
+    assert said.step.is_unknown
+
+
+def test_a_whole_upload_is_named() -> None:
+    """Also where the answer does not say how much of it came."""
+    assert lane("openai").uploaded(reply({"id": "f1"}), 512, "lines") == Uploaded("f1")
+    file = {"file": {"name": "files/f1"}}
+    assert lane("gemini").uploaded(reply(file), 512, "lines") == Uploaded("files/f1")
