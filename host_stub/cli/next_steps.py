@@ -97,6 +97,9 @@ def about_story(
         *(part for one in options.overrides for part in ("--set", one)),
         *(("--out", str(options.out)) if options.out is not None else ()),
     ]
+    lane: str | None = getattr(options, "lane", None)
+    if lane is not None and command in {"run", "plan", "status", "reroll"}:
+        shared += ["--lane", lane]
     scenes: Path | None = getattr(options, "scenes", None)
     if scenes is not None and command in {"status", "takes", "show", "reroll", "import", "sheet"}:
         shared += ["--scenes", str(scenes)]

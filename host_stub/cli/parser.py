@@ -254,13 +254,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="so many takes of each scene, those there included",
     )
-    parser.add_argument(
-        "--lane",
-        type=_lane,
-        metavar="ordinary|batch",
-        help="buy pictures at once, or in batches: for less, within a day or so; a scene's own "
-        "lane goes first",
-    )
+    _add_lane(parser)
     parser.add_argument(
         "--shard",
         type=_shard,
@@ -308,6 +302,21 @@ def _add_looking(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_lane(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lane",
+        type=_lane,
+        metavar="ordinary|batch",
+        help="buy pictures at once, or in batches: for less, within a day or so; a scene's own "
+        "lane goes first",
+    )
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    _add_looking(parser)
+    _add_lane(parser)
+
+
 def _add_takes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scene", metavar="SCENE", help="a scene's id, or a sheet's")
     _add_looking(parser)
@@ -325,7 +334,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
 def _add_reroll(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scene", nargs="+", metavar="SCENE", help="a scene's id, or a sheet's")
     parser.add_argument("--show", action="store_true", help="show the new take when it comes")
-    _add_looking(parser)
+    _add_status(parser)
 
 
 def _add_import(parser: argparse.ArgumentParser) -> None:
@@ -428,7 +437,7 @@ COMMANDS: Final[dict[str, tuple[Command, str, Callable[[argparse.ArgumentParser]
     "status": (
         story_commands.status,
         "Tell how a story's scenes stand, why, and what making them anew costs.",
-        _add_looking,
+        _add_status,
     ),
     "takes": (story_commands.takes, "List the takes of a scene.", _add_takes),
     "show": (

@@ -35,6 +35,7 @@ from host_stub.text.format import counted
 
 if TYPE_CHECKING:
     from host_stub.commands import NextAction
+    from host_stub.contract import Lane
     from host_stub.stage.look import Look
     from host_stub.standing.standing import SceneStanding
     from host_stub.standing.story_state import Price
@@ -328,12 +329,14 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
         HostError: The config, the plugin, the scene file or the story cannot be used.
     """
     from host_stub.contract import MOST_TAKES
-    from host_stub.stage.asking import RunOptions
+    from host_stub.stage.asking import RunOptions, check_lane
     from host_stub.stage.look import Look
     from host_stub.stage.remembered_scenes import remember_scenes, remembered_scenes
     from host_stub.story.keeper import Story
 
     config, chosen = select(options, console)
+    lane: Lane | None = getattr(options, "lane", None)
+    check_lane(lane, chosen.image)
     folders = (config.project_dir, config.out_dir)
     with Story.opened(*folders, write=True) if write else Story.copied(*folders) as story:
         if write:
@@ -345,6 +348,7 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
             remember_scenes(story.book, config.project_dir, path)
         asked = RunOptions(
             scenes_path=path,
+            lane=lane,
             out_dir=config.out_dir,
             journal=None,
             max_in_flight=config.max_in_flight,

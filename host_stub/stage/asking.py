@@ -236,6 +236,22 @@ def guest_line(plugin: str) -> str:
     )
 
 
+def check_lane(lane: Lane | None, plugin: SelectedPlugin) -> None:
+    """Refuse to ask a plugin for a lane that it cannot hear of.
+
+    Raises:
+        PluginError: It is of a contract before lanes.
+    """
+    if lane is not None and plugin.description.contract < (1, 2):
+        contract = ".".join(map(str, plugin.description.contract))
+        raise PluginError(
+            plugin.name,
+            plugin.source,
+            f"is of contract {contract}, which knows no lanes",
+            hint="leave --lane out",
+        )
+
+
 def check_options(options: RunOptions, plugin: SelectedPlugin) -> None:
     """Refuse what cannot be asked for at once, or not of this plugin.
 
@@ -250,14 +266,7 @@ def check_options(options: RunOptions, plugin: SelectedPlugin) -> None:
             "is of contract 1.0, which knows no takes",
             hint="leave --takes out: each run makes one more take of every scene",
         )
-    if options.lane is not None and plugin.description.contract < (1, 2):
-        contract = ".".join(map(str, plugin.description.contract))
-        raise PluginError(
-            plugin.name,
-            plugin.source,
-            f"is of contract {contract}, which knows no lanes",
-            hint="leave --lane out",
-        )
+    check_lane(options.lane, plugin)
     if options.is_draft and options.lane is not None:
         raise UsageError("drafts cost nothing, in whichever lane", hint="leave --lane out")
     if options.is_draft and options.only:

@@ -16,6 +16,7 @@ from stage3_plugin.policy.plan import Plan, PlannedLane
 
 _LATER: Final = "no picture comes before its batch has ended: a later run takes it in"
 _ONCE: Final = "what a batch does not bring is tried again by a later run, not by the same one"
+_BEHIND: Final = "what waits for another's picture goes in a later batch, by a later run"
 _BEFORE_THE_LADDER: Final = "no further route is tried before the batch has ended"
 
 
@@ -54,11 +55,12 @@ class PlannedLanes:
         if batch is None or self._route.batch is None:
             return replace(plan, ordinary=ordinary)
         waves = min(plan.make, max(1, len(plan.waves)))
+        behind = (_BEHIND,) if len(plan.waves) > 1 else ()
         ladder = (_BEFORE_THE_LADDER,) if has_further_routes else ()
         batch = replace(
             batch,
             within_s=self._route.batch.terms.within_s * waves,
-            cannot=(_LATER, _ONCE, *ladder, *self._left_out("batch")),
+            cannot=(_LATER, _ONCE, *behind, *ladder, *self._left_out("batch")),
         )
         expected_s = None if batch.scenes else plan.expected_s
         return replace(plan, ordinary=ordinary, batch=batch, expected_s=expected_s)

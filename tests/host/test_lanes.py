@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 
 import pytest
 
-from host_stub.cli import parser
+from host_stub.cli import main, parser
+from host_stub.cli.next_steps import about_story
 from host_stub.contract import Lane, PlannedLane, PlannedLanes
 from host_stub.scenes.file import read_scenes
 from host_stub.scenes.importing.named_fields import field_named
@@ -192,3 +193,26 @@ def test_a_lane_is_read_from_any_form() -> None:
     """A story that was written elsewhere may say it, too."""
     assert field_named("Lane") == "lane"
     assert get_args(Lane) == parser.LANES
+
+
+@pytest.mark.parametrize("command, has_it", [("status", True), ("reroll", True), ("sheet", False)])
+def test_what_follows_a_look_by_a_lane_is_by_the_same_one(command: str, *, has_it: bool) -> None:
+    """Or the run that it names would cost more than it said."""
+    typed = parser.parse(["status", "--lane", "batch"])
+
+    assert about_story(typed, "run", "s.json") == (
+        "host-stub", "run", "s.json", "--lane", "batch",
+    )  # fmt: skip
+    assert ("--lane" in about_story(typed, command)) is has_it
+
+
+@pytest.mark.parametrize("words", [("status",), ("reroll", "s1")])
+def test_a_look_by_a_lane_wants_a_plugin_that_knows_them(
+    earlier: Planner, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a run does."""
+    earlier.script(FULL)
+    Path("host.toml").write_text('[pipeline]\nimage = "scripted"\n', encoding="utf-8")
+
+    assert main([*words, "--lane", "batch", "--scenes", "story.json"]) == 2
+    assert "is of contract 1.1, which knows no lanes" in capsys.readouterr().err

@@ -253,6 +253,7 @@ async def test_a_batch_behind_a_sheet_takes_two(image_api: ImageApi, tmp_path: P
     assert plan.batch is not None
     assert (plan.make, plan.sheets, plan.batch.scenes) == (2, 1, 2)
     assert plan.batch.within_s == 2 * TERMS.within_s
+    assert any("goes in a later batch" in one for one in plan.batch.cannot)
 
 
 async def test_a_ladder_says_that_it_waits(image_api: ImageApi, tmp_path: Path) -> None:
