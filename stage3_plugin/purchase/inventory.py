@@ -5,6 +5,9 @@ and a run that believes it buys everything again. The folder shows it: an answer
 only once its row is durable, and every picture belongs to a row, or is stored a moment before its
 row says so. Apart from the ledger, which knows no files, and from the store, which knows no
 purchases.
+
+Only the folder of a batch is made before its rows: its file is handed over for nothing, and what is
+in it until the create is begun says nothing of any row.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ class Listed:
     """What lies in a state folder. To be listed before the ledger is read: rows only come to be.
 
     Attributes:
-        answers: The attempts that have a folder for their answer.
+        answers: The attempts, and batches, that have a folder for their answer.
         pictures: The stored pictures, by SHA-256.
     """
 
@@ -37,7 +40,7 @@ class Listed:
             StorageFailed: They cannot be listed.
         """
         pictures = store.pictures()
-        return cls(answers=frozenset(spool.received()), pictures=pictures)
+        return cls(answers=frozenset(spool.begun()), pictures=pictures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

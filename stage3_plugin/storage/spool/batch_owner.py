@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.storage.spool.receipt import RECEIPT
 
 _NAME = "owner"
 _MOST_BYTES = 1024
@@ -21,9 +22,20 @@ def note(folder: Path, run_id: str) -> None:
         StorageFailed: The disk did not take it.
     """
     try:
-        (folder / _NAME).write_text(run_id, encoding="utf-8")
+        with (folder / _NAME).open("x", encoding="utf-8") as file:  # new, as all in the spool
+            file.write(run_id)
     except OSError as error:
         raise StorageFailed(folder / _NAME, error) from error
+
+
+def is_of_nothing_bought(folder: Path) -> bool:
+    """Return whether a folder is a batch's whose create has never been begun.
+
+    It was made before anything was held, so no row need have it. Whatever is paid for has its
+    receipt there before the request leaves.
+    """
+    names = {path.name for path in folder.iterdir()}
+    return RECEIPT not in names and (not names or _NAME in names)
 
 
 def of(folder: Path) -> str | None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.private_folders import sync_file, sync_folder
 from stage3_plugin.files.state_dir import StateDir
-from stage3_plugin.storage.spool import awaited, late
+from stage3_plugin.storage.spool import awaited, batch_owner, late
 from stage3_plugin.storage.spool.awaited import Awaited
 from stage3_plugin.storage.spool.receipt import Head, head_of, is_complete, is_left
 
@@ -57,6 +57,20 @@ class SpoolFolders:
             return []
         except OSError as error:
             raise StorageFailed(self._path, error, reading=True) from error
+
+    def begun(self) -> list[str]:
+        """Name those of them whose request was begun: files of a batch are handed over before."""
+        names: list[str] = []
+        for name in self.received():
+            path = self._path / name
+            try:
+                if not batch_owner.is_of_nothing_bought(path):
+                    names.append(name)
+            except FileNotFoundError:
+                pass  # another run has taken it in and removed it
+            except OSError as error:
+                raise StorageFailed(path, error, reading=True) from error
+        return names
 
     def secure(self, attempt_id: str) -> None:
         """Make what was received for an attempt, if anything, safe from a power cut."""

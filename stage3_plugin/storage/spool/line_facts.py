@@ -28,7 +28,7 @@ def write(folder: Path, facts: Iterable[Mapping[str, str]]) -> None:
     """
     path = folder / _NAME
     try:
-        with path.open("w", encoding="utf-8", newline="\n") as file:
+        with path.open("x", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{json.dumps(dict(one))}\n" for one in facts)
         sync_file(path)
     except OSError as error:

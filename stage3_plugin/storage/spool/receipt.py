@@ -25,7 +25,8 @@ from stage3_plugin.storage.spool.part import LongString
 
 SKELETON = "skeleton"
 """The file of a document that is too long for a line."""
-_NAME = "answer"
+RECEIPT = "answer"
+"""The file itself."""
 _TAKING_IN_S = 10.0
 _ROOM_BYTES = 16 << 20
 """Memory that there is room for before a request leaves: several answers, and a thread's stack."""
@@ -104,8 +105,8 @@ class Receipt:
         try:  # mapped and let go untouched, which costs some microseconds
             mmap.mmap(-1, _ROOM_BYTES).close()
         except OSError as error:
-            raise StorageFailed(directory / _NAME, error) from error
-        self._file = NewFile(directory / _NAME)
+            raise StorageFailed(directory / RECEIPT, error) from error
+        self._file = NewFile(directory / RECEIPT)
         try:
             self._file.keep_aside()
         except StorageFailed:
@@ -151,7 +152,7 @@ def is_complete(directory: Path) -> bool:
     Raises:
         StorageFailed: The system does not say.
     """
-    path = directory / _NAME
+    path = directory / RECEIPT
     try:
         with path.open("rb") as file:
             file.seek(0, os.SEEK_END)
@@ -180,7 +181,7 @@ def age_s(directory: Path) -> float:
     Raises:
         StorageFailed: The system does not say.
     """
-    path = directory / _NAME
+    path = directory / RECEIPT
     try:
         return abs(time.time() - path.stat().st_mtime)
     except OSError as error:
@@ -192,7 +193,7 @@ def age_s(directory: Path) -> float:
 def head_of(directory: Path) -> Head | None:
     """Return the head of an answer, also of one that broke off behind it; ``None`` without one."""
     try:
-        with (directory / _NAME).open("rb") as file:
+        with (directory / RECEIPT).open("rb") as file:
             line = file.readline(_MOST_BYTES)
         return _HEAD.validate_json(line) if line.endswith(_END_OF_LINE) else None
     except (OSError, ValueError):
@@ -205,16 +206,16 @@ def read(directory: Path) -> tuple[Head, Contents]:
     Raises:
         SpoolRefused: The answer is not complete, or the receipt is not what was written.
     """
-    path = directory / _NAME
+    path = directory / RECEIPT
     try:
         with path.open("rb") as file:
             lines = file.read(_MOST_BYTES).splitlines(keepends=True)
     except OSError as error:
-        raise SpoolRefused(f"{_NAME} cannot be read: {error.strerror}") from error
+        raise SpoolRefused(f"{RECEIPT} cannot be read: {error.strerror}") from error
     if len(lines) < 2 or lines[-1] != _END:
         raise SpoolRefused(f"the answer in {directory.name} is not complete")
     try:
         head, contents = lines[:-1]
         return _HEAD.validate_json(head), _CONTENTS.validate_json(contents)
     except ValueError as error:
-        raise SpoolRefused(f"{_NAME} is not what was written") from error
+        raise SpoolRefused(f"{RECEIPT} is not what was written") from error
