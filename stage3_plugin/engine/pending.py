@@ -10,7 +10,7 @@ costs anything. What then has to be claimed anew goes back to dispatch.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
@@ -294,6 +294,19 @@ class PendingScenes:
             return
         self._told[token] = lines
         self._reporter.telemetry.batch_progress(making.job, lines)
+
+    def lines_of(self, jobs: Iterable[Job]) -> LineCount | None:
+        """Return how far batches are, all together, by what was heard last; ``None`` of nothing."""
+        tokens = dict.fromkeys(job.new.token or "" for job in jobs)
+        known = [self._told[token] for token in tokens if token in self._told]
+        if not known:
+            return None
+        return LineCount(
+            total=sum(one.total for one in known),
+            done=sum(one.done for one in known),
+            failed=sum(one.failed for one in known),
+            expired=sum(one.expired for one in known),
+        )
 
     def _is_ended_line(self, scene: SceneState, waiting: Waiting, brought: Brought) -> bool:
         """Go on by what a scene's line came to; return whether that is all there is to do.

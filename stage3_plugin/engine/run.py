@@ -341,7 +341,8 @@ class Run:
             self._reporter.telemetry.warned(messages.left_being_made(jobs))
         if batches:
             within_s, caretaker = self._gathered.within_s, self._checkout.caretaker
-            told = messages.left_in_batches(batches, held_microusd, within_s, caretaker)
+            lines = self._pending.lines_of(batches)
+            told = messages.left_in_batches(batches, lines, held_microusd, within_s, caretaker)
             self._reporter.telemetry.warned(told)
 
     # Scenes the run does not come to -------------------------------------------------------------

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
-from stage3_plugin.domain.job import BeingMade, Job
+from stage3_plugin.domain.job import BeingMade, Job, LineCount
 from stage3_plugin.domain.keys import KeyScope, canonical_address
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.outcome import Failure, FailureCode
@@ -305,25 +305,25 @@ def in_the_making(making: BeingMade) -> str:
 
 
 def _in_a_batch(making: BeingMade) -> str:
-    """Say which batch a picture is a line of, and how far that is."""
-    job, lines = making.job, making.lines
+    """Say which batch a picture is a line of, and not how far it is: its lines ask one by one."""
+    job = making.job
     name = "" if job.accepted is None else f" {job.accepted.job_id[:SHOWN_JOB]}"
-    far = ""
-    if lines is not None:
-        far = f" ({lines.done:,} of {lines.total:,} done"
-        far += f", {lines.failed:,} failed" if lines.failed else ""
-        far += f", {lines.expired:,} expired)" if lines.expired else ")"
     problem = f"; it was asked for in vain: {making.problem}" if making.problem else ""
-    return f"being made in batch{name} at {job.provider}{far}, kept until {until(job)}{problem}"
+    return f"being made in batch{name} at {job.provider}, kept until {until(job)}{problem}"
 
 
 def left_in_batches(
-    jobs: Sequence[Job], held_microusd: int, within_s: float | None, caretaker: Caretaker
+    jobs: Sequence[Job],
+    lines: LineCount | None,
+    held_microusd: int,
+    within_s: float | None,
+    caretaker: Caretaker,
 ) -> str:
     """Say that pictures are being made in batches when a run ends, and when to come back.
 
     Args:
         jobs: Of each picture its own.
+        lines: How far they are, all together; ``None`` if that is not known.
         held_microusd: What is held for all of them.
         within_s: Seconds within which a batch has ended, if that is known.
         caretaker: See :data:`Caretaker`.
@@ -333,13 +333,18 @@ def left_in_batches(
     count = "1 batch" if len(batches) == 1 else f"{len(batches):,} batches"
     provider = ", ".join(sorted({job.provider for job in jobs}))
     moments = [one.accepted_at for one in batches.values() if one.accepted_at is not None]
-    held = f" (${usd_text(held_microusd)} held)" if held_microusd else ""
+    notes = [f"${usd_text(held_microusd)} held"] if held_microusd else []
+    if lines is not None and lines.total:
+        notes.append(f"{lines.done:,} of {lines.total:,} lines done")
+        notes += [f"{lines.failed:,} failed"] if lines.failed else []
+        notes += [f"{lines.expired:,} expired"] if lines.expired else []
+    far = f" ({', '.join(notes)})" if notes else ""
     when = ""
     if within_s is not None and moments:
         last = (max(moments) + timedelta(seconds=within_s)).astimezone()
         when = f", by {last:%Y-%m-%d %H:%M} at the latest, and often sooner"
     return (
-        f"{pictures} being made in {count} at {provider}{held}{when}: the same command then takes "
+        f"{pictures} being made in {count} at {provider}{far}{when}: the same command then takes "
         f"in what is done and buys nothing twice, and '{caretaker('wait')}' waits for it"
     )
 
