@@ -66,6 +66,7 @@ SLOW = (
     "test_director_end_to_end.py",
     "test_end_to_end.py",
     "test_extras_absent.py",
+    "test_half_price.py",
     "test_jobs_end_to_end.py",
     "test_keep_a_face.py",
     "test_ladder_end_to_end.py",
