@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from math import inf
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
@@ -58,6 +57,7 @@ from stage3_plugin.providers.models import row_named, table
 from stage3_plugin.providers.prices import share_in_batch
 from stage3_plugin.providers.replies.batches import (
     count_of,
+    known,
     line_count,
     of_a_line,
     why_not_created,
@@ -119,7 +119,7 @@ _OF_THE_REQUEST = frozenset({3, 5, 7, 9, 16})
 _GONE = frozenset({404, 410})
 _LABEL = "stage3-"
 _STEP = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,180}", re.ASCII)
-_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?Z", re.ASCII)
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _MOST_TOKEN = 4000
 """Characters of the name of a page."""
 _MOST_SHOWN_TOKENS = 3000
@@ -256,7 +256,7 @@ class GeminiBatch:
             word = word.removeprefix(prefix)
         lines = _lines_of(batch, is_expired=word == "EXPIRED")
         if word in PENDING:
-            return BatchMaking(lines=lines, message=word.lower())
+            return BatchMaking(lines=known(lines), message=word.lower())
         if word not in _ENDS:
             shown = cleaned(word, most=80)
             return Unclear(message=f"{self._who} calls the batch {shown!r}, which is not known")
@@ -369,11 +369,16 @@ class GeminiBatch:
         return replace(verdict, may_be_billed=False, lower_capacity=False, provider_status=None)
 
     def _since_its_end_s(self, reply: Reply, batch: Json) -> float:
-        """Return how long ago a batch has ended, as far as it says so; else for ever."""
-        ended_s = _moment_at(batch, "endTime") or _moment_at(batch, "updateTime")
+        """Return how long ago a batch has ended, or has to have ended; below 0 if it had time.
+
+        Where it names no moment at all, it is asked for as long as it is kept.
+        """
+        ended_s, begun_s = _moment_at(batch, "endTime"), _moment_at(batch, "createTime")
+        if ended_s is None and begun_s is not None:
+            ended_s = begun_s + TERMS.within_s
         sent_s = moment_s(reply.headers.get("date", ""))
         now_s = self._clock() if sent_s is None else sent_s
-        return inf if ended_s is None else now_s - ended_s
+        return 0.0 if ended_s is None else now_s - ended_s
 
 
 def _batch_of(operation: Json) -> Json:
@@ -430,8 +435,8 @@ def _moment_at(value: Json, name: str) -> float | None:
     if found is None:
         return None
     try:
-        return datetime.fromisoformat(f"{found[1]}+00:00").timestamp()
-    except ValueError:  # the 31st of February
+        return datetime.fromisoformat(f"{found[1]}{found[2].replace('Z', '+00:00')}").timestamp()
+    except (ValueError, OverflowError):  # the 31st of February
         return None
 
 

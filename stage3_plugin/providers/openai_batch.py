@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from math import inf
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
 
@@ -50,6 +49,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked
 from stage3_plugin.providers.prices import share_in_batch
 from stage3_plugin.providers.replies.batches import (
+    known,
     line_count,
     of_a_line,
     why_not_created,
@@ -241,7 +241,7 @@ class OpenAIBatch:
             return unsaid(reply, now_s=self._clock())
         word, lines = text_at(document, "status"), _lines_of(document)
         if word in PENDING:
-            return BatchMaking(lines=lines, message=word)
+            return BatchMaking(lines=known(lines), message=word)
         if word not in _ENDS:
             shown = cleaned(word, most=80)
             return Unclear(message=f"{self._who} calls the batch {shown!r}, which is not known")
@@ -389,12 +389,24 @@ class OpenAIBatch:
         )
 
     def _since_its_end_s(self, reply: Reply) -> float:
-        """Return how long ago a batch has ended, as far as it says so; else for ever."""
-        moments = (figure_of(at(reply.document, f"{how}_at"), most=_MOST_S) for how in _ENDS)
-        ended_s = max((float(one) for one in moments if one is not None), default=None)
+        """Return how long ago a batch has ended, or has to have ended; below 0 if it had time.
+
+        Where it names no moment at all, it is asked for as long as it is kept.
+        """
+        moments = [_moment_at(reply.document, f"{how}_at") for how in _ENDS]
+        ended_s = max((one for one in moments if one is not None), default=None)
+        begun_s = _moment_at(reply.document, "created_at")
+        if ended_s is None and begun_s is not None:
+            ended_s = begun_s + TERMS.within_s
         sent_s = moment_s(reply.headers.get("date", ""))
         now_s = self._clock() if sent_s is None else sent_s
-        return inf if ended_s is None else now_s - ended_s
+        return 0.0 if ended_s is None else now_s - ended_s
+
+
+def _moment_at(document: Json, name: str) -> float | None:
+    """Read a moment in seconds since 1970."""
+    figure = figure_of(at(document, name), most=_MOST_S)
+    return None if figure is None else float(figure)
 
 
 def _lines_of(document: Json) -> LineCount | None:

@@ -143,6 +143,11 @@ def line_count(
     )
 
 
+def known(lines: LineCount | None) -> LineCount | None:
+    """Return how far a batch is, to be shown; ``None`` before its lines were counted."""
+    return None if lines is None or not lines.total else lines
+
+
 def count_of(value: Json, *, most: int = MOST_LINES) -> int | None:
     """Read a count, a text with one included; ``None`` if it cannot be one."""
     figure = figure_of(value, most=most)
