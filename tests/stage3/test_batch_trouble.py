@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from stage3_plugin.attempt.batching import Measured
+from stage3_plugin.attempt.batched import Measured
 from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
