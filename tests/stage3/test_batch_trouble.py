@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -22,9 +23,11 @@ from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.providers import gemini_batch, openai_batch
 from stage3_plugin.purchase import lost
+from stage3_plugin.purchase.lines import LineCheckout
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
-from stage3_plugin.testing.behaviours import Behaviour, Gate, Hang, Page
+from stage3_plugin.testing.batches import BatchKind
+from stage3_plugin.testing.behaviours import Behaviour, Gate, Hang, Json, Page
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.wire import Asked
 from tests.fakes.pngs import make_png
@@ -344,3 +347,59 @@ async def test_two_runs_at_once_buy_each_scene_once(api: ImageApi, tmp_path: Pat
     assert api.batches.received() == 3
     assert all(set(codes(ran)) <= {"pending", "busy"} for ran in runs)
     assert Counter(states(tmp_path)) == {State.ACCEPTED: 3}
+
+
+@pytest.mark.parametrize("at", ["upload", "create"])
+async def test_a_key_that_has_run_out_is_had_anew_for_the_whole_batch(
+    api: ImageApi, tmp_path: Path, at: BatchKind
+) -> None:
+    """Once, and before anything is made; what was held for the first create is free."""
+    turned_away = {"error": {"code": "invalid_api_key", "message": "Incorrect API key"}}
+    api.batches.meet(Json(turned_away, 401), at=at)
+    another = shop(api, api_key="sk-second-4567890123456789")
+    api.key = None
+    asked = list[str]()
+
+    def anew() -> Settings:
+        asked.append(at)
+        return another
+
+    ran = await run_stage(shop(api), scenes(3), tmp_path, anew=anew)
+
+    assert (codes(ran), asked, sizes(api)) == ({"made": 3}, [at], [3])
+    retried = {one["cause"] for one in ran.named("scene.retried")}
+    assert retried == ({"credentials"} if at == "create" else set())
+
+
+async def test_lines_that_are_all_rejected_end_by_their_own_words(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """However many there are in a row: all of them were bought at once, and nothing is left out."""
+    said = {"error": {"message": "Unknown parameter: 'tone'.", "type": "invalid_request_error"}}
+    api.batches.line = Line(ends="said", status=400, document=said, billed=False)
+
+    ran = await run_stage(shop(api), scenes(8), tmp_path)
+
+    assert codes(ran) == {"rejected": 8}
+    assert (sizes(api), counted(tmp_path)) == ([8], 0)
+
+
+async def test_what_is_held_as_the_run_stops_is_given_back_unsent(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The create does not leave, and all lines are void."""
+    stopping, hold_all = anyio.Event(), LineCheckout.hold_all
+
+    async def held_late(*args: Any, **named: Any) -> Any:
+        held = await hold_all(*args, **named)
+        stopping.set()
+        await anyio.wait_all_tasks_blocked()
+        return held
+
+    monkeypatch.setattr(LineCheckout, "hold_all", held_late)
+
+    ran = await run_stage(shop(api), scenes(3), tmp_path, stopping=stopping)
+
+    assert codes(ran) == {"not_tried": 3}
+    assert (states(tmp_path), api.batches.all) == ([State.VOID] * 3, [])
+    assert left_in_spool(tmp_path) == []
