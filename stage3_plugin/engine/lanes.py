@@ -62,20 +62,13 @@ class Lanes:
                 hint=f'set lane = "ordinary", or name a provider that has one: {_who_has_one()}',
             )
 
-    def of(self, request: PictureRequest) -> PictureRequest:
-        """Return a request in its lane.
+    def need(self, request: PictureRequest) -> None:
+        """Refuse a scene's own lane, if the provider does not have it.
 
         Raises:
-            SettingsRefused: Its scene wants a lane that the provider does not have.
+            SettingsRefused: It has no batch lane, and this scene asks for one.
         """
-        if request.lane == "ordinary":
-            return request
-        if self._route.is_free:
-            self._is_unused = True
-            return replace(request, lane="ordinary")
-        if self._route.batch is None and not self._buys:
-            return replace(request, lane="ordinary")
-        if self._route.batch is None:
+        if request.lane == "batch" and self.needs_look:
             scene_id = request.scene_id[:_LONGEST_ID]
             raise SettingsRefused(
                 "lane",
@@ -84,7 +77,14 @@ class Lanes:
                 hint="take the lane out of the scene file, or name a provider that has one: "
                 f"{_who_has_one()}",
             )
-        return request
+
+    def of(self, request: PictureRequest) -> PictureRequest:
+        """Return a request in its lane: the ordinary one where there is no other."""
+        if request.lane == "ordinary" or self._route.batch is not None:
+            return request
+        if self._route.is_free:
+            self._is_unused = True
+        return request if self.needs_look else replace(request, lane="ordinary")
 
     @property
     def _provider(self) -> str:

@@ -779,8 +779,8 @@ class Stage:
                 bought by a lane that there is not.
         """
         if asked.lanes.needs_look:
-            for _ in asked.scenes:
-                pass
+            for request in readable(asked.scenes):
+                asked.lanes.need(request)
         sends = self._route.shows is not None and self._open_shelf is not None
         if not (sends or limits.any):
             return False
