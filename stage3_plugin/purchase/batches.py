@@ -296,6 +296,7 @@ class Batches:
             await self._look_for(found, token, batching)
             found = self._session.reader.purchase(purchase.new.attempt_id)
         if found is None or found.state not in AT_ITS_PROVIDER or not was_accepted(found):
+            await self._tidy(token)
             return
         assert found.job is not None, "a line has a job"
         if batching is None:
@@ -387,7 +388,6 @@ class Batches:
             for one in self._session.reader.lines_of(token):
                 if one.state is State.REFUSED and one.decided_by is None:
                     self._endings.note(one)
-            await self._tidy(token)
 
     async def _unasked(self, token: str, job: Job, known: _Known) -> None:
         """Leave a batch that nothing here can ask for, but for one that nobody ever could."""
@@ -412,6 +412,7 @@ class Batches:
         before = replace(known.making or BeingMade(job=asked.job), job=asked.job)
         said = await self._turns.take(partial(batching.poll, token, before))
         if said is None:
+            self._leave(known, "others are asked first", AGAIN_S)
             return
         known.asked += 1
         if isinstance(said, BeingMade):
@@ -441,6 +442,7 @@ class Batches:
         for _ in range(TRIES):
             results = await self._turns.take(partial(batching.results, token, ended, asked.job))
             if results is None or results.interrupted:
+                self._leave(known, NOT_ALL, AGAIN_S)
                 return
             taken = await self._results.take_all(
                 token, batching, ended, results, passed=asked.walk.pass_by

@@ -1,0 +1,330 @@
+"""A provider's batches with books of what it did, behind the steps of :class:`Batching`.
+
+What ran and what was told of it are two things, and a run knows only the second. What comes lies in
+the spool as real answers do, so that a run which dies at any step leaves what a real one leaves.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, TypeAlias, TypeVar, cast
+
+import trio
+import trio.testing
+
+from stage3_plugin.attempt.batched import ReadLine, ReadLines, ResultFile, Results
+from stage3_plugin.attempt.conversation import Conversation
+from stage3_plugin.attempt.finding import Sought
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.batch import BatchEnded, key_of
+from stage3_plugin.domain.job import Accepted, BeingMade
+from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
+from stage3_plugin.domain.profile import Listing
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.state_dir import StateDir
+from stage3_plugin.ledger.commits import InlineCommit
+from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.ledger.session import Session
+from stage3_plugin.purchase.recovery import Recovery
+from stage3_plugin.runtime import trace
+from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.spool.folders import SpoolFolders
+from tests.stage3.ledger.databases import place_in
+from tests.stage3.ledger.samples import NOW, accepted, picture
+
+T = TypeVar("T")
+Kind: TypeAlias = Literal["picture", "refused", "billed", "never_ran", "unreadable", "full", "odd"]
+"""What a line of a result file says, or what becomes of it here."""
+HOLD, BILL = 10, 8
+SETTLE_S = 1800.0
+
+
+def verdict(kind: VerdictKind, *, billed: bool = False) -> Verdict:
+    return Verdict(kind=kind, message=f"it is {kind}", may_be_billed=billed)
+
+
+def unknown(why: str = "it is over") -> AttemptResult:
+    """Return that nobody knows what became of a line."""
+    said = Verdict(kind=VerdictKind.UNKNOWN, message=why, may_be_billed=True)
+    return AttemptResult(verdict=said, cost=UNKNOWN)
+
+
+NEVER_RAN = AttemptResult(verdict=verdict(VerdictKind.BUSY), cost=FREE)
+"""What whole results that lack a line say of it."""
+FULL = StorageFailed(Path("disk"), OSError(28, "No space left on device"))
+
+
+def said(kind: str) -> AttemptResult:
+    """Return what the answer in a line's folder comes to."""
+    if kind == "odd":
+        raise ValueError("what strangers write")
+    if kind == "full":
+        return AttemptResult(
+            verdict=verdict(VerdictKind.PICTURES, billed=True),
+            cost=UNKNOWN,
+            storage=FULL,
+            stays_open=True,
+        )
+    if kind == "picture":
+        made = verdict(VerdictKind.PICTURES, billed=True)
+        return AttemptResult(verdict=made, cost=Cost(BILL, "tokens"), picture=picture())
+    if kind == "billed":
+        return AttemptResult(
+            verdict=verdict(VerdictKind.REFUSED, billed=True), cost=Cost(BILL, "tokens")
+        )
+    if kind == "unreadable":
+        return AttemptResult(verdict=verdict(VerdictKind.UNREADABLE, billed=True), cost=UNKNOWN)
+    if kind == "never_ran":
+        return NEVER_RAN
+    return AttemptResult(verdict=verdict(VerdictKind.REFUSED), cost=FREE)
+
+
+@dataclass
+class BatchBooks:
+    """One batch at its provider.
+
+    Attributes:
+        token: What it is found by.
+        create: What the answer to its create says.
+        polls: What polls say, one after the other, the last for ever.
+        came: How the results come, likewise: whole, cut behind so many lines, or not at all.
+        lines: What the results have, by key, in their order.
+        lacking: What is true of lines that whole results lack.
+        listings: What its listing says, one after the other, the last for ever.
+        has_listing: It can prove absence.
+        asked: How often each step was taken.
+        dies_after: The process dies when so many more lines were claimed.
+    """
+
+    spool: Path
+    token: str
+    create: Accepted | AttemptResult = field(default_factory=lambda: accepted("the batch"))
+    polls: list[BeingMade | BatchEnded | AttemptResult | Exception] = field(
+        default_factory=list[BeingMade | BatchEnded | AttemptResult | Exception]
+    )
+    came: list[int | None] = field(default_factory=lambda: list[int | None]([None]))
+    lines: list[tuple[str, Kind]] = field(default_factory=list[tuple[str, Kind]])
+    lacking: AttemptResult | None = NEVER_RAN
+    listings: list[Sought] = field(default_factory=list[Sought])
+    has_listing: bool = True
+    account: str = "a"
+    asked: Counter[str] = field(default_factory=Counter[str])
+    dies_after: int | None = None
+    before_take: Callable[[], None] = lambda: None
+
+    def has(self, *kinds: Kind | None) -> None:
+        """Let the results have these lines, in the order of their numbers; ``None`` lacks."""
+        self.lines = [
+            (key_of(self.token, number), kind) for number, kind in enumerate(kinds) if kind
+        ]
+
+    @property
+    def listing(self) -> Listing | None:
+        if not self.has_listing:
+            return None
+        return Listing(proves_absence=True, settle_s=SETTLE_S, reaches_back_s=1e9)
+
+    def _next(self, of: list[Any], what: str) -> Any:
+        self.asked[what] += 1
+        said = of.pop(0) if len(of) > 1 else of[0]
+        if isinstance(said, BaseException):
+            raise said
+        return said
+
+    async def resume_create(self, token: str) -> Accepted | AttemptResult:
+        assert token == self.token
+        self.asked["create"] += 1
+        return self.create
+
+    async def poll(self, token: str, before: BeingMade) -> Any:
+        assert token == self.token
+        said = self._next(self.polls, "poll")
+        if isinstance(said, BeingMade):
+            return replace(said, job=before.job, asked=before.asked + 1)
+        return said
+
+    async def results(self, token: str, ended: BatchEnded, job: object) -> Results:
+        assert token == self.token
+        assert ended.files
+        assert job is not None
+        cut = self._next(self.came, "results")
+        if cut is None:
+            return Results(files=(ResultFile(path=self.spool, is_whole=True),))
+        return Results(
+            files=(ResultFile(path=self.spool, is_whole=False),),
+            problem=f"cut behind {cut}",
+            again_s=60.0,
+        )
+
+    async def read(
+        self,
+        token: str,
+        ended: BatchEnded,
+        results: Results,
+        take: Callable[[ReadLine], Awaitable[None]],
+    ) -> ReadLines:
+        assert ended.files
+        self.asked["read"] += 1
+        is_whole = results.are_whole
+        cut = len(self.lines) if is_whole else int(results.problem.rsplit(" ", 1)[1])
+        by_key: dict[str, Kind] = {}
+        for key, kind in self.lines[:cut]:
+            if key not in by_key or (kind == "picture" and by_key[key] != "picture"):
+                by_key[key] = kind
+        for key, kind in sorted(by_key.items(), key=lambda one: one[1] != "picture"):
+            folder = self.spool / token / f"line-{key}"
+            write_answer(folder, kind)
+            await take(ReadLine(key=key, folder=folder, has_picture=kind in {"picture", "full"}))
+        return ReadLines(lines=len(by_key), lacking=self.lacking if is_whole else None)
+
+    async def claim(self, line: ReadLine, attempt_id: str) -> None:
+        self.asked["claim"] += 1
+        if self.dies_after is not None:
+            if not self.dies_after:
+                raise Killed
+            self.dies_after -= 1
+        if not (self.spool / attempt_id / "answer").exists():
+            write_answer(self.spool / attempt_id, (line.folder / "answer").read_text().split()[0])
+
+    async def resume_line(self, attempt_id: str, *, age_s: float = 0.0) -> AttemptResult:
+        assert not age_s
+        self.asked["resume"] += 1
+        self.before_take()
+        return said((self.spool / attempt_id / "answer").read_text().split()[0])
+
+    async def find(self, token: str, lost: Any) -> Sought:
+        assert token == self.token == lost.token
+        return cast("Sought", self._next(self.listings, "find"))
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+def write_answer(folder: Path, kind: str) -> None:
+    """Let a whole answer lie in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "answer").write_text(f"{kind}\nend\n", encoding="ascii")
+
+
+def pictures(count: int) -> list[Kind]:
+    """Return lines that all have a picture."""
+    return ["picture"] * count
+
+
+def virtually(main: Callable[[], Awaitable[T]]) -> T:
+    """Run in virtual time: whenever all wait, time jumps to the next deadline."""
+    return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def at_once(work: Callable[[], Any], /) -> Any:
+    return work()
+
+
+class Heard:
+    """Hears what is told."""
+
+    names = frozenset({"batch.ended", "batch.strange_lines", "ledger.left_open"})
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, object]]] = []
+
+    def handle(self, name: str, fields: Any, /) -> None:
+        self.events.append((name, dict(fields)))
+
+
+class Process:
+    """One process that looks after what others have left, over the ledger in a folder.
+
+    Attributes:
+        recovery: What does.
+        settled: What it has settled.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        books: Sequence[BatchBooks],
+        run_id: str = "run-2",
+        *,
+        now: datetime = NOW,
+        at_once_most: int = 8,
+    ) -> None:
+        self.ledger = place_in(folder).open()
+        self.now = now
+        self.settled: list[str] = []
+        self.owners = Owners(folder)
+        session = SimpleNamespace(
+            reader=self.ledger, commit=InlineCommit(self.ledger), run_id=run_id,
+            now=lambda: self.now, owners=self.owners,
+            homes=SimpleNamespace(other=_nowhere),
+        )  # fmt: skip
+        self.pictures = Pictures(
+            cast("Any", None), SpoolFolders(StateDir(folder)), max_pixels=1, blocking=at_once
+        )
+        conversation = SimpleNamespace(batching=_ByToken(books))
+        self.recovery = Recovery(
+            cast("Session", session),
+            self.pictures,
+            lambda _: cast("Conversation", conversation),
+            longest_s=60.0,
+            taken_at_once=at_once_most,
+            book=cast("Any", None),
+            settled=lambda one: self.settled.append(one.new.attempt_id),
+            moved=lambda: None,
+        )
+
+    @contextmanager
+    def hearing(self) -> Any:
+        heard = Heard()
+        with trace.listening(heard):
+            yield heard.events
+
+    def close(self) -> None:
+        self.ledger.close()
+
+
+class _ByToken:
+    """The steps of several batches."""
+
+    def __init__(self, books: Sequence[BatchBooks]) -> None:
+        self._books = {one.token: one for one in books}
+        self._first = books[0]
+
+    def __getattr__(self, name: str) -> Any:
+        if len(self._books) == 1:
+            return getattr(self._first, name)
+
+        async def step(token: str, *more: Any) -> Any:
+            return await getattr(self._books[token], name)(token, *more)
+
+        return step
+
+
+def _nowhere(_run_id: str) -> None:
+    return None
+
+
+def ended(how: Literal["completed", "expired"] = "completed") -> BatchEnded:
+    return BatchEnded(how=how, files=("https://results",))
+
+
+def made(again_s: float | None = 60.0) -> BeingMade:
+    """Return that it is being made; which batch, is said by who asks."""
+    return BeingMade(job=cast("Any", None), again_s=again_s)
+
+
+def found(job: Accepted | None, *, at: datetime) -> Sought:
+    """Return what a whole listing of some moment says."""
+    return Sought(accepted=job, is_whole=job is None, began_at=at, listed_at=at)
+
+
+TODAY = datetime.now(UTC)
+LATER = timedelta(seconds=SETTLE_S) + timedelta(minutes=11)

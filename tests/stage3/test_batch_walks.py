@@ -1,0 +1,716 @@
+"""What runs have left of batches is brought on: one walk for all lines, from whatever step.
+
+On a real ledger and a real spool, in virtual time; what the provider did stands in its books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import anyio
+import anyio.lowlevel
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.job import LineCount
+from stage3_plugin.domain.money import FREE
+from stage3_plugin.domain.purchase import Held, Settlement
+from stage3_plugin.domain.states import State
+from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.purchase import batches
+from stage3_plugin.purchase.brought import Brought
+from stage3_plugin.purchase.checkout import InOtherHands
+from stage3_plugin.storage.spool import batch_owner, line_facts
+from tests.laws import tried
+from tests.stage3.batch_books import (
+    FULL,
+    LATER,
+    BatchBooks,
+    Killed,
+    Kind,
+    Process,
+    ended,
+    found,
+    made,
+    pictures,
+    unknown,
+    verdict,
+    virtually,
+    write_answer,
+)
+from tests.stage3.buying import leave_lock
+from tests.stage3.ledger.samples import NOW, SETTLEMENTS, accepted
+from tests.stage3.line_shop import LineShop, keys_of, request
+from tests.stage3.showing import MEMORY
+
+T = TypeVar("T")
+A, S, U, P, B, R = (
+    State.ACCEPTED, State.SENDING, State.UNKNOWN, State.PAID, State.PAID_BAD, State.REFUSED,
+)  # fmt: skip
+
+
+class Scene:
+    """A batch of some scenes that a run has held, and the books of its provider."""
+
+    def __init__(self, folder: Path, count: int) -> None:
+        self.folder = folder
+        self.shop = LineShop(folder)
+        self.held: list[Held] = []
+        virtually(partial_hold(self, count))
+        token = self.held[0].token
+        assert token is not None
+        self.token = token
+        (folder / "spool" / token).mkdir(parents=True)
+        self.books = BatchBooks(spool=folder / "spool", token=token)
+        self.books.polls = [ended()]
+        leave_lock(folder, "run-1")
+
+    def accept(self) -> None:
+        with self.shop.ledger.transaction():
+            self.shop.ledger.accept_batch(self.token, accepted("the batch"), now=NOW)
+
+    def bring(self, line: int, *settlements: Settlement) -> None:
+        with self.shop.ledger.transaction():
+            for one in settlements:
+                self.shop.ledger.settle(self.held[line].attempt_id, one, now=NOW)
+
+    def create_answered(self) -> None:
+        write_answer(self.folder / "spool" / self.token, "create")
+
+    def states(self) -> list[State]:
+        assert self.shop.ledger.problems() == []
+        return [one.state for one in self.shop.ledger.lines_of(self.token)]
+
+    def process(self, run_id: str = "run-2", *, at_once_most: int = 8) -> Process:
+        return Process(self.folder, [self.books], run_id, at_once_most=at_once_most)
+
+    @property
+    def spool(self) -> list[str]:
+        """Return whose folders lie in the spool: ``batch``, or the numbers of lines."""
+        names = {one.attempt_id: str(number) for number, one in enumerate(self.held)}
+        names[self.token] = "batch"
+        return sorted(names[one.name] for one in (self.folder / "spool").iterdir())
+
+
+def partial_hold(scene: Scene, count: int) -> Callable[[], Awaitable[object]]:
+    async def hold() -> object:
+        scene.held = await scene.shop.hold(*(f"s{number}" for number in range(count)))
+        return scene
+
+    return hold
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
+    """Hold a batch of so many lines by a run that is dead; accepted or not."""
+    scenes: list[Scene] = []
+
+    def make(count: int, *, is_accepted: bool = True) -> Scene:
+        scene = Scene(tmp_path, count)
+        scenes.append(scene)
+        if is_accepted:
+            scene.accept()
+        return scene
+
+    yield make
+    for scene in scenes:
+        scene.shop.ledger.close()
+
+
+def walk(process: Process, scene: Scene, line: int = 0) -> Brought:
+    """Bring one line on, as a scene does that waits for it."""
+
+    async def bring() -> Brought:
+        return await process.recovery.bring_on(scene.held[line].attempt_id)
+
+    return virtually(bring)
+
+
+def events_of(scene: Scene) -> list[tuple[str, str]]:
+    """Return how lines have changed, in the order in which that was written."""
+    asked = "SELECT old, new FROM events WHERE event = ? AND old IS NOT NULL ORDER BY seq"
+    return [tuple(one) for one in scene.shop.ledger.rows(asked, ("changed",))]
+
+
+# A dead run's create -----------------------------------------------------------------------------
+
+
+def test_a_create_without_a_whole_answer_is_unknown_for_all_lines(
+    make: Callable[..., Scene],
+) -> None:
+    """In one commit, whichever line is asked for."""
+    scene = make(3, is_accepted=False)
+    scene.books.has_listing = False
+    process = scene.process()
+    brought = walk(process, scene, 1)
+
+    assert scene.states() == [U] * 3
+    assert brought.is_lost
+    assert sorted(process.settled) == sorted(one.attempt_id for one in scene.held)
+
+
+def test_a_whole_answer_that_was_left_names_the_batch(make: Callable[..., Scene]) -> None:
+    """All lines are accepted, and it is polled right away."""
+    scene = make(2, is_accepted=False)
+    scene.create_answered()
+    scene.books.polls = [made()]
+    brought = walk(scene.process(), scene)
+
+    assert scene.states() == [A] * 2
+    assert brought.making is not None
+    assert scene.books.asked == {"create": 1, "poll": 1}
+
+
+@pytest.mark.parametrize(
+    "kind, billed, state",
+    [
+        (VerdictKind.REJECTED, False, R),
+        (VerdictKind.UNREADABLE, True, U),
+        (VerdictKind.NO_PICTURE, True, U),
+    ],
+)
+def test_a_whole_answer_that_was_left_settles_all_lines(
+    make: Callable[..., Scene], kind: VerdictKind, state: State, *, billed: bool
+) -> None:
+    """And calls none of them billed for nothing."""
+    scene = make(2, is_accepted=False)
+    scene.create_answered()
+    scene.books.create = AttemptResult(verdict=verdict(kind, billed=billed), cost=FREE)
+    scene.books.has_listing = False
+    brought = walk(scene.process(), scene)
+
+    assert scene.states() == [state] * 2
+    assert brought.attempted is None  # a line that has never run may be bought at once
+
+
+def test_a_name_that_another_batch_has_is_believed_of_neither(make: Callable[..., Scene]) -> None:
+    """What the provider says cannot be: people look at it."""
+    scene = make(2, is_accepted=False)
+    other = virtually(partial_other(scene))
+    with scene.shop.ledger.transaction():
+        scene.shop.ledger.accept_batch(other, accepted("the batch"), now=NOW)
+    scene.create_answered()
+    scene.books.has_listing = False
+    walk(scene.process(), scene)
+
+    assert scene.states() == [U] * 2
+
+
+def partial_other(scene: Scene) -> Callable[[], Awaitable[str]]:
+    async def hold() -> str:
+        (held,) = await scene.shop.hold("another")
+        return held.token or ""
+
+    return hold
+
+
+def test_what_its_run_has_noted_never_to_have_sent_is_void(make: Callable[..., Scene]) -> None:
+    """The commit of its hold was in doubt as the run ended."""
+    scene = make(2, is_accepted=False)
+    process = scene.process()
+    process.owners.note_unsent("run-1", scene.token)
+    walk(process, scene)
+
+    assert scene.states() == [State.VOID] * 2
+    assert scene.spool == []
+
+
+def test_a_run_that_lives_is_left_alone(make: Callable[..., Scene]) -> None:
+    """It is about to send, or waits for the answer."""
+    scene = make(2, is_accepted=False)
+    process = scene.process()
+    with process.owners.claim("run-1"):
+        walk(process, scene)
+
+    assert scene.states() == [S] * 2
+
+
+def test_our_own_create_may_be_on_its_way(make: Callable[..., Scene]) -> None:
+    """Without a whole answer nothing is said of it; with one it is taken in."""
+    scene = make(2, is_accepted=False)
+    process = scene.process("run-1")
+    scene.books.polls = [made()]
+    walk(process, scene)
+    assert scene.states() == [S] * 2
+    scene.create_answered()
+    walk(process, scene)
+
+    assert scene.states() == [A] * 2
+
+
+# Lost --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hours_later, state", [(False, U), (True, R)])
+def test_a_batch_that_two_whole_listings_lack_never_ran_once_it_would_be_there(
+    make: Callable[..., Scene], state: State, *, hours_later: bool
+) -> None:
+    """All of its lines are free again in one commit; before that it cannot be told."""
+    scene = make(3, is_accepted=False)
+    at = NOW + LATER if hours_later else NOW
+    scene.books.listings = [found(None, at=at)]
+    brought = walk(scene.process(), scene, 2)
+
+    assert scene.states() == [state] * 3
+    assert scene.books.asked["find"] == (2 if hours_later else 1)
+    assert brought.attempted is None
+    askings = scene.shop.ledger.askings()
+    assert {one.answered for one in askings.values()} == {
+        "absent" if hours_later else "cannot_tell"
+    }
+    assert len(askings) == 3
+
+
+def test_a_batch_that_is_listed_is_accepted_and_polled(make: Callable[..., Scene]) -> None:
+    """It was begun, and only its answer was lost."""
+    scene = make(2, is_accepted=False)
+    scene.books.listings = [found(accepted("the batch"), at=NOW)]
+    scene.books.has("picture", "refused")
+    walk(scene.process(), scene)
+
+    assert scene.states() == [P, R]
+
+
+def test_all_lines_that_ask_are_one_request_to_the_listing(make: Callable[..., Scene]) -> None:
+    """And not one each: a listing has pages, and lags."""
+    scene = make(4, is_accepted=False)
+    scene.books.listings = [found(None, at=NOW)]
+    process = scene.process()
+
+    async def all_ask() -> int:
+        async with anyio.create_task_group() as tasks:
+            for one in scene.held:
+                tasks.start_soon(process.recovery.bring_on, one.attempt_id)
+        for one in scene.held:
+            await process.recovery.bring_on(one.attempt_id)
+        return scene.books.asked["find"]
+
+    assert virtually(all_ask) == 1
+
+
+# Being made --------------------------------------------------------------------------------------
+
+
+def test_all_lines_of_a_batch_are_one_poll(make: Callable[..., Scene]) -> None:
+    """The first two come as they are asked for, then at the batch's own pace."""
+    scene = make(5)
+    count = LineCount(total=5, done=2)
+    scene.books.polls = [replace(made(), lines=count)]
+    process = scene.process()
+
+    async def wait() -> list[int]:
+        polled: list[int] = []
+        for later_s in (0.0, 0.1, 0.2, 1.0, 58.0, 2.0):
+            await anyio.sleep(later_s)
+            async with anyio.create_task_group() as tasks:
+                for one in scene.held:
+                    tasks.start_soon(process.recovery.bring_on, one.attempt_id)
+            polled.append(scene.books.asked["poll"])
+        return polled
+
+    assert virtually(wait) == [1, 1, 2, 2, 2, 3]
+    brought = walk(process, scene, 3)
+    assert brought.making is not None
+    assert brought.making.lines == count
+    assert brought.is_open
+
+
+def test_a_run_waits_for_no_batch_of_another(make: Callable[..., Scene]) -> None:
+    """It is asked for once, by one of its lines; room under a cap is not waited for either."""
+    scene = make(5)
+    scene.books.polls = [made()]
+    process = scene.process()
+    process.recovery.look()
+    assert not process.recovery.is_going
+    virtually(process.recovery.of_all)
+
+    assert scene.books.asked == {"poll": 1}
+    assert scene.states() == [A] * 5
+
+
+def test_trouble_on_the_way_changes_nothing(make: Callable[..., Scene]) -> None:
+    """R10; and what the program itself makes of an answer neither."""
+    scene = make(2)
+    scene.books.polls = [replace(made(), problem="502"), RuntimeError("a fault"), ended()]
+    scene.books.has("picture", "picture")
+    process = scene.process()
+    first = walk(process, scene)
+    assert first.making is not None
+    assert (first.making.problem, scene.states()) == ("502", [A, A])
+
+    async def later() -> Brought:
+        await anyio.sleep(batches.AGAIN_S)
+        await process.recovery.bring_on(scene.held[0].attempt_id)
+        assert scene.states() == [A, A]
+        await anyio.sleep(batches.AGAIN_S)
+        return await process.recovery.bring_on(scene.held[0].attempt_id)
+
+    assert virtually(later).purchase is not None
+    assert scene.states() == [P, P]
+
+
+def test_a_batch_that_nobody_can_be_asked_for_is_unknown_as_a_whole(
+    make: Callable[..., Scene],
+) -> None:
+    """But for the lines that have ended. An answer that comes all the same settles it."""
+    scene = make(3)
+    scene.books.polls = [ended(), unknown(), ended()]
+    scene.books.has("picture")
+    scene.books.came = [1]
+    walk(scene.process(), scene)
+    assert scene.states() == [P, A, A]
+    walk(scene.process(), scene, 1)
+    assert scene.states() == [P, U, U]
+    assert events_of(scene)[-2:] == [("ACCEPTED", "UNKNOWN")] * 2
+    scene.books.came = [None]
+    scene.books.has("picture", "picture", None)
+    walk(scene.process(), scene, 1)
+
+    assert scene.states() == [P, P, R]
+
+
+# Results -----------------------------------------------------------------------------------------
+
+
+def test_each_line_ends_by_its_own_result_and_the_rest_never_ran(
+    make: Callable[..., Scene],
+) -> None:
+    """What is paid is counted, and the money of the others is free; nothing is left behind."""
+    scene = make(6)
+    line_facts.write(scene.folder / "spool" / scene.token, [{"wish": f"w{n}"} for n in range(6)])
+    scene.books.has("refused", "picture", None, "billed", "never_ran", "unreadable")
+    process = scene.process()
+    with process.hearing() as told:
+        walk(process, scene)
+
+    assert scene.states() == [R, P, R, B, R, B]
+    assert scene.shop.committed() == 8 + 8 + 10
+    assert scene.shop.ledger.lines_of(scene.token)[1].details == {"wish": "w1"}
+    assert scene.spool == ["3", "5"]  # evidence of what was paid for
+    assert [name for name, _ in told] == ["batch.ended"]
+
+
+def test_what_came_of_lines_is_told_to_whoever_waits(make: Callable[..., Scene]) -> None:
+    """A refusal by its provider's own word also to a later run; what never ran may be bought."""
+    scene = make(5)
+    scene.books.has("refused", "picture", None, "billed", "never_ran")
+    later, own = scene.process(), scene.process("run-1")
+    came = [walk(later, scene, line).attempted for line in range(5)]
+    kinds = [None if one is None else one.verdict.kind for one in came]
+    assert kinds == [VerdictKind.REFUSED, None, None, VerdictKind.REFUSED, None]
+    assert walk(own, scene).attempted is None  # it was not this process that took it in
+    own.close()
+
+
+def test_its_own_run_hears_of_every_line(make: Callable[..., Scene]) -> None:
+    """So that a scene ends by it, and goes again as often as any other."""
+    scene = make(3)
+    scene.books.has("picture", "refused", None)
+    process = scene.process("run-1")
+    came = [walk(process, scene, line).attempted for line in range(3)]
+
+    assert [one and one.verdict.kind for one in came] == [
+        VerdictKind.PICTURES, VerdictKind.REFUSED, VerdictKind.BUSY,
+    ]  # fmt: skip
+
+
+def test_a_refused_line_is_heard_of_once_by_a_scene_that_comes_later(
+    make: Callable[..., Scene],
+) -> None:
+    """Recovery was quicker than dispatch: it is not bought again by the way."""
+    scene = make(4)
+    scene.books.has("refused", "never_ran", "refused", "unreadable")
+    process = scene.process()
+    process.recovery.look()
+    virtually(process.recovery.of_all)
+    walk(process, scene, 2)  # its scene waited, and has heard of it
+    heard = [process.recovery.refused_line(keys_of(request(f"s{n}"))) for n in (0, 0, 1, 2, 3)]
+
+    assert [one is not None for one in heard] == [True, False, False, False, False]
+    assert heard[0] is not None
+    assert heard[0][1].verdict.kind is VerdictKind.REFUSED
+
+
+def test_a_cut_file_proves_only_the_pictures_that_it_has(make: Callable[..., Scene]) -> None:
+    """The rest is asked for again, a few times at once, and by whoever comes next."""
+    scene = make(4)
+    scene.books.has("picture", "refused", "picture", None)
+    scene.books.came = [2, 2, 2, 3, None]
+    process = scene.process()
+    brought = walk(process, scene, 3)
+    assert scene.books.asked["results"] == 3
+    assert scene.states() == [P, A, A, A]
+    assert brought.making is not None
+    assert brought.making.problem.startswith("cut")
+    walk(scene.process(), scene, 3)
+
+    assert scene.states() == [P, R, P, R]
+    assert scene.spool == []
+
+
+def test_where_nothing_more_comes_a_line_ends_by_what_came(make: Callable[..., Scene]) -> None:
+    """What lacks may have been billed."""
+    scene = make(3)
+    scene.books.lacking = unknown("its results cannot be had any more")
+    scene.books.has("picture", "refused", None)
+    walk(scene.process(), scene)
+
+    assert scene.states() == [P, R, U]
+
+
+def test_strange_lines_and_repeated_ones_change_nothing(make: Callable[..., Scene]) -> None:
+    """One with a picture goes before one without; of a line that is final nothing is heard."""
+    scene = make(3)
+    scene.bring(2, SETTLEMENTS[R])
+    scene.books.has("refused", "picture", "picture")
+    key = scene.books.lines[0][0]
+    for another in (key, "another-0", f"{scene.token}-7"):
+        scene.books.lines.append((another, "picture"))
+    process = scene.process()
+    with process.hearing() as told:
+        walk(process, scene)
+
+    assert scene.states() == [P, P, R]
+    assert ("batch.strange_lines", 2) in [(name, said.get("count")) for name, said in told]
+
+
+def test_what_a_person_has_written_off_keeps_its_late_picture(make: Callable[..., Scene]) -> None:
+    """It is noted for them, and changes nothing; what their word is held against stays."""
+    scene = make(2, is_accepted=False)
+    scene.bring(0, SETTLEMENTS[U], replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user"))
+    scene.accept()
+    scene.books.has("picture", "picture")
+    walk(scene.process(), scene, 1)
+
+    assert scene.states() == [State.WROTE_OFF, P]
+    assert scene.process().pictures.spool.late(scene.held[0].attempt_id) is not None
+    assert scene.spool == ["0", "batch"]
+
+
+def test_a_full_disk_leaves_a_line_as_it_is_and_the_others_go_on(
+    make: Callable[..., Scene],
+) -> None:
+    """R11; the next process takes it in, and asks for nothing that is here."""
+    scene = make(3)
+    scene.books.has("full", "picture", None)
+    process = scene.process()
+    brought = walk(process, scene)
+
+    assert brought.storage is FULL
+    assert scene.states() == [A, P, R]
+    write_answer(scene.folder / "spool" / scene.held[0].attempt_id, "picture")
+    asked = scene.books.asked.copy()
+    walk(scene.process(), scene)
+    assert scene.states() == [P, P, R]
+    assert scene.books.asked - asked == {"resume": 1}
+
+
+def test_one_odd_line_keeps_no_other_from_being_taken_in(make: Callable[..., Scene]) -> None:
+    """It stays as it is, for somebody to look at."""
+    scene = make(3)
+    scene.books.has("picture", "odd", "picture")
+    walk(scene.process(), scene)
+
+    assert scene.states() == [P, A, P]
+
+
+@pytest.mark.parametrize("at_once_most", [1, 2, 8])
+def test_lines_are_taken_in_several_at_once_as_far_as_there_are_turns(
+    make: Callable[..., Scene], at_once_most: int
+) -> None:
+    """With one turn, too: the walk's own."""
+    scene = make(7)
+    scene.books.has(*pictures(7))
+    walk(scene.process(at_once_most=at_once_most), scene)
+
+    assert scene.states() == [P] * 7
+
+
+def test_a_run_that_ends_reads_no_further(make: Callable[..., Scene]) -> None:
+    """What it has not come to is as it was."""
+    scene = make(4)
+    scene.books.has(*pictures(4))
+    process = scene.process(at_once_most=1)
+    scene.books.before_take = process.recovery.halt
+    walk(process, scene)
+
+    assert scene.states() == [P, A, A, A]
+
+
+def test_a_scene_goes_on_as_soon_as_its_own_line_has_ended(make: Callable[..., Scene]) -> None:
+    """And not when the last of thousands has."""
+    scene = make(2)
+    scene.books.has("picture", "picture")
+    process = scene.process(at_once_most=1)
+    order: list[str] = []
+
+    async def both() -> list[str]:
+        async def first() -> None:
+            await process.recovery.bring_on(scene.held[1].attempt_id)
+            order.append("walk")
+
+        async def second() -> None:
+            brought = await process.recovery.bring_on(scene.held[0].attempt_id)
+            assert brought.purchase is not None
+            order.append(brought.purchase.state)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(first)
+            await anyio.lowlevel.checkpoint()
+            tasks.start_soon(second)
+        return order
+
+    assert sorted(virtually(both)) == ["PAID", "walk"]
+
+
+# Left behind -------------------------------------------------------------------------------------
+
+
+def test_a_picture_that_was_claimed_and_not_settled_needs_nobody(
+    make: Callable[..., Scene],
+) -> None:
+    """It is taken in before anybody is asked."""
+    scene = make(1)
+    write_answer(scene.folder / "spool" / scene.held[0].attempt_id, "picture")
+    walk(scene.process(), scene)
+
+    assert scene.states() == [P]
+    assert scene.books.asked == {"resume": 1}
+    assert scene.spool == []
+
+
+def test_what_was_claimed_without_a_picture_is_read_again(make: Callable[..., Scene]) -> None:
+    """A power cut may have left half of it: only the results say that there is none."""
+    scene = make(1)
+    write_answer(scene.folder / "spool" / scene.held[0].attempt_id, "unreadable")
+    scene.books.came = [0]
+    walk(scene.process(), scene)
+
+    assert scene.states() == [A]
+
+
+@pytest.mark.parametrize(
+    "owner, is_held, left",
+    [("run-1", False, []), ("run-3", False, ["batch"]), (None, False, ["batch"])],
+    ids=["dead", "living", "nobody's"],
+)
+def test_the_folder_of_a_batch_that_was_never_held_goes_with_its_run(
+    make: Callable[..., Scene], owner: str | None, left: list[str], *, is_held: bool
+) -> None:
+    """A run may die over the upload, before there is anything in the ledger."""
+    scene = make(1)
+    folder = scene.folder / "spool" / ("f" * 32)
+    folder.mkdir()
+    if owner is not None:
+        batch_owner.note(folder, owner)
+    process = scene.process()
+    scene.books.polls = [made()]
+    with process.owners.claim("run-3"):
+        virtually(process.recovery.of_all)
+
+    assert folder.exists() is bool(left)
+    assert not is_held
+
+
+def test_the_folder_of_a_batch_of_this_run_is_noted_as_its_own(make: Callable[..., Scene]) -> None:
+    """So that no other takes it for a dead one's."""
+    scene = make(1)
+    process = scene.process()
+
+    async def new() -> str | None:
+        return batch_owner.of(await process.recovery.new_batch_folder("e" * 32))
+
+    assert virtually(new) == "run-2"
+
+
+def test_a_line_of_a_dead_run_is_waited_for_and_not_bought(make: Callable[..., Scene]) -> None:
+    """By whoever wants its picture meanwhile."""
+    scene = make(1)
+    other = LineShop(scene.folder, "run-2")
+
+    async def look() -> object:
+        return await other.lines.look(request("s0"))
+
+    assert isinstance(virtually(look), InOtherHands)
+    other.ledger.close()
+
+
+# A law -------------------------------------------------------------------------------------------
+
+LINES: tuple[Kind | None, ...] = ("picture", "refused", "billed", "never_ran", None)
+AGAIN: tuple[Kind, ...] = ("picture", "refused")
+ENDS: dict[Kind | None, State] = {"picture": P, "refused": R, "billed": B, "never_ran": R, None: R}
+
+
+@tried(60)
+@given(
+    lines=st.lists(st.sampled_from(LINES), min_size=1, max_size=6),
+    early=st.dictionaries(st.integers(0, 5), st.sampled_from((U, P, R))),
+    again=st.lists(st.tuples(st.integers(0, 5), st.sampled_from(AGAIN)), max_size=3),
+    kills=st.lists(st.integers(0, 5), max_size=3),
+    cuts=st.lists(st.integers(0, 8), max_size=3),
+    most=st.integers(1, 3),
+)
+def test_every_line_ends_as_its_result_says_however_often_its_runs_die(
+    *,
+    lines: list[Kind | None],
+    early: dict[int, State],
+    again: list[tuple[int, Kind]],
+    kills: list[int],
+    cuts: list[int],
+    most: int,
+) -> None:
+    """Whatever comes first and whoever dies: nothing is lost, and nothing is freed early."""
+    with TemporaryDirectory(dir=MEMORY) as folder:
+        scene = Scene(Path(folder), len(lines))
+        scene.accept()
+        for line, state in early.items():
+            if line < len(lines):
+                scene.bring(line, SETTLEMENTS[state])
+        expected = [
+            _end(lines[n], early.get(n), {kind for line, kind in again if line == n})
+            for n in range(len(lines))
+        ]
+        scene.books.has(*lines)
+        for line, kind in again:
+            scene.books.lines.append((f"{scene.token}-{line}", kind))
+        scene.books.came = [*cuts, None]
+        for claims in kills:
+            scene.books.dies_after = claims
+            process = scene.process(at_once_most=most)
+            with suppress(Killed, BaseExceptionGroup):
+                walk(process, scene, _unsettled(scene))
+            process.close()
+            for state, end in zip(scene.states(), expected, strict=True):
+                assert state in {A, U, end}
+        scene.books.dies_after = None
+        for _ in range(2):  # what is left of cut files is had by the second
+            process = scene.process(at_once_most=most)
+            process.recovery.look()
+            virtually(process.recovery.of_all)
+            process.close()
+        assert scene.states() == expected
+        left = [one for one in scene.spool if one == "batch"]
+        assert left == []
+        scene.shop.ledger.close()
+
+
+def _end(kind: Kind | None, early: State | None, repeated: set[Kind]) -> State:
+    """Return how a line has to end."""
+    if early is not None and early in {P, R}:
+        return early
+    if "picture" in {kind, *repeated}:
+        return P
+    return ENDS[kind] if kind is not None or not repeated else R
+
+
+def _unsettled(scene: Scene) -> int:
+    states = scene.states()
+    return next((n for n, state in enumerate(states) if state in {A, U}), 0)
