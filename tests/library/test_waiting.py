@@ -43,15 +43,33 @@ class Shop:
     def __init__(self, api: ImageApi, folder: Path) -> None:
         self.api = api
         self.folder = folder
-        self.settings = painter(api, provider="plain", model="m", deadline_s=0.05)
+        self.settings = painter(api, provider="plain", model="m", drain_s=0.05)
 
-    def make(self) -> list[str]:
+    def make(self, stop: Stop | None = None) -> list[str]:
         """Make two scenes; return how they ended."""
-        out = self.folder / "pictures"
         made = make_pictures(
-            scenes(2), self.settings, project_dir=self.folder, out_dir=out, check=False
+            scenes(2),
+            self.settings,
+            project_dir=self.folder,
+            out_dir=self.folder / "pictures",
+            check=False,
+            stop=stop,
         )
         return [code(one) for one in made]
+
+    def leave(self) -> list[str]:
+        """Stop as soon as each of them was looked at, and so accepted."""
+        stop = Stop()
+
+        def watch() -> None:
+            wait_until(lambda: len({one.path for one in self.api.polls()}) == 2)
+            stop.set()
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        ended = self.make(stop)
+        watching.join()
+        return ended
 
     def is_done(self) -> None:
         """Let the provider be done at the next look."""
@@ -63,7 +81,7 @@ class Shop:
 def shop(queue_api: ImageApi, tmp_path: Path) -> Shop:
     queue_api.queue.plan = Queued(polls=ENDLESS)
     shop = Shop(queue_api, tmp_path)
-    assert shop.make() == ["pending", "pending"]
+    assert shop.leave() == ["pending", "pending"]
     return shop
 
 
@@ -135,5 +153,5 @@ async def test_a_program_with_a_loop_hears_how_it_goes(shop_in_a_loop: Shop) -> 
 async def shop_in_a_loop(queue_api: ImageApi, tmp_path: Path) -> Shop:
     queue_api.queue.plan = Queued(polls=ENDLESS)
     shop = Shop(queue_api, tmp_path)
-    await anyio.to_thread.run_sync(shop.make)
+    await anyio.to_thread.run_sync(shop.leave)
     return shop

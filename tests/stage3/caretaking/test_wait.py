@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from stage3_plugin.domain.states import State
 from stage3_plugin.policy import polling
 from stage3_plugin.runtime.offers import PROVIDERS
+from stage3_plugin.settings import Settings
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.plain import Plain, PlainDialect
 from stage3_plugin.testing.queues import Queued
@@ -22,7 +22,6 @@ from tests.stage3.caretaking.commands import Say
 from tests.stage3.running import run_stage, settings_for, story
 
 ENDLESS = 10_000
-LONG_AGO = datetime.now(UTC) - timedelta(minutes=5)
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +40,23 @@ def queue_api() -> Iterator[ImageApi]:
 Left = Callable[..., None]
 
 
+async def _run_until_all_are_looked_at(
+    api: ImageApi, settings: Settings, scene_ids: Sequence[str], folder: Path
+) -> None:
+    """Run, and stop as Ctrl-C does once each job was looked at: so it is accepted."""
+    stopping = anyio.Event()
+
+    async def watch() -> None:
+        while len({one.path for one in api.polls()}) < len(scene_ids):
+            await anyio.sleep(0.005)
+        stopping.set()
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch)
+            await run_stage(settings, story(*scene_ids), folder, stopping=stopping)
+
+
 @pytest.fixture
 def left(queue_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Left:
     """Leave jobs of a run that has ended, in a project that is the current folder."""
@@ -49,9 +65,9 @@ def left(queue_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         for scene_id in scene_ids:
             queue_api.script(Queued(polls=ENDLESS), scene=scene_id)
         settings = settings_for(
-            queue_api, provider="plain", model="m", price_usd="0.05", deadline_s=0.05
+            queue_api, provider="plain", model="m", price_usd="0.05", drain_s=0.05
         )
-        anyio.run(partial(run_stage, settings, story(*scene_ids), tmp_path))
+        anyio.run(partial(_run_until_all_are_looked_at, queue_api, settings, scene_ids, tmp_path))
         for job in queue_api.queue.jobs:
             job.plan = plan or Queued(polls=2)
         monkeypatch.chdir(tmp_path)
