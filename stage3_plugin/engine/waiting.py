@@ -121,21 +121,26 @@ class Waiting:
 
     async def _take_up_what_was_left(self) -> None:
         """Bring on what dead runs have sent, and what was lost: some of it is being made."""
-        jobs: dict[str, list[str]] = {}
+        jobs: dict[str, _Followed] = {}
         for purchase in (*self._rows.open_purchases(), *self._rows.lost()):
             if purchase.job is not None and not self._recovery.lives(purchase):
-                jobs.setdefault(_name_of(purchase), []).append(purchase.new.attempt_id)
+                one = jobs.setdefault(_name_of(purchase), _Followed(purchase))
+                one.left[purchase.new.attempt_id] = None
         async with anyio.create_task_group() as tasks:
-            for lines in jobs.values():
-                tasks.start_soon(self._take_up, lines)
+            for name, one in jobs.items():
+                tasks.start_soon(self._take_up, name, one)
 
-    async def _take_up(self, lines: Sequence[str]) -> None:
+    async def _take_up(self, name: str, one: _Followed) -> None:
         """Bring on the purchases of one job; what is done for one of them holds for the others."""
         async with self._hands:
-            for attempt_id in lines:
+            for attempt_id in list(one.left):
                 found = self._rows.purchase(attempt_id)
                 if found is not None and (found.state in OPEN or is_lost(found)):
                     await self._recovery.bring_on(attempt_id)
+        await self._read(one)
+        if not one.left:  # else it is followed as what it is now, or is nobody's to wait for
+            one.is_followed = False
+            self._followed[name] = one
 
     def _new_ones(self) -> Iterator[_Followed]:
         """Yield the jobs that are not followed yet, each once; add to them what is new of them."""

@@ -1,0 +1,270 @@
+"""Who stays for batches that runs have left: what comes is taken in, and nothing is bought.
+
+The vendors are those of the loopback server, whose books say what was bought and billed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+
+from stage3_plugin.domain.states import State
+from stage3_plugin.domain.waited import Waited
+from stage3_plugin.engine import pending
+from stage3_plugin.engine import run as engine_run
+from stage3_plugin.engine.build import open_stage
+from stage3_plugin.policy import waiting as pace
+from stage3_plugin.purchase import batches as pace_of_batches
+from stage3_plugin.purchase import lost
+from stage3_plugin.settings import Settings
+from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
+from stage3_plugin.testing.behaviours import Gate, Page
+from stage3_plugin.testing.image_api import ImageApi
+from tests.stage3.batch_shop import (
+    LATER,
+    LOOKS_S,
+    billed_microusd,
+    codes,
+    gemini,
+    left_in_spool,
+    priced,
+    shop,
+    sizes,
+)
+from tests.stage3.buying import counted, scenes, states
+from tests.stage3.running import run_stage
+
+pytestmark = pytest.mark.anyio
+
+ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
+"""For what an event loop has no part in."""
+PATIENCE_S = 60
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the pace, a thousand times as fast."""
+    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S"):
+        monkeypatch.setattr(pace, name, getattr(pace, name) / 1000)
+    monkeypatch.setattr(pace_of_batches, "AGAIN_S", 0.05)
+    for name in ("APART_S", "AGAIN_S", "PATIENCE_S"):
+        monkeypatch.setattr(lost, name, 0.01)
+    monkeypatch.setattr(pending, "BATCH_LOOKS_S", LOOKS_S)
+    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
+
+
+@pytest.fixture
+def api() -> Iterator[ImageApi]:
+    with ImageApi() as one:
+        yield priced(one)
+
+
+async def left(
+    api: ImageApi, settings: Settings, count: int, folder: Path, *plans: Batched
+) -> None:
+    """Leave batches of a run that has ended."""
+    for plan in plans:
+        api.batches.script(plan)
+    ran = await run_stage(settings, scenes(count), folder)
+    assert codes(ran) == {"pending": count}
+
+
+async def stay(
+    settings: Settings,
+    folder: Path,
+    *,
+    for_s: float | None = None,
+    report: Callable[[Waited], None] = lambda _: None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Waited:
+    """Wait, a minute at most."""
+    with anyio.fail_after(PATIENCE_S):
+        async with open_stage(settings, folder, now=now) as stage:
+            return await stage.wait(for_s=for_s, report=report)
+
+
+@pytest.mark.parametrize("vendor", [shop, gemini])
+async def test_who_stays_has_all_lines_taken_in(
+    api: ImageApi, tmp_path: Path, vendor: Callable[..., Settings]
+) -> None:
+    """Progress is its provider's; the books agree; the run that follows places it for nothing."""
+    gate, settings = Gate(), vendor(api)
+    await left(api, settings, 5, tmp_path, Batched(polls=0, until=gate))
+    stood: list[Waited] = []
+
+    def report(waited: Waited) -> None:
+        stood.append(waited)
+        gate.open()
+
+    waited = await stay(settings, tmp_path, report=report)
+    (one,) = waited.jobs
+
+    lines = stood[0].jobs[0].lines
+    assert lines is not None
+    assert (lines.total, lines.failed, lines.expired) == (5, 0, 0)
+    assert (one.left, one.ended) == (0, {State.PAID: 5})
+    assert one.spent_microusd == counted(tmp_path) == billed_microusd(api)
+    assert left_in_spool(tmp_path) == []
+    again = await run_stage(settings, scenes(5), tmp_path)
+    assert codes(again) == {"made": 5}
+    assert all(outcome.reused for outcome in again.outcomes.values())
+    assert (sizes(api), api.batches.billed(), api.received()) == ([5], 5, 0)
+
+
+async def test_what_never_ran_is_free_and_what_ran_is_paid(api: ImageApi, tmp_path: Path) -> None:
+    """A batch that has expired; a run afterwards buys only what is missing."""
+    gate = Gate()
+    api.batches.script_line(Line(ends="refused"), scene="s02")
+    await left(api, shop(api), 5, tmp_path, Batched(polls=0, until=gate, ends="expired", done=3))
+    held = counted(tmp_path)
+    gate.open()
+    waited = await stay(shop(api), tmp_path)
+    (one,) = waited.jobs
+
+    assert waited.is_over
+    assert one.ended == {State.PAID: 2, State.REFUSED: 3}
+    assert one.free_microusd == held * 3 // 5
+    assert [line.new.scene_id for line in one.without] == ["s02", "s04", "s05"]
+    assert one.spent_microusd == counted(tmp_path) == billed_microusd(api)
+    again = await run_stage(shop(api), scenes(5), tmp_path)
+    assert codes(again) == {"made": 5}
+    assert sizes(api) == [5, 3]
+    assert counted(tmp_path) == billed_microusd(api)
+
+
+@ONE_LOOP
+async def test_one_look_says_how_far_it_is(api: ImageApi, tmp_path: Path) -> None:
+    """Done, failed, expired, and until when it is kept; nothing else happens."""
+    await left(api, shop(api), 3, tmp_path, LATER)
+    (batch,) = api.batches.all
+    looks = batch.looks
+    waited = await stay(shop(api), tmp_path, for_s=0)
+    (one,) = waited.jobs
+
+    assert (one.left, one.is_given_up) == (3, False)
+    assert one.lines is not None
+    assert one.lines.total == 3
+    assert one.job.expires_at is not None
+    assert not waited.is_over
+    assert batch.looks == looks + 1
+    assert states(tmp_path) == [State.ACCEPTED] * 3
+
+
+@ONE_LOOP
+async def test_one_batch_does_not_wait_for_another(api: ImageApi, tmp_path: Path) -> None:
+    """What has ended is taken in while the other is still being made."""
+    gate, settings = Gate(), shop(api)
+    await left(api, settings, 2, tmp_path, LATER)
+    await left(api, shop(api, quality="medium"), 2, tmp_path, Batched(polls=0, until=gate))
+    gate.open()
+
+    with anyio.fail_after(PATIENCE_S):
+        async with open_stage(settings, tmp_path) as stage:
+            with anyio.CancelScope() as scope:
+                await stage.wait(report=lambda one: scope.cancel() if one.pictures == 2 else None)
+
+    assert scope.cancelled_caught
+    assert sorted(states(tmp_path)) == [State.ACCEPTED] * 2 + [State.PAID] * 2
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Page(503, billed=False),
+        Page(404, billed=False),
+        Page(200, billed=False),
+    ],
+)
+@ONE_LOOP
+async def test_trouble_on_the_way_is_waited_out(
+    api: ImageApi, tmp_path: Path, trouble: Page
+) -> None:
+    """A poll that is not answered as it should be says nothing."""
+    await left(api, shop(api), 3, tmp_path, Batched(polls=3))
+    api.batches.meet(trouble, at="batch")
+    waited = await stay(shop(api), tmp_path)
+
+    assert waited.pictures + sum(one.left for one in waited.jobs) == 3
+    if trouble.status != 200:  # a strange word is left to a later run
+        assert waited.pictures == 3
+
+
+@ONE_LOOP
+async def test_a_cut_download_is_begun_again(api: ImageApi, tmp_path: Path) -> None:
+    """However often: nothing of it is bought again, and nothing taken for never run."""
+    gate = Gate()
+    await left(api, shop(api), 4, tmp_path, Batched(polls=0, until=gate))
+    for number in range(5):
+        api.batches.meet(CutFile(at=300 + 100 * number), at="results")
+    gate.open()
+    waited = await stay(shop(api), tmp_path)
+
+    assert waited.pictures == 4
+    assert counted(tmp_path) == billed_microusd(api)
+    assert left_in_spool(tmp_path) == []
+
+
+async def test_a_lost_create_is_found_and_waited_for(api: ImageApi, tmp_path: Path) -> None:
+    """Its run has died over it, say: its lines are unknown, until the listing has it."""
+    api.batches.script(Batched(polls=1, lost="begun", unlisted=10_000))
+    ran = await run_stage(shop(api), scenes(3), tmp_path)
+    assert set(codes(ran)) <= {"unknown", "pending"}
+    assert states(tmp_path) == [State.UNKNOWN] * 3
+    for batch in api.batches.all:
+        batch.plan = Batched(polls=1)
+    waited = await stay(shop(api), tmp_path)
+
+    assert waited.pictures == 3
+    assert (sizes(api), counted(tmp_path)) == ([3], billed_microusd(api))
+
+
+@ONE_LOOP
+async def test_a_create_that_never_arrived_is_free_when_that_is_proved(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """After half an hour, by two whole listings; until then it is asked for again."""
+    settings = shop(api)
+    api.trouble = lambda _, kind: Page(503, billed=False) if kind == "batches" else None
+    for ago in (timedelta(minutes=40), timedelta(0)):
+        then = datetime.now(UTC) - ago
+        api.batches.script(Batched(lost="not begun"))
+        folder = tmp_path / str(ago.seconds)
+        await run_stage(settings, scenes(3), folder, now=partial(_always, then))
+        assert states(folder) == [State.UNKNOWN] * 3
+    api.trouble = lambda _, __: None
+    late, early = tmp_path / "2400", tmp_path / "0"
+    waited = await stay(settings, late)
+    not_yet = await stay(settings, early, for_s=0.3)
+
+    assert states(late) == [State.REFUSED] * 3
+    assert (waited.is_over, counted(late)) == (True, 0)
+    assert [one.ended for one in waited.jobs] == [{State.REFUSED: 3}]
+    assert states(early) == [State.UNKNOWN] * 3
+    assert not not_yet.is_over
+
+
+def _always(then: datetime) -> datetime:
+    return then
+
+
+@ONE_LOOP
+async def test_several_who_wait_take_each_line_in_once(api: ImageApi, tmp_path: Path) -> None:
+    """Two that stay at once, over one ledger."""
+    gate = Gate()
+    await left(api, shop(api), 4, tmp_path, Batched(polls=0, until=gate))
+
+    looks = len(api.entries)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(stay, shop(api), tmp_path)
+        while len(api.entries) < looks + 3:
+            await anyio.sleep(0.005)
+        gate.open()
+
+    assert states(tmp_path) == [State.PAID] * 4
+    assert counted(tmp_path) == billed_microusd(api)
