@@ -69,7 +69,7 @@ class Gemini(Hosted):
         """Return its batch lane."""
         return GeminiBatch(
             self.base_url,
-            who=self.who,
+            who=lambda: self.who,
             begin=self.begin,
             model_of=self.model_of,
             judged=self._of_answer,

@@ -131,7 +131,7 @@ class GeminiBatch:
 
     Args:
         base_url: Where its API is, without the version and a slash at the end.
-        who: Who answers, as people call it.
+        who: Returns who answers, as people call it.
         begin: Makes an ordinary request.
         model_of: Returns the model that a request asks for.
         judged: Judges the answer to an ordinary request.
@@ -142,7 +142,7 @@ class GeminiBatch:
         self,
         base_url: str,
         *,
-        who: str,
+        who: Callable[[], str],
         begin: Callable[[PictureRequest], Send],
         model_of: Callable[[PictureRequest], str],
         judged: Callable[[Reply], Verdict | Fetch],
@@ -203,7 +203,7 @@ class GeminiBatch:
             return self._second_step(place, of, reply)
         if not (is_good and _is_path_of("files", name)):
             step = self._judged(reply)
-            return why_not_uploaded(reply, step, who=self._who, now_s=self._clock())
+            return why_not_uploaded(reply, step, who=self._who(), now_s=self._clock())
         arrived = count_of(at(file, "sizeBytes"), most=10**13)
         if arrived is not None and arrived != size_bytes:
             return _not_taken(f"{arrived} of its {size_bytes} bytes have arrived", reply)
@@ -247,7 +247,7 @@ class GeminiBatch:
         document = reply.document
         is_about_it = text_at(document, "name") == job.job_id
         if not is_about_it and reply.status in _GONE and error_in(document) is not None:
-            return Gone(message=f"{self._who} does not know the batch {job.job_id} any more")
+            return Gone(message=f"{self._who()} does not know the batch {job.job_id} any more")
         if not (200 <= reply.status < 300 and is_about_it):
             return unsaid(reply, now_s=self._clock())
         batch = _batch_of(document)
@@ -259,7 +259,7 @@ class GeminiBatch:
             return BatchMaking(lines=known(lines), message=word.lower())
         if word not in _ENDS:
             shown = cleaned(word, most=80)
-            return Unclear(message=f"{self._who} calls the batch {shown!r}, which is not known")
+            return Unclear(message=f"{self._who()} calls the batch {shown!r}, which is not known")
         return self._ended(reply, _ENDS[word], lines)
 
     def look_for(self, lost: Lost) -> str:  # noqa: ARG002 - its listing has no filter

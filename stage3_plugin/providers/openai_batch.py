@@ -119,7 +119,7 @@ class OpenAIBatch:
 
     Args:
         base_url: Where its API is, without a slash at the end.
-        who: Who answers, as people call it.
+        who: Returns who answers, as people call it.
         body: Makes the body of a line.
         judged: Reads an answer as that of an ordinary request.
         clock: Seconds since 1970, for answers that name a moment and have no ``Date``.
@@ -129,7 +129,7 @@ class OpenAIBatch:
         self,
         base_url: str,
         *,
-        who: str,
+        who: Callable[[], str],
         body: Body,
         judged: Callable[[Reply], Verdict | Fetch],
         clock: Callable[[], float],
@@ -202,7 +202,7 @@ class OpenAIBatch:
         name = name_at(document, "id")
         if not (200 <= reply.status < 300 and is_job_id(name) and error_in(document) is None):
             step = self._judged(reply)
-            return why_not_uploaded(reply, step, who=self._who, now_s=self._clock())
+            return why_not_uploaded(reply, step, who=self._who(), now_s=self._clock())
         arrived = at(document, "bytes")
         if isinstance(arrived, int) and not isinstance(arrived, bool) and arrived != size_bytes:
             return _not_taken(f"{arrived} of its {size_bytes} bytes have arrived", reply)
@@ -229,13 +229,16 @@ class OpenAIBatch:
             accepted = self._accepted(reply.document)
             if accepted is not None:
                 return accepted
-        return why_not_created(reply, self._judged(reply), now_s=self._clock())
+        verdict = why_not_created(reply, self._judged(reply), now_s=self._clock())
+        if verdict.kind is VerdictKind.REJECTED and verdict.provider_code in QUEUE_FULL:
+            return replace(verdict, kind=VerdictKind.RATE_LIMITED, stops_run=False)
+        return verdict
 
     def polled(self, reply: Reply, job: Accepted) -> BatchPolled:
         """Return what follows from a complete answer to a poll."""
         document = reply.document
         if reply.status in _GONE and error_in(document) is not None:
-            return Gone(message=f"{self._who} does not know the batch {job.job_id} any more")
+            return Gone(message=f"{self._who()} does not know the batch {job.job_id} any more")
         is_about_it = text_at(document, "id") == job.job_id
         if not (200 <= reply.status < 300 and is_about_it):
             return unsaid(reply, now_s=self._clock())
@@ -244,7 +247,7 @@ class OpenAIBatch:
             return BatchMaking(lines=known(lines), message=word)
         if word not in _ENDS:
             shown = cleaned(word, most=80)
-            return Unclear(message=f"{self._who} calls the batch {shown!r}, which is not known")
+            return Unclear(message=f"{self._who()} calls the batch {shown!r}, which is not known")
         return self._ended(reply, _ENDS[word], lines)
 
     def look_for(self, lost: Lost) -> str:  # noqa: ARG002 - its listing has no filter

@@ -73,7 +73,7 @@ class OpenAIImages(Hosted):
         """Return its batch lane."""
         return OpenAIBatch(
             self.base_url,
-            who=self.who,
+            who=lambda: self.who,
             body=self._body,
             judged=self.judged,
             clock=self._clock,

@@ -145,7 +145,7 @@ def test_a_file_is_announced_to_google_and_sent_where_it_says() -> None:
     """The second address is the answer's: who sends has to see that the key may go there."""
     first = gemini().batch.upload(512, "lines", "application/jsonl")
     headers = {"x-goog-upload-url": "https://elsewhere.example/up?id=1"}
-    second = gemini().batch.uploaded(reply({}, headers=headers), 512, "lines")
+    second = gemini().batch.uploaded(Reply(status=200, headers=headers), 512, "lines")
     relative = gemini().batch.uploaded(
         reply({}, headers={"x-goog-upload-url": "/up?id=1"}), 512, "lines"
     )
@@ -209,6 +209,21 @@ def test_an_upload_costs_nothing_and_a_create_is_free_only_by_a_whole_no(
     if status in {400, 401, 403, 404, 429}:
         assert not create.may_be_billed
     assert not create.lower_capacity
+
+
+@pytest.mark.parametrize("code", ["token_limit_exceeded", "too_many_tasks"])
+def test_a_queue_that_is_full_passes(code: str) -> None:
+    """Whenever it is said: upon the create, or by a batch that failed."""
+    error = {"code": code, "message": "Enqueued token limit reached.", "type": "invalid_request"}
+    created = lane("openai").created(reply({"error": error}, 400))
+    failed = lane("openai").polled(openai_says("failed", errors={"data": [error]}), job("openai"))
+
+    assert isinstance(created, Verdict)
+    assert isinstance(failed, BatchEnded)
+    for verdict in (created, failed.verdict):
+        assert verdict is not None
+        assert (verdict.kind, verdict.stops_run) == (VerdictKind.RATE_LIMITED, False)
+        assert not verdict.may_be_billed
 
 
 @pytest.mark.parametrize("name", LANES)
@@ -347,7 +362,7 @@ def test_lines_that_are_not_counted_yet_are_not_shown(name: str) -> None:
     """While a file is looked through, its lines are said to be none."""
     answer = openai_says("validating", request_counts={"total": 0, "completed": 0, "failed": 0})
     if name == "gemini":
-        batch = {"state": "BATCH_STATE_PENDING", "batchStats": {}}
+        batch: dict[str, Any] = {"state": "BATCH_STATE_PENDING", "batchStats": {}}
         answer = reply({"name": "batches/1", "metadata": batch})
     step = lane(name).polled(answer, job(name))
 

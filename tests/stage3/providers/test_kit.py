@@ -230,7 +230,7 @@ class Lane(OpenAIBatch):
         right = maker.batch
         super().__init__(
             base_url,
-            who="Plain",
+            who=lambda: "Plain",
             body=right._body,
             judged=maker.judged,
             clock=lambda: 0.0,
