@@ -37,14 +37,24 @@ class PlannedLanes:
         if not route.is_free:
             self._lanes = {name: PlannedLane() for name in names}
         self._dropped: dict[WantedLane, dict[str, None]] = {name: {} for name in names}
+        self._seen = set[tuple[object, ...]]()
 
-    def add(self, request: PictureRequest) -> None:
-        """Count a picture that would be made."""
+    def add(self, request: PictureRequest, cost: Estimate, *, pictures: int) -> None:
+        """Count pictures of a request that would be made.
+
+        Args:
+            request: As it would be bought.
+            cost: What one may cost so.
+            pictures: How many of it.
+        """
         for name, lane in self._lanes.items():
-            asked = request if request.lane == name else replace(request, lane=name)
-            each = self._estimate(asked)
-            self._lanes[name] = lane.with_one(each, goes_by_it=request.lane == name)
-            self._dropped[name].update(dict.fromkeys(self._route.dropped(asked)))
+            is_its_own = request.lane == name
+            asked = request if is_its_own else replace(request, lane=name)
+            each = cost if is_its_own else self._estimate(asked)
+            self._lanes[name] = lane.with_more(pictures, each, go_by_it=is_its_own)
+            if (kind := (name, *_wishes_of(request))) not in self._seen:
+                self._seen.add(kind)
+                self._dropped[name].update(dict.fromkeys(self._route.dropped(asked)))
 
     def beside(self, plan: Plan, *, has_further_routes: bool = False) -> Plan:
         """Return a plan with them; of what goes by a batch nobody knows how long it takes."""
@@ -68,3 +78,19 @@ class PlannedLanes:
     def _left_out(self, lane: WantedLane) -> tuple[str, ...]:
         dropped = ", ".join(self._dropped[lane])
         return (f"these wishes are left out: {dropped}",) if dropped else ()
+
+
+def _wishes_of(request: PictureRequest) -> tuple[object, ...]:
+    """Return what decides which wishes of a request are left out; its words do not."""
+    return (
+        request.model,
+        request.quality,
+        request.size,
+        request.output_format,
+        request.background,
+        request.seed is None,
+        request.negative_prompt is None,
+        len(request.shown),
+        len(request.wishes),
+        len(request.references),
+    )

@@ -252,7 +252,8 @@ class Planning:
         made = states.count("make")
         for _ in range(made):
             self._ways.add(request)
-            self._lanes.add(request)
+        if cost is not None:
+            self._lanes.add(request, cost, pictures=made)
         if cost is not None and self._replaces is not None:
             self.stale.add(request, self._replaces, cost)
         shows = self.references is not None and bool(request.wishes)

@@ -778,17 +778,17 @@ class Stage:
             SettingsRefused: There is a cap, and a picture's price is not known; or a scene is to be
                 bought by a lane that there is not.
         """
-        if asked.lanes.needs_look:
-            for request in readable(asked.scenes):
-                asked.lanes.need(request)
         sends = self._route.shows is not None and self._open_shelf is not None
-        if not (sends or limits.any):
-            return False
-        shows = bool(self._settings.cast)
+        shows = sends and bool(self._settings.cast)
         if limits.any:
             self._need_prices(asked.scenes, limits)
-        shows = shows or (sends and any(request.wishes for request in readable(asked.scenes)))
-        return sends and shows
+        is_seen = not asked.lanes.needs_look and (shows or not sends)
+        for request in () if is_seen else readable(asked.scenes):
+            asked.lanes.need(request)
+            shows = shows or (sends and bool(request.wishes))
+            if shows and not asked.lanes.needs_look:
+                break
+        return shows
 
     async def _survey(
         self,

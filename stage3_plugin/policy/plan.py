@@ -95,13 +95,14 @@ class PlannedLane:
     within_s: float | None = None
     cannot: tuple[str, ...] = ()
 
-    def with_one(self, each: Estimate, *, goes_by_it: bool) -> PlannedLane:
-        """Return it with one more picture, whether or not that would go by it."""
+    def with_more(self, pictures: int, each: Estimate, *, go_by_it: bool) -> PlannedLane:
+        """Return it with more pictures, whether or not they would go by it."""
+        low, high = each.low_microusd, each.high_microusd
         return replace(
             self,
-            scenes=self.scenes + goes_by_it,
-            low_microusd=_plus(self.low_microusd, each.low_microusd),
-            high_microusd=_plus(self.high_microusd, each.high_microusd),
+            scenes=self.scenes + pictures if go_by_it else self.scenes,
+            low_microusd=_plus(self.low_microusd, None if low is None else low * pictures),
+            high_microusd=_plus(self.high_microusd, None if high is None else high * pictures),
         )
 
 
