@@ -64,7 +64,7 @@ from stage3_plugin.providers.replies.batches import (
     why_not_uploaded,
 )
 from stage3_plugin.providers.replies.hints import moment_s
-from stage3_plugin.providers.replies.polling import is_job_id, unsaid
+from stage3_plugin.providers.replies.polling import unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, name_at, text_at
 from stage3_plugin.providers.replies.usage import usage_in
 from stage3_plugin.providers.replies.words import error_in
@@ -118,7 +118,7 @@ _OF_THE_REQUEST = frozenset({3, 5, 7, 9, 16})
 """Codes for a request that is bad, names what is not there, or may not: said before any work."""
 _GONE = frozenset({404, 410})
 _LABEL = "stage3-"
-_STEP = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,180}", re.ASCII)
+_STEP = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,500}", re.ASCII)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _MOST_TOKEN = 4000
 """Characters of the name of a page."""
@@ -326,7 +326,7 @@ class GeminiBatch:
     def _accepted(self, document: Json) -> Accepted | None:
         """Return a batch as a job; its name is the path of its page."""
         name = name_at(document, "name")
-        if not (is_job_id(name) and _is_path_of("batches", name)):
+        if not _is_path_of("batches", name):
             return None
         url = f"{self._base_url}/v1beta/{name}"
         return Accepted(job_id=name, poll_url=url, cancel_url=f"{url}:cancel", keeps_s=KEEPS_S)

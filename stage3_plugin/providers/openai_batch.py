@@ -57,7 +57,7 @@ from stage3_plugin.providers.replies.batches import (
 )
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.hints import moment_s
-from stage3_plugin.providers.replies.polling import is_job_id, unsaid
+from stage3_plugin.providers.replies.polling import unsaid
 from stage3_plugin.providers.replies.reading import (
     Json,
     at,
@@ -200,7 +200,7 @@ class OpenAIBatch:
         """Return what follows from the answer: its name there, if all of it has arrived."""
         document = reply.document
         name = name_at(document, "id")
-        if not (200 <= reply.status < 300 and is_job_id(name) and error_in(document) is None):
+        if not (200 <= reply.status < 300 and name and error_in(document) is None):
             step = self._judged(reply)
             return why_not_uploaded(reply, step, who=self._who(), now_s=self._clock())
         arrived = at(document, "bytes")
@@ -262,7 +262,7 @@ class OpenAIBatch:
         if not (200 <= reply.status < 300 and isinstance(items, list) and is_page):
             return unsaid(reply, now_s=self._clock())
         for item in items:
-            if not is_job_id(name_at(item, "id")):
+            if not name_at(item, "id"):
                 return Unsaid(message="a batch is listed without its name")
             is_it = lost.token is not None and text_at(item, "metadata", "stage3") == lost.token
             accepted = self._accepted(item) if is_it else None
@@ -329,7 +329,7 @@ class OpenAIBatch:
         That is the one of the API itself, with nothing of the answer in it but one quoted step.
         """
         name = name_at(document, "id")
-        if not is_job_id(name) or text_at(document, "object") != "batch":
+        if not name or text_at(document, "object") != "batch":
             return None
         url = f"{self._base_url}/batches/{quote(name, safe='')}"
         return Accepted(job_id=name, poll_url=url, cancel_url=f"{url}/cancel", keeps_s=KEEPS_S)

@@ -606,6 +606,18 @@ def test_a_line_that_is_none_is_nobodys(name: str, line: Reply) -> None:
     assert said.step.is_unknown
 
 
+def test_long_names_are_names() -> None:
+    """A gateway puts a model and a key's name into them, in base64."""
+    name = "batch_" + "bGl0ZWxsbV9wcm94eQ" * 20
+    accepted = lane("openai").created(reply({"id": name, "object": "batch"}))
+    file = "files/batch-" + "x" * 300
+
+    assert isinstance(accepted, Accepted)
+    assert accepted.job_id == name
+    assert lane("openai").uploaded(reply({"id": name}), 1, "lines") == Uploaded(name)
+    assert lane("gemini").uploaded(reply({"file": {"name": file}}), 1, "lines") == Uploaded(file)
+
+
 def test_a_whole_upload_is_named() -> None:
     """Also where the answer does not say how much of it came."""
     assert lane("openai").uploaded(reply({"id": "f1"}), 512, "lines") == Uploaded("f1")
