@@ -280,6 +280,8 @@ class ImageApi:
         self._port = server.sockets[0].getsockname()[1]
         self._started.set()
         await self._stopping.wait()
+        for _ in range(5):  # what was accepted just now becomes a connection: asyncio leaks it else
+            await asyncio.sleep(0)
         server.close()
         for task in tasks:
             task.cancel()
