@@ -106,8 +106,7 @@ class ReadLines:
     Attributes:
         lines: How many lines were handed on: one for each key.
         repeated: Further lines with the key of another; one with a picture goes before one without.
-        odd: Lines that do not say whose they are, or that nobody here understands. Where there is
-            one, a line that seems to be lacking may be it.
+        odd: Lines that do not say whose they are, or that nobody here understands.
         lacking: What is true of every line that was not handed on: that it never ran, or that it
             may have been billed. ``None`` where that shows later, since a file is not here whole.
     """

@@ -15,7 +15,7 @@ between, is not known here. All files of a batch lie in ``spool/<token>/``:
     lines.jsonl    what is uploaded
     answer, …      the answer to the create, as any answer in the spool
     done-status    the answer that has ended the batch
-    results-…      its result files; line-…  a line of one, until its purchase has it
+    results-…      its result files
 """
 
 from __future__ import annotations

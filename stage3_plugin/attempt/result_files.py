@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from stage3_plugin.attempt.asking import Asking
 from stage3_plugin.attempt.batched import ReadLine, ReadLines, ResultFile, Results
 from stage3_plugin.attempt.ingest import storage_behind
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.batch import BatchEnded, LineSaid
+from stage3_plugin.domain.batch import BatchEnded, LineSaid, line_of
 from stage3_plugin.domain.exchange import Fetch
 from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import FREE, UNKNOWN
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
     from stage3_plugin.transport.client import Exchange  # imports httpx, which drawing needs not
 
+MOST_ANEW = 3
+"""Times that whole files are asked for anew which have fewer lines than their provider counts."""
 _OK = 200
 _BAD_KEY = frozenset({401, 403})
 _IGNORED_BYTES = 64 * 1024
@@ -52,6 +54,9 @@ _IGNORED_BYTES = 64 * 1024
 
 Take: TypeAlias = Callable[[ReadLine], Awaitable[None]]
 _How: TypeAlias = Literal["whole", "unframed", "cut"]
+_Standing: TypeAlias = Literal["whole", "in doubt", "lacking", "not here"]
+"""What is here says all; something that nobody knows; less than the provider counts; it is not all
+here."""
 
 
 class ResultFiles:
@@ -164,27 +169,24 @@ class ResultFiles:
     ) -> ReadLines:
         """Hand on one line for each key; see :meth:`Batching.read`."""
         into = folder / f"lines-{secrets.token_hex(8)}"
-        reading = _Reading(take, self._pictures)
+        reading = _Reading(folder.name, take, self._pictures)
         try:
             await self._pictures.blocking(partial(self._make, into))
-            is_all = len(results.files) == len(set(ended.files))
-            read = [await self._read(file, into, reading) for file in results.files]
+            how: list[_How] = [await self._read(file, into, reading) for file in results.files]
             await reading.hand_on_the_rest()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pictures.blocking(partial(shutil.rmtree, into, ignore_errors=True))
+        standing = _standing(ended, how, ran=reading.ran, odd=reading.odd)
+        if standing == "lacking" and not results.is_over:
+            files = [file.path for file in results.files]
+            asked = await self._pictures.blocking(partial(batch_files.ask_anew, folder, files))
+            standing = "in doubt" if asked > MOST_ANEW else standing
         return ReadLines(
             lines=reading.lines,
             repeated=reading.repeated,
             odd=reading.odd,
-            lacking=_lacking(
-                ended,
-                lines=reading.lines,
-                odd=reading.odd,
-                is_whole=is_all and all(how == "whole" for how in read),
-                may_be_whole=is_all and "cut" not in read,
-                is_over=results.is_over,
-            ),
+            lacking=_lacking(ended, standing, is_over=results.is_over),
         )
 
     def _make(self, into: Path) -> None:
@@ -303,17 +305,24 @@ class _Reading:
     Those without wait on the disk until all were read: a file may have a key twice.
     """
 
-    def __init__(self, take: Take, pictures: Pictures) -> None:
+    def __init__(self, token: str, take: Take, pictures: Pictures) -> None:
+        self._token = token
         self._take = take
         self._pictures = pictures
         self._pictured: set[str] = set()
         self._later: dict[str, ReadLine] = {}
+        self._ran: set[int] = set()
         self.good = self.odd = self.repeated = 0
 
     @property
     def lines(self) -> int:
         """Return how many keys there are."""
         return len(self._pictured) + len(self._later)
+
+    @property
+    def ran(self) -> int:
+        """Return how many lines of this batch ran."""
+        return len(self._ran)
 
     async def take(self, line: SpooledLine, said: LineSaid | None) -> None:
         """Take the next line."""
@@ -322,6 +331,9 @@ class _Reading:
             await self._remove(line.folder)
             return
         self.good += 1
+        number = line_of(self._token, said.key)
+        if number is not None and not said.never_ran:
+            self._ran.add(number)
         read = ReadLine(
             key=said.key,
             folder=line.folder,
@@ -358,40 +370,41 @@ def _has_picture(said: LineSaid) -> bool:
     return isinstance(said.step, Fetch) or said.step.kind is VerdictKind.PICTURES
 
 
-def _lacking(
-    ended: BatchEnded,
-    *,
-    lines: int,
-    odd: int,
-    is_whole: bool,
-    may_be_whole: bool,
-    is_over: bool,
-) -> AttemptResult | None:
-    """Return what is true of a line of a batch that its result files do not have.
+def _standing(ended: BatchEnded, how: Sequence[_How], *, ran: int, odd: int) -> _Standing:
+    """Return what the files of a batch say of a line that none of them has.
 
     Args:
-        ended: What has ended it.
-        lines: How many lines they have.
-        odd: How many of them do not say whose they are.
-        is_whole: All of them are here whole.
-        may_be_whole: All of them are here, some without a word of how long they are: then they are
-            whole if they have as many lines as the batch says.
+        ended: What has ended the batch.
+        how: Of each file that is here: whether it is whole, or without a word of how long it is.
+        ran: How many lines they have of those that ran.
+        odd: How many they have that do not say whose they are.
+    """
+    counted = 0 if ended.lines is None else ended.lines.done + ended.lines.failed
+    if "cut" in how or len(how) < len(set(ended.files)):
+        return "not here"
+    if "unframed" in how and not 0 < counted <= ran:
+        return "not here"
+    if counted > ran:
+        return "lacking"
+    is_in_doubt = ended.lacking == "unknown" or (odd > 0 and not counted)
+    return "in doubt" if is_in_doubt else "whole"
+
+
+def _lacking(ended: BatchEnded, standing: _Standing, *, is_over: bool) -> AttemptResult | None:
+    """Return what is true of a line that no file has; ``None`` where that shows later.
+
+    Args:
+        ended: What has ended the batch.
+        standing: What its files say.
         is_over: Nobody can be asked for the rest any more.
     """
-    ran = 0 if ended.lines is None else ended.lines.done + ended.lines.failed
-    why = ""
-    if not (is_whole or (may_be_whole and 0 < ran <= lines)):
-        if not is_over:
-            return None
-        why = "its results cannot be had any more"
-    elif odd:
-        why = f"{odd} of its results do not say whose they are"
-    elif ended.lacking == "unknown":
-        why = "nothing is said of this line"
-    elif ran > lines:
-        why = f"its results have {lines} lines, and {ran} ran"
-    if why:
-        message = f"the batch has ended ({ended.how}), and {why}; it may have been billed"
+    if standing in {"not here", "lacking"} and not is_over:
+        return None
+    if standing != "whole":
+        message = (
+            f"the batch has ended ({ended.how}), and nothing is said of this line; it may have "
+            "been billed"
+        )
         verdict = Verdict(kind=VerdictKind.UNKNOWN, message=message, may_be_billed=True)
         return AttemptResult(verdict=verdict, cost=UNKNOWN)
     if ended.verdict is not None:

@@ -6,7 +6,8 @@
         lines.jsonl          what is uploaded
         results-…            a result file that came whole, named by its address
         results-….part-…     one that is coming in, or was cut
-        line-…               a line of a result file, until its purchase has it
+        lines-…/line-…       a line of a result file, until its purchase has it
+        anew-…               notes that whole files had too little, and were asked for again
 
 What came whole is synced before it has its name, and stays until the last line is final. Two
 processes that take one batch in write files of their own, and the first one's stays. Everything
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -68,6 +70,23 @@ def is_there(whole: Path) -> bool:
         return whole.is_file()
     except OSError as error:
         raise StorageFailed(whole, error, reading=True) from error
+
+
+def ask_anew(folder: Path, files: Sequence[Path]) -> int:
+    """Remove result files that cannot be all, so that they come again; return how often now.
+
+    Raises:
+        StorageFailed: The disk did not take a note of it.
+    """
+    note = folder / f"anew-{secrets.token_hex(8)}"
+    try:
+        note.touch(exist_ok=False)
+        asked = sum(1 for _ in folder.glob("anew-*"))
+        for file in files:
+            file.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageFailed(note, error) from error
+    return asked
 
 
 def remove(path: Path) -> None:
