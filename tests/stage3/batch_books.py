@@ -36,8 +36,8 @@ from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.folders import SpoolFolders
-from tests.stage3.ledger.databases import place_in
 from tests.stage3.ledger.samples import NOW, accepted, picture
+from tests.stage3.line_shop import opened_in
 
 T = TypeVar("T")
 Kind: TypeAlias = Literal["picture", "refused", "billed", "never_ran", "unreadable", "full", "odd"]
@@ -257,7 +257,7 @@ class Process:
         now: datetime = NOW,
         at_once_most: int = 8,
     ) -> None:
-        self.ledger = place_in(folder).open()
+        self.ledger = opened_in(folder)
         self.now = now
         self.settled: list[str] = []
         self.owners = Owners(folder)
@@ -286,9 +286,6 @@ class Process:
         heard = Heard()
         with trace.listening(heard):
             yield heard.events
-
-    def close(self) -> None:
-        self.ledger.close()
 
 
 class _ByToken:

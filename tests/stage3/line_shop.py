@@ -33,6 +33,19 @@ T = TypeVar("T")
 ENDPOINT = Endpoint(provider="painter", model="one")
 SCOPE = KeyScope(endpoint=ENDPOINT, sends=frozenset({"seed"}))
 HOLD = 10
+_opened: list[Ledger] = []
+
+
+def opened_in(folder: Path) -> Ledger:
+    """Open the ledger of a folder until :func:`close_all`."""
+    _opened.append(place_in(folder).open())
+    return _opened[-1]
+
+
+def close_all() -> None:
+    """Close what was opened."""
+    while _opened:
+        _opened.pop().close()
 
 
 def request(scene_id: str, **more: Any) -> PictureRequest:
@@ -77,7 +90,7 @@ class LineShop:
         commit_with: Callable[[Ledger], Commit] = InlineCommit,
     ) -> None:
         self.run_id = run_id
-        self.ledger = place_in(folder).open()
+        self.ledger = opened_in(folder)
         self.unsent: list[str] = []
         self.refused: list[tuple[Purchase, AttemptResult]] = []
         self.recovery = SimpleNamespace(

@@ -46,8 +46,9 @@ from tests.stage3.batch_books import (
     write_answer,
 )
 from tests.stage3.buying import leave_lock
+from tests.stage3.ledger.databases import is_server
 from tests.stage3.ledger.samples import NOW, SETTLEMENTS, accepted
-from tests.stage3.line_shop import LineShop, keys_of, request
+from tests.stage3.line_shop import LineShop, close_all, keys_of, request
 from tests.stage3.showing import MEMORY
 
 T = TypeVar("T")
@@ -110,18 +111,15 @@ def partial_hold(scene: Scene, count: int) -> Callable[[], Awaitable[object]]:
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
     """Hold a batch of so many lines by a run that is dead; accepted or not."""
-    scenes: list[Scene] = []
 
     def make(count: int, *, is_accepted: bool = True) -> Scene:
         scene = Scene(tmp_path, count)
-        scenes.append(scene)
         if is_accepted:
             scene.accept()
         return scene
 
     yield make
-    for scene in scenes:
-        scene.shop.ledger.close()
+    close_all()
 
 
 def walk(process: Process, scene: Scene, line: int = 0) -> Brought:
@@ -406,7 +404,6 @@ def test_what_came_of_lines_is_told_to_whoever_waits(make: Callable[..., Scene])
     kinds = [None if one is None else one.verdict.kind for one in came]
     assert kinds == [VerdictKind.REFUSED, None, None, VerdictKind.REFUSED, None]
     assert walk(own, scene).attempted is None  # it was not this process that took it in
-    own.close()
 
 
 def test_its_own_run_hears_of_every_line(make: Callable[..., Scene]) -> None:
@@ -639,7 +636,6 @@ def test_a_line_of_a_dead_run_is_waited_for_and_not_bought(make: Callable[..., S
         return await other.lines.look(request("s0"))
 
     assert isinstance(virtually(look), InOtherHands)
-    other.ledger.close()
 
 
 # A law -------------------------------------------------------------------------------------------
@@ -649,7 +645,7 @@ AGAIN: tuple[Kind, ...] = ("picture", "refused")
 ENDS: dict[Kind | None, State] = {"picture": P, "refused": R, "billed": B, "never_ran": R, None: R}
 
 
-@tried(60)
+@tried(8 if is_server() else 60)
 @given(
     lines=st.lists(st.sampled_from(LINES), min_size=1, max_size=6),
     early=st.dictionaries(st.integers(0, 5), st.sampled_from((U, P, R))),
@@ -687,7 +683,6 @@ def test_every_line_ends_as_its_result_says_however_often_its_runs_die(
             process = scene.process(at_once_most=most)
             with suppress(Killed, BaseExceptionGroup):
                 walk(process, scene, _unsettled(scene))
-            process.close()
             for state, end in zip(scene.states(), expected, strict=True):
                 assert state in {A, U, end}
         scene.books.dies_after = None
@@ -695,11 +690,10 @@ def test_every_line_ends_as_its_result_says_however_often_its_runs_die(
             process = scene.process(at_once_most=most)
             process.recovery.look()
             virtually(process.recovery.of_all)
-            process.close()
         assert scene.states() == expected
         left = [one for one in scene.spool if one == "batch"]
         assert left == []
-        scene.shop.ledger.close()
+        close_all()
 
 
 def _end(kind: Kind | None, early: State | None, repeated: set[Kind]) -> State:

@@ -29,7 +29,7 @@ from stage3_plugin.purchase.lines import LineRefused, LineToHold, Ready
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
 from tests.laws import tried
 from tests.stage3.ledger.samples import SETTLEMENTS, accepted, paid
-from tests.stage3.line_shop import HOLD, LineShop, a_batch, request
+from tests.stage3.line_shop import HOLD, LineShop, a_batch, close_all, request
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")
@@ -43,20 +43,23 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close every ledger in the end."""
+    yield
+    close_all()
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[LineShop]:
+def shop(tmp_path: Path) -> LineShop:
     """A run without caps."""
-    shop = LineShop(tmp_path)
-    yield shop
-    shop.ledger.close()
+    return LineShop(tmp_path)
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Iterator[LineShop]:
+def other(tmp_path: Path) -> LineShop:
     """Another run that goes on beside it."""
-    shop = LineShop(tmp_path, "run-2")
-    yield shop
-    shop.ledger.close()
+    return LineShop(tmp_path, "run-2")
 
 
 # Held --------------------------------------------------------------------------------------------
@@ -352,8 +355,7 @@ async def test_what_is_not_in_the_way_fits_together(
         assert {int(one.new.scene_id) for one in held_now} <= {
             number for number in range(len(holds)) if _is_free(bought, number)
         }
-        shop.ledger.close()
-        other.ledger.close()
+        close_all()
 
 
 def _rest(lines: list[LineToHold], held: object) -> list[LineToHold] | None:
