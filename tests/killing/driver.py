@@ -18,7 +18,8 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -27,15 +28,18 @@ import anyio
 import structlog
 from structlog.testing import CapturingLogger
 
+from stage3_plugin.attempt import handing_over
 from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.request import Scene
-from stage3_plugin.engine import run
+from stage3_plugin.engine import pending, run
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.files.new_file import NewFile
-from stage3_plugin.policy import polling, refetch, retry
-from stage3_plugin.purchase import lost
+from stage3_plugin.policy import absence, polling, refetch, retry, waiting
+from stage3_plugin.providers import gemini_batch, openai_batch
+from stage3_plugin.purchase import batches, lost
 from stage3_plugin.settings import Settings
 from tests.killing import failpoints, mutations
+from tests.killing.steps import Step, place_of
 from tests.killing.writers import refuse_second_writers
 
 PRELOADED = (
@@ -69,6 +73,8 @@ class Order:
         trace: Points whose calls are written into ``folder/trace``, in their order.
         hurry: Its waits are so many times shorter.
         takes: So many pictures are wanted of each scene.
+        settle_s: What a listing of batches lacks so long after its create was lost, never arrived.
+        most_lines: Of a batch.
         meeting: A folder where two runs wait for each other before their first hold, or ``None``.
     """
 
@@ -85,6 +91,8 @@ class Order:
     meeting: str | None = None
     hurry: float = 1.0
     takes: int = 1
+    settle_s: float | None = None
+    most_lines: int | None = None
 
     def written(self) -> str:
         """Return the line that the server reads."""
@@ -193,6 +201,7 @@ def _make_ready(order: Order) -> None:
     failpoints.do_at_each(failpoints.point_named("end.after"), partial(_note_answer, order.folder))
     if order.hurry != 1:
         _hurry(order.hurry)
+    _change_the_terms(order)
     for name in order.mutations:
         mutations.MUTATIONS[name]()
     if order.meeting is not None:
@@ -210,11 +219,30 @@ def _hurry(times: float) -> None:
         refetch: ("FIRST_WAIT_S", "LONGEST_WAIT_S"),
         retry: ("OVERLOADED_WAIT_S",),
         run: ("RECOVERY_LINGERS_S",),
+        handing_over: ("_FIRST_WAIT_S", "_LONGEST_WAIT_S"),
+        batches: ("SOON_S", "AGAIN_S"),
+        waiting: ("FIRST_WAIT_S", "LONGEST_WAIT_S", "LEAST_WAIT_S"),
         lost: ("APART_S", "AGAIN_S", "PATIENCE_S"),
     }
     for module, names in waits.items():
         for name in names:
             setattr(module, name, getattr(module, name) / times)
+    looks = tuple(look_s / times for look_s in pending.BATCH_LOOKS_S)
+    setattr(pending, "BATCH_LOOKS_S", looks)  # noqa: B010 - a constant
+
+
+def _change_the_terms(order: Order) -> None:
+    """Let a vendor's batches be smaller, or its listing be sure sooner."""
+    for module in (openai_batch, gemini_batch):
+        terms = module.TERMS
+        if order.settle_s is not None:
+            terms = replace(terms, listing=replace(terms.listing, settle_s=order.settle_s))
+        if order.most_lines is not None:
+            terms = replace(terms, most_lines=order.most_lines)
+        setattr(module, "TERMS", terms)  # noqa: B010 - a constant
+    if order.settle_s is not None:  # here all clocks are one
+        setattr(absence, "GRACE", timedelta(0))  # noqa: B010 - likewise
+        place_of(Step.LATE).put(lambda *_: False)  # and a slow machine is none that sleeps
 
 
 def _note_answer(folder: str, answer: NewFile, _data: bytes) -> None:

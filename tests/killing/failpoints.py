@@ -159,6 +159,30 @@ JOB_POINTS: tuple[Failpoint, ...] = (
     *_both("made tidy", Step.TIDY, "paid", "paid"),
 )
 """Where a provider has a queue, from the answer to its submit on."""
+BATCH_POINTS: tuple[Failpoint, ...] = (
+    *_both("written", Step.WRITTEN, "nothing", "nothing", times=1),
+    *_both("uploaded", Step.UPLOADED, "nothing", "nothing", times=1),
+    _before("lines held", Step.HELD_LINES, "nothing", times=1),
+    _before("lines commit", Step.STATEMENT, "nothing", among=_is_commit, of=Step.HOLD, times=1),
+    _after("lines commit", Step.STATEMENT, "no answer", among=_is_commit, of=Step.HOLD, times=1),
+    _after("lines held", Step.HELD_LINES, "no answer", times=1),
+    *_both("create", Step.CREATE, "no answer", "no answer", times=1),
+    _before("create sent", Step.REQUEST, "no answer", among=_is_written, of=Step.HOLD, times=1),
+    _after("accept batch", Step.ACCEPT_BATCH, "no answer", times=1),
+    _before(
+        "batch commit", Step.STATEMENT, "no answer", among=_is_commit, of=Step.ACCEPT_BATCH, times=1
+    ),
+    _after("batch commit", Step.STATEMENT, "job", among=_is_commit, of=Step.ACCEPT_BATCH, times=1),
+    *_both("poll", Step.POLL, "job", "job"),
+    *_both("results", Step.RESULTS, "job", "job", times=1),
+    *_both("claim", Step.CLAIM, "job", "job"),
+    *_both("resumed", Step.RESUMED, "job", "job"),
+    _after("line kept", Step.STORED, "job"),
+    _before("line commit", Step.STATEMENT, "job", among=_is_commit, of=Step.SETTLE),
+    _after("line commit", Step.STATEMENT, "paid", among=_is_commit, of=Step.SETTLE),
+    *_both("line tidy", Step.TIDY, "paid", "paid"),
+)
+"""Of a batch, from its file to its last line; then as of any answer."""
 _TAKING_IN = (
     *_both("reading", Step.READING, "whole answer", "whole answer"),
     _after("inspection", Step.INSPECTION, "whole answer"),
@@ -233,6 +257,7 @@ RECOVERY_POINTS: tuple[Failpoint, ...] = (
 ALL_POINTS = (
     *FAILPOINTS,
     *JOB_POINTS,
+    *BATCH_POINTS,
     *FETCH_POINTS,
     *SYNC_POINTS,
     WITH_ALL_IN_HAND,

@@ -45,6 +45,19 @@ class Step(StrEnum):
     READ = "stage3_plugin.transport.client:Client.read"
     LAST = "stage3_plugin.storage.spool.polls:keep"
 
+    # Of a batch: what is uploaded, the one paid request, and what came of its lines.
+    WRITTEN = "stage3_plugin.attempt.batching:Batching.write"
+    UPLOADED = "stage3_plugin.attempt.batching:Batching.upload"
+    HELD_LINES = "stage3_plugin.purchase.run_ledger:RunLedger.hold_lines"
+    LATE = "stage3_plugin.engine.batches:GatheredScenes._is_late"
+    CREATE = "stage3_plugin.attempt.batching:Batching.create"
+    ACCEPT_BATCH = "stage3_plugin.ledger.book:Ledger.accept_batch"
+    SETTLE_LINES = "stage3_plugin.ledger.book:Ledger.settle_lines"
+    POLL = "stage3_plugin.attempt.batching:Batching.poll"
+    RESULTS = "stage3_plugin.attempt.batching:Batching.results"
+    CLAIM = "stage3_plugin.attempt.batching:Batching.claim"
+    RESUMED = "stage3_plugin.attempt.batching:Batching.resume_line"
+
     # Of a complete answer.
     INGEST = "stage3_plugin.attempt.conversation:Conversation._after_the_answer"
     READING = "stage3_plugin.attempt.conversation:load_reply"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,11 @@ class Studio:
     api: ImageApi
     chain: Chain
     has_queue: bool
+    terms: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def run(self, **more: Any) -> Ended:
         """Make one run, in a hurry; nobody looks at what it leaves."""
-        return self.chain.run_in_company(hurry=50, **more)
+        return self.chain.run_in_company(hurry=50, **self.terms, **more)
 
     def die_after(self, exchanges: int) -> Ended:
         """Make one run that is killed when the vendor has ended so many exchanges more."""
@@ -72,6 +73,10 @@ class Studio:
             if entry.is_billed and entry.asked.method == "POST":
                 assert entry.usd is not None
                 billed[entry.asked.prompt.partition(":")[0]] += to_microusd(entry.usd)
+        for line in self.api.batches.lines:
+            if line.is_billed:
+                assert line.usd is not None
+                billed[line.prompt.partition(":")[0]] += to_microusd(line.usd)
         return billed
 
     def look(self) -> Left:
@@ -97,14 +102,33 @@ def counted(purchases: Iterable[Purchase]) -> Counter[str]:
 
 @contextmanager
 def open_studio(
-    name: str, seed: int, servers: Servers, projects: Path, *, scenes: int, backend: str
+    name: str,
+    seed: int,
+    servers: Servers,
+    projects: Path,
+    *,
+    scenes: int,
+    backend: str,
+    settings: Mapping[str, Any] | None = None,
+    terms: Mapping[str, Any] | None = None,
 ) -> Generator[Studio]:
-    """Start a vendor, and begin a story that is to be bought from it."""
+    """Start a vendor, and begin a story that is to be bought from it.
+
+    Args:
+        name: Of its provider.
+        seed: Tells stories apart.
+        servers: Make the runs.
+        projects: Where the project comes to lie.
+        scenes: So many.
+        backend: The event loop of every run.
+        settings: More of them.
+        terms: What of the order changes the vendor's batches.
+    """
     dialect = dialect_of(name)
     with ImageApi(dialect=None if dialect is None else dialect()) as api:
         if dialect is None:
             api.bill = by_the_table
-        settings: dict[str, Any] = {
+        usual: dict[str, Any] = {
             "provider": name,
             "base_url": api.root_url if name == "gemini" else api.base_url,
             "price_usd": None,
@@ -122,7 +146,7 @@ def open_studio(
             cap=100,
             capacity=6,
             size="1024x1024",
-            settings=settings | SETTINGS[name],
+            settings=usual | SETTINGS[name] | dict(settings or {}),
             backend=backend,
         )
-        yield Studio(api=api, chain=chain, has_queue=dialect is not None)
+        yield Studio(api=api, chain=chain, has_queue=dialect is not None, terms=terms or {})

@@ -9,6 +9,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stage3_plugin.testing.batch_plans import Batched, CutFile
 from stage3_plugin.testing.behaviours import (
     Behaviour,
     CutBody,
@@ -80,6 +81,45 @@ OF_VISITS: tuple[Behaviour, ...] = (
 """What a visit of a picture's address meets."""
 
 
+OF_UPLOADS: tuple[Behaviour, ...] = (
+    Page(502, billed=False),
+    ServerError(500),
+    ResetAfterRead(billed=False),
+    Json({"half": "an answer"}),
+    Json({"error": {"message": "Rate limit reached.", "code": "rate_limit_exceeded"}}, 429),
+)
+"""What a step of handing a file over meets."""
+OF_CREATES: tuple[Behaviour, ...] = (
+    Batched(lost="begun"),
+    Batched(lost="not begun"),
+    Batched(lost="cut"),
+    Batched(lost="begun", unlisted=2),
+    Batched(delay_s=0.2),
+    Batched(ends="expired", done=2),
+    Batched(ends="expired", done=1, tells_expired=False),
+    Batched(ends="cancelled", done=1),
+    Batched(ends="failed"),
+    Batched(again=2, foreign=1),
+    Batched(between=(Page(502, billed=False), Missing(503)), lag=1),
+    Batched(polls=4, no_file=None),
+    Batched(framing="chunked"),
+    CutJson(),
+    Page(502, billed=False),
+    Json({"error": {"message": "Rate limit reached.", "code": "rate_limit_exceeded"}}, 429),
+)
+"""What a create meets, and what becomes of its batch."""
+OF_RESULTS: tuple[Behaviour, ...] = (
+    CutFile(at=0),
+    CutFile(at=5000),
+    CutFile(at=-5, by="close"),
+    CutFile(at=-2000),
+    Page(502, billed=False),
+    Missing(503),
+    ResetAfterRead(billed=False),
+)
+"""What a visit of a result file meets."""
+
+
 @dataclass(slots=True)
 class Weather:
     """A server's trouble.
@@ -87,12 +127,14 @@ class Weather:
     Attributes:
         chance: Says which.
         has_queue: Submits are answered with a job.
+        every: At each of so many steps something happens.
         is_fair: Nothing happens any more.
         met: What happened how often, by its kind of page.
     """
 
     chance: random.Random
     has_queue: bool
+    every: int = EVERY
     is_fair: bool = False
     met: dict[Met, int] = field(default_factory=dict[Met, int])
     _steps: int = 0
@@ -101,7 +143,7 @@ class Weather:
         if asked.path == NOWHERE:
             return None
         self._steps += 1
-        if self.is_fair or self._steps % EVERY:
+        if self.is_fair or self._steps % self.every:
             return None
         self.met[kind] = self.met.get(kind, 0) + 1
         return self.chance.choice(self._menu(kind))
@@ -111,5 +153,8 @@ class Weather:
             "submit": OF_SUBMITS if self.has_queue else OF_ANSWERS,
             "visit": OF_VISITS,
             "file": OF_VISITS,
+            "upload": OF_UPLOADS,
+            "create": OF_CREATES,
+            "results": OF_RESULTS,
         }
         return menus.get(kind, OF_LOOKS)
