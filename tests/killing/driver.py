@@ -242,7 +242,11 @@ def _change_the_terms(order: Order) -> None:
         setattr(module, "TERMS", terms)  # noqa: B010 - a constant
     if order.settle_s is not None:  # here all clocks are one
         setattr(absence, "GRACE", timedelta(0))  # noqa: B010 - likewise
-        place_of(Step.LATE).put(lambda *_: False)  # and a slow machine is none that sleeps
+        place_of(Step.LATE).put(_never)  # and a slow machine is none that sleeps
+
+
+def _never(*_arguments: object) -> bool:
+    return False
 
 
 def _note_answer(folder: str, answer: NewFile, _data: bytes) -> None:

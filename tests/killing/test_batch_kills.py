@@ -30,7 +30,7 @@ SCENES = 8
 MOST_LINES = 3
 KILLS_OF_A_CHAIN = 3
 MOST_CHAINS = 100
-TERMS = {"settle_s": 0.6, "most_lines": MOST_LINES}
+TERMS = {"settle_s": 0.05, "most_lines": MOST_LINES}
 PATIENCE_S = 90.0
 BATCHED = {"lane": "batch"}
 
