@@ -232,7 +232,7 @@ def _next_steps(totals: Totals, facts: RunFacts) -> Iterator[str]:
     """Say what a person can do about what is to come, and where a run or a cap is in the way."""
     if totals.pending:
         count = counted(totals.pending, "scene is", "scenes are")
-        yield f"{count} bought and not here yet: {NOT_HERE_YET}"
+        yield f"{count} not here yet: {NOT_HERE_YET}"
     if busy := totals.failed["busy"]:
         count = counted(busy, "scene is", "scenes are")
         yield f"{count} in flight in another run: {BEHIND_A_RUN}"

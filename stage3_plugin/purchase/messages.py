@@ -129,12 +129,34 @@ def undecided(purchase: Purchase, caretaker: Caretaker) -> Failure:
     """Say that a person has to decide about an earlier request, and what is known of it."""
     short = purchase.new.attempt_id[:SHORT_ID]
     why = purchase.why.replace("; it may have been billed", "") or "sent, and not answered"
+    job = purchase.job
+    if job is not None and job.new.lane == "batch":
+        return _undecided_line(purchase, job, why, caretaker)
     return Failure(
         code="unknown",
         message=f"request {short} of {purchase.held_at:%Y-%m-%d %H:%M} UTC may have been "
         f"billed ({why}): see '{caretaker('attempts')}', then decide with "
         f"'{caretaker(f'resolve {short}')}'",
     )
+
+
+def _undecided_line(purchase: Purchase, job: Job, why: str, caretaker: Caretaker) -> Failure:
+    """Say it of a line: of all lines that one request has put in doubt the same."""
+    short = (job.new.token or "")[:SHORT_ID]
+    sent = f"{purchase.held_at:%Y-%m-%d %H:%M} UTC"
+    decide = f"'{caretaker(f'resolve --batch {short}')}'"
+    look = f"see '{caretaker('attempts')}'"
+    if job.accepted is None:
+        message = (
+            f"batch {short} of {sent} may have begun ({why}): each run asks for it, until it is "
+            f"found or proved absent; {look}; to decide sooner: {decide}"
+        )
+    else:
+        message = (
+            f"a line of batch {short} of {sent} may have been billed ({why}): {look}, then decide "
+            f"with {decide}"
+        )
+    return Failure(code="unknown", message=message)
 
 
 def doubted(purchase: Purchase, scope: KeyScope, caretaker: Caretaker) -> Failure:

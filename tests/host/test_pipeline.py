@@ -529,10 +529,7 @@ class TestSpending:
             (
                 "pending",
                 True,
-                (
-                    "2 scenes are bought and not here yet: run the same command again: it buys "
-                    "nothing twice\n"
-                ),
+                ("2 scenes are not here yet: run the same command again: it buys nothing twice\n"),
             ),
             ("refused", True, ""),
         ],
@@ -631,7 +628,7 @@ class TestSpending:
         report = project.run(run, resumes=True)
 
         out = capsys.readouterr().out
-        assert "3 scenes are bought and not here yet: run the same command again" in out
+        assert "3 scenes are not here yet: run the same command again" in out
         assert "money may be spent" not in out
         assert (report.exit_code, report.manifest["pending"]) == (5, 3)
         assert project.manifest()["pending"] == 3

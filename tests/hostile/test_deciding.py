@@ -250,7 +250,7 @@ def test_a_picture_that_is_bought_and_not_here_from_first_to_last(
 
     assert (first.returncode, second.returncode, third.returncode) == (5, 5, 0), first.stderr
     assert bought == 1
-    assert "1 scene is bought and not here yet: run the same command again" in second.stdout
+    assert "1 scene is not here yet: run the same command again" in second.stdout
     assert told["situation"] == "awaited"
     assert told["awaited"]["needs_setting"] is True
     assert told["awaited"]["address"].startswith("http://localhost:")
