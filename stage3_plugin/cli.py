@@ -143,7 +143,7 @@ def _wait(options: Namespace, progress: Progress) -> Said:
 
     waited = anyio.run(wait)
     progress("")
-    run = chosen.run()
+    run = chosen.run(lane="batch" if waited.is_all_batches else None)
     again = ("stage3", "wait", *chosen.option)
     return Said(
         waited_text(waited, run=run, again=again),
@@ -204,8 +204,13 @@ class _Chosen:
             self.settings, services.project_dir, now=services.now, config=services.config
         )
 
-    def run(self) -> tuple[str, ...] | None:
-        """Return the run of the config's story; ``None`` where its scene file is not known."""
+    def run(self, *, lane: str | None = None) -> tuple[str, ...] | None:
+        """Return the run of the config's story; ``None`` where its scene file is not known.
+
+        Args:
+            lane: What was bought in, so that the rest is bought likewise; ``None`` where that is
+                not one.
+        """
         from host_stub.errors import HostError
         from host_stub.run.picture_paths import from_here
         from host_stub.stage.remembered_scenes import remembered_scenes
@@ -218,8 +223,10 @@ class _Chosen:
                 scenes = from_here(remembered_scenes(book, self.loaded.project_dir))
         except HostError:
             return None
-        behind = ("--", scenes) if scenes.startswith("-") else (scenes,)
-        return ("host-stub", "run", *self.option, *behind)
+        said = () if lane in {None, self.settings.lane} else ("--lane", str(lane))
+        if scenes.startswith("-"):
+            return ("host-stub", "run", *said, *self.option, "--", scenes)
+        return ("host-stub", "run", scenes, *said, *self.option)
 
 
 _WHERE: Final = ("ledger", "project", "state_dir", "store")

@@ -78,6 +78,11 @@ class Waited:
         return all(one.left == 0 for one in self.jobs)
 
     @property
+    def is_all_batches(self) -> bool:
+        """Return whether all of it was bought in batches."""
+        return bool(self.jobs) and all(one.is_batch for one in self.jobs)
+
+    @property
     def pictures(self) -> int:
         """Return how many pictures were taken in."""
         return sum(one.ended.get(State.PAID, 0) for one in self.jobs)

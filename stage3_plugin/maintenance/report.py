@@ -235,7 +235,7 @@ def _batch_lines(batch: FoundBatch, folder: StateFolder) -> Iterator[str]:
     yield from (f"{_INDENT}{line}" for line in _job_lines(purchase))
     if first.asking is not None:
         yield f"{_INDENT}asked for {moment(first.asking.at)}: {on_one_line(first.asking.why)}"
-    if first.evidence is not None:
+    if first.evidence is not None and first.situation is not Situation.BEING_MADE:
         yield f"{_INDENT}received: {on_one_line(str(first.evidence))}"
     for step in _batch_steps(batch, folder):
         yield f"{_INDENT}{step}"

@@ -145,8 +145,11 @@ def _in_all(waited: Waited) -> str:
         parts.append(f"{without:,} without a picture")
     if ended[State.UNKNOWN]:
         parts.append(f"{ended[State.UNKNOWN]:,} unknown")
-    if left := sum(one.left for one in waited.jobs):
+    lost = sum(one.left for one in waited.jobs if one.job.accepted is None)
+    if left := sum(one.left for one in waited.jobs) - lost:
         parts.append(f"{left:,} still being made")
+    if lost:
+        parts.append(f"{lost:,} whose request was lost, and may be found yet")
     spent = sum(one.spent_microusd for one in waited.jobs)
     return f"{', '.join(parts)}; ${usd(spent)} counted for what has ended"
 
@@ -157,8 +160,7 @@ def _next_lines(waited: Waited, run: Sequence[str] | None, again: Sequence[str])
     if waited.pictures or waited.is_over:
         yield f"next: {command} puts what came where it belongs, and buys only what is missing"
     if not waited.is_over:
-        goes_on = f"'{shlex.join(again)}' goes on waiting"
-        yield f"still being made: {goes_on}; {command} takes in the rest"
+        yield f"not over yet: '{shlex.join(again)}' goes on waiting; {command} takes in the rest"
     if any(one.ended.get(State.UNKNOWN) for one in waited.jobs):
         yield "what is unknown is yours to decide: see 'stage3 attempts'"
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
+import anyio
 import pytest
 
 from stage3_plugin.domain.states import State
+from stage3_plugin.testing.image_api import KEY, ImageApi
+from tests.stage3.batch_shop import LATER, priced, shop
+from tests.stage3.buying import scenes
 from tests.stage3.caretaking.commands import Say
 from tests.stage3.caretaking.purchases import Project
+from tests.stage3.running import run_stage
 
 SCENES = [f"s{number:02}" for number in range(1, 6)]
 TOKEN = "3f2a91c0" + "0" * 24
@@ -246,3 +252,37 @@ def test_room_counts_the_files_of_a_batch_with_the_answers(project: Project, say
     (spool,) = [one for one in place["holds"] if one["kind"] == "answers of providers"]
 
     assert spool["bytes"] > 100_000
+
+
+# Staying -----------------------------------------------------------------------------------------
+
+
+def test_the_run_that_comes_next_buys_the_rest_as_what_there_is(
+    say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In batches, if all that was waited for was: else the rest would cost twice as much."""
+    with ImageApi() as api:
+        priced(api).batches.plan = LATER
+        anyio.run(run_stage, shop(api), scenes(3), tmp_path)
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("OPENAI_KEY_OF_A_TEST", KEY)
+        (tmp_path / "scenes.json").write_text("[]", encoding="utf-8")
+        lines = [
+            '[pipeline]\nimage = "stage3"\n[plugin.stage3]\nprovider = "openai"',
+            f'model = "gpt-image-2"\nbase_url = "{api.base_url}"',
+            'api_key = { env = "OPENAI_KEY_OF_A_TEST" }',
+        ]
+        (tmp_path / "host.toml").write_text("\n".join(lines), encoding="utf-8")
+        said = say("wait", "--for", "0s")
+        told = say("wait", "--for", "0s", "--json").json
+        (tmp_path / "host.toml").write_text("\n".join([*lines, 'lane = "batch"']), encoding="utf-8")
+        set_so = say("wait", "--for", "0s")
+
+    assert said.code == 5
+    assert "3 lines, being made: " in said.out
+    assert "'host-stub run scenes.json --lane batch' takes in the rest" in said.out
+    assert "'host-stub run scenes.json' takes in the rest" in set_so.out
+    assert told["jobs"][0]["lines"]["total"] == 3
+    assert told["next_actions"][0]["command"] == [
+        "host-stub", "run", "--max-cost", "0", "--json", "scenes.json", "--lane", "batch",
+    ]  # fmt: skip
