@@ -59,7 +59,7 @@ class Lanes:
             raise SettingsRefused(
                 "lane",
                 f"provider {self._provider!r} has no batch lane",
-                hint=f'set lane = "ordinary", or name a provider that has one: {_who_has_one()}',
+                hint=f"leave the lane out, or name a provider that has one: {_who_has_one()}",
             )
 
     def need(self, request: PictureRequest) -> None:

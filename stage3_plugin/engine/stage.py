@@ -184,7 +184,7 @@ class Stage:
                 self._capacity(max_in_flight), to_come=descriptors.OF_A_RUN
             )
             limits_found = (fewer,) if fewer else ()
-            beside = (*asked.told_beside_scenes, *asked.lanes.warnings)
+            beside = (*asked.told_beside_scenes, *self._unsaid_of(asked.lanes))
             warnings = (*limits_found, *plan.warnings, *advised.lines, *beside)
             return replace(plan, warnings=(*warnings, *notices.warnings()))
 
@@ -272,7 +272,7 @@ class Stage:
                 made = asked.to_be_made()
                 await notices.look_at_all(made, session.reader, keys_of, stopping)
                 notices.say(telemetry.warned)
-                for line in asked.lanes.warnings:
+                for line in self._unsaid_of(asked.lanes):
                     telemetry.warned(line)
                 run_ledger = self._run_ledger(
                     session,
@@ -490,6 +490,10 @@ class Stage:
             lanes.check()
         return Asked(story, whole, self._settings, lanes=lanes, is_draft=is_draft)
 
+    def _unsaid_of(self, lanes: Lanes) -> tuple[str, ...]:
+        """Return what is to be said of lanes, but for what opening has said."""
+        return tuple(line for line in lanes.warnings if line not in self.warnings)
+
     async def _need_preconditions(self) -> None:
         """Refuse what no run would start with, where nothing is written.
 
@@ -671,7 +675,9 @@ class Stage:
         self.warnings += (*self._accounts.warnings, *warnings, *places)
         if self._settings.ledger is not None and self._pictures.store.address is None:
             self.warnings += (_NEAR_ALONE,)
-        Lanes(self._settings, self._route, None).check()
+        lanes = Lanes(self._settings, self._route, None)
+        lanes.check()
+        self.warnings += lanes.warnings
         unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
         self._need_prices([unnamed], self._limits(None))
         self._need_no_free_ones(unnamed)

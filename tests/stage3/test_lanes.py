@@ -140,9 +140,13 @@ async def test_a_storyboard_is_drawn_and_the_lane_is_said_to_mean_nothing(tmp_pa
         plan = await planned(settings, scenes, tmp_path, lane=lane)  # type: ignore[arg-type]  # likewise
         ran = await run_stage(settings, scenes, tmp_path, lane=lane)  # type: ignore[arg-type]  # likewise
 
-        (warned,) = [one for one in plan.warnings if "lane" in one]
+        async with open_stage(settings, tmp_path) as stage:
+            opened = stage.warnings
+        told_by_run = [one["message"] for one in ran.named("stage.warned")]
+        assert len(opened) == (1 if settings.lane == "batch" else 0)
+        (warned,) = (*opened, *plan.warnings)
         assert "'previz' has no use for it" in warned
-        assert [one["message"] for one in ran.named("stage.warned")] == [warned]
+        assert (*opened, *told_by_run) == (warned,)
         assert (plan.ordinary, plan.batch) == (None, None)
         assert ran.code("s0") == "made"
 
