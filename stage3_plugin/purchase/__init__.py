@@ -26,5 +26,25 @@ the copy in `out/`   ``storage.placing:PlacedPictures.place``        an answer t
 no answer any more   ``storage.spool.folders:SpoolFolders.remove``   nothing to be done
 ===================  ==============================================  ============================
 
+Of a batch, whose lines are purchases, these are others; what follows is the same for each line.
+
+===================  ==============================================  ============================
+What is durable      Done by                                         A crash after it leaves
+===================  ==============================================  ============================
+whose the batch is   ``storage.spool.batch_owner:note``              a folder that goes with its
+                                                                     run
+its file, uploaded   ``attempt.batching:Batching.upload``            the same: nothing is held yet
+all lines SENDING,   ``purchase.run_ledger:RunLedger.hold_lines``    lines that count as sent
+its job's row        with its commit
+the create's answer  ``attempt.batching:Batching.create``            a batch to be accepted
+all lines ACCEPTED   ``ledger.book:Ledger.accept_batch`` with its    a batch to be asked for, by
+                     commit                                          any run
+what has ended it    ``storage.spool.polls:keep``                    the same, and it has ended
+its results          ``storage.spool.batch_files:keep``              results to be read
+a line's folder      ``attempt.batching:Batching.claim``             a picture to be taken in
+all lines it lacks   ``ledger.book:Ledger.settle_lines`` with its    a folder that goes with a
+                     commit                                          later run
+===================  ==============================================  ============================
+
 The tests in ``tests/killing`` kill a run at each of them.
 """

@@ -191,13 +191,13 @@ class BatchBooks:
                 raise Killed
             self.dies_after -= 1
         if not (self.spool / attempt_id / "answer").exists():
-            write_answer(self.spool / attempt_id, (line.folder / "answer").read_text().split()[0])
+            write_answer(self.spool / attempt_id, kind_in(line.folder))
 
     async def resume_line(self, attempt_id: str, *, age_s: float = 0.0) -> AttemptResult:
         assert not age_s
         self.asked["resume"] += 1
         self.before_take()
-        return said((self.spool / attempt_id / "answer").read_text().split()[0])
+        return said(kind_in(self.spool / attempt_id))
 
     async def find(self, token: str, lost: Any) -> Sought:
         assert token == self.token == lost.token
@@ -212,6 +212,11 @@ def write_answer(folder: Path, kind: str) -> None:
     """Let a whole answer lie in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "answer").write_text(f"{kind}\nend\n", encoding="ascii")
+
+
+def kind_in(folder: Path) -> str:
+    """Return what a whole answer says."""
+    return (folder / "answer").read_text(encoding="ascii").split()[0]
 
 
 def pictures(count: int) -> list[Kind]:
