@@ -435,6 +435,8 @@ class GatheredScenes:
             elif isinstance(looked, Denied) and looked.stops:
                 line.is_over = True
                 self._denied.append((line.scene, looked))
+            elif isinstance(looked, Denied):  # looking does not see it: it would come here for ever
+                self._hand_on(line, self._runner.deny(line.scene, looked))
             else:  # it is looked at anew, and then goes on by what stands for it
                 self._hand_on(line, Due(self._now()))
         return _not_over(lines)

@@ -128,6 +128,28 @@ async def test_a_later_run_ends_what_was_refused_and_does_not_buy_it_again(
     assert sizes(api) == [3, 1]
 
 
+async def test_a_line_that_was_billed_for_nothing_is_bought_again_by_another_run(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """The run that takes it in ends its scene by it, and hands no further file over for it."""
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate))
+    api.batches.script_line(Line(ends="empty"), scene="s01")
+    first = await run_stage(shop(api), scenes(2), tmp_path)
+    assert codes(first) == {"pending": 2}
+
+    gate.open()
+    second = await run_stage(shop(api), scenes(2), tmp_path)
+    uploads = sum(entry.page is not None and entry.page.kind == "upload" for entry in api.entries)
+
+    assert codes(second) == {"made": 1, "no_picture": 1}
+    assert uploads <= 2
+    assert len(api.batches.all) == 1
+    assert codes(await run_stage(shop(api), scenes(2), tmp_path)) == {"made": 2}
+    assert api.batches.billed("s01") == 2
+    assert counted(tmp_path) == billed_microusd(api)
+
+
 async def test_a_story_is_cut_to_what_a_batch_takes(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
