@@ -6,22 +6,27 @@ listed with what is wrong with it, and hides no other. A run imports only those 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Literal, TypeAlias, get_args
 
+from stage3_plugin.domain.batch import BatchTerms
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import models_known_of
 from stage3_plugin.providers.options import option_names, takes_others
+from stage3_plugin.providers.prices import batch_models_of
 from stage3_plugin.providers.registry import listed, maker_named, provider_at
 from stage3_plugin.runtime.offers import PROVIDERS, Offers
 
 Ability: TypeAlias = Literal["references", "seed", "negative_prompt"]
 _ABILITIES: tuple[Ability, ...] = get_args(Ability)
 
+Lost: TypeAlias = Literal["proved", "found", "unknown"]
 FORMAT = "stage3-providers/1"
 _MOST_MODELS = 12
 
@@ -41,6 +46,8 @@ class InstalledProvider:
         options: The names that the setting ``options`` may have.
         has_more_options: It takes others, such as single models have.
         models: Those whose prices are known.
+        lane: What its batch lane takes and promises; ``None`` where it has none.
+        shares: What part of the ordinary price its models cost in batches, where that is known.
     """
 
     name: str
@@ -52,6 +59,8 @@ class InstalledProvider:
     options: tuple[str, ...] = ()
     has_more_options: bool = False
     models: tuple[str, ...] = ()
+    lane: BatchTerms | None = None
+    shares: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
 
 
 def installed(offers: Offers = PROVIDERS) -> tuple[InstalledProvider, ...]:
@@ -64,9 +73,9 @@ def _looked_at(name: str, source: str, offers: Offers) -> InstalledProvider:
         made_by = maker_named(name, offers)
         models = models_known_of(name)
         asked = ("", *models) if issubclass(made_by, Hosted) else ()
-        profiles = [
-            provider_at(Endpoint(provider=name, model=one), offers=offers).profile for one in asked
-        ]
+        made = [provider_at(Endpoint(provider=name, model=one), offers=offers) for one in asked]
+        profiles = [one.profile for one in made]
+        lane = made[0].batch if made else None
         return InstalledProvider(
             name=name,
             source=source,
@@ -77,12 +86,19 @@ def _looked_at(name: str, source: str, offers: Offers) -> InstalledProvider:
             options=option_names(made_by.Options),
             has_more_options=takes_others(made_by.Options),
             models=models,
+            lane=None if lane is None else lane.terms,
+            shares={} if lane is None else _shares(lane, (*models, *batch_models_of(name))),
         )
     except SettingsRefused as refused:
         problem, hint = refused.problem, refused.hint
     except Exception as error:  # noqa: BLE001 - whatever a stranger's class does, others are shown
         problem, hint = f"{type(error).__name__}: {error}", "tell its author"
     return InstalledProvider(name=name, source=source, problem=problem, hint=hint)
+
+
+def _shares(lane: BatchLane, models: Sequence[str]) -> dict[str, Decimal]:
+    found = {model: lane.share(model) for model in sorted(set(models))}
+    return {model: share for model, share in found.items() if share is not None}
 
 
 def _of_any(profiles: Sequence[Profile]) -> Profile:
@@ -125,6 +141,7 @@ def _json_of(one: InstalledProvider) -> dict[str, object]:
             "keeps_result_s": profile.keeps_s,
             "lost_answer": _lost_answer(profile),
             "by_model": sorted(one.by_model),
+            "batch": _batch_of(one),
         }
     return {
         **told,
@@ -138,20 +155,46 @@ def _json_of(one: InstalledProvider) -> dict[str, object]:
 _FACTS = (
     "vendor", "base_url", "key_variable", "needs_key", "references", "seed", "negative_prompt",
     "reports_cost", "queue", "keeps_result_s", "lost_answer", "by_model",
+    "batch",
 )  # fmt: skip
 
 
-def _lost_answer(profile: Profile) -> Literal["proved", "found", "unknown"]:
+def _batch_of(one: InstalledProvider) -> dict[str, object] | None:
+    """Return its batch lane as plain JSON values."""
+    lane = one.lane
+    if lane is None:
+        return None
+    return {
+        "within_s": lane.within_s,
+        "most_lines": lane.most_lines,
+        "most_bytes": lane.most_bytes,
+        "lost_create": _lost(lane.listing),
+        "shares": {model: float(share) for model, share in one.shares.items()},
+    }
+
+
+def _lost_answer(profile: Profile) -> Lost:
     """Return what can be learned of a request whose answer was lost."""
-    if profile.listing is None:
+    return _lost(profile.listing)
+
+
+def _lost(listing: Listing | None) -> Lost:
+    if listing is None:
         return "unknown"
-    return "proved" if profile.listing.proves_absence else "found"
+    return "proved" if listing.proves_absence else "found"
 
 
 _LOST = {
     "proved": "a lost answer is found, or proved never to have been asked for",
     "found": "a lost answer can be found, and its absence proves nothing",
     "unknown": "a lost answer cannot be asked for",
+}
+
+
+_LOST_CREATE: Mapping[Lost, str] = {
+    "proved": "a lost create is found, or proved never to have arrived",
+    "found": "a lost create can be found, and its absence proves nothing",
+    "unknown": "a lost create cannot be asked for",
 }
 
 
@@ -174,6 +217,8 @@ def _lines_of(one: InstalledProvider) -> Iterator[str]:
         yield f"{who}: {profile.vendor or profile.name}; {key}"
         yield f"  {', '.join(_abilities(profile, one.by_model))}"
         yield f"  {_how_it_answers(profile)}; {_LOST[_lost_answer(profile)]}"
+    if one.lane is not None:
+        yield f"  {_how_it_makes_batches(one.lane, one.shares)}"
     if one.options or one.has_more_options:
         more = ["what its models take"] if one.has_more_options else []
         yield f"  options: {', '.join([*one.options, *more])}"
@@ -195,6 +240,15 @@ def _how_it_answers(profile: Profile) -> str:
     if profile.keeps_s is None:
         return "answers at once"
     return f"has a queue, and keeps what came of a job for {_duration(profile.keeps_s)}"
+
+
+def _how_it_makes_batches(lane: BatchTerms, shares: Mapping[str, Decimal]) -> str:
+    within = f"has a batch lane, which ends within {_duration(lane.within_s)}"
+    parts = {
+        share: [model for model, one in shares.items() if one == share] for share in shares.values()
+    }
+    costs = (f"{float(100 * share):g} % of the price of {', '.join(parts[share])}" for share in parts)
+    return "; ".join([within, *costs, _LOST_CREATE[_lost(lane.listing)]])
 
 
 def _duration(seconds: float) -> str:

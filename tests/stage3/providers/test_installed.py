@@ -57,6 +57,15 @@ def test_each_is_listed_with_what_it_can(capsys: pytest.CaptureFixture[str]) -> 
     assert openai["lost_answer"] == "unknown"
     assert "gpt-image-2" in openai["models"]
     assert openai["by_model"] == []
+    assert openai["batch"] == {
+        "within_s": 86_400.0,
+        "most_lines": 50_000,
+        "most_bytes": 200_000_000,
+        "lost_create": "proved",
+        "shares": {"gpt-image-2": 0.5, "gpt-image-2.5-flare": 0.5, "gpt-image-2.5-sunburst": 0.5},
+    }
+    assert ours["gemini"]["batch"]["within_s"] == 2 * 86_400
+    assert ours["replicate"]["batch"] is ours["previz"]["batch"] is None
     assert ours["replicate"]["references"]
     assert "references" in ours["replicate"]["by_model"]
     assert ours["replicate"]["lost_answer"] == "proved"
@@ -65,6 +74,11 @@ def test_each_is_listed_with_what_it_can(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["providers"]) == 0
     text = capsys.readouterr().out
     assert "\n  options: moderation, output_compression\n" in text
+    assert (
+        "\n  has a batch lane, which ends within 24 h; 50 % of the price of gpt-image-2, "
+        "gpt-image-2.5-flare, gpt-image-2.5-sunburst; a lost create is found, or proved never to "
+        "have arrived\n"
+    ) in text
     assert "): draws on this machine, for nothing\n" in text
 
 
@@ -76,7 +90,7 @@ def test_a_strangers_queue_is_shown_as_it_says_of_itself(installing: Installing)
         module="queued_pictures",
         source=QUEUED,
     )
-    lines = as_text(installed(offers)).splitlines()
+    lines = [line for line in as_text(installed(offers)).splitlines() if "batch lane" not in line]
     start = lines.index("painter (painter-pictures 1.0): The Painters; its key is in PAINTER_KEY")
 
     assert lines[start + 1 : start + 4] == [

@@ -30,7 +30,9 @@ WIDE = shapes_of("gemini", "gemini-nano-banana-2.1")
 def test_the_table_has_a_date_and_every_row_a_source() -> None:
     """What expires can be checked again only where it says where it is from."""
     shipped = table()
-    rows = (shipped.takes, shipped.shapes, shipped.ends, shipped.price, shipped.flat)
+    rows = (
+        shipped.takes, shipped.shapes, shipped.ends, shipped.price, shipped.flat, shipped.batch,
+    )  # fmt: skip
 
     assert isinstance(shipped.as_of, date)
     assert all(row.source for kind in rows for row in kind)
