@@ -247,7 +247,10 @@ def _how_it_makes_batches(lane: BatchTerms, shares: Mapping[str, Decimal]) -> st
     parts = {
         share: [model for model, one in shares.items() if one == share] for share in shares.values()
     }
-    costs = (f"{float(100 * share):g} % of the price of {', '.join(parts[share])}" for share in parts)
+    costs = [
+        f"{float(100 * share):g} % of the price of {', '.join(models)}"
+        for share, models in parts.items()
+    ]
     return "; ".join([within, *costs, _LOST_CREATE[_lost(lane.listing)]])
 
 
