@@ -1,0 +1,146 @@
+"""A file of lines against ``splitlines`` and ``json.loads``, whatever is in it, wherever cut."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.storage.spool import result_file
+from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.result_file import ResultFile
+from stage3_plugin.storage.spool.writing import Caps
+from tests.stage3.pictures.spooling import PICTURE, TEXT, a_folder
+
+DOCUMENTS = st.dictionaries(
+    st.text(max_size=5),
+    st.none() | st.integers(-9, 9) | st.text(max_size=20) | st.lists(st.booleans(), max_size=3),
+    max_size=4,
+)
+
+
+def lines_of(path: Path, *, is_whole: bool = True, caps: Caps | None = None) -> list[Reply | str]:
+    """Read a file; of a line that cannot be read, return why."""
+    found: list[Reply | str] = []
+    with ResultFile(path, is_whole=is_whole, into=path.parent, caps=caps or Caps()) as file:
+        while (line := file.next_line()) is not None:
+            found.append(line.problem or load_reply(line.folder))
+    return found
+
+
+def documents_of(path: Path, *, is_whole: bool = True) -> list[object]:
+    return [
+        line if isinstance(line, str) else line.document
+        for line in lines_of(path, is_whole=is_whole)
+    ]
+
+
+@given(
+    documents=st.lists(DOCUMENTS, max_size=5),
+    end=st.sampled_from(["\n", "\r\n", "\n\n", " \n\t\n"]),
+    last=st.sampled_from(["", "\n"]),
+    piece=st.integers(1, 40),
+)
+def test_a_whole_file_has_the_lines_that_stand_in_it(
+    documents: list[dict[str, JsonValue]], end: str, last: str, piece: int
+) -> None:
+    """However it is read, and whether its last line has an end or not."""
+    body = end.join([json.dumps(one, ensure_ascii=False) for one in documents])
+    with a_folder() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(result_file, "_PIECE_BYTES", piece)
+        folder.mkdir()
+        path = folder / "results"
+        path.write_text(body + last, "utf-8", newline="")
+
+        assert documents_of(path) == documents
+
+
+@given(documents=st.lists(DOCUMENTS, min_size=1, max_size=4), data=st.data())
+def test_a_cut_file_has_the_lines_that_are_whole_and_no_other(
+    documents: list[dict[str, JsonValue]], data: st.DataObject
+) -> None:
+    """Wherever it was cut: never half a line, and never one more."""
+    body = b"".join(json.dumps(one).encode() + b"\n" for one in documents)
+    cut = data.draw(st.integers(0, len(body)))
+    with a_folder() as folder:
+        folder.mkdir()
+        path = folder / "results"
+        path.write_bytes(body[:cut])
+        found = documents_of(path, is_whole=False)
+
+    ends = [
+        len(b"".join(json.dumps(one).encode() + b"\n" for one in documents[:n]))
+        for n in range(1, len(documents) + 1)
+    ]
+    assert found == documents[: sum(end - 1 <= cut for end in ends)]
+
+
+def test_pictures_of_many_lines_are_decoded_as_they_go_by(tmp_path: Path) -> None:
+    """Each line has its own, byte for byte, beside refusals and in any order."""
+    pictures = [Random(number).randbytes(90_000) for number in range(3)]
+    path = tmp_path / "results"
+    with path.open("w", encoding="ascii") as file:
+        for number, picture in enumerate(pictures):
+            text = base64.b64encode(picture).decode()
+            print(json.dumps({"key": f"t-{number}", "b64_json": text}), file=file)
+            print(json.dumps({"key": f"t-{number}", "error": "no"}), file=file)
+
+    found = [line for line in lines_of(path) if isinstance(line, Reply)]
+
+    assert len(found) == 6
+    parts = [part.path.read_bytes() for line in found for part in line.parts.values()]
+    assert parts == pictures
+
+
+def test_a_line_that_is_too_long_is_passed_over_to_its_end(tmp_path: Path) -> None:
+    """What comes behind it is read."""
+    path = tmp_path / "results"
+    long = json.dumps({"key": "t-0", "text": TEXT})
+    path.write_text(f'{long}\n{{"key": "t-1"}}\n', "ascii")
+
+    first, second = lines_of(path, caps=Caps(total_bytes=10_000))
+
+    assert isinstance(first, str)
+    assert "10000 bytes" in first
+    assert isinstance(second, Reply)
+    assert second.document == {"key": "t-1"}
+
+
+def test_what_is_no_json_is_a_line_all_the_same(tmp_path: Path) -> None:
+    """Somebody has to see that it is there."""
+    path = tmp_path / "results"
+    path.write_bytes(b"<html>\n\xff\xfe\n{\n" + PICTURE.replace(b"\n", b"") + b"\n")
+
+    assert documents_of(path) == [None, None, None, None]
+
+
+def test_a_line_that_the_disk_does_not_take_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the disk is named as what failed."""
+    path = tmp_path / "results"
+    path.write_text(json.dumps({"key": "t-0", "b64_json": TEXT}) + "\n", "ascii")
+
+    def full(_descriptor: int, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("stage3_plugin.files.new_file.write_whole", full)
+    with pytest.raises(StorageFailed, match="No space left"):
+        lines_of(path)
+
+    assert [one.name for one in tmp_path.iterdir()] == ["results"]
+
+
+def test_a_file_that_is_not_there_is_the_disks_fault(tmp_path: Path) -> None:
+    """It was there a moment ago."""
+    with pytest.raises(StorageFailed, match="results"):
+        lines_of(tmp_path / "results")
