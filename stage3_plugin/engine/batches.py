@@ -49,6 +49,9 @@ from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import line_facts
 
+MOST_TURNED_AWAY = 3
+"""Creates of one batch that a limit turns away, before its scenes are left to a later run: each has
+its file uploaded anew, and a queue that is full stays so for hours."""
 _IS_MADE = AttemptResult(verdict=Verdict(kind=VerdictKind.UNKNOWN), cost=UNKNOWN, stays_open=True)
 """As an answer it says that requests arrive, and nothing of pictures."""
 
@@ -210,12 +213,11 @@ class GatheredScenes:
             return None
         kind = batching.kind(request)
         measured = batching.measured(request, base64_of=self._place.route.base64_of)
-        for unfit in (kind, measured):
+        if isinstance(kind, AttemptResult) or isinstance(measured, AttemptResult):
+            unfit = kind if isinstance(kind, AttemptResult) else measured
             if isinstance(unfit, AttemptResult):
                 self._put(scene, self._runner.end_unsent(scene, unfit))
-                return None
-        assert isinstance(kind, str)
-        assert not isinstance(measured, AttemptResult)
+            return None
         load = Load(
             measured.size_bytes,
             tokens=measured.tokens,
@@ -550,7 +552,10 @@ class GatheredScenes:
         decision = self._runner.decide_for_all(
             first, result, ran=tries.ran, turned_away=tries.turned_away, since=tries.since
         )
-        assert not isinstance(decision, Keep), "a batch that was not made is not kept"
+        if isinstance(decision, Keep):
+            raise TypeError("a batch that was not made cannot be kept")
+        if isinstance(decision, Again) and tries.turned_away >= MOST_TURNED_AWAY:
+            decision = GiveUp(messages.queue_is_full(lines[0].request.provider))
         if isinstance(decision, Again):
             self._retry(left, result, decision)
             await self._pause(decision.wait_s)

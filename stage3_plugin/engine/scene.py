@@ -108,6 +108,9 @@ Next: TypeAlias = Ended | NotSent | Gathers | Due | Waits
 """What the run is to do with a scene that has been through the rooms."""
 
 ENDED, NOT_SENT = Ended(), NotSent()
+MOST_BATCHES_LOST = 1
+"""Batches in a row in which a scene's line came to nothing by no fault of its own, and after which
+it goes into another one in the same run."""
 MOST_SEED = 2**31 - 2
 """What every provider that takes a seed takes."""
 
@@ -494,8 +497,8 @@ class SceneRunner:
         scene.refused += verdict.kind is VerdictKind.REFUSED
         self._count(scene, attempted, now)
         decision = self._decide(scene, verdict, now)
-        if isinstance(decision, Stop) and purchase.new.line is not None:
-            decision = GiveUp(decision.failure)  # all others of its batch are bought as well
+        if purchase.new.line is not None:
+            decision = self._as_a_line(scene, verdict, decision)
         if isinstance(decision, Again) and not is_own:
             return Due(now)
         if isinstance(decision, Again):
@@ -506,6 +509,24 @@ class SceneRunner:
             is_refusal, attempt_id = verdict.kind is VerdictKind.REFUSED, purchase.new.attempt_id
             return self.end_step(scene, attempt_id, decision, cost, is_refusal=is_refusal)
         raise LookupError("a purchase without a picture is kept")
+
+    def _as_a_line(self, scene: SceneState, verdict: Verdict, decision: Decision) -> Decision:
+        """Return what is decided of a line, which takes others with it.
+
+        All others of its batch are bought as well, so that no stop would keep any from it. What
+        comes of trouble on the way goes into one more batch in this run, and no further: each has
+        its file uploaded anew, and takes its time.
+        """
+        if isinstance(decision, Stop):
+            return GiveUp(decision.failure)
+        if not isinstance(decision, Again) or verdict.kind is VerdictKind.REFUSED:
+            return decision
+        if was_turned_away(verdict):
+            return GiveUp(messages.queue_is_full(scene.request.provider))
+        scene.batches_lost += 1
+        if scene.batches_lost <= MOST_BATCHES_LOST:
+            return decision
+        return GiveUp(messages.lost_with_its_batches(decision.cause, verdict.message))
 
     def end_step(
         self,

@@ -67,6 +67,7 @@ class SceneState:
         ended: How those before have ended.
         steps: What is reported of them.
         refused: Requests of this step that were refused.
+        batches_lost: Lines of this step that came to nothing with their batch, or by trouble in it.
         unfit: Why nothing can be sent at this step.
     """
 
@@ -89,6 +90,7 @@ class SceneState:
     ended: list[Ended] = field(default_factory=list[Ended])
     steps: list[SceneStep] = field(default_factory=list[SceneStep])
     refused: int = 0
+    batches_lost: int = 0
     unfit: Failure | None = None
     _attempts_before: int = 0
     _costs_before: int = 0
@@ -150,7 +152,7 @@ class SceneState:
         """Leave a step that has ended without a picture for the one that follows."""
         self.ended.append(ended)
         self.steps.append(self.step_as_it_is(failure))
-        self.turned_away = self.unknown = self.refused = 0
+        self.turned_away = self.unknown = self.refused = self.batches_lost = 0
         self.unfit, self.cause = None, failure.code
         self._attempts_before, self._costs_before = self.attempts, len(self.costs)
         self.go_to(following, request)

@@ -306,6 +306,16 @@ def not_come_to(purchase: Purchase) -> Failure:
     return Failure(code="cancelled", message=message, retryable=True)
 
 
+def lost_with_its_batches(code: FailureCode, said: str) -> Failure:
+    """Say that a picture came to nothing in one batch after another, and costs nothing so far."""
+    return Failure(
+        code=code,
+        message=f"{said} (in one batch after another; nothing is spent for it, and the same "
+        "command later puts it into the next)",
+        retryable=True,
+    )
+
+
 def queue_is_full(provider: str) -> Failure:
     """Say that a picture waits until its provider has made what is in its batches."""
     return Failure(

@@ -94,17 +94,23 @@ async def stopped_at(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         await until(is_there)
+        tasks.cancel_scope.deadline = anyio.current_time() + 60  # far less than what is waited for
         stopping.set()
         if gate is not None:
             gate.open()
+    assert not tasks.cancel_scope.cancelled_caught
     return ran
+
+
+def _patient(api: ImageApi) -> Settings:
+    return shop(api, drain_s=500, timeout_s=500)
 
 
 async def test_a_run_that_is_told_to_stop_while_it_uploads_holds_nothing(
     api: ImageApi, tmp_path: Path
 ) -> None:
     """The upload is cut short at once: it is free, and would be in vain."""
-    ran = await stopped_at(met_at(api, "upload", Hang()), shop(api, drain_s=60), tmp_path)
+    ran = await stopped_at(met_at(api, "upload", Hang()), _patient(api), tmp_path)
 
     assert codes(ran) == {"not_tried": 3}
     assert (purchases(tmp_path), left_in_spool(tmp_path), api.batches.all) == ([], [], [])
@@ -114,7 +120,7 @@ async def test_a_create_that_is_on_its_way_has_time_to_end(api: ImageApi, tmp_pa
     gate = Gate()
     api.batches.script(Batched(polls=10_000, gate=gate))
 
-    ran = await stopped_at(met_at(api, "create"), shop(api, drain_s=60), tmp_path, gate)
+    ran = await stopped_at(met_at(api, "create"), _patient(api), tmp_path, gate)
 
     assert codes(ran) == {"pending": 3}
     assert states(tmp_path) == [State.ACCEPTED] * 3
@@ -197,17 +203,18 @@ async def test_what_the_queue_has_no_room_for_waits_for_a_later_run(
     """It ends as pending, and nothing is held for it; once the others are made it is bought."""
     settings, gate = gemini(api), Gate()
     most = 2 * await tokens_of(settings, tmp_path)
-    monkeypatch.setattr(gemini_batch, "TERMS", replace(gemini_batch.TERMS, most_queued_tokens=most))
-    api.batches.script(Batched(polls=0, until=gate))
+    terms = replace(gemini_batch.TERMS, most_queued_tokens=most, most_lines=1)
+    monkeypatch.setattr(gemini_batch, "TERMS", terms)
+    api.batches.script(Batched(polls=0, until=gate), times=2)
 
     first = await run_stage(settings, scenes(3), tmp_path)
 
     assert codes(first) == {"pending": 3}
     assert "takes no more into batches" in str(first.outcomes["s03"].failure)
-    assert (sizes(api), len(purchases(tmp_path))) == ([2], 2)
+    assert (sizes(api), len(purchases(tmp_path))) == ([1, 1], 2)
     gate.open()
     second = await run_stage(settings, scenes(3), tmp_path)
-    assert (codes(second), sizes(api)) == ({"made": 3}, [2, 1])
+    assert (codes(second), sizes(api)) == ({"made": 3}, [1, 1, 1])
 
 
 async def tokens_of(settings: Settings, folder: Path) -> int:
@@ -299,9 +306,37 @@ async def test_a_line_refused_before_this_run_is_tried_with_the_next_words(
     assert (sizes(api), api.batches.received("s01: a quay")) == ([1, 1], 1)
 
 
+@pytest.mark.xfail(reason="heard a moment after it is settled", strict=False)
+async def test_a_line_that_was_taken_in_before_its_scene_came_ends_it(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal is heard once: the run that took it in ends the scene, and buys nothing for it."""
+    gate, look = Gate(), LineCheckout.look
+    api.batches.script(Batched(polls=0, until=gate))
+    api.batches.script_line(Line(ends="refused"), scene="s01")
+    await run_stage(shop(api), scenes(2), tmp_path)
+    gate.open()
+
+    async def look_late(*args: Any, **named: Any) -> Any:
+        while State.ACCEPTED in states(tmp_path):  # which recovery brings to its end beside it
+            await anyio.sleep(0.01)
+        return await look(*args, **named)
+
+    monkeypatch.setattr(LineCheckout, "look", look_late)
+    with anyio.fail_after(60):
+        second = await run_stage(shop(api), scenes(2), tmp_path)
+
+    assert {one: second.code(one) for one in second.outcomes} == {"s01": "refused", "s02": "made"}
+    assert sizes(api) == [2]
+
+
 async def test_results_that_are_cut_are_asked_for_again(api: ImageApi, tmp_path: Path) -> None:
     """In the same run, as long as that may help soon."""
-    api.batches.meet(CutFile(at=-100), at="results")
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate))
+    await run_stage(shop(api), scenes(4), tmp_path)
+    gate.open()
+    api.batches.meet(CutFile(at=-100), at="results", times=2)
 
     ran = await run_stage(shop(api), scenes(4), tmp_path)
 
@@ -322,16 +357,36 @@ async def test_uploads_in_trouble_end_their_scenes_for_nothing(
     assert (purchases(tmp_path), left_in_spool(tmp_path)) == ([], [])
 
 
-async def test_a_batch_that_runs_at_no_time_is_made_a_few_times_at_most(
+async def test_what_comes_to_nothing_with_its_batch_goes_into_one_more(
     api: ImageApi, tmp_path: Path
 ) -> None:
-    """As often as any request that comes to nothing: max_attempts."""
+    """And no further in one run: each takes an upload, and its time."""
     api.batches.plan = Batched(polls=0, ends="cancelled", done=0)
 
-    ran = await run_stage(shop(api, max_attempts=3), scenes(2), tmp_path)
+    ran = await run_stage(shop(api), scenes(2), tmp_path)
 
     assert codes(ran) == {"unavailable": 2}
-    assert sizes(api) == [2, 2, 2]
+    assert sizes(api) == [2, 2]
+    assert counted(tmp_path) == 0
+
+
+@pytest.mark.parametrize("says_so", ["in the batch", "to the create"])
+async def test_a_queue_that_is_full_is_left_to_a_later_run(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says_so: str
+) -> None:
+    """Whatever is uploaded for it meanwhile is in vain."""
+    monkeypatch.setattr(pending, "BATCH_LOOKS_S", tuple(look * 0.2 for look in range(300)))
+    if says_so == "in the batch":
+        api.batches.plan = Batched(polls=0, ends="failed", why="token_limit_exceeded")
+    else:
+        api.batches.meet(Page(429, billed=False), at="create", times=50)
+
+    ran = await run_stage(shop(api), scenes(2), tmp_path)
+
+    assert codes(ran) == {"pending": 2}
+    assert "takes no more into batches" in str(ran.outcomes["s01"].failure)
+    files = [one for one in api.batches.files.values() if "json" in one.media_type]
+    assert len(files) == (1 if says_so == "in the batch" else 3)
     assert counted(tmp_path) == 0
 
 
@@ -378,10 +433,10 @@ async def test_lines_that_are_all_rejected_end_by_their_own_words(
     said = {"error": {"message": "Unknown parameter: 'tone'.", "type": "invalid_request_error"}}
     api.batches.line = Line(ends="said", status=400, document=said, billed=False)
 
-    ran = await run_stage(shop(api), scenes(8), tmp_path)
+    ran = await run_stage(shop(api), scenes(40), tmp_path)  # more than are looked at at once
 
-    assert codes(ran) == {"rejected": 8}
-    assert (sizes(api), counted(tmp_path)) == ([8], 0)
+    assert codes(ran) == {"rejected": 40}
+    assert (sizes(api), counted(tmp_path)) == ([40], 0)
 
 
 async def test_what_is_held_as_the_run_stops_is_given_back_unsent(
