@@ -75,6 +75,7 @@ class Order:
         takes: So many pictures are wanted of each scene.
         settle_s: What a listing of batches lacks so long after its create was lost, never arrived.
         most_lines: Of a batch.
+        stays: It buys nothing, and stays for what earlier runs have left being made.
         meeting: A folder where two runs wait for each other before their first hold, or ``None``.
     """
 
@@ -93,6 +94,7 @@ class Order:
     takes: int = 1
     settle_s: float | None = None
     most_lines: int | None = None
+    stays: bool = False
 
     def written(self) -> str:
         """Return the line that the server reads."""
@@ -285,6 +287,9 @@ async def _run(order: Order) -> dict[str, str]:
     folder = Path(order.folder)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates would be half of the run
     async with open_stage(Settings(**order.settings), folder, tls=tls) as stage:
+        if order.stays:
+            await stage.wait()
+            return outcomes
         await stage.run(
             _Story(tuple(order.scenes), order.takes),
             pictures_dir=folder / "out" / "images",

@@ -45,7 +45,7 @@ class Studio:
         """Make one run, in a hurry; nobody looks at what it leaves."""
         return self.chain.run_in_company(hurry=50, **self.terms, **more)
 
-    def die_after(self, exchanges: int) -> Ended:
+    def die_after(self, exchanges: int, **more: Any) -> Ended:
         """Make one run that is killed when the vendor has ended so many exchanges more."""
         sign = self.chain.folder.with_suffix(".sign")
         sign.unlink(missing_ok=True)
@@ -56,7 +56,7 @@ class Studio:
                 sign.touch()
 
         self.api.ended = ended
-        return self.run(sign=str(sign))
+        return self.run(sign=str(sign), **more)
 
     @property
     def forgotten(self) -> set[str]:

@@ -67,15 +67,20 @@ def to_the_end(studio: Studio) -> Left:
 
 
 def kill_and_recover(studio: Studio, chance: random.Random) -> int:
-    """Kill a story while its batches are made, run it to its end, and count the kills that hit."""
+    """Kill a story while its batches are made, run it to its end, and count the kills that hit.
+
+    Some of the processes that die buy nothing: they stay for what earlier ones have left.
+    """
     studio.api.batches.plan = Batched(polls=chance.randint(0, 2))
     hits = 0
-    for _ in range(KILLS_OF_A_CHAIN):
+    for number in range(KILLS_OF_A_CHAIN):
+        stays = number > 0 and chance.random() < 0.3
         if chance.random() < 0.5:
-            ended = studio.die_after(chance.randint(1, 12))
+            ended = studio.die_after(chance.randint(1, 12), stays=stays)
         else:
             point = chance.choice(BATCH_POINTS)
-            ended = studio.run(failpoint=point.name, nth=chance.randint(1, point.times))
+            nth = chance.randint(1, point.times)
+            ended = studio.run(failpoint=point.name, nth=nth, stays=stays)
         hits += ended["killed"] and begun(studio.look())
     to_the_end(studio)
     return hits
