@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
+from anyio.abc import TaskGroup
 
 from stage3_plugin.attempt.batched import ReadLine, ReadLines, Results
 from stage3_plugin.attempt.batching import Batching
@@ -136,6 +137,9 @@ class LineResults:
             StorageFailed: The disk failed; some lines may have been taken in.
         """
         taking = _Taking(
+            token=token,
+            batching=batching,
+            passed=passed,
             lines={
                 one.new.line: one
                 for one in self._session.reader.lines_of(token)
@@ -147,28 +151,9 @@ class LineResults:
         problem: Exception | None = None
         read: ReadLines | None = None
         async with anyio.create_task_group() as tasks:
-
-            async def take(came: ReadLine) -> None:
-                if self._turns.is_halted:
-                    raise _Halted
-                line = taking.line_of(token, came)
-                if line is None or not await self._is_wanted(line, came):
-                    return
-                await batching.claim(came, line.new.attempt_id)
-                facts = taking.facts.get(line.new.line or 0, {})
-
-                async def take_it() -> None:
-                    await self._take(line, batching, facts)
-                    passed(line.new.attempt_id)
-
-                begun = self._turns.begin(take_it)
-                if begun is None:
-                    await take_it()
-                else:
-                    tasks.start_soon(begun)
-
+            take = partial(self._hand_on, taking, tasks)
+            reading = partial(batching.read, token, ended, results, take)
             try:
-                reading = partial(batching.read, token, ended, results, take)
                 read = await self._turns.take(reading)
             except _Halted:
                 pass
@@ -178,7 +163,31 @@ class LineResults:
             raise problem
         self._tell_strange(token, taking.strange)
         lacking = None if read is None else read.lacking
+        for line in taking.waiting if lacking is not None else ():  # all is here, as it shows
+            await self._turns.take(partial(self._take_for, taking, line))
         return TakenIn(lacking=lacking, handed_on=frozenset(taking.handed_on))
+
+    async def _hand_on(self, taking: _Taking, tasks: TaskGroup, came: ReadLine) -> None:
+        """Give a line that was read to its purchase, and take it in, beside others if it can be."""
+        if self._turns.is_halted:
+            raise _Halted
+        line = taking.line_of(came)
+        if line is None or not await self._is_wanted(line, came):
+            return
+        await taking.batching.claim(came, line.new.attempt_id)
+        if not (came.has_picture or taking.is_all):
+            taking.waiting.append(line)
+            return
+        take = partial(self._take_for, taking, line)
+        begun = self._turns.begin(take)
+        if begun is None:
+            await take()
+        else:
+            tasks.start_soon(begun)
+
+    async def _take_for(self, taking: _Taking, line: Purchase) -> None:
+        await self._take(line, taking.batching, taking.facts_of(line))
+        taking.passed(line.new.attempt_id)
 
     async def _is_wanted(self, line: Purchase, came: ReadLine) -> bool:
         """Return whether a line is to be taken in: its purchase waits for it.
@@ -257,28 +266,40 @@ class _Taking:
     """What is known while results are read.
 
     Attributes:
+        token: Of the batch.
+        batching: Reads them.
+        passed: Called with each purchase that was taken in.
         lines: The batch's, by their numbers.
         facts: What was noted of their pictures.
         is_all: Nothing more comes: a line without a picture has none.
         handed_on: The numbers of lines that came.
+        waiting: Lines without a picture, which may come with one as long as not all is here.
         strange: Keys that are none of its lines'.
     """
 
+    token: str
+    batching: Batching
+    passed: Callable[[str], None]
     lines: dict[int, Purchase]
     facts: Mapping[int, Mapping[str, str]]
     is_all: bool
     handed_on: set[int] = field(default_factory=set[int])
+    waiting: list[Purchase] = field(default_factory=list[Purchase])
     strange: list[str] = field(default_factory=list[str])
 
-    def line_of(self, token: str, came: ReadLine) -> Purchase | None:
-        """Return whose result has come; ``None`` if it is nobody's, or not believed yet."""
-        number = line_of(token, came.key)
+    def facts_of(self, line: Purchase) -> Mapping[str, str]:
+        """Return what was noted of a line's picture."""
+        return {} if line.new.line is None else self.facts.get(line.new.line, {})
+
+    def line_of(self, came: ReadLine) -> Purchase | None:
+        """Return whose result has come; ``None`` if it is nobody's."""
+        number = line_of(self.token, came.key)
         line = None if number is None else self.lines.get(number)
         if number is None or line is None:
             self.strange.append(came.key)
             return None
         self.handed_on.add(number)
-        return line if came.has_picture or self.is_all else None
+        return line
 
 
 class _Halted(Exception):

@@ -97,6 +97,7 @@ class BatchBooks:
         came: How the results come, likewise: whole, cut behind so many lines, or not at all.
         lines: What the results have, by key, in their order.
         lacking: What is true of lines that whole results lack.
+        tells: Results that nothing frames are known to be whole by its counts.
         listings: What its listing says, one after the other, the last for ever.
         has_listing: It can prove absence.
         asked: How often each step was taken.
@@ -112,6 +113,7 @@ class BatchBooks:
     came: list[int | None] = field(default_factory=lambda: list[int | None]([None]))
     lines: list[tuple[str, Kind]] = field(default_factory=list[tuple[str, Kind]])
     lacking: AttemptResult | None = NEVER_RAN
+    tells: bool = False
     listings: list[Sought] = field(default_factory=list[Sought])
     has_listing: bool = True
     account: str = "a"
@@ -182,7 +184,9 @@ class BatchBooks:
             folder = self.spool / token / f"line-{key}"
             write_answer(folder, kind)
             await take(ReadLine(key=key, folder=folder, has_picture=kind in {"picture", "full"}))
-        return ReadLines(lines=len(by_key), lacking=self.lacking if is_whole else None)
+        return ReadLines(
+            lines=len(by_key), lacking=self.lacking if is_whole or self.tells else None
+        )
 
     async def claim(self, line: ReadLine, attempt_id: str) -> None:
         self.asked["claim"] += 1
@@ -190,7 +194,8 @@ class BatchBooks:
             if not self.dies_after:
                 raise Killed
             self.dies_after -= 1
-        if not (self.spool / attempt_id / "answer").exists():
+        is_there = (self.spool / attempt_id / "answer").exists()
+        if not is_there or (line.has_picture and kind_in(self.spool / attempt_id) != "picture"):
             write_answer(self.spool / attempt_id, kind_in(line.folder))
 
     async def resume_line(self, attempt_id: str, *, age_s: float = 0.0) -> AttemptResult:

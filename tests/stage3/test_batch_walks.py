@@ -452,6 +452,18 @@ def test_a_cut_file_proves_only_the_pictures_that_it_has(make: Callable[..., Sce
     assert scene.spool == []
 
 
+def test_results_that_are_whole_by_their_counts_settle_what_they_have(
+    make: Callable[..., Scene],
+) -> None:
+    """Though nothing frames them: also the lines without a picture, which waited for that."""
+    scene = make(4)
+    scene.books.has("picture", "refused", "billed", None)
+    scene.books.came, scene.books.tells = [3], True
+    walk(scene.process(), scene)
+
+    assert scene.states() == [P, R, B, R]
+
+
 def test_where_nothing_more_comes_a_line_ends_by_what_came(make: Callable[..., Scene]) -> None:
     """What lacks may have been billed."""
     scene = make(3)
