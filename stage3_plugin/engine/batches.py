@@ -40,7 +40,7 @@ from stage3_plugin.engine.scene import Due, Next, NotSent, Place, SceneRunner, W
 from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.errors import JobRefused, StorageFailed
 from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
-from stage3_plugin.policy.retry import Again, GiveUp, Keep, Stop, was_turned_away
+from stage3_plugin.policy.retry import Again, GiveUp, Stop, was_turned_away
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Denied
 from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
@@ -552,21 +552,21 @@ class GatheredScenes:
         decision = self._runner.decide_for_all(
             first, result, ran=tries.ran, turned_away=tries.turned_away, since=tries.since
         )
-        if isinstance(decision, Keep):
-            raise TypeError("a batch that was not made cannot be kept")
         if isinstance(decision, Again) and tries.turned_away >= MOST_TURNED_AWAY:
             decision = GiveUp(messages.queue_is_full(lines[0].request.provider))
         if isinstance(decision, Again):
             self._retry(left, result, decision)
             await self._pause(decision.wait_s)
             return left
-        for line in left:
-            attempt_id, cost = None, FREE
-            if line.held is not None:
-                attempt_id, cost = line.held.attempt_id, line.scene.costs[-1]
-            following = self._runner.end_step(line.scene, attempt_id, decision, cost)
-            self._hand_on(line, following)
-        return []
+        if isinstance(decision, GiveUp | Stop):
+            for line in left:
+                attempt_id, cost = None, FREE
+                if line.held is not None:
+                    attempt_id, cost = line.held.attempt_id, line.scene.costs[-1]
+                following = self._runner.end_step(line.scene, attempt_id, decision, cost)
+                self._hand_on(line, following)
+            return []
+        raise LookupError("a batch that was not made is kept")
 
     async def _pause(self, wait_s: float) -> None:
         """Wait, as long as the run goes on."""
