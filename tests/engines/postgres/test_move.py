@@ -34,6 +34,8 @@ from tests.stage3.ledger.test_migration import laid_out
 
 ODD = "sent, and a proxy said \0 \t \n \r \\N \\. \\x00 \u2028 é 🎬 \u0600 to it"
 """A text with all that a copy could stumble over."""
+LOST = "3f2a91c0" + "0" * 24
+"""The token of a batch whose create was lost."""
 Rows = dict[str, list[tuple[Any, ...]]]
 
 
@@ -80,6 +82,8 @@ class Story:
         )
         lost = self.project.unknown("scene_007")
         self.project.end(lost, State.WROTE_OFF, decided_by="user")
+        self.project.batch("scene_008", "scene_009", state=State.ACCEPTED)
+        self.project.batch("scene_010", "scene_011", state=State.UNKNOWN, token=LOST)
         with self.project.open() as ledger, ledger.transaction():
             ledger.agree_on_zone("Europe/Berlin", now=self.project.now)
             ledger.acknowledge(["0" * 64], now=self.project.now)
@@ -197,6 +201,13 @@ def test_everything_moves_and_the_file_says_where(
     assert listed["ledger"] == story.place.shown
     unknown = next(one for one in listed["attempts"] if one["scene_id"] == "scene_002")
     assert story.stage3("resolve", unknown["attempt_id"], "--billed") == 0
+    capsys.readouterr()
+    assert [(one["lines"], one["state"]) for one in listed["batches"]] == [
+        (2, "UNKNOWN"),
+        (2, "ACCEPTED"),
+    ]
+    assert story.stage3("resolve", "--batch", LOST[:8], "--billed", "--yes") == 0
+    assert {one["line"] for one in _said(capsys)["resolved"]} == {0, 1}
     assert story.stage3("verify") == 0
     assert story.stage3("room") == 0
 
