@@ -151,6 +151,9 @@ def resolve_purchases(options: Namespace, _: Progress) -> Said:
     )
 
 
+_NO_CHOICE: Final = (None, None, None)
+
+
 def _check_resolve(options: Namespace) -> None:
     """Check that the options belong together.
 
@@ -179,7 +182,8 @@ def _check_resolve(options: Namespace) -> None:
             "is wrong",
             hint=how,
         )
-    if not options.ids and (not chooses or not decides):
+    is_about_a_batch = options.batch is not None and not options.all and chosen_by[:3] == _NO_CHOICE
+    if not options.ids and (not chooses or not (decides or is_about_a_batch)):
         ways = "--all, --run RUN, --scene SCENE, --since WHEN or --batch BATCH"
         choice = f", or {ways}" if decides else ""
         raise CommandRefused(f"an ID is required{choice}", hint=how)
@@ -232,7 +236,14 @@ def _correct(options: Namespace, now: datetime) -> Said:
     from stage3_plugin.maintenance import resolve, resolve_report
 
     folder = _folder(options)
-    corrected = resolve.correct(folder, options.ids, options.cost, now=now)
+    ids: list[str] = options.ids
+    if options.batch is not None:
+        found = resolve.found_billed(folder, options.batch)
+        if not options.yes:
+            text = resolve_report.would_correct_text(found, options.cost)
+            return Said(text, resolve_report.corrected_json((), folder))
+        ids = [one.new.attempt_id for one in found]
+    corrected = resolve.correct(folder, ids, options.cost, now=now)
     text = resolve_report.corrected_text(corrected)
     return Said(text, resolve_report.corrected_json(corrected, folder))
 

@@ -16,7 +16,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.maintenance.listing import Found, FoundBatch, Listing, Situation
 from stage3_plugin.maintenance.recover import AtStake
-from stage3_plugin.maintenance.resolve import Decision, Resolved
+from stage3_plugin.maintenance.resolve import Decision, Resolved, batch_of
 from stage3_plugin.maintenance.selection import Chosen
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.maintenance.verify import Verified
@@ -127,9 +127,12 @@ def after_resolved(
 ) -> Iterator[Next]:
     """Return how a decision is taken back, where it can be."""
     ids = [one.after.new.attempt_id[:_SHORT] for one in resolved]
+    batch = batch_of(resolved)
+    which = ids if batch is None else ["--batch", batch]
     if decision is Decision.BILLED and ids:
+        sure = () if batch is None else ("--yes",)
         yield Next(
-            _stage3(folder, "resolve", *ids, "--cost", "0"),
+            _stage3(folder, "resolve", *which, "--cost", "0", *sure),
             "takes it back: it was not billed after all; the old figure is kept",
             is_safe=False,
         )

@@ -20,8 +20,8 @@ from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, SettingsRefused, Stage3Error, StorageFailed
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown
-from stage3_plugin.maintenance.selection import Choice, Chosen, choose
+from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown, token_of
+from stage3_plugin.maintenance.selection import Choice, Chosen, choose, need_one_batch
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.purchase.messages import until
@@ -69,6 +69,13 @@ class Resolved:
 
     before: Purchase
     after: Purchase
+
+
+def batch_of(resolved: Sequence[Resolved]) -> str | None:
+    """Return how the batch is called that all decisions are about; ``None`` if there is none."""
+    tokens = {token_of(one.after) for one in resolved}
+    token = tokens.pop() if len(tokens) == 1 else None
+    return None if token is None else token[:_SHORT]
 
 
 def resolve(
@@ -179,6 +186,22 @@ def correct(
             )
             for one in found
         ]
+
+
+def found_billed(folder: StateFolder, batch: str) -> list[Purchase]:
+    """Return the lines of a batch that a person has called billed, by what the batch is called.
+
+    Raises:
+        LookupRefused: Several batches are called so.
+        LedgerMissing: There is no ledger.
+        LedgerFailed: It cannot be read.
+    """
+    with folder.reading() as ledger:
+        is_meant = Choice(batch=batch).takes
+        found = [one for one in ledger.purchases(states={State.PAID_BAD}) if is_meant(one)]
+    need_one_batch(found, batch)
+    said = _SAID[Decision.BILLED]
+    return [one for one in found if one.decided_by == "user" and one.why.startswith(said)]
 
 
 def set_day(folder: StateFolder, day: date, *, now: datetime) -> date | None:

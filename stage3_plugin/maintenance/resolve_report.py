@@ -14,7 +14,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.home import without_home
 from stage3_plugin.maintenance.listing import token_of
 from stage3_plugin.maintenance.report import counted, moment, on_one_line, purchase_json, usd
-from stage3_plugin.maintenance.resolve import Decision, Resolved
+from stage3_plugin.maintenance.resolve import Decision, Resolved, batch_of
 from stage3_plugin.maintenance.selection import Chosen
 from stage3_plugin.maintenance.state_folder import StateFolder
 
@@ -66,9 +66,12 @@ def undo_of(resolved: Sequence[Resolved], decision: Decision) -> str:
         ids = " ".join(one.after.new.attempt_id[:8] for one in resolved[:_MOST_LEFT_OUT])
         if len(resolved) > _MOST_LEFT_OUT:
             ids += " ..."
+        batch = batch_of(resolved)
+        which, sure = (ids, "") if batch is None else (f"--batch {batch}", " --yes")
+        each = "it" if batch is None else "each"
         return (
-            f"'stage3 resolve {ids} --cost 0' if it was not billed after all, '--cost USD' if it "
-            "was billed something else; the old figure is kept"
+            f"'stage3 resolve {which} --cost 0{sure}' if it was not billed after all, '--cost USD' "
+            f"if {each} was billed something else; the old figure is kept"
         )
     return FINAL[decision]
 
@@ -229,6 +232,18 @@ def chosen_json(
         ],
         "left_out": [one.new.attempt_id for one in chosen.answered],
     }
+
+
+def would_correct_text(found: Sequence[Purchase], cost_microusd: int) -> str:
+    """Say which bills of a batch would be corrected, and by how much."""
+    if not found:
+        return "nobody has called a line of this batch billed: there is nothing to put right"
+    now = sum(one.counted_microusd for one in found)
+    then = cost_microusd * len(found)
+    return (
+        f"{counted(len(found), 'line')} that somebody found billed: ${usd(then)} would count, in "
+        f"the place of ${usd(now)}\nnothing was changed; the same command with --yes records it"
+    )
 
 
 def corrected_text(corrected: Sequence[Resolved]) -> str:

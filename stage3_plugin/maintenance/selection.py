@@ -8,7 +8,7 @@ by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -99,7 +99,8 @@ def choose(ledger: Ledger, folder: StateFolder, choice: Choice) -> Chosen:
     """
     found = list(_meant(ledger, choice))
     if choice.batch is not None:
-        _need_one_batch(found, choice.batch, folder)
+        need_one_batch(found, choice.batch)
+        _need_nobody_at_work(found, choice.batch, folder)
     undecided = [purchase for purchase in found if _is_undecided(purchase, folder)]
     chosen = {purchase.new.attempt_id for purchase in undecided}
     return Chosen(
@@ -121,14 +122,22 @@ def _is_undecided(purchase: Purchase, folder: StateFolder) -> bool:
     return of_unknown(purchase, folder) is Situation.UNDECIDED
 
 
-def _need_one_batch(found: list[Purchase], batch: str, folder: StateFolder) -> None:
-    """See that what is meant is one batch, and that nobody has it in work.
+def need_one_batch(found: Sequence[Purchase], batch: str) -> None:
+    """See that lines are of one batch.
 
     Raises:
-        LookupRefused: It is not.
+        LookupRefused: They are not.
     """
     if len({token_of(one) for one in found}) > 1:
         raise LookupRefused(batch, "several batches are called so; give more of its characters")
+
+
+def _need_nobody_at_work(found: Sequence[Purchase], batch: str, folder: StateFolder) -> None:
+    """See that no run has a batch in work.
+
+    Raises:
+        LookupRefused: One has.
+    """
     going_on = next((one for one in found if one.state in OPEN), None)
     if going_on is not None and folder.may_be_going(going_on):
         raise LookupRefused(batch, "a run that is still going has this batch in work")

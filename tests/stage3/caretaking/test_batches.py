@@ -145,6 +145,27 @@ def test_what_is_shown_first_leads_to_the_command_that_records_it(
     assert states(project, ids) == {State.PAID_BAD}
 
 
+def test_a_batch_that_was_called_billed_is_put_right_as_one(project: Project, say: Say) -> None:
+    """As it says itself; a line whose bill its provider has said stays as it is."""
+    ids = project.batch(*SCENES, state=State.UNKNOWN, token=TOKEN)
+    project.end(ids[0], State.PAID_BAD, cost_microusd=7_000, basis="reported", why="no picture")
+    done = say("resolve", "--batch", TOKEN[:8], "--billed", "--yes")
+    shown = say("resolve", "--batch", TOKEN[:8], "--cost", "0")
+    before = [project.purchase(one).counted_microusd for one in ids]
+    told = say("resolve", "--batch", TOKEN[:8], "--cost", "0.01", "--yes", "--json").json
+    after = [project.purchase(one).counted_microusd for one in ids]
+
+    assert "'stage3 resolve --batch 3f2a91c0 --cost 0 --yes' if it was not" in done.out
+    assert "4 lines that somebody found billed: $0.00 would count" in shown.out
+    assert "in the place of $0.08" in shown.out
+    assert before == [7_000, *[20_000] * 4]
+    assert after == [7_000, *[10_000] * 4]
+    assert len(told["resolved"]) == 4
+    assert project.problems() == []
+    assert say("resolve", "--batch", TOKEN[:8], "--all", "--cost", "0").code == 2
+    assert "nothing to put right" in say("resolve", "--batch", "f" * 8, "--cost", "0").out
+
+
 def test_a_batch_that_a_dead_run_left_is_decided_with_its_lock(project: Project, say: Say) -> None:
     """All lines are unknown first, as the next run would have it."""
     ids = project.batch(*SCENES, token=TOKEN)
