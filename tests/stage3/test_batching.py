@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -20,7 +20,14 @@ import pytest
 from pydantic import SecretStr
 
 from stage3_plugin.attempt import handing_over
-from stage3_plugin.attempt.batched import Measured, ReadLine, ReadLines, Results, Written
+from stage3_plugin.attempt.batched import (
+    Measured,
+    ReadLine,
+    ReadLines,
+    ResultFile,
+    Results,
+    Written,
+)
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.attempt.result_files import MOST_ANEW
@@ -28,7 +35,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, Uploaded, key_of, line_of
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Lost
-from stage3_plugin.domain.job import Accepted, BeingMade, Job, NewJob
+from stage3_plugin.domain.job import Accepted, BeingMade, Job, LineCount, NewJob
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
@@ -817,3 +824,56 @@ async def test_a_key_that_results_repeat_is_on_no_disk(tmp_path: Path) -> None:
         assert KEY not in taken.lines[0].verdict.message
         files = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert [path for path in files if KEY.encode() in path.read_bytes()] == []
+
+
+DONE = {"response": {"status_code": 400, "body": {"error": {"code": "moderation_blocked"}}}}
+EXPIRED = {"response": None, "error": {"code": "batch_expired", "message": "too late"}}
+
+
+@pytest.mark.parametrize(
+    "lines, counted, is_whole, lacking",
+    [
+        ({f"{TOKEN}-0": DONE}, LineCount(total=3, done=1), True, "never ran"),
+        ({f"{TOKEN}-0": DONE}, None, True, "never ran"),
+        ({f"{TOKEN}-0": DONE}, None, False, "asked again"),
+        ({f"{TOKEN}-0": DONE}, LineCount(total=3, done=1), False, "asked again"),
+        ({f"{TOKEN}-0": DONE}, LineCount(total=3, done=1, failed=1), True, "asked again"),
+        (
+            {f"{TOKEN}-0": DONE, f"{TOKEN}-1": EXPIRED},
+            LineCount(total=3, done=2, expired=1),
+            True,
+            "asked again",
+        ),
+        (
+            {f"{TOKEN}-0": DONE, "another-1": DONE},
+            LineCount(total=3, done=2),
+            True,
+            "asked again",
+        ),
+        ({f"{TOKEN}-0": DONE, "": DONE}, None, True, "in doubt"),
+        ({f"{TOKEN}-0": DONE, "": DONE}, LineCount(total=3, done=1), True, "never ran"),
+        ({}, None, True, "never ran"),
+    ],
+)
+async def test_what_lacks_has_never_run_only_where_all_that_ran_is_there(
+    tmp_path: Path,
+    lines: dict[str, object],
+    counted: LineCount | None,
+    is_whole: Any,
+    lacking: str,
+) -> None:
+    """Lines of others, and those that say that they never ran, stand for none that ran."""
+    with ImageApi() as api:
+        async with at_desk(api, tmp_path) as desk:
+            folder = desk.pictures.new_folder(TOKEN)
+            path = folder / "results-x"
+            with path.open("w", encoding="ascii") as file:
+                for key, line in lines.items():
+                    print(json.dumps({"custom_id": key, **cast("Any", line)}), file=file)
+            ended = BatchEnded(how="expired", files=("u",), lines=counted)
+            problem = "" if is_whole else "it was cut off"
+            results = Results(files=(ResultFile(path=path, is_whole=is_whole),), problem=problem)
+            taken = await desk.read(ended, results)
+
+        assert taken.lacking == lacking
+        assert path.exists() is (lacking != "asked again")
