@@ -43,7 +43,7 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.polling import GiveUp, without_asking
 from stage3_plugin.policy.settlement import settlement_of_create
 from stage3_plugin.purchase.brought import Brought
-from stage3_plugin.purchase.endings import Endings
+from stage3_plugin.purchase.endings import Endings, as_settled
 from stage3_plugin.purchase.line_results import AT_ITS_PROVIDER, LineResults
 from stage3_plugin.purchase.lost import Listed, LostRequests, is_lost, name_of, was_accepted
 from stage3_plugin.purchase.turns import Turns
@@ -158,7 +158,12 @@ class Batches:
         self._tried = set[str]()
         self._was_told = set[str]()
         self._results = LineResults(
-            session, pictures, turns=turns, endings=endings, heard=self._hear
+            session,
+            pictures,
+            turns=turns,
+            endings=endings,
+            heard=self._hear,
+            unheard=self._unhear,
         )
 
     async def bring_on(self, purchase: Purchase) -> Brought:
@@ -467,16 +472,25 @@ class Batches:
         if settlement is None:
             return
         of = {State.ACCEPTED} if settlement.state is State.UNKNOWN else AT_ITS_PROVIDER
-        lines = [
-            one.new.line
+        lines = {
+            one.new.line: one
             for one in self._session.reader.lines_of(token)
             if one.new.line is not None and one.new.line not in handed_on
-        ]
+        }
         if not lines:
             return
-        for after in await self._endings.settle_lines(token, settlement, of=of, lines=set(lines)):
-            if after.state is not State.UNKNOWN:
-                self._hear(after, lacking)
+        is_heard = settlement.state is not State.UNKNOWN
+        before = [one for one in lines.values() if one.state in of] if is_heard else []
+        for line in before:
+            self._hear(as_settled(line, settlement), lacking)
+        settled = set[str]()
+        try:
+            after = await self._endings.settle_lines(token, settlement, of=of, lines=set(lines))
+            settled.update(one.new.attempt_id for one in after)
+        finally:
+            for line in before:
+                if line.new.attempt_id not in settled:
+                    self._unhear(line)
 
     def _tell(self, token: str, job: Job, ended: BatchEnded) -> None:
         """Tell once that a batch has ended."""
@@ -498,8 +512,16 @@ class Batches:
 
     # What came of it -----------------------------------------------------------------------------
 
+    def _unhear(self, line: Purchase) -> None:
+        """Forget what a line was thought to come to."""
+        self._came.pop(line.new.attempt_id, None)
+        self.forget(line)
+
     def _hear(self, after: Purchase, attempted: AttemptResult) -> None:
-        """Keep what a line came to, where a scene of this run has to end by it."""
+        """Keep what a line comes to, where a scene of this run has to end by it.
+
+        It is kept before that is settled: a scene may look at the row from that moment on.
+        """
         attempt_id = after.new.attempt_id
         if after.new.run_id == self._session.run_id:
             self._came[attempt_id] = attempted

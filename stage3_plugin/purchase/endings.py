@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import State
@@ -106,3 +107,15 @@ class Endings:
         for one in after:
             self.note(one)
         return after
+
+
+def as_settled(line: Purchase, settlement: Settlement) -> Purchase:
+    """Return a line as it stands once it is settled so."""
+    return replace(
+        line,
+        state=settlement.state,
+        why=settlement.why,
+        details=settlement.details,
+        cost_microusd=settlement.cost_microusd,
+        request_id=settlement.request_id or line.request_id,
+    )

@@ -27,7 +27,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.settlement import settlement_of
-from stage3_plugin.purchase.endings import Endings
+from stage3_plugin.purchase.endings import Endings, as_settled
 from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
@@ -46,7 +46,10 @@ _LEFT = AttemptResult(
     stays_open=True,
 )
 Heard = Callable[[Purchase, AttemptResult], None]
-"""Called with a line that has ended, and with what its result came to."""
+"""Called with a line as it is about to be settled, and with what its result came to: a scene may
+look at the row from the moment of its commit, and is to know why."""
+Unheard = Callable[[Purchase], None]
+"""Called with a line that was not settled so after all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class LineResults:
         turns: Hands out turns.
         endings: Settles.
         heard: See :data:`Heard`.
+        unheard: See :data:`Unheard`.
 
     Attributes:
         stuck: Lines that are here and could not be taken in now, and why, by their purchases.
@@ -84,6 +88,7 @@ class LineResults:
         turns: Turns,
         endings: Endings,
         heard: Heard,
+        unheard: Unheard,
     ) -> None:
         self.stuck: dict[str, AttemptResult] = {}
         self._session = session
@@ -91,6 +96,7 @@ class LineResults:
         self._turns = turns
         self._endings = endings
         self._heard = heard
+        self._unheard = unheard
         self._strange = set[str]()
 
     async def take_left(self, token: str, batching: Batching) -> None:
@@ -245,9 +251,13 @@ class LineResults:
             self.stuck[attempt_id] = attempted
             return
         self.stuck.pop(attempt_id, None)
-        after = await self._endings.settle(line, settlement)
-        if after is not None and after.state is settlement.state:
-            self._heard(after, attempted)
+        after: Purchase | None = None
+        self._heard(as_settled(line, settlement), attempted)
+        try:
+            after = await self._endings.settle(line, settlement)
+        finally:
+            if after is None or after.state is not settlement.state:
+                self._unheard(line)
 
     async def _facts(self, token: str) -> Mapping[int, Mapping[str, str]]:
         folder = self._pictures.spool.folder_of(token)

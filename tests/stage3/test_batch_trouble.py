@@ -306,7 +306,6 @@ async def test_a_line_refused_before_this_run_is_tried_with_the_next_words(
     assert (sizes(api), api.batches.received("s01: a quay")) == ([1, 1], 1)
 
 
-@pytest.mark.xfail(reason="heard a moment after it is settled", strict=False)
 async def test_a_line_that_was_taken_in_before_its_scene_came_ends_it(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
