@@ -22,7 +22,7 @@ from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
 from stage3_plugin.domain.outcome import Failure
 from stage3_plugin.domain.purchase import Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.states import State
+from stage3_plugin.domain.states import UNSETTLED, State
 from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
@@ -228,9 +228,9 @@ class Checkout:
                 continue
             if isinstance(held, InOtherHands | Denied):
                 return held
-            denied = self._why_never(held)
-            if denied is not None:
-                return denied
+            never = self._why_never(held, instead_of, part)
+            if never is not None:
+                return never
             if not isinstance(held, Purchase):
                 await self.run_ledger.changed(since=version)
 
@@ -262,6 +262,34 @@ class Checkout:
         if standing is Reuse.UNDECIDED:
             return Denied(failure=messages.undecided(purchase, self.caretaker))
         return found
+
+    def beside(
+        self, other: Purchase, instead_of: Purchase, part: Part
+    ) -> InOtherHands | Denied | None:
+        """Return why one of unknown outcome is not sent once more, where another stands beside it.
+
+        So it is where fewer takes are wanted than once were: what is in doubt of all of them counts
+        for those, and looking would find the same one first for ever.
+
+        Args:
+            other: What was in the way of the hold.
+            instead_of: The one that was to be written off for it.
+            part: Which take of its scene is wanted.
+
+        Returns:
+            ``None`` where one of them has gone on since it was read: looking says more.
+        """
+        known = (self.run_ledger.purchase(one.new.attempt_id) for one in (other, instead_of))
+        states = [None if one is None else one.state for one in known]
+        is_other = other.new.attempt_id != instead_of.new.attempt_id
+        if not is_other or states != [other.state, instead_of.state]:
+            return None
+        if other.state not in UNSETTLED:
+            return None
+        part.turn_to(other.new.attempt_id)
+        if other.state is not State.UNKNOWN or self.recovery.may_have(other):
+            return InOtherHands(other)
+        return Denied(failure=messages.undecided(other, self.caretaker))
 
     def no_more(self) -> Denied | None:
         """Return why nothing more is held, if that is so."""
@@ -304,8 +332,12 @@ class Checkout:
         scope = self.outlet.elsewhere.scope
         return Denied(failure=messages.doubted(purchase, scope, self.caretaker))
 
-    def _why_never(self, held: Purchase | OverCap | None) -> Denied | None:
-        """Return why waiting has no sense: nothing in work could make room any more."""
+    def _why_never(
+        self, held: Purchase | OverCap | None, instead_of: Purchase | None, part: Part
+    ) -> InOtherHands | Denied | None:
+        """Return why trying again has no sense: nothing in work could make room any more."""
+        if isinstance(held, Purchase):
+            return None if instead_of is None else self.beside(held, instead_of, part)
         if self.recovery.is_going:  # what runs before have left may still make room
             return None
         if held is None and self._in_work.in_hand == 0:

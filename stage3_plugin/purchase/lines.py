@@ -197,6 +197,10 @@ class LineCheckout:
         if isinstance(in_the_way, Doubted):
             line.part.turn_to(in_the_way.purchase.new.attempt_id)
             return checkout.doubted(in_the_way.purchase)
+        if isinstance(in_the_way, Purchase) and line.ready.instead_of is not None:
+            beside = checkout.beside(in_the_way, line.ready.instead_of, line.part)
+            if beside is not None:
+                return beside
         return await self.look(line.request, line.part)
 
     async def accept(self, token: str, accepted: Accepted) -> Job:

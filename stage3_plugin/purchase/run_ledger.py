@@ -345,7 +345,7 @@ class RunLedger:
                 state=State.WROTE_OFF, why="sent again: on_unknown", decided_by="policy"
             )
             ledger.settle(instead_of.new.attempt_id, written_off, now=now)
-        held = hold()
+        held = hold(is_instead=instead_of is not None)
         if instead_of is not None and not isinstance(held, Held):
             raise _NotInstead(held)  # undoes the writing off
         if isinstance(held, Held) and self._story and not self._story_is_noted:
@@ -416,13 +416,16 @@ class RunLedger:
         now: datetime,
         ledger: Ledger,
         take: int | None,
+        *,
+        is_instead: bool = False,
     ) -> Held | Purchase | OverCap | Doubted:
         """Hold a free slot, unless something stands for the take, or is in doubt elsewhere."""
         rows = ledger.of_subject(keys.subject)
         is_first = part.wanted == 1 and not (rows or unseen)  # and the hold itself looks again
         live = [] if is_first else live_takes(ledger, keys, wanted=part.wanted, rows=rows)
         mine = part.among(live)
-        if mine is not None:
+        leaves_some = is_instead and len(live) < part.wanted  # those are for the other takes
+        if mine is not None and not leaves_some:
             return Doubted(mine.purchase) if mine.number is None else mine.purchase
         slots = needed(
             rows,

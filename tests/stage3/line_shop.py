@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
@@ -88,6 +89,7 @@ class LineShop:
         on_unknown: OnUnknown = "hold",
         hold_of: Callable[[PictureRequest], int] = lambda _: HOLD,
         commit_with: Callable[[Ledger], Commit] = InlineCommit,
+        now: datetime = NOW,
     ) -> None:
         self.run_id = run_id
         self.ledger = opened_in(folder)
@@ -97,7 +99,7 @@ class LineShop:
             is_going=False, may_have=_nothing, refused_line=self._refused_line
         )
         session = SimpleNamespace(
-            reader=self.ledger, commit=commit_with(self.ledger), run_id=run_id, now=lambda: NOW,
+            reader=self.ledger, commit=commit_with(self.ledger), run_id=run_id, now=lambda: now,
             calendar=SimpleNamespace(today=lambda: DAY), claim=SimpleNamespace(renew=lambda: None),
             owners=SimpleNamespace(
                 note_unsent=self._note_unsent, forget_unsent=self._forget_unsent

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +29,7 @@ from stage3_plugin.purchase.checkout import HALTED, Denied, Found, InOtherHands
 from stage3_plugin.purchase.lines import LineRefused, LineToHold, Ready
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
 from tests.laws import tried
-from tests.stage3.ledger.samples import SETTLEMENTS, accepted, paid
+from tests.stage3.ledger.samples import NOW, SETTLEMENTS, accepted, paid
 from tests.stage3.line_shop import HOLD, LineShop, a_batch, close_all, request
 
 pytestmark = pytest.mark.anyio
@@ -178,6 +179,61 @@ async def test_one_in_doubt_is_written_off_in_the_commit_that_holds_its_line(
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+class _Limited(InlineCommit):
+    """Refuses what would go on for ever."""
+
+    left = 20
+
+    async def __call__(self, work: Callable[[Ledger], T]) -> T:
+        self.left -= 1
+        assert self.left, "it is held, and undone, again and again"
+        return await super().__call__(work)
+
+
+@pytest.mark.parametrize("state", [State.UNKNOWN, State.ACCEPTED], ids=["in doubt", "being made"])
+async def test_of_more_takes_than_are_wanted_none_is_sent_once_more(
+    tmp_path: Path, state: State
+) -> None:
+    """Two went out and one is wanted by now: the other counts for it, whatever the setting says."""
+    takes = WantedTakes(wanted=2)
+    for number in (1, 2):
+        first = LineShop(tmp_path, now=NOW + timedelta(minutes=number))
+        line = await first.line(request("s1"), Part(takes, number))
+        held = await first.lines.hold_all([line], a_batch())
+        assert isinstance(held, list)
+        if number == 2 and state is State.ACCEPTED:
+            await first.lines.accept(held[0].token or "", accepted("the batch"))
+        else:
+            await first.bring(held[0], SETTLEMENTS[State.UNKNOWN])
+    shop = LineShop(tmp_path, "run-2", on_unknown="resend", commit_with=_Limited)
+    line = await shop.line(request("s1"), Part())
+    (found,) = (await shop.in_the_way([line])).values()
+    claimed = await shop.checkout.claim(request("s1"), Part())
+
+    kind = Denied if state is State.UNKNOWN else InOtherHands
+    assert isinstance(found, kind)
+    assert isinstance(claimed, kind)
+    assert shop.states() == [State.UNKNOWN, state]
+
+
+async def test_each_of_several_takes_in_doubt_is_sent_once_more(tmp_path: Path) -> None:
+    """One after the other, and none is kept by the others."""
+    first = LineShop(tmp_path)
+    takes = WantedTakes(wanted=2)
+    for number in (1, 2):
+        line = await first.line(request("s1"), Part(takes, number))
+        held = await first.lines.hold_all([line], a_batch())
+        assert isinstance(held, list)
+        await first.bring(held[0], SETTLEMENTS[State.UNKNOWN])
+    shop = LineShop(tmp_path, "run-2", on_unknown="resend", commit_with=_Limited)
+    takes = WantedTakes(wanted=2)
+    for number in (1, 2):
+        claimed = await shop.checkout.claim(request("s1"), Part(takes, number))
+        assert isinstance(claimed, Held)
+
+    assert shop.states() == [State.WROTE_OFF] * 2 + [State.SENDING] * 2
+
+
 async def test_a_hold_waits_for_room_only_while_something_may_make_some(tmp_path: Path) -> None:
     """An ordinary request that is in flight may cost less than it holds."""
     shop = LineShop(tmp_path, cap=2 * HOLD)
