@@ -29,6 +29,7 @@ from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.state_dir import StateDir
+from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import InlineCommit
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Session
@@ -256,6 +257,7 @@ class Process:
     Attributes:
         recovery: What does.
         settled: What it has settled.
+        after_commit: Called right behind each commit, before anybody hears of it.
     """
 
     def __init__(
@@ -271,8 +273,16 @@ class Process:
         self.now = now
         self.settled: list[str] = []
         self.owners = Owners(folder)
+        self.after_commit: Callable[[], object] = lambda: None
+        inline = InlineCommit(self.ledger)
+
+        async def commit(work: Callable[[Ledger], T], /) -> T:
+            result = await inline(work)
+            self.after_commit()
+            return result
+
         session = SimpleNamespace(
-            reader=self.ledger, commit=InlineCommit(self.ledger), run_id=run_id,
+            reader=self.ledger, commit=commit, run_id=run_id,
             now=lambda: self.now, owners=self.owners,
             homes=SimpleNamespace(other=_nowhere),
         )  # fmt: skip

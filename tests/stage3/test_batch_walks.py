@@ -435,6 +435,39 @@ def test_a_refused_line_is_heard_of_once_by_a_scene_that_comes_later(
     assert heard[0][1].verdict.kind is VerdictKind.REFUSED
 
 
+@pytest.mark.parametrize("kind", ["refused", None])
+def test_a_scene_that_comes_at_the_very_moment_hears_of_its_line(
+    make: Callable[..., Scene], kind: Kind | None
+) -> None:
+    """Before its slot is free: between the two it would be bought again."""
+    scene = make(1)
+    scene.books.has(kind)
+    scene.books.lacking = AttemptResult(verdict=verdict(VerdictKind.REJECTED), cost=FREE)
+    process = scene.process()
+    heard: list[bool] = []
+
+    def look() -> None:
+        if scene.states() == [R]:
+            heard.append(process.recovery.refused_line(keys_of(request("s0"))) is not None)
+
+    process.after_commit = look
+    walk(process, scene)
+
+    assert heard == [True]
+
+
+def test_what_was_not_settled_is_not_heard_of(make: Callable[..., Scene]) -> None:
+    """Another run was quicker, or a person has decided meanwhile."""
+    scene = make(1)
+    scene.books.has("refused")
+    process = scene.process()
+    scene.books.before_take = lambda: scene.bring(0, SETTLEMENTS[P])
+    walk(process, scene)
+
+    assert scene.states() == [P]
+    assert process.recovery.refused_line(keys_of(request("s0"))) is None
+
+
 def test_a_cut_file_proves_only_the_pictures_that_it_has(make: Callable[..., Scene]) -> None:
     """The rest is asked for again, a few times at once, and by whoever comes next."""
     scene = make(4)
