@@ -302,7 +302,8 @@ def _not_whole(exchange: Exchange, status: int | None) -> _Came:
 class _Reading:
     """One line for each key, those with a picture first.
 
-    Those without wait on the disk until all were read: a file may have a key twice.
+    Those without wait on the disk until all were read: a file may have a key twice. Of two that
+    have none the one counts that may have been billed.
     """
 
     def __init__(self, token: str, take: Take, pictures: Pictures) -> None:
@@ -311,6 +312,7 @@ class _Reading:
         self._pictures = pictures
         self._pictured: set[str] = set()
         self._later: dict[str, ReadLine] = {}
+        self._billed: set[str] = set()
         self._ran: set[int] = set()
         self.good = self.odd = self.repeated = 0
 
@@ -347,11 +349,23 @@ class _Reading:
                 self.repeated += 1
                 await self._remove(before.folder)
             await self._hand_on(read)
-        elif read.key in self._pictured or read.key in self._later:
+        elif read.key in self._pictured or not self._says_more(read, said):
             self.repeated += 1
             await self._remove(line.folder)
         else:
+            before = self._later.get(read.key)
             self._later[read.key] = read
+            if before is not None:
+                self.repeated += 1
+                await self._remove(before.folder)
+
+    def _says_more(self, read: ReadLine, said: LineSaid) -> bool:
+        """Return whether a line without a picture is the first of its key that says so much."""
+        is_billed = not isinstance(said.step, Fetch) and said.step.may_be_billed
+        is_news = read.key not in self._later or (is_billed and read.key not in self._billed)
+        if is_billed:
+            self._billed.add(read.key)
+        return is_news
 
     async def hand_on_the_rest(self) -> None:
         """Hand on the lines without a picture: no other one has their keys."""

@@ -46,7 +46,7 @@ from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.writing import Caps
-from stage3_plugin.testing.batch_plans import Batched, BatchEnds, CutBy, CutFile, Line
+from stage3_plugin.testing.batch_plans import Batched, BatchEnds, CutBy, CutFile, Line, Order
 from stage3_plugin.testing.behaviours import Hang, Json, Page, ResetAfterRead
 from stage3_plugin.testing.bill import by_the_table
 from stage3_plugin.testing.image_api import KEY, ImageApi
@@ -685,6 +685,44 @@ async def test_lines_twice_and_of_others_change_nothing(tmp_path: Path, service:
         assert len(taken.foreign) == 2
         assert taken.read.repeated == 3
         assert taken.lacking == "never ran"
+
+
+@pytest.mark.parametrize("order", ["asked", "reversed"])
+async def test_of_two_words_for_a_line_the_one_counts_that_may_have_been_billed(
+    tmp_path: Path, order: Order
+) -> None:
+    """A success without a picture, and an error that would free its money: whichever is first."""
+    refusal = {"error": {"code": "moderation_blocked", "message": "It was rejected."}}
+    with ImageApi() as api:
+        api.batches.script(Batched())
+        async with at_desk(api, tmp_path) as desk:
+            before = await desk.begun("a")
+            ended = await desk.ended(before)
+            said = [(200, {"data": []}), (400, refusal)]
+            file = desk.folder() / "results-by-hand"
+            file.write_text(
+                "".join(
+                    f"{json.dumps(_of_a_line(status, body))}\n"
+                    for status, body in (said if order == "asked" else reversed(said))
+                ),
+                encoding="utf-8",
+            )
+            heard: list[VerdictKind] = []
+
+            async def take(line: ReadLine) -> None:
+                await desk.batching.claim(line, "0" * 32)
+                heard.append((await desk.batching.resume_line("0" * 32)).verdict.kind)
+
+            results = Results(files=(ResultFile(path=file, is_whole=True),))
+            read = await desk.batching.read(TOKEN, ended, results, take)
+
+    assert heard == [VerdictKind.NO_PICTURE]
+    assert (read.lines, read.repeated) == (1, 1)
+
+
+def _of_a_line(status: int, body: object) -> dict[str, object]:
+    response = {"status_code": status, "request_id": "req_1", "body": body}
+    return {"custom_id": key_of(TOKEN, 0), "response": response, "error": None}
 
 
 @BOTH
