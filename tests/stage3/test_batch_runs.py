@@ -25,6 +25,7 @@ from tests.fakes.image_api import KEY
 from tests.stage3.batch_shop import (
     LATER,
     LOOKS_S,
+    ONE_LOOP,
     billed_microusd,
     codes,
     left_in_spool,
@@ -109,6 +110,7 @@ async def test_a_later_run_buys_what_never_ran_in_another_batch(
     assert counted(tmp_path) == billed_microusd(api)
 
 
+@ONE_LOOP
 async def test_a_later_run_ends_what_was_refused_and_does_not_buy_it_again(
     api: ImageApi, tmp_path: Path
 ) -> None:
@@ -150,6 +152,7 @@ async def test_a_line_that_was_billed_for_nothing_is_bought_again_by_another_run
     assert counted(tmp_path) == billed_microusd(api)
 
 
+@ONE_LOOP
 async def test_a_story_is_cut_to_what_a_batch_takes(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +167,7 @@ async def test_a_story_is_cut_to_what_a_batch_takes(
     assert api.batches.billed() == 10
 
 
+@ONE_LOOP
 async def test_a_cap_cuts_a_batch_and_the_rest_ends_as_budget(
     api: ImageApi, tmp_path: Path
 ) -> None:
@@ -189,6 +193,7 @@ async def _held(api: ImageApi, folder: Path, told: Story) -> Any:
     return purchases(folder)
 
 
+@ONE_LOOP
 async def test_further_words_stay_in_the_lane_and_further_routes_do_not(
     api: ImageApi, tmp_path: Path
 ) -> None:
@@ -211,6 +216,7 @@ async def test_further_words_stay_in_the_lane_and_further_routes_do_not(
     assert api.received("s01: a harbour") == 1
 
 
+@ONE_LOOP
 async def test_lanes_may_be_mixed(api: ImageApi, tmp_path: Path) -> None:
     """A scene's own lane is where it is bought."""
     told = Story(
@@ -226,6 +232,7 @@ async def test_lanes_may_be_mixed(api: ImageApi, tmp_path: Path) -> None:
     assert (api.batches.received(), api.received(), api.received("s02")) == (2, 1, 1)
 
 
+@ONE_LOOP
 async def test_each_take_is_a_line(api: ImageApi, tmp_path: Path) -> None:
     """In one batch, with a slot of its own."""
     told = Story([replace(scene, takes=3) for scene in scenes(2)])
@@ -285,6 +292,7 @@ async def test_a_create_that_is_turned_away_is_one_request_for_all_of_its_lines(
     assert left_in_spool(tmp_path) == []
 
 
+@ONE_LOOP
 async def test_a_create_that_is_refused_ends_its_scenes_for_nothing(
     api: ImageApi, tmp_path: Path
 ) -> None:

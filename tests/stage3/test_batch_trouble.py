@@ -34,6 +34,7 @@ from tests.fakes.pngs import make_png
 from tests.stage3.batch_shop import (
     LATER,
     LOOKS_S,
+    ONE_LOOP,
     billed_microusd,
     codes,
     gemini,
@@ -182,6 +183,7 @@ async def test_the_deadline_of_a_run_ends_its_upload(api: ImageApi, tmp_path: Pa
     assert purchases(tmp_path) == []
 
 
+@ONE_LOOP
 async def test_a_create_that_never_arrived_stays_in_doubt_until_that_is_sure(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,6 +199,7 @@ async def test_a_create_that_never_arrived_stays_in_doubt_until_that_is_sure(
     assert (states(tmp_path), api.batches.all) == ([State.UNKNOWN] * 3, [])
 
 
+@ONE_LOOP
 async def test_what_the_queue_has_no_room_for_waits_for_a_later_run(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +232,7 @@ async def tokens_of(settings: Settings, folder: Path) -> int:
         return measured.tokens
 
 
+@ONE_LOOP
 async def test_a_line_too_large_for_any_batch_is_rejected_by_itself(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +246,7 @@ async def test_a_line_too_large_for_any_batch_is_rejected_by_itself(
     assert "a batch takes" in str(ran.outcomes["s02"].failure)
 
 
+@ONE_LOOP
 async def test_a_picture_that_lines_show_is_uploaded_once(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +280,7 @@ async def test_gemini_makes_batches_too(api: ImageApi, tmp_path: Path) -> None:
     assert (sizes(api), counted(tmp_path)) == ([3], billed_microusd(api))
 
 
+@ONE_LOOP
 async def test_the_ledger_knows_what_a_picture_was_made_from_that_a_later_run_took_in(
     api: ImageApi, tmp_path: Path
 ) -> None:
@@ -289,6 +295,7 @@ async def test_the_ledger_knows_what_a_picture_was_made_from_that_a_later_run_to
     assert all(WISH in purchase.details for purchase in purchases(tmp_path))
 
 
+@ONE_LOOP
 async def test_a_line_refused_before_this_run_is_tried_with_the_next_words(
     api: ImageApi, tmp_path: Path
 ) -> None:
@@ -343,6 +350,7 @@ async def test_results_that_are_cut_are_asked_for_again(api: ImageApi, tmp_path:
     assert (sizes(api), counted(tmp_path)) == ([4], billed_microusd(api))
 
 
+@ONE_LOOP
 async def test_uploads_in_trouble_end_their_scenes_for_nothing(
     api: ImageApi, tmp_path: Path
 ) -> None:
@@ -356,6 +364,7 @@ async def test_uploads_in_trouble_end_their_scenes_for_nothing(
     assert (purchases(tmp_path), left_in_spool(tmp_path)) == ([], [])
 
 
+@ONE_LOOP
 async def test_what_comes_to_nothing_with_its_batch_goes_into_one_more(
     api: ImageApi, tmp_path: Path
 ) -> None:
@@ -369,6 +378,7 @@ async def test_what_comes_to_nothing_with_its_batch_goes_into_one_more(
     assert counted(tmp_path) == 0
 
 
+@ONE_LOOP
 @pytest.mark.parametrize("says_so", ["in the batch", "to the create"])
 async def test_a_queue_that_is_full_is_left_to_a_later_run(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says_so: str
@@ -425,6 +435,7 @@ async def test_a_key_that_has_run_out_is_had_anew_for_the_whole_batch(
     assert retried == ({"credentials"} if at == "create" else set())
 
 
+@ONE_LOOP
 async def test_lines_that_are_all_rejected_end_by_their_own_words(
     api: ImageApi, tmp_path: Path
 ) -> None:
