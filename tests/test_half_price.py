@@ -29,6 +29,7 @@ OTHERS_EACH_TIME = (
     (re.compile(r"\b\d+(\.\d+)? m?s\b"), "# s"),
     (re.compile(r", speed-up \d+(\.\d+)? \(concurrent\)"), ""),
     (re.compile(r"\(stage3-plugin [\d.]+\)"), "(stage3-plugin #)"),
+    (re.compile(r", \d+ of \d+ lines done"), ""),  # a batch that was looked at early says nothing
 )
 
 
