@@ -302,8 +302,8 @@ def _not_whole(exchange: Exchange, status: int | None) -> _Came:
 class _Reading:
     """One line for each key, those with a picture first.
 
-    Those without wait on the disk until all were read: a file may have a key twice. Of two that
-    have none the one counts that may have been billed.
+    Those without wait on the disk until all were read: a file may have a key twice. Of two that say
+    different things the one is taken by which more may have been billed.
     """
 
     def __init__(self, token: str, take: Take, pictures: Pictures) -> None:
@@ -312,7 +312,7 @@ class _Reading:
         self._pictures = pictures
         self._pictured: set[str] = set()
         self._later: dict[str, ReadLine] = {}
-        self._billed: set[str] = set()
+        self._weights: dict[str, int] = {}
         self._ran: set[int] = set()
         self.good = self.odd = self.repeated = 0
 
@@ -349,23 +349,15 @@ class _Reading:
                 self.repeated += 1
                 await self._remove(before.folder)
             await self._hand_on(read)
-        elif read.key in self._pictured or not self._says_more(read, said):
+        elif read.key in self._pictured or _weight(said) <= self._weights.get(read.key, -1):
             self.repeated += 1
             await self._remove(line.folder)
         else:
-            before = self._later.get(read.key)
-            self._later[read.key] = read
+            before, self._later[read.key] = self._later.get(read.key), read
+            self._weights[read.key] = _weight(said)
             if before is not None:
                 self.repeated += 1
                 await self._remove(before.folder)
-
-    def _says_more(self, read: ReadLine, said: LineSaid) -> bool:
-        """Return whether a line without a picture is the first of its key that says so much."""
-        is_billed = not isinstance(said.step, Fetch) and said.step.may_be_billed
-        is_news = read.key not in self._later or (is_billed and read.key not in self._billed)
-        if is_billed:
-            self._billed.add(read.key)
-        return is_news
 
     async def hand_on_the_rest(self) -> None:
         """Hand on the lines without a picture: no other one has their keys."""
@@ -382,6 +374,19 @@ class _Reading:
 
 def _has_picture(said: LineSaid) -> bool:
     return isinstance(said.step, Fetch) or said.step.kind is VerdictKind.PICTURES
+
+
+def _weight(said: LineSaid) -> int:
+    """Return how much a line without a picture says of money.
+
+    It never ran; it is unbilled; nobody knows; it ran, and may have been billed.
+    """
+    if said.never_ran:
+        return 0
+    verdict = said.step.verdict if isinstance(said.step, Fetch) else said.step
+    if not verdict.may_be_billed:
+        return 1
+    return 2 if verdict.kind is VerdictKind.UNKNOWN else 3
 
 
 def _standing(ended: BatchEnded, how: Sequence[_How], *, ran: int, odd: int) -> _Standing:

@@ -60,9 +60,13 @@ class Studio:
 
     @property
     def forgotten(self) -> set[str]:
-        """Return the jobs that a vendor with a queue does not know any more."""
+        """Return the jobs that a vendor with a queue does not know any more.
+
+        Of batches those that failed: one vendor does not say that nothing of them was billed.
+        """
         if not self.has_queue:
-            return set()
+            failed = {one.id for one in self.api.batches.all if one.plan.ends == "failed"}
+            return failed | {f"batches/{one}" for one in failed}
         return {job.id for job in self.api.queue.jobs if job.plan.kept is not None}
 
     @property

@@ -93,7 +93,7 @@ OF_CREATES: tuple[Behaviour, ...] = (
     Batched(lost="begun"),
     Batched(lost="not begun"),
     Batched(lost="cut"),
-    Batched(lost="begun", unlisted=2),
+    Batched(lost="begun", unlisted=1),
     Batched(delay_s=0.2),
     Batched(ends="expired", done=2),
     Batched(ends="expired", done=1, tells_expired=False),

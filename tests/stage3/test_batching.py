@@ -726,6 +726,24 @@ def _of_a_line(status: int, body: object) -> dict[str, object]:
 
 
 @BOTH
+@pytest.mark.parametrize("order", ["asked", "reversed"])
+async def test_of_two_words_without_a_picture_the_one_that_was_billed_counts(
+    tmp_path: Path, service: str, order: Order
+) -> None:
+    """A line that ran for money and is said to have failed as well: its money is not free."""
+    with ImageApi() as api:
+        api.batches.script(Batched(again=1, order=order))
+        api.batches.script_line(Line(ends="empty"), scene="s0")
+        async with at_desk(api, tmp_path, service) as desk:
+            taken = await desk.taken_in(await desk.begun("s0: a", "s1: b"))
+
+        assert taken.pictured == [1]
+        assert taken.lines[0].verdict.kind is VerdictKind.NO_PICTURE
+        assert taken.lines[0].verdict.may_be_billed
+        assert taken.read.repeated == 1
+
+
+@BOTH
 async def test_a_line_ends_by_its_providers_own_word(tmp_path: Path, service: str) -> None:
     """Refused, failed, without a picture: each by itself, and what they cost."""
     with ImageApi() as api:
