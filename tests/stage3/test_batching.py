@@ -698,7 +698,7 @@ async def test_of_two_words_for_a_line_the_one_counts_that_may_have_been_billed(
         async with at_desk(api, tmp_path) as desk:
             before = await desk.begun("a")
             ended = await desk.ended(before)
-            said = [(200, {"data": []}), (400, refusal)]
+            said: list[tuple[int, object]] = [(200, {"data": ()}), (400, refusal)]
             file = desk.folder() / "results-by-hand"
             file.write_text(
                 "".join(
