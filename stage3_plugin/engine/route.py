@@ -139,9 +139,9 @@ class Route:
         edition = "" if self.renderer is None else self.renderer.edition(request)
         return scene_keys(request, self.scope, edition=edition, others=others)
 
-    def pricing(self, highest_bill: HighestBill) -> Pricing:
+    def pricing(self, highest_bill: HighestBill, *, news: Callable[[], int] = lambda: 0) -> Pricing:
         """Return what prices pictures here, given the bills that such pictures had."""
-        return Pricing(self.list_price, highest_bill)
+        return Pricing(self.list_price, highest_bill, news=news)
 
     def limiter(
         self,

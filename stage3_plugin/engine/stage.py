@@ -611,7 +611,8 @@ class Stage:
             new_job=route.new_job,
             is_after_billed=self._settings.steps_after_billed(number),
         )
-        estimate = route.pricing(partial(run_ledger.highest_bill, buying)).estimate
+        highest_bill = partial(run_ledger.highest_bill, buying)
+        estimate = route.pricing(highest_bill, news=lambda: run_ledger.overruns).estimate
         keys_of = partial(self._steps.keys_of, route=number)
         elsewhere = Elsewhere(
             session.reader,

@@ -84,13 +84,21 @@ class Pricing:
     Args:
         estimate: By the price table.
         highest_bill: See :data:`HighestBill`; asked once for each kind and price.
+        news: Counts the bills that came meanwhile and were higher than expected: each time it has
+            changed, all are asked for anew.
     """
 
     def __init__(
-        self, estimate: Callable[[PictureRequest], Estimate], highest_bill: HighestBill
+        self,
+        estimate: Callable[[PictureRequest], Estimate],
+        highest_bill: HighestBill,
+        *,
+        news: Callable[[], int] = lambda: 0,
     ) -> None:
         self._estimate = estimate
         self._highest_bill = highest_bill
+        self._news = news
+        self._heard = 0
         self._known: dict[tuple[str, str, str, int, bool, bool], int] = {}
 
     def estimate(self, request: PictureRequest) -> Estimate:
@@ -102,6 +110,10 @@ class Pricing:
         shows, in_batch = bool(request.shown), request.lane == "batch"
         asked = (request.model, request.size, request.quality, plausible)
         kind = (*asked, shows, in_batch)
+        heard = self._news()
+        if heard != self._heard:
+            self._heard = heard
+            self._known.clear()
         if kind not in self._known:
             bill = self._highest_bill(*asked, shows=shows, in_batch=in_batch)
             self._known[kind] = bill or 0

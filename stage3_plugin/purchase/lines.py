@@ -160,22 +160,12 @@ class LineCheckout:
             StorageFailed: The ledger did not let us; nothing was held.
         """
         checkout = self._checkout
-        wanted = [
-            LineOf(
-                request=one.request,
-                keys=checkout.outlet.keys_of(one.request),
-                hold_microusd=one.ready.hold_microusd or 0,
-                part=one.part,
-                take=one.ready.number,
-                instead_of=one.ready.instead_of,
-            )
-            for one in lines
-        ]
         while True:
             version = checkout.run_ledger.version
             no_more = checkout.no_more()
             if no_more is not None:
                 return dict.fromkeys(range(len(lines)), no_more)
+            wanted = [self._as_it_costs_now(one) for one in lines]
             held = await checkout.run_ledger.hold_lines(wanted, job, buying=checkout.outlet.buying)
             if isinstance(held, list):
                 return held
@@ -186,6 +176,18 @@ class LineCheckout:
                     for number, one in held.items()
                 }
             await checkout.run_ledger.changed(since=version)
+
+    def _as_it_costs_now(self, line: LineToHold) -> LineOf:
+        """Return what is to be held for a line: bills may have come since it was looked at."""
+        outlet = self._checkout.outlet
+        return LineOf(
+            request=line.request,
+            keys=outlet.keys_of(line.request),
+            hold_microusd=outlet.estimate(line.request).high_microusd or 0,
+            part=line.part,
+            take=line.ready.number,
+            instead_of=line.ready.instead_of,
+        )
 
     async def _looked_again(self, line: LineToHold, in_the_way: InTheWay) -> Looked:
         """Return what keeps a line from being held, as looking at it would say."""

@@ -86,6 +86,8 @@ class RunLedger:
 
     Attributes:
         overrun: The first bill that was higher than what was held for it, while there is a cap.
+        overruns: How many such bills were recorded by this run, whichever run they are of: those
+            of a batch come to a later run than the one that has held for them.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class RunLedger:
     ) -> None:
         self.is_local = is_local
         self.overrun: Purchase | None = None
+        self.overruns = 0
         self._session = session
         self._limits = limits
         self._on_unknown: OnUnknown = on_unknown
@@ -499,6 +502,7 @@ class RunLedger:
         """Note that a purchase was settled, of this or any other run."""
         cost, is_ours = purchase.cost_microusd, purchase.new.run_id == self._session.run_id
         is_over = cost is not None and cost > purchase.new.hold_microusd
+        self.overruns += is_over
         if self._limits.any and is_ours and is_over:
             self.overrun = self.overrun or purchase
         if is_absurd(purchase):

@@ -6,7 +6,7 @@ Both vendors are those of the loopback server, whose books say what was bought a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from stage3_plugin.engine import run as engine_run
 from stage3_plugin.providers import openai_batch
 from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.behaviours import Gate, Page
+from stage3_plugin.testing.bill import Bill, by_the_table
 from stage3_plugin.testing.image_api import ImageApi
 from tests.fakes.image_api import KEY
 from tests.stage3.batch_shop import (
@@ -111,6 +112,35 @@ async def test_a_later_run_buys_what_never_ran_in_another_batch(
 
 
 @ONE_LOOP
+async def test_a_bill_above_its_hold_is_the_price_of_what_the_run_that_hears_of_it_holds(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """A batch is taken in by a later run: what that holds beside it must not pass a cap by more."""
+    api.bill = _thrice
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate))
+    first = await run_stage(shop(api, total_usd="1"), scenes(3), tmp_path)
+    bill = billed_microusd(api) // 3
+    cap = 3 * bill + 2 * purchases(tmp_path)[0].new.hold_microusd
+    gate.open()
+    second = await run_stage(shop(api, total_usd=str(cap / 1e6)), scenes(6), tmp_path)
+
+    assert codes(first) == {"pending": 3}
+    assert codes(second) == {"made": 3, "budget": 1, "not_tried": 2}
+    assert sizes(api) == [3]
+    assert counted(tmp_path) == billed_microusd(api)
+    assert counted(tmp_path) <= cap
+
+
+def _thrice(document: Mapping[str, Any], prompt: str) -> Bill | None:
+    """Bill thrice what the table says."""
+    bill = by_the_table(document, prompt)
+    if bill is None:
+        return None
+    usd, image_out, text_in = 3 * bill.usd, 3 * bill.image_out, 3 * bill.text_in
+    return replace(bill, usd=usd, image_out=image_out, text_in=text_in)
+
+
 async def test_a_later_run_ends_what_was_refused_and_does_not_buy_it_again(
     api: ImageApi, tmp_path: Path
 ) -> None:

@@ -91,6 +91,26 @@ def test_bills_are_asked_for_once_for_each_kind_of_picture() -> None:
     ]
 
 
+def test_bills_are_asked_for_anew_once_a_higher_one_has_come() -> None:
+    """One that a run records of a batch of another run's is the first of many."""
+    bills, news = [7, 9], [0]
+
+    def highest_bill(*_: object, shows: bool, in_batch: bool = False) -> int:
+        assert not shows
+        assert not in_batch
+        return bills[0]
+
+    pricing = Pricing(
+        lambda _: Estimate(low_microusd=0, high_microusd=5), highest_bill, news=lambda: news[0]
+    )
+    before = pricing.estimate(request()).high_microusd
+    bills.pop(0)
+    unheard = pricing.estimate(request()).high_microusd
+    news[0] += 1
+
+    assert (before, unheard, pricing.estimate(request()).high_microusd) == (7, 7, 9)
+
+
 @pytest.mark.parametrize(
     "expected, billed, is_too_much",
     [
