@@ -35,6 +35,7 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Lost
 from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.money import UNKNOWN
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -343,33 +344,33 @@ class Batches:
             of: Settle what is in these states, if the answer is none that accepts.
 
         Returns:
-            What it came to, where it has settled nothing.
+            What it came to, where it has settled nothing; ``None`` also where it was not read now.
         """
         if batching is None:
             return None
         came = await self._turns.take(partial(batching.resume_create, token))
+        if isinstance(came, Accepted):
+            came = await self._accepted(token, came)
         if came is None:
             return None
-        if isinstance(came, Accepted):
-            settlement: Settlement | None = await self._accepted(token, came)
-        else:
-            if came.storage is not None:
-                raise came.storage
-            settlement = settlement_of_create(came)
+        if came.storage is not None:
+            raise came.storage
+        settlement = settlement_of_create(came)
         if settlement is not None and of:
             await self._endings.settle_lines(token, settlement, of=of)
             return None
-        return came.verdict if isinstance(came, AttemptResult) else None
+        return came.verdict
 
-    async def _accepted(self, token: str, accepted: Accepted) -> Settlement | None:
-        """Make a batch durable; return what is to be recorded where its name cannot be right."""
+    async def _accepted(self, token: str, accepted: Accepted) -> AttemptResult | None:
+        """Make a batch durable; return what its answer came to where its name cannot be right."""
         now = self._session.now
         try:
             await self._session.commit(
                 lambda ledger: ledger.accept_batch(token, accepted, now=now())
             )
         except JobRefused as refusal:
-            return Settlement(state=State.UNKNOWN, why=str(refusal))
+            verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(refusal), may_be_billed=True)
+            return AttemptResult(verdict=verdict, cost=UNKNOWN)
         return None
 
     async def _look_for(self, purchase: Purchase, token: str, batching: Batching | None) -> None:
@@ -381,6 +382,9 @@ class Batches:
             heard = await self._take_create(token, batching, of=())
             found = self._session.reader.purchase(purchase.new.attempt_id)
             if found is None or not is_lost(found):
+                return
+            if heard is None:  # there was no turn to read it in: it must not be taken for lost
+                self._tried.add(token)
                 return
 
         async def find(lost: Lost) -> Sought:

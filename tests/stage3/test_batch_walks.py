@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -27,6 +28,7 @@ from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.purchase import batches
 from stage3_plugin.purchase.brought import Brought
 from stage3_plugin.purchase.checkout import InOtherHands
+from stage3_plugin.purchase.turns import TURN_S
 from stage3_plugin.storage.spool import batch_owner, line_facts
 from tests.laws import tried
 from tests.stage3.batch_books import (
@@ -188,17 +190,46 @@ def test_a_whole_answer_that_was_left_settles_all_lines(
     assert brought.attempted is None  # a line that has never run may be bought at once
 
 
-def test_a_name_that_another_batch_has_is_believed_of_neither(make: Callable[..., Scene]) -> None:
-    """What the provider says cannot be: people look at it."""
+@pytest.mark.parametrize("has_listing", [False, True])
+def test_a_name_that_another_batch_has_is_believed_of_neither(
+    make: Callable[..., Scene], *, has_listing: bool
+) -> None:
+    """What the provider says cannot be: people look at it, whatever it lists."""
     scene = make(2, is_accepted=False)
     other = virtually(partial_other(scene))
     with scene.shop.ledger.transaction():
         scene.shop.ledger.accept_batch(other, accepted("the batch"), now=NOW)
     scene.create_answered()
-    scene.books.has_listing = False
-    walk(scene.process(), scene)
+    scene.books.has_listing = has_listing
+    scene.books.listings = [found(None, at=NOW + LATER)]
+    for run_id in ("run-2", "run-3"):
+        walk(scene.process(run_id), scene)
 
     assert scene.states() == [U] * 2
+    assert scene.books.asked["find"] == has_listing * 2
+
+
+def test_an_answer_that_was_not_read_is_not_taken_for_lost(make: Callable[..., Scene]) -> None:
+    """There was no turn for it in time: what the listing lacks says nothing while it lies there."""
+    scene = make(2, is_accepted=False)
+    unsaid = Settlement(state=U, why="its run ended before the whole answer came")
+    for line in range(2):
+        scene.bring(line, unsaid)
+    scene.create_answered()
+    scene.books.listings = [found(None, at=NOW + LATER)]
+    process = scene.process(at_once_most=1)
+
+    async def bring() -> None:
+        turns = process.recovery._turns
+        others = turns.begin(partial(anyio.sleep, 1.5 * TURN_S))
+        assert others is not None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(others)
+            await process.recovery.bring_on(scene.held[0].attempt_id)
+
+    virtually(bring)
+    assert scene.states() == [U] * 2
+    assert scene.books.asked["find"] == 0
 
 
 def partial_other(scene: Scene) -> Callable[[], Awaitable[str]]:
