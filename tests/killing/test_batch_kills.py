@@ -109,10 +109,16 @@ def test_a_kill_loses_no_line(name: str, kills: int, servers: Servers, projects:
     print(f"{name}: {hits} kills met batches in {seed} chains")
 
 
+TELLING = ("create sent.before", "batch commit.before", "claim.after", "line commit.after")
+"""Where a protocol that is broken shows soonest: these are tried by a full run."""
+
+
 def steps() -> Iterator[Any]:
-    """Yield every step of a batch, at one vendor or the other; some are left, as ever."""
-    pairs = [(VENDORS[number % 2], point) for number, point in enumerate(BATCH_POINTS)]
-    yield from some_of(pairs, every=8)
+    """Yield every step of a batch, at one vendor or the other; most are left, as ever."""
+    assert set(TELLING) <= {point.name for point in BATCH_POINTS}
+    for number, point in enumerate(BATCH_POINTS):
+        case = (VENDORS[number % 2], point)
+        yield from [case] if point.name in TELLING else further([case])
 
 
 @pytest.mark.parametrize("name, point", list(steps()))
