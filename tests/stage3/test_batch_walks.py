@@ -220,7 +220,7 @@ def test_an_answer_that_was_not_read_is_not_taken_for_lost(make: Callable[..., S
     process = scene.process(at_once_most=1)
 
     async def bring() -> None:
-        turns = process.recovery._turns
+        turns = process.recovery._turns  # pyright: ignore[reportPrivateUsage] - nobody else hands out
         others = turns.begin(partial(anyio.sleep, 1.5 * TURN_S))
         assert others is not None
         async with anyio.create_task_group() as tasks:
