@@ -212,17 +212,14 @@ class GatheredScenes:
             self._end(scene, GiveUp(Failure(code="rejected", message=why)))
             return None
         kind = batching.kind(request)
-        measured = batching.measured(request, base64_of=self._place.route.base64_of)
-        if isinstance(kind, AttemptResult) or isinstance(measured, AttemptResult):
-            unfit = kind if isinstance(kind, AttemptResult) else measured
-            if isinstance(unfit, AttemptResult):
-                self._put(scene, self._runner.end_unsent(scene, unfit))
+        if isinstance(kind, AttemptResult):
+            self._put(scene, self._runner.end_unsent(scene, kind))
             return None
-        load = Load(
-            measured.size_bytes,
-            tokens=measured.tokens,
-            hold_microusd=ready.hold_microusd or 0,
-        )
+        measured = batching.measured(request, base64_of=self._place.route.base64_of)
+        if isinstance(measured, AttemptResult):
+            self._put(scene, self._runner.end_unsent(scene, measured))
+            return None
+        load = Load(measured.size_bytes, tokens=measured.tokens)
         why = why_too_large(load, batching.terms)
         if why:
             failure = Failure(code="rejected", message=f"{why}; nothing was sent")

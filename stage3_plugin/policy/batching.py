@@ -2,7 +2,8 @@
 
 Pure. Lines keep their order; a batch takes what comes next as long as it fits, so that no limit is
 passed and none of them is cut sooner than it must be. What a provider has in its queue counts on
-over all batches of one model; so does what caps have room for, over all batches.
+over all batches of one model. What fits into no batch, however empty, is found before by
+:func:`why_too_large`; what no cap has room for shows when all lines are held.
 """
 
 from __future__ import annotations
@@ -25,12 +26,10 @@ class Load:
     Attributes:
         size_bytes: Of the line with its end, at most.
         tokens: What counts in the provider's queue, at most; 0 if unknown.
-        hold_microusd: What is held for it.
     """
 
     size_bytes: int
     tokens: int = 0
-    hold_microusd: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +38,11 @@ class Cut:
 
     Attributes:
         batches: Those that go together, in their order.
-        too_large: Those that fit into no batch, however empty.
         waiting: Those for which the provider's queue has no room before others have been made.
-        over: Those for which no cap has room.
     """
 
     batches: tuple[tuple[int, ...], ...] = ()
-    too_large: tuple[int, ...] = ()
     waiting: tuple[int, ...] = ()
-    over: tuple[int, ...] = ()
 
 
 class Filling:
@@ -59,13 +54,12 @@ class Filling:
     Attributes:
         lines: How many are in it.
         size_bytes: Of all of them.
-        tokens: Likewise.
     """
 
     def __init__(self, terms: BatchTerms) -> None:
         self._most_lines = terms.most_lines
         self._most_bytes = most_bytes_of(terms)
-        self.lines = self.size_bytes = self.tokens = 0
+        self.lines = self.size_bytes = 0
 
     def fits(self, load: Load) -> bool:
         """Return whether one more line does."""
@@ -76,7 +70,6 @@ class Filling:
         """Take one more."""
         self.lines += 1
         self.size_bytes += load.size_bytes
-        self.tokens += load.tokens
 
 
 def most_bytes_of(terms: BatchTerms) -> int:
@@ -84,34 +77,19 @@ def most_bytes_of(terms: BatchTerms) -> int:
     return terms.most_bytes - max(LEAST_SPARE_BYTES, terms.most_bytes // SPARE_PART)
 
 
-def cut(
-    loads: Sequence[Load],
-    terms: BatchTerms,
-    *,
-    queued_tokens: int = 0,
-    room_microusd: int | None = None,
-) -> Cut:
+def cut(loads: Sequence[Load], terms: BatchTerms, *, queued_tokens: int = 0) -> Cut:
     """Cut lines of one kind and model into batches.
 
     Args:
-        loads: The lines, in order.
+        loads: The lines, in order; each fits into an empty batch.
         terms: What a batch may have.
         queued_tokens: What this run has in the provider's queue for the model already.
-        room_microusd: What the caps have room for; ``None`` without one.
     """
     batches: list[list[int]] = []
-    too_large: list[int] = []
     waiting: list[int] = []
-    over: list[int] = []
     filling = Filling(terms)
-    held, queued = 0, queued_tokens
+    queued = queued_tokens
     for place, load in enumerate(loads):
-        if why_too_large(load, terms):
-            too_large.append(place)
-            continue
-        if over or (room_microusd is not None and held + load.hold_microusd > room_microusd):
-            over.append(place)  # and all behind it: no cheaper one goes before one that was first
-            continue
         if waiting or _is_full(queued + load.tokens, terms):
             waiting.append(place)
             continue
@@ -120,13 +98,8 @@ def cut(
             batches.append([])
         filling.add(load)
         batches[-1].append(place)
-        held, queued = held + load.hold_microusd, queued + load.tokens
-    return Cut(
-        batches=tuple(map(tuple, batches)),
-        too_large=tuple(too_large),
-        waiting=tuple(waiting),
-        over=tuple(over),
-    )
+        queued += load.tokens
+    return Cut(batches=tuple(map(tuple, batches)), waiting=tuple(waiting))
 
 
 def why_too_large(load: Load, terms: BatchTerms) -> str:
