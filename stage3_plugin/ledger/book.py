@@ -639,15 +639,16 @@ class Ledger(Accountable):
         What was asked for a batch stands for each of its lines.
         """
         found: dict[str, Asking] = {}
-        lines: dict[int, list[str]] = {}
+        batches: dict[int, Asking] = {}
         for attempt_id, job, line, answered, at, why in self._execute(sql.ASKINGS).fetchall():
             asking = Asking(answered=_ANSWERED[answered], at=datetime.fromisoformat(at), why=why)
             if line is None:
                 found[attempt_id] = asking
-                continue
-            if job not in lines:
-                lines[job] = [one for (one,) in self._execute(sql.ATTEMPTS_OF, (job,)).fetchall()]
-            found.update(dict.fromkeys(lines[job], asking))
+            else:
+                batches[job] = asking
+        for job, asking in batches.items():
+            lines = self._execute(sql.ATTEMPTS_OF, (job,)).fetchall()
+            found.update((attempt_id, asking) for (attempt_id,) in lines)
         return found
 
     @translated
