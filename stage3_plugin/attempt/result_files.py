@@ -36,6 +36,7 @@ from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.receipt import is_complete
 from stage3_plugin.storage.spool.result_file import ResultFile as OpenResultFile
 from stage3_plugin.storage.spool.result_file import SpooledLine, remove_line
 from stage3_plugin.storage.spool.writing import Caps
@@ -245,7 +246,7 @@ class ResultFiles:
     def _claim(self, line: ReadLine, to: Path) -> None:
         if batch_files.move_line(line.folder, to):
             return
-        if batch_files.has_whole_answer(to) and not (line.has_picture and self._lacks_picture(to)):
+        if is_complete(to) and not (line.has_picture and self._lacks_picture(to)):
             return
         batch_files.put_aside(line.folder, to)
         batch_files.move_line(line.folder, to)

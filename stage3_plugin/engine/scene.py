@@ -356,10 +356,6 @@ class SceneRunner:
         for one in held:
             self.in_flight.pop(one.attempt_id, None)
 
-    def deny(self, scene: SceneState, denied: Denied) -> Next:
-        """End a scene that must not be a line now, and the run if that is true of all others."""
-        return self._deny(scene, denied)
-
     def end_unsent(self, scene: SceneState, result: AttemptResult) -> Next:
         """End the step of a scene that cannot be put into a line at all."""
         now = self._now()
@@ -420,7 +416,7 @@ class SceneRunner:
         if isinstance(claim, InOtherHands):
             return Waits(Waiting(purchase_id=claim.purchase.new.attempt_id, since=self._now()))
         if isinstance(claim, Denied):
-            return self._deny(scene, claim)
+            return self.deny(scene, claim)
         self._turn_to(scene, claim.purchase)
         if isinstance(claim, OfAnotherStep):
             return Due(self._now())
@@ -643,7 +639,7 @@ class SceneRunner:
             self._reporter.reused(scene, placed, purchase)
         return ENDED
 
-    def _deny(self, scene: SceneState, denied: Denied) -> Ended | NotSent:
+    def deny(self, scene: SceneState, denied: Denied) -> Ended | NotSent:
         """End a scene that must not be sent, and the run if that is true of every other one."""
         over, was_stopped = denied.over, self._state.stopped is not None
         if denied.stops and not was_stopped:

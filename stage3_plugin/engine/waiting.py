@@ -24,7 +24,7 @@ from stage3_plugin.domain.states import COUNTED, OPEN, State
 from stage3_plugin.domain.waited import Waited, WaitedJob
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.purchase.brought import Brought
-from stage3_plugin.purchase.lost import is_lost
+from stage3_plugin.purchase.lost import is_lost, name_of
 from stage3_plugin.purchase.recovery import AT_ONCE
 
 LOOK_S: Final = 60.0
@@ -124,7 +124,7 @@ class Waiting:
         jobs: dict[str, _Followed] = {}
         for purchase in (*self._rows.open_purchases(), *self._rows.lost()):
             if purchase.job is not None and not self._recovery.lives(purchase):
-                one = jobs.setdefault(_name_of(purchase), _Followed(purchase))
+                one = jobs.setdefault(name_of(purchase), _Followed(purchase))
                 one.left[purchase.new.attempt_id] = None
         async with anyio.create_task_group() as tasks:
             for name, one in jobs.items():
@@ -147,7 +147,7 @@ class Waiting:
         lost = [one for one in self._rows.lost() if self._may_be_found(one)]
         for purchase in (*self._rows.accepted(), *lost):
             assert purchase.job is not None, "what was accepted, or can be found, has a job"
-            name = _name_of(purchase)
+            name = name_of(purchase)
             one = self._followed.get(name)
             if one is None:
                 one = self._followed[name] = _Followed(purchase)
@@ -303,10 +303,3 @@ class _Followed:
             is_given_up=self.is_given_up,
             is_in_hands=self.is_in_hands,
         )
-
-
-def _name_of(purchase: Purchase) -> str:
-    """Return what tells a job from others: a batch has one token for all of its lines."""
-    job = purchase.new.job
-    is_batch = job is not None and job.lane == "batch" and job.token is not None
-    return job.token or "" if job is not None and is_batch else purchase.new.attempt_id

@@ -53,7 +53,7 @@ def is_turned_away(heard: Verdict) -> bool:
 
 
 def name_of(purchase: Purchase) -> str:
-    """Return what a lost request is known by here: all lines of a batch are one request."""
+    """Return what a request is known by here: all lines of a batch are one, by its token."""
     job = purchase.job
     is_line = purchase.new.line is not None and job is not None and job.new.token is not None
     return job.new.token or "" if is_line and job is not None else purchase.new.attempt_id

@@ -25,7 +25,6 @@ from pathlib import Path
 
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.private_folders import sync_file, sync_folder
-from stage3_plugin.storage.spool.receipt import is_complete
 
 LINES = "lines.jsonl"
 _STALE_S = 600.0
@@ -93,11 +92,6 @@ def remove(path: Path) -> None:
     """Remove a file that is worth nothing; one that resists goes with the batch's folder."""
     with suppress(OSError):
         path.unlink()
-
-
-def has_whole_answer(folder: Path) -> bool:
-    """Return whether there is a whole answer in a folder; see the module ``receipt``."""
-    return is_complete(folder)
 
 
 def move_line(line: Path, to: Path) -> bool:
