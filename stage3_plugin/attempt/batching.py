@@ -416,7 +416,8 @@ class Batching:
     ) -> ReadLines:
         """Read result files line by line with flat memory, and hand on one line for each key.
 
-        Those with a picture come as they stand in the files, those without after all of them.
+        Those with a picture come as they stand in the files, those without after all of them, and
+        only if nothing more is to come.
 
         Args:
             token: Of the batch.

@@ -58,6 +58,8 @@ _How: TypeAlias = Literal["whole", "unframed", "cut"]
 _Standing: TypeAlias = Literal["whole", "in doubt", "lacking", "not here"]
 """What is here says all; something that nobody knows; less than the provider counts; it is not all
 here."""
+_MORE_COMES = frozenset({"lacking", "not here"})
+"""Then a line without a picture is not believed yet: another one of its key may have it."""
 
 
 class ResultFiles:
@@ -174,21 +176,34 @@ class ResultFiles:
         try:
             await self._pictures.blocking(partial(self._make, into))
             how: list[_How] = [await self._read(file, into, reading) for file in results.files]
-            await reading.hand_on_the_rest()
+            standing = await self._standing(folder, ended, results, how, reading)
+            if standing not in _MORE_COMES or results.is_over:
+                await reading.hand_on_the_rest()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pictures.blocking(partial(shutil.rmtree, into, ignore_errors=True))
-        standing = _standing(ended, how, ran=reading.ran, odd=reading.odd)
-        if standing == "lacking" and not results.is_over:
-            files = [file.path for file in results.files]
-            asked = await self._pictures.blocking(partial(batch_files.ask_anew, folder, files))
-            standing = "in doubt" if asked > MOST_ANEW else standing
         return ReadLines(
             lines=reading.lines,
             repeated=reading.repeated,
             odd=reading.odd,
             lacking=_lacking(ended, standing, is_over=results.is_over),
         )
+
+    async def _standing(
+        self,
+        folder: Path,
+        ended: BatchEnded,
+        results: Results,
+        how: Sequence[_How],
+        reading: _Reading,
+    ) -> _Standing:
+        """Return what the files say that were read; those with too little in them come again."""
+        standing = _standing(ended, how, ran=reading.ran, odd=reading.odd)
+        if standing != "lacking" or results.is_over:
+            return standing
+        files = [file.path for file in results.files]
+        asked = await self._pictures.blocking(partial(batch_files.ask_anew, folder, files))
+        return "in doubt" if asked > MOST_ANEW else standing
 
     def _make(self, into: Path) -> None:
         self._pictures.spool.state_dir.make(into, below=into.parent)

@@ -743,6 +743,34 @@ async def test_of_two_words_without_a_picture_the_one_that_was_billed_counts(
         assert taken.read.repeated == 1
 
 
+async def test_an_error_in_a_file_that_lacks_lines_is_not_believed_before_the_rest_has_come(
+    tmp_path: Path,
+) -> None:
+    """It is called whole by who cut it; the line's picture may stand behind the cut."""
+    with ImageApi() as api:
+        api.batches.script(Batched())
+        async with at_desk(api, tmp_path) as desk:
+            before = await desk.begun("a", "b")
+            ended = await desk.ended(before)
+            error = {"error": {"code": "moderation_blocked", "message": "It was rejected."}}
+            file = desk.folder() / "results-by-hand"
+            file.write_text(f"{json.dumps(_of_a_line(400, error))}\n", encoding="utf-8")
+            heard: list[str] = []
+
+            async def take(line: ReadLine) -> None:
+                heard.append(line.key)
+
+            results = Results(files=(ResultFile(path=file, is_whole=True),))
+            read = await desk.batching.read(TOKEN, ended, results, take)
+            over = replace(results, is_over=True)
+            file.write_text(f"{json.dumps(_of_a_line(400, error))}\n", encoding="utf-8")
+            last = await desk.batching.read(TOKEN, ended, over, take)
+
+    assert read.lacking is None
+    assert last.lacking is not None
+    assert heard == [key_of(TOKEN, 0)]
+
+
 @BOTH
 async def test_a_line_ends_by_its_providers_own_word(tmp_path: Path, service: str) -> None:
     """Refused, failed, without a picture: each by itself, and what they cost."""
