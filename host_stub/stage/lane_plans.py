@@ -24,8 +24,13 @@ def lanes_as_json(lanes: PlannedLanes | None) -> dict[str, Any] | None:
     }
 
 
-def lane_lines(lanes: PlannedLanes) -> Iterator[str]:
-    """Say both side by side, line by line; nothing where there is but one to go by."""
+def lane_lines(lanes: PlannedLanes, *, left_out: int = 0) -> Iterator[str]:
+    """Say both side by side, line by line; nothing where there is but one to go by.
+
+    Args:
+        lanes: What the plugin says of them.
+        left_out: How many pictures a cap leaves out of the plan: they are in neither price.
+    """
     if lanes.batch is None:
         return
     yield "lanes, each with all that is to make:"
@@ -34,6 +39,9 @@ def lane_lines(lanes: PlannedLanes) -> Iterator[str]:
         cost = between(lane.cost_low_usd, lane.cost_high_usd)
         yield f"  {name}: {cost}, {_when(lane)}{goes}"
         yield from (f"    {escaped(one, limit=_LONGEST)}" for one in lane.cannot[:_MOST_LINES])
+    if left_out:
+        more = "" if lanes.batch.scenes else "; in a batch more may fit: plan with --lane batch"
+        yield f"  left out by a cap, and in neither price: {left_out}{more}"
 
 
 def _when(lane: PlannedLane) -> str:

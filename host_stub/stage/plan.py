@@ -145,10 +145,10 @@ class RunPlan:
         if stage.make and not is_for_a_batch:
             yield f"expected time: {time_in_words(stage.expected_s)}"
         if stage.make and stage.lanes is not None:
-            yield from lane_lines(stage.lanes)
+            yield from lane_lines(stage.lanes, left_out=stage.refused)
         if stage.day_spent_usd:
             spent = (f"{name} {dollars(usd)}" for name, usd in sorted(stage.day_spent_usd.items()))
-            yield f"spent today: {', '.join(spent)}"
+            yield f"held and spent today: {', '.join(spent)}"
         yield from self._notes()
         yield from (f"warning: {warning}" for warning in self.warnings)
         yield "nothing was sent, spent or written"

@@ -111,7 +111,7 @@ _KINDS: Final[dict[str, Callable[[SceneStanding], bool]]] = {
     "stale": lambda one: one.state == "stale",
     "missing": lambda one: one.state == "missing",
     "held, since what became of a request is unknown": lambda one: one.state == "held",
-    "on the way, paid for": lambda one: one.state == "pending",
+    "on the way, nothing more is paid for those": lambda one: one.state == "pending",
     "more takes wanted": _wants_more,
     "another take is shown after the next run": _goes_back,
     "of a wrong aspect": lambda one: one.wrong_aspect,
@@ -128,7 +128,7 @@ def _line(one: SceneStanding) -> str:
         about.append("drafts only")
     if one.problem is not None:
         about.append(escaped(in_text(one.problem), limit=_LONGEST_TEXT))
-    elif one.to_make:
+    elif one.to_make and one.state != "pending":
         times = f"{one.to_make} x " if one.to_make > 1 else ""
         about.append(f"{times}{dollars(one.cost_usd)}")
     return f"{name}: {', '.join(about)}" if about else name

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
@@ -373,8 +373,8 @@ def left_in_batches(
     far = f" ({', '.join(notes)})" if notes else ""
     when = ""
     if within_s is not None and moments:
-        last = (max(moments) + timedelta(seconds=within_s)).astimezone()
-        when = f", by {last:%Y-%m-%d %H:%M} at the latest, and often sooner"
+        last = (max(moments) + timedelta(seconds=within_s)).astimezone(UTC)
+        when = f", by {last:%Y-%m-%d %H:%M} UTC at the latest, and often sooner"
     return (
         f"{pictures} being made in {count} at {provider}{far}{when}: the same command then takes "
         f"in what is done and buys nothing twice, and '{caretaker('wait')}' waits for it"

@@ -162,6 +162,29 @@ def test_what_a_plugin_says_of_a_lane_is_one_line_of_a_bounded_length() -> None:
     assert all(len(line) < 400 and line.isprintable() for line in said)
 
 
+@pytest.mark.parametrize(
+    "by_batch, more", [(1, ""), (0, "; in a batch more may fit: plan with --lane batch")]
+)
+def test_what_a_cap_leaves_out_is_in_neither_price(by_batch: int, more: str) -> None:
+    """Half the price is half of what is held: the other lane may have room for it."""
+    batch = PlannedLane(scenes=by_batch, cost_low_usd=None, cost_high_usd=None)
+    lanes = PlannedLanes(ordinary=PlannedLane(cost_low_usd=None, cost_high_usd=None), batch=batch)
+
+    said = [*lane_lines(lanes, left_out=3)]
+
+    assert said[-1] == f"  left out by a cap, and in neither price: 3{more}"
+    assert len(said) == 1 + len([*lane_lines(lanes)])
+
+
+def test_a_plan_says_what_a_cap_leaves_out_of_the_lanes(planner: Planner) -> None:
+    """Beside both prices."""
+    planner.script({**FULL, "lanes": LANES})
+
+    planner("plan")
+
+    assert "  left out by a cap, and in neither price: 2\n" in planner.out
+
+
 def test_a_plan_is_confirmed_with_its_lane(planner: Planner) -> None:
     """The run it leads to asks for the same one; one that asks for another is refused."""
     planner.script({"make": 9, "cost_low_usd": "0.1", "cost_high_usd": "0.1", "lanes": LANES})

@@ -178,7 +178,7 @@ class TestText:
             "  2 left out by a cap\n"
             "cost: $0.12 to $0.165 (this run may spend $0.20)\n"
             "expected time: about 42 s\n"
-            "spent today: openai $1.20, openrouter $0.40\n"
+            "held and spent today: openai $1.20, openrouter $0.40\n"
             "1 scene waits for a decision, money may be spent: 'scripted attempts' shows what is "
             "known of it, 'scripted resolve' decides it\n"
             "1 scene is in flight in another run: run this again once it has ended; what it "

@@ -37,6 +37,7 @@ from host_stub.standing.standing import (
     survey_stage,
     wanted_takes,
 )
+from host_stub.standing.status import Status
 from host_stub.story.takes import Take
 
 WHEN = datetime(2026, 11, 26, tzinfo=UTC)
@@ -118,6 +119,18 @@ def test_what_is_in_doubt_is_said_only_where_nothing_is_current(
     """A second take that is on its way does not take the first one's state."""
     assert standing(survey(**told), take(1, "then"), shown=1).state == state
     assert standing(survey(**told), take(1)).state == "current"
+
+
+def test_what_is_on_the_way_has_no_price_any_more() -> None:
+    """It would be the price of another one, and in whichever lane the status was asked for."""
+    status = Status(path_of=lambda one: str(one.number))
+    for told in ({"pending": True}, {}):
+        status.add(standing(survey(cost_usd=Decimal("0.05"), **told)))
+
+    said = "\n".join(status.as_lines())
+
+    assert "on the way, nothing more is paid for those:\n  s1\n" in said + "\n"
+    assert "missing:\n  s1: $0.05\n" in said
 
 
 def test_the_plugin_says_why_a_take_is_stale() -> None:
