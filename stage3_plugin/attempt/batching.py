@@ -41,7 +41,13 @@ from stage3_plugin.attempt.ingest import not_taken_in, storage_behind
 from stage3_plugin.attempt.maker import shielded
 from stage3_plugin.attempt.polling import OTHER_KEY, lost
 from stage3_plugin.attempt.result_files import ResultFiles
-from stage3_plugin.attempt.sending import open_spool, outcome_of, unsendable, without_answer
+from stage3_plugin.attempt.sending import (
+    open_spool,
+    outcome_of,
+    unsendable,
+    without_answer,
+    without_storage,
+)
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import (
     BatchEnded,
@@ -57,7 +63,6 @@ from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import ProviderBroken, SpoolRefused, StorageFailed
 from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.files.new_file import NewFile
@@ -220,7 +225,7 @@ class Batching:
             work = partial(self._write, token, requests, names, base64_of)
             return await self._pictures.blocking(work)
         except StorageFailed as failure:
-            return _without_storage(failure)
+            return without_storage(failure)
         except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
             return unsendable(error)
 
@@ -281,7 +286,7 @@ class Batching:
             folder = self._pictures.new_folder(token)
             receipt = Receipt(folder)
         except StorageFailed as failure:
-            return _without_storage(failure)
+            return without_storage(failure)
         try:
             with trace.span("receive", attempt_id=token) as span:
                 opened = partial(
@@ -471,14 +476,6 @@ def _lags(ended: BatchEnded) -> bool:
     """Return whether a batch that has ended has no file of what was made, and nothing says why."""
     made = 0 if ended.lines is None else ended.lines.done
     return not ended.files and made > 0 and ended.lacking == "never_ran"
-
-
-def _without_storage(failure: StorageFailed) -> AttemptResult:
-    """Return that nothing was sent, since there was no place for it or for its answer."""
-    lacks = is_lack(failure.cause)  # of descriptors: others will free some
-    message = f"nothing was sent: {failure}" if lacks else str(failure)
-    verdict = Verdict(kind=VerdictKind.NOT_SENT, message=message)
-    return AttemptResult(verdict=verdict, cost=FREE, storage=None if lacks else failure)
 
 
 def _after(said: _NotEnded, before: BeingMade, *, now: datetime) -> BeingMade | AttemptResult:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stage3_plugin.attempt.asking import Asking, NotAsked
 from stage3_plugin.attempt.ingest import storage_behind
-from stage3_plugin.attempt.sending import slept, unsendable
+from stage3_plugin.attempt.sending import slept, unsendable, without_storage
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import Upload, Uploaded, UploadedAs, UploadStep
 from stage3_plugin.domain.money import FREE
@@ -68,7 +68,7 @@ class HandingOver:
         try:
             size_bytes = await self._pictures.blocking(partial(_size_bytes, path))
         except StorageFailed as failure:
-            return _without_storage(failure)
+            return without_storage(failure)
         content = Content(size_bytes=size_bytes, pieces=partial(_read, path))
         return await self._handed_over(folder, content, "lines", "application/jsonl")
 
@@ -105,7 +105,7 @@ class HandingOver:
             return _not_handed_over(problem)
         except Exception as error:  # noqa: BLE001 - nothing is bought by an upload
             storage = storage_behind(error, folder)
-            return unsendable(error) if storage is None else _without_storage(storage)
+            return unsendable(error) if storage is None else without_storage(storage)
         if isinstance(step, Uploaded):
             return step
         if isinstance(step, Upload):
@@ -143,11 +143,6 @@ def _not_handed_over(problem: NotAsked) -> AttemptResult:
         stops_run=problem.stops_run,
     )
     return AttemptResult(verdict=verdict, cost=FREE, interrupted=problem.interrupted)
-
-
-def _without_storage(failure: StorageFailed) -> AttemptResult:
-    verdict = Verdict(kind=VerdictKind.NOT_SENT, message=f"nothing was bought: {failure}")
-    return AttemptResult(verdict=verdict, cost=FREE, storage=failure)
 
 
 def _decoded(sent: SentPicture, base64_of: Base64Of) -> Iterator[bytes]:

@@ -15,13 +15,11 @@ from functools import partial
 
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.attempt.maker import shielded
+from stage3_plugin.attempt.sending import without_storage
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import Jobs
-from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
@@ -65,19 +63,7 @@ class PaidMaker:
             folder = self._pictures.new_folder(attempt_id)
             receipt = Receipt(folder)
         except StorageFailed as failure:
-            return _without_room(failure) if is_lack(failure.cause) else _without_storage(failure)
+            return without_storage(failure)
         conversation = self._conversation_of(request)
         begin = partial(conversation.begin, base64_of=self._base64_of)
         return await shielded(partial(begin, request, folder, receipt, jobs))
-
-
-def _without_storage(failure: StorageFailed) -> AttemptResult:
-    """Return an attempt that was never made, because there was no place for its answer."""
-    verdict = Verdict(kind=VerdictKind.NOT_SENT, message=str(failure))
-    return AttemptResult(verdict=verdict, cost=FREE, storage=failure)
-
-
-def _without_room(failure: StorageFailed) -> AttemptResult:
-    """Return an attempt that was not made for lack of descriptors: others will free some."""
-    verdict = Verdict(kind=VerdictKind.NOT_SENT, message=f"nothing was sent: {failure}")
-    return AttemptResult(verdict=verdict, cost=FREE)

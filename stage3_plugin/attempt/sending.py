@@ -15,7 +15,8 @@ import anyio
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import ProviderBroken
+from stage3_plugin.errors import ProviderBroken, StorageFailed
+from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.spool.receipt import Receipt
@@ -59,6 +60,17 @@ def unsendable(error: Exception) -> AttemptResult:
     message = f"the request cannot be made: {problem}; nothing was sent"
     verdict = Verdict(kind=VerdictKind.REJECTED, message=message)
     return AttemptResult(verdict=verdict, cost=FREE, never_sent=True)
+
+
+def without_storage(failure: StorageFailed) -> AttemptResult:
+    """Return an attempt that was never made, as there was no place for it or for its answer.
+
+    For lack of descriptors the next one may be made: others will free some. All else stops a run.
+    """
+    lacks = is_lack(failure.cause)
+    message = f"nothing was sent: {failure}" if lacks else str(failure)
+    verdict = Verdict(kind=VerdictKind.NOT_SENT, message=message)
+    return AttemptResult(verdict=verdict, cost=FREE, storage=None if lacks else failure)
 
 
 def without_answer(exchange: Exchange) -> AttemptResult:

@@ -315,6 +315,26 @@ async def test_an_upload_is_not_tried_for_ever(tmp_path: Path) -> None:
         assert api.batches.files == {}
 
 
+async def test_a_lack_of_descriptors_at_an_upload_stops_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others will free some: it is nothing that a person has to mend."""
+    lines = tmp_path / "lines"
+
+    def lacking(_: Path) -> int:
+        raise StorageFailed(lines, OSError(errno.EMFILE, os.strerror(errno.EMFILE)), reading=True)
+
+    with ImageApi() as api:
+        async with at_desk(api, tmp_path) as desk:
+            await desk.batching.write(TOKEN, desk.scenes("a"), {})
+            monkeypatch.setattr(handing_over, "_size_bytes", lacking)
+            said = await desk.batching.upload(TOKEN)
+
+    assert isinstance(said, AttemptResult)
+    assert said.verdict.kind is VerdictKind.NOT_SENT
+    assert said.storage is None
+
+
 async def test_a_key_that_is_not_taken_is_said_at_once(tmp_path: Path) -> None:
     """It would be the same the next time."""
     with ImageApi() as api:
