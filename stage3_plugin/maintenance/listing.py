@@ -23,6 +23,7 @@ from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.policy.pricing import overbilled
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.providers.replies.answers import request_id_of
+from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.storage.spool.awaited import Awaited
 
 _SHORT_DIGITS = 8
@@ -329,7 +330,7 @@ def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
     """Return what an open purchase of a dead run waits for."""
     attempt_id = purchase.new.attempt_id
     try:
-        whole = folder.has_whole_answer(folder.asked_in(purchase))
+        whole = folder.has_whole_answer(name_of(purchase))
     except StorageFailed:
         return Situation.UNREADABLE
     situation = {

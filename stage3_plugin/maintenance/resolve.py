@@ -24,6 +24,7 @@ from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown
 from stage3_plugin.maintenance.selection import Choice, Chosen, choose, need_one_batch
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.providers.registry import provider_at
+from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.messages import until
 
 _ID = re.compile(r"[0-9a-f]{6,32}")
@@ -316,7 +317,7 @@ class _Decisions:
         awaited = self._folder.awaited(attempt_id)
         if awaited is not None:
             return f"its picture was not to be had from {awaited.address}: {awaited.problem}"
-        if self._folder.has_whole_answer(self._folder.asked_in(purchase)):
+        if self._folder.has_whole_answer(name_of(purchase)):
             return "its answer is there, and was given up"
         return "its run ended before the whole answer came"
 

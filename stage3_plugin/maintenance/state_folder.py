@@ -19,6 +19,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes, known_home
 from stage3_plugin.ledger.owners import NO_PROOF_S, Owners
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace, LedgerPlace
+from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.local import LocalStore
@@ -155,22 +156,13 @@ class StateFolder:
         is_alone = self.place.is_file
         return Homes(own=known_home(self.path), first=ledger.first_home(), is_alone=is_alone)
 
-    def asked_in(self, purchase: Purchase) -> str:
-        """Return the name of the folder that the answer to a purchase's request comes to lie in.
-
-        For all lines of a batch it is one, since one request asks for them all.
-        """
-        new = purchase.new
-        token = None if new.line is None or new.job is None else new.job.token
-        return token or new.attempt_id
-
     def evidence(self, purchase: Purchase) -> Path | None:
         """Return the folder of what was received for a purchase, if anything was, and is kept.
 
         The folder is made before the request is sent, and stays empty if no answer begins. For a
         line of a batch it is that of the batch until it has a result of its own.
         """
-        names = dict.fromkeys((purchase.new.attempt_id, self.asked_in(purchase)))
+        names = dict.fromkeys((purchase.new.attempt_id, name_of(purchase)))
         return next(filter(None, map(self._evidence, names)), None)
 
     def _evidence(self, name: str) -> Path | None:
@@ -203,7 +195,7 @@ class StateFolder:
         if age_s > NO_PROOF_S:
             return False
         try:
-            return not self.spool.has_answer_left(self.asked_in(purchase))
+            return not self.spool.has_answer_left(name_of(purchase))
         except StorageFailed:
             return False
 
