@@ -59,11 +59,13 @@ from stage3_plugin.providers.replies.batches import (
     count_of,
     known,
     line_count,
+    not_taken,
     of_a_line,
+    since_its_end_s,
+    why_not_begun,
     why_not_created,
     why_not_uploaded,
 )
-from stage3_plugin.providers.replies.hints import moment_s
 from stage3_plugin.providers.replies.polling import unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, name_at, text_at
 from stage3_plugin.providers.replies.usage import usage_in
@@ -206,16 +208,16 @@ class GeminiBatch:
             return why_not_uploaded(reply, step, who=self._who(), now_s=self._clock())
         arrived = count_of(at(file, "sizeBytes"), most=10**13)
         if arrived is not None and arrived != size_bytes:
-            return _not_taken(f"{arrived} of its {size_bytes} bytes have arrived", reply)
+            return not_taken(f"{arrived} of its {size_bytes} bytes have arrived", reply)
         if text_at(file, "state") == "FAILED":
             told = cleaned(text_at(file, "error", "message")) or "it does not say why"
-            return _not_taken(f"it is not taken: {told}", reply)
+            return not_taken(f"it is not taken: {told}", reply)
         return Uploaded(name)
 
     def _second_step(self, place: str, of: UploadedAs, reply: Reply) -> UploadStep:
         url = address_of(place, base_url=self._base_url)
         if url is None:
-            return _not_taken("the address for its bytes is none", reply)
+            return not_taken("the address for its bytes is none", reply)
         return Upload(
             url=url,
             headers={"x-goog-upload-offset": "0", "x-goog-upload-command": "upload, finalize"},
@@ -363,22 +365,13 @@ class GeminiBatch:
         status = _STATUSES.get(_code_of(error) or 0, 400)
         told: dict[str, JsonValue] = {"code": status, "message": text_at(error, "message")}
         judged = self._judged(Reply(status=status, headers={}, document={"error": told}))
-        verdict = judged.verdict if isinstance(judged, Fetch) else judged
-        if verdict.kind in {VerdictKind.PICTURES, VerdictKind.UNKNOWN}:
-            verdict = replace(verdict, kind=VerdictKind.REJECTED, sources=())
-        return replace(verdict, may_be_billed=False, lower_capacity=False, provider_status=None)
+        return why_not_begun(judged)
 
     def _since_its_end_s(self, reply: Reply, batch: Json) -> float:
-        """Return how long ago a batch has ended, or has to have ended; below 0 if it had time.
-
-        Where it names no moment at all, it is asked for as long as it is kept.
-        """
         ended_s, begun_s = _moment_at(batch, "endTime"), _moment_at(batch, "createTime")
-        if ended_s is None and begun_s is not None:
-            ended_s = begun_s + TERMS.within_s
-        sent_s = moment_s(reply.headers.get("date", ""))
-        now_s = self._clock() if sent_s is None else sent_s
-        return 0.0 if ended_s is None else now_s - ended_s
+        return since_its_end_s(
+            reply, ended_s, begun_s, within_s=TERMS.within_s, now_s=self._clock()
+        )
 
 
 def _batch_of(operation: Json) -> Json:
@@ -448,10 +441,6 @@ def _most_tokens(request: PictureRequest, model: str) -> int:
     return sum(len((text or "").encode("utf-8", "surrogatepass")) for text in texts) + each * len(
         request.shown
     )
-
-
-def _not_taken(message: str, reply: Reply) -> Verdict:
-    return Verdict(kind=VerdictKind.BUSY, message=message, provider_status=reply.status)
 
 
 def _in_words(step: Verdict | Fetch, words: str) -> Verdict | Fetch:

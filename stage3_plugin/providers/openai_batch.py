@@ -51,12 +51,14 @@ from stage3_plugin.providers.prices import share_in_batch
 from stage3_plugin.providers.replies.batches import (
     known,
     line_count,
+    not_taken,
     of_a_line,
+    since_its_end_s,
+    why_not_begun,
     why_not_created,
     why_not_uploaded,
 )
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.hints import moment_s
 from stage3_plugin.providers.replies.polling import unsaid
 from stage3_plugin.providers.replies.reading import (
     Json,
@@ -205,10 +207,10 @@ class OpenAIBatch:
             return why_not_uploaded(reply, step, who=self._who(), now_s=self._clock())
         arrived = at(document, "bytes")
         if isinstance(arrived, int) and not isinstance(arrived, bool) and arrived != size_bytes:
-            return _not_taken(f"{arrived} of its {size_bytes} bytes have arrived", reply)
+            return not_taken(f"{arrived} of its {size_bytes} bytes have arrived", reply)
         if text_at(document, "status") == "error":
             told = cleaned(text_at(document, "status_details")) or "it does not say why"
-            return _not_taken(f"it is not taken: {told}", reply)
+            return not_taken(f"it is not taken: {told}", reply)
         return Uploaded(name)
 
     def create(self, input_file: str, label: str, kind: str) -> Send:
@@ -380,30 +382,17 @@ class OpenAIBatch:
         judged = self._judged(
             Reply(status=429 if is_full else 400, headers={}, document={"error": {**words}})
         )
-        verdict = judged.verdict if isinstance(judged, Fetch) else judged
-        if verdict.kind in {VerdictKind.PICTURES, VerdictKind.UNKNOWN}:
-            verdict = replace(verdict, kind=VerdictKind.REJECTED, sources=())
-        return replace(
-            verdict,
-            message=verdict.message if error is not None else message or "its file was not taken",
-            may_be_billed=False,
-            lower_capacity=False,
-            provider_status=None,
-        )
+        verdict = why_not_begun(judged)
+        told = verdict.message if error is not None else message or "its file was not taken"
+        return replace(verdict, message=told)
 
     def _since_its_end_s(self, reply: Reply) -> float:
-        """Return how long ago a batch has ended, or has to have ended; below 0 if it had time.
-
-        Where it names no moment at all, it is asked for as long as it is kept.
-        """
         moments = [_moment_at(reply.document, f"{how}_at") for how in _ENDS]
         ended_s = max((one for one in moments if one is not None), default=None)
         begun_s = _moment_at(reply.document, "created_at")
-        if ended_s is None and begun_s is not None:
-            ended_s = begun_s + TERMS.within_s
-        sent_s = moment_s(reply.headers.get("date", ""))
-        now_s = self._clock() if sent_s is None else sent_s
-        return 0.0 if ended_s is None else now_s - ended_s
+        return since_its_end_s(
+            reply, ended_s, begun_s, within_s=TERMS.within_s, now_s=self._clock()
+        )
 
 
 def _moment_at(document: Json, name: str) -> float | None:
@@ -431,7 +420,3 @@ def _errors_in(document: Json) -> str:
         for error in errors
     )
     return cleaned("; ".join(dict.fromkeys(filter(None, told))))
-
-
-def _not_taken(message: str, reply: Reply) -> Verdict:
-    return Verdict(kind=VerdictKind.BUSY, message=message, provider_status=reply.status)
