@@ -252,7 +252,11 @@ class Batches:
             return
         folder = self._pictures.spool.folder_of(name)
         owner = await self._pictures.blocking(partial(batch_owner.of, folder))
-        if owner is not None and self._is_over(owner):
+        if owner is None:
+            is_over = await self._pictures.blocking(partial(batch_owner.is_abandoned, folder))
+        else:
+            is_over = self._is_over(owner)
+        if is_over:
             await self._pictures.remove_answer(name)
 
     def _is_over(self, run_id: str) -> bool:

@@ -160,6 +160,7 @@ JOB_POINTS: tuple[Failpoint, ...] = (
 )
 """Where a provider has a queue, from the answer to its submit on."""
 BATCH_POINTS: tuple[Failpoint, ...] = (
+    *_both("owner noted", Step.NOTED, "nothing", "nothing", times=1),
     *_both("written", Step.WRITTEN, "nothing", "nothing", times=1),
     *_both("uploaded", Step.UPLOADED, "nothing", "nothing", times=1),
     _before("lines held", Step.HELD_LINES, "nothing", times=1),
@@ -174,13 +175,24 @@ BATCH_POINTS: tuple[Failpoint, ...] = (
     ),
     _after("batch commit", Step.STATEMENT, "job", among=_is_commit, of=Step.ACCEPT_BATCH, times=1),
     *_both("poll", Step.POLL, "job", "job"),
+    *_both("end kept", Step.LAST, "job", "job", times=1),
     *_both("results", Step.RESULTS, "job", "job", times=1),
+    *_both("results kept", Step.KEPT, "job", "job", times=1),
     *_both("claim", Step.CLAIM, "job", "job"),
     *_both("resumed", Step.RESUMED, "job", "job"),
     _after("line kept", Step.STORED, "job"),
     _before("line commit", Step.STATEMENT, "job", among=_is_commit, of=Step.SETTLE),
     _after("line commit", Step.STATEMENT, "paid", among=_is_commit, of=Step.SETTLE),
     *_both("line tidy", Step.TIDY, "paid", "paid"),
+    *_both("lines settled", Step.SETTLE_LINES, "job", "job", times=1),
+    _after(
+        "lines settled commit",
+        Step.STATEMENT,
+        "nothing",
+        among=_is_commit,
+        of=Step.SETTLE_LINES,
+        times=1,
+    ),
 )
 """Of a batch, from its file to its last line; then as of any answer."""
 _TAKING_IN = (

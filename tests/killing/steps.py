@@ -46,6 +46,7 @@ class Step(StrEnum):
     LAST = "stage3_plugin.storage.spool.polls:keep"
 
     # Of a batch: what is uploaded, the one paid request, and what came of its lines.
+    NOTED = "stage3_plugin.storage.spool.batch_owner:note"
     WRITTEN = "stage3_plugin.attempt.batching:Batching.write"
     UPLOADED = "stage3_plugin.attempt.batching:Batching.upload"
     HELD_LINES = "stage3_plugin.purchase.run_ledger:RunLedger.hold_lines"
@@ -55,6 +56,7 @@ class Step(StrEnum):
     SETTLE_LINES = "stage3_plugin.ledger.book:Ledger.settle_lines"
     POLL = "stage3_plugin.attempt.batching:Batching.poll"
     RESULTS = "stage3_plugin.attempt.batching:Batching.results"
+    KEPT = "stage3_plugin.storage.spool.batch_files:keep"
     CLAIM = "stage3_plugin.attempt.batching:Batching.claim"
     RESUMED = "stage3_plugin.attempt.batching:Batching.resume_line"
 

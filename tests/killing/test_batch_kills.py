@@ -23,6 +23,7 @@ from tests.killing.chains import hits
 from tests.killing.checks import Left, check_pictures
 from tests.killing.failpoints import BATCH_POINTS, Failpoint
 from tests.killing.processes import Servers
+from tests.killing.steps import Step
 from tests.killing.studio import Studio, counted, open_studio
 
 VENDORS = ("openai", "gemini")
@@ -60,7 +61,9 @@ def to_the_end(studio: Studio) -> Left:
     assert {one.state for one in left.of(*LIVE)} == {State.PAID}
     assert len(left.of(State.PAID)) == len(studio.chain.scenes)
     assert counted(left.purchases.values()) == studio.billed
-    assert not left.spooled, "something is left of a batch that is over"
+    spool = studio.chain.folder / "state" / "spool"
+    full = {one for one in left.spooled if any((spool / one).iterdir())}
+    assert not full, "something is left of a batch that is over"  # an empty folder goes later
     assert studio.api.received() == 0, "something was bought at the ordinary price"
     check_pictures(studio.chain.folder, left)
     return left
@@ -139,6 +142,9 @@ def test_a_batch_survives_every_death_of_its_run_and_of_the_next(
         terms=TERMS,
     ) as studio:
         studio.api.batches.plan = Batched(polls=0)
+        if Step.SETTLE_LINES in {point.target, point.of}:  # something has to lack
+            late = Batched(polls=0, ends="expired", done=1, tells_expired=False)
+            studio.api.batches.script(late, times=2)
         ended = studio.run(failpoint=point.name)
         if not ended["killed"]:  # what a run sends, it does not wait for: the next takes it in
             ended = studio.run(failpoint=point.name)

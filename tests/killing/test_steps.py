@@ -7,7 +7,7 @@ import re
 import pytest
 
 import stage3_plugin.purchase
-from tests.killing.failpoints import WITH_A_QUEUE
+from tests.killing.failpoints import BATCH_POINTS, WITH_A_QUEUE, Failpoint
 from tests.killing.steps import Step, place_of
 
 
@@ -17,16 +17,30 @@ def test_every_step_is_there(step: Step) -> None:
     assert callable(place_of(step).held)
 
 
-def durable_points() -> list[str]:
-    """Read the callables of the product's own list, in its order."""
-    text = stage3_plugin.purchase.__doc__ or ""
+BATCHES = "Of a batch"
+"""Begins the second list."""
+
+
+def durable_points(*, of_batches: bool) -> list[str]:
+    """Read the callables of one of the product's own lists, in its order."""
+    purchases, found, batches = (stage3_plugin.purchase.__doc__ or "").partition(BATCHES)
+    assert found
+    text = batches if of_batches else purchases
     return [f"stage3_plugin.{name}" for name in re.findall(r"``([\w.]+:[\w.]+)``", text)]
 
 
-def test_the_products_durable_points_are_tried_in_its_order() -> None:
+@pytest.mark.parametrize(
+    "points, of_batches",
+    [(WITH_A_QUEUE, False), (BATCH_POINTS, True)],
+    ids=["purchase", "batch"],
+)
+def test_the_products_durable_points_are_tried_in_its_order(
+    points: tuple[Failpoint, ...],
+    of_batches: bool,  # noqa: FBT001 - a parameter of this test
+) -> None:
     """What it says a crash leaves is what the tests die for."""
-    tried = list(dict.fromkeys(point.target for point in WITH_A_QUEUE))
-    listed = durable_points()
+    tried = list(dict.fromkeys(point.target for point in points))
+    listed = durable_points(of_batches=of_batches)
 
     assert len(listed) >= 8
     assert listed == [target for target in tried if target in listed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,13 @@ def test_a_batch_that_was_not_begun_needs_no_row(spool: SpoolFolders) -> None:
 
     assert sorted(spool.received()) == [one.name for one in (empty, handed_over, begun, answered)]
     assert sorted(spool.begun()) == [begun.name, answered.name]
+
+
+def test_only_what_has_long_been_empty_is_abandoned(spool: SpoolFolders) -> None:
+    """A run may be about to note whose it is; and an answer's folder is none of it."""
+    old, new, full = (spool.new_folder(one * 32) for one in "abc")
+    (full / "part-0").touch()
+    for folder in (old, full):
+        os.utime(folder, (0, 0))
+
+    assert [batch_owner.is_abandoned(one) for one in (old, new, full)] == [True, False, False]

@@ -6,6 +6,7 @@ that nothing speaks of. Everything blocks; call it in a thread.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from stage3_plugin.errors import StorageFailed
@@ -13,6 +14,7 @@ from stage3_plugin.storage.spool.receipt import RECEIPT
 
 _NAME = "owner"
 _MOST_BYTES = 1024
+_ABANDONED_S = 3600.0
 
 
 def note(folder: Path, run_id: str) -> None:
@@ -36,6 +38,17 @@ def is_of_nothing_bought(folder: Path) -> bool:
     """
     names = {path.name for path in folder.iterdir()}
     return RECEIPT not in names and (not names or _NAME in names)
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Return whether a folder is empty, and has been for so long that no run is about to note it.
+
+    Between its making and the note a run may die.
+    """
+    try:
+        return not any(folder.iterdir()) and time.time() - folder.stat().st_mtime > _ABANDONED_S
+    except OSError:
+        return False
 
 
 def of(folder: Path) -> str | None:
