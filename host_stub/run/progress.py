@@ -39,6 +39,10 @@ SAID_AFTER_S = 3.0
 _NARROW = 100
 
 
+_MOST_SAID = 64
+"""So many messages are known again; what many scenes wait for is mostly one batch or a few."""
+
+
 class Display(Protocol):
     """Shows a run; none of its methods raises."""
 
@@ -89,6 +93,24 @@ class NoDisplay:
         """Show nothing."""
 
 
+class _Said:
+    """What was said of scenes whose pictures are still to come: a batch is the same for all."""
+
+    def __init__(self) -> None:
+        self._messages: set[str] = set()
+
+    def before(self, outcome: SceneOutcome) -> bool:
+        """Return whether this was said of another scene; from now on it was."""
+        failure = outcome.failure
+        if failure is None or failure.code != "pending":
+            return False
+        if failure.message in self._messages:
+            return True
+        if len(self._messages) < _MOST_SAID:
+            self._messages.add(failure.message)
+        return False
+
+
 class PlainLines:
     """Writes one line for each scene that ends, and now and then one about what goes on for long.
 
@@ -111,6 +133,7 @@ class PlainLines:
         self._totals = Totals()
         self._activity = Activity(clock)
         self._limited: int | None = None
+        self._said = _Said()
         self._said_at: dict[str, float] = dict.fromkeys(
             ("awaited", "limited", "retried"), -SAID_EVERY_S
         )
@@ -133,7 +156,7 @@ class PlainLines:
     def outcome(self, outcome: SceneOutcome) -> None:
         """Say how a scene ended."""
         self._activity.ended(picture_of(outcome.scene_id, outcome.take))
-        line = outcome_line(outcome)
+        line = outcome_line(outcome, was_said=self._said.before(outcome))
         if line is not None:
             self._say(f"{self._done()} {line}")
 
@@ -202,6 +225,7 @@ class LiveDisplay:
         self._begun = clock()
         self._activity = Activity(clock)
         self._totals = Totals()
+        self._said = _Said()
         self._rich: RichProgress | None = None
         self._task: TaskID | None = None
 
@@ -243,9 +267,10 @@ class LiveDisplay:
             self._print(warning_line(event))
 
     def outcome(self, outcome: SceneOutcome) -> None:
-        """Count a scene; say so if it failed."""
+        """Count a scene; say so if it failed, of those that wait for the same once."""
         self._activity.ended(picture_of(outcome.scene_id, outcome.take))
-        line = outcome_line(outcome) if outcome.failure is not None else None
+        is_news = outcome.failure is not None and not self._said.before(outcome)
+        line = outcome_line(outcome) if is_news else None
         if line is not None:
             self._print(line)
 
@@ -330,10 +355,15 @@ def warning_line(event: Event) -> str:
     return f"warning: {escaped(str(event['message']), limit=LONGEST)}"
 
 
-def outcome_line(outcome: SceneOutcome) -> str | None:
+def outcome_line(outcome: SceneOutcome, *, was_said: bool = False) -> str | None:
     """Say in one line how a scene ended; ``None`` if it was never started.
 
     The summary says where its picture lies, and the whole of a failure's message, once.
+
+    Args:
+        outcome: How it ended.
+        was_said: Its failure's message has been said of another scene: in two hundred lines of one
+            batch it would hide all else.
     """
     name = picture_of(escaped(outcome.scene_id, limit=80), outcome.take)
     if outcome.role == "sheet":
@@ -347,7 +377,9 @@ def outcome_line(outcome: SceneOutcome) -> str | None:
     code, message = outcome.failure.code, outcome.failure.message
     about = "" if outcome.failure.cause is None else f" ({outcome.failure.cause})"
     said = code + about
-    if message != code:
+    if was_said:
+        said += ", as before"
+    elif message != code:
         said += f": {escaped(message, limit=_LONGEST_REASON)}"
     tried = f" ({counted(outcome.attempts, 'attempt')}, {cost})" if outcome.attempts else ""
     # Bought, perhaps bought, or in work elsewhere: nobody can say that it failed.

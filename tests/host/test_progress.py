@@ -95,6 +95,28 @@ class TestPlainLines:
 
         assert lines == ["[1/1] scene_001 pending: its address does not answer (1 attempt, $0.01)"]
 
+    def test_what_many_scenes_wait_for_is_said_once(self) -> None:
+        """A line of a log for each all the same; another batch has its own word, once."""
+        lines: list[str] = []
+        _show(
+            PlainLines(6, lines.append),
+            _failed("s1", "pending", "made in batch 1", 1),
+            _failed("s2", "pending", "made in batch 1", 1),
+            _failed("s3", "pending", "made in batch 2", 1),
+            _failed("s4", "pending", "made in batch 1", 1),
+            _failed("s5", "refused", "not that", 1),
+            _failed("s6", "refused", "not that", 1),
+        )
+
+        assert [line.split("] ")[1] for line in lines] == [
+            "s1 pending: made in batch 1 (1 attempt, $0.01)",
+            "s2 pending, as before (1 attempt, $0.01)",
+            "s3 pending: made in batch 2 (1 attempt, $0.01)",
+            "s4 pending, as before (1 attempt, $0.01)",
+            "s5 failed: refused: not that (1 attempt, $0.01)",
+            "s6 failed: refused: not that (1 attempt, $0.01)",
+        ]
+
     def test_a_message_that_is_only_the_code_is_said_once(self) -> None:
         """Not ``cancelled: cancelled``."""
         lines: list[str] = []
@@ -247,6 +269,17 @@ class TestMovingLine:
         assert isinstance(display, LiveDisplay)
         assert r"s failed: refused: [red]key [secret]\x1b]0;x\x07 (1 attempt, $0.01)" in text
         assert "\x1b]0;" not in text
+
+    def test_what_many_scenes_wait_for_stands_above_it_once(self, terminal: _Terminal) -> None:
+        """The line that moves counts them; two hundred lines of a batch would hide all else."""
+        display = LiveDisplay(3, terminal.stream, clock=lambda: 0.0, redact=str)
+        scenes = [_failed(one, "pending", "made in batch 1", 1) for one in ("s1", "s2", "s3")]
+        _show(display, *scenes)
+
+        text = terminal.text()
+        assert "s1 pending: made in batch 1 (1 attempt, $0.01)" in text
+        assert "s2 pending" not in text
+        assert "3 pending" in text
 
 
 class TestChoice:
