@@ -107,6 +107,8 @@ class ReadLines:
         lines: How many lines were handed on: one for each key.
         repeated: Further lines with the key of another; one with a picture goes before one without.
         odd: Lines that do not say whose they are, or that nobody here understands.
+        passed: Short lines that do not name the batch, which were only counted: some were handed
+            on before.
         lacking: What is true of every line that was not handed on: that it never ran, or that it
             may have been billed. ``None`` where that shows later, since a file is not here whole.
     """
@@ -114,4 +116,9 @@ class ReadLines:
     lines: int = 0
     repeated: int = 0
     odd: int = 0
+    passed: int = 0
     lacking: AttemptResult | None = None
+
+
+class ReadingStopped(Exception):
+    """The run ends while result files are read: they stay, and are read by a later one."""

@@ -404,13 +404,17 @@ class Batching:
             return BatchMaking(lines=step.lines, message="its results are not there yet")
         return step
 
-    async def results(self, token: str, ended: BatchEnded, job: Job) -> Results:
+    async def results(
+        self, token: str, ended: BatchEnded, job: Job, *, lines: int | None = None
+    ) -> Results:
         """Have the result files come, each once until it is whole, as a stream to the disk.
+
+        Of a file without end no more is taken than twice what ``lines`` lines can have.
 
         Where an address does not give its file and what ended the batch is not new, the batch is
         to be polled again: :meth:`poll` does so by itself.
         """
-        return await self._files.here(self._folder(token), ended, job)
+        return await self._files.here(self._folder(token), ended, job, lines=lines)
 
     async def read(
         self,

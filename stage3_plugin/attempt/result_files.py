@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 import anyio
 
 from stage3_plugin.attempt.asking import Asking
-from stage3_plugin.attempt.batched import ReadLine, ReadLines, ResultFile, Results
+from stage3_plugin.attempt.batched import (
+    ReadingStopped,
+    ReadLine,
+    ReadLines,
+    ResultFile,
+    Results,
+)
 from stage3_plugin.attempt.ingest import storage_behind
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, LineSaid, line_of
@@ -32,13 +38,14 @@ from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.policy.polling import UNASKED_S
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
+from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import is_complete
+from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine, remove_line
 from stage3_plugin.storage.spool.result_file import ResultFile as OpenResultFile
-from stage3_plugin.storage.spool.result_file import SpooledLine, remove_line
 from stage3_plugin.storage.spool.writing import Caps
 
 if TYPE_CHECKING:
@@ -50,6 +57,9 @@ MOST_ANEW = 3
 """Times that whole files are asked for anew which have fewer lines than their provider counts."""
 _OK = 200
 _BAD_KEY = frozenset({401, 403})
+_MORE_LINES = 8
+"""Of a result file, beside twice those of its batch, as long as an answer may be: a file without
+end is not taken until the disk is full."""
 _IGNORED_BYTES = 64 * 1024
 """Of a page that is no result file, so that its connection ends in good order where it is short."""
 
@@ -100,12 +110,15 @@ class ResultFiles:
         wholes = [batch_files.whole_of(folder, url) for url in ended.files]
         return await self._pictures.blocking(lambda: all(map(batch_files.is_there, wholes)))
 
-    async def here(self, folder: Path, ended: BatchEnded, job: Job) -> Results:
+    async def here(
+        self, folder: Path, ended: BatchEnded, job: Job, *, lines: int | None = None
+    ) -> Results:
         """Have the files come that are not here; see :meth:`Batching.results`."""
         files: list[ResultFile] = []
         worst = _Came()
+        most_bytes = None if lines is None else self._caps.total_bytes * (2 * lines + _MORE_LINES)
         for url in ended.files:
-            came = await self._came(folder, url)
+            came = await self._came(folder, url, most_bytes)
             if came.file is not None:
                 files.append(came.file)
             worst = max(worst, came, key=_Came.weight)
@@ -128,26 +141,26 @@ class ResultFiles:
         left_s = (job.expires_at - self._now()).total_seconds()
         return left_s <= (-UNASKED_S if worst.is_unaskable else 0.0)
 
-    async def _came(self, folder: Path, url: str) -> _Came:
+    async def _came(self, folder: Path, url: str, most_bytes: int | None) -> _Came:
         """Have one file come, unless it is here; once more where another key can be had."""
         whole = batch_files.whole_of(folder, url)
         try:
             if await self._pictures.blocking(partial(batch_files.is_there, whole)):
                 return _Came(file=ResultFile(path=whole, is_whole=True))
             number = self._asking.number
-            came = await self._downloaded(url, whole)
+            came = await self._downloaded(url, whole, most_bytes)
             if came.is_of_the_key and await self._asking.has_another_key_since(number):
-                came = await self._downloaded(url, whole)
+                came = await self._downloaded(url, whole, most_bytes)
         except StorageFailed as failure:
             return _Came(problem=str(failure), storage=failure)
         return came
 
-    async def _downloaded(self, url: str, whole: Path) -> _Came:
+    async def _downloaded(self, url: str, whole: Path, most_bytes: int | None) -> _Came:
         """Get a file once, into one of its own; what is worth nothing is removed."""
         part = await self._pictures.blocking(partial(batch_files.new_part, whole))
         came = _Came()
         try:
-            with _Arriving(part, self._masked) as arriving:
+            with _Arriving(part, self._masked, most_bytes) as arriving:
                 exchange = await self._asking.downloaded(url, arriving.opened)
             if exchange.storage is not None:
                 raise exchange.storage
@@ -186,6 +199,7 @@ class ResultFiles:
             lines=reading.lines,
             repeated=reading.repeated,
             odd=reading.odd,
+            passed=reading.passed,
             lacking=_lacking(ended, standing, is_over=results.is_over),
         )
 
@@ -224,10 +238,16 @@ class ResultFiles:
                 into=into,
                 caps=self._caps,
                 masked=self._masked,
+                token=into.parent.name,
             )
         )
         with opened:
             while (line := await blocking(opened.next_line)) is not None:
+                if interrupt.current().triggered:
+                    raise ReadingStopped
+                if isinstance(line, PassedBy):
+                    reading.passed += line.lines
+                    continue
                 await reading.take(line, await self._said(line))
         is_strange = reading.good == good and reading.odd > odd
         if is_strange:
@@ -330,7 +350,7 @@ class _Reading:
         self._later: dict[str, ReadLine] = {}
         self._weights: dict[str, int] = {}
         self._ran: set[int] = set()
-        self.good = self.odd = self.repeated = 0
+        self.good = self.odd = self.repeated = self.passed = 0
 
     @property
     def lines(self) -> int:
@@ -452,8 +472,9 @@ def _lacking(ended: BatchEnded, standing: _Standing, *, is_over: bool) -> Attemp
 class _Arriving:
     """A body that goes into a file as it is, secrets covered; a context manager that owns it."""
 
-    def __init__(self, path: Path, masked: Masked) -> None:
+    def __init__(self, path: Path, masked: Masked, most_bytes: int | None) -> None:
         self._path = path
+        self._most_bytes = most_bytes
         self._masked = masked
         self._file: NewFile | None = None
         self._ignored_bytes = 0
@@ -478,6 +499,8 @@ class _Arriving:
     def feed(self, chunk: bytes) -> None:
         if self._file is not None:
             self._file.write(chunk)
+            if self._most_bytes is not None and self._file.size_bytes > self._most_bytes:
+                raise SpoolRefused(f"the answer is longer than {self._most_bytes} bytes")
             return
         self._ignored_bytes += len(chunk)
         if self._ignored_bytes > _IGNORED_BYTES:

@@ -29,6 +29,7 @@ from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.purchase import lost, messages
+from stage3_plugin.purchase.batches import SOON_S
 from stage3_plugin.purchase.brought import Brought
 from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.recovery import Recovery
@@ -282,7 +283,12 @@ class PendingScenes:
         now, again_s = self._now(), making.again_s or 0.0
         if making.problem and again_s <= TROUBLE_WAIT_S and waiting.asked < TRIES_IN_TROUBLE:
             return now + max(LEAST_WAIT_S, again_s)
-        if waiting.hold_microusd is None or waiting.asked >= len(BATCH_LOOKS_S):
+        if waiting.hold_microusd is None:
+            if again_s <= SOON_S and waiting.asked < TRIES_IN_TROUBLE:
+                return now + max(LEAST_WAIT_S, again_s)  # others of this run look once more, too
+            self._end(scene)
+            return None
+        if waiting.asked >= len(BATCH_LOOKS_S):
             self._end(scene)
             return None
         return max(now, waiting.since + BATCH_LOOKS_S[waiting.asked])
@@ -294,6 +300,16 @@ class PendingScenes:
             return
         self._told[token] = lines
         self._reporter.telemetry.batch_progress(making.job, lines)
+
+    def still_being_made(self) -> Iterator[Purchase]:
+        """Yield what is left being made by now: others of its batch may have come to its end."""
+        for purchase in self.left_being_made:
+            try:
+                now = self._checkout.run_ledger.purchase(purchase.new.attempt_id)
+            except StorageFailed:
+                now = purchase
+            if now is None or now.state not in _ENDED:
+                yield purchase
 
     def lines_of(self, jobs: Iterable[Job]) -> LineCount | None:
         """Return how far batches are, all together, by what was heard last; ``None`` of nothing."""

@@ -331,7 +331,7 @@ class Run:
         """Say what is being made as the run ends, and when to come back for it."""
         batches, jobs = list[Job](), list[Job]()
         held_microusd = 0
-        for purchase in self._pending.left_being_made:
+        for purchase in self._pending.still_being_made():
             if purchase.job is not None and purchase.new.line is not None:
                 batches.append(purchase.job)
                 held_microusd += purchase.new.hold_microusd

@@ -452,8 +452,11 @@ class Batches:
         self._tell(token, asked.job, ended)
         making = BeingMade(job=asked.job, asked=known.asked, lines=ended.lines)
         known.making = making
+        lines = len(self._session.reader.lines_of(token))
         for _ in range(TRIES):
-            results = await self._turns.take(partial(batching.results, token, ended, asked.job))
+            results = await self._turns.take(
+                partial(batching.results, token, ended, asked.job, lines=lines)
+            )
             if results is None or results.interrupted:
                 self._leave(known, NOT_ALL, AGAIN_S)
                 return

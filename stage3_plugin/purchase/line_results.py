@@ -16,7 +16,7 @@ from functools import partial
 import anyio
 from anyio.abc import TaskGroup
 
-from stage3_plugin.attempt.batched import ReadLine, ReadLines, Results
+from stage3_plugin.attempt.batched import ReadingStopped, ReadLine, ReadLines, Results
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, line_of
@@ -161,13 +161,13 @@ class LineResults:
             reading = partial(batching.read, token, ended, results, take)
             try:
                 read = await self._turns.take(reading)
-            except _Halted:
+            except (_Halted, ReadingStopped):
                 pass
             except Exception as error:  # noqa: BLE001 - raised again, and not as a group of one
                 problem = error
         if problem is not None:
             raise problem
-        self._tell_strange(token, taking.strange)
+        self._tell_strange(token, taking.strange, 0 if read is None else read.passed)
         lacking = None if read is None else read.lacking
         for line in taking.waiting if lacking is not None else ():  # all is here, as it shows
             await self._turns.take(partial(self._take_for, taking, line))
@@ -263,12 +263,12 @@ class LineResults:
         folder = self._pictures.spool.folder_of(token)
         return await self._pictures.blocking(partial(line_facts.read, folder))
 
-    def _tell_strange(self, token: str, keys: list[str]) -> None:
+    def _tell_strange(self, token: str, keys: list[str], more: int) -> None:
         """Tell once that results have lines that are none of the batch's: they change nothing."""
-        if keys and token not in self._strange:
+        if (keys or more) and token not in self._strange:
             self._strange.add(token)
             shown = [key[:80] for key in keys[:SHOWN_KEYS]]
-            trace.event("batch.strange_lines", batch=token, count=len(keys), keys=shown)
+            trace.event("batch.strange_lines", batch=token, count=len(keys) + more, keys=shown)
 
 
 @dataclass(slots=True, kw_only=True)

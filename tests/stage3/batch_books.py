@@ -153,10 +153,11 @@ class BatchBooks:
             return replace(said, job=before.job, asked=before.asked + 1)
         return said
 
-    async def results(self, token: str, ended: BatchEnded, job: object) -> Results:
+    async def results(self, token: str, ended: BatchEnded, job: object, *, lines: int) -> Results:
         assert token == self.token
         assert ended.files
         assert job is not None
+        assert lines > 0
         cut = self._next(self.came, "results")
         if cut is None:
             return Results(files=(ResultFile(path=self.spool, is_whole=True),))

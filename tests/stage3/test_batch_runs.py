@@ -22,6 +22,7 @@ from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.behaviours import Gate, Page
 from stage3_plugin.testing.bill import Bill, by_the_table
 from stage3_plugin.testing.image_api import ImageApi
+from stage3_plugin.testing.wire import Asked
 from tests.fakes.image_api import KEY
 from tests.stage3.batch_shop import (
     LATER,
@@ -91,6 +92,27 @@ async def test_what_is_being_made_is_left_to_a_later_run(api: ImageApi, tmp_path
     assert all(outcome.reused for outcome in second.outcomes.values())
     assert (len(api.batches.all), api.batches.billed()) == (1, 3)
     assert states(tmp_path) == [State.PAID] * 3
+
+
+async def test_all_scenes_of_a_batch_hear_of_the_last_look_that_a_run_takes_at_it(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """None is left as being made by a run that then takes it in."""
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate))
+    await run_stage(shop(api), scenes(4), tmp_path)
+    asked: list[str] = []
+
+    def ends_behind_the_first_look(_asked: Asked, page: str) -> None:
+        asked.append(page)
+        if asked.count("batch") == 2:
+            gate.open()
+
+    api.trouble = ends_behind_the_first_look
+    second = await run_stage(shop(api), scenes(4), tmp_path)
+
+    assert codes(second) == {"made": 4}
+    assert (asked.count("batch"), second.named("stage.warned")) == (2, [])
 
 
 async def test_a_later_run_buys_what_never_ran_in_another_batch(

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from stage3_plugin.attempt import handing_over
 from stage3_plugin.attempt.batched import (
     Measured,
+    ReadingStopped,
     ReadLine,
     ReadLines,
     ResultFile,
@@ -52,7 +53,7 @@ from stage3_plugin.testing.bill import by_the_table
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.queues import Loss
-from stage3_plugin.testing.wire import Framing
+from stage3_plugin.testing.wire import Exchange, Framing
 from stage3_plugin.transport.bodies import Base64Of
 from stage3_plugin.transport.client import Client
 from stage3_plugin.transport.job_hosts import JobHosts
@@ -647,6 +648,54 @@ async def test_a_cut_file_delivers_its_whole_lines_and_proves_nothing_of_others(
         assert second.pictured == [0, 1, 2]
         assert second.lacking == "never ran"
         assert not list(desk.folder().glob("*.part-*"))
+
+
+@dataclass(frozen=True)
+class Overlong:
+    """Send a result file, and then lines of others that would be a megabyte."""
+
+    billed: bool = False
+
+    async def answer(self, exchange: Exchange) -> None:
+        assert exchange.content is not None
+        pieces = [*exchange.content.pieces(), b'{"custom_id": "nobody"}\n' * 43_691]
+        headers = {"Content-Type": "application/octet-stream"}
+        await exchange.reply(200, b"".join(pieces), headers, framing="chunked")
+
+
+async def test_a_file_without_end_is_not_taken_until_the_disk_is_full(tmp_path: Path) -> None:
+    """What it has of the batch counts; what is far more than the batch can have does not come."""
+    with ImageApi() as api:
+        api.batches.plan = Batched(order="asked", polls=0)
+        api.batches.meet(Overlong(), at="results")
+        async with at_desk(api, tmp_path, caps=Caps(total_bytes=16384)) as desk:
+            before = await desk.begun("s0: a", "s1: b")
+            ended = await desk.ended(before)
+            results = await desk.batching.results(TOKEN, ended, before.job, lines=2)
+            first = await desk.read(ended, results)
+            second = await desk.taken_in(before)
+
+        assert results.problem == "its results came in part: the answer is longer than 196608 bytes"
+        assert (first.pictured, first.lacking) == ([0, 1], "asked again")
+        assert first.read.passed > 0
+        assert (second.pictured, second.lacking) == ([0, 1], "never ran")
+
+
+async def test_reading_stops_where_nothing_of_a_file_is_wanted(tmp_path: Path) -> None:
+    """A run that is to end does not read a file of others' lines to its end; the file stays."""
+    with ImageApi() as api:
+        api.batches.plan = Batched(order="asked", polls=0, foreign=5)
+        async with at_desk(api, tmp_path) as desk:
+            before = await desk.begun("a")
+            ended = await desk.ended(before)
+            results = await desk.batching.results(TOKEN, ended, before.job)
+            stopped = interrupt.Interrupt()
+            stopped.trigger()
+            with stopped.in_force(), pytest.raises(ReadingStopped):
+                await desk.read(ended, results)
+            later = await desk.read(ended, results)
+
+        assert (later.pictured, later.lacking) == ([0], "never ran")
 
 
 async def test_whole_files_that_always_lack_what_was_made_leave_it_in_doubt(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ blocks; call it in a thread.
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from contextlib import suppress
@@ -22,6 +23,15 @@ from stage3_plugin.storage.spool.writing import Caps, Spool
 
 _PIECE_BYTES = 256 * 1024
 _END = b"\n"
+_BLANKS = re.compile(rb"[ \t\r\n]*")
+_ESCAPE = b"\\u00"
+SPOOLED_STRANGE = 100
+"""Lines that do not name the batch and are spooled all the same, so that it can be told what they
+are; what comes behind them is only counted. A file of a million such ones would be a million
+folders."""
+_SHORT_BYTES = 64 * 1024
+_MOST_PASSED_BYTES = 4 * 1024 * 1024
+"""In one call, so that whoever reads can stop."""
 _HEADERS = (("content-type", "application/json"),)
 _STATUS = 200
 
@@ -39,6 +49,17 @@ class SpooledLine:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PassedBy:
+    """Lines that cannot be the batch's were left out; there may be more.
+
+    Attributes:
+        lines: How many.
+    """
+
+    lines: int
+
+
 class ResultFile:
     """A result file that is open for reading; a context manager.
 
@@ -49,19 +70,29 @@ class ResultFile:
         into: The folder in which the lines come to lie, each in one of its own.
         caps: How much of a line is taken.
         masked: Covers secrets.
+        token: What every line of the batch has in its key; by default all lines are spooled.
 
     Raises:
         StorageFailed: Here and in every method: the disk did not give it, or did not take a line.
     """
 
     def __init__(
-        self, path: Path, *, is_whole: bool, into: Path, caps: Caps, masked: Masked = NOTHING
+        self,
+        path: Path,
+        *,
+        is_whole: bool,
+        into: Path,
+        caps: Caps,
+        masked: Masked = NOTHING,
+        token: str = "",
     ) -> None:
         self._path = path
         self._is_whole = is_whole
         self._into = into
         self._caps = caps
         self._masked = masked
+        self._token = token.encode()
+        self._strange = 0
         self._read: bytes = b""
         self._at: int = 0
         try:
@@ -80,13 +111,25 @@ class ResultFile:
     ) -> None:
         self._file.close()
 
-    def next_line(self) -> SpooledLine | None:
+    def next_line(self) -> SpooledLine | PassedBy | None:
         """Spool the next line that is not blank; ``None`` if there is none any more."""
-        piece = self._piece()
-        while piece and not piece.strip():
+        passed_bytes = passed = 0
+        while True:
+            passed_bytes += self._pass_blanks()
             piece = self._piece()
-        if not piece:
-            return None
+            if not piece.strip():
+                if not piece and not passed:
+                    return None
+            elif self._can_be_ours(piece):
+                break
+            else:
+                passed += 1
+            passed_bytes += len(piece)
+            if not piece or passed_bytes > _MOST_PASSED_BYTES:
+                return PassedBy(passed)
+        if passed:  # it comes with the next call
+            self._at -= len(piece)
+            return PassedBy(passed)
         folder = self._into / f"line-{secrets.token_hex(8)}"
         try:
             line = self._spooled(folder, piece)
@@ -114,6 +157,20 @@ class ResultFile:
         finally:
             problem = _finished(spool, problem, complete=is_whole)
         return SpooledLine(folder, problem) if is_whole else None
+
+    def _can_be_ours(self, piece: bytes) -> bool:
+        """Return whether a line is worth being spooled."""
+        is_short = piece.endswith(_END) and len(piece) <= _SHORT_BYTES
+        if not is_short or self._token in piece or _ESCAPE in piece:
+            return True
+        self._strange += 1
+        return self._strange <= SPOOLED_STRANGE
+
+    def _pass_blanks(self) -> int:
+        """Pass by what is blank at the beginning of a line, as far as it was read."""
+        found = _BLANKS.match(self._read, self._at)
+        before, self._at = self._at, self._at if found is None else found.end()
+        return self._at - before
 
     def _piece(self) -> bytes:
         """Return what comes next, to the end of a line at most; nothing at the end of the file."""

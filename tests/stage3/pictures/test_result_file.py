@@ -17,7 +17,12 @@ from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.storage.spool import result_file
 from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.result_file import ResultFile
+from stage3_plugin.storage.spool.result_file import (
+    SPOOLED_STRANGE,
+    PassedBy,
+    ResultFile,
+    SpooledLine,
+)
 from stage3_plugin.storage.spool.writing import Caps
 from tests.stage3.pictures.spooling import PICTURE, TEXT, a_folder
 
@@ -33,6 +38,7 @@ def lines_of(path: Path, *, is_whole: bool = True, caps: Caps | None = None) -> 
     found: list[Reply | str] = []
     with ResultFile(path, is_whole=is_whole, into=path.parent, caps=caps or Caps()) as file:
         while (line := file.next_line()) is not None:
+            assert isinstance(line, SpooledLine), "no line is passed by where all are ours"
             found.append(line.problem or load_reply(line.folder))
     return found
 
@@ -144,3 +150,51 @@ def test_a_file_that_is_not_there_is_the_disks_fault(tmp_path: Path) -> None:
     """It was there a moment ago."""
     with pytest.raises(StorageFailed, match="results"):
         lines_of(tmp_path / "results")
+
+
+@pytest.mark.parametrize("most_passed_bytes", [10, 10**9])
+def test_short_lines_that_do_not_name_the_batch_are_only_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_passed_bytes: int
+) -> None:
+    """But for the first of them: a file of a million such ones is not a million folders.
+
+    None of the batch is left out, whatever stands before it, and however its key is written.
+    """
+    monkeypatch.setattr(result_file, "_MOST_PASSED_BYTES", most_passed_bytes)
+    token = "a0" * 16
+    ours = [f'{{"key": "{token}-{number}"}}' for number in range(3)]
+    ours.append(f'{{"key": "\\u0061{token[1:]}-3"}}')
+    foreign = [f'{{"key": "nobody-{number}"}}' for number in range(SPOOLED_STRANGE + 250)]
+    long = json.dumps({"key": "nobody", "is": "so long " * 10_000})
+    path = tmp_path / "results"
+    body = [ours[0], *foreign[:150], "", " ", ours[1], *foreign[150:], long, ours[2], ours[3]]
+    path.write_text("\n".join(body), "utf-8")
+    documents: list[object] = []
+    passed = 0
+
+    with ResultFile(path, is_whole=True, into=tmp_path, caps=Caps(), token=token) as file:
+        while (line := file.next_line()) is not None:
+            if isinstance(line, PassedBy):
+                passed += line.lines
+            else:
+                documents.append(load_reply(line.folder).document)
+
+    spooled = [*ours[:1], *foreign[:SPOOLED_STRANGE], ours[1], long, *ours[2:]]
+    assert documents == [json.loads(one) for one in spooled]
+    assert passed == 250
+    assert len(list(tmp_path.iterdir())) == len(spooled) + 1
+
+
+def test_a_file_of_blanks_is_read_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gigabytes of them keep nobody from stopping."""
+    monkeypatch.setattr(result_file, "_MOST_PASSED_BYTES", 10)
+    monkeypatch.setattr(result_file, "_PIECE_BYTES", 20)
+    path = tmp_path / "results"
+    path.write_bytes(b"\n" * 65 + b"{}\n")
+
+    with ResultFile(path, is_whole=True, into=tmp_path, caps=Caps()) as file:
+        found = [file.next_line() for _ in range(6)]
+
+    assert found[:3] == [PassedBy(0)] * 3
+    assert isinstance(found[3], SpooledLine)
+    assert found[4:] == [None, None]
