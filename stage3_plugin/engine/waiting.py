@@ -22,6 +22,7 @@ from stage3_plugin.domain.job import Job, LineCount
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import COUNTED, OPEN, State
 from stage3_plugin.domain.waited import Waited, WaitedJob
+from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.purchase.brought import Brought
 from stage3_plugin.purchase.lost import is_lost, name_of
@@ -53,6 +54,7 @@ class Brings(Protocol):
 
     async def bring_on(self, attempt_id: str, /) -> Brought: ...
     def lives(self, purchase: Purchase, /) -> bool: ...
+    def halt(self) -> None: ...
 
 
 class Waiting:
@@ -98,7 +100,34 @@ class Waiting:
         """
         self._began_at = anyio.current_time()
         self._deadline = math.inf if for_s is None else self._began_at + for_s
-        await self._take_up_what_was_left()
+        failed: list[StorageFailed] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._cut_short_when_cancelled)
+            tasks.start_soon(self._wait, tasks.cancel_scope, failed)
+        if failed:
+            raise failed[0]
+        return self.as_it_stands()
+
+    async def _cut_short_when_cancelled(self) -> None:
+        """Let requests that are under way end at once when the wait does: they cost nothing.
+
+        They are shielded from being cancelled, and would be waited for.
+        """
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self._recovery.halt()
+
+    async def _wait(self, scope: anyio.CancelScope, failed: list[StorageFailed]) -> None:
+        """Wait for all of it, and end the scope then."""
+        try:
+            await self._take_up_what_was_left()
+            await self._follow_all()
+        except StorageFailed as failure:  # raised again, and not as a group of one
+            failed.append(failure)
+        scope.cancel()
+
+    async def _follow_all(self) -> None:
         async with anyio.create_task_group() as tasks:
             while True:
                 for one in self._new_ones():
@@ -107,7 +136,6 @@ class Waiting:
                 if self._going_on == 0:
                     break
                 await self._until_the_next_look()
-        return self.as_it_stands()
 
     def as_it_stands(self) -> Waited:
         """Return how all of it stands."""

@@ -113,6 +113,9 @@ class Shop:
     def purchase(self, attempt_id: str, /) -> Purchase | None:
         return self.purchases.get(attempt_id)
 
+    def halt(self) -> None:
+        """Nothing is under way here."""
+
     def lives(self, purchase: Purchase, /) -> bool:
         return purchase.new.attempt_id in self.living
 

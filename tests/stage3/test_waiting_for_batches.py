@@ -5,6 +5,7 @@ The vendors are those of the loopback server, whose books say what was bought an
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,8 +24,9 @@ from stage3_plugin.purchase import batches as pace_of_batches
 from stage3_plugin.purchase import lost
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
-from stage3_plugin.testing.behaviours import Gate, Page
+from stage3_plugin.testing.behaviours import Gate, Hang, Page
 from stage3_plugin.testing.image_api import ImageApi
+from stage3_plugin.testing.wire import Asked
 from tests.stage3.batch_shop import (
     LATER,
     LOOKS_S,
@@ -268,3 +270,33 @@ async def test_several_who_wait_take_each_line_in_once(api: ImageApi, tmp_path: 
 
     assert states(tmp_path) == [State.PAID] * 4
     assert counted(tmp_path) == billed_microusd(api)
+
+
+@pytest.mark.parametrize("page", ["batch", "results"])
+async def test_who_leaves_waits_for_no_answer_that_does_not_come(
+    api: ImageApi, tmp_path: Path, page: str
+) -> None:
+    """What was asked costs nothing, and is asked again by whoever comes next."""
+    gate, settings = Gate(), shop(api, timeout_s=2 * PATIENCE_S)
+    await left(api, settings, 2, tmp_path, Batched(polls=0, until=gate))
+    gate.open()
+    is_asked = threading.Event()
+
+    def met(_asked: Asked, of: str) -> Hang | None:
+        if of != page:
+            return None
+        is_asked.set()
+        return Hang(billed=False)
+
+    api.trouble = met
+    with anyio.fail_after(PATIENCE_S):
+        async with open_stage(settings, tmp_path) as stage, anyio.create_task_group() as tasks:
+            tasks.start_soon(stage.wait)
+            while not is_asked.is_set():
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+    api.trouble = lambda _asked, _of: None
+
+    waited = await stay(settings, tmp_path)
+    assert [one.ended for one in waited.jobs] == [{State.PAID: 2}]
+    assert states(tmp_path) == [State.PAID] * 2
