@@ -223,7 +223,9 @@ class PendingScenes:
         waiting.not_here = brought.not_here or waiting.not_here
         waiting.making = brought.making
         if brought.storage is not None:
-            message = f"{brought.storage}; the whole answer is kept, and the next run takes it in"
+            is_line = brought.purchase is not None and brought.purchase.new.line is not None
+            kept = "its provider keeps the results" if is_line else "the whole answer is kept"
+            message = f"{brought.storage}; {kept}, and the next run takes it in"
             self._give_up(scene, replace(messages.no_storage(brought.storage), message=message))
             return None
         is_lost = brought.is_lost and waiting.hold_microusd is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from stage3_plugin.engine import pending
 from stage3_plugin.engine import run as engine_run
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.requests import request_for
+from stage3_plugin.files import new_file
 from stage3_plugin.providers import gemini_batch, openai_batch
 from stage3_plugin.purchase import lost
 from stage3_plugin.purchase.lines import LineCheckout
@@ -468,3 +471,25 @@ async def test_what_is_held_as_the_run_stops_is_given_back_unsent(
     assert codes(ran) == {"not_tried": 3}
     assert (states(tmp_path), api.batches.all) == ([State.VOID] * 3, [])
     assert left_in_spool(tmp_path) == []
+
+
+async def test_results_that_the_disk_has_no_room_for_are_said_to_stay_where_they_are(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of them is kept here, and nothing is lost."""
+    real, is_full = new_file.write_whole, True
+
+    def write(descriptor: int, data: bytes) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        if is_full and path.name.startswith("results-"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor, data)
+
+    monkeypatch.setattr(new_file, "write_whole", write)
+    first = await run_stage(shop(api), scenes(2), tmp_path)
+    is_full = False
+    second = await run_stage(shop(api), scenes(2), tmp_path)
+
+    assert codes(first) == {"storage": 2}
+    assert "; its provider keeps the results, and the next" in str(first.outcomes["s01"].failure)
+    assert (codes(second), sizes(api)) == ({"made": 2}, [2])
