@@ -163,6 +163,26 @@ def _thrice(document: Mapping[str, Any], prompt: str) -> Bill | None:
     return replace(bill, usd=usd, image_out=image_out, text_in=text_in)
 
 
+async def test_a_file_of_unknown_length_ends_its_lines_by_the_providers_count(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """Refused, made, or none of them begun: no line waits for a word that never comes."""
+    api.batches.script(Batched(polls=0, framing="close"))
+    api.batches.script_line(Line(ends="refused"), scene="s02")
+    first = await run_stage(shop(api), scenes(3), tmp_path / "1")
+    gate = Gate()
+    api.batches.script(
+        Batched(polls=0, until=gate, framing="close", ends="cancelled", done=0, foreign=1)
+    )
+    await run_stage(shop(api), scenes(2), tmp_path / "2")
+    gate.open()
+    second = await run_stage(shop(api), scenes(2), tmp_path / "2")
+
+    assert codes(first) == {"made": 2, "refused": 1}
+    assert codes(second) == {"made": 2}
+    assert sizes(api) == [3, 2, 2]
+
+
 async def test_a_later_run_ends_what_was_refused_and_does_not_buy_it_again(
     api: ImageApi, tmp_path: Path
 ) -> None:
