@@ -179,7 +179,12 @@ def after_verify(verified: Verified, folder: StateFolder) -> Iterator[Next]:
 
 
 def after_ask(asked: Sequence[AskedFor], config: tuple[str, ...]) -> Iterator[Next]:
-    """Return what may come after providers were asked."""
+    """Return what may come after providers were asked: to stay for what was found, above all."""
+    if any(one.after.state is State.ACCEPTED for one in asked):
+        yield Next(
+            ("stage3", "wait", *config, "--json"),
+            "stays until what is being made is there, and takes it in; it buys nothing",
+        )
     if any(one.after.state is State.UNKNOWN for one in asked):
         yield Next(
             ("stage3", "attempts", *config, "--json"),
@@ -190,20 +195,25 @@ def after_ask(asked: Sequence[AskedFor], config: tuple[str, ...]) -> Iterator[Ne
 def after_wait(
     waited: Waited, run: tuple[str, ...] | None, again: tuple[str, ...]
 ) -> Iterator[Next]:
-    """Return what may come after waiting: the run that takes in, above all.
+    """Return what may come after waiting: the run that takes in, above all, if anything came.
+
+    While nothing has come it stands last: a program that takes the first would run in a loop.
 
     Args:
         waited: How it stands.
         run: The run of the story, if its scene file is known.
         again: The command that waited.
     """
+    steps: list[Next] = []
+    if not waited.is_over:
+        steps.append(Next((*again, "--json"), "goes on waiting; it buys nothing"))
     if run is not None and (waited.pictures or not waited.is_over):
-        yield Next(
+        taking_in = Next(
             (*run[:2], "--max-cost", "0", "--json", *run[2:]),
             "puts what came where it belongs, for nothing",
         )
-    if not waited.is_over:
-        yield Next((*again, "--json"), "goes on waiting; it buys nothing")
+        steps.insert(0 if waited.pictures else len(steps), taking_in)
+    yield from steps
     if any(one.ended.get(State.UNKNOWN) for one in waited.jobs):
         yield Next(
             ("stage3", "attempts", *again[2:], "--json"),

@@ -5,7 +5,8 @@ every request (when it ended, what the service calls it, what came of it, what t
 it is interrupted (Ctrl-C or SIGTERM), the total. Nothing is bought: the prices are those of the
 shipped table, the pictures are patterns. With ``--behave`` it misbehaves: each request is answered
 by the next of the behaviours that are named, and after the last comes the first again. With a queue
-that is each submit, and ``lost`` takes its job in and loses the answer.
+that is each submit, and ``lost`` takes its job in and loses the answer. Batches go by none of it:
+all of their lines are made.
 """
 
 from __future__ import annotations

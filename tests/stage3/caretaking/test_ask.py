@@ -83,6 +83,17 @@ def test_what_is_found_goes_on(
     assert listed["state"] == "ACCEPTED"
 
 
+def test_after_something_was_found_a_program_may_stay_for_it(
+    say: Say, queue_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is being made: nobody has to decide anything any more."""
+    _lost(queue_api, tmp_path, Queued(lost="begun", polls=5), monkeypatch)
+    (staying,) = say("ask", "--json").json["next_actions"]
+
+    assert staying["command"][:2] == ["stage3", "wait"]
+    assert staying["kind"] == "safe"
+
+
 def test_what_never_arrived_gives_its_money_back(
     say: Say, queue_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -304,6 +304,8 @@ def test_the_run_that_comes_next_buys_the_rest_as_what_there_is(
     assert "'host-stub run scenes.json --lane batch' takes in the rest" in said.out
     assert "'host-stub run scenes.json' takes in the rest" in set_so.out
     assert told["jobs"][0]["lines"]["total"] == 3
-    assert told["next_actions"][0]["command"] == [
+    waiting, taking_in = told["next_actions"]
+    assert waiting["command"][:2] == ["stage3", "wait"], "nothing has come yet"
+    assert taking_in["command"] == [
         "host-stub", "run", "--max-cost", "0", "--json", "scenes.json", "--lane", "batch",
     ]  # fmt: skip
