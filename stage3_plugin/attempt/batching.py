@@ -12,7 +12,7 @@ between, is not known here. All files of a batch lie in ``spool/<token>/``:
 
 ::
 
-    lines.jsonl    what is uploaded
+    lines.jsonl    what is uploaded; it goes once that is done
     answer, …      the answer to the create, as any answer in the spool
     done-status    the answer that has ended the batch
     results-…      its result files
@@ -250,8 +250,16 @@ class Batching:
         return self._lane.line(request, key, names if self.terms.references == "file" else {})
 
     async def upload(self, token: str) -> Uploaded | AttemptResult:
-        """Hand the file of a batch over. Trouble is tried again here, a few times; it is free."""
-        return await self._handing_over.lines(self._folder(token))
+        """Hand the file of a batch over. Trouble is tried again here, a few times; it is free.
+
+        Once it is there it is removed here: it may have gigabytes, and nobody reads it again.
+        """
+        folder = self._folder(token)
+        said = await self._handing_over.lines(folder)
+        if isinstance(said, Uploaded):
+            lines = folder / batch_files.LINES
+            await self._pictures.blocking(partial(batch_files.remove, lines))
+        return said
 
     # The one paid request ------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, Uploaded, key_of, line_of
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Lost
-from stage3_plugin.domain.job import Accepted, BeingMade, Job, LineCount, NewJob
+from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, LineCount, NewJob
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
@@ -316,6 +316,23 @@ async def test_an_upload_is_not_tried_for_ever(tmp_path: Path) -> None:
         assert api.batches.files == {}
 
 
+async def test_a_file_that_was_handed_over_is_not_kept_here(tmp_path: Path) -> None:
+    """It may have gigabytes, for as long as a batch takes; one that was not is handed over anew."""
+    with ImageApi() as api:
+        async with at_desk(api, tmp_path) as desk:
+            lines = desk.folder() / "lines.jsonl"
+            await desk.batching.write(TOKEN, desk.scenes("a"), {})
+            api.key = "another"
+            await desk.batching.upload(TOKEN)
+            was_kept = lines.exists()
+            api.key = KEY
+            said = await desk.batching.upload(TOKEN)
+
+        assert was_kept
+        assert isinstance(said, Uploaded)
+        assert not lines.exists()
+
+
 async def test_a_lack_of_descriptors_at_an_upload_stops_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -426,7 +443,9 @@ async def test_a_prompt_with_ends_of_lines_in_it_is_one_line(tmp_path: Path, ser
     with ImageApi() as api:
         async with at_desk(api, tmp_path, service) as desk:
             taken = await desk.taken_in(await desk.begun(prompt, "s1: after it"))
-            lines = (desk.folder() / "lines.jsonl").read_text("utf-8").splitlines()
+            beside = "f" * TOKEN_DIGITS  # the batch's own is not kept
+            await desk.batching.write(beside, desk.scenes(prompt, "s1: after it"), desk.names)
+            lines = (desk.folder(beside) / "lines.jsonl").read_text("utf-8").splitlines()
 
         assert len(lines) == 2
         assert [line.prompt for line in api.batches.lines] == [prompt, "s1: after it"]

@@ -3,7 +3,7 @@
 ::
 
     spool/<token>/
-        lines.jsonl          what is uploaded
+        lines.jsonl          what is uploaded, until that is done
         results-…            a result file that came whole, named by its address
         results-….part-…     one that is coming in, or was cut
         lines-…/line-…       a line of a result file, until its purchase has it
