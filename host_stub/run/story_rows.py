@@ -74,8 +74,9 @@ class StoryRows:
         places = standings.scenes + len(standings.sheets)
         self._shown = array("Q", [_NOTHING]) * places
         self._takes = array("L", [0]) * places
-        missing = STATES.index("missing")
-        self._states = bytearray([missing]) * places
+        self._states = bytearray(
+            STATES.index(standings.state_at(place, ())) for place in range(places)
+        )
         self._is_wrong = bytearray(places)
         for glance in story.book.glances():
             self._note(glance)
