@@ -73,3 +73,19 @@ def test_a_run_counts_what_is_on_its_way_as_status_does(agent: Agent) -> None:
     assert code == 5
     assert ran["story"] == manifest["story"] == looked["story"]
     assert (ran["story"]["pending"], ran["story"]["missing"]) == (3, 0)
+
+
+def test_a_scene_that_waits_for_a_sheet_is_not_bought_in_either(agent: Agent) -> None:
+    """Its sheet is on its way; the scene is what a later run pays for."""
+    config = Path("host.toml").read_text(encoding="utf-8")
+    cast = '[plugin.stage3.cast.mira]\nprompt = "Mira, of the boats"\n'
+    Path("host.toml").write_text(f"{config}\n{cast}", encoding="utf-8")
+    story = json.loads(Path("scenes.json").read_text(encoding="utf-8"))
+    story[0]["characters"] = ["mira"]
+    Path("scenes.json").write_text(json.dumps(story), encoding="utf-8")
+    ran = agent("run", *BY_BATCH)
+    looked = agent("status")
+
+    assert ran["failures_by_code"] == {"pending": 4}
+    assert ran["story"] == looked["story"]
+    assert (ran["story"]["pending"], ran["story"]["missing"]) == (2, 1)

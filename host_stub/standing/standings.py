@@ -94,7 +94,10 @@ class Standings:
             micro = self._costs[place]
             self.rest.add(None if micro == _UNKNOWN_COST else Decimal(micro) / 1_000_000, 1)
         if code is None or outcome.take == 1:
-            self._doubts[place] = _DOUBTS.get(code or "", _NOTHING)
+            doubt = _DOUBTS.get(code or "", _NOTHING)
+            # What waits for a picture that it shows is itself not bought, as a survey says.
+            is_behind_another = doubt == _PENDING and not self._bases[place]
+            self._doubts[place] = _NOTHING if is_behind_another else doubt
 
     def present(self, outcome: SceneOutcome) -> str | None:
         """Return what an outcome's scene is made from, if that is known."""
