@@ -60,10 +60,12 @@ def figures(totals: Totals, facts: RunFacts) -> dict[str, Any]:
 
     ``avg_seconds_per_image`` is the elapsed time over the pictures made, and ``speedup`` the sum of
     all scenes' durations over the elapsed time: how much longer one after the other would have
-    taken. Both are ``null`` where there is nothing to divide by.
+    taken. Both are ``null`` where there is nothing to divide by, and the second also where the run
+    made no picture: it would measure how fast the run found that out.
     """
     average = facts.elapsed_s / totals.images if totals.images else None
-    speedup = totals.busy_s / facts.elapsed_s if facts.elapsed_s > 0 else None
+    has_made = totals.images > totals.reused and facts.elapsed_s > 0
+    speedup = totals.busy_s / facts.elapsed_s if has_made else None
     return {
         "total_images": totals.images,
         "elapsed_seconds": round(facts.elapsed_s, 3),

@@ -248,6 +248,19 @@ class TestShape:
         assert (manifest["avg_seconds_per_image"], manifest["speedup"]) == (None, None)
         assert (manifest["images"], len(manifest["failures"])) == ([], 1)
 
+    @pytest.mark.parametrize("is_reused", [True, False])
+    def test_a_run_that_made_no_picture_has_no_speed_up(
+        self, make_bench: MakeBench, *, is_reused: bool
+    ) -> None:
+        """Neither what was found nor what is on its way was made in this time."""
+        bench = make_bench(2)
+        found = _made("s0", bench.picture, reused=True) if is_reused else _failed("s0", "pending")
+        bench.outcomes.deliver(found)
+        bench.outcomes.deliver(_failed("s1"))
+        none = bench.manifest()["speedup"]
+
+        assert none is None
+
     def test_one_unknown_cost_makes_the_sum_unknown(self, make_bench: MakeBench) -> None:
         """Nobody guesses zero; what is known is told beside it."""
         bench = make_bench(2)
