@@ -102,6 +102,14 @@ def _duration_s(text: str) -> float:
     return float(int(found[1]) * _SECONDS[found[2]])
 
 
+def duration_text(duration_s: float | None) -> str | None:
+    """Return a duration as it may be typed; ``None`` for none at all."""
+    if not duration_s:
+        return None
+    unit = next(one for one in "dhms" if not duration_s % _SECONDS[one])
+    return f"{int(duration_s / _SECONDS[unit])}{unit}"
+
+
 def _ask(options: Namespace, _: Progress) -> Said:
     """Ask with the key of the config, which alone knows it; nothing is bought."""
     import anyio
@@ -129,7 +137,7 @@ def _wait(options: Namespace, progress: Progress) -> Said:
 
     import anyio
 
-    from stage3_plugin.maintenance.next_steps import after_wait
+    from stage3_plugin.maintenance.next_steps import AT_A_TIME, after_wait
     from stage3_plugin.maintenance.waited_report import progress_line, waited_json, waited_text
 
     chosen = _Chosen.by(options)
@@ -149,7 +157,8 @@ def _wait(options: Namespace, progress: Progress) -> Said:
         waited_text(waited, run=run, again=again),
         waited_json(waited),
         EXIT_DONE if waited.is_over else EXIT_PENDING,
-        tuple(after_wait(waited, run, again)),
+        # Who only looked does not wait so: to go on with that would be a loop without a pause.
+        tuple(after_wait(waited, run, again, at_a_time=duration_text(options.for_s) or AT_A_TIME)),
     )
 
 

@@ -12,7 +12,9 @@ import pytest
 import stage3_plugin.cli
 from host_stub.cli import main
 from stage3_plugin.engine import pending
+from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.image_api import KEY, ImageApi
+from tests.fakes.behaviours import Gate
 from tests.projects import Project
 from tests.stage3.batch_shop import LATER, priced
 
@@ -89,3 +91,58 @@ def test_a_scene_that_waits_for_a_sheet_is_not_bought_in_either(agent: Agent) ->
     assert ran["failures_by_code"] == {"pending": 4}
     assert ran["story"] == looked["story"]
     assert (ran["story"]["pending"], ran["story"]["missing"]) == (2, 1)
+
+
+WAITING = ["host-stub", "stage3", "wait", "--for", "10m", "--json"]
+TAKING_IN = ["host-stub", "run", *BY_BATCH, "--max-cost", "0", "--json"]
+
+
+def test_after_a_run_that_asked_for_a_batch_a_program_stays_first(agent: Agent) -> None:
+    """For minutes and not for a day; a run would only look, again and again."""
+    told = agent("run", *BY_BATCH, "--max-cost", "1")
+
+    assert agent.code == 5
+    assert offered(told) == [WAITING, TAKING_IN]
+    assert {one["kind"] for one in told["next_actions"]} == {"safe"}
+
+
+def test_what_was_confirmed_may_be_run_again_as_it_was(agent: Agent) -> None:
+    """It buys what its batch did not bring, up to what was said yes to."""
+    gate = Gate()
+    agent.api.batches.script(Batched(polls=0, until=gate, ends="expired", done=0))
+    planned = agent("plan", *BY_BATCH)
+    (buying,) = [one for one in planned["next_actions"] if "--confirm" in one["command"]]
+    first = agent(*buying["command"])
+    code = agent.code
+    staying, again, taking_in = first["next_actions"]
+    gate.open()
+    second = agent(*again["command"])
+
+    assert (code, staying["command"], taking_in["command"]) == (5, WAITING, TAKING_IN)
+    assert again["command"] == buying["command"]
+    assert (again["kind"], again["cost_usd"]) == ("needs_confirmation", planned["cost_high_usd"])
+    assert second["failures_by_code"] == {"pending": 3}
+    assert len(agent.api.batches.all) == 2
+
+
+@pytest.mark.parametrize("typed, kept", [("0s", "10m"), ("1s", "1s"), (None, "10m")])
+def test_a_wait_goes_on_for_as_long_as_it_was_told(
+    agent: Agent, typed: str | None, kept: str
+) -> None:
+    """Who only looked has said nothing of how long."""
+    agent("run", *BY_BATCH)
+    if typed is None:
+        found = agent("stage3", "attempts")
+    else:
+        found = agent("stage3", "wait", "--for", typed)
+        assert agent.code == 5
+
+    assert offered(found)[0] == ["stage3", "wait", "--for", kept, "--json"]
+
+
+@pytest.mark.parametrize(
+    "duration_s, text", [(90.0, "90s"), (600.0, "10m"), (86_400.0, "1d"), (0.0, None), (None, None)]
+)
+def test_a_duration_is_typed_as_it_is_read(duration_s: float | None, text: str | None) -> None:
+    """In the largest unit that has it whole."""
+    assert stage3_plugin.cli.duration_text(duration_s) == text

@@ -41,6 +41,8 @@ MOST_FAILED_NAMED: Final = 5
 _FREE: Final = Decimal(0)
 _JSON: Final = "--json"
 _TAKES_IN: Final = "takes in what is bought and not here yet, for nothing"
+_AT_A_TIME: Final = ("--for", "10m")
+"""So long a program waits in one command, whose caller may have a limit of its own."""
 _BOUNDS: Final = frozenset({"--confirm", "--max-cost"})
 _PLACES: Final = frozenset({"--config", "--set", "--out", "--scenes"})
 _VALUED: Final = frozenset({*_BOUNDS, "--only", "--junit"})
@@ -161,14 +163,16 @@ def settling(options: Namespace, plugin: str) -> NextAction:
 
 def _staying(options: Namespace, plugin: str) -> Iterator[NextAction]:
     """Yield the command that stays for what is being made, if the plugin brings one."""
-    from host_stub.cli.plugin_commands import brings
+    from host_stub.cli.plugin_commands import understands
 
-    if brings(plugin, "wait"):
-        config = () if options.config is None else ("--config", str(options.config))
-        yield safe(
-            (PROGRAM, plugin, "wait", *config, _JSON),
-            "stays until what is being made is there, and takes it in; it buys nothing",
-        )
+    config = () if options.config is None else ("--config", str(options.config))
+    for bound in (_AT_A_TIME, ()):
+        if understands(plugin, "wait", *bound, *config):
+            yield safe(
+                (PROGRAM, plugin, "wait", *bound, *config, _JSON),
+                "stays for what is being made, and takes it in; it buys nothing",
+            )
+            return
 
 
 def after_story(folder: Path, scenes: Path, *, is_new: bool) -> Iterator[NextAction]:
@@ -251,6 +255,8 @@ def after_run(
         report: How the run ended.
         resumes: The plugin keeps a ledger of what was bought.
     """
+    from host_stub.stage.exit_codes import EXIT_PENDING
+
     told, rest = report.manifest, report.rest
     retry: NextAction | None = None
     found: list[NextAction] = []
@@ -263,6 +269,16 @@ def after_run(
             rest.usd,
         )
         found.append(retry)
+    elif told["pending"] and options.confirm is not None:
+        found.append(
+            buying(
+                again(words),
+                "takes in what is bought and not here yet, and makes what is left of what was "
+                "confirmed; nothing is bought twice",
+                cap_usd,
+            )
+        )
+        found.append(_taking_in(words))
     elif rest.pictures:
         what = "takes in what is bought and not here yet, and " if told["pending"] else ""
         is_bounded = rest.usd is None or (cap_usd is not None and cap_usd <= rest.usd)
@@ -277,7 +293,9 @@ def after_run(
     elif told["pending"]:
         found.append(_taking_in(words))
     if told["pending"] and resumes:
-        found += _staying(options, told["plugin"])
+        staying = [*_staying(options, told["plugin"])]
+        is_to_stay = told["exit_code"] == EXIT_PENDING  # before any run: it would be in a loop
+        found = [*staying, *found] if is_to_stay else [*found, *staying]
     if told["failures_by_code"].get("unknown") and resumes:
         found.append(settling(options, told["plugin"]))
     if told["total_images"] and not options.draft:

@@ -64,21 +64,22 @@ def parse_installed(words: Sequence[str]) -> Namespace | None:
     return parse_commands(parser, rest)
 
 
-def brings(plugin: str, command: str) -> bool:
-    """Return whether an installed plugin has a command of this name; one that is broken has none.
+def understands(plugin: str, *words: str) -> bool:
+    """Return whether an installed plugin has such a command; one that is broken has none.
 
     Args:
         plugin: Its name.
-        command: The command's.
+        words: The command's name, and options.
     """
     from host_stub.plugins.discovery import find_plugins, pick
     from host_stub.plugins.loading import import_plugin
 
     try:
         commands = import_plugin(pick(plugin, find_plugins())).commands()
+        parser = command_parser(plugin, commands, description="")
+        return not parser.parse_known_args(words)[1]
     except HostError:
         return False
-    return any(one.name == command for one in commands)
 
 
 class Parser(argparse.ArgumentParser):

@@ -21,6 +21,8 @@ from stage3_plugin.maintenance.selection import Chosen
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.maintenance.verify import Verified
 
+AT_A_TIME: Final = "10m"
+"""So long a program waits in one command, whose caller may have a limit of its own."""
 MOST_NAMED: Final = 5
 """Purchases whose decisions are spelled out; the others are decided likewise."""
 _SHORT: Final = 8
@@ -82,8 +84,8 @@ def after_listing(listing: Listing, folder: StateFolder) -> Iterator[Next]:
         yield Next(_asking(folder, *asked[:MOST_NAMED]), why)
     if any(one.situation is Situation.BEING_MADE for one in listing.found):
         yield Next(
-            _asking_command(folder, "wait"),
-            "stays until what is being made is there, and takes it in; it buys nothing",
+            _asking_command(folder, "wait", "--for", AT_A_TIME),
+            "stays for what is being made, and takes it in; it buys nothing",
         )
     for batch in batches[:MOST_NAMED]:
         yield from _of_a_batch(batch, folder)
@@ -182,8 +184,8 @@ def after_ask(asked: Sequence[AskedFor], config: tuple[str, ...]) -> Iterator[Ne
     """Return what may come after providers were asked: to stay for what was found, above all."""
     if any(one.after.state is State.ACCEPTED for one in asked):
         yield Next(
-            ("stage3", "wait", *config, "--json"),
-            "stays until what is being made is there, and takes it in; it buys nothing",
+            ("stage3", "wait", "--for", AT_A_TIME, *config, "--json"),
+            "stays for what is being made, and takes it in; it buys nothing",
         )
     if any(one.after.state is State.UNKNOWN for one in asked):
         yield Next(
@@ -193,7 +195,11 @@ def after_ask(asked: Sequence[AskedFor], config: tuple[str, ...]) -> Iterator[Ne
 
 
 def after_wait(
-    waited: Waited, run: tuple[str, ...] | None, again: tuple[str, ...]
+    waited: Waited,
+    run: tuple[str, ...] | None,
+    again: tuple[str, ...],
+    *,
+    at_a_time: str = AT_A_TIME,
 ) -> Iterator[Next]:
     """Return what may come after waiting: the run that takes in, above all, if anything came.
 
@@ -202,11 +208,13 @@ def after_wait(
     Args:
         waited: How it stands.
         run: The run of the story, if its scene file is known.
-        again: The command that waited.
+        again: The command that waited, without its limit.
+        at_a_time: So long it is to wait.
     """
     steps: list[Next] = []
     if not waited.is_over:
-        steps.append(Next((*again, "--json"), "goes on waiting; it buys nothing"))
+        limited = (*again[:2], "--for", at_a_time, *again[2:], "--json")
+        steps.append(Next(limited, "goes on waiting; it buys nothing"))
     if run is not None and (waited.pictures or not waited.is_over):
         taking_in = Next(
             (*run[:2], "--max-cost", "0", "--json", *run[2:]),

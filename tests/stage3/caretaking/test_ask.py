@@ -90,7 +90,7 @@ def test_after_something_was_found_a_program_may_stay_for_it(
     _lost(queue_api, tmp_path, Queued(lost="begun", polls=5), monkeypatch)
     (staying,) = say("ask", "--json").json["next_actions"]
 
-    assert staying["command"][:2] == ["stage3", "wait"]
+    assert staying["command"] == ["stage3", "wait", "--for", "10m", "--json"]
     assert staying["kind"] == "safe"
 
 

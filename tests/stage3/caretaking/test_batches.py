@@ -58,7 +58,8 @@ def test_programs_have_the_lines_and_the_batch(project: Project, say: Say) -> No
     assert lines == {one: number for number, one in enumerate(ids)}
     (alone,) = [one for one in told["attempts"] if one["scene_id"] == "alone"]
     assert (alone["batch"], alone["line"]) == (None, None)
-    assert ["stage3", "wait", "--json"] in [one["command"] for one in told["next_actions"]]
+    staying = ["stage3", "wait", "--for", "10m", "--json"]
+    assert staying in [one["command"] for one in told["next_actions"]]
 
 
 def test_lines_that_came_to_different_ends_stand_apart(project: Project, say: Say) -> None:

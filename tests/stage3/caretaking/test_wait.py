@@ -113,7 +113,9 @@ def test_while_something_is_being_made_it_ends_with_5(
     assert (told["is_over"], told["left"], told["taken_in"]) == (False, 1, 0)
     assert (job["lane"], job["left"], job["is_given_up"]) == ("one", 1, False)
     assert job["expires_at"] is not None
-    assert [one["command"][:2] for one in told["next_actions"]] == [["stage3", "wait"]]
+    assert [one["command"] for one in told["next_actions"]] == [
+        ["stage3", "wait", "--for", "10m", "--json"]
+    ]
     assert states(tmp_path) == [State.ACCEPTED]
     text = say("wait", "--for", "0s").out
     assert "being made; kept until" in text
