@@ -73,7 +73,7 @@ _NAME = (
     '        path = request.out_dir / "images" / f"{name}-{job.take}.png"'
 )
 _MAKE = "        make = len(jobs) - reused\n"
-_PLANNED = "return StagePlan(make=make, reused=reused, cost_low_usd=cost, cost_high_usd=cost)"
+_PLANNED = "plan = StagePlan(make=make, reused=reused, cost_low_usd=cost, cost_high_usd=cost)"
 _JOBS = "        jobs = self.jobs(request)\n        scenes ="
 _FOUND = "            if self.there(job.basis, job.take).is_file() and not request.draft:"
 _ENDED = '            context.deliver(outcome.model_copy(update={"duration_s": took_s}))'
@@ -324,7 +324,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
         (
             _PLANNED,
             _PLANNED.replace("make=make", "make=make - is_three, busy=is_three").replace(
-                "return", "is_three = int(len(request.scenes) == 3)\n        return"
+                "plan =", "is_three = int(len(request.scenes) == 3)\n        plan ="
             ),
         )
     ),
@@ -412,7 +412,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
             "        jobs = [job for job in self.jobs(request) if job.take == 1]",
         )
     ),
-    "lanes.plan": _m(("PlannedLane(scenes=make,", "PlannedLane(scenes=make + 1,")),
+    "lanes.plan": _m(("PlannedLane(scenes=plan.make,", "PlannedLane(scenes=plan.make + 1,")),
     "takes.survey-and-fetch": _m(("    async def fetch(self", "    async def fetched(self")),
     "takes.surveyed": _m(("                current=True,\n", "")),
     "takes.survey-writes-nothing": _m(

@@ -147,15 +147,9 @@ class Stage:
         reused = sum(self.there(job.basis, job.take).is_file() for job in jobs)
         make = len(jobs) - reused
         cost = make * (Decimal(0) if self.settings.draft else PRICE_USD)
-        return StagePlan(
-            make=make,
-            reused=reused,
-            cost_low_usd=cost,
-            cost_high_usd=cost,
-            lanes=PlannedLanes(
-                ordinary=PlannedLane(scenes=make, cost_low_usd=cost, cost_high_usd=cost)
-            ),
-        )
+        plan = StagePlan(make=make, reused=reused, cost_low_usd=cost, cost_high_usd=cost)
+        lane = PlannedLane(scenes=plan.make, cost_low_usd=cost, cost_high_usd=cost)
+        return plan.model_copy(update={"lanes": PlannedLanes(ordinary=lane)})
 
     async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
         """Make what is not there."""
