@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import stage3_plugin.cli
 from host_stub.cli import main
 from stage3_plugin.engine import pending
+from stage3_plugin.purchase import lost
 from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from tests.fakes.behaviours import Gate
@@ -146,3 +148,44 @@ def test_a_wait_goes_on_for_as_long_as_it_was_told(
 def test_a_duration_is_typed_as_it_is_read(duration_s: float | None, text: str | None) -> None:
     """In the largest unit that has it whole."""
     assert stage3_plugin.cli.duration_text(duration_s) == text
+
+
+@pytest.mark.parametrize("says_so", ["option", "setting", "scene"])
+def test_of_a_batch_whose_create_is_in_doubt_a_program_asks_before_it_decides(
+    agent: Agent, says_so: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found or disproved for nothing, whoever said that it goes by a batch."""
+    monkeypatch.setattr(lost, "PATIENCE_S", 0.1)
+    agent.api.batches.script(Batched(lost="begun", unlisted=10_000))
+    words = ["scenes.json"]
+    if says_so == "option":
+        words += ["--lane", "batch"]
+    elif says_so == "setting":
+        agent.settings(lane="batch")
+    else:
+        story = json.loads(Path("scenes.json").read_text(encoding="utf-8"))
+        story = [scene | {"lane": "batch"} for scene in story]
+        Path("scenes.json").write_text(json.dumps(story), encoding="utf-8")
+    told = agent("run", *words)
+
+    assert agent.code == 4
+    assert told["failures_by_code"] == {"unknown": 3}
+    assert offered(told) == [WAITING, ["host-stub", "stage3", "attempts", "--json"]]
+    assert {one["kind"] for one in told["next_actions"]} == {"safe"}
+
+
+def test_beside_an_ordinary_run_the_batch_is_priced(agent: Agent) -> None:
+    """Where there is one to go by, and nothing goes by it already."""
+    by_batch = ["host-stub", "plan", "scenes.json", "--lane", "batch", "--json"]
+    plain = agent("plan", "scenes.json")
+    said_so = agent("plan", "scenes.json", "--lane", "ordinary")
+    batch = agent(*by_batch)
+    agent.settings(lane="batch")
+    set_so = agent("plan", "scenes.json")
+
+    for told in (plain, said_so):
+        buying, pricing = told["next_actions"]
+        assert "--confirm" in buying["command"]
+        assert (pricing["command"], pricing["kind"]) == (by_batch, "safe")
+    assert by_batch not in offered(batch) + offered(set_so)
+    assert Decimal(batch["cost_high_usd"]) < Decimal(plain["cost_high_usd"])

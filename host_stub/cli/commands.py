@@ -43,6 +43,8 @@ def run(options: Namespace, console: Console) -> int:
     with _scene_file(options.scenes) as path:
         asked = _asked(options, path, config, chosen, console)
         report = run_pipeline(chosen.image, asked, console=console)
+        in_doubt = report.manifest["failures_by_code"].get("unknown", 0)
+        is_by_batch = in_doubt and console.json_only and _is_by_batch(asked, chosen)
     if report.exit_code == 0:
         _say_first_lines(options, config, console)
     if console.json_only:
@@ -53,10 +55,24 @@ def run(options: Namespace, console: Console) -> int:
             options.words,
             report,
             resumes=chosen.image.description.capabilities.resumes,
+            has_lost_batch=bool(is_by_batch),
         )
         lacks = None if retry is None else retry.as_json()
         console.result(report.document(retry_with=lacks), next_actions=found)
     return report.exit_code
+
+
+def _is_by_batch(asked: RunOptions, chosen: PluginSet) -> bool:
+    """Return whether some of what a run was asked for goes by the batch lane."""
+    from host_stub.scenes.file import read_scenes
+
+    lane = asked.lane or getattr(chosen.image.settings, "lane", None)
+    if lane == "batch":
+        return True
+    try:
+        return any(scene.lane == "batch" for scene in read_scenes(asked.scenes_path))
+    except SceneFileError:  # it was changed since
+        return False
 
 
 def plan(options: Namespace, console: Console) -> int:

@@ -45,7 +45,7 @@ _AT_A_TIME: Final = ("--for", "10m")
 """So long a program waits in one command, whose caller may have a limit of its own."""
 _BOUNDS: Final = frozenset({"--confirm", "--max-cost"})
 _PLACES: Final = frozenset({"--config", "--set", "--out", "--scenes"})
-_VALUED: Final = frozenset({*_BOUNDS, "--only", "--junit"})
+_VALUED: Final = frozenset({*_BOUNDS, "--lane", "--only", "--junit"})
 
 
 def in_a_line(command: Sequence[str]) -> str:
@@ -212,6 +212,8 @@ def _as_operands(*names: str) -> tuple[str, ...]:
 
 def after_plan(options: Namespace, words: Sequence[str], plan: RunPlan) -> Iterator[NextAction]:
     """Return what may come after a plan: to buy what it says, above all."""
+    from host_stub.stage.lane_plans import goes_by_none
+
     stage = plan.stage
     if plan.whole_usd is not None:
         cap = ("--max-cost", f"{plan.whole_usd:f}")
@@ -238,6 +240,11 @@ def after_plan(options: Namespace, words: Sequence[str], plan: RunPlan) -> Itera
         )
     elif stage.pending:
         yield _taking_in(words)
+    if (stage.make or stage.refused) and stage.lanes is not None and goes_by_none(stage.lanes):
+        yield safe(
+            again(words, "plan", more=("--lane", "batch"), without={"--lane", "--confirm"}),
+            "tells what a batch would cost of it, and what cannot be had in one",
+        )
     if stage.pending:
         yield from _staying(options, plan.plugin)
     if stage.held:
@@ -245,7 +252,12 @@ def after_plan(options: Namespace, words: Sequence[str], plan: RunPlan) -> Itera
 
 
 def after_run(
-    options: Namespace, words: Sequence[str], report: RunReport, *, resumes: bool
+    options: Namespace,
+    words: Sequence[str],
+    report: RunReport,
+    *,
+    resumes: bool,
+    has_lost_batch: bool = False,
 ) -> tuple[list[NextAction], NextAction | None]:
     """Return what may come after a run, and the same command with a cap that suffices, if it lacks.
 
@@ -254,8 +266,9 @@ def after_run(
         words: Likewise.
         report: How the run ended.
         resumes: The plugin keeps a ledger of what was bought.
+        has_lost_batch: What is unknown may be of a batch, which is found or disproved by asking.
     """
-    from host_stub.stage.exit_codes import EXIT_PENDING
+    from host_stub.stage.exit_codes import EXIT_PENDING, EXIT_UNKNOWN
 
     told, rest = report.manifest, report.rest
     retry: NextAction | None = None
@@ -292,9 +305,10 @@ def after_run(
         )
     elif told["pending"]:
         found.append(_taking_in(words))
-    if told["pending"] and resumes:
+    if (told["pending"] or has_lost_batch) and resumes:
         staying = [*_staying(options, told["plugin"])]
-        is_to_stay = told["exit_code"] == EXIT_PENDING  # before any run: it would be in a loop
+        # Before any run, which would look once, and be in a loop.
+        is_to_stay = told["exit_code"] in {EXIT_PENDING, EXIT_UNKNOWN}
         found = [*staying, *found] if is_to_stay else [*found, *staying]
     if told["failures_by_code"].get("unknown") and resumes:
         found.append(settling(options, told["plugin"]))

@@ -24,6 +24,11 @@ def lanes_as_json(lanes: PlannedLanes | None) -> dict[str, Any] | None:
     }
 
 
+def goes_by_none(lanes: PlannedLanes) -> bool:
+    """Return whether there are batches to go by, and nothing of a plan does."""
+    return lanes.batch is not None and not lanes.batch.scenes
+
+
 def lane_lines(lanes: PlannedLanes, *, left_out: int = 0) -> Iterator[str]:
     """Say both side by side, line by line; nothing where there is but one to go by.
 
