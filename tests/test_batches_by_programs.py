@@ -189,3 +189,24 @@ def test_beside_an_ordinary_run_the_batch_is_priced(agent: Agent) -> None:
         assert (pricing["command"], pricing["kind"]) == (by_batch, "safe")
     assert by_batch not in offered(batch) + offered(set_so)
     assert Decimal(batch["cost_high_usd"]) < Decimal(plain["cost_high_usd"])
+
+
+def test_status_goes_on_by_the_lane_of_what_is_on_its_way(agent: Agent) -> None:
+    """One that is missing is priced and offered by it, too, until nothing is on its way."""
+    gate = Gate()
+    agent.api.batches.script(Batched(polls=0, until=gate))
+    agent("run", *BY_BATCH, "--scene", "s01", "--scene", "s02")
+    waiting = agent("status")
+    runs = [command for command in offered(waiting) if command[1] == "run"]
+    by_batch = agent("status", "--lane", "batch")
+    gate.open()
+    agent("run", *BY_BATCH, "--scene", "s01", "--scene", "s02")
+    had = agent("status")
+
+    assert [command[2:5] for command in runs] == [
+        ["--max-cost", waiting["make"]["cost_high_usd"], BY_BATCH[0]]
+    ]
+    assert [command[-3:-1] for command in runs] == [["--lane", "batch"]]
+    assert waiting == by_batch
+    assert not any("--lane" in command for command in offered(had))
+    assert Decimal(had["make"]["cost_high_usd"]) > Decimal(waiting["make"]["cost_high_usd"])

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from host_stub.contract import Lane
     from host_stub.stage.look import Look
     from host_stub.standing.standing import SceneStanding
+    from host_stub.standing.status import Status
     from host_stub.standing.story_state import Price
     from host_stub.story.keeper import Story
     from host_stub.story.takes import Take
@@ -89,6 +90,8 @@ def status(options: Namespace, console: Console) -> int:
     with sitting(options, console, write=False) as chair:
         found = Status(path_of=chair.path_of, is_full=console.json_only)
         chair.look.at_all(found.add)
+        if options.lane is None and (by_batch := _by_batch(chair, found)) is not None:
+            found, options = by_batch, Namespace(**vars(options) | {"lane": "batch"})
         for line in found.as_lines():
             console.say(line)
         if found.state.make.pictures:
@@ -105,6 +108,23 @@ def status(options: Namespace, console: Console) -> int:
                 ),
             )
     return 0
+
+
+def _by_batch(chair: Chair, found: Status) -> Status | None:
+    """Look once more by the batch lane, if what is on the way was bought so: at its prices."""
+    from host_stub.stage.remembered_scenes import is_on_the_way_by_batch
+    from host_stub.standing.status import Status
+
+    state = found.state
+    is_pending = state.states["pending"] or state.sheets["pending"]
+    if not is_pending or not is_on_the_way_by_batch(chair.story.book):
+        return None
+    again = Status(path_of=found.path_of, is_full=found.is_full)
+    try:
+        chair.look.by_lane("batch").at_all(again.add)
+    except HostError:  # the plugin's settings are others by now, and know no batches
+        return None
+    return again
 
 
 def takes(options: Namespace, console: Console) -> int:

@@ -63,7 +63,7 @@ from host_stub.stage.binding import hold_to
 from host_stub.stage.directing import decided
 from host_stub.stage.event_loop import run_on
 from host_stub.stage.exit_codes import stage_error
-from host_stub.stage.remembered_scenes import remember_scenes
+from host_stub.stage.remembered_scenes import remember_lane, remember_scenes
 from host_stub.stage.stage_warnings import warnings_of
 from host_stub.standing.standings import Standings
 from host_stub.story.keeper import Story
@@ -165,6 +165,8 @@ def run_pipeline(
         if run.report is None:
             assert run.start_failure is not None, "a run ends with the one or the other"
             raise run.start_failure
+        with contextlib.suppress(StoryError):  # it is a convenience, and the run is over
+            remember_lane(story.book, options.lane, run.report.manifest["story"])
         return run.report
 
 

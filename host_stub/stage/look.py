@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from host_stub.contract import ImageStage
+from host_stub.contract import ImageStage, Lane
 from host_stub.errors import UsageError, closest
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.scenes.file import read_scenes
@@ -59,6 +59,11 @@ class Look:
     def at_notes_of(self, story: Story) -> Look:
         """Return the same look at the story as it was read another time."""
         return Look(self._plugin, self._options, story, backend=self._backend)
+
+    def by_lane(self, lane: Lane) -> Look:
+        """Return a look at the same story whose run would go by a lane."""
+        options = replace(self._options, lane=lane)
+        return Look(self._plugin, options, self._story, backend=self._backend)
 
     def at_all(self, tell: Callable[[SceneStanding], None]) -> None:
         """Tell how every scene stands, sheets first.

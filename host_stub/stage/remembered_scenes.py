@@ -1,18 +1,20 @@
-"""The scene file of an out folder's story, so that commands after the first run need not name it.
+"""What commands after a run need not be told again: the story's scene file, and its lane.
 
-It is noted relative to the project's folder, where that can be done, so that a project which moves
-as a whole keeps it. Where nothing is noted, it is the file that ``host-stub init`` writes.
+The file is noted relative to the project's folder, where that can be done, so that a project which
+moves as a whole keeps it. Where nothing is noted, it is the file that ``host-stub init`` writes.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
 from host_stub.errors import UsageError
 
 FACT: Final = "scenes_path"
+LANE: Final = "lane_on_the_way"
 USUAL: Final = "scenes.json"
 _HINT: Final = "name it: --scenes FILE"
 _HINT_BEFORE: Final = f"'host-stub run FILE' notes it; or {_HINT}"
@@ -53,3 +55,23 @@ def remembered_scenes(facts: Facts, project_dir: Path) -> Path:
     if not path.is_file():
         raise UsageError(f"the scene file of this out folder is gone: {path}", hint=_HINT)
     return path
+
+
+def remember_lane(facts: Facts, lane: str | None, story: Mapping[str, int | None] | None) -> None:
+    """Note by which lane a run bought what is on the way, until nothing is.
+
+    Args:
+        facts: Where that is noted.
+        lane: What the run was told; ``None`` for the settings' own.
+        story: How many scenes stand how behind the run; where that is not known, nothing changes.
+    """
+    pending = None if story is None else story["pending"]
+    if pending and lane == "batch":
+        facts.set_fact(LANE, lane)
+    elif pending == 0 and facts.fact(LANE):
+        facts.set_fact(LANE, "")
+
+
+def is_on_the_way_by_batch(facts: Facts) -> bool:
+    """Return whether a run was told to go by batches, and left something on the way."""
+    return facts.fact(LANE) == "batch"
