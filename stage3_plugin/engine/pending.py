@@ -234,6 +234,8 @@ class PendingScenes:
         if brought.is_open:
             return self._ask_for_picture(scene, waiting, brought.not_here)
         if self._is_ended_line(scene, waiting, brought):
+            if brought.purchase is not None:
+                await self._recovery.tell(brought.purchase)
             return None
         if waiting.hold_microusd is None or brought.attempted is None:
             scene.waits_for = None

@@ -40,7 +40,7 @@ from stage3_plugin.errors import (
     LedgerFailed,
     LookupRefused,
 )
-from stage3_plugin.ledger import counters, jobs
+from stage3_plugin.ledger import counters, jobs, untold
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.accountable import Accountable
 from stage3_plugin.ledger.calendar import zone_named
@@ -129,6 +129,7 @@ class Ledger(Accountable):
         at = moment(now)
         job = jobs.join(self._execute, new, at=at)
         self._execute(sql.INSERT, begun(new, day=today, at=at, job=job)[:BEGUN])
+        untold.overtake(self._execute, new)
         return Held(
             attempt_id=new.attempt_id,
             hold_microusd=new.hold_microusd,
@@ -289,6 +290,25 @@ class Ledger(Accountable):
         for scopes, microusd in moves.items():
             counters.move(self._execute, scopes, microusd)
         return changed
+
+    @translated
+    def note_untold(self, line: Purchase, word: str) -> None:
+        """Note what came of a line of a batch, for the next run that wants its picture.
+
+        It stands until :meth:`tell`, or until money is held for its subject again.
+
+        Args:
+            line: It, settled in this transaction.
+            word: That, without spaces.
+        """
+        self._inside()
+        untold.note(self._execute, line.new, word)
+
+    @translated
+    def tell(self, line: Purchase) -> None:
+        """Note that a scene was told what came of a line; said again, it changes nothing."""
+        self._inside()
+        untold.tell(self._execute, line.new)
 
     @translated
     def note_asking(self, attempt_id: str, asking: Asking) -> None:
@@ -584,6 +604,11 @@ class Ledger(Accountable):
         seq = int(row[0])
         job = self._job(seq)
         return [self._read(one, job) for one in self._execute(sql.LINES_OF, (seq,)).fetchall()]
+
+    @translated
+    def untold(self, subject_key: str) -> dict[str, str]:
+        """Return what came of lines that no scene was told of, by purchase, for a subject."""
+        return untold.of(self._execute, subject_key)
 
     @translated
     def lost(self) -> list[Purchase]:

@@ -48,6 +48,7 @@ from stage3_plugin.purchase.endings import Endings, as_settled
 from stage3_plugin.purchase.line_results import AT_ITS_PROVIDER, LineResults
 from stage3_plugin.purchase.lost import Listed, LostRequests, is_lost, name_of, was_accepted
 from stage3_plugin.purchase.turns import Turns
+from stage3_plugin.purchase.untold import result_of, word_of
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_owner
@@ -156,6 +157,8 @@ class Batches:
         """What results of lines came to, where a scene may have to end by it."""
         self._refused: dict[str, list[Purchase]] = {}
         """Lines of other runs without a picture, by subject, until a scene has heard of them."""
+        self._told = set[str]()
+        """Lines of other runs that a scene of this process has heard of."""
         self._tried = set[str]()
         self._was_told = set[str]()
         self._results = LineResults(
@@ -208,15 +211,43 @@ class Batches:
         return name_of(purchase) in self._tried
 
     def refused(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None:
-        """Return a line of a wish that this run has taken in without a picture; each only once."""
+        """Return a line of a wish that has no picture by its own word; each only once.
+
+        One that this run has taken in; or one that somebody else has, and that no scene was told
+        of: see :meth:`tell`.
+        """
         for line in self._refused.get(keys.subject, ()):
             if keys.take_of(line.new) is not None:
                 self.forget(line)
                 return line, self._came[line.new.attempt_id]
+        reader = self._session.reader
+        for attempt_id, word in reader.untold(keys.subject).items():
+            noted = None if attempt_id in self._told else reader.purchase(attempt_id)
+            attempted = None if noted is None else result_of(noted, word)
+            if noted is not None and attempted is not None and keys.take_of(noted.new) is not None:
+                self.forget(noted)
+                return noted, attempted
         return None
 
+    async def tell(self, line: Purchase) -> None:
+        """Note in the ledger that a scene ends by what came of a line: no later run is to.
+
+        Never raises: where it cannot be noted, the next run is told once more, and buys nothing.
+        """
+        attempt_id, subject = line.new.attempt_id, line.new.subject_key
+        try:
+            if subject is not None and attempt_id in self._session.reader.untold(subject):
+                await self._session.commit(lambda ledger: ledger.tell(line))
+        except StorageFailed as failure:
+            trace.event("ledger.left_open", attempt_id=attempt_id, problem=str(failure))
+
     def forget(self, line: Purchase) -> None:
-        """Note that the scene of a line has heard what came of it."""
+        """Note, for this process, that the scene of a line has heard what came of it."""
+        self._told.add(line.new.attempt_id)
+        self._drop(line)
+
+    def _drop(self, line: Purchase) -> None:
+        """Keep a line no more among those that a scene has to hear of."""
         subject = line.new.subject_key or ""
         left = [one for one in self._refused.get(subject, ()) if one.new != line.new]
         if left:
@@ -492,11 +523,16 @@ class Batches:
             return
         is_heard = settlement.state is not State.UNKNOWN
         before = [one for one in lines.values() if one.state in of] if is_heard else []
+        untold = dict[str, str]()
         for line in before:
-            self._hear(as_settled(line, settlement), lacking)
+            word = self._hear(as_settled(line, settlement), lacking)
+            if word is not None:
+                untold[line.new.attempt_id] = word
         settled = set[str]()
         try:
-            after = await self._endings.settle_lines(token, settlement, of=of, lines=set(lines))
+            after = await self._endings.settle_lines(
+                token, settlement, of=of, lines=set(lines), untold=untold
+            )
             settled.update(one.new.attempt_id for one in after)
         finally:
             for line in before:
@@ -526,21 +562,25 @@ class Batches:
     def _unhear(self, line: Purchase) -> None:
         """Forget what a line was thought to come to."""
         self._came.pop(line.new.attempt_id, None)
-        self.forget(line)
+        self._drop(line)
 
-    def _hear(self, after: Purchase, attempted: AttemptResult) -> None:
+    def _hear(self, after: Purchase, attempted: AttemptResult) -> str | None:
         """Keep what a line comes to, where a scene of this run has to end by it.
 
-        It is kept before that is settled: a scene may look at the row from that moment on.
+        It is kept before that is settled: a scene may look at the row from that moment on. Of a
+        line of another run it is returned what the ledger is to keep of it: this process may have
+        no scene that wants it.
         """
         attempt_id = after.new.attempt_id
         if after.new.run_id == self._session.run_id:
             self._came[attempt_id] = attempted
-            return
+            return None
         is_free = after.state is State.REFUSED and attempted.verdict.kind not in _MAY_GO_AGAIN
         if is_free or after.is_billed_refusal:
             self._came[attempt_id] = attempted
             self._refused.setdefault(after.new.subject_key or "", []).append(after)
+            return word_of(attempted.verdict)
+        return None
 
     def _brought(self, attempt_id: str, token: str) -> Brought:
         """Return how a line stands."""

@@ -7,7 +7,7 @@ the same evidence, and it is dropped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from stage3_plugin.domain.purchase import Purchase, Settlement
@@ -48,8 +48,15 @@ class Endings:
             self.counted[after.state] += 1
         self._settled(after)
 
-    async def settle(self, purchase: Purchase, settlement: Settlement) -> Purchase | None:
+    async def settle(
+        self, purchase: Purchase, settlement: Settlement, *, untold: str | None = None
+    ) -> Purchase | None:
         """Settle a purchase, unless that was done since it was read; return it as it stands.
+
+        Args:
+            purchase: As it was read.
+            settlement: How it has ended.
+            untold: What is noted of it with that, until a scene has been told of it.
 
         Raises:
             StorageFailed: It could not be recorded.
@@ -60,7 +67,10 @@ class Endings:
             found = ledger.purchase(attempt_id)
             if found is None or found.state is not purchase.state:
                 return None
-            return ledger.settle(attempt_id, settlement, now=self._session.now())
+            after = ledger.settle(attempt_id, settlement, now=self._session.now())
+            if untold is not None:
+                ledger.note_untold(after, untold)
+            return after
 
         with trace.span("settle", scene_id=purchase.new.scene_id, attempt_id=attempt_id) as span:
             try:
@@ -86,6 +96,7 @@ class Endings:
         *,
         of: Collection[State],
         lines: Collection[int] | None = None,
+        untold: Mapping[str, str] | None = None,
     ) -> list[Purchase]:
         """Settle all lines of a batch that are in certain states, in one commit; return those.
 
@@ -94,15 +105,22 @@ class Endings:
             settlement: What is true of all of them.
             of: These states.
             lines: Only these, by their numbers.
+            untold: What is noted with that, by purchase, until a scene has been told of it.
 
         Raises:
             StorageFailed: It could not be recorded.
         """
-        now = self._session.now
+        now, notes = self._session.now, untold or {}
+
+        def settle(ledger: Ledger) -> list[Purchase]:
+            after = ledger.settle_lines(token, settlement, of=of, lines=lines, now=now())
+            for one in after:
+                if one.new.attempt_id in notes:
+                    ledger.note_untold(one, notes[one.new.attempt_id])
+            return after
+
         with trace.span("settle", batch=token) as span:
-            after = await self._session.commit(
-                lambda ledger: ledger.settle_lines(token, settlement, of=of, lines=lines, now=now())
-            )
+            after = await self._session.commit(settle)
             span.note(outcome=settlement.state.value if after else "overtaken")
         for one in after:
             self.note(one)

@@ -45,9 +45,10 @@ _LEFT = AttemptResult(
     cost=UNKNOWN,
     stays_open=True,
 )
-Heard = Callable[[Purchase, AttemptResult], None]
+Heard = Callable[[Purchase, AttemptResult], str | None]
 """Called with a line as it is about to be settled, and with what its result came to: a scene may
-look at the row from the moment of its commit, and is to know why."""
+look at the row from the moment of its commit, and is to know why. Returns what is to be noted with
+it for a later run, if one has to be told."""
 Unheard = Callable[[Purchase], None]
 """Called with a line that was not settled so after all."""
 
@@ -252,9 +253,9 @@ class LineResults:
             return
         self.stuck.pop(attempt_id, None)
         after: Purchase | None = None
-        self._heard(as_settled(line, settlement), attempted)
+        untold = self._heard(as_settled(line, settlement), attempted)
         try:
-            after = await self._endings.settle(line, settlement)
+            after = await self._endings.settle(line, settlement, untold=untold)
         finally:
             if after is None or after.state is not settlement.state:
                 self._unheard(line)

@@ -51,9 +51,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineRefused:
-    """Its line was taken in by this run before it came here, and has no picture, by its own word.
+    """Its line was taken in before it came here, and has no picture, by its own word.
 
-    It is said once of each such line. What follows is what would follow if it had come just now.
+    By this run, or by anybody before it who had no scene to end by it. It is said once of each such
+    line. What follows is what would follow if it had come just now.
 
     Attributes:
         purchase: As it stands: ``REFUSED``, or ``PAID_BAD`` for a refusal that was billed.
@@ -112,6 +113,7 @@ class LineCheckout:
             return OfAnotherStep(stands.purchase)
         refused = None if stands is not None else checkout.recovery.refused_line(keys)
         if refused is not None:
+            await checkout.recovery.tell(refused[0])
             return LineRefused(purchase=refused[0], attempted=refused[1])
         no_more = checkout.no_more()
         if no_more is not None:

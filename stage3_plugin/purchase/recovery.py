@@ -305,8 +305,12 @@ class Recovery:
         return brought
 
     def refused_line(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None:
-        """Return a line of a wish that was taken in here without a picture; each only once."""
+        """Return a line of a wish without a picture that no scene has heard of; each only once."""
         return self._batches.refused(keys)
+
+    async def tell(self, line: Purchase) -> None:
+        """Note that a scene ends by what came of a line, for the runs after this; never raises."""
+        await self._batches.tell(line)
 
     async def new_batch_folder(self, token: str) -> Path:
         """Make the folder of a batch of this run.

@@ -96,7 +96,7 @@ class LineShop:
         self.unsent: list[str] = []
         self.refused: list[tuple[Purchase, AttemptResult]] = []
         self.recovery = SimpleNamespace(
-            is_going=False, may_have=_nothing, refused_line=self._refused_line
+            is_going=False, may_have=_nothing, refused_line=self._refused_line, tell=self._tell
         )
         session = SimpleNamespace(
             reader=self.ledger, commit=commit_with(self.ledger), run_id=run_id, now=lambda: now,
@@ -147,6 +147,9 @@ class LineShop:
                 self.refused.remove(one)
                 return one
         return None
+
+    async def _tell(self, _line: Purchase) -> None:
+        pass
 
     async def ready(self, *scene_ids: str) -> list[LineToHold]:
         """Look at scenes for which nothing stands."""

@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import LineCount
 from stage3_plugin.domain.money import FREE
-from stage3_plugin.domain.purchase import Held, Settlement
+from stage3_plugin.domain.purchase import Held, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase import batches
 from stage3_plugin.purchase.brought import Brought
 from stage3_plugin.purchase.checkout import InOtherHands
@@ -464,6 +465,90 @@ def test_a_refused_line_is_heard_of_once_by_a_scene_that_comes_later(
     assert [one is not None for one in heard] == [True, False, False, False, False]
     assert heard[0] is not None
     assert heard[0][1].verdict.kind is VerdictKind.REFUSED
+
+
+@tried(20)
+@given(
+    kinds=st.lists(
+        st.sampled_from(["refused", "picture", "never_ran", "unreadable", "billed", None]),
+        min_size=1,
+        max_size=4,
+    ),
+    bought=st.sets(st.integers(0, 3)),
+    taken_in_by=st.sampled_from(["run-1", "run-2"]),
+)
+def test_a_refusal_is_said_by_one_run_and_no_more(
+    kinds: list[Kind | None], bought: set[int], taken_in_by: str
+) -> None:
+    """The first whose scene comes, whoever took it in; none where it was bought again since."""
+    with TemporaryDirectory() as folder:
+        scene = Scene(Path(folder), len(kinds))
+        scene.accept()
+        scene.books.has(*kinds)
+        walk(scene.process(taken_in_by), scene)
+        is_own = taken_in_by == "run-1"  # whose scenes wait for it
+        word_of_its_own = {n for n, kind in enumerate(kinds) if kind in {"refused", "billed"}}
+        for number in bought & word_of_its_own:
+            virtually(partial(_hold_again, scene, number))
+        said = [_hears(scene.process(f"run-{run}"), len(kinds)) for run in (3, 4)]
+        left = scene.shop.ledger.problems()
+        close_all()
+
+    assert said == [set() if is_own else word_of_its_own - bought, set()]
+    assert left == []
+
+
+async def _hold_again(scene: Scene, number: int) -> object:
+    return await LineShop(scene.folder, "run-9").hold(f"s{number}")
+
+
+def _hears(process: Process, count: int) -> set[int]:
+    """Return of which scenes a run hears that their lines are refused, and have it note that."""
+
+    async def hear() -> set[int]:
+        heard = set[int]()
+        for number in range(count):
+            for _ in range(2):
+                line = process.recovery.refused_line(keys_of(request(f"s{number}")))
+                if line is not None:
+                    assert number not in heard
+                    assert line[1].verdict.kind is VerdictKind.REFUSED
+                    assert line[1].verdict.message == line[0].why
+                    await process.recovery.tell(line[0])
+                    heard.add(number)
+        return heard
+
+    return virtually(hear)
+
+
+def test_who_only_looks_after_batches_hears_of_none_in_the_place_of_a_scene(
+    make: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note is there with the state, in one commit, and stays if it cannot be taken away."""
+    scene = make(2)
+    scene.books.has("refused", "refused")
+    process, noted = scene.process(), list[bool]()
+
+    def look() -> None:
+        for line in scene.shop.ledger.lines_of(scene.token):
+            subject = line.new.subject_key or ""
+            is_noted = line.new.attempt_id in scene.shop.ledger.untold(subject)
+            noted.append(is_noted is (line.state is R))
+
+    process.after_commit = look
+    walk(process, scene)
+    walk(process, scene, 1)
+    assert noted
+    assert all(noted)
+
+    def fail(_ledger: Ledger, _line: Purchase) -> None:
+        raise FULL
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "tell", fail)
+        assert _hears(scene.process("run-3"), 2) == {0, 1}
+    assert _hears(scene.process("run-4"), 2) == {0, 1}
+    assert _hears(scene.process("run-5"), 2) == set()
 
 
 @pytest.mark.parametrize("kind", ["refused", None])

@@ -24,7 +24,7 @@ from stage3_plugin.purchase import batches as pace_of_batches
 from stage3_plugin.purchase import lost
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
-from stage3_plugin.testing.behaviours import Gate, Hang, Page
+from stage3_plugin.testing.behaviours import Gate, Hang, Json, Page
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.wire import Asked
 from tests.stage3.batch_shop import (
@@ -46,6 +46,7 @@ pytestmark = pytest.mark.anyio
 ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 """For what an event loop has no part in."""
 PATIENCE_S = 60
+REFUSED = Json({"error": {"message": "no", "code": "moderation_blocked"}}, status=400)
 
 
 @pytest.fixture(autouse=True)
@@ -134,9 +135,65 @@ async def test_what_never_ran_is_free_and_what_ran_is_paid(api: ImageApi, tmp_pa
     assert [line.new.scene_id for line in one.without] == ["s02", "s04", "s05"]
     assert one.spent_microusd == counted(tmp_path) == billed_microusd(api)
     again = await run_stage(shop(api), scenes(5), tmp_path)
-    assert codes(again) == {"made": 5}
-    assert sizes(api) == [5, 3]
+    assert codes(again) == {"made": 4, "refused": 1}
+    assert sizes(api) == [5, 2]
     assert counted(tmp_path) == billed_microusd(api)
+
+
+@pytest.mark.parametrize("vendor", [shop, gemini])
+async def test_what_was_refused_is_said_by_the_next_run_that_wants_it_and_then_sent_again(
+    api: ImageApi, tmp_path: Path, vendor: Callable[..., Settings]
+) -> None:
+    """Once, and only by a run of that scene: else run, wait and run would go on for ever."""
+    gate = Gate()
+    api.batches.script_line(Line(ends="refused"), scene="s02")
+    await left(api, vendor(api), 3, tmp_path, Batched(polls=0, until=gate))
+    gate.open()
+    waited = await stay(vendor(api), tmp_path)
+    assert [line.new.scene_id for line in waited.jobs[0].without] == ["s02"]
+    of_another = await run_stage(vendor(api), scenes(1), tmp_path)
+    told = await run_stage(vendor(api), scenes(3), tmp_path)
+    assert codes(of_another) == {"made": 1}
+    assert {one: told.code(one) for one in told.outcomes} == {
+        "s01": "made", "s02": "refused", "s03": "made",
+    }  # fmt: skip
+    assert (sizes(api), counted(tmp_path)) == ([3], billed_microusd(api))
+
+    again = await run_stage(vendor(api), scenes(3), tmp_path)
+    assert codes(again) == {"made": 3}
+    assert (sizes(api), counted(tmp_path)) == ([3, 1], billed_microusd(api))
+
+
+async def test_a_refusal_that_a_run_of_another_story_took_in_is_said_where_it_is_wanted(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", PATIENCE_S)  # it ends with the last line
+    gate = Gate()
+    api.batches.script_line(Line(ends="refused"), scene="s02")
+    await left(api, shop(api), 2, tmp_path, Batched(polls=0, until=gate))
+    gate.open()
+    await run_stage(shop(api), scenes(1), tmp_path)
+    assert sorted(states(tmp_path)) == [State.PAID, State.REFUSED]
+
+    assert codes(await run_stage(shop(api), scenes(2), tmp_path)) == {"made": 1, "refused": 1}
+    assert codes(await run_stage(shop(api), scenes(2), tmp_path)) == {"made": 2}
+
+
+@ONE_LOOP
+async def test_what_was_refused_in_a_batch_is_bought_at_once_where_it_is_wanted_by_itself(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """And whatever that comes to, what the batch said is said no more."""
+    gate = Gate()
+    api.batches.script_line(Line(ends="refused"), scene="s01")
+    await left(api, shop(api), 1, tmp_path, Batched(polls=0, until=gate))
+    gate.open()
+    await stay(shop(api), tmp_path)
+    api.script(REFUSED, scene="s01")
+    assert codes(await run_stage(shop(api, lane="ordinary"), scenes(1), tmp_path)) == {"refused": 1}
+
+    assert codes(await run_stage(shop(api), scenes(1), tmp_path)) == {"made": 1}
+    assert (api.received(), sizes(api)) == (1, [1, 1])
 
 
 @ONE_LOOP

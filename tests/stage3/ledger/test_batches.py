@@ -106,6 +106,51 @@ def test_lines_are_found_by_their_batch_in_the_order_of_their_numbers(ledger: Le
     assert (ledger.lines_of("0" * 32), ledger.job_named("0" * 32)) == ([], None)
 
 
+def test_what_came_of_a_line_is_noted_until_it_was_told(ledger: Ledger) -> None:
+    """By its subject; what is undone with its transaction was never noted."""
+    lines = [replace(one, subject_key="wish") for one in (new_purchase("a"), new_purchase("b"))]
+    lines = [replace(one, take=take) for take, one in enumerate(lines, start=1)]
+    with ledger.transaction():
+        for one in lines:
+            ledger.hold(one, NO_CAPS, day=DAY, now=NOW)
+    with ledger.transaction():
+        first, second = (ledger.settle(one.attempt_id, REFUSED, now=NOW) for one in lines)
+        ledger.note_untold(first, "refused:prompt")
+        ledger.note_untold(second, "rejected:")
+    assert ledger.untold("wish") == {
+        first.new.attempt_id: "refused:prompt", second.new.attempt_id: "rejected:",
+    }  # fmt: skip
+
+    with suppress(ZeroDivisionError), ledger.transaction():
+        ledger.tell(first)
+        raise ZeroDivisionError
+    assert len(ledger.untold("wish")) == 2
+    for _ in range(2):
+        with ledger.transaction():
+            ledger.tell(first)
+        assert ledger.untold("wish") == {second.new.attempt_id: "rejected:"}
+    assert (ledger.untold("another"), committed(ledger)) == ({}, 0)
+
+
+def test_whoever_buys_a_wish_again_is_told_nothing_of_it_before(ledger: Ledger) -> None:
+    """And whoever cannot, for its cap, still is; so is another wish."""
+    wishes = ("wish", "another")
+    lines = [replace(new_purchase(wish), subject_key=wish) for wish in wishes]
+    for one in lines:
+        with ledger.transaction():
+            ledger.hold(one, NO_CAPS, day=DAY, now=NOW)
+            ledger.note_untold(ledger.settle(one.attempt_id, REFUSED, now=NOW), "refused:")
+    again = replace(lines[0], attempt_id="0" * 32)
+    left = list[int]()
+    for limits in (Limits(total_microusd=HOLD - 1), NO_CAPS):
+        with ledger.transaction():
+            ledger.hold(again, limits, day=DAY, now=NOW)
+        left.append(len(ledger.untold("wish")))
+
+    assert left == [1, 0]
+    assert len(ledger.untold("another")) == 1
+
+
 def test_a_batch_is_accepted_once_with_all_of_its_lines(ledger: Ledger) -> None:
     """Those that a person has decided about stay; said again it changes nothing."""
     job = a_batch(ledger, 3)
