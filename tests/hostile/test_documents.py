@@ -50,6 +50,7 @@ DOORS = {
     ("storage/spool/documents.py", "loads"): "the door",
     ("storage/spool/receipt.py", "validate_json"): "what we wrote, of bounded length",
     ("storage/spool/awaited.py", "loads"): "what we wrote, of bounded length",
+    ("storage/spool/line_facts.py", "loads"): "likewise",
     ("providers/models.py", "loads"): "the table that is shipped",
     ("ledger/records.py", "JSONDecoder"): "what we wrote: words alone, of bounded length",
     ("executors/worker.py", "loads"): "what our own processes say",

@@ -277,7 +277,7 @@ def test_a_negative_prompt_is_appended_as_the_original_did(
 def test_every_field_of_a_request_is_known_to_decide_or_not() -> None:
     """None joins the first form any more: what it does not hold, it never held."""
     undeciding = {"characters", "style_tags", "extra"} | {"shown", "labels", "is_sheet", "wishes"}
-    undeciding |= {"token", "wanted", "if_refused", "is_draft", "takes"}
+    undeciding |= {"token", "wanted", "if_refused", "is_draft", "takes", "lane"}
     changed = {field for change in CHANGES for field in change}
 
     assert changed | undeciding == set(PictureRequest.__slots__)
