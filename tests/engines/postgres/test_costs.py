@@ -54,6 +54,6 @@ def test_a_server_is_read_as_a_file_is(
 
     assert on_server == in_file
     assert {one.story for one in chain.from_iterable(on_server)} == {"", "out/lighthouse"}
-    assert said["total"]["requests"] == 7
+    assert said["total"]["requests"] == 11
     assert {one["story"] for one in said["lines"]} == {"out/lighthouse"}
     assert (story.folder / "costs.csv").read_text(encoding="utf-8").count("\n") > 1
