@@ -8,11 +8,11 @@ to refuse anything.
 
 from __future__ import annotations
 
+import datetime
 import functools
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from importlib.resources import files
@@ -31,10 +31,24 @@ Size: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\d{2,5}x\d{2,5}$")
 Tier: TypeAlias = Literal["512", "1K", "2K", "4K"]
 
 
+Kind: TypeAlias = Literal["vendor", "recorded", "third party"]
+
+
 class _Row(BaseModel):
+    """What is said of a model, and by whom.
+
+    Attributes:
+        source: The page, package or answer that says so.
+        kind: Whose word that is: the vendor's own, an answer's that was recorded, or somebody
+            else's.
+        date: When it was last seen to say so.
+    """
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str = Field(min_length=1)
+    kind: Kind
+    date: datetime.date
 
 
 class _OfModels(_Row):
@@ -78,9 +92,12 @@ class FlatRow(_OfModels):
     per_reference: Decimal | None = None
 
 
-class Shown(_Row):
+class Shown(BaseModel):
     """Tokens of one reference, the least and the most that it can have."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = Field(min_length=1)
     least: PositiveInt
     most: PositiveInt
 
@@ -177,7 +194,7 @@ class EndRow(_OfFamily):
     """When models are switched off, and what the vendor names in their place."""
 
     at_openrouter: str
-    on: date
+    on: datetime.date
     vendor: str
     instead: tuple[str, ...] = Field(min_length=1)
 
@@ -187,7 +204,7 @@ class Table(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    as_of: date
+    as_of: datetime.date
     takes: tuple[Takes, ...]
     shapes: tuple[Shapes, ...]
     ends: tuple[EndRow, ...]

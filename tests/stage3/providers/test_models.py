@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from stage3_plugin.providers import models
 from stage3_plugin.providers.models import (
     Table,
+    Takes,
     limits_of,
     nearest_ratio,
     shapes_of,
@@ -27,15 +28,18 @@ from stage3_plugin.providers.models import (
 WIDE = shapes_of("gemini", "gemini-nano-banana-2.1")
 
 
-def test_the_table_has_a_date_and_every_row_a_source() -> None:
+@pytest.mark.parametrize("said", ["source", "kind", "date"])
+def test_a_row_that_does_not_say_who_says_so_and_when_is_no_row(said: str) -> None:
     """What expires can be checked again only where it says where it is from."""
-    shipped = table()
-    rows = (
-        shipped.takes, shipped.shapes, shipped.ends, shipped.price, shipped.flat, shipped.batch,
-    )  # fmt: skip
+    row: dict[str, Any] = {
+        "provider": "openai", "begins": ["one"], "seed": "none", "source": "a page",
+        "kind": "vendor", "date": date(2026, 11, 25),
+        "references": {"most": 1, "media_types": ["image/png"]},
+    }  # fmt: skip
+    assert Takes.model_validate(row)
 
-    assert isinstance(shipped.as_of, date)
-    assert all(row.source for kind in rows for row in kind)
+    with pytest.raises(ValidationError, match=said):
+        Takes.model_validate({name: row[name] for name in row if name != said})
 
 
 def test_a_row_that_could_never_be_met_is_none() -> None:
