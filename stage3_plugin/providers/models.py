@@ -26,9 +26,11 @@ _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 SAME_RATIO = Fraction(2, 100)
 """How far apart two ratios may be and still count as one: pictures of 1344x768 are called 16:9."""
 
-Ratio: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?:[1-9]\d?$")]
+Ratio: TypeAlias = Annotated[
+    str, StringConstraints(pattern=r"^[1-9]\d?(\.\d)?:[1-9]\d?(\.\d)?$")
+]
 Size: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\d{2,5}x\d{2,5}$")]
-Tier: TypeAlias = Literal["512", "1K", "2K", "4K"]
+Tier: TypeAlias = Literal["512", "768", "1K", "1.5K", "2K", "4K"]
 
 
 Kind: TypeAlias = Literal["vendor", "recorded", "third party"]
@@ -306,7 +308,7 @@ def is_same_ratio(width_px: int, height_px: int, ratio: str) -> bool:
 def value_of(ratio: str) -> Fraction:
     """Return what a ratio's name stands for."""
     across, _, down = ratio.partition(":")
-    return Fraction(int(across), int(down))
+    return Fraction(across) / Fraction(down)
 
 
 def _times_apart(one: Fraction, other: Fraction) -> Fraction:
@@ -324,4 +326,4 @@ def tier_of(width_px: int, height_px: int, tiers: Sequence[str]) -> str:
 
 def side_of(tier: str) -> int:
     """Return the side of a tier's square, in pixels."""
-    return int(tier) if tier.isdigit() else int(tier.removesuffix("K")) * 1024
+    return int(tier) if tier.isdigit() else int(Decimal(tier.removesuffix("K")) * 1024)
