@@ -89,6 +89,7 @@ def test_a_table_that_is_out_of_date_is_found(tmp_path: Path) -> None:
         "costs-and-retries.md",
         "diffusers.md",
         "half-price.md",
+        "models.md",
         "providers.md",
         "ray.md",
         "your-own-model.md",
@@ -137,7 +138,7 @@ def test_what_models_take_stands_on_the_page() -> None:
 
 def test_when_models_end_stands_on_the_page() -> None:
     """And what the vendor names in their place."""
-    rows = {code(row[0]): row for row in table_rows(_marked("model-ends"))}
+    rows = {code(row[0]): row for row in table_rows(_marked("model-ends", on="providers.md"))}
     for end in MODELS["ends"]:
         for begins in end["begins"]:
             assert rows[begins][1] == str(end["on"])
@@ -165,9 +166,9 @@ def test_what_models_cost_stands_on_the_page(kind: str, names: list[str]) -> Non
         assert all("?" not in cell for model in row["models"] for cell in costs[model][1:4])
 
 
-def _marked(name: str) -> str:
-    """Return a table of the providers' page by its mark."""
-    return page("providers.md").partition(f"<!-- table: {name} -->")[2].partition("<!-- end")[0]
+def _marked(name: str, on: str = "models.md") -> str:
+    """Return a table of a page by its mark."""
+    return page(on).partition(f"<!-- table: {name} -->")[2].partition("<!-- end")[0]
 
 
 def test_every_setting_is_documented_once() -> None:

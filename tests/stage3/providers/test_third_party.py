@@ -1,6 +1,6 @@
 """A provider of a third party: one file in its own distribution, installed for real.
 
-It is the one that ``docs/providers.md`` shows. Its service is a server of this test, which answers
+It is the one that ``docs/one-file-provider.md`` shows. Its service is a server of this test, which answers
 in a shape that nobody else has, and the pictures are made through the command line of the host.
 """
 
@@ -23,9 +23,9 @@ import pytest
 
 from tests.fakes.pngs import make_png
 from tests.installed import Environment, build_wheel
-from tests.rules.repository import blocks, page, section
+from tests.rules.repository import blocks, page
 
-PAINTER, ITS_TESTS = blocks(section(page("providers.md"), "The next provider"), "python")
+PAINTER, ITS_TESTS = blocks(page("one-file-provider.md"), "python")
 KILN, KILN_SAYS, ITS_LAWS = blocks(page("writing-a-provider.md"), "python")
 (A_FIRING,) = blocks(page("writing-a-provider.md"), "json")
 CARELESS = """
