@@ -39,7 +39,7 @@ from stage3_plugin.attempt.finding import Finding, Sought
 from stage3_plugin.attempt.handing_over import HandingOver
 from stage3_plugin.attempt.ingest import not_taken_in, storage_behind
 from stage3_plugin.attempt.maker import shielded
-from stage3_plugin.attempt.polling import OTHER_KEY, lost
+from stage3_plugin.attempt.polling import OTHER_KEY, lost, tell_of_strange
 from stage3_plugin.attempt.result_files import ResultFiles
 from stage3_plugin.attempt.sending import (
     open_spool,
@@ -67,7 +67,7 @@ from stage3_plugin.errors import ProviderBroken, SpoolRefused, StorageFailed
 from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
-from stage3_plugin.policy.waiting import batch_wait_s
+from stage3_plugin.policy.waiting import STRANGE_TIMES, batch_wait_s
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.runtime import interrupt, trace
 from stage3_plugin.runtime.masking import Masked
@@ -356,6 +356,7 @@ class Batching:
             return kept.ended
         if interrupt.current().triggered:  # an answer that was cut short says nothing
             return BeingMade(job=before.job, asked=before.asked, lines=before.lines)
+        tell_of_strange(said, before)
         return _after(said, before, now=self._now())
 
     async def _said(self, folder: Path, job: Job, accepted: Accepted) -> BatchEnded | _NotEnded:
@@ -492,13 +493,13 @@ def _lags(ended: BatchEnded) -> bool:
 
 def _after(said: _NotEnded, before: BeingMade, *, now: datetime) -> BeingMade | AttemptResult:
     """Return how a batch stands after an answer that has not ended it."""
-    job = before.job
-    assert job.accepted is not None, "an accepted batch"
-    assert job.expires_at is not None, "an accepted job is kept until some time"
     asked = before.asked + 1
-    left_s = (job.expires_at - now).total_seconds()
     is_for_good = isinstance(said, NotAsked) and said.is_for_good
     step = said.said if isinstance(said, NotAsked) else said
+    job = before.job.still_made(now) if isinstance(step, BatchMaking) else before.job
+    assert job.accepted is not None, "an accepted batch"
+    assert job.expires_at is not None, "an accepted job is kept until some time"
+    left_s = (job.expires_at - now).total_seconds()
     if is_for_good:
         following: Follows = without_asking(left_s)
     else:
@@ -507,7 +508,9 @@ def _after(said: _NotEnded, before: BeingMade, *, now: datetime) -> BeingMade | 
             if isinstance(step, BatchMaking)
             else step
         )
-        following = follows(as_of_a_job, asked=asked, was_gone=before.is_gone, left_s=left_s)
+        following = follows(  # no run waits for a batch for minutes, and who stays for it asks on
+            as_of_a_job, asked=asked, was_gone=before.is_gone, strange=0, left_s=left_s
+        )
     if isinstance(following, GiveUp):
         return lost(job, following.why)
     return BeingMade(
@@ -516,6 +519,7 @@ def _after(said: _NotEnded, before: BeingMade, *, now: datetime) -> BeingMade | 
         problem="" if isinstance(step, BatchMaking) else step.message,
         again_s=_again_s(following, step, asked),
         is_gone=isinstance(step, Gone),
+        strange=0 if isinstance(step, BatchMaking) else before.strange + isinstance(step, Unclear),
         stops_run=isinstance(step, Unsaid) and step.stops_run,
         lines=(isinstance(step, BatchMaking) and step.lines) or before.lines,
     )
@@ -529,4 +533,6 @@ def _again_s(
         return None
     if isinstance(step, BatchMaking | Unsaid):
         return batch_wait_s(asked, hint_s=step.hint_s)
+    if isinstance(step, Unclear):
+        return STRANGE_TIMES * batch_wait_s(asked)
     return following.wait_s

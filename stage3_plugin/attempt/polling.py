@@ -31,7 +31,7 @@ from stage3_plugin.errors import ProviderBroken, SpoolRefused, StorageFailed
 from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
 from stage3_plugin.providers.base import Polled, Provider
-from stage3_plugin.runtime import interrupt
+from stage3_plugin.runtime import interrupt, trace
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.polls import KeptAnswer
@@ -141,7 +141,8 @@ class Polling:
             said = Unsaid(message=f"{said.message}; {OTHER_KEY}")
         if interrupt.current().triggered:  # an answer that was cut short says nothing
             return BeingMade(job=job, asked=before.asked)
-        return _after(said, job, before, now=self._now())
+        tell_of_strange(said, before)
+        return _after(said, before, now=self._now())
 
     async def _said(self, folder: Path, accepted: Accepted, poll: Poll) -> KeptAnswer | _NotTheLast:
         """Ask one address once; an answer that ends the job is kept, and so is a strange one."""
@@ -192,16 +193,31 @@ def _is_there(said: Poll, *, after: Poll) -> bool:
     return said.after_s is None and said.of not in {"status", after.of}
 
 
-def _after(said: _NotTheLast, job: Job, before: BeingMade, *, now: datetime) -> BeingMade | Over:
+def tell_of_strange(said: object, before: BeingMade) -> None:
+    """Warn of an answer that is not understood: the first of a job's in a row, once a run."""
+    if isinstance(said, Unclear) and not before.strange:
+        who = before.job.provider
+        trace.event(
+            "stage.warned",
+            message=f"{who} says what is not known here: {said.message}; nothing is given up, it "
+            f"is asked for again, more slowly, as long as {who} keeps it: see whether a newer "
+            "release knows it",
+        )
+
+
+def _after(said: _NotTheLast, before: BeingMade, *, now: datetime) -> BeingMade | Over:
     """Return how a job stands after an answer that is not its last."""
+    job = before.job.still_made(now) if isinstance(said, Poll) else before.job
     assert job.expires_at is not None, "an accepted job is kept until some time"
-    asked = before.asked + 1
+    asked, strange = before.asked + 1, before.strange
     left_s = (job.expires_at - now).total_seconds()
     following: Follows
     if isinstance(said, _NotToBeAsked):
         following = without_asking(left_s)
     else:
-        following = follows(said, asked=asked, was_gone=before.is_gone, left_s=left_s)
+        following = follows(
+            said, asked=asked, was_gone=before.is_gone, strange=strange, left_s=left_s
+        )
     if isinstance(following, GiveUp):
         return Over(following.why)
     made = BeingMade(
@@ -213,6 +229,7 @@ def _after(said: _NotTheLast, job: Job, before: BeingMade, *, now: datetime) -> 
         made,
         problem=said.message,
         is_gone=isinstance(said, Gone),
+        strange=strange + isinstance(said, Unclear),
         stops_run=isinstance(said, Unsaid) and said.stops_run,
     )
 

@@ -35,7 +35,7 @@ from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files.new_file import NewFile
-from stage3_plugin.policy.polling import UNASKED_S
+from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.runtime import interrupt
@@ -139,7 +139,7 @@ class ResultFiles:
         if job.expires_at is None or worst.interrupted or worst.storage is not None:
             return False
         left_s = (job.expires_at - self._now()).total_seconds()
-        return left_s <= (-UNASKED_S if worst.is_unaskable else 0.0)
+        return left_s <= (-UNHEARD_S if worst.is_unaskable else 0.0)
 
     async def _came(self, folder: Path, url: str, most_bytes: int | None) -> _Came:
         """Have one file come, unless it is here; once more where another key can be had."""

@@ -123,9 +123,12 @@ class Gone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unclear:
-    """The provider calls the job something that is not known here: a person has to look.
+    """An answer that is not understood: a word for its state, or a result, that nobody here knows.
 
-    It is not asked again by this run, and stays accepted: a later release may know the word.
+    It ends nothing: the job is asked for again, more slowly, as long as its provider keeps it.
+
+    Attributes:
+        message: One line for people: who says it, and the word.
     """
 
     message: str

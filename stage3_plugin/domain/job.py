@@ -8,8 +8,8 @@ The rules are those of the ledger's protocol; a provider knows only :class:`Acce
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Literal, Protocol, TypeAlias
@@ -85,6 +85,16 @@ class Job:
     accepted_at: datetime | None = None
     expires_at: datetime | None = None
 
+    def still_made(self, now: datetime) -> Job:
+        """Return it as it stands once its provider says that it is being made: kept for longer.
+
+        What the ledger has does not change: whoever asks next is told so, too, or is not.
+        """
+        if self.accepted is None or self.expires_at is None:
+            return self
+        renewed = now + timedelta(seconds=self.accepted.keeps_s)
+        return replace(self, expires_at=max(self.expires_at, renewed))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineCount:
@@ -115,6 +125,7 @@ class BeingMade:
         next_url: Where it is asked then, if its last answer said so.
         next_of: And what for.
         is_gone: The provider does not know it any more, and has said so once.
+        strange: How many of its answers were not understood by now, one after the other.
         stops_run: It would be the same for every other job.
         lines: How far it is, where it is a batch that says so.
     """
@@ -126,6 +137,7 @@ class BeingMade:
     next_url: str | None = None
     next_of: Asked = "status"
     is_gone: bool = False
+    strange: int = 0
     stops_run: bool = False
     lines: LineCount | None = None
 

@@ -104,9 +104,14 @@ class ContractEvents:
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
         self._totals = dict.fromkeys(_COUNTED.values(), 0)
+        self._warned_of = set[object]()
 
     def handle(self, name: str, fields: Mapping[str, object], /) -> None:
-        """Log one, under its level."""
+        """Log one, under its level; of warnings in the same words the first."""
+        if name == "stage.warned":
+            if fields["message"] in self._warned_of:
+                return
+            self._warned_of.add(fields["message"])
         counted = _COUNTED.get(name)
         if counted is not None:
             self._totals[counted] += 1

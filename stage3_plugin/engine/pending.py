@@ -437,7 +437,9 @@ class PendingScenes:
             self._give_up(scene, messages.undecided(purchase, self._checkout.caretaker))
         elif purchase.state is State.ACCEPTED or self._recovery.is_dead(purchase):
             if purchase.job is not None and waiting.not_here is None:
-                self.left_being_made.append(purchase)
+                making = waiting.making  # which may be kept for longer than the ledger knows
+                job = purchase.job if making is None else making.job
+                self.left_being_made.append(replace(purchase, job=job))
             self._give_up(scene, _pending(waiting, purchase.job))
         else:
             busy = messages.busy(

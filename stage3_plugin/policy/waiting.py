@@ -13,6 +13,8 @@ LONGEST_WAIT_S = 600.0
 LEAST_WAIT_S = 1.0
 LONGEST_HINT_S = 3600.0
 """A provider that asks for more is asked once an hour: a batch must not be missed by a slip."""
+STRANGE_TIMES = 2.0
+"""What is not understood of a batch is asked for so much more slowly."""
 _MOST_STEPS = 16
 
 

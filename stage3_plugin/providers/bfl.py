@@ -56,7 +56,9 @@ from stage3_plugin.settings import ProviderOptions
 
 # What it says, and where that stands; "facts" is the record of wire facts that this is from. -----
 
-PENDING = frozenset({"Pending"})
+PENDING = frozenset({"Pending", "Reasoning", "Generating", "Queued", "Request Accepted"})
+"""The first three of FLUX 3 (six public clients of 2026-10 have them), the others seen beside them;
+whether FLUX.2 says them too is not known, and the address is the same (facts3 0 and 4.4)."""
 READY = "Ready"
 REFUSED: Mapping[str, RefusedFor] = {"Request Moderated": "input", "Content Moderated": "output"}
 """Words of a refusal, and of what (facts 5 and 12.2)."""
@@ -65,11 +67,16 @@ NOT_FOUND = "Task not found"
 """All its words (facts 5; docs.bfl.ai). Whether a refused task, or one that failed, is billed is
 not said (facts 1.4): it counts as billed, at what its submit said that it costs."""
 GONE = frozenset({404, 410})
+FAILS_AS = 503
+"""A task that failed may come with this status, and says why in the ``status`` of its body; without
+such a body it is an overload (facts3 4.4; two public clients of 2026-10 read it so)."""
 CREDIT_USD = Decimal("0.01")
 """docs.bfl.ai/quick_start/pricing."""
-KEEPS_S = 600.0
-"""A picture's address is good for 10 minutes from when it is made (docs.bfl.ai; the official SDK).
-Whether asking again gives a fresh one is not known, and the SDK forgets tasks after 30 minutes."""
+KEEPS_S = 3600.0
+"""A picture's address is good for about an hour (docs.bfl.ai/flux_3, by clients of 2026-10), or for
+10 minutes (docs.bfl.ai before; the official SDK, which forgets tasks after 30). The longer one is
+the safe one: nothing is given up before it, and a picture is fetched at once whatever it is, its
+task asked anew for an address a minute later. Whether that gives a fresh one is not known."""
 
 PROFILE = Profile(
     name="bfl",
@@ -152,7 +159,8 @@ class Bfl(Hosted):
         word = text_at(reply.document, "status")
         if word == NOT_FOUND or (reply.status in GONE and isinstance(reply.document, dict)):
             return Gone(message=f"Black Forest Labs does not know it: {cleaned(word)}".rstrip(": "))
-        if not (200 <= reply.status < 300 and word):
+        is_failure = reply.status == FAILS_AS and word in {*REFUSED, *FAILED}
+        if not (word and (200 <= reply.status < 300 or is_failure)):
             return self._unsaid(reply)
         if word in PENDING:
             return Poll(url=job.poll_url)

@@ -326,7 +326,7 @@ class Fal(Hosted):
         if not (200 <= reply.status < 300 and word):
             return self._unsaid(reply)
         if word != COMPLETED:
-            return Unclear(message=f"fal calls the job {cleaned(word, most=40)!r}")
+            return _called(word)
         if INFRASTRUCTURE.fullmatch(text_at(reply.document, "error_type")):
             return _failed(reply, job.job_id)
         return Poll(url=result_url, of="result")
@@ -340,8 +340,11 @@ class Fal(Hosted):
         if found is None:
             return Gone(message="fal's history does not have it")
         status = at(found, "status_code")
-        if not isinstance(status, int) or isinstance(status, bool):
+        if status is None:
             return Poll(url=self._record_url(job.job_id), of="record")
+        if not isinstance(status, int) or not (200 <= status < 300 or 400 <= status < 600):
+            shown = cleaned(str(status), most=40)
+            return Unclear(message=f"fal's history says of the job that it ended with {shown!r}")
         output = at(found, "json_output")
         if not isinstance(output, dict) and status < 400:
             return Gone(message="fal's history has its output no more")
@@ -378,12 +381,13 @@ class Fal(Hosted):
         if entries:
             message = "fal covers what was made as not safe for work; change the scene's prompt"
             return replace(known, kind=VerdictKind.REFUSED, message=message, about="output")
-        if isinstance(at(reply.document, "images"), list):
+        word = text_at(reply.document, "status")  # each of its pages may say how far a job is
+        if isinstance(at(reply.document, "images"), list) and not word:
             return replace(known, kind=VerdictKind.NO_PICTURE, message="a result without a picture")
         step = self.judged(reply)
         if step.sources:
             return _with(step.sources, known)
-        return Unclear(message="a result in a shape that is not known")
+        return _called(word) if word else Unclear(message="a result in a shape that is not known")
 
     def _sources(
         self, reply: Reply, entries: Sequence[Json]
@@ -541,6 +545,11 @@ def _is_being_made(reply: Reply) -> bool:
     if 200 <= reply.status < 300:
         return text_at(reply.document, "status") in PENDING
     return reply.status == 400 and STILL_MADE.search(text_at(reply.document, "detail")) is not None
+
+
+def _called(word: str) -> Unclear:
+    """Return that fal has a word for where a job is that nobody here knows."""
+    return Unclear(message=f"fal calls the job {cleaned(word, most=40)!r}")
 
 
 def _is_about_us(reply: Reply) -> bool:

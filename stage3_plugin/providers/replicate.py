@@ -481,7 +481,10 @@ class Replicate(Hosted):
             if held:
                 return _with_pictures(known, prediction, held)
             return Poll(url=job.poll_url, after_s=self._asked_to_wait_s(reply))
-        if sources:
+        # under a word that nobody knows the same holds, unless it says when it ended: its pictures
+        # are deleted an hour later
+        is_over = word in {SUCCEEDED, *UNBILLED, *PERHAPS_BILLED} or at(prediction, "completed_at")
+        if held or (sources and is_over):
             return _with_pictures(known, prediction, sources)
         if word in UNBILLED:
             told = "it did not begin in time, and was given up at no cost"

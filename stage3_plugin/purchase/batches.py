@@ -453,7 +453,7 @@ class Batches:
             await self._results.take_left(token, batching)
             if await self._tidy(token):
                 return
-        before = replace(known.making or BeingMade(job=asked.job), job=asked.job)
+        before = known.making or BeingMade(job=asked.job)
         said = await self._turns.take(partial(batching.poll, token, before))
         if said is None:
             self._leave(known, "others are asked first", AGAIN_S)

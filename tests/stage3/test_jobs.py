@@ -173,10 +173,10 @@ async def test_a_key_that_is_taken_back_stops_the_run_and_loses_no_job(
 
 
 @ONE_LOOP
-async def test_a_word_that_nobody_knows_is_shown_and_not_asked_about_again(
+async def test_a_word_that_nobody_knows_is_shown_and_asked_on_for_two_minutes(
     queue_api: ImageApi, tmp_path: Path
 ) -> None:
-    """Neither is anything bought in its place; a later run looks again."""
+    """Nothing is bought in its place; a later run asks on, and so would any other."""
     queue_api.script(Queued(polls=0, ends="odd", word="MELTED"), scene="s01")
     ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
     looks = len(queue_api.polls())
@@ -186,9 +186,12 @@ async def test_a_word_that_nobody_knows_is_shown_and_not_asked_about_again(
     assert failure is not None
     assert "MELTED" in failure.message
     assert (ran.code("s01"), again.code("s01")) == ("pending", "pending")
-    assert looks == 1
-    assert len(queue_api.polls()) == 2
+    assert looks == 6
+    assert len(queue_api.polls()) == 12
     assert queue_api.received() == 1
+    for run in (ran, again):
+        (warned,) = [one for one in run.named("stage.warned") if "MELTED" in one["message"]]
+        assert warned["message"].startswith("plain says what is not known here")
 
 
 @ONE_LOOP
@@ -327,6 +330,68 @@ async def test_what_is_still_known_after_its_time_is_taken(
 
     assert ran.outcomes["s01"].reused
     assert states(tmp_path) == [State.PAID]
+
+
+@ONE_LOOP
+async def test_what_is_still_called_being_made_is_never_given_up_by_our_clock(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Not days after its time: each run asks, leaves it pending, and the last one has it."""
+    await left_behind(queue_api, tmp_path, Queued(polls=ENDLESS))
+    settings, codes, said = shop(queue_api, deadline_s=0.3), list[str](), list[str]()
+    for after in (LATER, timedelta(days=3), timedelta(days=30)):
+        now = datetime.now(UTC) + after
+        ran = await run_stage(settings, scenes(1), tmp_path, now=partial(_same, now))
+        codes.append(ran.code("s01"))
+        until = f"{now + timedelta(seconds=KEEPS_S):%Y-%m-%d}"
+        said += [one["message"] for one in ran.named("stage.warned") if until in one["message"]]
+    waiting = states(tmp_path)
+    for job in queue_api.queue.jobs:
+        job.plan = Queued(polls=0)
+    had = await run_stage(settings, scenes(1), tmp_path, now=partial(_same, now))
+
+    assert codes == ["pending"] * 3
+    assert waiting == [State.ACCEPTED]
+    assert len(said) == 3
+    assert had.outcomes["s01"].reused
+    assert queue_api.received() == queue_api.billed() == 1
+
+
+@ONE_LOOP
+async def test_a_word_that_nobody_knows_is_waited_for_until_its_time_is_over(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Then it is unknown and counted, and had by a later run all the same if it is done by then."""
+    await left_behind(queue_api, tmp_path, Queued(polls=0, ends="odd", word="MELTED"))
+    codes, found = list[str](), list[State]()
+    for after in (LATER - timedelta(seconds=120), LATER):
+        now = datetime.now(UTC) + after
+        ran = await run_stage(shop(queue_api), scenes(1), tmp_path, now=partial(_same, now))
+        codes.append(ran.code("s01"))
+        found += states(tmp_path)
+    for job in queue_api.queue.jobs:
+        job.plan = Queued(polls=0)
+    had = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert codes == ["pending", "unknown"]
+    assert found == [State.ACCEPTED, State.UNKNOWN]
+    assert had.outcomes["s01"].reused
+    assert queue_api.received() == queue_api.billed() == 1
+
+
+@ONE_LOOP
+async def test_an_outage_at_the_first_look_after_its_time_gives_nothing_up(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """An overload says nothing of a job; the next look finds it."""
+    await left_behind(queue_api, tmp_path, Queued(polls=0))
+    queue_api.poll(PlainDialect().tells("overloaded"), times=2)
+    now = datetime.now(UTC) + LATER
+    ran = await run_stage(shop(queue_api), scenes(1), tmp_path, now=partial(_same, now))
+
+    assert ran.code("s01") == "made"
+    assert states(tmp_path) == [State.PAID]
+    assert queue_api.received() == queue_api.billed() == 1
 
 
 @ONE_LOOP

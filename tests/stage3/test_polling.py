@@ -7,8 +7,9 @@ clock is the event loop's, and moves by itself.
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -29,9 +30,20 @@ from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import FetchRefused, LedgerFailed
-from stage3_plugin.policy.polling import LONGEST_WAIT_S, GiveUp, Leave, Wait, follows
+from stage3_plugin.policy.polling import (
+    FIRST_WAIT_S,
+    GROWS,
+    LONGEST_WAIT_S,
+    STRANGE_WAITS,
+    UNHEARD_S,
+    GiveUp,
+    Leave,
+    Wait,
+    follows,
+)
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.providers.base import Polled
+from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.polls import OLD_S
@@ -331,17 +343,63 @@ def test_a_job_that_is_not_known_twice_in_a_row_is_unknown(tmp_path: Path) -> No
     assert lost.verdict.should_retry is False
 
 
-def test_a_strange_word_ends_the_asking_and_not_the_job(tmp_path: Path) -> None:
-    """It stays accepted, with what was said; a release that knows the word takes it in."""
-    vendor = Vendor(status=[Says({"state": "MELTED"})])
-    result = begun(vendor, tmp_path)
+class Warned:
+    """Hears what a person is warned of."""
+
+    names = frozenset({"stage.warned"})
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def handle(self, name: str, fields: Mapping[str, object], /) -> None:
+        del name
+        self.messages.append(str(fields["message"]))
+
+
+STRANGE: Sequence[Says] = (Says({"state": "MELTED"}), Says([]))
+"""A word that nobody knows, and an answer over which the provider breaks."""
+
+
+@pytest.mark.parametrize("strange", STRANGE, ids=["word", "shape"])
+def test_what_is_not_understood_is_asked_on_slowly_for_two_minutes(
+    tmp_path: Path, strange: Says
+) -> None:
+    """Then the job is left to a later run, accepted, with what was said; one warning is given."""
+    vendor, warned = Vendor(status=[strange]), Warned()
+    with trace.listening(warned):
+        result = begun(vendor, tmp_path)
 
     assert state_of(result) is None
     assert result.making is not None
     assert result.making.again_s is None
-    assert "MELTED" in result.making.problem
-    assert len(vendor.asked) == 1
+    assert vendor.waits == [5.0, 10.0, 15.0, 30.0, 60.0]
+    assert sum(vendor.waits) == 120.0
     assert lies_there(tmp_path) == {"answer", "unclear-…"}
+    (message,) = warned.messages
+    assert result.making.problem in message
+    assert message.startswith("shop says what is not known here: ")
+
+
+@pytest.mark.parametrize("at", ["status", "result"])
+def test_what_is_not_understood_is_had_once_it_is(tmp_path: Path, at: str) -> None:
+    """By the run that asks on; a word in between that is known begins the two minutes anew."""
+    odd = Says({"state": "MELTED"})
+    states = [*[odd] * 5, Says(MAKING), *[odd] * 5, Says(DONE)]
+    vendor = Vendor(status=states) if at == "status" else Vendor(result=[odd, Says(PICTURE)])
+    result = begun(vendor, tmp_path)
+
+    assert result.picture is not None
+    assert vendor.sent == 1
+
+
+def test_a_scene_that_may_not_take_so_long_leaves_what_is_not_understood_sooner(
+    tmp_path: Path,
+) -> None:
+    vendor = Vendor(status=[Says({"state": "MELTED"})])
+    result = begun(vendor, tmp_path, waits_s=40)
+
+    assert result.making is not None
+    assert vendor.waits == [5.0, 10.0, 15.0]
 
 
 def test_a_provider_that_breaks_over_an_answer_loses_no_job(tmp_path: Path) -> None:
@@ -432,9 +490,8 @@ def test_what_is_still_known_after_its_time_is_taken_and_what_is_not_is_unknown(
     taken = asked_later(Vendor(), tmp_path / "taken", age=LATE)
     last: dict[str, Says | Exchange] = {
         "gone": Says({}, status=404),
-        "down": DOWN,
-        "lying": Says(MAKING),
         "odd": Says({"state": "MELTED"}),
+        "strange": Says([]),
     }
     results = {
         name: asked_later(Vendor(status=[answer]), tmp_path / name, age=LATE)
@@ -446,6 +503,37 @@ def test_what_is_still_known_after_its_time_is_taken_and_what_is_not_is_unknown(
         results, State.UNKNOWN
     )
     assert all("over" in one.verdict.message for one in results.values())
+
+
+def test_what_is_still_being_made_after_its_time_has_its_time_once_more(tmp_path: Path) -> None:
+    """By the word of its provider, never by our clock: what comes then is judged as before."""
+    gone, odd = Says({}, status=404), Says({"state": "MELTED"})
+    vendor = Vendor(status=[Says(MAKING), gone, Says(MAKING), odd, Says(DONE)])
+    results = [asked_later(vendor, tmp_path, age=timedelta(days=40))]
+    for _ in range(4):
+        results.append(asked_later(vendor, tmp_path, results[-1].making))
+    first = results[0].making
+
+    assert first is not None
+    assert first.again_s == 1.0
+    assert first.job.expires_at is not None
+    left_s = (first.job.expires_at - datetime.now(UTC)).total_seconds()
+    assert 3500 < left_s <= ACCEPTED.keeps_s
+    assert [state_of(one) for one in results] == [None, None, None, None, State.PAID]
+
+
+@pytest.mark.parametrize("trouble", [DOWN, Says({}, status=500), Says({}, status=401)])
+def test_trouble_after_its_time_says_nothing_of_a_job_for_a_day(
+    tmp_path: Path, trouble: Says | Exchange
+) -> None:
+    """An outage at the first look is no reason; but a job has its end where nobody ever answers."""
+    left = asked_later(Vendor(status=[trouble]), tmp_path / "left", age=LATE)
+    over = asked_later(Vendor(status=[trouble]), tmp_path / "over", age=timedelta(days=2))
+
+    assert state_of(left) is None
+    assert left.making is not None
+    assert state_of(over) is State.UNKNOWN
+    assert "over" in over.verdict.message
 
 
 def test_an_old_answer_whose_address_gives_nothing_is_asked_for_anew(tmp_path: Path) -> None:
@@ -532,17 +620,22 @@ STEPS = st.one_of(
     step=STEPS,
     asked=st.integers(1, 10_000),
     was_gone=st.booleans(),
+    strange=st.integers(0, 10),
     left_s=st.floats(-1e6, 1e7),
 )
 def test_a_job_is_given_up_only_when_its_time_is_over_or_it_is_gone_twice(
-    *, step: Poll | Unsaid | Gone | Unclear, asked: int, was_gone: bool, left_s: float
+    *, step: Poll | Unsaid | Gone | Unclear, asked: int, was_gone: bool, strange: int, left_s: float
 ) -> None:
     """And every wait is long enough for the provider and short enough for its promise."""
-    following = follows(step, asked=asked, was_gone=was_gone, left_s=left_s)
+    following = follows(step, asked=asked, was_gone=was_gone, strange=strange, left_s=left_s)
+    grace_s = math.inf if isinstance(step, Poll) else UNHEARD_S * isinstance(step, Unsaid)
 
     is_gone_twice = was_gone and isinstance(step, Gone)
-    assert isinstance(following, GiveUp) == (left_s <= 0 or is_gone_twice)
-    if isinstance(following, Wait):
+    assert isinstance(following, GiveUp) == (left_s <= -grace_s or is_gone_twice)
+    if isinstance(following, Wait) and isinstance(step, Unclear):
+        assert following.wait_s > FIRST_WAIT_S * GROWS**strange  # of a word that is known
+    elif isinstance(following, Wait):
         assert 1.0 <= following.wait_s <= max(LONGEST_WAIT_S, left_s / 2)
     if isinstance(following, Leave):
-        assert isinstance(step, Unclear) or (isinstance(step, Unsaid) and step.stops_run)
+        is_long = isinstance(step, Unclear) and strange >= len(STRANGE_WAITS)
+        assert is_long or (isinstance(step, Unsaid) and step.stops_run)

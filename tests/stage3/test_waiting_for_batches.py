@@ -243,14 +243,72 @@ async def test_one_batch_does_not_wait_for_another(api: ImageApi, tmp_path: Path
 async def test_trouble_on_the_way_is_waited_out(
     api: ImageApi, tmp_path: Path, trouble: Page
 ) -> None:
-    """A poll that is not answered as it should be says nothing."""
+    """A poll that is not answered as it should be says nothing; so does what nobody understands."""
     await left(api, shop(api), 3, tmp_path, Batched(polls=3))
     api.batches.meet(trouble, at="batch")
     waited = await stay(shop(api), tmp_path)
 
-    assert waited.pictures + sum(one.left for one in waited.jobs) == 3
-    if trouble.status != 200:  # a strange word is left to a later run
-        assert waited.pictures == 3
+    assert waited.pictures == 3
+
+
+@ONE_LOOP
+@pytest.mark.parametrize("vendor", [shop, gemini])
+async def test_who_stays_asks_on_in_a_word_that_nobody_knows(
+    api: ImageApi, tmp_path: Path, vendor: Callable[..., Settings]
+) -> None:
+    """However often, more slowly than in a word that is known; then it is as if it had not been."""
+    await left(api, vendor(api), 3, tmp_path, Batched(polls=0, word="PONDERING"))
+    (batch,) = api.batches.all
+    stood: list[Waited] = []
+
+    def report(waited: Waited) -> None:
+        stood.append(waited)
+        if waited.jobs[0].asked == 9:
+            batch.plan = Batched(polls=0)
+
+    waited = await stay(vendor(api), tmp_path, report=report)
+
+    assert waited.pictures == 3
+    assert "PONDERING" in stood[3].jobs[0].problem
+    assert counted(tmp_path) == billed_microusd(api)
+
+
+@ONE_LOOP
+async def test_a_batch_that_was_called_being_made_after_its_time_has_it_once_more(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """So that a word that nobody knows, right after that, gives it up as little as before."""
+    await left(api, shop(api), 3, tmp_path, Batched(polls=5, word="PONDERING"))
+    (batch,) = api.batches.all
+    now = datetime.now(UTC) + timedelta(days=90)
+
+    def report(waited: Waited) -> None:
+        if waited.jobs[0].asked == 9:
+            batch.plan = Batched(polls=0)
+
+    waited = await stay(shop(api), tmp_path, report=report, now=lambda: now)
+
+    assert waited.pictures == 3
+    assert waited.jobs[0].asked > 9
+
+
+@ONE_LOOP
+async def test_a_batch_that_is_still_being_made_after_its_time_is_not_given_up(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """By the word of its provider: each run leaves it pending, until it has it."""
+    await left(api, shop(api), 2, tmp_path, Batched(polls=10_000))
+    now = datetime.now(UTC) + timedelta(days=90)
+    late = await run_stage(shop(api), scenes(2), tmp_path, now=lambda: now)
+    waiting = states(tmp_path)
+    (batch,) = api.batches.all
+    batch.plan = Batched(polls=0)
+    had = await run_stage(shop(api), scenes(2), tmp_path, now=lambda: now)
+
+    assert codes(late) == {"pending": 2}
+    assert waiting == [State.ACCEPTED] * 2
+    assert codes(had) == {"made": 2}
+    assert counted(tmp_path) == billed_microusd(api)
 
 
 @ONE_LOOP

@@ -62,7 +62,7 @@ class BflDialect(Dialect):
     def status(self, job: QueueJob, standing: Standing, at: str) -> Said:
         words = {
             "queued": "Pending",
-            "working": "Pending",
+            "working": "Generating",
             "made": "Ready",
             "refused": "Content Moderated",
             "failed": "Error",
@@ -82,7 +82,7 @@ class BflDialect(Dialect):
         if standing == "refused":
             details = {"Moderation Reasons": ["Derivative Works Filter"]}
         return Said(
-            200,
+            503 if standing in {"refused", "failed"} else 200,
             {
                 "id": job.id,
                 "status": words[standing],

@@ -29,7 +29,7 @@ LAWS: tuple[Law, ...] = (
     answers.no_status_alone_brings_a_picture_or_a_refusal,
     answers.hostile_values_harm_nothing,
     answers.keys_are_not_repeated,
-    queues.an_unknown_state_ends_the_polling_and_is_shown,
+    queues.an_unknown_state_ends_nothing_and_is_shown,
     queues.a_job_is_made_fetched_and_billed_once,
     queues.a_look_that_fails_changes_nothing,
     queues.a_queue_that_lies_is_not_believed,

@@ -78,7 +78,7 @@ def a_create_says_which_batch_it_is(subject: Subject) -> int:
 
 
 def an_unknown_state_of_a_batch_is_shown(subject: Subject) -> int:
-    """It is never taken for one that will pass, nor for an end."""
+    """It is no end, and none that is known to pass: it is asked on, slowly, with a warning."""
     provider, tried = subject.at(), 0
     for heard in subject.known:
         if heard.to != "batch" or not isinstance(heard.step(provider), BatchMaking | BatchEnded):

@@ -34,8 +34,8 @@ WORD = "STATE_OF_TOMORROW"
 _ABOUT_US: tuple[Trouble, ...] = ("limited", "overloaded", "bad key")
 
 
-def an_unknown_state_ends_the_polling_and_is_shown(subject: Subject) -> int:
-    """It is never taken for one that will pass: polling would waste the window of its result."""
+def an_unknown_state_ends_nothing_and_is_shown(subject: Subject) -> int:
+    """It is no end, and none that is known to pass: it is asked on, slowly, with a warning."""
     provider, tried = subject.at(), 0
     for heard in subject.known:
         is_of_a_job = heard.to == "status" and 200 <= heard.status < 300

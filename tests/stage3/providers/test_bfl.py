@@ -41,7 +41,7 @@ from stage3_plugin.transport.picture_hosts import Place
 from tests.stage3.providers.replies import NOW_S, page, reply, request
 
 POLL = "https://api.us2.bfl.ai/v1/get_result?id=8d1f"
-JOB = Accepted(job_id="8d1f", poll_url=POLL, keeps_s=600.0, cost_usd=Decimal("0.03"))
+JOB = Accepted(job_id="8d1f", poll_url=POLL, keeps_s=3600.0, cost_usd=Decimal("0.03"))
 SENT = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10)
 SHOWN = Reference(wish=ReferenceWish(image="a"), sha256="a" * 64, sent=SENT)
 SAMPLE = "https://delivery-us1.bfl.ai/results/a.png?se=1&sig=2"
@@ -169,18 +169,22 @@ def polled(word: str, status: int = 200, job: Accepted = JOB, **more: Any) -> Po
     return bfl().polled(reply({"id": "8d1f", "status": word, **more}, status), job, "status")
 
 
-def test_a_task_that_is_made_is_asked_for_again() -> None:
-    assert polled("Pending") == Poll(url=POLL)
+@pytest.mark.parametrize(
+    "word", ["Pending", "Reasoning", "Generating", "Queued", "Request Accepted"]
+)
+def test_a_task_that_is_made_is_asked_for_again(word: str) -> None:
+    """By each of the words that it was seen to have on its way."""
+    assert polled(word) == Poll(url=POLL)
 
 
 def test_a_task_that_is_ready_costs_what_its_submit_said() -> None:
-    """Its picture lies at a signed address, for ten minutes."""
+    """Its picture lies at a signed address: sources say for an hour, or for ten minutes."""
     step = polled("Ready", result={"sample": SAMPLE, "seed": 42})
 
     assert isinstance(step, Fetch)
     assert step.sources == (RemotePicture(SAMPLE),)
     assert (step.verdict.reported_usd, step.verdict.details["seed"]) == (Decimal("0.03"), "42")
-    assert bfl().profile.pictures_last_s == 600.0
+    assert bfl().profile.pictures_last_s == 3600.0
 
 
 @pytest.mark.parametrize(
@@ -192,11 +196,12 @@ def test_a_task_that_is_ready_costs_what_its_submit_said() -> None:
         ("Failed", VerdictKind.NO_PICTURE, None),
     ],
 )
+@pytest.mark.parametrize("status", [200, 503])
 def test_a_task_without_a_picture_counts_as_billed(
-    word: str, kind: VerdictKind, about: str | None
+    status: int, word: str, kind: VerdictKind, about: str | None
 ) -> None:
-    """That it is free is nowhere said."""
-    step = polled(word, details={"Moderation Reasons": ["Derivative Works Filter"]})
+    """That it is free is nowhere said; a status of an overload says nothing against its body."""
+    step = polled(word, status, details={"Moderation Reasons": ["Derivative Works Filter"]})
 
     assert isinstance(step, Verdict)
     assert (step.kind, step.about, step.may_be_billed) == (kind, about, True)
@@ -211,15 +216,17 @@ def test_a_task_that_is_not_known_is_gone(status: int) -> None:
 
 
 @given(st.text(min_size=1, max_size=60).filter(lambda word: word not in KNOWN))
-def test_a_word_that_is_not_known_ends_the_asking(word: str) -> None:
-    """Every other than the one of a task that goes on is final, and this one for a person."""
+def test_a_word_that_is_not_known_is_no_end(word: str) -> None:
+    """Neither is it taken for one of a task that goes on; with an overload it says nothing."""
     assert isinstance(polled(word), Unclear)
+    assert isinstance(polled(word, 503), Unsaid)
 
 
 @pytest.mark.parametrize(
     "result", [None, {}, {"sample": ""}, {"sample": 7}, {"sample": "http://["}]
 )
-def test_a_ready_task_without_an_address_is_for_a_person(result: Any) -> None:
+def test_a_ready_task_without_an_address_is_not_understood(result: Any) -> None:
+    """So that it is asked for again: the next answer may have it."""
     assert isinstance(polled("Ready", result=result), Unclear)
 
 
@@ -229,6 +236,8 @@ def test_a_ready_task_without_an_address_is_for_a_person(result: Any) -> None:
         page(200), page(502), page(404), reply([], 200), reply({}, 200),
         reply({"detail": "Internal Server Error"}, 500), reply({"detail": "x"}, 429),
         reply({"detail": "Not authenticated"}, 403), reply({"status": "Ready"}, 500),
+        page(503), reply({}, 503), reply({"detail": "overloaded"}, 503),
+        reply({"status": "Pending"}, 503), reply({"status": "Error"}, 500),
     ],
 )  # fmt: skip
 def test_what_says_nothing_of_the_task_changes_nothing(answer: Reply) -> None:

@@ -423,6 +423,14 @@ def test_a_result_that_is_not_understood_is_kept_for_a_person(document: dict[str
     assert isinstance(result(document), Unclear)
 
 
+def test_a_result_that_says_how_far_its_job_is_is_no_result() -> None:
+    """Each page may say so; a word that nobody knows is no success without a picture."""
+    step = result({"status": "PONDERING", "images": []})
+
+    assert isinstance(step, Unclear)
+    assert "PONDERING" in step.message
+
+
 def test_no_picture_at_all_was_paid_for() -> None:
     step = result({"images": []})
 
@@ -467,6 +475,15 @@ def test_the_history_has_what_the_result_was(of: Asked) -> None:
     assert (refusal.kind, refusal.may_be_billed) == (VerdictKind.REFUSED, True)
     assert isinstance(failure, Verdict)
     assert (failure.kind, failure.may_be_billed) == (VerdictKind.BUSY, False)
+
+
+@pytest.mark.parametrize("word", ["PONDERING", 102, 302, True, 7, 999])
+def test_a_status_in_the_history_that_is_none_ends_nothing(word: object) -> None:
+    """Neither a word nor a number that nobody knows is taken for the model's own error."""
+    step = record({"request_id": "764c", "status_code": word, "json_output": None})
+
+    assert isinstance(step, Unclear)
+    assert repr(str(word)) in step.message
 
 
 def test_what_the_history_does_not_have_is_gone() -> None:

@@ -80,7 +80,7 @@ def test_ours_obey_every_law(word: str, law: Law) -> None:
         requests.free_checks_stay_with_the_api: True,
         requests.a_token_is_sent_where_it_will_be_listed: profile.listing is None,
         queues.a_lost_answer_is_found_by_its_token: profile.listing is None,
-        queues.an_unknown_state_ends_the_polling_and_is_shown: profile.keeps_s is None,
+        queues.an_unknown_state_ends_nothing_and_is_shown: profile.keeps_s is None,
         queues.a_look_that_fails_changes_nothing: profile.keeps_s is None,
         queues.a_queue_that_lies_is_not_believed: profile.keeps_s is None,
         **dict.fromkeys(OF_BATCHES, subject.at().batch is None),
@@ -289,7 +289,7 @@ BREAKING: list[tuple[Law, type[Plain], str]] = [
     (answers.hostile_values_harm_nothing, Trusting, "next of the provider 'plain' raised"),
     (answers.keys_are_not_repeated, Repeats, "the key that it repeats is shown"),
     (
-        queues.an_unknown_state_ends_the_polling_and_is_shown,
+        queues.an_unknown_state_ends_nothing_and_is_shown,
         KeepsPolling,
         "of tomorrow: it is Poll",
     ),

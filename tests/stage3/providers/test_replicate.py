@@ -247,6 +247,15 @@ def test_it_is_asked_again_while_it_goes_on() -> None:
     assert polled(prediction("processing"), headers={"ratelimit-reset": "30"}) == Poll(url=GET)
 
 
+def test_a_picture_at_an_address_under_a_word_that_nobody_knows_may_be_a_draft() -> None:
+    """Unless the prediction says when it ended: its pictures are deleted an hour later."""
+    odd = prediction("upscaling", output=[AT]) | {"completed_at": None}
+    ended = odd | {"completed_at": "2026-11-01T12:00:04Z"}
+
+    assert isinstance(polled(odd), Unclear)
+    assert isinstance(polled(ended), Fetch)
+
+
 @pytest.mark.parametrize("output", [AT, [AT], [AT, AT]])
 def test_a_picture_is_fetched(output: Any) -> None:
     """From one address or a list, by model."""
