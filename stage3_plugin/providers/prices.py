@@ -103,11 +103,12 @@ def estimate(
 def _as_billed(request: PictureRequest, provider: str, model: str, api: str) -> PictureRequest:
     """Return a request in the square of its tier, where it is ratios and tiers that are asked for.
 
-    A model that makes any size is asked for pixels, and billed by them.
+    A model that makes any size is asked for pixels by the image API, and billed by them.
     """
     named = model.removeprefix("models/")
     shapes, takes = shapes_of(provider, named, api=api), takes_of(provider, named)
-    if shapes is None or (takes is not None and takes.free_sizes is not None):
+    makes_any = takes is not None and takes.free_sizes is not None
+    if shapes is None or (makes_any and api == "images"):
         return request
     side_px = side_of(tier_of(request.width_px, request.height_px, shapes.tiers or ("1K",)))
     return replace(request, width_px=side_px, height_px=side_px)
