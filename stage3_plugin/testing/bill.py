@@ -95,7 +95,8 @@ def _row(kind: str, model: str) -> dict[str, Any] | None:
 def _flat_usd(row: Mapping[str, Any], document: Mapping[str, Any]) -> Decimal:
     size = _size(document)
     pixels = 1 if size is None else _pixels(size)  # the least, as with tokens
-    tiers = row.get("per_quality", {}).get(_quality(document), row.get("per_tier"))
+    known = row.get("per_quality", {})
+    tiers = known.get(_quality(document)) or known.get("medium") or row.get("per_tier")
     if tiers is not None:
         reaching = (usd for tier, usd in tiers.items() if _SIDES[tier] ** 2 >= pixels)
         return Decimal(next(reaching, max(tiers.values())))
