@@ -51,7 +51,7 @@ def by_the_table(document: Mapping[str, Any], prompt: str) -> Bill | None:
     """Return the bill for a request; ``None`` if the table does not know its model."""
     model = str(document.get("model", ""))
     price, tokens, flat = (_row(kind, model) for kind in ("price", "tokens", "flat"))
-    text_in = max(1, len(prompt.encode()) // _BYTES_PER_TOKEN)
+    text_in = max(1, len(prompt.split()), len(prompt.encode()) // _BYTES_PER_TOKEN)
     if flat is not None:
         more = Decimal(flat.get("per_reference", 0)) * _shown(document)
         return Bill(_flat_usd(flat, document) + more, text_in, 0, 0)

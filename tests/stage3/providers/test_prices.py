@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -415,7 +415,7 @@ def test_what_nobody_but_a_third_party_says_is_held_at_one_and_a_half(
 
 
 @contextmanager
-def monkeypatched_kinds() -> Iterator[None]:
+def monkeypatched_kinds() -> Generator[None]:
     """Have every row of the table say that it is the vendor's word."""
     known = table()
 
