@@ -177,13 +177,13 @@ def _picture_tokens(request: PictureRequest, row: TokensRow) -> tuple[int, int]:
     """Bound a picture's tokens."""
     found = [_sized_tokens(request, sizes) for sizes in _of_quality(row.quality, request)]
     found += [
-        (calculated_tokens(request, least), calculated_tokens(request, most))
+        (_calculated_tokens(request, least), _calculated_tokens(request, most))
         for least, most in _of_quality(row.factor, request)
     ]
     return min(least for least, _ in found), max(most for _, most in found)
 
 
-def calculated_tokens(request: PictureRequest, factor: int) -> int:
+def _calculated_tokens(request: PictureRequest, factor: int) -> int:
     """Count a picture's tokens as OpenAI's own calculator does.
 
     The quality's factor is that of the longer side, and the shorter one has its part of it, rounded

@@ -90,13 +90,13 @@ def test_every_request_has_its_line() -> None:
 
     assert all(line.split()[0].endswith("Z") for line in lines)
     assert [line.split(maxsplit=1)[1].rstrip() for line in lines] == [
-        "req_00000001 200 0.013175 USD",
-        "req_00000002 503 (Page) 0.052685 USD",
-        "req_00000003 not answered (ResetAfterRead) 0.052685 USD",
+        "req_00000001 200 0.013180 USD",
+        "req_00000002 503 (Page) 0.052690 USD",
+        "req_00000003 not answered (ResetAfterRead) 0.052690 USD",
         "req_00000004 429 (Limited) 0.000000 USD",
         "req_00000005 200 billed, at no known price",
     ]
-    assert total == "received 5, billed 4, total 0.118545 USD and 1 at no known price\n"
+    assert total == "received 5, billed 4, total 0.118560 USD and 1 at no known price\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminate is the end there")
@@ -123,7 +123,7 @@ def test_a_termination_ends_it_where_a_shell_has_it_ignore_an_interrupt() -> Non
         finally:
             server.kill()
 
-    assert rest.endswith("received 2, billed 2, total 0.105370 USD\n")
+    assert rest.endswith("received 2, billed 2, total 0.105380 USD\n")
     assert code == 0
 
 
