@@ -34,14 +34,16 @@ from stage3_plugin.executors.replicas import ReplicasOptions
 from stage3_plugin.providers import gemini_batch, model_ends, openai_batch
 from stage3_plugin.providers.models import (
     FlatRow,
+    PriceRow,
     References,
     Shapes,
     Takes,
+    TokensRow,
     shapes_of,
     table,
     takes_of,
 )
-from stage3_plugin.providers.prices import estimate, prices_of
+from stage3_plugin.providers.prices import estimate
 from stage3_plugin.providers.replies.unbilled import FREE
 from stage3_plugin.renderers.diffusion.options import DiffusionOptions
 
@@ -138,24 +140,23 @@ def settings_table(model: type[BaseModel], groups: dict[str, str]) -> str:
 def costs_table() -> str:
     """Write what a 1024x1024 picture is expected to cost, by model and quality."""
     known = table()
-    rows: dict[str, list[str]] = {}
-    for entry in (*known.tokens, *known.flat):
-        for model in entry.models:
-            costs = [_expected(model, quality) for quality in QUALITIES]
-            rows[f"`{model}`"] = [*costs, _expected_of_reference(model)]
-    heads = (*QUALITIES, "each reference")
-    lines = [f"| Model | {' | '.join(heads)} |", "|---|" + "---|" * len(heads)]
-    lines += [f"| {model} | {' | '.join(cells)} |" for model, cells in sorted(rows.items())]
+    lines = [_expected_costs(row, model) for row in known.tokens for model in row.models]
+    lines += [_expected_costs(row, model) for row in known.flat for model in row.models]
+    heads = ("Model", "Provider", *QUALITIES, "each reference")
+    lines = [f"| {' | '.join(heads)} |", "|---|" + "---|" * (len(heads) - 1), *sorted(lines)]
     return "\n".join([f"As of {known.as_of}, in USD:", "", *lines]) + "\n"
 
 
-def _expected(model: str, quality: str) -> str:
-    return _between(*_estimated(model, quality=quality))
+def _expected_costs(row: TokensRow | FlatRow, model: str) -> str:
+    provider = row.provider
+    costs = [_between(*_estimated(provider, model, quality=quality)) for quality in QUALITIES]
+    cells = (f"`{model}`", f"`{provider}`", *costs, _expected_of_reference(provider, model))
+    return f"| {' | '.join(cells)} |"
 
 
-def _expected_of_reference(model: str) -> str:
+def _expected_of_reference(provider: str, model: str) -> str:
     """Say what a picture costs more for each reference that it is shown."""
-    without, beside = _estimated(model), _estimated(model, shown=(SHOWN,))
+    without, beside = _estimated(provider, model), _estimated(provider, model, shown=(SHOWN,))
     more = (_more(after, before) for after, before in zip(beside, without, strict=True))
     return _between(*more, places=4)
 
@@ -165,7 +166,7 @@ def _more(after: int | None, before: int | None) -> int | None:
 
 
 def _estimated(
-    model: str, *, quality: str = QUALITIES[1], shown: tuple[Reference, ...] = ()
+    provider: str, model: str, *, quality: str = QUALITIES[1], shown: tuple[Reference, ...] = ()
 ) -> tuple[int | None, int | None]:
     request = PictureRequest(
         scene_id="scene_001",
@@ -175,8 +176,7 @@ def _estimated(
         quality=quality,
         shown=shown,
     )
-    seller = next((row.provider for row in table().flat if model in row.models), "")
-    costs = estimate(request, model=model, provider=seller, prices=prices_of(model), flat_usd=None)
+    costs = estimate(request, provider=provider, model=model)
     return costs.low_microusd, costs.high_microusd
 
 
@@ -199,7 +199,7 @@ def batch_prices_table() -> str:
     ]
     for row in known.batch:
         for model in row.models:
-            costs = {one: _estimated(model, quality=one) for one in QUALITIES}
+            costs = {one: _estimated(row.provider, model, quality=one) for one in QUALITIES}
             if len(set(costs.values())) == 1:
                 costs = {"any": costs[QUALITIES[0]]}
             for quality, ends in costs.items():
@@ -255,19 +255,29 @@ def prices_table() -> str:
     """Lay out the prices that the table of models has, as their vendors write them."""
     known = table()
     heads = ("text in", "image in", "text out", "image out", "a picture")
-    lines = [f"| Model | {' | '.join(heads)} |", "|---|" + "---|" * len(heads)]
-    rows: dict[str, tuple[str, ...]] = {}
+    lines = [f"| Model | Provider | {' | '.join(heads)} | Says |", "|---|" + "---|" * 7]
+    rows = list[str]()
     for price in known.price:
         tokens = (price.input_text, price.input_image, price.output_text, price.output_image)
-        rows |= dict.fromkeys(price.models, (*map(_figure, tokens), "-"))
+        rows += _price_lines(price, (*map(_figure, tokens), "-"))
     for flat in known.flat:
-        rows |= dict.fromkeys(flat.models, ("-", "-", "-", "-", _flat(flat)))
-    lines += [f"| `{model}` | {' | '.join(cells)} |" for model, cells in sorted(rows.items())]
-    return "\n".join([f"As of {known.as_of}, in USD:", "", *lines]) + "\n"
+        rows += _price_lines(flat, ("-", "-", "-", "-", _flat(flat)))
+    return "\n".join([f"As of {known.as_of}, in USD:", "", *lines, *sorted(rows)]) + "\n"
+
+
+def _price_lines(row: PriceRow | FlatRow, cells: tuple[str, ...]) -> list[str]:
+    told = f"`{row.provider}` | {' | '.join(cells)} | {row.kind}"
+    return [f"| `{model}` | {told} |" for model in row.models]
 
 
 def _flat(row: FlatRow) -> str:
     """Say what a picture costs where it has a price of its own."""
+    if row.per_quality:
+        return ", ".join(
+            f"{_figure(usd)} ({quality} {tier})"
+            for quality, per_tier in row.per_quality.items()
+            for tier, usd in per_tier.items()
+        )
     if row.per_tier:
         return ", ".join(f"{_figure(usd)} ({tier})" for tier, usd in row.per_tier.items())
     if row.per_megapixel is None:
@@ -404,8 +414,8 @@ def _sizes(takes: Takes, shapes: Shapes | None) -> str:
         told.append(", ".join(takes.sizes))
     if (free := takes.free_sizes) is not None:
         told.append(
-            f"multiples of {free.step}, 1:{free.ratio} to {free.ratio}:1, "
-            f"up to {free.long}x{free.short}"
+            f"multiples of {free.step} up to {free.long}, 1:{free.ratio} to {free.ratio}:1, "
+            f"{free.least_px:,} to {free.most_px:,} pixels"
         )
     if shapes is not None:
         where = 'every model with `api = "chat"`: ' if takes.provider == "openrouter" else ""

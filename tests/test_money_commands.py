@@ -130,3 +130,53 @@ def test_a_rerun_costs_nothing_and_tells_so(project: Project, image_api: ImageAp
     assert told["cost_usd"] == "0.05"
     assert [image["reused"] for image in project.manifest()["images"]] == [True] * 5 + [False]
     assert image_api.billed() == 6
+
+
+@pytest.mark.parametrize(
+    "settings, low, high",
+    [
+        ({"provider": "bfl", "model": "flux-3-image", "size": "3840x2160"}, "0.607", "0.9105"),
+        ({"provider": "xai", "model": "grok-imagine-image-2.0", "quality": "low"}, "0.04", "0.06"),
+    ],
+)
+def test_a_price_that_a_third_party_says_is_held_higher_and_told(
+    tmp_path: Path, settings: dict[str, str], low: str, high: str
+) -> None:
+    """In words and in JSON, also where the cap leaves all of it out; one's own price is not."""
+    project = Project(tmp_path)
+    project.scenes(2)
+    listed = [
+        'api_key = "k-0123456789abcdef"',
+        *(f'{name} = "{is_}"' for name, is_ in settings.items()),
+    ]
+    table = "\n".join(["[plugin.stage3]", *listed])
+    (tmp_path / "host.toml").write_text(table, encoding="utf-8")
+    planned, words = plan(project), project.run("plan", "scenes.json").stdout
+    capped = plan(project, "--max-cost", low)
+    (tmp_path / "host.toml").write_text(f'{table}\nprice_usd = "{low}"', encoding="utf-8")
+    own = plan(project)
+
+    told = (
+        f"the price of '{settings['model']}' at '{settings['provider']}' is by a third party: 1.5 "
+    )
+    assert Decimal(planned["cost_low_usd"]) == 2 * Decimal(low)
+    assert Decimal(planned["cost_high_usd"]) == 2 * Decimal(high)
+    assert [line for line in planned["warnings"] if told in line] != []
+    assert f"warning: {told}times its upper figure is held" in words
+    assert (capped["make"], capped["refused"]) == (0, 2)
+    assert [line for line in capped["warnings"] if told in line] != []
+    assert Decimal(own["cost_high_usd"]) == 2 * Decimal(low)
+    assert "third party" not in json.dumps(own)
+
+
+def test_a_plan_for_openai_is_what_its_calculator_says(
+    project: Project, image_api: ImageApi
+) -> None:
+    """Also of a size that stands in no list, and at another server that has its models."""
+    project.config(image_api, provider="openai", model="gpt-image-2", size="1280x720")
+    planned = plan(project)
+
+    bill = 6 * Decimal(947 * 30 + 7 * 5) / 10**6  # 947 by the calculator, 7 or so of the prompt
+    low, high = Decimal(planned["cost_low_usd"]), Decimal(planned["cost_high_usd"])
+    assert low <= bill <= high <= low * Decimal("1.3")
+    assert "third party" not in json.dumps(planned)

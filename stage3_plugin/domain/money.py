@@ -258,12 +258,28 @@ def add_costs(costs: Iterable[Cost]) -> Cost:
     return Cost(total, next(basis for basis in certainty if basis in bases))
 
 
+THIRD_PARTY_TIMES = Decimal("1.5")
+"""So many times the upper figure is held where nobody but a third party says it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What one picture is expected to cost in micro-USD; ``None`` where it is not known."""
+    """What one picture is expected to cost in micro-USD; ``None`` where it is not known.
+
+    Attributes:
+        low_microusd: The least.
+        high_microusd: The most, which is what is held for it.
+        is_third_partys: Nobody but a third party says so; see :meth:`of_third_party`.
+    """
 
     low_microusd: int | None
     high_microusd: int | None
+    is_third_partys: bool = False
+
+    def of_third_party(self) -> Estimate:
+        """Return what is held where nobody but a third party says so: more than they say."""
+        most = _part_of(self.high_microusd, THIRD_PARTY_TIMES)
+        return replace(self, high_microusd=most, is_third_partys=True)
 
     def at_share(self, share: Decimal | None) -> Estimate:
         """Return it at a part of the price, such as that of a batch, rounded up.
@@ -273,7 +289,8 @@ class Estimate:
         """
         if share is None:
             return replace(self, low_microusd=_part_of(self.low_microusd, _HALF))
-        return Estimate(
+        return replace(
+            self,
             low_microusd=_part_of(self.low_microusd, share),
             high_microusd=_part_of(self.high_microusd, share),
         )

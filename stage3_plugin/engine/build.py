@@ -482,7 +482,8 @@ def _provider(settings: Settings, endpoint: Endpoint) -> Provider:
     has its own.
     """
     prices = settings.prices
-    if endpoint.model != (settings.model or "") and prices_of(endpoint.model) is not None:
+    known = prices_of(endpoint.provider, endpoint.model)
+    if endpoint.model != (settings.model or "") and known is not None:
         prices = None
     return provider_at(
         endpoint,

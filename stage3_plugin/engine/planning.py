@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from stage3_plugin.domain.labels import labels_of
-from stage3_plugin.domain.money import Estimate
+from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import (
@@ -57,6 +57,7 @@ class Ways:
         self._steps = steps
         self._estimates = estimates
         self._planned: dict[Step, PlannedStep] = {}
+        self._of_third_parties: dict[tuple[str, str], None] = {}
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a picture may cost, whichever way it comes.
@@ -89,11 +90,13 @@ class Ways:
         )
 
     def _of(self, request: PictureRequest) -> dict[Step, Estimate]:
-        steps = self._steps
-        return {
-            step: self._estimates[step.route](steps.request_at(request, step))
-            for step in steps.ladder_of(request).all
-        }
+        found = dict[Step, Estimate]()
+        for step in self._steps.ladder_of(request).all:
+            asked = self._steps.request_at(request, step)
+            found[step] = one = self._estimates[step.route](asked)
+            if one.is_third_partys:
+                self._of_third_parties[asked.provider, asked.model] = None
+        return found
 
     def add(self, request: PictureRequest) -> None:
         """Count a picture that would be made."""
@@ -125,6 +128,14 @@ class Ways:
     def steps(self) -> tuple[PlannedStep, ...]:
         """Return them, in order; none where every picture has one."""
         return tuple(self._planned[step] for step in sorted(self._planned))
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return a line for each model whose price is held higher, whether or not it would fit."""
+        return tuple(
+            f"the price of {model!r} at {provider!r} is by a third party: "
+            f"{THIRD_PARTY_TIMES} times its upper figure is held"
+            for provider, model in self._of_third_parties
+        )
 
     @property
     def worst_microusd(self) -> int | None:
@@ -236,6 +247,7 @@ class Planning:
                 *self.elsewhere.warnings(),
                 *self.stale.warnings(),
                 *self._forecast.warnings(),
+                *self._ways.warnings(),
             ),
         )
 

@@ -114,6 +114,8 @@ def _broken_bound(width_px: int, height_px: int, bounds: FreeSizes) -> str | Non
         return f"both sides divisible by {bounds.step}"
     if long > bounds.ratio * short:
         return f"a ratio between 1:{bounds.ratio} and {bounds.ratio}:1"
-    if long > bounds.long or short > bounds.short:
-        return f"at most {bounds.long}x{bounds.short}, or as much upright"
+    if long > bounds.long:
+        return f"sides of at most {bounds.long} pixels"
+    if not bounds.least_px <= width_px * height_px <= bounds.most_px:
+        return f"{bounds.least_px:,} to {bounds.most_px:,} pixels in all"
     return None

@@ -418,7 +418,7 @@ class Fal(Hosted):
 
     def _listed_usd(self, reply: Reply) -> Decimal | None:
         units = figure_of(reply.headers.get("x-fal-billable-units"), most=10**6)
-        return listed_usd(self.endpoint.model, units) if units else None
+        return listed_usd("fal", self.endpoint.model, units) if units else None
 
     @property
     def _platform(self) -> str:

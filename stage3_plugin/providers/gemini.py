@@ -17,7 +17,6 @@ from pydantic import JsonValue
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Fetch, InlinePictureOf, Payload, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
-from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
@@ -30,7 +29,6 @@ from stage3_plugin.providers.models import (
     is_same_ratio,
     nearest_ratio,
     shapes_of,
-    side_of,
     tier_of,
 )
 from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
@@ -100,12 +98,6 @@ class Gemini(Hosted):
         if isinstance(step, Verdict) and step.kind in _WITHOUT and _counts_nothing(reply):
             return replace(step, may_be_billed=False)
         return step
-
-    def estimate(self, request: PictureRequest) -> Estimate:
-        """Return what the picture is expected to cost, in the tier that it is asked for in."""
-        tiers = _shapes(self.model_of(request)).tiers or ("1K",)
-        side_px = side_of(tier_of(request.width_px, request.height_px, tiers))
-        return super().estimate(replace(request, width_px=side_px, height_px=side_px))
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: a page for each model, which only a good key opens."""

@@ -87,7 +87,7 @@ class Hosted(PictureMaker, ABC):
     @property
     def prices(self) -> Prices | None:
         """Return the settings' prices, else the shipped ones of the model."""
-        return self._prices or price_table.prices_of(self.endpoint.model)
+        return self._prices or price_table.prices_of(self._profile.name, self.endpoint.model)
 
     def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer."""
@@ -117,9 +117,14 @@ class Hosted(PictureMaker, ABC):
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost by the price table."""
-        model = self.model_of(request)
-        prices = self._prices or price_table.prices_of(model)
-        return price_table.estimate(request, model=model, prices=prices, flat_usd=self._flat_usd)
+        return price_table.estimate(
+            request,
+            provider=self._profile.name,
+            model=self.model_of(request),
+            api=self.endpoint.api,
+            prices=self._prices,
+            flat_usd=self._flat_usd,
+        )
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:  # noqa: ARG002 - named in the protocol
         """Return what can be asked for free about key, models and account: nothing is known."""

@@ -8,7 +8,7 @@ to refuse anything.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import functools
 import re
 import tomllib
@@ -18,7 +18,15 @@ from fractions import Fraction
 from importlib.resources import files
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    StringConstraints,
+)
 
 from stage3_plugin.domain.reference import Limits, MediaType
 
@@ -26,11 +34,14 @@ _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 SAME_RATIO = Fraction(2, 100)
 """How far apart two ratios may be and still count as one: pictures of 1344x768 are called 16:9."""
 
-Ratio: TypeAlias = Annotated[
-    str, StringConstraints(pattern=r"^[1-9]\d?(\.\d)?:[1-9]\d?(\.\d)?$")
-]
+Ratio: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?(\.\d)?:[1-9]\d?(\.\d)?$")]
 Size: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\d{2,5}x\d{2,5}$")]
 Tier: TypeAlias = Literal["512", "768", "1K", "1.5K", "2K", "4K"]
+Bounds: TypeAlias = Annotated[
+    tuple[PositiveInt, PositiveInt],
+    BeforeValidator(lambda figure: (figure, figure) if isinstance(figure, int) else figure),
+]
+"""The least and the most of something; the table has one figure where both are the same."""
 
 
 Kind: TypeAlias = Literal["vendor", "recorded", "third party"]
@@ -50,10 +61,13 @@ class _Row(BaseModel):
 
     source: str = Field(min_length=1)
     kind: Kind
-    date: datetime.date
+    date: dt.date
 
 
 class _OfModels(_Row):
+    """What is said of models by their names at one provider: another may sell them otherwise."""
+
+    provider: str = Field(min_length=1)
     models: tuple[str, ...] = Field(min_length=1)
 
 
@@ -72,22 +86,22 @@ class PriceRow(_OfModels):
 
 
 class FlatRow(_OfModels):
-    """USD per picture, in one of three ways.
+    """USD per picture, in one of four ways.
 
     Attributes:
         per_picture: Whatever its size.
         per_tier: By the tier that it is asked for in, the smallest first.
+        per_quality: Likewise, by quality.
         per_megapixel: For each that is begun, or for the first of them.
         per_further_megapixel: For each that is begun behind the first.
         megapixel_px: The pixels that the vendor calls one; ``None`` where it may be a million or
             1024x1024.
         per_reference: The most that one adds; ``None`` where it is not known.
-        provider: Whose price it is, where another one sells a model by the same name.
     """
 
-    provider: str = ""
     per_picture: Decimal | None = None
     per_tier: Mapping[Tier, Decimal] = {}
+    per_quality: Mapping[str, Mapping[Tier, Decimal]] = {}
     per_megapixel: Decimal | None = None
     per_further_megapixel: Decimal | None = None
     megapixel_px: PositiveInt | None = None
@@ -105,12 +119,19 @@ class Shown(BaseModel):
 
 
 class TokensRow(_OfModels):
-    """Tokens of one picture, by quality and size, and of one that is shown with the request."""
+    """Tokens of one picture, and of one that is shown with the request.
 
-    quality: Mapping[str, Mapping[str, PositiveInt]]
+    Attributes:
+        quality: By quality and size.
+        factor: By quality, what OpenAI's calculator makes the tokens of any size of.
+        words: The most tokens of text that come with a picture.
+        reference: Those of one that is shown; ``None`` where that is not known.
+    """
+
+    quality: Mapping[str, Mapping[Size, Bounds]] = {}
+    factor: Mapping[str, Bounds] = {}
     words: int = 0
-    slack_percent: int = 0
-    reference: Shown
+    reference: Shown | None = None
 
 
 class FreeSizes(BaseModel):
@@ -119,8 +140,9 @@ class FreeSizes(BaseModel):
     Attributes:
         step: Both sides are multiples of it.
         ratio: The longer side is at most so many times the shorter one.
-        long: The longest that the longer side may be.
-        short: The longest that the shorter side may be.
+        long: The longest that a side may be.
+        least_px: So many pixels in all at least.
+        most_px: So many at most.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,7 +150,8 @@ class FreeSizes(BaseModel):
     step: PositiveInt
     ratio: PositiveInt
     long: PositiveInt
-    short: PositiveInt
+    least_px: PositiveInt
+    most_px: PositiveInt
 
 
 class References(BaseModel):
@@ -188,7 +211,6 @@ class Shapes(_OfFamily):
 class BatchRow(_OfModels):
     """What part of the ordinary price a picture costs that is made in a batch."""
 
-    provider: str
     share: Decimal = Field(gt=0, le=1)
 
 
@@ -196,7 +218,7 @@ class EndRow(_OfFamily):
     """When models are switched off, and what the vendor names in their place."""
 
     at_openrouter: str
-    on: datetime.date
+    on: dt.date
     vendor: str
     instead: tuple[str, ...] = Field(min_length=1)
 
@@ -206,7 +228,7 @@ class Table(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    as_of: datetime.date
+    as_of: dt.date
     takes: tuple[Takes, ...]
     shapes: tuple[Shapes, ...]
     ends: tuple[EndRow, ...]
@@ -231,10 +253,15 @@ NamedT = TypeVar("NamedT", bound=_OfModels)
 FamilyT = TypeVar("FamilyT", bound=_OfFamily)
 
 
-def row_named(rows: Sequence[NamedT], model: str) -> NamedT | None:
-    """Return the row that has a model by its name; a dated snapshot has that of its name."""
-    plain = _SNAPSHOT.sub("", model)
-    return next((row for row in rows if model in row.models or plain in row.models), None)
+def row_named(rows: Sequence[NamedT], provider: str, model: str) -> NamedT | None:
+    """Return a provider's row that has a model by its name; a dated snapshot has that of its name.
+
+    Gemini's may be written with ``models/`` before them.
+    """
+    named = model.removeprefix("models/")
+    names = {named, _SNAPSHOT.sub("", named)}
+    own = (row for row in rows if row.provider == provider)
+    return next((row for row in own if not names.isdisjoint(row.models)), None)
 
 
 def takes_of(provider: str, model: str) -> Takes | None:
@@ -275,18 +302,9 @@ def models_known_of(provider: str) -> tuple[str, ...]:
     What is only another way of asking one that shows it pictures is left out.
     """
     known = table()
-    begins = tuple(
-        begin
-        for row in (*known.takes, *known.shapes)
-        if row.provider == provider
-        for begin in row.begins
-        if begin
-    )
-    own = {model for row in known.flat if row.provider == provider for model in row.models}
-    shared = (*known.price, *(row for row in known.flat if not row.provider))
-    priced = own or {model for row in shared for model in row.models}
-    of_it = (model for model in priced if begins and model.startswith(begins))
-    return tuple(sorted(model for model in of_it if not model.endswith("/edit")))
+    priced = (row for row in (*known.price, *known.flat) if row.provider == provider)
+    named = {model for row in priced for model in row.models}
+    return tuple(sorted(model for model in named if not model.endswith(("/edit", "/edit-image"))))
 
 
 def _family(rows: Sequence[FamilyT], provider: str, model: str) -> FamilyT | None:

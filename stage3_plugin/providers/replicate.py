@@ -38,12 +38,11 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted, seed_of
-from stage3_plugin.domain.money import Estimate, Prices
+from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
-from stage3_plugin.providers import prices as price_table
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import (
@@ -404,19 +403,8 @@ class Replicate(Hosted):
         return NotListed(next_url=next_url)
 
     def estimate(self, request: PictureRequest) -> Estimate:
-        """Return what the picture is expected to cost, by Replicate's own price per picture."""
-        return price_table.estimate(
-            request,
-            model=_named(self.model_of(request)),
-            provider=PROFILE.name,
-            prices=self._prices,
-            flat_usd=self._flat_usd,
-        )
-
-    @property
-    def prices(self) -> Prices | None:
-        """Return the settings' prices alone: its answers count no tokens."""
-        return self._prices
+        """Return what the picture is expected to cost; a version costs what its model does."""
+        return super().estimate(replace(request, model=_named(self.model_of(request))))
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: the account's page, and one for each model."""

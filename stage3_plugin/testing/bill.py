@@ -8,17 +8,20 @@ anew here: the fake runs on a bare Python, and no mistake of the product's sums 
 from __future__ import annotations
 
 import functools
+import math
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
 _TABLE = Path(__file__).parents[1] / "providers" / "models.toml"
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _TIERS = {"512": "512x512", "1K": "1024x1024", "2K": "2048x2048", "4K": "4096x4096"}
+_SIDES = {"512": 512, "768": 768, "1K": 1024, "1.5K": 1536, "2K": 2048, "4K": 4096}
 _BYTES_PER_TOKEN = 4
 _WORDS = 100
 """Tokens of text that a model puts out beside a picture, if it does: 87 and 101 were recorded."""
@@ -48,15 +51,16 @@ def by_the_table(document: Mapping[str, Any], prompt: str) -> Bill | None:
     """Return the bill for a request; ``None`` if the table does not know its model."""
     model = str(document.get("model", ""))
     price, tokens, flat = (_row(kind, model) for kind in ("price", "tokens", "flat"))
-    text_in = max(1, len(prompt.encode()) // _BYTES_PER_TOKEN)
+    text_in = max(1, len(prompt.split()), len(prompt.encode()) // _BYTES_PER_TOKEN)
     if flat is not None:
         more = Decimal(flat.get("per_reference", 0)) * _shown(document)
-        return Bill(_flat_usd(flat, _size(document)) + more, text_in, 0, 0)
+        return Bill(_flat_usd(flat, document) + more, text_in, 0, 0)
     if price is None or tokens is None:
         return None
     text_out = min(_WORDS, int(tokens.get("words", 0)))
-    image_out = _picture_tokens(tokens["quality"], document)
-    image_in = _shown(document) * int(tokens["reference"]["most"]) * 4 // 5  # without the slack
+    image_out = _picture_tokens(tokens, document)
+    most_in = int(tokens.get("reference", {}).get("most", 0))
+    image_in = _shown(document) * most_in * 4 // 5  # without the slack
     millionths = (
         text_in * Decimal(price.get("input_text", 0))
         + text_out * Decimal(price.get("output_text", 0))
@@ -88,21 +92,37 @@ def _row(kind: str, model: str) -> dict[str, Any] | None:
     return next((row for row in _table()[kind] if names & {*row["models"]}), None)
 
 
-def _flat_usd(row: Mapping[str, Any], size: str | None) -> Decimal:
+def _flat_usd(row: Mapping[str, Any], document: Mapping[str, Any]) -> Decimal:
+    size = _size(document)
+    pixels = 1 if size is None else _pixels(size)  # the least, as with tokens
+    known = row.get("per_quality", {})
+    tiers = known.get(_quality(document)) or known.get("medium") or row.get("per_tier")
+    if tiers is not None:
+        reaching = (usd for tier, usd in tiers.items() if _SIDES[tier] ** 2 >= pixels)
+        return Decimal(next(reaching, max(tiers.values())))
     if "per_megapixel" in row:
-        pixels = 1 if size is None else _pixels(size)  # the least, as with tokens
         further = -(-pixels // int(row.get("megapixel_px", _MEGAPIXEL))) - 1
         first = Decimal(row["per_megapixel"])
         return first + further * Decimal(row.get("per_further_megapixel", first))
     return Decimal(row["per_picture"])
 
 
-def _picture_tokens(qualities: Mapping[str, Mapping[str, int]], document: Mapping[str, Any]) -> int:
-    """Count a picture as the listed size that is next to it, and beyond the largest by pixels."""
-    config = _config(document)
-    quality = str(document.get("quality") or config.get("quality"))
-    sizes = qualities.get(quality) or qualities.get("any") or qualities["medium"]
-    size = _size(document)
+def _quality(document: Mapping[str, Any]) -> str:
+    return str(document.get("quality") or _config(document).get("quality"))
+
+
+def _picture_tokens(row: Mapping[str, Any], document: Mapping[str, Any]) -> int:
+    """Count a picture as the listed size that is next to it, and beyond the largest by pixels.
+
+    What a calculator counts has any size; of two figures, the dearer is billed.
+    """
+    config, quality, size = _config(document), _quality(document), _size(document)
+    if "factor" in row:
+        factor = _dearer(row["factor"].get(quality) or row["factor"]["medium"])
+        return _calculated(factor, size or "1024x1024")
+    known = row["quality"]
+    column = known.get(quality) or known.get("any") or known["medium"]
+    sizes = {each: _dearer(tokens) for each, tokens in column.items()}
     if size is None:  # some know tiers; of one that is not listed the least is billed
         asked = config.get("image_size") or config.get("imageSize") or "1K"
         tier = _TIERS.get(str(asked), "")
@@ -113,6 +133,17 @@ def _picture_tokens(qualities: Mapping[str, Mapping[str, int]], document: Mappin
     if _pixels(size) > _pixels(largest):
         return sizes[largest] * _pixels(size) // _pixels(largest)
     return sizes[min((each for each in sizes if _pixels(each) >= _pixels(size)), key=_pixels)]
+
+
+def _dearer(figure: int | list[int]) -> int:
+    return figure if isinstance(figure, int) else max(figure)
+
+
+def _calculated(factor: int, size: str) -> int:
+    """Count tokens as OpenAI's page does: in fractions here, so that no rounding is repeated."""
+    short, long = sorted(map(int, size.split("x")))
+    of_short = math.floor(Fraction(factor * short, long) + Fraction(1, 2))
+    return math.ceil(Fraction(factor * of_short * (2_000_000 + short * long), 4_000_000))
 
 
 def _config(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -154,16 +154,20 @@ def test_when_models_end_stands_on_the_page() -> None:
 )
 def test_what_models_cost_stands_on_the_page(kind: str, names: list[str]) -> None:
     """The prices as they are, and what a picture comes to by them."""
-    prices = {code(row[0]): row for row in table_rows(_marked("prices"))}
-    costs = {code(row[0]): row for row in table_rows(_marked("expected-costs"))}
+    prices = {(code(row[1]), code(row[0])): row for row in table_rows(_marked("prices"))}
+    costs = {(code(row[1]), code(row[0])): row for row in table_rows(_marked("expected-costs"))}
     for row in MODELS[kind]:
         figures = [str(row[name]) for name in names if name in row]
-        figures += [str(usd) for usd in row.get("per_tier", {}).values()]
+        for per_tier in row.get("per_quality", {"any": row.get("per_tier", {})}).values():
+            figures += [str(usd) for usd in per_tier.values()]
         for model in row["models"]:
-            told = re.sub(r" \(\w+\)", "", " ".join(prices[model][1:]))
+            cells = prices[row["provider"], model]
+            told = re.sub(r" \([^)]*\)", "", " ".join(cells[2:]))
             assert figures == re.findall(r"[\d.]+", told)
+            assert cells[-1] == row["kind"]
     for row in (*MODELS["tokens"], *MODELS["flat"]):
-        assert all("?" not in cell for model in row["models"] for cell in costs[model][1:4])
+        rows = [costs[row["provider"], model] for model in row["models"]]
+        assert all("?" not in cell for cells in rows for cell in cells[2:5])
 
 
 def _marked(name: str, on: str = "models.md") -> str:

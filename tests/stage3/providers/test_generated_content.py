@@ -121,7 +121,7 @@ def test_a_picture_costs_what_its_tokens_cost() -> None:
     cost = cost_of_answer(
         reported_usd=None,
         usage=usage_in({"usageMetadata": RECORDED}),
-        prices=prices_of("gemini-3-pro-image"),
+        prices=prices_of("gemini", "gemini-3-pro-image"),
         flat_usd=None,
         has_picture=True,
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from importlib.resources import files
 from typing import Any
 
@@ -13,9 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.providers.models import row_named, side_of, table
 from stage3_plugin.providers.prices import (
     batch_models_of,
     estimate,
@@ -23,6 +29,7 @@ from stage3_plugin.providers.prices import (
     prices_of,
     share_in_batch,
 )
+from stage3_plugin.providers.registry import provider_at
 from tests.stage3.providers.replies import openai, openrouter, request
 
 UNKNOWN = Estimate(low_microusd=None, high_microusd=None)
@@ -31,28 +38,32 @@ UNKNOWN = Estimate(low_microusd=None, high_microusd=None)
 def test_every_row_has_a_source_and_the_table_a_date() -> None:
     """Prices expire; a figure without an origin cannot be checked again."""
     text = files("stage3_plugin.providers").joinpath("models.toml").read_text(encoding="utf-8")
-    table: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
+    rows: dict[str, Any] = tomllib.loads(text, parse_float=Decimal)
 
-    assert isinstance(table["as_of"], date)
+    assert isinstance(rows["as_of"], date)
     for kind in ("price", "flat", "tokens", "batch"):
-        assert all(row["source"] for row in table[kind])
-        names = [name for row in table[kind] for name in row["models"]]
+        assert all(row["source"] and row["kind"] and row["date"] for row in rows[kind])
+        names = [(row["provider"], name) for row in rows[kind] for name in row["models"]]
         assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize(
-    "model, output_image",
+    "provider, model, output_image",
     [
-        ("gpt-image-2", "30"),
-        ("gpt-image-2-2026-04-21", "30"),
-        ("gpt-image-2.5-sunburst-2026-09-08", "30"),
-        ("gpt-image-1.5", "32"),
-        ("google/gemini-3-pro-image", "120"),
+        ("openai", "gpt-image-2", "30"),
+        ("openai", "gpt-image-2-2026-04-21", "30"),
+        ("openai", "gpt-image-2.5-sunburst-2026-09-08", "30"),
+        ("openai", "gpt-image-1.5", "32"),
+        ("gemini", "models/gemini-3-pro-image", "120"),
+        ("openrouter", "google/gemini-3-pro-image", "120"),
+        ("openrouter", "microsoft/mai-image-2.6", "38"),
     ],
 )
-def test_a_model_has_its_price_and_so_has_its_snapshot(model: str, output_image: str) -> None:
+def test_a_model_has_its_price_and_so_has_its_snapshot(
+    provider: str, model: str, output_image: str
+) -> None:
     """A dated name costs what its name costs."""
-    prices = prices_of(model)
+    prices = prices_of(provider, model)
 
     assert prices is not None
     assert prices.output_image == Decimal(output_image)
@@ -64,8 +75,36 @@ def test_a_model_has_its_price_and_so_has_its_snapshot(model: str, output_image:
 )
 def test_a_model_that_is_not_listed_has_no_price(model: str) -> None:
     """A name that merely begins alike may cost anything."""
-    assert prices_of(model) is None
+    assert prices_of("openai", model) is None
     assert openai(model=model).estimate(request()) == UNKNOWN
+
+
+def priced() -> list[tuple[str, str]]:
+    """Return every model of the table with its provider."""
+    known = table()
+    rows = (*known.price, *known.flat, *known.tokens)
+    return list(dict.fromkeys((row.provider, model) for row in rows for model in row.models))
+
+
+@given(st.sampled_from(priced()), st.sampled_from(sorted({provider for provider, _ in priced()})))
+def test_no_model_is_priced_by_the_row_of_another_provider(
+    sold: tuple[str, str], other: str
+) -> None:
+    """Of all names in the table, at all providers in it: one that is not its own has no price."""
+    _, model = sold
+    is_its_own = (other, model) in priced()
+    found = provider_at(Endpoint(provider=other, model=model)).estimate(request())
+
+    assert is_its_own or found == UNKNOWN
+    assert is_its_own or prices_of(other, model) is None
+    assert is_its_own or listed_usd(other, model, Decimal(1)) is None
+
+
+def test_another_server_that_speaks_openais_language_has_its_prices() -> None:
+    """It sells OpenAI's models, as far as anybody knows; the settings may have other prices."""
+    elsewhere = Endpoint(provider="openai", base_url="http://box:4000/v1", model="gpt-image-2")
+
+    assert provider_at(elsewhere).estimate(request()) == openai().estimate(request())
 
 
 def test_the_settings_prices_come_before_the_shipped_ones() -> None:
@@ -73,14 +112,15 @@ def test_the_settings_prices_come_before_the_shipped_ones() -> None:
     own = Prices(output_image=Decimal(15))
 
     assert openai(prices=own).prices is own
-    assert openai().prices == prices_of("gpt-image-2")
+    assert openai().prices == prices_of("openai", "gpt-image-2")
 
 
 def test_a_known_size_and_quality_give_a_narrow_range() -> None:
     """gpt-image-1.5, high, square: 4160 tokens at $32, and a few for the prompt."""
     found = openai(model="gpt-image-1.5").estimate(request(quality="high"))
 
-    assert found == Estimate(low_microusd=4160 * 32 + 3 * 5, high_microusd=4160 * 32 + 20 * 5)
+    # "a lighthouse at dusk": four words; at most 1, 5, 1 and 2 tokens.
+    assert found == Estimate(low_microusd=4160 * 32 + 4 * 5, high_microusd=4160 * 32 + 9 * 5)
 
 
 def test_the_same_word_costs_differently_on_different_models() -> None:
@@ -114,31 +154,53 @@ def test_words_beside_the_picture_are_counted_in() -> None:
 
 
 @pytest.mark.parametrize(
-    "model, size, low, high",
+    "provider, model, size, low, high",
     [
-        ("black-forest-labs/flux.2-pro", (1024, 1024), 30_000, 60_000),
-        ("black-forest-labs/flux.2-pro", (1000, 1000), 30_000, 30_000),
-        ("fal-ai/flux-2/turbo", (1024, 1024), 8_000, 8_000),
-        ("fal-ai/flux-2/turbo", (1024, 1025), 16_000, 16_000),
-        ("flux-2-pro", (1000, 1000), 30_000, 30_000),
-        ("flux-2-pro", (2048, 2048), 75_000, 90_000),
-        ("fal-ai/nano-banana-2", (512, 512), 60_000, 60_000),
-        ("fal-ai/nano-banana-2", (1920, 1080), 120_000, 120_000),
-        ("bytedance-seed/seedream-4.5", (1024, 1024), 40_000, 40_000),
-        ("recraft/recraft-v4.1", (64, 64), 35_000, 35_000),
+        ("openrouter", "black-forest-labs/flux.2-pro", (1024, 1024), 30_000, 60_000),
+        ("openrouter", "black-forest-labs/flux.2-pro", (1000, 1000), 30_000, 30_000),
+        ("fal", "fal-ai/flux-2/turbo", (1024, 1024), 8_000, 8_000),
+        ("fal", "fal-ai/flux-2/turbo", (1024, 1025), 16_000, 16_000),
+        ("bfl", "flux-2-pro", (1000, 1000), 30_000, 30_000),
+        ("bfl", "flux-2-pro", (2048, 2048), 75_000, 90_000),
+        ("fal", "fal-ai/nano-banana-2", (512, 512), 60_000, 60_000),
+        ("fal", "fal-ai/nano-banana-2", (1920, 1080), 120_000, 120_000),
+        ("fal", "bytedance/seedream/v5/pro/text-to-image", (1536, 1536), 67_500, 67_500),
+        ("fal", "bytedance/seedream/v5/pro/text-to-image", (1536, 1552), 135_000, 135_000),
+        ("openrouter", "bytedance-seed/seedream-4.5", (1024, 1024), 40_000, 40_000),
+        ("openrouter", "bytedance-seed/seedream-5-0-pro", (2048, 2048), 90_000, 90_000),
+        ("openrouter", "recraft/recraft-v4.1", (64, 64), 35_000, 35_000),
     ],
 )
 def test_a_flat_price_is_per_picture_or_per_megapixel_or_by_the_tier(
-    model: str, size: tuple[int, int], low: int, high: int
+    provider: str, model: str, size: tuple[int, int], low: int, high: int
 ) -> None:
     """Begun megapixels count whole, further ones at their own price; of a million pixels, perhaps.
 
     A vendor may call 1024x1024 one.
     """
     asked = request(width_px=size[0], height_px=size[1])
-    found = estimate(asked, model=model, prices=None, flat_usd=None)
+    found = estimate(asked, provider=provider, model=model)
 
     assert found == Estimate(low_microusd=low, high_microusd=high)
+
+
+TIERS_OF_FLUX_3 = {"768": 41, "1K": 48, "1.5K": 70, "2K": 100, "4K": 607}
+"""Thousandths of a dollar; 1.5K is in one list alone."""
+
+
+@given(st.integers(256, 5760), st.integers(256, 5760), st.integers(0, 10))
+def test_flux_3_is_held_for_by_what_its_tier_costs(width: int, height: int, count: int) -> None:
+    """Whatever size is asked for, at its maker's and where pixels are; what it shows is free."""
+    asked = request(width_px=width, height_px=height, shown=showing(count).shown)
+    sent = provider_at(Endpoint(provider="bfl", model="flux-3-image")).begin(asked).payload
+    tier = str(sent["resolution"]).removesuffix("sq").upper()
+    at_makers = estimate(asked, provider="bfl", model="flux-3-image")
+    reaching = [usd for one, usd in TIERS_OF_FLUX_3.items() if side_of(one) ** 2 >= width * height]
+    elsewhere = estimate(asked, provider="openrouter", model="black-forest-labs/flux-3-image")
+
+    assert at_makers.low_microusd == TIERS_OF_FLUX_3[tier] * 1000
+    assert at_makers.high_microusd == TIERS_OF_FLUX_3[tier] * 1500
+    assert elsewhere.high_microusd == (reaching or [607])[0] * 1500
 
 
 @pytest.mark.parametrize(
@@ -147,12 +209,13 @@ def test_a_flat_price_is_per_picture_or_per_megapixel_or_by_the_tier(
         ("fal-ai/flux-2/turbo", "0.0048"),
         ("fal-ai/flux-2-pro", None),
         ("fal-ai/nano-banana-2", None),
+        ("blackforestlabs/flux-3/text-to-image", None),
         ("of/tomorrow", None),
     ],
 )
 def test_what_was_billed_has_a_price_where_all_of_it_has_one(model: str, usd: str | None) -> None:
     """A vendor says a quantity, and not of what; only megapixels of one price are known."""
-    assert listed_usd(model, Decimal("0.6")) == (None if usd is None else Decimal(usd))
+    assert listed_usd("fal", model, Decimal("0.6")) == (None if usd is None else Decimal(usd))
 
 
 def test_the_settings_flat_price_fills_in_where_tokens_are_not_known() -> None:
@@ -176,11 +239,228 @@ def test_prices_without_one_for_pictures_are_no_estimate() -> None:
 def test_an_estimate_is_a_range(model: str, quality: str, width: int, height: int) -> None:
     """For every size and quality the low end is below the high end, and both are known."""
     asked = request(width_px=width, height_px=height, quality=quality)
-    found = estimate(asked, model=model, prices=prices_of(model), flat_usd=None)
+    found = estimate(asked, provider="openai", model=model)
 
     assert found.low_microusd is not None
     assert found.high_microusd is not None
     assert 0 < found.low_microusd <= found.high_microusd
+
+
+# OpenAI's calculator ------------------------------------------------------------------------------
+
+FACTORS = {
+    "gpt-image-2": {"low": 16, "medium": 48, "high": 96},
+    "gpt-image-2.5-flare": {"low": 16, "medium": 24, "high": 48, "xhigh": 64, "max": 96},
+}
+SIZES = ("1024x1024", "1024x1536", "1920x1080", "2560x1440", "3840x2160")
+LISTED = {
+    ("gpt-image-2", "low"): (196, 158, 147, 205, 371),
+    ("gpt-image-2", "medium"): (1756, 1372, 1320, 1843, 3336),
+    ("gpt-image-2", "high"): (7024, 5488, 5280, 7370, 13342),
+    ("gpt-image-2.5-flare", "low"): (196, 158, 147, 205, 371),
+    ("gpt-image-2.5-flare", "medium"): (439, 343, 343, 478, 865),
+    ("gpt-image-2.5-flare", "high"): (1756, 1372, 1320, 1843, 3336),
+    ("gpt-image-2.5-flare", "xhigh"): (3122, 2459, 2347, 3276, 5930),
+    ("gpt-image-2.5-flare", "max"): (7024, 5488, 5280, 7370, 13342),
+}
+"""Tokens that follow from the prices by size and quality that OpenAI lists."""
+RECORDED = {"1536x864": 120, "1152x1536": 181, "1328x1824": 213}
+"""Tokens of gpt-image-2, low, in recorded answers."""
+FIGURES = [
+    (model, quality, size, tokens)
+    for (model, quality), row in LISTED.items()
+    for size, tokens in zip(SIZES, row, strict=True)
+] + [("gpt-image-2", "low", size, tokens) for size, tokens in RECORDED.items()]
+
+
+def tokens_by_the_formula(factor: int, width: int, height: int) -> int:
+    """Count as the calculator is quoted: ceil(f · round(f·short/long) · (2M + w·h) / 4M)."""
+    of_short = math.floor(
+        Fraction(factor * min(width, height), max(width, height)) + Fraction(1, 2)
+    )
+    return math.ceil(Fraction(factor * of_short * (2_000_000 + width * height), 4_000_000))
+
+
+def test_all_figures_that_are_known_are_the_calculators() -> None:
+    """43 of them, those of recorded answers included, at both turns of each size."""
+    assert len(FIGURES) == 43
+    for model, quality, size, tokens in FIGURES:
+        across, down = map(int, size.split("x"))
+        for width, height in ((across, down), (down, across)):
+            found = openai(model=model).estimate(
+                request(prompt="", width_px=width, height_px=height, quality=quality)
+            )
+
+            assert found == Estimate(low_microusd=tokens * 30, high_microusd=tokens * 30)
+
+
+@st.composite
+def legal_sizes(draw: st.DrawFn) -> tuple[int, int]:
+    """Draw a size that OpenAI makes, by its own bounds."""
+    width = draw(st.integers(30, 240)) * 16
+    least = max(-(-width // 3), -(-655_360 // width))
+    most = min(3 * width, 3840, 8_294_400 // width)
+    height = draw(st.integers(-(-least // 16), most // 16)) * 16
+    return width, height
+
+
+WORDS = ("lighthouse", "at", "dusk", "a", "keeper", "in", "yellow", "raincoat", "Mira", "cinematic")
+PROMPTS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=50).map(" ".join)
+
+
+@given(
+    st.sampled_from([(model, quality) for model, by in FACTORS.items() for quality in by]),
+    legal_sizes(),
+    PROMPTS,
+    st.data(),
+)
+def test_a_plan_contains_the_bill_and_is_narrow(
+    asked: tuple[str, str], size: tuple[int, int], prompt: str, data: st.DataObject
+) -> None:
+    """Of every size that is made and every quality, with a prompt of up to fifty words.
+
+    A word is one token at least, and two letters of it are.
+    """
+    model, quality = asked
+    of_prompt = sum(data.draw(st.integers(1, -(-len(word) // 2))) for word in prompt.split())
+    tokens = tokens_by_the_formula(FACTORS[model][quality], *size)
+    found = openai(model=model).estimate(
+        request(prompt=prompt, quality=quality, width_px=size[0], height_px=size[1])
+    )
+
+    assert found.low_microusd is not None
+    assert found.high_microusd is not None
+    assert found.low_microusd <= tokens * 30 + of_prompt * 5 <= found.high_microusd
+    assert found.high_microusd <= Fraction(13, 10) * found.low_microusd
+    assert not found.is_third_partys
+
+
+@given(legal_sizes())
+def test_a_quality_left_to_openai_may_cost_what_any_costs(size: tuple[int, int]) -> None:
+    """The range goes from the cheapest quality to the dearest."""
+    for model, factors in FACTORS.items():
+        found = openai(model=model).estimate(
+            request(prompt="", quality="auto", width_px=size[0], height_px=size[1])
+        )
+        tokens = [tokens_by_the_formula(factor, *size) for factor in factors.values()]
+
+        assert (found.low_microusd, found.high_microusd) == (min(tokens) * 30, max(tokens) * 30)
+
+
+@pytest.mark.parametrize("variant", ["flare", "sunburst"])
+@given(legal_sizes(), st.sampled_from(["low", "medium", "high", "xhigh", "max"]), st.data())
+def test_what_2_6_was_measured_to_cost_lies_within_its_plan(
+    variant: str, size: tuple[int, int], quality: str, data: st.DataObject
+) -> None:
+    """Low and medium 3 to 4 times what 2.5 costs, the others the same; half more is held."""
+    of_2_5 = tokens_by_the_formula(FACTORS["gpt-image-2.5-flare"][quality], *size)
+    times = data.draw(st.fractions(3, 4)) if quality in {"low", "medium"} else Fraction(1)
+    found = openai(model=f"gpt-image-2.6-{variant}").estimate(
+        request(prompt="", quality=quality, width_px=size[0], height_px=size[1])
+    )
+
+    assert found.is_third_partys
+    assert found.low_microusd is not None
+    assert found.high_microusd is not None
+    assert found.low_microusd <= of_2_5 * times * 30
+    assert of_2_5 * times * 30 <= found.high_microusd / Fraction(14, 10)
+
+
+@pytest.mark.parametrize("quality, tokens", [("low", 664), ("high", 1353)])
+def test_a_bill_of_2_6_that_was_measured_lies_within_its_plan(quality: str, tokens: int) -> None:
+    """Of 1536x1024, by a reseller; the hold is at least 1.45 times that."""
+    found = openai(model="gpt-image-2.6-flare").estimate(
+        request(width_px=1536, height_px=1024, quality=quality)
+    )
+
+    assert (found.low_microusd or 0) <= tokens * 30
+    assert (found.high_microusd or 0) >= tokens * 30 * 1.45
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "灯塔", "ПРИВЕТ", "a1b2-c3", "\ud800", "QQQQ", "  ", "Ab"]
+)
+def test_a_text_that_is_no_english_has_a_token_a_byte_at_most(text: str) -> None:
+    """The hold is for the worst that a prompt can be, where it has no words."""
+    least = openai().estimate(request(prompt="")).high_microusd or 0
+    found = (openai().estimate(request(prompt=text)).high_microusd or 0) - least
+
+    of_bytes = 5 * len(text.encode("utf-8", "surrogatepass"))
+    assert found == (of_bytes if text != "Ab" else 5)
+
+
+# A third party's word -----------------------------------------------------------------------------
+
+
+@given(st.sampled_from(priced()), st.sampled_from(["low", "medium", "high", "auto"]))
+def test_what_nobody_but_a_third_party_says_is_held_at_one_and_a_half(
+    sold: tuple[str, str], quality: str
+) -> None:
+    """By the kinds of the rows that an estimate rests on, once, and by nothing else."""
+    provider, model = sold
+    known = table()
+    rows = [row_named(each, provider, model) for each in (known.tokens, known.price, known.flat)]
+    says = {row.kind for row in rows if row is not None}
+    asked = request(quality=quality)
+    found = estimate(asked, provider=provider, model=model)
+    with monkeypatched_kinds():
+        as_said = estimate(asked, provider=provider, model=model)
+
+    assert found.low_microusd == as_said.low_microusd
+    if found == UNKNOWN or "third party" not in says:
+        assert found == as_said
+    else:
+        assert found.is_third_partys
+        assert found.high_microusd == math.ceil(Fraction(3, 2) * (as_said.high_microusd or 0))
+
+
+@contextmanager
+def monkeypatched_kinds() -> Generator[None]:
+    """Have every row of the table say that it is the vendor's word."""
+    known = table()
+
+    def vendors(rows: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(row.model_copy(update={"kind": "vendor"}) for row in rows)
+
+    sections = ("price", "flat", "tokens")
+    copy = known.model_copy(update={name: vendors(getattr(known, name)) for name in sections})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("stage3_plugin.providers.prices.table", lambda: copy)
+        yield
+
+
+def test_a_price_of_ones_own_is_held_as_it_is() -> None:
+    """A person knows what they pay; of how many tokens nobody but a third party knows."""
+    flat = provider_at(
+        Endpoint(provider="bfl", model="flux-3-image"), flat_usd=Decimal("0.05")
+    ).estimate(request())
+    tokens = openai(model="gpt-image-2.6-flare", prices=Prices(output_image=Decimal(30)))
+
+    assert flat == Estimate(low_microusd=50_000, high_microusd=50_000)
+    assert tokens.estimate(request()).is_third_partys
+
+
+def test_a_part_of_a_third_partys_price_is_still_theirs() -> None:
+    """As of a batch."""
+    half = Estimate(low_microusd=10, high_microusd=20).of_third_party().at_share(Decimal("0.5"))
+
+    assert half == Estimate(low_microusd=5, high_microusd=15, is_third_partys=True)
+
+
+@pytest.mark.parametrize(
+    "side_px, tokens", [(1024, (1120, 1120)), (2048, (1680, 1680)), (4096, (2520, 3780))]
+)
+def test_each_tier_of_googles_newest_model_has_its_tokens(
+    side_px: int, tokens: tuple[int, int]
+) -> None:
+    """By Google's page of prices; of 4K its documentation says less, and the dearer is held."""
+    asked = request(prompt="", width_px=side_px, height_px=side_px)
+    found = provider_at(Endpoint(provider="gemini", model="gemini-nano-banana-2.1")).estimate(asked)
+
+    words_microusd = 500 * Decimal("7.5")
+    assert found == Estimate(
+        low_microusd=tokens[0] * 30, high_microusd=int(tokens[1] * 30 + words_microusd)
+    )
 
 
 def showing(count: int, **more: Any) -> PictureRequest:
@@ -221,8 +501,9 @@ def test_the_names_of_references_are_counted_in() -> None:
     named = replace(plain, shown=(replace(plain.shown[0], wish=wish),))
     high = openai().estimate(named).high_microusd or 0
 
-    text = "Reference image 1 is Mira of the lighthouse."
-    assert high - (openai().estimate(plain).high_microusd or 0) == 5 * len(text)
+    # "Reference image 1 is Mira of the lighthouse.": words, the space and the 1, the full stop.
+    tokens = (5 + 3) + 2 + (1 + 2 + 1 + 2 + 5) + 1
+    assert high - (openai().estimate(plain).high_microusd or 0) == 5 * tokens
     off = replace(named, labels=False)
     assert openai().estimate(off) == openai().estimate(replace(plain, labels=False))
 
@@ -288,4 +569,4 @@ def test_models_of_batches_have_a_price_to_halve(provider: str) -> None:
     known = batch_models_of(provider)
 
     assert known
-    assert all(prices_of(model) is not None for model in known)
+    assert all(prices_of(provider, model) is not None for model in known)

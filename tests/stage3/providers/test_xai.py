@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -398,9 +399,21 @@ def test_key_account_and_model_can_be_asked_after_for_free(api: ImageApi) -> Non
     assert ("key", "bad") in [(one.about, one.verdict) for one in wrong]
 
 
-def test_a_price_is_held_for() -> None:
-    """That of 2K, since that of 1K is known by hearsay alone; and more for each reference."""
-    shown = (reference_to("image/png", None, None),)
+@pytest.mark.parametrize(
+    "quality, side_px, microusd",
+    [
+        ("low", 1024, 40_000), ("low", 2048, 60_000), ("medium", 1024, 60_000),
+        ("medium", 2048, 80_000), ("medium", 1536, 80_000), ("auto", 1024, 60_000),
+        ("high", 2048, 80_000),
+    ],
+)  # fmt: skip
+def test_a_price_is_held_for(quality: str, side_px: int, microusd: int) -> None:
+    """That of what is asked for, a word it does not know is medium; and more for references.
 
-    assert xai().estimate(request()).high_microusd == 60_000
-    assert xai().estimate(request(shown=shown)).high_microusd == 70_000
+    Nobody but third parties says it: half as much again is held.
+    """
+    asked = request(quality=quality, width_px=side_px, height_px=side_px)
+    shown = replace(asked, shown=(reference_to("image/png", None, None),))
+
+    assert xai().estimate(asked).high_microusd == microusd * 3 // 2
+    assert xai().estimate(shown).high_microusd == (microusd + 10_000) * 3 // 2

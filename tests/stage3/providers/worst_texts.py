@@ -95,6 +95,7 @@ WORST: dict[str, tuple[str, ...]] = {
         "retry in ~111111111111.111111111111", "reset ", "resets", "retry retry_delay=",
     ),
     "hints._DATE": ("Wed, 21 Oct 2015 ", "a", "aaa ", "aaa:"),
+    "prices._WORD": (" A", "Aa", " a", "A"),
     "models._SNAPSHOT": ("-", "-2026-10-0", "-2026-10-01"),
     "reading._KEY": ("sk-", "sk-a", "sk-sk_", "AIza", "Bearer ", "sk-aaaaaaa ", "Bearer Bearer"),
     "reading._MAYBE_KEY": ("key-", "key_a", "key-key-key-", "fal-aaaaaaa ", "rk-rk_"),
