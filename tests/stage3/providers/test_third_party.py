@@ -1,7 +1,8 @@
 """A provider of a third party: one file in its own distribution, installed for real.
 
-It is the one that ``docs/one-file-provider.md`` shows. Its service is a server of this test, which answers
-in a shape that nobody else has, and the pictures are made through the command line of the host.
+It is the one that ``docs/one-file-provider.md`` shows. Its service is a server of this test, which
+answers in a shape that nobody else has, and the pictures are made through the command line of the
+host.
 """
 
 from __future__ import annotations
