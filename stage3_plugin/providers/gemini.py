@@ -80,15 +80,16 @@ class Gemini(Hosted):
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
+        known = self.known_as(model)
         parts = as_parts(prompt, request, text=_text, picture=_inline)
         payload: dict[str, Payload] = {
             "contents": [{"role": "user", "parts": parts}],
-            "generationConfig": _config(request, model),
+            "generationConfig": _config(request, known),
         }
         return Send(
             url=f"{self.base_url}/v1beta/models/{_in_a_path(model)}:generateContent",
             payload=payload,
-            dropped=(*dropped, *_unsaid(request, model)),
+            dropped=(*dropped, *_unsaid(request, known)),
         )
 
     def next(self, reply: Reply) -> Next:
@@ -103,7 +104,7 @@ class Gemini(Hosted):
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost, in the tier that it is asked for in."""
-        tiers = _shapes(self.model_of(request)).tiers or ("1K",)
+        tiers = _shapes(self.known_as(self.model_of(request))).tiers or ("1K",)
         side_px = side_of(tier_of(request.width_px, request.height_px, tiers))
         return super().estimate(replace(request, width_px=side_px, height_px=side_px))
 

@@ -26,9 +26,7 @@ _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 SAME_RATIO = Fraction(2, 100)
 """How far apart two ratios may be and still count as one: pictures of 1344x768 are called 16:9."""
 
-Ratio: TypeAlias = Annotated[
-    str, StringConstraints(pattern=r"^[1-9]\d?(\.\d)?:[1-9]\d?(\.\d)?$")
-]
+Ratio: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[1-9]\d?(\.\d)?:[1-9]\d?(\.\d)?$")]
 Size: TypeAlias = Annotated[str, StringConstraints(pattern=r"^\d{2,5}x\d{2,5}$")]
 Tier: TypeAlias = Literal["512", "768", "1K", "1.5K", "2K", "4K"]
 
@@ -193,9 +191,8 @@ class BatchRow(_OfModels):
 
 
 class EndRow(_OfFamily):
-    """When models are switched off, and what the vendor names in their place."""
+    """When models are switched off at a provider's API, and what is named in their place."""
 
-    at_openrouter: str
     on: datetime.date
     vendor: str
     instead: tuple[str, ...] = Field(min_length=1)
@@ -240,6 +237,33 @@ def row_named(rows: Sequence[NamedT], model: str) -> NamedT | None:
 def takes_of(provider: str, model: str) -> Takes | None:
     """Return what a model is known to take, at the vendor's own address."""
     return _family(table().takes, provider, model)
+
+
+def rows_at(provider: str, rows: Sequence[NamedT]) -> list[NamedT]:
+    """Return the rows of a provider's models, and those that say of no provider."""
+    return [row for row in rows if getattr(row, "provider", "") in {"", provider}]
+
+
+def is_known(provider: str, model: str) -> bool:
+    """Return whether a row is about a model, or about those whose names begin as its does."""
+    known, name = table(), model.removeprefix("models/")
+    families = (row.begins for row in (*known.takes, *known.shapes) if row.provider == provider)
+    if any(begin and name.startswith(begin) for begins in families for begin in begins):
+        return True
+    named: tuple[Sequence[_OfModels], ...] = (known.price, known.flat, known.tokens)
+    return any(row_named(rows_at(provider, rows), name) is not None for rows in named)
+
+
+def like_of(provider: str, model: str, *, own: str, like: str | None) -> str:
+    """Return by whose name the rows of a model are found; empty where that is its own.
+
+    Args:
+        provider: Whose model it is.
+        model: The model.
+        own: The one that ``like`` was said of, whatever the table knows of it.
+        like: The setting; it is for every other model that the table does not know, too.
+    """
+    return like if like and (model == own or not is_known(provider, model)) else ""
 
 
 def limits_of(provider: str, model: str, count: int) -> Limits:
