@@ -31,7 +31,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.executors.ray import RayOptions
 from stage3_plugin.executors.replicas import ReplicasOptions
-from stage3_plugin.providers import gemini_batch, model_ends, openai_batch
+from stage3_plugin.providers import gemini_batch, openai_batch
 from stage3_plugin.providers.models import (
     FlatRow,
     PriceRow,
@@ -358,14 +358,16 @@ def _told_of_states() -> dict[State, str]:
 
 
 def ends_table() -> str:
-    """Lay out when models end, the next first; OpenRouter's names have the vendor before them."""
+    """Lay out when models end at whose API, the next first."""
     told = f"As of {table().as_of}:\n\n"
     told += (
-        "| Models that begin so | End on | Switched off by | In their place |\n|---|---|---|---|\n"
+        "| Models that begin so | End on | Switched off by | In their place | At | Says who |\n"
+        "|---|---|---|---|---|---|\n"
     )
-    rows = [row for row in model_ends.all_ends() if "/" not in row.begins]
-    for row in sorted(rows, key=lambda row: (row.on, row.begins)):
-        told += f"| `{row.begins}` | {row.on} | {row.vendor} | {row.instead} |\n"
+    for row in sorted(table().ends, key=lambda row: (row.on, row.provider, row.begins)):
+        for begins in row.begins:
+            told += f"| `{begins}` | {row.on} | {row.vendor} | {' or '.join(row.instead)} "
+            told += f"| `{row.provider}` | {row.source} ({row.kind}, {row.date}) |\n"
     return told
 
 

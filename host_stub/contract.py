@@ -35,7 +35,7 @@ CONTRACT = (1, 2)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.
 
 1.2 adds lanes, in which a picture may be bought at once, or later and for less: ``Scene.lane``,
-``ImageRequest.lane`` and ``StagePlan.lanes``.
+``ImageRequest.lane`` and ``StagePlan.lanes``; and ``OnlineCheck.is_warning``.
 
 1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
 ``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves``, ``scenes``, ``routes``,
@@ -750,6 +750,7 @@ class OnlineCheck:
         message: One line for people.
         hint: The next step.
         name: Which one, where there may be several: a model's name, or whose key or account.
+        is_warning: It is to be known, and no error although it may be bad (1.2).
     """
 
     asked: Literal["key", "model", "account", "store"]
@@ -757,6 +758,7 @@ class OnlineCheck:
     message: str
     hint: str | None = None
     name: str | None = None
+    is_warning: bool = False
 
 
 class ImageStage(Protocol):

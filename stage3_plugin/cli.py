@@ -13,7 +13,7 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -27,11 +27,13 @@ from stage3_plugin.maintenance.commands import (
     Said,
     Where,
     add_arguments,
+    count,
 )
 
 if TYPE_CHECKING:
     from host_stub.config.file import HostConfig
     from host_stub.contract import Services
+    from stage3_plugin.domain.free_checks import Finding
     from stage3_plugin.domain.waited import Waited
     from stage3_plugin.engine.stage import Stage
     from stage3_plugin.settings import Settings
@@ -70,6 +72,12 @@ def commands() -> list[PluginCommand]:
             run=partial(_run, _wait),
             add_arguments=_add_wait,
         ),
+        PluginCommand(
+            name="models",
+            summary="Show what is known of models, by whom and how old, and what vendors say now.",
+            run=partial(_run, _models),
+            add_arguments=_add_models,
+        ),
     ]
 
 
@@ -85,6 +93,22 @@ def _add_wait(parser: ArgumentParser) -> None:
         type=_duration_s,
         metavar="DURATION",
         help="at most so long, such as 90s, 30m, 2h or 1d (default: until nothing is being made)",
+    )
+    _add_config(parser)
+
+
+def _add_models(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="only this model, or those with this in their name"
+    )
+    parser.add_argument(
+        "--online", action="store_true", help="ask the free pages of the config's providers, too"
+    )
+    parser.add_argument(
+        "--older-than",
+        type=count,
+        metavar="DAYS",
+        help="only what was last seen at its source longer ago, with the page to look at",
     )
     _add_config(parser)
 
@@ -160,6 +184,43 @@ def _wait(options: Namespace, progress: Progress) -> Said:
         # Who only looked does not wait so: to go on with that would be a loop without a pause.
         tuple(after_wait(waited, run, again, at_a_time=duration_text(options.for_s) or AT_A_TIME)),
     )
+
+
+def _models(options: Namespace, _: Progress) -> Said:
+    """Show the table; with ``--online`` its models are asked for with the config's keys."""
+    from datetime import UTC, datetime
+
+    import anyio
+
+    from stage3_plugin.maintenance import models
+    from stage3_plugin.maintenance.commands import CommandRefused
+
+    known, today = list(models.known_models()), datetime.now(UTC).date()
+    if options.name is not None:
+        known = models.named(known, options.name)
+        if not known:
+            raise CommandRefused(
+                f"the table knows no model {options.name!r}",
+                hint="'stage3 models' shows all; for one that is newer there is the setting like",
+            )
+    if options.older_than is not None:
+        known = models.older_than(known, options.older_than, today=today)
+
+    async def ask() -> models.Online:
+        said: dict[tuple[str, str], list[Finding]] = {}
+        async with _Chosen.by(options).opened() as stage:
+            for route in stage.routes:
+                provider, checks = route.endpoint.provider, route.free_checks
+                asked = [one.model for one in known if one.provider == provider and one.is_whole]
+                if checks is None or any((provider, one) in said for one in asked):
+                    continue
+                for finding in await replace(checks, models=tuple(asked)).ask(today):
+                    said.setdefault((provider, finding.model or ""), []).append(finding)
+        return said
+
+    online = anyio.run(ask) if options.online else None
+    whole = options.name is not None or options.older_than is not None
+    return Said(models.as_text(known, online, whole=whole), models.as_json(known, online))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,7 +339,7 @@ def _where(options: Namespace) -> Where | None:
 
 
 def _run(command: Command, options: Namespace, progress: Progress) -> CommandResult:
-    if command not in {_ask, _wait} and hasattr(options, "config"):
+    if command not in {_ask, _wait, _models} and hasattr(options, "config"):
         options.where = _where(options)
     try:
         said = command(options, progress)

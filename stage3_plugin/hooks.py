@@ -154,6 +154,7 @@ class _HostedStage:
                 message=finding.message,
                 hint=finding.hint,
                 name=finding.model or whose,
+                is_warning=finding.is_warning,
             )
             for finding, whose in found
         )

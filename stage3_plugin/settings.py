@@ -378,6 +378,11 @@ class FallbackRoute(_OfARoute):
         description="The provider's name of the model. A scene's own `model` is for the first "
         "route alone.",
     )
+    like: str | None = Field(
+        examples=["gpt-image-2.6-flare"],
+        default=None,
+        description="A known model of its provider that its `model` is like; as the setting.",
+    )
     api_key: SecretStr | None = Field(
         examples=[{"env": "OPENAI_API_KEY"}],
         default=None,
@@ -473,7 +478,7 @@ _NOT_OF_A_MODEL_CLASS = (
     "api_key", "base_url", "endpoint", "headers", "picture_hosts", "trust_env", "fallback",
     "after_billed_refusal", "seeds_after_refusal", "price_usd", "prices", "budget_usd", "daily_usd",
     "total_usd", "on_unknown", "lane", "requests_per_minute", "pacing", "options", "caption",
-    "negative_prompt",
+    "negative_prompt", "like",
 )  # fmt: skip
 """What only a provider has that is asked over a network and paid for, or one that draws."""
 _MODEL_CLASS = re.compile(r"(?!\d)\w+(?:\.(?!\d)\w+)*:(?!\d)\w+(?:\.(?!\d)\w+)*")
@@ -514,6 +519,13 @@ class Settings(_OfARoute):
         description="The provider's name of the model. Needed by every provider but `previz` and "
         "`local`, where it is the name of the class unless it is set; without a class, a folder of "
         "weights for diffusers.",
+    )
+    like: str | None = Field(
+        examples=["gpt-image-2.6-flare"],
+        default=None,
+        description="For a `model` that is newer than the shipped table: a known one of the same "
+        "provider that it is like. Sizes, formats, qualities, references and how it is asked are "
+        "that one's, never its price; it is for a scene's own model, too, where that is not known.",
     )
     api_key: SecretStr | None = Field(
         examples=[{"env": "OPENAI_API_KEY"}],
@@ -920,8 +932,8 @@ class Settings(_OfARoute):
         return self.after_billed_refusal if own is None else own
 
     def _needs_no_provider(self) -> None:
-        names = ("model", "base_url", "endpoint", "api_key", "headers", "price_usd", "prices")
-        for name in (*names, "fallback"):
+        names = ("model", "like", "base_url", "endpoint", "api_key", "headers", "price_usd")
+        for name in (*names, "prices", "fallback"):
             if getattr(self, name) not in (None, {}, ()):
                 raise ValueError(f"`{name}` is set, but no `provider` that could use it")
 
@@ -972,6 +984,6 @@ def draft_settings(settings: Settings) -> Settings:
 
 def _what_is_asked_for(settings: Settings) -> tuple[object, ...]:
     """Return what makes a route another one than those before it."""
-    words = (settings.provider, settings.api, settings.base_url, settings.model)
+    words = (settings.provider, settings.api, settings.base_url, settings.model, settings.like)
     file = (settings.output_format, settings.background)
     return (*words, settings.size, settings.quality, *file, settings.options)

@@ -17,6 +17,9 @@ import pytest
 from host_stub.cli import main
 from stage3_plugin.providers import gemini, openai_images, openrouter
 from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.testing.dialects.fal import FalDialect
+from stage3_plugin.testing.dialects.xai import XAIDialect
+from stage3_plugin.testing.wire import Asked, Said
 from stage3_plugin.transport import asking
 from tests.fakes.behaviours import (
     Behaviour,
@@ -78,6 +81,10 @@ class Online:
 
     def check(self, *words: str) -> Checked:
         code = main(["check", "--online", *words])
+        return self.said(code)
+
+    def said(self, code: int = 0) -> Checked:
+        """Return what was written since this was last asked."""
         said = self._capsys.readouterr()
         return Checked(code, said.out, said.err)
 
@@ -139,16 +146,18 @@ def test_a_key_that_is_refused_ends_the_command(online: Online, provider: str) -
 
 @pytest.mark.usefixtures("vendor")
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_model_that_the_vendor_lacks_ends_the_command(online: Online, provider: str) -> None:
-    """At its own address, where nobody else can have it."""
+def test_a_model_that_the_vendor_lacks_is_warned_of(online: Online, provider: str) -> None:
+    """At its own address, where nobody else can have it; nothing would be paid for that."""
     online.config(provider, base_url=None)
     online.api.free.models[MODEL] = None
     checked = online.check("--json")
 
-    assert checked.code == 2
+    assert checked.code == 0
     assert checked.verdicts["model"] == "bad"
     assert checked.verdicts["key"] == "good"
-    assert f"error: the model {MODEL} is not good" in checked.err
+    assert {one["asked"]: one["is_warning"] for one in checked.online}["model"]
+    assert f"warning: the model {MODEL}: " in checked.err
+    assert "error" not in checked.err
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -201,8 +210,204 @@ def test_the_end_of_a_model_is_said_by_the_vendor(online: Online) -> None:
     assert (
         "model gpt-image-9: good, OpenAI has it, and says that it ends on 2199-01-01" in later.out
     )
-    assert over.code == 2
-    assert "OpenAI says that it ended on 2020-01-01" in over.err
+    assert over.code == 0
+    assert "warning: the model gpt-image-9: OpenAI says that it ended on 2020-01-01" in over.err
+    assert "    next: choose another model" in over.out
+
+
+@pytest.mark.usefixtures("vendor")
+def test_a_model_that_nobody_knows_is_said_with_what_to_write(online: Online) -> None:
+    """By an ordinary check and by the plan; whoever has written it is told no more of it."""
+    online.config("openai", base_url=None, model="gpt-image-3")
+    Path("scenes.json").write_text('[{"scene_id": "a", "prompt": "a boat"}]', "utf-8")
+    told = "nothing is known of model 'gpt-image-3' at OpenAI: neither what sizes"
+    for words in (["check"], ["plan", "scenes.json"]):
+        assert main(words) == 0
+        said = online.said()
+        assert told in said.out + said.err
+        assert 'write like = "gpt-image-2"' in said.out + said.err
+        assert main([*words, "--set", "plugin.stage3.like=gpt-image-2"]) == 0
+        said = online.said()
+        assert "nothing is known" not in said.out + said.err
+
+
+@pytest.mark.usefixtures("vendor")
+def test_a_model_that_has_ended_is_said_offline_with_its_successor(online: Online) -> None:
+    """By ``check`` and ``plan``, with nobody asked; a run is not refused for it."""
+    online.config("openai", base_url=None, model="gpt-image-1")
+    Path("scenes.json").write_text('[{"scene_id": "a", "prompt": "a boat"}]', "utf-8")
+    for words in (["check"], ["plan", "scenes.json"]):
+        assert main(words) == 0
+        said = online.said()
+        assert "model 'gpt-image-1' was switched off by OpenAI on 2026-10-23" in said.out + said.err
+        assert "in its place: gpt-image-2.6-flare" in said.out + said.err
+    assert online.api.entries == []
+
+
+PRICED = "openai/gpt-image-2"
+
+
+def per_token(usd_per_million: object, **more: object) -> dict[str, Any]:
+    """Return OpenRouter's page of a model whose picture tokens cost so much."""
+    entry = {"billable": "output_image", "unit": "token", "cost_usd": usd_per_million} | more
+    text = {"billable": "input_text", "unit": "token", "cost_usd": 9}
+    return {"endpoints": [{"provider_name": "Somebody", "pricing": [text, entry]}]}
+
+
+@pytest.mark.parametrize(
+    "usd, code, is_warning, words",
+    [
+        ("0.00003", 0, None, ""),
+        (0.00003, 0, None, ""),
+        (
+            0.000031,
+            2,
+            False,
+            "OpenRouter asks $31 per million picture tokens, which is above the $",
+        ),
+        ("0.000029", 0, True, "asks $29 per million picture tokens, which is below the $30"),
+        ("-1", 0, None, ""),
+        ("NaN", 0, None, ""),
+        ("1e999999", 0, None, ""),
+        (True, 0, None, ""),
+        ([], 0, None, ""),
+    ],
+)
+@pytest.mark.usefixtures("vendor")
+def test_a_vendors_price_is_compared_with_ours(
+    online: Online, usd: object, code: int, words: str, *, is_warning: bool | None
+) -> None:
+    """What would be billed above what is held is an error, less a warning; nonsense is no price."""
+    online.config("openrouter", base_url=None, model=PRICED)
+    online.api.free.models[PRICED] = per_token(usd)
+    checked = online.check("--json")
+    models = [one for one in checked.online if one["asked"] == "model"]
+    other = next((one for one in models if "asks" in one["message"]), None)
+
+    assert checked.code == code, checked.err
+    if other is None:
+        assert is_warning is None
+        assert [one["message"] for one in models] == ["OpenRouter has it"]
+    else:
+        assert words in other["message"]
+        assert (other["verdict"], other["is_warning"]) == ("bad" if code else "good", is_warning)
+        assert "price" in other["hint"]
+
+
+@pytest.mark.usefixtures("vendor")
+def test_the_line_that_a_higher_price_asks_for_makes_it_good(online: Online) -> None:
+    """It is written as it is shown, with the prices that stay beside it."""
+    online.config("openrouter", base_url=None, model=PRICED)
+    online.api.free.models[PRICED] = per_token("0.00004")
+    higher = online.check()
+    config = Path("host.toml")
+    (line,) = [
+        line.removeprefix("hint: write ").removesuffix(", or install a newer table")
+        for line in higher.err.splitlines()
+        if line.startswith("hint: write ")
+    ]
+    config.write_text(f"{config.read_text('utf-8')}\n{line}\n", "utf-8")
+
+    assert higher.code == 2
+    assert f"error: the model {PRICED} is not good: OpenRouter asks $40" in higher.err
+    assert line == 'prices = { input_text = "5", input_image = "8", output_image = "40" }'
+    assert online.check().code == 0
+
+
+@pytest.mark.usefixtures("vendor")
+def test_the_dearest_service_and_the_usual_tier_are_what_counts(online: Online) -> None:
+    """OpenRouter may choose any of them; a larger tier is not what a plain picture is."""
+    model = "bytedance-seed/seedream-4.5"
+    online.config("openrouter", base_url=None, model=model)
+
+    def page(*prices: tuple[str, str, str]) -> dict[str, Any]:
+        return {
+            "endpoints": [
+                {"pricing": [{"billable": "output_image", "unit": unit, "cost_usd": usd} | more]}
+                for unit, usd, tier in prices
+                for more in [{"variant": tier} if tier else {}]
+            ]
+        }
+
+    codes = list[int]()
+    for prices in (
+        [("image", "0.04", ""), ("image", "0.04", "1K"), ("image", "0.09", "4K")],
+        [("image", "0.04", ""), ("image", "0.041", "1K")],
+        [("second", "9", "")],
+    ):
+        online.api.free.models[model] = page(*prices)
+        codes.append(online.check().code)
+
+    assert codes == [0, 2, 0]
+
+
+def test_chat_completions_say_prices_in_another_shape(online: Online) -> None:
+    """A text for each token; a server of one's own that says prices is compared, too."""
+    online.config("openrouter", model=PRICED, api="chat")
+    server = {"pricing": {"prompt": "0.000005", "image_output": "0.000045"}}
+    online.api.free.models[PRICED] = {"data": {"id": PRICED, "endpoints": [server]}}
+    checked = online.check()
+
+    assert checked.code == 2
+    assert "asks $45 per million picture tokens" in checked.err
+
+
+@pytest.mark.usefixtures("vendor")
+def test_a_price_that_the_table_lacks_is_told_with_the_line(online: Online) -> None:
+    """It is what a model that came after the table needs under a cap."""
+    model = "bytedance-seed/seedream-9"
+    online.config("openrouter", base_url=None, model=model)
+    price = {"billable": "output_image", "unit": "image", "cost_usd": 0.07}
+    online.api.free.models[model] = {"endpoints": [{"pricing": [price]}]}
+    checked = online.check()
+
+    assert checked.code == 0
+    assert "OpenRouter asks $0.07 per picture, and no price is known here" in checked.out
+    assert 'next: write price_usd = "0.07"' in checked.out
+
+
+@pytest.mark.parametrize(
+    "provider, model, page, words",
+    [
+        ("xai", "grok-imagine-image", {"image_price": 200_000_000}, ""),
+        ("xai", "grok-imagine-image", {"image_price": 250_000_000}, "asks $0.025 per picture"),
+        ("xai", "grok-imagine-image", {"image_price": 7}, ""),  # in cents, as it once was
+        ("xai", "grok-imagine-image", {}, ""),
+        ("fal", "fal-ai/flux-2/turbo", {"unit_price": 0.008, "unit": "megapixels"}, ""),
+        ("fal", "fal-ai/flux-2/turbo", {"unit_price": 0.009, "unit": "megapixels"}, "$0.009"),
+        ("fal", "fal-ai/ideogram/v3", {"unit_price": "0.07", "unit": "images"}, "$0.07"),
+        ("fal", "fal-ai/ideogram/v3", {"unit_price": 0.05, "unit": "image"}, "below the $0.06"),
+        ("fal", "fal-ai/ideogram/v3", {"unit_price": 9, "unit": "compute seconds"}, ""),
+        (
+            "fal",
+            "fal-ai/ideogram/v3",
+            {"unit_price": 9, "unit": "image", "currency": "EUR"},
+            "",
+        ),
+    ],
+)
+def test_fal_and_xai_say_prices_on_their_pages(
+    online: Online, provider: str, model: str, page: dict[str, Any], words: str
+) -> None:
+    """Each in a unit of its own; where a page has none, or another unit, nothing is said."""
+
+    class PricedXAI(XAIDialect):
+        def free(self, asked: Asked) -> Said:
+            document: Any = super().free(asked).document
+            return Said(200, {**document, **page} if "object" in document else document)
+
+    class PricedFal(FalDialect):
+        def free(self, asked: Asked) -> Said:
+            return Said(200, {"prices": [{"endpoint_id": asked.query["endpoint_id"], **page}]})
+
+    with ImageApi(dialect={"xai": PricedXAI, "fal": PricedFal}[provider]()) as api:
+        online.config(provider, base_url=api.root_url, model=model)
+        checked = online.check()
+
+    is_higher = bool(words) and "below" not in words
+    assert checked.code == (2 if is_higher else 0), checked.err
+    assert words in (checked.err if words else checked.out)
+    assert (" asks $" in checked.out) == bool(words)
 
 
 def test_every_model_that_the_settings_name_is_asked_about(online: Online) -> None:

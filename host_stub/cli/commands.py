@@ -263,9 +263,13 @@ def _online(options: Namespace, found: Preflight) -> dict[str, object]:
 
 def _ended(found: Preflight, console: Console) -> int:
     """Say what keeps pictures from being made, and return the exit code."""
-    from host_stub.stage.online_checks import subject_of
+    from host_stub.stage.online_checks import is_error, subject_of
 
-    bad = [check for check in found.online or () if check.verdict == "bad"]
+    online = found.online or ()
+    for check in online:
+        if check.is_warning:
+            console.warn(f"warning: the {subject_of(check)}: {check.message}")
+    bad = [check for check in online if is_error(check)]
     for check in bad:
         console.warn(f"error: the {subject_of(check)} is not good: {check.message}")
         if check.hint is not None:

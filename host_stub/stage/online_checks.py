@@ -52,6 +52,7 @@ def _plain(one: OnlineCheck) -> OnlineCheck:
         message=_line(one.message),
         hint=None if one.hint is None else _line(one.hint),
         name=None if one.name is None else _line(one.name),
+        is_warning=bool(one.is_warning),
     )
 
 
@@ -64,6 +65,11 @@ def subject_of(check: OnlineCheck) -> str:
     return check.asked if check.name is None else f"{check.asked} {check.name}"
 
 
+def is_error(check: OnlineCheck) -> bool:
+    """Return whether a check keeps pictures from being made as they were reckoned."""
+    return check.verdict == "bad" and not check.is_warning
+
+
 def as_lines(checks: tuple[OnlineCheck, ...] | None) -> Iterator[str]:
     """Write what was found out; what to do about it stands under it."""
     if not checks:
@@ -73,5 +79,5 @@ def as_lines(checks: tuple[OnlineCheck, ...] | None) -> Iterator[str]:
     yield "online, for free:"
     for check in checks:
         yield f"  {subject_of(check)}: {check.verdict}, {check.message}"
-        if check.hint is not None and check.verdict != "bad":  # that is an error's hint
+        if check.hint is not None and not is_error(check):  # which has its own
             yield f"    next: {check.hint}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +17,17 @@ class Endpoint:
         api: Which of its ways of asking, and so how its answers are to be read.
         base_url: Where it is asked, or ``None`` for the provider's public address.
         model: The provider's name of the model; empty where there is none.
+        like: The model by whose rows it is looked up, where it has none of its own. It says how
+            to ask and not where, so that two which differ in it alone are one.
     """
 
     provider: str
     api: str = "images"
     base_url: str | None = None
     model: str = ""
+    like: str = field(default="", compare=False)
+
+    @property
+    def known_as(self) -> str:
+        """Return the model by whose rows it is looked up."""
+        return self.like or self.model

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from stage3_plugin.domain.exchange import Reply
@@ -29,6 +30,7 @@ class Finding:
         message: One line for people, without the verdict.
         hint: The next step.
         model: Which model, if it is about one.
+        is_warning: It is to be known, and no reason to end with an error.
     """
 
     about: About
@@ -36,6 +38,20 @@ class Finding:
     message: str
     hint: str | None = None
     model: str | None = None
+    is_warning: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a vendor's page says that a model costs.
+
+    Attributes:
+        usd: So much.
+        per: For each of these.
+    """
+
+    usd: Decimal
+    per: Literal["picture", "megapixel", "million picture tokens"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

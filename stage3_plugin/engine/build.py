@@ -46,7 +46,7 @@ from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.providers.models import limits_of
+from stage3_plugin.providers.models import is_known, like_of, limits_of, models_known_of
 from stage3_plugin.providers.options import options_of
 from stage3_plugin.providers.prices import prices_of
 from stage3_plugin.providers.registry import maker_named, provider_at
@@ -260,6 +260,7 @@ async def _open_paid(
 ) -> AsyncGenerator[Route]:
     from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
+    _need_like(settings)
     provider = _provider(settings, endpoint_of(settings))
     profile = provider.profile
     _need_key(settings, profile)
@@ -289,6 +290,7 @@ async def _open_paid(
                 *_warnings(settings, profile, now()),
                 *paid_twice(settings, conversations.estimate),
             ),
+            like_of=partial(_like_of, settings),
             advise=partial(_advice, settings, profile, now),
             dropped=partial(_left_out, provider),
             new_job=partial(_new_job, settings, profile, client),
@@ -361,7 +363,8 @@ def _limits_of(
     settings: Settings, batch: BatchLane | None, request: PictureRequest, count: int
 ) -> Limits:
     """Return what the provider takes of so many references of a request, in its lane."""
-    limits = limits_of(settings.provider, request.model or settings.model or "", count)
+    model = request.model or settings.model or ""
+    limits = limits_of(settings.provider, _like_of(settings, model) or model, count)
     if request.lane == "ordinary" or batch is None or batch.terms.most_reference_bytes is None:
         return limits
     bounds = (limits.most_bytes, batch.terms.most_reference_bytes)
@@ -486,12 +489,29 @@ def _provider(settings: Settings, endpoint: Endpoint) -> Provider:
     if endpoint.model != (settings.model or "") and known is not None:
         prices = None
     return provider_at(
-        endpoint,
+        replace(endpoint, like=_like_of(settings, endpoint.model)),
         prices=None if prices is None else Prices(**prices.model_dump()),
         flat_usd=settings.price_usd,
         negative_prompt=settings.negative_prompt,
         options=settings.options,
     )
+
+
+def _like_of(settings: Settings, model: str) -> str:
+    """Return by whose name the rows of a model are found; empty where that is its own."""
+    own = settings.model or ""
+    return like_of(settings.provider, model or own, own=own, like=settings.like)
+
+
+def _need_like(settings: Settings) -> None:
+    """Refuse a `like` that nothing is known of."""
+    if settings.like is not None and not is_known(settings.provider, settings.like):
+        known = ", ".join(models_known_of(settings.provider))
+        raise SettingsRefused(
+            "like",
+            f"the table knows no model {settings.like!r} of provider {settings.provider!r}",
+            hint=f"name one of {known}" if known else "leave it out: none of them is known",
+        )
 
 
 def _own_urls(settings: Settings, profile: Profile) -> tuple[str, ...]:
@@ -528,6 +548,7 @@ def _warnings(settings: Settings, profile: Profile, now: datetime) -> tuple[str,
                 vendor=profile.vendor or profile.name,
                 api=settings.api,
                 model=model or settings.model or "",
+                like=_like_of(settings, model or ""),
                 quality=quality or settings.quality,
                 width_px=width_px,
                 height_px=height_px,
@@ -550,6 +571,7 @@ def _advice(
         vendor=profile.vendor or profile.name,
         api=settings.api,
         model=request.model or settings.model or "",
+        like=_like_of(settings, request.model),
         quality=request.quality,
         width_px=request.width_px,
         height_px=request.height_px,

@@ -76,6 +76,7 @@ class Route:
         base64_of: Has the pictures that requests show, in a run that holds them.
         key: The key, where another one can be had.
         batch: Its batch lane, if it has one.
+        like_of: Returns by whose name the rows of a model are found; empty where that is its own.
         new_job: Draws what a request's job is begun with; ``None`` where no job can come of one.
     """
 
@@ -99,6 +100,7 @@ class Route:
     base64_of: Base64Of = no_pictures
     key: RenewableKey | None = None
     batch: BatchLane | None = None
+    like_of: Callable[[str], str] = lambda _model: ""
     new_job: Callable[[PictureRequest], NewJob | None] = lambda _request: None
 
     @property
@@ -137,7 +139,10 @@ class Route:
             others: Returns the keys of all ways in which it may be tried.
         """
         edition = "" if self.renderer is None else self.renderer.edition(request)
-        return scene_keys(request, self.scope, edition=edition, others=others)
+        like, scope = self.like_of(request.model), self.scope
+        if like:  # the same words are sent in other forms
+            scope = replace(scope, options={**scope.options, "like": like})
+        return scene_keys(request, scope, edition=edition, others=others)
 
     def pricing(self, highest_bill: HighestBill, *, news: Callable[[], int] = lambda: 0) -> Pricing:
         """Return what prices pictures here, given the bills that such pictures had."""

@@ -864,8 +864,9 @@ class Stage:
                 f"fallback.{number - 1}.price_usd" if number else "price_usd",
                 f"there is a cap, but what a picture of {asked.size} in quality "
                 f"{asked.quality!r} costs with model {asked.model!r} is not known",
-                hint="set price_usd to the most that one picture can cost, in USD; for a model "
-                "whose tokens are known, prices will do; or leave the caps out",
+                hint='write price_usd = "0.05", the most that one picture can cost, in USD; for a '
+                'model whose tokens are known, prices = { output_image = "30" } will do, in USD '
+                "per million; or leave the caps out",
             )
 
 

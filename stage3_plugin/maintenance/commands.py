@@ -460,7 +460,7 @@ def _add_attempts(parser: argparse.ArgumentParser) -> None:
         help=f"only these, such as unknown; may be repeated ({', '.join(State).lower()})",
     )
     parser.add_argument("--scene", metavar="ID", help="only those of this scene")
-    parser.add_argument("--limit", type=_count, metavar="N", help="only the newest N")
+    parser.add_argument("--limit", type=count, metavar="N", help="only the newest N")
     parser.add_argument("--all", action="store_true", help="also those that need nobody")
 
 
@@ -639,7 +639,8 @@ def _dimensions(text: str) -> tuple[Dimension, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Read a whole number of an option."""
     if not (text.isascii() and text.isdecimal()) or len(text) > 9 or int(text) < 1:
         raise argparse.ArgumentTypeError("should be a whole number of at least 1")
     return int(text)

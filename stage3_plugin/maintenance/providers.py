@@ -17,7 +17,8 @@ from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.providers.models import models_known_of
+from stage3_plugin.providers.model_ends import ends_at
+from stage3_plugin.providers.models import EndRow, models_known_of
 from stage3_plugin.providers.options import option_names, takes_others
 from stage3_plugin.providers.prices import batch_models_of
 from stage3_plugin.providers.registry import listed, maker_named, provider_at
@@ -46,6 +47,7 @@ class InstalledProvider:
         options: The names that the setting ``options`` may have.
         has_more_options: It takes others, such as single models have.
         models: Those whose prices are known.
+        ends: When models of it were, or will be, switched off.
         lane: What its batch lane takes and promises; ``None`` where it has none.
         shares: What part of the ordinary price its models cost in batches, where that is known.
     """
@@ -59,6 +61,7 @@ class InstalledProvider:
     options: tuple[str, ...] = ()
     has_more_options: bool = False
     models: tuple[str, ...] = ()
+    ends: tuple[EndRow, ...] = ()
     lane: BatchTerms | None = None
     shares: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
 
@@ -86,6 +89,7 @@ def _looked_at(name: str, source: str, offers: Offers) -> InstalledProvider:
             options=option_names(made_by.Options),
             has_more_options=takes_others(made_by.Options),
             models=models,
+            ends=ends_at(name),
             lane=None if lane is None else lane.terms,
             shares={} if lane is None else _shares(lane, (*models, *batch_models_of(name))),
         )
@@ -149,6 +153,9 @@ def _json_of(one: InstalledProvider) -> dict[str, object]:
         "options": list(one.options),
         "has_more_options": one.has_more_options,
         "models": list(one.models),
+        "ends": [
+            end.model_dump(mode="json", include={"begins", "on", "instead"}) for end in one.ends
+        ],
     }
 
 
@@ -227,6 +234,9 @@ def _lines_of(one: InstalledProvider) -> Iterator[str]:
             [f"and {len(one.models) - _MOST_MODELS} more"] if len(one.models) > _MOST_MODELS else []
         )
         yield f"  prices are known of: {', '.join([*one.models[:_MOST_MODELS], *more])}"
+    for end in sorted(one.ends, key=lambda end: end.on):
+        instead = " or ".join(end.instead)
+        yield f"  switched off on {end.on}: {', '.join(end.begins)}; in their place: {instead}"
 
 
 def _abilities(profile: Profile, by_model: frozenset[Ability]) -> Iterator[str]:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
 
-from stage3_plugin.providers.model_ends import warning_of
+from stage3_plugin.providers.model_ends import end_of, warning_of
 from stage3_plugin.providers.models import (
     FreeSizes,
     Takes,
+    is_known,
     is_same_ratio,
+    models_known_of,
     nearest_ratio,
     shapes_of,
     table,
@@ -31,6 +34,7 @@ class Wish:
 
     Attributes:
         vendor: As people call them.
+        like: By whose name the rows of the model are found; empty where that is its own.
         prompt_characters: Of the prompt, as it would be sent.
         in_batch: It would be a line of a batch.
     """
@@ -42,6 +46,7 @@ class Wish:
     quality: str
     width_px: int
     height_px: int
+    like: str = ""
     prompt_characters: int = 0
     in_batch: bool = False
 
@@ -53,22 +58,35 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
         wish: What would be asked, at the vendor's own address.
         today: For models that are switched off.
     """
-    family = takes_of(wish.provider, wish.model)
+    family = takes_of(wish.provider, wish.like or wish.model)
+    ends = warning_of(wish.provider, wish.model, today=today)
     lines: list[str] = []
     if wish.provider == "openai" and wish.prompt_characters > MOST_PROMPT:
         lines.append(
             f"a prompt of {wish.prompt_characters:,} characters: {wish.vendor} takes at most "
             f"{MOST_PROMPT:,}"
         )
-    ends = warning_of(wish.provider, wish.model, today=today)
     if ends is not None:
         lines.append(ends)
+    elif family is not None and not (wish.like or is_known(wish.provider, wish.model)):
+        lines.append(_of_a_stranger(wish))
     if wish.in_batch:
         lines += _of_batch(wish)
     if family is not None:
         lines += _of_quality(wish, family)
         lines += _of_size(wish, family)
     return tuple(f"{line} (as of {table().as_of})" for line in lines)
+
+
+def _of_a_stranger(wish: Wish) -> str:
+    going_on = [one for one in models_known_of(wish.provider) if not end_of(wish.provider, one)]
+    near = get_close_matches(wish.model, going_on, n=1, cutoff=0.0)
+    takes = "what sizes, qualities, formats and references it takes"
+    say = f'; if it is like one that is known, write like = "{near[0]}"' if near else ""
+    return (
+        f"nothing is known of model {wish.model!r} at {wish.vendor}: neither {takes}, nor, without "
+        f"price_usd or prices, what it costs{say}"
+    )
 
 
 def _of_batch(wish: Wish) -> list[str]:
@@ -95,7 +113,7 @@ def _of_size(wish: Wish, family: Takes) -> list[str]:
     problem = None if bounds is None else _broken_bound(wish.width_px, wish.height_px, bounds)
     if wish.api == "images" and bounds is not None and problem is None:
         return []  # also where a ratio is asked for instead of what is out of bounds
-    shapes = shapes_of(wish.provider, wish.model, api=wish.api)
+    shapes = shapes_of(wish.provider, wish.like or wish.model, api=wish.api)
     if shapes is not None:
         ratio = nearest_ratio(wish.width_px, wish.height_px, shapes.ratios)
         if is_same_ratio(wish.width_px, wish.height_px, ratio):

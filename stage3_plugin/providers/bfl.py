@@ -129,10 +129,11 @@ class Bfl(Hosted):
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
+        known = self.known_as(model)
         payload: dict[str, Payload] = {
             "prompt": named_first(prompt, request),
-            **_form(request, model),
-            "output_format": request.output_format if _has(request, model) else "png",
+            **_form(request, known),
+            "output_format": request.output_format if _has(request, known) else "png",
         }
         payload |= self.options
         if request.seed is not None:
@@ -143,7 +144,7 @@ class Bfl(Hosted):
         return Send(
             url=f"{self.base_url}/v1/{quote(model, safe='')}",
             payload=payload,
-            dropped=(*dropped, *_unsaid_of(request, model)),
+            dropped=(*dropped, *_unsaid_of(request, known)),
         )
 
     def next(self, reply: Reply) -> Next:

@@ -38,8 +38,9 @@ from stage3_plugin.domain.exchange import (
     Unclear,
     Unsaid,
 )
-from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted, seed_of
+from stage3_plugin.domain.money import MOST_USD
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
@@ -56,7 +57,7 @@ from stage3_plugin.providers.models import (
 from stage3_plugin.providers.prices import listed_usd
 from stage3_plugin.providers.replies.answers import details_of
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import bad, found_model, trouble
+from stage3_plugin.providers.replies.free_answers import found_model, missing, trouble
 from stage3_plugin.providers.replies.judging import forbidden
 from stage3_plugin.providers.replies.polling import unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
@@ -198,7 +199,7 @@ class Fal(Hosted):
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
         """Return what is known beforehand of one of its endpoints."""
-        family = _family(endpoint.model)
+        family = _family(endpoint.known_as)
         unsaid_here = frozenset[Unsayable]() if family.quality else PROFILE.unsaid
         if not family.output_format:
             unsaid_here |= {"output_format"}
@@ -214,13 +215,14 @@ class Fal(Hosted):
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
-        family, endpoint = _family(model), endpoint_of(model, shows=bool(request.shown))
+        known = self.known_as(model)
+        family, endpoint = _family(known), endpoint_of(model, shows=bool(request.shown), of=known)
         payload: dict[str, Payload] = {
             "prompt": named_first(prompt, request),
             "num_images": 1,
-            **_form(request, endpoint),
+            **_form(request, known),
             **_seed(request, family),
-            **_file(request, family, endpoint),
+            **_file(request, family, known),
             **self.options,
         }
         if request.shown and family.references is not None:
@@ -230,7 +232,7 @@ class Fal(Hosted):
             url=f"{self.base_url}/{_in_a_path(endpoint)}",
             payload=payload,
             headers=HEADERS,
-            dropped=(*dropped, *_unsaid_of(request, family, endpoint)),
+            dropped=(*dropped, *_unsaid_of(request, family, known)),
         )
 
     def next(self, reply: Reply) -> Next:
@@ -272,7 +274,8 @@ class Fal(Hosted):
             return Unsaid(
                 message="its seed is a person's, by which no job can be told from another"
             )
-        found = next((one for one in items if _is_it(one, lost, seed_of(lost.token))), None)
+        seed, endpoints = seed_of(lost.token), self._siblings(lost.endpoint)
+        found = next((one for one in items if _is_it(one, lost, seed, endpoints)), None)
         if found is not None:
             name = name_at(found, "request_id")
             url = self._record_url(name)
@@ -297,12 +300,14 @@ class Fal(Hosted):
     def _of_pricing(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
         model, prices = ask.model or "", at(reply.document, "prices")
         if reply.status in GONE and self.is_vendors and error_in(reply.document) is not None:
-            return (bad("model", f"{self.who} has no such endpoint", model=model),)
+            return (missing(f"{self.who} has no such endpoint", model),)
         if reply.status != 200 or not isinstance(prices, list):
             return trouble(ask, reply, is_vendor=self.is_vendors)
-        if not any(text_at(price, "endpoint_id") == model for price in prices):
+        listed = next((one for one in prices if text_at(one, "endpoint_id") == model), None)
+        if listed is None:
             return ask.unknown("the list of prices does not have it")
-        return (found_model("fal", self.who, model, None, today),)
+        found = found_model("fal", self.who, model, None, today)
+        return (found, *self.priced(model, _price(listed)))
 
     def _unsaid(self, reply: Reply) -> Unsaid:
         """Return that an answer says nothing; one about the key is the same for every job."""
@@ -426,14 +431,19 @@ class Fal(Hosted):
 
     def _record_url(self, job_id: str) -> str:
         """Return where the history has one job; unlike a listing it reaches back 90 days."""
-        endpoints = _many(_siblings(self.endpoint.model))
+        endpoints = _many(self._siblings(self.endpoint.model))
         page = f"{self._platform}/models/requests/by-endpoint?endpoint_id={endpoints}"
         return f"{page}&request_id={quote(job_id, safe='')}&expand=payloads"
+
+    def _siblings(self, model: str) -> tuple[str, ...]:
+        known = self.known_as(model)
+        both = (endpoint_of(model, shows=shows, of=known) for shows in (False, True))
+        return tuple(dict.fromkeys(both))
 
     def _listing(self, lost: Lost, cursor: str) -> str:
         since = (lost.opened_at - SINCE).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         page = f"{self._platform}/models/requests/by-endpoint"
-        asked = f"endpoint_id={_many(_siblings(lost.endpoint))}&start={since}&limit=100"
+        asked = f"endpoint_id={_many(self._siblings(lost.endpoint))}&start={since}&limit=100"
         more = f"&cursor={quote(cursor, safe='')}" if cursor else ""
         return f"{page}?{asked}&expand=payloads{more}"
 
@@ -446,9 +456,15 @@ _NO_PAGE_OF_MONEY = Finding(
 )
 
 
-def endpoint_of(model: str, *, shows: bool) -> str:
-    """Return which endpoint is asked: of a family with two, the one that takes references."""
-    family = _family(model)
+def endpoint_of(model: str, *, shows: bool, of: str = "") -> str:
+    """Return which endpoint is asked: of a family with two, the one that takes references.
+
+    Args:
+        model: The one that is named.
+        shows: Whether references are shown to it.
+        of: The model whose family it is of; its own where none is named.
+    """
+    family = _family(of or model)
     if not family.edit:
         return model
     bare = model.removesuffix(family.edit)
@@ -456,14 +472,10 @@ def endpoint_of(model: str, *, shows: bool) -> str:
     return bare + (family.edit if shows else family.plain)
 
 
-def _siblings(model: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(endpoint_of(model, shows=shows) for shows in (False, True)))
-
-
-def _is_it(item: Json, lost: Lost, seed: int) -> bool:
+def _is_it(item: Json, lost: Lost, seed: int, endpoints: Sequence[str]) -> bool:
     """Return whether an entry of the history is the job of a lost request."""
     name = name_at(item, "request_id")
-    is_asked = text_at(item, "endpoint_id") in _siblings(lost.endpoint)
+    is_asked = text_at(item, "endpoint_id") in endpoints
     is_seed = figure_of(at(item, "json_input", "seed"), most=MOST_SEED) == seed
     return is_asked and is_seed and name != "" and name not in lost.taken
 
@@ -538,6 +550,16 @@ def _unsaid_of(request: PictureRequest, family: Family, endpoint: str) -> list[s
         "references": family.references is None and bool(request.shown),
     }
     return [name for name, is_unsaid in wishes.items() if is_unsaid]
+
+
+def _price(listed: Json) -> Price | None:
+    """Return a price of the list, where it is one in dollars of a picture or a megapixel."""
+    usd = figure_of(at(listed, "unit_price"), most=MOST_USD)
+    unit = text_at(listed, "unit").lower().removesuffix("s")
+    is_usd = text_at(listed, "currency") in {"", "USD"}
+    if usd is None or not is_usd or unit not in {"image", "megapixel"}:
+        return None
+    return Price(usd=usd, per="picture" if unit == "image" else "megapixel")
 
 
 def _is_being_made(reply: Reply) -> bool:

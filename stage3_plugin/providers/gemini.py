@@ -78,15 +78,16 @@ class Gemini(Hosted):
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
+        known = self.known_as(model)
         parts = as_parts(prompt, request, text=_text, picture=_inline)
         payload: dict[str, Payload] = {
             "contents": [{"role": "user", "parts": parts}],
-            "generationConfig": _config(request, model),
+            "generationConfig": _config(request, known),
         }
         return Send(
             url=f"{self.base_url}/v1beta/models/{_in_a_path(model)}:generateContent",
             payload=payload,
-            dropped=(*dropped, *_unsaid(request, model)),
+            dropped=(*dropped, *_unsaid(request, known)),
         )
 
     def next(self, reply: Reply) -> Next:

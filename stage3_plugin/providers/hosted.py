@@ -9,21 +9,24 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from decimal import Decimal
 
 from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send
-from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.keys import canonical_address
-from stage3_plugin.domain.money import Estimate, Prices
+from stage3_plugin.domain.money import Estimate, Prices, to_usd
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import NegativePrompt, PictureRequest, appended_negative_prompt
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.providers import prices as price_table
 from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled
+from stage3_plugin.providers.models import like_of
+from stage3_plugin.providers.replies.free_answers import compared
 from stage3_plugin.providers.replies.judging import judge_reply
 from stage3_plugin.settings import PictureMaker
 
@@ -130,6 +133,31 @@ class Hosted(PictureMaker, ABC):
         """Return what can be asked for free about key, models and account: nothing is known."""
         return ()
 
+    def priced(self, model: str, theirs: Price | None) -> tuple[Finding, ...]:
+        """Compare what a page says of a price; nothing where it says none, or the same."""
+        if theirs is None:
+            return ()
+        theirs = replace(theirs, usd=theirs.usd.normalize())
+        estimate = self.estimate(replace(_PLAIN, model=model))
+        low, high = (
+            None if microusd is None else to_usd(microusd)
+            for microusd in (estimate.low_microusd, estimate.high_microusd)
+        )
+        line = f'price_usd = "{theirs.usd:f}"'
+        if theirs.per == "million picture tokens":
+            own = self._prices if model == self.endpoint.model else None
+            prices = (
+                own or price_table.prices_of(self._profile.name, model) or self._prices or Prices()
+            )
+            if prices.output_image is None and high is not None:
+                return ()  # here it is sold by the picture
+            low = high = prices.output_image
+            said = asdict(replace(prices, output_image=theirs.usd)).items()
+            words = (f'{name} = "{usd:f}"' for name, usd in said if usd is not None)
+            line = f"prices = {{ {', '.join(words)} }}"
+        found = compared(self.who, model, theirs, (low, high), line)
+        return () if found is None else (found,)
+
     @property
     def is_vendors(self) -> bool:
         """Whether it is asked at the vendor's own address, however that is written."""
@@ -144,6 +172,11 @@ class Hosted(PictureMaker, ABC):
     def model_of(self, request: PictureRequest) -> str:
         return request.model or self.endpoint.model
 
+    def known_as(self, model: str) -> str:
+        """Return by whose name the rows of a model are found: the setting ``like``, or its own."""
+        asked = self.endpoint
+        return like_of(self._profile.name, model, own=asked.model, like=asked.like) or model
+
     def prompt_of(self, request: PictureRequest) -> tuple[str, list[str]]:
         """Word the prompt, and name the wishes that no paid provider here can take."""
         prompt, dropped = request.prompt, list[str]()
@@ -154,6 +187,10 @@ class Hosted(PictureMaker, ABC):
         if (request.references or request.wishes) and not request.shown:
             dropped.append("references")
         return prompt, dropped
+
+
+_PLAIN = PictureRequest(scene_id="plain", prompt="", width_px=1000, height_px=1000)
+"""One picture of one megapixel, by whatever a vendor calls one, in the usual quality."""
 
 
 def _costs_nothing(prices: Prices | None, flat_usd: Decimal | None) -> bool:

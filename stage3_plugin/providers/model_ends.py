@@ -6,11 +6,7 @@ dates.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import chain
 
 from stage3_plugin.providers.models import EndRow, table
 
@@ -18,56 +14,20 @@ WARNED_BEFORE = timedelta(days=30)
 _PARTING = "-:@"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelEnd:
-    """When a model was, or will be, switched off, with its snapshots and variants.
+def ends_at(provider: str) -> tuple[EndRow, ...]:
+    """Return the rows of a provider's API: what ends at one may go on at another."""
+    return tuple(row for row in table().ends if row.provider == provider)
 
-    Attributes:
-        begins: The model's name, up to its end or to a mark that parts a snapshot from it; the
-            first row that fits counts.
-        on: The first day without it.
-        vendor: The vendor that switches it off.
-        instead: What the vendor names in its place, or its successor.
-        source: Where that stands.
+
+def end_of(provider: str, model: str) -> EndRow | None:
+    """Return when a model is, or was, switched off; ``None`` where nothing is known of it.
+
+    A row is of its names, and of their snapshots and variants; the first that fits counts.
     """
-
-    begins: str
-    on: date
-    vendor: str
-    instead: str
-    source: str
-
-
-@functools.cache
-def _rows() -> Mapping[str, tuple[ModelEnd, ...]]:
-    """Return the rows of each provider; OpenRouter sells what the vendors serve."""
-    rows: dict[str, list[ModelEnd]] = {}
-    for row in table().ends:
-        for begins in row.begins:
-            rows.setdefault(row.provider, []).append(_end(row, begins, ""))
-            rows.setdefault("openrouter", []).append(_end(row, begins, row.at_openrouter))
-    return {provider: tuple(ends) for provider, ends in rows.items()}
-
-
-def _end(row: EndRow, begins: str, prefix: str) -> ModelEnd:
-    return ModelEnd(
-        begins=prefix + begins,
-        on=row.on,
-        vendor=row.vendor,
-        instead=" or ".join(prefix + name for name in row.instead),
-        source=row.source,
+    name = model.removeprefix("models/")
+    return next(
+        (row for row in ends_at(provider) if any(_is_of(name, one) for one in row.begins)), None
     )
-
-
-def all_ends() -> Iterator[ModelEnd]:
-    """Return every row."""
-    return chain.from_iterable(_rows().values())
-
-
-def end_of(provider: str, model: str) -> ModelEnd | None:
-    """Return when a model is, or was, switched off; ``None`` where nothing is known of it."""
-    rows = _rows().get(provider, ())
-    return next((row for row in rows if _is_of(model, row.begins)), None)
 
 
 def _is_of(model: str, name: str) -> bool:
@@ -81,4 +41,5 @@ def warning_of(provider: str, model: str, *, today: date) -> str | None:
     if end is None or end.on - today > WARNED_BEFORE:
         return None
     when = "was switched off" if end.on <= today else "will be switched off"
-    return f"model {model!r} {when} by {end.vendor} on {end.on}; in its place: {end.instead}"
+    instead = " or ".join(end.instead)
+    return f"model {model!r} {when} by {end.vendor} on {end.on}; in its place: {instead}"

@@ -215,9 +215,8 @@ class BatchRow(_OfModels):
 
 
 class EndRow(_OfFamily):
-    """When models are switched off, and what the vendor names in their place."""
+    """When models are switched off at a provider's API, and what is named in their place."""
 
-    at_openrouter: str
     on: dt.date
     vendor: str
     instead: tuple[str, ...] = Field(min_length=1)
@@ -267,6 +266,28 @@ def row_named(rows: Sequence[NamedT], provider: str, model: str) -> NamedT | Non
 def takes_of(provider: str, model: str) -> Takes | None:
     """Return what a model is known to take, at the vendor's own address."""
     return _family(table().takes, provider, model)
+
+
+def is_known(provider: str, model: str) -> bool:
+    """Return whether a row is about a model, or about those whose names begin as its does."""
+    known, name = table(), model.removeprefix("models/")
+    families = (row.begins for row in (*known.takes, *known.shapes) if row.provider == provider)
+    if any(begin and name.startswith(begin) for begins in families for begin in begins):
+        return True
+    named: tuple[Sequence[_OfModels], ...] = (known.price, known.flat, known.tokens)
+    return any(row_named(rows, provider, name) is not None for rows in named)
+
+
+def like_of(provider: str, model: str, *, own: str, like: str | None) -> str:
+    """Return by whose name the rows of a model are found; empty where that is its own.
+
+    Args:
+        provider: Whose model it is.
+        model: The model.
+        own: The one that ``like`` was said of, whatever the table knows of it.
+        like: The setting; it is for every other model that the table does not know, too.
+    """
+    return like if like and (model == own or not is_known(provider, model)) else ""
 
 
 def limits_of(provider: str, model: str, count: int) -> Limits:

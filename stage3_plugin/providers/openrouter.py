@@ -8,17 +8,18 @@ was missing is refused unbilled.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Payload, Reply, Send
-from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
@@ -31,8 +32,15 @@ from stage3_plugin.providers.models import (
     tier_of,
 )
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import bad, day_at, found_model, good, trouble
-from stage3_plugin.providers.replies.reading import Json, at, items_at
+from stage3_plugin.providers.replies.free_answers import (
+    bad,
+    day_at,
+    found_model,
+    good,
+    missing,
+    trouble,
+)
+from stage3_plugin.providers.replies.reading import Json, at, items_at, text_at
 from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.providers.showing import as_parts, data_url, named_first
 from stage3_plugin.settings import ProviderOptions
@@ -109,7 +117,8 @@ class OpenRouter(Hosted):
         if self.endpoint.api == "images":
             path, payload = "/images", payload | _images(request, prompt)
         else:
-            path, payload = "/chat/completions", payload | _chat(request, prompt, model)
+            known = self.known_as(model)
+            path, payload = "/chat/completions", payload | _chat(request, prompt, known)
             dropped += _unsaid_in_chat(request)
         options = self.options
         if self.endpoint.api == "chat" and "output_compression" in options:
@@ -159,17 +168,37 @@ class OpenRouter(Hosted):
         if reply.status == 404 and self.is_vendors and error_in(whole) is not None:
             api = self.endpoint.api
             told = f'{self.who} has no such model for api = "{api}"'
-            return (bad("model", told, model=model),)
+            return (missing(told, model),)
         servers = at(found, "endpoints")
         if reply.status != 200 or not isinstance(servers, list):
             return trouble(ask, reply, is_vendor=self.is_vendors)
         if not servers:
-            return (bad("model", "no service offers it now", model=model),)
+            return (missing("no service offers it now", model),)
         makes = items_at(found, "architecture", "output_modalities")
         if makes and "image" not in makes:
             return (bad("model", "it makes no pictures", model=model),)
         ends_on = day_at(found, "expiration_date")
-        return (found_model("openrouter", self.who, model, ends_on, today),)
+        there = found_model("openrouter", self.who, model, ends_on, today)
+        by_height = sorted(_prices(servers), key=lambda price: price.usd)
+        highest = {price.per: price for price in by_height}.values()
+        return (there, *(one for price in highest for one in self.priced(model, price)))
+
+
+def _prices(servers: list[JsonValue]) -> Iterator[Price]:
+    """Yield what the services behind a model ask for pictures of the smallest tier, or of any."""
+    for server in servers:
+        by_token = figure_of(at(server, "pricing", "image_output"), most=1)
+        if by_token is not None:  # chat completions
+            yield Price(usd=by_token * 10**6, per="million picture tokens")
+        for entry in items_at(server, "pricing"):
+            usd, unit = figure_of(at(entry, "cost_usd"), most=_MOST_USD), text_at(entry, "unit")
+            is_plain = text_at(entry, "variant").upper() in {"", "1K"}
+            if text_at(entry, "billable") != "output_image" or usd is None or not is_plain:
+                continue
+            if unit == "token":
+                yield Price(usd=usd * 10**6, per="million picture tokens")
+            elif unit in {"image", "megapixel"}:
+                yield Price(usd=usd, per="picture" if unit == "image" else "megapixel")
 
 
 _MOST_USD = 10**9

@@ -55,7 +55,7 @@ from stage3_plugin.providers.models import (
 from stage3_plugin.providers.replies.answers import MOST_PICTURES, begins_as_picture
 from stage3_plugin.providers.replies.causes import about_of_sentence
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
+from stage3_plugin.providers.replies.free_answers import found_model, good, missing, trouble
 from stage3_plugin.providers.replies.hints import hint_of, moment_s
 from stage3_plugin.providers.replies.polling import is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, text_at
@@ -309,7 +309,7 @@ class Replicate(Hosted):
         """Return what is known beforehand of one of its endpoints, by the inputs of its model."""
         if not endpoint.model:
             return PROFILE  # what some of its models have
-        inputs = inputs_of(endpoint.model)
+        inputs = inputs_of(endpoint.known_as)
         said: dict[Unsayable, bool] = {
             "output_format": bool(inputs.formats),
             "background": inputs.background,
@@ -325,14 +325,15 @@ class Replicate(Hosted):
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
         model = self.model_of(request)
-        inputs = inputs_of(model)
+        known = self.known_as(model)
+        inputs = inputs_of(known)
         shown = request.shown[: _most_shown(inputs)]
         prompt, dropped = self.prompt_of(replace(request, shown=shown))
         if shown and len(shown) < len(request.shown):
             dropped.append("references")
         given: dict[str, Payload] = {
             "prompt": named_first(prompt, replace(request, shown=shown)),
-            **_size(request, model, inputs),
+            **_size(request, known, inputs),
             **_said(request, inputs),
             **inputs.always,
             **self.options,
@@ -348,7 +349,7 @@ class Replicate(Hosted):
             url=f"{self.base_url}/v1/{path}",
             payload=payload,
             headers={"cancel-after": CANCEL_AFTER},
-            dropped=(*dropped, *_unsaid(request, model, inputs)),
+            dropped=(*dropped, *_unsaid(request, known, inputs)),
         )
 
     def next(self, reply: Reply) -> Next:
@@ -427,7 +428,7 @@ class Replicate(Hosted):
     def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
         model = ask.model or ""
         if reply.status == 404 and self.is_vendors and text_at(reply.document, "detail"):
-            return (bad("model", f"{self.who} has no such model", model=model),)
+            return (missing(f"{self.who} has no such model", model),)
         if reply.status != 200 or not text_at(reply.document, "name"):
             return trouble(ask, reply, is_vendor=self.is_vendors)
         return (found_model("replicate", self.who, model, None, today),)

@@ -25,7 +25,7 @@ from stage3_plugin.domain.exchange import (
     Reply,
     Send,
 )
-from stage3_plugin.domain.free_checks import Ask, Finding
+from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.picture import SpooledPart
 from stage3_plugin.domain.profile import Listing, Profile
@@ -99,7 +99,7 @@ class XAI(Hosted):
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
         """Return what is known beforehand of one of its endpoints: some models have no quality."""
-        if _qualities(endpoint.model):
+        if _qualities(endpoint.known_as):
             return PROFILE
         return replace(PROFILE, unsaid=PROFILE.unsaid | {"quality"})
 
@@ -107,14 +107,15 @@ class XAI(Hosted):
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
+        known = self.known_as(model)
         payload: dict[str, Payload] = {
             "model": model,
             "prompt": named_first(prompt, request),
             "n": 1,
-            **_size(request, model),
+            **_size(request, known),
             "response_format": "b64_json",
         }
-        qualities = _qualities(model)
+        qualities = _qualities(known)
         if qualities:
             payload["quality"] = request.quality if request.quality in qualities else qualities[-1]
         if request.token is not None:
@@ -131,7 +132,7 @@ class XAI(Hosted):
         return Send(
             url=f"{self.base_url}/v1/images/{path}",
             payload=payload,
-            dropped=(*dropped, *_unsaid(request, model)),
+            dropped=(*dropped, *_unsaid(request, known)),
         )
 
     def next(self, reply: Reply) -> Next:
@@ -222,7 +223,10 @@ class XAI(Hosted):
     def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
         if reply.status != 200 or not text_at(reply.document, "id"):
             return trouble(ask, _in_known_words(reply), is_vendor=self.is_vendors)
-        return (found_model("xai", self.who, ask.model or "", None, today),)
+        model = ask.model or ""
+        ticks = figure_of(at(reply.document, "image_price"), most=_MOST_TICKS)
+        price = Price(usd=ticks / TICKS, per="picture") if ticks and ticks >= _LEAST_TICKS else None
+        return (found_model("xai", self.who, model, None, today), *self.priced(model, price))
 
 
 _NO_ACCOUNT = Finding(
@@ -231,6 +235,10 @@ _NO_ACCOUNT = Finding(
     message="it is not blocked; no free page says whether there is money left",
 )
 _MOST_S = 10**11
+TICKS = 10**10
+"""Of them are a dollar (public clients of 2026 have 200000000 where a picture costs $0.02)."""
+_LEAST_TICKS, _MOST_TICKS = 10**5, 10**13
+"""A lower price is one in cents, as an older description of the page has it: nothing is read."""
 
 
 def _file_name(token: str) -> str:

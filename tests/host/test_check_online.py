@@ -89,9 +89,20 @@ def test_programs_get_all_of_it_in_one_object(asked: Asked) -> None:
     assert code == 2
     key, model = json.loads(out)["online"]
     assert key == {
-        "asked": "key", "verdict": "good", "message": "accepted", "hint": None, "name": None
+        "asked": "key", "verdict": "good", "message": "accepted", "hint": None, "name": None,
+        "is_warning": False,
     }  # fmt: skip
     assert (model["verdict"], model["name"]) == ("bad", "oil")
+
+
+def test_a_warning_is_said_and_ends_nothing(asked: Asked) -> None:
+    """Also where no picture would be made; its next step stands below it."""
+    warned = MODEL.format("bad", "it is gone").replace("hint=", "is_warning=True, hint=")
+    code, out, err = asked(f"return ({KEY}, {warned})")
+
+    assert (code, err) == (0, "warning: the model oil: it is gone\n")
+    assert "#   model oil: bad, it is gone\n#     next: choose\n" in out
+    assert out.endswith("# ok: the stage opens; no picture was asked for\n")
 
 
 def test_a_plugin_that_cannot_ask_says_so(

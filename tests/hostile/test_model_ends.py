@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.providers.model_ends import WARNED_BEFORE, all_ends, end_of, warning_of
+from stage3_plugin.providers.model_ends import WARNED_BEFORE, end_of, warning_of
+from stage3_plugin.providers.models import table
 from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -127,15 +128,17 @@ async def test_a_server_of_ones_own_may_have_any_model(image_api: ImageApi, tmp_
         assert stage.warnings == ()
 
 
-def test_google_sells_it_itself_and_through_openrouter() -> None:
-    """Each is warned of by the name that it has there."""
-    told = warning_of("gemini", "gemini-2.5-flash-image", today=date(2027, 3, 1))
-    resold = warning_of("openrouter", "google/gemini-2.5-flash-image", today=date(2027, 3, 1))
+def test_an_end_is_of_one_api_and_not_of_a_model() -> None:
+    """Google's own ends before what OpenRouter may be served by, and each names its own names."""
+    day = date(2026, 11, 25)
+    told = warning_of("gemini", "models/gemini-3.1-flash-image", today=day)
+    later = warning_of("openrouter", "google/gemini-3.1-flash-image", today=date(2027, 5, 1))
 
     assert told is not None
-    assert resold is not None
-    assert "by Google on 2027-03-15; in its place: gemini-nano-banana-2.1" in told
-    assert "in its place: google/gemini-nano-banana-2.1" in resold
+    assert later is not None
+    assert "was switched off by Google on 2026-10-29; in its place: gemini-nano-banana-2.1" in told
+    assert warning_of("openrouter", "google/gemini-3.1-flash-image", today=day) is None
+    assert "on 2027-05-28; in its place: google/gemini-nano-banana-2.1" in later
 
 
 def test_nothing_that_a_user_is_shown_to_paste_ends_soon() -> None:
@@ -158,5 +161,5 @@ def test_nothing_that_a_user_is_shown_to_paste_ends_soon() -> None:
 
 
 def test_every_row_says_where_it_stands() -> None:
-    assert all(row.source and row.instead and row.vendor for row in all_ends())
+    assert all(row.source and row.instead and row.vendor for row in table().ends)
     assert timedelta(days=30) == WARNED_BEFORE

@@ -8,11 +8,13 @@ a server of one's own may have none of these pages, and a page that a gateway ma
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from http.client import responses
 
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.domain.free_checks import About, Ask, Finding
+from stage3_plugin.domain.free_checks import About, Ask, Finding, Price
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers import model_ends
 from stage3_plugin.providers.replies.reading import Json, cleaned, text_at
@@ -70,7 +72,7 @@ def _of_each(ask: Ask, no_to: About, told: str) -> Iterator[Finding]:
     for about in ask.about:
         model = ask.model if about == "model" else None
         if about == no_to:
-            yield bad(about, told, model=model)
+            yield missing(told, model or "") if about == "model" else bad(about, told)
         elif about == "key" and no_to == "model":
             yield good("key", "accepted")
         else:
@@ -99,6 +101,11 @@ def bad(
     )
 
 
+def missing(message: str, model: str) -> Finding:
+    """Return that a vendor does not have a model: a warning, since nothing is paid for that."""
+    return replace(bad("model", message, model=model), is_warning=True)
+
+
 def found_model(
     provider: str, vendor: str, model: str, ends_on: date | None, today: date
 ) -> Finding:
@@ -106,14 +113,43 @@ def found_model(
     if ends_on is None:
         return good("model", f"{vendor} has it", model=model)
     known = model_ends.end_of(provider, model)
-    hint = "choose another model" if known is None else f"in its place: {known.instead}"
+    hint = f"in its place: {' or '.join(known.instead)}" if known else "choose another model"
     if ends_on <= today:
-        return bad("model", f"{vendor} says that it ended on {ends_on}", model=model, hint=hint)
-    told = f"{vendor} has it, and says that it ends on {ends_on}"
+        return replace(missing(f"{vendor} says that it ended on {ends_on}", model), hint=hint)
+    found = good("model", f"{vendor} has it, and says that it ends on {ends_on}", model=model)
     is_soon = ends_on - today <= model_ends.WARNED_BEFORE
-    return Finding(
-        about="model", verdict="good", message=told, model=model, hint=hint if is_soon else None
-    )
+    return replace(found, hint=hint, is_warning=True) if is_soon else found
+
+
+def compared(
+    who: str, model: str, theirs: Price, ours: tuple[Decimal | None, Decimal | None], line: str
+) -> Finding | None:
+    """Compare what a vendor says that a plain picture costs with what is reckoned here.
+
+    Args:
+        who: Says so.
+        model: Of this model.
+        theirs: The price.
+        ours: The least and the most that is reckoned for the same; ``None`` if it is not known.
+        line: The setting that says their price.
+
+    Returns:
+        An error where more would be billed than is held, a warning where less would be or nothing
+        is known here; ``None`` where both say the same.
+    """
+    low, high = ours
+    told = f"{who} asks ${theirs.usd:f} per {theirs.per}"
+    if low is None or high is None:
+        told, hint = f"{told}, and no price is known here", f"write {line}"
+        return replace(good("model", told, model=model), hint=hint, is_warning=True)
+    if theirs.usd > high:
+        told = f"{told}, which is above the ${high.normalize():f} that are reckoned here"
+        return bad("model", told, model=model, hint=f"write {line}, or install a newer table")
+    if theirs.usd < low:
+        told = f"{told}, which is below the ${low.normalize():f} that are reckoned here"
+        hint = f"write {line} to hold less"
+        return replace(good("model", told, model=model), hint=hint, is_warning=True)
+    return None
 
 
 def day_at(document: Json, *path: str) -> date | None:

@@ -44,7 +44,6 @@ def told(**changes: Any) -> tuple[str, ...]:
         {"width_px": 1024, "height_px": 640},
         {"model": "gpt-image-2.5-flare-2026-09-08", "quality": "max"},
         {"model": "gpt-image-2.6-flare", "quality": "xhigh"},
-        {"model": "a-model-of-tomorrow", "quality": "mediun", "width_px": 1000},
         {"prompt_characters": 32_000},
         {"provider": "openrouter", "model": "openai/gpt-image-2.5-flare", "quality": "max"},
         {"provider": "openrouter", "model": "recraft/recraft-v4.1", "width_px": 1000},
@@ -88,14 +87,21 @@ def test_what_is_not_known_to_be_wrong_is_not_warned_of(changes: dict[str, Any])
         ({"model": "gpt-image-1-mini"}, "will be switched off by OpenAI on 2026-12-01"),
         ({"model": "dall-e-3"}, "was switched off by OpenAI on 2026-05-12"),
         ({"prompt_characters": 32_001}, "a prompt of 32,001 characters: OpenAI takes at most"),
-        ({"provider": "openrouter", "model": "x/y", "quality": "standard"}, "OpenRouter lists"),
-        ({"provider": "openrouter", "model": "x/y", "quality": "xhigh"}, "OpenRouter lists"),
+        (
+            {"provider": "openrouter", "model": "google/gemini-3-pro-image", "quality": "xhigh"},
+            "OpenRouter lists",
+        ),
         (
             {"provider": "openrouter", "model": "openai/gpt-image-2", "width_px": 1000},
             "OpenRouter wants both sides divisible by 16",
         ),
         (
-            {"provider": "openrouter", "api": "chat", "model": "x/y", "width_px": 1440},
+            {
+                "provider": "openrouter",
+                "api": "chat",
+                "model": "recraft/recraft-v4.1",
+                "width_px": 1440,
+            },
             "size '1440x1024': OpenRouter takes ratios, and 4:3 is the nearest",
         ),
         (
@@ -113,6 +119,35 @@ def test_what_a_vendor_is_known_not_to_take_is_warned_of(
     assert len(lines) == 1
     assert words in lines[0]
     assert lines[0].endswith("(as of 2026-11-25)")
+
+
+@pytest.mark.parametrize(
+    "provider, model, near",
+    [
+        ("openai", "gpt-image-3-flare", "gpt-image-2.6-flare"),
+        ("openrouter", "openai/gpt-image-3", "openai/gpt-image-2"),
+        ("gemini", "gemini-3.2-flash-lite-image", "gemini-3.1-flash-lite-image"),
+        ("replicate", "black-forest-labs-2/flux-dev", "black-forest-labs/flux-dev"),
+    ],
+)
+def test_a_model_that_came_after_the_table_is_named_with_what_to_write(
+    provider: str, model: str, near: str
+) -> None:
+    """The nearest that is known and goes on; whoever has written it is told nothing more."""
+    (line,) = told(provider=provider, model=model)
+
+    assert f"nothing is known of model {model!r} at {vendor_of(provider)}: neither" in line
+    assert f'write like = "{near}"' in line
+    assert told(provider=provider, model=model, like=near) == ()
+
+
+def test_what_a_model_is_like_is_what_it_takes() -> None:
+    """Its sizes and qualities are known then, and the own ones of a later row are not asked."""
+    (quality,) = told(model="gpt-image-3", like="gpt-image-2", quality="max")
+    (size,) = told(model="gpt-image-3", like="gpt-image-1", width_px=1040)
+
+    assert "quality 'max' is not one that OpenAI lists for 'gpt-image-3'" in quality
+    assert "size '1040x1024' is not one that OpenAI lists" in size
 
 
 def test_an_older_model_makes_three_sizes() -> None:
@@ -147,14 +182,14 @@ def test_a_model_that_batches_are_known_of_needs_no_word(changes: dict[str, Any]
     "provider, model, known",
     [
         ("openai", "gpt-image-2.6-flare", "gpt-image-2, gpt-image-2.5-flare"),
-        ("gemini", "gemini-of-tomorrow", "gemini-2.5-flash-image"),
+        ("gemini", "gemini-of-tomorrow", "gemini-2.5-flash-image"),  # which is unknown, too
     ],
 )
 def test_a_model_that_no_batches_are_known_of_is_named(
     provider: str, model: str, known: str
 ) -> None:
     """Neither that it is taken nor what it costs there is known."""
-    (line,) = told(provider=provider, model=model, in_batch=True)
+    *_, line = told(provider=provider, model=model, in_batch=True)
 
     assert f"model {model!r} is not one that {vendor_of(provider)} is known to make" in line
     assert f"may cost the whole price; known are {known}" in line

@@ -57,6 +57,11 @@ def test_each_is_listed_with_what_it_can(capsys: pytest.CaptureFixture[str]) -> 
     assert openai["lost_answer"] == "unknown"
     assert "gpt-image-2" in openai["models"]
     assert openai["by_model"] == []
+    assert {
+        "begins": ["gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest"],
+        "on": "2026-12-01",
+        "instead": ["gpt-image-2.6-flare", "gpt-image-2.6-sunburst"],
+    } in openai["ends"]
     assert openai["batch"] == {
         "within_s": 86_400.0,
         "most_lines": 50_000,
@@ -80,6 +85,10 @@ def test_each_is_listed_with_what_it_can(capsys: pytest.CaptureFixture[str]) -> 
         "have arrived\n"
     ) in text
     assert "): draws on this machine, for nothing\n" in text
+    assert (
+        "\n  switched off on 2026-10-29: gemini-3.1-flash-image; in their place: "
+        "gemini-nano-banana-2.1\n"
+    ) in text
 
 
 def test_a_strangers_queue_is_shown_as_it_says_of_itself(installing: Installing) -> None:

@@ -1,0 +1,240 @@
+"""What ``stage3 models`` shows: the rows of the table of models, whose word each is, and how old.
+
+The table itself is in ``providers``. Whether a vendor says otherwise now is asked by the command,
+which has a config with keys, and is only shown here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import groupby
+from textwrap import TextWrapper
+from typing import Literal, TypeAlias
+
+from pydantic import JsonValue
+
+from stage3_plugin.domain.free_checks import Finding
+from stage3_plugin.providers.model_ends import end_of, ends_at
+from stage3_plugin.providers.models import (
+    BatchRow,
+    EndRow,
+    FlatRow,
+    PriceRow,
+    Shapes,
+    Takes,
+    TokensRow,
+    models_known_of,
+    row_named,
+    shapes_of,
+    table,
+    takes_of,
+)
+from stage3_plugin.providers.prices import batch_models_of
+
+FORMAT = "stage3-models/1"
+_GOOGLE, _OPENAI = "https://ai.google.dev/gemini-api/docs", "https://developers.openai.com/api/docs"
+PAGES: Mapping[str, tuple[str, ...]] = {
+    "bfl": ("https://docs.bfl.ai/quick_start/pricing",),
+    "fal": ("https://fal.ai/pricing",),
+    "gemini": (f"{_GOOGLE}/pricing", f"{_GOOGLE}/deprecations"),
+    "openai": (f"{_OPENAI}/models", f"{_OPENAI}/deprecations"),
+    "openrouter": ("https://openrouter.ai/models",),
+    "replicate": ("https://replicate.com/pricing",),
+    "xai": ("https://docs.x.ai/docs/models",),
+}
+"""Where a vendor says what a row says: the pages to look at where one is old."""
+
+Row: TypeAlias = Takes | Shapes | EndRow | PriceRow | FlatRow | TokensRow | BatchRow
+What: TypeAlias = Literal["takes", "shapes", "end", "price", "flat", "tokens", "batch"]
+Online: TypeAlias = Mapping[tuple[str, str], Sequence[Finding]]
+"""What vendors have said of models, by provider and name."""
+
+_WHOSE = {"source", "kind", "date"}
+_NOT_FIGURES = {*_WHOSE, "models", "begins", "provider"}
+_COLUMNS = (34, 15, 9, 4, 10, 11, 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownModel:
+    """A model, or those whose names begin so, with the rows that are about it.
+
+    Attributes:
+        provider: The word in the settings.
+        model: Its name, or the beginning of several; empty for all others.
+        rows: By what they say.
+        is_whole: It is a name that can be asked for.
+    """
+
+    provider: str
+    model: str
+    rows: Mapping[What, Row]
+    is_whole: bool
+
+
+def known_models() -> Iterator[KnownModel]:
+    """Yield what the table knows, by provider and name."""
+    known = table()
+    for provider in sorted({row.provider for row in known.takes}):
+        whole = {*models_known_of(provider), *batch_models_of(provider)}
+        whole |= {begin for row in ends_at(provider) for begin in row.begins}
+        of_it = (row for row in (*known.takes, *known.shapes) if row.provider == provider)
+        for name in sorted(whole | {begin for row in of_it for begin in row.begins}):
+            rows = _rows_of(provider, name)
+            yield KnownModel(provider=provider, model=name, rows=rows, is_whole=name in whole)
+
+
+def _rows_of(provider: str, model: str) -> dict[What, Row]:
+    known = table()
+    found: dict[What, Row | None] = {
+        "takes": takes_of(provider, model),
+        "shapes": shapes_of(provider, model),
+        "end": end_of(provider, model),
+    }
+    named: dict[What, Sequence[PriceRow | FlatRow | TokensRow | BatchRow]] = {
+        "price": known.price,
+        "flat": known.flat,
+        "tokens": known.tokens,
+        "batch": known.batch,
+    }
+    for what, rows in named.items():
+        found[what] = row_named(rows, provider, model)
+    return {what: row for what, row in found.items() if row is not None}
+
+
+def named(models: Sequence[KnownModel], name: str) -> list[KnownModel]:
+    """Return the models of a name; where there is none of it, those that have it in theirs."""
+    exact = [one for one in models if one.model == name]
+    return exact or [one for one in models if name in one.model or name == one.provider]
+
+
+def older_than(models: Sequence[KnownModel], days: int, *, today: date) -> list[KnownModel]:
+    """Return the models with the rows that were last seen longer ago, and no others."""
+
+    def is_old(row: Row) -> bool:
+        return (today - row.date).days > days
+
+    old = (
+        replace(one, rows={what: row for what, row in one.rows.items() if is_old(row)})
+        for one in models
+    )
+    return [one for one in old if one.rows]
+
+
+def as_json(models: Sequence[KnownModel], online: Online | None) -> dict[str, object]:
+    """Return them as plain JSON values; ``online`` is ``null`` where nobody was asked."""
+    return {
+        "format": FORMAT,
+        "as_of": str(table().as_of),
+        "models": [
+            {
+                "provider": one.provider,
+                "model": one.model,
+                "pages": list(PAGES.get(one.provider, ())),
+                "rows": [
+                    {"what": what, "figures": _figures(row)}
+                    | row.model_dump(mode="json", include=_WHOSE)
+                    for what, row in one.rows.items()
+                ],
+                "online": _said(one, online),
+            }
+            for one in models
+        ],
+    }
+
+
+def _figures(row: Row) -> dict[str, JsonValue]:
+    return row.model_dump(mode="json", exclude=_NOT_FIGURES, exclude_defaults=True)
+
+
+def _said(one: KnownModel, online: Online | None) -> list[dict[str, object]] | None:
+    said = None if online is None else online.get((one.provider, one.model))
+    if said is None:
+        return None
+    names = ("verdict", "message", "hint", "is_warning")
+    return [{name: getattr(each, name) for name in names} for each in said]
+
+
+def as_text(models: Sequence[KnownModel], online: Online | None, *, whole: bool) -> str:
+    """Lay them out as a table of 100 columns.
+
+    Args:
+        models: Those that were asked for.
+        online: What vendors have said; ``None`` where nobody was asked.
+        whole: With every row and its source.
+    """
+    lines = [_line("model", "price", "sizes", "refs", "ends", "how sure", "seen")]
+    for provider, of_it in groupby(models, key=lambda one: one.provider):
+        lines += ["", f"{provider}:", *(f"  {page}" for page in PAGES.get(provider, ()))]
+        if online is not None and not any(name == provider for name, _ in online):
+            lines.append("  not asked: no route of the config is to it")
+        for one in of_it:
+            lines.append(_line(*_cells(one)))
+            told = list(_told(one, online, whole=whole))
+            lines += (line for text in told for line in _wrapped(text))
+    return "\n".join(lines if models else ["no row is that old"])
+
+
+def _told(one: KnownModel, online: Online | None, *, whole: bool) -> Iterator[str]:
+    for what, row in one.rows.items() if whole else ():
+        yield f"{what}: {_words(_figures(row))}; {row.kind}, {row.date}: {row.source}"
+    for said in (online or {}).get((one.provider, one.model), ()):
+        yield f"now: {said.verdict}, {said.message}{f'; {said.hint}' if said.hint else ''}"
+
+
+_wrapped = TextWrapper(100, initial_indent="  ", subsequent_indent="    ").wrap
+
+
+def _line(*cells: str) -> str:
+    first, *others = (f"{cell:<{width}}" for cell, width in zip(cells, _COLUMNS, strict=True))
+    gap = f"\n{'':<{_COLUMNS[0]}}" if len(first) > _COLUMNS[0] else ""
+    return " ".join((first + gap, *others)).rstrip()
+
+
+def _cells(one: KnownModel) -> tuple[str, ...]:
+    takes, end = one.rows.get("takes"), one.rows.get("end")
+    kinds = {row.kind for row in one.rows.values()}
+    sure = next(kind for kind in ("third party", "recorded", "vendor") if kind in kinds)
+    return (
+        (one.model if one.is_whole else f"{one.model}…") or "…",
+        _price(one.rows),
+        _sizes(one.rows),
+        str(takes.references.most) if isinstance(takes, Takes) else "",
+        str(end.on) if isinstance(end, EndRow) else "",
+        sure,
+        str(min(row.date for row in one.rows.values())),
+    )
+
+
+def _price(rows: Mapping[What, Row]) -> str:
+    tokens, flat = rows.get("price"), rows.get("flat")
+    if isinstance(tokens, PriceRow) and tokens.output_image is not None:
+        return f"${tokens.output_image:f}/M tokens"
+    if not isinstance(flat, FlatRow):
+        return ""
+    if flat.per_megapixel is not None:
+        return f"${flat.per_megapixel:f}/MP"
+    by_quality = (usd for tiers in flat.per_quality.values() for usd in tiers.values())
+    each = [
+        usd for usd in (*flat.per_tier.values(), *by_quality, flat.per_picture) if usd is not None
+    ]
+    return "-".join(dict.fromkeys(f"${end(each):f}" for end in (min, max))) if each else ""
+
+
+def _sizes(rows: Mapping[What, Row]) -> str:
+    takes, shapes = rows.get("takes"), rows.get("shapes")
+    if isinstance(takes, Takes) and takes.free_sizes is not None:
+        return f"up to {takes.free_sizes.most_px / 1e6:.1f} MP"
+    if isinstance(shapes, Shapes):
+        return "-".join(dict.fromkeys((shapes.tiers or ("ratios",))[:: len(shapes.tiers) - 1 or 1]))
+    return f"{len(takes.sizes)} sizes" if isinstance(takes, Takes) and takes.sizes else ""
+
+
+def _words(value: JsonValue) -> str:
+    """Write figures for people: names, and what stands behind them."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return " ".join(map(_words, value))
+    return str(value)
