@@ -194,7 +194,8 @@ def _line(*cells: str) -> str:
 
 def _cells(one: KnownModel) -> tuple[str, ...]:
     takes, end = one.rows.get("takes"), one.rows.get("end")
-    kinds = {row.kind for row in one.rows.values()}
+    prices = [row for what, row in one.rows.items() if what in {"price", "flat", "tokens"}]
+    kinds = {row.kind for row in prices or one.rows.values()}
     sure = next(kind for kind in ("third party", "recorded", "vendor") if kind in kinds)
     return (
         (one.model if one.is_whole else f"{one.model}…") or "…",
@@ -215,17 +216,16 @@ def _price(rows: Mapping[What, Row]) -> str:
         return ""
     if flat.per_megapixel is not None:
         return f"${flat.per_megapixel:f}/MP"
-    by_quality = (usd for tiers in flat.per_quality.values() for usd in tiers.values())
-    each = [
-        usd for usd in (*flat.per_tier.values(), *by_quality, flat.per_picture) if usd is not None
-    ]
+    tiers = (flat.per_tier, *flat.per_quality.values())
+    each = [usd for named in tiers for usd in named.values()]
+    each += [] if flat.per_picture is None else [flat.per_picture]
     return "-".join(dict.fromkeys(f"${end(each):f}" for end in (min, max))) if each else ""
 
 
 def _sizes(rows: Mapping[What, Row]) -> str:
     takes, shapes = rows.get("takes"), rows.get("shapes")
     if isinstance(takes, Takes) and takes.free_sizes is not None:
-        return f"up to {takes.free_sizes.most_px / 1e6:.1f} MP"
+        return f"{takes.free_sizes.most_px / 1e6:.1f} MP"
     if isinstance(shapes, Shapes):
         return "-".join(dict.fromkeys((shapes.tiers or ("ratios",))[:: len(shapes.tiers) - 1 or 1]))
     return f"{len(takes.sizes)} sizes" if isinstance(takes, Takes) and takes.sizes else ""
