@@ -45,7 +45,7 @@ from stage3_plugin.ledger.place import place_of
 from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import BatchLane, Provider
-from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.hosted import Hosted, need_options
 from stage3_plugin.providers.models import limits_of
 from stage3_plugin.providers.options import options_of
 from stage3_plugin.providers.prices import prices_of
@@ -261,6 +261,8 @@ async def _open_paid(
     from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
     provider = _provider(settings, endpoint_of(settings))
+    for model in _models(settings):
+        need_options(settings.provider, model, settings.options)
     profile = provider.profile
     _need_key(settings, profile)
     client = Client(

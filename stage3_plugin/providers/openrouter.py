@@ -111,7 +111,7 @@ class OpenRouter(Hosted):
         else:
             path, payload = "/chat/completions", payload | _chat(request, prompt, model)
             dropped += _unsaid_in_chat(request)
-        options = self.options
+        options = self.said_of(model)
         if self.endpoint.api == "chat" and "output_compression" in options:
             options = {name: options[name] for name in options if name != "output_compression"}
             dropped.append("output_compression")
