@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import Field
@@ -133,8 +134,8 @@ class Bfl(Hosted):
         if _has_file_fields(endpoint.model):
             return PROFILE
         sent_before = frozenset[Wish]({"seed", "references", "output_format"})
-        unsaid_here = PROFILE.unsaid | {"output_format"}
-        return replace(PROFILE, seed=False, unsaid=unsaid_here, sent_before=sent_before)
+        unsaid = frozenset[Literal["output_format"]]({"output_format"}) | PROFILE.unsaid
+        return replace(PROFILE, seed=False, unsaid=unsaid, sent_before=sent_before)
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""

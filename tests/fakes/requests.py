@@ -413,10 +413,13 @@ class FalGptImage(_OfFal):
     image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=16)
 
 
-class FalNewerGptImage(FalGptImage):
+class FalNewerGptImage(_OfFal):
     """``POST /openai/gpt-image-2.5/…/text-to-image`` and ``…/edit``."""
 
+    image_size: _Pixels
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max"]
+    background: Literal["auto", "opaque", "transparent"] = "auto"
+    image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=16)
 
 
 class FalFlux3(_Shape):
@@ -486,7 +489,6 @@ class BflKontext(_OfBfl):
     """``POST /v1/flux-kontext-…``: ratios, and one reference."""
 
     aspect_ratio: str = Field(pattern=r"^\d{1,2}:\d{1,2}$")
-    output_format: Literal["png", "jpeg"] = "jpeg"
     prompt_upsampling: bool = False
 
 

@@ -20,6 +20,7 @@ from host_stub.cli import main
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import InlinePictureOf, Send
 from stage3_plugin.domain.keys import scene_keys
+from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.route import key_scope_of
@@ -521,6 +522,11 @@ async def test_a_reference_that_would_be_turned_away_as_too_small_is_not_sent(
     assert bfl_api.received() == 0
 
 
+def as_before(_endpoint: Endpoint) -> Profile:
+    """Return what an earlier release knew of every model there."""
+    return bfl.PROFILE
+
+
 @RUNS
 async def test_a_picture_that_was_bought_with_a_seed_is_found_without_one(
     bfl_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -529,7 +535,7 @@ async def test_a_picture_that_was_bought_with_a_seed_is_found_without_one(
     shop: dict[str, Any] = {"provider": "bfl", "model": "flux-3-image", "price_usd": "0.05"}
     settings = settings_for(bfl_api, **shop, seed=7)
     with monkeypatch.context() as before:
-        before.setattr(bfl.Bfl, "profile_of", staticmethod(lambda _endpoint: bfl.PROFILE))
+        before.setattr(bfl.Bfl, "profile_of", staticmethod(as_before))
         await run_stage(settings, story("a"), tmp_path)
     again = await run_stage(settings, story("a"), tmp_path)
 
