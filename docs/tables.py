@@ -375,11 +375,12 @@ def models_table() -> str:
     """Lay out what models take, a row for each beginning of a name."""
     known = table()
     named = dict.fromkeys(
-        (row.provider, begins)
+        (row.provider, begins + ends)
         for provider in dict.fromkeys(row.provider for row in known.takes)
         for row in sorted((*known.takes, *known.shapes), key=lambda row: row.begins == ("",))
         if row.provider == provider
         for begins in row.begins
+        for ends in row.ends
     )
     lines = [
         f"As of {known.as_of}:",
@@ -392,7 +393,7 @@ def models_table() -> str:
         assert takes is not None
         cells = (
             provider,
-            f"`{begins}`" if begins else "others",
+            f"`{'…' * begins.startswith('/')}{begins}`" if begins else "others",
             _sizes(takes, _shapes(provider, begins)),
             ", ".join(takes.qualities) or "-",
             ", ".join(takes.formats) or "-",
@@ -439,6 +440,8 @@ def _references(bounds: References) -> str:
         told.append(f"{bounds.most_bytes / 1e6:.1f} MB each")
     if bounds.most_pixels is not None:
         told.append(f"{bounds.most_pixels / 1e6:g} megapixels each")
+    if bounds.least_side_px is not None:
+        told.append(f"a side of {bounds.least_side_px} pixels at least")
     if bounds.most_request_bytes is not None:
         told.append(f"{bounds.most_request_bytes / 1e6:g} MB in all")
     return ", ".join(told)

@@ -15,7 +15,7 @@ import anyio
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import ProviderBroken, StorageFailed
+from stage3_plugin.errors import ProviderBroken, SettingsRefused, StorageFailed
 from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import Masked
@@ -57,6 +57,8 @@ def outcome_of(exchange: Exchange) -> str:
 def unsendable(error: Exception) -> AttemptResult:
     """Return an attempt that ended before its first byte, on something in the request itself."""
     problem = str(error) if isinstance(error, ProviderBroken) else type(error).__name__
+    if isinstance(error.__cause__, SettingsRefused):  # of a scene's own model
+        problem = str(error.__cause__)
     message = f"the request cannot be made: {problem}; nothing was sent"
     verdict = Verdict(kind=VerdictKind.REJECTED, message=message)
     return AttemptResult(verdict=verdict, cost=FREE, never_sent=True)

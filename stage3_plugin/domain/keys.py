@@ -60,6 +60,7 @@ class KeyScope:
         was: Further addresses whose purchases count as this endpoint's own.
         negative_prompt: How a negative prompt is expressed.
         sends: The wishes that reach the provider.
+        sent_before: Those that did in earlier releases, where they were others.
         quality: What the settings say, which earlier programs asked for whatever a scene said.
         options: What is asked for that only this provider has.
         is_here: Made on this machine, whatever the address.
@@ -71,6 +72,7 @@ class KeyScope:
     was: tuple[str, ...] = ()
     negative_prompt: Expression = "append"
     sends: frozenset[Wish] = frozenset()
+    sent_before: frozenset[Wish] | None = None
     quality: str = ""
     options: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue], hash=False)
     is_here: bool = False
@@ -180,7 +182,10 @@ class Keys:
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
-        """Return the keys it has under other addresses of its endpoint, and in other ways."""
+        """Return the keys it has under other addresses of its endpoint, and in other ways.
+
+        And those it had while requests to its endpoint held other wishes.
+        """
         return (
             *self._own_elsewhere,
             *self._of_others(lambda keys: (keys.present, *keys.elsewhere)),
@@ -188,7 +193,13 @@ class Keys:
 
     @property
     def _own_elsewhere(self) -> tuple[str, ...]:
-        return tuple(hashed(self._wanted | place) for place in self._scope.places[1:])
+        scope, places = self._scope, self._scope.places
+        keys = [hashed(self._wanted | place) for place in places[1:]]
+        if scope.sent_before is not None:
+            before = replace(scope, sends=scope.sent_before)
+            wanted = _wanted(self._request, before, self._take, self._edition)
+            keys += [hashed(wanted | place) for place in places]
+        return tuple(keys)
 
     @cached_property
     def _others(self) -> tuple[Keys, ...]:

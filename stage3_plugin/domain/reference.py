@@ -120,6 +120,8 @@ class Limits:
         most_bytes: Of each, before they are put into base64.
         most_pixels: Of each.
         most_side_px: Of the longer side of each.
+        least_side_px: Of the shorter side of each; a smaller picture is refused, since a copy would
+            be no larger.
         media_types: The kinds of file.
     """
 
@@ -127,6 +129,7 @@ class Limits:
     most_bytes: int | None = None
     most_pixels: int | None = None
     most_side_px: int | None = None
+    least_side_px: int | None = None
     media_types: tuple[MediaType, ...] = ("image/png", "image/jpeg", "image/webp")
 
     def take(self, *, media_type: str, size_bytes: int, width_px: int, height_px: int) -> bool:

@@ -45,7 +45,7 @@ from stage3_plugin.ledger.place import place_of
 from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import BatchLane, Provider
-from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.hosted import Hosted, need_options
 from stage3_plugin.providers.models import is_known, like_of, limits_of, models_known_of
 from stage3_plugin.providers.options import options_of
 from stage3_plugin.providers.prices import prices_of
@@ -262,6 +262,8 @@ async def _open_paid(
 
     _need_like(settings)
     provider = _provider(settings, endpoint_of(settings))
+    for model in _models(settings):
+        need_options(settings.provider, _like_of(settings, model) or model, settings.options)
     profile = provider.profile
     _need_key(settings, profile)
     client = Client(

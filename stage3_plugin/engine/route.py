@@ -219,6 +219,7 @@ def key_scope_of(settings: Settings, profile: Profile | None, *, is_here: bool =
         was=() if named is None else named.was,
         negative_prompt=expression,
         sends=frozenset(sends),
+        sent_before=None if profile is None else profile.sent_before,
         quality=settings.quality,
         options=settings.options,
         is_here=is_here,

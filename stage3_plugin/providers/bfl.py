@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import Field
@@ -31,6 +32,7 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.keys import Wish
 from stage3_plugin.domain.money import MOST_USD
 from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -102,14 +104,27 @@ class BflOptions(ProviderOptions):
     """What only Black Forest Labs has: none of them changes what a picture costs."""
 
     safety_tolerance: int = Field(
-        default=2, strict=True, ge=0, le=6, description="From 0, which refuses the most."
+        default=2,
+        strict=True,
+        ge=0,
+        le=6,
+        description="From 0, which refuses the most; up to 5 of `flux-2`, 4 of `flux-3`.",
     )
     prompt_upsampling: bool = Field(
         default=False, strict=True, description="Have it write more into the prompt."
     )
+    grounding: bool = Field(
+        default=False, strict=True, description="Have `flux-3` search the web for the prompt first."
+    )
     guidance: float = Field(default=4.5, ge=1.5, le=10, description="Of `flux-2-flex`.")
     steps: int = Field(default=50, strict=True, ge=1, le=50, description="Of `flux-2-flex`.")
     raw: bool = Field(default=False, strict=True, description="Of `flux-pro-1.1-ultra`.")
+
+
+REFERENCES: Mapping[str, str] = {"flux-3": "images", "flux-pro-1.1-ultra": "image_prompt"}
+"""The field for them, by how a model's name begins; of others it is ``input_image``, and for the
+second and each further one ``input_image_2``, ... (docs.comfy.org of ``flux-3-image``; a client of
+2026-10 that mirrors api.bfl.ai/openapi.json)."""
 
 
 class Bfl(Hosted):
@@ -121,9 +136,13 @@ class Bfl(Hosted):
     Options = BflOptions
 
     @staticmethod
-    def profile_of(_endpoint: Endpoint, /) -> Profile:
+    def profile_of(endpoint: Endpoint, /) -> Profile:
         """Return what is known beforehand of one of its endpoints."""
-        return PROFILE
+        if _has_file_fields(endpoint.known_as):
+            return PROFILE
+        sent_before = frozenset[Wish]({"seed", "references", "output_format"})
+        unsaid = frozenset[Literal["output_format"]]({"output_format"}) | PROFILE.unsaid
+        return replace(PROFILE, seed=False, unsaid=unsaid, sent_before=sent_before)
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
@@ -133,14 +152,10 @@ class Bfl(Hosted):
         payload: dict[str, Payload] = {
             "prompt": named_first(prompt, request),
             **_form(request, known),
-            "output_format": request.output_format if _has(request, known) else "png",
+            **_file(request, known),
+            **self.said_of(model),
+            **_references(request, known),
         }
-        payload |= self.options
-        if request.seed is not None:
-            payload["seed"] = request.seed
-        for number, reference in enumerate(request.shown, 1):
-            name = "input_image" if number == 1 else f"input_image_{number}"
-            payload[name] = InlinePictureOf(reference.sent)
         return Send(
             url=f"{self.base_url}/v1/{quote(model, safe='')}",
             payload=payload,
@@ -257,6 +272,28 @@ def _reasons(document: Json) -> list[str]:
     return [cleaned(name, most=80) for name in names[:10] if isinstance(name, str)]
 
 
+def _has_file_fields(model: str) -> bool:
+    """Return whether there are fields for the kind of file and for a seed."""
+    takes = takes_of("bfl", model)
+    return takes is None or bool(takes.formats)
+
+
+def _file(request: PictureRequest, model: str) -> Mapping[str, Payload]:
+    """Say what the file should be, and from which seed."""
+    if not _has_file_fields(model):
+        return {}
+    seed: dict[str, Payload] = {} if request.seed is None else {"seed": request.seed}
+    return {"output_format": request.output_format if _has(request, model) else "png", **seed}
+
+
+def _references(request: PictureRequest, model: str) -> Mapping[str, Payload]:
+    shown: list[Payload] = [InlinePictureOf(one.sent) for one in request.shown]
+    name = next((REFERENCES[one] for one in REFERENCES if model.startswith(one)), "input_image")
+    if name == "images":
+        return {name: shown} if shown else {}
+    return {f"{name}_{number}" if number > 1 else name: one for number, one in enumerate(shown, 1)}
+
+
 def _form(request: PictureRequest, model: str) -> Mapping[str, Payload]:
     """Say how large a picture is: in pixels, or by a ratio and a tier."""
     shapes = shapes_of("bfl", model)
@@ -266,7 +303,7 @@ def _form(request: PictureRequest, model: str) -> Mapping[str, Payload]:
     if not shapes.tiers:
         return {"aspect_ratio": ratio}
     tier = tier_of(request.width_px, request.height_px, shapes.tiers)
-    return {"aspect_ratio": ratio, "resolution": tier.lower()}
+    return {"aspect_ratio": ratio, "resolution": shapes.words.get(tier, tier)}
 
 
 def _has(request: PictureRequest, model: str) -> bool:
@@ -286,5 +323,6 @@ def _unsaid_of(request: PictureRequest, model: str) -> list[str]:
         ),
         "output_format": request.output_format != "png" and not _has(request, model),
         "background": request.background != "auto",
+        "seed": request.seed is not None and not _has_file_fields(model),
     }
     return [name for name, is_unsaid in wishes.items() if is_unsaid]

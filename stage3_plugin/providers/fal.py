@@ -1,10 +1,11 @@
 """fal.ai: a request is taken into a queue, asked for until it has ended, and found by its seed.
 
 A model is an endpoint's name, such as ``fal-ai/flux-2/turbo``; where pictures are shown its sibling
-``…/edit`` is asked, for the families that have one. The queue says where a job is asked for, and
-nothing is built from its name. It has no word for a failure: what went wrong waits where the result
-would be. What the queue forgets the history still has, for as long as payloads are stored, which is
-why storing them is never switched off.
+``…/edit`` is asked, for families that have one and names that end in ``/text-to-image``. How any
+other would be shown them is not known: it is shown none. The queue says where a job is asked for,
+and nothing is built from its name. It has no word for a failure: what went wrong waits where the
+result would be. What the queue forgets the history still has, for as long as payloads are stored,
+which is why storing them is never switched off.
 
 The history lists what has ended, so that it can find a lost request and never proves that there is
 none.
@@ -40,6 +41,7 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted, seed_of
+from stage3_plugin.domain.keys import Wish
 from stage3_plugin.domain.money import MOST_USD
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Listing, Profile
@@ -132,13 +134,15 @@ class Family:
     """What endpoints take whose names begin alike.
 
     Attributes:
-        begins: How they begin.
+        begins: How they begin; nothing where they are not known.
         edit: The end of the sibling that takes references; empty where it is the same endpoint.
         plain: The end of the one without.
         references: The field for them; ``None`` where there is none.
         seed: There is a field for it.
         output_format: Likewise.
-        quality: Likewise, and for the background.
+        quality: Likewise.
+        background: Likewise.
+        was_unknown: It was none of these in earlier releases.
     """
 
     begins: tuple[str, ...]
@@ -148,29 +152,72 @@ class Family:
     seed: bool = True
     output_format: bool = True
     quality: bool = False
+    background: bool = False
+    was_unknown: bool = False
 
 
 FAMILIES: tuple[Family, ...] = (
+    Family(
+        begins=("openai/gpt-image-2.",),
+        edit="/edit",
+        plain="/text-to-image",
+        seed=False,
+        quality=True,
+        background=True,
+    ),
     # its default of quality is `high`, so that it is always sent (facts 0, point 9)
-    Family(begins=("openai/gpt-image", "fal-ai/gpt-image"), edit="/edit", seed=False, quality=True),
+    Family(
+        begins=("openai/gpt-image", "fal-ai/gpt-image"),
+        edit="/edit",
+        seed=False,
+        quality=True,
+        background=True,
+    ),
     Family(begins=("fal-ai/nano-banana", "fal-ai/flux-2"), edit="/edit"),
+    Family(
+        begins=("blackforestlabs/flux-3",),
+        edit="/edit-image",
+        plain="/text-to-image",
+        seed=False,
+        was_unknown=True,
+    ),
+    Family(
+        begins=("xai/grok-imagine-image/v2",),
+        edit="/edit",
+        plain="/text-to-image",
+        seed=False,
+        quality=True,
+        was_unknown=True,
+    ),
+    Family(begins=("xai/grok-imagine-image",), edit="/edit", seed=False, was_unknown=True),
     Family(
         begins=("fal-ai/bytedance/seedream",),
         edit="/edit",
         plain="/text-to-image",
         output_format=False,
     ),
+    Family(
+        begins=("bytedance/seedream",),
+        edit="/edit",
+        plain="/text-to-image",
+        output_format=False,
+        was_unknown=True,
+    ),
     Family(begins=("fal-ai/flux-pro/kontext/multi", "fal-ai/flux-pro/kontext/max/multi")),
-    Family(begins=("fal-ai/flux-pro/kontext", "fal-ai/flux-kontext"), references="image_url"),
+    Family(begins=("fal-ai/flux-pro/kontext",), plain="/text-to-image", references="image_url"),
+    Family(begins=("fal-ai/flux-kontext",), references="image_url"),
     Family(begins=("fal-ai/flux/", "fal-ai/flux-pro/"), references=None),
     Family(begins=("fal-ai/ideogram", "fal-ai/recraft"), references=None, output_format=False),
-    Family(begins=("",)),
 )
-"""The first that fits counts (facts 13 and 14; the endpoints' pages at fal.ai, 2026-11)."""
+"""The first that fits counts (facts 13 and 14; the endpoints' pages at fal.ai, 2026-11; of FLUX 3,
+Grok and Seedream 5 what clients of 2026-10 ask, who have read them)."""
+_SIBLING = Family(begins=(), edit="/edit", plain="/text-to-image")
+"""Of a name that is not known, and ends as that of a sibling which takes no references."""
+_EDIT = Family(begins=())
+"""Of one that ends as a sibling does which takes some; the other one may be called otherwise."""
+_UNKNOWN = Family(begins=(), references=None)
 
 Unsayable: TypeAlias = Literal["output_format", "background", "quality"]
-_TIERS = {"512": "0.5K"}
-"""What a tier of our table is called, where it is called otherwise."""
 
 
 class FalOptions(ProviderOptions):
@@ -200,14 +247,19 @@ class Fal(Hosted):
     def profile_of(endpoint: Endpoint, /) -> Profile:
         """Return what is known beforehand of one of its endpoints."""
         family = _family(endpoint.known_as)
-        unsaid_here = frozenset[Unsayable]() if family.quality else PROFILE.unsaid
-        if not family.output_format:
-            unsaid_here |= {"output_format"}
+        said: dict[Unsayable, bool] = {
+            "output_format": family.output_format,
+            "background": family.background,
+            "quality": family.quality,
+        }
+        was_sent = frozenset[Wish]({"seed", "references", "output_format"})
         return replace(
             PROFILE,
             seed=family.seed,
-            references=family.references is not None,
-            unsaid=unsaid_here,
+            # of one that is not known they are refused, by the table, and not left out unseen
+            references=family.references is not None or family is _UNKNOWN,
+            unsaid=frozenset(name for name, is_said in said.items() if not is_said),
+            sent_before=was_sent if family.was_unknown else None,
             listing=PROFILE.listing if family.seed else None,  # nothing to find it by
         )
 
@@ -219,11 +271,10 @@ class Fal(Hosted):
         family, endpoint = _family(known), endpoint_of(model, shows=bool(request.shown), of=known)
         payload: dict[str, Payload] = {
             "prompt": named_first(prompt, request),
-            "num_images": 1,
             **_form(request, known),
             **_seed(request, family),
             **_file(request, family, known),
-            **self.options,
+            **self.said_of(model),
         }
         if request.shown and family.references is not None:
             urls = [data_url(one.sent) for one in request.shown]
@@ -465,7 +516,7 @@ def endpoint_of(model: str, *, shows: bool, of: str = "") -> str:
         of: The model whose family it is of; its own where none is named.
     """
     family = _family(of or model)
-    if not family.edit:
+    if not (family.edit or family.plain):
         return model
     bare = model.removesuffix(family.edit)
     bare = bare.removesuffix(family.plain) if family.plain else bare
@@ -485,7 +536,12 @@ def _many(endpoints: Sequence[str]) -> str:
 
 
 def _family(model: str) -> Family:
-    return next(family for family in FAMILIES if model.startswith(family.begins))
+    known = next((family for family in FAMILIES if model.startswith(family.begins)), None)
+    if known is not None:
+        return known
+    if model.endswith(_SIBLING.plain):
+        return _SIBLING
+    return _EDIT if model.endswith(_SIBLING.edit) else _UNKNOWN
 
 
 def _in_a_path(endpoint: str) -> str:
@@ -504,7 +560,7 @@ def _form(request: PictureRequest, endpoint: str) -> Mapping[str, Payload]:
     if not shapes.tiers:
         return {"aspect_ratio": ratio}
     tier = tier_of(request.width_px, request.height_px, shapes.tiers)
-    return {"aspect_ratio": ratio, "resolution": _TIERS.get(tier, tier)}
+    return {"aspect_ratio": ratio, "resolution": shapes.words.get(tier, tier)}
 
 
 def _seed(request: PictureRequest, family: Family) -> Mapping[str, Payload]:
@@ -523,8 +579,8 @@ def _file(request: PictureRequest, family: Family, endpoint: str) -> Mapping[str
         said["output_format"] = request.output_format if _has(request, endpoint) else "png"
     if family.quality:
         said["quality"] = request.quality
-        if request.background != "auto":
-            said["background"] = request.background
+    if family.background and request.background != "auto":
+        said["background"] = request.background
     return said
 
 
@@ -546,7 +602,7 @@ def _unsaid_of(request: PictureRequest, family: Family, endpoint: str) -> list[s
         ),
         "output_format": request.output_format != "png"
         and not (family.output_format and _has(request, endpoint)),
-        "background": request.background != "auto" and not family.quality,
+        "background": request.background != "auto" and not family.background,
         "references": family.references is None and bool(request.shown),
     }
     return [name for name, is_unsaid in wishes.items() if is_unsaid]

@@ -2,17 +2,21 @@
 
 The aspect ratio is always sent, because the service chooses a wide one where it is left out; the
 nearest one the model has is taken, and ``size`` counts as left out where that is another ratio.
-There is no field for a negative prompt, a quality, a format or a background. A picture that is
-refused is a success without one, charged by the tokens that the answer counts and by nothing else.
+How much it thinks before it draws is said to the models that know levels of it, since thoughts are
+charged as words. There is no field for a negative prompt, a quality, a format or a background. A
+picture that is refused is a success without one, charged by the tokens that the answer counts and
+by nothing else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from typing import Literal
 from urllib.parse import quote
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Fetch, InlinePictureOf, Payload, Reply, Send
@@ -34,6 +38,7 @@ from stage3_plugin.providers.models import (
 from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
 from stage3_plugin.providers.replies.reading import at, items_at, text_at
 from stage3_plugin.providers.showing import as_parts
+from stage3_plugin.settings import ProviderOptions
 
 PROFILE = Profile(
     name="gemini",
@@ -51,11 +56,21 @@ MOST_SEED = 2**31 - 1
 _WITHOUT = frozenset({VerdictKind.REFUSED, VerdictKind.NO_PICTURE})
 
 
+class GeminiOptions(ProviderOptions):
+    """What only Google's models have."""
+
+    thinking_level: Literal["minimal", "low", "medium", "high"] = Field(
+        default="medium", description="How much it thinks before it draws; of some models."
+    )
+
+
 class Gemini(Hosted):
     """The provider ``gemini``; the arguments are those of ``Hosted``.
 
     Its ``base_url`` ends before the version of the API.
     """
+
+    Options = GeminiOptions
 
     @staticmethod
     def profile_of(_endpoint: Endpoint, /) -> Profile:
@@ -82,7 +97,7 @@ class Gemini(Hosted):
         parts = as_parts(prompt, request, text=_text, picture=_inline)
         payload: dict[str, Payload] = {
             "contents": [{"role": "user", "parts": parts}],
-            "generationConfig": _config(request, known),
+            "generationConfig": _config(request, known, self.said_of(model)),
         }
         return Send(
             url=f"{self.base_url}/v1beta/models/{_in_a_path(model)}:generateContent",
@@ -147,7 +162,9 @@ def _counts_nothing(reply: Reply) -> bool:
     return places != (None, None) and not at(document, "usageMetadata")
 
 
-def _config(request: PictureRequest, model: str) -> dict[str, JsonValue]:
+def _config(
+    request: PictureRequest, model: str, said: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
     shapes = _shapes(model)
     image_config: dict[str, JsonValue] = {
         "aspectRatio": nearest_ratio(request.width_px, request.height_px, shapes.ratios)
@@ -158,6 +175,8 @@ def _config(request: PictureRequest, model: str) -> dict[str, JsonValue]:
     if _has_sendable_seed(request):
         config["seed"] = request.seed
     config["imageConfig"] = image_config
+    if "thinking_level" in said:
+        config["thinkingConfig"] = {"thinkingLevel": str(said["thinking_level"]).upper()}
     return config
 
 

@@ -412,12 +412,18 @@ def _profile(found: object) -> Profile:
         raise Wrong("a Profile whose billed_statuses are no frozenset of numbers")
     if not _are(_is_line, found.picture_hosts, tuple):
         raise Wrong("a Profile whose picture_hosts are no tuple of hosts")
-    if not _are(_is_line, found.unsaid, frozenset):
-        raise Wrong("a Profile whose unsaid is no frozenset of wishes")
+    _look_at_wishes(found)
     if found.pictures_last_s is not None and _duration(found.pictures_last_s) is None:
         raise Wrong("a Profile whose pictures_last_s is no number of seconds")
     _look_at_jobs(found)
     return found
+
+
+def _look_at_wishes(found: Profile) -> None:
+    if not _are(_is_line, found.unsaid, frozenset):
+        raise Wrong("a Profile whose unsaid is no frozenset of wishes")
+    if not (found.sent_before is None or _are(_is_line, found.sent_before, frozenset)):
+        raise Wrong("a Profile whose sent_before is no frozenset of wishes")
 
 
 def _look_at_jobs(found: Profile) -> None:

@@ -23,9 +23,10 @@ from stage3_plugin.domain.money import Estimate, Prices, to_usd
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import NegativePrompt, PictureRequest, appended_negative_prompt
 from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers import prices as price_table
 from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled
-from stage3_plugin.providers.models import like_of
+from stage3_plugin.providers.models import Takes, like_of, option_problem, said_of, takes_of
 from stage3_plugin.providers.replies.free_answers import compared
 from stage3_plugin.providers.replies.judging import judge_reply
 from stage3_plugin.settings import PictureMaker
@@ -169,6 +170,16 @@ class Hosted(PictureMaker, ABC):
         profile = self._profile
         return profile.vendor or profile.name if self.is_vendors else f"the server {self.base_url}"
 
+    def said_of(self, model: str) -> dict[str, JsonValue]:
+        """Return what is always said to a model, and the options that are set.
+
+        Raises:
+            SettingsRefused: The model, which may be a scene's own, does not have one of them.
+        """
+        provider, known = self._profile.name, self.known_as(model)
+        need_options(provider, known, self.options)
+        return said_of(_takes_of(provider, known), self.options)
+
     def model_of(self, request: PictureRequest) -> str:
         return request.model or self.endpoint.model
 
@@ -191,6 +202,23 @@ class Hosted(PictureMaker, ABC):
 
 _PLAIN = PictureRequest(scene_id="plain", prompt="", width_px=1000, height_px=1000)
 """One picture of one megapixel, by whatever a vendor calls one, in the usual quality."""
+
+
+def need_options(provider: str, model: str, options: Mapping[str, JsonValue]) -> None:
+    """Refuse an option that a model is known not to have: left out, it would be missed unseen.
+
+    Raises:
+        SettingsRefused: There is one.
+    """
+    for option, value in options.items():
+        problem = option_problem(_takes_of(provider, model), option, value)
+        if problem is not None:
+            hint = "take it out of options, or name a model that has it"
+            raise SettingsRefused(f"options.{option}", f"{problem} model {model!r}", hint=hint)
+
+
+def _takes_of(provider: str, model: str) -> Takes | None:
+    return takes_of(provider, model.removeprefix("models/"))
 
 
 def _costs_nothing(prices: Prices | None, flat_usd: Decimal | None) -> bool:

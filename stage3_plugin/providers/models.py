@@ -23,6 +23,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     NonNegativeInt,
     PositiveInt,
     StringConstraints,
@@ -74,6 +75,7 @@ class _OfModels(_Row):
 class _OfFamily(_Row):
     provider: str
     begins: tuple[str, ...] = Field(min_length=1)
+    ends: tuple[str, ...] = Field(default=("",), min_length=1)
 
 
 class PriceRow(_OfModels):
@@ -161,6 +163,7 @@ class References(BaseModel):
         most: So many of them; 0 where there is no input for any.
         most_bytes: Of one file; ``None`` where no bound is known.
         most_pixels: Of one picture.
+        least_side_px: Of the shorter side of one.
         most_request_bytes: Of a whole request, as it is sent.
         media_types: The kinds of file.
     """
@@ -170,6 +173,7 @@ class References(BaseModel):
     most: NonNegativeInt
     most_bytes: PositiveInt | None = None
     most_pixels: PositiveInt | None = None
+    least_side_px: PositiveInt | None = None
     most_request_bytes: PositiveInt | None = None
     media_types: tuple[MediaType, ...] = Field(min_length=1)
 
@@ -183,6 +187,11 @@ class Takes(_OfFamily):
         free_sizes: The bounds of every size they make, if they make any.
         formats: The kinds of file that can be asked for; empty where there is no choice.
         seed: Whether a seed is heeded.
+        always: What is said of every picture, unless the options say otherwise: what the vendor
+            would choose by itself, or turn on.
+        called: Fields of options that are called otherwise; one with ``!`` says the opposite.
+        options: The options that they have, with the values of each, all where none is named;
+            ``None`` where that is not known.
         references: What they take of them.
     """
 
@@ -191,6 +200,9 @@ class Takes(_OfFamily):
     free_sizes: FreeSizes | None = None
     formats: tuple[Literal["png", "jpeg", "webp"], ...] = ()
     seed: Literal["none", "best effort", "by model"]
+    always: Mapping[str, JsonValue] = {}
+    called: Mapping[str, str] = {}
+    options: Mapping[str, tuple[JsonValue, ...]] | None = None
     references: References
 
 
@@ -201,11 +213,13 @@ class Shapes(_OfFamily):
         api: The way of asking that knows no pixels.
         ratios: By their names, such as ``16:9``.
         tiers: Those that can be asked for, the smallest first; empty if there is no choice.
+        words: What tiers are called, where they are called otherwise.
     """
 
     api: Literal["images", "chat"] = "images"
     ratios: tuple[Ratio, ...] = Field(min_length=1)
     tiers: tuple[Tier, ...] = ()
+    words: Mapping[str, str] = {}
 
 
 class BatchRow(_OfModels):
@@ -290,6 +304,27 @@ def like_of(provider: str, model: str, *, own: str, like: str | None) -> str:
     return like if like and (model == own or not is_known(provider, model)) else ""
 
 
+def said_of(takes: Takes | None, options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return what is always said of a picture and what the options say, by a model's own names."""
+    if takes is None:
+        return dict(options)
+    said: dict[str, JsonValue] = {}
+    for name, value in {**takes.always, **options}.items():
+        field = takes.called.get(name, name)
+        said[field.removeprefix("!")] = not value if field.startswith("!") else value
+    return said
+
+
+def option_problem(takes: Takes | None, option: str, value: JsonValue) -> str | None:
+    """Say what an option is of a model, where that is known and is not what is wanted."""
+    if takes is None or takes.options is None:
+        return None
+    if option not in takes.options:
+        return "is no option of"
+    values = takes.options[option]
+    return None if not values or value in values else f"is {', '.join(map(str, values))} of"
+
+
 def limits_of(provider: str, model: str, count: int) -> Limits:
     """Return what a model takes of each of ``count`` references.
 
@@ -308,6 +343,7 @@ def limits_of(provider: str, model: str, count: int) -> Limits:
         most=known.most,
         most_bytes=min(bounds, default=None),
         most_pixels=known.most_pixels,
+        least_side_px=known.least_side_px,
         media_types=known.media_types,
     )
 
@@ -329,7 +365,7 @@ def models_known_of(provider: str) -> tuple[str, ...]:
 
 
 def _family(rows: Sequence[FamilyT], provider: str, model: str) -> FamilyT | None:
-    among = (row for row in rows if row.provider == provider)
+    among = (row for row in rows if row.provider == provider and model.endswith(row.ends))
     return next((row for row in among if model.startswith(row.begins)), None)
 
 

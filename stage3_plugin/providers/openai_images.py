@@ -2,7 +2,8 @@
 
 One POST for one picture, to ``images/generations``, or to ``images/edits`` with the references it
 shows: ``n`` is 1, so that the usage is that picture's, and ``model`` and ``quality`` are always
-sent, because the service charges those it picks itself. ``input_fidelity`` is never sent: newer
+sent, because the service charges those it picks itself, and so is ``complexity`` with the models
+that know it, since another one makes another picture. ``input_fidelity`` is never sent: newer
 models refuse it, and the older one's low is its own choice.
 ``response_format`` is never sent, since GPT image models refuse it; whatever form a compatible
 server answers in is read.
@@ -43,8 +44,11 @@ PROFILE = Profile(
 
 
 class OpenAIOptions(ProviderOptions):
-    """What only OpenAI's images have; no model's own default is sent."""
+    """What only OpenAI's images have."""
 
+    complexity: Literal["low", "medium", "high"] = Field(
+        default="high", description="How much `gpt-image-2.6` plans before it draws."
+    )
     moderation: Literal["auto", "low"] = Field(default="auto", description="How strictly.")
     output_compression: int = Field(
         default=100, strict=True, ge=0, le=100, description="Percent, for jpeg and webp."
@@ -91,14 +95,15 @@ class OpenAIImages(Hosted):
     ) -> tuple[dict[str, Payload], list[str]]:
         """Return what a request says, with the pictures that it shows, and what it cannot say."""
         prompt, dropped = self.prompt_of(request)
+        model = self.model_of(request)
         payload: dict[str, Payload] = {
-            "model": self.model_of(request),
+            "model": model,
             "prompt": named_first(prompt, request),
             "n": 1,
             "size": request.size,
             "quality": request.quality,
             "output_format": request.output_format,
-            **self.options,
+            **self.said_of(model),
         }
         if request.background != "auto":
             payload["background"] = request.background

@@ -120,7 +120,7 @@ class OpenRouter(Hosted):
             known = self.known_as(model)
             path, payload = "/chat/completions", payload | _chat(request, prompt, known)
             dropped += _unsaid_in_chat(request)
-        options = self.options
+        options = self.said_of(model)
         if self.endpoint.api == "chat" and "output_compression" in options:
             options = {name: options[name] for name in options if name != "output_compression"}
             dropped.append("output_compression")

@@ -38,6 +38,7 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted, seed_of
+from stage3_plugin.domain.keys import Wish
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Listing, Profile
@@ -137,7 +138,9 @@ class Inputs:
         formats: The words of ``output_format``.
         quality: It has one.
         background: Likewise.
-        always: Sent with every request: one picture, and no rewriting of the prompt.
+        always: Sent with every request: one picture, no rewriting of the prompt, and nothing that
+            makes it otherwise each time.
+        sent_before: What requests held in earlier releases, where that was something else.
     """
 
     begins: tuple[str, ...]
@@ -151,18 +154,28 @@ class Inputs:
     quality: bool = False
     background: bool = False
     always: _Constants = field(default_factory=dict[str, JsonValue])
+    sent_before: frozenset[Wish] | None = None
 
 
 _PNG_JPG: Mapping[str, str] = {"png": "png", "jpeg": "jpg"}
 _ALL: Mapping[str, str] = {**_PNG_JPG, "webp": "webp"}
 _K = {"512": "512", "1K": "1K", "2K": "2K", "4K": "4K"}
 
-_ONE: _Constants = {"num_outputs": 1, "megapixels": "1"}
+# with `go_fast`, which is on unless it is said to be off, a seed makes another picture each time
+_ONE: _Constants = {"num_outputs": 1, "megapixels": "1", "go_fast": False}
 _ALONE: _Constants = {"sequential_image_generation": "disabled", "max_images": 1}
 _MEGAPIXELS = {"1K": "1 MP", "2K": "4 MP"}
 
 _MAY_BE_CHOSEN = frozenset(
-    {"megapixels", "prompt_upsampling", "enhance_prompt", "enable_prompt_expansion"}
+    {
+        "megapixels",
+        "prompt_upsampling",
+        "enhance_prompt",
+        "enable_prompt_expansion",
+        "go_fast",
+        "grounding",
+        "allow_fallback_model",
+    }
 )
 """Of what is always sent, what the setting ``options`` may say otherwise: it buys nothing more."""
 
@@ -211,6 +224,27 @@ INPUTS: tuple[Inputs, ...] = (
         tier="resolution",
         tiers=_MEGAPIXELS,
         formats=_ALL,
+        # an input of the version d9a13cff of flux-2-pro; one without it leaves it alone
+        always={"prompt_upsampling": False},
+    ),
+    Inputs(
+        begins=("black-forest-labs/flux-3",),  # its version ec84b8fb
+        references="images",
+        seed=False,
+        tier="resolution",
+        tiers={"768": "768sq", "1K": "1k", "1.5K": "1.5k", "2K": "2k", "4K": "4k"},
+        formats=_ALL,
+        always={"grounding": False},
+        sent_before=frozenset({"seed"}),
+    ),
+    Inputs(
+        begins=("google/nano-banana-pro",),
+        references="image_input",
+        seed=False,
+        tier="resolution",
+        tiers=_K,
+        formats=_PNG_JPG,
+        always={"allow_fallback_model": False},  # another one, with another price
     ),
     Inputs(
         begins=("google/nano-banana-",),
@@ -320,6 +354,7 @@ class Replicate(Hosted):
             seed=inputs.seed,
             references=inputs.references is not None,
             unsaid=frozenset(name for name, is_said in said.items() if not is_said),
+            sent_before=inputs.sent_before,
         )
 
     def begin(self, request: PictureRequest) -> Send:
@@ -336,7 +371,7 @@ class Replicate(Hosted):
             **_size(request, known, inputs),
             **_said(request, inputs),
             **inputs.always,
-            **self.options,
+            **self.said_of(_named(model)),
         }
         if inputs.references is not None and shown:
             urls: list[Payload] = [data_url(one.sent) for one in shown]

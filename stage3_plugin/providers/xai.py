@@ -1,6 +1,6 @@
 """xAI's Imagine: one request and one answer, and a file by a name of ours that outlives the answer.
 
-It knows ratios and two tiers instead of pixels. Every request asks for the picture to be stored
+It knows ratios and tiers instead of pixels. Every request asks for the picture to be stored
 among the account's files under its token (``storage_options``): an answer that is lost is looked
 for there, and what is found is a job whose result is the file. That a file is missing proves
 nothing, since a picture that was withheld leaves none; and a file does not say what it cost.

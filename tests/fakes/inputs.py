@@ -38,6 +38,7 @@ class FluxSchnell(_Input):
 
     aspect_ratio: _Ratio
     num_outputs: int = Field(ge=1, le=4)
+    go_fast: bool
     megapixels: Literal["1", "0.25"]
     seed: _Seed | None = None
     output_format: _Format
@@ -58,6 +59,7 @@ class Flux2(_Input):
     width: int | None = Field(default=None, ge=256, le=2048, multiple_of=16)
     height: int | None = Field(default=None, ge=256, le=2048, multiple_of=16)
     safety_tolerance: int = Field(default=2, ge=1, le=5)
+    prompt_upsampling: bool
     seed: _Seed | None = None
     output_format: _Format
 
@@ -67,6 +69,17 @@ class Flux2(_Input):
         assert is_custom is (self.width is not None) is (self.height is not None)
         assert is_custom is (self.resolution is None)
         return self
+
+
+class Flux3(_Input):
+    """``black-forest-labs/flux-3-image``: no seed."""
+
+    images: list[_DataUrl] = Field(default_factory=list[str], max_length=10)
+    aspect_ratio: str = Field(pattern=r"^\d{1,2}:\d{1,2}$")
+    resolution: Literal["768sq", "1k", "1.5k", "2k", "4k"]
+    grounding: bool
+    safety_tolerance: int = Field(default=2, ge=0, le=4)
+    output_format: _Format
 
 
 class Kontext(_Input):
@@ -91,6 +104,7 @@ class NanoBananaPro(NanoBanana):
     """``google/nano-banana-pro``."""
 
     resolution: Literal["1K", "2K", "4K"]
+    allow_fallback_model: bool
 
 
 class Seedream4(_Input):
@@ -119,6 +133,7 @@ REPLICATE: Mapping[str, type[_Input]] = {
     "black-forest-labs/flux-schnell": FluxSchnell,
     "black-forest-labs/flux-dev": FluxDev,
     "black-forest-labs/flux-2-pro": Flux2,
+    "black-forest-labs/flux-3-image": Flux3,
     "black-forest-labs/flux-kontext-pro": Kontext,
     "google/nano-banana": NanoBanana,
     "google/nano-banana-pro": NanoBananaPro,

@@ -94,6 +94,7 @@ def _carried(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _bare(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is base64 without a word on what it is, as Black Forest Labs takes it."""
+    yield from (image for image in document.get("images", ()) if isinstance(image, str))
     for number in range(1, 11):
         text = document.get("input_image" if number == 1 else f"input_image_{number}")
         if text is not None:
@@ -110,7 +111,7 @@ def _addresses(document: Mapping[str, Any]) -> Iterator[str]:
     if "image_url" in document:
         yield document["image_url"]
     for image in document.get("images", ()):
-        yield image.get("image_url", "")
+        yield "" if isinstance(image, str) else image.get("image_url", "")
     for part in document.get("input_references", ()):
         yield part["image_url"]["url"]
     for message in document.get("messages", ()):
@@ -174,6 +175,8 @@ class OpenAIGeneration(_Shape):
             raise PydanticCustomError("invalid_value", "size is out of bounds")
         if self.background == "transparent" and self.output_format == "jpeg":
             raise PydanticCustomError("invalid_value", "background needs png or webp")
+        if self.complexity is not None and not self.model.startswith("gpt-image-2.6"):
+            raise PydanticCustomError("invalid_value", "complexity is not of this model")
         return self
 
 
@@ -313,7 +316,18 @@ class _GeminiImage(_Shape):
     imageSize: Literal["512", "1K", "2K", "4K"] | None = None  # noqa: N815 - the wire's
 
 
+class _Thinking(_Shape):
+    thinkingLevel: Literal["MINIMAL", "LOW", "MEDIUM", "HIGH"]  # noqa: N815 - the wire's
+
+
+_LEVELS = {
+    "gemini-nano-banana-2.1": {"MINIMAL", "MEDIUM", "HIGH"},
+    "gemini-3.1-flash-image": {"MINIMAL", "HIGH"},
+}
+
+
 class _GeminiConfig(_Shape):
+    thinkingConfig: _Thinking | None = None  # noqa: N815 - the wire's
     responseModalities: list[Literal["IMAGE", "TEXT"]]  # noqa: N815 - the wire's
     imageConfig: _GeminiImage | None = None  # noqa: N815 - the wire's
     seed: int | None = Field(default=None, ge=-(2**31), lt=2**31)
@@ -338,6 +352,9 @@ class GeminiContent(_Shape):
             raise PydanticCustomError("invalid_value", "imageSize is not one of this model")
         if image.imageSize not in {None, "1K"} and "flash-lite" in self.model:
             raise PydanticCustomError("invalid_value", "imageSize is not one of this model")
+        thinking = self.generationConfig.thinkingConfig
+        if thinking is not None and thinking.thinkingLevel not in _LEVELS.get(self.model, ()):
+            raise PydanticCustomError("invalid_value", "thinkingLevel is not one of this model")
         parts = [part for content in self.contents for part in content.parts]
         shown = [part for part in parts if part.inlineData or part.fileData]
         if len(shown) > (3 if self.model.startswith("gemini-2.5") else 14):
@@ -363,6 +380,7 @@ class _OfFal(_Shape):
 class FalFlux2(_OfFal):
     """``POST /fal-ai/flux-2/…``; webp is not of all of them."""
 
+    enable_prompt_expansion: bool = False
     image_size: _Pixels
     seed: int | None = None
     image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=8)
@@ -374,6 +392,8 @@ class FalNanoBanana(_OfFal):
 
     aspect_ratio: str
     resolution: Literal["0.5K", "1K", "2K", "4K"] = "1K"
+    limit_generations: bool = False
+    enable_web_search: bool = False
     seed: int | None = None
     image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=14)
 
@@ -393,7 +413,40 @@ class FalGptImage(_OfFal):
     image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=16)
 
 
-_AT_FAL: dict[str, type[_OfFal]] = {
+class FalNewerGptImage(_OfFal):
+    """``POST /openai/gpt-image-2.5/…/text-to-image`` and ``…/edit``."""
+
+    image_size: _Pixels
+    quality: Literal["auto", "low", "medium", "high", "xhigh", "max"]
+    background: Literal["auto", "opaque", "transparent"] = "auto"
+    image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=16)
+
+
+class FalFlux3(_Shape):
+    """``POST /blackforestlabs/flux-3/text-to-image`` and ``…/edit-image``: one picture, no seed."""
+
+    prompt: str = Field(min_length=1)
+    image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=10)
+    aspect_ratio: str = Field(pattern=r"^\d{1,2}:\d{1,2}$")
+    resolution: Literal["768sq", "1k", "2k", "4k"] = "1k"
+    safety_tolerance: int = Field(default=2, ge=0, le=4)
+    enable_prompt_expansion: bool = True
+    output_format: Literal["png", "jpeg"] = "jpeg"
+
+
+class FalGrok(_OfFal):
+    """``POST /xai/grok-imagine-image/v2.0/text-to-image`` and ``…/edit``: no seed."""
+
+    aspect_ratio: str = Field(pattern=r"^[\d.]+:[\d.]+$")
+    resolution: Literal["1k", "2k"] = "1k"
+    quality: Literal["low", "medium"] = "medium"
+    image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=3)
+
+
+_AT_FAL: dict[str, type[_OfFal | FalFlux3]] = {
+    "/blackforestlabs/flux-3/": FalFlux3,
+    "/xai/grok-imagine-image/v2": FalGrok,
+    "/openai/gpt-image-2.": FalNewerGptImage,
     "/fal-ai/flux-2": FalFlux2,
     "/fal-ai/nano-banana-": FalNanoBanana,
     "/openai/gpt-image-": FalGptImage,
@@ -405,7 +458,7 @@ _AT_FAL: dict[str, type[_OfFal]] = {
 class _OfBfl(_Shape):
     prompt: str = Field(min_length=1)
     seed: int | None = None
-    output_format: Literal["png", "jpeg"] = "jpeg"
+    output_format: Literal["png", "jpeg", "webp"] = "jpeg"
     safety_tolerance: int = Field(default=2, ge=0, le=6)
     input_image: str | None = None
 
@@ -413,6 +466,8 @@ class _OfBfl(_Shape):
 class BflFlux2(_OfBfl):
     """``POST /v1/flux-2-…``: pixels in steps of 16, four megapixels at most."""
 
+    safety_tolerance: int = Field(default=2, ge=0, le=5)
+    disable_pup: bool = False
     width: int = Field(ge=64, multiple_of=16)
     height: int = Field(ge=64, multiple_of=16)
     input_image_2: str | None = None
@@ -434,9 +489,29 @@ class BflKontext(_OfBfl):
     """``POST /v1/flux-kontext-…``: ratios, and one reference."""
 
     aspect_ratio: str = Field(pattern=r"^\d{1,2}:\d{1,2}$")
+    prompt_upsampling: bool = False
 
 
-_AT_BFL: dict[str, type[_OfBfl]] = {"/v1/flux-2": BflFlux2, "/v1/flux-kontext": BflKontext}
+class BflFlux3(_Shape):
+    """``POST /v1/flux-3-image``: these and nothing else, so neither a seed nor a kind of file."""
+
+    prompt: str = Field(min_length=1)
+    images: list[str] = Field(default_factory=list[str], max_length=10)
+    aspect_ratio: Literal[
+        "auto", "21:9", "2:1", "16:9", "3:2", "7:5", "4:3", "5:4", "1:1", "4:5", "3:4", "5:7",
+        "2:3", "9:16", "1:2", "9:21",
+    ] = "auto"  # fmt: skip
+    resolution: Literal["768sq", "1k", "1.5k", "2k", "4k"] = "1k"
+    grounding: bool = True
+    safety_tolerance: int = Field(default=2, ge=0, le=4)
+    version: str = "latest"
+
+
+_AT_BFL: dict[str, type[_OfBfl | BflFlux3]] = {
+    "/v1/flux-3": BflFlux3,
+    "/v1/flux-2": BflFlux2,
+    "/v1/flux-kontext": BflKontext,
+}
 
 # Refusing ----------------------------------------------------------------------------------------
 
@@ -474,7 +549,8 @@ def check(path: str, document: Mapping[str, Any]) -> None:
     if path.endswith(shapes.GENERATE_CONTENT):
         asked["model"] = shapes.model_of(path)
     shape_of(path).model_validate(asked)
-    if vendor_of(path) == "fal" and path.endswith("/edit") is not bool(asked.get("image_urls")):
+    is_sibling = path.endswith(("/edit", "/edit-image"))
+    if vendor_of(path) == "fal" and is_sibling is not bool(asked.get("image_urls")):
         raise ValueError("pictures are shown to the sibling that takes them, and to no other")
 
 

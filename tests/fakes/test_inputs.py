@@ -75,7 +75,10 @@ def test_every_combination_has_the_models_shape(endpoint: Endpoint, check: Check
 
 
 FLUX = "/v1/models/black-forest-labs/flux-2-pro/predictions"
-SIZED = {"prompt": "a pier", "aspect_ratio": "1:1", "resolution": "1 MP", "output_format": "png"}
+SIZED = {
+    "prompt": "a pier", "aspect_ratio": "1:1", "resolution": "1 MP", "output_format": "png",
+    "prompt_upsampling": False,
+}  # fmt: skip
 IMAGINE = {
     "model": "grok-imagine-image", "prompt": "a pier", "n": 1, "aspect_ratio": "1:1",
     "resolution": "1k", "response_format": "b64_json",

@@ -51,9 +51,16 @@ ENDPOINTS = [
     ),
     *(
         Endpoint(provider="fal", model=model)
-        for model in ("fal-ai/flux-2/turbo", "fal-ai/nano-banana-2", "openai/gpt-image-2")
+        for model in (
+            "fal-ai/flux-2/turbo", "fal-ai/nano-banana-2", "openai/gpt-image-2",
+            "openai/gpt-image-2.5/flare/text-to-image", "blackforestlabs/flux-3/text-to-image",
+            "xai/grok-imagine-image/v2.0/text-to-image",
+        )
     ),
-    *(Endpoint(provider="bfl", model=model) for model in ("flux-2-pro", "flux-kontext-pro")),
+    *(
+        Endpoint(provider="bfl", model=model)
+        for model in ("flux-2-pro", "flux-kontext-pro", "flux-3-image")
+    ),
 ]  # fmt: skip
 FREE_SIZES = [
     (64, 64), (1024, 1024), (1536, 1024), (1280, 720), (3840, 2160), (2160, 3840), (3072, 1024),
@@ -230,10 +237,12 @@ def asking(path: str, document: dict[str, Any]) -> Asked:
 GEMINI = f"/v1beta/models/gemini-3-pro-image{shapes.GENERATE_CONTENT}"
 FAL = "/fal-ai/flux-2/turbo"
 BFL = "/v1/flux-2-pro"
+BFL3 = "/v1/flux-3-image"
 AT_QUEUES: dict[str, dict[str, Any]] = {
     FAL: {"prompt": "a pier", "image_size": {"width": 64, "height": 64}},
     f"{FAL}/edit": {"prompt": "a pier", "image_size": {"width": 64, "height": 64}},
     BFL: {"prompt": "a pier", "width": 1024, "height": 1024},
+    BFL3: {"prompt": "a pier", "aspect_ratio": "7:5", "resolution": "1.5k", "grounding": False},
 }
 GOOD: dict[str, dict[str, Any]] = {
     shapes.OPENAI: {"model": "gpt-image-2", "prompt": "a pier"},
@@ -300,7 +309,16 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     (BFL, {"width": 1000}),
     (BFL, {"width": 4096, "height": 2048}),
     (BFL, {"aspect_ratio": "1:1"}),
-    (BFL, {"output_format": "webp"}),
+    (BFL, {"output_format": "gif"}),
+    (BFL, {"safety_tolerance": 6}),
+    (BFL, {"prompt_upsampling": False}),
+    (shapes.OPENAI, {"complexity": "high"}),
+    (BFL3, {"seed": 7}),
+    (BFL3, {"output_format": "png"}),
+    (BFL3, {"input_image": "AAAA"}),
+    (BFL3, {"resolution": "1K"}),
+    (BFL3, {"safety_tolerance": 5}),
+    (BFL3, {"images": ["AAAA"] * 11}),
 ]
 
 
@@ -310,7 +328,7 @@ def test_a_plain_request_is_taken(path: str) -> None:
     assert Refusing()(asking(path, GOOD[path])) is None
 
 
-@pytest.mark.parametrize("path", [FAL, BFL])
+@pytest.mark.parametrize("path", [FAL, BFL, BFL3])
 def test_so_is_one_to_a_queue(path: str) -> None:
     assert Refusing()(asking(path, AT_QUEUES[path])) is None
 

@@ -302,12 +302,11 @@ class SceneReferences:
             return Unshown(self.problems[request.scene_id])
         limits = self._limits_of(request, len(request.wishes))
         if limits.most is not None and len(request.wishes) > limits.most:
-            taker = request.model or request.provider
-            why = (
-                f"it shows {len(request.wishes)} references, and {taker} takes {limits.most} (take "
-                f"{len(request.wishes) - limits.most} out; what the cast brings counts, too)"
-            )
-            return Unshown(why)
+            taker, count = request.model or request.provider, len(request.wishes)
+            out = f"take {count - limits.most} out; what the cast brings counts, too"
+            if limits.most == 0:
+                out = "take them out, the cast's too, or name a model that is known to take some"
+            return Unshown(f"it shows {count} references, and {taker} takes {limits.most} ({out})")
         found = [self._found(wish, limits) for wish in request.wishes]
         unshown = [one for one in found if isinstance(one, Unshown)]
         if unshown:

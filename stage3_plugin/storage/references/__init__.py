@@ -56,6 +56,7 @@ from stage3_plugin.storage.references.scratch import Scratch
 __all__ = ["References"]
 
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
+_LARGER = "show a larger picture of it"
 _SAVE_SMALLER = "open it in an image program and save it as a PNG or JPEG, smaller if it is large"
 _NO_COPY = "was copied, and what came of it is no picture that fits"
 _DAMAGED = "is gone or damaged where pictures are stored"
@@ -258,8 +259,10 @@ class References:
         return Reference(wish=wish, sha256=original.sha256, sent=sent)
 
     async def _sent(self, original: Original, limits: Limits) -> SentPicture:
-        if original.picture is not None and _takes(limits, original.picture):
-            return _sent(original.picture)
+        if original.picture is not None:
+            _need_size(original.picture, limits)
+            if _takes(limits, original.picture):
+                return _sent(original.picture)
         once = self._copies.setdefault((original.sha256, limits), _Once[SentPicture]())
         return await once.get(partial(self._copy, original, limits))
 
@@ -287,6 +290,7 @@ class References:
                     await self._blocking(partial(into.unlink, missing_ok=True))
         if copy.picture is None or not _takes(limits, copy.picture):
             raise refused(_NO_COPY)
+        _need_size(copy.picture, limits)
         return _sent(copy.picture)
 
     def _read(self, opening: Callable[[], BinaryIO]) -> Original:
@@ -314,6 +318,16 @@ def _takes(limits: Limits, picture: Picture) -> bool:
         width_px=picture.width_px,
         height_px=picture.height_px,
     )
+
+
+def _need_size(picture: Picture, limits: Limits) -> None:
+    """Refuse a picture that would be turned away for being too small."""
+    least = limits.least_side_px
+    if least is not None and min(picture.width_px, picture.height_px) < least:
+        size = f"{picture.width_px}x{picture.height_px}"
+        raise refused(
+            f"is sent as {size}, and the model takes {least}x{least} at the least", _LARGER
+        )
 
 
 def _sent(picture: Picture) -> SentPicture:

@@ -68,6 +68,7 @@ def test_a_request_is_said_in_pixels_with_references_by_number() -> None:
         "height": 1024,
         "output_format": "jpeg",
         "seed": 7,
+        "disable_pup": True,
         "input_image": InlinePictureOf(SENT),
         "input_image_2": InlinePictureOf(SENT),
     }
@@ -78,9 +79,13 @@ def test_a_request_is_said_in_pixels_with_references_by_number() -> None:
 @pytest.mark.parametrize(
     "model, size, form, dropped",
     [
-        ("flux-kontext-pro", (1024, 576), {"aspect_ratio": "16:9"}, ()),
-        ("flux-kontext-pro", (1000, 640), {"aspect_ratio": "3:2"}, ("size",)),
-        ("flux-3-image", (1920, 1080), {"aspect_ratio": "16:9", "resolution": "2k"}, ()),
+        ("flux-kontext-pro", (1024, 576), {"aspect_ratio": "16:9", "prompt_upsampling": False}, ()),
+        (
+            "flux-kontext-pro",
+            (1000, 640),
+            {"aspect_ratio": "3:2", "prompt_upsampling": False},
+            ("size",),
+        ),
         ("../credits?x", (64, 64), {"width": 64, "height": 64}, ()),
     ],
 )
@@ -95,7 +100,7 @@ def test_some_models_know_ratios(
 
 
 def test_what_there_is_no_word_for_is_named() -> None:
-    send = bfl().begin(request(output_format="webp", background="opaque"))
+    send = bfl("flux-kontext-pro").begin(request(output_format="webp", background="opaque"))
 
     assert send.payload["output_format"] == "png"
     assert set(send.dropped) == {"output_format", "background"}

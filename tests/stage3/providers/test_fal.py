@@ -45,6 +45,10 @@ from stage3_plugin.transport.picture_hosts import Place
 from tests.stage3.providers.replies import NOW_S, page, reply, request
 
 TURBO = "fal-ai/flux-2/turbo"
+FLARE = "openai/gpt-image-2.5/flare"
+GROK = "xai/grok-imagine-image/v2.0"
+FLUX3 = "blackforestlabs/flux-3"
+SEEDREAM5 = "bytedance/seedream/v5/pro"
 TOKEN = "0123456789abcdef" * 2
 QUEUE = "https://queue.fal.run/fal-ai/flux-2/requests/764c"
 HISTORY = "https://api.fal.ai/v1/models/requests/by-endpoint"
@@ -85,6 +89,7 @@ def test_a_request_is_one_picture_in_the_queue() -> None:
         "image_size": {"width": 1024, "height": 1024},
         "seed": seed_of(TOKEN),
         "output_format": "png",
+        "enable_prompt_expansion": False,
     }
     assert dict(send.headers) == {
         "x-fal-no-retry": "1",
@@ -104,6 +109,18 @@ def test_a_request_is_one_picture_in_the_queue() -> None:
         ("fal-ai/bytedance/seedream/v4/text-to-image", True, "fal-ai/bytedance/seedream/v4/edit"),
         ("fal-ai/bytedance/seedream/v4/edit", False, "fal-ai/bytedance/seedream/v4/text-to-image"),
         ("fal-ai/flux-pro/kontext", True, "fal-ai/flux-pro/kontext"),
+        ("fal-ai/flux-pro/kontext", False, "fal-ai/flux-pro/kontext/text-to-image"),
+        ("fal-ai/flux-pro/kontext/max/text-to-image", True, "fal-ai/flux-pro/kontext/max"),
+        (f"{FLARE}/text-to-image", True, f"{FLARE}/edit"),
+        (f"{FLARE}/edit", False, f"{FLARE}/text-to-image"),
+        (FLARE, False, f"{FLARE}/text-to-image"),
+        (f"{GROK}/text-to-image", True, f"{GROK}/edit"),
+        (f"{FLUX3}/text-to-image", True, f"{FLUX3}/edit-image"),
+        (f"{FLUX3}/edit-image", False, f"{FLUX3}/text-to-image"),
+        (f"{SEEDREAM5}/text-to-image", True, f"{SEEDREAM5}/edit"),
+        ("somebody/painter/text-to-image", True, "somebody/painter/edit"),
+        ("somebody/painter/text-to-image", False, "somebody/painter/text-to-image"),
+        ("somebody/painter/edit", True, "somebody/painter/edit"),
         ("somebody/painter/edit", False, "somebody/painter/edit"),
     ],
 )
@@ -132,19 +149,35 @@ def test_who_shows_pictures_asks_the_sibling_that_takes_them(
         (
             "fal-ai/nano-banana-2",
             {"seed": 7, "width_px": 512, "height_px": 512, "output_format": "webp"},
-            {"aspect_ratio": "1:1", "resolution": "0.5K", "seed": 7, "output_format": "webp"},
+            {
+                "aspect_ratio": "1:1",
+                "resolution": "0.5K",
+                "seed": 7,
+                "output_format": "webp",
+                "limit_generations": True,
+                "enable_web_search": False,
+            },
             set[str](),
         ),
         (
             "fal-ai/flux-pro/kontext",
             {"width_px": 1000, "height_px": 600, "output_format": "webp", "shown": (SHOWN,)},
-            {"aspect_ratio": "16:9", "output_format": "png", "image_url": 1},
+            {
+                "aspect_ratio": "16:9",
+                "output_format": "png",
+                "image_url": 1,
+                "enhance_prompt": False,
+            },
             {"size", "output_format"},
         ),
         (
             "fal-ai/ideogram/v3",
             {"output_format": "jpeg", "background": "opaque", "shown": (SHOWN,)},
-            {"image_size": {"width": 1024, "height": 1024}},
+            {
+                "image_size": {"width": 1024, "height": 1024},
+                "expand_prompt": False,
+                "rendering_speed": "BALANCED",
+            },
             {"output_format", "background", "references"},
         ),
     ],

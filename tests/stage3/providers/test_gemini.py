@@ -36,6 +36,7 @@ def test_a_request_is_one_message_and_the_pictures_form() -> None:
             "responseModalities": ["IMAGE"],
             "seed": 7,
             "imageConfig": {"aspectRatio": "16:9", "imageSize": "2K"},
+            "thinkingConfig": {"thinkingLevel": "MEDIUM"},
         },
     }
     assert (dict(send.headers), send.dropped) == ({}, ())

@@ -51,7 +51,7 @@ def test_each_is_listed_with_what_it_can(capsys: pytest.CaptureFixture[str]) -> 
     assert all(one["problem"] is None for one in ours.values())
 
     openai = ours["openai"]
-    assert openai["options"] == ["moderation", "output_compression"]
+    assert openai["options"] == ["complexity", "moderation", "output_compression"]
     assert openai["key_variable"] == "OPENAI_API_KEY"
     assert (openai["references"], openai["seed"], openai["queue"]) == (True, False, False)
     assert openai["lost_answer"] == "unknown"
@@ -78,7 +78,7 @@ def test_each_is_listed_with_what_it_can(capsys: pytest.CaptureFixture[str]) -> 
 
     assert main(["providers"]) == 0
     text = capsys.readouterr().out
-    assert "\n  options: moderation, output_compression\n" in text
+    assert "\n  options: complexity, moderation, output_compression\n" in text
     assert (
         "\n  has a batch lane, which ends within 24 h; 50 % of the price of gpt-image-2, "
         "gpt-image-2.5-flare, gpt-image-2.5-sunburst; a lost create is found, or proved never to "

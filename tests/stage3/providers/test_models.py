@@ -51,7 +51,8 @@ def test_a_row_that_could_never_be_met_is_none() -> None:
                 assert not [
                     one for one in begun if one[0] == row.provider and begins.startswith(one[1])
                 ]
-                begun.append((row.provider, begins))
+                if row.ends == ("",):
+                    begun.append((row.provider, begins))
 
 
 @pytest.mark.parametrize(

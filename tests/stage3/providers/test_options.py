@@ -45,8 +45,8 @@ def payload_of(provider: str, options: dict[str, JsonValue], api: Any = "images"
     return dict(provider_at(endpoint, options=options).begin(PIER).payload)
 
 
-def test_options_are_sent_as_they_are_set_and_nothing_else_is() -> None:
-    """No default of ours goes along with them: a vendor's own may change."""
+def test_options_are_sent_as_they_are_set_and_no_other_is() -> None:
+    """No default of ours goes along with them to a model of which nothing is known."""
     openai: dict[str, JsonValue] = {"moderation": "low", "output_compression": 80}
     plain = payload_of("openai", {})
 
@@ -94,7 +94,12 @@ def test_an_option_that_is_none_is_refused_by_its_name_and_with_what_there_is(
 
 
 PAID = [name for name in PROVIDERS.names if hosted_named(name) is not None]
-MAY_BE_CHOSEN = {"replicate": {"megapixels", "prompt_upsampling"}}
+MAY_BE_CHOSEN = {
+    "replicate": {"megapixels", "prompt_upsampling", "go_fast"},
+    "bfl": {"prompt_upsampling", "grounding"},
+    "fal": {"enable_prompt_expansion"},
+    "openai": {"complexity"},
+}
 """What is always sent and may be said otherwise: it buys nothing more."""
 
 

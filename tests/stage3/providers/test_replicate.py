@@ -72,6 +72,7 @@ def test_a_prediction_is_begun_at_its_models_address() -> None:
             "height": 704,
             "seed": seed_of(TOKEN),
             "output_format": "png",
+            "prompt_upsampling": False,
         }
     }
     assert send.dropped == ()
@@ -111,11 +112,15 @@ def test_a_persons_seed_comes_first(
     "model, expected",
     [
         ("black-forest-labs/flux-schnell", {"aspect_ratio": "16:9", "output_format": "png",
-                                            "num_outputs": 1, "megapixels": "1"}),
-        (MODEL, {"aspect_ratio": "16:9", "resolution": "4 MP", "output_format": "png"}),
+                                            "num_outputs": 1, "megapixels": "1",
+                                            "go_fast": False}),
+        (MODEL, {"aspect_ratio": "16:9", "resolution": "4 MP", "output_format": "png",
+                 "prompt_upsampling": False}),
+        ("black-forest-labs/flux-3-image", {"aspect_ratio": "16:9", "resolution": "1.5k",
+                                            "output_format": "png", "grounding": False}),
         ("google/nano-banana", {"aspect_ratio": "16:9", "output_format": "png"}),
         ("google/nano-banana-pro", {"aspect_ratio": "16:9", "resolution": "2K",
-                                    "output_format": "png"}),
+                                    "output_format": "png", "allow_fallback_model": False}),
         ("bytedance/seedream-4", {"aspect_ratio": "16:9", "size": "2K", "max_images": 1,
                                   "sequential_image_generation": "disabled",
                                   "enhance_prompt": False}),

@@ -1,0 +1,625 @@
+"""What every vendor is sent, model by model: its own fields, and nothing that is left to it.
+
+What a vendor would choose by itself is said where it changes a picture, its price or its prompt; an
+option that a model does not have ends the run before money is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from host_stub.cli import main
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.exchange import InlinePictureOf, Send
+from stage3_plugin.domain.keys import scene_keys
+from stage3_plugin.domain.profile import Profile
+from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
+from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.engine.route import key_scope_of
+from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.policy import polling
+from stage3_plugin.providers import bfl
+from stage3_plugin.providers.hosted import need_options
+from stage3_plugin.providers.models import models_known_of, option_problem, table, takes_of
+from stage3_plugin.providers.registry import hosted_named, provider_at
+from stage3_plugin.runtime.offers import PROVIDERS
+from stage3_plugin.settings import Settings
+from stage3_plugin.testing.dialects.bfl import BflDialect
+from stage3_plugin.testing.dialects.fal import FalDialect
+from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.pngs import make_png
+from tests.fakes.requests import Refusing
+from tests.stage3.running import Story, run_stage, settings_for, story
+
+PROMPT = "a pier at dawn"
+PIER = PictureRequest(scene_id="s", prompt=PROMPT, width_px=1920, height_px=1088)
+SENT = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10)
+SHOWN = Reference(wish=ReferenceWish(image="a"), sha256="a" * 64, sent=SENT)
+PNG: dict[str, JsonValue] = {"output_format": "png"}
+PAID = [name for name in PROVIDERS.names if hosted_named(name) is not None]
+Options: TypeAlias = dict[str, JsonValue]
+
+
+def sent(
+    provider: str, model: str, options: Options | None = None, **wishes: Any
+) -> tuple[Send, dict[str, Any]]:
+    """Return the request for a picture, and its body."""
+    endpoint = Endpoint(provider=provider, model=model)
+    send = provider_at(endpoint, options=options).begin(replace(PIER, **wishes))
+    return send, dict(send.payload)
+
+
+# The body of each --------------------------------------------------------------------------------
+
+WIDE = {"width": 1920, "height": 1088}
+PIXELS = {"image_size": WIDE}
+OPENAI = {"n": 1, "size": "1920x1088", "quality": "medium", **PNG}
+IDEOGRAM = {"num_images": 1, "expand_prompt": False}
+BODIES: list[tuple[str, str, dict[str, Any]]] = [
+    ("openai", "gpt-image-2", {"model": "gpt-image-2", **OPENAI}),
+    ("openai", "gpt-image-2.5-flare", {"model": "gpt-image-2.5-flare", **OPENAI}),
+    (
+        "openai",
+        "gpt-image-2.6-sunburst",
+        {"model": "gpt-image-2.6-sunburst", **OPENAI, "complexity": "high"},
+    ),
+    ("openai", "gpt-image-7", {"model": "gpt-image-7", **OPENAI}),
+    ("bfl", "flux-2-pro", {**WIDE, **PNG, "disable_pup": True}),
+    ("bfl", "flux-2-pro-preview", {**WIDE, **PNG, "disable_pup": True}),
+    ("bfl", "flux-2-max", {**WIDE, **PNG, "disable_pup": True}),
+    ("bfl", "flux-2-flex", {**WIDE, **PNG, "prompt_upsampling": False}),
+    ("bfl", "flux-2-klein-9b-preview", {**WIDE, **PNG}),
+    ("bfl", "flux-pro-1.1", {**WIDE, **PNG, "prompt_upsampling": False}),
+    ("bfl", "flux-pro-1.1-ultra", {"aspect_ratio": "16:9", **PNG, "prompt_upsampling": False}),
+    ("bfl", "flux-kontext-max", {"aspect_ratio": "16:9", **PNG, "prompt_upsampling": False}),
+    (
+        "bfl",
+        "flux-3-image",
+        {"aspect_ratio": "16:9", "resolution": "1.5k", "grounding": False},
+    ),
+    ("bfl", "one-of-tomorrow", {**WIDE, **PNG}),
+    (
+        "fal",
+        "fal-ai/flux-2/turbo",
+        {**PIXELS, **PNG, "num_images": 1, "enable_prompt_expansion": False},
+    ),
+    (
+        "fal",
+        "fal-ai/flux-2-flex",
+        {**PIXELS, **PNG, "num_images": 1, "enable_prompt_expansion": False},
+    ),
+    ("fal", "fal-ai/flux-2-pro", {**PIXELS, **PNG, "num_images": 1}),
+    ("fal", "fal-ai/flux-2/klein/9b", {**PIXELS, **PNG, "num_images": 1}),
+    ("fal", "fal-ai/flux/dev", {**PIXELS, **PNG, "num_images": 1}),
+    ("fal", "fal-ai/flux-pro/v1.1", {**PIXELS, **PNG, "num_images": 1, "enhance_prompt": False}),
+    (
+        "fal",
+        "fal-ai/nano-banana-pro",
+        {
+            "aspect_ratio": "16:9",
+            "resolution": "2K",
+            "num_images": 1,
+            "limit_generations": True,
+            "enable_web_search": False,
+            **PNG,
+        },
+    ),
+    ("fal", "fal-ai/ideogram/v3", {**PIXELS, **IDEOGRAM, "rendering_speed": "BALANCED"}),
+    ("fal", "fal-ai/ideogram/v2", {**PIXELS, **IDEOGRAM}),
+    ("fal", "fal-ai/recraft/v3/text-to-image", {**PIXELS, "num_images": 1}),
+    (
+        "fal",
+        "openai/gpt-image-2.5/flare/text-to-image",
+        {**PIXELS, **PNG, "num_images": 1, "quality": "medium"},
+    ),
+    (
+        "fal",
+        "blackforestlabs/flux-3/text-to-image",
+        {"aspect_ratio": "16:9", "resolution": "2k", **PNG, "enable_prompt_expansion": False},
+    ),
+    (
+        "fal",
+        "xai/grok-imagine-image/v2.0/text-to-image",
+        {"aspect_ratio": "16:9", "resolution": "2k", **PNG, "num_images": 1, "quality": "medium"},
+    ),
+    (
+        "fal",
+        "bytedance/seedream/v5/pro/text-to-image",
+        {**PIXELS, "num_images": 1, "max_images": 1},
+    ),
+    ("fal", "somebody/painter", {**PIXELS, **PNG, "num_images": 1}),
+    (
+        "xai",
+        "grok-imagine-image-2.0",
+        {
+            "model": "grok-imagine-image-2.0",
+            "n": 1,
+            "aspect_ratio": "16:9",
+            "resolution": "2k",
+            "response_format": "b64_json",
+            "quality": "medium",
+        },
+    ),
+    (
+        "openrouter",
+        "openai/gpt-image-2.6-flare",
+        {"model": "openai/gpt-image-2.6-flare", **OPENAI},
+    ),
+]
+
+
+@pytest.mark.parametrize("provider, model, body", BODIES, ids=[f"{a} {b}" for a, b, _ in BODIES])
+def test_each_model_is_sent_its_own_fields(provider: str, model: str, body: dict[str, Any]) -> None:
+    """And no other one: that is refused, or left alone in a picture that is paid for."""
+    assert sent(provider, model)[1] == {"prompt": PROMPT, **body}
+
+
+@pytest.mark.parametrize(
+    "model, config",
+    [
+        ("gemini-nano-banana-2.1", {"thinkingConfig": {"thinkingLevel": "MEDIUM"}}),
+        ("models/gemini-nano-banana-2.1", {"thinkingConfig": {"thinkingLevel": "MEDIUM"}}),
+        ("gemini-3.1-flash-image", {"thinkingConfig": {"thinkingLevel": "MINIMAL"}}),
+        ("gemini-3-pro-image", {}),
+        ("gemini-2.5-flash-image", {}),
+        ("gemini-3.1-flash-lite-image", {}),
+    ],
+)
+def test_how_much_it_thinks_is_said_to_the_models_that_know_it(
+    model: str, config: dict[str, Any]
+) -> None:
+    """Thoughts are charged as words, and a line of a batch says the same."""
+    _, body = sent("gemini", model)
+    kept = {name: value for name, value in body["generationConfig"].items() if "think" in name}
+
+    assert kept == config
+
+
+@pytest.mark.parametrize(
+    "model, field",
+    [
+        ("flux-3-image", {"images": [InlinePictureOf(SENT)] * 2}),
+        (
+            "flux-2-max",
+            {"input_image": InlinePictureOf(SENT), "input_image_2": InlinePictureOf(SENT)},
+        ),
+    ],
+)
+def test_references_go_by_the_models_own_fields(model: str, field: dict[str, Any]) -> None:
+    """FLUX 3 has a list for them."""
+    _, plain = sent("bfl", model)
+
+    assert sent("bfl", model, shown=(SHOWN, SHOWN))[1] == plain | field
+    assert sent("bfl", "flux-pro-1.1-ultra", shown=(SHOWN,))[1]["image_prompt"] == InlinePictureOf(
+        SENT
+    )
+
+
+@pytest.mark.parametrize(
+    "size, ratio, tier",
+    [
+        ((768, 768), "1:1", "768sq"),
+        ((1024, 1024), "1:1", "1k"),
+        ((1400, 1000), "7:5", "1k"),
+        ((1000, 1400), "5:7", "1k"),
+        ((2048, 1024), "2:1", "1.5k"),
+        ((1024, 2048), "1:2", "1.5k"),
+        ((2048, 2048), "1:1", "2k"),
+        ((3840, 2160), "16:9", "4k"),
+        ((2100, 900), "21:9", "1.5k"),
+        ((900, 2100), "9:21", "1.5k"),
+    ],
+)
+def test_flux_3_knows_ratios_and_tiers(size: tuple[int, int], ratio: str, tier: str) -> None:
+    """Neither a seed nor a kind of file: both are named where somebody wants them."""
+    send, body = sent(
+        "bfl", "flux-3-image", width_px=size[0], height_px=size[1], seed=7, output_format="jpeg"
+    )
+
+    assert (body["aspect_ratio"], body["resolution"]) == (ratio, tier)
+    assert {"seed", "output_format"}.isdisjoint(body)
+    assert set(send.dropped) == {"seed", "output_format"}
+
+
+@pytest.mark.parametrize("ratio, size", [("9:19.5", (720, 1560)), ("19.5:9", (1560, 720))])
+def test_xai_knows_the_ratios_of_telephones(ratio: str, size: tuple[int, int]) -> None:
+    """As its own package has them."""
+    for provider, model in (
+        ("xai", "grok-imagine-image-2.0"),
+        ("xai", "grok-imagine-image"),
+        ("fal", "xai/grok-imagine-image/v2.0/text-to-image"),
+    ):
+        send, body = sent(provider, model, width_px=size[0], height_px=size[1])
+
+        assert body["aspect_ratio"] == ratio
+        assert send.dropped == ()
+
+
+# One law of all ----------------------------------------------------------------------------------
+
+REWRITES = {
+    "prompt_upsampling": False, "disable_pup": True, "enable_prompt_expansion": False,
+    "enhance_prompt": False, "expand_prompt": False, "grounding": False,
+    "enable_web_search": False, "prompt_extend": False,
+}  # fmt: skip
+"""Fields by which a vendor writes another prompt than was written, or searches for it, and how each
+says that it is not to."""
+HAVE_ONE = {
+    "bfl": ("flux-2-pro", "flux-2-pro-preview", "flux-2-max", "flux-2-flex", "flux-3-image",
+            "flux-kontext-pro", "flux-kontext-max", "flux-pro-1.1", "flux-pro-1.1-ultra"),
+    "fal": ("fal-ai/flux-2", "fal-ai/flux-2/turbo", "fal-ai/flux-2/flash", "fal-ai/flux-2-flex",
+            "fal-ai/flux-pro/kontext", "fal-ai/flux-pro/v1.1", "fal-ai/ideogram/v3",
+            "fal-ai/nano-banana-2", "fal-ai/nano-banana-pro",
+            "blackforestlabs/flux-3/text-to-image"),
+    "replicate": ("black-forest-labs/flux-2-pro", "black-forest-labs/flux-2-max",
+                  "black-forest-labs/flux-2-flex", "black-forest-labs/flux-3-image",
+                  "black-forest-labs/flux-kontext-pro", "black-forest-labs/flux-1.1-pro",
+                  "bytedance/seedream-4", "qwen/qwen-image-2"),
+}  # fmt: skip
+"""Models that have such a field."""
+
+
+def all_models() -> Iterator[tuple[str, str]]:
+    """Yield every model that the table has a name for, those with a price and those of families."""
+    for provider in PAID:
+        named = {begin for row in table().takes if row.provider == provider for begin in row.begins}
+        for model in {*models_known_of(provider), *named, *HAVE_ONE.get(provider, ()), "a/b"}:
+            yield provider, model.removesuffix("/") or "a/b"
+
+
+def prompt_in(body: Mapping[str, Any]) -> str:
+    """Return the prompt, wherever a vendor wants it."""
+    if "contents" in body:
+        return str(body["contents"][0]["parts"][0]["text"])
+    return str(body.get("input", body)["prompt"])
+
+
+@given(
+    st.sampled_from(sorted(set(all_models()))),
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=60),
+)
+def test_a_prompt_goes_out_as_it_was_written(who: tuple[str, str], prompt: str) -> None:
+    """Byte for byte, and whatever would write another one there is said to be off."""
+    _, body = sent(*who, prompt=prompt)
+    fields = body.get("input", body)
+
+    assert prompt_in(body).encode() == prompt.encode()
+    assert {name: fields[name] for name in REWRITES if name in fields} == {
+        name: off for name, off in REWRITES.items() if name in fields
+    }
+
+
+@pytest.mark.parametrize(
+    "provider, model", [(a, b) for a, names in HAVE_ONE.items() for b in names]
+)
+def test_who_has_a_switch_for_it_is_told(provider: str, model: str) -> None:
+    """Never left to the vendor, whose own choice is often to rewrite."""
+    _, body = sent(provider, model)
+
+    assert set(REWRITES) & set(body.get("input", body))
+
+
+@pytest.mark.parametrize(
+    "provider, model, option, field",
+    [
+        ("bfl", "flux-2-pro", "prompt_upsampling", {"disable_pup": False}),
+        ("bfl", "flux-2-flex", "prompt_upsampling", {"prompt_upsampling": True}),
+        ("bfl", "flux-3-image", "grounding", {"grounding": True}),
+        (
+            "fal",
+            "fal-ai/flux-2/turbo",
+            "enable_prompt_expansion",
+            {"enable_prompt_expansion": True},
+        ),
+        ("fal", "fal-ai/ideogram/v3", "enable_prompt_expansion", {"expand_prompt": True}),
+        ("fal", "fal-ai/flux-pro/kontext", "enable_prompt_expansion", {"enhance_prompt": True}),
+    ],
+)
+def test_whoever_wants_it_rewritten_says_so(
+    provider: str, model: str, option: str, field: dict[str, Any]
+) -> None:
+    """By the one name that the option has here, whatever the model calls it."""
+    assert sent(provider, model, {option: True})[1] == sent(provider, model)[1] | field
+
+
+# Options, and models that do not have them --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "provider, model, options, field",
+    [
+        ("openai", "gpt-image-2.6-flare", {"complexity": "low"}, {"complexity": "low"}),
+        ("openai", "gpt-image-7", {"complexity": "low"}, {"complexity": "low"}),
+        ("bfl", "flux-3-image", {"safety_tolerance": 4}, {"safety_tolerance": 4}),
+        ("bfl", "flux-2-pro", {"safety_tolerance": 5}, {"safety_tolerance": 5}),
+        ("bfl", "flux-kontext-pro", {"safety_tolerance": 6}, {"safety_tolerance": 6}),
+        ("bfl", "one-of-tomorrow", {"safety_tolerance": 6}, {"safety_tolerance": 6}),
+    ],
+)
+def test_an_option_is_sent_to_who_has_it_or_is_not_known(
+    provider: str, model: str, options: Options, field: dict[str, Any]
+) -> None:
+    """It comes before what is always said."""
+    assert sent(provider, model, options)[1] == sent(provider, model)[1] | field
+
+
+@pytest.mark.parametrize("level", ["minimal", "medium", "high"])
+def test_a_level_of_thinking_is_an_option(level: str) -> None:
+    """Where the model has it."""
+    _, body = sent("gemini", "gemini-nano-banana-2.1", {"thinking_level": level})
+
+    assert body["generationConfig"]["thinkingConfig"] == {"thinkingLevel": level.upper()}
+
+
+LACKING: list[tuple[str, str, Options, str]] = [
+    ("openai", "gpt-image-2.5-flare", {"complexity": "low"}, "is no option of model"),
+    ("openai", "gpt-image-2", {"complexity": "high"}, "is no option of model"),
+    ("gemini", "gemini-3-pro-image", {"thinking_level": "high"}, "is no option of model"),
+    (
+        "gemini",
+        "models/gemini-2.5-flash-image",
+        {"thinking_level": "high"},
+        "is no option of model",
+    ),
+    ("gemini", "gemini-3.1-flash-image", {"thinking_level": "medium"}, "is minimal, high of model"),
+    ("bfl", "flux-3-image", {"prompt_upsampling": True}, "is no option of model"),
+    ("bfl", "flux-3-image", {"steps": 9}, "is no option of model"),
+    ("bfl", "flux-3-image", {"safety_tolerance": 5}, "is 0, 1, 2, 3, 4 of model"),
+    ("bfl", "flux-2-pro", {"safety_tolerance": 6}, "is 0, 1, 2, 3, 4, 5 of model"),
+    ("bfl", "flux-2-pro", {"grounding": True}, "is no option of model"),
+    ("bfl", "flux-2-klein-4b", {"prompt_upsampling": False}, "is no option of model"),
+    ("bfl", "flux-kontext-pro", {"raw": True}, "is no option of model"),
+]
+
+
+@pytest.mark.parametrize("provider, model, options, problem", LACKING)
+def test_an_option_that_a_model_does_not_have_is_refused(
+    provider: str, model: str, options: Options, problem: str
+) -> None:
+    """By its name, with the model and what to do; also where a scene names the model itself."""
+    with pytest.raises(SettingsRefused) as refused:
+        need_options(provider, model, options)
+
+    assert refused.value.field == f"options.{next(iter(options))}"
+    assert problem in refused.value.message
+    assert repr(model) in refused.value.message
+    assert refused.value.hint == "take it out of options, or name a model that has it"
+
+
+def test_what_is_always_said_is_a_value_that_the_model_has() -> None:
+    """A slip in the table would be refused at every picture."""
+    for row in table().takes:
+        for name, value in row.always.items():
+            if row.options is not None:
+                assert option_problem(row, name, value) is None
+
+
+@pytest.mark.parametrize(
+    "provider, model, options",
+    [
+        ("openai", "gpt-image-2.6-flare", {"complexity": "low"}),
+        ("gemini", "gemini-nano-banana-2.1", {"thinking_level": "high"}),
+        ("bfl", "flux-3-image", {"grounding": True}),
+    ],
+)
+def test_another_option_is_another_picture(provider: str, model: str, options: Options) -> None:
+    """And without any, the picture is the one that was bought before there were options."""
+    scopes = [
+        key_scope_of(Settings(provider=provider, model=model, options=one), None)
+        for one in ({}, options)
+    ]
+    plain, other = (scene_keys(PIER, scope) for scope in scopes)
+
+    assert plain.present != other.present
+    assert not set(plain.all) & set(other.all)
+
+
+# Seeds that a model does not have -----------------------------------------------------------------
+
+SEEDLESS = [
+    ("bfl", "flux-3-image"),
+    ("fal", "blackforestlabs/flux-3/text-to-image"),
+    ("fal", "xai/grok-imagine-image/v2.0/text-to-image"),
+    ("replicate", "black-forest-labs/flux-3-image"),
+]
+
+
+@pytest.mark.parametrize("provider, model", SEEDLESS)
+def test_another_seed_buys_nothing_anew_where_none_is_sent(provider: str, model: str) -> None:
+    """But what was bought while one was sent is found by it."""
+    endpoint = Endpoint(provider=provider, model=model)
+    profile = provider_at(endpoint).profile
+    scope = key_scope_of(Settings(provider=provider, model=model), profile)
+    was = replace(scope, sends=profile.sent_before or frozenset(), sent_before=None)
+    one, other = (scene_keys(replace(PIER, seed=seed), scope) for seed in (7, 8))
+    bought = scene_keys(replace(PIER, seed=7), was).present
+
+    assert (profile.seed, one.present) == (False, other.present)
+    assert bought != one.present
+    assert bought in one.all
+    assert bought not in other.all
+
+
+# Through the doors --------------------------------------------------------------------------------
+
+RUNS = pytest.mark.anyio
+SEEN = Scene(
+    scene_id="a",
+    prompt="a: a harbour at dusk",
+    references=("mira.png",),
+    wishes=(ReferenceWish(image="mira.png"),),
+)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a hundredth of the usual time."""
+    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
+        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
+
+
+@pytest.fixture
+def bfl_api(quick: None) -> Iterator[ImageApi]:
+    with ImageApi(dialect=BflDialect()) as api:
+        api.refuses = Refusing()
+        yield api
+
+
+@pytest.fixture
+def fal_api(quick: None) -> Iterator[ImageApi]:
+    with ImageApi(dialect=FalDialect()) as api:
+        api.refuses = Refusing()
+        yield api
+
+
+def mira(folder: Path, side_px: int) -> None:
+    (folder / "mira.png").write_bytes(make_png("Mira", side_px, side_px))
+
+
+@RUNS
+async def test_flux_3_is_bought_with_a_face(bfl_api: ImageApi, tmp_path: Path) -> None:
+    """In the fields that it has, by a service that takes no others; and a new seed buys nothing."""
+    mira(tmp_path, 300)
+    shop: dict[str, Any] = {"provider": "bfl", "model": "flux-3-image", "price_usd": "0.05"}
+    ran = await run_stage(
+        settings_for(bfl_api, **shop, seed=7), Story([SEEN]), tmp_path, scenes_dir=tmp_path
+    )
+    again = await run_stage(
+        settings_for(bfl_api, **shop, seed=8), Story([SEEN]), tmp_path, scenes_dir=tmp_path
+    )
+
+    assert (ran.code("a"), again.outcomes["a"].reused) == ("made", True)
+    (job,) = bfl_api.queue.jobs
+    assert set(job.document) == {"prompt", "images", "aspect_ratio", "resolution", "grounding"}
+    assert "seed" in ran.outcomes["a"].dropped
+
+
+@RUNS
+async def test_a_reference_that_would_be_turned_away_as_too_small_is_not_sent(
+    bfl_api: ImageApi, tmp_path: Path
+) -> None:
+    """FLUX 3 takes none of under 256 pixels a side."""
+    mira(tmp_path, 64)
+    shop: dict[str, Any] = {"provider": "bfl", "model": "flux-3-image", "price_usd": "0.05"}
+    ran = await run_stage(
+        settings_for(bfl_api, **shop), Story([SEEN]), tmp_path, scenes_dir=tmp_path
+    )
+
+    assert ran.code("a") == "rejected"
+    message = ran.outcomes["a"].failure and ran.outcomes["a"].failure.message
+    assert message == (
+        "reference 'mira.png' is sent as 64x64, and the model takes 256x256 at the least (show a "
+        "larger picture of it); nothing was sent"
+    )
+    assert bfl_api.received() == 0
+
+
+def as_before(_endpoint: Endpoint) -> Profile:
+    """Return what an earlier release knew of every model there."""
+    return bfl.PROFILE
+
+
+@RUNS
+async def test_a_picture_that_was_bought_with_a_seed_is_found_without_one(
+    bfl_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release that sends a model less than the one before does not buy its pictures again."""
+    shop: dict[str, Any] = {"provider": "bfl", "model": "flux-3-image", "price_usd": "0.05"}
+    settings = settings_for(bfl_api, **shop, seed=7)
+    with monkeypatch.context() as before:
+        before.setattr(bfl.Bfl, "profile_of", staticmethod(as_before))
+        await run_stage(settings, story("a"), tmp_path)
+    again = await run_stage(settings, story("a"), tmp_path)
+
+    assert again.outcomes["a"].reused
+    assert bfl_api.received() == 1
+
+
+@RUNS
+@pytest.mark.parametrize("model", ["somebody/painter", "fal-ai/painter-9"])
+async def test_an_endpoint_of_which_nothing_is_known_is_shown_no_picture(
+    fal_api: ImageApi, tmp_path: Path, model: str
+) -> None:
+    """A field that it does not know would be left alone there, in a picture that is paid for."""
+    mira(tmp_path, 300)
+    settings = settings_for(fal_api, provider="fal", model=model, price_usd="0.05")
+    ran = await run_stage(settings, Story([SEEN]), tmp_path, scenes_dir=tmp_path)
+
+    assert ran.code("a") == "rejected"
+    message = ran.outcomes["a"].failure and ran.outcomes["a"].failure.message
+    assert message == (
+        f"it shows 1 references, and {model} takes 0 (take them out, the cast's too, or name a "
+        "model that is known to take some); nothing was sent"
+    )
+    assert (fal_api.received(), takes_of("fal", f"{model}/text-to-image") is None) == (0, False)
+
+
+@RUNS
+async def test_a_name_that_ends_as_a_sibling_does_has_the_other(
+    fal_api: ImageApi, tmp_path: Path
+) -> None:
+    """So the face goes to the endpoint that takes it."""
+    mira(tmp_path, 300)
+    name = "openai/gpt-image-2.5/flare"
+    settings = settings_for(
+        fal_api, provider="fal", model=f"{name}/text-to-image", price_usd="0.05"
+    )
+    ran = await run_stage(settings, Story([SEEN]), tmp_path, scenes_dir=tmp_path)
+
+    assert ran.code("a") == "made"
+    (entry,) = [one for one in fal_api.entries if one.asked.method == "POST"]
+    assert entry.asked.path == f"/{name}/edit"
+
+
+@RUNS
+async def test_a_scenes_own_model_that_lacks_an_option_is_not_asked(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """That scene ends with the reason, and the others are made."""
+    settings = settings_for(image_api, model="gpt-image-2.6-flare", options={"complexity": "low"})
+    own = Scene(scene_id="b", prompt="b: a pier", model="gpt-image-2")
+    ran = await run_stage(settings, Story([*story("a").scenes, own]), tmp_path)
+
+    assert (ran.code("a"), ran.code("b")) == ("made", "rejected")
+    message = ran.outcomes["b"].failure and ran.outcomes["b"].failure.message
+    assert "'options.complexity': is no option of model 'gpt-image-2' (take it out" in str(message)
+    assert [one.asked.document["complexity"] for one in image_api.entries] == ["low"]
+
+
+def test_an_option_of_another_model_ends_a_plan_before_anything_is_asked(
+    image_api: ImageApi,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Naming option, model and next step; of a sheet's own model as well."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scenes.json").write_text('[{"scene_id": "s1", "image_prompt": "a pier"}]', "utf-8")
+    (tmp_path / "host.toml").write_text(
+        '[plugin.stage3]\nprovider = "openai"\nmodel = "gpt-image-2.6-flare"\n'
+        f'base_url = "{image_api.base_url}"\napi_key = "{KEY}"\n'
+        'options = { complexity = "low" }\n',
+        "utf-8",
+    )
+
+    assert main(["plan", "scenes.json"]) == 0
+    assert 'with complexity = "low"' in capsys.readouterr().out
+    for command in ("plan", "run"):
+        assert main([command, "scenes.json", "--set=plugin.stage3.model=gpt-image-2"]) == 2
+        told = capsys.readouterr().err
+        assert "setting 'options.complexity': is no option of model 'gpt-image-2'" in told
+        assert "take it out of options, or name a model that has it" in told
+    sheet = '[plugin.stage3.cast.mira]\nprompt = "Mira"\nmodel = "gpt-image-2"\n'
+    with (tmp_path / "host.toml").open("a", encoding="utf-8") as config:
+        config.write(sheet)
+    assert main(["plan", "scenes.json"]) == 2
+    assert "is no option of model 'gpt-image-2'" in capsys.readouterr().err
+    assert image_api.entries == []
