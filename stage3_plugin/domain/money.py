@@ -152,11 +152,12 @@ def cost_of_answer(
 
     The order is the one that proved right on recorded answers: the provider's own figure, then
     tokens times a price table, then a flat price per picture, then what our list makes of what was
-    billed, then what a gateway in between makes of it, else unknown. A gateway's figure is a price table of its own times the tokens, not what
-    the provider charged, so that everything a person set comes before it. A usage without a single
-    token says nothing (self-hosted servers send zeros), and a figure that is negative, not finite
-    or absurd is ignored rather than believed. A reported zero is what a gateway says of a model
-    that it does not know, so that any other source that knows a price comes before it.
+    billed, then what a gateway in between makes of it, else unknown. A gateway's figure is a price
+    table of its own times the tokens, not what the provider charged, so that everything a person
+    set comes before it. A usage without a single token says nothing (self-hosted servers send
+    zeros), and a figure that is negative, not finite or absurd is ignored rather than believed. A
+    reported zero is what a gateway says of a model that it does not know, so that any other source
+    that knows a price comes before it.
 
     Args:
         reported_usd: The provider's own figure.

@@ -38,8 +38,8 @@ RAN = re.compile(
 
 _ID = r"(?:(?:req|chatcmpl|gen)[_-][a-z0-9_-]{4,80}|[0-9a-f-]{16,40})"
 _TAIL = (
-    r"[ .,!:;]{0,3}(?:sorry about that|you can retry your request|(?:or )?contact us through our help "
-    r"center at help\.openai\.com|if (?:the error persists|you keep seeing this(?: error)?)|"
+    r"[ .,!:;]{0,3}(?:sorry about that|you can retry your request|(?:or )?contact us through our "
+    r"help center at help\.openai\.com|if (?:the error persists|you keep seeing this(?: error)?)|"
     rf"\(please include the request id {_ID} in your message\.\)|"
     r"(?:please )?(?:try again|retry)(?: later| soon)?)"
 )
@@ -74,7 +74,8 @@ _TURNED_AWAY = (
 
 _SENTENCES = frozenset({"message", "msg", "detail", "raw", "error"})
 _CODES = frozenset(
-    "code type status title error_type reason object provider_code finish_reason".split()
+    {"code", "type", "status", "title", "error_type", "reason", "object", "provider_code"}
+    | {"finish_reason"}
 )
 _CODE = re.compile(
     r"error|api_error|server(_error)?|internal(_server)?(_error)?|slow_down|requests|tokens"
@@ -147,7 +148,7 @@ class Free:
 
 def _is_known(name: str, value: object, says: re.Pattern[str], status: int) -> bool:
     """Return whether a member of an answer is the sentence, or what vendors put beside it."""
-    text = str(value)
+    text = _text(value)
     if name in _CODES:
         is_whole = len(text) <= MOST_WORD  # a word is cut there
         return text == str(status) or (is_whole and _CODE.fullmatch(as_word(text)) is not None)
@@ -155,6 +156,11 @@ def _is_known(name: str, value: object, says: re.Pattern[str], status: int) -> b
         return _NAME.fullmatch(text) is not None and RAN.search(text) is None
     is_short = name in _SENTENCES and len(text) <= _MOST_SENTENCE
     return is_short and says.fullmatch(sentence(text)) is not None
+
+
+def _text(value: object) -> str:
+    """Write a value out; a number of thousands of digits cannot be."""
+    return "" if isinstance(value, int) and abs(value) > 10**12 else str(value)
 
 
 def _presumed(at: str, vendor: str, has: str, page: str, seen: date, **more: Any) -> Free:
@@ -273,7 +279,7 @@ def is_in_doubt(error: ErrorWords, status: int, *, own: str = "") -> bool:
     """
     if status < 500:
         return status in MAY_HAVE_RUN
-    told = {str(value) for name, value in error.members if name in {"code", "status"}}
+    told = {_text(value) for name, value in error.members if name in {"code", "status"}}
     if any(map(_STATUS.fullmatch, told - {str(status)})):
         return True  # another status than its own stands in it
     return not any(free.fits(error, status, own) for free in FREE)
