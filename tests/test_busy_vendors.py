@@ -94,8 +94,8 @@ def test_a_passing_503_of_googles_for_each_scene_leaves_every_picture(
     command.project.scenes(20)
     command.config(*GEMINI)
     for number in range(1, 21):
-        said = google(503, WORDS[number % len(WORDS)])
-        image_api.script(said, scene=f"s{number:02}:")
+        busy = google(503, WORDS[number % len(WORDS)])
+        image_api.script(busy, scene=f"s{number:02}:")
     code, said = command.run()
 
     assert code == 0, said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -92,7 +92,10 @@ def test_a_persons_own_price_is_believed(microusd: int, hold: int, kind: Verdict
     kind=st.sampled_from([*WITH, *WITHOUT]),
 )
 def test_no_figure_lowers_what_a_cap_counts_below_a_bill_that_can_be(
-    cost: Cost, is_part: bool, hold: int, kind: VerdictKind  # noqa: FBT001 - drawn
+    cost: Cost,
+    is_part: bool,  # noqa: FBT001 - drawn
+    hold: int,
+    kind: VerdictKind,
 ) -> None:
     """What counts is the figure itself or the hold, and with a picture never less than a part."""
     drawn = Cost(cost.microusd, cost.basis, is_part=is_part, is_listed=cost.is_listed)
@@ -172,7 +175,7 @@ VENDORS: dict[str, tuple[type[Dialect] | None, dict[str, Any], Behaviour | None]
 
 
 @contextmanager
-def serving(dialect: type[Dialect] | None) -> Iterator[ImageApi]:
+def serving(dialect: type[Dialect] | None) -> Generator[ImageApi]:
     with ImageApi() if dialect is None else ImageApi(dialect=dialect()) as api:
         yield api
 

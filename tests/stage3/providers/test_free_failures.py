@@ -1,9 +1,9 @@
-"""Which failures cost nothing: the table's rows, the vendors' own addresses, and everybody else's."""
+"""Which failures cost nothing: by the table, at the vendors' own addresses, and elsewhere."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 from hypothesis import given
@@ -61,7 +61,8 @@ class Shape(NamedTuple):
 
 def _filled(value: Any, said: str, status: int) -> Any:
     if isinstance(value, dict):
-        return {name: _filled(held, said, status) for name, held in value.items()}
+        held = cast("dict[str, Any]", value)
+        return {name: _filled(inner, said, status) for name, inner in held.items()}
     return {"{said}": said, "{status}": status}.get(value, value)
 
 
@@ -142,7 +143,12 @@ def test_a_refusal_that_speaks_of_more_may_have_been_billed(word: str, said: str
         assert judged(word, SHAPES[word].saying(said, status)).is_unknown
 
 
-@pytest.mark.parametrize("beside", [{"billed": True}, {"x": [{}] * 500}, {"grpc-status": 4}])
+BESIDE: tuple[dict[str, Any], ...] = (
+    {"billed": True}, {"inner": ["x"] * 500}, {"grpc-status": 4}, {"cause": "ETIMEDOUT"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("beside", BESIDE, ids=" ".join)
 @pytest.mark.parametrize("word", SHAPES)
 def test_what_stands_beside_it_is_looked_through(word: str, beside: dict[str, Any]) -> None:
     """Names of fields too; and what is too much to be looked through is not believed."""
@@ -199,12 +205,14 @@ def test_at_another_address_nothing_is_presumed(word: str) -> None:
     assert [verdict.is_unknown for verdict in everyday] == [True] * len(EVERYDAY)
 
 
+_ASKING = (
+    "That model is currently overloaded with other requests. You can retry your request, or "
+    "contact us through our help center at help.openai.com if the error persists."
+)
 SENTENCES = (
     "The server had an error while processing your request. Sorry about that!",
     "The engine is currently overloaded, please try again later.",
-    "That model is currently overloaded with other requests. You can retry your request, or "
-    "contact us through our help center at help.openai.com if the error persists. (Please include "
-    "the request ID 0123456789abcdef0123456789abcdef in your message.)",
+    f"{_ASKING} (Please include the request ID 0123456789abcdef0123456789abcdef in your message.)",
     "Overloaded",
     "Slow down",
 )
