@@ -16,7 +16,7 @@ from datetime import date
 from typing import Any, Literal
 
 from stage3_plugin.providers.replies.reading import MOST_WORD
-from stage3_plugin.providers.replies.words import ErrorWords, as_word, sentence
+from stage3_plugin.providers.replies.words import MOST_SAID, ErrorWords, as_word, sentence
 
 MAY_HAVE_RUN = frozenset({408, 499})
 """Below 500, but said of a request whose answer did not come in time, in whatever words."""
@@ -29,7 +29,7 @@ _WAY = (
 WAY = re.compile(_WAY, re.IGNORECASE | re.ASCII)
 """Time, connections, what stands in between, and its pages."""
 RAN = re.compile(
-    rf"{_WAY}|timeout|reset|stream|\blost\b|abort|cancel|waiting|gave up|\bgone\b|billed|charged|"
+    rf"{_WAY}|reset|stream|\blost\b|abort|cancel|waiting|gave up|\bgone\b|billed|charged|"
     r"\bpaid\b|\bcosts?\b|generated|\bmade\b|created|rendered|completed|finished|stored|saved|"
     r"delivered|already",
     re.IGNORECASE | re.ASCII,
@@ -90,7 +90,6 @@ _WAIT = re.compile(r"retry_?-?(?:after.{0,40}|able|delay)|created|x-ratelimit-.{
 _NAME = re.compile(r"[\w./:@ -]{1,200}", re.ASCII)
 _MOST_SENTENCE = 1000
 
-
 _READ = date(2026, 11, 24)
 _BUSY = frozenset({503})
 _OVERLOADED = frozenset({503, 529})
@@ -136,7 +135,9 @@ class Free:
         names = {name for name, _ in error.members}
         if self.says is None:
             is_its_own = names.issuperset(self.has.split()) and "" not in names  # that is: and more
-            return is_its_own and not (self.unless and _any(self.unless, error, *names))
+            is_seen = all(len(_text(value)) <= MOST_SAID for _, value in error.members)
+            may_have_run = self.unless and (not is_seen or _any(self.unless, error, *names))
+            return is_its_own and not may_have_run
         return (
             (error.is_object or not self.in_error)
             and (self.word is None or any(map(self.word.fullmatch, error.words)))
