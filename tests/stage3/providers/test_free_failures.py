@@ -144,7 +144,8 @@ def test_a_refusal_that_speaks_of_more_may_have_been_billed(word: str, said: str
 
 
 BESIDE: tuple[dict[str, Any], ...] = (
-    {"billed": True}, {"more": " " * 4000 + "it was billed"}, {"inner": ["x"] * 500}, {"grpc-status": 4}, {"cause": "ETIMEDOUT"},
+    {"billed": True}, {"more": " " * 4000 + "it was billed"},
+    {"inner": ["x"] * 500}, {"grpc-status": 4}, {"cause": "ETIMEDOUT"},
 )  # fmt: skip
 
 
