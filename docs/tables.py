@@ -292,11 +292,17 @@ def _figure(usd: Decimal | None) -> str:
 
 
 def unbilled_table() -> str:
-    """Write the words that prove a failure from 500 on to be free, and whose they are."""
-    lines = ["| Words | Status | Whose | Documented in |", "|---|---|---|---|"]
+    """Write what proves a failure to be free, whose word that is, and where it holds."""
+    lines = [
+        "| Words | Status | Whose | Whoever says it? | How it is known | Page, when read |",
+        "|---|---|---|---|---|---|",
+    ]
     for free in FREE:
         statuses = ", ".join(map(str, sorted(free.statuses)))
-        lines.append(f"| {free.quoted} | {statuses} | {free.vendor} | {free.source} |")
+        where = f"`{free.at}` at its own address" if free.at else "yes"
+        known = "said by the vendor" if free.kind == "said" else "presumed"
+        cells = (free.quoted, statuses, free.vendor, where, known, f"{free.page}; {free.seen}")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

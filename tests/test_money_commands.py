@@ -87,7 +87,7 @@ def test_five_requests_without_an_answer_end_with_3(project: Project, image_api:
     ran = project.run("run", "scenes.json")
 
     assert ran.returncode == 3, ran.stderr
-    assert "5 requests in a row were not answered" in ran.stderr
+    assert "5 requests in a row, and no answer says what came of them" in ran.stderr
     assert image_api.received() == 5
 
 

@@ -418,8 +418,9 @@ class Conversation:
                     reported_usd=verdict.reported_usd,
                     usage=verdict.usage,
                     prices=self._provider.prices,
-                    flat_usd=verdict.listed_usd if self._flat_usd is None else self._flat_usd,
+                    flat_usd=self._flat_usd,
                     share=share,
+                    listed_usd=verdict.listed_usd,
                     gateway_usd=verdict.gateway_usd,
                     has_picture=verdict.kind is VerdictKind.PICTURES,
                 )

@@ -65,11 +65,13 @@ class Cost:
 
     Attributes:
         is_part: It cost this much at least, and the rest is not known.
+        is_listed: A flat one of what the provider says that it billed, and of no person's price.
     """
 
     microusd: int | None
     basis: CostBasis
     is_part: bool = field(default=False, kw_only=True)
+    is_listed: bool = field(default=False, kw_only=True)
 
     @property
     def usd(self) -> Decimal | None:
@@ -141,6 +143,7 @@ def cost_of_answer(
     usage: Usage | None,
     prices: Prices | None,
     flat_usd: Decimal | None,
+    listed_usd: Decimal | None = None,
     gateway_usd: Decimal | None = None,
     has_picture: bool = False,
     share: Decimal | None = _WHOLE,
@@ -148,18 +151,20 @@ def cost_of_answer(
     """Return what one billed answer cost.
 
     The order is the one that proved right on recorded answers: the provider's own figure, then
-    tokens times a price table, then a flat price per picture, then what a gateway in between makes
-    of it, else unknown. A gateway's figure is a price table of its own times the tokens, not what
-    the provider charged, so that everything a person set comes before it. A usage without a single
-    token says nothing (self-hosted servers send zeros), and a figure that is negative, not finite
-    or absurd is ignored rather than believed. A reported zero is what a gateway says of a model
-    that it does not know, so that any other source that knows a price comes before it.
+    tokens times a price table, then a flat price per picture, then what our list makes of what was
+    billed, then what a gateway in between makes of it, else unknown. A gateway's figure is a price
+    table of its own times the tokens, not what the provider charged, so that everything a person
+    set comes before it. A usage without a single token says nothing (self-hosted servers send
+    zeros), and a figure that is negative, not finite or absurd is ignored rather than believed. A
+    reported zero is what a gateway says of a model that it does not know, so that any other source
+    that knows a price comes before it.
 
     Args:
         reported_usd: The provider's own figure.
         usage: The tokens that it reports.
         prices: The price table in force.
         flat_usd: The settings' price per picture.
+        listed_usd: What our price list makes of the quantity that it says it billed.
         gateway_usd: What a gateway makes of it.
         has_picture: There is a picture in the answer, which has tokens of its own.
         share: What part of every price but the provider's own figure is paid, as of a line of a
@@ -175,7 +180,8 @@ def cost_of_answer(
         return reported
     if has_picture and usage is not None:
         usage = _with_a_picture(usage)
-    other = _by_price(usage, prices, flat_usd, gateway_usd)
+    guess = _by_guess(flat_usd, _at_share(listed_usd, share), gateway_usd)
+    other = _by_price(usage, prices, guess)
     return reported if reported is not None and not other.microusd else other
 
 
@@ -199,12 +205,7 @@ def _with_a_picture(usage: Usage) -> Usage | None:
     return replace(usage, output_text=0, output_image=output)
 
 
-def _by_price(
-    usage: Usage | None,
-    prices: Prices | None,
-    flat_usd: Decimal | None,
-    gateway_usd: Decimal | None,
-) -> Cost:
+def _by_price(usage: Usage | None, prices: Prices | None, other: Cost) -> Cost:
     """Price an answer that does not say what it cost.
 
     Tokens that are not all of them are a part of it: what another source makes of the whole comes
@@ -213,7 +214,6 @@ def _by_price(
     tokens = _by_tokens(usage, prices)
     if tokens.microusd is not None and not tokens.is_part:
         return tokens
-    other = _by_guess(flat_usd, gateway_usd)
     return tokens if (other.microusd or 0) < (tokens.microusd or 0) else other
 
 
@@ -226,9 +226,13 @@ def _by_tokens(usage: Usage | None, prices: Prices | None) -> Cost:
     return UNKNOWN if microusd is None else Cost(microusd, "tokens", is_part=is_part)
 
 
-def _by_guess(flat_usd: Decimal | None, gateway_usd: Decimal | None) -> Cost:
+def _by_guess(
+    flat_usd: Decimal | None, listed_usd: Decimal | None, gateway_usd: Decimal | None
+) -> Cost:
     if flat_usd is not None:
         return Cost(to_microusd(flat_usd), "flat")
+    if listed_usd is not None:
+        return Cost(to_microusd(listed_usd), "flat", is_listed=True)
     if gateway_usd is not None:
         try:
             return Cost(to_microusd(gateway_usd), "gateway")

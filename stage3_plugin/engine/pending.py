@@ -415,7 +415,7 @@ class PendingScenes:
             )
             self._reporter.failed(scene, unknown)
             return
-        scene.costs[-1] = cost_with_hold(attempted.cost, hold_microusd, purchase.state)
+        scene.costs[-1] = cost_with_hold(attempted, hold_microusd, purchase.state)
         self._state.streaks = self._state.streaks.after("made")
         placed = await self._runner.place(scene, purchase, is_new=True)
         self._runner.end_with(scene, attempted, placed, purchase_id=purchase.new.attempt_id)

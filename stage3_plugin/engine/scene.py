@@ -487,7 +487,7 @@ class SceneRunner:
             is_own: It was bought in this run; else its cost is none of this run's.
         """
         verdict, now = refused_for(attempted.verdict, scene.request), self._now()
-        cost = cost_with_hold(attempted.cost, purchase.new.hold_microusd, purchase.state)
+        cost = cost_with_hold(attempted, purchase.new.hold_microusd, purchase.state)
         if is_own:
             scene.costs[-1] = cost
         scene.refused += verdict.kind is VerdictKind.REFUSED

@@ -22,7 +22,9 @@ _NOT_AN_ANSWER = {VerdictKind.UNKNOWN, VerdictKind.BUSY, VerdictKind.RATE_LIMITE
 LEAST_PART = 1000
 """A bill below the hold's thousandth is a placeholder and no price: prices of one model are up to
 sixteen times apart, and the most that a person allows for one is a guess."""
-_REPORTED: frozenset[CostBasis] = frozenset({"reported", "tokens", "gateway"})
+_TOLD: frozenset[CostBasis] = frozenset({"reported", "tokens", "gateway"})
+_WITH_A_PICTURE = frozenset({VerdictKind.PICTURES, VerdictKind.UNREADABLE})
+"""Also one that turned out to be none: it was billed as a picture."""
 
 
 def settlement_of(
@@ -37,7 +39,7 @@ def settlement_of(
     """
     if attempted.stays_open:
         return None
-    verdict, cost = attempted.verdict, believed(attempted.cost, hold_microusd)
+    verdict, cost = attempted.verdict, believed(attempted, hold_microusd)
     if attempted.picture is not None:
         return Settlement(
             state=State.PAID,
@@ -94,27 +96,32 @@ def _of_refusal(verdict: Verdict) -> dict[str, str]:
     return {REFUSED_FOR: verdict.about or "policy"}
 
 
-def believed(cost: Cost, hold_microusd: int) -> Cost:
-    """Leave out a bill of nothing, or next to it, for a picture that has a price.
+def believed(attempted: AttemptResult, hold_microusd: int) -> Cost:
+    """Return what an attempt cost, without a figure that cannot be: the one door of all figures.
 
-    A gateway reports zero for what it has no price for. Then the hold counts, as if nothing had
-    been reported; it also counts where only a part of the bill was reported, unless that part is
-    more. What a person set, 0 as well, is believed.
+    Whoever told it, in money, tokens or units: a bill of nothing, or next to it, is none for a
+    picture that has a price, since a gateway reports zero for what it has no price for. Then the
+    hold counts, as if nothing had been reported; it also counts where only a part of the bill was
+    reported, unless that part is more. An answer without a picture may cost next to nothing, such
+    as the tokens of a prompt that was blocked. What a person set, 0 as well, is believed.
     """
+    cost = attempted.cost
     if cost.microusd is not None and cost.is_part:
         return UNKNOWN if cost.microusd <= hold_microusd else replace(cost, is_part=False)
-    if cost.microusd is None or cost.basis not in _REPORTED:
+    if cost.microusd is None or not (cost.basis in _TOLD or cost.is_listed) or not hold_microusd:
         return cost
-    return UNKNOWN if cost.microusd * LEAST_PART < hold_microusd else cost
+    if attempted.picture is not None or attempted.verdict.kind in _WITH_A_PICTURE:
+        return cost if cost.microusd * LEAST_PART >= hold_microusd else UNKNOWN
+    return cost if cost.microusd or cost.basis == "tokens" else UNKNOWN
 
 
-def cost_with_hold(cost: Cost, hold_microusd: int, state: State) -> Cost:
+def cost_with_hold(attempted: AttemptResult, hold_microusd: int, state: State) -> Cost:
     """Put the amount held in the place of a cost that is not known, as the ledger counts it.
 
     Where no price is known nothing was held, and the cost stays unknown; so does that of a request
     whose outcome is.
     """
-    cost = believed(cost, hold_microusd)
+    cost = believed(attempted, hold_microusd)
     if cost.microusd is None and hold_microusd and state in {State.PAID, State.PAID_BAD}:
         return Cost(hold_microusd, "held")
     return UNKNOWN if state is State.UNKNOWN else cost

@@ -18,7 +18,8 @@ REJECTED_IN_A_ROW = 5
 SAME_WORDS_IN_A_ROW = 3
 """So many are enough where the words are the same each time, and not one picture was made."""
 UNKNOWN_IN_A_ROW = 5
-"""So many requests without any answer are a breakdown on the way, and each may have been billed."""
+"""So many without an answer, or with one that leaves open what came of them, are a breakdown, and
+each may have been billed."""
 BILLED_IN_A_ROW = 5
 """So many pictures paid for and not one that is good: the next would be paid for as well."""
 PENDING_IN_A_ROW = 5
@@ -40,7 +41,7 @@ class Streaks:
         rejected: Rejected scenes since the last picture.
         same_words: Those of them, up to the last, that were rejected with the same words.
         words: The words.
-        unknown: Requests without an answer since the last answer.
+        unknown: Requests of which no answer says what came of them, since one that did.
         billed: Pictures paid for that were none, since the last that was one.
         pending: Pictures paid for that are not here yet, since the last that came.
         unsent: Requests that could not be sent since the last that could.
@@ -103,9 +104,9 @@ class Streaks:
 
     @property
     def all_unanswered(self) -> str | None:
-        """Why no further request will be answered, though each may be billed, if so it looks."""
+        """Why no answer will say what comes of the next either, though it may be billed, if so."""
         if self.unknown >= UNKNOWN_IN_A_ROW:
-            return f"{UNKNOWN_IN_A_ROW} requests in a row were not answered"
+            return f"{UNKNOWN_IN_A_ROW} requests in a row, and no answer says what came of them"
         return None
 
     @property

@@ -383,7 +383,7 @@ class Checkout:
                 raise
             if found.state is not settlement.state:
                 raise Overtaken(found) from error
-        return cost_with_hold(attempted.cost, held.hold_microusd, settlement.state)
+        return cost_with_hold(attempted, held.hold_microusd, settlement.state)
 
     async def release(self, held: Held, why: str) -> None:
         """Release what was held for a request that was never sent.

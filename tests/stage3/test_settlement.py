@@ -28,6 +28,10 @@ def ended(kind: VerdictKind, *, billed: bool = False, cost: Cost | None = None) 
     return AttemptResult(verdict=verdict, cost=cost or (UNKNOWN if billed else FREE))
 
 
+def costing(cost: Cost) -> AttemptResult:
+    return ended(K.UNREADABLE, billed=True, cost=cost)
+
+
 def test_a_kept_picture_is_paid_with_all_that_is_known_of_it() -> None:
     """Its cost, its address, what was dropped, how long it took."""
     verdict = Verdict(kind=K.PICTURES, details={"revised_prompt": "a port"})
@@ -128,22 +132,22 @@ def test_a_whole_answer_on_the_disk_stays_open(kind: VerdictKind) -> None:
 @pytest.mark.parametrize("state", [State.PAID, State.PAID_BAD])
 def test_a_cost_nobody_told_is_the_amount_held(state: State) -> None:
     """As the ledger counts it; where nothing was held, nothing is known."""
-    assert cost_with_hold(UNKNOWN, 50_000, state) == Cost(50_000, "held")
-    assert cost_with_hold(UNKNOWN, 0, state) == UNKNOWN
-    assert cost_with_hold(COST, 50_000, state) == COST
-    assert cost_with_hold(Cost(0, "reported"), 0, state) == Cost(0, "reported")
+    assert cost_with_hold(costing(UNKNOWN), 50_000, state) == Cost(50_000, "held")
+    assert cost_with_hold(costing(UNKNOWN), 0, state) == UNKNOWN
+    assert cost_with_hold(costing(COST), 50_000, state) == COST
+    assert cost_with_hold(costing(Cost(0, "reported")), 0, state) == Cost(0, "reported")
 
 
 def test_the_cost_of_an_unknown_outcome_is_unknown() -> None:
     """Also if a figure came with it: nobody knows whether it was charged."""
-    assert cost_with_hold(UNKNOWN, 50_000, State.UNKNOWN) == UNKNOWN
-    assert cost_with_hold(COST, 50_000, State.UNKNOWN) == UNKNOWN
+    assert cost_with_hold(costing(UNKNOWN), 50_000, State.UNKNOWN) == UNKNOWN
+    assert cost_with_hold(costing(COST), 50_000, State.UNKNOWN) == UNKNOWN
 
 
 @pytest.mark.parametrize("state", [State.REFUSED, State.VOID])
 def test_what_was_not_billed_is_free(state: State) -> None:
     """The hold does not turn into a cost."""
-    assert cost_with_hold(FREE, 50_000, state) == FREE
+    assert cost_with_hold(costing(FREE), 50_000, state) == FREE
 
 
 @pytest.mark.parametrize("basis", ["reported", "tokens", "gateway"])
@@ -156,9 +160,9 @@ def test_a_bill_of_next_to_nothing_counts_as_what_was_held(
     """A figure that nobody has looked up lets no run through its cap; a person's own zero does."""
     attempted = replace(ended(K.UNREADABLE, billed=True), cost=Cost(microusd, basis))
     settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=50_000)
-    told = cost_with_hold(Cost(microusd, basis), 50_000, State.PAID)
+    told = cost_with_hold(attempted, 50_000, State.PAID)
 
     assert settlement is not None
     assert settlement.cost_microusd == (microusd if is_believed else None)
     assert told == (Cost(microusd, basis) if is_believed else Cost(50_000, "held"))
-    assert cost_with_hold(Cost(0, "flat"), 50_000, State.PAID) == Cost(0, "flat")
+    assert cost_with_hold(costing(Cost(0, "flat")), 50_000, State.PAID) == Cost(0, "flat")

@@ -17,7 +17,8 @@ from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.hints import moment_s
 from stage3_plugin.providers.replies.polling import unsaid
 from stage3_plugin.providers.replies.reading import MOST_MESSAGE, Json, cleaned
-from stage3_plugin.providers.replies.unbilled import MAY_HAVE_RUN
+from stage3_plugin.providers.replies.unbilled import MAY_HAVE_RUN, is_in_doubt
+from stage3_plugin.providers.replies.words import error_in
 
 MOST_LINES = 10**7
 """Beyond this a count is a broken figure."""
@@ -93,7 +94,8 @@ def why_not_created(reply: Reply, step: Verdict | Fetch, *, now_s: float) -> Ver
     """Return why a create did not answer with a batch: a whole refusal, or that it is not known.
 
     A conflict may be with the batch itself, and a server's error may have come behind it: the
-    listing has the last word on both.
+    listing has the last word on both. So what is presumed of one picture is not presumed of them
+    all: an overload counts in words alone that free an answer at any address.
 
     Args:
         reply: The answer.
@@ -102,7 +104,8 @@ def why_not_created(reply: Reply, step: Verdict | Fetch, *, now_s: float) -> Ver
     """
     verdict = step.verdict if isinstance(step, Fetch) else step
     is_refusal = 400 <= reply.status < 500 and reply.status not in {*MAY_HAVE_RUN, _CONFLICT}
-    is_turned_away = reply.status in _TURNED_AWAY and verdict.kind in _PASSES
+    is_said = (error := error_in(reply.document)) and not is_in_doubt(error, reply.status)
+    is_turned_away = reply.status in _TURNED_AWAY and verdict.kind in _PASSES and is_said
     says_no = verdict.kind in _SAYS_NO and not verdict.may_be_billed
     if says_no and (is_refusal or is_turned_away):
         return replace(verdict, sources=(), lower_capacity=False)

@@ -26,7 +26,8 @@ def figure_of(value: object, *, most: int) -> Decimal | None:
     found = _decimal_of(value)
     if found is None or not found.is_finite():
         return None
-    return +found if 0 <= found <= most else None  # rounded: it may have a million digits
+    is_one = not found.is_signed() and found <= most  # -0.0 is none
+    return +found if is_one else None  # rounded: it may have a million digits
 
 
 def _decimal_of(value: object) -> Decimal | None:

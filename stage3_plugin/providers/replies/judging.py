@@ -28,7 +28,6 @@ from stage3_plugin.providers.replies.answers import (
 )
 from stage3_plugin.providers.replies.causes import about_of_error, about_of_reasons
 from stage3_plugin.providers.replies.hints import hint_of, used_up_s
-from stage3_plugin.providers.replies.plainness import speaks_of_time_or_way
 from stage3_plugin.providers.replies.reading import MOST_MESSAGE, MOST_WORD, cleaned
 from stage3_plugin.providers.replies.taxonomy import (
     ACCOUNT_LIMITED,
@@ -39,7 +38,11 @@ from stage3_plugin.providers.replies.taxonomy import (
     Meaning,
     meaning_of,
 )
-from stage3_plugin.providers.replies.unbilled import MAY_HAVE_RUN, is_in_doubt
+from stage3_plugin.providers.replies.unbilled import (
+    MAY_HAVE_RUN,
+    is_in_doubt,
+    speaks_of_time_or_way,
+)
 from stage3_plugin.providers.replies.usage import gateway_usd_of, reported_usd_of, usage_in
 from stage3_plugin.providers.replies.words import ErrorWords, error_in, message_in
 
@@ -168,7 +171,8 @@ def _of_error(
     is_success = 200 <= reply.status < 300
     status = error.status if is_success and error.status is not None else reply.status
     named = replace(known, provider_code=error.code)
-    if not is_free and _may_have_run(error, status, is_success=is_success):
+    own = profile.name if is_vendors else ""
+    if not is_free and _may_have_run(error, status, own, is_success=is_success):
         words = f": {error.message}" if error.message else ""
         return _in_doubt(named, f"{_named(status)}{words}")
     hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
@@ -193,7 +197,7 @@ def _of_error(
     )
 
 
-def _may_have_run(error: ErrorWords, status: int, *, is_success: bool) -> bool:
+def _may_have_run(error: ErrorWords, status: int, own: str, *, is_success: bool) -> bool:
     """Return whether an error leaves open what became of the request.
 
     One that comes as a success is believed, unless it speaks of trouble on the way, or, without a
@@ -203,7 +207,7 @@ def _may_have_run(error: ErrorWords, status: int, *, is_success: bool) -> bool:
         return True
     if is_success and error.status is None:
         return any(map(TROUBLE.fullmatch, error.words))
-    return is_in_doubt(error, status)
+    return is_in_doubt(error, status, own=own)
 
 
 def _of_status(reply: Reply, known: Verdict, now_s: float) -> Verdict:

@@ -101,6 +101,15 @@ PROVIDERS: Mapping[str, Provider] = {
     "openrouter chat": openrouter("chat"),
     "gemini": gemini(),
 }
+"""At the vendors' own addresses."""
+RELAY = "https://relay.example/v1"
+ELSEWHERE: Mapping[str, Provider] = {
+    "openai": openai(base_url=RELAY),
+    "openrouter images": openrouter(base_url=RELAY),
+    "openrouter chat": openrouter("chat", base_url=RELAY),
+    "gemini": gemini(base_url=RELAY),
+}
+"""At somebody else's."""
 
 
 def request(**changes: Any) -> PictureRequest:

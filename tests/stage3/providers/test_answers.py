@@ -445,7 +445,8 @@ def test_litellms_header_is_a_gateways_figure_unless_it_is_zero(
 ODD_FIGURES = [
     Decimal("NaN"), Decimal("-Infinity"), Decimal("1e999999"), Decimal("1e999990"), 10**5000,
     -(10**5000), Decimal("9" * 5000), float("inf"), 1_000_001, "1_0", "\uff11\uff10", "1e999990",
-    "9" * 5000, " ", "+1", "0x10", "Infinity", [1], {"usd": 1},
+    "9" * 5000, " ", -0.0, Decimal("-0.0"), "-0.0", "1_000", "+1", "0x10", "Infinity",
+    [1], {"usd": 1},
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 
 from stage3_plugin.domain.money import Prices
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.providers.base import Provider
 from tests.fakes import recorded as bodies
 from tests.fakes.behaviours import Json
 from tests.stage3.providers.replies import (
+    ELSEWHERE,
     PNG,
     PROVIDERS,
     openai,
@@ -23,9 +26,9 @@ from tests.stage3.providers.replies import (
 )
 
 
-def judged(answer: Json) -> Verdict:
+def judged(answer: Json, providers: Mapping[str, Provider] = PROVIDERS) -> Verdict:
     """Judge an answer; every provider must see the same in it."""
-    verdicts = [verdict_on(provider, recorded(answer)) for provider in PROVIDERS.values()]
+    verdicts = [verdict_on(provider, recorded(answer)) for provider in providers.values()]
     assert all(verdict == verdicts[0] for verdict in verdicts)
     return verdicts[0]
 
@@ -111,6 +114,7 @@ def test_trouble_in_words_documented_as_free_passes_and_is_unbilled(name: str) -
     answer = bodies.PASSING[name]
     verdict = judged(answer)
 
+    assert judged(answer, ELSEWHERE) == verdict
     assert verdict.kind is VerdictKind.BUSY
     assert not verdict.may_be_billed
     assert not verdict.stops_run
@@ -119,8 +123,8 @@ def test_trouble_in_words_documented_as_free_passes_and_is_unbilled(name: str) -
 
 @pytest.mark.parametrize("name", bodies.IN_DOUBT)
 def test_trouble_in_any_other_words_may_have_been_billed(name: str) -> None:
-    """However it is told, by whomever: it is not sent again by itself."""
-    verdict = judged(bodies.IN_DOUBT[name])
+    """However it is told, by whomever at somebody's address: it is not sent again by itself."""
+    verdict = judged(bodies.IN_DOUBT[name], ELSEWHERE)
 
     assert verdict.kind is VerdictKind.UNKNOWN
     assert verdict.may_be_billed
@@ -133,7 +137,7 @@ def test_no_header_makes_a_doubtful_answer_free(name: str) -> None:
     """Somebody's yes to trying again says nothing about money."""
     answer = bodies.IN_DOUBT[name]
     headers = {"x-should-retry": "true", "X-Fal-Retryable": "true", "Retry-After": "1"}
-    verdict = judged(Json(answer.document, answer.status, headers))
+    verdict = judged(Json(answer.document, answer.status, headers), ELSEWHERE)
 
     assert (verdict.kind, verdict.may_be_billed) == (VerdictKind.UNKNOWN, True)
 

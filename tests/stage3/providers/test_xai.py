@@ -179,7 +179,7 @@ def test_what_is_not_known_may_have_been_billed(document: dict[str, Any]) -> Non
 def test_an_answer_that_failed_on_the_way_may_have_been_billed() -> None:
     for answer in (
         reply({"code": "Internal error", "error": "Oops."}, 500),
-        reply({"code": "unavailable", "error": "overloaded"}, 503),
+        reply({"code": "unavailable", "error": "overloaded: the connection was lost"}, 503),
         page(502),
     ):
         assert verdict_on(xai(), answer).is_unknown

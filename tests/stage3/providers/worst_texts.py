@@ -77,6 +77,11 @@ def _times(piece: str, size: int = SIZE) -> str:
     return piece * (size // len(piece) + 1)
 
 
+_SENTENCES = (
+    "OpenAIException - ", "AException", "Aa", ";", "overloaded; ", "please try again. ",
+    "the server had an error processing your request", "slow down req_a",
+    "overloaded LiteLLM: its models failed with the error above.",
+)  # fmt: skip
 WORST: dict[str, tuple[str, ...]] = {
     "answers._DATA_URL": (
         "data:image/", "data:image/a", "data:image/" + "a" * 199, "data:image/png;base64,",
@@ -100,15 +105,17 @@ WORST: dict[str, tuple[str, ...]] = {
     "reading._KEY": ("sk-", "sk-a", "sk-sk_", "AIza", "Bearer ", "sk-aaaaaaa ", "Bearer Bearer"),
     "reading._MAYBE_KEY": ("key-", "key_a", "key-key-key-", "fal-aaaaaaa ", "rk-rk_"),
     "reading._OF_A_KEY": ("a",),
-    "plainness._WAY": (
+    "unbilled.WAY": (
         "time", "times-", "timed   ", "time out"[:-1], "<", "connec", "hang   ", "hung-u",
     ),
-    "plainness._ID": ("a", "req_", "req_a", "gen-gen-", "a-"),
-    "plainness._QUOTING": (
-        "OpenAIException - ", "litellm.", "APIError:", "AException", "A" * 30, "Aa",
-    ),
-    "plainness._NAME": ("a", "a ", "@"),
-    "plainness._WAIT": ("1", ".", "1s"),
+    "unbilled.RAN": ("time", "times-", "timed   ", "<", "hang   ", "hung-u", "alread", "wait"),
+    "unbilled._NAME": ("a", "a ", "@"),
+    "unbilled._WAIT": ("retry", "retry_after", "x-ratelimit-", "x-ratelimit-a", "retry-after-"),
+    "unbilled: had an error": _SENTENCES,
+    "unbilled: turned away": _SENTENCES,
+    "unbilled: overloaded": _SENTENCES,
+    "unbilled: is overloaded": _SENTENCES,
+    "unbilled: slow down": _SENTENCES,
     "words._BETWEEN": (" ", "-", " -", " a"),
     "words._GROUP": ("model group '", "model group ", "model group '" + "a" * 199),
     "taxonomy: money": ("quot", "_", "insufficient_", "_budge", "a"),
@@ -126,6 +133,11 @@ _OF_TABLES = {
     "taxonomy: region": "(country|region|territory|location)",
     "taxonomy: rejected": "unknown_parameter|invalid_(value|size",
     "taxonomy: trouble": "runner_",
+    "unbilled: had an error": "the server had an error",
+    "unbilled: turned away": "too many requests|",
+    "unbilled: overloaded": "the (?:service|provider) is overloaded",
+    "unbilled: is overloaded": "(?:engine|server|model) is ",
+    "unbilled: slow down": "(?:please )?slow down",
 }
 """How to know a pattern of a table, which has no name: it has this in it."""
 
