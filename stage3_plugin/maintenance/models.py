@@ -62,7 +62,7 @@ class KnownModel:
 
     Attributes:
         provider: The word in the settings.
-        model: Its name, or the beginning of several; empty for all others.
+        model: Its name, or the beginning or the end of several; empty for all others.
         rows: By what they say.
         is_whole: It is a name that can be asked for.
     """
@@ -80,7 +80,8 @@ def known_models() -> Iterator[KnownModel]:
         whole = {*models_known_of(provider), *batch_models_of(provider)}
         whole |= {begin for row in ends_at(provider) for begin in row.begins}
         of_it = (row for row in (*known.takes, *known.shapes) if row.provider == provider)
-        for name in sorted(whole | {begin for row in of_it for begin in row.begins}):
+        parts = {begin + end for row in of_it for begin in row.begins for end in row.ends}
+        for name in sorted(whole | parts):
             rows = _rows_of(provider, name)
             yield KnownModel(provider=provider, model=name, rows=rows, is_whole=name in whole)
 
@@ -198,7 +199,7 @@ def _cells(one: KnownModel) -> tuple[str, ...]:
     kinds = {row.kind for row in prices or one.rows.values()}
     sure = next(kind for kind in ("third party", "recorded", "vendor") if kind in kinds)
     return (
-        (one.model if one.is_whole else f"{one.model}…") or "…",
+        one.model if one.is_whole else f"…{one.model}" if one.model[:1] == "/" else f"{one.model}…",
         _price(one.rows),
         _sizes(one.rows),
         str(takes.references.most) if isinstance(takes, Takes) else "",
