@@ -60,8 +60,8 @@ PAGES = {
     "diffusers.md": ("diffusion-options",),
     "half-price.md": ("batch-prices", "batch-terms"),
     "ray.md": ("ray-options",),
-    "models.md": ("expected-costs", "prices", "models"),
-    "providers.md": ("model-ends", "unbilled-words"),
+    "models.md": ("expected-costs", "prices", "models", "model-ends"),
+    "providers.md": ("unbilled-words",),
     "your-own-model.md": ("replicas-options",),
 }
 """Each page with the tables it has."""

@@ -139,7 +139,7 @@ def test_what_models_take_stands_on_the_page() -> None:
 
 def test_when_models_end_stands_on_the_page() -> None:
     """And what the vendor names in their place."""
-    rows = {code(row[0]): row for row in table_rows(_marked("model-ends", on="providers.md"))}
+    rows = {code(row[0]): row for row in table_rows(_marked("model-ends"))}
     for end in MODELS["ends"]:
         for begins in end["begins"]:
             assert rows[begins][1] == str(end["on"])
@@ -171,9 +171,9 @@ def test_what_models_cost_stands_on_the_page(kind: str, names: list[str]) -> Non
         assert all("?" not in cell for cells in rows for cell in cells[2:5])
 
 
-def _marked(name: str, on: str = "models.md") -> str:
-    """Return a table of a page by its mark."""
-    return page(on).partition(f"<!-- table: {name} -->")[2].partition("<!-- end")[0]
+def _marked(name: str) -> str:
+    """Return a table of the page of models by its mark."""
+    return page("models.md").partition(f"<!-- table: {name} -->")[2].partition("<!-- end")[0]
 
 
 def test_every_setting_is_documented_once() -> None:
