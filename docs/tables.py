@@ -32,6 +32,7 @@ from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.executors.ray import RayOptions
 from stage3_plugin.executors.replicas import ReplicasOptions
 from stage3_plugin.providers import gemini_batch, openai_batch
+from stage3_plugin.providers.model_ends import end_of
 from stage3_plugin.providers.models import (
     FlatRow,
     PriceRow,
@@ -199,6 +200,9 @@ def batch_prices_table() -> str:
     ]
     for row in known.batch:
         for model in row.models:
+            end = end_of(row.provider, model)
+            if end is not None and end.on <= known.as_of:
+                continue
             costs = {one: _estimated(row.provider, model, quality=one) for one in QUALITIES}
             if len(set(costs.values())) == 1:
                 costs = {"any": costs[QUALITIES[0]]}

@@ -118,7 +118,7 @@ def test_what_a_vendor_is_known_not_to_take_is_warned_of(
 
     assert len(lines) == 1
     assert words in lines[0]
-    assert lines[0].endswith("(as of 2026-11-25)")
+    assert lines[0].endswith("(as of 2026-12-01)")
 
 
 @pytest.mark.parametrize(
