@@ -249,6 +249,7 @@ class TestManifest:
             "runs",
             "manifest.json",
             "events.jsonl",
+            ".story.json",
         }
 
 
@@ -551,7 +552,8 @@ class TestOtherPlugins:
         assert {row["takes"] for row in desk.rows().values()} == {2}
         assert {row["state"] for row in desk.rows().values()} == {"current"}
         assert (desk.out / "notes.txt").read_text("ascii") == "of the plugin's own"
-        assert [path.name for path in desk.out.iterdir() if path.name[0] == "."] == [".incoming"]
+        hidden = {path.name for path in desk.out.iterdir() if path.name[0] == "."}
+        assert hidden == {".incoming", ".story.json"}
         assert [path.name for path in (desk.out / ".incoming").rglob("*.txt")] == ["notes.txt"]
 
     def test_a_plugin_of_1_0_is_not_asked_for_takes(self, desk: Desk) -> None:
