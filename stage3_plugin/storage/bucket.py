@@ -232,10 +232,9 @@ class Bucket:
                 return
         raise BucketFailed(
             self.address,
-            "it is gone, or another folder than at the start",
+            "it is gone, or another folder than at the start: see whether its disk is mounted",
             number=ENOENT,
-            hint="see whether its disk is mounted, and run the same command again: what was paid "
-            "for is kept, and goes there then",
+            hint="then run the same command again: what was paid for is kept, and goes there then",
         )
 
 
