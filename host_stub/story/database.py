@@ -323,12 +323,10 @@ def _translated(path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        problem = error.strerror or type(error).__name__
-        raise StoryError(path, problem, hint=way_out(path)) from error
+        raise StoryError(path, str(error.strerror), hint=way_out(path)) from error
     except sqlite3.Error as error:
         kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        hint = way_out(path) if kind in _OF_THE_SYSTEM else AWAY
         if kind == sqlite3.SQLITE_BUSY:
             hint = "wait until the other run has ended"
-        else:
-            hint = way_out(path) if kind in _OF_THE_SYSTEM else AWAY
         raise StoryError(path, str(error), hint=hint) from error

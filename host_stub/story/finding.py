@@ -50,8 +50,7 @@ def story_folder(project_dir: Path, out_dir: Path) -> Path:
     try:
         return stories / _name_of_story(stories, out_dir, _names(project_dir, out_dir))
     except OSError as error:
-        problem = error.strerror or type(error).__name__
-        raise StoryError(stories, problem, hint=way_out(stories)) from error
+        raise StoryError(stories, str(error.strerror), hint=way_out(stories)) from error
 
 
 def own_folder(project_dir: Path, out_dir: Path) -> Path:

@@ -620,10 +620,12 @@ class TestOtherPlugins:
 
         monkeypatch.setattr(Story, "rebuild", rebuilt)
         monkeypatch.setattr(Story, "take_in", taken_in)
+
+        def run(colour: str) -> RunReport:
+            return desk.run_with(EARLIER, {"colour": colour})
+
         with ThreadPoolExecutor(2) as pool:
-            reports = list(
-                pool.map(lambda one: desk.run_with(EARLIER, {"colour": one}), ("ff0000", "0000ff"))
-            )
+            reports = list(pool.map(run, ("ff0000", "0000ff")))
 
         assert [report.exit_code for report in reports] == [0, 0]
         with desk.story() as story:
