@@ -14,7 +14,7 @@
     ├── JournalError               .path .where .problem
     ├── StoryNotRead               .path .problems: no scenes can be made of it
     ├── FileAlreadyThere           .path: never overwritten
-    ├── SystemLacks                memory, threads or open files
+    ├── SystemLacks                memory, threads, open files, or letters for their names
     ├── ResultsNotWritten          .path: the disk did not take a result
     ├── StoryError                 .path .problem: takes and choices cannot be read or written
     ├── NoSuchTake                 .scene_id .number .there
@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import errno
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -45,6 +46,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
 _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
+
+_IN_UNICODE = "run it in a locale of UTF-8 (LC_ALL=C.UTF-8), or with PYTHONUTF8=1"
 
 _FILES_ENOUGH = 256
 """Open files with which a run may begin, whatever it has in flight."""
@@ -364,7 +367,7 @@ class FileAlreadyThere(HostError):
 
 
 class SystemLacks(HostError):
-    """The system gives this process no more of something: memory, threads, or open files."""
+    """The system has no more of something for this process: memory, threads, files, or letters."""
 
     code = "system_lacks"
 
@@ -377,9 +380,12 @@ class SystemLacks(HostError):
             what, raised = "no other file can be opened", f"open files (ulimit -n {_FILES_ENOUGH})"
         elif isinstance(error, MemoryError):
             what, raised = "there is no more memory", "memory (ulimit -v)"
+        elif isinstance(error, UnicodeEncodeError) and sys.getfilesystemencoding() != "utf-8":
+            what, raised = f"this locale's encoding has no file name {error.object!a}", None
         else:
             return None
-        found = cls(what, hint=f"raise the limit of {raised}, and run again")
+        hint = f"raise the limit of {raised}, and run again" if raised else _IN_UNICODE
+        found = cls(what, hint=hint)
         found.__cause__ = error
         return found
 

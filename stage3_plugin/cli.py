@@ -285,7 +285,7 @@ class _Chosen:
         from host_stub.run.picture_paths import from_here
         from host_stub.stage.remembered_scenes import remembered_scenes
         from host_stub.story.book import Book
-        from host_stub.story.folder import story_folder
+        from host_stub.story.finding import story_folder
 
         folders = self.loaded.project_dir, self.loaded.out_dir
         try:

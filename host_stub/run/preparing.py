@@ -33,6 +33,7 @@ from host_stub.standing.standings import Standings
 from host_stub.standing.story_state import StoryState
 from host_stub.story.keeper import Story
 from host_stub.story.results import IMAGES, KEPT
+from host_stub.text.file_names import expect_names
 from host_stub.text.format import counted
 
 _MOST_NAMED: Final = 20
@@ -89,6 +90,7 @@ class Prepared:
             yield from (line.strip() for line in self.applied.as_lines())
             pictures = counted(self.state.make.pictures, "picture")
             yield f"with what is decided this run makes {pictures}; {self.state.make}"
+        yield from self.state.warnings()
         if (anew := self.state.anew_in_words()) is not None:
             yield f"{counted(self.state.redo.pictures, 'picture')} would be made anew: {anew}"
 
@@ -165,6 +167,7 @@ class Preparation:
         adopted = await in_thread(adopt_left_behind, story, self._whole, self._options.out_dir)
         put_back = await in_thread(story.put_back, self._is_there, self._fetch_of(stage))
         await in_thread(story.leave, self._is_there)
+        expect_names((sheet, "sheet") for sheet in self._standings.sheets)
         return Prepared(
             scenes=self._narrowed(),
             left_out=tuple(self._left_out),

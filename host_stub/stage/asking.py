@@ -27,6 +27,7 @@ from host_stub.stage.earlier_contracts import request_for
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import is_current
 from host_stub.text.escape import escaped
+from host_stub.text.file_names import expect_names
 
 Only: TypeAlias = Literal["missing", "stale"]
 ONLY: Final[tuple[Only, ...]] = get_args(Only)
@@ -112,8 +113,10 @@ class Asked:
         Raises:
             SceneFileError: The scene file cannot be used.
             UsageError: A scene was asked for that is not there.
+            UnicodeEncodeError: A scene's files cannot be named here.
         """
         part = read_scenes(options.scenes_path, scene_ids=options.scene_ids, limit=options.limit)
+        expect_names((scene.scene_id, "scene") for scene in part)
         scenes = _as_asked(part, options, said)
         if options.limit is None and not options.scene_ids:
             return cls(whole=scenes, scenes=scenes)

@@ -264,7 +264,9 @@ def plan_pipeline(
             name for name in plugin.description.settings.model_fields if "price" in name
         ),
         settling=how_to_settle(plugin.name, resumes=plugin.description.capabilities.resumes),
-        warnings=each_once([*beside, *question.warnings, *answer.warnings]),
+        warnings=each_once(
+            [*beside, *question.state.warnings(), *question.warnings, *answer.warnings]
+        ),
         state=None if options.is_draft else question.state,
         stale=tuple(question.stale),
         is_surveyed=question.is_surveyed,

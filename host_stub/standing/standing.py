@@ -81,6 +81,8 @@ class SceneStanding:
         problem: Why it would not be made.
         waits_for: Scenes and sheets whose pictures it would need first.
         lost: How many pictures of its present basis were paid for and never came.
+        known: How many takes the plugin knows of it.
+        forgotten: What takes cost that the plugin made, and does not know any more.
     """
 
     scene_id: str
@@ -101,6 +103,8 @@ class SceneStanding:
     problem: str | None = None
     waits_for: tuple[str, ...] = ()
     lost: int = 0
+    known: int = 0
+    forgotten: tuple[Decimal | None, ...] = ()
 
     @property
     def made(self) -> int:
@@ -166,6 +170,7 @@ def standing_of(
     ]
     last = now if now in finished else next(reversed(finished), None)
     state = _state(survey, finished)
+    known = {None, *(one.purchase for one in survey.takes)}
     return SceneStanding(
         scene_id=survey.scene_id,
         role=survey.role,
@@ -185,6 +190,12 @@ def standing_of(
         problem=survey.problem,
         waits_for=survey.waits_for,
         lost=survey.lost,
+        known=len(survey.takes),
+        forgotten=tuple(
+            take.cost.usd
+            for take in takes
+            if take.plugin == plugin and take.purchase not in known and take.cost.usd != 0
+        ),
     )
 
 

@@ -101,6 +101,8 @@ class StoryState:
         reasons: Why scenes and sheets are stale; one may be so for several reasons.
         redo: What making the stale ones anew costs; those that cannot be made are not in it.
         make: What making everything that is wanted costs, stale ones included.
+        known: How many takes the plugin knows.
+        forgotten: Takes that the plugin made and does not know any more, and what they cost.
     """
 
     scenes: int = 0
@@ -110,6 +112,8 @@ class StoryState:
     reasons: Counter[str] = field(default_factory=Counter[str])
     redo: Price = field(default_factory=Price)
     make: Price = field(default_factory=Price)
+    known: int = 0
+    forgotten: Price = field(default_factory=Price)
 
     def add(self, standing: SceneStanding) -> None:
         """Count one scene, or sheet."""
@@ -120,6 +124,9 @@ class StoryState:
             self.states[standing.state] += 1
             self.wrong_aspect += standing.wrong_aspect
         self.reasons.update(standing.reasons)
+        self.known += standing.known
+        for cost_usd in standing.forgotten:
+            self.forgotten.add(cost_usd, 1)
         if standing.problem is None and standing.state not in {"held", "pending"}:
             self.make.add(standing.cost_usd, standing.to_make)
             if standing.state == "stale":
@@ -143,8 +150,19 @@ class StoryState:
         why = ", ".join(f"{number} {reason}" for reason, number in self.reasons.most_common())
         return f"{why}; {self.redo}"
 
+    def warnings(self) -> Iterator[str]:
+        """Say that takes are bought again since their maker knows none of them, if that is so."""
+        if self.forgotten.pictures and not self.known:
+            takes, cost = counted(self.forgotten.pictures, "take"), dollars(self.forgotten.usd)
+            yield (
+                f"this story has {takes} that {cost} was paid for, and the plugin knows none of "
+                "them: its state folder (.stage3) is gone, or another one. Put it back first, or "
+                "what is made now is paid for again"
+            )
+
     def as_lines(self) -> Iterator[str]:
         """Say what the story wants, and what that costs."""
+        yield from self.warnings()
         anew = self.anew_in_words()
         if anew is not None:
             yield f"{counted(self.redo.pictures, 'picture')} would be made anew: {anew}"

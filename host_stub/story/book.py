@@ -7,6 +7,7 @@ durable when it returns. Several processes and several threads may use one book 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from host_stub.story.takes import NewTake, Stamp, Take
 
 _TOO_MANY: Final = 1 << 63
 """SQLite has no such number."""
+_IDENTITY: Final = "identity"
 PAGE_ROWS: Final = 500
 """Read at a time where all are gone through: nothing is held open in between."""
 
@@ -163,7 +165,7 @@ class Book:
         """Open the book of a story.
 
         Args:
-            folder: See :func:`~host_stub.story.folder.story_folder`.
+            folder: See :func:`~host_stub.story.finding.story_folder`.
             write: Make it if it is not there. Else nothing is made, and an absent book is empty.
             now: The clock, for when something was said.
 
@@ -604,6 +606,15 @@ class Book:
                 "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (name, text(value)),
             )
+
+    def identity(self) -> str:
+        """Return what this book alone is called, wherever it goes; the first call names it."""
+        name = self.fact(_IDENTITY)
+        if name is None:
+            with self._database.transaction():
+                if (name := self.fact(_IDENTITY)) is None:
+                    self.set_fact(_IDENTITY, name := secrets.token_hex(16))
+        return name
 
     # ---------------------------------------------------------------------------------------------
 

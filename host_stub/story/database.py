@@ -19,16 +19,26 @@ from threading import Lock, RLock, get_ident
 from typing import Any, Final
 
 from host_stub.errors import StoryError
-from host_stub.story.folder import BOOK, make_folders, refuse_other_kinds, sync_folder
+from host_stub.story.folder import (
+    BOOK,
+    is_begun,
+    make_folders,
+    refuse_other_kinds,
+    sync_folder,
+    way_out,
+)
 from host_stub.story.schema import APPLICATION_ID, MIGRATIONS
 
 BUSY_TIMEOUT_MS: Final = 30_000
 _LOG_TRIES, _LOG_WAIT_S = 100, 0.02
 _MAKING: Final = Lock()
+_OF_THE_SYSTEM: Final = (
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN
+)  # fmt: skip
 
 AWAY: Final = (
-    "move the folder away and run again: takes that were paid for are found again, and what was "
-    "picked, rejected and noted is lost"
+    "put the folder back from a copy; or move it out of .story and run again: takes that were paid "
+    "for are found again, and what was picked, imported, rejected and noted is lost"
 )
 
 
@@ -58,11 +68,12 @@ class Database:
         path = folder / BOOK
         try:
             make_folders(folder)
+            _is_written(path)
             _make(path)
             sync_folder(folder)
         except OSError as error:
             raise StoryError(
-                path, error.strerror or type(error).__name__, hint=_room(path)
+                path, error.strerror or type(error).__name__, hint=way_out(path)
             ) from error
         with _translated(path):
             writer = _connected(path, "mode=rw")
@@ -87,8 +98,7 @@ class Database:
         for one in (folder.parent, folder, path):
             refuse_other_kinds(one)
         with _translated(path):
-            is_there = path.is_file() and path.stat().st_size > 0
-            reader = _connected(path, _how_to_look(path)) if is_there else _in_memory()
+            reader = _connected(path, _how_to_look(path)) if _is_written(path) else _in_memory()
             try:
                 if _version_of(reader, path) < len(MIGRATIONS):
                     copy = _in_memory()
@@ -168,6 +178,21 @@ class Database:
                     "it was moved or removed while it was open, so what was written is lost",
                     hint="run again; takes that were paid for are found again",
                 )
+
+
+def _is_written(path: Path) -> bool:
+    """Return whether there is a book.
+
+    Raises:
+        StoryError: There was one: what lies beside it is of a story that had begun.
+    """
+    was_begun = is_begun(path.parent)  # looked at first: another run may be making the story
+    is_there = path.is_file() and path.stat().st_size > 0
+    if was_begun and not is_there:
+        raise StoryError(
+            path, "it is empty or not there, and what lies beside it is of a story", hint=AWAY
+        )
+    return is_there
 
 
 def _make(path: Path) -> None:
@@ -294,20 +319,14 @@ def _numbers_of(path: Path) -> tuple[int, int] | None:
 
 @contextmanager
 def _translated(path: Path) -> Generator[None]:
-    """Raise the database's errors as the host's."""
+    """Raise the database's errors, and the system's, as the host's."""
     try:
         yield
+    except OSError as error:
+        raise StoryError(path, str(error.strerror), hint=way_out(path)) from error
     except sqlite3.Error as error:
         kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        hint = {
-            sqlite3.SQLITE_BUSY: "wait until the other run has ended",
-            sqlite3.SQLITE_FULL: _room(path),
-            sqlite3.SQLITE_IOERR: _room(path),
-            sqlite3.SQLITE_READONLY: _room(path),
-            sqlite3.SQLITE_CANTOPEN: _room(path),
-        }.get(kind, AWAY)
+        hint = way_out(path) if kind in _OF_THE_SYSTEM else AWAY
+        if kind == sqlite3.SQLITE_BUSY:
+            hint = "wait until the other run has ended"
         raise StoryError(path, str(error), hint=hint) from error
-
-
-def _room(path: Path) -> str:
-    return f"free space on the disk, and check the permissions of {path.parent}"

@@ -5,9 +5,7 @@
     .story/<out folder>/       beside the config, one folder for each folder of results
         story.db               takes, what is shown, what is wanted
         objects/<sha256>       bytes of imports, and of takes whose plugin cannot give them back
-
-A folder of results is known by where it really lies, seen from the project: two names of one folder
-are one story, and a project that is moved as a whole keeps its stories.
+        place.json             which story this is, see ``finding.py``
 """
 
 from __future__ import annotations
@@ -18,26 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from host_stub.errors import StoryError
-from host_stub.text.file_names import file_stem
 
 STORIES: Final = ".story"
 BOOK: Final = "story.db"
 OBJECTS: Final = "objects"
-
-
-def story_folder(project_dir: Path, out_dir: Path) -> Path:
-    """Return the folder of the story whose results lie in ``out_dir``; nothing is made.
-
-    Args:
-        project_dir: The folder of the config.
-        out_dir: The folder of results; it need not be there.
-    """
-    project, out = os.path.realpath(project_dir), os.path.realpath(out_dir)
-    try:
-        seen = Path(os.path.relpath(out, project)).as_posix()
-    except ValueError:  # Windows: another drive
-        seen = out
-    return project_dir / STORIES / file_stem(seen)
+PLACE: Final = "place.json"
 
 
 def make_folders(folder: Path) -> None:
@@ -53,6 +36,26 @@ def make_folders(folder: Path) -> None:
         refuse_other_kinds(one)
     for one in (folder.parent.parent, folder.parent, folder):
         sync_folder(one)
+
+
+def is_begun(folder: Path) -> bool:
+    """Return whether there is what only a story that has a book leaves in its folder."""
+    objects = folder / OBJECTS
+    return (folder / PLACE).exists() or (objects.is_dir() and any(objects.iterdir()))
+
+
+def way_out(path: Path) -> str:
+    """Say what may help where something of a story cannot be read or written."""
+    there = next(one for one in (path, *path.parents) if os.path.lexists(one))
+    if hasattr(os, "statvfs") and os.statvfs(there).f_flag & os.ST_RDONLY:
+        return f"the disk of {there} can only be read: copy the project to one that can be written"
+    needs = os.R_OK | os.W_OK | (os.X_OK if there.is_dir() else 0)
+    if not os.access(there, needs):
+        return (
+            f"this user may not read and write {there}: run as the user that it belongs to, or "
+            f"have that user give it to you (chown -R)"
+        )
+    return f"free space on the disk, and check the permissions of {path.parent}"
 
 
 def refuse_other_kinds(path: Path) -> None:

@@ -31,7 +31,7 @@ from host_stub.contract import Cost, KnownTake, Role, SceneSurvey, ShownPicture,
 from host_stub.errors import HostError, NoSuchTake, ResultsNotWritten, StoryError
 from host_stub.story.book import Book
 from host_stub.story.files import named_file
-from host_stub.story.folder import story_folder
+from host_stub.story.finding import note_places, own_folder, story_folder
 from host_stub.story.pictures import MOST_BYTES, Looks, extension_of, is_whole, look_at
 from host_stub.story.results import Fetch, Found, ResultFiles
 from host_stub.story.takes import NewTake, Stamp, Take, made_of, shown_of
@@ -107,8 +107,10 @@ class Story:
         Raises:
             StoryError: It was written by a newer version, or cannot be opened.
         """
-        folder = story_folder(project_dir, out_dir)
+        folder = (own_folder if write else story_folder)(project_dir, out_dir)
         with Book.opened(folder, write=write) as book:
+            if write:
+                note_places(folder, out_dir, book.identity())
             yield cls(book, ResultFiles(out_dir, folder))
 
     @classmethod
@@ -628,6 +630,8 @@ class Story:
                 made_at=_moment(time_ns),
             )
         with self.book.transaction():
+            if not self.is_new:  # another run was faster, and what lies there now is of its making
+                return []
             takes = self.book.add(list(new.values()))
             self._point(scene_id, None)
         for take in takes:

@@ -18,7 +18,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -159,10 +159,12 @@ class ResultFiles:
 
     @contextmanager
     def _opened(self, top: Path, part: str, name: str) -> Generator[FileIO | None]:
-        """Open a file, if it is there."""
+        """Open a file, if it is there; a link is none, wherever it leads."""
         try:
-            with Folder.opened(top, part) as folder, folder.reading(name) as file:
-                yield file
+            with Folder.opened(top, part) as folder:
+                is_file = folder.details(name) is not None
+                with folder.reading(name) if is_file else nullcontext() as file:
+                    yield file
         except FileNotFoundError:
             yield None
 

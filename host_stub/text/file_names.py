@@ -6,8 +6,11 @@ The image plugins, which know nothing of this room, have the same names; a test 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import sys
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 from host_stub.contract import Role
@@ -27,6 +30,17 @@ _UNSEEN: Final = frozenset(
 def stem_of(scene_id: str, role: Role = "scene") -> str:
     """Name the files of a scene or a sheet, which lie beside one another."""
     return f"cast-{file_stem(scene_id)}" if role == "sheet" else file_stem(scene_id)
+
+
+def expect_names(scenes: Iterable[tuple[str, Role]]) -> None:
+    """See that all scenes' files can have their names here, before any picture is made of one.
+
+    Raises:
+        UnicodeEncodeError: The system's encoding of names lacks a letter.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        for scene_id, role in scenes:
+            os.fsencode(stem_of(scene_id, role))
 
 
 def file_stem(scene_id: str) -> str:

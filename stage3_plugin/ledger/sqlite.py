@@ -218,8 +218,11 @@ class SqliteEngine:
             before: What the ledger's name meant before it was opened.
         """
         self.execute("PRAGMA schema_version").fetchone()  # a log comes to be with the first read
-        (_, _, stored) = self.execute("PRAGMA database_list").fetchone()
-        self._identity = identity.Identity(self.path, before, Path(stored))
+        # As bytes: what a folder is called need not be UTF-8.
+        (stored,) = self.execute(
+            "SELECT CAST(file AS BLOB) FROM pragma_database_list WHERE name = 'main'"
+        ).fetchone()
+        self._identity = identity.Identity(self.path, before, Path(os.fsdecode(stored)))
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> Iterator[Any]:
         """Yield what a statement finds, a row at a time: SQLite keeps none."""

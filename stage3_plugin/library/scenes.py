@@ -34,6 +34,7 @@ from host_stub.errors import HostError, Problem
 from host_stub.scenes.fields import scene_from
 from host_stub.scenes.file import read_scenes
 from host_stub.scenes.index import SceneIndex, id_digest
+from host_stub.text.file_names import expect_names
 from stage3_plugin.errors import Stage3Error, StorageFailed
 from stage3_plugin.library.original import Stage2Output
 
@@ -198,7 +199,10 @@ class _Keeper:
             self._refuse(f"{place}.{one}" if one.where else f"{place}: {one}" for one in scene)
             return
         try:
+            expect_names([(scene.scene_id, "scene")])
             problem = self._kept.add(scene)
+        except UnicodeEncodeError:
+            problem = "scene_id: this locale's encoding has no such file name (see PYTHONUTF8)"
         except OSError as error:
             raise StorageFailed(Path(gettempdir()), error) from error
         if problem is not None:

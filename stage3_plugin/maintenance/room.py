@@ -221,7 +221,7 @@ def _kind_of_result(parts: tuple[str, ...]) -> str:
         return _OF_RESULTS["thumbs"]
     if len(parts) > 1:
         return _OF_RESULTS[first] if first in _RESULT_FOLDERS else OTHER
-    if first in {"manifest.json", "events.jsonl"}:
+    if first in {"manifest.json", "events.jsonl", ".story.json"}:
         return _OF_RESULTS["records"]
     is_sheet = first.startswith("sheet") and first.endswith(".png")
     return _OF_RESULTS["sheet"] if is_sheet else OTHER

@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from errno import EACCES, EIO, ENOENT, ENOSPC, ETIMEDOUT
@@ -99,14 +99,18 @@ class Bucket:
     Args:
         address: Where, to be shown to people; without a slash at its end.
         store: What obstore made of it.
+        folder: Where that is a folder: it.
 
     Raises:
         BucketFailed: In every method: it did not let us, or does not answer.
     """
 
-    def __init__(self, address: str, store: ObjectStore) -> None:
+    def __init__(self, address: str, store: ObjectStore, folder: Path | None = None) -> None:
         self.address = address
         self._store = store
+        self._folder = folder
+        self._first = folder.stat() if folder else None
+        self._is_probed = False
         self._scheme = address.partition("://")[0]
         self._sending = Room(_MOST_SENT_BYTES)
 
@@ -123,7 +127,8 @@ class Bucket:
             where = bucket_address(address)
         except ValueError as error:
             raise SettingsRefused("store", str(error)) from error
-        return cls(str(where), _opened(where, patience))
+        folder = Path(where.prefix) if where.scheme == "file" else None
+        return cls(str(where), _opened(where, patience), folder)
 
     def url_of(self, sha256: str) -> str:
         """Return the address of a picture, which opens nothing by itself."""
@@ -138,6 +143,7 @@ class Bucket:
         if found != _PROBED:
             problem = "what was just written there comes back as something else"
             raise BucketFailed(self.address, problem, number=EIO, reading=True)
+        self._is_probed = True
 
     def put(self, sha256: str, path: Path, media_type: str | None = None) -> None:
         """Write a picture, whole or not at all, durably once this returns."""
@@ -199,7 +205,8 @@ class Bucket:
 
     @contextmanager
     def _failing(self, key: str, *, reading: bool = False) -> Generator[None]:
-        """Put what obstore raises into our words."""
+        """Put what obstore raises into our words, and see whose folder it was that did the work."""
+        self._expect_folder()
         try:
             yield
         except BaseException as error:
@@ -210,6 +217,25 @@ class Bucket:
             raise BucketFailed(
                 address, problem, number=number, hint=hint, reading=reading
             ) from error
+
+    def _expect_folder(self) -> None:
+        """See that a folder is the one of the start, since obstore makes one that is not there.
+
+        Where its disk was, the empty folder of another one may lie. One that was removed and made
+        anew may have its numbers, but not what was written there first.
+        """
+        if self._folder is None or self._first is None:
+            return
+        with suppress(OSError):
+            is_used = not self._is_probed or (self._folder / PROBE).exists()
+            if is_used and os.path.samestat(self._folder.stat(), self._first):
+                return
+        raise BucketFailed(
+            self.address,
+            "it is gone, or another folder than at the start: see whether its disk is mounted",
+            number=ENOENT,
+            hint="then run the same command again: what was paid for is kept, and goes there then",
+        )
 
 
 class Room:

@@ -1125,7 +1125,7 @@ class TestStorage:
         project.run(_good)
 
         left = {path.name for path in (project.folder / "out").iterdir()}
-        assert left == {"images", "takes", "manifest.json", "events.jsonl"}
+        assert left == {"images", "takes", "manifest.json", "events.jsonl", ".story.json"}
 
 
 class TestSecrets:
@@ -1162,7 +1162,7 @@ class TestSecrets:
         said += [redactor.traceback(error) for error in report.errors]
         files = [path for path in (project.folder / "out").rglob("*") if path.is_file()]
         said += [path.read_bytes().decode() for path in files]
-        assert len(files) == 4
+        assert len(files) == 5
         assert not [text for text in said if "CANARY" in text]
         assert any("[secret]" in text for text in said)
 

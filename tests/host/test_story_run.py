@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -249,6 +250,7 @@ class TestManifest:
             "runs",
             "manifest.json",
             "events.jsonl",
+            ".story.json",
         }
 
 
@@ -551,7 +553,8 @@ class TestOtherPlugins:
         assert {row["takes"] for row in desk.rows().values()} == {2}
         assert {row["state"] for row in desk.rows().values()} == {"current"}
         assert (desk.out / "notes.txt").read_text("ascii") == "of the plugin's own"
-        assert [path.name for path in desk.out.iterdir() if path.name[0] == "."] == [".incoming"]
+        hidden = {path.name for path in desk.out.iterdir() if path.name[0] == "."}
+        assert hidden == {".incoming", ".story.json"}
         assert [path.name for path in (desk.out / ".incoming").rglob("*.txt")] == ["notes.txt"]
 
     def test_a_plugin_of_1_0_is_not_asked_for_takes(self, desk: Desk) -> None:
@@ -593,6 +596,41 @@ class TestOtherPlugins:
             assert [one.takes for one in story.book.shown_takes()] == [3, 3, 3]
         assert desk.shown() == shown
         assert {name: row["sha256"] for name, row in desk.rows().items()} == shown
+
+    def test_a_run_takes_no_picture_for_lost_that_another_has_just_placed(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Both begin the story, and one looks for lost takes when the other has just made one."""
+        both, placed, looked = Barrier(2, timeout=60), Event(), Event()
+        turns, rebuild, take_in = iter((True, False)), Story.rebuild, Story.take_in
+
+        def rebuilt(story: Story, scenes: Any) -> Any:
+            is_first = next(turns)
+            both.wait()
+            assert is_first or placed.wait(60)
+            found = rebuild(story, scenes)
+            if not is_first:
+                looked.set()
+            return found
+
+        def taken_in(story: Story, arrivals: Any, **more: Any) -> Any:
+            placed.set()
+            assert looked.wait(60)
+            return take_in(story, arrivals, **more)
+
+        monkeypatch.setattr(Story, "rebuild", rebuilt)
+        monkeypatch.setattr(Story, "take_in", taken_in)
+
+        def run(colour: str) -> RunReport:
+            return desk.run_with(EARLIER, {"colour": colour})
+
+        with ThreadPoolExecutor(2) as pool:
+            reports = list(pool.map(run, ("ff0000", "0000ff")))
+
+        assert [report.exit_code for report in reports] == [0, 0]
+        with desk.story() as story:
+            assert [one.takes for one in story.book.shown_takes()] == [2, 2, 2]
+            assert {take.plugin for take in story.book.all_takes()} == {"earlier"}
 
     def test_a_picture_that_could_not_be_noted_is_taken_in_by_the_next_run(
         self, desk: Desk, monkeypatch: pytest.MonkeyPatch

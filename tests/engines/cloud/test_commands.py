@@ -235,6 +235,39 @@ def test_a_server_that_is_killed_in_mid_run_costs_nothing_twice(
     assert image_api.billed() == image_api.received() == 24
 
 
+@pytest.mark.parametrize("left", ["nothing", "a folder of another disk"])
+def test_a_folder_whose_disk_goes_away_in_mid_run_is_not_made_anew(
+    plain_project: Project, image_api: ImageApi, tmp_path: Path, left: str
+) -> None:
+    """No picture goes where it would not be looked for; when the disk is back, nothing is lost."""
+    project, store, disk = plain_project, tmp_path / "mounted" / "store", tmp_path / "disk"
+    store.mkdir(parents=True)
+    image_api.always(Ok(delay_s=0.2))
+    project.scenes(24)
+    project.config(image_api, store=f"file://{store}", capacity=3)
+    running = project.start("run", "scenes.json")
+    wait_until(lambda: len(list(store.glob("*/*"))) >= 3)
+    store.rename(disk)
+    if left != "nothing":
+        store.mkdir()
+    first = ended(running)
+    made = list(store.rglob("*"))
+    billed = image_api.billed()
+    if left != "nothing":
+        store.rmdir()
+    disk.rename(store)
+    second = project.run("run", "scenes.json")
+
+    assert first.returncode == 3, first.stderr
+    assert f"file://{store}: it is gone, or another folder than at the start" in first.stderr
+    assert "see whether its disk is mounted; the whole answer is kept" in first.stderr
+    assert made == []
+    assert billed < 24
+    assert second.returncode == 0, second.stderr
+    assert len([one for one in store.rglob("*") if one.is_file()]) == 24 + 1
+    assert image_api.billed() == image_api.received() == 24
+
+
 def test_a_server_that_is_frozen_keeps_nobody_from_leaving(
     plain_project: Project, image_api: ImageApi, own_server: S3Server
 ) -> None:

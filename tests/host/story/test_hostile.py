@@ -19,7 +19,7 @@ from host_stub.story import files, results
 from host_stub.story.book import Book
 from host_stub.story.database import Database
 from host_stub.story.files import digest_of
-from host_stub.story.folder import story_folder
+from host_stub.story.finding import story_folder
 from host_stub.story.keeper import PutBack, Story
 from host_stub.story.pictures import MOST_BYTES
 from host_stub.story.results import ResultFiles

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from host_stub.contract import KnownTake, SceneSurvey
-from host_stub.story.folder import story_folder
+from host_stub.story.finding import story_folder
 from host_stub.story.keeper import Story
 from host_stub.text.file_names import file_stem
 from tests.heavy import first_of

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 from host_stub.errors import NoSuchTake
-from host_stub.story.folder import story_folder
+from host_stub.story.finding import story_folder
 from host_stub.story.keeper import Story
 from host_stub.story.pictures import EXTENSIONS
 from host_stub.text.file_names import file_stem

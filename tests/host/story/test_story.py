@@ -17,7 +17,7 @@ from host_stub.contract import KnownTake, SceneSurvey
 from host_stub.errors import NoSuchTake
 from host_stub.story.book import Book, Wanted
 from host_stub.story.database import Database
-from host_stub.story.folder import story_folder
+from host_stub.story.finding import story_folder
 from host_stub.story.keeper import FREE, Story
 from host_stub.story.results import Found
 from host_stub.story.takes import NewTake, Take, is_current, shown_of
