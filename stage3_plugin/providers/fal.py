@@ -39,7 +39,7 @@ from stage3_plugin.domain.exchange import (
     Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask, Finding
-from stage3_plugin.domain.job import Accepted, seed_of
+from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
@@ -58,7 +58,7 @@ from stage3_plugin.providers.replies.answers import details_of
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, found_model, trouble
 from stage3_plugin.providers.replies.judging import forbidden
-from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.polling import about_another, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
 from stage3_plugin.providers.replies.words import ErrorWords, error_in
 from stage3_plugin.providers.showing import data_url, named_first
@@ -244,6 +244,8 @@ class Fal(Hosted):
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a job's."""
+        if (another := about_another(_named(reply), job)) is not None:
+            return another
         if reply.status in GONE and isinstance(reply.document, dict):
             if of == "record":
                 return Gone(message="neither fal's queue nor its history has it")
@@ -338,7 +340,8 @@ class Fal(Hosted):
             return self._unsaid(reply)
         found = next((one for one in items if text_at(one, "request_id") == job.job_id), None)
         if found is None:
-            return Gone(message="fal's history does not have it")
+            others = text_at(items[0], "request_id") if items else ""
+            return about_another(others, job) or Gone(message="fal's history does not have it")
         status = at(found, "status_code")
         if not isinstance(status, int) or isinstance(status, bool):
             return Poll(url=self._record_url(job.job_id), of="record")
@@ -461,7 +464,8 @@ def _is_it(item: Json, lost: Lost, seed: int) -> bool:
     name = name_at(item, "request_id")
     is_asked = text_at(item, "endpoint_id") in _siblings(lost.endpoint)
     is_seed = figure_of(at(item, "json_input", "seed"), most=MOST_SEED) == seed
-    return is_asked and is_seed and name != "" and name not in lost.taken
+    is_prompt = is_for(lost.token or "", text_at(item, "json_input", "prompt"))
+    return is_asked and is_seed and is_prompt and name != "" and name not in lost.taken
 
 
 def _many(endpoints: Sequence[str]) -> str:
@@ -541,6 +545,11 @@ def _is_being_made(reply: Reply) -> bool:
     if 200 <= reply.status < 300:
         return text_at(reply.document, "status") in PENDING
     return reply.status == 400 and STILL_MADE.search(text_at(reply.document, "detail")) is not None
+
+
+def _named(reply: Reply) -> str:
+    """Return which job an answer is about; a result says it in a header alone."""
+    return reply.headers.get("x-fal-request-id") or text_at(reply.document, "request_id")
 
 
 def _is_about_us(reply: Reply) -> bool:
