@@ -52,8 +52,7 @@ def why_not_absent(
         return sought.problem
     unknown_for, settle = _measured(sought, watched_s, looks), timedelta(seconds=listing.settle_s)
     from_then = sought.began_at + settle - (unknown_for or timedelta(0))
-    moments = (sought.began_at, sought.listed_at or sought.began_at)
-    ages = [moment - job.opened_at for moment in moments]
+    ages = [one - job.opened_at for one in (sought.began_at, sought.listed_at or sought.began_at)]
     reach = timedelta(seconds=listing.reaches_back_s)
     told = "" if heard is None else heard.message
     conditions = (
@@ -64,10 +63,7 @@ def why_not_absent(
         (job.new.token is not None, ", but nothing in the request was drawn to find it by"),
         (job.new.account == sought.account, f", but {_OTHER_ACCOUNT}"),
         (sought.is_trusted, f", but {_NOT_THE_VENDORS}"),
-        (
-            listing.proves_absence,
-            ", but its provider does not list every job that is being made",
-        ),
+        (listing.proves_absence, f", but {_NOT_EVERY_JOB}"),
         (
             all(-GRACE <= age <= reach - GRACE for age in ages),
             ", but the listing does not reach back that far any more",
@@ -102,6 +98,7 @@ _OTHER_ACCOUNT = "it was sent with another key, other headers, or to another add
 _NOT_THE_VENDORS = (
     "only the vendor's own listing is believed to have every job; see `listing_is_whole`"
 )
+_NOT_EVERY_JOB = "its provider does not list every job that is being made"
 _CLOCKS_DISAGREE = (
     "the clock here and its provider's disagree on the time since it was looked for before"
 )
