@@ -398,6 +398,7 @@ class FallbackRoute(_OfARoute):
         default=(),
         description="Further hosts that its pictures may be fetched from; as the setting.",
     )
+    listing_is_whole: YesOrNo = Field(default=False, description="As the setting, for its listing.")
     size: str | None = Field(
         examples=["1024x1024"],
         default=None,
@@ -478,7 +479,7 @@ _NOT_OF_A_MODEL_CLASS = (
     "api_key", "base_url", "endpoint", "headers", "picture_hosts", "trust_env", "fallback",
     "after_billed_refusal", "seeds_after_refusal", "price_usd", "prices", "budget_usd", "daily_usd",
     "total_usd", "on_unknown", "lane", "requests_per_minute", "pacing", "options", "caption",
-    "negative_prompt", "like",
+    "negative_prompt", "like", "listing_is_whole",
 )  # fmt: skip
 """What only a provider has that is asked over a network and paid for, or one that draws."""
 _MODEL_CLASS = re.compile(r"(?!\d)\w+(?:\.(?!\d)\w+)*:(?!\d)\w+(?:\.(?!\d)\w+)*")
@@ -546,6 +547,11 @@ class Settings(_OfARoute):
         description="Further hosts that pictures may be fetched from, where answers name an "
         "address: `cdn.example.com`, or `.example.com` for every host below it. Always over https, "
         "and at private addresses only where `base_url` is at one, too.",
+    )
+    listing_is_whole: YesOrNo = Field(
+        default=False,
+        description="What answers at `base_url` lists every job of yours, as its vendor does: what "
+        "it does not list is believed never to have arrived, and is bought anew.",
     )
     size: str = Field(
         # Part of the key of every paid picture: another default would buy them all again.

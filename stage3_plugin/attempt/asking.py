@@ -106,6 +106,11 @@ class Asking:
         return self._client.account
 
     @property
+    def has_whole_listing(self) -> bool:
+        """Return whether what is listed there is believed to be all that there is."""
+        return self._hosts.have_whole_listing
+
+    @property
     def number(self) -> int:
         """Return which key is in use."""
         return 0 if self._key is None else self._key.number

@@ -35,7 +35,7 @@ from stage3_plugin.attempt.batched import (
     Results,
     Written,
 )
-from stage3_plugin.attempt.finding import Finding, Sought
+from stage3_plugin.attempt.finding import Finding
 from stage3_plugin.attempt.handing_over import HandingOver
 from stage3_plugin.attempt.ingest import not_taken_in, storage_behind
 from stage3_plugin.attempt.maker import shielded
@@ -58,7 +58,7 @@ from stage3_plugin.domain.batch import (
     Uploaded,
     key_of,
 )
-from stage3_plugin.domain.exchange import Gone, Lost, Poll, Unclear, Unsaid
+from stage3_plugin.domain.exchange import Gone, Lost, Poll, Sought, Unclear, Unsaid
 from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.profile import Listing
@@ -139,7 +139,7 @@ class Batching:
 
     @property
     def account(self) -> str:
-        """Return a hash of the key that is in use, as ``jobs`` have it."""
+        """Return a hash of whose account is asked, as ``jobs`` have it."""
         return self._client.account
 
     @property

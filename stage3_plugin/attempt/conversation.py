@@ -32,13 +32,13 @@ import anyio
 from stage3_plugin.attempt.asking import Asking
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.fetching import Fetching
-from stage3_plugin.attempt.finding import Finding, Sought
+from stage3_plugin.attempt.finding import Finding
 from stage3_plugin.attempt.ingest import Ingest, not_taken_in, without_pictures
 from stage3_plugin.attempt.polling import Over, Polling, lost
 from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.attempt.sending import open_spool, outcome_of, slept, unsendable, without_answer
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
-from stage3_plugin.domain.exchange import Fetch, Lost, Reply
+from stage3_plugin.domain.exchange import Fetch, Lost, Reply, Sought
 from stage3_plugin.domain.job import Accepted, BeingMade, JobBook, Jobs
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, cost_of_answer
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
@@ -259,11 +259,6 @@ class Conversation:
             masked=self._masked,
             now=self._now,
         )
-
-    @property
-    def account(self) -> str:
-        """Return a hash of the key that is in use, as ``jobs`` have it."""
-        return self._client.account
 
     @property
     def listing(self) -> Listing | None:

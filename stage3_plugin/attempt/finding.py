@@ -7,7 +7,7 @@ not read to its end proves nothing: whatever keeps a page away ends the walk, an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -15,32 +15,12 @@ from typing import Protocol
 
 from stage3_plugin.attempt.asking import Asking, NotAsked
 from stage3_plugin.attempt.ingest import storage_behind
-from stage3_plugin.domain.exchange import Found, Lost, Reply, Unsaid
-from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.exchange import Found, Lost, Reply, Sought, Unsaid
 from stage3_plugin.errors import ProviderBroken, SpoolRefused
 from stage3_plugin.providers.base import Looked
 
 MOST_PAGES = 500
 """Of a hundred jobs each, as both listings that are known have them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sought:
-    """What a listing shows of a lost request.
-
-    Attributes:
-        accepted: Its job, if it is there.
-        is_whole: It is not there, and every page was read.
-        began_at: When the first page was asked for.
-        listed_at: The same by the provider's clock, if that says so.
-        problem: What kept a page away, in words.
-    """
-
-    accepted: Accepted | None = None
-    is_whole: bool = False
-    began_at: datetime
-    listed_at: datetime | None = None
-    problem: str = ""
 
 
 class HasListing(Protocol):
@@ -76,26 +56,27 @@ class Finding:
         Raises:
             StorageFailed: The disk did not take a page.
         """
-        began_at = self._now()
-        listed_at: datetime | None = None
+        asking = self._asking
+        sought = Sought(
+            began_at=self._now(), account=asking.account, is_trusted=asking.has_whole_listing
+        )
         asked: set[str] = set()
         try:
             url: str | None = self._provider.look_for(lost)
             while url is not None:
                 if url in asked or len(asked) == MOST_PAGES:
-                    problem = "its listing does not come to an end"
-                    return Sought(began_at=began_at, listed_at=listed_at, problem=problem)
+                    return replace(sought, problem="its listing does not come to an end")
                 asked.add(url)
                 said, moment = await self._page(folder, url, lost)
                 if len(asked) == 1:
-                    listed_at = moment
+                    sought = replace(sought, listed_at=moment)
                 if isinstance(said, Found):
-                    return Sought(accepted=said.accepted, began_at=began_at, listed_at=listed_at)
+                    return replace(sought, accepted=said.accepted)
                 if isinstance(said, Unsaid):
-                    return Sought(began_at=began_at, listed_at=listed_at, problem=said.message)
+                    return replace(sought, problem=said.message)
                 url = said.next_url
         except NotAsked as unasked:
-            return Sought(began_at=began_at, listed_at=listed_at, problem=str(unasked))
+            return replace(sought, problem=str(unasked))
         except Exception as error:
             storage = storage_behind(error, folder)
             if storage is not None:
@@ -103,8 +84,8 @@ class Finding:
             known = isinstance(error, ProviderBroken | SpoolRefused)
             what = str(error) if known else type(error).__name__
             problem = f"a page of its listing could not be understood: {what}"
-            return Sought(began_at=began_at, listed_at=listed_at, problem=problem)
-        return Sought(is_whole=True, began_at=began_at, listed_at=listed_at)
+            return replace(sought, problem=problem)
+        return replace(sought, is_whole=True)
 
     async def _page(self, folder: Path, url: str, lost: Lost) -> tuple[Looked, datetime | None]:
         def judge(reply: Reply) -> tuple[Looked, datetime | None]:

@@ -42,8 +42,8 @@ _STEPS = 3
 """How far the job is, what came of it, and the provider's record of that: asked without a wait."""
 
 OTHER_KEY = (
-    "the key of the settings is not the one that it was begun with, and another account does not "
-    "have it: set that key again"
+    "key, headers or address of the settings are not those that it was begun with, and another "
+    "account does not have it: set them again"
 )
 
 

@@ -170,6 +170,29 @@ class NotListed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sought:
+    """What a listing shows of a lost request.
+
+    Attributes:
+        accepted: Its job, if it is there.
+        is_whole: It is not there, and every page was read.
+        began_at: When the first page was asked for.
+        listed_at: The same by the provider's clock, if that says so.
+        account: Whose listing it is.
+        is_trusted: It is the vendor's own, or the settings say that it has every job.
+        problem: What kept a page away, in words.
+    """
+
+    accepted: Accepted | None = None
+    is_whole: bool = False
+    began_at: datetime
+    listed_at: datetime | None = None
+    account: str
+    is_trusted: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """A long base64 string of the answer, decoded.
 

@@ -7,11 +7,12 @@ The rules are those of the ledger's protocol; a provider knows only :class:`Acce
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from secrets import token_hex
 from typing import Literal, Protocol, TypeAlias
 
 Lane: TypeAlias = Literal["one", "batch"]
@@ -50,9 +51,9 @@ class NewJob:
     """What is written of a job before its request leaves.
 
     Attributes:
-        token: 32 hex digits, drawn for this request alone; in no key. ``None`` where nothing in the
-            request stands for one, since a person has set its seed.
-        account: A hash of the key that sends it: listings are of one account.
+        token: 32 hex digits, drawn for this request alone (:func:`new_token`); in no key. ``None``
+            where nothing in the request stands for one, since a person has set its seed.
+        account: A hash of whose account sends it (:func:`account_of`): listings are of one.
         endpoint: What a listing has to be asked for, such as the model.
         lane: ``batch`` where many purchases are lines of it.
         input_file: What a batch was uploaded as.
@@ -174,6 +175,24 @@ class Jobs:
     is_late: Callable[[], bool] = lambda: False
 
 
+def new_token(words: str) -> str:
+    """Draw what a request is found by: half of it by chance, and half stands for its words.
+
+    A seed can be used again for another picture: whoever finds one compares the words as well.
+    """
+    return token_hex(TOKEN_DIGITS // 4) + _hash_of(words)
+
+
+def is_for(token: str, words: str) -> bool:
+    """Return whether a token was drawn for a request with these words."""
+    return token.endswith(_hash_of(words))
+
+
+def _hash_of(words: str) -> str:
+    plain = " ".join(words.split()).encode("utf-8", "surrogatepass")
+    return sha256(plain).hexdigest()[: TOKEN_DIGITS // 2]
+
+
 def seed_of(token: str, *, most: int = 2**31 - 1) -> int:
     """Return the seed that stands for a token where a listing returns the seed of each request.
 
@@ -182,6 +201,12 @@ def seed_of(token: str, *, most: int = 2**31 - 1) -> int:
     return int.from_bytes(sha256(token.encode()).digest()[:8], "big") % most + 1
 
 
-def account_of(key: str | None) -> str:
-    """Return a hash of a key, which is the same for all runs that have it."""
-    return sha256(f"stage3-account:{key or ''}".encode()).hexdigest()[:16]
+def account_of(key: str | None, *, headers: Mapping[str, str], address: str) -> str:
+    """Return a hash of everything that decides whose account a request is for.
+
+    An organization, a project or a virtual key is a header, and behind a gateway without a key all
+    of it is. It is the same for all runs that say the same. A row from before it was made of all
+    that has a hash of the key alone, which is nobody's: its listing can find, and prove nothing.
+    """
+    said = [address, key or "", *(f"{name}:{value}" for name, value in sorted(headers.items()))]
+    return sha256("\n".join(["stage3-account/2", *said]).encode()).hexdigest()[:16]

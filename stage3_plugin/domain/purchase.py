@@ -232,11 +232,27 @@ class Asking:
         answered: What that came to.
         at: When.
         why: By what proof, or what keeps it from being one; one line for people.
+        listed_at: When its whole listing was read, by the provider's clock; ``None`` if there was
+            none, or it does not say.
     """
 
     answered: Answered
     at: datetime
     why: str
+    listed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A moment at which a lost request was unknown already, and a whole listing was read.
+
+    Attributes:
+        at: By the wall clock here.
+        listed_at: By the provider's clock.
+    """
+
+    at: datetime
+    listed_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

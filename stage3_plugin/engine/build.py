@@ -7,10 +7,9 @@ opened by a run.
 
 from __future__ import annotations
 
-import secrets
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,7 +27,7 @@ from stage3_plugin.attempt.local import LocalMaker
 from stage3_plugin.attempt.paid import PaidMaker
 from stage3_plugin.attempt.renewing import KeyAnew, RenewableKey
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.job import TOKEN_DIGITS, NewJob
+from stage3_plugin.domain.job import NewJob, new_token
 from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
@@ -295,7 +294,7 @@ async def _open_paid(
             like_of=partial(_like_of, settings),
             advise=partial(_advice, settings, profile, now),
             dropped=partial(_left_out, provider),
-            new_job=partial(_new_job, settings, profile, client),
+            new_job=partial(_new_job, settings, provider, client),
             shows=Shows(limits_of, maker.showing) if profile.references else None,
             free_checks=FreeChecks(
                 provider=provider,
@@ -329,17 +328,29 @@ def _renewable(
 
 
 def _new_job(
-    settings: Settings, profile: Profile, client: Client, request: PictureRequest
+    settings: Settings, provider: Provider, client: Client, request: PictureRequest
 ) -> NewJob | None:
     """Draw what the job of a request is begun with, where one may come of it."""
+    profile = provider.profile
     if not profile.has_jobs:
         return None
     is_told = not (profile.token_is_seed and request.seed is not None)
     return NewJob(
-        token=secrets.token_hex(TOKEN_DIGITS // 2) if is_told else None,
+        token=new_token(_words_of(provider, request)) if is_told else None,
         account=client.account,
         endpoint=request.model or settings.model or "",
     )
+
+
+def _words_of(provider: Provider, request: PictureRequest) -> str:
+    """Return the prompt as it is sent, which a listing repeats; empty if nothing can be sent."""
+    try:
+        sent = dict(provider.begin(request).payload)
+    except Exception:  # noqa: BLE001 - it is reported where it would be sent
+        return ""
+    given = sent.get("input", sent)
+    words = given.get("prompt") if isinstance(given, Mapping) else None
+    return words if isinstance(words, str) else ""
 
 
 def _shelf(
@@ -466,6 +477,7 @@ class _Conversations:
                 profile.base_url,
                 profile.job_hosts,
                 is_ours=self._has_key_of(endpoint, profile),
+                list_all=settings.listing_is_whole,
             ),
             flat_usd=settings.price_usd,
             caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),

@@ -25,6 +25,7 @@ from stage3_plugin.domain.purchase import (
     Held,
     KnownAs,
     Limits,
+    Look,
     NewPurchase,
     OverCap,
     Purchase,
@@ -319,9 +320,10 @@ class Ledger(Accountable):
         """
         self._inside()
         row = self._row(attempt_id)
+        listed_at = None if asking.listed_at is None else moment(asking.listed_at)
         self._execute(
             sql.ASKED,
-            (row.seq, row.state, asking.answered, moment(asking.at), storable(asking.why)),
+            (row.seq, listed_at, asking.answered, moment(asking.at), storable(asking.why)),
         )
 
     @translated
@@ -674,6 +676,18 @@ class Ledger(Accountable):
         for job, asking in batches.items():
             lines = self._execute(sql.ATTEMPTS_OF, (job,)).fetchall()
             found.update((attempt_id, asking) for (attempt_id,) in lines)
+        return found
+
+    @translated
+    def looks(self) -> dict[str, list[Look]]:
+        """Return when whole listings were read for lost requests, by both clocks.
+
+        By the purchase's id, or the token of its batch; oldest first.
+        """
+        found: dict[str, list[Look]] = {}
+        for name, at, listed_at in self._execute(sql.LOOKS).fetchall():
+            look = Look(at=datetime.fromisoformat(at), listed_at=datetime.fromisoformat(listed_at))
+            found.setdefault(name, []).append(look)
         return found
 
     @translated

@@ -70,6 +70,12 @@ ASKINGS: Final = """
 SELECT attempt_id, job, line, events.new, events.at, events.why FROM events
 JOIN purchases ON purchases.seq = events.purchase WHERE event = 'asked' ORDER BY events.seq
 """
+# What was asked before looks were noted has the purchase's state there.
+LOOKS: Final = """
+SELECT CASE WHEN line IS NULL THEN attempt_id ELSE token END, events.at, events.old FROM events
+JOIN purchases ON purchases.seq = events.purchase JOIN jobs ON jobs.seq = purchases.job
+WHERE event = 'asked' AND state = 'UNKNOWN' AND events.old <> 'UNKNOWN' ORDER BY events.seq
+"""
 TAKEN_JOBS: Final = "SELECT job_id FROM jobs WHERE provider = ? AND job_id IS NOT NULL"
 DAY_SET: Final = (
     "INSERT INTO events (purchase, event, old, new, at, why) VALUES (NULL, 'day_set', ?, ?, ?, ?)"

@@ -50,7 +50,7 @@ from stage3_plugin.providers.models import (
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, good, trouble
 from stage3_plugin.providers.replies.judging import forbidden
-from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.polling import about_another, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
 from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.providers.showing import named_first
@@ -172,6 +172,8 @@ class Bfl(Hosted):
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a task's; its result is on the same page."""
         del of
+        if (another := about_another(text_at(reply.document, "id"), job)) is not None:
+            return another
         word = text_at(reply.document, "status")
         if word == NOT_FOUND or (reply.status in GONE and isinstance(reply.document, dict)):
             return Gone(message=f"Black Forest Labs does not know it: {cleaned(word)}".rstrip(": "))

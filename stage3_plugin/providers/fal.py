@@ -40,7 +40,7 @@ from stage3_plugin.domain.exchange import (
     Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask, Finding, Price
-from stage3_plugin.domain.job import Accepted, seed_of
+from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.keys import Wish
 from stage3_plugin.domain.money import MOST_USD
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
@@ -61,7 +61,7 @@ from stage3_plugin.providers.replies.answers import details_of
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import found_model, missing, trouble
 from stage3_plugin.providers.replies.judging import forbidden
-from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.polling import about_another, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
 from stage3_plugin.providers.replies.words import ErrorWords, error_in
 from stage3_plugin.providers.showing import data_url, named_first
@@ -297,6 +297,8 @@ class Fal(Hosted):
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a job's."""
+        if (another := about_another(_named(reply, of), job)) is not None:
+            return another
         if reply.status in GONE and isinstance(reply.document, dict):
             if of == "record":
                 return Gone(message="neither fal's queue nor its history has it")
@@ -394,7 +396,8 @@ class Fal(Hosted):
             return self._unsaid(reply)
         found = next((one for one in items if text_at(one, "request_id") == job.job_id), None)
         if found is None:
-            return Gone(message="fal's history does not have it")
+            others = text_at(items[0], "request_id") if items else ""
+            return about_another(others, job) or Gone(message="fal's history does not have it")
         status = at(found, "status_code")
         if status is None:
             return Poll(url=self._record_url(job.job_id), of="record")
@@ -528,7 +531,8 @@ def _is_it(item: Json, lost: Lost, seed: int, endpoints: Sequence[str]) -> bool:
     name = name_at(item, "request_id")
     is_asked = text_at(item, "endpoint_id") in endpoints
     is_seed = figure_of(at(item, "json_input", "seed"), most=MOST_SEED) == seed
-    return is_asked and is_seed and name != "" and name not in lost.taken
+    is_prompt = is_for(lost.token or "", text_at(item, "json_input", "prompt"))
+    return is_asked and is_seed and is_prompt and name != "" and name not in lost.taken
 
 
 def _many(endpoints: Sequence[str]) -> str:
@@ -628,6 +632,16 @@ def _is_being_made(reply: Reply) -> bool:
 def _called(word: str) -> Unclear:
     """Return that fal has a word for where a job is that nobody here knows."""
     return Unclear(message=f"fal calls the job {cleaned(word, most=40)!r}")
+
+
+def _named(reply: Reply, of: Asked) -> str:
+    """Return which job an answer is about: a result says it in a header alone.
+
+    What that header says of any other page is documented nowhere.
+    """
+    if of == "result":
+        return reply.headers.get("x-fal-request-id", "")
+    return text_at(reply.document, "request_id") if of == "status" else ""
 
 
 def _is_about_us(reply: Reply) -> bool:

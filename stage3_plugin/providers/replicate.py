@@ -37,7 +37,7 @@ from stage3_plugin.domain.exchange import (
     Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask, Finding
-from stage3_plugin.domain.job import Accepted, seed_of
+from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.keys import Wish
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture
@@ -709,8 +709,8 @@ def _told(prediction: Json, otherwise: str) -> str:
 
 
 def _is_found(item: Json, lost: Lost) -> bool:
-    """Return whether a prediction is the lost one: of its model, with the seed that was drawn."""
-    if lost.token is None:
+    """Return whether a prediction is the lost one: of its model, with its seed and its words."""
+    if lost.token is None or not is_for(lost.token, text_at(item, "input", "prompt")):
         return False
     return at(item, "input", "seed") == seed_of(lost.token) and _is_of(item, lost.endpoint)
 
@@ -718,16 +718,17 @@ def _is_found(item: Json, lost: Lost) -> bool:
 def _may_be(item: Json, lost: Lost, since_s: float) -> bool:
     """Return whether a prediction that was not found to be the lost one may be it all the same.
 
-    Its input is deleted, or the request carried no seed that we have drawn, or its model may take
-    none, so that it would not be repeated; and nothing else shows that it is another's: neither its
-    model nor its time.
+    Its input is deleted, or has the seed with other words, or the request carried no seed that we
+    have drawn, or its model may take none, so that it would not be repeated; and nothing else shows
+    that it is another's: neither its model nor its time.
     """
     if not _is_of(item, lost.endpoint) or _began_before(item, since_s):
         return False
     given, inputs = at(item, "input"), inputs_of(lost.endpoint)
     if lost.token is None or not inputs.seed or not isinstance(given, dict):
         return True
-    return not given or (inputs is _OTHERS and "seed" not in given)
+    is_with_its_seed = given.get("seed") == seed_of(lost.token)
+    return is_with_its_seed or not given or (inputs is _OTHERS and "seed" not in given)
 
 
 def _is_of(item: Json, model: str) -> bool:

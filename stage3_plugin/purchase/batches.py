@@ -28,11 +28,10 @@ import anyio
 
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.conversation import Conversation
-from stage3_plugin.attempt.finding import Sought
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Lost
+from stage3_plugin.domain.exchange import Lost, Sought
 from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import UNKNOWN
@@ -425,7 +424,7 @@ class Batches:
         async def find(lost: Lost) -> Sought:
             return await batching.find(token, lost)
 
-        listed = Listed(listing=batching.listing, account=batching.account, find=find)
+        listed = Listed(listing=batching.listing, find=find)
         after = await self._turns.take(partial(self._lost.ask, purchase, listed, heard=heard))
         self._tried.add(token)
         if after is not None and after.state is State.REFUSED:

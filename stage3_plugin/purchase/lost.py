@@ -3,21 +3,21 @@
 Only reads are sent. A job that is found is made durable, and goes on as if its answer had come; one
 that has provably never begun gives its money back; all else stays unknown, and what was asked, when
 and to what end stands in the ledger for people to see. The conditions under which an absence is
-believed are those of :mod:`stage3_plugin.policy.absence`, and one more: two whole listings agree.
+believed are those of :mod:`stage3_plugin.policy.absence`; they have to hold of two listings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import anyio
 
-from stage3_plugin.attempt.finding import Sought
-from stage3_plugin.domain.exchange import Lost
+from stage3_plugin.domain.exchange import Lost, Sought
 from stage3_plugin.domain.job import Accepted, Job
 from stage3_plugin.domain.profile import Listing
-from stage3_plugin.domain.purchase import Answered, Asking, Purchase, Settlement
+from stage3_plugin.domain.purchase import Answered, Asking, Look, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.errors import JobRefused
@@ -44,14 +44,6 @@ def was_accepted(purchase: Purchase) -> bool:
     return purchase.job is not None and purchase.job.accepted is not None
 
 
-def is_turned_away(heard: Verdict) -> bool:
-    """Return whether a whole answer leaves it open that its request was never taken in.
-
-    A gateway's error page does; a success that nobody understands says that there is a job.
-    """
-    return heard.provider_status is not None and not 200 <= heard.provider_status < 300
-
-
 def name_of(purchase: Purchase) -> str:
     """Return what a request is known by here: all lines of a batch are one, by its token."""
     job = purchase.job
@@ -65,12 +57,10 @@ class Listed:
 
     Attributes:
         listing: What it can prove; ``None`` if there is none.
-        account: A hash of the key that asks.
         find: Walks it.
     """
 
     listing: Listing | None
-    account: str
     find: Callable[[Lost], Awaitable[Sought]]
 
 
@@ -85,6 +75,7 @@ class LostRequests:
         self._session = session
         self._since: dict[str, float] = {}
         self._asked: dict[str, float] = {}
+        self._looks: dict[str, list[Look]] | None = None
 
     def watch(self, purchase: Purchase) -> float:
         """Note that a purchase is unknown; return for how many seconds that has been known here."""
@@ -126,21 +117,27 @@ class LostRequests:
             opened_at=job.opened_at,
             taken=self._session.reader.jobs_named_by(job.provider),
         )
-        sought = await listed.find(lost)
-        if sought.accepted is not None:
-            return await self._found(purchase, job, sought.accepted)
-        doubt = _doubt(purchase, listed, sought, watched_s, heard)
-        if doubt is not None:
-            return await self._record(purchase, "cannot_tell", doubt)
-        await anyio.sleep(APART_S)
-        again = await listed.find(lost)
-        if again.accepted is not None:
-            return await self._found(purchase, job, again.accepted)
-        if not again.is_whole:
-            return await self._record(purchase, "cannot_tell", again.problem)
+        if self._looks is None:
+            self._looks = self._session.reader.looks()
+        looks = self._looks.setdefault(name_of(purchase), [])
+        began: list[str] = []
+        for wait_s in (0.0, APART_S):
+            await anyio.sleep(wait_s)
+            sought = await listed.find(lost)
+            if sought.accepted is not None:
+                return await self._found(purchase, job, sought.accepted)
+            doubt = why_not_absent(
+                listed.listing, job, sought, watched_s=watched_s, looks=looks, heard=heard
+            )
+            if doubt is not None:
+                listed_at = sought.listed_at if sought.is_whole else None
+                if listed_at is not None:
+                    looks.append(Look(at=self._session.now(), listed_at=listed_at))
+                return await self._record(purchase, "cannot_tell", doubt, listed_at)
+            began.append(f"{sought.began_at:%Y-%m-%d %H:%M:%S}")
         why = (
             f"it never arrived: two whole listings of {job.provider}, begun at "
-            f"{sought.began_at:%Y-%m-%d %H:%M:%S} and {again.began_at:%H:%M:%S} UTC, lack it"
+            f"{' and '.join(began)} UTC, lack it"
         )
         return await self._record(purchase, "absent", why)
 
@@ -163,9 +160,11 @@ class LostRequests:
             return await self._record(purchase, "cannot_tell", str(refusal))
         return self._as_it_is(purchase)
 
-    async def _record(self, purchase: Purchase, answered: Answered, why: str) -> Purchase:
+    async def _record(
+        self, purchase: Purchase, answered: Answered, why: str, listed_at: datetime | None = None
+    ) -> Purchase:
         """Record what asking came to; what has never begun is unbilled."""
-        asking = Asking(answered=answered, at=self._session.now(), why=why)
+        asking = Asking(answered=answered, at=self._session.now(), why=why, listed_at=listed_at)
         attempt_id = purchase.new.attempt_id
 
         def record(ledger: Ledger) -> None:
@@ -186,32 +185,3 @@ class LostRequests:
 
     def _as_it_is(self, purchase: Purchase) -> Purchase:
         return self._session.reader.purchase(purchase.new.attempt_id) or purchase
-
-
-def _doubt(
-    purchase: Purchase,
-    listed: Listed,
-    sought: Sought,
-    watched_s: float,
-    heard: Verdict | None,
-) -> str | None:
-    """Return why a request may have arrived although it was not found; ``None`` if it has not."""
-    job, listing = purchase.job, listed.listing
-    assert job is not None, "what is asked for has a job"
-    assert listing is not None, "what is asked for is asked of a listing"
-    if not sought.is_whole:
-        return sought.problem
-    if heard is not None and not is_turned_away(heard):
-        return f"it is not listed, but an answer came that nobody understands: {heard.message}"
-    if job.new.token is None:
-        return "it is not listed, but nothing in the request was drawn to find it by"
-    if job.new.account != listed.account:
-        return "it is not listed, but it was sent with another key than the one that asks"
-    return why_not_absent(
-        listing,
-        opened_at=job.opened_at,
-        unknown_since=purchase.changed_at,
-        watched_s=watched_s,
-        listed_at=sought.listed_at,
-        now=sought.began_at,
-    )

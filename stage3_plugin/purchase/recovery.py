@@ -406,11 +406,7 @@ class Recovery:
             return Brought(purchase=purchase)
 
         async def look(conversation: Conversation, folder: Path) -> Purchase:
-            listed = Listed(
-                listing=conversation.listing,
-                account=conversation.account,
-                find=partial(conversation.find, folder),
-            )
+            listed = Listed(listing=conversation.listing, find=partial(conversation.find, folder))
             return await self._lost.ask(purchase, listed, heard=heard)
 
         after = await self._taken(purchase, look)

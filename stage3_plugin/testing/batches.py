@@ -244,6 +244,7 @@ class Batches:
             or fails.
         cut_uploads: So many bytes of the next uploads' bodies are read before they are reset.
         page_batches: Most batches on a page of a listing.
+        date_s: The vendors' own clock, in seconds since 1970, as their answers tell it.
     """
 
     def __init__(
@@ -264,6 +265,7 @@ class Batches:
         self.most_queued_lines: int | None = None
         self.cut_uploads: collections.deque[int] = collections.deque()
         self.page_batches = 100
+        self.date_s: Callable[[], float] = time.time
         self._bill = bill
         self._refuses = refuses
         self._clock = clock
@@ -398,7 +400,7 @@ class Batches:
             await exchange.stream(200, exchange.content, media, framing=self._framing(page))
             return
         said = self._said(exchange.asked, page, body, at)
-        dated = {"Date": formatdate(usegmt=True), **said.headers}
+        dated = {"Date": formatdate(self.date_s(), usegmt=True), **said.headers}
         await exchange.reply_json(said.status, said.document, dated)
 
     def content(self, page: BatchPage) -> ResultFile | None:

@@ -38,7 +38,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.polling import is_job_id, unsaid
+from stage3_plugin.providers.replies.polling import about_another, is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import cleaned, text_at
 from stage3_plugin.testing.queues import Dialect, Page, QueueJob, Standing, Trouble
 from stage3_plugin.testing.wire import Asked, Said
@@ -140,6 +140,8 @@ class Plain(Hosted):
 
     def polled(self, reply: Reply, job: Accepted, of: AskedFor) -> Polled:
         document = reply.document
+        if (another := about_another(text_at(document, "id"), job)) is not None:
+            return another
         if reply.status in {404, 410}:
             return Gone(message="the job is not known any more")
         if of == "result" and reply.status == 422:

@@ -247,6 +247,7 @@ class Queue:
         page_jobs: Most jobs on a page of a listing.
         most_unfinished: Submits beyond so many unfinished jobs are turned away; ``None``: none.
         plan: What becomes of jobs that no plan was lined up for.
+        date_s: The vendor's own clock, in seconds since 1970, as its answers tell it.
     """
 
     def __init__(self, dialect: Dialect, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -255,6 +256,7 @@ class Queue:
         self.page_jobs = 100
         self.most_unfinished: int | None = None
         self.plan = Queued()
+        self.date_s: Callable[[], float] = time.time
         self._clock = clock
 
     @property
@@ -314,7 +316,7 @@ class Queue:
         if isinstance(said, bytes):
             await exchange.reply(200, said, {"Content-Type": "image/png"})
         else:
-            dated = {"Date": formatdate(usegmt=True), **said.headers}
+            dated = {"Date": formatdate(self.date_s(), usegmt=True), **said.headers}
             await exchange.reply_json(said.status, said.document, dated)
 
     def _said(self, asked: Asked, page: Page, at: str) -> Said | bytes:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.job import Accepted, new_token
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.guarding import Guarded
@@ -25,11 +25,12 @@ from stage3_plugin.testing.recordings import Heard, Step, lost
 from stage3_plugin.testing.wire import Asked, Said
 from stage3_plugin.transport.bodies import body_of
 
-TOKEN = "0123456789abcdef" * 2
+WORDS = "a lighthouse at dusk"
+TOKEN = "0123456789abcdef" + new_token(WORDS)[16:]
 """What is drawn for a request, where nothing else is said."""
 WISH = PictureRequest(
     scene_id="scene_001",
-    prompt="a lighthouse at dusk",
+    prompt=WORDS,
     width_px=1024,
     height_px=1024,
     token=TOKEN,

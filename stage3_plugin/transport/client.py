@@ -28,6 +28,7 @@ from pydantic import SecretStr
 from stage3_plugin.domain.batch import Upload
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.job import account_of
+from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.transport.asking import Answer, ask, reading
@@ -132,8 +133,8 @@ class Client:
         key_header: The header the key goes into.
         key_prefix: What stands before the key there.
         key: The key, or ``None`` for a server that wants none.
-        own_urls: Where the API lives. The key goes to the hosts of these addresses and nowhere
-            else, whatever address a provider asks for.
+        own_urls: Where the API lives, its own address first. The key goes to the hosts of these
+            addresses and nowhere else, whatever address a provider asks for.
         headers: Further headers of every paid request; they go where the key goes.
         timeout_s: Seconds for one whole exchange, in which this process runs.
         trust_env: Whether proxies of the environment are used.
@@ -159,7 +160,9 @@ class Client:
         self._key_header = key_header
         self._key_prefix = key_prefix
         self._key = key
+        own_urls = tuple(own_urls)
         self._own = frozenset(_places(own_urls))
+        self._address = canonical_address(own_urls[0]) if own_urls else ""
         self._headers = dict(headers or {})
         self._timeout_s = timeout_s
         self._connect_s = connect_s = min(CONNECT_TIMEOUT_S, timeout_s * 0.8)
@@ -181,8 +184,12 @@ class Client:
 
     @property
     def account(self) -> str:
-        """Return what stands for the account of the present key, and says nothing of the key."""
-        return account_of(None if self._key is None else self._key.get_secret_value())
+        """Return what stands for the account of key, headers and address, and says none of them."""
+        return account_of(
+            None if self._key is None else self._key.get_secret_value(),
+            headers={name: value.get_secret_value() for name, value in self._headers.items()},
+            address=self._address,
+        )
 
     def use_key(self, key: SecretStr) -> None:
         """Send another key from now on."""

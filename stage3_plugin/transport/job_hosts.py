@@ -28,12 +28,14 @@ class JobHosts:
             dot stands for every host below it.
         is_ours: The key at hand is for this API. Of another, such as one that earlier settings
             named, nothing is asked.
+        list_all: The settings say that every job is listed there, whoever's the API is.
     """
 
     api_url: str
     vendor_url: str
     others: tuple[str, ...] = ()
     is_ours: bool = True
+    list_all: bool = False
 
     def objection(self, place: Place) -> str | None:
         """Return why nothing is asked at a place, and no key sent there; ``None`` if it may be."""
@@ -43,6 +45,11 @@ class JobHosts:
         if place.host and (place == self._api or (self._is_vendors and self._is_other(place))):
             return None
         return f"{shown!a} is not where jobs of {self.api_url[:80]!a} are asked for"
+
+    @property
+    def have_whole_listing(self) -> bool:
+        """Return whether a listing there is believed to have every job: as the vendor's own has."""
+        return self.list_all or self._is_vendors
 
     @cached_property
     def _api(self) -> Place | None:

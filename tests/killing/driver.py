@@ -19,7 +19,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -34,7 +33,7 @@ from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine import pending, run
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.files.new_file import NewFile
-from stage3_plugin.policy import absence, polling, refetch, retry, waiting
+from stage3_plugin.policy import polling, refetch, retry, waiting
 from stage3_plugin.providers import gemini_batch, openai_batch
 from stage3_plugin.purchase import batches, lost
 from stage3_plugin.settings import Settings
@@ -242,8 +241,7 @@ def _change_the_terms(order: Order) -> None:
         if order.most_lines is not None:
             terms = replace(terms, most_lines=order.most_lines)
         setattr(module, "TERMS", terms)  # noqa: B010 - a constant
-    if order.settle_s is not None:  # here all clocks are one
-        setattr(absence, "GRACE", timedelta(0))  # noqa: B010 - likewise
+    if order.settle_s is not None:
         place_of(Step.LATE).put(_never)  # and a slow machine is none that sleeps
 
 

@@ -136,6 +136,7 @@ def open_studio(
             "provider": name,
             "base_url": api.root_url if name == "gemini" else api.base_url,
             "price_usd": None,
+            "listing_is_whole": True,
             "total_usd": "100",
             "backoff_base_s": 0.01,
             "backoff_max_s": 0.05,

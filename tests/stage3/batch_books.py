@@ -20,9 +20,9 @@ import trio.testing
 
 from stage3_plugin.attempt.batched import ReadLine, ReadLines, ResultFile, Results
 from stage3_plugin.attempt.conversation import Conversation
-from stage3_plugin.attempt.finding import Sought
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, key_of
+from stage3_plugin.domain.exchange import Sought
 from stage3_plugin.domain.job import Accepted, BeingMade
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
 from stage3_plugin.domain.profile import Listing
@@ -117,7 +117,6 @@ class BatchBooks:
     tells: bool = False
     listings: list[Sought] = field(default_factory=list[Sought])
     has_listing: bool = True
-    account: str = "a"
     asked: Counter[str] = field(default_factory=Counter[str])
     dies_after: int | None = None
     before_take: Callable[[], None] = lambda: None
@@ -341,8 +340,10 @@ def made(again_s: float | None = 60.0) -> BeingMade:
 
 def found(job: Accepted | None, *, at: datetime) -> Sought:
     """Return what a whole listing of some moment says."""
-    return Sought(accepted=job, is_whole=job is None, began_at=at, listed_at=at)
+    return Sought(
+        accepted=job, is_whole=job is None, began_at=at, listed_at=at, account="a", is_trusted=True
+    )
 
 
 TODAY = datetime.now(UTC)
-LATER = timedelta(seconds=SETTLE_S) + timedelta(minutes=11)
+LATER = timedelta(seconds=SETTLE_S)

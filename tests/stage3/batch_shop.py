@@ -30,9 +30,9 @@ def priced(api: ImageApi) -> ImageApi:
 
 
 def shop(api: ImageApi, /, **more: Any) -> Settings:
-    """Return settings of OpenAI's batches."""
+    """Return settings of OpenAI's batches, with a listing that is whole."""
     fixed = {"lane": "batch", "size": "1024x1024", "quality": "low", "drain_s": 0.05}
-    return settings_for(api, **(fixed | more))
+    return settings_for(api, **(fixed | {"listing_is_whole": True} | more))
 
 
 def gemini(api: ImageApi, /, **more: Any) -> Settings:

@@ -6,8 +6,9 @@ import errno
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,29 @@ async def test_a_create_that_never_arrived_stays_in_doubt_until_that_is_sure(
 
     assert codes(first) == codes(second) == {"unknown": 3}
     assert (states(tmp_path), api.batches.all) == ([State.UNKNOWN] * 3, [])
+
+
+@ONE_LOOP
+@pytest.mark.parametrize("vendor", [shop, gemini])
+@pytest.mark.parametrize("slow_then", [timedelta(0), timedelta(minutes=45)], ids=["slow", "set"])
+async def test_a_clock_that_is_slow_or_set_right_buys_no_batch_twice(
+    api: ImageApi,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    vendor: Callable[..., Settings],
+    slow_then: timedelta,
+) -> None:
+    """It was begun, and is not listed yet: how much time has passed no two clocks can tell."""
+    for name in ("PATIENCE_S", "APART_S", "AGAIN_S"):
+        monkeypatch.setattr(lost, name, 0.05)
+    api.batches.script(Batched(lost="begun", unlisted=999))
+    slow = timedelta(minutes=-45)
+
+    await run_stage(vendor(api), scenes(3), tmp_path, now=lambda: datetime.now(UTC) + slow)
+    then = slow + slow_then
+    await run_stage(vendor(api), scenes(3), tmp_path, now=lambda: datetime.now(UTC) + then)
+
+    assert (states(tmp_path), len(api.batches.all)) == ([State.UNKNOWN] * 3, 1)
 
 
 @ONE_LOOP

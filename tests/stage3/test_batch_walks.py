@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -92,8 +93,10 @@ class Scene:
         assert self.shop.ledger.problems() == []
         return [one.state for one in self.shop.ledger.lines_of(self.token)]
 
-    def process(self, run_id: str = "run-2", *, at_once_most: int = 8) -> Process:
-        return Process(self.folder, [self.books], run_id, at_once_most=at_once_most)
+    def process(
+        self, run_id: str = "run-2", *, at_once_most: int = 8, now: datetime = NOW
+    ) -> Process:
+        return Process(self.folder, [self.books], run_id, at_once_most=at_once_most, now=now)
 
     @property
     def spool(self) -> list[str]:
@@ -278,23 +281,27 @@ def test_our_own_create_may_be_on_its_way(make: Callable[..., Scene]) -> None:
 # Lost --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("hours_later, state", [(False, U), (True, R)])
+@pytest.mark.parametrize(
+    "here, there, state",
+    [(LATER, LATER, R), (LATER / 2, LATER, U), (LATER, LATER / 2, U), (LATER * 2, LATER, U)],
+    ids=["both", "theirs alone", "ours alone", "they disagree"],
+)
 def test_a_batch_that_two_whole_listings_lack_never_ran_once_it_would_be_there(
-    make: Callable[..., Scene], state: State, *, hours_later: bool
+    make: Callable[..., Scene], here: timedelta, there: timedelta, state: State
 ) -> None:
-    """All of its lines are free again in one commit; before that it cannot be told."""
+    """All of its lines are free again in one commit, by what both clocks say since another look."""
     scene = make(3, is_accepted=False)
-    at = NOW + LATER if hours_later else NOW
-    scene.books.listings = [found(None, at=at)]
-    brought = walk(scene.process(), scene, 2)
+    later = replace(found(None, at=NOW + there), began_at=NOW + here)
+    scene.books.listings = [found(None, at=NOW), later]
+    walk(scene.process(), scene, 0)
+    between = scene.states()
+    brought = walk(scene.process("run-3", now=NOW + here), scene, 2)
 
-    assert scene.states() == [state] * 3
-    assert scene.books.asked["find"] == (2 if hours_later else 1)
+    assert (between, scene.states()) == ([U] * 3, [state] * 3)
+    assert scene.books.asked["find"] == (3 if state is R else 2)
     assert brought.attempted is None
     askings = scene.shop.ledger.askings()
-    assert {one.answered for one in askings.values()} == {
-        "absent" if hours_later else "cannot_tell"
-    }
+    assert {one.answered for one in askings.values()} == {"absent" if state is R else "cannot_tell"}
     assert len(askings) == 3
 
 

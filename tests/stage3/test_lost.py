@@ -1,14 +1,17 @@
 """A submit whose answer was lost is asked for: found it goes on, proved absent it costs nothing.
 
-The vendor is the plain one of the loopback server. The clocks are ours: a run of yesterday has a
-clock of yesterday, and the listing has today's.
+The vendor is the plain one of the loopback server, whose listing the settings call whole. The
+clocks are ours, and the vendor's is its own: a run of yesterday has both of yesterday.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stage3_plugin.domain.exchange import Sought
+from stage3_plugin.domain.job import Job, NewJob
 from stage3_plugin.domain.profile import Listing
-from stage3_plugin.domain.purchase import Asking, Held, Purchase
+from stage3_plugin.domain.purchase import Asking, Held, Look, Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy import polling
@@ -28,10 +33,11 @@ from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing import plain
 from stage3_plugin.testing.behaviours import Behaviour, Json, Page
-from stage3_plugin.testing.image_api import ImageApi
+from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.plain import Plain, PlainDialect
 from stage3_plugin.testing.queues import Queued
 from stage3_plugin.testing.wire import Exchange
+from stage3_plugin.transport import client
 from tests.stage3.buying import HOLD, counted, ledger_path, only, scenes, states
 from tests.stage3.running import run_stage, settings_for, story
 
@@ -60,7 +66,7 @@ def queue_api() -> Iterator[ImageApi]:
 def shop(api: ImageApi, /, **more: Any) -> Settings:
     """Return settings of the plain vendor; 0.05 USD are held for a picture, 0.03 are billed."""
     fixed = {"provider": "plain", "model": "m", "price_usd": "0.05", "drain_s": 0.05}
-    return settings_for(api, **(fixed | more))
+    return settings_for(api, **(fixed | {"listing_is_whole": True} | more))
 
 
 def asked(folder: Path) -> Asking:
@@ -70,12 +76,21 @@ def asked(folder: Path) -> Asking:
 
 
 async def lose(
-    api: ImageApi, folder: Path, plan: Behaviour, *, hours_ago: float = 1.0, **more: Any
+    api: ImageApi,
+    folder: Path,
+    plan: Behaviour,
+    *,
+    hours_ago: float = 1.0,
+    is_asked: bool = True,
+    **more: Any,
 ) -> Purchase:
-    """Lose the answer of a submit in a run of some time ago, which could not ask for it."""
+    """Lose the answer of a submit in a run of some time ago, which found nothing or did not ask."""
     then = datetime.now(UTC) - timedelta(hours=hours_ago)
+    dated = {"Date": format_datetime(then, usegmt=True)}
+    nothing = Json({"jobs": [], "next": None}, headers=dated)
+    answer = nothing if is_asked else Page(503, billed=False)
     api.script(plan, scene="s01")
-    api.trouble = lambda _, kind: Page(503, billed=False) if kind == "listing" else None
+    api.trouble = lambda _, kind: answer if kind == "listing" else None
     await run_stage(shop(api, **more), scenes(1), folder, now=lambda: then)
     api.trouble = lambda _, __: None
     purchase = only(folder)
@@ -197,18 +212,31 @@ async def test_what_is_proved_absent_costs_nothing_and_is_bought(
         (Queued(lost="not begun"), {}, "it is not listed yet; that it never arrived is believed"),
         (Queued(lost="not begun"), {"hours_ago": 30.0}, "does not reach back that far"),
         (Queued(lost="not begun"), {"hours_ago": 1.0, "key": "another"}, "with another key"),
+        (Queued(lost="not begun"), {"hours_ago": 1.0, "headers": {"x-team": "b"}}, "other headers"),
+        (Queued(lost="not begun"), {"hours_ago": 1.0, "listing_is_whole": False}, "vendor's own"),
         (Queued(lost="not begun"), {"hours_ago": 1.0, "seed": 7}, "its seed is a person's"),
         (Queued(lost="begun", unlisted=1), {"hours_ago": 1.0}, None),
     ],
-    ids=["not settled", "too long ago", "another key", "a person's seed", "the second has it"],
+    ids=[
+        "not settled",
+        "too long ago",
+        "another key",
+        "another header",
+        "a gateway's",
+        "a person's seed",
+        "the second has it",
+    ],
 )
 async def test_absent_is_believed_under_all_conditions_only(
     plan: Queued, later: dict[str, Any], says: str | None, queue_api: ImageApi, tmp_path: Path
 ) -> None:
     """All else stays unknown, is counted, and is not bought again."""
+    later = {"hours_ago": 0.01} | later
     key, seed = later.pop("key", None), later.pop("seed", None)
     more = {} if seed is None else {"seed": seed}
-    await lose(queue_api, tmp_path, plan, **({"hours_ago": 0.01} | later), **more)
+    hours_ago = later.pop("hours_ago")
+    await lose(queue_api, tmp_path, plan, hours_ago=hours_ago, headers={"x-team": "a"}, **more)
+    more |= {"headers": {"x-team": "a"}} | later
     if key is not None:
         queue_api.key = key
         more["api_key"] = key
@@ -264,45 +292,172 @@ async def test_a_provider_that_does_not_list_every_job_can_only_find(
     assert "does not list every job" in asked(tmp_path).why
 
 
+SLOW = timedelta(minutes=40)
+
+
+@ONE_LOOP
+@pytest.mark.parametrize("has_date", [True, False], ids=["its Date", "no whole listing before"])
+@pytest.mark.parametrize(
+    "before, after, vendor",
+    [(-SLOW, -SLOW, 0 * SLOW), (-SLOW, 0 * SLOW, 0 * SLOW), (0 * SLOW, 0 * SLOW, SLOW)],
+    ids=["a clock that is slow", "one that is set right between two runs", "a fast Date"],
+)
+async def test_no_difference_of_two_clocks_buys_twice(
+    queue_api: ImageApi,
+    tmp_path: Path,
+    before: timedelta,
+    after: timedelta,
+    vendor: timedelta,
+    *,
+    has_date: bool,
+) -> None:
+    """A request that arrived and is not listed yet is not proved absent by clocks that disagree."""
+    queue_api.queue.date_s = lambda: time.time() + vendor.total_seconds()
+    queue_api.script(Queued(lost="begun", unlisted=999), scene="s01")
+    if not has_date:
+        queue_api.trouble = lambda _, kind: Page(503, billed=False) if kind == "listing" else None
+    await run_stage(shop(queue_api), scenes(1), tmp_path, now=lambda: datetime.now(UTC) + before)
+    queue_api.trouble = lambda _, __: None
+    await run_stage(shop(queue_api), scenes(1), tmp_path, now=lambda: datetime.now(UTC) + after)
+
+    assert queue_api.received() == queue_api.billed() == 1
+    assert states(tmp_path) == [State.UNKNOWN]
+    assert asked(tmp_path).answered == "cannot_tell"
+
+
+@ONE_LOOP
+async def test_a_run_that_found_no_listing_begins_to_measure(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """What the clock here says of a run before proves nothing; the next run has a look to go by."""
+    await lose(queue_api, tmp_path, Queued(lost="not begun"), hours_ago=2.0, is_asked=False)
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    queue_api.queue.date_s = hour_ago.timestamp
+    first = await run_stage(shop(queue_api), scenes(1), tmp_path, now=lambda: hour_ago)
+    queue_api.queue.date_s = time.time
+    second = await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert (first.code("s01"), second.code("s01")) == ("unknown", "made")
+    assert states(tmp_path) == [State.REFUSED, State.PAID]
+
+
+@ONE_LOOP
+async def test_what_an_earlier_release_wrote_of_an_account_proves_presence_alone(
+    queue_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hash is of the key alone: whose listing lacks the request is not known."""
+    of_the_key = sha256(f"stage3-account:{KEY}".encode()).hexdigest()[:16]
+    with monkeypatch.context() as patched:
+        patched.setattr(client.Client, "account", of_the_key)
+        await lose(queue_api, tmp_path, Queued(lost="not begun"))
+    await run_stage(shop(queue_api), scenes(1), tmp_path)
+
+    assert only(tmp_path).state is State.UNKNOWN
+    assert "with another key, other headers" in asked(tmp_path).why
+
+
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 SPANS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=3))
+OFF = st.timedeltas(min_value=timedelta(days=-2), max_value=timedelta(days=2))
+NONE = st.just(timedelta(0))
+
+
+def doubt_of(
+    looks: Sequence[Look],
+    now: Look,
+    *,
+    watched: timedelta = timedelta(0),
+    opened_at: datetime = NOON,
+    proves: bool = True,
+    has_date: bool = True,
+) -> str | None:
+    """Return what keeps a listing of two days, settled in a quarter of an hour, from a proof."""
+    new = NewJob(token="0" * 32, account="ours", endpoint="m")
+    sought = Sought(
+        is_whole=True,
+        began_at=now.at,
+        listed_at=now.listed_at if has_date else None,
+        account="ours",
+        is_trusted=True,
+    )
+    return why_not_absent(
+        Listing(proves_absence=proves, settle_s=900.0, reaches_back_s=2 * 86_400.0),
+        Job(new=new, provider="plain", opened_at=opened_at),
+        sought,
+        watched_s=watched.total_seconds(),
+        looks=looks,
+    )
+
+
+SETTLES = timedelta(seconds=900)
 
 
 @given(
-    opened_before=SPANS,
     unknown_for=SPANS,
+    looked_after=st.lists(SPANS, max_size=3),
     watched=SPANS,
-    ahead=st.none() | st.timedeltas(min_value=-GRACE, max_value=GRACE),
-    proves=st.booleans(),
+    off=st.tuples(OFF, OFF),
+    is_set=st.tuples(SPANS, OFF, NONE) | st.tuples(SPANS, NONE, OFF),
+    has_date=st.booleans(),
 )
 def test_absence_is_never_believed_too_early(
-    opened_before: timedelta,
     unknown_for: timedelta,
+    looked_after: list[timedelta],
     watched: timedelta,
-    ahead: timedelta | None,
-    proves: bool,  # noqa: FBT001 - drawn
+    off: tuple[timedelta, timedelta],
+    is_set: tuple[timedelta, timedelta, timedelta],
+    *,
+    has_date: bool,
 ) -> None:
-    """Whatever the clocks say within the grace, so much time has passed, and the listing reaches.
+    """Both clocks may be wrong by days, and one of the two be set at any moment.
 
-    ``unknown_for`` is the true time since the outcome became unknown; the process that asks has
-    watched it for part of that at most.
+    ``is_set`` says when, and by how much ours and the provider's; ``unknown_for`` is the true time
+    since the outcome became unknown; the process that asks has watched it for part of that at most,
+    and it was looked for within it.
     """
-    listing = Listing(proves_absence=proves, settle_s=900.0, reaches_back_s=86_400.0)
+
+    def look(after: timedelta) -> Look:
+        here, there = is_set[1:] if after >= is_set[0] else (timedelta(0), timedelta(0))
+        return Look(at=NOON + after + off[0] + here, listed_at=NOON + after + off[1] + there)
+
+    looks = [look(after) for after in sorted(looked_after) if after <= unknown_for]
+    opened_at = NOON + off[0]
     watched = min(watched, unknown_for)
-    doubt = why_not_absent(
-        listing,
-        opened_at=NOON - unknown_for - opened_before,
-        unknown_since=NOON - unknown_for,
-        watched_s=watched.total_seconds(),
-        listed_at=None if ahead is None else NOON + ahead,
-        now=NOON,
+    doubt = doubt_of(
+        looks, look(unknown_for), watched=watched, opened_at=opened_at, has_date=has_date
     )
-    if doubt is None:
-        assert proves
-        assert unknown_for.total_seconds() >= listing.settle_s
-        assert (unknown_for + opened_before).total_seconds() <= listing.reaches_back_s
-    elif proves and unknown_for + opened_before <= timedelta(days=1) - GRACE * 2:
-        assert unknown_for < timedelta(seconds=900) + GRACE * 2 or ahead is None
+
+    assert doubt is not None or unknown_for >= SETTLES
+
+
+@given(unknown_for=SPANS, looked_after=SPANS, off=OFF, held_before=SPANS, proves=st.booleans())
+def test_absence_is_believed_in_time(
+    unknown_for: timedelta,
+    looked_after: timedelta,
+    off: timedelta,
+    held_before: timedelta,
+    *,
+    proves: bool,
+) -> None:
+    """Clocks that go right prove it, however far apart, as long as the listing reaches back."""
+    opened_at = NOON - held_before
+    looks = [Look(at=NOON + looked_after, listed_at=NOON + looked_after + off)]
+    now = Look(at=NOON + unknown_for, listed_at=NOON + unknown_for + off)
+    doubt = doubt_of(looks, now, opened_at=opened_at, proves=proves)
+    age = unknown_for + held_before
+    reaches = min(age, age + off) >= -GRACE and max(age, age + off) <= timedelta(days=2) - GRACE
+
+    assert (doubt is None) == (proves and reaches and unknown_for - looked_after >= SETTLES)
+
+
+def test_clocks_that_disagree_prove_nothing_until_it_is_looked_for_anew() -> None:
+    """A look from before one of them was set is no use; one from after it is."""
+    before = Look(at=NOON - timedelta(hours=3), listed_at=NOON - timedelta(hours=2))
+    after = Look(at=NOON - timedelta(hours=1), listed_at=NOON - timedelta(hours=1))
+    now, opened_at = Look(at=NOON, listed_at=NOON), NOON - timedelta(hours=4)
+
+    assert "disagree" in (doubt_of([before], now, opened_at=opened_at) or "")
+    assert doubt_of([before, after], now, opened_at=opened_at) is None
 
 
 # A whole answer that nobody understands ----------------------------------------------------------

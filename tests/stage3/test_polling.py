@@ -577,7 +577,7 @@ def test_another_accounts_key_does_not_prove_that_a_job_is_gone(tmp_path: Path) 
 
     assert state_of(first) is state_of(second) is None
     assert second.making is not None
-    assert "set that key again" in second.making.problem
+    assert "set them again" in second.making.problem
 
 
 def test_two_that_ask_at_once_do_no_harm(tmp_path: Path) -> None:

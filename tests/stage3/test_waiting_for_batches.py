@@ -6,6 +6,7 @@ The vendors are those of the loopback server, whose books say what was bought an
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -346,14 +347,14 @@ async def test_a_create_that_never_arrived_is_free_when_that_is_proved(
 ) -> None:
     """After half an hour, by two whole listings; until then it is asked for again."""
     settings = shop(api)
-    api.trouble = lambda _, kind: Page(503, billed=False) if kind == "batches" else None
     for ago in (timedelta(minutes=40), timedelta(0)):
         then = datetime.now(UTC) - ago
+        api.batches.date_s = then.timestamp
         api.batches.script(Batched(lost="not begun"))
         folder = tmp_path / str(ago.seconds)
         await run_stage(settings, scenes(3), folder, now=partial(_always, then))
         assert states(folder) == [State.UNKNOWN] * 3
-    api.trouble = lambda _, __: None
+    api.batches.date_s = time.time
     late, early = tmp_path / "2400", tmp_path / "0"
     waited = await stay(settings, late)
     not_yet = await stay(settings, early, for_s=0.3)

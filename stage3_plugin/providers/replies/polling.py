@@ -9,6 +9,7 @@ from __future__ import annotations
 from http.client import responses
 
 from stage3_plugin.domain.exchange import Reply, Unsaid
+from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.replies.hints import hint_of
 from stage3_plugin.providers.replies.reading import cleaned
@@ -22,6 +23,16 @@ _MOST_ID = 200
 def is_job_id(text: str) -> bool:
     """Return whether a text can be the name of a job: it is asked for by it, and shown."""
     return 0 < len(text) <= _MOST_ID and text.isascii() and text.isprintable()
+
+
+def about_another(named: str, job: Accepted) -> Unsaid | None:
+    """Return that an answer says nothing of a job, if the job that it names is another one.
+
+    Caches and gateways mix answers up, and the picture of another job would be somebody else's.
+    """
+    if named in {"", job.job_id}:
+        return None
+    return Unsaid(message="an answer about another job came than the one that was asked for")
 
 
 def unsaid(reply: Reply, *, now_s: float) -> Unsaid:

@@ -32,6 +32,7 @@ LAWS: tuple[Law, ...] = (
     queues.an_unknown_state_ends_nothing_and_is_shown,
     queues.a_job_is_made_fetched_and_billed_once,
     queues.a_look_that_fails_changes_nothing,
+    queues.an_answer_about_another_job_changes_nothing,
     queues.a_queue_that_lies_is_not_believed,
     queues.a_lost_answer_is_found_by_its_token,
     queues.who_may_not_is_told_so,

@@ -97,8 +97,13 @@ def keys_are_not_repeated(subject: Subject) -> int:
     provider, tried = subject.at(), 0
     for heard in _read_as_json(subject.known):
         for key, are_words_kept in product(KEYS, (False, True)):
-            headers = {name: f"{value} {key}" for name, value in heard.headers.items()}
-            told = with_texts(json.loads(heard.body), _repeating(key, are_words_kept))
+            job_id = "" if heard.job is None else heard.job.job_id
+            put = _repeating(key, are_words_kept, job_id)
+            headers = {
+                name: value if value == job_id else f"{value} {key}"
+                for name, value in heard.headers.items()
+            }
+            told = with_texts(json.loads(heard.body), put)
             reply = Reply(status=heard.status, headers=headers, document=told)
             said = " ".join(_said(subject.step(provider, heard, reply, heard.name)))
             must(key not in said, f"{heard.name}: the key that it repeats is shown: {said}")
@@ -106,11 +111,16 @@ def keys_are_not_repeated(subject: Subject) -> int:
     return tried
 
 
-def _repeating(key: str, are_words_kept: bool) -> Callable[[str], str]:  # noqa: FBT001 - of a pair
-    """Return what puts a key behind a text; single words may have to stay known."""
+def _repeating(
+    key: str,
+    are_words_kept: bool,  # noqa: FBT001 - of a pair
+    job_id: str,
+) -> Callable[[str], str]:
+    """Return what puts a key behind a text but the job's name; single words may have to stay."""
 
     def put(text: str) -> str:
-        return text if are_words_kept and " " not in text else f"{text} for {key} "
+        is_kept = text == job_id or (are_words_kept and " " not in text)
+        return text if is_kept else f"{text} for {key} "
 
     return put
 

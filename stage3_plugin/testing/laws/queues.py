@@ -99,6 +99,23 @@ def a_look_that_fails_changes_nothing(subject: Subject) -> int:
         return 2 * len(fails)
 
 
+def an_answer_about_another_job_changes_nothing(subject: Subject) -> int:
+    """Where an answer names the job that it is about: a cache or a gateway may mix two up."""
+    provider, tried = subject.at(), 0
+    for heard in subject.known:
+        if heard.job is None or heard.to not in {"status", "result", "record", "batch"}:
+            continue
+        ours, other = heard.job.job_id, f"{heard.job.job_id}0"
+        headers = {name: other if it == ours else it for name, it in heard.headers.items()}
+        body = heard.body.replace(json.dumps(ours).encode(), json.dumps(other).encode())
+        mixed_up = replace(heard, headers=headers, body=body)
+        if mixed_up != heard:
+            step = subject.step(provider, mixed_up, mixed_up.reply, heard.name)
+            must(isinstance(step, Unsaid), f"{heard.name}, about another job: it is {step}")
+            tried += 1
+    return tried
+
+
 def a_queue_that_lies_is_not_believed(subject: Subject) -> int:
     """A job that is made twice, forgotten, failed, or called something that nobody knows."""
     lies: dict[str, tuple[Queued, type[Any] | tuple[type[Any], ...]]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from stage3_plugin.domain.states import State
 from stage3_plugin.purchase import lost
 from stage3_plugin.runtime.offers import PROVIDERS
-from stage3_plugin.testing.behaviours import Page
+from stage3_plugin.testing.behaviours import Json
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.plain import Plain, PlainDialect
 from stage3_plugin.testing.queues import Queued
@@ -47,18 +48,26 @@ def _lost(
     *,
     ago: timedelta = HOUR,
 ) -> str:
-    """Lose the answer of a submit some time ago, write a config, and return the purchase's id."""
+    """Lose the answer of a submit some time ago, write a config, and return the purchase's id.
+
+    The listing was whole then, and did not have it.
+    """
     then = datetime.now(UTC) - ago
+    dated = {"Date": format_datetime(then, usegmt=True)}
+    nothing = Json({"jobs": [], "next": None}, headers=dated)
     api.script(plan, scene="s01")
-    api.trouble = lambda _, kind: Page(503, billed=False) if kind == "listing" else None
-    settings = settings_for(api, provider="plain", model="m", price_usd="0.05")
+    api.trouble = lambda _, kind: nothing if kind == "listing" else None
+    settings = settings_for(
+        api, provider="plain", model="m", price_usd="0.05", listing_is_whole=True
+    )
     anyio.run(partial(run_stage, settings, story("s01"), folder, now=lambda: then))
     api.trouble = lambda _, __: None
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PLAIN_KEY", KEY)
     (folder / "host.toml").write_text(
         '[pipeline]\nimage = "stage3"\n[plugin.stage3]\nprovider = "plain"\nmodel = "m"\n'
-        f'base_url = "{api.base_url}"\napi_key = {{ env = "PLAIN_KEY" }}\nprice_usd = "0.05"\n',
+        f'base_url = "{api.base_url}"\napi_key = {{ env = "PLAIN_KEY" }}\nprice_usd = "0.05"\n'
+        "listing_is_whole = true\n",
         encoding="utf-8",
     )
     purchase = only(folder)

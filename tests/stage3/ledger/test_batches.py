@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from stage3_plugin.domain.job import Accepted, NewJob
-from stage3_plugin.domain.purchase import Asking, Limits, OverCap, Purchase, Settlement
+from stage3_plugin.domain.purchase import Asking, Limits, Look, OverCap, Purchase, Settlement
 from stage3_plugin.domain.states import COUNTED, LEGAL, State
 from stage3_plugin.errors import IllegalTransition, JobRefused, LookupRefused
 from stage3_plugin.ledger.book import Ledger
@@ -39,6 +40,7 @@ from tests.stage3.ledger.samples import (
     paid,
 )
 
+LATER = timedelta(hours=1)
 UNKNOWN = SETTLEMENTS[State.UNKNOWN]
 REFUSED = SETTLEMENTS[State.REFUSED]
 
@@ -266,6 +268,24 @@ def test_what_was_asked_for_a_batch_stands_for_each_line(ledger: Ledger) -> None
         ledger.note_asking(lines[2], last)
 
     assert ledger.askings() == dict.fromkeys(lines, last)
+
+
+def test_when_a_listing_was_read_is_kept_by_both_clocks(ledger: Ledger) -> None:
+    """Under the batch, whichever line asked; of one that is settled nobody asks any more."""
+    job = a_batch(ledger, 2)
+    settle_lines(ledger, job, UNKNOWN, State.SENDING)
+    lines = [one.new.attempt_id for one in ledger.lines_of(token_of(job))]
+    there = NOW - timedelta(minutes=40)
+    asking = Asking(answered="cannot_tell", at=NOW, why="not yet")
+    with ledger.transaction():
+        ledger.note_asking(lines[0], asking)
+        ledger.note_asking(lines[1], replace(asking, listed_at=there))
+        ledger.note_asking(lines[0], replace(asking, at=NOW + LATER, listed_at=NOW))
+
+    looks = [Look(at=NOW, listed_at=there), Look(at=NOW + LATER, listed_at=NOW)]
+    assert ledger.looks() == {token_of(job): looks}
+    settle_lines(ledger, job, REFUSED, State.UNKNOWN)
+    assert ledger.looks() == {}
 
 
 def test_the_folder_of_a_batch_is_accounted_for(ledger: Ledger) -> None:

@@ -16,6 +16,7 @@ from stage3_plugin.engine import run as engine_run
 from stage3_plugin.policy import polling
 from stage3_plugin.purchase import lost
 from stage3_plugin.settings import Settings
+from stage3_plugin.testing.behaviours import Json
 from stage3_plugin.testing.dialects.bfl import BflDialect
 from stage3_plugin.testing.dialects.fal import FalDialect
 from stage3_plugin.testing.image_api import ImageApi
@@ -85,6 +86,29 @@ async def test_a_story_is_bought(api: ImageApi, word: str, tmp_path: Path) -> No
     costs = {(ran.outcomes[one].cost.usd, ran.outcomes[one].cost.basis) for one in ("a", "b")}
     assert costs == {COSTS[word]}
     assert api.queue.billed_usd == 2 * COSTS[word][0]
+
+
+async def test_a_picture_of_another_job_is_never_shown(
+    api: ImageApi, word: str, tmp_path: Path
+) -> None:
+    """A cache that mixes answers up: what names another job is asked for again."""
+    await run_stage(shop(api, word), story("b"), tmp_path)
+    picture = {"url": api.queue.jobs[0].picture_url(api.root_url)}
+    if word == "fal":
+        mixed = [
+            Json({"status": "COMPLETED", "request_id": "another"}),
+            Json({"images": [picture]}, headers={"X-Fal-Request-Id": "another"}),
+        ]
+    else:
+        result = {"sample": picture["url"]}
+        mixed = [Json({"id": "another", "status": "Ready", "result": result})]
+    api.script(Queued(polls=0, between=mixed), scene="a:")
+    ran = await run_stage(shop(api, word), story("a"), tmp_path)
+
+    assert ran.code("a") == "made"
+    files = [one.read_bytes() for one in (tmp_path / "out" / "images").iterdir()]
+    assert len(set(files)) == 2
+    assert counted(tmp_path) == api.queue.billed_usd * 10**6
 
 
 async def test_a_later_run_takes_a_job_in_at_its_price(

@@ -39,6 +39,7 @@ from stage3_plugin.testing.dialects.fal import FalDialect
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.queues import Queued
+from stage3_plugin.testing.subject import TOKEN, WORDS
 from stage3_plugin.testing.talking import NoAnswer, Talk
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import Place
@@ -49,7 +50,6 @@ FLARE = "openai/gpt-image-2.5/flare"
 GROK = "xai/grok-imagine-image/v2.0"
 FLUX3 = "blackforestlabs/flux-3"
 SEEDREAM5 = "bytedance/seedream/v5/pro"
-TOKEN = "0123456789abcdef" * 2
 QUEUE = "https://queue.fal.run/fal-ai/flux-2/requests/764c"
 HISTORY = "https://api.fal.ai/v1/models/requests/by-endpoint"
 JOB = Accepted(
@@ -532,8 +532,11 @@ def test_what_the_history_does_not_have_is_gone() -> None:
 # A request whose answer was lost -----------------------------------------------------------------
 
 
-def listed(seed: object, name: str = "764c", endpoint: str = TURBO) -> dict[str, Any]:
-    return {"request_id": name, "endpoint_id": endpoint, "json_input": {"seed": seed}}
+def listed(
+    seed: object, name: str = "764c", endpoint: str = TURBO, prompt: str = WORDS
+) -> dict[str, Any]:
+    given = {"seed": seed, "prompt": prompt}
+    return {"request_id": name, "endpoint_id": endpoint, "json_input": given}
 
 
 def looked(*items: dict[str, Any], lost: Lost = LOST, **more: Any) -> Any:
@@ -558,9 +561,13 @@ def test_a_lost_request_is_found_by_its_seed(endpoint: str) -> None:
 
 
 def test_what_is_another_requests_is_not_found() -> None:
-    """Another seed, another endpoint, a job of ours; and nothing proves that it never came."""
+    """Another seed, endpoint or prompt, a job of ours; and nothing proves that it never came."""
     mine = listed(seed_of(TOKEN))
-    others = [listed(seed_of(TOKEN) + 1), mine | {"endpoint_id": "fal-ai/flux/dev"}]
+    others = [
+        listed(seed_of(TOKEN) + 1),
+        listed(seed_of(TOKEN), prompt="a castle"),
+        mine | {"endpoint_id": "fal-ai/flux/dev"},
+    ]
 
     assert looked(*others) == NotListed(next_url=None)
     assert looked(mine, lost=replace(LOST, taken=frozenset({"764c"}))) == NotListed(next_url=None)

@@ -82,6 +82,7 @@ def test_ours_obey_every_law(word: str, law: Law) -> None:
         queues.a_lost_answer_is_found_by_its_token: profile.listing is None,
         queues.an_unknown_state_ends_nothing_and_is_shown: profile.keeps_s is None,
         queues.a_look_that_fails_changes_nothing: profile.keeps_s is None,
+        queues.an_answer_about_another_job_changes_nothing: profile.keeps_s is None,
         queues.a_queue_that_lies_is_not_believed: profile.keeps_s is None,
         **dict.fromkeys(OF_BATCHES, subject.at().batch is None),
     }
@@ -200,6 +201,12 @@ class GivesUp(Plain):
         return super().polled(reply, job, of)
 
 
+class TakesAnybodysPicture(Plain):
+    def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
+        named = reply.document.get("id") if isinstance(reply.document, dict) else None
+        return super().polled(reply, replace(job, job_id=str(named or job.job_id)), of)
+
+
 class TakesForgottenForRefused(Plain):
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         if reply.status == 404 and isinstance(reply.document, dict):
@@ -295,6 +302,11 @@ BREAKING: list[tuple[Law, type[Plain], str]] = [
     ),
     (queues.a_job_is_made_fetched_and_billed_once, SaysNoCost, "this one has none"),
     (queues.a_look_that_fails_changes_nothing, GivesUp, "limited, asked for the status"),
+    (
+        queues.an_answer_about_another_job_changes_nothing,
+        TakesAnybodysPicture,
+        "queued of status, about another job: it is Poll",
+    ),
     (queues.a_queue_that_lies_is_not_believed, TakesForgottenForRefused, "forgotten is Unclear"),
     (queues.a_lost_answer_is_found_by_its_token, TakesAnyJob, "."),
     (queues.who_may_not_is_told_so, HidesTheKey, "bad key: it is rejected"),

@@ -32,11 +32,11 @@ from stage3_plugin.testing.dialects.replicate import ReplicateDialect
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.queues import Queued, Trouble
+from stage3_plugin.testing.subject import TOKEN, WORDS
 from stage3_plugin.testing.talking import NoAnswer, Talk
 from tests.fakes.test_requests import reference_to
 from tests.stage3.providers.replies import NOW_S, PNG, openrouter, page, part, reply, request
 
-TOKEN = "0123456789abcdef" * 2
 MODEL = "black-forest-labs/flux-2-pro"
 VERSION = "0" * 64
 OPENED = datetime.fromtimestamp(NOW_S, UTC)
@@ -358,7 +358,7 @@ def test_an_answer_that_is_not_about_it_changes_nothing(answer: Any, stops: bool
 # What a listing shows ----------------------------------------------------------------------------
 
 LOST = Lost(token=TOKEN, endpoint=MODEL, opened_at=OPENED)
-MINE = {"prompt": "a lighthouse", "seed": seed_of(TOKEN)}
+MINE = {"prompt": WORDS, "seed": seed_of(TOKEN)}
 DATE = OPENED.strftime("%a, %d %b %Y %H:%M:%S GMT")
 
 
@@ -435,6 +435,7 @@ def test_another_ones_is_not_it(item: dict[str, Any]) -> None:
         (prediction(input=None), LOST),
         (prediction(input={}, created_at="?"), LOST),
         (prediction(input=MINE, urls={}), LOST),
+        (prediction(input=MINE | {"prompt": "a castle"}), LOST),
         (None, LOST),
         (prediction(), Lost(token=None, endpoint=MODEL, opened_at=OPENED)),
         (
@@ -448,7 +449,7 @@ def test_another_ones_is_not_it(item: dict[str, Any]) -> None:
     ],
 )
 def test_one_that_may_be_it_proves_nothing(item: Any, lost: Lost) -> None:
-    """Its input is deleted, or nothing that we drew was sent: a person's seed, or no input for one.
+    """Its input is deleted or has other words, or nothing that we drew was sent: a person's seed.
 
     Said to be absent it would be bought again.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from stage3_plugin.policy import polling
 from stage3_plugin.providers.replicate import Replicate
 from stage3_plugin.purchase import lost
 from stage3_plugin.settings import Settings
-from stage3_plugin.testing.behaviours import Page
+from stage3_plugin.testing.behaviours import Json
 from stage3_plugin.testing.dialects.replicate import ReplicateDialect
 from stage3_plugin.testing.dialects.xai import XAIDialect
 from stage3_plugin.testing.image_api import KEY, ImageApi
@@ -61,6 +62,7 @@ def at_replicate(api: ImageApi, /, **more: Any) -> Settings:
         "size": "256x256",
         "price_usd": "0.05",
         "drain_s": 0.05,
+        "listing_is_whole": True,
     }
     return settings_for(api, **(fixed | more))
 
@@ -132,10 +134,12 @@ async def test_a_story_is_made_at_xai(xai_api: ImageApi, tmp_path: Path) -> None
 
 
 async def lose(settings: Settings, api: ImageApi, folder: Path, plan: Queued) -> None:
-    """Lose the answer of a submit in a run of an hour ago, which could not ask for it."""
+    """Lose the answer of a submit in a run of an hour ago, whose listing did not have it yet."""
     then = datetime.now(UTC) - timedelta(hours=1)
+    dated = {"Date": format_datetime(then, usegmt=True)}
+    empty = Json({"results": [], "previous": None, "next": None, "data": []}, headers=dated)
     api.script(plan, scene="a:")
-    api.trouble = lambda _, kind: Page(503, billed=False) if kind == "listing" else None
+    api.trouble = lambda _, kind: empty if kind == "listing" else None
     await run_stage(settings, story("a"), folder, now=lambda: then)
     api.trouble = lambda _, __: None
     assert states(folder) == [State.UNKNOWN]
@@ -187,6 +191,21 @@ async def test_a_lost_prediction_is_found_or_bought_anew(
     assert states(tmp_path) == states_then
     assert counted(tmp_path) == 50_000
     assert replicate_api.billed("a:") == 1
+
+
+@ONE_LOOP
+async def test_a_prediction_with_its_seed_and_other_words_is_not_it(
+    replicate_api: ImageApi, tmp_path: Path
+) -> None:
+    """A seed can be used again for another picture, which would be shown as the scene's."""
+    await lose(at_replicate(replicate_api), replicate_api, tmp_path, Queued(lost="begun"))
+    (job,) = replicate_api.queue.jobs
+    job.asked.document["input"]["prompt"] = "a castle"
+    ran = await run_stage(at_replicate(replicate_api), story("a"), tmp_path)
+
+    assert ran.code("a") == "unknown"
+    assert states(tmp_path) == [State.UNKNOWN]
+    assert replicate_api.received("a:") == 1
 
 
 @ONE_LOOP
