@@ -639,9 +639,8 @@ def _named(reply: Reply, of: Asked) -> str:
 
     What that header says of any other page is documented nowhere.
     """
-    if of == "result":
-        return reply.headers.get("x-fal-request-id", "")
-    return text_at(reply.document, "request_id") if of == "status" else ""
+    of_a_result = reply.headers.get("x-fal-request-id", "") if of == "result" else ""
+    return of_a_result or text_at(reply.document, "request_id")
 
 
 def _is_about_us(reply: Reply) -> bool:
