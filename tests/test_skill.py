@@ -58,7 +58,7 @@ class Agent:
 @pytest.fixture
 def project(tmp_path: Path, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch) -> Project:
     """Make a project with a config and a story, and nothing else."""
-    image_api.always(bills(0.05))
+    image_api.always(bills(0.03))
     project = Project(tmp_path)
     project.config(image_api, capacity=1, provider="openai", model="gpt-image-2")
     (tmp_path / "story.md").write_text(STORY, encoding="utf-8")

@@ -265,8 +265,8 @@ async def test_a_bill_that_says_next_to_nothing_lets_nothing_through_a_cap(
     ran = await run_stage(settings, scenes(13), tmp_path)
     held = purchases(tmp_path)[0].new.hold_microusd
 
-    assert image_api.received() == len(purchases(tmp_path)) == 400_000 // held
-    assert counted(tmp_path) <= 400_000
+    assert image_api.received() == len(purchases(tmp_path))
+    assert 400_000 - held < counted(tmp_path) <= 400_000
     assert "made" in {ran.code(f"s{number:02}") for number in range(1, 14)}
 
 

@@ -117,7 +117,8 @@ def test_openrouter_sells_what_the_vendor_serves(model: str) -> None:
 async def test_the_vendors_address_spelled_out_is_the_vendors(
     base_url: str, tmp_path: Path
 ) -> None:
-    told = await opened(TODAY, tmp_path, model="gpt-image-1", base_url=base_url)
+    day = date(2026, 12, 2)
+    told = await opened(day, tmp_path, model="gpt-image-1.5", base_url=base_url)
 
     assert "was switched off" in told[0]
 
