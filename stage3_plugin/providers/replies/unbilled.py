@@ -30,11 +30,14 @@ WAY = re.compile(_WAY, re.IGNORECASE | re.ASCII)
 """Time, connections, what stands in between, and its pages."""
 RAN = re.compile(
     rf"{_WAY}|reset|stream|\blost\b|abort|cancel|waiting|gave up|\bgone\b|billed|charged|"
-    r"\bpaid\b|\bcosts?\b|generated|\bmade\b|created|rendered|completed|finished|stored|saved|"
-    r"delivered|already",
-    re.IGNORECASE | re.ASCII,
+    r"\bpaid\b|costs?(?![a-z])|charge|credits?(?![a-z])|deduct|generated|\bmade\b|created|rendered|completed|"
+    r"finished|stored|storage|saved|upload|produced|succe|return the|to return|\bresults?\b|"
+    r"too large|delivered|already|(?:output|image|total|used)[_-]?tokens|tokens[_-]used|usage|"
+    r"(?-i:[\u0370-\u1fff\u3040-\uffee])",
+    re.IGNORECASE,
 )
-"""What is said of a request that ran, or of one whose answer was lost, beside that."""
+"""What is said of a request that ran, or of one whose answer was lost, beside that; and other
+scripts than ours, in which anything may be said."""
 
 _ID = r"(?:(?:req|chatcmpl|gen)[_-][a-z0-9_-]{4,80}|[0-9a-f-]{16,40})"
 _TAIL = (

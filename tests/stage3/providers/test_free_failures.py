@@ -39,6 +39,11 @@ RAN = (
     "The image has already been generated",
     "litellm.ServiceUnavailableError: it is busy",
     "waiting for the answer, gave up",
+    "Image succeeded, but the upload to storage failed",
+    "We could not return the result of your request",
+    "Response too large to return",
+    "12 credits were deducted",
+    "\u56fe\u50cf\u5df2\u751f\u6210\u5e76\u6263\u8d39",
 )
 
 
@@ -144,7 +149,8 @@ def test_a_refusal_that_speaks_of_more_may_have_been_billed(word: str, said: str
 
 
 BESIDE: tuple[dict[str, Any], ...] = (
-    {"billed": True}, {"more": " " * 4000 + "it was billed"},
+    {"billed": True}, {"cost_usd": 0.04}, {"credits_used": 1}, {"output_tokens": 1120},
+    {"more": " " * 4000 + "it was billed"},
     {"inner": ["x"] * 500}, {"grpc-status": 4}, {"cause": "ETIMEDOUT"},
 )  # fmt: skip
 
