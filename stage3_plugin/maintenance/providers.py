@@ -236,7 +236,7 @@ def _lines_of(one: InstalledProvider) -> Iterator[str]:
         yield f"  prices are known of: {', '.join([*one.models[:_MOST_MODELS], *more])}"
     for end in sorted(one.ends, key=lambda end: end.on):
         instead = " or ".join(end.instead)
-        yield f"  switched off on {end.on}: {', '.join(end.begins)}; in their place: {instead}"
+        yield f"  end on {end.on}: {', '.join(end.begins)}; in their place: {instead}"
 
 
 def _abilities(profile: Profile, by_model: frozenset[Ability]) -> Iterator[str]:
