@@ -434,10 +434,12 @@ def _standing(ended: BatchEnded, how: Sequence[_How], *, ran: int, odd: int) -> 
         ran: How many lines they have of those that ran.
         odd: How many they have that do not say whose they are.
     """
-    counted = 0 if ended.lines is None else ended.lines.done + ended.lines.failed
+    lines = ended.lines
+    counted = 0 if lines is None else lines.done + lines.failed
+    if lines is not None and ended.how == "completed":  # all of them ran, though counts may lag
+        counted = max(counted, lines.total - lines.expired)
     if "cut" in how or len(how) < len(set(ended.files)):
         return "not here"
-    lines = ended.lines
     none_ran = lines is not None and 0 < lines.total == lines.expired
     if "unframed" in how and not ((counted or none_ran) and counted <= ran):
         return "not here"

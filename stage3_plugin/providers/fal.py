@@ -81,7 +81,7 @@ UNBILLED_FROM = 500
 """A server's error is never charged; what a model says below that may have been (facts 1.4;
 docs.fal.ai/faq), and so is a picture that is covered as not safe for work."""
 INFRASTRUCTURE = re.compile("runner_[a-z_]+|startup_timeout|request_timeout")
-"""What a completed job's ``error_type`` is where fal's own machines failed it (facts 3)."""
+"""What an ``error_type`` is where fal's own machines failed a request or a job (facts 3)."""
 START_TIMEOUT = "request_timeout"
 """The job did not begin in :data:`BEGINS_WITHIN_S`: too many were before it (facts 3)."""
 KEEPS_S = 3600.0
@@ -215,6 +215,8 @@ _SIBLING = Family(begins=(), edit="/edit", plain="/text-to-image")
 """Of a name that is not known, and ends as that of a sibling which takes no references."""
 _EDIT = Family(begins=())
 """Of one that ends as a sibling does which takes some; the other one may be called otherwise."""
+_BY_END = {_SIBLING.plain: _SIBLING, _SIBLING.edit: _EDIT}
+"""A name of a known family may end so as well, where its others do not."""
 _UNKNOWN = Family(begins=(), references=None)
 
 Unsayable: TypeAlias = Literal["output_format", "background", "quality"]
@@ -290,7 +292,8 @@ class Fal(Hosted):
         """Return what follows from the answer to a submit."""
         if 200 <= reply.status < 300 and (accepted := self._accepted(reply.document)) is not None:
             return accepted
-        if reply.status >= UNBILLED_FROM and text_at(reply.document, "error_type"):
+        is_infrastructure = INFRASTRUCTURE.fullmatch(text_at(reply.document, "error_type"))
+        if self.is_vendors and reply.status >= UNBILLED_FROM and is_infrastructure:
             return _failed(reply, None)
         step = self.judged(reply)
         return forbidden(step) if isinstance(step, Verdict) else step
@@ -541,11 +544,12 @@ def _many(endpoints: Sequence[str]) -> str:
 
 def _family(model: str) -> Family:
     known = next((family for family in FAMILIES if model.startswith(family.begins)), None)
-    if known is not None:
+    end = next((end for end in _BY_END if model.endswith(end)), "")
+    if known is None:
+        return _BY_END.get(end, _UNKNOWN)
+    if not end or known.references is None or end in {known.edit, known.plain}:
         return known
-    if model.endswith(_SIBLING.plain):
-        return _SIBLING
-    return _EDIT if model.endswith(_SIBLING.edit) else _UNKNOWN
+    return replace(known, edit=_BY_END[end].edit, plain=_BY_END[end].plain)
 
 
 def _in_a_path(endpoint: str) -> str:
@@ -651,18 +655,23 @@ def _is_of_the_job(reply: Reply, job: Accepted) -> bool:
     """Return whether an error is what came of the job, and not one of who was asked for it.
 
     Its queue says of both in the same words; but only a model finds fault with a field, and only
-    what came of a job is called by its name.
+    what came of a job is called by its name. From 500 on the name alone is not enough: what stands
+    before a picture that is made may fail at its address, too.
     """
-    if reply.headers.get("x-fal-request-id") == job.job_id:
-        return True
-    return any(text_at(item, "type") for item in items_at(reply.document, "detail"))
+    is_named = reply.headers.get("x-fal-request-id") == job.job_id
+    if reply.status >= UNBILLED_FROM:
+        return is_named and INFRASTRUCTURE.fullmatch(_error_type(reply)) is not None
+    return is_named or any(text_at(item, "type") for item in items_at(reply.document, "detail"))
+
+
+def _error_type(reply: Reply) -> str:
+    return text_at(reply.document, "error_type") or reply.headers.get("x-fal-error-type", "")
 
 
 def _failed(reply: Reply, job_id: str | None) -> Verdict:
     """Judge a job that failed on fal's side: never billed, and perhaps better the next time."""
     words = error_in(reply.document) or ErrorWords()
-    code = text_at(reply.document, "error_type") or reply.headers.get("x-fal-error-type", "")
-    code = cleaned(code, most=80) or words.code or ""
+    code = cleaned(_error_type(reply), most=80) or words.code or ""
     told = words.message or cleaned(text_at(reply.document, "error")) or f"HTTP {reply.status}"
     return Verdict(
         kind=VerdictKind.BUSY,

@@ -353,12 +353,16 @@ class OpenAIBatch:
                 message=message,
                 verdict=self._not_begun(document, message),
             )
-        lacks_file = not files
+        # its counts may lag behind the word: a line that none of them accounts for may have run
+        is_open = how == "completed" and not (
+            lines is not None and 0 < lines.total == lines.done + lines.failed
+        )
+        lacks_file = not files and (lines is None or is_open)
         if lines is not None:
-            lacks_file = (lines.done > 0 and not output) or (lines.failed > 0 and not errors)
+            lacks_file |= (lines.done > 0 and not output) or (lines.failed > 0 and not errors)
         if lacks_file and self._since_its_end_s(reply) < LAG_S:
             return BatchMaking(lines=lines, message=f"{how}; a result file is not there yet")
-        is_unclear = lacks_file or how == "failed"
+        is_unclear = lacks_file or is_open or how == "failed"
         return BatchEnded(
             how=how,
             files=files,

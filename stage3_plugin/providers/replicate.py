@@ -402,7 +402,7 @@ class Replicate(Hosted):
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:  # noqa: ARG002 - it has one address
         """Return what follows from an answer about a prediction."""
-        if reply.status in GONE:
+        if reply.status in GONE and isinstance(reply.document, dict):
             return Gone(message=f"Replicate does not know the prediction {job.job_id} any more")
         is_about_it = text_at(reply.document, "id") == job.job_id
         if not (200 <= reply.status < 300 and is_about_it):

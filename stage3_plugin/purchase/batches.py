@@ -483,6 +483,8 @@ class Batches:
         making = BeingMade(job=asked.job, asked=known.asked, lines=ended.lines)
         known.making = making
         lines = len(self._session.reader.lines_of(token))
+        if ended.how == "completed" and ended.lines is not None and ended.lines.total != lines:
+            ended = replace(ended, lacking="unknown")  # its counts are not of all that was sent
         for _ in range(TRIES):
             results = await self._turns.take(
                 partial(batching.results, token, ended, asked.job, lines=lines)

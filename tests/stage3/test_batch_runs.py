@@ -21,6 +21,7 @@ from stage3_plugin.providers import openai_batch
 from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.behaviours import Gate, Page
 from stage3_plugin.testing.bill import Bill, by_the_table
+from stage3_plugin.testing.dialects.openai_batches import OpenAIBatches
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.wire import Asked
 from tests.fakes.image_api import KEY
@@ -181,6 +182,40 @@ async def test_a_file_of_unknown_length_ends_its_lines_by_the_providers_count(
     assert codes(first) == {"made": 2, "refused": 1}
     assert codes(second) == {"made": 2}
     assert sizes(api) == [3, 2, 2]
+
+
+@pytest.mark.parametrize("total", [3, 2, 0])
+async def test_a_line_that_a_complete_batch_says_nothing_of_is_not_bought_again(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, total: int
+) -> None:
+    """Its counts may lag, or not be of all that was sent: what they leave open may be billed."""
+    shown = OpenAIBatches.shown
+
+    def counts(*asked: Any) -> dict[str, Any]:
+        document = dict(shown(*asked))
+        done = min(2, total)
+        return document | {"request_counts": {"total": total, "completed": done, "failed": 0}}
+
+    monkeypatch.setattr(OpenAIBatches, "shown", counts)
+    api.batches.script(Batched(polls=0, order="asked", done=2))
+    ran = [await run_stage(shop(api), scenes(3), tmp_path) for _ in range(5)]
+
+    assert codes(ran[-1])["made"] == 2
+    assert sizes(api) == [3]
+    assert states(tmp_path).count(State.PAID) == 2
+    assert states(tmp_path).count(State.UNKNOWN) == 1
+
+
+async def test_a_complete_batch_without_a_file_yet_is_asked_for_again(
+    api: ImageApi, tmp_path: Path
+) -> None:
+    """Its counts say that nothing is done, which is no proof that nothing ran."""
+    api.batches.script(Batched(polls=0, done=0))
+    ran = await run_stage(shop(api), scenes(3), tmp_path)
+
+    assert codes(ran) == {"pending": 3}
+    assert sizes(api) == [3]
+    assert states(tmp_path) == [State.ACCEPTED] * 3
 
 
 async def test_a_later_run_ends_what_was_refused_and_does_not_buy_it_again(

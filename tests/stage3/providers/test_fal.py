@@ -35,6 +35,7 @@ from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Polled
 from stage3_plugin.providers.fal import COMPLETED, PENDING, Fal, endpoint_of
+from stage3_plugin.testing.behaviours import Json
 from stage3_plugin.testing.dialects.fal import FalDialect
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.pngs import make_png
@@ -118,6 +119,15 @@ def test_a_request_is_one_picture_in_the_queue() -> None:
         (f"{FLUX3}/text-to-image", True, f"{FLUX3}/edit-image"),
         (f"{FLUX3}/edit-image", False, f"{FLUX3}/text-to-image"),
         (f"{SEEDREAM5}/text-to-image", True, f"{SEEDREAM5}/edit"),
+        ("fal-ai/flux-2/text-to-image", True, "fal-ai/flux-2/edit"),
+        ("fal-ai/flux-2/text-to-image", False, "fal-ai/flux-2/text-to-image"),
+        ("fal-ai/flux-kontext/dev/text-to-image", True, "fal-ai/flux-kontext/dev/edit"),
+        ("fal-ai/flux-kontext/dev", True, "fal-ai/flux-kontext/dev"),
+        ("openai/gpt-image-3/x/text-to-image", True, "openai/gpt-image-3/x/edit"),
+        ("xai/grok-imagine-image/v3.0/text-to-image", True, "xai/grok-imagine-image/v3.0/edit"),
+        ("fal-ai/recraft/v3/text-to-image", True, "fal-ai/recraft/v3/text-to-image"),
+        (f"{FLUX3}/edit", True, f"{FLUX3}/edit"),
+        (f"{FLUX3}/edit", False, f"{FLUX3}/edit"),
         ("somebody/painter/text-to-image", True, "somebody/painter/edit"),
         ("somebody/painter/text-to-image", False, "somebody/painter/text-to-image"),
         ("somebody/painter/edit", True, "somebody/painter/edit"),
@@ -130,6 +140,15 @@ def test_who_shows_pictures_asks_the_sibling_that_takes_them(
     endpoint: str,
 ) -> None:
     assert endpoint_of(model, shows=shows) == endpoint
+
+
+def test_a_sibling_is_asked_in_the_fields_of_its_family() -> None:
+    """What its name ends in says nothing of them."""
+    send = fal("openai/gpt-image-3/x/text-to-image").begin(request(seed=7, shown=(SHOWN,)))
+
+    assert send.url == "https://queue.fal.run/openai/gpt-image-3/x/edit"
+    assert {"image_urls", "quality"} <= set(send.payload)
+    assert send.dropped == ("seed",)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +291,10 @@ def test_a_submit_is_accepted_with_the_addresses_it_names() -> None:
         (reply({"detail": "Too many"}, 429), VerdictKind.RATE_LIMITED, False, False),
         (reply({"detail": "x", "error_type": "runner_scheduling_failure"}, 503),
          VerdictKind.BUSY, False, False),
+        (reply({"detail": "upstream timed out", "error_type": "gateway_timeout"}, 504),
+         VerdictKind.UNKNOWN, False, True),
+        (reply({"detail": "generated and billed", "error_type": "bad_gateway"}, 502),
+         VerdictKind.UNKNOWN, False, True),
         (reply({"detail": "Internal Server Error"}, 500), VerdictKind.UNKNOWN, False, True),
         (page(502), VerdictKind.UNKNOWN, False, True),
         (reply({"status": "IN_QUEUE", "request_id": "764c"}), VerdictKind.UNKNOWN, False, True),
@@ -290,6 +313,15 @@ def test_a_submit_that_is_not_accepted(
 
     assert isinstance(step, Verdict)
     assert (step.kind, step.stops_run, step.may_be_billed) == (kind, stops, billed)
+
+
+def test_fals_words_are_believed_at_fals_address_alone() -> None:
+    """Whoever stands between may have had them of another request."""
+    answer = reply({"detail": "x", "error_type": "runner_scheduling_failure"}, 503)
+    step = fal(base_url="http://127.0.0.1:9").next(answer)
+
+    assert isinstance(step, Verdict)
+    assert (step.kind, step.may_be_billed) == (VerdictKind.UNKNOWN, True)
 
 
 # How far a job is --------------------------------------------------------------------------------
@@ -421,8 +453,11 @@ FLAT = {"detail": "x", "error_type": "runner_disconnected"}
     "document, status, named, is_free",
     [
         (FLAT, 503, "764c", True),
-        ({"detail": "Internal Server Error"}, 500, "764c", True),
-        ({"detail": [{"type": "downstream_service_error", "msg": "x"}]}, 500, "", True),
+        ({"detail": "Service temporarily unavailable"}, 503, "764c", None),
+        ({"detail": "x", "error_type": "gateway_timeout"}, 504, "764c", None),
+        ({"detail": "Internal Server Error"}, 500, "764c", None),
+        ({"detail": [{"type": "gateway_error", "msg": "upstream"}]}, 502, "", None),
+        ({"detail": [{"type": "value_error", "msg": "x"}]}, 422, "", False),
         ({"detail": "Bad input"}, 400, "764c", False),
         (FLAT, 503, "", None),
         (FLAT, 503, "another", None),
@@ -444,6 +479,15 @@ def test_an_error_counts_where_it_is_the_jobs(
         return
     assert isinstance(step, Verdict)
     assert (step.kind is VerdictKind.BUSY, step.may_be_billed) == (is_free, not is_free)
+
+
+def test_fals_word_for_a_failure_may_stand_in_a_header() -> None:
+    """An answer has it in both places; what stands before the queue may leave one."""
+    named = {"x_fal_request_id": "764c", "x_fal_error_type": "runner_disconnected"}
+    step = result({"detail": "x"}, 503, **named)
+
+    assert isinstance(step, Verdict)
+    assert (step.kind, step.may_be_billed) == (VerdictKind.BUSY, False)
 
 
 def test_a_queue_that_completed_too_early_is_asked_again() -> None:
@@ -648,6 +692,20 @@ def test_a_picture_is_made_of_it(api: ImageApi) -> None:
     assert step.verdict.listed_usd == api.queue.billed_usd == Decimal("0.008")
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_trouble_at_the_results_address_costs_no_picture(api: ImageApi, status: int) -> None:
+    """It is there at the next look, and is not bought again."""
+    api.script(Queued(polls=0))
+    talk = talking(api)
+    job = talk.submit(request(token=TOKEN))
+    assert isinstance(job, Accepted)
+    api.poll(Json({"detail": "x"}, status, headers={"X-Fal-Request-Id": job.job_id}), of="result")
+
+    assert isinstance(talk.follow(job), Unsaid)
+    assert isinstance(talk.follow(job), Fetch)
+    assert api.billed() == 1
+
+
 @pytest.mark.parametrize("ends, kind", [("refused", VerdictKind.REFUSED), ("failed", "busy")])
 def test_a_job_without_a_picture(api: ImageApi, ends: Any, kind: VerdictKind) -> None:
     api.script(Queued(ends=ends))
@@ -694,7 +752,7 @@ def test_a_lost_submit_is_found_once_it_has_ended(api: ImageApi) -> None:
         ("no money", VerdictKind.OUT_OF_MONEY),
         ("no model", VerdictKind.REJECTED),
         ("limited", VerdictKind.RATE_LIMITED),
-        ("overloaded", VerdictKind.BUSY),
+        ("overloaded", VerdictKind.UNKNOWN),  # this address is not fal's
     ],
 )
 def test_who_is_turned_away_is_told_why(api: ImageApi, trouble: Any, kind: VerdictKind) -> None:
@@ -702,7 +760,7 @@ def test_who_is_turned_away_is_told_why(api: ImageApi, trouble: Any, kind: Verdi
     step = talking(api).submit(request(token=TOKEN))
 
     assert isinstance(step, Verdict)
-    assert (step.kind, step.may_be_billed) == (kind, False)
+    assert (step.kind, step.may_be_billed) == (kind, kind is VerdictKind.UNKNOWN)
 
 
 # Free questions ----------------------------------------------------------------------------------

@@ -333,6 +333,15 @@ def test_a_picture_that_was_deleted_is_gone_and_never_bad() -> None:
     assert isinstance(polled({"detail": "Not found.", "status": 404}, 404), Gone)
 
 
+@pytest.mark.parametrize("status", [404, 410])
+@pytest.mark.parametrize("text", ["", "<!DOCTYPE html><title>nginx</title>"])
+def test_a_page_of_what_stands_in_between_is_no_word_on_a_prediction(
+    status: int, text: str
+) -> None:
+    """Replicate says in JSON what it does not know."""
+    assert isinstance(replicate().polled(page(status, text), JOB, "status"), Unsaid)
+
+
 @pytest.mark.parametrize(
     "answer, stops",
     [
