@@ -139,7 +139,7 @@ class Hosted(PictureMaker, ABC):
         if theirs is None:
             return ()
         theirs = replace(theirs, usd=theirs.usd.normalize())
-        estimate = self.estimate(replace(_PLAIN, model=model))
+        estimate = self.estimate(replace(PLAIN, model=model))
         low, high = (
             None if microusd is None else to_usd(microusd)
             for microusd in (estimate.low_microusd, estimate.high_microusd)
@@ -200,7 +200,7 @@ class Hosted(PictureMaker, ABC):
         return prompt, dropped
 
 
-_PLAIN = PictureRequest(scene_id="plain", prompt="", width_px=1000, height_px=1000)
+PLAIN = PictureRequest(scene_id="plain", prompt="", width_px=1000, height_px=1000)
 """One picture of one megapixel, by whatever a vendor calls one, in the usual quality."""
 
 
