@@ -440,7 +440,7 @@ def test_no_line_is_told_that_would_hold_too_little(
 
     class PricedFal(FalDialect):
         def free(self, asked: Asked) -> Said:
-            one = {"endpoint_id": model, "unit": unit}
+            one = {"endpoint_id": asked.query["endpoint_id"], "unit": unit}
             listed = [one | {"unit_price": each} for each in (usd, usd / 2)]
             return Said(200, {"prices": [*listed[::-1], *listed, {"endpoint_id": "a/b"}]})
 

@@ -46,7 +46,7 @@ from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.providers.hosted import PLAIN, Hosted, need_options
-from stage3_plugin.providers.models import is_known, like_of, limits_of, models_known_of
+from stage3_plugin.providers.models import is_known, is_named, like_of, limits_of, models_known_of
 from stage3_plugin.providers.options import options_of
 from stage3_plugin.providers.registry import maker_named, provider_at
 from stage3_plugin.providers.showing import named_first
@@ -524,8 +524,13 @@ def _like_of(settings: Settings, model: str) -> str:
 
 
 def _need_like(settings: Settings) -> None:
-    """Refuse a `like` that nothing is known of."""
-    if settings.like is not None and not is_known(settings.provider, settings.like):
+    """Refuse a `like` that nothing is known of, or of a model that is known by its own name."""
+    if settings.like is None:
+        return
+    if is_named(settings.provider, settings.model or ""):
+        problem = f"the table knows {settings.model!r} itself"
+        raise SettingsRefused("like", problem, hint="take `like` out")
+    if not is_known(settings.provider, settings.like):
         known = ", ".join(models_known_of(settings.provider))
         raise SettingsRefused(
             "like",

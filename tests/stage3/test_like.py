@@ -185,6 +185,25 @@ async def test_a_model_that_the_table_does_not_know_is_no_likeness(
     assert known in str(refused.value.hint)
 
 
+@pytest.mark.parametrize("model", ["gpt-image-2.5-flare", "gpt-image-2.5-flare-2026-09-08"])
+@pytest.mark.anyio
+async def test_a_model_that_the_table_knows_itself_is_like_no_other(
+    model: str, tmp_path: Path
+) -> None:
+    """It would lose nothing but what is known of it; one of the same family may be like one."""
+    usual: dict[str, Any] = {"provider": "openai", "api_key": "sk-none"}
+    for like in (model, "gpt-image-2.6-flare"):
+        settings = Settings.model_validate(usual | {"model": model, "like": like})
+        with pytest.raises(SettingsRefused) as refused:
+            async with open_stage(settings, tmp_path):
+                raise AssertionError("it opened")
+        assert (refused.value.field, refused.value.hint) == ("like", "take `like` out")
+        assert refused.value.problem == f"the table knows {model!r} itself"
+    newer = usual | {"model": "gpt-image-2.7-flare", "like": "gpt-image-2.6-flare"}
+    async with open_stage(Settings.model_validate(newer), tmp_path) as stage:
+        assert stage.routes
+
+
 @pytest.mark.anyio
 async def test_it_is_part_of_what_a_picture_is_known_by(tmp_path: Path) -> None:
     """The same words are sent in other forms: another likeness is another picture, bought once.
