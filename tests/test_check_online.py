@@ -291,7 +291,7 @@ def test_a_vendors_price_is_compared_with_ours(
     else:
         assert words in other["message"]
         assert (other["verdict"], other["is_warning"]) == ("bad" if code else "good", is_warning)
-        assert "price" in other["hint"]
+        assert (other["hint"] or "").startswith("write prices = {") is bool(code)
 
 
 @pytest.mark.usefixtures("vendor")
@@ -353,8 +353,8 @@ def test_chat_completions_say_prices_in_another_shape(online: Online) -> None:
 
 
 @pytest.mark.usefixtures("vendor")
-def test_a_price_that_the_table_lacks_is_told_with_the_line(online: Online) -> None:
-    """It is what a model that came after the table needs under a cap."""
+def test_a_price_that_the_table_lacks_is_told_with_what_to_set(online: Online) -> None:
+    """It is what a model that came after the table needs under a cap; the page has no tiers."""
     model = "bytedance-seed/seedream-9"
     online.config("openrouter", base_url=None, model=model)
     price = {"billable": "output_image", "unit": "image", "cost_usd": 0.07}
@@ -363,7 +363,7 @@ def test_a_price_that_the_table_lacks_is_told_with_the_line(online: Online) -> N
 
     assert checked.code == 0
     assert "OpenRouter asks $0.07 per picture, and no price is known here" in checked.out
-    assert 'next: write price_usd = "0.07"' in checked.out
+    assert "next: set price_usd to the most that one of your pictures costs" in checked.out
 
 
 @pytest.mark.parametrize(
@@ -408,6 +408,49 @@ def test_fal_and_xai_say_prices_on_their_pages(
     assert checked.code == (2 if is_higher else 0), checked.err
     assert words in (checked.err if words else checked.out)
     assert (" asks $" in checked.out) == bool(words)
+
+
+LINE = 'write price_usd = "0.5", or install a newer table'
+MOST = "install a newer table, or set price_usd to the most that one of your pictures costs"
+
+
+@pytest.mark.parametrize(
+    "model, usd, unit, hint",
+    [
+        ("fal-ai/ideogram/v3", 0.5, "images", LINE),
+        ("fal-ai/flux-2/turbo", 0.5, "megapixels", MOST),
+        ("fal-ai/flux-2/turbo", 0.5, "images", MOST),
+        ("fal-ai/nano-banana-2", 0.5, "images", MOST),
+        ("of/tomorrow", 0.5, "megapixels", MOST.partition(", or ")[2]),
+        ("of/tomorrow", 0.5, "images", MOST.partition(", or ")[2]),
+        ("fal-ai/ideogram/v3", 0.001, "images", None),
+        ("fal-ai/nano-banana-2", 0.001, "images", None),
+        ("fal-ai/flux-2/turbo", 0.001, "megapixels", None),
+        ("of/tomorrow", 0, "images", ""),
+        ("fal-ai/nano-banana-2", 0, "images", ""),
+    ],
+)
+def test_no_line_is_told_that_would_hold_too_little(
+    online: Online, model: str, usd: float, unit: str, hint: str | None
+) -> None:
+    """A price of a megapixel or of one tier is not that of every picture; 0 says nothing.
+
+    Of several for one endpoint the dearest counts.
+    """
+
+    class PricedFal(FalDialect):
+        def free(self, asked: Asked) -> Said:
+            one = {"endpoint_id": asked.query["endpoint_id"], "unit": unit}
+            listed = [one | {"unit_price": each} for each in (usd, usd / 2)]
+            return Said(200, {"prices": [*listed[::-1], *listed, {"endpoint_id": "a/b"}]})
+
+    with ImageApi(dialect=PricedFal()) as api:
+        online.config("fal", base_url=api.root_url, model=model)
+        checked = online.check("--json")
+
+    hints = [one["hint"] for one in checked.online if " asks $" in one["message"]]
+    assert hints == ([] if hint == "" else [hint])
+    assert checked.code == (2 if hint in {LINE, MOST} else 0)
 
 
 def test_every_model_that_the_settings_name_is_asked_about(online: Online) -> None:

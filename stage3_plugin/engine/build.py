@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -44,10 +45,9 @@ from stage3_plugin.ledger.place import place_of
 from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.base import BatchLane, Provider
-from stage3_plugin.providers.hosted import Hosted, need_options
-from stage3_plugin.providers.models import is_known, like_of, limits_of, models_known_of
+from stage3_plugin.providers.hosted import PLAIN, Hosted, need_options
+from stage3_plugin.providers.models import is_known, is_named, like_of, limits_of, models_known_of
 from stage3_plugin.providers.options import options_of
-from stage3_plugin.providers.prices import prices_of
 from stage3_plugin.providers.registry import maker_named, provider_at
 from stage3_plugin.providers.showing import named_first
 from stage3_plugin.renderers.base import RendererType, is_renderer
@@ -479,7 +479,7 @@ class _Conversations:
                 is_ours=self._has_key_of(endpoint, profile),
                 list_all=settings.listing_is_whole,
             ),
-            flat_usd=settings.price_usd,
+            flat_usd=_prices_for(settings, endpoint)[1],
             caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
             masked=self._masked,
             now=self._now,
@@ -493,22 +493,28 @@ def _not_here(_endpoint: Endpoint) -> None:
 
 
 def _provider(settings: Settings, endpoint: Endpoint) -> Provider:
-    """Return the provider of the settings, for one of their models or a scene's.
-
-    Prices in the settings are those of the model in them: another one that the shipped table knows
-    has its own.
-    """
-    prices = settings.prices
-    known = prices_of(endpoint.provider, endpoint.model)
-    if endpoint.model != (settings.model or "") and known is not None:
-        prices = None
+    """Return the provider of the settings, for one of their models or a scene's."""
+    prices, flat_usd = _prices_for(settings, endpoint)
     return provider_at(
         replace(endpoint, like=_like_of(settings, endpoint.model)),
-        prices=None if prices is None else Prices(**prices.model_dump()),
-        flat_usd=settings.price_usd,
+        prices=prices,
+        flat_usd=flat_usd,
         negative_prompt=settings.negative_prompt,
         options=settings.options,
     )
+
+
+def _prices_for(settings: Settings, endpoint: Endpoint) -> tuple[Prices | None, Decimal | None]:
+    """Return the settings' prices as far as they are those of an endpoint.
+
+    They are of the model in them: another one that the shipped table prices has its own.
+    """
+    if endpoint.model != (settings.model or ""):
+        listed = provider_at(endpoint)
+        if listed.prices is not None or listed.estimate(PLAIN).high_microusd is not None:
+            return None, None
+    prices = settings.prices
+    return None if prices is None else Prices(**prices.model_dump()), settings.price_usd
 
 
 def _like_of(settings: Settings, model: str) -> str:
@@ -518,8 +524,13 @@ def _like_of(settings: Settings, model: str) -> str:
 
 
 def _need_like(settings: Settings) -> None:
-    """Refuse a `like` that nothing is known of."""
-    if settings.like is not None and not is_known(settings.provider, settings.like):
+    """Refuse a `like` that nothing is known of, or of a model that is known by its own name."""
+    if settings.like is None:
+        return
+    if is_named(settings.provider, settings.model or ""):
+        problem = f"the table knows {settings.model!r} itself"
+        raise SettingsRefused("like", problem, hint="take `like` out")
+    if not is_known(settings.provider, settings.like):
         known = ", ".join(models_known_of(settings.provider))
         raise SettingsRefused(
             "like",

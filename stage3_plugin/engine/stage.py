@@ -62,6 +62,7 @@ from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.policy.ladder import Step
 from stage3_plugin.policy.plan import Plan
+from stage3_plugin.providers.models import row_named, table
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout, Outlet
 from stage3_plugin.purchase.forecast import Forecast
@@ -170,7 +171,7 @@ class Stage:
                 await self._survey(
                     stack, asked, standing, is_kept, scenes_dir, chosen=chosen, wanted=wanted
                 )
-                self._need_prices(asked.sheets, limits)
+                self._need_prices(asked.to_be_made(), limits)
                 planning.references = asked.references
             advised = Advice(asked, route.advise, said_before=self.warnings)
             plan = planning.plan(
@@ -258,7 +259,7 @@ class Stage:
                     wanted=wanted,
                     is_over=stopping.is_set,
                 )
-                self._need_prices(asked.sheets, limits)
+                self._need_prices(asked.to_be_made(), limits)
             with telemetry.stage(
                 scenes=len(story),
                 provider=self._settings.provider,
@@ -859,15 +860,22 @@ class Stage:
 
     def _need_price(self, request: PictureRequest, number: int) -> None:
         asked = self._steps.request_at(request, Step(route=number))
-        if self.routes[number].list_price(asked).high_microusd is None:
-            raise SettingsRefused(
-                f"fallback.{number - 1}.price_usd" if number else "price_usd",
-                f"there is a cap, but what a picture of {asked.size} in quality "
-                f"{asked.quality!r} costs with model {asked.model!r} is not known",
-                hint='write price_usd = "0.05", the most that one picture can cost, in USD; for a '
-                'model whose tokens are known, prices = { output_image = "30" } will do, in USD '
-                "per million; or leave the caps out",
-            )
+        list_price = self.routes[number].list_price
+        if list_price(asked).high_microusd is not None:
+            return
+        unknown = f"a picture of {asked.size} in quality {asked.quality!r} costs with"
+        others = ""
+        if asked.shown and list_price(replace(asked, shown=())).high_microusd is not None:
+            unknown = f"a reference that {asked.scene_id!r} shows adds to the price of"
+            others = "a scene's own model must be that of the settings for it; "
+        elif row_named(table().tokens, asked.provider, asked.model) is not None:
+            others = 'or prices = { output_image = "30" }, in USD per million tokens; '
+        raise SettingsRefused(
+            f"fallback.{number - 1}.price_usd" if number else "price_usd",
+            f"there is a cap, but what {unknown} model {asked.model!r} is not known",
+            hint='write price_usd = "0.05", the most that one picture can cost, in USD; '
+            f"{others}or leave the caps out",
+        )
 
 
 def _wanted_of(wanted: WantedFor | None, request: PictureRequest, basis: str) -> int:

@@ -359,11 +359,11 @@ class Fal(Hosted):
             return (missing(f"{self.who} has no such endpoint", model),)
         if reply.status != 200 or not isinstance(prices, list):
             return trouble(ask, reply, is_vendor=self.is_vendors)
-        listed = next((one for one in prices if text_at(one, "endpoint_id") == model), None)
-        if listed is None:
+        listed = [_price(one) for one in prices if text_at(one, "endpoint_id") == model]
+        if not listed:
             return ask.unknown("the list of prices does not have it")
         found = found_model("fal", self.who, model, None, today)
-        return (found, *self.priced(model, _price(listed)))
+        return (found, *self.priced(model, filter(None, listed)))
 
     def _unsaid(self, reply: Reply) -> Unsaid:
         """Return that an answer says nothing; one about the key is the same for every job."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from decimal import Decimal
 
@@ -134,30 +134,35 @@ class Hosted(PictureMaker, ABC):
         """Return what can be asked for free about key, models and account: nothing is known."""
         return ()
 
-    def priced(self, model: str, theirs: Price | None) -> tuple[Finding, ...]:
-        """Compare what a page says of a price; nothing where it says none, or the same."""
-        if theirs is None:
-            return ()
+    def priced(self, model: str, prices: Iterable[Price]) -> tuple[Finding, ...]:
+        """Compare what a page says of prices, the dearest of each kind; one of 0 says nothing."""
+        by_height = sorted(prices, key=lambda price: price.usd)
+        dearest = {price.per: price for price in by_height if price.usd}.values()
+        found = (self._compared(model, theirs) for theirs in dearest)
+        return tuple(one for one in found if one is not None)
+
+    def _compared(self, model: str, theirs: Price) -> Finding | None:
         theirs = replace(theirs, usd=theirs.usd.normalize())
-        estimate = self.estimate(replace(_PLAIN, model=model))
+        estimate = self.estimate(replace(PLAIN, model=model))
         low, high = (
             None if microusd is None else to_usd(microusd)
             for microusd in (estimate.low_microusd, estimate.high_microusd)
         )
-        line = f'price_usd = "{theirs.usd:f}"'
+        line = None
         if theirs.per == "million picture tokens":
             own = self._prices if model == self.endpoint.model else None
             prices = (
                 own or price_table.prices_of(self._profile.name, model) or self._prices or Prices()
             )
             if prices.output_image is None and high is not None:
-                return ()  # here it is sold by the picture
+                return None  # here it is sold by the picture
             low = high = prices.output_image
             said = asdict(replace(prices, output_image=theirs.usd)).items()
             words = (f'{name} = "{usd:f}"' for name, usd in said if usd is not None)
-            line = f"prices = {{ {', '.join(words)} }}"
-        found = compared(self.who, model, theirs, (low, high), line)
-        return () if found is None else (found,)
+            line = None if high is None else f"prices = {{ {', '.join(words)} }}"
+        elif theirs.per == "picture" and price_table.is_same_for_all(self._profile.name, model):
+            line = f'price_usd = "{theirs.usd:f}"'
+        return compared(self.who, model, theirs, (low, high), line)
 
     @property
     def is_vendors(self) -> bool:
@@ -200,7 +205,7 @@ class Hosted(PictureMaker, ABC):
         return prompt, dropped
 
 
-_PLAIN = PictureRequest(scene_id="plain", prompt="", width_px=1000, height_px=1000)
+PLAIN = PictureRequest(scene_id="plain", prompt="", width_px=1000, height_px=1000)
 """One picture of one megapixel, by whatever a vendor calls one, in the usual quality."""
 
 

@@ -288,8 +288,14 @@ def is_known(provider: str, model: str) -> bool:
     families = (row.begins for row in (*known.takes, *known.shapes) if row.provider == provider)
     if any(begin and name.startswith(begin) for begins in families for begin in begins):
         return True
+    return is_named(provider, name)
+
+
+def is_named(provider: str, model: str) -> bool:
+    """Return whether a row of prices or tokens is about a model by its own name."""
+    known = table()
     named: tuple[Sequence[_OfModels], ...] = (known.price, known.flat, known.tokens)
-    return any(row_named(rows, provider, name) is not None for rows in named)
+    return any(row_named(rows, provider, model) is not None for rows in named)
 
 
 def like_of(provider: str, model: str, *, own: str, like: str | None) -> str:

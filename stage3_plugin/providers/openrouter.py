@@ -179,9 +179,7 @@ class OpenRouter(Hosted):
             return (bad("model", "it makes no pictures", model=model),)
         ends_on = day_at(found, "expiration_date")
         there = found_model("openrouter", self.who, model, ends_on, today)
-        by_height = sorted(_prices(servers), key=lambda price: price.usd)
-        highest = {price.per: price for price in by_height}.values()
-        return (there, *(one for price in highest for one in self.priced(model, price)))
+        return (there, *self.priced(model, _prices(servers)))
 
 
 def _prices(servers: list[JsonValue]) -> Iterator[Price]:

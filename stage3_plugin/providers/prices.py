@@ -114,6 +114,12 @@ def _as_billed(request: PictureRequest, provider: str, model: str, api: str) -> 
     return replace(request, width_px=side_px, height_px=side_px)
 
 
+def is_same_for_all(provider: str, model: str) -> bool:
+    """Return whether a model has one price for a picture, whatever it is of and shows."""
+    row = row_named(table().flat, provider, model)
+    return row is not None and row.per_picture is not None and not row.per_reference
+
+
 def listed_usd(provider: str, model: str, quantity: Decimal) -> Decimal | None:
     """Return what a quantity that a vendor billed comes to; ``None`` if it is not known of what.
 

@@ -225,8 +225,10 @@ class XAI(Hosted):
             return trouble(ask, _in_known_words(reply), is_vendor=self.is_vendors)
         model = ask.model or ""
         ticks = figure_of(at(reply.document, "image_price"), most=_MOST_TICKS)
-        price = Price(usd=ticks / TICKS, per="picture") if ticks and ticks >= _LEAST_TICKS else None
-        return (found_model("xai", self.who, model, None, today), *self.priced(model, price))
+        prices = list[Price]()
+        if ticks is not None and ticks >= _LEAST_TICKS:
+            prices.append(Price(usd=ticks / TICKS, per="picture"))
+        return (found_model("xai", self.who, model, None, today), *self.priced(model, prices))
 
 
 _NO_ACCOUNT = Finding(

@@ -220,7 +220,8 @@ class Checkout:
             if stands is not None and is_of_another_step(stands, keys):
                 return OfAnotherStep(stands.purchase)
             instead_of = None if stands is None else stands.purchase
-            held = self.no_more() or await self._try_to_hold(request, keys, part, instead_of)
+            denied = self.no_more() or self.unpriced(request)
+            held = denied or await self._try_to_hold(request, keys, part, instead_of)
             if isinstance(held, Held):
                 return held
             if isinstance(held, Purchase) and held.state is State.PAID_BAD:
@@ -299,6 +300,12 @@ class Checkout:
             return HALTED
         overrun = self.overrun()
         return None if overrun is None else Denied(failure=overrun, stops=True)
+
+    def unpriced(self, request: PictureRequest) -> Denied | None:
+        """Return that a picture's price is not known while there is a cap, which it could pass."""
+        if not self.run_ledger.is_capped or self.outlet.estimate(request).high_microusd is not None:
+            return None
+        return Denied(failure=messages.unpriced(request))
 
     async def _try_to_hold(
         self, request: PictureRequest, keys: Keys, part: Part, instead_of: Purchase | None

@@ -115,9 +115,9 @@ class LineCheckout:
         if refused is not None:
             await checkout.recovery.tell(refused[0])
             return LineRefused(purchase=refused[0], attempted=refused[1])
-        no_more = checkout.no_more()
-        if no_more is not None:
-            return no_more
+        denied = checkout.no_more() or checkout.unpriced(request)
+        if denied is not None:
+            return denied
         doubted = checkout.outlet.elsewhere.doubts.elsewhere(keys, but=part.of_others)
         if doubted is not None:
             part.turn_to(doubted.new.attempt_id)

@@ -17,6 +17,7 @@ from stage3_plugin.domain.keys import KeyScope, canonical_address
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.outcome import Failure, FailureCode
 from stage3_plugin.domain.purchase import CapName, OverCap, Purchase
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.policy.pricing import is_absurd
@@ -173,6 +174,13 @@ def doubted(purchase: Purchase, scope: KeyScope, caretaker: Caretaker) -> Failur
         same = _same_endpoint(scope, [asked])
         where = f"it was sent to {asked}; if that is the same endpoint, {same}"
     return replace(failure, code=code, message=f"{failure.message}; {where}")
+
+
+def unpriced(request: PictureRequest) -> Failure:
+    """Say that a picture is not bought under a cap, since what it costs is not known."""
+    shows = " with what it shows" if request.shown else ""
+    message = f"there is a cap, but what it costs{shows} with model {request.model!r} is not known"
+    return Failure(code="rejected", message=f"{message}, so nothing was sent (price_usd)")
 
 
 def over_cap(

@@ -510,6 +510,11 @@ class RunLedger:
         self.notify()
 
     @property
+    def is_capped(self) -> bool:
+        """Return whether there is a cap at all."""
+        return self._limits.any
+
+    @property
     def version(self) -> int:
         """Count how often this run's purchases have changed so that a cap may have room again."""
         return self._version

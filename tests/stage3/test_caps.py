@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,14 +13,17 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
+from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.build import open_stage
+from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.settings import Settings
 from tests.fakes.behaviours import Behaviour, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
 from tests.fakes.wire import Asked
 from tests.stage3.buying import (
     HOLD,
@@ -33,7 +36,7 @@ from tests.stage3.buying import (
     scenes,
     states,
 )
-from tests.stage3.running import Ran, Story, run_stage, story
+from tests.stage3.running import Ran, Story, run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
 
@@ -223,10 +226,60 @@ async def test_under_a_cap_an_unknown_price_refuses_to_start(
     with pytest.raises(SettingsRefused, match="price_usd") as refusal:
         await run_stage(settings, scenes(2), tmp_path)
 
-    assert "prices" in (refusal.value.hint or "")
+    assert "prices" not in (refusal.value.hint or "")
     assert "a/painter" in str(refusal.value)
     assert image_api.received() == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("own", ["", "recraft/recraft-v4.1"])
+async def test_under_a_cap_a_reference_that_has_no_known_price_refuses_to_start(
+    image_api: ImageApi, tmp_path: Path, own: str
+) -> None:
+    """Run and plan name the scene, before anything is sent; without references it is bought."""
+    (tmp_path / "mira.png").write_bytes(make_png("mira", 64, 64))
+    shows = replace(
+        story("s02").scenes[0],
+        model=own,
+        references=("mira.png",),
+        wishes=(ReferenceWish(image="mira.png"),),
+    )
+    model = "bytedance-seed/seedream-4.5" if own else "recraft/recraft-v4.1"
+    settings = settings_for(image_api, provider="openrouter", model=model, budget_usd="1")
+    asked = Story([*story("s01").scenes, shows])
+    refusals = list[SettingsRefused]()
+    with pytest.raises(SettingsRefused) as refused:
+        await run_stage(settings, asked, tmp_path, scenes_dir=tmp_path)
+    refusals.append(refused.value)
+    async with open_stage(settings, tmp_path) as stage:
+        with pytest.raises(SettingsRefused) as refused:
+            await stage.plan(asked, scenes_dir=tmp_path)
+    refusals.append(refused.value)
+
+    for one in refusals:
+        assert one.field == "price_usd"
+        assert "a reference that 's02' shows adds to the price of model 'recraft/" in one.problem
+        assert "price_usd" in (one.hint or "")
+    assert image_api.received() == 0
+    ran = await run_stage(settings, story("s01"), tmp_path)
+    assert ran.code("s01") == "made"
+
+
+@pytest.mark.parametrize("lane", ["ordinary", "batch"])
+async def test_what_has_no_known_price_is_never_bought_under_a_cap(
+    image_api: ImageApi, tmp_path: Path, lane: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where that only turns out as money is to be held for it, as of what came meanwhile."""
+    monkeypatch.setattr(Stage, "_need_prices", lambda *_: None)
+    settings = settings_for(image_api, model="gpt-image-9", budget_usd="1")
+    ran = await run_stage(settings, story("s01"), tmp_path, lane=lane)
+
+    failure = ran.outcomes["s01"].failure
+    assert failure is not None
+    assert failure.code == "rejected"
+    assert "what it costs with model 'gpt-image-9' is not known" in failure.message
+    assert "price_usd" in failure.message
+    assert image_api.received() == 0
 
 
 async def test_without_a_cap_an_unknown_price_is_no_obstacle(

@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from stage3_plugin.engine.build import open_stage
+from stage3_plugin.settings import Settings
+from stage3_plugin.testing.dialects.fal import FalDialect
+from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi
+from tests.stage3.buying import purchases
 from tests.stage3.running import Story, run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
@@ -50,6 +54,57 @@ async def test_the_settings_prices_are_those_of_their_model(
     by_settings = Decimal("0.010572")
     assert ran.outcomes["a"].cost.usd == by_settings
     assert ran.outcomes["b"].cost.usd == COST.get(own, by_settings)
+
+
+@pytest.mark.parametrize(
+    "own, held",
+    [
+        ("bytedance-seed/seedream-4.5", 40_000),
+        ("recraft/recraft-v4.1", 35_000),
+        ("of/tomorrow", 10_000),
+    ],
+)
+async def test_the_settings_price_of_a_picture_is_that_of_their_model(
+    image_api: ImageApi, tmp_path: Path, own: str, held: int
+) -> None:
+    """What is held for another one, and counted where no answer says a cost, is by the table."""
+    image_api.always(Ok(usage=None))
+    more: dict[str, Any] = {"provider": "openrouter", "model": "a/painter", "price_usd": "0.01"}
+    first, second = story("a", "b").scenes
+    scenes = Story([first, replace(second, model=own)])
+    settings = settings_for(image_api, **more, budget_usd="1")
+    ran = await run_stage(settings, scenes, tmp_path)
+
+    holds = {one.new.scene_id: one.new.hold_microusd for one in purchases(tmp_path)}
+    assert holds == {"a": 10_000, "b": held}
+    assert [ran.outcomes[one].cost.microusd for one in "ab"] == [10_000, held]
+
+
+async def test_no_cap_is_passed_by_the_price_of_another_model(tmp_path: Path) -> None:
+    """At a queue that reports nothing: a tenth of a dollar is less than one such picture."""
+    with ImageApi(dialect=FalDialect()) as api:
+        more: dict[str, Any] = {
+            "provider": "fal", "base_url": api.root_url, "model": "of/tomorrow",
+            "price_usd": "0.01", "budget_usd": "0.1", "size": "4096x4096",
+        }  # fmt: skip
+        one = replace(story("a").scenes[0], model="fal-ai/nano-banana-2")
+        ran = await run_stage(settings_for(api, **more), Story([one]), tmp_path)
+
+    assert ran.code("a") == "budget"
+    assert api.received() == 0
+
+
+async def test_a_version_of_a_model_has_the_price_of_its_name(tmp_path: Path) -> None:
+    """At Replicate, where a scene may name one."""
+    own = "black-forest-labs/flux-dev"
+    settings = Settings(provider="replicate", model="of/tomorrow", price_usd="0.001", api_key="k")
+    highs = list[int | None]()
+    for model in (own, f"{own}:{'a' * 64}"):
+        async with open_stage(settings, tmp_path) as stage:
+            plan = await stage.plan(Story([replace(story("a").scenes[0], model=model)]))
+        highs.append(plan.high_microusd)
+
+    assert highs[0] == highs[1] != 1000
 
 
 async def test_a_plan_prices_each_scene_by_its_model(image_api: ImageApi, tmp_path: Path) -> None:

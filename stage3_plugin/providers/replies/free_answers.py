@@ -122,7 +122,11 @@ def found_model(
 
 
 def compared(
-    who: str, model: str, theirs: Price, ours: tuple[Decimal | None, Decimal | None], line: str
+    who: str,
+    model: str,
+    theirs: Price,
+    ours: tuple[Decimal | None, Decimal | None],
+    line: str | None,
 ) -> Finding | None:
     """Compare what a vendor says that a plain picture costs with what is reckoned here.
 
@@ -131,7 +135,7 @@ def compared(
         model: Of this model.
         theirs: The price.
         ours: The least and the most that is reckoned for the same; ``None`` if it is not known.
-        line: The setting that says their price.
+        line: The setting that says their price of every picture, if one can.
 
     Returns:
         An error where more would be billed than is held, a warning where less would be or nothing
@@ -139,16 +143,21 @@ def compared(
     """
     low, high = ours
     told = f"{who} asks ${theirs.usd:f} per {theirs.per}"
+    most = "set price_usd to the most that one of your pictures costs"
     if low is None or high is None:
-        told, hint = f"{told}, and no price is known here", f"write {line}"
-        return replace(good("model", told, model=model), hint=hint, is_warning=True)
+        told = f"{told}, and no price is known here"
+        return replace(good("model", told, model=model), hint=most, is_warning=True)
     if theirs.usd > high:
         told = f"{told}, which is above the ${high.normalize():f} that are reckoned here"
-        return bad("model", told, model=model, hint=f"write {line}, or install a newer table")
+        hint = (
+            f"install a newer table, or {most}"
+            if line is None
+            else f"write {line}, or install a newer table"
+        )
+        return bad("model", told, model=model, hint=hint)
     if theirs.usd < low:
         told = f"{told}, which is below the ${low.normalize():f} that are reckoned here"
-        hint = f"write {line} to hold less"
-        return replace(good("model", told, model=model), hint=hint, is_warning=True)
+        return replace(good("model", told, model=model), is_warning=True)
     return None
 
 
