@@ -14,7 +14,9 @@ from stage3_plugin.providers.model_ends import end_of, warning_of
 from stage3_plugin.providers.models import (
     FreeSizes,
     Takes,
+    begin_of,
     is_known,
+    is_named,
     is_same_ratio,
     models_known_of,
     nearest_ratio,
@@ -68,14 +70,27 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
         )
     if ends is not None:
         lines.append(ends)
-    elif family is not None and not (wish.like or is_known(wish.provider, wish.model)):
-        lines.append(_of_a_stranger(wish))
+    elif family is not None and not wish.like:
+        lines += _of_a_newer_one(wish)
     if wish.in_batch:
         lines += _of_batch(wish)
     if family is not None:
         lines += _of_quality(wish, family)
         lines += _of_size(wish, family)
     return tuple(f"{line} (as of {table().as_of})" for line in lines)
+
+
+def _of_a_newer_one(wish: Wish) -> list[str]:
+    """Say of a model that is in no row by its own name that others of its family are."""
+    if not is_known(wish.provider, wish.model):
+        return [_of_a_stranger(wish)]
+    model = wish.model.removeprefix("models/").partition(":")[0]
+    begin = begin_of(wish.provider, model)
+    siblings = [one for one in models_known_of(wish.provider) if begin and one.startswith(begin)]
+    if begin == model or not siblings or is_named(wish.provider, model):
+        return []
+    told = f"model {wish.model!r} is not in the table by its own name: it is asked as those that"
+    return [f"{told} begin with {begin!r}; without price_usd or prices, its price is not known"]
 
 
 def _of_a_stranger(wish: Wish) -> str:
@@ -101,6 +116,9 @@ def _of_batch(wish: Wish) -> list[str]:
 def _of_quality(wish: Wish, family: Takes) -> list[str]:
     if not family.qualities or wish.quality in family.qualities:
         return []
+    if wish.provider == "xai":  # it is asked for the last one instead, which `auto` leaves to it
+        told = f"quality {wish.quality!r} is sent as {family.qualities[-1]!r}"
+        return [] if wish.quality == "auto" else [told]
     known = ", ".join(family.qualities)
     return [
         f"quality {wish.quality!r} is not one that {wish.vendor} lists for {wish.model!r}: {known}"

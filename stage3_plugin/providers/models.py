@@ -284,11 +284,15 @@ def takes_of(provider: str, model: str) -> Takes | None:
 
 def is_known(provider: str, model: str) -> bool:
     """Return whether a row is about a model, or about those whose names begin as its does."""
-    known, name = table(), model.removeprefix("models/")
-    families = (row.begins for row in (*known.takes, *known.shapes) if row.provider == provider)
-    if any(begin and name.startswith(begin) for begins in families for begin in begins):
-        return True
-    return is_named(provider, name)
+    name = model.removeprefix("models/")
+    return bool(begin_of(provider, name)) or is_named(provider, name)
+
+
+def begin_of(provider: str, name: str) -> str:
+    """Return what a model's name has in common with those of the first row that is about it."""
+    rows: tuple[_OfFamily, ...] = (*table().takes, *table().shapes)
+    begins = (one for row in rows if row.provider == provider for one in row.begins)
+    return next((one for one in begins if one and name.startswith(one)), "")
 
 
 def is_named(provider: str, model: str) -> bool:

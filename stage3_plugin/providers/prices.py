@@ -35,6 +35,9 @@ _MEGAPIXELS_PX = (1024**2, 10**6)
 _WORD = re.compile(r" ?[A-Z]?[a-z]+")
 """A word that tokens are long of: every pair of its letters has one, with the space before it."""
 
+_BESIDE_THE_PROMPT = 16
+"""Tokens that an API may add to a prompt by itself: seven were billed for one word."""
+
 OfQualityT = TypeVar("OfQualityT")
 
 
@@ -152,7 +155,7 @@ def _by_tokens(
     )
     high = (
         most * prices.output_image
-        + _most_tokens(text) * input_text
+        + (_most_tokens(text) + _BESIDE_THE_PROMPT) * input_text
         + shown * most_shown
         + row.words * words
     )

@@ -27,6 +27,7 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import SpooledPart
 from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
@@ -115,9 +116,9 @@ class XAI(Hosted):
             **_size(request, known),
             "response_format": "b64_json",
         }
-        qualities = _qualities(known)
-        if qualities:
-            payload["quality"] = request.quality if request.quality in qualities else qualities[-1]
+        quality = _quality(request, known)
+        if quality:
+            payload["quality"] = quality
         if request.token is not None:
             payload["storage_options"] = {
                 "filename": _file_name(request.token),
@@ -134,6 +135,11 @@ class XAI(Hosted):
             payload=payload,
             dropped=(*dropped, *_unsaid(request, known)),
         )
+
+    def estimate(self, request: PictureRequest) -> Estimate:
+        """Return what the picture is expected to cost in the quality that is asked for."""
+        quality = _quality(request, self.known_as(self.model_of(request)))
+        return super().estimate(replace(request, quality=quality or request.quality))
 
     def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer; a picture that is withheld is charged."""
@@ -250,6 +256,12 @@ def _file_name(token: str) -> str:
 def _qualities(model: str) -> tuple[str, ...]:
     takes = takes_of("xai", model)
     return () if takes is None else takes.qualities
+
+
+def _quality(request: PictureRequest, model: str) -> str:
+    """Return the word that is sent: the last one for what it has none for; empty for none."""
+    qualities = _qualities(model)
+    return request.quality if request.quality in qualities else "".join(qualities[-1:])
 
 
 def _shapes(model: str) -> Shapes:

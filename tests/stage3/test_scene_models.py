@@ -97,7 +97,9 @@ async def test_no_cap_is_passed_by_the_price_of_another_model(tmp_path: Path) ->
 async def test_a_version_of_a_model_has_the_price_of_its_name(tmp_path: Path) -> None:
     """At Replicate, where a scene may name one."""
     own = "black-forest-labs/flux-dev"
-    settings = Settings(provider="replicate", model="of/tomorrow", price_usd="0.001", api_key="k")
+    settings = Settings.model_validate(
+        {"provider": "replicate", "model": "of/tomorrow", "price_usd": "0.001", "api_key": "k"}
+    )
     highs = list[int | None]()
     for model in (own, f"{own}:{'a' * 64}"):
         async with open_stage(settings, tmp_path) as stage:

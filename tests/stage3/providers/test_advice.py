@@ -9,9 +9,10 @@ import pytest
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.providers.advice import Wish, advice
-from stage3_plugin.providers.models import table
+from stage3_plugin.providers.models import models_known_of, table
 from stage3_plugin.providers.registry import hosted_named
 
+PROVIDERS = ("bfl", "fal", "gemini", "openai", "openrouter", "replicate", "xai")
 TODAY = date(2026, 11, 25)
 
 
@@ -61,6 +62,7 @@ def told(**changes: Any) -> tuple[str, ...]:
             "height_px": 704,
         },
         {"provider": "previz", "quality": "mediun", "prompt_characters": 10**6},
+        {"provider": "xai", "model": "grok-imagine-image-2.0", "quality": "auto"},
     ],
 )
 def test_what_is_not_known_to_be_wrong_is_not_warned_of(changes: dict[str, Any]) -> None:
@@ -86,6 +88,10 @@ def test_what_is_not_known_to_be_wrong_is_not_warned_of(changes: dict[str, Any])
         ({"model": "gpt-image-1"}, "was switched off by OpenAI on 2026-10-23"),
         ({"model": "gpt-image-1-mini"}, "will be switched off by OpenAI on 2026-12-01"),
         ({"model": "dall-e-3"}, "was switched off by OpenAI on 2026-05-12"),
+        (
+            {"provider": "xai", "model": "grok-imagine-image-2.0", "quality": "high"},
+            "quality 'high' is sent as 'medium'",
+        ),
         ({"prompt_characters": 32_001}, "a prompt of 32,001 characters: OpenAI takes at most"),
         (
             {"provider": "openrouter", "model": "google/gemini-3-pro-image", "quality": "xhigh"},
@@ -139,6 +145,33 @@ def test_a_model_that_came_after_the_table_is_named_with_what_to_write(
     assert f"nothing is known of model {model!r} at {vendor_of(provider)}: neither" in line
     assert f'write like = "{near}"' in line
     assert told(provider=provider, model=model, like=near) == ()
+
+
+@pytest.mark.parametrize(
+    "provider, model, begin",
+    [
+        ("openai", "gpt-image-2.7-flare", "gpt-image-2."),
+        ("xai", "grok-imagine-image-3", "grok-imagine-image"),
+        ("fal", "openai/gpt-image-2.6/flare/text-to-image", "openai/gpt-image-2."),
+    ],
+)
+def test_a_newer_model_of_a_known_family_is_told_of(provider: str, model: str, begin: str) -> None:
+    """How it is asked, and that no price comes with that; whoever says what it is like knows."""
+    (line,) = told(provider=provider, model=model)
+
+    assert line.startswith(f"model {model!r} is not in the table by its own name: it is asked as")
+    assert f"those that begin with {begin!r}; " in line
+    assert "its price is not known" in line
+    assert told(provider=provider, model=model, like=models_known_of(provider)[-1]) == ()
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_model_that_the_table_has_is_no_newer_one(provider: str) -> None:
+    """Nor is a version of it."""
+    for model in models_known_of(provider):
+        for name in (model, f"{model}:abc", f"{model}-2026-09-08"):
+            lines = told(provider=provider, model=name)
+            assert not [line for line in lines if "by its own name" in line]
 
 
 def test_what_a_model_is_like_is_what_it_takes() -> None:

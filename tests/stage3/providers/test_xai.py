@@ -415,5 +415,6 @@ def test_a_price_is_held_for(quality: str, side_px: int, microusd: int) -> None:
     asked = request(quality=quality, width_px=side_px, height_px=side_px)
     shown = replace(asked, shown=(reference_to("image/png", None, None),))
 
+    assert xai().estimate(asked).low_microusd == microusd
     assert xai().estimate(asked).high_microusd == microusd * 3 // 2
     assert xai().estimate(shown).high_microusd == (microusd + 10_000) * 3 // 2
