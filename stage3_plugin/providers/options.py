@@ -22,8 +22,8 @@ RESERVED: Mapping[str, str] = {
         (
             "n", "num_images", "num_outputs", "num_images_per_prompt", "number_of_images",
             "number_results", "max_images", "batch_size", "samples", "num_samples", "n_images",
-            "number_images", "image_count", "batch_count", "count", "number_of_outputs", "n_outputs",
-            "num_generations", "images_per_prompt", "number_of_pictures", "image_num", "batch",
+            "number_images", "image_count", "batch_count", "count", "number_of_outputs",
+            "n_outputs", "num_generations", "images_per_prompt", "number_of_pictures", "image_num", "batch",
             "variations", "num_variations",
         ),
         _ONE,
