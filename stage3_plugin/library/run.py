@@ -90,13 +90,13 @@ class Work:
     Attributes:
         is_over: Nothing more comes of it.
         waiting: Outcomes that nobody has taken.
-        failure: What broke it, until somebody is told.
+        failure: What broke it, or what its caller's own function raised, until somebody is told.
     """
 
     def __init__(self, workshop: Workshop, asked: Asked) -> None:
         self.is_over = False
         self.waiting = WaitingOutcomes()
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._workshop = workshop
         self._asked = asked
         self._count = Count(0)
@@ -109,7 +109,7 @@ class Work:
         self._working = anyio.CancelScope(shield=True)
         self._door = LoopDoor()
         self._is_forgotten = False
-        self._on_progress = Callback(asked.on_progress)
+        self._on_progress = Callback(asked.on_progress, self._leave)
 
     async def go(self) -> None:
         """Do it; what breaks it is kept for the caller."""
@@ -122,7 +122,7 @@ class Work:
             if self._preparing.cancelled_caught:
                 self._ending = _NOT_BEGUN
         except Exception as error:  # noqa: BLE001 - raised again where the outcomes are taken
-            self.failure = error
+            self.failure = self.failure or error
         finally:
             if asked.stop is not None:
                 asked.stop.remove(self.heed)
@@ -212,6 +212,11 @@ class Work:
 
         return sorted(outcomes, key=place)
 
+    def _leave(self, error: BaseException) -> None:
+        """Stop, and raise it where the outcomes are taken, behind the last of them."""
+        self.failure = error
+        self.stop()
+
     def stop(self) -> None:
         """Send nothing new; what is in flight has ``drain_s`` to end."""
         self._stopping.set()
@@ -274,6 +279,7 @@ class PictureRun:
             SettingsRefused: The settings cannot work with these scenes; nothing was sent.
             NotStarted: The ledger cannot be opened; nothing was sent.
             Stage3Error: The run as a whole could not go on; all outcomes have come by then.
+            BaseException: What ``on_progress`` raised; likewise.
         """
         work = self._work
         work.need_here()
