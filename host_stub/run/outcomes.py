@@ -309,8 +309,8 @@ class Outcomes:
         figures = sorted({_known_usd(one) for one in said})
         name = f"{outcome.role} {_named(outcome.scene_id)}"
         if outcome.cost.usd is not None and len(figures) > 1:
-            breach = f"says that {name} cost {' and '.join(f'${usd}' for usd in figures)}"
-            self.violate("events.as-delivered", breach)
+            told_usd = " and ".join(f"${usd}" for usd in figures)
+            self.violate("events.as-delivered", f"says that {name} cost {told_usd}")
             outcome = outcome.model_copy(update={"cost": cost})
         if outcome.reused and outcome.bought_for is None and told is not None:
             self.violate("events.as-delivered", f"says that {name} was found, and that it was made")

@@ -72,8 +72,8 @@ class Lie:
 
     def __str__(self) -> str:
         said = ", ".join(f"{name} {getattr(self.told, name)}" for name in self.seen)
-        found = ", ".join(map(str, self.seen.values()))
-        return f"says {said} of the picture of {escaped(self.told.scene_id)}, which has {found}"
+        name, found = escaped(self.told.scene_id), ", ".join(map(str, self.seen.values()))
+        return f"says {said} of the picture of {name}, which has {found}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Generator
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, TypeAlias
@@ -29,59 +30,47 @@ def held_back(leave: Callable[[bool], None]) -> Generator[None]:
             middle of anything.
     """
     held = list[BaseException]()
-    ours = list[_Holding]()
+    formers = dict[int, _Handler]()
+    handler = _holding(held, formers, leave)
     if threading.current_thread() is threading.main_thread():  # no other one is interrupted
-        handlers = ((number, signal.getsignal(number)) for number in signal.valid_signals())
-        ours = [_Holding(*one, held=held, leave=leave) for one in handlers if callable(one[1])]
+        found = ((number, signal.getsignal(number)) for number in signal.valid_signals())
+        formers.update({number: former for number, former in found if callable(former)})
+    for number in formers:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        for one in ours:
-            one.let_go()
-        if held:
-            raise held[-1]
+        raised, held[:] = (
+            held[-1:],
+            [GeneratorExit()] * MOST_HELD,
+        )  # it may stand behind another one
+        for number, former in formers.items():
+            if signal.getsignal(number) is handler:
+                signal.signal(number, former)
+        for error in raised:
+            raise error
 
 
-class _Holding:
-    """Stands in for the handler of one signal."""
+def _holding(
+    held: list[BaseException], formers: Mapping[int, _Handler], leave: Callable[[bool], None]
+) -> _Handler:
+    """Return what stands in for the handlers."""
+    came = Counter[int]()
 
-    def __init__(
-        self,
-        number: int,
-        former: _Handler,
-        *,
-        held: list[BaseException],
-        leave: Callable[[bool], None],
-    ) -> None:
-        self._number = number
-        self._former = former
-        self._held = held
-        self._leave = leave
-        self._times = 0
-        self._is_over = False
-        signal.signal(number, self)
-
-    def __call__(self, number: int, frame: FrameType | None) -> object:
-        """Hold back what the handler raises, and return that to another one of ours."""
-        self._times += 1  # asyncio's own raises from the second on
-        if self._is_over or len(self._held) == MOST_HELD:
-            return self._former(number, frame)
+    def handler(number: int, frame: FrameType | None) -> object:
+        came[number] += 1  # asyncio's own raises from the second on
+        former = formers[number]
+        if len(held) == MOST_HELD:
+            return former(number, frame)
         try:
-            error = self._raised(number, frame)
+            # Trio's own would wait for the main task, whoever has opened the stage.
+            is_trios = getattr(former, "__module__", "").startswith("trio.")
+            error = KeyboardInterrupt() if is_trios else former(number, frame)
         except BaseException as raised:  # noqa: BLE001 - raised when the block is over
             error = raised
-        if isinstance(error, BaseException):
-            self._held.append(error)
-            self._leave(max(self._times, len(self._held)) > 1)
+        if isinstance(error, BaseException):  # as of another one of ours
+            held.append(error)
+            leave(max(came[number], len(held)) > 1)
         return error
 
-    def _raised(self, number: int, frame: FrameType | None) -> object:
-        if getattr(self._former, "__module__", "").startswith("trio."):
-            return KeyboardInterrupt()  # not when the main task has its turn: it may be another one
-        return self._former(number, frame)
-
-    def let_go(self) -> None:
-        """Put the handler back, unless there is another one by now."""
-        self._is_over = True
-        if signal.getsignal(self._number) is self:
-            signal.signal(self._number, self._former)
+    return handler

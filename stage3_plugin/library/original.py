@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
-from host_stub.contract import Failure, Scene, SceneOutcome
+from host_stub.contract import Failure, SceneOutcome
 from stage3_plugin.domain.request import check_scene_id
 from stage3_plugin.errors import SettingsRefused, Stage3Error
 from stage3_plugin.library.result import Progress
@@ -139,7 +139,7 @@ class Stage3ImageGenerationService:
 
         opening = Opening(settings=settings, project_dir=self.output_dir)
         async with opened_by(opening, self.output_dir) as stage:
-            async for outcome in stage.run(collected.scenes, on_progress=collected.report):
+            async for outcome in stage.run(stage2_outputs, on_progress=collected.report):
                 collected.take(outcome)
         return collected.outputs()
 
@@ -179,16 +179,6 @@ class _Collected:
         quality: Quality,
         on_progress: OnProgress | None,
     ) -> None:
-        self.scenes = [
-            Scene(
-                scene_id=scene.scene_id,
-                prompt=scene.image_prompt,
-                negative_prompt=scene.negative_prompt,
-                characters=tuple(scene.characters_in_scene),
-                style_tags=tuple(scene.style_tags),
-            )
-            for scene in scenes
-        ]
         self._order = [scene.scene_id for scene in scenes]
         self._quality = quality
         self._on_progress = on_progress

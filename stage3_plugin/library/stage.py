@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from stage3_plugin.library.log import log_without
 from stage3_plugin.library.loops import LoopDoor, StageUnusable
 from stage3_plugin.library.opening import Opening, SettingsLike, opening_of
 from stage3_plugin.library.result import Pictures, Waited, waited_of
+from stage3_plugin.library.room import room_of
 from stage3_plugin.library.run import Asked, OnProgress, PictureRun, Work, Workshop
 from stage3_plugin.library.scenes import (
     SceneLike,
@@ -59,7 +60,7 @@ class PictureStage:
         self._door = LoopDoor()
         self._is_closed = False
         self._going_on = going_on
-        self.warnings = workshop.stage.warnings
+        self.warnings = workshop.room.stage.warnings
 
     async def plan(
         self,
@@ -87,17 +88,20 @@ class PictureStage:
         kept = await keep_in_turns(scenes)
         shop = self._workshop
         try:
-            plan = await shop.stage.plan(
-                StoryOf(kept),
-                pictures_dir=shop.pictures_dir,
-                max_in_flight=shop.most_in_flight,
-                max_cost_microusd=cap_of(max_cost_usd),
-                scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
-                lane=lane_of(lane),
+            plan = await shop.room.call(
+                partial(
+                    shop.room.stage.plan,
+                    StoryOf(kept),
+                    pictures_dir=shop.pictures_dir,
+                    max_in_flight=shop.most_in_flight,
+                    max_cost_microusd=cap_of(max_cost_usd),
+                    scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
+                    lane=lane_of(lane),
+                )
             )
         finally:
             kept.close()
-        return plan_of(plan, shop.stage.routes)
+        return plan_of(plan, shop.room.stage.routes)
 
     def run(
         self,
@@ -221,6 +225,9 @@ class PictureStage:
             stands = waited_of(standing)
             tell(stands)
 
+        def report(standing: Standing) -> None:
+            self._door.soon(partial(note, standing))
+
         def leave_with(error: BaseException) -> None:
             raised.append(error)
             scope.cancel()
@@ -234,7 +241,10 @@ class PictureStage:
             if stop is not None:
                 stop.add(leave)
             try:
-                stands = waited_of(await self._workshop.stage.wait(for_s=for_s, report=note))
+                room = self._workshop.room
+                stands = waited_of(
+                    await room.call(partial(room.stage.wait, for_s=for_s, report=report))
+                )
             finally:
                 if stop is not None:
                     stop.remove(leave)
@@ -336,23 +346,22 @@ async def opened_by(
     door = LoopDoor()
 
     def leave(is_second: bool) -> None:  # noqa: FBT001 - as a signal's handler calls it
-        door.soon(partial(_leave, scope, going_on if is_second else ()))
+        door.soon(scope.cancel)
+        for work in list(going_on) if is_second else ():
+            door.soon(work.cut_short)
 
-    with anyio.CancelScope() as scope:
-        async with AsyncExitStack() as stack:
-            stack.enter_context(held_back(leave))
-            stage = await stack.enter_async_context(
-                build.open_stage(
-                    opening.settings,
-                    opening.project_dir,
-                    out_dir=out_dir,
-                    anew=opening.anew,
-                    secret_texts=opening.secrets,
-                    config=opening.config,
-                )
-            )
+    opened = build.open_stage(
+        opening.settings,
+        opening.project_dir,
+        out_dir=out_dir,
+        anew=opening.anew,
+        secret_texts=opening.secrets,
+        config=opening.config,
+    )
+    with anyio.CancelScope() as scope, held_back(leave):
+        async with room_of(opened) as room:
             workshop = Workshop(
-                stage=stage,
+                room=room,
                 pictures_dir=pictures_dir,
                 most_in_flight=opening.most_in_flight,
                 log=log_without((*opening.settings.secrets(), *opening.secrets)),
@@ -367,13 +376,6 @@ async def opened_by(
                     library_stage.close()
             if raised is not None:
                 raise raised
-
-
-def _leave(scope: anyio.CancelScope, cut_short: Iterable[Work]) -> None:
-    """Leave the block of a stage, which waits for what goes on but for what is cut short."""
-    scope.cancel()
-    for work in cut_short:
-        work.cut_short()
 
 
 def _opening_of(

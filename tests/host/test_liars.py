@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from PIL import Image
@@ -31,6 +31,7 @@ from host_stub.contract import (
 )
 from host_stub.plain_image import flat_png
 from host_stub.run.pipeline import RunReport
+from host_stub.story.pictures import Looks, look_at
 from tests.host.test_story_run import Desk
 
 FREE = Cost(usd=Decimal(0), basis="free")
@@ -212,13 +213,13 @@ def test_a_picture_that_is_found_again_is_read_once(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its file is as it was when it was looked at; one that is not is looked at again."""
-    from host_stub.run import taking_in
+    looked: list[object] = []
 
-    looked: list[str] = []
-    look: Callable[..., Any] = taking_in.look_at
-    monkeypatch.setattr(
-        taking_in, "look_at", lambda file: looked.append(str(file.name)) or look(file)
-    )
+    def look(file: BinaryIO) -> Looks | None:
+        looked.append(file)
+        return look_at(file)
+
+    monkeypatch.setattr("host_stub.run.taking_in.look_at", look)
     desk.run()
     first = len(looked)
     again: RunReport = desk.run()

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ import pytest
 from stage3_plugin import (
     Stage2Output,
     Stage3ImageGenerationService,
+    Stop,
     make_pictures,
     open_stage,
 )
@@ -84,7 +85,7 @@ class Shop:
         return painter(self.api, capacity=AT_ONCE, adaptive=False)
 
     @property
-    def where(self) -> dict[str, Path]:
+    def where(self) -> dict[str, Any]:
         return {"project_dir": self.folder, "out_dir": self.folder / "pictures"}
 
     def is_in_flight(self) -> bool:
@@ -92,7 +93,7 @@ class Shop:
 
     def need_whole_books(self) -> None:
         """See to it that nothing is lost, and that nothing goes on leaving."""
-        assert not [one for one in threading.enumerate() if one.name == "stage3"]
+        assert not [one for one in threading.enumerate() if one.name.startswith("stage3")]
         sent = self.api.received()
         rows = [one for one in states(self.folder) if one is not State.VOID]
 
@@ -216,32 +217,36 @@ def test_what_another_thread_raises_in_the_caller_leaves_a_call_that_blocks(shop
     ends: list[BaseException] = []
 
     def on_progress(_: object) -> None:
+        ident, error = ctypes.c_ulong(threading.get_ident()), ctypes.py_object(Abandoned)
         strike_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
         try:
-            wait_until(shop.is_in_flight)
-            when(
-                lambda: True,
-                lambda: strike_thread(ctypes.c_ulong(ident), ctypes.py_object(Abandoned)),
-            )
+            when(shop.is_in_flight, lambda: strike_thread(ident, error))
             wait_until(lambda: False)
         finally:
             shop.gate.open()
 
     def work() -> None:
-        nonlocal ident
-        ident = threading.get_ident()
         try:
             make(shop, on_progress=on_progress)
         except BaseException as error:  # noqa: BLE001 - it is what is looked at
             ends.append(error)
 
-    ident = 0
     worker = threading.Thread(target=work)
     worker.start()
     worker.join()
 
     assert list(map(type, ends)) == [Abandoned]
     shop.need_whole_books()
+
+
+def test_a_switch_that_was_set_before_sends_nothing(shop: Shop) -> None:
+    """Whoever leaves before it has begun has left."""
+    stop = Stop()
+    stop.set()
+    made = make_pictures(scenes(SCENES), shop.settings, stop=stop, check=False, **shop.where)
+
+    assert {code(one) for one in made} == {"not_tried"}
+    assert shop.api.received() == 0
 
 
 def test_a_second_one_gives_up_what_is_in_flight(shop: Shop, handle: Handle) -> None:
@@ -260,7 +265,7 @@ def test_a_second_one_gives_up_what_is_in_flight(shop: Shop, handle: Handle) -> 
         make(shop)
     watching.join()
 
-    assert not [one for one in threading.enumerate() if one.name == "stage3"]
+    assert not [one for one in threading.enumerate() if one.name.startswith("stage3")]
     assert states(shop.folder).count(State.UNKNOWN) == AT_ONCE
     assert shop.api.received() == 1 + AT_ONCE
 
@@ -417,8 +422,8 @@ async def task_beside_fails(shop: Shop, call: Call) -> None:
     assert caught.value.subgroup(LookupError) is not None
 
 
-async def generator_is_closed(shop: Shop, _: Call) -> None:
-    async def pictures() -> AsyncIterator[object]:
+async def generator_is_closed(shop: Shop, _call: Call) -> None:
+    async def pictures() -> AsyncGenerator[object]:
         async with open_stage(shop.settings, **shop.where) as stage:
             async for outcome in stage.run(scenes(SCENES)):
                 yield outcome
@@ -429,7 +434,7 @@ async def generator_is_closed(shop: Shop, _: Call) -> None:
     await made.aclose()
 
 
-async def body_exits(shop: Shop, _: Call) -> None:
+async def body_exits(shop: Shop, _call: Call) -> None:
     async def body() -> None:
         async with open_stage(shop.settings, **shop.where) as stage:
             async for _ in stage.run(scenes(SCENES)):
@@ -441,7 +446,7 @@ async def body_exits(shop: Shop, _: Call) -> None:
         await body()
 
 
-async def loop_is_broken(shop: Shop, _: Call) -> None:
+async def loop_is_broken(shop: Shop, _call: Call) -> None:
     async with open_stage(shop.settings, **shop.where) as stage:
         async for _ in stage.run(scenes(SCENES)):
             await until(shop.is_in_flight)
@@ -557,10 +562,8 @@ def test_the_originals_service_is_left_likewise(
     way: str, backend: str, shop: Shop, service: Stage3ImageGenerationService, handle: Handle
 ) -> None:
     """One construction serves all calls that spend."""
-    scope = anyio.CancelScope
 
     async def call() -> None:
-        nonlocal scope
         on_progress = raising(shop, RuntimeError, waits=False) if "progress" in way else None
         with anyio.CancelScope() as cancelled:
             async with anyio.create_task_group() as tasks:
