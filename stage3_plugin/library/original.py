@@ -14,12 +14,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from host_stub.contract import Failure, SceneOutcome
 from stage3_plugin.domain.request import check_scene_id
 from stage3_plugin.errors import SettingsRefused, Stage3Error
+from stage3_plugin.library.opening import Opening
 from stage3_plugin.library.result import Progress
+from stage3_plugin.library.scenes import Stage2Output
+from stage3_plugin.library.stage import opened_by
 from stage3_plugin.settings import Settings
 
 Quality: TypeAlias = Literal["standard", "hd", "low", "medium", "high", "xhigh", "max"]
@@ -28,24 +31,6 @@ OnProgress: TypeAlias = Callable[[int, int], None]
 DEFAULT_CONCURRENCY = 8
 _QUALITY = {"standard": "medium", "hd": "high"}
 """The original's words were DALL-E's, whose models are gone; today's models know these."""
-
-
-class Stage2Output(BaseModel):
-    """One scene as Stage 2 wrote it.
-
-    Attributes:
-        scene_id: Names the picture's file.
-        image_prompt: Sent as written.
-        negative_prompt: Put behind the prompt as ``. Avoid: …``.
-        style_tags: Kept for the caller; never sent.
-        characters_in_scene: Likewise.
-    """
-
-    scene_id: str
-    image_prompt: str
-    negative_prompt: str | None = None
-    style_tags: list[str] = Field(default_factory=list[str])
-    characters_in_scene: list[str] = Field(default_factory=list[str])
 
 
 class Stage3Output(BaseModel):
@@ -133,10 +118,6 @@ class Stage3ImageGenerationService:
         for output in stage2_outputs:
             check_scene_id(output.scene_id)  # or a picture would be paid for that no file can hold
         collected = _Collected(stage2_outputs, quality, on_progress)
-        # Only now: the stage of the library knows the scenes of this module.
-        from stage3_plugin.library.opening import Opening  # noqa: PLC0415
-        from stage3_plugin.library.stage import opened_by  # noqa: PLC0415
-
         opening = Opening(settings=settings, project_dir=self.output_dir)
         async with opened_by(opening, self.output_dir) as stage:
             async for outcome in stage.run(stage2_outputs, on_progress=collected.report):

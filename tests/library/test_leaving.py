@@ -312,6 +312,7 @@ def test_a_program_that_ends_takes_in_what_is_in_flight(program: str, shop: Shop
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     )
     assert process.stdin is not None
     assert process.stdout is not None
