@@ -320,6 +320,7 @@ class SceneOutcome(_Shape):
         cost: Of all attempts together.
         dropped: Wishes the backend could not honour, such as ``seed``.
         reused: Found from an earlier run; nothing was bought.
+        bought_for: What a picture that is reused had cost when it was bought (1.2).
         request_id: What the provider calls its last exchange, to look it up in its records (1.1).
         role: ``sheet`` for a picture that the plugin's settings ask for so that scenes can show it
             to the model. Its id is none of the request's, and is announced by ``stage.started``
@@ -350,6 +351,7 @@ class SceneOutcome(_Shape):
     cost: Cost
     dropped: tuple[str, ...] = ()
     reused: bool = False
+    bought_for: Cost | None = None
     request_id: str | None = None
     role: Role = "scene"
     steps: tuple[SceneStep, ...] = ()

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from stage3_plugin.library.loops import StageUnusable
     from stage3_plugin.library.original import (
         ScenesFailed,
-        Stage2Output,
         Stage3ImageGenerationService,
         Stage3Output,
     )
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
         Waited,
     )
     from stage3_plugin.library.run import PictureRun
-    from stage3_plugin.library.scenes import ScenesRefused
+    from stage3_plugin.library.scenes import ScenesRefused, Stage2Output
     from stage3_plugin.library.stage import PictureStage, open_stage
     from stage3_plugin.library.stopping import Stop
     from stage3_plugin.settings import Settings
@@ -65,7 +64,6 @@ _HOMES = {
     "library.blocking": ("make_pictures", "plan_pictures", "wait_for_pictures"),
     "library.original": (
         "ScenesFailed",
-        "Stage2Output",
         "Stage3ImageGenerationService",
         "Stage3Output",
     ),
@@ -78,7 +76,7 @@ _HOMES = {
         "Waited",
     ),
     "library.run": ("PictureRun",),
-    "library.scenes": ("ScenesRefused",),
+    "library.scenes": ("ScenesRefused", "Stage2Output"),
     "library.loops": ("StageUnusable",),
     "library.stage": ("PictureStage", "open_stage"),
     "library.stopping": ("Stop",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,9 @@ def test_jobs_survive_a_deadline_and_two_ctrl_cs(queue_api: ImageApi, tmp_path: 
     for job in queue_api.queue.jobs:
         job.plan = Queued(polls=0)
     had = project.run("run", "scenes.json")
+    listed_takes = project.run("takes", "s01", "--json")
+    (late,) = [row for row in project.manifest()["images"] if row["scene_id"] == "s01"]
+    (take,) = json.loads(listed_takes.stdout)["takes"]
 
     assert purchase.job is not None
     assert purchase.job.expires_at is not None
@@ -60,6 +64,8 @@ def test_jobs_survive_a_deadline_and_two_ctrl_cs(queue_api: ImageApi, tmp_path: 
     assert until in interrupted.stderr
     assert had.returncode == 0, had.stderr
     assert queue_api.received() == queue_api.billed() == 2
+    assert (late["cost_usd"], late["reused"]) == ("0", True)
+    assert Decimal(late["take_cost_usd"]) == Decimal(take["cost_usd"]) > 0
 
 
 def test_a_second_ctrl_c_leaves_a_job_to_the_next_run(queue_api: ImageApi, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from types import UnionType
 from typing import Any, Final, cast, get_args, get_origin
@@ -21,6 +22,7 @@ from pydantic_core import ErrorDetails
 
 from host_stub.config.secrets import ResolvedTable
 from host_stub.errors import PluginSettingsError, Problem, closest
+from host_stub.text.redaction import Redactor
 
 MASK: Final = "****"
 """Stands for a secret wherever settings are shown."""
@@ -66,31 +68,33 @@ def masked(settings: BaseModel, secrets: Iterable[str] = ()) -> dict[str, object
         settings: Validated settings.
         secrets: Texts to mask although their fields are not ``SecretStr``.
     """
-    known = tuple(secrets)
-    shown = {name: _masked(value, known) for name, value in settings}
+    known = frozenset(secrets)
+    redactor = Redactor(known, mask=MASK)
+    shown = {name: _masked(value, known, redactor) for name, value in settings}
     for name, field in type(settings).model_fields.items():
         if not field.repr and shown[name] is not None:  # its author wants it unseen
             shown[name] = MASK
     return shown
 
 
-def _masked(value: object, secrets: Sequence[str]) -> object:
+def _masked(value: object, secrets: AbstractSet[str], redactor: Redactor) -> object:
     if isinstance(value, SecretStr | SecretBytes):
         return MASK
     if isinstance(value, BaseModel):
         return masked(value, secrets)
     if isinstance(value, Enum):
-        return _masked(value.value, secrets)
+        return _masked(value.value, secrets, redactor)
     if isinstance(value, Mapping):
         table = cast("Mapping[object, object]", value)
-        return {str(name): _masked(part, secrets) for name, part in table.items()}
+        return {str(name): _masked(part, secrets, redactor) for name, part in table.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_masked(part, secrets) for part in cast("Iterable[object]", value)]
+        return [_masked(part, secrets, redactor) for part in cast("Iterable[object]", value)]
     if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    return _without(str(value), secrets, MASK)
+    text = str(value)
+    return MASK if text in secrets else redactor.text(text)  # a short one too, where it is all
 
 
 def _problem(
@@ -115,8 +119,8 @@ def _problem(
     message += _example(message, model, location)
     quoted = detail["input"]
     if isinstance(quoted, str) and len(quoted) >= _SHORTEST_QUOTE:
-        message = _without(message, [quoted], "…")
-    return Problem(where, _without(message, secrets, MASK))
+        message = message.replace(quoted, "…")
+    return Problem(where, Redactor(secrets, mask=MASK).text(message))
 
 
 _KINDS: Final = {
@@ -156,12 +160,6 @@ def _in_toml(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_in_toml, cast('Iterable[object]', value)))}]"
     return json.dumps(value)
-
-
-def _without(text: str, secrets: Iterable[str], mask: str) -> str:
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, mask)
-    return text
 
 
 def _unknown_keys(

@@ -18,12 +18,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
-from host_stub.contract import MOST_TAKES, Cost, Failure, Role, SceneOutcome, SceneStep
+from host_stub.contract import MOST_TAKES, Cost, Event, Failure, Role, SceneOutcome, SceneStep
 from host_stub.errors import ContractViolation, SceneFileError
 from host_stub.events.journal import json_line
 from host_stub.events.plain_values import plain
 from host_stub.run.picture_paths import PicturePaths
 from host_stub.run.spill import Spill
+from host_stub.run.taking_in import Lie
 from host_stub.scenes.file import SceneFile
 from host_stub.text.addresses import in_text, in_value, without_query
 from host_stub.text.redaction import Redactor
@@ -35,6 +36,13 @@ Rows: TypeAlias = Literal["images", "sheets", "failures"]
 _LONGEST_PARAMETER = 1 << 20  # a prompt is kept whole
 _OWN_WORDS = frozenset({"prompt", "negative_prompt"})
 """Parameters that the scene's author wrote; addresses in all others are the provider's."""
+_OF_BYTES = {
+    "sha256": "result.file-matches-hash",
+    "media_type": "result.readable",
+    "width": "result.real-size",
+    "height": "result.real-size",
+}
+"""The rules about what a picture's bytes say, by the names of a row."""
 
 
 @dataclass(slots=True)
@@ -157,6 +165,8 @@ class Outcomes:
         self._started = array("L", [0]) * len(scenes)
         self._ended = array("L", [0]) * len(scenes)
         self._sheets: dict[str, int] = {}
+        self._told_costs: dict[tuple[str, int], Cost] = {}
+        self._corrected: dict[tuple[str, int], Mapping[str, Any]] = {}
 
     def expect_sheets(self, ids: Iterable[str]) -> None:
         """Note which pictures are made beside those asked for; each needs an outcome as well."""
@@ -178,6 +188,18 @@ class Outcomes:
         if position is not None and 1 <= take <= MOST_TAKES:
             self._started[position] |= _bit(take)
 
+    def told_cost(self, event: Event) -> None:
+        """Remember what an event says that a picture cost, until its outcome comes."""
+        usd, basis = event["cost_usd"], event["cost_basis"]
+        if usd is not None and basis != "unknown":
+            cost = Cost(usd=Decimal(usd), basis=basis)
+            self._told_costs[event["scene_id"], event.get("take") or 1] = cost
+
+    def correct(self, lie: Lie) -> None:
+        """Say of a picture what its bytes say, and name what its plugin said otherwise."""
+        self._corrected[lie.told.scene_id, lie.told.row.get("take", 1)] = lie.seen
+        self.violate(next(_OF_BYTES[name] for name in lie.seen), str(lie))
+
     def deliver(self, outcome: SceneOutcome) -> None:
         """Take one outcome; what breaks the contract is noted, and nothing is raised.
 
@@ -197,7 +219,8 @@ class Outcomes:
             which = "" if outcome.take == 1 else f"take {outcome.take} of "
             self.violate("result.complete", f"delivered {which}{outcome.role} {name} a second time")
         else:
-            self._keep(position, *self._with_its_picture(_publishable(outcome)))
+            outcome = self._at_its_cost(_publishable(outcome))
+            self._keep(position, *self._with_its_picture(outcome))
 
     def violate(self, requirement: str, detail: str) -> None:
         """Note that the plugin broke a rule of the contract."""
@@ -266,12 +289,33 @@ class Outcomes:
         rows = (
             [] if position is None else [json.loads(one) for one in self._rows_at(position, b"i")]
         )
-        return sorted(rows, key=lambda row: row.get("take", 1))
+        seen = (row | self._corrected.get((scene_id, row.get("take", 1)), {}) for row in rows)
+        return sorted(seen, key=lambda row: row.get("take", 1))
 
     def _rows_at(self, position: int, kind: bytes) -> Iterator[bytes]:
         for line in self._spill.get(position):
             if line.startswith(kind):
                 yield line[1:].rstrip()
+
+    def _at_its_cost(self, outcome: SceneOutcome) -> SceneOutcome:
+        """Return an outcome with the most that was said of its cost; to say two things is a lie."""
+        told = self._told_costs.pop((outcome.scene_id, outcome.take), None)
+        said = [outcome.cost, told or outcome.cost]
+        steps = [one.cost for one in outcome.steps]
+        if steps and all(one.usd is not None for one in steps):
+            dearest = max(steps, key=_known_usd)
+            said.append(Cost(usd=sum(map(_known_usd, steps), Decimal(0)), basis=dearest.basis))
+        cost = max(said, key=_known_usd)
+        figures = sorted({_known_usd(one) for one in said})
+        name = f"{outcome.role} {_named(outcome.scene_id)}"
+        if outcome.cost.usd is not None and len(figures) > 1:
+            told_usd = " and ".join(f"${usd}" for usd in figures)
+            self.violate("events.as-delivered", f"says that {name} cost {told_usd}")
+            outcome = outcome.model_copy(update={"cost": cost})
+        if outcome.reused and outcome.bought_for is None and told is not None:
+            self.violate("events.as-delivered", f"says that {name} was found, and that it was made")
+            outcome = outcome.model_copy(update={"reused": False})
+        return outcome
 
     def _position_of_sheet(self, sheet_id: str) -> int | None:
         """Return a sheet's place behind all scenes; ``None``, and a breach, for a scene's id."""
@@ -434,6 +478,10 @@ def _steps(outcome: SceneOutcome) -> dict[str, Any]:
 def _take(outcome: SceneOutcome) -> dict[str, int]:
     """Name the take where it is not the only one that can be meant."""
     return {"take": outcome.take} if outcome.take > 1 else {}
+
+
+def _known_usd(cost: Cost) -> Decimal:
+    return cost.usd or Decimal(0)
 
 
 def _bit(take: int) -> int:

@@ -310,9 +310,8 @@ class _Run:
             if not taking_in.close(patience_s=TAKING_IN_S):
                 self._ending.errors.append(self._not_taken_in("the disk takes too long"))
             self._ending.errors += [self._not_taken_in(one) for one in taking_in.failures]
-            for name in taking_in.others[:MOST_VIOLATIONS]:
-                breach = f"names another sha256 than the picture of {escaped(name)} has"
-                self._outcomes.violate("result.digest", breach)
+            for lie in taking_in.lies:
+                self._outcomes.correct(lie)
         if self._incoming is not None:
             for path in self._incoming.clear(self._is_noted)[:MOST_VIOLATIONS]:
                 self._output.warn(f"{escaped(str(path))} stays there: its place is taken")
@@ -446,6 +445,8 @@ class _Run:
     def _take_event(self, event: Event) -> None:
         if event["event"] == "scene.started":
             self._outcomes.started(event["scene_id"], event.get("take") or 1)
+        elif event["event"] == "scene.finished":
+            self._outcomes.told_cost(event)
         elif event["event"] == "stage.started":
             self._outcomes.expect_sheets(event.get("sheets", ()))
         self._display.event(event)

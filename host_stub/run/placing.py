@@ -20,16 +20,6 @@ _MEDIA_TYPES = {
 }
 
 
-def digest_at(picture: Path) -> str:
-    """Return the digest of a file's bytes.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with picture.open("rb", buffering=0) as file:
-        return digest_of(file)
-
-
 def put_at(place: Path, picture: Path, *, out_dir: Path, sha256: str, durable: bool = True) -> None:
     """Copy a picture to its place; nothing happens if it is there.
 

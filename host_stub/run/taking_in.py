@@ -1,24 +1,29 @@
 """How the pictures of a run become takes.
 
-A picture is at its place before its take is written down, and its take is durable before anything
-is shown. All of it happens beside the event loop, in groups.
+A picture is looked at, and is at its place, before its take is written down: digest, media type and
+size are those of its bytes, whatever its plugin says of it. Its take is durable before anything is
+shown. All of it happens beside the event loop, in groups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from host_stub.contract import PlaceFor, SceneOutcome
 from host_stub.errors import HostError
 from host_stub.run.groups import Groups
-from host_stub.run.placing import digest_at, media_type_of, put_at
+from host_stub.run.placing import media_type_of, put_at
+from host_stub.story.files import digest_of
+from host_stub.story.pictures import EXTENSIONS, look_at
 from host_stub.story.results import IMAGES
 from host_stub.story.takes import NewTake, Take
+from host_stub.text.escape import escaped
 
+NO_PICTURE: Final = "application/octet-stream"
 Present = Callable[[SceneOutcome], str | None]
 """Returns what an outcome's scene would be made from now, if that is known."""
 
@@ -28,6 +33,7 @@ class Takes(Protocol):
 
     @property
     def place_for(self) -> PlaceFor: ...
+    def is_seen(self, new: NewTake) -> bool: ...
     def take_in(
         self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
     ) -> Sequence[Take]: ...
@@ -53,6 +59,24 @@ class Maker:
 
 
 @dataclass(frozen=True, slots=True)
+class Lie:
+    """A picture that is not what its plugin said.
+
+    Attributes:
+        told: As it was said to be.
+        seen: What is another in its bytes, by the names of a manifest's row.
+    """
+
+    told: NewTake
+    seen: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{name} {getattr(self.told, name)}" for name in self.seen)
+        name, found = escaped(self.told.scene_id), ", ".join(map(str, self.seen.values()))
+        return f"says {said} of the picture of {name}, which has {found}"
+
+
+@dataclass(frozen=True, slots=True)
 class _Arrival:
     outcome: SceneOutcome
     row: Mapping[str, Any]
@@ -70,7 +94,7 @@ class TakingIn:
         now: The clock.
 
     Attributes:
-        others: Scenes and sheets whose picture has another digest than its plugin said.
+        lies: Pictures that are not what their plugin said.
     """
 
     def __init__(
@@ -82,7 +106,7 @@ class TakingIn:
         present: Present,
         now: Callable[[], datetime],
     ) -> None:
-        self.others: list[str] = []
+        self.lies: list[Lie] = []
         self._takes = takes
         self._out_dir = out_dir
         self._maker = maker
@@ -136,43 +160,56 @@ class TakingIn:
 
     def _placed(self, one: _Arrival) -> NewTake:
         """Put a picture at its place, where it is not there, and return its take."""
-        new = self._new_take(one)
+        told = self._new_take(one)
+        if one.outcome.reused and self._place_of(told) == one.picture and self._takes.is_seen(told):
+            return told
+        new = self._looked_at(told, one.picture)
         place = self._place_of(new)
         if place == one.picture:
             return new
-        digest = digest_at(one.picture)
-        if digest != new.sha256:
-            self.others.append(new.scene_id)
-            new = self._new_take(one, digest)
-            place = self._place_of(new)
         is_shown = one.picture.parent == self._out_dir / IMAGES
         put_at(
             place,
             one.picture,
             out_dir=self._out_dir,
-            sha256=digest,
+            sha256=new.sha256,
             durable=is_shown or not self._maker.keeps_bytes,  # else the story's own copy will be
         )
-        if is_shown:  # it would look edited by hand
-            one.picture.unlink(missing_ok=True)
+        if is_shown or self._place_of(told) == one.picture:
+            one.picture.unlink(missing_ok=True)  # it would look edited by hand, or damaged
         return new
+
+    def _looked_at(self, told: NewTake, picture: Path) -> NewTake:
+        """Return a take as its bytes are; what was said of it otherwise is noted as a lie."""
+        with picture.open("rb", buffering=0) as file:
+            looks = look_at(file)
+            file.seek(0)
+            seen: dict[str, Any] = {"sha256": digest_of(file)}
+        if looks is not None:
+            seen |= asdict(looks)
+        elif told.media_type in EXTENSIONS:  # of other kinds nothing is known here
+            seen["media_type"] = NO_PICTURE
+        is_another = {name: value for name, value in seen.items() if getattr(told, name) != value}
+        if not is_another:
+            return told
+        self.lies.append(Lie(told, is_another))
+        return replace(told, **is_another, row={**told.row, **is_another})
 
     def _place_of(self, new: NewTake) -> Path:
         return self._takes.place_for(
             new.scene_id, role=new.role, sha256=new.sha256, media_type=new.media_type
         )
 
-    def _new_take(self, one: _Arrival, sha256: str | None = None) -> NewTake:
+    def _new_take(self, one: _Arrival) -> NewTake:
         outcome, maker = one.outcome, self._maker
-        sha256 = sha256 or outcome.sha256
-        assert sha256 is not None, "a picture has a digest"
+        assert outcome.sha256 is not None, "a picture has a digest"
         assert outcome.width is not None, "and a size"
         assert outcome.height is not None, "and a size"
         params = one.row.get("generation_params", {})
         return NewTake(
             scene_id=outcome.scene_id,
             role=outcome.role,
-            sha256=sha256,
+            sha256=outcome.sha256,
             media_type=outcome.media_type or media_type_of(one.picture),
             width=outcome.width,
             height=outcome.height,
@@ -181,7 +218,7 @@ class TakingIn:
             basis=self._present(outcome),
             provider=_word(params, "provider"),
             model=_word(params, "model"),
-            cost=outcome.cost,
+            cost=outcome.bought_for or outcome.cost,  # that of the run says nothing of the picture
             is_draft=maker.is_draft,
             made_at=outcome.made_at or self._now(),
             run_id=maker.run_id,

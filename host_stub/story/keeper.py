@@ -181,6 +181,17 @@ class Story:
         self._settle_all(arriving, {(take.scene_id, take.number) for take in takes})
         return takes
 
+    def is_seen(self, new: NewTake) -> bool:
+        """Return whether a take is in the book, and its file as it was when it was looked at."""
+        stamp = self.files.stamp_of(new)
+        right = self.book.stamps_of(new.scene_id)
+        same = (new.sha256, new.media_type, new.width, new.height)
+        return stamp is not None and any(
+            right.get(take.number) == stamp
+            for take in self.book.takes_of(new.scene_id)
+            if (take.sha256, take.media_type, take.width, take.height) == same
+        )
+
     def _stamps(self, takes: Iterable[Take]) -> Iterator[tuple[str, int, Stamp]]:
         for take in takes:
             if (stamp := self.files.stamp_of(take)) is not None:

@@ -33,10 +33,12 @@ class Redactor:
     """Replaces secrets in text and in plain data.
 
     Args:
-        secrets: The texts to take out; empty ones are ignored.
+        secrets: The texts to take out; those of fewer than :data:`TOO_SHORT` are ignored.
+        mask: What stands in their place.
     """
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[str] = (), *, mask: str = REDACTED) -> None:
+        self._mask = mask
         self._known: frozenset[str] = frozenset()
         self.add(secrets)
 
@@ -71,7 +73,7 @@ class Redactor:
     def text(self, text: str) -> str:
         """Take secrets out of one text."""
         if any(sign in text for sign in self._signs):
-            return self._pattern.sub(REDACTED, text)
+            return self._pattern.sub(self._mask, text)
         return text
 
     def value(self, value: Any) -> Any:

@@ -95,6 +95,7 @@ class Outcome:
     cost: Cost = FREE
     dropped: tuple[str, ...] = ()
     reused: bool = False
+    bought_for: Cost | None = None
     request_id: str | None = None
     is_sheet: bool = False
     steps: tuple[SceneStep, ...] = ()

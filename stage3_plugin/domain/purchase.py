@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Job, NewJob
-from stage3_plugin.domain.money import CostBasis
+from stage3_plugin.domain.money import Cost, CostBasis
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import COUNTED, State
 
@@ -201,6 +201,14 @@ class Purchase:
         """
         is_untold = self.basis == "unknown" and self.cost_microusd is None
         return "held" if is_untold and self.new.hold_microusd else self.basis
+
+    @property
+    def counted_cost(self) -> Cost:
+        """Return what a picture counts for; what was held, where nobody said what it cost."""
+        basis = self.counted_basis
+        if basis is None or basis == "unknown":
+            return Cost(None, "unknown")
+        return Cost(self.counted_microusd, basis)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,6 +165,7 @@ class Reporter:
             cost=add_costs(scene.costs),
             dropped=purchase.dropped,
             reused=True,
+            bought_for=purchase.counted_cost,
             request_id=purchase.request_id,
             is_sheet=scene.request.is_sheet,
             steps=scene.all_steps(None),

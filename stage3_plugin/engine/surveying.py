@@ -18,7 +18,7 @@ from stage3_plugin.domain.made_from import (
     shown_to,
     what_is_another,
 )
-from stage3_plugin.domain.money import Cost, Estimate
+from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
@@ -181,7 +181,7 @@ def _known(
         stale=() if is_current else what_is_another(purchase, ways, keys),
         is_draft=draft,
         made_at=purchase.changed_at,
-        cost=_cost(purchase),
+        cost=purchase.counted_cost,
         provider=new.endpoint.provider,
         model=new.endpoint.model,
         image_url=purchase.image_url,
@@ -218,11 +218,3 @@ def _as_bought(purchase: Purchase) -> dict[str, object]:
         "quality": new.quality,
         "provider": new.endpoint.provider,
     }
-
-
-def _cost(purchase: Purchase) -> Cost:
-    """Return what a picture counts for; what was held, where nobody said what it cost."""
-    basis = purchase.counted_basis
-    if basis is None or basis == "unknown":
-        return Cost(None, "unknown")
-    return Cost(purchase.counted_microusd, basis)

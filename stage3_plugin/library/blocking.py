@@ -1,12 +1,14 @@
 """``make_pictures`` and its like: the stage for a program that has no event loop.
 
 Each call runs an event loop of its own in a thread of its own, and waits for it. So it can be
-called from a script, a thread or a notebook alike, whether or not a loop is running there, and
-Ctrl-C means the same everywhere: the first one stops, the second one cuts short.
+called from a script, a thread or a notebook alike, whether or not a loop is running there. Whatever
+is raised in the thread that waits, by Ctrl-C, another signal's handler, ``on_progress`` or somebody
+else, means the same: the first stops, the second cuts short.
 """
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Awaitable, Callable
 from queue import Empty, SimpleQueue
@@ -15,7 +17,7 @@ from typing import Final, Generic, TypeVar
 import anyio
 
 from host_stub.contract import Lane, StagePlan
-from stage3_plugin.library.callback import Callback
+from stage3_plugin.library.interrupts import MOST_HELD
 from stage3_plugin.library.opening import SettingsLike
 from stage3_plugin.library.result import Pictures, Progress, Waited
 from stage3_plugin.library.run import OnProgress
@@ -25,8 +27,6 @@ from stage3_plugin.library.stopping import Stop
 
 Result = TypeVar("Result")
 
-_MOST_INTERRUPTS: Final = 2
-"""The first stops, the second cuts short; a third leaves at once."""
 _TURN_S: Final = 1.0
 """Seconds; Windows hears Ctrl-C only between two of these."""
 
@@ -59,8 +59,8 @@ def make_pictures(
         lane: How to buy what a scene says no lane of, instead of the settings': ``ordinary``, or
             ``batch``, for less and later: what is being made when the call returns is an outcome
             that failed as ``pending``, and a later call takes it in.
-        on_progress: Called with each outcome as it comes, in the calling thread. One that raises is
-            not called again, and harms nothing.
+        on_progress: Called with each outcome as it comes, in the calling thread. What it raises
+            stops the run, and is raised once what is in flight has been taken in.
         stop: Asks the run to stop, from any thread.
         check: Raise if a picture is missing; else look at ``failed``.
 
@@ -70,7 +70,8 @@ def make_pictures(
         ScenesRefused: The scenes cannot be run; nothing was sent.
         SettingsRefused: The settings cannot be used, or a key is missing; nothing was sent.
         NotStarted: The ledger cannot be opened; nothing was sent.
-        KeyboardInterrupt: Ctrl-C; what was in flight has ended, and the ledger has it.
+        BaseException: Ctrl-C, or what a signal's handler or ``on_progress`` raised; what was in
+            flight has ended, and the ledger has it.
     """
     cap_of(max_cost_usd)  # refuses before scenes are read, as the next one does
     lane_of(lane)
@@ -169,7 +170,7 @@ def wait_for_pictures(
         SettingsRefused: The settings cannot be used, or a key is missing.
         NotStarted: The ledger cannot be opened.
         StorageFailed: It cannot be read any more.
-        KeyboardInterrupt: Ctrl-C; everything is as it was.
+        BaseException: Ctrl-C, or what a signal's handler raised; everything is as it was.
     """
     switch = Stop()
 
@@ -193,16 +194,17 @@ class _Call(Generic[Result]):
     """Runs a function of its own event loop to its end, in a thread of its own.
 
     Args:
-        switch: Stops it, at the first Ctrl-C, and cuts it short at the second; without one, the
-            first leaves at once.
-        on_progress: Called in the calling thread.
+        switch: Stops it, at the first exception in the calling thread, and cuts it short at the
+            second; without one, the first leaves at once.
+        on_progress: Called in the calling thread, until something is raised there.
     """
 
     def __init__(
         self, *, switch: Stop | None = None, on_progress: OnProgress | None = None
     ) -> None:
-        self._switch = switch
-        self._on_progress = Callback(on_progress)
+        self._switch = switch or Stop()
+        self._most_held = 0 if switch is None else MOST_HELD
+        self._on_progress = on_progress
         self._queue = SimpleQueue[Progress | None]()
         self._result: list[Result] = []
         self._failure: BaseException | None = None
@@ -212,13 +214,26 @@ class _Call(Generic[Result]):
         self._queue.put(progress)
 
     def wait_for(self, function: Callable[[], Awaitable[Result]]) -> Result:
-        """Run it, and return or raise what comes of it."""
+        """Run it, and return or raise what comes of it, or what was raised here meanwhile."""
         # Without the caller's context, which may say that a loop is running here.
         thread = threading.Thread(target=self._go, args=(function,), name="stage3", daemon=True)
-        interrupts = self._attend(thread)
-        thread.join()
-        if interrupts:
-            raise interrupts[-1]
+
+        def at_exit() -> None:
+            self._switch.set()
+            thread.join()
+
+        atexit.register(at_exit)  # this thread may be a daemon, which ends without a word
+        try:
+            thread.start()
+            raised = self._attend(thread)
+            thread.join()
+        except BaseException:  # nothing more leaves, wherever it came
+            self._switch.set(at_once=True)
+            raise
+        finally:
+            atexit.unregister(at_exit)
+        if raised:
+            raise raised[-1]
         if self._failure is not None:
             raise self._failure
         (result,) = self._result
@@ -232,34 +247,30 @@ class _Call(Generic[Result]):
         finally:
             self._queue.put(None)
 
-    def _attend(self, thread: threading.Thread) -> list[KeyboardInterrupt]:
-        """Start it, and report progress until it is over; return each Ctrl-C that came meanwhile.
-
-        One may come at any moment, also while another one is dealt with.
-        """
-        interrupts = list[KeyboardInterrupt]()
+    def _attend(self, thread: threading.Thread) -> list[BaseException]:
+        """Report progress until it is over; return what was raised here meanwhile."""
+        raised = list[BaseException]()
         heeded = 0
         while True:
             try:
-                if thread.ident is None:
-                    thread.start()
-                while self._switch is not None and heeded < len(interrupts):
+                while heeded < len(raised):
                     heeded += 1
-                    self._switch.set(at_once=heeded == _MOST_INTERRUPTS)
-                if self._report_next():
-                    return interrupts
-            except KeyboardInterrupt as interrupt:
-                interrupts.append(interrupt)
-                if self._switch is None or len(interrupts) > _MOST_INTERRUPTS:
+                    self._switch.set(at_once=heeded == MOST_HELD)
+                if self._report_next(thread, is_left=bool(raised)):
+                    return raised
+            except BaseException as error:
+                raised.append(error)
+                if len(raised) > self._most_held:
                     raise
 
-    def _report_next(self) -> bool:
+    def _report_next(self, thread: threading.Thread, *, is_left: bool) -> bool:
         """Report one more outcome, if there is one; return whether it is over."""
         try:
             progress = self._queue.get(timeout=_TURN_S)
         except Empty:
-            return False
+            return not thread.is_alive()  # what was raised may have cost us the last word
         if progress is None:
             return True
-        self._on_progress(progress)
+        if self._on_progress is not None and not is_left:
+            self._on_progress(progress)
         return False

@@ -1,36 +1,76 @@
-"""Ctrl-C while a stage is open: heard where it does no harm, and by whom it is meant for.
+"""What the handlers of signals raise while a stage is open: held back, and raised once it is left.
 
-asyncio's runner cancels the program's own task. Trio raises ``KeyboardInterrupt`` wherever the
-interpreter happens to be, which may be in the middle of what is done for a paid picture; here it is
-made to wait for the program's own task, as trio does it itself in protected code.
+A handler raises wherever the interpreter happens to be: in the middle of what is done for a paid
+picture, or in the event loop itself, which then ends every task at once. So what one raises
+(``SystemExit`` on SIGTERM, the time limit of a queue's worker, Ctrl-C) is taken from it here, makes
+the program leave its stage, and is raised when what was in flight has been taken in.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Final, TypeAlias
+
+MOST_HELD: Final = 2
+"""The first stops, the second cuts short; a third leaves at once."""
+_Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
 
 @contextmanager
-def heard_by_the_program() -> Generator[None]:
-    """Have trio deliver Ctrl-C to the main task alone, for as long as the block lasts."""
-    former = signal.getsignal(signal.SIGINT)
-    is_trios = getattr(former, "__module__", "").startswith("trio.")
-    if not (
-        is_trios and callable(former) and threading.current_thread() is threading.main_thread()
-    ):
-        yield
-        return
+def held_back(leave: Callable[[bool], None]) -> Generator[None]:
+    """Hold back what handlers raise for as long as the block lasts, and raise the last of it then.
 
-    def handler(number: int, _frame: FrameType | None) -> None:
-        former(number, None)  # without a frame nothing is there to be interrupted
-
-    signal.signal(signal.SIGINT, handler)
+    Args:
+        leave: Called for each of them, with whether it is a second one; the program may be in the
+            middle of anything.
+    """
+    held = list[BaseException]()
+    formers = dict[int, _Handler]()
+    handler = _holding(held, formers, leave)
+    if threading.current_thread() is threading.main_thread():  # no other one is interrupted
+        found = ((number, signal.getsignal(number)) for number in signal.valid_signals())
+        formers.update({number: former for number, former in found if callable(former)})
+    for number in formers:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGINT) is handler:
-            signal.signal(signal.SIGINT, former)
+        raised, held[:] = (
+            held[-1:],
+            [GeneratorExit()] * MOST_HELD,
+        )  # it may stand behind another one
+        for number, former in formers.items():
+            if signal.getsignal(number) is handler:
+                signal.signal(number, former)
+        for error in raised:
+            raise error
+
+
+def _holding(
+    held: list[BaseException], formers: Mapping[int, _Handler], leave: Callable[[bool], None]
+) -> _Handler:
+    """Return what stands in for the handlers."""
+    came = Counter[int]()
+
+    def handler(number: int, frame: FrameType | None) -> object:
+        came[number] += 1  # asyncio's own raises from the second on
+        former = formers[number]
+        if len(held) == MOST_HELD:
+            return former(number, frame)
+        try:
+            # Trio's own would wait for the main task, whoever has opened the stage.
+            is_trios = getattr(former, "__module__", "").startswith("trio.")
+            error = KeyboardInterrupt() if is_trios else former(number, frame)
+        except BaseException as raised:  # noqa: BLE001 - raised when the block is over
+            error = raised
+        if isinstance(error, BaseException):  # as of another one of ours
+            held.append(error)
+            leave(max(came[number], len(held)) > 1)
+        return error
+
+    return handler

@@ -10,19 +10,19 @@ to the standard library's logger ``stage3_plugin``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import anyio
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
-from stage3_plugin.domain.outcome import Failure, Outcome
-from stage3_plugin.domain.request import Scene, check_scene_id
-from stage3_plugin.engine.build import open_stage
+from host_stub.contract import Failure, SceneOutcome
+from stage3_plugin.domain.request import check_scene_id
 from stage3_plugin.errors import SettingsRefused, Stage3Error
-from stage3_plugin.library.callback import Callback
-from stage3_plugin.library.log import log_without
+from stage3_plugin.library.opening import Opening
+from stage3_plugin.library.result import Progress
+from stage3_plugin.library.scenes import Stage2Output
+from stage3_plugin.library.stage import opened_by
 from stage3_plugin.settings import Settings
 
 Quality: TypeAlias = Literal["standard", "hd", "low", "medium", "high", "xhigh", "max"]
@@ -31,24 +31,6 @@ OnProgress: TypeAlias = Callable[[int, int], None]
 DEFAULT_CONCURRENCY = 8
 _QUALITY = {"standard": "medium", "hd": "high"}
 """The original's words were DALL-E's, whose models are gone; today's models know these."""
-
-
-class Stage2Output(BaseModel):
-    """One scene as Stage 2 wrote it.
-
-    Attributes:
-        scene_id: Names the picture's file.
-        image_prompt: Sent as written.
-        negative_prompt: Put behind the prompt as ``. Avoid: …``.
-        style_tags: Kept for the caller; never sent.
-        characters_in_scene: Likewise.
-    """
-
-    scene_id: str
-    image_prompt: str
-    negative_prompt: str | None = None
-    style_tags: list[str] = Field(default_factory=list[str])
-    characters_in_scene: list[str] = Field(default_factory=list[str])
 
 
 class Stage3Output(BaseModel):
@@ -115,7 +97,8 @@ class Stage3ImageGenerationService:
             quality: ``standard`` means medium and ``hd`` means high.
             model: The provider's name of the model; by default ``IMAGE_GENERATION_MODEL``.
             concurrent: Whether several scenes may be in flight at once.
-            on_progress: Called with the scenes that have ended and their number in all.
+            on_progress: Called with the scenes that have ended and their number in all. What it
+                raises stops the rest, and is raised once what is in flight has been taken in.
 
         Returns:
             One output per scene, in input order.
@@ -135,14 +118,10 @@ class Stage3ImageGenerationService:
         for output in stage2_outputs:
             check_scene_id(output.scene_id)  # or a picture would be paid for that no file can hold
         collected = _Collected(stage2_outputs, quality, on_progress)
-        async with open_stage(settings, self.output_dir) as stage:
-            await stage.run(
-                _Story(stage2_outputs),
-                pictures_dir=self.output_dir,
-                log=log_without(settings.secrets()),
-                deliver=collected.take,
-                stopping=anyio.Event(),
-            )
+        opening = Opening(settings=settings, project_dir=self.output_dir)
+        async with opened_by(opening, self.output_dir) as stage:
+            async for outcome in stage.run(stage2_outputs, on_progress=collected.report):
+                collected.take(outcome)
         return collected.outputs()
 
 
@@ -172,26 +151,6 @@ def _settings(*, size: str, quality: Quality, model: str | None, capacity: int) 
         raise SettingsRefused(field, problem["msg"]) from None
 
 
-class _Story:
-    """Stage 2 outputs as scenes."""
-
-    def __init__(self, outputs: Sequence[Stage2Output]) -> None:
-        self._outputs = outputs
-
-    def __len__(self) -> int:
-        return len(self._outputs)
-
-    def __iter__(self) -> Iterator[Scene]:
-        for output in self._outputs:
-            yield Scene(
-                scene_id=output.scene_id,
-                prompt=output.image_prompt,
-                negative_prompt=output.negative_prompt,
-                characters=tuple(output.characters_in_scene),
-                style_tags=tuple(output.style_tags),
-            )
-
-
 class _Collected:
     """Outcomes as they end, returned in input order."""
 
@@ -203,29 +162,34 @@ class _Collected:
     ) -> None:
         self._order = [scene.scene_id for scene in scenes]
         self._quality = quality
-        self._on_progress = Callback(on_progress)
+        self._on_progress = on_progress
         self._outputs: dict[str, Stage3Output] = {}
         self._failures: dict[str, Failure] = {}
         if len(set(self._order)) < len(self._order):
             twice = next(one for one in self._order if self._order.count(one) > 1)
             raise ValueError(f"scene_id {twice!r} is there twice; each scene needs its own")
 
-    def take(self, outcome: Outcome) -> None:
-        """Keep one outcome and report the progress."""
-        placed = outcome.placed
-        if placed is None:
-            assert outcome.failure is not None
+    def report(self, progress: Progress) -> None:
+        """Report how many have ended."""
+        if self._on_progress is not None:
+            self._on_progress(progress.summary.ended, len(self._order))
+
+    def take(self, outcome: SceneOutcome) -> None:
+        """Keep one outcome."""
+        if outcome.failure is not None:
             self._failures[outcome.scene_id] = outcome.failure
-        else:
-            self._outputs[outcome.scene_id] = Stage3Output(
-                scene_id=outcome.scene_id,
-                image_path=str(placed.path),
-                image_url=outcome.image_url,
-                width=placed.picture.width_px,
-                height=placed.picture.height_px,
-                generation_params={**outcome.generation_params, "quality": self._quality},
-            )
-        self._on_progress(len(self._outputs) + len(self._failures), len(self._order))
+            return
+        assert outcome.image is not None, "an outcome has a picture or a failure"
+        assert outcome.width is not None, "and a picture has a size"
+        assert outcome.height is not None, "and a picture has a size"
+        self._outputs[outcome.scene_id] = Stage3Output(
+            scene_id=outcome.scene_id,
+            image_path=str(outcome.image),
+            image_url=outcome.image_url,
+            width=outcome.width,
+            height=outcome.height,
+            generation_params={**outcome.generation_params, "quality": self._quality},
+        )
 
     def outputs(self) -> list[Stage3Output]:
         """Return the outputs in input order.

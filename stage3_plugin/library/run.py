@@ -10,9 +10,10 @@ from array import array
 from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -22,11 +23,11 @@ from host_stub.contract import Cost, Failure, SceneOutcome
 from host_stub.scenes.index import SceneIndex
 from stage3_plugin.domain.outcome import Ending, Outcome
 from stage3_plugin.domain.request import WantedLane
-from stage3_plugin.engine.stage import Stage
 from stage3_plugin.library.callback import Callback
 from stage3_plugin.library.log import LOGGER
 from stage3_plugin.library.loops import LoopDoor
 from stage3_plugin.library.result import Count, Progress, Summary
+from stage3_plugin.library.room import Room
 from stage3_plugin.library.scenes import (
     KeptScenes,
     SceneLike,
@@ -72,13 +73,13 @@ class Workshop:
     """What every run of a stage works with.
 
     Attributes:
-        stage: Makes the pictures.
+        room: Has the stage that makes the pictures.
         pictures_dir: Where they go.
         most_in_flight: A ceiling beside the settings' capacity.
         log: Takes the events.
     """
 
-    stage: Stage
+    room: Room
     pictures_dir: Path
     most_in_flight: int | None
     log: FilteringBoundLogger
@@ -90,13 +91,13 @@ class Work:
     Attributes:
         is_over: Nothing more comes of it.
         waiting: Outcomes that nobody has taken.
-        failure: What broke it, until somebody is told.
+        failure: What broke it, or what its caller's own function raised, until somebody is told.
     """
 
     def __init__(self, workshop: Workshop, asked: Asked) -> None:
         self.is_over = False
         self.waiting = WaitingOutcomes()
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self._workshop = workshop
         self._asked = asked
         self._count = Count(0)
@@ -104,12 +105,12 @@ class Work:
         self._positions = SceneIndex(array("Q"))
         self._ended = array("L")
         self._changed = anyio.Event()
-        self._stopping = anyio.Event()
         self._preparing = anyio.CancelScope()
-        self._working = anyio.CancelScope(shield=True)
+        self._stopping: anyio.Event | None = None
+        self._working: anyio.CancelScope | None = None
         self._door = LoopDoor()
-        self._is_forgotten = False
-        self._on_progress = Callback(asked.on_progress)
+        self._is_stopped = self._is_cut_short = self._is_forgotten = False
+        self._on_progress = Callback(asked.on_progress, self._leave)
 
     async def go(self) -> None:
         """Do it; what breaks it is kept for the caller."""
@@ -122,7 +123,7 @@ class Work:
             if self._preparing.cancelled_caught:
                 self._ending = _NOT_BEGUN
         except Exception as error:  # noqa: BLE001 - raised again where the outcomes are taken
-            self.failure = error
+            self.failure = self.failure or error
         finally:
             if asked.stop is not None:
                 asked.stop.remove(self.heed)
@@ -138,26 +139,42 @@ class Work:
         self._ended = array("L", [0]) * len(scenes)
         asked, shop = self._asked, self._workshop
         try:
-            with self._working:
-                for line in shop.stage.warnings:
-                    shop.log.warning("stage.warned", message=line)
-                self._ending = await shop.stage.run(
-                    StoryOf(scenes),
-                    pictures_dir=shop.pictures_dir,
-                    log=shop.log,
-                    deliver=self._deliver,
-                    stopping=self._stopping,
-                    max_in_flight=shop.most_in_flight,
-                    max_cost_microusd=asked.max_cost_microusd,
-                    deadline_s=asked.deadline_s,
-                    scenes_dir=asked.scenes_dir or folder_of(asked.scenes),
-                    lane=asked.lane,
+            for line in shop.room.stage.warnings:
+                shop.log.warning("stage.warned", message=line)
+            with anyio.CancelScope(shield=True):
+                ended = await shop.room.call(
+                    partial(
+                        self._run_in_room,
+                        StoryOf(scenes),
+                        pictures_dir=shop.pictures_dir,
+                        log=shop.log,
+                        deliver=self._deliver,
+                        max_in_flight=shop.most_in_flight,
+                        max_cost_microusd=asked.max_cost_microusd,
+                        deadline_s=asked.deadline_s,
+                        scenes_dir=asked.scenes_dir or folder_of(asked.scenes),
+                        lane=asked.lane,
+                    ),
+                    self.stop,
                 )
-            if self._working.cancelled_caught:
-                self._ending = _CUT_SHORT
+                self._ending = ended or _CUT_SHORT
         finally:
             self._account_for_the_rest(scenes)
             scenes.close()
+
+    async def _run_in_room(self, story: StoryOf, **how: Any) -> Ending | None:
+        """Run a story where the stage works; return ``None`` if it was cut short."""
+        self._stopping = anyio.Event()
+        with anyio.CancelScope() as self._working:
+            self._end_in_room()  # as it was stopped before there was anything to stop
+            return await self._workshop.room.stage.run(story, stopping=self._stopping, **how)
+        return None
+
+    def _end_in_room(self) -> None:
+        if self._is_stopped and self._stopping is not None:
+            self._stopping.set()
+        if self._is_cut_short and self._working is not None:
+            self._working.cancel()
 
     def _account_for_the_rest(self, scenes: KeptScenes) -> None:
         """End what the stage has left without an outcome, as one that is cut short does."""
@@ -178,7 +195,9 @@ class Work:
                     )
 
     def _deliver(self, ended: Outcome) -> None:
-        self._take(outcome_of(ended, self._workshop.stage.url_of))
+        """Take an outcome over, from the room's loop into the program's."""
+        outcome = outcome_of(ended, self._workshop.room.stage.url_of)
+        self._door.soon(lambda: self._take(outcome))
 
     def _take(self, outcome: SceneOutcome) -> None:
         if outcome.role == "scene":
@@ -212,15 +231,21 @@ class Work:
 
         return sorted(outcomes, key=place)
 
+    def _leave(self, error: BaseException) -> None:
+        """Stop, and raise it where the outcomes are taken, behind the last of them."""
+        self.failure = error
+        self.stop()
+
     def stop(self) -> None:
         """Send nothing new; what is in flight has ``drain_s`` to end."""
-        self._stopping.set()
         self._preparing.cancel()  # once it has begun, what it holds is shielded from this
+        self._is_stopped = True
+        self._workshop.room.soon(self._end_in_room)
 
     def cut_short(self) -> None:
         """Give up what is in flight, too."""
+        self._is_cut_short = True
         self.stop()
-        self._working.cancel()
 
     def heed(self, is_at_once: bool) -> None:  # noqa: FBT001 - as a switch calls it
         """Do the one or the other, from whatever thread."""
@@ -274,6 +299,7 @@ class PictureRun:
             SettingsRefused: The settings cannot work with these scenes; nothing was sent.
             NotStarted: The ledger cannot be opened; nothing was sent.
             Stage3Error: The run as a whole could not go on; all outcomes have come by then.
+            BaseException: What ``on_progress`` raised; likewise.
         """
         work = self._work
         work.need_here()

@@ -26,7 +26,7 @@ from typing import Any, Final, TypeAlias, cast
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pydantic_core import PydanticSerializationError
 
 from host_stub.contract import Scene
@@ -36,7 +36,25 @@ from host_stub.scenes.file import read_scenes
 from host_stub.scenes.index import SceneIndex, id_digest
 from host_stub.text.file_names import expect_names
 from stage3_plugin.errors import Stage3Error, StorageFailed
-from stage3_plugin.library.original import Stage2Output
+
+
+class Stage2Output(BaseModel):
+    """One scene as Stage 2 wrote it.
+
+    Attributes:
+        scene_id: Names the picture's file.
+        image_prompt: Sent as written.
+        negative_prompt: Put behind the prompt as ``. Avoid: …``.
+        style_tags: Kept for the caller; never sent.
+        characters_in_scene: Likewise.
+    """
+
+    scene_id: str
+    image_prompt: str
+    negative_prompt: str | None = None
+    style_tags: list[str] = Field(default_factory=list[str])
+    characters_in_scene: list[str] = Field(default_factory=list[str])
+
 
 SceneLike: TypeAlias = Scene | Stage2Output | Mapping[str, Any]
 """One scene: as the contract has it, as the original stage had it, or as an entry of a file."""

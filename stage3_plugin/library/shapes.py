@@ -167,7 +167,7 @@ def _scene_plan(plan: ScenePlan) -> contract.ScenePlan:
 
 def outcome_of(outcome: Outcome, url_of: UrlOf) -> contract.SceneOutcome:
     """Return how a scene ended, as the contract has it."""
-    placed, failure = outcome.placed, outcome.failure
+    placed, failure, paid = outcome.placed, outcome.failure, outcome.bought_for
     picture = None if placed is None else placed.picture
     return contract.SceneOutcome(
         scene_id=outcome.scene_id,
@@ -185,6 +185,7 @@ def outcome_of(outcome: Outcome, url_of: UrlOf) -> contract.SceneOutcome:
         cost=contract.Cost(usd=outcome.cost.usd, basis=outcome.cost.basis),
         dropped=outcome.dropped,
         reused=outcome.reused,
+        bought_for=None if paid is None else contract.Cost(usd=paid.usd, basis=paid.basis),
         request_id=outcome.request_id,
         role="sheet" if outcome.is_sheet else "scene",
         steps=tuple(map(_step, outcome.steps)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,12 @@ from stage3_plugin.domain.waited import Waited as Standing
 from stage3_plugin.engine import build
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.library.callback import Callback
-from stage3_plugin.library.interrupts import heard_by_the_program
+from stage3_plugin.library.interrupts import held_back
 from stage3_plugin.library.log import log_without
 from stage3_plugin.library.loops import LoopDoor, StageUnusable
 from stage3_plugin.library.opening import Opening, SettingsLike, opening_of
 from stage3_plugin.library.result import Pictures, Waited, waited_of
+from stage3_plugin.library.room import room_of
 from stage3_plugin.library.run import Asked, OnProgress, PictureRun, Work, Workshop
 from stage3_plugin.library.scenes import (
     SceneLike,
@@ -53,13 +54,13 @@ class PictureStage:
         warnings: What opening found that a person should know although everything works.
     """
 
-    def __init__(self, workshop: Workshop, tasks: TaskGroup) -> None:
+    def __init__(self, workshop: Workshop, tasks: TaskGroup, going_on: set[Work]) -> None:
         self._workshop = workshop
         self._tasks = tasks
         self._door = LoopDoor()
         self._is_closed = False
-        self._going_on = set[Work]()
-        self.warnings = workshop.stage.warnings
+        self._going_on = going_on
+        self.warnings = workshop.room.stage.warnings
 
     async def plan(
         self,
@@ -87,17 +88,20 @@ class PictureStage:
         kept = await keep_in_turns(scenes)
         shop = self._workshop
         try:
-            plan = await shop.stage.plan(
-                StoryOf(kept),
-                pictures_dir=shop.pictures_dir,
-                max_in_flight=shop.most_in_flight,
-                max_cost_microusd=cap_of(max_cost_usd),
-                scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
-                lane=lane_of(lane),
+            plan = await shop.room.call(
+                partial(
+                    shop.room.stage.plan,
+                    StoryOf(kept),
+                    pictures_dir=shop.pictures_dir,
+                    max_in_flight=shop.most_in_flight,
+                    max_cost_microusd=cap_of(max_cost_usd),
+                    scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
+                    lane=lane_of(lane),
+                )
             )
         finally:
             kept.close()
-        return plan_of(plan, shop.stage.routes)
+        return plan_of(plan, shop.room.stage.routes)
 
     def run(
         self,
@@ -124,8 +128,8 @@ class PictureStage:
             lane: How to buy what a scene says no lane of, instead of the settings': ``ordinary``,
                 or ``batch``, for less and later: what is being made when the run ends is an
                 outcome that failed as ``pending``, and a later run takes it in.
-            on_progress: Called with each outcome as it comes, in the event loop's thread. One that
-                raises is not called again, and harms nothing.
+            on_progress: Called with each outcome as it comes, in the event loop's thread. What it
+                raises stops the run, and is raised behind the last outcome.
             stop: Asks the run to stop, from any thread.
 
         Raises:
@@ -202,7 +206,7 @@ class PictureStage:
         Args:
             for_s: At most so many seconds.
             on_progress: Called with how it stands, in the event loop's thread, whenever something
-                was asked. One that raises is not called again, and harms nothing.
+                was asked. What it raises is raised, once it has left.
             stop: Asks it to leave, from any thread.
 
         Returns:
@@ -214,13 +218,21 @@ class PictureStage:
             StageUnusable: The stage is closed, or of another event loop.
         """
         self._need_open()
-        tell, stands = Callback(on_progress), Waited()
+        stands, raised = Waited(), list[BaseException]()
 
         def note(standing: Standing) -> None:
             nonlocal stands
             stands = waited_of(standing)
             tell(stands)
 
+        def report(standing: Standing) -> None:
+            self._door.soon(partial(note, standing))
+
+        def leave_with(error: BaseException) -> None:
+            raised.append(error)
+            scope.cancel()
+
+        tell = Callback(on_progress, leave_with)
         with anyio.CancelScope() as scope:
 
             def leave(_: bool) -> None:  # noqa: FBT001 - as a switch calls it
@@ -229,10 +241,15 @@ class PictureStage:
             if stop is not None:
                 stop.add(leave)
             try:
-                stands = waited_of(await self._workshop.stage.wait(for_s=for_s, report=note))
+                room = self._workshop.room
+                stands = waited_of(
+                    await room.call(partial(room.stage.wait, for_s=for_s, report=report))
+                )
             finally:
                 if stop is not None:
                     stop.remove(leave)
+        for error in raised:
+            raise error
         return stands
 
     def _work(self, asked: Asked) -> Work:
@@ -309,34 +326,56 @@ async def open_stage(
     """
     read = partial(_opening_of, settings, project_dir, Path(out_dir))
     opening, pictures_dir = await anyio.to_thread.run_sync(read)
+    async with opened_by(opening, pictures_dir, out_dir=pictures_dir) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def opened_by(
+    opening: Opening, pictures_dir: Path, *, out_dir: Path | None = None
+) -> AsyncGenerator[PictureStage]:
+    """Open a stage; whatever leaves the block, what is in flight is taken in before that goes on.
+
+    Args:
+        opening: What it opens with.
+        pictures_dir: The folder of the picture files.
+        out_dir: A folder that people delete, where the ledger is not to lie.
+    """
     raised: BaseException | None = None
+    going_on = set[Work]()
+    door = LoopDoor()
+
+    def leave(is_second: bool) -> None:  # noqa: FBT001 - as a signal's handler calls it
+        door.soon(scope.cancel)
+        for work in list(going_on) if is_second else ():
+            door.soon(work.cut_short)
+
     opened = build.open_stage(
         opening.settings,
         opening.project_dir,
-        out_dir=pictures_dir,
+        out_dir=out_dir,
         anew=opening.anew,
         secret_texts=opening.secrets,
         config=opening.config,
     )
-    async with AsyncExitStack() as stack:
-        stack.enter_context(heard_by_the_program())
-        stage = await stack.enter_async_context(opened)
-        workshop = Workshop(
-            stage=stage,
-            pictures_dir=pictures_dir,
-            most_in_flight=opening.most_in_flight,
-            log=log_without((*opening.settings.secrets(), *opening.secrets)),
-        )
-        async with anyio.create_task_group() as tasks:
-            library_stage = PictureStage(workshop, tasks)
-            try:
-                yield library_stage
-            except BaseException as error:  # noqa: BLE001 - raised again, and as it is: not in a group
-                raised = error
-            finally:
-                library_stage.close()
-        if raised is not None:
-            raise raised
+    with anyio.CancelScope() as scope, held_back(leave):
+        async with room_of(opened) as room:
+            workshop = Workshop(
+                room=room,
+                pictures_dir=pictures_dir,
+                most_in_flight=opening.most_in_flight,
+                log=log_without((*opening.settings.secrets(), *opening.secrets)),
+            )
+            async with anyio.create_task_group() as tasks:
+                library_stage = PictureStage(workshop, tasks, going_on)
+                try:
+                    yield library_stage
+                except BaseException as error:  # noqa: BLE001 - raised again, and as it is: not in a group
+                    raised = error
+                finally:
+                    library_stage.close()
+            if raised is not None:
+                raise raised
 
 
 def _opening_of(

@@ -167,7 +167,8 @@ class Painter:
                 scene.scene_id, role="scene", sha256=row["sha256"], media_type="image/png"
             )
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            if not path.is_file():
+                path.write_bytes(data)
             price = Decimal(row["cost_usd"])
             context.deliver(
                 SceneOutcome(

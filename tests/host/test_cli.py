@@ -448,6 +448,22 @@ def test_check_shows_the_resolved_config_with_secrets_masked(
     assert SECRET not in text.out + text.err + as_json.out + as_json.err
 
 
+@pytest.mark.parametrize("key", ["x", "max", "number"])
+def test_a_short_key_masks_no_letters_of_a_message(say: Say, key: str) -> None:
+    """A key of a few letters stands in every word; longer ones are taken out where they stand."""
+    Path("host.toml").write_text(
+        f'[plugin.stage3]\nprovider = "openai"\nmodel = "m"\napi_key = "{key}"\n'
+        'max_attempts = "six"\n',
+        encoding="utf-8",
+    )
+    said = say("check")
+
+    told = "plugin.stage3.max_attempts: should be a whole number, without quotes, such as "
+    told = told.replace("number", "****") if key == "number" else told
+    assert said.code == 2
+    assert f"{told}max_attempts = 4" in said.err
+
+
 @pytest.mark.parametrize(
     "ceiling, line, value",
     [([], "# max_in_flight is not set: no ceiling", None), (["8"], "max_in_flight = 8", 8)],

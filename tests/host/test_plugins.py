@@ -929,6 +929,15 @@ def test_of_two_secrets_the_longer_is_masked_first() -> None:
     assert masked(settings, ["longer-secret", "longer-secret-key"])["label"] == f"{MASK} and {MASK}"
 
 
+def test_a_value_that_is_all_of_a_short_secret_is_masked() -> None:
+    """Where it is a part of another word it stays."""
+    settings = Rich.model_validate({"label": "x", "where": "box"})
+
+    shown = masked(settings, ["x"])
+
+    assert (shown["label"], shown["where"]) == (MASK, "box")
+
+
 def test_an_unknown_setting_below_a_union_gets_no_wrong_suggestion() -> None:
     """Where it cannot be told which model was meant, no name is proposed."""
 

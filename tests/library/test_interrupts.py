@@ -1,51 +1,91 @@
-"""Ctrl-C on trio while a stage is open: it waits for the program's own task."""
+"""What handlers of signals raise while a stage is open, and what they are afterwards."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
 
+import anyio
 import pytest
 import trio
 
-from stage3_plugin.library.interrupts import heard_by_the_program
+from stage3_plugin.library.interrupts import held_back
 
 
-def heard(*, within: bool) -> list[str]:
-    """Interrupt a task that is in the middle of something; return who was interrupted."""
-    who: list[str] = []
+class LimitReached(Exception):
+    """By a handler."""
 
-    async def settles() -> None:
-        try:
+
+@pytest.fixture(autouse=True)
+def handled() -> Iterator[Callable[[int, FrameType | None], None]]:
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        raise LimitReached
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    yield handler
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_the_first_leaves_the_second_cuts_short_and_a_third_is_raised_at_once() -> None:
+    """The last of those that were held back is raised at the end."""
+    told: list[bool] = []
+
+    def program() -> None:
+        with held_back(told.append):
+            signal.raise_signal(signal.SIGUSR1)
             signal.raise_signal(signal.SIGINT)
-        except KeyboardInterrupt:
-            who.append("the work")
-            raise
+            with pytest.raises(LimitReached):
+                signal.raise_signal(signal.SIGUSR1)
 
-    async def works() -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(settles)
-            try:
-                await trio.sleep_forever()
-            except KeyboardInterrupt:
-                who.append("the program")
-                raise
+    with pytest.raises(KeyboardInterrupt):
+        program()
+
+    assert told == [False, True]
+
+
+def test_all_that_are_open_are_told_and_the_handler_is_as_it_was(
+    handled: Callable[[int, FrameType | None], None],
+) -> None:
+    """Each raises it in its own task, in whatever order they are left."""
+    told: list[str] = []
+    one, other = held_back(lambda _: told.append("one")), held_back(lambda _: told.append("other"))
+    one.__enter__()
+    other.__enter__()
+    signal.raise_signal(signal.SIGUSR1)
+    for each in (one, other):
+        with pytest.raises(LimitReached):
+            each.__exit__(None, None, None)
+    with pytest.raises(LimitReached):
+        signal.raise_signal(signal.SIGUSR1)
+
+    assert sorted(told) == ["one", "other"]
+    signal.signal(signal.SIGUSR1, handled)
+
+
+def test_a_handler_of_the_programs_own_that_was_set_meanwhile_stays() -> None:
+    """It is nobody else's to take away."""
+    with held_back(lambda _: None):
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
+
+
+def test_trios_ctrl_c_is_not_the_main_tasks_alone() -> None:
+    """A stage that another task has opened is left by it as well."""
+    told: list[bool] = []
+
+    async def opener() -> None:
+        with held_back(told.append):
+            signal.raise_signal(signal.SIGINT)
+            await anyio.lowlevel.checkpoint()
+            told.append(True)
 
     async def program() -> None:
-        if not within:
-            await works()
-        with heard_by_the_program():
-            await works()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(opener)
 
     with pytest.raises(BaseExceptionGroup) as caught:
         trio.run(program)
     assert caught.value.subgroup(KeyboardInterrupt) is not None
-    return who
-
-
-def test_ctrl_c_is_the_programs_and_not_the_works() -> None:
-    """What settles a paid picture is never torn in the middle; without this it can be."""
-    before = signal.getsignal(signal.SIGINT)
-
-    assert heard(within=True) == ["the program"]
-    assert heard(within=False) == ["the work"]
-    assert signal.getsignal(signal.SIGINT) is before
+    assert told == [False, True]

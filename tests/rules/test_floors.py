@@ -27,7 +27,8 @@ FLOORS: Mapping[str, tuple[frozenset[str], ...]] = {
     ),
     "host_stub": (
         frozenset({"__init__", "commands", "contract", "errors"}),
-        frozenset({"config", "hookspecs", "text"}),
+        frozenset({"hookspecs", "text"}),
+        frozenset({"config"}),
         frozenset({"events", "plain_image", "plugins", "scenes", "story", "telemetry"}),
         frozenset({"decisions", "standing"}),
         frozenset({"stage"}),

@@ -123,23 +123,6 @@ async def test_an_argument_that_cannot_be_used_is_refused_in_our_own_words(
         await service.generate_all_images(scenes(1), size="big")
 
 
-async def test_a_callback_that_raises_harms_nothing(
-    service: Stage3ImageGenerationService, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Paid pictures are handed over all the same, and the log says what happened."""
-    told: list[int] = []
-
-    def on_progress(done: int, _total: int) -> None:
-        told.append(done)
-        raise RuntimeError("no more paper")
-
-    outputs = await service.generate_all_images(scenes(3), on_progress=on_progress)
-
-    assert len(outputs) == 3
-    assert told == [1]
-    assert "no more paper" in caplog.text
-
-
 async def test_a_scene_that_is_there_twice_is_refused(
     service: Stage3ImageGenerationService, image_api: ImageApi
 ) -> None:

@@ -46,7 +46,6 @@ from stage3_plugin import (
     Stage3ImageGenerationService,
     Stage3Output,
 )
-from stage3_plugin.domain.outcome import Failure as InnerFailure
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.executors.processes import Processes
 from stage3_plugin.providers.base import Provider
@@ -187,7 +186,7 @@ async def call_the_service(scenes: list[Stage2Output]) -> None:
         assert_type(every, list[Stage3Output])
     except ScenesFailed as failed:
         assert_type(failed.results, list[Stage3Output])
-        failures: Mapping[str, InnerFailure] = failed.failures
+        failures: Mapping[str, Failure] = failed.failures
         assert_type(failed.hint, str | None)
         error: Stage3Error = failed
         del failures, error
