@@ -74,7 +74,7 @@ def test_a_cap_without_a_price_ends_with_2(
 
     assert ran.returncode == 2
     assert "price_usd" in ran.stderr
-    assert "prices" in ran.stderr
+    assert "the most that one picture can cost" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert image_api.received() == 0
     assert not (project.folder / ".stage3").exists()

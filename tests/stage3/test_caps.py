@@ -270,7 +270,10 @@ async def test_what_has_no_known_price_is_never_bought_under_a_cap(
     image_api: ImageApi, tmp_path: Path, lane: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where that only turns out as money is to be held for it, as of what came meanwhile."""
-    monkeypatch.setattr(Stage, "_need_prices", lambda *_: None)
+
+    def need_none(*_: object) -> None: ...
+
+    monkeypatch.setattr(Stage, "_need_prices", need_none)
     settings = settings_for(image_api, model="gpt-image-9", budget_usd="1")
     ran = await run_stage(settings, story("s01"), tmp_path, lane=lane)
 

@@ -86,8 +86,7 @@ def test_each_is_listed_with_what_it_can(capsys: pytest.CaptureFixture[str]) -> 
     ) in text
     assert "): draws on this machine, for nothing\n" in text
     assert (
-        "\n  switched off on 2026-10-29: gemini-3.1-flash-image; in their place: "
-        "gemini-nano-banana-2.1\n"
+        "\n  end on 2026-10-29: gemini-3.1-flash-image; in their place: gemini-nano-banana-2.1\n"
     ) in text
 
 
