@@ -28,7 +28,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fal": {"model": "fal-ai/flux-2/turbo"},
     "bfl": {"model": "flux-2-pro"},
     "replicate": {"model": "black-forest-labs/flux-2-pro", "price_usd": "0.03"},
-    "xai": {"model": "grok-imagine-image-2.0"},
+    "xai": {"model": "grok-imagine-image-2.0", "price_usd": "0.06"},
 }
 
 
