@@ -15,10 +15,13 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 MOST_HELD: Final = 2
 """The first stops, the second cuts short; a third leaves at once."""
 _Handler: TypeAlias = Callable[[int, FrameType | None], object]
+_left: Final = WeakKeyDictionary[object, Mapping[int, _Handler]]()
+"""What stood under the handlers whose blocks are over: they may end in any order."""
 
 
 @contextmanager
@@ -40,13 +43,12 @@ def held_back(leave: Callable[[bool], None]) -> Generator[None]:
     try:
         yield
     finally:
-        raised, held[:] = (
-            held[-1:],
-            [GeneratorExit()] * MOST_HELD,
-        )  # it may stand behind another one
-        for number, former in formers.items():
-            if signal.getsignal(number) is handler:
-                signal.signal(number, former)
+        raised = held[-1:]
+        held[:] = [GeneratorExit()] * MOST_HELD  # it may stand behind another one
+        _left[handler] = formers
+        for number in formers:
+            while (now := signal.getsignal(number)) in _left:
+                signal.signal(number, _left[now][number])
         for error in raised:
             raise error
 
