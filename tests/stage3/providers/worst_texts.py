@@ -29,11 +29,11 @@ from tests.stage3.providers.replies import (
     verdict_on,
 )
 
-SIZE = 128 * 1024
-"""Characters; the longest text that a pattern of an error is given has a thirtieth of it."""
+SIZE = 64 * 1024
+"""Characters; the longest text that a pattern of an error is given has a fifteenth of it."""
 PATTERN_S, FUNCTION_S = 5, 15
-"""Of the processor, for one; the slowest need 2 and 3, and what takes the square needs minutes."""
-DOCUMENT = 4 * 1024 * 1024
+"""Of the processor, for one; the slowest need 1 and 3 of a busy one, and what takes the square needs a minute."""
+DOCUMENT = 2 * 1024 * 1024
 """Characters of what may stay text in an answer."""
 
 
@@ -232,12 +232,12 @@ def _try_codes() -> None:
 
 def _try_lists() -> None:
     many: list[Any] = [{"reason": "a", "retryDelay": "1", "violations": [{"quotaId": "a" * 99}]}]
-    _error(details=many * 50_000)
-    _answers({"detail": [{"loc": ["a"] * 50, "msg": "a", "type": "b"}] * 20_000})
-    _answers({"detail": [{"loc": ["a"] * 200_000, "msg": "a"}]})
-    _answers({"data": [{"url": "http://["}] * 100_000})
-    _answers({"data": [{"b64_json": PNG}, {"url": "/x"}] * 50_000})
-    _answers({"choices": [{"finish_reason": "a", "message": {"images": [{}] * 9}}] * 20_000})
+    _error(details=many * 20_000)
+    _answers({"detail": [{"loc": ["a"] * 50, "msg": "a", "type": "b"}] * 10_000})
+    _answers({"detail": [{"loc": ["a"] * 100_000, "msg": "a"}]})
+    _answers({"data": [{"url": "http://["}] * 50_000})
+    _answers({"data": [{"b64_json": PNG}, {"url": "/x"}] * 20_000})
+    _answers({"choices": [{"finish_reason": "a", "message": {"images": [{}] * 9}}] * 10_000})
 
 
 def _try_pictures() -> None:
