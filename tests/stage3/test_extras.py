@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from stage3_plugin.errors import ExtraMissing, need
-from stage3_plugin.runtime.extras import DISTRIBUTION, EXTRAS, lacking
+from stage3_plugin.runtime.extras import EXTRAS, lacking
 from tests.rules.repository import ROOT
 
 
@@ -17,7 +17,7 @@ def test_every_extra_is_one_that_can_be_installed() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
 
-    assert project["name"] == DISTRIBUTION
+    assert project["name"] == "stage3-plugin"
     assert {*EXTRAS, "fast"} == set(project["optional-dependencies"])
 
 
