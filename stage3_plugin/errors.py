@@ -199,10 +199,7 @@ class PictureLost(StorageFailed):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, FileNotFoundError(ENOENT, "gone or damaged"))
-        self.hint = (
-            "'stage3 verify' lists what is lost, and what can be done about it; where there is a "
-            "bucket, '--read-store' has it read, too"
-        )
+        self.hint = "'stage3 verify' lists what is lost, and what can be done about it"
         self.args = (f"its file {path} is gone or damaged; see 'stage3 verify'",)
 
 
