@@ -969,7 +969,8 @@ class Settings(_OfARoute):
         known = list[str]()
         places: tuple[Settings | FallbackRoute, ...] = (self, *self.fallback)
         for place in places:
-            known += filter(None, [place.api_key and _text_of(place.api_key)])
+            keys = [] if place.api_key is None else [place.api_key]
+            known += filter(None, map(_text_of, keys))
             for value in filter(None, map(_text_of, place.headers.values())):
                 parts = (value, *value.split())
                 known += [part for part in parts if not _PLAIN_WORD.fullmatch(part)]
