@@ -247,8 +247,10 @@ class ConfigError(HostError):
         super().__init__(_listed(_config_name(path), self.problems), hint=hint)
 
 
-class SecretUnavailable(ConfigError):
+class SecretUnavailable(ConfigError, LookupError):
     """A setting points to an environment variable, a file or a command that gives no secret.
+
+    It is a ``LookupError`` to a plugin, which reads a secret without knowing who keeps it.
 
     Attributes:
         table: The config table the setting is in, for example ``plugin.stage3``.

@@ -121,7 +121,7 @@ class ExtraMissing(SettingsRefused):
     """A setting needs an extra that is not installed.
 
     Attributes:
-        extra: Its name, as in ``pip install 'stage3-plugin[ray]'``.
+        extra: Its name, as in ``pip install '.[ray]'``.
     """
 
     def __init__(self, extra: str, package: str, *, setting: str) -> None:
@@ -289,6 +289,16 @@ class LedgerMoved(LedgerFailed):
         self.args = (f"{problem} ({missing} is gone, or is another file)",)
 
 
+def newest_of(*, is_file: bool) -> str:
+    """Name the newest copy of a ledger, where it is a file, and where it is on a server."""
+    if is_file:
+        return "the newest ledger.db together with its ledger.db-wal"
+    return (
+        "the newest backup of the server's database, or name the project that this state folder "
+        "belongs to"
+    )
+
+
 class LedgerOutdated(LedgerFailed):
     """A ledger knows less than its folder holds, so a run would buy again what it has forgotten.
 
@@ -306,12 +316,6 @@ class LedgerOutdated(LedgerFailed):
         is_file: bool = True,
     ) -> None:
         self.more = more
-        newest = (
-            "the newest ledger.db together with its ledger.db-wal"
-            if is_file
-            else "the newest backup of the server's database, or name the project that this state "
-            "folder belongs to"
-        )
         problem = (
             "is not there, and its folder is not empty"
             if is_missing
@@ -321,7 +325,7 @@ class LedgerOutdated(LedgerFailed):
             place,
             f"{problem}: no purchase is known for {more}",
             number=ESTALE,
-            hint=f"bring back {newest}; or go on "
+            hint=f"bring back {newest_of(is_file=is_file)}; or go on "
             f"knowingly with '{accept}': what the ledger does not know of is bought again",
         )
 

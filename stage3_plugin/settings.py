@@ -84,6 +84,14 @@ def _is_host(host: str) -> bool:
     return is_name and not labels[-1].isdecimal()  # 300.1.2.3, or 1.2.3
 
 
+def _text_of(secret: SecretStr) -> str | None:
+    """Return a secret; ``None`` where its host could not get it, which whoever sends it is told."""
+    try:
+        return secret.get_secret_value().strip()
+    except LookupError:
+        return None
+
+
 def _came_from_elsewhere(secret: SecretStr, info: ValidationInfo) -> bool:
     """Return whether a value was read from a variable, a file or a command, or given by a program.
 
@@ -324,24 +332,24 @@ class _OfARoute(BaseModel):
     def _headers_can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
         sent: dict[str, SecretStr] = {}
         for written, secret in headers.items():
-            name, value = written.lower(), secret.get_secret_value().strip()
+            name, value = written.lower(), _text_of(secret)
             if HEADER_NAME.fullmatch(name) is None:
                 raise ValueError("a header's name is made of letters, digits and '-'")
             if name in OUR_HEADERS:
                 raise ValueError(f"the header {name} is set by the program itself")
             if name in sent:
                 raise ValueError(f"the header {name} is there twice")
-            if not value or not value.isascii() or not value.isprintable():
+            if value is not None and not (value.isascii() and value.isprintable() and value):
                 raise ValueError(f"the value of {name} is not one line of printable ASCII")
-            sent[name] = SecretStr(value)
+            sent[name] = secret if value is None else SecretStr(value)
         return sent
 
     @field_validator("api_key", check_fields=False)
     @classmethod
     def _key_can_be_sent(cls, api_key: SecretStr | None) -> SecretStr | None:
-        if api_key is None:
-            return None
-        key = api_key.get_secret_value().strip()
+        key = None if api_key is None else _text_of(api_key)
+        if key is None:
+            return api_key
         if not key:
             raise ValueError("the key is empty")
         if not key.isascii() or not key.isprintable() or " " in key:
@@ -961,9 +969,9 @@ class Settings(_OfARoute):
         known = list[str]()
         places: tuple[Settings | FallbackRoute, ...] = (self, *self.fallback)
         for place in places:
-            known += [] if place.api_key is None else [place.api_key.get_secret_value()]
-            for header in place.headers.values():
-                value = header.get_secret_value()
+            keys = [] if place.api_key is None else [place.api_key]
+            known += filter(None, map(_text_of, keys))
+            for value in filter(None, map(_text_of, place.headers.values())):
                 parts = (value, *value.split())
                 known += [part for part in parts if not _PLAIN_WORD.fullmatch(part)]
         if self.ledger is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from host_stub.text.format import how_to_install
 from stage3_plugin.runtime.extras import EXTRAS
 
 WITHOUT = """
@@ -68,7 +69,7 @@ def test_an_extra_that_is_not_installed_is_named(tmp_path: Path, extra: str) -> 
 
     assert checked.returncode == 2, checked.stderr
     error = json.loads(checked.stdout)["error"]
-    assert error["hint"] == f"pip install 'stage3-plugin[{extra}]'"
+    assert error["hint"] == how_to_install(extra)
     assert "\n" not in error["message"]
     assert "Traceback" not in checked.stderr
     assert not (tmp_path / ".stage3").exists()

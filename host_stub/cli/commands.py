@@ -37,7 +37,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 def run(options: Namespace, console: Console) -> int:
     """Make the pictures of a scene file."""
-    config, chosen = select(options, console)
+    config, chosen = select(options, console, is_looking=options.draft)
     from host_stub.run.pipeline import run_pipeline
 
     with _scene_file(options.scenes) as path:
@@ -77,7 +77,7 @@ def _is_by_batch(asked: RunOptions, chosen: PluginSet) -> bool:
 
 def plan(options: Namespace, console: Console) -> int:
     """Report what a run would make and cost; nothing is sent, spent or written."""
-    config, chosen = select(options, console)
+    config, chosen = select(options, console, is_looking=True)
     from host_stub.stage.exit_codes import EXIT_FAILURES
     from host_stub.stage.plan import plan_pipeline
 
@@ -301,8 +301,16 @@ def events(options: Namespace, console: Console) -> int:
     return 0
 
 
-def select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet]:
-    """Read the config, load what it names, and keep its secrets out of the output."""
+def select(
+    options: Namespace, console: Console, *, is_looking: bool = False
+) -> tuple[HostConfig, PluginSet]:
+    """Read the config, load what it names, and keep its secrets out of the output.
+
+    Args:
+        options: Those of the command.
+        console: Where secrets are hidden.
+        is_looking: The command sends nothing, and so needs no key.
+    """
     from host_stub.config.file import load_config
 
     config = load_config(options.config, options.overrides).choosing(
@@ -321,7 +329,7 @@ def select(options: Namespace, console: Console) -> tuple[HostConfig, PluginSet]
         raise ConfigError(config.path, meant, hint="correct the name of the table, or take it out")
     for problem in tables_without_plugin(found, config):
         console.warn(f"warning: {problem}")
-    chosen = select_plugins(config, found=found)
+    chosen = select_plugins(config, found=found, is_looking=is_looking)
     console.hide((*secrets_of(chosen.image.settings), *chosen.image.secrets))
     for observer in chosen.observers:
         console.hide(observer.secrets)

@@ -354,7 +354,7 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
     from host_stub.stage.remembered_scenes import remember_scenes, remembered_scenes
     from host_stub.story.keeper import Story
 
-    config, chosen = select(options, console)
+    config, chosen = select(options, console, is_looking=True)
     lane: Lane | None = getattr(options, "lane", None)
     check_lane(lane, chosen.image)
     folders = (config.project_dir, config.out_dir)
@@ -441,7 +441,7 @@ def _show(options: Namespace, console: Console, story: Story, scene_id: str) -> 
     try:
         return story.show(scene_id, number)
     except StoryError:
-        plugin = select(options, console)[1].image
+        plugin = select(options, console, is_looking=True)[1].image
         story.put_back(
             lambda one: one == scene_id, lambda sha256, into: fetch_from(plugin, sha256, into)
         )

@@ -73,12 +73,15 @@ class HostConfig:
         """Name the plugins that have a table, used or not."""
         return tuple(self._plugins)
 
-    def settings_of(self, name: str, *, only: Collection[str] | None = None) -> ResolvedTable:
+    def settings_of(
+        self, name: str, *, only: Collection[str] | None = None, may_lack: bool = False
+    ) -> ResolvedTable:
         """Return the table of one plugin with its secrets filled in; the config itself stays as is.
 
         Args:
             name: The plugin.
             only: Of these keys alone; what the others point to need not be there then.
+            may_lack: A secret that cannot be had is missed where it is read, and only there.
 
         Raises:
             SecretUnavailable: A variable or file that the table points to cannot be read.
@@ -89,6 +92,7 @@ class HostConfig:
             table=f"plugin.{name}",
             config=self.path,
             project_dir=self.project_dir,
+            may_lack=may_lack,
         )
 
     def choosing(

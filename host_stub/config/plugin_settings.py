@@ -20,8 +20,9 @@ from pydantic import AliasChoices, BaseModel, SecretBytes, SecretStr, Validation
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from host_stub.config.absent import AbsentSecret
 from host_stub.config.secrets import ResolvedTable
-from host_stub.errors import PluginSettingsError, Problem, closest
+from host_stub.errors import PluginSettingsError, Problem, SecretUnavailable, closest
 from host_stub.text.redaction import Redactor
 
 MASK: Final = "****"
@@ -43,6 +44,7 @@ def validate(
 
     Raises:
         PluginSettingsError: Something does not fit; every problem is listed, and no value.
+        SecretUnavailable: The model reads a secret that could not be had.
     """
     root = f"plugin.{plugin}"
     problems = list(_unknown_keys(model, table.values, root))
@@ -51,7 +53,12 @@ def validate(
         settings = model.model_validate(table.values, context={"secrets": frozenset(table.secrets)})
     except ValidationError as error:
         details = error.errors(include_url=False)
+        for detail in details:
+            if isinstance(detail["input"], AbsentSecret):  # its field is of plain text
+                detail["input"].get_secret_value()
         problems += [_problem(detail, model, root, secrets) for detail in details]
+    except SecretUnavailable:
+        raise
     except Exception as error:  # noqa: BLE001  - a plugin's own validator may raise anything
         problems.append(Problem(root, f"its settings model raised {type(error).__name__}"))
     else:

@@ -34,15 +34,23 @@ class ResolvedTable:
         values: The settings.
         secrets: The texts that came from variables, files and commands.
         asks_commands: A command was asked for one: it may have another one by now.
+        lacks: Those that could not be had; an :class:`~host_stub.config.absent.AbsentSecret` stands
+            for each.
     """
 
     values: dict[str, Any] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     asks_commands: bool = False
+    lacks: Sequence[SecretUnavailable] = ()
 
 
 def resolve(
-    settings: Mapping[str, Any], *, table: str, config: Path | None, project_dir: Path
+    settings: Mapping[str, Any],
+    *,
+    table: str,
+    config: Path | None,
+    project_dir: Path,
+    may_lack: bool = False,
 ) -> ResolvedTable:
     """Copy a table with every ``{env=…}``, ``{file=…}`` and ``{command=…}`` in it replaced.
 
@@ -51,13 +59,16 @@ def resolve(
         table: Its name, for messages: ``plugin.stage3``.
         config: The config file, for messages.
         project_dir: Where relative paths start.
+        may_lack: For a command that sends nothing: a secret that cannot be had is missed where it
+            is read, and only there.
 
     Raises:
         SecretUnavailable: A variable is unset or empty, a file cannot be read, or a command fails.
     """
     resolver = _Resolver(table, config, project_dir)
+    resolver.may_lack = may_lack
     values = {name: resolver.copy(value, name) for name, value in settings.items()}
-    return ResolvedTable(values, tuple(resolver.secrets), resolver.asks_commands)
+    return ResolvedTable(values, tuple(resolver.secrets), resolver.asks_commands, resolver.lacks)
 
 
 class _Resolver:
@@ -67,7 +78,9 @@ class _Resolver:
         self._table = table
         self._config = config
         self._project_dir = project_dir
+        self.may_lack = False
         self.secrets: list[str] = []
+        self.lacks: list[SecretUnavailable] = []
         self.asks_commands = False
 
     def copy(self, value: object, key: str) -> object:
@@ -78,7 +91,15 @@ class _Resolver:
             return value
         table = cast("Mapping[str, object]", value)
         if table and table.keys() <= _SOURCES:
-            secret = self._fetch(table, key)
+            try:
+                secret = self._fetch(table, key)
+            except SecretUnavailable as error:
+                if not self.may_lack:
+                    raise
+                from host_stub.config.absent import AbsentSecret  # noqa: PLC0415 - loads pydantic
+
+                self.lacks.append(error)
+                return AbsentSecret(error)
             self.secrets.append(secret)
             return secret
         return {name: self.copy(part, f"{key}.{name}") for name, part in table.items()}

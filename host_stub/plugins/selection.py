@@ -7,7 +7,7 @@ image plugin's settings are validated before anything is opened, with secrets fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple, TypeAlias
@@ -23,6 +23,7 @@ from host_stub.errors import (
     PluginError,
     PluginIncompatible,
     Problem,
+    SecretUnavailable,
 )
 from host_stub.plugins.discovery import FoundPlugin, find_plugins, pick
 from host_stub.plugins.loading import LoadedPlugin, import_plugin, read_hooks
@@ -55,6 +56,7 @@ class SelectedPlugin:
         settings: An instance of ``description.settings``.
         services: What it may use of the host's.
         secrets: The texts that came from variables, files and commands, for masking.
+        lacks: The secrets that could not be had, where it is only looked at.
         heed_secrets: Called with further ones, should a command give another; whoever masks them
             adds itself.
     """
@@ -65,6 +67,7 @@ class SelectedPlugin:
     settings: BaseModel = field(repr=False)
     services: Services
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    lacks: Sequence[SecretUnavailable] = ()
     heed_secrets: list[Heeding] = field(default_factory=list[Heeding], repr=False)
 
 
@@ -103,6 +106,7 @@ def select_plugins(
     *,
     extra: Mapping[str, object] | None = None,
     found: Iterable[FoundPlugin] | None = None,
+    is_looking: bool = False,
 ) -> PluginSet:
     """Load the plugins that the config names.
 
@@ -110,16 +114,16 @@ def select_plugins(
         config: The config.
         extra: Plugins given as objects, by name; they come before installed ones.
         found: The installed plugins; looked up if absent.
+        is_looking: Nothing will be sent, so that no key is needed.
 
     Raises:
         PluginError: One of its kinds, for the first plugin that cannot be used.
         ConfigError: A secret is unavailable, or an observer was given settings it cannot take.
     """
     load = _Loader(extra or {}, found)
-    image = _select_image(load(config.image), config)
-    return PluginSet(
-        image=image, observers=[_observer(load(name), config) for name in config.observers]
-    )
+    image = _select_image(load(config.image), config, is_looking=is_looking)
+    observers = [_observer(load(name), config, is_looking=is_looking) for name in config.observers]
+    return PluginSet(image=image, observers=observers)
 
 
 def load_settings_model(name: str) -> type[BaseModel]:
@@ -165,9 +169,9 @@ class _Loader:
         return import_plugin(pick(name, self._found))
 
 
-def _select_image(loaded: LoadedPlugin, config: HostConfig) -> SelectedPlugin:
+def _select_image(loaded: LoadedPlugin, config: HostConfig, *, is_looking: bool) -> SelectedPlugin:
     description = loaded.describe()
-    table = config.settings_of(loaded.name)
+    table = config.settings_of(loaded.name, may_lack=is_looking)
     settings = validate(description.settings, table, plugin=loaded.name, source=loaded.source)
     heed_secrets: list[Heeding] = []
     is_later = description.contract >= (1, 1)
@@ -198,11 +202,12 @@ def _select_image(loaded: LoadedPlugin, config: HostConfig) -> SelectedPlugin:
             secrets=table.secrets if is_later else (),
         ),
         secrets=table.secrets,
+        lacks=table.lacks,
         heed_secrets=heed_secrets,
     )
 
 
-def _observer(loaded: LoadedPlugin, config: HostConfig) -> Observer:
+def _observer(loaded: LoadedPlugin, config: HostConfig, *, is_looking: bool) -> Observer:
     if loaded.on_event is None and loaded.on_run is None:
         raise ContractViolation(
             loaded.name,
@@ -213,7 +218,7 @@ def _observer(loaded: LoadedPlugin, config: HostConfig) -> Observer:
         )
     model = loaded.observer_settings()
     if model is not None:
-        table = config.settings_of(loaded.name)
+        table = config.settings_of(loaded.name, may_lack=is_looking)
         settings = validate(model, table, plugin=loaded.name, source=loaded.source)
         on_run = _with_settings(loaded.on_run, settings)
         secrets = (*secrets_of(settings), *table.secrets)

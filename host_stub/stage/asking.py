@@ -227,6 +227,7 @@ def for_drafts(plugin: SelectedPlugin) -> SelectedPlugin:
     return replace(
         plugin,
         settings=settings(plugin.settings),
+        lacks=(),
         services=replace(plugin.services, settings_anew=None),  # those are not a draft's
     )
 

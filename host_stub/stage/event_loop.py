@@ -11,6 +11,7 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 
 from host_stub.errors import UsageError
+from host_stub.text.format import how_to_install
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -33,7 +34,7 @@ def run_on(
     if backend == "trio" and not _is_there("trio"):
         raise UsageError(
             "the event loop 'trio' is asked for, and the package trio is not installed",
-            hint="pip install 'stage3-plugin[trio]'",
+            hint=how_to_install("trio"),
         )
     with selectors.DefaultSelector():  # asyncio's shows a traceback where it finds but two of three
         for one in socket.socketpair():

@@ -246,6 +246,7 @@ def plan_pipeline(
         )
     if options.is_draft:
         plugin = for_drafts(plugin)
+    lacks = [f"{error.problems[0]}; a run needs it" for error in plugin.lacks]
     # On a copy, where decisions can be obeyed: so the plan is that of the run which obeys them.
     with Story.copied(plugin.services.project_dir, options.out_dir) as story:
         is_beside = options.is_guest and any(story.book.scenes())
@@ -265,7 +266,7 @@ def plan_pipeline(
         ),
         settling=how_to_settle(plugin.name, resumes=plugin.description.capabilities.resumes),
         warnings=each_once(
-            [*beside, *question.state.warnings(), *question.warnings, *answer.warnings]
+            [*lacks, *beside, *question.state.warnings(), *question.warnings, *answer.warnings]
         ),
         state=None if options.is_draft else question.state,
         stale=tuple(question.stale),

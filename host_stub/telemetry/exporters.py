@@ -11,10 +11,12 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Final, Literal, TypeAlias
 
+from host_stub.text.format import how_to_install
+
 Kind: TypeAlias = Literal["traces", "metrics"]
 
 KINDS: Final[tuple[Kind, ...]] = ("traces", "metrics")
-EXTRA: Final = "pip install 'stage3-plugin[otel]'"
+EXTRA: Final = how_to_install("otel")
 _SDK: Final = "opentelemetry.sdk"
 _GROUP: Final[Mapping[Kind, str]] = {
     "traces": "opentelemetry_traces_exporter",

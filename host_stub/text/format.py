@@ -52,6 +52,14 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number or 'no'} {many or one + 's'}"
 
 
+def how_to_install(extra: str) -> str:
+    """Say how an extra is installed; no index has the distribution.
+
+    Keep in step with ``how_to_install`` in ``stage3_plugin/runtime/extras.py``.
+    """
+    return f"pip install '.[{extra}]', in the folder that Stage3 was installed from"
+
+
 def how_to_settle(plugin: str, *, resumes: bool) -> str:
     """Say how a person decides whether a request of unknown outcome was billed.
 

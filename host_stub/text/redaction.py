@@ -13,6 +13,7 @@ import json
 import re
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import Any, cast
 from urllib.parse import quote, quote_plus
@@ -97,7 +98,8 @@ class Redactor:
 def secrets_of(settings: object) -> Iterator[str]:
     """Find every ``SecretStr`` and ``SecretBytes`` in settings, however deep."""
     if isinstance(settings, SecretStr):
-        yield settings.get_secret_value()
+        with suppress(LookupError):  # it could not be had, and so cannot be shown
+            yield settings.get_secret_value()
     elif isinstance(settings, SecretBytes):
         yield settings.get_secret_value().decode("utf-8", "replace")
     else:

@@ -43,7 +43,7 @@ from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.place import place_of
 from stage3_plugin.ledger.session import Accounts, OpenCommit
-from stage3_plugin.providers.advice import Wish, advice
+from stage3_plugin.providers.advice import Wish, advice, refused_quality
 from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.providers.hosted import PLAIN, Hosted, need_options
 from stage3_plugin.providers.models import is_known, is_named, like_of, limits_of, models_known_of
@@ -558,30 +558,33 @@ def _own_headers(settings: Settings) -> dict[str, SecretStr]:
 
 
 def _warnings(settings: Settings, profile: Profile, now: datetime) -> tuple[str, ...]:
-    """Say what the settings alone ask of a vendor that it is known not to take, for sheets too."""
+    """Say what the settings alone ask of a vendor that it is known not to take, for sheets too.
+
+    Raises:
+        SettingsRefused: They ask for a quality that a model does not have.
+    """
     if not _is_at_the_vendors(settings, profile):
         return ()
     width_px, height_px = settings.default_size_px
-    sheets = [member for member in settings.cast.values() if member.prompt is not None]
-    asked = [(member.model, member.quality) for member in sheets]
-    lines = (
-        line
-        for model, quality in dict.fromkeys([(settings.model, settings.quality), *asked])
-        for line in advice(
-            Wish(
-                provider=settings.provider,
-                vendor=profile.vendor or profile.name,
-                api=settings.api,
-                model=model or settings.model or "",
-                like=_like_of(settings, model or ""),
-                quality=quality or settings.quality,
-                width_px=width_px,
-                height_px=height_px,
-                in_batch=settings.lane == "batch",
-            ),
-            today=now.date(),
+    sheets = [(name, one) for name, one in settings.cast.items() if one.prompt is not None]
+    asked = [(f"cast.{name}.quality", one.model, one.quality) for name, one in sheets]
+    lines: list[str] = []
+    for field, model, quality in [("quality", settings.model, settings.quality), *asked]:
+        wish = Wish(
+            provider=settings.provider,
+            vendor=profile.vendor or profile.name,
+            api=settings.api,
+            model=model or settings.model or "",
+            like=_like_of(settings, model or ""),
+            quality=quality or settings.quality,
+            width_px=width_px,
+            height_px=height_px,
+            in_batch=settings.lane == "batch",
         )
-    )
+        problem = refused_quality(wish)
+        if problem is not None:
+            raise SettingsRefused(field, problem)
+        lines += advice(wish, today=now.date())
     return tuple(dict.fromkeys(lines))
 
 

@@ -276,7 +276,8 @@ def verify_ledger(options: Namespace, progress: Progress) -> Said:
         text = report.accepted_text(accepted, folder)
         checking = next_steps.checking(folder)
         return Said(text, report.accepted_json(accepted, folder), next_actions=(checking,))
-    verified = verify.verify(folder, fill_store=options.fill_store, progress=show)
+    far = {"fill_store": options.fill_store, "read_store": options.read_store}
+    verified = verify.verify(folder, **far, progress=show)
     return Said(
         report.verified_text(verified, folder),
         report.verified_json(verified, folder),
@@ -523,6 +524,11 @@ def _add_verify(parser: argparse.ArgumentParser) -> None:
         "--fill-store",
         action="store_true",
         help="put what the bucket of the setting store lacks into it",
+    )
+    parser.add_argument(
+        "--read-store",
+        action="store_true",
+        help="read every picture in that bucket; without, names and lengths are compared there",
     )
 
 

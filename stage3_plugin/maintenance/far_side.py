@@ -1,12 +1,13 @@
 """What the bucket of a project lacks of what was paid for, and how it is filled.
 
-A bucket is listed, a thousand names a request, and compared by name and length: nothing is read
-from it, which would cost as much as all pictures together. Its address is what the last run noted;
-its credentials are the environment's, as a run's are.
+A bucket is listed, a thousand names a request, and compared by name and length. What is in it is
+read only where a person asks for that: it costs as much as all pictures together. Its address is
+what the last run noted; its credentials are the environment's, as a run's are.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -35,6 +36,16 @@ def what_lacks(picture: Picture, there: Mapping[str, int]) -> str | None:
     if size != picture.size_bytes:
         return f"the bucket has {size:,} bytes of its {picture.size_bytes:,}"
     return None
+
+
+def is_whole(bucket: Bucket, sha256: str) -> bool:
+    """Return whether what a bucket has by a picture's name are its bytes; reads all of them.
+
+    Raises:
+        BucketFailed: It cannot be read.
+    """
+    digest = hashlib.sha256()
+    return bucket.get(sha256, digest.update) and digest.hexdigest() == sha256
 
 
 def fill(

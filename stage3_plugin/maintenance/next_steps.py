@@ -167,8 +167,9 @@ def after_verify(verified: Verified, folder: StateFolder) -> Iterator[Next]:
     """Return what a check found can be mended with."""
     kinds = {problem.kind for problem in verified.problems}
     if "store" in kinds:
+        read = ("--read-store",) if verified.is_store_read else ()
         yield Next(
-            _stage3(folder, "verify", "--fill-store"),
+            _stage3(folder, "verify", "--fill-store", *read),
             "puts what the bucket lacks into it; nothing is taken away",
         )
     if "outdated" in kinds:

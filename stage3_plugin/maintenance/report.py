@@ -18,6 +18,7 @@ from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import COUNTED, OPEN, UNSETTLED, State
+from stage3_plugin.errors import newest_of
 from stage3_plugin.maintenance.listing import Found, FoundBatch, Listing, Situation, token_of
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.maintenance.verify import Problem, ProblemKind, Verified
@@ -73,7 +74,7 @@ _DAYS_AHEAD = 1  # two calendars may differ by one
 _HAS_A_BILL = {State.PAID, State.PAID_BAD}
 
 _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
-    "ledger": "let no run use this ledger; keep a copy of its folder, and bring back the last copy "
+    "ledger": "let no run use this ledger; keep a copy of {what}, and bring back the last copy "
     "that 'stage3 verify' finds right",
     "missing": "run the story again: it takes the copy beside it (images/) for free if nobody has "
     "changed that. Or put a copy there, of a backup, say; verify tells if it is the right one. "
@@ -85,10 +86,10 @@ _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
     "call it lost before it can be read",
     "copy": "nothing is wrong with the ledger itself; this copy of an older version of it is of no "
     "use any more, and may be deleted",
-    "outdated": "bring back the newest ledger.db together with its ledger.db-wal; until then no "
-    "run starts. Or go on knowingly: after 'stage3 verify --accept-folder' runs buy again what the "
-    "ledger does not know of",
-    "store": "'stage3 verify --fill-store' puts it there; what is missing here as well is lost",
+    "outdated": "bring back {newest}; until then no run starts. Or go on knowingly: after 'stage3 "
+    "verify --accept-folder' runs buy again what the ledger does not know of",
+    "store": "'stage3 verify --fill-store' puts it there, with --read-store also in the place of "
+    "other bytes; what is missing here as well is lost",
     "bucket": "see to it, or to the credentials in this environment, and let verify look again",
     "different": "keep a copy of the state folder and report it: no run writes such a row",
 }
@@ -502,7 +503,7 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
     """Put a check into words, every problem with its next step."""
     lines: list[str] = []
     for problem in verified.problems:
-        lines += [_problem_line(problem), f"  next: {_PROBLEM_HINTS[problem.kind]}"]
+        lines += [_problem_line(problem), f"  next: {_hint_of(problem, folder)}"]
     paid = counted(verified.purchases, "paid purchase")
     pictures = f"{counted(verified.pictures, 'picture')} of {paid}"
     ledger = on_one_line(folder.shown)
@@ -525,6 +526,8 @@ def _store_lines(verified: Verified) -> Iterator[str]:
     """Say what there is of the bucket."""
     if verified.filled:
         yield f"put into {verified.store}: {counted(verified.filled, 'picture')}"
+    if verified.store is not None and not verified.is_store_read:
+        yield f"{verified.store} was compared by names and lengths; --read-store reads its pictures"
     if verified.only_in_store:
         alone = counted(verified.only_in_store, "picture")
         yield f"only in {verified.store}: {alone}; a run that needs one brings it back"
@@ -555,6 +558,12 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
+def _hint_of(problem: Problem, folder: StateFolder) -> str:
+    is_file = folder.place.is_file
+    what = "its folder" if is_file else "the server's database"
+    return _PROBLEM_HINTS[problem.kind].format(newest=newest_of(is_file=is_file), what=what)
+
+
 def _problem_line(problem: Problem) -> str:
     of = ", ".join(map(on_one_line, problem.scene_ids[:3]))
     more = len(problem.scene_ids) - 3
@@ -575,12 +584,13 @@ def verified_json(verified: Verified, folder: StateFolder) -> dict[str, object]:
         "pictures": verified.pictures,
         "store": verified.store,
         "filled": verified.filled,
+        "store_read": verified.is_store_read,
         "only_in_store": verified.only_in_store,
         "problems": [
             {
                 "kind": problem.kind,
                 "message": problem.message,
-                "hint": _PROBLEM_HINTS[problem.kind],
+                "hint": _hint_of(problem, folder),
                 "path": str(problem.path),
                 "url": problem.url,
                 "scene_ids": list(problem.scene_ids),

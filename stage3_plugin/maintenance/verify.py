@@ -73,6 +73,7 @@ class Verified:
         copies: What was kept of the ledger as older versions left it.
         store: The address of the bucket, if the last run had one.
         filled: How many pictures it was given now.
+        is_store_read: What it has was read, and not only listed.
         only_in_store: How many pictures it alone has: a run that needs one brings it back.
     """
 
@@ -83,6 +84,7 @@ class Verified:
     copies: tuple[Path, ...] = ()
     store: str | None = None
     filled: int = 0
+    is_store_read: bool = False
     only_in_store: int = 0
 
 
@@ -99,6 +101,7 @@ def verify(
     folder: StateFolder,
     *,
     fill_store: bool = False,
+    read_store: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Verified:
     """Check that the ledger agrees with itself, and that every picture it speaks of is there.
@@ -108,6 +111,7 @@ def verify(
     Args:
         folder: What to check.
         fill_store: Put what the bucket lacks into it.
+        read_store: Read what the bucket has, too; else names and lengths are compared.
         progress: Called with how many pictures are checked, and of how many.
 
     Raises:
@@ -117,7 +121,7 @@ def verify(
             be used so.
         BucketFailed: It is to be filled, and does not let us.
     """
-    far = _FarSide(fill=fill_store, progress=progress)
+    far = _FarSide(fill=fill_store, read=read_store, progress=progress)
     far.open(folder)
     listed = _listed(folder)
     with folder.reading() as ledger:
@@ -158,6 +162,7 @@ def verify(
         copies=tuple(copies),
         store=far.address,
         filled=far.filled,
+        is_store_read=read_store,
         only_in_store=only_in_store,
     )
 
@@ -168,6 +173,7 @@ class _FarSide:
 
     Attributes:
         fill: Put what it lacks there.
+        read: Read what it has.
         progress: Called with how many are there, and of how many.
         address: Where it is.
         has: The pictures that are there, by name and length.
@@ -176,6 +182,7 @@ class _FarSide:
     """
 
     fill: bool
+    read: bool
     progress: Callable[[int, int], None]
     address: str | None = None
     has: set[str] = field(default_factory=set[str])
@@ -207,12 +214,15 @@ class _FarSide:
             return
         try:
             there = far_side.sizes_of(self._bucket, wanted)
+            found = {one: far_side.what_lacks(one, there) for one in wanted}
+            for one in wanted if self.read else ():
+                if found[one] is None and not far_side.is_whole(self._bucket, one.sha256):
+                    found[one] = "the bucket has other bytes by its name"
         except BucketFailed as failed:
             if self.fill:
                 raise
             self._note(failed.problem, folder)
             return
-        found = {picture: far_side.what_lacks(picture, there) for picture in wanted}
         lacks = {picture: why for picture, why in found.items() if why is not None}
         self.has = {picture.sha256 for picture in wanted if picture not in lacks}
         if self.fill:

@@ -1,7 +1,9 @@
-"""What a vendor is known not to take: a warning before spending, and never a refusal.
+"""What a vendor is known not to take: a warning before spending, and hardly ever a refusal.
 
-By the dated table of ``models``, for the vendors' own addresses only: another server may take
-anything. It is old as soon as it is written, so that what is not in it is no reason to warn.
+Only a quality is refused, of a model that has a row of its own: what it costs could be anything
+that the row has. By the dated table of ``models``, for the vendors' own addresses only: another
+server may take anything. It is old as soon as it is written, so that what is not in it is no reason
+to warn.
 """
 
 from __future__ import annotations
@@ -78,6 +80,17 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
         lines += _of_quality(wish, family)
         lines += _of_size(wish, family)
     return tuple(f"{line} (as of {table().as_of})" for line in lines)
+
+
+def refused_quality(wish: Wish) -> str | None:
+    """Say why a quality is not asked for at all; ``None`` where the vendor may take it.
+
+    xAI is sent its last one for what it has no word for, and a newer model may have brought others.
+    """
+    family = takes_of(wish.provider, wish.model)
+    if family is None or wish.provider == "xai" or not is_named(wish.provider, wish.model):
+        return None
+    return next(iter(_of_quality(wish, family)), None)
 
 
 def _of_a_newer_one(wish: Wish) -> list[str]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 
-DISTRIBUTION = "stage3-plugin"
-
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "cloud": ("obstore",),
     "diffusers": ("torch", "diffusers", "transformers", "accelerate"),
@@ -29,8 +27,11 @@ def lacking(extra: str) -> str | None:
 
 
 def how_to_install(extra: str) -> str:
-    """Return the command that brings an extra."""
-    return f"pip install '{DISTRIBUTION}[{extra}]'"
+    """Return how to bring an extra; no index has the distribution.
+
+    Keep in step with :func:`host_stub.text.format.how_to_install`.
+    """
+    return f"pip install '.[{extra}]', in the folder that Stage3 was installed from"
 
 
 def _is_there(package: str) -> bool:

@@ -17,19 +17,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from errno import EACCES, EIO, ENOENT, ENOSPC, ETIMEDOUT
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Condition
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from stage3_plugin.errors import BucketFailed, SettingsRefused, StorageFailed, need
-from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.runtime.buckets import CREDENTIALS, BucketAddress, bucket_address
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ class Bucket:
     def probe(self) -> None:
         """See that objects can be written and read, with one small object."""
         with self._failing(PROBE):
+            if self._folder is not None:  # obstore tries for ever where the system knows no folder
+                TemporaryFile(dir=self._folder).close()
             self._store.put(PROBE, _PROBED, use_multipart=False)
         with self._failing(PROBE, reading=True):
             found = bytes(self._store.get(PROBE).bytes())
@@ -159,8 +161,8 @@ class Bucket:
     def _has_types(self) -> bool:
         return self._scheme in CREDENTIALS
 
-    def get(self, sha256: str, into: NewFile) -> bool:
-        """Write what has the name of a picture into a file; ``False`` if no picture has it."""
+    def get(self, sha256: str, write: Callable[[bytes], object]) -> bool:
+        """Hand over what has the name of a picture, in pieces; ``False`` if no picture has it."""
         with self._failing(_key(sha256), reading=True):
             try:
                 found = self._store.get(_key(sha256))
@@ -176,7 +178,7 @@ class Bucket:
                 piece = next(pieces, None)
             if piece is None:
                 return True
-            into.write(bytes(piece))
+            write(bytes(piece))
 
     def size_of(self, sha256: str) -> int | None:
         """Return the length of what has the name of a picture, in bytes; ``None`` if nothing."""
@@ -288,9 +290,9 @@ def _told(error: BaseException, scheme: str) -> tuple[int, str, str | None]:
     said = f" ({said})" if said else ""
     credentials = CREDENTIALS.get(scheme, "")
     if scheme == "file":
-        number = (
-            int(system[1]) if system else ENOENT if isinstance(error, FileNotFoundError) else EIO
-        )
+        own = getattr(error, "errno", None)
+        gone = ENOENT if isinstance(error, FileNotFoundError) else EIO
+        number = int(system[1]) if system else own or gone
         return number, os.strerror(number), "see to the folder, its permissions and its room"
     if _NO_BUCKET.search(text):
         hint = "make the bucket, or correct `store`; a server of your own is named by a variable"

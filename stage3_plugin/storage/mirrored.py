@@ -7,14 +7,13 @@ side lacks comes from the far side, by its name, and has to have the bytes it is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from stage3_plugin.errors import BucketFailed
 from stage3_plugin.files.folder import Folder
-from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.storage.inspect import InspectedFile
 from stage3_plugin.storage.local import LocalStore
 
@@ -27,7 +26,7 @@ class Far(Protocol):
     def url_of(self, sha256: str) -> str: ...
     def probe(self) -> None: ...
     def put(self, sha256: str, path: Path, media_type: str | None = None) -> None: ...
-    def get(self, sha256: str, into: NewFile) -> bool: ...
+    def get(self, sha256: str, write: Callable[[bytes], object]) -> bool: ...
     def size_of(self, sha256: str) -> int | None: ...
 
 
@@ -77,7 +76,7 @@ class Mirrored:
 
     def recall(self, sha256: str) -> bool:
         """Bring a picture back that the near side lacks, or has damaged."""
-        return self.near.receive(sha256, partial(self.far.get, sha256))
+        return self.near.receive(sha256, lambda file: self.far.get(sha256, file.write))
 
     def holds(self, sha256: str) -> bool:
         """Return whether the near side has a picture, whole."""

@@ -250,7 +250,7 @@ def test_without_the_extra_check_says_how_to_get_it(
     )
 
     assert ended.returncode == 2
-    assert "pip install 'stage3-plugin[diffusers]'" in said_by(ended)
+    assert "pip install '.[diffusers]'" in said_by(ended)
     assert "Traceback" not in said_by(ended)
 
 

@@ -341,7 +341,7 @@ def test_a_socks_proxy_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(EnvironmentRefused) as caught:
         read_proxy("socks5://127.0.0.1:1080", "ALL_PROXY")
 
-    assert "stage3-plugin[socks]" in str(caught.value.hint)
+    assert "pip install '.[socks]'" in str(caught.value.hint)
 
 
 @pytest.mark.anyio

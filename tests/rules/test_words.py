@@ -40,6 +40,23 @@ def test_no_file_holds(what: str) -> None:
     assert found == []
 
 
+def test_no_page_and_no_message_installs_from_an_index() -> None:
+    """No index has the distribution: what is shown has to be a folder or a file.
+
+    The changelog keeps what was said of earlier versions.
+    """
+    # Escapes of a table and line breaks may stand between; a requirement of a template is none.
+    wanted = re.compile(r"pip\s+install\s[^`\n;|]{0,40}?\s?[\s'\"]stage3-plugin\b(?!\S*\.whl)")
+    found = [
+        str(path.relative_to(ROOT))
+        for path in files(".md", ".py", ".toml", ".html")
+        if path.name != "CHANGELOG.md" and path != Path(__file__).resolve()
+        if wanted.search(path.read_text(encoding="utf-8", errors="replace"))
+    ]
+
+    assert found == []
+
+
 def test_the_patterns_find_what_they_are_for(tmp_path: Path) -> None:
     """A pattern that finds nothing would let everything through."""
     samples = {

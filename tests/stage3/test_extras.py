@@ -7,8 +7,9 @@ import tomllib
 
 import pytest
 
+from host_stub.text.format import how_to_install as said_by_the_host
 from stage3_plugin.errors import ExtraMissing, need
-from stage3_plugin.runtime.extras import DISTRIBUTION, EXTRAS, lacking
+from stage3_plugin.runtime.extras import EXTRAS, how_to_install, lacking
 from tests.rules.repository import ROOT
 
 
@@ -17,7 +18,7 @@ def test_every_extra_is_one_that_can_be_installed() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
 
-    assert project["name"] == DISTRIBUTION
+    assert project["name"] == "stage3-plugin"
     assert {*EXTRAS, "fast"} == set(project["optional-dependencies"])
 
 
@@ -35,8 +36,14 @@ def test_an_absent_extra_is_named(monkeypatch: pytest.MonkeyPatch, extra: str) -
     assert lacking(extra) == package
     assert str(caught.value) == (
         f"setting 'executor': it needs the extra {extra!r}, whose package {package} is not "
-        f"installed (pip install 'stage3-plugin[{extra}]')"
+        f"installed (pip install '.[{extra}]', in the folder that Stage3 was installed from)"
     )
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_host_and_plugin_say_in_one_way_how_an_extra_is_installed(extra: str) -> None:
+    """Neither knows the other, and a person should read it once."""
+    assert how_to_install(extra) == said_by_the_host(extra)
 
 
 def test_an_extra_that_is_there_is_no_trouble() -> None:

@@ -85,7 +85,7 @@ def test_without_the_extra_one_line_says_how_to_get_it(
     pipeline_folder(tmp_path / "weights")
     monkeypatch.setattr(errors, "lacking", _torch_lacks)
 
-    with pytest.raises(ExtraMissing, match=r"pip install 'stage3-plugin\[diffusers\]'"):
+    with pytest.raises(ExtraMissing, match=r"pip install '\.\[diffusers\]'"):
         ready_model(settings(), tmp_path, NOWHERE)
 
 

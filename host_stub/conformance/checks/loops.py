@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.requirement import tries
 from host_stub.conformance.verdict import Broken, NotShown
+from host_stub.text.format import how_to_install
 
 
 def _works(lab: Lab) -> str:
@@ -22,7 +23,7 @@ def _works(lab: Lab) -> str:
 def trio(lab: Lab) -> str:
     """Plan and run on trio, where it is installed."""
     if find_spec("trio") is None:
-        raise NotShown("trio is not installed: pip install 'stage3-plugin[trio]'")
+        raise NotShown(f"trio is not installed: {how_to_install('trio')}")
     lab.loop = "trio"
     return _works(lab)
 

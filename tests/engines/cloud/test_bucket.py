@@ -131,7 +131,7 @@ def test_a_bucket_of_google_is_read_by_the_same_names(
     monkeypatch.setenv("GOOGLE_SKIP_SIGNATURE", "true")
     far = Bucket.at("gs://google/x")
     with NewFile(tmp_path / "got") as file:
-        came = far.get(SHA256, file)
+        came = far.get(SHA256, file.write)
 
     assert came
     assert (tmp_path / "got").read_bytes() == b"anything"

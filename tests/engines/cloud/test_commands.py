@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +92,7 @@ def test_a_story_lies_in_both_and_its_manifest_says_where(
             "store": bucket,
             "filled": 0,
             "only_in_store": 0,
+            "store_read": False,
             "problems": [],
             "next_actions": [],
         },
@@ -161,6 +163,75 @@ def test_a_picture_of_another_length_in_the_bucket_is_named(
     assert code == 1
     assert document["problems"][0]["message"] == f"the bucket has 4 bytes of its {size:,}"
     assert holding(bucket) == {sha256: size}
+
+
+def test_other_bytes_of_the_old_length_are_named_where_the_bucket_is_read(
+    plain_project: Project, image_api: ImageApi, bucket: str, tmp_path: Path
+) -> None:
+    """A list of names cannot show them, and says so; what is read is named, and put right."""
+    project = plain_project
+    project.scenes(2)
+    project.config(image_api, store=bucket)
+    project.run("run", "scenes.json")
+    (sha256, size) = next(iter(holding(bucket).items()))
+    other = tmp_path / "other"
+    other.write_bytes(b"x" * size)
+    Bucket.at(bucket).put(sha256, other)
+    listed = project.stage3("verify")
+    code, document = verified(project, "--read-store")
+    filled = project.stage3("verify", "--read-store", "--fill-store")
+    after = verified(project, "--read-store")
+
+    assert listed.returncode == 0
+    assert f"{bucket} was compared by names and lengths; --read-store reads" in listed.stdout
+    assert (code, [one["kind"] for one in document["problems"]]) == (1, ["store"])
+    assert document["problems"][0]["message"] == "the bucket has other bytes by its name"
+    assert document["problems"][0]["url"].endswith(sha256)
+    assert {"--read-store", "--fill-store"} <= {*document["next_actions"][0]["command"]}
+    assert f"put into {bucket}: 1 picture" in filled.stdout
+    assert "was compared by" not in filled.stdout
+    assert (after[0], after[1]["store_read"]) == (0, True)
+
+
+def test_a_picture_that_only_a_damaged_bucket_has_is_named(
+    plain_project: Project, image_api: ImageApi, bucket: str, tmp_path: Path
+) -> None:
+    """The run that needs it sends to ``verify``, which says how to see that."""
+    project = plain_project
+    project.scenes(1)
+    project.config(image_api, store=bucket)
+    project.run("run", "scenes.json")
+    (sha256, size) = next(iter(holding(bucket).items()))
+    other = tmp_path / "other"
+    other.write_bytes(b"x" * size)
+    Bucket.at(bucket).put(sha256, other)
+    for name in ("out", ".story", ".stage3/objects"):
+        shutil.rmtree(project.folder / name)
+    ran = project.run("run", "scenes.json")
+    listed = project.stage3("verify")
+    code, document = verified(project, "--read-store")
+
+    assert ran.returncode != 0
+    assert "see 'stage3 verify'" in ran.stdout
+    assert "--read-store reads its pictures" in listed.stdout
+    assert code == 1
+    assert {one["kind"] for one in document["problems"]} == {"store", "missing"}
+    assert document["only_in_store"] == 0
+    assert image_api.billed() == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is a folder of Linux")
+def test_a_folder_that_says_it_is_not_there_ends_the_run(
+    plain_project: Project, image_api: ImageApi
+) -> None:
+    """At once and before anything is bought, though it was there to be looked at."""
+    plain_project.scenes(1)
+    plain_project.config(image_api, store="file:///proc")
+    ran = plain_project.run("run", "scenes.json")
+
+    assert ran.returncode == 2
+    assert "cannot write file:///proc/stage3-probe: No such file or directory" in ran.stderr
+    assert image_api.entries == []
 
 
 def test_a_wiped_machine_has_everything_again(

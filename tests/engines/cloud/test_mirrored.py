@@ -65,7 +65,7 @@ def bytes_in(far: Bucket, sha256: str, tmp_path: Path) -> bytes | None:
     """Return what a bucket has of a picture."""
     path = tmp_path / f"got-{sha256[:6]}"
     with NewFile(path) as file:
-        is_there = far.get(sha256, file)
+        is_there = far.get(sha256, file.write)
     data = path.read_bytes()
     path.unlink()
     return data if is_there else None

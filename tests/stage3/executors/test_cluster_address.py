@@ -107,7 +107,7 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "ray", None)  # which forbids its import
     of, options = executor_of({"kind": "ray"})
 
-    with pytest.raises(ExtraMissing, match=r"pip install 'stage3-plugin\[ray\]'"):
+    with pytest.raises(ExtraMissing, match=r"pip install '\.\[ray\]'"):
         of(WORK, options, surroundings=Surroundings())
 
 

@@ -1,0 +1,71 @@
+"""A quality that the vendor's model does not have is refused before anything is planned or sent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from host_stub.cli import main
+
+OPENAI = 'provider = "openai"\nmodel = "gpt-image-2"\napi_key = { env = "NO_KEY_IS_SET" }\n'
+LADDER = """[[plugin.stage3.fallback]]
+provider = "openrouter"
+model = "x-ai/grok-imagine-image-2.0"
+api_key = { env = "NO_KEY_IS_SET" }"""
+CAST = '[plugin.stage3.cast.mira]\nprompt = "Mira, four views"\nquality = "best"\n'
+XAI = 'provider = "xai"\nmodel = "grok-imagine-image-2.0"\napi_key = { env = "NO_KEY_IS_SET" }\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def planned(folder: Path, table: str) -> int:
+    """Plan one scene with these settings; return the exit code."""
+    (folder / "host.toml").write_text(f"[plugin.stage3]\n{table}", encoding="utf-8")
+    story = [{"scene_id": "a", "prompt": "a pier at dusk", "characters": ["mira"]}]
+    (folder / "scenes.json").write_text(json.dumps(story), encoding="utf-8")
+    return main(["plan", "scenes.json"])
+
+
+@pytest.mark.parametrize(
+    "table, field, choices",
+    [
+        (f'{OPENAI}quality = "best"\n', "quality", "auto, low, medium, high"),
+        (f'{OPENAI}quality = "xhigh"\n', "quality", "auto, low, medium, high"),
+        (f"{OPENAI}{CAST}", "cast.mira.quality", "auto, low, medium, high"),
+        (f'{OPENAI}quality = "high"\n{LADDER}\n', "fallback.0.quality", "low, medium"),
+    ],
+    ids=["a word of nobody's", "one of another model's", "of a sheet", "of a fallback"],
+)
+def test_a_quality_that_a_model_does_not_have_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], table: str, field: str, choices: str
+) -> None:
+    """With 2, the field, and the words that there are: its price could be any of the row's."""
+    ended = planned(folder, table)
+    said = capsys.readouterr().err
+
+    assert ended == 2
+    assert f"setting '{field}'" in said
+    assert f": {choices}\n" in said
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        f'{OPENAI}quality = "auto"\n',
+        OPENAI.replace("-2", "-2.5-flare") + 'quality = "max"\n',
+        OPENAI.replace("-2", "-2-of-next-year") + 'quality = "best"\n',
+        OPENAI.replace("-2", "-9") + 'quality = "best"\nlike = "gpt-image-2"\n',
+        f'{OPENAI}quality = "best"\nbase_url = "https://images.example/v1"\n',
+        f'{XAI}quality = "high"\n',
+    ],
+    ids=["its own", "a newer model's", "not in the table", "like", "another server", "left out"],
+)
+def test_a_quality_that_may_be_had_is_not(folder: Path, table: str) -> None:
+    """A newer model, or another server, may have words that no table has; xAI is sent its last."""
+    assert planned(folder, table) == 0
