@@ -119,7 +119,8 @@ class Scene(_Shape):
 
     Attributes:
         scene_id: The scene's name in its file, unique there.
-        prompt: What the picture shows; sent to the provider as written.
+        prompt: What the picture shows; sent to the provider as written, before whatever else is
+            said in words.
         negative_prompt: What it must not show.
         width: Pixels; absent means the plugin's own ``size`` setting, for both.
         height: Pixels.
@@ -134,7 +135,8 @@ class Scene(_Shape):
             request that is made twice is fulfilled once; each has an outcome of its own.
         lane: How to buy it, instead of the request's (1.2).
         characters: Identifiers of the characters in the scene.
-        style_tags: Words about style, for plugins that can use them; never appended to the prompt.
+        style_tags: Words about style; a plugin says them to whoever makes the picture, or lists
+            them in ``SceneOutcome.dropped``.
         extra: Whatever else the scene file said, untouched.
     """
 
@@ -416,6 +418,7 @@ class ScenePlan(_Shape):
         references: What would be sent along, in order.
         labels: The words that bind names to references, as they are sent.
         dropped: Wishes that would not be sent.
+        prompt_sent: The prompt as it would be sent, byte for byte; of what is tried first (1.2).
         waits_for: Scenes and sheets whose pictures it needs first.
         problem: Why it would not be made.
         state: What would become of it, by the name of the count in ``StagePlan`` that it is in.
@@ -428,6 +431,7 @@ class ScenePlan(_Shape):
     references: tuple[PlannedReference, ...] = ()
     labels: str | None = None
     dropped: tuple[str, ...] = ()
+    prompt_sent: str | None = None
     waits_for: tuple[str, ...] = ()
     problem: str | None = None
     state: PlannedState | None = None
