@@ -302,7 +302,7 @@ def test_style_tags_stand_behind_the_prompt_unless_they_stand_in_it(
     [([], False), (["Mira"], False), (["old_tom"], False), (["char_001"], True)],
 )
 def test_a_character_that_the_prompt_names_is_told_of(
-    characters: list[str], is_without: bool
+    characters: list[str], *, is_without: bool
 ) -> None:
     """By its id as it is, or by the words of the id; a number says nothing to a model."""
     request = replace(REQUEST, prompt="mira and Old Tom", characters=tuple(characters))
