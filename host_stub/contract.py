@@ -418,11 +418,11 @@ class ScenePlan(_Shape):
         references: What would be sent along, in order.
         labels: The words that bind names to references, as they are sent.
         dropped: Wishes that would not be sent.
-        prompt_sent: The prompt as it would be sent, byte for byte; of what is tried first (1.2).
         waits_for: Scenes and sheets whose pictures it needs first.
         problem: Why it would not be made.
         state: What would become of it, by the name of the count in ``StagePlan`` that it is in.
         cost_high_usd: The most it can cost, if it would be made and its price is known.
+        prompt_sent: The prompt as it would be sent, byte for byte; of what is tried first (1.2).
     """
 
     scene_id: str
@@ -431,11 +431,11 @@ class ScenePlan(_Shape):
     references: tuple[PlannedReference, ...] = ()
     labels: str | None = None
     dropped: tuple[str, ...] = ()
-    prompt_sent: str | None = None
     waits_for: tuple[str, ...] = ()
     problem: str | None = None
     state: PlannedState | None = None
     cost_high_usd: Usd | None = None
+    prompt_sent: str | None = None
 
 
 class PlannedRoute(_Shape):
