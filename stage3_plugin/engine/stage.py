@@ -691,7 +691,9 @@ class Stage:
         )
         # What a storyboard has no use for is in nearly every story, and costs nothing.
         of_words = ("negative_prompt", "style_tags") if route.is_free else ()
-        self._unsaid = frozenset((*wishes, *of_words))
+        # Whom a cast does not have, the look through the story says, with their ids.
+        of_cast = ("characters",) if self._settings.cast else ()
+        self._unsaid = frozenset((*wishes, *of_words, *of_cast))
 
     async def look_at_cast(self) -> None:
         """See which pictures of the cast cannot be shown, before there is a story.
