@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -87,12 +87,13 @@ def images() -> dict[str, dict[str, Any]]:
     return {one["scene_id"]: one for one in manifest["images"]}
 
 
-def texts_in(sent: object) -> Iterator[str]:
+def texts_in(sent: Any) -> Iterator[str]:
     """Yield every text of a body."""
     if isinstance(sent, str):
         yield sent
     elif isinstance(sent, dict | list):
-        for one in sent.values() if isinstance(sent, dict) else sent:
+        inside = cast("Any", sent)
+        for one in inside.values() if isinstance(sent, dict) else inside:
             yield from texts_in(one)
 
 
@@ -190,6 +191,7 @@ def test_what_is_in_doubt_without_tags_is_not_bought_with_them(
     assert main(["run", "scenes.json"]) != 0
     config(image_api, **PAINTER)
     plan = planned(capsys)
+    story(STORY[0] | {"style_tags": ["oil"]})
     main(["run", "scenes.json"])
 
     assert (plan["make"], plan["held"], image_api.received()) == (0, 1, 1)
@@ -240,10 +242,9 @@ def test_a_style_line_of_a_chapter_reaches_the_model(
     config(image_api, **PAINTER)
     ended = main(["run", "scenes.json"])
 
-    scenes = json.loads(Path("scenes.json").read_text(encoding="utf-8"))
-    entries = scenes["prompts"] if isinstance(scenes, dict) else scenes
+    written: dict[str, Any] = json.loads(Path("scenes.json").read_text(encoding="utf-8"))
     assert ended == 0
-    assert {one["scene_id"]: one["style_tags"] for one in entries} == {
+    assert {one["scene_id"]: one["style_tags"] for one in written["prompts"]} == {
         "dawn": ["watercolour", "soft light"],
         "noon": ["oil"],
         "dusk": ["pencil"],

@@ -69,7 +69,8 @@ def asked(settings: Settings, scene: contract.Scene, *, shows: bool = False) -> 
 
 
 def settings_of(table: str, **more: Any) -> Settings:
-    return Settings(**(TABLES[table] | {"size": "1024x1024"} | more))
+    values: dict[str, Any] = {**TABLES[table], "size": "1024x1024", **more}
+    return Settings(**values)
 
 
 def begun(settings: Settings, request: PictureRequest) -> Send:
