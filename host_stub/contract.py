@@ -119,7 +119,8 @@ class Scene(_Shape):
 
     Attributes:
         scene_id: The scene's name in its file, unique there.
-        prompt: What the picture shows; sent to the provider as written.
+        prompt: What the picture shows; sent to the provider as written, before whatever else is
+            said in words.
         negative_prompt: What it must not show.
         width: Pixels; absent means the plugin's own ``size`` setting, for both.
         height: Pixels.
@@ -134,7 +135,8 @@ class Scene(_Shape):
             request that is made twice is fulfilled once; each has an outcome of its own.
         lane: How to buy it, instead of the request's (1.2).
         characters: Identifiers of the characters in the scene.
-        style_tags: Words about style, for plugins that can use them; never appended to the prompt.
+        style_tags: Words about style; a plugin says them to whoever makes the picture, or lists
+            them in ``SceneOutcome.dropped``.
         extra: Whatever else the scene file said, untouched.
     """
 
@@ -420,6 +422,7 @@ class ScenePlan(_Shape):
         problem: Why it would not be made.
         state: What would become of it, by the name of the count in ``StagePlan`` that it is in.
         cost_high_usd: The most it can cost, if it would be made and its price is known.
+        prompt_sent: The prompt as it would be sent, byte for byte; of what is tried first (1.2).
     """
 
     scene_id: str
@@ -432,6 +435,7 @@ class ScenePlan(_Shape):
     problem: str | None = None
     state: PlannedState | None = None
     cost_high_usd: Usd | None = None
+    prompt_sent: str | None = None
 
 
 class PlannedRoute(_Shape):

@@ -428,6 +428,9 @@ class FallbackRoute(_OfARoute):
     negative_prompt: Literal["append", "drop"] | None = Field(
         examples=["append"], default=None, description="Instead of the setting."
     )
+    style_tags: Literal["append", "drop"] | None = Field(
+        examples=["append"], default=None, description="Instead of the setting."
+    )
     options: dict[str, JsonValue] = Field(
         examples=[{"moderation": "low"}],
         default_factory=dict[str, JsonValue],
@@ -476,8 +479,8 @@ class FallbackRoute(_OfARoute):
 
 OF_ALL_ROUTES = frozenset(
     {
-        "size", "quality", "output_format", "background", "negative_prompt", "capacity",
-        "adaptive", "timeout_s",
+        "size", "quality", "output_format", "background", "negative_prompt", "style_tags",
+        "capacity", "adaptive", "timeout_s",
     }
 )  # fmt: skip
 """What a fallback takes over from the settings where it says nothing."""
@@ -487,7 +490,7 @@ _NOT_OF_A_MODEL_CLASS = (
     "api_key", "base_url", "endpoint", "headers", "picture_hosts", "trust_env", "fallback",
     "after_billed_refusal", "seeds_after_refusal", "price_usd", "prices", "budget_usd", "daily_usd",
     "total_usd", "on_unknown", "lane", "requests_per_minute", "pacing", "options", "caption",
-    "negative_prompt", "like", "listing_is_whole",
+    "negative_prompt", "style_tags", "like", "listing_is_whole",
 )  # fmt: skip
 """What only a provider has that is asked over a network and paid for, or one that draws."""
 _MODEL_CLASS = re.compile(r"(?!\d)\w+(?:\.(?!\d)\w+)*:(?!\d)\w+(?:\.(?!\d)\w+)*")
@@ -583,6 +586,12 @@ class Settings(_OfARoute):
         default="append",
         description="Where a provider has no field for it: put it behind the prompt as "
         "`. Avoid: …`, or leave it out and list it in `dropped`.",
+    )
+    style_tags: Literal["append", "drop"] = Field(
+        default="append",
+        description="Put a scene's style tags behind its prompt as `. Style: …`, but for those "
+        "that stand in it, or leave them out and list them in `dropped`. Pictures with other tags "
+        "are other pictures.",
     )
     seed: Whole | None = Field(
         examples=[7],

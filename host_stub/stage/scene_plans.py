@@ -138,8 +138,8 @@ def _title(one: ScenePlan) -> str | None:
         return _PROBLEM
     if one.state not in {"make", None}:
         return None
-    if one.role == "sheet" and not one.references:
-        return _SHEETS
+    if not one.references:
+        return _SHEETS if one.role == "sheet" else None
     return _LEFT_OUT if "references" in one.dropped else _ALONG
 
 

@@ -27,7 +27,7 @@ from pydantic import JsonValue
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.reference import Reference
-from stage3_plugin.domain.request import MOST_TAKES, NegativePrompt, PictureRequest
+from stage3_plugin.domain.request import MOST_TAKES, BehindPrompt, PictureRequest
 
 VERSION = 3
 """Of what a key holds. A new form raises it, raises the ledger's version, and the one before joins
@@ -39,9 +39,10 @@ nothing stands for, and has to be looked for by both forms."""
 
 Wish: TypeAlias = Literal["seed", "references", "output_format", "background", "quality"]
 """A wish that some endpoints have no field for."""
-Ignored: TypeAlias = Literal["references", "model", "quality"]
-"""A wish of a scene's own that earlier programs did not know, and bought its picture without."""
-Expression: TypeAlias = NegativePrompt | Literal["field"]
+Ignored: TypeAlias = Literal["references", "model", "quality", "style_tags"]
+"""A wish of a scene's own that earlier programs did not know, and bought its picture without; for
+style tags it is bought anew, and no earlier form of a key stands for it."""
+Expression: TypeAlias = BehindPrompt | Literal["field"]
 """How a negative prompt is expressed: behind the prompt, not at all, or in a field of its own."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -59,6 +60,7 @@ class KeyScope:
         name: What the user calls the endpoint; its address is then not in the key.
         was: Further addresses whose purchases count as this endpoint's own.
         negative_prompt: How a negative prompt is expressed.
+        style_tags: Whether style tags are put behind the prompt.
         sends: The wishes that reach the provider.
         sent_before: Those that did in earlier releases, where they were others.
         quality: What the settings say, which earlier programs asked for whatever a scene said.
@@ -71,11 +73,16 @@ class KeyScope:
     name: str | None = None
     was: tuple[str, ...] = ()
     negative_prompt: Expression = "append"
+    style_tags: BehindPrompt = "append"
     sends: frozenset[Wish] = frozenset()
     sent_before: frozenset[Wish] | None = None
     quality: str = ""
     options: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue], hash=False)
     is_here: bool = False
+
+    def said_tags(self, request: PictureRequest) -> tuple[str, ...]:
+        """Return the style tags that are put behind a prompt."""
+        return request.unsaid_tags if self.style_tags == "append" else ()
 
     @property
     def address(self) -> str:
@@ -244,9 +251,10 @@ class Keys:
     def subject(self) -> str:
         """Return the hash of what is wanted, whatever route it is bought by: its slots are of that.
 
-        Neither a provider nor a model is in it, nor what a route cannot be told: whoever changes
-        those while something is in doubt must not pay a second time. The bytes of references are,
-        and not what is said of them; a picture of a renderer on this machine is another subject.
+        Neither a provider nor a model is in it, nor style tags, nor what a route cannot be told:
+        whoever changes those while something is in doubt must not pay a second time. The bytes of
+        references are, and not what is said of them; a picture of a renderer on this machine is
+        another subject.
         """
         return self._subject
 
@@ -341,8 +349,9 @@ def scene_keys(
 ) -> Keys:
     """Hash what decides a picture, in each form that it ever had; 64 hex digits each.
 
-    ``characters``, ``style_tags`` and ``extra`` are left out: they do not reach a paid provider.
-    Of references, the bytes count: ``shown`` has to be filled.
+    ``characters`` and ``extra`` are left out: they do not reach a paid provider. Of style tags,
+    those count that are put behind the prompt. Of references, the bytes count: ``shown`` has to be
+    filled.
 
     Args:
         request: The picture.
@@ -407,6 +416,8 @@ def _words(request: PictureRequest, scope: KeyScope, take: int, edition: str) ->
         "prompt": request.prompt,
         "size": request.size,
     }
+    if tags := scope.said_tags(request):
+        wanted["style_tags"] = tags
     if request.negative_prompt and scope.negative_prompt != "drop":
         wanted["negative_prompt"] = [scope.negative_prompt, request.negative_prompt]
     sent: dict[Wish, object] = {
@@ -522,9 +533,10 @@ def _earlier_forms(
     Earlier programs showed the model no references, and knew no model or quality of a scene's own;
     what they bought is found whatever a scene says of these now. The first form held the paths of
     references wherever it was bought, the second where they were sent: by a provider of others.
-    There were no options: who sets some wants another picture. They knew no drafts.
+    There were no options, and no style tags were sent: who sets some wants another picture. They
+    knew no drafts.
     """
-    if scope.options or request.is_draft:
+    if scope.options or request.is_draft or scope.said_tags(request):
         return
     bare = replace(request, references=())
     named = (request,) if request.references else ()

@@ -39,7 +39,7 @@ class MadeFrom:
     """What the ledger keeps of how a picture was wanted.
 
     Attributes:
-        words: A digest of its prompt and negative prompt, as it was asked for.
+        words: A digest of its prompt, negative prompt and style tags, as it was asked for.
         names: A digest of what was said of the pictures that it was shown; ``""`` if nothing was.
         key: The key of the first take of the same wish, in the same way; ``None`` if that is the
             purchase's own.
@@ -206,12 +206,13 @@ def _is_but_for_references(new: NewPurchase, keys: Keys) -> bool:
 
 
 def _words(request: PictureRequest) -> str:
-    return _digest_of_words(request.prompt, request.negative_prompt or None)
+    negative_prompt = request.negative_prompt or None
+    return _digest_of_words(request.prompt, negative_prompt, request.unsaid_tags)
 
 
 @lru_cache(maxsize=256)
-def _digest_of_words(prompt: str, negative_prompt: str | None) -> str:
-    return _digest([prompt, negative_prompt])
+def _digest_of_words(prompt: str, negative_prompt: str | None, tags: tuple[str, ...]) -> str:
+    return _digest([prompt, negative_prompt, *([tags] if tags else [])])
 
 
 def _names(request: PictureRequest) -> str:

@@ -1,19 +1,21 @@
 """One picture as a caller wants it, and as it will be asked for.
 
 Pure. Everything that decides the picture is in the request, whatever the scene's position in its
-file. The prompt goes out as written; style tags are never appended.
+file. The prompt goes out as written, with the style tags behind it that do not stand in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.domain.reference import Reference, ReferenceWish
 from stage3_plugin.errors import SceneIdRefused
 
-NegativePrompt: TypeAlias = Literal["append", "drop"]
+BehindPrompt: TypeAlias = Literal["append", "drop"]
+"""What becomes of words that there is no field for: they are put behind the prompt, or left out."""
 WantedLane: TypeAlias = Literal["ordinary", "batch"]
 """How a picture is bought: at once, or as a line of a batch, later and for less; in no key."""
 
@@ -83,7 +85,7 @@ class PictureRequest:
         is_sheet: It is made so that scenes can show it to the model.
         is_draft: It never counts as the scene's picture.
         characters: Identifiers of who is in the scene.
-        style_tags: Words about style.
+        style_tags: Words about style; see :attr:`unsaid_tags`.
         extra: Whatever else the scene said.
         token: What was drawn for this one request, to find it by if its answer is lost; in no key.
         if_refused: Prompts to be tried in this order where the one before is refused.
@@ -124,6 +126,27 @@ class PictureRequest:
         """Return ``WIDTHxHEIGHT``."""
         return f"{self.width_px}x{self.height_px}"
 
+    @property
+    def whole_prompt(self) -> str:
+        """Return the prompt with all that can be put behind it."""
+        return worded(self.prompt, self.style_tags, self.negative_prompt)
+
+    @property
+    def unsaid_tags(self) -> tuple[str, ...]:
+        """Return the style tags that do not stand in the prompt."""
+        return unsaid_words(self.style_tags, self.prompt)
+
+    @property
+    def is_without_characters(self) -> bool:
+        """Return whether a model learns nothing of a character: no name, and no cast's picture.
+
+        An id is a name, too, if its words stand in the prompt.
+        """
+        if any(one.wish.by == "cast" for one in self.shown):
+            return False
+        unsaid = unsaid_words(self.characters, self.prompt)
+        return bool(unsaid_words((one.replace("_", " ") for one in unsaid), self.prompt))
+
 
 WantedOf: TypeAlias = Callable[[PictureRequest, str], int]
 """Returns how many pictures are wanted of a request, given its basis."""
@@ -146,7 +169,8 @@ def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_prompt: bo
         check_scene_id(request.scene_id)
     except SceneIdRefused as refusal:
         return f"{refusal}, so no file could hold its picture; nothing was sent"
-    for name, text in (("prompt", request.prompt), ("negative prompt", request.negative_prompt)):
+    texts = {"prompt": request.prompt, "negative prompt": request.negative_prompt}
+    for name, text in (*texts.items(), ("list of style tags", " ".join(request.style_tags))):
         if _is_broken(text):
             return f"the {name} holds half of a surrogate pair; nothing was sent"
     if request.width_px * request.height_px > max_pixels:
@@ -165,14 +189,26 @@ def _is_broken(text: str | None) -> bool:
     return False
 
 
-def appended_negative_prompt(request: PictureRequest) -> str:
-    """Return the prompt with its negative prompt behind it, as the original stage sent it.
+def unsaid_words(words: Iterable[str], prompt: str) -> tuple[str, ...]:
+    """Return the words that do not stand in a prompt, each once; in any case, and as whole ones."""
+    unsaid = dict[str, str]()
+    for word in (" ".join(one.split()) for one in words):
+        stands = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", prompt, re.IGNORECASE)
+        if word and stands is None:
+            unsaid.setdefault(word.casefold(), word)
+    return tuple(unsaid.values())
 
-    For providers without a field of their own for it.
+
+def worded(prompt: str, style_tags: Iterable[str], negative_prompt: str | None) -> str:
+    """Return a prompt with what its maker has no field for behind it.
+
+    Its style tags, as far as they do not stand in it, and its negative prompt, as the original
+    stage sent that.
     """
-    if not request.negative_prompt:
-        return request.prompt
-    return f"{request.prompt}. Avoid: {request.negative_prompt}"
+    tags = ", ".join(unsaid_words(style_tags, prompt))
+    style = f". Style: {tags}" if tags else ""
+    avoid = f". Avoid: {negative_prompt}" if negative_prompt else ""
+    return f"{prompt}{style}{avoid}"
 
 
 def check_scene_id(scene_id: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ from stage3_plugin.providers.hosted import PLAIN, Hosted, need_options
 from stage3_plugin.providers.models import is_known, is_named, like_of, limits_of, models_known_of
 from stage3_plugin.providers.options import options_of
 from stage3_plugin.providers.registry import maker_named, provider_at
-from stage3_plugin.providers.showing import named_first
+from stage3_plugin.providers.showing import prompt_in
 from stage3_plugin.renderers.base import RendererType, is_renderer
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.runtime.system_errors import from_lack
@@ -292,8 +292,9 @@ async def _open_paid(
                 *paid_twice(settings, conversations.estimate),
             ),
             like_of=partial(_like_of, settings),
-            advise=partial(_advice, settings, profile, now),
+            advise=partial(_advice, settings, provider, now),
             dropped=partial(_left_out, provider),
+            prompt_sent=partial(_words_of, provider),
             new_job=partial(_new_job, settings, provider, client),
             shows=Shows(limits_of, maker.showing) if profile.references else None,
             free_checks=FreeChecks(
@@ -345,12 +346,9 @@ def _new_job(
 def _words_of(provider: Provider, request: PictureRequest) -> str:
     """Return the prompt as it is sent, which a listing repeats; empty if nothing can be sent."""
     try:
-        sent = dict(provider.begin(request).payload)
+        return prompt_in(provider.begin(request).payload)
     except Exception:  # noqa: BLE001 - it is reported where it would be sent
         return ""
-    given = sent.get("input", sent)
-    words = given.get("prompt") if isinstance(given, Mapping) else None
-    return words if isinstance(words, str) else ""
 
 
 def _shelf(
@@ -500,6 +498,7 @@ def _provider(settings: Settings, endpoint: Endpoint) -> Provider:
         prices=prices,
         flat_usd=flat_usd,
         negative_prompt=settings.negative_prompt,
+        style_tags=settings.style_tags,
         options=settings.options,
     )
 
@@ -589,9 +588,10 @@ def _warnings(settings: Settings, profile: Profile, now: datetime) -> tuple[str,
 
 
 def _advice(
-    settings: Settings, profile: Profile, now: Callable[[], datetime], request: PictureRequest
+    settings: Settings, provider: Provider, now: Callable[[], datetime], request: PictureRequest
 ) -> tuple[str, ...]:
     """Say what one picture asks of a vendor that it is known not to take."""
+    profile = provider.profile
     if not _is_at_the_vendors(settings, profile):
         return ()
     wish = Wish(
@@ -603,7 +603,7 @@ def _advice(
         quality=request.quality,
         width_px=request.width_px,
         height_px=request.height_px,
-        prompt_characters=len(named_first(request.prompt, request)),
+        prompt_characters=len(_words_of(provider, request)),
         in_batch=request.lane == "batch",
     )
     return advice(wish, today=now().date())

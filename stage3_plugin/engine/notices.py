@@ -229,6 +229,8 @@ class Notices:
                     picture=known.picture,
                 )
                 self.earlier.add(request, known.ignored())
+                if request.style_tags and known.is_too_little():
+                    self.earlier.add_untagged(request, keys_of, partial(first_take, ledger))
                 if number % _SCENES_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()
                     if stopping.is_set():

@@ -90,6 +90,8 @@ def _wishes_of(request: PictureRequest) -> tuple[object, ...]:
         request.background,
         request.seed is None,
         request.negative_prompt is None,
+        bool(request.unsaid_tags),
+        request.is_without_characters,
         len(request.shown),
         len(request.wishes),
         len(request.references),

@@ -269,7 +269,7 @@ class Planning:
         if cost is not None and self._replaces is not None:
             self.stale.add(request, self._replaces, cost)
         shows = self.references is not None and bool(request.wishes)
-        if shows or request.is_sheet or "unsendable" in states:
+        if shows or request.is_sheet or "unsendable" in states or not self._route.is_here:
             each = None if cost is None else cost.high_microusd
             self.scenes.append(
                 replace(
@@ -316,6 +316,8 @@ class Planning:
             found=lambda: forecast.found(keys),
             is_bought_again=lambda: forecast.paid_elsewhere(keys) is not None,
         )
+        if request.style_tags and will_be_made:
+            self._notices.earlier.add_untagged(request, self._keys_of, forecast.found)
         for take, prospect in enumerate(prospects, start=1):
             if prospect is Reuse.MAKE and not route.is_here:
                 purchase = forecast.paid_elsewhere(keys.of_take(take))
@@ -347,6 +349,7 @@ class Planning:
             references=() if references is None else planned_references(request),
             labels=labels_of(request),
             dropped=self._route.dropped(request) if problem is None else (),
+            prompt_sent=self._route.prompt_sent(request) if problem is None else None,
             waits_for=() if references is None else references.needs(request),
             problem=problem,
         )

@@ -240,6 +240,8 @@ def generation_params(
     }
     if request.negative_prompt is not None:
         params["negative_prompt"] = request.negative_prompt
+    if request.style_tags:
+        params["style_tags"] = list(request.style_tags)
     if request.seed is not None:
         params["seed"] = request.seed
     params.update(shown_params(request))

@@ -71,6 +71,7 @@ class Route:
         warnings: What the settings alone ask for that is known not to be taken.
         advise: Says what a picture asks for that its maker is known not to take.
         dropped: Names the wishes of a request that its maker is not sent.
+        prompt_sent: Returns the prompt of a request as it is sent; ``None`` where nothing is.
         free_checks: Asks the paid provider what costs nothing.
         shows: What it takes to send it references; ``None`` where it is sent none.
         base64_of: Has the pictures that requests show, in a run that holds them.
@@ -95,6 +96,7 @@ class Route:
     warnings: tuple[str, ...] = ()
     advise: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
     dropped: Callable[[PictureRequest], tuple[str, ...]] = lambda _request: ()
+    prompt_sent: Callable[[PictureRequest], str | None] = lambda _request: None
     free_checks: FreeChecks | None = None
     shows: Shows | None = None
     base64_of: Base64Of = no_pictures
@@ -218,6 +220,7 @@ def key_scope_of(settings: Settings, profile: Profile | None, *, is_here: bool =
         name=None if named is None else named.name,
         was=() if named is None else named.was,
         negative_prompt=expression,
+        style_tags="drop" if profile is None else settings.style_tags,
         sends=frozenset(sends),
         sent_before=None if profile is None else profile.sent_before,
         quality=settings.quality,

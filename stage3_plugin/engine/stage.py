@@ -689,8 +689,11 @@ class Stage:
             f"{wish} is set and will be left out: {self._settings.provider} is not asked for that"
             for wish in wishes
         )
-        # What a storyboard must not show is in nearly every story, and costs nothing.
-        self._unsaid = frozenset((*wishes, *(("negative_prompt",) if route.is_free else ())))
+        # What a storyboard has no use for is in nearly every story, and costs nothing.
+        of_words = ("negative_prompt", "style_tags") if route.is_free else ()
+        # Whom a cast does not have, the look through the story says, with their ids.
+        of_cast = ("characters",) if self._settings.cast else ()
+        self._unsaid = frozenset((*wishes, *of_words, *of_cast))
 
     async def look_at_cast(self) -> None:
         """See which pictures of the cast cannot be shown, before there is a story.

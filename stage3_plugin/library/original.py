@@ -144,6 +144,7 @@ def _settings(*, size: str, quality: Quality, model: str | None, capacity: int) 
             size=size,
             quality=_QUALITY.get(quality, quality),
             capacity=capacity,
+            style_tags="drop",  # the original sent none
         )
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]

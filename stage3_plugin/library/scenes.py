@@ -45,8 +45,9 @@ class Stage2Output(BaseModel):
         scene_id: Names the picture's file.
         image_prompt: Sent as written.
         negative_prompt: Put behind the prompt as ``. Avoid: …``.
-        style_tags: Kept for the caller; never sent.
-        characters_in_scene: Likewise.
+        style_tags: Kept for the caller by :class:`~stage3_plugin.Stage3ImageGenerationService`; a
+            stage does with them as its setting ``style_tags`` says.
+        characters_in_scene: Kept for the caller, and for the cast of a stage.
     """
 
     scene_id: str

@@ -158,6 +158,7 @@ def _scene_plan(plan: ScenePlan) -> contract.ScenePlan:
         ),
         labels=plan.labels,
         dropped=plan.dropped,
+        prompt_sent=plan.prompt_sent,
         waits_for=plan.waits_for,
         problem=plan.problem,
         state=plan.state,

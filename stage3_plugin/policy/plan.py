@@ -66,6 +66,7 @@ class ScenePlan:
     references: tuple[PlannedReference, ...] = ()
     labels: str | None = None
     dropped: tuple[str, ...] = ()
+    prompt_sent: str | None = None
     waits_for: tuple[str, ...] = ()
     problem: str | None = None
     state: PlannedState | None = None
@@ -126,7 +127,8 @@ class Plan:
         sheets: How many of ``make`` are sheets.
         stale: How many of ``make`` have a picture that was made with other references.
         waves: What can be made at once, in order; empty where no scene waits for another.
-        scenes: Sheets, and scenes with references or with a problem.
+        scenes: Each scene and sheet where prompts are sent; else those with references, or with a
+            problem.
         steps: The steps by which scenes may be tried; empty where there is one.
         worst_microusd: What it costs if all scenes go through all of them, and each is billed;
             ``None`` where there is one, or a price is not known.

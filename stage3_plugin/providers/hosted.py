@@ -21,7 +21,7 @@ from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices, to_usd
 from stage3_plugin.domain.profile import Profile
-from stage3_plugin.domain.request import NegativePrompt, PictureRequest, appended_negative_prompt
+from stage3_plugin.domain.request import BehindPrompt, PictureRequest, worded
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers import prices as price_table
@@ -40,6 +40,7 @@ class Hosted(PictureMaker, ABC):
         prices: The settings' price table, instead of the shipped one.
         flat_usd: The settings' price per picture.
         negative_prompt: ``append`` puts it behind the prompt, ``drop`` leaves it out.
+        style_tags: Likewise.
         options: The setting ``options``, as ``Options`` has taken it.
         clock: Seconds since 1970, for answers that name a moment and have no ``Date``.
 
@@ -55,7 +56,8 @@ class Hosted(PictureMaker, ABC):
         *,
         prices: Prices | None = None,
         flat_usd: Decimal | None = None,
-        negative_prompt: NegativePrompt = "append",
+        negative_prompt: BehindPrompt = "append",
+        style_tags: BehindPrompt = "append",
         options: Mapping[str, JsonValue] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -65,7 +67,8 @@ class Hosted(PictureMaker, ABC):
         self.options: Mapping[str, JsonValue] = options or {}
         self._prices = prices
         self._flat_usd = flat_usd
-        self._negative_prompt: NegativePrompt = negative_prompt
+        self._negative_prompt: BehindPrompt = negative_prompt
+        self._style_tags: BehindPrompt = style_tags
         self._clock = clock
         self._is_free = self.base_url != profile.base_url and _costs_nothing(prices, flat_usd)
 
@@ -121,6 +124,8 @@ class Hosted(PictureMaker, ABC):
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost by the price table."""
+        if self._style_tags == "drop":
+            request = replace(request, style_tags=())
         return price_table.estimate(
             request,
             provider=self._profile.name,
@@ -195,14 +200,17 @@ class Hosted(PictureMaker, ABC):
 
     def prompt_of(self, request: PictureRequest) -> tuple[str, list[str]]:
         """Word the prompt, and name the wishes that no paid provider here can take."""
-        prompt, dropped = request.prompt, list[str]()
-        if request.negative_prompt and self._negative_prompt == "append":
-            prompt = appended_negative_prompt(request)
-        elif request.negative_prompt:
-            dropped.append("negative_prompt")
-        if (request.references or request.wishes) and not request.shown:
-            dropped.append("references")
-        return prompt, dropped
+        says_tags, says_what_not = self._style_tags != "drop", self._negative_prompt != "drop"
+        unmet = {
+            "negative_prompt": bool(request.negative_prompt) and not says_what_not,
+            "style_tags": bool(request.unsaid_tags) and not says_tags,
+            "references": bool(request.references or request.wishes) and not request.shown,
+            "characters": request.is_without_characters,
+            "quality": "quality" in self._profile.unsaid and request.quality != PLAIN.quality,
+        }
+        avoid = request.negative_prompt if says_what_not else None
+        prompt = worded(request.prompt, request.style_tags if says_tags else (), avoid)
+        return prompt, [name for name, is_unmet in unmet.items() if is_unmet]
 
 
 PLAIN = PictureRequest(scene_id="plain", prompt="", width_px=1000, height_px=1000)

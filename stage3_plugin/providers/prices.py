@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import Estimate, Prices, to_microusd
-from stage3_plugin.domain.request import PictureRequest, appended_negative_prompt
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.models import (
     FlatRow,
     PriceRow,
@@ -148,7 +148,7 @@ def _by_tokens(
         (0, 0) if row.reference is None else (row.reference.least, row.reference.most)
     )
     least, most = _picture_tokens(request, row)
-    text = f"{appended_negative_prompt(request)}{labels_of(request) or ''}"
+    text = f"{request.whole_prompt}{labels_of(request) or ''}"
     input_text, words = prices.input_text or Decimal(0), prices.output_text or Decimal(0)
     low = (
         least * prices.output_image + len(request.prompt.split()) * input_text + shown * least_shown

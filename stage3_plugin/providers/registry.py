@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Prices
-from stage3_plugin.domain.request import NegativePrompt
+from stage3_plugin.domain.request import BehindPrompt
 from stage3_plugin.errors import ProviderBroken, SettingsRefused
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.guarding import Guarded
@@ -89,7 +89,8 @@ def provider_at(
     *,
     prices: Prices | None = None,
     flat_usd: Decimal | None = None,
-    negative_prompt: NegativePrompt = "append",
+    negative_prompt: BehindPrompt = "append",
+    style_tags: BehindPrompt = "append",
     options: Mapping[str, JsonValue] | None = None,
     offers: Offers = PROVIDERS,
 ) -> Provider:
@@ -100,6 +101,7 @@ def provider_at(
         prices: The settings' price table, instead of the shipped one.
         flat_usd: The settings' price per picture.
         negative_prompt: What becomes of it where there is no field for it.
+        style_tags: Likewise.
         options: What the settings say that only this provider has.
         offers: Where its class is found.
 
@@ -117,6 +119,7 @@ def provider_at(
             prices=prices,
             flat_usd=flat_usd,
             negative_prompt=negative_prompt,
+            style_tags=style_tags,
             options=options_of(found.Options, name, options or {}),
         )
         return Guarded(made, name)

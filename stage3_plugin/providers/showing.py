@@ -7,8 +7,8 @@ comes last, as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
 
 from stage3_plugin.domain.exchange import InlinePictureOf
 from stage3_plugin.domain.labels import labelled, labels_of
@@ -16,6 +16,8 @@ from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
 
 Part = TypeVar("Part")
+_IN_WORDS = ("prompt", "input", "text", "content", "messages", "parts", "contents")
+"""Where the prompt of a request stands, or what it is in."""
 
 
 def data_url(sent: SentPicture) -> InlinePictureOf:
@@ -43,3 +45,16 @@ def as_parts(
             parts.append(text(label))
         parts.append(picture(reference.sent))
     return [*parts, text(prompt)]
+
+
+def prompt_in(sent: object) -> str:
+    """Return the prompt of a request as it is sent; of several parts it is the last text."""
+    if isinstance(sent, str):
+        return sent
+    places: list[object] = []
+    if isinstance(sent, Mapping):
+        named = cast("Mapping[str, object]", sent)
+        places = [named[name] for name in _IN_WORDS if name in named]
+    elif isinstance(sent, list):
+        places = cast("list[object]", sent)[::-1]
+    return next(filter(None, map(prompt_in, places)), "")

@@ -79,6 +79,9 @@ class Previz(PictureMaker):
         """
         wishes = {
             "negative_prompt": bool(request.negative_prompt),
+            "style_tags": bool(request.unsaid_tags),
+            "model": bool(request.model),
+            "quality": request.quality != "medium",
             "references": bool(request.references or request.wishes),
             "output_format": request.output_format != "png",
             "background": request.background == "transparent",

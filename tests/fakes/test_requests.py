@@ -18,7 +18,7 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.labels import labelled
 from stage3_plugin.domain.reference import MediaType, Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest, appended_negative_prompt
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.models import Takes, takes_of
@@ -148,7 +148,7 @@ def test_whatever_is_composed_has_the_vendors_shape(
     arrived = [(one.media_type, one.sha256) for one in shown_in(asked)]
     assert arrived == [(one.sent.media_type, one.sha256) for one in request.shown]
     assert ("references" in send.dropped) is (bool(request.references) and not request.shown)
-    expected = appended_negative_prompt(request)
+    expected = request.whole_prompt
     said = [label for _, label in labelled(request) if label]
     words, _, prompt = prompt_of(document).rpartition(expected)
     assert (words.split(), prompt) == (" ".join(said).split(), "")

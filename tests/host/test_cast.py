@@ -118,7 +118,7 @@ def test_a_plan_says_what_is_sent_with_each_scene(film: Film) -> None:
     ]
     assert (s2["model"], s2["waits_for"]) == ("a/painter", ["mira"])
     assert "Mira" in s2["labels"]
-    assert "s3" not in plans
+    assert (plans["s3"]["prompt_sent"], plans["s3"]["references"]) == ("s3: an empty beach", [])
     assert "scene:mira as Mira" in text
     assert "in 2 waves" in text
     assert film.api.received() == 0

@@ -412,6 +412,7 @@ class TestScenes:
             "problem": None,
             "state": "make",
             "cost_high_usd": "0.05",
+            "prompt_sent": None,
         }
 
     def test_the_worst_way_is_said_with_what_each_step_of_it_costs(self, planner: Planner) -> None:

@@ -103,6 +103,7 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
         "`scene_id`": {"scene_id": "scene_002"},
         "the prompt": {"prompt": "Dusk."},
         "the negative prompt": {"negative_prompt": "blurry"},
+        "the style tags": {"style_tags": ("ink",)},
         "size": {"width_px": 512},
         "quality": {"quality": "high"},
         "output format": {"output_format": "webp"},
@@ -118,7 +119,7 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
         "the endpoint": {"base_url": "http://localhost:4000/v1"},
     }
     fixed = {"provider", "references", "wishes", "labels", "is_sheet"}
-    fixed |= {"characters", "style_tags", "extra", "token", "if_refused", "wanted", "takes"}
+    fixed |= {"characters", "extra", "token", "if_refused", "wanted", "takes"}
     fixed |= {"lane"}
     sends: frozenset[Wish] = frozenset(get_args(Wish))
     endpoint = Endpoint(provider="openai")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stage3_plugin.domain.file_names import earlier_stems, file_stem
 from stage3_plugin.domain.keys import scene_key
-from stage3_plugin.domain.request import PictureRequest, appended_negative_prompt, check_scene_id
+from stage3_plugin.domain.request import PictureRequest, check_scene_id
 from stage3_plugin.errors import SceneIdRefused
 from tests.laws import tried
 
@@ -270,8 +270,44 @@ def test_a_key_is_the_same_in_every_process_and_version() -> None:
 def test_a_negative_prompt_is_appended_as_the_original_did(
     negative_prompt: str | None, sent: str
 ) -> None:
-    """And nothing else is ever added to a prompt."""
-    assert appended_negative_prompt(replace(REQUEST, negative_prompt=negative_prompt)) == sent
+    """Where there are no style tags, nothing else is added to a prompt."""
+    assert replace(REQUEST, negative_prompt=negative_prompt).whole_prompt == sent
+
+
+@pytest.mark.parametrize(
+    "tags, prompt, sent",
+    [
+        (["ink", "soft light"], "a pier", "a pier. Style: ink, soft light"),
+        (["ink"], "a pier in Ink, drawn", "a pier in Ink, drawn"),
+        (["ink"], "drinking at the pier", "drinking at the pier. Style: ink"),
+        (["Ink", "ink", "INK"], "a pier", "a pier. Style: Ink"),
+        (["  soft \n light ", "", " "], "a pier", "a pier. Style: soft light"),
+        (["c++", "(oil)", "."], "a pier", "a pier. Style: c++, (oil), ."),
+        (["水彩"], "水彩、港の夜明け", "水彩、港の夜明け"),
+        ([], "a pier", "a pier"),
+    ],
+)
+def test_style_tags_stand_behind_the_prompt_unless_they_stand_in_it(
+    tags: list[str], prompt: str, sent: str
+) -> None:
+    """Whole words in any case count, each tag is said once, and on one line."""
+    request = replace(REQUEST, prompt=prompt, style_tags=tuple(tags))
+
+    assert request.whole_prompt == sent
+    assert replace(request, negative_prompt="fog").whole_prompt == f"{sent}. Avoid: fog"
+
+
+@pytest.mark.parametrize(
+    "characters, is_without",
+    [([], False), (["Mira"], False), (["old_tom"], False), (["char_001"], True)],
+)
+def test_a_character_that_the_prompt_names_is_told_of(
+    characters: list[str], *, is_without: bool
+) -> None:
+    """By its id as it is, or by the words of the id; a number says nothing to a model."""
+    request = replace(REQUEST, prompt="mira and Old Tom", characters=tuple(characters))
+
+    assert request.is_without_characters == is_without
 
 
 def test_every_field_of_a_request_is_known_to_decide_or_not() -> None:

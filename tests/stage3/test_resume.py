@@ -217,7 +217,7 @@ async def test_a_changed_setting_that_does_not_decide_the_picture_buys_nothing(
 
 
 def with_facts_that_are_not_sent(scene: Scene) -> Scene:
-    return replace(scene, style_tags=("anime",), characters=("c1",), extra={"camera": "pan"})
+    return replace(scene, characters=("c1",), extra={"camera": "pan"})
 
 
 def turned_round(scenes: Sequence[Scene]) -> Sequence[Scene]:

@@ -9,7 +9,7 @@ for every scene. The marks of Markdown are taken off: they are no words for a pi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -118,8 +118,7 @@ def read_markdown(text: str) -> Read:
     shared, start = _front_matter(lines)
     whole = Heading(0, "", 1)
     headings = parted(lines, start, before=whole)
-    notes = _Notes(has_preamble=any(line.strip() for line in whole.lines))
-    whole.lines.clear()
+    notes = _Notes()
     for name, said in shared.items():
         if (ours := field_named(name)) not in _SHARED:
             notes.shared.append(name)
@@ -164,9 +163,11 @@ def _scenes(headings: list[Heading], whole: Heading, notes: _Notes) -> list[Head
         kept.append(heading)
     for one in (whole, *kept):
         if one.has_beneath:
+            one.lines = list(_without_fields(one.lines, one.fields, _SHARED))
             notes.dropped += [name for name in one.fields if name not in _SHARED]
             if any(line.strip() for line in one.lines):
-                notes.chapters.append(one.title)
+                notes.has_preamble |= one is whole
+                notes.chapters += [one.title] if one is not whole else []
     return [one for one in kept if not one.has_beneath]
 
 
@@ -216,10 +217,17 @@ def _entry(scene: Heading, names: Names, number: int, notes: _Notes) -> Entry:
     return {"scene_id": names.new(name), "prompt": prompt, **entry, **kept}
 
 
-def _without_fields(lines: list[str], said: dict[str, str]) -> Iterator[str]:
+def _without_fields(
+    lines: list[str], said: dict[str, str], known: Container[str] | None = None
+) -> Iterator[str]:
     """Take out what says a field, on its line or in the lines below it; the first of each counts.
 
     Where nothing stands behind the colon, the paragraph below is what is said.
+
+    Args:
+        lines: Of a heading.
+        said: Gets the fields; those that are in it stay.
+        known: The fields to take out; all by default.
     """
     words: dict[str, list[str]] = {}
     below: list[str] | None = None
@@ -227,6 +235,7 @@ def _without_fields(lines: list[str], said: dict[str, str]) -> Iterator[str]:
         text = _MARK.sub("", line, count=1).strip()
         found = _FIELD.fullmatch(text)
         name = None if found is None else _kept_name(found[1])
+        name = name if known is None or name in known else None
         if found is not None and name is not None and name not in said and name not in words:
             words[name] = [_plain(found[2])] if found[2] else []
             below = None if found[2] else words[name]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from stage3_plugin.domain.model import ModelRequest
+from stage3_plugin.domain.request import worded
 from stage3_plugin.errors import JobFailed
 from stage3_plugin.renderers.diffusion.folder import INDEX, is_name, libraries_of, problem_with
 from stage3_plugin.renderers.diffusion.options import DiffusionOptions
@@ -295,7 +296,7 @@ class Diffusion:
         negative = [request.negative_prompt or "" for request in requests]
         has_field = "negative_prompt" in self._takes
         prompts = [
-            request.prompt if has_field or not avoid else f"{request.prompt}. Avoid: {avoid}"
+            worded(request.prompt, request.style_tags, None if has_field else avoid)
             for request, avoid in zip(requests, negative, strict=True)
         ]
         # On the processor, so that a seed is the same noise whatever card renders.

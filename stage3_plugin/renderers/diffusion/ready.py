@@ -53,6 +53,7 @@ class ReadyModel:
         """
         wishes = {
             "quality": request.quality != "medium",
+            "characters": request.is_without_characters,
             "references": max(len(request.wishes), len(request.references)) > 1,
             "background": request.background == "transparent",
         }

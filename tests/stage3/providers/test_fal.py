@@ -97,7 +97,7 @@ def test_a_request_is_one_picture_in_the_queue() -> None:
         "x-fal-request-timeout": "120",
         "x-app-fal-disable-fallback": "true",
     }
-    assert send.dropped == ()
+    assert send.dropped == ("quality",)
 
 
 @pytest.mark.parametrize(

@@ -58,12 +58,24 @@ def test_wishes_that_cannot_be_said_are_dropped_by_name() -> None:
     assert "seed" not in call.payload
 
 
-def test_style_and_characters_are_never_sent() -> None:
-    """The prompt goes out as written."""
-    plain = request()
-    decorated = replace(plain, style_tags=("noir",), characters=("Ada",), extra={"x": 1})
+def test_style_tags_stand_behind_the_prompt() -> None:
+    """Before what is to be avoided; left out on demand, and then said to be."""
+    wishes = request(style_tags=("noir", "Dusk"), negative_prompt="people")
+    said, unsaid = openai().begin(wishes), openai(style_tags="drop").begin(wishes)
 
-    assert openai().begin(decorated) == openai().begin(plain)
+    assert said.payload["prompt"] == "a lighthouse at dusk. Style: noir. Avoid: people"
+    assert said.dropped == ()
+    assert unsaid.payload["prompt"] == "a lighthouse at dusk. Avoid: people"
+    assert unsaid.dropped == ("style_tags",)
+
+
+def test_ids_of_characters_and_notes_are_never_sent() -> None:
+    """Of a character that the prompt does not name that is said; a note is no wish."""
+    plain = request()
+    decorated = replace(plain, characters=("Ada",), extra={"x": 1})
+
+    assert openai().begin(decorated).payload == openai().begin(plain).payload
+    assert openai().begin(decorated).dropped == ("characters",)
 
 
 def test_prompts_are_not_shown_by_accident() -> None:

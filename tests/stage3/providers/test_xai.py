@@ -65,7 +65,7 @@ def test_a_request_asks_for_the_picture_to_be_kept_under_its_token() -> None:
         (MODEL, "low", "low", ()),
         (MODEL, "auto", "medium", ()),
         (MODEL, "high", "medium", ("quality",)),
-        ("grok-imagine-image", "high", None, ()),
+        ("grok-imagine-image", "high", None, ("quality",)),
     ],
 )
 def test_only_the_newest_model_has_a_quality(
