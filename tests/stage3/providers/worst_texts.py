@@ -32,7 +32,7 @@ from tests.stage3.providers.replies import (
 SIZE = 64 * 1024
 """Characters; the longest text that a pattern of an error is given has a fifteenth of it."""
 PATTERN_S, FUNCTION_S = 5, 15
-"""Of the processor, for one; the slowest need 1 and 3 of a busy one, and what takes the square needs a minute."""
+"""Of a busy processor, for one; the slowest need 1 and 3, and what takes the square a minute."""
 DOCUMENT = 2 * 1024 * 1024
 """Characters of what may stay text in an answer."""
 
