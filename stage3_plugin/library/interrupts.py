@@ -40,10 +40,8 @@ def held_back(leave: Callable[[bool], None]) -> Generator[None]:
     try:
         yield
     finally:
-        raised, held[:] = (
-            held[-1:],
-            [GeneratorExit()] * MOST_HELD,
-        )  # it may stand behind another one
+        raised = held[-1:]
+        held[:] = [GeneratorExit()] * MOST_HELD  # it may stand behind another one
         for number, former in formers.items():
             if signal.getsignal(number) is handler:
                 signal.signal(number, former)
