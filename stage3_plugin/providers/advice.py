@@ -62,7 +62,7 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
     """
     family = takes_of(wish.provider, wish.like or wish.model)
     ends = warning_of(wish.provider, wish.model, today=today)
-    lines: list[str] = []
+    lines = list(sent_otherwise(wish))
     if wish.provider == "openai" and wish.prompt_characters > MOST_PROMPT:
         lines.append(
             f"a prompt of {wish.prompt_characters:,} characters: {wish.vendor} takes at most "
@@ -78,6 +78,19 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
         lines += _of_quality(wish, family)
         lines += _of_size(wish, family)
     return tuple(f"{line} (as of {table().as_of})" for line in lines)
+
+
+def sent_otherwise(wish: Wish) -> tuple[str, ...]:
+    """Say what is sent in place of a wish, whoever is asked.
+
+    xAI is asked for the last of its qualities where it has none of that name; so is `auto`, which
+    leaves it to it.
+    """
+    family = takes_of(wish.provider, wish.like or wish.model)
+    known = () if family is None or wish.provider != "xai" else family.qualities
+    if not known or wish.quality in {*known, "auto"}:
+        return ()
+    return (f"quality {wish.quality!r} is sent as {known[-1]!r}",)
 
 
 def _of_a_newer_one(wish: Wish) -> list[str]:
@@ -114,11 +127,8 @@ def _of_batch(wish: Wish) -> list[str]:
 
 
 def _of_quality(wish: Wish, family: Takes) -> list[str]:
-    if not family.qualities or wish.quality in family.qualities:
+    if not family.qualities or wish.quality in family.qualities or wish.provider == "xai":
         return []
-    if wish.provider == "xai":  # it is asked for the last one instead, which `auto` leaves to it
-        told = f"quality {wish.quality!r} is sent as {family.qualities[-1]!r}"
-        return [] if wish.quality == "auto" else [told]
     known = ", ".join(family.qualities)
     return [
         f"quality {wish.quality!r} is not one that {wish.vendor} lists for {wish.model!r}: {known}"

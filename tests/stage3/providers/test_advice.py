@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.providers.advice import Wish, advice
+from stage3_plugin.providers.advice import Wish, advice, sent_otherwise
 from stage3_plugin.providers.models import models_known_of, table
 from stage3_plugin.providers.registry import hosted_named
 
@@ -24,13 +24,17 @@ def vendor_of(provider: str) -> str:
 
 def told(**changes: Any) -> tuple[str, ...]:
     """Return the advice on a picture that OpenAI takes, changed as given."""
+    return advice(wish_of(**changes), today=TODAY)
+
+
+def wish_of(**changes: Any) -> Wish:
     provider = changes.get("provider", "openai")
     usual: dict[str, Any] = {
         "provider": provider, "vendor": vendor_of(provider), "api": "images",
         "model": "gpt-image-2", "quality": "medium", "width_px": 1024, "height_px": 1024,
         "prompt_characters": 400,
     }  # fmt: skip
-    return advice(Wish(**usual | changes), today=TODAY)
+    return Wish(**usual | changes)
 
 
 @pytest.mark.parametrize(
@@ -226,3 +230,25 @@ def test_a_model_that_no_batches_are_known_of_is_named(
 
     assert f"model {model!r} is not one that {vendor_of(provider)} is known to make" in line
     assert f"may cost the whole price; known are {known}" in line
+
+
+@pytest.mark.parametrize(
+    "more, line",
+    [
+        ({"quality": "high"}, ("quality 'high' is sent as 'medium'",)),
+        ({"quality": "low"}, ()),
+        ({"quality": "auto"}, ()),
+        ({"model": "grok-imagine-image", "quality": "high"}, ()),
+        ({"model": "grok-9", "like": "grok-imagine-image-2.0", "quality": "max"},
+         ("quality 'max' is sent as 'medium'",)),
+        ({"provider": "openai", "model": "gpt-image-2", "quality": "max"}, ()),
+    ],
+)  # fmt: skip
+def test_what_is_sent_in_place_of_a_wish_is_told_at_every_address(
+    more: dict[str, Any], line: tuple[str, ...]
+) -> None:
+    """A gateway passes it on; so it is neither left out nor changed without a word."""
+    wish = wish_of(**{"provider": "xai", "model": "grok-imagine-image-2.0", **more})
+
+    assert sent_otherwise(wish) == line
+    assert {one.partition(" (as of")[0] for one in advice(wish, today=TODAY)} >= set(line)

@@ -64,7 +64,7 @@ def test_a_request_asks_for_the_picture_to_be_kept_under_its_token() -> None:
     [
         (MODEL, "low", "low", ()),
         (MODEL, "auto", "medium", ()),
-        (MODEL, "high", "medium", ("quality",)),
+        (MODEL, "high", "medium", ()),
         ("grok-imagine-image", "high", None, ()),
     ],
 )
@@ -278,6 +278,9 @@ def test_the_content_is_the_picture() -> None:
     "answer, kind, stops",
     [
         (reply({"code": "x", "error": "File not found."}, 404), Gone, False),
+        (reply({"code": "x", "error": "File not found."}, 410), Gone, False),
+        (page(404), Unsaid, False),
+        (reply({"message": "no Route matched with those values"}, 404), Unsaid, False),
         (reply({"code": "x", "error": "Incorrect API key provided."}, 400), Unsaid, True),
         (reply({"code": "x", "error": "Too many requests."}, 429), Unsaid, False),
         (page(502), Unsaid, False),
