@@ -415,8 +415,9 @@ def models_table() -> str:
 
 
 def _shapes(provider: str, begins: str) -> Shapes | None:
-    """Return the ratios of a model; OpenRouter's are the same for all, and said once."""
-    api = "chat" if provider == "openrouter" and not begins else "images"
+    """Return the ratios of a model; OpenRouter has some for chat alone, and said once for most."""
+    by_chat = {begin for row in table().shapes if row.api == "chat" for begin in row.begins}
+    api = "chat" if provider == "openrouter" and begins in by_chat else "images"
     return shapes_of(provider, begins, api=api)
 
 
@@ -431,7 +432,7 @@ def _sizes(takes: Takes, shapes: Shapes | None) -> str:
             f"{free.least_px:,} to {free.most_px:,} pixels"
         )
     if shapes is not None:
-        where = 'every model with `api = "chat"`: ' if takes.provider == "openrouter" else ""
+        where = 'with `api = "chat"`: ' if takes.provider == "openrouter" else ""
         told.append(" ".join((f"{where}{', '.join(shapes.ratios)}", *_tiers(shapes))))
     return "; ".join(told) or "-"
 

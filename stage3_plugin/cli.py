@@ -220,7 +220,8 @@ def _models(options: Namespace, _: Progress) -> Said:
 
     online = anyio.run(ask) if options.online else None
     whole = options.name is not None or options.older_than is not None
-    return Said(models.as_text(known, online, whole=whole), models.as_json(known, online))
+    first = "" if options.name is None else models.costs(known)
+    return Said(first + models.as_text(known, online, whole=whole), models.as_json(known, online))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,7 @@ def reader(
 
 @pytest.mark.slow
 def test_the_page_can_be_followed_word_for_word(reader: Reader, image_api: ImageApi) -> None:
-    """Each command runs as printed, and says what stands under it, but for times and sums."""
+    """Each command runs as printed, and says what stands under it, sums and all but times."""
     commands = [
         [line.removeprefix("$ host-stub ") for line in block.splitlines()]
         for block in blocks(page(PAGE), "console")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import anyio
 import anyio.to_thread
-from pydantic import SecretStr
+from pydantic import JsonValue, SecretStr
 
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.attempt.free_checks import FreeChecks
@@ -46,7 +46,15 @@ from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice, refused_quality
 from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.providers.hosted import PLAIN, Hosted, need_options
-from stage3_plugin.providers.models import is_known, is_named, like_of, limits_of, models_known_of
+from stage3_plugin.providers.models import (
+    beyond_always,
+    is_known,
+    is_named,
+    like_of,
+    limits_of,
+    models_known_of,
+    takes_of,
+)
 from stage3_plugin.providers.options import options_of
 from stage3_plugin.providers.registry import maker_named, provider_at
 from stage3_plugin.providers.showing import prompt_in
@@ -291,7 +299,7 @@ async def _open_paid(
                 *_warnings(settings, profile, now()),
                 *paid_twice(settings, conversations.estimate),
             ),
-            like_of=partial(_like_of, settings),
+            options_of=partial(_options_of, settings),
             advise=partial(_advice, settings, provider, now),
             dropped=partial(_left_out, provider),
             prompt_sent=partial(_words_of, provider),
@@ -585,6 +593,14 @@ def _warnings(settings: Settings, profile: Profile, now: datetime) -> tuple[str,
             raise SettingsRefused(field, problem)
         lines += advice(wish, today=now.date())
     return tuple(dict.fromkeys(lines))
+
+
+def _options_of(settings: Settings, model: str) -> Mapping[str, JsonValue]:
+    """Return what decides a model's pictures: options that are said anyway buy none anew."""
+    like = _like_of(settings, model)
+    known = like or model or settings.model or ""
+    said = beyond_always(takes_of(settings.provider, known), settings.options)
+    return {**said, "like": like} if like else said  # the same words are sent in other forms
 
 
 def _advice(

@@ -8,8 +8,10 @@ renderer is all four and today's providers are none; that is their affair, and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+
+from pydantic import JsonValue
 
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.free_checks import FreeChecks
@@ -77,7 +79,8 @@ class Route:
         base64_of: Has the pictures that requests show, in a run that holds them.
         key: The key, where another one can be had.
         batch: Its batch lane, if it has one.
-        like_of: Returns by whose name the rows of a model are found; empty where that is its own.
+        options_of: Returns the options that decide a model's pictures, by whose name its rows are
+            found among them; ``None`` where those of the scope do.
         new_job: Draws what a request's job is begun with; ``None`` where no job can come of one.
     """
 
@@ -102,7 +105,7 @@ class Route:
     base64_of: Base64Of = no_pictures
     key: RenewableKey | None = None
     batch: BatchLane | None = None
-    like_of: Callable[[str], str] = lambda _model: ""
+    options_of: Callable[[str], Mapping[str, JsonValue]] | None = None
     new_job: Callable[[PictureRequest], NewJob | None] = lambda _request: None
 
     @property
@@ -141,9 +144,9 @@ class Route:
             others: Returns the keys of all ways in which it may be tried.
         """
         edition = "" if self.renderer is None else self.renderer.edition(request)
-        like, scope = self.like_of(request.model), self.scope
-        if like:  # the same words are sent in other forms
-            scope = replace(scope, options={**scope.options, "like": like})
+        scope = self.scope
+        if self.options_of is not None:
+            scope = replace(scope, options=self.options_of(request.model))
         return scene_keys(request, scope, edition=edition, others=others)
 
     def pricing(self, highest_bill: HighestBill, *, news: Callable[[], int] = lambda: 0) -> Pricing:

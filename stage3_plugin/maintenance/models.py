@@ -16,6 +16,8 @@ from typing import Literal, TypeAlias
 from pydantic import JsonValue
 
 from stage3_plugin.domain.free_checks import Finding
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.maintenance.report import usd
 from stage3_plugin.providers.model_ends import end_of, ends_at
 from stage3_plugin.providers.models import (
     BatchRow,
@@ -31,7 +33,7 @@ from stage3_plugin.providers.models import (
     table,
     takes_of,
 )
-from stage3_plugin.providers.prices import batch_models_of
+from stage3_plugin.providers.prices import batch_models_of, estimate
 
 FORMAT = "stage3-models/1"
 _GOOGLE, _OPENAI = "https://ai.google.dev/gemini-api/docs", "https://developers.openai.com/api/docs"
@@ -123,6 +125,35 @@ def older_than(models: Sequence[KnownModel], days: int, *, today: date) -> list[
     return [one for one in old if one.rows]
 
 
+_PICTURE = PictureRequest(scene_id="one", prompt="", width_px=1024, height_px=1024)
+"""As it is asked for where the settings say no more."""
+
+
+def costs(models: Sequence[KnownModel]) -> str:
+    """Say what one picture of each costs, a line each, before all else; several have no price."""
+    picture = f"one picture of {_PICTURE.size} in {_PICTURE.quality}"
+    lines = [
+        f"{one.provider} {one.model}: {picture}, {_in_words(_one_picture(one))}\n"
+        for one in models
+        if one.is_whole
+    ]
+    return "".join((*lines, "\n")) if lines else ""
+
+
+def _one_picture(one: KnownModel) -> dict[str, str | None]:
+    found = estimate(_PICTURE, provider=one.provider, model=one.model)
+    low_usd, high_usd = usd(found.low_microusd), usd(found.high_microusd)
+    asked = {"size": _PICTURE.size, "quality": _PICTURE.quality}
+    return {**asked, "low_usd": low_usd, "high_usd": high_usd}
+
+
+def _in_words(picture: Mapping[str, str | None]) -> str:
+    low_usd, high_usd = picture["low_usd"], picture["high_usd"]
+    if high_usd is None:
+        return "at a price that is not known"
+    return f"${high_usd}" if low_usd == high_usd else f"${low_usd} to ${high_usd}"
+
+
 def as_json(models: Sequence[KnownModel], online: Online | None) -> dict[str, object]:
     """Return them as plain JSON values; ``online`` is ``null`` where nobody was asked."""
     return {
@@ -132,6 +163,7 @@ def as_json(models: Sequence[KnownModel], online: Online | None) -> dict[str, ob
             {
                 "provider": one.provider,
                 "model": one.model,
+                "one_picture": _one_picture(one),
                 "pages": list(PAGES.get(one.provider, ())),
                 "rows": [
                     {"what": what, "figures": _figures(row)}

@@ -50,7 +50,7 @@ from stage3_plugin.providers.models import (
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, good, trouble
 from stage3_plugin.providers.replies.judging import forbidden
-from stage3_plugin.providers.replies.polling import about_another, unsaid
+from stage3_plugin.providers.replies.polling import about_another, is_gone, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
 from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.providers.showing import named_first
@@ -68,7 +68,6 @@ FAILED = frozenset({"Error", "Failed"})
 NOT_FOUND = "Task not found"
 """All its words (facts 5; docs.bfl.ai). Whether a refused task, or one that failed, is billed is
 not said (facts 1.4): it counts as billed, at what its submit said that it costs."""
-GONE = frozenset({404, 410})
 FAILS_AS = 503
 """A task that failed may come with this status, and says why in the ``status`` of its body; without
 such a body it is an overload (facts3 4.4; two public clients of 2026-10 read it so)."""
@@ -175,7 +174,7 @@ class Bfl(Hosted):
         if (another := about_another(text_at(reply.document, "id"), job)) is not None:
             return another
         word = text_at(reply.document, "status")
-        if word == NOT_FOUND or (reply.status in GONE and isinstance(reply.document, dict)):
+        if word == NOT_FOUND or is_gone(reply):
             return Gone(message=f"Black Forest Labs does not know it: {cleaned(word)}".rstrip(": "))
         is_failure = reply.status == FAILS_AS and word in {*REFUSED, *FAILED}
         if not (word and (200 <= reply.status < 300 or is_failure)):

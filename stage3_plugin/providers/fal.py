@@ -61,7 +61,7 @@ from stage3_plugin.providers.replies.answers import details_of
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import found_model, missing, trouble
 from stage3_plugin.providers.replies.judging import forbidden
-from stage3_plugin.providers.replies.polling import about_another, unsaid
+from stage3_plugin.providers.replies.polling import about_another, is_gone, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
 from stage3_plugin.providers.replies.words import ErrorWords, error_in
 from stage3_plugin.providers.showing import data_url, named_first
@@ -74,7 +74,6 @@ COMPLETED = "COMPLETED"
 """The words of its queue; there is none for a failure (facts 3; fal_client 1.0.3)."""
 STILL_MADE = re.compile("(?i)still in progress")
 """What the result's address says of a job that has no result yet."""
-GONE = frozenset({404, 410})
 ABOUT_US = frozenset({401, 403, 407, 408, 409, 425, 429})
 """Statuses that are said of who asks, and never of what came of a job."""
 UNBILLED_FROM = 500
@@ -302,7 +301,7 @@ class Fal(Hosted):
         """Return what follows from an answer of a job's."""
         if (another := about_another(_named(reply, of), job)) is not None:
             return another
-        if reply.status in GONE and isinstance(reply.document, dict):
+        if is_gone(reply):
             if of == "record":
                 return Gone(message="neither fal's queue nor its history has it")
             return Poll(url=self._record_url(job.job_id), of="record")
@@ -355,7 +354,7 @@ class Fal(Hosted):
 
     def _of_pricing(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
         model, prices = ask.model or "", at(reply.document, "prices")
-        if reply.status in GONE and self.is_vendors and error_in(reply.document) is not None:
+        if self.is_vendors and is_gone(reply):
             return (missing(f"{self.who} has no such endpoint", model),)
         if reply.status != 200 or not isinstance(prices, list):
             return trouble(ask, reply, is_vendor=self.is_vendors)

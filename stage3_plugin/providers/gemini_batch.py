@@ -66,7 +66,7 @@ from stage3_plugin.providers.replies.batches import (
     why_not_created,
     why_not_uploaded,
 )
-from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.polling import is_gone, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, name_at, text_at
 from stage3_plugin.providers.replies.usage import usage_in
 from stage3_plugin.providers.replies.words import error_in
@@ -118,7 +118,6 @@ _STATUSES = {
 """Google's own table from the codes of its calls to those of HTTP (google.rpc.Code)."""
 _OF_THE_REQUEST = frozenset({3, 5, 7, 9, 16})
 """Codes for a request that is bad, names what is not there, or may not: said before any work."""
-_GONE = frozenset({404, 410})
 _LABEL = "stage3-"
 _STEP = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,500}", re.ASCII)
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
@@ -248,7 +247,7 @@ class GeminiBatch:
         """Return what follows from a complete answer to a poll."""
         document = reply.document
         is_about_it = text_at(document, "name") == job.job_id
-        if not is_about_it and reply.status in _GONE and error_in(document) is not None:
+        if not is_about_it and is_gone(reply):
             return Gone(message=f"{self._who()} does not know the batch {job.job_id} any more")
         if not (200 <= reply.status < 300 and is_about_it):
             return unsaid(reply, now_s=self._clock())

@@ -26,7 +26,7 @@ from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers import prices as price_table
 from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled
-from stage3_plugin.providers.models import Takes, like_of, option_problem, said_of, takes_of
+from stage3_plugin.providers.models import like_of, option_problem, said_of, takes_of, who_has
 from stage3_plugin.providers.replies.free_answers import compared
 from stage3_plugin.providers.replies.judging import judge_reply
 from stage3_plugin.settings import PictureMaker
@@ -188,7 +188,7 @@ class Hosted(PictureMaker, ABC):
         """
         provider, known = self._profile.name, self.known_as(model)
         need_options(provider, known, self.options)
-        return said_of(_takes_of(provider, known), self.options)
+        return said_of(takes_of(provider, known), self.options)
 
     def model_of(self, request: PictureRequest) -> str:
         return request.model or self.endpoint.model
@@ -224,14 +224,11 @@ def need_options(provider: str, model: str, options: Mapping[str, JsonValue]) ->
         SettingsRefused: There is one.
     """
     for option, value in options.items():
-        problem = option_problem(_takes_of(provider, model), option, value)
+        problem = option_problem(takes_of(provider, model), option, value)
         if problem is not None:
-            hint = "take it out of options, or name a model that has it"
+            having = who_has(option, value, provider=provider)
+            hint = f"take it out of options{having and f', or name a model that has it: {having}'}"
             raise SettingsRefused(f"options.{option}", f"{problem} model {model!r}", hint=hint)
-
-
-def _takes_of(provider: str, model: str) -> Takes | None:
-    return takes_of(provider, model.removeprefix("models/"))
 
 
 def _costs_nothing(prices: Prices | None, flat_usd: Decimal | None) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from importlib.resources import files
+from itertools import groupby
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import (
@@ -279,7 +280,7 @@ def row_named(rows: Sequence[NamedT], provider: str, model: str) -> NamedT | Non
 
 def takes_of(provider: str, model: str) -> Takes | None:
     """Return what a model is known to take, at the vendor's own address."""
-    return _family(table().takes, provider, model)
+    return _family(table().takes, provider, model.removeprefix("models/"))
 
 
 def is_known(provider: str, model: str) -> bool:
@@ -325,6 +326,12 @@ def said_of(takes: Takes | None, options: Mapping[str, JsonValue]) -> dict[str, 
     return said
 
 
+def beyond_always(takes: Takes | None, options: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return the options that say something else than what is said of every picture anyway."""
+    always = () if takes is None else takes.always.items()
+    return {name: value for name, value in options.items() if (name, value) not in always}
+
+
 def option_problem(takes: Takes | None, option: str, value: JsonValue) -> str | None:
     """Say what an option is of a model, where that is known and is not what is wanted."""
     if takes is None or takes.options is None:
@@ -335,13 +342,24 @@ def option_problem(takes: Takes | None, option: str, value: JsonValue) -> str | 
     return None if not values or value in values else f"is {', '.join(map(str, values))} of"
 
 
+def who_has(option: str, value: JsonValue, *, provider: str = "") -> str:
+    """Name the models that are known to have an option: a provider's own, or those of all."""
+    rows = [row for row in table().takes if row.options is not None]
+    having = [row for row in rows if option_problem(row, option, value) is None]
+    near = [row for row in having if row.provider == provider] or having
+    return "; ".join(
+        f"{', '.join(dict.fromkeys(repr(begin) for row in its for begin in row.begins))} of {whose}"
+        for whose, its in groupby(near, key=lambda row: row.provider)
+    )
+
+
 def limits_of(provider: str, model: str, count: int) -> Limits:
     """Return what a model takes of each of ``count`` references.
 
     Where all of a request is bounded, each has an equal share of it. Shares are of 1, 2, 4, 8, …
     so that a picture which many scenes show beside different others is not copied for each number.
     """
-    takes = takes_of(provider, model.removeprefix("models/"))
+    takes = takes_of(provider, model)
     if takes is None:
         return Limits()
     known = takes.references

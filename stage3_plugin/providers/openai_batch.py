@@ -59,7 +59,7 @@ from stage3_plugin.providers.replies.batches import (
     why_not_uploaded,
 )
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.polling import is_gone, unsaid
 from stage3_plugin.providers.replies.reading import (
     Json,
     at,
@@ -101,7 +101,6 @@ _ENDS: Mapping[str, How] = {
     "cancelled": "cancelled",
     "failed": "failed",
 }
-_GONE = frozenset({404, 410})
 _MOST_ERRORS = 50
 _MOST_S = 10**11
 """Beyond this a figure is no moment in seconds since 1970."""
@@ -239,7 +238,7 @@ class OpenAIBatch:
     def polled(self, reply: Reply, job: Accepted) -> BatchPolled:
         """Return what follows from a complete answer to a poll."""
         document = reply.document
-        if reply.status in _GONE and error_in(document) is not None:
+        if is_gone(reply):
             return Gone(message=f"{self._who()} does not know the batch {job.job_id} any more")
         is_about_it = text_at(document, "id") == job.job_id
         if not (200 <= reply.status < 300 and is_about_it):

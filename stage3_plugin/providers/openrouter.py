@@ -119,7 +119,7 @@ class OpenRouter(Hosted):
         else:
             known = self.known_as(model)
             path, payload = "/chat/completions", payload | _chat(request, prompt, known)
-            dropped += _unsaid_in_chat(request)
+            dropped += _unsaid_in_chat(request, known)
         options = self.said_of(model)
         if self.endpoint.api == "chat" and "output_compression" in options:
             options = {name: options[name] for name in options if name != "output_compression"}
@@ -267,13 +267,13 @@ def _chat(request: PictureRequest, prompt: str, model: str) -> dict[str, Payload
     content: Payload = prompt
     if request.shown:
         content = as_parts(prompt, request, text=_text, picture=_image_url)
+    shapes = _shapes(model)
     image_config: dict[str, Payload] = {
         "quality": request.quality,
-        "aspect_ratio": aspect_ratio(request.width_px, request.height_px),
+        "aspect_ratio": nearest_ratio(request.width_px, request.height_px, shapes.ratios),
     }
-    tier = size_tier(request.width_px, request.height_px)
-    if tier != "1K":  # every model's own choice, and not all of them know the field
-        image_config["image_size"] = tier
+    if shapes.tiers:
+        image_config["image_size"] = tier_of(request.width_px, request.height_px, shapes.tiers)
     return {
         "messages": [{"role": "user", "content": content}],
         "modalities": ["image"] if model.startswith(_IMAGE_ONLY) else ["image", "text"],
@@ -289,9 +289,9 @@ def _image_url(sent: SentPicture) -> Payload:
     return {"type": "image_url", "image_url": {"url": data_url(sent)}}
 
 
-def _unsaid_in_chat(request: PictureRequest) -> list[str]:
+def _unsaid_in_chat(request: PictureRequest, model: str) -> list[str]:
     """Name the wishes a chat completion has no word for."""
-    ratio = aspect_ratio(request.width_px, request.height_px)
+    ratio = nearest_ratio(request.width_px, request.height_px, _shapes(model).ratios)
     wishes = {
         "size": not is_same_ratio(request.width_px, request.height_px, ratio),
         "output_format": request.output_format != "png",
@@ -300,17 +300,7 @@ def _unsaid_in_chat(request: PictureRequest) -> list[str]:
     return [name for name, is_unsaid in wishes.items() if is_unsaid]
 
 
-def aspect_ratio(width_px: int, height_px: int) -> str:
-    """Return the name of the ratio that is nearest to a size's own."""
-    return nearest_ratio(width_px, height_px, _shapes().ratios)
-
-
-def size_tier(width_px: int, height_px: int) -> str:
-    """Return the smallest tier that has at least about as many pixels as a size."""
-    return tier_of(width_px, height_px, _shapes().tiers)
-
-
-def _shapes() -> Shapes:
-    shapes = shapes_of("openrouter", "", api="chat")
+def _shapes(model: str) -> Shapes:
+    shapes = shapes_of("openrouter", model, api="chat")
     assert shapes is not None  # the shipped table has a row for every model of it
     return shapes

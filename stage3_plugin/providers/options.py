@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from stage3_plugin.errors import ProviderBroken, SettingsRefused
+from stage3_plugin.providers.models import who_has
 from stage3_plugin.settings import ProviderOptions
 
 _ONE = "one request buys one picture, so that each has its price and is bought once"
@@ -77,13 +78,13 @@ def options_of(
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            raise _refused(where, f"is not an option of provider {name!r}", name, known) from None
+            raise _unknown(where, given.get(where), name, known) from None
         raise _refused(where, first["msg"], name, known) from None
     except Exception as error:
         raise ProviderBroken(name, "Options", f"raised {type(error).__name__}") from error
     lost = next((option for option in given if option not in kept), None)
     if lost is not None:  # a model that passes over what it does not know
-        raise _refused(lost, f"is not an option of provider {name!r}", name, known)
+        raise _unknown(lost, given[lost], name, known)
     return kept
 
 
@@ -109,6 +110,12 @@ def _letters(option: str) -> str:
 
 
 _NO_LETTER = re.compile("[^a-z0-9]")
+
+
+def _unknown(option: str, value: JsonValue, name: str, known: Sequence[str]) -> SettingsRefused:
+    having = who_has(option, value)
+    others = f", but of models that begin with {having}" if having else ""
+    return _refused(option, f"is not an option of provider {name!r}{others}", name, known)
 
 
 def _refused(option: str, problem: str, name: str, known: Sequence[str]) -> SettingsRefused:

@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar, Literal, TypeAlias
 from urllib.parse import quote
 
-from pydantic import ConfigDict, JsonValue
+from pydantic import ConfigDict
 
 from stage3_plugin.domain.addressing import address_of
 from stage3_plugin.domain.endpoint import Endpoint
@@ -58,7 +58,7 @@ from stage3_plugin.providers.replies.causes import about_of_sentence
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import found_model, good, missing, trouble
 from stage3_plugin.providers.replies.hints import hint_of, moment_s
-from stage3_plugin.providers.replies.polling import is_job_id, unsaid
+from stage3_plugin.providers.replies.polling import is_gone, is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, text_at
 from stage3_plugin.providers.replies.words import sentence
 from stage3_plugin.providers.showing import data_url, named_first
@@ -90,7 +90,6 @@ REFUSALS = (
 """Of any other: words of the vendors whose models it sells. ``violat`` and ``unsafe`` alone are
 none of them, since sentences about parameters have them, too."""
 
-GONE = frozenset({404, 410})
 KEEPS_S = 3600.0
 """Input and output of a prediction are deleted after an hour (Replicate's documentation)."""
 CANCEL_AFTER = "10m"
@@ -119,8 +118,6 @@ PROFILE = Profile(
     listing=Listing(proves_absence=True, settle_s=SETTLES_S, reaches_back_s=REACHES_BACK_S),
 )
 
-_Constants: TypeAlias = Mapping[str, JsonValue]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
@@ -138,8 +135,6 @@ class Inputs:
         formats: The words of ``output_format``.
         quality: It has one.
         background: Likewise.
-        always: Sent with every request: one picture, no rewriting of the prompt, and nothing that
-            makes it otherwise each time.
         sent_before: What requests held in earlier releases, where that was something else.
     """
 
@@ -153,7 +148,6 @@ class Inputs:
     formats: Mapping[str, str] = field(default_factory=dict[str, str])
     quality: bool = False
     background: bool = False
-    always: _Constants = field(default_factory=dict[str, JsonValue])
     sent_before: frozenset[Wish] | None = None
 
 
@@ -161,23 +155,7 @@ _PNG_JPG: Mapping[str, str] = {"png": "png", "jpeg": "jpg"}
 _ALL: Mapping[str, str] = {**_PNG_JPG, "webp": "webp"}
 _K = {"512": "512", "1K": "1K", "2K": "2K", "4K": "4K"}
 
-# with `go_fast`, which is on unless it is said to be off, a seed makes another picture each time
-_ONE: _Constants = {"num_outputs": 1, "megapixels": "1", "go_fast": False}
-_ALONE: _Constants = {"sequential_image_generation": "disabled", "max_images": 1}
 _MEGAPIXELS = {"1K": "1 MP", "2K": "4 MP"}
-
-_MAY_BE_CHOSEN = frozenset(
-    {
-        "megapixels",
-        "prompt_upsampling",
-        "enhance_prompt",
-        "enable_prompt_expansion",
-        "go_fast",
-        "grounding",
-        "allow_fallback_model",
-    }
-)
-"""Of what is always sent, what the setting ``options`` may say otherwise: it buys nothing more."""
 
 _OTHERS = Inputs(begins=("",))
 """Of other models what nearly all of them have. An input that a model does not know is left alone
@@ -185,20 +163,24 @@ there (replicate.com/changelog/2024-05-01), a value that it does not know is a 4
 
 INPUTS: tuple[Inputs, ...] = (
     # the models' pages, replicate.com/OWNER/NAME/versions/…/api, as stored in 2026-11
-    Inputs(begins=("black-forest-labs/flux-schnell",), formats=_ALL, always=_ONE),
+    Inputs(begins=("black-forest-labs/flux-schnell",), formats=_ALL),
     Inputs(
         begins=("black-forest-labs/flux-dev",),
         references="image",
         is_list=False,
         formats=_ALL,
-        always=_ONE,
     ),
     Inputs(
         begins=("black-forest-labs/flux-kontext-",),
         references="input_image",
         is_list=False,
         formats=_PNG_JPG,
-        always={"prompt_upsampling": False},
+    ),
+    Inputs(
+        begins=("black-forest-labs/flux-1.1-pro-ultra",),
+        references="image_prompt",
+        is_list=False,
+        formats=_PNG_JPG,
     ),
     Inputs(
         begins=("black-forest-labs/flux-1.1-pro", "black-forest-labs/flux-pro"),
@@ -206,7 +188,6 @@ INPUTS: tuple[Inputs, ...] = (
         is_list=False,
         custom=(256, 1440, 32),
         formats=_ALL,
-        always={"prompt_upsampling": False},
     ),
     Inputs(
         begins=("black-forest-labs/flux-2-flex",),
@@ -215,7 +196,6 @@ INPUTS: tuple[Inputs, ...] = (
         tier="resolution",
         tiers=_MEGAPIXELS,
         formats=_ALL,
-        always={"prompt_upsampling": False},
     ),
     Inputs(
         begins=("black-forest-labs/flux-2-",),
@@ -224,8 +204,6 @@ INPUTS: tuple[Inputs, ...] = (
         tier="resolution",
         tiers=_MEGAPIXELS,
         formats=_ALL,
-        # an input of the version d9a13cff of flux-2-pro; one without it leaves it alone
-        always={"prompt_upsampling": False},
     ),
     Inputs(
         begins=("black-forest-labs/flux-3",),  # its version ec84b8fb
@@ -234,17 +212,7 @@ INPUTS: tuple[Inputs, ...] = (
         tier="resolution",
         tiers={"768": "768sq", "1K": "1k", "1.5K": "1.5k", "2K": "2k", "4K": "4k"},
         formats=_ALL,
-        always={"grounding": False},
         sent_before=frozenset({"seed"}),
-    ),
-    Inputs(
-        begins=("google/nano-banana-pro",),
-        references="image_input",
-        seed=False,
-        tier="resolution",
-        tiers=_K,
-        formats=_PNG_JPG,
-        always={"allow_fallback_model": False},  # another one, with another price
     ),
     Inputs(
         begins=("google/nano-banana-",),
@@ -267,15 +235,6 @@ INPUTS: tuple[Inputs, ...] = (
         tier="size",
         tiers=_K,
         formats={"png": "png", "jpeg": "jpeg"},
-        always=_ALONE,
-    ),
-    Inputs(
-        begins=("bytedance/seedream-4.5",),
-        references="image_input",
-        seed=False,
-        tier="size",
-        tiers=_K,
-        always=_ALONE,
     ),
     Inputs(
         begins=("bytedance/seedream-4",),
@@ -283,7 +242,6 @@ INPUTS: tuple[Inputs, ...] = (
         seed=False,
         tier="size",
         tiers=_K,
-        always={**_ALONE, "enhance_prompt": False},
     ),
     Inputs(
         begins=("openai/gpt-image-",),
@@ -292,7 +250,6 @@ INPUTS: tuple[Inputs, ...] = (
         formats={"png": "png", "jpeg": "jpeg", "webp": "webp"},
         quality=True,
         background=True,
-        always={"number_of_images": 1},
     ),
     Inputs(
         begins=("qwen/qwen-image-2512",),
@@ -305,7 +262,6 @@ INPUTS: tuple[Inputs, ...] = (
         begins=("qwen/qwen-image-2",),
         references="image",
         is_list=False,
-        always={"enable_prompt_expansion": False},
     ),
     _OTHERS,
 )
@@ -320,10 +276,9 @@ class ReplicateOptions(ProviderOptions):
     model_config = ConfigDict(extra="allow")
     reserved: ClassVar[Mapping[str, str]] = dict.fromkeys(
         sorted(
-            {"aspect_ratio", "width", "height", "input", "version"}
+            {"aspect_ratio", "width", "height", "input", "version", "sequential_image_generation"}
             | {one.references for one in INPUTS if one.references is not None}
             | {one.tier for one in INPUTS if one.tier}
-            | {name for one in INPUTS for name in one.always if name not in _MAY_BE_CHOSEN}
         ),
         _SAID_BY_ITSELF,
     )
@@ -370,7 +325,6 @@ class Replicate(Hosted):
             "prompt": named_first(prompt, replace(request, shown=shown)),
             **_size(request, known, inputs),
             **_said(request, inputs),
-            **inputs.always,
             **self.said_of(_named(model)),
         }
         if inputs.references is not None and shown:
@@ -402,7 +356,7 @@ class Replicate(Hosted):
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:  # noqa: ARG002 - it has one address
         """Return what follows from an answer about a prediction."""
-        if reply.status in GONE and isinstance(reply.document, dict):
+        if is_gone(reply):
             return Gone(message=f"Replicate does not know the prediction {job.job_id} any more")
         is_about_it = text_at(reply.document, "id") == job.job_id
         if not (200 <= reply.status < 300 and is_about_it):

@@ -57,4 +57,5 @@ def prompt_in(sent: object) -> str:
         places = [named[name] for name in _IN_WORDS if name in named]
     elif isinstance(sent, list):
         places = cast("list[object]", sent)[::-1]
-    return next(filter(None, map(prompt_in, places)), "")
+    found = (prompt_in(place) for place in places)
+    return next((one for one in found if one), "")

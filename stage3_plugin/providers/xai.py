@@ -44,7 +44,7 @@ from stage3_plugin.providers.models import (
 )
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
-from stage3_plugin.providers.replies.polling import is_job_id, unsaid
+from stage3_plugin.providers.replies.polling import is_gone, is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, text_at
 from stage3_plugin.providers.replies.usage import reported_usd_of
 from stage3_plugin.providers.showing import data_url, named_first
@@ -73,8 +73,6 @@ ERRORS: tuple[tuple[str, str], ...] = (
 )
 """What a flat error, ``code`` and ``error``, has in it, and the known word for that: the code says
 little, such as ``invalid-argument``. The first that fits counts."""
-
-GONE = frozenset({404, 410})
 
 PROFILE = Profile(
     name="xai",
@@ -157,7 +155,7 @@ class XAI(Hosted):
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:  # noqa: ARG002 - it has one address
         """Return what follows from an answer with a file's content: that is the picture."""
-        if reply.status in GONE:
+        if is_gone(_in_known_words(reply)):
             return Gone(message=f"xAI has the file {job.job_id} no more")
         if not 200 <= reply.status < 300:
             return unsaid(_in_known_words(reply), now_s=self._clock())

@@ -127,6 +127,7 @@ class GptImage(_Input):
     background: Literal["auto", "opaque", "transparent"]
     output_format: Literal["png", "jpeg", "webp"]
     number_of_images: int = Field(ge=1, le=10)
+    input_fidelity: Literal["low", "high"] = "low"
 
 
 REPLICATE: Mapping[str, type[_Input]] = {

@@ -323,6 +323,7 @@ class _Thinking(_Shape):
 _LEVELS = {
     "gemini-nano-banana-2.1": {"MINIMAL", "MEDIUM", "HIGH"},
     "gemini-3.1-flash-image": {"MINIMAL", "HIGH"},
+    "gemini-3.1-flash-lite-image": {"MINIMAL", "HIGH"},
 }
 
 
@@ -394,6 +395,7 @@ class FalNanoBanana(_OfFal):
     resolution: Literal["0.5K", "1K", "2K", "4K"] = "1K"
     limit_generations: bool = False
     enable_web_search: bool = False
+    thinking_level: Literal["minimal", "high"] | None = None
     seed: int | None = None
     image_urls: list[_Address] = Field(default_factory=list[_Address], max_length=14)
 

@@ -122,9 +122,9 @@ def test_what_models_take_stands_on_the_page() -> None:
         for row in table_rows(_marked("models"))
     }
     for takes in MODELS["takes"]:
-        ends = [f"…{end}" for end in takes.get("ends", [])]
-        for begins in ends or takes["begins"]:
-            row = rows[takes["provider"], begins]
+        names = [begin + end for begin in takes["begins"] for end in takes.get("ends", [""])]
+        for name in names:
+            row = rows[takes["provider"], f"…{name}" if name[:1] == "/" else name]
             assert ", ".join(takes.get("qualities", ["-"])) in row
             assert ", ".join(takes.get("sizes", ["-"])) in row
             assert f"| {takes['seed']} |" in row

@@ -235,7 +235,8 @@ def _without_fields(
         text = _MARK.sub("", line, count=1).strip()
         found = _FIELD.fullmatch(text)
         name = None if found is None else _kept_name(found[1])
-        name = name if known is None or name in known else None
+        if known is not None and name is not None and name not in known:
+            name = None
         if found is not None and name is not None and name not in said and name not in words:
             words[name] = [_plain(found[2])] if found[2] else []
             below = None if found[2] else words[name]

@@ -16,6 +16,7 @@ from stage3_plugin.providers.replies.reading import cleaned
 from stage3_plugin.providers.replies.taxonomy import meaning_of
 from stage3_plugin.providers.replies.words import error_in, message_in
 
+_GONE = frozenset({404, 410})
 _OF_A_KEY = frozenset({400, 401, 403})
 _MOST_ID = 200
 
@@ -23,6 +24,14 @@ _MOST_ID = 200
 def is_job_id(text: str) -> bool:
     """Return whether a text can be the name of a job: it is asked for by it, and shown."""
     return 0 < len(text) <= _MOST_ID and text.isascii() and text.isprintable()
+
+
+def is_gone(reply: Reply) -> bool:
+    """Return whether an answer says, in the provider's own words, that there is no such job.
+
+    A page of what stands in between has the same status and proves nothing.
+    """
+    return reply.status in _GONE and error_in(reply.document) is not None
 
 
 def about_another(named: str, job: Accepted) -> Unsaid | None:

@@ -21,6 +21,7 @@ MOST_MESSAGE = 300
 MOST_WORD = 80
 _MOST_MEMBERS = 200
 _MOST_NAME = 1000
+_NOTHING: tuple[Json, ...] = (None, "", [], {})
 _MOST_READ = 8
 """Times the length that will be shown is read, since white space and controls fall out of it."""
 
@@ -68,27 +69,37 @@ def members_of(document: Json) -> Iterator[tuple[str, Json]]:
     Names are in lower case; those in a list have the list's. What says nothing is left out, and so
     is a usage. Beyond a bound one last member without a name stands for all the others.
     """
+    return (member for member in _walk(document) if not isinstance(member[1], dict | list))
+
+
+def fields_around(document: Json) -> frozenset[str]:
+    """Return the names of a document's own fields, and of all fields that others stand in."""
+    own = document.items() if isinstance(document, dict) else ()
+    around = {name for name, value in _walk(document) if name and isinstance(value, dict | list)}
+    return frozenset(around | {name.lower() for name, held in own if held not in _NOTHING})
+
+
+def _walk(document: Json) -> Iterator[tuple[str, Json]]:
+    """Yield the members of a document, and the containers that they stand in."""
     waiting: list[tuple[str, Json]] = [("", document)]
     for _ in range(_MOST_MEMBERS):
         if not waiting:
             return
         name, value = waiting.pop()
+        if value in _NOTHING:
+            continue
+        yield name, value
+        rest = _MOST_MEMBERS - len(waiting)
         if isinstance(value, dict):
-            rest = _MOST_MEMBERS - len(waiting)
             waiting += [
                 (key[:MOST_WORD].lower(), held)
                 for key, held in islice(value.items(), max(0, rest))
                 if key != "usage"
             ]
-            if len(value) > rest:
-                break
         elif isinstance(value, list):
-            rest = _MOST_MEMBERS - len(waiting)
             waiting += [(name, held) for held in value[: max(0, rest)]]
-            if len(value) > rest:
-                break
-        elif value not in (None, ""):
-            yield name, value
+        if isinstance(value, dict | list) and len(value) > rest:
+            break
     yield "", "and more"
 
 

@@ -89,7 +89,15 @@ _STATUS = re.compile("[45][0-9][0-9]")
 _NAMES = frozenset(
     {"id", "request_id", "user_id", "model", "model_slug", "provider", "provider_name", "@type"}
 )
+_HOLD = frozenset(
+    {"errors", "inner_error", "innererror", "details", "loc", "ctx", "metadata", "availability"}
+    | {"violations", "fieldviolations", "links", "headers", "previous_errors"}
+)
+"""Fields that the vendors put parts of an error in."""
 _WAIT = re.compile(r"retry_?-?(?:after.{0,40}|able|delay)|created|x-ratelimit-.{1,40}")
+_AN_ERROR = (_SENTENCES | _CODES | _NAMES | _HOLD | {"usage"}) - {"id"}
+"""What an answer consists of that is an error and nothing besides: a job that was begun has an id,
+and of a usage the verdict says whether it was charged."""
 _NAME = re.compile(r"[\w./:@ -]{1,200}", re.ASCII)
 _MOST_SENTENCE = 1000
 
@@ -135,6 +143,8 @@ class Free:
     def fits(self, error: ErrorWords, status: int, own: str) -> bool:
         if status not in self.statuses or self.at not in {"", own}:
             return False
+        if not all(name in _AN_ERROR or _WAIT.fullmatch(name) for name in error.around):
+            return False  # there may be what was made, such as `images` or `output`
         names = {name for name, _ in error.members}
         if self.says is None:
             is_its_own = names.issuperset(self.has.split()) and "" not in names  # that is: and more

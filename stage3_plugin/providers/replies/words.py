@@ -17,6 +17,7 @@ from stage3_plugin.providers.replies.reading import (
     Json,
     at,
     cleaned,
+    fields_around,
     items_at,
     members_of,
     one_line,
@@ -54,6 +55,7 @@ class ErrorWords:
         is_object: It came as an ``error`` object, the shape that the vendors themselves write.
         members: All that the answer says, wherever it stands, by the lower-case names of the
             fields; but for its usage.
+        around: Names of the answer's own fields, and of all that others stand in.
     """
 
     message: str = ""
@@ -69,6 +71,7 @@ class ErrorWords:
     resets_at: str = ""
     is_object: bool = False
     members: tuple[tuple[str, Json], ...] = ()
+    around: frozenset[str] = frozenset()
 
 
 def error_in(document: Json) -> ErrorWords | None:
@@ -168,6 +171,7 @@ def _words(document: Json, error: Json, *, is_object: bool = False) -> ErrorWord
         resets_at=cleaned(text_at(metadata, "resets_at"), most=MOST_WORD),
         is_object=is_object,
         members=tuple(members_of(document)),
+        around=fields_around(document),
     )
 
 

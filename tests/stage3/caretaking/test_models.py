@@ -76,6 +76,45 @@ def test_a_model_is_shown_with_every_row_and_its_source(say: Say) -> None:
     assert "OpenAI's page of deprecations, 2026-11" in text.out
 
 
+@pytest.mark.parametrize(
+    "name, price",
+    [
+        ("gpt-image-2", "$0.05268 to $0.05276"),
+        ("flux-2-pro", "$0.03 to $0.045"),
+        ("flux-3-image", "$0.048 to $0.072"),
+        ("fal-ai/nano-banana-2", "$0.08"),
+        ("bytedance/seedream/v5/pro/text-to-image", "$0.0675"),
+        ("grok-imagine-image-quality", "at a price that is not known"),
+    ],
+)
+def test_a_model_is_shown_with_what_one_picture_costs_first(
+    say: Say, name: str, price: str
+) -> None:
+    """As it is asked for where the settings say no more; as JSON, before its rows."""
+    lines, told = say("models", name).out.splitlines(), say("models", name, "--json").json
+    (one,) = [model for model in told["models"] if model["model"] == name]
+
+    assert lines[0] == f"{one['provider']} {name}: one picture of 1024x1024 in medium, {price}"
+    assert documents.check(told) == []
+    assert list(one).index("one_picture") < list(one).index("rows")
+    bounds = [one["one_picture"][bound] for bound in ("low_usd", "high_usd")]
+    shown = [] if None in bounds else [f"${usd}" for usd in dict.fromkeys(bounds)]
+    assert " to ".join(shown) == price.removeprefix("at a price that is not known")
+
+
+def test_each_model_that_is_found_has_its_own_line(say: Say) -> None:
+    """All of them before the table; names that several begin with have none, and no blank."""
+    lines = say("models", "nano-banana").out.splitlines()
+    first = lines[: lines.index("")]
+    several = say("models", "flux-3").out
+    everything = say("models").out
+
+    assert len(first) > 3
+    assert all(": one picture of 1024x1024 in medium, " in line for line in first)
+    assert several.splitlines()[0].startswith("model ")
+    assert "one picture of" not in everything
+
+
 def test_a_part_of_a_name_or_a_provider_finds_all_that_have_it(say: Say) -> None:
     """What none has is refused, with where to look."""
     of_one, of_all = say("models", "xai", "--json"), say("models", "nano-banana", "--json")

@@ -175,6 +175,7 @@ def test_a_sibling_is_asked_in_the_fields_of_its_family() -> None:
                 "output_format": "webp",
                 "limit_generations": True,
                 "enable_web_search": False,
+                "thinking_level": "minimal",
             },
             set[str](),
         ),

@@ -165,6 +165,55 @@ def test_what_stands_beside_it_is_looked_through(word: str, beside: dict[str, An
     assert judged(word, reply({**answer.document, **beside}, 503)).is_unknown
 
 
+MADE: tuple[dict[str, Any], ...] = (
+    {"images": [{"id": "a"}]}, {"images": ["a"]}, {"data": [{"b64_json": None, "id": "a"}]},
+    {"data": {"index": 0}}, {"output": "a"}, {"output": ["a"]}, {"result": {"sample": "a"}},
+    {"candidates": [{"index": 0}]}, {"choices": [{"index": 0}]}, {"id": "a"},
+    {"urls": {"get": "a"}}, {"polling_url": "a"}, {"artifacts": [0]}, {"anything": {"else": 1}},
+)  # fmt: skip
+"""What a body has beside its error where something was made, or begun, and no word says so."""
+
+
+@pytest.mark.parametrize("made", MADE, ids=" ".join)
+@pytest.mark.parametrize("word", SHAPES)
+def test_a_body_with_anything_besides_an_error_leaves_it_open(
+    word: str, made: dict[str, Any]
+) -> None:
+    """Whatever the words; in the error itself as well, where it can hold something."""
+    for status in SHAPES[word].statuses:
+        document = SHAPES[word].saying(HIGH_DEMAND, status).document
+        assert isinstance(document, dict)
+        answers = [{**document, **made}]
+        error, (name, held) = document.get("error"), next(iter(made.items()))
+        if isinstance(error, dict) and isinstance(held, dict | list):
+            answers.append({**document, "error": {**error, name: held}})
+
+        for answer in answers:
+            assert judged(word, reply(answer, status)).is_unknown
+
+
+@pytest.mark.parametrize("made", [one for one in MADE if "id" not in one], ids=" ".join)
+def test_a_sentence_of_the_table_does_not_free_what_was_made(made: dict[str, Any]) -> None:
+    """Whoever quotes it."""
+    document = {"error": {"message": "The engine is currently overloaded"}, **made}
+
+    assert judged("openai", reply(document, 503)).is_unknown
+    assert judged("openai", reply(document, 503), RELAY).is_unknown
+
+
+@pytest.mark.parametrize("beside", [
+    {"request_id": "req_1"}, {"user_id": "u"}, {"retry_after": 3},
+    {"type": "error"}, {"images": []}, {"output": None}, {"result": {}},
+], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("word", SHAPES)
+def test_what_vendors_put_beside_an_error_is_no_doubt(word: str, beside: dict[str, Any]) -> None:
+    """Names of the request, waits, and places with nothing in them."""
+    document = SHAPES[word].saying(HIGH_DEMAND).document
+    assert isinstance(document, dict)
+
+    assert not judged(word, reply({**document, **beside}, 503)).is_unknown
+
+
 @pytest.mark.parametrize("status", [500, 502, 504, 520, 524, 529, 599])
 @pytest.mark.parametrize("word", SHAPES)
 def test_another_status_is_presumed_to_be_nothing(word: str, status: int) -> None:

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.providers.openrouter import aspect_ratio, size_tier
 from tests.stage3.providers.replies import openrouter, request
 
 
@@ -40,7 +39,7 @@ def test_the_chat_endpoint_gets_the_prompt_as_the_one_message() -> None:
         "model": "google/gemini-3-pro-image",
         "messages": [{"role": "user", "content": "a lighthouse at dusk. Avoid: fog"}],
         "modalities": ["image", "text"],
-        "image_config": {"quality": "medium", "aspect_ratio": "3:2"},
+        "image_config": {"quality": "medium", "aspect_ratio": "3:2", "image_size": "1K"},
     }
     assert call.dropped == ()
 
@@ -60,7 +59,11 @@ def test_chat_names_what_it_cannot_say() -> None:
     call = openrouter("chat").begin(wishes)
 
     assert sorted(call.dropped) == ["background", "output_format", "references", "size"]
-    assert call.payload["image_config"] == {"quality": "medium", "aspect_ratio": "5:4"}
+    assert call.payload["image_config"] == {
+        "quality": "medium",
+        "aspect_ratio": "5:4",
+        "image_size": "1K",
+    }
 
 
 @pytest.mark.parametrize(
@@ -80,26 +83,41 @@ def test_chat_names_what_it_cannot_say() -> None:
 )
 def test_a_size_becomes_a_ratio_and_a_tier(size: tuple[int, int], ratio: str, tier: str) -> None:
     """The nearest thing chat completions know."""
-    assert aspect_ratio(*size) == ratio
-    assert size_tier(*size) == tier
-
-
-def test_a_large_size_is_asked_for_by_its_tier() -> None:
-    """The ordinary tier is left unsaid, since not every model knows the field."""
-    call = openrouter("chat").begin(request(width_px=3840, height_px=2160))
+    call = openrouter("chat").begin(request(width_px=size[0], height_px=size[1]))
 
     assert call.payload["image_config"] == {
         "quality": "medium",
-        "aspect_ratio": "16:9",
-        "image_size": "4K",
+        "aspect_ratio": ratio,
+        "image_size": tier,
     }
+
+
+@pytest.mark.parametrize(
+    "model, side_px, said",
+    [
+        ("google/gemini-3-pro-image", 1024, {"image_size": "1K"}),
+        ("google/gemini-3-pro-image", 2048, {"image_size": "2K"}),
+        ("google/gemini-3.1-flash-lite-image", 2048, {"image_size": "1K"}),
+        ("google/gemini-2.5-flash-image", 2048, {}),
+        ("somebody/painter", 1024, {"image_size": "1K"}),
+    ],
+)
+def test_a_tier_is_never_left_to_a_model_that_has_some(
+    model: str, side_px: int, said: dict[str, str]
+) -> None:
+    """It decides the price; one that has a single one has no field for it."""
+    call = openrouter("chat", model=model).begin(request(width_px=side_px, height_px=side_px))
+    config: Any = call.payload["image_config"]
+
+    assert {name: value for name, value in config.items() if name == "image_size"} == said
 
 
 @given(st.integers(1, 16384), st.integers(1, 16384))
 def test_a_ratio_that_is_another_is_said(width: int, height: int) -> None:
     """LiteLLM turns an unknown size into a square, silently; this must not."""
     send = openrouter("chat").begin(request(width_px=width, height_px=height))
-    across, down = map(int, aspect_ratio(width, height).split(":"))
+    config: Any = send.payload["image_config"]
+    across, down = map(int, config["aspect_ratio"].split(":"))
     is_near = abs(width * down - height * across) * 100 <= 2 * height * across
 
     assert ("size" in send.dropped) is not is_near

@@ -6,10 +6,10 @@ option that a model does not have ends the run before money is held.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pytest
 from hypothesis import given
@@ -28,8 +28,14 @@ from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.policy import polling
 from stage3_plugin.providers import bfl
 from stage3_plugin.providers.hosted import need_options
-from stage3_plugin.providers.models import models_known_of, option_problem, table, takes_of
-from stage3_plugin.providers.registry import hosted_named, provider_at
+from stage3_plugin.providers.models import (
+    models_known_of,
+    option_problem,
+    table,
+    takes_of,
+    who_has,
+)
+from stage3_plugin.providers.registry import hosted_named, maker_named, provider_at
 from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.dialects.bfl import BflDialect
@@ -44,6 +50,7 @@ PIER = PictureRequest(scene_id="s", prompt=PROMPT, width_px=1920, height_px=1088
 SENT = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10)
 SHOWN = Reference(wish=ReferenceWish(image="a"), sha256="a" * 64, sent=SENT)
 PNG: dict[str, JsonValue] = {"output_format": "png"}
+RUNS = pytest.mark.anyio
 PAID = [name for name in PROVIDERS.names if hosted_named(name) is not None]
 Options: TypeAlias = dict[str, JsonValue]
 
@@ -114,7 +121,30 @@ BODIES: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("fal", "fal-ai/ideogram/v3", {**PIXELS, **IDEOGRAM, "rendering_speed": "BALANCED"}),
     ("fal", "fal-ai/ideogram/v2", {**PIXELS, **IDEOGRAM}),
-    ("fal", "fal-ai/recraft/v3/text-to-image", {**PIXELS, "num_images": 1}),
+    (
+        "fal",
+        "fal-ai/nano-banana-2",
+        {
+            "aspect_ratio": "16:9",
+            "resolution": "2K",
+            "num_images": 1,
+            "limit_generations": True,
+            "enable_web_search": False,
+            "thinking_level": "minimal",
+            **PNG,
+        },
+    ),
+    (
+        "fal",
+        "fal-ai/recraft/v3/text-to-image",
+        {**PIXELS, "num_images": 1, "style": "realistic_image"},
+    ),
+    ("fal", "fal-ai/recraft/v4.1/text-to-image", {**PIXELS, "num_images": 1}),
+    (
+        "fal",
+        "fal-ai/bytedance/seedream/v4/text-to-image",
+        {**PIXELS, "num_images": 1, "max_images": 1, "enhance_prompt_mode": "standard"},
+    ),
     (
         "fal",
         "openai/gpt-image-2.5/flare/text-to-image",
@@ -170,7 +200,8 @@ def test_each_model_is_sent_its_own_fields(provider: str, model: str, body: dict
         ("gemini-3.1-flash-image", {"thinkingConfig": {"thinkingLevel": "MINIMAL"}}),
         ("gemini-3-pro-image", {}),
         ("gemini-2.5-flash-image", {}),
-        ("gemini-3.1-flash-lite-image", {}),
+        ("gemini-3.1-flash-lite-image", {"thinkingConfig": {"thinkingLevel": "MINIMAL"}}),
+        ("gemini-9-image", {}),
     ],
 )
 def test_how_much_it_thinks_is_said_to_the_models_that_know_it(
@@ -377,6 +408,20 @@ LACKING: list[tuple[str, str, Options, str]] = [
     ("bfl", "flux-2-pro", {"grounding": True}, "is no option of model"),
     ("bfl", "flux-2-klein-4b", {"prompt_upsampling": False}, "is no option of model"),
     ("bfl", "flux-kontext-pro", {"raw": True}, "is no option of model"),
+    ("fal", "fal-ai/flux-2-pro", {"num_inference_steps": 9}, "is no option of model"),
+    ("fal", "fal-ai/flux-2/turbo", {"num_inference_steps": 9}, "is no option of model"),
+    ("fal", "fal-ai/flux-2-pro", {"safety_tolerance": "6"}, "is 1, 2, 3, 4, 5 of model"),
+    ("fal", "openai/gpt-image-2", {"enable_prompt_expansion": True}, "is no option of model"),
+    ("fal", "fal-ai/nano-banana-2", {"guidance_scale": 3.5}, "is no option of model"),
+    ("replicate", "google/nano-banana-2", {"google_search": True}, "is no option of model"),
+    ("replicate", "openai/gpt-image-2", {"input_fidelity": "high"}, "is no option of model"),
+    ("replicate", "black-forest-labs/flux-2-pro", {"grounding": True}, "is no option of model"),
+    (
+        "replicate",
+        "black-forest-labs/flux-3-image",
+        {"prompt_upsampling": True},
+        "is no option of model",
+    ),
 ]
 
 
@@ -391,14 +436,105 @@ def test_an_option_that_a_model_does_not_have_is_refused(
     assert refused.value.field == f"options.{next(iter(options))}"
     assert problem in refused.value.message
     assert repr(model) in refused.value.message
-    assert refused.value.hint == "take it out of options, or name a model that has it"
+    assert str(refused.value.hint).startswith("take it out of options")
+    having = who_has(*next(iter(options.items())), provider=provider)
+    assert (", or name a model that has it: " in str(refused.value.hint)) is bool(having)
+
+
+@pytest.mark.parametrize(
+    "provider, option, value, having",
+    [
+        ("openai", "complexity", "low", "'gpt-image-2.6' of openai"),
+        ("bfl", "grounding", True, "'flux-3' of bfl"),
+        ("fal", "num_inference_steps", 9, "'fal-ai/flux-2-flex', "),
+        ("fal", "grounding", True, "'flux-3' of bfl; 'black-forest-labs/flux-3' of replicate"),
+        ("gemini", "thinking_level", "medium", "'gemini-nano-banana-2.1' of gemini"),
+        ("replicate", "loras", 1, ""),
+    ],
+)
+def test_who_has_an_option_is_named(
+    provider: str, option: str, value: JsonValue, having: str
+) -> None:
+    """Models of the same provider first, and those of others where it has none."""
+    assert who_has(option, value, provider=provider).startswith(having)
+    assert bool(who_has(option, value, provider=provider)) is bool(having)
+
+
+def test_an_option_of_another_provider_is_refused_with_whose_it_is() -> None:
+    """So that a switch of providers says what it loses."""
+    with pytest.raises(SettingsRefused) as refused:
+        sent("fal", "openai/gpt-image-2.5/flare/text-to-image", {"complexity": "low"})
+
+    assert refused.value.field == "options.complexity"
+    assert refused.value.message.startswith(
+        "setting 'options.complexity': is not an option of provider 'fal', but of models that "
+        "begin with 'gpt-image-2.6' of openai"
+    )
+
+
+SAMPLES: dict[str, JsonValue] = {
+    "provider": {"only": ["azure"]}, "safety_tolerance": 4, "thinking_level": "high",
+    "complexity": "low", "moderation": "low", "guidance": 2.5, "guidance_scale": 2.5, "steps": 9,
+    "num_inference_steps": 9, "output_compression": 80, "output_quality": 80, "strength": 0.5,
+    "prompt_strength": 0.5, "image_prompt_strength": 0.5, "megapixels": "0.25",
+    "input_fidelity": "high", "safety_filter_level": "block_only_high", "loras": "a",
+}  # fmt: skip
+"""A value of each option that is no switch."""
+OPTION_NAMES = {name for row in table().takes for name in (*row.always, *(row.options or ()))}
+
+
+def every_option(provider: str) -> Iterator[tuple[str, JsonValue]]:
+    """Yield every option that anybody has, with a value; the number as fal writes it, too."""
+    own = maker_named(provider).Options.model_fields
+    for name in sorted({*OPTION_NAMES, *own, *SAMPLES}):
+        yield name, SAMPLES.get(name, True)
+        if name == "safety_tolerance":
+            yield name, "4"
+
+
+def values_in(value: Any) -> Iterator[Any]:
+    """Yield all that stands in a body."""
+    yield value
+    if isinstance(value, list):
+        for one in cast("Sequence[Any]", value):
+            yield from values_in(one)
+    elif isinstance(value, dict):
+        for one in cast("dict[str, Any]", value).values():
+            yield from values_in(one)
+
+
+@pytest.mark.parametrize("provider, model, api", [
+    *((provider, model, "images") for provider, model in sorted(set(all_models()))),
+    ("openrouter", "google/gemini-3-pro-image", "chat"),
+])  # fmt: skip
+def test_an_option_is_on_the_wire_or_refused_or_told(provider: str, model: str, api: Any) -> None:
+    """Never left out without a word; and what another option says is still said beside it."""
+    endpoint = Endpoint(provider=provider, model=model, api=api)
+    plain = dict(provider_at(endpoint).begin(PIER).payload)
+    for option, value in every_option(provider):
+        try:
+            provider_asked = provider_at(endpoint, options={option: value})
+            need_options(provider, model, {option: value})
+        except SettingsRefused as refused:
+            assert refused.field == f"options.{option}"  # noqa: PT017 - one of three ways
+            continue
+        send, takes = provider_asked.begin(PIER), takes_of(provider, model)
+        body = dict(send.payload)
+        always = takes is not None and takes.always.get(option) == value
+        told = option in send.dropped
+
+        assert (body == plain) is (told or always), option
+        assert told or any(
+            type(one) is type(value) and one in (value, str(value).upper(), not value)
+            for one in values_in(body)
+        )
 
 
 def test_what_is_always_said_is_a_value_that_the_model_has() -> None:
     """A slip in the table would be refused at every picture."""
     for row in table().takes:
         for name, value in row.always.items():
-            if row.options is not None:
+            if row.options is not None and name in row.options:
                 assert option_problem(row, name, value) is None
 
 
@@ -420,6 +556,51 @@ def test_another_option_is_another_picture(provider: str, model: str, options: O
 
     assert plain.present != other.present
     assert not set(plain.all) & set(other.all)
+
+
+@RUNS
+@pytest.mark.parametrize(
+    "shop, options, other",
+    [
+        ({"model": "gpt-image-2.6-flare"}, {"complexity": "high"}, {"complexity": "low"}),
+        (
+            {"model": "gpt-image-9", "like": "gpt-image-2.6-flare"},
+            {"complexity": "high"},
+            {"complexity": "low"},
+        ),
+        (
+            {"provider": "gemini", "model": "models/gemini-nano-banana-2.1"},
+            {"thinking_level": "medium"},
+            {"thinking_level": "high"},
+        ),
+    ],
+)
+async def test_who_writes_down_what_is_sent_anyway_pays_for_nothing_anew(
+    image_api: ImageApi, tmp_path: Path, shop: Options, options: Options, other: Options
+) -> None:
+    """The bytes are the same, and so is the picture; another value is another one."""
+    if "provider" in shop:
+        shop = {**shop, "base_url": image_api.root_url}
+    more: dict[str, Any] = {**shop, "price_usd": "0.05"}
+    made = [
+        await run_stage(settings_for(image_api, **more, options=one), story("a"), tmp_path)
+        for one in ({}, options, other, options)
+    ]
+    bodies = [entry.asked.document for entry in image_api.entries]
+
+    assert [ran.code("a") for ran in made] == ["made"] * 4
+    assert [ran.outcomes["a"].reused for ran in made] == [False, True, False, True]
+    assert len(bodies) == 2
+    assert bodies[0] != bodies[1]
+
+
+@pytest.mark.parametrize("provider", ["bfl", "fal", "gemini", "openai", "replicate"])
+def test_of_every_model_with_a_price_the_options_are_known(provider: str) -> None:
+    """So that what one lacks is refused; of xAI's none has any, and OpenRouter has its own."""
+    takes = {model: takes_of(provider, model) for model in models_known_of(provider)}
+
+    assert takes
+    assert [model for model, row in takes.items() if row is None or row.options is None] == []
 
 
 # Seeds that a model does not have -----------------------------------------------------------------
@@ -450,7 +631,6 @@ def test_another_seed_buys_nothing_anew_where_none_is_sent(provider: str, model:
 
 # Through the doors --------------------------------------------------------------------------------
 
-RUNS = pytest.mark.anyio
 SEEN = Scene(
     scene_id="a",
     prompt="a: a harbour at dusk",
@@ -623,3 +803,37 @@ def test_an_option_of_another_model_ends_a_plan_before_anything_is_asked(
     assert main(["plan", "scenes.json"]) == 2
     assert "is no option of model 'gpt-image-2'" in capsys.readouterr().err
     assert image_api.entries == []
+
+
+@pytest.mark.parametrize("provider, model, option, having", [
+    ("fal", "fal-ai/flux-2-pro", "num_inference_steps = 9", "'fal-ai/flux/' of fal"),
+    ("fal", "fal-ai/flux-2-pro", 'thinking_level = "high"', "'gemini-nano-banana-2.1', "),
+    ("replicate", "google/nano-banana-2", "guidance = 3.5", "'qwen/qwen-image-2512' of"),
+])  # fmt: skip
+def test_an_option_that_would_be_paid_and_ignored_ends_the_command(
+    provider: str,
+    model: str,
+    option: str,
+    having: str,
+    *,
+    image_api: ImageApi,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By its field and with the models that have it, before anything is asked or held."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scenes.json").write_text('[{"scene_id": "s1", "image_prompt": "a pier"}]', "utf-8")
+    (tmp_path / "host.toml").write_text(
+        f'[plugin.stage3]\nprovider = "{provider}"\nmodel = "{model}"\nprice_usd = "0.05"\n'
+        f'base_url = "{image_api.base_url}"\napi_key = "{KEY}"\noptions = {{ {option} }}\n',
+        "utf-8",
+    )
+
+    for command in ("plan", "run"):
+        assert main([command, "scenes.json"]) == 2
+        told = capsys.readouterr().err
+        assert f"setting 'options.{option.partition(' ')[0]}': is no" in told
+        assert having in told
+    assert image_api.entries == []
+    assert not (tmp_path / ".stage3").exists()
