@@ -36,10 +36,12 @@ def is_there() -> bool:
 
 
 @contextmanager
-def pooling(server: PostgresServer, mode: str, *, size: int, robin: int = 0) -> Generator[int]:
-    """Run a pooler in the block, and give the port that it listens on."""
+def pooling(
+    server: PostgresServer, mode: str, *, size: int, robin: int = 0, port: int = 0
+) -> Generator[int]:
+    """Run a pooler in the block, and give the port that it listens on: by default a free one."""
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind(("127.0.0.1", port))
         port = free.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="pool-", dir="/tmp"))
     config = folder / "pgbouncer.ini"
