@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from host_stub.contract import SceneOutcome
 from stage3_plugin import make_pictures
 from tests.fakes.behaviours import Ok, Redirect
 from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
+from tests.fakes.wire import Exchange
 from tests.heavy import first_of, further
 from tests.hostile.pages import Serve, response, serving
 from tests.hostile.received import Odd
@@ -180,4 +183,39 @@ def test_a_picture_whose_address_led_nowhere_once_is_had_for_nothing(
 
     assert (first.image is None or first.cost.usd) is not None
     assert again.image is not None
+    assert image_api.received() == 1
+
+
+@dataclass(frozen=True, slots=True)
+class AsAPart:
+    """Return a picture as a part of one, all of it or the first half."""
+
+    is_whole: bool
+
+    async def answer(self, exchange: Exchange) -> None:
+        picture = make_png("pier", 64, 64, heavy=True)
+        there = picture if self.is_whole else picture[: len(picture) // 2]
+        headers = {
+            "Content-Type": "image/png",
+            "Content-Range": f"bytes 0-{len(there) - 1}/{len(picture)}",
+        }
+        await exchange.reply(206, there, headers)
+
+
+def test_a_whole_picture_that_is_called_a_part_is_taken(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Some stores answer so, every time; whether it is whole is seen by its bytes."""
+    image_api.always(Ok(url="own"))
+    image_api.visit_always(AsAPart(is_whole=True))
+
+    assert code(asked_of(image_api, tmp_path)) == "made"
+
+
+def test_a_part_of_a_picture_is_asked_for_again(image_api: ImageApi, tmp_path: Path) -> None:
+    """It was bought once, and comes when the store has all of it."""
+    image_api.always(Ok(url="own"))
+    image_api.visit(AsAPart(is_whole=False))
+
+    assert code(asked_of(image_api, tmp_path)) == "made"
     assert image_api.received() == 1
