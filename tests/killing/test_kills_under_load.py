@@ -35,7 +35,7 @@ from tests.projects import Project
 KILLS = int(os.environ.get("BUSY_KILLS", "12"))
 """A measurement has a hundred."""
 BURNING = 2
-SCENES = 24
+SCENES = 16
 CAPACITY = 8
 LONGEST_ANSWER_S = 0.3
 LATER = "a row of a request that never left: mended by the third house, part 2 (purchase)"
@@ -220,5 +220,5 @@ def test_who_dies_before_there_is_a_connection_leaves_nothing_to_decide(
     again = project.run("run", "scenes.json")
 
     assert "Traceback" not in again.stderr
-    with not_yet("assert ({'s01': 'unknown'}, 4) == ({'s01': 'made'}, 0)"):
+    with not_yet("assert ({'s01': 'pending'}, 5) == ({'s01': 'made'}, 0)"):
         assert (project.codes(), again.returncode) == ({"s01": "made"}, 0)
