@@ -90,7 +90,7 @@ def test_a_whole_page_in_mid_upload_is_free(tmp_path: Path, status: int) -> None
         assert (code(outcome), outcome.cost.usd) == ("unavailable", 0)
 
 
-@pytest.mark.parametrize("status", [502, *further([500, 503, 504, 520])])
+@pytest.mark.parametrize("status", further([500, 502, 503, 504, 520]))
 def test_a_cut_page_in_mid_upload_is_free(tmp_path: Path, status: int) -> None:
     """The same of one whose end is lost."""
     outcome, _ = met_in_mid_upload(tmp_path, status, cut_bytes=10)
@@ -99,7 +99,7 @@ def test_a_cut_page_in_mid_upload_is_free(tmp_path: Path, status: int) -> None:
     assert (code(outcome), outcome.cost.usd) == ("unavailable", 0)
 
 
-@pytest.mark.parametrize("cut_bytes", [0, 10], ids=["whole", "cut"])
+@pytest.mark.parametrize("cut_bytes", [0, *further([10])])
 @turned_green_by(1, "wire", finding="W6")
 def test_a_page_in_mid_upload_is_no_reason_to_give_up(tmp_path: Path, cut_bytes: int) -> None:
     """The gateway may have its server again in a moment, and trying costs nothing."""

@@ -12,14 +12,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.reading import (
-    Json,
-    at,
-    items_at,
-    one_line,
-    text_at,
-    unwrapped,
-)
+from stage3_plugin.providers.replies.reading import Json, at, items_at, one_line, text_at, unwrapped
 
 LONGEST_S = 31 * 86_400.0
 """A month: the longest reset of a documented limit. Anything beyond is a broken figure."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -132,6 +132,11 @@ def test_trouble_in_any_other_words_may_have_been_billed(name: str) -> None:
     assert verdict.should_retry is None
 
 
+def _has_error(answer: Json) -> bool:
+    document = cast("Mapping[str, object] | list[object]", answer.document)
+    return isinstance(document, Mapping) and "error" in document
+
+
 ERRORS: Mapping[str, Json] = {
     **bodies.MODERATION,
     **bodies.MONEY,
@@ -144,14 +149,7 @@ ERRORS: Mapping[str, Json] = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name
-        for name, one in ERRORS.items()
-        if isinstance(one.document, dict) and "error" in one.document
-    ],
-)
+@pytest.mark.parametrize("name", [name for name, one in ERRORS.items() if _has_error(one)])
 def test_an_error_in_a_list_of_one_says_the_same_as_without_it(name: str) -> None:
     """Google's endpoint for OpenAI's shapes writes it so: neither words nor waits are lost."""
     answer = ERRORS[name]
