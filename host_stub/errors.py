@@ -720,6 +720,8 @@ def obstacle(path: Path, cause: OSError) -> tuple[str, str]:
             hint = "wait until the other run has ended, or choose another folder with --out"
         case OSError(errno=errno.EMFILE | errno.ENFILE):
             hint = f"raise the limit of open files (ulimit -n {_FILES_ENOUGH}), and run again"
+        case OSError(errno=errno.EROFS):
+            hint = "make that file system writable, or choose another folder with --out"
         case IsADirectoryError():
             hint = "move that folder away, or choose another one for the results with --out"
         case _:

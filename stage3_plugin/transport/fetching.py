@@ -24,6 +24,8 @@ from stage3_plugin.transport.sinks import ReplySink
 
 GONE = frozenset({404, 410})
 """Statuses by which a picture's address says that there is no such picture."""
+WITH_A_PICTURE = frozenset({200, 206})
+"""A part of one that was not asked for is all of it at some stores; whether it is, is looked at."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
 LAST_PORT = 65535
@@ -71,7 +73,7 @@ class Fetcher:
         patience = Patience(self._timeout_s)
         state = await self._follow(url, open_sink, hosts, patience)
         # Some servers never send the last chunk: a picture has an end of its own.
-        if state.status != 200 or not (state.complete or state.lacks_last_chunk):
+        if state.status not in WITH_A_PICTURE or not (state.complete or state.lacks_last_chunk):
             raise state.storage or self._not_fetched(state, patience)
 
     async def _follow(
@@ -105,7 +107,7 @@ class Fetcher:
 
         def opened(status: int, headers: Mapping[str, str]) -> ReplySink:
             state.location = headers.get("location", "")
-            return open_sink(status, headers) if status == 200 else _Nowhere()
+            return open_sink(status, headers) if status in WITH_A_PICTURE else _Nowhere()
 
         with anyio.CancelScope(shield=True) as scope:
 
@@ -146,7 +148,7 @@ class Fetcher:
         problem = state.problem or f"status {state.status}"
         if state.interrupted:
             problem = "interrupted"
-        elif state.status is not None and state.status != 200:
+        elif state.status is not None and state.status not in WITH_A_PICTURE:
             problem = f"status {state.status}"
         elif patience.is_over:
             problem = f"no complete picture within {self._timeout_s:g} s"

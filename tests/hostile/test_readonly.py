@@ -26,6 +26,10 @@ pytestmark = pytest.mark.anyio
 MOUNTED = pytest.mark.skipif(not can_mount(), reason="needs a disk of its own")
 READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" || exit 77; cd "$0"; exec "$@"'
 
+READ_ONLY_RESULTS = (
+    'mount --bind out out && mount -o remount,ro,bind out || exit 77; exec "$0" "$@"'
+)
+
 
 def on_a_read_only_disk(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -168,3 +172,24 @@ async def test_a_picture_that_cannot_be_put_into_out_comes_with_a_next_step(
     assert ran.ending is not None
     assert ran.ending.message is not None
     assert "run again with another --out: it is paid for and kept" in ran.ending.message
+
+
+@MOUNTED
+def test_results_on_a_disk_that_can_only_be_read_are_told_as_that(project: Project) -> None:
+    """Nobody is sent to free space on it, and nothing is bought that could not be shown."""
+    project.scenes(3)
+    ran = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", READ_ONLY_RESULTS, sys.executable, "-m", "host_stub", "run",
+         "scenes.json"],
+        cwd=project.folder,
+        env={**os.environ, "LOOPBACK_KEY": KEY, "COLUMNS": "200"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )  # fmt: skip
+
+    assert ran.returncode == 2, ran.stderr
+    assert "make that file system writable, or choose another folder with --out" in ran.stderr
+    assert "free space" not in ran.stderr
+    assert len(project.purchases()) == 2

@@ -12,7 +12,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.reading import Json, at, items_at, one_line, text_at
+from stage3_plugin.providers.replies.reading import Json, at, items_at, one_line, text_at, unwrapped
 
 LONGEST_S = 31 * 86_400.0
 """A month: the longest reset of a documented limit. Anything beyond is a broken figure."""
@@ -73,7 +73,7 @@ def hint_of(headers: Mapping[str, str], document: Json, *, now_s: float) -> floa
     sent_s = moment_s(headers.get("date", ""))
     now_s = now_s if sent_s is None else sent_s
     none_needed = None
-    for found in _hints(headers, document, now_s):
+    for found in _hints(headers, unwrapped(document), now_s):
         if found == 0:
             none_needed = 0.0
         elif found is not None and 0 < found <= LONGEST_S:

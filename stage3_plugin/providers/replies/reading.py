@@ -55,6 +55,12 @@ def name_at(value: Json, *path: str | int) -> str:
     return found if is_name and found.strip() else ""
 
 
+def unwrapped(document: Json) -> Json:
+    """Return an error that is the one entry of a list, as Google's OpenAI endpoint writes it."""
+    is_wrapped = isinstance(document, list) and len(document) == 1 and at(document, 0, "error")
+    return at(document, 0) if is_wrapped else document
+
+
 def items_at(value: Json, *path: str | int) -> list[JsonValue]:
     """Return the list at a path; a lone object counts as a list of one, anything else as empty."""
     found = at(value, *path)

@@ -22,6 +22,7 @@ from stage3_plugin.providers.replies.reading import (
     members_of,
     one_line,
     text_at,
+    unwrapped,
 )
 
 MOST_SAID = 4000
@@ -81,6 +82,7 @@ def error_in(document: Json) -> ErrorWords | None:
     ``detail`` as string or list, and a flat object that calls itself an error. A bare ``message``
     does not count: gateways write that, and know nothing of what was billed.
     """
+    document = unwrapped(document)
     for error in (
         at(document, "error"),
         at(document, "errors", 0),

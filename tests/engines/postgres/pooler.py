@@ -35,12 +35,20 @@ def is_there() -> bool:
     return shutil.which("pgbouncer") is not None
 
 
-@contextmanager
-def pooling(server: PostgresServer, mode: str, *, size: int, robin: int = 0) -> Generator[int]:
-    """Run a pooler in the block, and give the port that it listens on."""
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def pooling(
+    server: PostgresServer, mode: str, *, size: int, robin: int = 0, port: int = 0
+) -> Generator[int]:
+    """Run a pooler in the block, and give the port that it listens on: by default a free one."""
+    port = port or free_port()
     folder = Path(tempfile.mkdtemp(prefix="pool-", dir="/tmp"))
     config = folder / "pgbouncer.ini"
     config.write_text(

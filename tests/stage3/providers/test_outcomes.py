@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -130,6 +130,40 @@ def test_trouble_in_any_other_words_may_have_been_billed(name: str) -> None:
     assert verdict.may_be_billed
     assert verdict.message.endswith("; it may have been billed")
     assert verdict.should_retry is None
+
+
+def _has_error(answer: Json) -> bool:
+    document = cast("Mapping[str, object] | list[object]", answer.document)
+    return isinstance(document, Mapping) and "error" in document
+
+
+ERRORS: Mapping[str, Json] = {
+    **bodies.MODERATION,
+    **bodies.MONEY,
+    **bodies.CREDENTIALS,
+    **bodies.FOR_EVERY_SCENE,
+    **bodies.FOR_ONE_SCENE,
+    **{name: answer for name, (answer, _) in bodies.RATE_LIMITS.items()},
+    **bodies.PASSING,
+    **bodies.IN_DOUBT,
+}
+
+
+@pytest.mark.parametrize("name", [name for name, one in ERRORS.items() if _has_error(one)])
+def test_an_error_in_a_list_of_one_says_the_same_as_without_it(name: str) -> None:
+    """Google's endpoint for OpenAI's shapes writes it so: neither words nor waits are lost."""
+    answer = ERRORS[name]
+    wrapped = Json([answer.document], answer.status, answer.headers)
+
+    assert judged(wrapped, ELSEWHERE) == judged(answer, ELSEWHERE)
+
+
+def test_of_a_list_of_two_no_error_is_believed() -> None:
+    """Beside an error may stand what was made."""
+    answer = bodies.FOR_ONE_SCENE["200 with an error nobody knows"]
+    verdict = judged(Json([answer.document, {"odd": 1}], 200))
+
+    assert verdict.kind is VerdictKind.UNKNOWN
 
 
 @pytest.mark.parametrize("name", bodies.IN_DOUBT)
