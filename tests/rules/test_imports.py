@@ -147,7 +147,7 @@ def test_what_is_for_tests_needs_no_test_runner() -> None:
     wanted = {"hypothesis", "pytest", "trustme"}
     loaded = loaded_by(
         "import stage3_plugin.testing.laws, stage3_plugin.testing.__main__, "
-        "stage3_plugin.testing.dialects.fal, stage3_plugin.testing.hidden"
+        "stage3_plugin.testing.dialects.fal, stage3_plugin.testing.storyboards"
     )
 
     assert importers("stage3_plugin", wanted) == {"stage3_plugin.testing.image_api": {"trustme"}}

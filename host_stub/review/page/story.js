@@ -26,7 +26,7 @@ const Money = {
 
 const STATES = {
   current: "up to date",
-  stale: "out of date",
+  stale: "stale",
   missing: "no picture yet",
   held: "held: it may have been paid for",
   pending: "bought, and not here yet",
@@ -153,7 +153,7 @@ const Take = {
     const marks = [];
     if (take.draft) marks.push("draft");
     if (take.imported) marks.push("own");
-    if (take.state === "stale" && !take.draft) marks.push("out of date");
+    if (take.state === "stale" && !take.draft) marks.push("stale");
     return marks;
   },
 };
