@@ -427,7 +427,7 @@ def _amount(text: str) -> Decimal:
     """Read an amount of money; what a ledger counts in, a millionth, is the least of it."""
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
         raise argparse.ArgumentTypeError(
-            "should be an amount in USD, such as 2.50: no comma, at most six digits behind the point"
+            "should be an amount in USD such as 2.50: no comma, at most six digits after the point"
         )
     return Decimal(text)
 

@@ -155,6 +155,15 @@ def test_what_is_for_tests_needs_no_test_runner() -> None:
     assert loaded & (wanted | {"host_stub"}) == set()
 
 
+def test_commands_are_described_without_the_loopback_server_and_the_drawing() -> None:
+    """Only ``stage3 rehearse`` loads it, when it is called."""
+    loaded = loaded_by("from stage3_plugin.cli import main; main(['resolve', '--json'])")
+
+    assert "stage3_plugin.cli" in loaded
+    assert {name for name in loaded if name.startswith(("stage3_plugin.testing", "PIL"))} == set()
+    assert not any(name.startswith("stage3_plugin.previz") for name in loaded)
+
+
 def test_a_provider_over_http_opens_nothing() -> None:
     """``begin`` and ``next`` are pure: no event loop and no socket; the floors keep the rest."""
     forbidden = {"anyio", "asyncio", "httpx", "socket", "ssl", "trio", "threading", "subprocess"}
