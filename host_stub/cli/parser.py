@@ -22,7 +22,7 @@ from host_stub.cli.next_steps import PROGRAM, with_next_steps
 from host_stub.cli.plugin_commands import (
     Parser,
     add_shared,
-    no_such_command,
+    meant,
     parse_installed,
 )
 from host_stub.errors import (
@@ -135,7 +135,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         options = parse_installed(words)
         if options is not None:
             return options
-        raise no_such_command(first, of_commands, PROGRAM, UsageError)
+        raise UsageError(
+            f"there is no such command; there are {', '.join(of_commands)}",
+            hint=meant(first, of_commands, PROGRAM),
+        )
     options, unknown = parser.parse_known_args(words)
     if unknown:
         raise _not_understood(unknown, of_commands[first])

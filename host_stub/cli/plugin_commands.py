@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from argparse import Namespace
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from host_stub.commands import CommandError, CommandResult, PluginCommand
@@ -100,15 +100,10 @@ class CommandParser(Parser):
     """The commands that it knows."""
 
 
-def no_such_command(
-    word: str, known: Collection[str], program: str, refusal: type[UsageError]
-) -> UsageError:
-    """Return the refusal of a word that is no command, with the one that was likely meant."""
+def meant(word: str, known: Iterable[str], program: str) -> str:
+    """Return the hint for a word that is no command."""
     near = closest(word, known)
-    return refusal(
-        f"there is no such command; there are {', '.join(known)}",
-        hint=f"did you mean {near!r}?" if near else f"{program} --help tells what they do",
-    )
+    return f"did you mean {near!r}?" if near else f"{program} --help tells what they do"
 
 
 def command_parser(
@@ -163,7 +158,10 @@ def parse_commands(parser: CommandParser, words: Sequence[str]) -> Namespace:
         CommandRefused: It cannot be understood.
     """
     if words and not words[0].startswith("-") and words[0] not in parser.brought:
-        raise no_such_command(words[0], parser.brought, parser.prog, parser.refusal)
+        raise CommandRefused(
+            f"there is no such command; there are {', '.join(parser.brought)}",
+            hint=meant(words[0], parser.brought, parser.prog),
+        )
     options, unknown = parser.parse_known_args(words)
     if unknown:
         # What stands behind a = may be a key that was meant for a setting.

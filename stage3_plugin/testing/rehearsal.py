@@ -13,7 +13,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import FrameType
@@ -101,7 +101,7 @@ def _usual(provider: str, delay_s: float) -> Ok:
 
 def server(
     provider: str,
-    dialect: type[Dialect] | None,
+    dialect: Callable[[], Dialect] | None,
     *,
     key: str = KEY,
     port: int = 0,

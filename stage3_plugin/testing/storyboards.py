@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +47,7 @@ class Storyboards:
             prompt=asked.prompt,
             width_px=width_px,
             height_px=height_px,
-            output_format={"jpg": "jpeg"}.get(found := said.get("output_format", "png"), found),
+            output_format=str(said.get("output_format", "png")).replace("jpg", "jpeg"),
             seed=take,
         )
         path = self._folder / f"{len(self.begun)}"
@@ -62,7 +62,7 @@ class Storyboards:
 
 
 @contextmanager
-def storyboards() -> Iterator[Storyboards]:
+def storyboards() -> Generator[Storyboards]:
     """Draw until the end of the block; what is not drawn then is given up."""
     with (
         TemporaryDirectory() as folder,

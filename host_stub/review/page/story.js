@@ -20,7 +20,7 @@ const Money = {
   words(micros) {
     if (micros === null) return "a price not known";
     const cents = micros % 10000 === 0;
-    return "$" + (micros / 1e6).toFixed(cents ? 2 : 4).replace(/(\.\d\d\d*?)0+$/, "$1");
+    return "$" + (micros / 1e6).toFixed(cents ? 2 : 6).replace(/(\.\d\d\d*?)0+$/, "$1");
   },
 };
 
