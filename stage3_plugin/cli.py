@@ -78,6 +78,12 @@ def commands() -> list[PluginCommand]:
             run=partial(_run, _models),
             add_arguments=_add_models,
         ),
+        PluginCommand(
+            name="rehearse",
+            summary="Stand in for a provider until Ctrl-C, so that all can be tried for nothing.",
+            run=partial(_run, _rehearse),
+            add_arguments=_add_rehearse,
+        ),
     ]
 
 
@@ -111,6 +117,25 @@ def _add_models(parser: ArgumentParser) -> None:
         help="only what was last seen at its source longer ago, with the page to look at",
     )
     _add_config(parser)
+
+
+def _add_rehearse(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--provider", default="openrouter", metavar="NAME", help="which one (default: openrouter)"
+    )
+    parser.add_argument(
+        "--delay",
+        type=_duration_s,
+        default=0.0,
+        metavar="DURATION",
+        help="take so long for a picture, and for a batch as a whole, such as 30s",
+    )
+    parser.add_argument(
+        "--lose",
+        type=count,
+        metavar="N",
+        help="lose the answer to every Nth request for a picture, and bill it",
+    )
 
 
 def _add_config(parser: ArgumentParser) -> None:
@@ -222,6 +247,27 @@ def _models(options: Namespace, _: Progress) -> Said:
     whole = options.name is not None or options.older_than is not None
     first = "" if options.name is None else models.costs(known)
     return Said(first + models.as_text(known, online, whole=whole), models.as_json(known, online))
+
+
+def _rehearse(options: Namespace, _: Progress) -> Said:
+    """Be the vendor; what is printed meanwhile goes to stderr with ``--json``."""
+    from stage3_plugin.maintenance.commands import CommandRefused
+    from stage3_plugin.testing.dialects import dialect_of
+    from stage3_plugin.testing.rehearsal import MODELS, losing, serve, server, table_of
+    from stage3_plugin.testing.storyboards import storyboards
+
+    provider, delay_s = options.provider, options.delay
+    if provider not in MODELS:
+        raise CommandRefused(
+            "no stand-in of this provider comes along", hint=f"there are {', '.join(MODELS)}"
+        )
+    turns = losing(provider, options.lose, delay_s=delay_s) if options.lose else ()
+    api = server(provider, dialect_of(provider), delay_s=delay_s, turns=turns)
+    with storyboards() as api.draws:
+        books = serve(api, table_of(provider))
+    return Said(
+        str(books), {"format": "stage3-rehearse/1", "provider": provider, **books.as_json()}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,12 @@ from typing import Final, NoReturn
 
 from host_stub.cli import commands, conform_command, review_command, skill_command, story_commands
 from host_stub.cli.next_steps import PROGRAM, with_next_steps
-from host_stub.cli.plugin_commands import Parser, add_shared, parse_installed
+from host_stub.cli.plugin_commands import (
+    Parser,
+    add_shared,
+    meant,
+    parse_installed,
+)
 from host_stub.errors import (
     EXIT_STAGE,
     EXIT_STARTING,
@@ -130,10 +135,9 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         options = parse_installed(words)
         if options is not None:
             return options
-        near = closest(first, of_commands)
         raise UsageError(
             f"there is no such command; there are {', '.join(of_commands)}",
-            hint=f"did you mean {near!r}?" if near else "host-stub --help tells what they do",
+            hint=meant(first, of_commands, PROGRAM),
         )
     options, unknown = parser.parse_known_args(words)
     if unknown:
@@ -246,7 +250,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         type=_standings,
         default=frozenset(),
         metavar="missing,stale",
-        help="only scenes without a picture, or whose picture is out of date",
+        help="only scenes without a picture, or whose picture is stale",
     )
     parser.add_argument(
         "--takes",
@@ -426,7 +430,7 @@ def _amount(text: str) -> Decimal:
     """Read an amount of money; what a ledger counts in, a millionth, is the least of it."""
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
         raise argparse.ArgumentTypeError(
-            "should be an amount in USD, such as 2.50: digits, and at most six behind the point"
+            "should be an amount in USD such as 2.50: no comma, at most six digits after the point"
         )
     return Decimal(text)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from host_stub.commands import CommandError, CommandResult, PluginCommand
@@ -21,6 +21,7 @@ from host_stub.errors import (
     ContractViolation,
     HostError,
     UsageError,
+    closest,
     in_one_line,
 )
 
@@ -95,6 +96,14 @@ class CommandParser(Parser):
     """Reads what follows a plugin's name."""
 
     refusal = CommandRefused
+    brought: tuple[str, ...] = ()
+    """The commands that it knows."""
+
+
+def meant(word: str, known: Iterable[str], program: str) -> str:
+    """Return the hint for a word that is no command."""
+    near = closest(word, known)
+    return f"did you mean {near!r}?" if near else f"{program} --help tells what they do"
 
 
 def command_parser(
@@ -115,6 +124,7 @@ def command_parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.brought = tuple(command.name for command in brought)
     chosen = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=CommandParser)
     for command in brought:
         sub = chosen.add_parser(
@@ -147,6 +157,11 @@ def parse_commands(parser: CommandParser, words: Sequence[str]) -> Namespace:
     Raises:
         CommandRefused: It cannot be understood.
     """
+    if words and not words[0].startswith("-") and words[0] not in parser.brought:
+        raise CommandRefused(
+            f"there is no such command; there are {', '.join(parser.brought)}",
+            hint=meant(words[0], parser.brought, parser.prog),
+        )
     options, unknown = parser.parse_known_args(words)
     if unknown:
         # What stands behind a = may be a key that was meant for a setting.

@@ -86,9 +86,11 @@ def read_scenes(
         else:
             scenes = _read_document(path, frozenset(scene_ids), limit)
     except FileNotFoundError as error:
-        raise SceneFileError(
-            path, "", "there is no such file", "'host-stub init' writes a small one to begin with"
-        ) from error
+        near = closest(path.name, [one.name for one in path.parent.glob("*.json*")])
+        hint = (
+            f"did you mean {near}?" if near else "'host-stub init' writes a small one to begin with"
+        )
+        raise SceneFileError(path, "", "there is no such file", hint) from error
     except OSError as error:
         problem = f"cannot be read: {error.strerror or type(error).__name__}"
         raise SceneFileError(path, "", problem, "check the path and its permissions") from error

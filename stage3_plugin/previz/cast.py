@@ -132,7 +132,7 @@ class Describing:
         """Take one scene into account."""
         for character in plate.characters:
             self._members.setdefault(character, Member())
-        text = clean(plate.prompt)
+        text = people_words().owned.sub("", clean(plate.prompt))
         for character in self._mentioned(text, plate.characters):
             alias = self._members[character].alias
             if alias:

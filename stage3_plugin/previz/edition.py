@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
-DRAWING: Final = "previz-3"
+DRAWING: Final = "previz-4"
 """Part of every seed and of every key: a change of it redraws every picture, which is free."""
 
 Tone: TypeAlias = Literal["colour", "grey"]

@@ -132,6 +132,7 @@ class SceneWords:
     moods: Mapping[str, Words]
     interior: Words
     exterior: Words
+    open_air: Words
     window: Words
     dim: Words
     snowing: Words
@@ -147,6 +148,8 @@ class PeopleWords:
     """``people.toml``; the order of a mapping's entries is the order of their rank."""
 
     person: Words
+    owned: re.Pattern[str]
+    """A person's word that speaks of a thing."""
     nobody: Words
     crowd: Words
     groups: Mapping[int, Words]
@@ -201,6 +204,7 @@ def scene_words() -> SceneWords:
         moods=_table(data["moods"]),
         interior=Words(data["interior"]),
         exterior=Words(data["exterior"]),
+        open_air=Words(data["open_air"]),
         window=Words(data["window"]),
         dim=Words(data["dim"]),
         snowing=Words(data["snowing"]),
@@ -218,6 +222,7 @@ def people_words() -> PeopleWords:
     data = _load("people")
     return PeopleWords(
         person=Words(data["person"]),
+        owned=_owned(data["person"], **data["owned"]),
         nobody=Words(data["nobody"]),
         crowd=Words(data["crowd"]),
         groups={int(count): Words(words) for count, words in data["groups"].items()},
@@ -318,6 +323,14 @@ def _dyed(english_colours: list[str], chinese_colours: list[str]) -> re.Pattern[
     english = rf"\b(?P<english>{'|'.join(english_colours)})(?:[ -](?!(?:{other})\b)[a-z]+)?[ -]$"
     chinese = f"(?P<chinese>{'|'.join(chinese_colours)})色?的?[大小旧老木]?$"
     return re.compile(f"{english}|{chinese}", re.IGNORECASE)
+
+
+def _owned(
+    person: list[str], persons: list[str], things: list[str], parts: list[str]
+) -> re.Pattern[str]:
+    people, _ = _by_script([*person, *persons])
+    whose = rf"(?:['’]s|s['’])(?! (?:[a-z]+ ){{0,2}}?(?:{'|'.join(parts)})\b)"
+    return re.compile(rf"\b(?:{people})(?:{whose}|(?=[ -](?:{'|'.join(things)})\b))", re.IGNORECASE)
 
 
 def _together(begins: list[str], ends: list[str]) -> re.Pattern[str]:

@@ -29,6 +29,7 @@ class Order:
         caption: Whether the slate is written over it.
         tone: Whether it has colours.
         guides: Which lines are laid over it.
+        output_format: ``png``, ``jpeg`` or ``webp``.
     """
 
     plate: Plate
@@ -39,6 +40,7 @@ class Order:
     caption: bool
     tone: Tone = "colour"
     guides: Guides = "none"
+    output_format: str = "png"
 
 
 def job_of(order: Order) -> bytes:
@@ -54,6 +56,7 @@ def job_of(order: Order) -> bytes:
         "caption": order.caption,
         "tone": order.tone,
         "guides": order.guides,
+        "output_format": order.output_format,
     }
     return json.dumps(document).encode("ascii")
 
@@ -70,4 +73,5 @@ def order_from(job: bytes) -> Order:
         caption=document["caption"],
         tone=document["tone"],
         guides=document["guides"],
+        output_format=document["output_format"],
     )

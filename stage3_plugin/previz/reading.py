@@ -139,8 +139,9 @@ def read(plate: Plate, cast: Cast) -> Reading:
     words = scene_words()
     located = words.misleading.removed_from(wording, leaving=" ")
     listed = tuple(Role(character) for character in plate.characters)
-    roles = listed or roles_in(wished, wording)
-    people = people_in(wished, roles, cast)
+    told = people_words().owned.sub("", wished)
+    roles = listed or roles_in(told, boilerplate().removed_from(told, leaving=" "))
+    people = people_in(told, roles, cast)
     crowded = len(roles) > MOST_PEOPLE
     return Reading(
         scene_id=plate.scene_id,
@@ -168,7 +169,7 @@ def _setting(located: str, wording: str) -> Setting:
     words = scene_words()
     named_time = earliest(words.times, located)
     weather = earliest(words.weathers, located) or "clear"
-    place, indoor = _place(located)
+    place, indoor = _place(located, is_open=weather != "clear" or words.open_air.found_in(located))
     return Setting(
         place=place,
         indoor=indoor,
@@ -189,15 +190,15 @@ def _time(wording: str | None, weather: str, *, indoor: bool) -> str:
     return "overcast" if wording == "day" and weather in _WET else wording
 
 
-def _place(located: str) -> tuple[str, bool]:
-    """Return the place and whether it is a room."""
+def _place(located: str, *, is_open: bool) -> tuple[str, bool]:
+    """Return the place and whether it is a room; a bare stage where nothing says it."""
     words = scene_words()
     inside = words.interior.found_in(located)
     outside = words.exterior.found_in(located) and not inside
     named = _places_named(located)
     if not named:
         is_room = inside or words.window.found_in(located)
-        return ("room", True) if is_room else ("field", False)
+        return ("room", True) if is_room else ("field" if outside or is_open else "stage", False)
     indoors = {place: words.places[place].indoor for place in named}
     place = named[0]
     if inside:

@@ -1,4 +1,4 @@
-"""One frame from prompt to PNG.
+"""One frame from prompt to picture.
 
 Only worker processes import this module: it brings Pillow and resvg with it. resvg holds the GIL
 while it draws, so more threads would not draw faster; more processes do.
@@ -31,6 +31,7 @@ def render(
     seed: int,
     caption: bool,
     board: Board = _AS_DRAWN,
+    output_format: str = "png",
 ) -> bytes:
     """Draw a frame: the same bytes for the same arguments, on one platform and version.
 
@@ -41,9 +42,10 @@ def render(
         seed: Another one moves what the prompt leaves open.
         caption: Whether to write the slate over it.
         board: How the frame is shown.
+        output_format: ``png``, ``jpeg`` or ``webp``.
 
     Returns:
-        A PNG, RGB.
+        A picture of that format, RGB.
     """
     sheets = compose(read(plate, cast), size, seed=seed, caption=caption)
     picture = _background(sheets, size)
@@ -55,9 +57,9 @@ def render(
     if sheets.overlay is not None:
         _lay(picture, sheets.overlay)
     picture = shown(picture, board)
-    png = io.BytesIO()
-    picture.save(png, "PNG", compress_level=_COMPRESSION)
-    return png.getvalue()
+    file = io.BytesIO()
+    picture.save(file, output_format, compress_level=_COMPRESSION)  # only PNG knows of a level
+    return file.getvalue()
 
 
 def _background(sheets: Sheets, size: tuple[int, int]) -> Image.Image:

@@ -85,9 +85,9 @@ def _badge(reading: Reading, frame: Frame, accent: str) -> str:
 
 
 def _tag(scene_id: str) -> str:
-    """Return the scene's number, or the beginning of its name."""
+    """Return the scene's number, or the beginning of its name; of a take's, ``take 2``, both."""
     digits = last_digits(scene_id)
-    if digits:
+    if digits and not scene_id.startswith("take "):
         return drawable(digits[-_LONGEST_NUMBER:])
     return drawable(clean(scene_id))[:_LONGEST_TAG] or "—"
 
@@ -139,7 +139,9 @@ def _above_caption(frame: Frame) -> float:
 
 def _place_line(reading: Reading, frame: Frame, accent: str) -> str:
     setting = reading.setting
-    line = ("INT. " if setting.indoor else "EXT. ") + setting.label
+    line = (
+        "" if setting.place == "stage" else "INT. " if setting.indoor else "EXT. "
+    ) + setting.label
     if setting.names_time or setting.place not in _TIMELESS:
         line += f" — {PALETTES[setting.time].label}"
     if setting.weather != "clear":

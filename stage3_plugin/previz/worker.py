@@ -1,4 +1,4 @@
-"""Draws in a worker process: an order's bytes in, a PNG out."""
+"""Draws in a worker process: an order's bytes in, a picture out."""
 
 from __future__ import annotations
 
@@ -18,4 +18,5 @@ def draw(job: bytes) -> bytes:
         seed=order.seed,
         caption=order.caption,
         board=Board(order.tone, order.guides),
+        output_format=order.output_format,
     )

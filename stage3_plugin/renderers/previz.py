@@ -75,7 +75,7 @@ class Previz(PictureMaker):
     def unmet(self, request: PictureRequest) -> tuple[str, ...]:
         """Name the wishes of a request that change nothing, by their field.
 
-        Frames are drawn from words, always opaque, always PNG, and there is one quality only.
+        Frames are drawn from words, always opaque, and there is one quality only.
         """
         wishes = {
             "negative_prompt": bool(request.negative_prompt),
@@ -83,7 +83,6 @@ class Previz(PictureMaker):
             "model": bool(request.model),
             "quality": request.quality != "medium",
             "references": bool(request.references or request.wishes),
-            "output_format": request.output_format != "png",
             "background": request.background == "transparent",
         }
         return tuple(name for name, is_unmet in wishes.items() if is_unmet)
@@ -148,6 +147,7 @@ class Previz(PictureMaker):
             caption=self._caption,
             tone=self._options.tone,
             guides=self._options.guides,
+            output_format=request.output_format,
         )
 
 

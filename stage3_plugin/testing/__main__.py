@@ -7,20 +7,17 @@ With ``--serve`` it stays, speaks as the vendor does, and makes pictures of what
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import sys
-import threading
 from importlib import import_module
 from pathlib import Path
 
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.registry import hosted_named, maker_named
 from stage3_plugin.testing.dialects import dialect_of
-from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.laws import LAWS, Law
 from stage3_plugin.testing.queues import Dialect
 from stage3_plugin.testing.recordings import recorded_in
+from stage3_plugin.testing.rehearsal import serve, server
 from stage3_plugin.testing.subject import Subject
 
 
@@ -78,18 +75,8 @@ def _serve(subject: Subject) -> int:
             f"how the vendor of {subject.name!r} speaks is not known: name it with --dialect "
             "MODULE:CLASS. What comes with this is for providers with a queue, such as 'fal'"
         )
-    with ImageApi(dialect=subject.dialect()) as api:
-        table = {
-            "provider": subject.name,
-            "model": subject.model,
-            "base_url": api.base_url,
-            "api_key": KEY,
-        }
-        lines = [f"{name} = {json.dumps(value)}" for name, value in table.items()]
-        print("\n".join(["[plugin.stage3]", *lines, ""]), flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
-        print(f"{len(api.queue.jobs)} jobs, billed {api.queue.billed_usd} USD")
+    table = {"provider": subject.name, "model": subject.model}
+    print(serve(server(subject.name, subject.dialect), table))
     return 0
 
 

@@ -253,6 +253,7 @@ class Batches:
         *,
         bill: Biller = lambda _, __: None,
         refuses: Callable[[Asked], Behaviour | None] = lambda _: None,
+        drawn: Callable[[Asked], Asked] = lambda asked: asked,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.dialects = {dialect.name: dialect for dialect in dialects}
@@ -268,6 +269,7 @@ class Batches:
         self.date_s: Callable[[], float] = time.time
         self._bill = bill
         self._refuses = refuses
+        self._drawn = drawn
         self._clock = clock
         self._plans = collections.deque[Behaviour]()
         self._lines: dict[str, collections.deque[Line]] = {}
@@ -543,6 +545,7 @@ class Batches:
             in_flight=create.in_flight,
             bill=bill,
         )
+        asked = self._drawn(asked)
         plan = self._plan_of(asked) if ran else self.line
         usd: Decimal | None = Decimal(0)
         if ran and plan.is_billed:
@@ -573,7 +576,9 @@ def body_of(line: BatchLine) -> tuple[int, object, Drawn | None]:
             width_px, height_px = plan.size_px or asked.size_px
             picture = drawing(asked.prompt, width_px, height_px, heavy=plan.heavy)
             if (given := plan.picture) is not None:
-                picture = Drawn(len(given), lambda: given)
+                picture = Drawn(lambda: len(given), lambda: given)
+            elif (drawn := asked.drawn) is not None:
+                picture = Drawn(lambda: len(drawn()), drawn)
             return 200, shapes.success(asked, shapes.Base64(HERE), usage={}), picture
         case "empty":
             return 200, shapes.success(asked, None, usage={}), None

@@ -21,7 +21,6 @@ from email.utils import formatdate
 from typing import Any, Literal, Protocol, TypeAlias
 
 from stage3_plugin.testing import shapes
-from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.wire import Exchange, Framing
 
 Echo: TypeAlias = Literal[
@@ -114,8 +113,7 @@ class Ok:
         """Return the picture's bytes."""
         if self.picture is not None:
             return self.picture
-        width_px, height_px = self.size_px or exchange.asked.size_px
-        return make_png(exchange.asked.prompt, width_px, height_px, heavy=self.heavy)
+        return exchange.asked.picture(self.size_px, heavy=self.heavy)
 
     def headers(self, exchange: Exchange) -> dict[str, str]:
         """Return the headers of a success at this endpoint."""
@@ -409,25 +407,6 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
-class HalfPicture:
-    """Return half of the picture at an address: cut off, or as if that were all, with a status."""
-
-    status: int = 200
-    is_cut: bool = False
-
-    async def answer(self, exchange: Exchange) -> None:
-        whole = make_png("half", 64, 64, heavy=True)
-        half = whole[: len(whole) // 2]
-        if not self.is_cut:
-            await exchange.reply(self.status, half, {"Content-Type": "image/png"})
-            return
-        headers = {"Content-Type": "image/png", "Content-Length": str(len(whole))}
-        await exchange.head(self.status, headers)
-        await exchange.send(half)
-        exchange.close()
-
-
-@dataclass(frozen=True, slots=True)
 class Redirect:
     """Send the client elsewhere."""
 
@@ -438,21 +417,6 @@ class Redirect:
     async def answer(self, exchange: Exchange) -> None:
         exchange.is_billed = self.billed
         await exchange.reply(self.status, b"", {"Location": self.location})
-
-
-@dataclass(frozen=True, slots=True)
-class EarlyAnswer:
-    """Answer a whole page and reset at once, as proxies do that want a login or less to read."""
-
-    status: int = 407
-    billed: bool = False
-
-    async def answer(self, exchange: Exchange) -> None:
-        exchange.is_billed = self.billed
-        page = f"<html><title>{self.status}</title></html>".encode()
-        await exchange.reply(self.status, page, {"Content-Type": "text/html"})
-        await asyncio.sleep(0.02)  # let it arrive: RST discards what is still on its way
-        exchange.reset()
 
 
 @dataclass(frozen=True, slots=True)

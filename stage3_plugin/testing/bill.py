@@ -21,7 +21,8 @@ from typing import Any, cast
 _TABLE = Path(__file__).parents[1] / "providers" / "models.toml"
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _TIERS = {"512": "512x512", "1K": "1024x1024", "2K": "2048x2048", "4K": "4096x4096"}
-_SIDES = {"512": 512, "768": 768, "1K": 1024, "1.5K": 1536, "2K": 2048, "4K": 4096}
+SIDES = {"512": 512, "768": 768, "1K": 1024, "1.5K": 1536, "2K": 2048, "4K": 4096}
+"""The side of a square of a tier, in pixels."""
 _BYTES_PER_TOKEN = 4
 _WORDS = 100
 """Tokens of text that a model puts out beside a picture, if it does: 87 and 101 were recorded."""
@@ -98,7 +99,7 @@ def _flat_usd(row: Mapping[str, Any], document: Mapping[str, Any]) -> Decimal:
     known = row.get("per_quality", {})
     tiers = known.get(_quality(document)) or known.get("medium") or row.get("per_tier")
     if tiers is not None:
-        reaching = (usd for tier, usd in tiers.items() if _SIDES[tier] ** 2 >= pixels)
+        reaching = (usd for tier, usd in tiers.items() if SIDES[tier] ** 2 >= pixels)
         return Decimal(next(reaching, max(tiers.values())))
     if "per_megapixel" in row:
         further = -(-pixels // int(row.get("megapixel_px", _MEGAPIXEL))) - 1

@@ -18,7 +18,7 @@ import ssl
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, cast, get_args
@@ -31,7 +31,6 @@ from stage3_plugin.testing.bill import Bill
 from stage3_plugin.testing.dialects.gemini_batches import GeminiBatches
 from stage3_plugin.testing.dialects.openai_batches import OpenAIBatches
 from stage3_plugin.testing.free_pages import FreePages
-from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.queues import Dialect, Kind, Page, Queue, Queued
 from stage3_plugin.testing.wire import (
     Asked,
@@ -92,6 +91,7 @@ class ImageApi:
         bill: Makes out the bill for a picture.
         refuses: Says no to what the vendor would not take, before anything that is scripted.
         free: What it says, for nothing, of keys, models and accounts.
+        draws: Begins to draw what is asked for, and returns what waits for it; ``None``: patterns.
         ended: Called with every request when its exchange is over, in the service's thread.
         batches: The books of the vendors' batches, and what becomes of them.
         trouble: Has the first say of every request with a good key: what it meets, if not what is
@@ -112,12 +112,15 @@ class ImageApi:
         self.trouble: Callable[[Asked, Met], Behaviour | None] = lambda _, __: None
         self.bill: Biller = lambda _, __: None
         self.refuses: Callable[[Asked], Behaviour | None] = lambda _: None
+        self.draws: Callable[[Asked], Callable[[], bytes]] | None = None
         self.ended: Callable[[Entry], None] = lambda _: None
         self.otherwise: Callable[[Asked], Behaviour] = lambda _: Ok()
         self.free = FreePages()
         usual = (OpenAIBatches(), GeminiBatches()) if dialect is None else ()
         spoken = usual if batches is None else batches
-        self.batches = Batches(spoken, bill=self._bill_of, refuses=self._refusal_of)
+        self.batches = Batches(
+            spoken, bill=self._bill_of, refuses=self._refusal_of, drawn=self._drawn
+        )
         self.entries: list[Entry] = []
         self.most_in_flight = 0
         self.connections = 0
@@ -340,6 +343,8 @@ class ImageApi:
             query=asked_for,
             canvas_px=None if words is None else words.size_of(document),
         )
+        if is_job or (method == "POST" and shapes.vendor_of(path)):
+            asked = self._drawn(asked)
         exchange = Exchange(asked, writer, base_url=f"{self.root_url}/v1")
         if is_job:
             exchange.begin = self._beginning(exchange)
@@ -351,6 +356,8 @@ class ImageApi:
         entry = Entry(asked, behaviour, exchange, page)
         self.entries.append(entry)
         try:
+            if self.draws is not None:  # others are answered meanwhile
+                await asyncio.to_thread(_wait_until_drawn, exchange)
             await self._answer(entry, reader, body)
         finally:
             if (
@@ -373,6 +380,10 @@ class ImageApi:
             return begun[0]
 
         return begin
+
+    def _drawn(self, asked: Asked) -> Asked:
+        """Begin to draw a picture, if they are drawn."""
+        return asked if self.draws is None else replace(asked, drawn=self.draws(asked))
 
     def _bill_of(self, document: Mapping[str, Any], prompt: str) -> Bill | None:
         """Make out the bill for a line, by what tests may have put in since."""
@@ -501,8 +512,7 @@ class ImageApi:
             if (status := self._trouble_of_visit(entry, asked)) is not None:
                 await exchange.reply(status, b"<html></html>", {"Content-Type": "text/html"})
                 return
-            picture = make_png(entry.asked.prompt, *entry.asked.size_px)
-            await exchange.reply(200, picture, {"Content-Type": "image/png"})
+            await exchange.reply(200, entry.asked.picture(), {"Content-Type": "image/png"})
         elif asked.method == "GET" and self._vendor_of(asked) and self._has_key(asked):
             await exchange.reply_json(*self.free.answer(asked.path))
         elif vendor := self._vendor_of(asked):
@@ -518,6 +528,14 @@ class ImageApi:
             return None
         nth = sum(one.path == visit.path for one in self.visits())
         return entry.behaviour.visits[nth - 1] if nth <= len(entry.behaviour.visits) else None
+
+
+def _wait_until_drawn(exchange: Exchange) -> None:
+    """Wait for the picture of a request, or for all of a file of results."""
+    if exchange.asked.drawn is not None:
+        exchange.asked.drawn()
+    if exchange.content is not None:
+        _ = exchange.content.size_bytes
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from email.utils import formatdate
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from stage3_plugin.testing.behaviours import Behaviour, Gate, Json
-from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.wire import Asked, Exchange, Said, prompt_of
 
 Kind: TypeAlias = Literal["submit", "status", "result", "record", "listing", "file", "free"]
@@ -140,7 +139,7 @@ class QueueJob:
     @property
     def picture(self) -> bytes:
         """Return the picture that is made of it."""
-        return make_png(self.asked.prompt, *self.asked.size_px)
+        return self.asked.picture()
 
     def picture_url(self, at: str) -> str:
         """Return where its picture lies, on a server with that root."""

@@ -19,14 +19,14 @@ _PIECE_BYTES = 3 << 16
 class Drawn:
     """A picture that is drawn when it is wanted, and how many bytes it will have."""
 
-    size_bytes: int
+    size_bytes: Callable[[], int]
     make: Callable[[], bytes]
 
 
 def drawing(prompt: str, width_px: int, height_px: int, *, heavy: bool) -> Drawn:
     """Return a picture to be; those of one size have as many bytes."""
     return Drawn(
-        _size_bytes(width_px, height_px, heavy=heavy),
+        functools.partial(_size_bytes, width_px, height_px, heavy=heavy),
         functools.partial(make_png, prompt, width_px, height_px, heavy=heavy),
     )
 
@@ -46,7 +46,7 @@ class ResultLine:
     @property
     def size_bytes(self) -> int:
         """Return its length with the line's end."""
-        encoded = 0 if self.picture is None else -(-self.picture.size_bytes // 3) * 4
+        encoded = 0 if self.picture is None else -(-self.picture.size_bytes() // 3) * 4
         return sum(map(len, self._halves())) + encoded + 1
 
     def pieces(self) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from stage3_plugin.testing.bill import Bill
+from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.result_files import ResultFile
 
 Framing: TypeAlias = Literal["length", "chunked", "close"]
@@ -39,6 +40,7 @@ class Asked:
         bill: What a picture costs; ``None`` for the endpoint's usual usage.
         query: What stands behind the path.
         canvas_px: The size asked for, where a dialect knows where it stands.
+        drawn: Returns its picture, where that is more than a pattern; waits until it is drawn.
     """
 
     number: int
@@ -51,6 +53,13 @@ class Asked:
     bill: Bill | None = None
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     canvas_px: tuple[int, int] | None = None
+    drawn: Callable[[], bytes] | None = field(default=None, repr=False)
+
+    def picture(self, size_px: tuple[int, int] | None = None, *, heavy: bool = False) -> bytes:
+        """Return its picture: a pattern, of the size asked for or another, where none is drawn."""
+        if self.drawn is not None:
+            return self.drawn()
+        return make_png(self.prompt, *(size_px or self.size_px), heavy=heavy)
 
     @property
     def size_px(self) -> tuple[int, int]:

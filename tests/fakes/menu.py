@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import get_args
 
-from stage3_plugin.testing import behaviours as does
-from stage3_plugin.testing.behaviours import Behaviour
 from stage3_plugin.testing.queues import Loss, Queued
+from tests.fakes import behaviours as does
 from tests.fakes import recorded
+from tests.fakes.behaviours import Behaviour
 
 RECORDED: dict[str, Behaviour] = {
     name: kept if isinstance(kept, does.Json) else kept[0]

@@ -67,12 +67,12 @@ def test_the_table_works_as_it_was_printed(name: str, tmp_path: Path) -> None:
         server.terminate()
         assert server.stdout is not None
         *lines, total = server.stdout.read().splitlines()
-        book = [line for line in lines if line.endswith(" USD")]
+        book = [line.rpartition("$")[2] for line in lines if "$" in line]
 
     assert ran.returncode == 0, ran.stderr
     usd = Decimal(json.loads(ran.stdout)["cost_usd"])
-    assert usd == sum(Decimal(line.split()[-2]) for line in book)
-    assert total == f"received 3, billed 3, total {usd:.6f} USD"
+    assert usd == sum(map(Decimal, book))
+    assert total == f"requests 3, pictures 3, would have been billed ${usd}"
 
 
 def test_every_request_has_its_line() -> None:
@@ -90,13 +90,15 @@ def test_every_request_has_its_line() -> None:
 
     assert all(line.split()[0].endswith("Z") for line in lines)
     assert [line.split(maxsplit=1)[1].rstrip() for line in lines] == [
-        "req_00000001 200 0.013180 USD",
-        "req_00000002 503 (Page) 0.052690 USD",
-        "req_00000003 not answered (ResetAfterRead) 0.052690 USD",
-        "req_00000004 429 (Limited) 0.000000 USD",
+        "req_00000001 200 $0.01318",
+        "req_00000002 503 (Page) $0.05269",
+        "req_00000003 not answered (ResetAfterRead) $0.05269",
+        "req_00000004 429 (Limited) $0.00",
         "req_00000005 200 billed, at no known price",
     ]
-    assert total == "received 5, billed 4, total 0.118560 USD and 1 at no known price\n"
+    assert (
+        total == "requests 5, pictures 4, would have been billed $0.11856 and 1 at no known price\n"
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminate is the end there")
@@ -123,7 +125,7 @@ def test_a_termination_ends_it_where_a_shell_has_it_ignore_an_interrupt() -> Non
         finally:
             server.kill()
 
-    assert rest.endswith("received 2, billed 2, total 0.105380 USD\n")
+    assert rest.endswith("requests 2, pictures 2, would have been billed $0.10538\n")
     assert code == 0
 
 

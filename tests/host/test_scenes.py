@@ -745,3 +745,16 @@ class TestChanges:
 
         with pytest.raises(SceneFileError, match="cannot be read any more"):
             next(iter(scenes))
+
+
+def test_a_name_that_is_nearly_right_is_suggested(tmp_path: Path) -> None:
+    """Of the files that lie where it was looked for."""
+    (tmp_path / "scenes.json").write_text("[]", encoding="utf-8")
+
+    with pytest.raises(SceneFileError) as near:
+        read_scenes(tmp_path / "scene.json")
+    with pytest.raises(SceneFileError) as far:
+        read_scenes(tmp_path / "nowhere" / "scene.json")
+
+    assert near.value.hint == "did you mean scenes.json?"
+    assert far.value.hint == "'host-stub init' writes a small one to begin with"

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stage3_plugin.testing.batch_plans import Batched, CutFile
-from stage3_plugin.testing.behaviours import (
+from stage3_plugin.testing.image_api import Met
+from stage3_plugin.testing.queues import Queued
+from stage3_plugin.testing.wire import Asked
+from tests.fakes.behaviours import (
     Behaviour,
     CutBody,
     CutJson,
@@ -23,9 +26,6 @@ from stage3_plugin.testing.behaviours import (
     ResetAfterRead,
     ServerError,
 )
-from stage3_plugin.testing.image_api import Met
-from stage3_plugin.testing.queues import Queued
-from stage3_plugin.testing.wire import Asked
 
 EVERY = 5
 NOWHERE = "/nothing"

@@ -21,9 +21,9 @@ FLOORS: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"attempt"}),
         frozenset({"purchase"}),
         frozenset({"engine", "maintenance"}),
+        frozenset({"testing"}),  # beside the house: for authors of providers, and for rehearsals
         frozenset({"cli", "library"}),
         frozenset({"__init__", "__main__", "hooks"}),
-        frozenset({"testing"}),  # beside the house: for authors of providers
     ),
     "host_stub": (
         frozenset({"__init__", "commands", "contract", "errors"}),
@@ -41,7 +41,7 @@ FLOORS: Mapping[str, tuple[frozenset[str], ...]] = {
 """From the ground up. Rooms of one floor are neighbours, and do not know one another."""
 
 BESIDE = frozenset({"testing"})
-"""Rooms that come along and that nothing of the product imports; they are not counted with it."""
+"""Rooms that come along and that only a rehearsal imports; the product is counted without them."""
 
 MOST_MODULES, MOST_ROOMS, MOST_FLOORS = 9, 22, 10
 
@@ -125,8 +125,8 @@ def test_the_transport_knows_no_files() -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_nothing_of_the_product_imports_what_is_for_tests(package: str) -> None:
-    """A run never loads the loopback server, and no rule of the product can hang on it."""
+def test_nothing_but_a_rehearsal_imports_what_is_for_tests(package: str) -> None:
+    """No rule of the product can hang on the loopback server; ``stage3 rehearse`` serves it."""
     known = {module for one in PACKAGES for module, _ in modules(one)}
     found = {
         module
@@ -136,7 +136,7 @@ def test_nothing_of_the_product_imports_what_is_for_tests(package: str) -> None:
         if imported.startswith("stage3_plugin.") and room_of(imported) in BESIDE
     }
 
-    assert found == set()
+    assert found == ({"stage3_plugin.cli"} if package == "stage3_plugin" else set())
 
 
 @pytest.mark.parametrize("package", PACKAGES)

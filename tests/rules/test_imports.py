@@ -147,12 +147,21 @@ def test_what_is_for_tests_needs_no_test_runner() -> None:
     wanted = {"hypothesis", "pytest", "trustme"}
     loaded = loaded_by(
         "import stage3_plugin.testing.laws, stage3_plugin.testing.__main__, "
-        "stage3_plugin.testing.dialects.fal, stage3_plugin.testing.hidden"
+        "stage3_plugin.testing.dialects.fal, stage3_plugin.testing.storyboards"
     )
 
     assert importers("stage3_plugin", wanted) == {"stage3_plugin.testing.image_api": {"trustme"}}
     assert "stage3_plugin.testing.laws" in loaded
     assert loaded & (wanted | {"host_stub"}) == set()
+
+
+def test_commands_are_described_without_the_loopback_server_and_the_drawing() -> None:
+    """Only ``stage3 rehearse`` loads it, when it is called."""
+    loaded = loaded_by("from stage3_plugin.cli import main; main(['resolve', '--json'])")
+
+    assert "stage3_plugin.cli" in loaded
+    assert {name for name in loaded if name.startswith(("stage3_plugin.testing", "PIL"))} == set()
+    assert not any(name.startswith("stage3_plugin.previz") for name in loaded)
 
 
 def test_a_provider_over_http_opens_nothing() -> None:

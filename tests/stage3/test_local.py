@@ -127,10 +127,20 @@ def placed_in(ran: Ran) -> dict[str, str]:
 
 async def test_a_wish_it_cannot_honour_is_told(tmp_path: Path) -> None:
     """By the scene that has it, and by no other."""
-    ran = await run_stage(small(output_format="webp"), scenes(2), tmp_path)
+    ran = await run_stage(small(background="transparent"), scenes(2), tmp_path)
 
-    assert ran.outcomes["scene_001"].dropped == ("negative_prompt", "output_format")
-    assert ran.outcomes["scene_002"].dropped == ("output_format",)
+    assert ran.outcomes["scene_001"].dropped == ("negative_prompt", "background")
+    assert ran.outcomes["scene_002"].dropped == ("background",)
+
+
+async def test_the_format_that_is_asked_for_is_drawn(tmp_path: Path) -> None:
+    """As a provider would send it; nothing about it is left out."""
+    ran = await run_stage(small(output_format="webp"), scenes(2), tmp_path)
+    placed = ran.outcomes["scene_002"].placed
+
+    assert placed is not None
+    assert placed.picture.media_type == "image/webp"
+    assert ran.outcomes["scene_002"].dropped == ()
 
 
 async def test_the_same_story_gives_the_same_bytes(tmp_path: Path) -> None:

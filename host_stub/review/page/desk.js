@@ -257,7 +257,7 @@ class Desk {
     });
     if (wasPicked) return;
     if (scene.state === "stale" && !take.draft) {
-      this.say(`${scene.label} is out of date: the next run makes it anew, and shows that one.`);
+      this.say(`${scene.label} is stale: the next run makes it anew, and shows that one.`);
     }
     if (this.at.row === this.rows.length - 1) this.say("That was the last scene. S saves the file.");
     this.go(this.at.row + 1);
@@ -499,7 +499,7 @@ class Desk {
     let place = 0;
     for (const [name, label] of FILTERS) {
       const chip = this.chips[name];
-      const words = name === "dear" ? `Over ${Money.words(this.story.dear)}` : label;
+      const words = name === "dear" ? `Over ${Money.words(this.story.dear)}:` : label;
       put(chip, "text", `${words} ${this.counts[name]}`);
       put(chip, "aria-pressed", String(this.filter === name));
       const isThere = place < 2 || this.filter === name || this.counts[name] > 0; // two stay

@@ -20,13 +20,13 @@ const Money = {
   words(micros) {
     if (micros === null) return "a price not known";
     const cents = micros % 10000 === 0;
-    return "$" + (micros / 1e6).toFixed(cents ? 2 : 4).replace(/(\.\d\d\d*?)0+$/, "$1");
+    return "$" + (micros / 1e6).toFixed(cents ? 2 : 6).replace(/(\.\d\d\d*?)0+$/, "$1");
   },
 };
 
 const STATES = {
   current: "up to date",
-  stale: "out of date",
+  stale: "stale",
   missing: "no picture yet",
   held: "held: it may have been paid for",
   pending: "bought, and not here yet",
@@ -153,7 +153,7 @@ const Take = {
     const marks = [];
     if (take.draft) marks.push("draft");
     if (take.imported) marks.push("own");
-    if (take.state === "stale" && !take.draft) marks.push("out of date");
+    if (take.state === "stale" && !take.draft) marks.push("stale");
     return marks;
   },
 };

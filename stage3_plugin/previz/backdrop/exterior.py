@@ -31,6 +31,7 @@ EXTERIORS: Final[Mapping[str, Callable[[Outdoors], Scenery]]] = MappingProxyType
         "pagoda": towns.pagoda,
         "sea": seas.sea,
         "space": space,
+        "stage": wilds.stage,
         "street": street,
         "tower": towers.tower,
         "underwater": waters.underwater,
@@ -38,7 +39,7 @@ EXTERIORS: Final[Mapping[str, Callable[[Outdoors], Scenery]]] = MappingProxyType
 )
 """Every outdoor place by its word."""
 
-SKYLESS: Final = frozenset({"space", "underwater"})
+SKYLESS: Final = frozenset({"space", "stage", "underwater"})
 """Places where no sun can be seen; a cave's mouth does have one."""
 
 

@@ -12,7 +12,7 @@ from stage3_plugin.previz.backdrop.land import grass, ground, ridge
 from stage3_plugin.previz.backdrop.setting import Outdoors, Scenery
 from stage3_plugin.previz.backdrop.trees import bamboo, tree_row
 from stage3_plugin.previz.canvas import Canvas
-from stage3_plugin.previz.colour import darken, mix
+from stage3_plugin.previz.colour import darken, lighten, mix
 from stage3_plugin.previz.svg import (
     Point,
     circle,
@@ -27,8 +27,23 @@ from stage3_plugin.previz.svg import (
 )
 
 
+def stage(outdoors: Outdoors) -> Scenery:
+    """Draw a bare floor before a plain wall; the place for stories that name none."""
+    canvas, horizon = outdoors.canvas, outdoors.horizon_px
+    width, height = canvas.width_px, canvas.height_px
+    wall, floor = canvas.tone("#a9adb5"), canvas.tone("#7d818a")
+    behind = canvas.linear([(0, darken(wall, 0.35)), (1, wall)])
+    below = canvas.linear([(0, floor), (1, darken(floor, 0.4))])
+    light_x = width * canvas.chance.between(0.25, 0.75)
+    return Scenery(
+        markup=rect(0, 0, width, height, behind)
+        + rect(0, horizon, width, height - horizon, below)
+        + canvas.glow(light_x, horizon, height * 0.6, lighten(wall, 0.4), 0.5)
+    )
+
+
 def field(outdoors: Outdoors) -> Scenery:
-    """Draw meadows with a path, flowers, and hills behind; the place for stories that name none."""
+    """Draw meadows with a path, flowers, and hills behind; the place under an open sky."""
     canvas, horizon = outdoors.canvas, outdoors.horizon_px
     width, height, chance = canvas.width_px, canvas.height_px, canvas.chance
     near, meadow = ("#e3ecf4", "#dde8f2") if outdoors.is_snowy else ("#7aa254", "#6d9648")

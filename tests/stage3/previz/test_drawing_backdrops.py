@@ -117,7 +117,7 @@ def test_outdoors_has_a_sun_unless_none_can_be_seen(place: str) -> None:
     assert not drawn.indoors
     assert drawn.lamp is None
     assert drawn.window is None
-    if place in {"space", "underwater"}:
+    if place in {"space", "stage", "underwater"}:
         assert drawn.sun_px is None
     else:
         assert drawn.sun_px is not None

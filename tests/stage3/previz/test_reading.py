@@ -2,7 +2,7 @@
 
 import pytest
 
-from stage3_plugin.previz.cast import Cast
+from stage3_plugin.previz.cast import Cast, study
 from stage3_plugin.previz.plate import Plate
 from stage3_plugin.previz.reading import Angle, Reading, Shot, read
 
@@ -32,7 +32,14 @@ def reading_of(prompt: str, *characters: str) -> Reading:
         ("Mira waves from the window of a library", "library", True),
         ("渔村的码头", "harbour", False),
         ("古老高塔脚下", "tower", False),
-        ("", "field", False),
+        ("", "stage", False),
+        ("a red bicycle", "stage", False),
+        ("Night. Tom writes a letter", "stage", False),
+        ("a dragon under the moon", "field", False),
+        ("a girl in the rain", "field", False),
+        ("EXT. DAY", "field", False),
+        ("a girl beside her doll's house", "stage", False),
+        ("grandmother's cottage", "house", False),
         ("mountains behind a small temple", "pagoda", False),
         ("安静的实验室", "lab", True),
         ("穿实验室外套的人在竹林里", "forest", False),
@@ -249,3 +256,36 @@ def test_moods_and_the_air() -> None:
     assert reading.setting.dim
     assert {"tense", "sad"} <= reading.moods
     assert (reading.numbers, reading.dust, reading.bamboo) == (True, True, True)
+
+
+@pytest.mark.parametrize(
+    "prompt, ages",
+    [
+        ("A girl of ten beside the grandfather clock", ["child"]),
+        ("The grandmother's old cottage at dusk", []),
+        ("A pirate ship, a child seat and a soldier statue", []),
+        ("A doll's house on the lawn", []),
+        ("Close-up of the old man's weathered face", ["old"]),
+        ("The king’s daughter", ["adult"]),
+        ("A grandfather and a girl", ["old", "child"]),
+    ],
+)
+def test_a_word_for_a_person_counts_where_it_speaks_of_one(prompt: str, ages: list[str]) -> None:
+    """What somebody owns, and a thing that is called after people, are not people."""
+    people = reading_of(prompt).people
+
+    assert len(people) == len(ages)
+    assert [one.look.age for one in people if one.look.age in {"old", "child"}] == [
+        age for age in ages if age != "adult"
+    ]
+
+
+def test_a_clock_makes_nobody_old_in_any_scene() -> None:
+    """The cast, too, is described by what is said of the person and not of the thing."""
+    story = [
+        Plate("1", "Mira, a girl of ten, winds the grandfather clock in the hall", ("mira",)),
+        Plate("2", "Mira runs across the meadow", ("mira",)),
+    ]
+    cast = study(story)
+
+    assert [read(plate, cast).people[0].look.age for plate in story] == ["child", "child"]

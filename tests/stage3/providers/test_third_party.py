@@ -325,7 +325,8 @@ def test_the_page_about_queues_makes_pictures(environment: Environment, kiln_pro
     manifest = manifest_of(kiln_project)
 
     assert [entry["cost_usd"] for entry in manifest["images"]] == ["0.03"] * 3
-    assert told == "3 jobs, billed 0.09 USD\n"
+    *_, books = told.splitlines()
+    assert books == "requests 3, pictures 3, would have been billed $0.09"
 
 
 def test_it_is_listed_by_check(environment: Environment, project: Path) -> None:

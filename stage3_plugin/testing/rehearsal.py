@@ -1,0 +1,172 @@
+"""A stand-in as a person runs it: the table that buys from it, a line a request, the books.
+
+``stage3 rehearse`` is this, with pictures that are drawn; whoever tests a provider serves it with
+patterns, which needs Python and nothing else. Nothing is bought: the prices are those of the
+shipped table.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from types import FrameType
+from typing import NoReturn
+
+from stage3_plugin.domain.money import to_microusd, usd_text
+from stage3_plugin.testing import shapes
+from stage3_plugin.testing.batch_plans import Batched
+from stage3_plugin.testing.batches import BatchPage
+from stage3_plugin.testing.behaviours import Behaviour, Ok, ResetAfterRead
+from stage3_plugin.testing.bill import by_the_table
+from stage3_plugin.testing.dialects import dialect_of
+from stage3_plugin.testing.image_api import KEY, Entry, ImageApi
+from stage3_plugin.testing.queues import Dialect, Queued
+
+MODELS = {
+    "openrouter": "openai/gpt-image-2.5-flare",
+    "openai": "gpt-image-2.5-flare",
+    "gemini": "gemini-nano-banana-2.1",
+    "fal": "fal-ai/flux-2/turbo",
+    "bfl": "flux-2-pro",
+    "replicate": "black-forest-labs/flux-2-pro",
+    "xai": "grok-imagine-image-2.0",
+}
+"""What is bought of each provider that can be rehearsed with; the documentation's models."""
+AT_ONCE = "xai"
+"""Which of those with a dialect has no queue: its pictures are late in the answer itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What was asked for, lines of batches among it, and what would have been billed for it.
+
+    Attributes:
+        requests: For pictures.
+        pictures: Those of them that are billed.
+        usd: What they come to.
+        unpriced: Pictures in it that the table has no price of.
+    """
+
+    requests: int
+    pictures: int
+    usd: Decimal
+    unpriced: int
+
+    @classmethod
+    def of(cls, api: ImageApi) -> Books:
+        """Add up what a server has in its books."""
+        lines = api.batches.lines
+        prices = [entry.usd for entry in api.entries] + [line.usd for line in lines]
+        return cls(
+            requests=api.received() + len(lines),
+            pictures=api.billed() + api.batches.billed(),
+            usd=sum((usd for usd in prices if usd is not None), Decimal(0)),
+            unpriced=sum(usd is None for usd in prices),
+        )
+
+    def __str__(self) -> str:
+        more = f" and {self.unpriced} at no known price" if self.unpriced else ""
+        sums = f"requests {self.requests}, pictures {self.pictures}"
+        return f"{sums}, would have been billed {_usd(self.usd)}{more}"
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as plain JSON values."""
+        counts = {"requests": self.requests, "pictures": self.pictures, "unpriced": self.unpriced}
+        return {**counts, "billed_usd": usd_text(to_microusd(self.usd))}
+
+
+def table_of(provider: str) -> dict[str, str]:
+    """Return what is said of a provider in a config that rehearses with it."""
+    price = {"price_usd": "0.03"} if provider == "replicate" else {}  # no table has its prices
+    return {"provider": provider, "model": MODELS[provider], **price, "budget_usd": "2.50"}
+
+
+def losing(provider: str, every: int, *, delay_s: float) -> list[Behaviour]:
+    """Return what becomes of requests in turn, if one of so many is billed and not answered."""
+    has_jobs = dialect_of(provider) is not None
+    lost = Queued(polls=0, takes_s=delay_s, lost="begun") if has_jobs else ResetAfterRead()
+    return [*[_usual(provider, delay_s)] * (every - 1), lost]
+
+
+def _usual(provider: str, delay_s: float) -> Ok:
+    return Ok(delay_s=delay_s if provider == AT_ONCE or dialect_of(provider) is None else 0)
+
+
+def server(
+    provider: str,
+    dialect: Callable[[], Dialect] | None,
+    *,
+    key: str = KEY,
+    port: int = 0,
+    delay_s: float = 0.0,
+    turns: Sequence[Behaviour] = (),
+) -> ImageApi:
+    """Return a server that bills by the table, and takes its time; it is not running yet.
+
+    Args:
+        provider: Whose vendor it is.
+        dialect: How that speaks, where it has jobs.
+        key: The key to accept.
+        port: 0 chooses a free one.
+        delay_s: Seconds for each picture; a batch takes them as a whole.
+        turns: What becomes of the requests in turn; a picture each, where there are none.
+    """
+    api = ImageApi(key=key, port=port, dialect=None if dialect is None else dialect())
+    if dialect is None:
+        api.bill = by_the_table
+        api.batches.plan = Batched(polls=0, takes_s=delay_s)
+    else:
+        api.queue.plan = Queued(polls=0, takes_s=delay_s)
+    cycle = itertools.cycle(turns or [_usual(provider, delay_s)])
+    api.otherwise = lambda _: next(cycle)
+    api.ended = lambda entry: print(_line(entry), flush=True)
+    return api
+
+
+def serve(api: ImageApi, table: Mapping[str, str]) -> Books:
+    """Run a server until Ctrl-C or SIGTERM, and return its books.
+
+    It prints the table, with an empty line behind it, and a line for every request.
+
+    Raises:
+        OSError: Its port cannot be listened at.
+    """
+    with api:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.signal(signal.SIGTERM, _interrupt)
+            url = api.root_url if table["provider"] == "gemini" else api.base_url
+            values = {**table, "base_url": url, "api_key": api.key}
+            lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+            print("\n".join(["[plugin.stage3]", *lines, ""]), flush=True)
+            threading.Event().wait()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the books are being closed already
+    return Books.of(api)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End as Ctrl-C does; a shell's background process never hears that."""
+    raise KeyboardInterrupt
+
+
+def _line(entry: Entry) -> str:
+    """Return an entry of the books, for a person."""
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    asked, status = entry.asked, entry.exchange.status
+    what = f"{status}" if status is not None else "not answered"
+    if asked.method == "GET" or isinstance(entry.page, BatchPage):
+        return f"{when} {asked.path} {what}"
+    if not isinstance(entry.behaviour, Ok | None):
+        what += f" ({type(entry.behaviour).__name__})"
+    usd = "billed, at no known price" if entry.usd is None else _usd(entry.usd)
+    return f"{when} {shapes.request_id(asked)} {what} {usd}"
+
+
+def _usd(amount: Decimal) -> str:
+    return f"${usd_text(to_microusd(amount))}"
