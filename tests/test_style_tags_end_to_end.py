@@ -12,6 +12,7 @@ import pytest
 from host_stub.cli import main
 from stage3_plugin.policy import polling
 from stage3_plugin.testing.behaviours import Json, ResetAfterRead
+from stage3_plugin.testing.bill import by_the_table
 from stage3_plugin.testing.dialects import dialect_of
 from stage3_plugin.testing.image_api import ImageApi
 from tests.fakes.__main__ import TABLES
@@ -56,6 +57,8 @@ def word(request: pytest.FixtureRequest) -> str:
 def vendor(word: str) -> Iterator[ImageApi]:
     dialect = dialect_of(TABLES[word]["provider"])
     with ImageApi(dialect=None if dialect is None else dialect()) as api:
+        if dialect is None:
+            api.bill = by_the_table
         yield api
 
 

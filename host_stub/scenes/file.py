@@ -86,9 +86,12 @@ def read_scenes(
         else:
             scenes = _read_document(path, frozenset(scene_ids), limit)
     except FileNotFoundError as error:
-        near = closest(path.name, [one.name for one in path.parent.glob("*.json*")])
+        names = {one.stem: one.name for one in path.parent.glob("*.json*")}
+        near = closest(path.stem, names)
         hint = (
-            f"did you mean {near}?" if near else "'host-stub init' writes a small one to begin with"
+            f"did you mean {names[near]}?"
+            if near
+            else "'host-stub init' writes a small one to begin with"
         )
         raise SceneFileError(path, "", "there is no such file", hint) from error
     except OSError as error:

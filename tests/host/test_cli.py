@@ -752,7 +752,7 @@ def test_a_journal_without_events_says_so(say: Say) -> None:
         *(
             (
                 [command, "a", f"--max-cost={amount}"],
-                "argument --max-cost: should be an amount in USD, such as 2.50",
+                "argument --max-cost: should be an amount in USD such as 2.50: no comma",
                 "--help",
             )
             for command in ("run", "plan")
