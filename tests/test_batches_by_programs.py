@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -190,8 +190,8 @@ class Clocks:
 
         class Later(datetime):
             @classmethod
-            def now(cls, tz: tzinfo | None = None) -> datetime:
-                return datetime.now(tz) + later
+            def now(cls, tz: tzinfo | None = None) -> Self:
+                return super().now(tz) + later
 
         self._monkeypatch.setattr(selection, "datetime", Later)
         theirs_s = 60 * (minutes if there is None else there)

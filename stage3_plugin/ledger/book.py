@@ -178,16 +178,17 @@ class Ledger(Accountable):
         return before.job if before.state is State.ACCEPTED else None
 
     @translated
-    def accept_again(self, attempt_id: str, *, now: datetime, why: str) -> None:
-        """Bring all that is unknown of an accepted job back to ``ACCEPTED``: it is being made.
+    def accept_again(self, attempt_id: str, asking: Asking) -> None:
+        """Bring all that is unknown of an accepted job back to ``ACCEPTED``, as asking has shown.
 
         What was decided about meanwhile stays as it is.
 
         Raises:
             LookupRefused: There is no such purchase.
         """
-        self._inside()
-        self._execute(sql.ACCEPT_LINES, (moment(now), storable(why), self._row(attempt_id).job))
+        self.note_asking(attempt_id, asking)
+        job, why = self._row(attempt_id).job, storable(asking.why)
+        self._execute(sql.ACCEPT_LINES, (moment(asking.at), why, job))
 
     @translated
     def settle(self, attempt_id: str, settlement: Settlement, *, now: datetime) -> Purchase:

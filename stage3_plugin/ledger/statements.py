@@ -74,12 +74,10 @@ JOIN purchases ON purchases.seq = events.purchase WHERE event = 'asked' ORDER BY
 # was known then, whatever was asked before.
 LOOKS: Final = """
 SELECT CASE WHEN line IS NULL THEN attempt_id ELSE token END, events.at, events.old, events.new
-FROM events
-JOIN purchases ON purchases.seq = events.purchase JOIN jobs ON jobs.seq = purchases.job
+FROM events JOIN purchases ON purchases.seq = events.purchase JOIN jobs ON jobs.seq = purchases.job
 WHERE event = 'asked' AND state IN ('ACCEPTED', 'UNKNOWN')
-  AND (events.new = 'found' OR events.old <> 'UNKNOWN')
   AND (accepted_at IS NULL OR events.at > accepted_at)
-ORDER BY events.seq
+  AND (events.new = 'found' OR events.old <> 'UNKNOWN') ORDER BY events.seq
 """
 TAKEN_JOBS: Final = "SELECT job_id FROM jobs WHERE provider = ? AND job_id IS NOT NULL"
 DAY_SET: Final = (

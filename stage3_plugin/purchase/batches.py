@@ -113,16 +113,12 @@ class _Walk:
 class _Asked:
     """An accepted batch that is asked for, in one walk."""
 
+    token: str
     line: Purchase
     job: Job
     batching: Batching
     known: _Known
     walk: _Walk
-
-    @property
-    def token(self) -> str:
-        """Return what was drawn for it."""
-        return name_of(self.line)
 
 
 class Batches:
@@ -350,8 +346,8 @@ class Batches:
         if batching is None:
             await self._unasked(token, found.job, known)
         else:
-            asked = _Asked(line=found, job=found.job, batching=batching, known=known, walk=walk)
-            await self._ask(asked)
+            asked = partial(_Asked, token=token, line=found, job=found.job, batching=batching)
+            await self._ask(asked(known=known, walk=walk))
 
     async def _after_its_owner(
         self, purchase: Purchase, token: str, batching: Batching | None

@@ -131,8 +131,6 @@ class LostRequests:
             )
             if doubt is not None:
                 listed_at = sought.listed_at if sought.is_whole else None
-                if listed_at is not None:
-                    looks.append(Look(at=self._session.now(), listed_at=listed_at))
                 return await self._record(purchase, "cannot_tell", doubt, listed_at)
             began.append(f"{sought.began_at:%Y-%m-%d %H:%M:%S}")
         why = (
@@ -157,19 +155,15 @@ class LostRequests:
         Raises:
             StorageFailed: The ledger did not let us.
         """
-        is_new = name_of(line) not in self._since
-        now, looks = self._session.now(), self._looks_of(line)
-        unknown_for = measured(now, making.gone_at, self.watch(line), looks)
+        now, watched_s = self._session.now(), self.watch(line)
+        unknown_for = measured(now, making.gone_at, watched_s, self._looks_of(line))
         needed = timedelta(seconds=within_s / GONE_PART)
         if unknown_for is not None and unknown_for >= needed:
             return f"{making.problem}, and has not for {unknown_for.total_seconds() / 3600:.1f} h"
         until = now + needed - (unknown_for or timedelta(0))
         why = f"{making.problem}; that it is lost is believed from {until:%Y-%m-%d %H:%M} UTC"
-        asking = Asking(answered="cannot_tell", at=now, why=why, listed_at=making.gone_at)
-        await self._session.commit(lambda ledger: ledger.note_asking(line.new.attempt_id, asking))
-        if making.gone_at is not None:
-            looks.append(Look(at=now, listed_at=making.gone_at))
-        if is_new:
+        await self._record(line, "cannot_tell", why, making.gone_at)
+        if not watched_s:
             trace.event("stage.warned", message=f"{why}: until then it counts as being made")
         return replace(making, problem=why)
 
@@ -188,12 +182,7 @@ class LostRequests:
         if not is_said or (purchase.state is not State.UNKNOWN and not looks):
             return purchase
         asking = Asking(answered="found", at=self._session.now(), why="it is being made again")
-
-        def accept(ledger: Ledger) -> None:
-            ledger.note_asking(attempt_id, asking)
-            ledger.accept_again(attempt_id, now=asking.at, why=asking.why)
-
-        await self._session.commit(accept)
+        await self._session.commit(lambda ledger: ledger.accept_again(attempt_id, asking))
         looks.clear()
         self._since.pop(name_of(purchase), None)
         return self._as_it_is(purchase)
@@ -225,10 +214,15 @@ class LostRequests:
         """Record what asking came to; what has never begun is unbilled."""
         asking = Asking(answered=answered, at=self._session.now(), why=why, listed_at=listed_at)
         attempt_id = purchase.new.attempt_id
+        if listed_at is not None:
+            self._looks_of(purchase).append(Look(at=asking.at, listed_at=listed_at))
 
         def record(ledger: Ledger) -> None:
             found = ledger.purchase(attempt_id)
-            if found is None or not is_lost(found):
+            if found is None or (found.state, is_lost(found)) != (
+                purchase.state,
+                is_lost(purchase),
+            ):
                 return  # another run, or a person, has gone on meanwhile
             ledger.note_asking(attempt_id, asking)
             if answered == "absent":

@@ -241,15 +241,15 @@ class AdaptiveLimiter(CountingLimiter):
         if one.sent_at < self._known_since:
             return
         run = self._rate.run
-        self._hear(one)
         self._rate.rejected(one.sent_at)
+        if self._hinted_until < math.inf:  # no wait has proved to be wrong
+            self._is_hinted, self._hinted_after = one.hint_s is not None, one.sent_at
+            self._hinted_until = one.sent_at + (one.hint_s or 0.0) - HINT_STEP_S
+        is_rate = self._is_hinted and self._departures.is_ramping
+        is_rate = is_rate and self._rate.measured_s(is_spaced=False) is not None
         if self._departures.is_answered_by(one, now):
             return
-        is_ramping = self._departures.is_ramping
-        if self._is_hinted and is_ramping and self._rate.measured_s(is_spaced=False) is not None:
-            self._alarm(one, now)
-            return
-        if self._is_of_number(one, now):
+        if not is_rate and self._is_of_number(one, now):
             return
         self._hits += 1
         if self._departures.is_steady:
@@ -257,21 +257,12 @@ class AdaptiveLimiter(CountingLimiter):
             if self._hits < self._enough(one) and run < SURE_RUN:
                 self._departures.slow_down(now, run)
                 return
-        elif self._hits < self._enough(one):
+        elif self._hits < self._enough(one) and not is_rate:
             if self._is_number_known and self._hits >= LOWERED:
                 self._level.lower()
                 self._report_limit(now)
             return
         self._alarm(one, now)
-
-    def _hear(self, one: Permit) -> None:
-        """Note the wait that a rejection names, unless such a one has proved to be wrong."""
-        if self._hinted_until == math.inf:
-            return
-        self._is_hinted = one.hint_s is not None
-        if one.hint_s is not None:
-            self._hinted_after = one.sent_at
-            self._hinted_until = one.sent_at + one.hint_s - HINT_STEP_S
 
     def _is_of_number(self, one: Permit, now: float) -> bool:
         """Return whether the number at once is all that explains a rejection."""

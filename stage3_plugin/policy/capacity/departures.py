@@ -93,8 +93,7 @@ class Departures:
             self._asked = None
             self._ramp(self.interval_s / 2, now)
         elif self._ramping_since is None:
-            gain = GAIN_WHEN_HINTED if is_hinted else GAIN
-            faster = 1 + gain * min(run, LONG_RUN) ** 2
+            faster = 1 + (GAIN_WHEN_HINTED if is_hinted else GAIN) * min(run, LONG_RUN) ** 2
             self.interval_s = max(FASTEST_S, self.interval_s / faster)
             if self.interval_s > SLOW_S and run % SURE_TO_ASK == 0:
                 self.ask(now)
