@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 import stage3_plugin.cli
 from host_stub.cli import main
+from host_stub.plugins import selection
 from stage3_plugin.engine import pending
 from stage3_plugin.purchase import lost
 from stage3_plugin.testing.batch_plans import Batched
@@ -172,6 +175,118 @@ def test_of_a_batch_whose_create_is_in_doubt_a_program_asks_before_it_decides(
     assert told["failures_by_code"] == {"unknown": 3}
     assert offered(told) == [WAITING, ["host-stub", "stage3", "attempts", "--json"]]
     assert {one["kind"] for one in told["next_actions"]} == {"safe"}
+
+
+class Clocks:
+    """The wall clock here and the vendor's, which may be set."""
+
+    def __init__(self, api: ImageApi, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._api = api
+        self._monkeypatch = monkeypatch
+
+    def at(self, minutes: float, *, there: float | None = None) -> None:
+        """Set ours to so many minutes from now, and the vendor's likewise."""
+        later = timedelta(minutes=minutes)
+
+        class Later(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> Self:
+                return super().now(tz) + later
+
+        self._monkeypatch.setattr(selection, "datetime", Later)
+        theirs_s = 60 * (minutes if there is None else there)
+        self._api.batches.date_s = lambda: time.time() + theirs_s
+
+
+@pytest.fixture
+def clocks(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    """Return the clocks, and let whoever waits for nothing be seen after some seconds."""
+    agent.settings(deadline_s=4)
+    return Clocks(agent.api, monkeypatch)
+
+
+def ended(agent: Agent) -> tuple[int | None, dict[str, int]]:
+    """Run the story, and return its code and how its scenes have ended."""
+    ran = agent("run", *BY_BATCH)
+    return agent.code, ran["failures_by_code"]
+
+
+PENDING, UNKNOWN = (5, {"pending": 3}), (4, {"unknown": 3})
+
+
+def test_a_batch_that_is_said_not_to_be_known_is_in_doubt_after_an_hour_and_then_at_once(
+    agent: Agent, clocks: Clocks
+) -> None:
+    """Until then every run leaves it at its vendor, and says so; none waits for anything."""
+    first = ended(agent)
+    (batch,) = agent.api.batches.all
+    batch.plan = Batched(kept=0)
+    agent("run", *BY_BATCH)
+    (told,) = {one["message"] for one in agent.project.manifest()["failures"]}
+    polls = batch.looks
+    clocks.at(59)
+    early = ended(agent)
+    clocks.at(61)
+    late = [ended(agent), ended(agent)]
+
+    assert first == early == PENDING
+    assert "does not know the batch" in told
+    assert "that it is lost is believed from" in told
+    assert late == [UNKNOWN, UNKNOWN]
+    assert (batch.looks, len(agent.api.batches.all)) == (polls, 1)
+
+
+@pytest.mark.parametrize("ours, theirs", [(600, 0), (0, 600)], ids=["ours", "theirs"])
+def test_a_clock_that_is_set_calls_no_batch_lost(
+    agent: Agent, clocks: Clocks, ours: float, theirs: float
+) -> None:
+    """An hour has passed when both clocks have measured it."""
+    ended(agent)
+    (batch,) = agent.api.batches.all
+    batch.plan = Batched(kept=0)
+    ended(agent)
+    clocks.at(ours, there=theirs)
+
+    assert ended(agent) == PENDING
+
+
+def test_a_batch_that_was_known_in_between_has_its_hour_once_more(
+    agent: Agent, clocks: Clocks
+) -> None:
+    """Said not to be known twice, two hours apart, and known between."""
+    ended(agent)
+    (batch,) = agent.api.batches.all
+    for minutes, plan in ((0, Batched(kept=0)), (100, LATER)):
+        clocks.at(minutes)
+        batch.plan = plan
+        ended(agent)
+    clocks.at(120)
+    batch.plan = Batched(kept=0)
+
+    assert ended(agent) == PENDING
+
+
+def test_a_batch_that_comes_back_is_being_made_and_is_not_offered_to_be_sent_again(
+    agent: Agent, clocks: Clocks
+) -> None:
+    """It was called lost: its lines are pending again, and its pictures are bought once."""
+    ended(agent)
+    (batch,) = agent.api.batches.all
+    batch.plan = Batched(kept=0)
+    ended(agent)
+    clocks.at(61)
+    lost_one, decisions = ended(agent), agent("stage3", "attempts")
+    batch.plan = LATER
+    back, looked = ended(agent), agent("stage3", "attempts")
+    batch.plan = Batched(polls=0)
+    made = agent("run", *BY_BATCH)
+
+    assert lost_one == UNKNOWN
+    assert any("--resend" in one for one in offered(decisions))
+    assert back == PENDING
+    assert not any("--resend" in one for one in offered(looked))
+    assert (agent.code, made["failures_by_code"]) == (0, {})
+    assert len(agent.api.batches.all) == 1
 
 
 def test_beside_an_ordinary_run_the_batch_is_priced(agent: Agent) -> None:

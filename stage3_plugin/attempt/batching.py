@@ -35,7 +35,7 @@ from stage3_plugin.attempt.batched import (
     Results,
     Written,
 )
-from stage3_plugin.attempt.finding import Finding
+from stage3_plugin.attempt.finding import Finding, moment_of
 from stage3_plugin.attempt.handing_over import HandingOver
 from stage3_plugin.attempt.ingest import not_taken_in, storage_behind
 from stage3_plugin.attempt.maker import shielded
@@ -399,8 +399,8 @@ class Batching:
     async def _polled(self, answer: Path, accepted: Accepted) -> BatchPolled:
         """Ask the provider what an answer means; one that breaks over it does not understand it."""
         try:
-            step = await self._asking.judged(
-                answer, lambda reply: self._lane.polled(reply, accepted)
+            step, said_at = await self._asking.judged(
+                answer, lambda reply: (self._lane.polled(reply, accepted), moment_of(reply))
             )
         except Exception as error:
             storage = storage_behind(error, answer)
@@ -411,7 +411,7 @@ class Batching:
             return Unclear(message=f"an answer could not be understood: {what}")
         if isinstance(step, BatchEnded) and _lags(step):
             return BatchMaking(lines=step.lines, message="its results are not there yet")
-        return step
+        return replace(step, said_at=said_at) if isinstance(step, Gone) else step
 
     async def results(
         self, token: str, ended: BatchEnded, job: Job, *, lines: int | None = None
@@ -508,9 +508,9 @@ def _after(said: _NotEnded, before: BeingMade, *, now: datetime) -> BeingMade | 
             if isinstance(step, BatchMaking)
             else step
         )
-        following = follows(  # no run waits for a batch for minutes, and who stays for it asks on
-            as_of_a_job, asked=asked, was_gone=before.is_gone, strange=0, left_s=left_s
-        )
+        # No run waits for a batch for minutes, and who stays for it asks on. Nor do two looks call
+        # it lost, however far apart: how much time is between them is known by the ledger alone.
+        following = follows(as_of_a_job, asked=asked, was_gone=False, strange=0, left_s=left_s)
     if isinstance(following, GiveUp):
         return lost(job, following.why)
     return BeingMade(
@@ -519,6 +519,7 @@ def _after(said: _NotEnded, before: BeingMade, *, now: datetime) -> BeingMade | 
         problem="" if isinstance(step, BatchMaking) else step.message,
         again_s=_again_s(following, step, asked),
         is_gone=isinstance(step, Gone),
+        gone_at=step.said_at if isinstance(step, Gone) else None,
         strange=0 if isinstance(step, BatchMaking) else before.strange + isinstance(step, Unclear),
         stops_run=isinstance(step, Unsaid) and step.stops_run,
         lines=(isinstance(step, BatchMaking) and step.lines) or before.lines,
@@ -533,6 +534,4 @@ def _again_s(
         return None
     if isinstance(step, BatchMaking | Unsaid):
         return batch_wait_s(asked, hint_s=step.hint_s)
-    if isinstance(step, Unclear):
-        return STRANGE_TIMES * batch_wait_s(asked)
-    return following.wait_s
+    return batch_wait_s(asked) * (STRANGE_TIMES if isinstance(step, Unclear) else 1)

@@ -89,13 +89,13 @@ class Finding:
 
     async def _page(self, folder: Path, url: str, lost: Lost) -> tuple[Looked, datetime | None]:
         def judge(reply: Reply) -> tuple[Looked, datetime | None]:
-            return self._provider.looked(reply, lost), _moment(reply)
+            return self._provider.looked(reply, lost), moment_of(reply)
 
         async with self._asking.answer(folder, url) as answer:
             return await self._asking.judged(answer, judge)
 
 
-def _moment(reply: Reply) -> datetime | None:
+def moment_of(reply: Reply) -> datetime | None:
     """Return when an answer was made by the clock of who made it (RFC 9110, 6.6.1)."""
     try:
         moment = parsedate_to_datetime(reply.headers.get("date", ""))

@@ -116,9 +116,15 @@ class Unsaid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
-    """The provider does not know the job, or has its result no more."""
+    """The provider does not know the job, or has its result no more.
+
+    Attributes:
+        message: One line for people.
+        said_at: When it said so, by its own clock; ``None`` if its answer has no date.
+    """
 
     message: str
+    said_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

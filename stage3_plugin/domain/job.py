@@ -126,6 +126,7 @@ class BeingMade:
         next_url: Where it is asked then, if its last answer said so.
         next_of: And what for.
         is_gone: The provider does not know it any more, and has said so once.
+        gone_at: When it said so, by its own clock, if that is known.
         strange: How many of its answers were not understood by now, one after the other.
         stops_run: It would be the same for every other job.
         lines: How far it is, where it is a batch that says so.
@@ -138,6 +139,7 @@ class BeingMade:
     next_url: str | None = None
     next_of: Asked = "status"
     is_gone: bool = False
+    gone_at: datetime | None = None
     strange: int = 0
     stops_run: bool = False
     lines: LineCount | None = None

@@ -252,7 +252,9 @@ class Asking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A moment at which a lost request was unknown already, and a whole listing was read.
+    """A moment at which a request or a batch was not known to its provider.
+
+    For a request its whole listing was read, and its outcome was unknown already.
 
     Attributes:
         at: By the wall clock here.

@@ -64,10 +64,10 @@ LEGAL: Mapping[State, frozenset[State]] = MappingProxyType(
 ``SENDING`` to ``VOID`` is for a request whose body was never asked for, and for a renderer on this
 machine, which may simply run again; ``PAID`` to ``PAID_BAD`` for a picture that was lost from the
 disk, once a person has decided so. ``UNKNOWN`` to ``ACCEPTED`` is for a request whose job a listing
-shows, and back for one that its provider no longer knows. A new purchase is ``SENDING``: one commit
-holds its money and lets its request leave. An early version took two, and a run of it that died in
-between has left a row that is ``RESERVED``: nothing makes one any more, but it is read and shown,
-and its money is given back.
+shows, or that is being made after all; back is for one that its provider no longer knows. A new
+purchase is ``SENDING``: one commit holds its money and lets its request leave. An early version
+took two, and a run of it that died in between has left a row that is ``RESERVED``: nothing makes
+one any more, but it is read and shown, and its money is given back.
 """
 
 OPEN = frozenset({State.RESERVED, State.SENDING})

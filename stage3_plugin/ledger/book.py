@@ -178,6 +178,19 @@ class Ledger(Accountable):
         return before.job if before.state is State.ACCEPTED else None
 
     @translated
+    def accept_again(self, attempt_id: str, asking: Asking) -> None:
+        """Bring all that is unknown of an accepted job back to ``ACCEPTED``, as asking has shown.
+
+        What was decided about meanwhile stays as it is.
+
+        Raises:
+            LookupRefused: There is no such purchase.
+        """
+        self.note_asking(attempt_id, asking)
+        job, why = self._row(attempt_id).job, storable(asking.why)
+        self._execute(sql.ACCEPT_LINES, (moment(asking.at), why, job))
+
+    @translated
     def settle(self, attempt_id: str, settlement: Settlement, *, now: datetime) -> Purchase:
         """Record how a purchase ended, and count its cost in the place of its hold.
 
@@ -680,12 +693,16 @@ class Ledger(Accountable):
 
     @translated
     def looks(self) -> dict[str, list[Look]]:
-        """Return when whole listings were read for lost requests, by both clocks.
+        """Return when providers were heard not to have what was asked for, by both clocks.
 
-        By the purchase's id, or the token of its batch; oldest first.
+        By the purchase's id, or the token of its batch; oldest first, and none from before it was
+        last found.
         """
         found: dict[str, list[Look]] = {}
-        for name, at, listed_at in self._execute(sql.LOOKS).fetchall():
+        for name, at, listed_at, answered in self._execute(sql.LOOKS).fetchall():
+            if answered == "found":
+                found.pop(name, None)
+                continue
             look = Look(at=datetime.fromisoformat(at), listed_at=datetime.fromisoformat(listed_at))
             found.setdefault(name, []).append(look)
         return found

@@ -70,11 +70,14 @@ ASKINGS: Final = """
 SELECT attempt_id, job, line, events.new, events.at, events.why FROM events
 JOIN purchases ON purchases.seq = events.purchase WHERE event = 'asked' ORDER BY events.seq
 """
-# What was asked before looks were noted has the purchase's state there.
+# What was asked before looks were noted has the purchase's state there. A job that was accepted
+# was known then, whatever was asked before.
 LOOKS: Final = """
-SELECT CASE WHEN line IS NULL THEN attempt_id ELSE token END, events.at, events.old FROM events
-JOIN purchases ON purchases.seq = events.purchase JOIN jobs ON jobs.seq = purchases.job
-WHERE event = 'asked' AND state = 'UNKNOWN' AND events.old <> 'UNKNOWN' ORDER BY events.seq
+SELECT CASE WHEN line IS NULL THEN attempt_id ELSE token END, events.at, events.old, events.new
+FROM events JOIN purchases ON purchases.seq = events.purchase JOIN jobs ON jobs.seq = purchases.job
+WHERE event = 'asked' AND state IN ('ACCEPTED', 'UNKNOWN')
+  AND (accepted_at IS NULL OR events.at > accepted_at)
+  AND (events.new = 'found' OR events.old <> 'UNKNOWN') ORDER BY events.seq
 """
 TAKEN_JOBS: Final = "SELECT job_id FROM jobs WHERE provider = ? AND job_id IS NOT NULL"
 DAY_SET: Final = (

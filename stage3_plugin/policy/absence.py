@@ -13,7 +13,7 @@ what both clocks said, and of two looks the shorter of their two spans counts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from stage3_plugin.domain.exchange import Sought
 from stage3_plugin.domain.job import Job
@@ -50,7 +50,8 @@ def why_not_absent(
     """
     if not sought.is_whole:
         return sought.problem
-    unknown_for, settle = _measured(sought, watched_s, looks), timedelta(seconds=listing.settle_s)
+    unknown_for = measured(sought.began_at, sought.listed_at, watched_s, looks)
+    settle = timedelta(seconds=listing.settle_s)
     from_then = sought.began_at + settle - (unknown_for or timedelta(0))
     ages = [one - job.opened_at for one in (sought.began_at, sought.listed_at or sought.began_at)]
     reach = timedelta(seconds=listing.reaches_back_s)
@@ -85,11 +86,20 @@ def is_turned_away(heard: Verdict) -> bool:
     return heard.provider_status is not None and not 200 <= heard.provider_status < 300
 
 
-def _measured(sought: Sought, watched_s: float, looks: Sequence[Look]) -> timedelta | None:
-    """Return for how long it has been unknown at least; ``None`` if the clocks disagree."""
-    if sought.listed_at is None or not looks:
+def measured(
+    at: datetime, listed_at: datetime | None, watched_s: float, looks: Sequence[Look]
+) -> timedelta | None:
+    """Return for how long it has been unknown at least; ``None`` if the clocks disagree.
+
+    Args:
+        at: The moment of this look, by the wall clock here.
+        listed_at: The same by the provider's.
+        watched_s: For how long this process has known it, by a clock that is never set.
+        looks: When it was looked for before.
+    """
+    if listed_at is None or not looks:
         return timedelta(seconds=watched_s)
-    spans = [(sought.began_at - one.at, sought.listed_at - one.listed_at) for one in looks]
+    spans = [(at - one.at, listed_at - one.listed_at) for one in looks]
     agreed = (min(here, there) for here, there in spans if abs(here - there) <= GRACE)
     return max(agreed, default=None)
 

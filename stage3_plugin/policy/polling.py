@@ -15,6 +15,8 @@ not to be asked     this run asks no more               the same for a day; then
 not understood      ask again, more slowly; after two   given up: unknown
                     minutes this run asks no more
 not known           ask again; the second time unknown  given up: unknown
+not known: a batch  ask again; unknown when it has not  given up: unknown
+                    been known for long enough
 ==================  ==================================  ======================================
 
 What is not understood is a word for a state that nobody here knows, or a result in a strange shape:
@@ -38,6 +40,9 @@ hear of a job one after the other."""
 STRANGE_WAITS = (5, 10, 15, 30, 60)
 """The waits after one answer after the other that is not understood, in first waits: two minutes.
 Then a run asks no more, and the job is left to a later one."""
+GONE_PART = 24
+"""A batch is lost once its provider has not known it for this part of the time in which it is to be
+made: an hour of a day. Two looks five seconds apart call no work of a day lost."""
 UNHEARD_S = 86_400.0
 """After its time is over, for a job of which nothing is heard, or that cannot be asked for with the
 settings of a run: its provider often knows it for longer. It has to have its end all the same."""

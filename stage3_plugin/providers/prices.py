@@ -86,7 +86,8 @@ def estimate(
         model: The provider's name of the model.
         api: Which of its ways of asking.
         prices: The settings' price table, used instead of the shipped one.
-        flat_usd: The settings' price per picture, used where tokens or prices are not known.
+        flat_usd: The settings' price per picture, used where tokens or prices are not known; where
+            they are, it is billed for an answer that says none, so that it is expected as well.
     """
     request = _as_billed(request, provider, model, api)
     rows: tuple[PriceRow | TokensRow | FlatRow | None, ...]
@@ -100,7 +101,10 @@ def estimate(
         flat = row_named(table().flat, provider, model)
         found, rows = _by_flat_price(request, flat), (flat,)
     is_third_partys = any(row is not None and row.kind == "third party" for row in rows)
-    return found.of_third_party() if is_third_partys else found
+    found = found.of_third_party() if is_third_partys else found
+    if flat_usd is None or found.high_microusd is None:
+        return found
+    return replace(found, high_microusd=max(found.high_microusd, to_microusd(flat_usd)))
 
 
 def _as_billed(request: PictureRequest, provider: str, model: str, api: str) -> PictureRequest:

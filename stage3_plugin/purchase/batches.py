@@ -11,7 +11,7 @@ a result of its own is then taken in by itself, from its own folder in the spool
     ACCEPTED ── poll ──┬── being made
                        ├── ended ── results ── line by line: PAID, PAID_BAD, REFUSED
                        │                └── what whole files lack ── REFUSED, or UNKNOWN
-                       └── nobody can be asked any more ── UNKNOWN
+                       └── nobody can be asked any more ── UNKNOWN ── being made ── ACCEPTED
 
 Everything begins with what lies on the disk and in the ledger, may be cut off anywhere, and is done
 again by whoever comes next: another scene, a later run, another home.
@@ -28,6 +28,7 @@ import anyio
 
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.conversation import Conversation
+from stage3_plugin.attempt.polling import lost as lost_job
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded
 from stage3_plugin.domain.endpoint import Endpoint
@@ -113,6 +114,7 @@ class _Asked:
     """An accepted batch that is asked for, in one walk."""
 
     token: str
+    line: Purchase
     job: Job
     batching: Batching
     known: _Known
@@ -206,7 +208,7 @@ class Batches:
         return name_of(purchase) in self._under_way
 
     def was_tried(self, purchase: Purchase) -> bool:
-        """Return whether an unknown line has been looked for by this process."""
+        """Return whether the batch of a line was brought on by this process."""
         return name_of(purchase) in self._tried
 
     def refused(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None:
@@ -315,10 +317,12 @@ class Batches:
             known.storage = failure
             self._leave(known, str(failure), AGAIN_S)
             trace.event("ledger.left_open", attempt_id=token, problem=str(failure))
+            return
         except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
             problem = type(error).__name__
             self._leave(known, f"it could not be looked after: {problem}", AGAIN_S)
             trace.event("ledger.left_open", attempt_id=token, problem=problem)
+        self._tried.add(token)
 
     def _leave(self, known: _Known, problem: str, again_s: float | None) -> None:
         """Leave a batch as it is until later."""
@@ -342,10 +346,8 @@ class Batches:
         if batching is None:
             await self._unasked(token, found.job, known)
         else:
-            asked = _Asked(token=token, job=found.job, batching=batching, known=known, walk=walk)
-            await self._ask(asked)
-        if found.state is State.UNKNOWN:
-            self._tried.add(token)
+            asked = partial(_Asked, token=token, line=found, job=found.job, batching=batching)
+            await self._ask(asked(known=known, walk=walk))
 
     async def _after_its_owner(
         self, purchase: Purchase, token: str, batching: Batching | None
@@ -418,7 +420,6 @@ class Batches:
             if found is None or not is_lost(found):
                 return
             if heard is None:  # there was no turn to read it in: it must not be taken for lost
-                self._tried.add(token)
                 return
 
         async def find(lost: Lost) -> Sought:
@@ -426,7 +427,6 @@ class Batches:
 
         listed = Listed(listing=batching.listing, find=find)
         after = await self._turns.take(partial(self._lost.ask, purchase, listed, heard=heard))
-        self._tried.add(token)
         if after is not None and after.state is State.REFUSED:
             for one in self._session.reader.lines_of(token):
                 if one.state is State.REFUSED and one.decided_by is None:
@@ -458,6 +458,11 @@ class Batches:
             self._leave(known, "others are asked first", AGAIN_S)
             return
         known.asked += 1
+        if isinstance(said, BeingMade) and said.is_gone and asked.line.state is State.ACCEPTED:
+            gone = await self._lost.gone(asked.line, said, within_s=batching.terms.within_s)
+            said = lost_job(asked.job, gone) if isinstance(gone, str) else gone
+        elif isinstance(said, BeingMade):
+            await self._lost.back(asked.line, said)
         if isinstance(said, BeingMade):
             self._note(known, said)
         elif isinstance(said, AttemptResult):

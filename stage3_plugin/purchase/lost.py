@@ -9,13 +9,13 @@ believed are those of :mod:`stage3_plugin.policy.absence`; they have to hold of 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import anyio
 
 from stage3_plugin.domain.exchange import Lost, Sought
-from stage3_plugin.domain.job import Accepted, Job
+from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Answered, Asking, Look, Purchase, Settlement
 from stage3_plugin.domain.states import State
@@ -23,7 +23,9 @@ from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.errors import JobRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.policy.absence import why_not_absent
+from stage3_plugin.policy.absence import measured, why_not_absent
+from stage3_plugin.policy.polling import GONE_PART
+from stage3_plugin.runtime import trace
 
 APART_S = 2.0
 """Seconds between the two listings that have to agree."""
@@ -117,9 +119,7 @@ class LostRequests:
             opened_at=job.opened_at,
             taken=self._session.reader.jobs_named_by(job.provider),
         )
-        if self._looks is None:
-            self._looks = self._session.reader.looks()
-        looks = self._looks.setdefault(name_of(purchase), [])
+        looks = self._looks_of(purchase)
         began: list[str] = []
         for wait_s in (0.0, APART_S):
             await anyio.sleep(wait_s)
@@ -131,8 +131,6 @@ class LostRequests:
             )
             if doubt is not None:
                 listed_at = sought.listed_at if sought.is_whole else None
-                if listed_at is not None:
-                    looks.append(Look(at=self._session.now(), listed_at=listed_at))
                 return await self._record(purchase, "cannot_tell", doubt, listed_at)
             began.append(f"{sought.began_at:%Y-%m-%d %H:%M:%S}")
         why = (
@@ -140,6 +138,54 @@ class LostRequests:
             f"{' and '.join(began)} UTC, lack it"
         )
         return await self._record(purchase, "absent", why)
+
+    def _looks_of(self, purchase: Purchase) -> list[Look]:
+        if self._looks is None:
+            self._looks = self._session.reader.looks()
+        return self._looks.setdefault(name_of(purchase), [])
+
+    async def gone(self, line: Purchase, making: BeingMade, *, within_s: float) -> BeingMade | str:
+        """Note that a provider does not know an accepted batch; return why it is lost, if it is.
+
+        Args:
+            line: One of it, ``ACCEPTED``.
+            making: How it stands by that answer.
+            within_s: Seconds in which such a batch is made.
+
+        Raises:
+            StorageFailed: The ledger did not let us.
+        """
+        now, watched_s = self._session.now(), self.watch(line)
+        unknown_for = measured(now, making.gone_at, watched_s, self._looks_of(line))
+        needed = timedelta(seconds=within_s / GONE_PART)
+        if unknown_for is not None and unknown_for >= needed:
+            return f"{making.problem}, and has not for {unknown_for.total_seconds() / 3600:.1f} h"
+        until = now + needed - (unknown_for or timedelta(0))
+        why = f"{making.problem}; that it is lost is believed from {until:%Y-%m-%d %H:%M} UTC"
+        await self._record(line, "cannot_tell", why, making.gone_at)
+        if not watched_s:
+            trace.event("stage.warned", message=f"{why}: until then it counts as being made")
+        return replace(making, problem=why)
+
+    async def back(self, purchase: Purchase, making: BeingMade) -> Purchase:
+        """Bring back what was unknown of an accepted job, if its provider is at work on it.
+
+        Args:
+            purchase: One of it, ``ACCEPTED`` or ``UNKNOWN``.
+            making: How it stands; where no answer says so, nothing follows.
+
+        Raises:
+            StorageFailed: The ledger did not let us.
+        """
+        looks, attempt_id = self._looks_of(purchase), purchase.new.attempt_id
+        is_said = making.again_s is not None and not making.problem
+        if not is_said or (purchase.state is not State.UNKNOWN and not looks):
+            return purchase
+        asking = Asking(answered="found", at=self._session.now(), why="it is being made again")
+        await self._session.commit(lambda ledger: ledger.accept_again(attempt_id, asking))
+        looks.clear()
+        self._since.pop(name_of(purchase), None)
+        return self._as_it_is(purchase)
 
     async def _found(self, purchase: Purchase, job: Job, accepted: Accepted) -> Purchase:
         """Make a job durable that was found."""
@@ -158,6 +204,8 @@ class LostRequests:
             await self._session.commit(accept)
         except JobRefused as refusal:
             return await self._record(purchase, "cannot_tell", str(refusal))
+        self._looks_of(purchase).clear()
+        self._since.pop(name_of(purchase), None)
         return self._as_it_is(purchase)
 
     async def _record(
@@ -166,10 +214,15 @@ class LostRequests:
         """Record what asking came to; what has never begun is unbilled."""
         asking = Asking(answered=answered, at=self._session.now(), why=why, listed_at=listed_at)
         attempt_id = purchase.new.attempt_id
+        if listed_at is not None:
+            self._looks_of(purchase).append(Look(at=asking.at, listed_at=listed_at))
 
         def record(ledger: Ledger) -> None:
             found = ledger.purchase(attempt_id)
-            if found is None or not is_lost(found):
+            if found is None or (found.state, is_lost(found)) != (
+                purchase.state,
+                is_lost(purchase),
+            ):
                 return  # another run, or a person, has gone on meanwhile
             ledger.note_asking(attempt_id, asking)
             if answered == "absent":

@@ -480,6 +480,8 @@ class Recovery:
             return Brought(purchase=purchase, attempted=attempted, storage=attempted.storage)
         self._tried.add(purchase.new.attempt_id)
         if attempted is not None and _is_news(purchase, attempted):
+            if attempted.making is not None:
+                purchase = await self._lost.back(purchase, attempted.making)
             return await self._ended(purchase, attempted)
         if attempted is None or attempted.not_here is not None:
             return Brought(purchase=purchase, attempted=attempted)

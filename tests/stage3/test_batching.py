@@ -587,10 +587,11 @@ async def test_what_has_ended_a_batch_and_came_of_it_needs_no_network_any_more(
     assert taken.lacking == "never ran"
 
 
-async def test_a_batch_that_is_not_known_any_more_is_in_doubt(tmp_path: Path) -> None:
-    """Said twice; an account that is another one proves nothing."""
+async def test_a_batch_that_is_not_known_any_more_is_not_given_up_by_looks(tmp_path: Path) -> None:
+    """However many: its provider's own date goes with each. Another account's word is none."""
     with ImageApi() as api:
         api.batches.script(Batched(polls=9, kept=1))
+        api.batches.date_s = lambda: 1_800_000_000.0
         async with at_desk(api, tmp_path) as desk:
             before = await desk.begun("a")
             first = await desk.batching.poll(TOKEN, before)
@@ -601,10 +602,13 @@ async def test_a_batch_that_is_not_known_any_more_is_in_doubt(tmp_path: Path) ->
             other = replace(before.job, new=replace(before.job.new, account="x"))
             others = await desk.batching.poll(TOKEN, replace(second, job=other))
 
-        assert [first.is_gone, second.is_gone] == [False, True]
-        assert isinstance(third, AttemptResult)
-        assert third.verdict.kind is VerdictKind.UNKNOWN
+        assert isinstance(third, BeingMade)
+        assert [first.is_gone, second.is_gone, third.is_gone] == [False, True, True]
+        assert third.gone_at == datetime.fromtimestamp(1_800_000_000, UTC)
+        assert third.again_s is not None
+        assert third.again_s > 60
         assert isinstance(others, BeingMade)
+        assert not others.is_gone
         assert "another account" in others.problem
 
 

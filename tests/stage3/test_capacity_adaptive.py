@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from copy import deepcopy
 
@@ -858,3 +859,63 @@ def test_quick_replies_are_made_as_quickly_as_without_a_limiter() -> None:
     ours.run(AdaptiveLimiter(64, draw=middle), until_s=60)
 
     assert ours.made >= 0.95 * best.made
+
+
+# A rate, and rejections that name a wait -------------------------------------------------------
+
+
+class InWholeSeconds(Bucket):
+    """Names its waits as ``Retry-After`` does."""
+
+    def wait_s(self, now: float, in_flight: int) -> float:
+        return math.ceil(super().wait_s(now, in_flight))
+
+
+@pytest.mark.parametrize("limit", [Bucket, InWholeSeconds])
+@pytest.mark.parametrize("scenes, most_wasted", [(120, 0.12), (400, 0.08)])
+@pytest.mark.parametrize("ceiling", [16, 64])
+def test_a_rate_that_names_its_waits_is_learned_from_few_rejections(
+    limit: type[Bucket], scenes: int, most_wasted: float, ceiling: int
+) -> None:
+    """240 a minute and eight at once, pictures of half a second: nearly as quick as who knows."""
+    per_minute, burst, took_s = 240, 8, 0.5
+    best_s = (scenes - burst) * 60 / per_minute + took_s
+    for seed in range(5):
+        world = World(
+            Case(
+                "a rate",
+                lambda _: limit(per_minute, burst),
+                is_hinted=True,
+                ceiling=ceiling,
+                scenes=scenes,
+                mean_s=took_s,
+                sigma=0.05,
+                rejection_s=(0.005, 0.02),
+            ),
+            seed,
+        )
+        world.run(AdaptiveLimiter(ceiling, draw=random.Random(seed).random), until_s=2 * best_s)
+
+        assert world.made == scenes
+        assert world.now <= 1.05 * best_s
+        assert world.wasted <= most_wasted
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_wait_that_proves_to_be_wrong_is_believed_no_more(seed: int) -> None:
+    """Chance names one, too: what is taken before it is over says so, and no rate is kept."""
+    case = Case(
+        "chance",
+        lambda rng: ByChance(0.1, random.Random(rng.random()).random, hint_s=2.0),
+        is_hinted=True,
+        ceiling=32,
+        scenes=640,
+        mean_s=1.0,
+        sigma=0.4,
+        rejection_s=(0.16, 0.26),
+    )
+    ours, each_for_itself = World(case, seed), World(case, seed)
+    each_for_itself.run(DeafLimiter(32), until_s=1000)
+    ours.run(AdaptiveLimiter(32, draw=random.Random(seed + 1000).random), until_s=1000)
+
+    assert ours.now < 1.1 * each_for_itself.now

@@ -398,3 +398,15 @@ async def test_a_cap_keeps_nobody_from_what_is_there(
     ]  # fmt: skip
     assert ran.outcomes["s03"].reused
     assert (tmp_path / "out" / "images" / "s03.png").is_file()
+
+
+async def test_a_price_of_the_settings_is_held_where_the_answers_say_no_tokens(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """The table knows the model's tokens, and makes less of them: no bill passes its hold."""
+    image_api.always(Ok(usage=None))
+    settings = settings_for(image_api, price_usd="0.5", total_usd="10", capacity=1)
+    ran = await run_stage(settings, scenes(2), tmp_path)
+
+    assert codes(ran) == {"made": 2}
+    assert counted(tmp_path) == 1_000_000

@@ -409,6 +409,24 @@ async def test_a_job_given_up_too_early_is_found_again(queue_api: ImageApi, tmp_
 
 
 @ONE_LOOP
+async def test_a_job_given_up_too_early_is_pending_again_while_it_is_being_made(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Its outcome is not in doubt any more: whoever asks next is told so by the ledger."""
+    await left_behind(queue_api, tmp_path, Queued(polls=ENDLESS))
+    queue_api.poll(Missing(), times=3)
+    lost = await run_stage(shop(queue_api), scenes(1), tmp_path)
+    looks = len(queue_api.polls())
+    back = await run_until(
+        lambda: len(queue_api.polls()) > looks + 1, shop(queue_api), scenes(1), tmp_path
+    )
+
+    assert (lost.code("s01"), back.code("s01")) == ("unknown", "pending")
+    assert states(tmp_path) == [State.ACCEPTED]
+    assert queue_api.received() == 1
+
+
+@ONE_LOOP
 async def test_a_job_that_failed_for_nothing_is_bought_again(
     queue_api: ImageApi, tmp_path: Path
 ) -> None:

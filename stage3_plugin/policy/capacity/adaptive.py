@@ -13,6 +13,11 @@ outage). They differ in what is rejected:
   for one, two requests leave together: before a limited rate the second is rejected, before chance
   it is not.
 
+A rejection that names a wait is likelier to be one for a rate, until something is taken that was
+sent before the wait was over: chance names one, too. So where the number would explain it as well,
+a believed wait decides: while the most that were taken at once are not proved, one at a time is
+sent below that, and while a faster rate is looked for, the one that was measured is kept.
+
 That needs clean evidence, so requests are judged *in the order in which they left*. One is taken
 when it is answered, or was not rejected for longer than rejections take: a level is proved
 in a second, and not in a picture's time. When an earlier one turns out rejected, it was not at
@@ -69,6 +74,8 @@ ROUNDED_S = 1e-9
 SOONEST_S = 1e-6
 HINT_JITTER_S = 0.5
 """Added at most to a wait the provider asked for: other machines of the account got it, too."""
+HINT_STEP_S = 1.0
+"""A wait is named in whole seconds, rounded up: by so much it may be too long and right."""
 FEW = 6
 """Of fewer places one is tried above them for time that has passed, too: their rounds take long."""
 FIRST_QUIET_S, LONGEST_QUIET_S = 18.0, 160.0
@@ -107,6 +114,8 @@ class AdaptiveLimiter(CountingLimiter):
         self._held = 0
         self._rejection_s = LONGEST_VERDICT_S / VERDICT_FACTOR
         self._hits = 0.0
+        self._is_hinted = False
+        self._hinted_after, self._hinted_until = NEVER, NEVER
         self._known_since = NEVER
         self._quiet_s = FIRST_QUIET_S
         self._quiet_until = NEVER
@@ -161,6 +170,11 @@ class AdaptiveLimiter(CountingLimiter):
     def _is_number_known(self) -> bool:
         return self._level.is_known and not self._departures.is_spaced
 
+    @property
+    def _is_rate_likely(self) -> bool:
+        """Return whether what looks like the number at once may as well have been a first burst."""
+        return self._is_hinted and self._is_number_known and not self._level.is_proved
+
     def _opens_at(self, now: float, in_flight: int) -> float:
         """Return the moment from which one more may leave, by what was learnt."""
         self._judge(now)
@@ -168,7 +182,7 @@ class AdaptiveLimiter(CountingLimiter):
         quiet_until = self._after_quiet(now)
         if in_flight + self._taken_beside >= self._ceiling:
             return math.inf
-        if self._places < self.limit:
+        if self._places < self.limit and not (self._is_rate_likely and self._unjudged):
             return self._departures.next_at(now, self.unsent)
         if self._unjudged and self.limit < self._ceiling:
             verdict_at = self._unjudged[0].sent_at + self._verdict_s
@@ -212,12 +226,14 @@ class AdaptiveLimiter(CountingLimiter):
 
     def _taken(self, one: Permit, now: float) -> None:
         self._rate.taken()
+        if self._hinted_after < one.sent_at < self._hinted_until:
+            self._is_hinted, self._hinted_until = False, math.inf
         self._hits = max(0.0, self._hits - FORGIVEN)
         was_below = self._level.most < self._ceiling
         self._level.taken(one.others)
         if was_below and self._level.most >= self._ceiling:
             self._report_limit(now)
-        if self._departures.taken(one, now, self._rate.run):
+        if self._departures.taken(one, now, self._rate.run, is_hinted=self._is_hinted):
             self._hits = 0.0
 
     def _rejected(self, one: Permit, now: float) -> None:
@@ -226,7 +242,14 @@ class AdaptiveLimiter(CountingLimiter):
             return
         run = self._rate.run
         self._rate.rejected(one.sent_at)
-        if self._departures.is_answered_by(one, now) or self._is_of_number(one, now):
+        if self._hinted_until < math.inf:  # no wait has proved to be wrong
+            self._is_hinted, self._hinted_after = one.hint_s is not None, one.sent_at
+            self._hinted_until = one.sent_at + (one.hint_s or 0.0) - HINT_STEP_S
+        is_rate = self._is_hinted and self._departures.is_ramping
+        is_rate = is_rate and self._rate.measured_s(is_spaced=False) is not None
+        if self._departures.is_answered_by(one, now):
+            return
+        if not is_rate and self._is_of_number(one, now):
             return
         self._hits += 1
         if self._departures.is_steady:
@@ -234,7 +257,7 @@ class AdaptiveLimiter(CountingLimiter):
             if self._hits < self._enough(one) and run < SURE_RUN:
                 self._departures.slow_down(now, run)
                 return
-        elif self._hits < self._enough(one):
+        elif self._hits < self._enough(one) and not is_rate:
             if self._is_number_known and self._hits >= LOWERED:
                 self._level.lower()
                 self._report_limit(now)
@@ -260,6 +283,8 @@ class AdaptiveLimiter(CountingLimiter):
         is_steady, in_a_row = self._departures.is_steady, self._rate.rejected_in_a_row
         is_sharp = self._is_number_known and one.others < self._level.good - 1
         luck = max(0, self._level.good - EVEN_LUCK) / EVEN_LUCK
+        if is_sharp and self._is_rate_likely:
+            return 1.0
         if is_sharp or in_a_row >= (MANY_AT_A_PACE if is_steady else MANY_IN_A_ROW) + luck:
             return ALARM_WHEN_SHARP + luck
         is_trying = self._level.room <= 1 and not self._departures.is_spaced

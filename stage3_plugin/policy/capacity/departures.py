@@ -1,7 +1,7 @@
 """When the next request may leave, where it is not the number at once that holds back.
 
 Departures are spaced by an interval that is either *steady*, at the rate the provider takes, or
-*ramping*: halved with each request that is taken, or tripled where next to nothing is. Beside
+*ramping*: shorter with each request that is taken, or tripled where next to nothing is. Beside
 ``rate_limit``, which keeps a limit that is known beforehand. No interval is longer than the longest
 pause, and no remembered moment further ahead than ``LONGEST_WAIT_S``, so that neither an outage nor
 a clock that was set back can hold back all requests.
@@ -13,12 +13,16 @@ from stage3_plugin.policy.capacity.limiter import NEVER, Permit
 from stage3_plugin.policy.capacity.rate_estimate import FASTEST_S, SLOWEST_S
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 6.0
+RAMP, RAMP_WHEN_HINTED = 2.0, 1.5
+"""So many times as fast is tried with each request that is taken while a rate is looked for."""
 LONGER = 3
 """Between two requests where next to nothing is taken: three times as long as the one before."""
 LONGEST_WAIT_S = 2 * LONGEST_PAUSE_S
 """A slot that is left out follows the longest interval."""
-GAIN, LONG_RUN = 0.00015, 12
-"""The n-th request taken in a row raises a steady rate by ``GAIN`` times n squared, to this n."""
+GAIN, GAIN_WHEN_HINTED, LONG_RUN = 0.00015, 0.00005, 12
+"""The n-th request taken in a row raises a steady rate by ``GAIN`` times n squared, to this n. By
+less where the last rejection named a wait: then it is a rate that was measured, and hardly chance.
+"""
 SLOWER = 1.1
 """The factor by which a lone rejection slows it down."""
 SLOW_S, SURE_TO_ASK = 3.3, 10
@@ -76,7 +80,7 @@ class Departures:
             self._asked = permit
         self._next_at = max(self._next_at, now + self.interval_s)
 
-    def taken(self, permit: Permit, now: float, run: int) -> bool:
+    def taken(self, permit: Permit, now: float, run: int, *, is_hinted: bool = False) -> bool:
         """Go faster after a request that was taken, ``run`` in a row; return if it was the answer.
 
         Where the rate is limited, nothing is left for the second of a pair. If it is taken all the
@@ -89,12 +93,12 @@ class Departures:
             self._asked = None
             self._ramp(self.interval_s / 2, now)
         elif self._ramping_since is None:
-            faster = 1 + GAIN * min(run, LONG_RUN) ** 2
+            faster = 1 + (GAIN_WHEN_HINTED if is_hinted else GAIN) * min(run, LONG_RUN) ** 2
             self.interval_s = max(FASTEST_S, self.interval_s / faster)
             if self.interval_s > SLOW_S and run % SURE_TO_ASK == 0:
                 self.ask(now)
         elif permit.sent_at >= self._ramping_since:
-            self._ramp(self.interval_s / 2, now)
+            self._ramp(self.interval_s / (RAMP_WHEN_HINTED if is_hinted else RAMP), now)
         self._next_at = min(self._next_at, now + self.interval_s)
         return is_answer
 

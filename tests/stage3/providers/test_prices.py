@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.money import Estimate, Prices
+from stage3_plugin.domain.money import Estimate, Prices, to_microusd
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.models import row_named, side_of, table
@@ -529,6 +529,17 @@ def test_a_flat_price_says_what_references_add(model: str, microusd: int | None)
     assert (estimate.low_microusd is None) is (microusd is None)
     own = openrouter(model=model, flat_usd=Decimal("0.5")).estimate(showing(2))
     assert own.high_microusd == 500_000
+
+
+@pytest.mark.parametrize("flat", ["0", "0.01", "0.5"])
+def test_a_plan_holds_what_is_billed_for_an_answer_that_says_no_tokens(flat: str) -> None:
+    """The tokens of the model are known; a gateway that says none is billed by the settings."""
+    by_tokens = openai(model="gpt-image-2").estimate(request())
+    found = openai(model="gpt-image-2", flat_usd=Decimal(flat)).estimate(request())
+
+    assert found.low_microusd == by_tokens.low_microusd
+    assert by_tokens.high_microusd is not None
+    assert found.high_microusd == max(by_tokens.high_microusd, to_microusd(Decimal(flat)))
 
 
 def test_without_a_price_for_what_is_shown_there_is_no_estimate() -> None:
