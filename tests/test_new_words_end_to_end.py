@@ -19,7 +19,6 @@ from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.bill import by_the_table
 from stage3_plugin.testing.image_api import ImageApi
-from stage3_plugin.testing.plain import Plain
 from stage3_plugin.testing.queues import Queued
 from tests.fakes.image_api import KEY
 from tests.fakes.new_words import (
@@ -31,6 +30,7 @@ from tests.fakes.new_words import (
     inventing,
     inventing_batches,
 )
+from tests.fakes.plain import Plain
 from tests.projects import Project
 
 MODELS = {

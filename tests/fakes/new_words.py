@@ -17,9 +17,9 @@ from stage3_plugin.testing.dialects.fal import FalDialect
 from stage3_plugin.testing.dialects.gemini_batches import GeminiBatches
 from stage3_plugin.testing.dialects.openai_batches import OpenAIBatches
 from stage3_plugin.testing.dialects.replicate import ReplicateDialect
-from stage3_plugin.testing.plain import PlainDialect
 from stage3_plugin.testing.queues import Dialect, QueueJob, Standing
 from stage3_plugin.testing.wire import Asked, Said
+from tests.fakes.plain import PlainDialect
 
 WORD = "PONDERING"
 Place: TypeAlias = Literal["submit", "status", "result", "record"]

@@ -19,10 +19,10 @@ from stage3_plugin.testing.batches import BatchKind
 from stage3_plugin.testing.behaviours import CutJson, Gate, Page, ResetAfterRead
 from stage3_plugin.testing.bill import by_the_table
 from stage3_plugin.testing.image_api import KEY, ImageApi
-from stage3_plugin.testing.plain import PlainDialect
 from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.queues import Loss
 from stage3_plugin.testing.wire import Framing
+from tests.fakes.plain import PlainDialect
 from tests.fakes.requests import Refusing
 
 SIZE = "1024x1024"

@@ -24,10 +24,10 @@ from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.testing.behaviours import CutJson, Missing, ServerError
 from stage3_plugin.testing.image_api import KEY, ImageApi
-from stage3_plugin.testing.plain import Plain, PlainDialect
 from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.queues import Loss, Queued
 from stage3_plugin.testing.talking import NoAnswer, Talk
+from tests.fakes.plain import Plain, PlainDialect
 from tests.stage3.providers.replies import request
 
 TOKEN = "0123456789abcdef" * 2

@@ -15,8 +15,8 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.policy import polling
 from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.testing.image_api import ImageApi
-from stage3_plugin.testing.plain import Plain, PlainDialect
 from stage3_plugin.testing.queues import Queued
+from tests.fakes.plain import Plain, PlainDialect
 from tests.library.calling import code, painter, scenes
 from tests.projects import wait_until
 from tests.stage3.buying import states

@@ -26,8 +26,8 @@ from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.behaviours import Behaviour, Json, Missing, Page, ResetAfterRead
 from stage3_plugin.testing.image_api import ImageApi
-from stage3_plugin.testing.plain import KEEPS_S, Plain, PlainDialect
 from stage3_plugin.testing.queues import Queued
+from tests.fakes.plain import KEEPS_S, Plain, PlainDialect
 from tests.stage3.buying import HOLD, counted, leave_lock, only, scenes, states
 from tests.stage3.running import Ran, Story, run_stage, settings_for, story
 

@@ -19,7 +19,6 @@ from stage3_plugin.policy import polling
 from stage3_plugin.policy.plan import Plan
 from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
-from stage3_plugin.testing.plain import Plain, PlainDialect
 from stage3_plugin.testing.queues import Queued
 from tests.fakes.behaviours import (
     BadBase64,
@@ -33,6 +32,7 @@ from tests.fakes.behaviours import (
     ServerError,
 )
 from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.plain import Plain, PlainDialect
 from tests.fakes.pngs import make_png
 from tests.stage3.buying import purchases, states
 from tests.stage3.running import Ran, Story, run_stage, story

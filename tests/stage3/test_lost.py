@@ -31,13 +31,13 @@ from stage3_plugin.purchase import lost
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
-from stage3_plugin.testing import plain
 from stage3_plugin.testing.behaviours import Behaviour, Json, Page
 from stage3_plugin.testing.image_api import KEY, ImageApi
-from stage3_plugin.testing.plain import Plain, PlainDialect
 from stage3_plugin.testing.queues import Queued
 from stage3_plugin.testing.wire import Exchange
 from stage3_plugin.transport import client
+from tests.fakes import plain
+from tests.fakes.plain import Plain, PlainDialect
 from tests.stage3.buying import HOLD, counted, ledger_path, only, scenes, states
 from tests.stage3.running import run_stage, settings_for, story
 

@@ -17,8 +17,8 @@ from stage3_plugin.purchase import lost
 from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.testing.behaviours import Json
 from stage3_plugin.testing.image_api import KEY, ImageApi
-from stage3_plugin.testing.plain import Plain, PlainDialect
 from stage3_plugin.testing.queues import Queued
+from tests.fakes.plain import Plain, PlainDialect
 from tests.stage3.buying import counted, only
 from tests.stage3.caretaking.commands import Say
 from tests.stage3.running import run_stage, settings_for, story

@@ -28,9 +28,9 @@ from stage3_plugin.providers.openai_images import OpenAIImages
 from stage3_plugin.providers.registry import hosted_named, listed
 from stage3_plugin.testing.dialects import dialect_of
 from stage3_plugin.testing.laws import LAWS, Law, answers, batches, queues, requests
-from stage3_plugin.testing.plain import Plain, PlainDialect
 from stage3_plugin.testing.recordings import Heard, recorded_in
 from stage3_plugin.testing.subject import Subject
+from tests.fakes.plain import Plain, PlainDialect
 
 RECORDED = Path(__file__).parent / "recorded"
 MODELS = {
