@@ -206,7 +206,8 @@ def worded(prompt: str, style_tags: Iterable[str], negative_prompt: str | None) 
     stage sent that.
     """
     tags = ", ".join(unsaid_words(style_tags, prompt))
-    style = f". Style: {tags}" if tags else ""
+    end = "" if prompt.rstrip().endswith((".", "!", "?")) else "."
+    style = f"{end} Style: {tags}" if tags else ""
     avoid = f". Avoid: {negative_prompt}" if negative_prompt else ""
     return f"{prompt}{style}{avoid}"
 

@@ -279,6 +279,8 @@ def test_a_negative_prompt_is_appended_as_the_original_did(
     [
         (["ink", "soft light"], "a pier", "a pier. Style: ink, soft light"),
         (["ink"], "a pier in Ink, drawn", "a pier in Ink, drawn"),
+        (["ink"], "A pier.", "A pier. Style: ink"),
+        (["ink"], "Who?", "Who? Style: ink"),
         (["ink"], "drinking at the pier", "drinking at the pier. Style: ink"),
         (["Ink", "ink", "INK"], "a pier", "a pier. Style: Ink"),
         (["  soft \n light ", "", " "], "a pier", "a pier. Style: soft light"),

@@ -189,4 +189,4 @@ def test_a_draft_says_its_style_tags_as_well() -> None:
     scene = scene_of(SCENE.model_copy(update={**SAID["style_tags"], "negative_prompt": "fog"}))
     send = begun(settings_of("openai"), draft_for(scene, settings_of("openai")))
 
-    assert send.payload["prompt"] == "A pier at dawn.. Style: ink, soft light"
+    assert send.payload["prompt"] == "A pier at dawn. Style: ink, soft light"
