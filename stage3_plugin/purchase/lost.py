@@ -161,7 +161,10 @@ class LostRequests:
         if unknown_for is not None and unknown_for >= needed:
             return f"{making.problem}, and has not for {unknown_for.total_seconds() / 3600:.1f} h"
         until = now + needed - (unknown_for or timedelta(0))
-        why = f"{making.problem}; that it is lost is believed from {until:%Y-%m-%d %H:%M} UTC"
+        when = f"from {until:%Y-%m-%d %H:%M} UTC"
+        if making.gone_at is None:
+            when = f"once one command has seen it so for {needed.total_seconds() / 3600:.0f} h"
+        why = f"{making.problem}; that it is lost is believed {when}"
         await self._record(line, "cannot_tell", why, making.gone_at)
         if not watched_s:
             trace.event("stage.warned", message=f"{why}: until then it counts as being made")

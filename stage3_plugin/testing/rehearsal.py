@@ -41,6 +41,7 @@ MODELS = {
 """What is bought of each provider that can be rehearsed with; the documentation's models."""
 AT_ONCE = "xai"
 """Which of those with a dialect has no queue: its pictures are late in the answer itself."""
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +139,21 @@ def serve(api: ImageApi, table: Mapping[str, str]) -> Books:
     Raises:
         OSError: Its port cannot be listened at.
     """
-    with api:
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.signal(signal.SIGTERM, _interrupt)
-            url = api.root_url if table["provider"] == "gemini" else api.base_url
-            values = {**table, "base_url": url, "api_key": api.key}
-            lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-            print("\n".join(["[plugin.stage3]", *lines, ""]), flush=True)
-            threading.Event().wait()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the books are being closed already
+    with api, contextlib.suppress(KeyboardInterrupt):
+        for number in _ENDING:
+            signal.signal(number, _interrupt)
+        url = api.root_url if table["provider"] == "gemini" else api.base_url
+        values = {**table, "base_url": url, "api_key": api.key}
+        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        print("\n".join(["[plugin.stage3]", *lines, ""]), flush=True)
+        threading.Event().wait()
     return Books.of(api)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """End as Ctrl-C does; a shell's background process never hears that."""
+    """Close the books, once; a shell's background process never hears Ctrl-C by itself."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

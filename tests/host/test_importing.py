@@ -119,6 +119,14 @@ def test_a_field_may_stand_above_its_words() -> None:
     assert two == {"scene_id": "two", "prompt": "A whale: huge."}
 
 
+def test_an_empty_wish_takes_no_words_of_its_scene() -> None:
+    """What is directly below it is what it says; what is further below is the scene's own."""
+    one, two = read("## One\nStyle:\n\nA boat.\n## Two\nStyle:\nink\n\nA whale.\n").entries
+
+    assert one == {"scene_id": "one", "prompt": "A boat."}
+    assert two == {"scene_id": "two", "prompt": "A whale.", "style_tags": ["ink"]}
+
+
 def test_blocks_are_words_prompts_or_left_out() -> None:
     """A heading within a block is none; an unnamed block is words, another one is no picture."""
     found = read(

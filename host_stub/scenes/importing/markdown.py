@@ -222,7 +222,8 @@ def _without_fields(
 ) -> Iterator[str]:
     """Take out what says a field, on its line or in the lines below it; the first of each counts.
 
-    Where nothing stands behind the colon, the paragraph below is what is said.
+    Where nothing stands behind the colon, the paragraph below is what is said; of a wish, such as
+    its style, one that is directly below, since the next may be the scene's own words.
 
     Args:
         lines: Of a heading.
@@ -231,6 +232,7 @@ def _without_fields(
     """
     words: dict[str, list[str]] = {}
     below: list[str] | None = None
+    is_wish = False
     for line in lines:
         text = _MARK.sub("", line, count=1).strip()
         found = _FIELD.fullmatch(text)
@@ -240,11 +242,12 @@ def _without_fields(
         if found is not None and name is not None and name not in said and name not in words:
             words[name] = [_plain(found[2])] if found[2] else []
             below = None if found[2] else words[name]
+            is_wish = name in _SHARED
         elif below is None:
             yield line
         elif text:
             below.append(_plain(text))
-        elif below:
+        elif below or is_wish:
             below = None
     said |= {name: " ".join(parts) for name, parts in words.items() if any(parts)}
 
