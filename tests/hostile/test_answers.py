@@ -346,7 +346,7 @@ def test_check_and_plan_warn_of_what_the_vendor_will_not_take(tmp_path: Path) ->
     stories = json.loads((tmp_path / "scenes.json").read_text("utf-8"))
     (tmp_path / "scenes.json").write_text(json.dumps([*stories, long]), "utf-8")
     (tmp_path / "host.toml").write_text(
-        '[plugin.stage3]\nprovider = "openai"\nmodel = "gpt-image-2"\nquality = "mediun"\n'
+        '[plugin.stage3]\nprovider = "openai"\nmodel = "gpt-image-2"\nquality = "medium"\n'
         'size = "1000x1000"\nprice_usd = "0.05"\napi_key = { env = "LOOPBACK_KEY" }\n',
         encoding="utf-8",
     )
@@ -357,7 +357,6 @@ def test_check_and_plan_warn_of_what_the_vendor_will_not_take(tmp_path: Path) ->
     ]
 
     assert (checked.returncode, planned.returncode) == (0, 0), planned.stderr
-    assert ["quality 'mediun'" in warned[0][0], "divisible by 16" in warned[0][1]] == [True, True]
-    assert len(warned[0]) == 2
-    assert len(warned[1]) == 3
-    assert "'s03': a prompt of 33,000 characters" in warned[1][2]
+    assert ["divisible by 16" in line for line in warned[0]] == [True]
+    assert len(warned[1]) == 2
+    assert "'s03': a prompt of 33,000 characters" in warned[1][1]

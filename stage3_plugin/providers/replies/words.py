@@ -157,6 +157,9 @@ def _words(document: Json, error: Json, *, is_object: bool = False) -> ErrorWord
         for violation in items_at(detail, "violations")[:_MOST_ITEMS]
     )
     message = text_at(error, "message") or text_at(error, "msg")
+    is_a_choices = error is not None and any(
+        at(one, "error") is error for one in items_at(document, "choices")
+    )
     return ErrorWords(
         message=cleaned(message),
         said=_said(
@@ -173,7 +176,7 @@ def _words(document: Json, error: Json, *, is_object: bool = False) -> ErrorWord
         resets_at=cleaned(text_at(metadata, "resets_at"), most=MOST_WORD),
         is_object=is_object,
         members=tuple(members_of(document)),
-        around=fields_around(document),
+        around=fields_around(document) - ({"choices"} if is_a_choices else set()),
     )
 
 
