@@ -105,6 +105,14 @@ class Shop:
         assert self.api.received() == sent
 
 
+@pytest.fixture(autouse=True)
+def _handler() -> Iterator[None]:
+    """Have SIGINT handled as before: a loop that ends before its stage is left forgets its own."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def shop(image_api: ImageApi, tmp_path: Path) -> Shop:
     gate = Gate()
