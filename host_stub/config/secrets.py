@@ -65,8 +65,7 @@ def resolve(
     Raises:
         SecretUnavailable: A variable is unset or empty, a file cannot be read, or a command fails.
     """
-    resolver = _Resolver(table, config, project_dir)
-    resolver.may_lack = may_lack
+    resolver = _Resolver(table, config, project_dir, may_lack=may_lack)
     values = {name: resolver.copy(value, name) for name, value in settings.items()}
     return ResolvedTable(values, tuple(resolver.secrets), resolver.asks_commands, resolver.lacks)
 
@@ -74,11 +73,13 @@ def resolve(
 class _Resolver:
     """Walks one table and collects the secrets it meets."""
 
-    def __init__(self, table: str, config: Path | None, project_dir: Path) -> None:
+    def __init__(
+        self, table: str, config: Path | None, project_dir: Path, *, may_lack: bool
+    ) -> None:
         self._table = table
         self._config = config
         self._project_dir = project_dir
-        self.may_lack = False
+        self._may_lack = may_lack
         self.secrets: list[str] = []
         self.lacks: list[SecretUnavailable] = []
         self.asks_commands = False
@@ -94,7 +95,7 @@ class _Resolver:
             try:
                 secret = self._fetch(table, key)
             except SecretUnavailable as error:
-                if not self.may_lack:
+                if not self._may_lack:
                     raise
                 from host_stub.config.absent import AbsentSecret  # noqa: PLC0415 - loads pydantic
 

@@ -7,8 +7,9 @@ file. The prompt goes out as written, with the style tags behind it that do not 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.domain.reference import Reference, ReferenceWish
@@ -145,7 +146,7 @@ class PictureRequest:
         if any(one.wish.by == "cast" for one in self.shown):
             return False
         unsaid = unsaid_words(self.characters, self.prompt)
-        return bool(unsaid_words((one.replace("_", " ") for one in unsaid), self.prompt))
+        return bool(unsaid_words(tuple(one.replace("_", " ") for one in unsaid), self.prompt))
 
 
 WantedOf: TypeAlias = Callable[[PictureRequest, str], int]
@@ -189,7 +190,8 @@ def _is_broken(text: str | None) -> bool:
     return False
 
 
-def unsaid_words(words: Iterable[str], prompt: str) -> tuple[str, ...]:
+@lru_cache(maxsize=256)  # keys, price, plan and request ask it of one scene
+def unsaid_words(words: tuple[str, ...], prompt: str) -> tuple[str, ...]:
     """Return the words that do not stand in a prompt, each once; in any case, and as whole ones."""
     unsaid = dict[str, str]()
     for word in (" ".join(one.split()) for one in words):
@@ -199,7 +201,7 @@ def unsaid_words(words: Iterable[str], prompt: str) -> tuple[str, ...]:
     return tuple(unsaid.values())
 
 
-def worded(prompt: str, style_tags: Iterable[str], negative_prompt: str | None) -> str:
+def worded(prompt: str, style_tags: tuple[str, ...], negative_prompt: str | None) -> str:
     """Return a prompt with what its maker has no field for behind it.
 
     Its style tags, as far as they do not stand in it, and its negative prompt, as the original

@@ -215,7 +215,8 @@ class _FarSide:
         try:
             there = far_side.sizes_of(self._bucket, wanted)
             found = {one: far_side.what_lacks(one, there) for one in wanted}
-            for one in wanted if self.read else ():
+            for done, one in enumerate(wanted if self.read else ()):
+                self.progress(done, len(wanted))
                 if found[one] is None and not far_side.is_whole(self._bucket, one.sha256):
                     found[one] = "the bucket has other bytes by its name"
         except BucketFailed as failed:
