@@ -24,10 +24,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def planned(folder: Path, table: str) -> int:
+def planned(folder: Path, table: str, **scene: object) -> int:
     """Plan one scene with these settings; return the exit code."""
     (folder / "host.toml").write_text(f"[plugin.stage3]\n{table}", encoding="utf-8")
-    story = [{"scene_id": "a", "prompt": "a pier at dusk", "characters": ["mira"]}]
+    story = [{"scene_id": "a", "prompt": "a pier at dusk", "characters": ["mira"], **scene}]
     (folder / "scenes.json").write_text(json.dumps(story), encoding="utf-8")
     return main(["plan", "scenes.json"])
 
@@ -69,3 +69,25 @@ def test_a_quality_that_a_model_does_not_have_is_refused(
 def test_a_quality_that_may_be_had_is_not(folder: Path, table: str) -> None:
     """A newer model, or another server, may have words that no table has; xAI is sent its last."""
     assert planned(folder, table) == 0
+
+
+def test_a_scene_that_asks_for_one_is_not_bought(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plan and run say so, whatever the settings have; nobody is asked, and no sheet is bought."""
+    monkeypatch.setenv("A_KEY", "sk-of-nobody-at-all")
+    table = f"{OPENAI.replace('NO_KEY_IS_SET', 'A_KEY')}{CAST.replace('best', 'low')}"
+    ended = planned(folder, table, quality="best")
+    said = capsys.readouterr().out
+    main(["plan", "scenes.json", "--json"])
+    plan = json.loads(capsys.readouterr().out)
+    run = main(["run", "scenes.json", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    manifest = json.loads((folder / "out" / "manifest.json").read_text(encoding="utf-8"))
+    (failure,) = manifest["failures"]
+
+    assert (ended, plan["make"], plan["sheets"], plan["unsendable"]) == (0, 0, 0, 1)
+    assert (run, told["attempts"]) == (1, 0)
+    assert failure["code"] == "rejected"
+    for line in (said, failure["message"]):
+        assert "quality 'best' is not one that OpenAI lists for 'gpt-image-2'" in line

@@ -135,6 +135,7 @@ class Asked:
         is_kept: Callable[[PictureRequest], bool],
         is_over: Callable[[], bool] = lambda: False,
         *,
+        why_unsendable: Callable[[PictureRequest], str | None],
         chosen: Chosen = nothing_chosen,
         is_wanted: Callable[[PictureRequest], bool] = lambda _sheet: False,
     ) -> None:
@@ -146,6 +147,7 @@ class Asked:
             standing: Says what stands in the ledger for a scene that others show.
             is_kept: Whether a scene has a picture from before references were sent.
             is_over: Returns whether nothing new is started any more.
+            why_unsendable: Says why a request is not sent, whatever it shows.
             chosen: Says which picture of such a scene a host shows.
             is_wanted: Whether pictures of a sheet are wanted that shows what a person brought.
 
@@ -163,7 +165,7 @@ class Asked:
             sheets={name: lanes.of(sheet) for name, sheet in sheets.items()},
             standing=standing,
             chosen=chosen,
-            max_pixels=self._settings.max_pixels,
+            why_unsendable=why_unsendable,
         )
         is_all = self.whole_story is self.scenes
         await survey.go_through(self.scenes, None if is_all else self.whole_story)

@@ -301,6 +301,7 @@ async def _open_paid(
             ),
             options_of=partial(_options_of, settings),
             advise=partial(_advice, settings, provider, now),
+            refuse=partial(_refusal, settings, provider),
             dropped=partial(_left_out, provider),
             prompt_sent=partial(_words_of, provider),
             new_job=partial(_new_job, settings, provider, client),
@@ -607,10 +608,25 @@ def _advice(
     settings: Settings, provider: Provider, now: Callable[[], datetime], request: PictureRequest
 ) -> tuple[str, ...]:
     """Say what one picture asks of a vendor that it is known not to take."""
+    wish = _wish_of(settings, provider, request)
+    return () if wish is None else advice(wish, today=now().date())
+
+
+def _refusal(settings: Settings, provider: Provider, request: PictureRequest) -> str | None:
+    """Say why a vendor is not asked for a picture, by what it is known not to have."""
+    if request.quality == settings.quality:  # the settings are refused where they are read
+        return None
+    wish = _wish_of(settings, provider, request)
+    problem = None if wish is None else refused_quality(wish)
+    return None if problem is None else f"{problem}; nothing was sent"
+
+
+def _wish_of(settings: Settings, provider: Provider, request: PictureRequest) -> Wish | None:
+    """Return what a picture asks of a vendor; ``None`` at an address that is not the vendor's."""
     profile = provider.profile
     if not _is_at_the_vendors(settings, profile):
-        return ()
-    wish = Wish(
+        return None
+    return Wish(
         provider=settings.provider,
         vendor=profile.vendor or profile.name,
         api=settings.api,
@@ -622,7 +638,6 @@ def _advice(
         prompt_characters=len(_words_of(provider, request)),
         in_batch=request.lane == "batch",
     )
-    return advice(wish, today=now().date())
 
 
 def _is_at_the_vendors(settings: Settings, profile: Profile) -> bool:

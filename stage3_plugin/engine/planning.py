@@ -16,7 +16,6 @@ from stage3_plugin.domain.request import (
     PictureRequest,
     WantedOf,
     one_take,
-    why_unsendable,
 )
 from stage3_plugin.engine.notices import Notices
 from stage3_plugin.engine.planned_lanes import PlannedLanes
@@ -207,7 +206,7 @@ class Planning:
             return _picture(there)
         if prospect is Reuse.UNDECIDED:
             return None, "waits for a decision, as it may have been paid for"
-        unsendable = self.why_unsendable(shown)
+        unsendable = self._forecast.why_unsendable(shown)
         return None, "" if unsendable is None else f"would not be made: {unsendable}"
 
     def is_kept(self, request: PictureRequest) -> bool:
@@ -280,7 +279,7 @@ class Planning:
             )
 
     def _prospects_of(self, request: PictureRequest) -> tuple[Sequence[Prospect], str | None]:
-        unsendable = self.why_unsendable(request)
+        unsendable = self._forecast.why_unsendable(request)
         if unsendable is not None:
             return self._unsendable(request.takes), unsendable
         if self.references is not None and request.wishes:
@@ -333,12 +332,6 @@ class Planning:
         """Return the picture of a scene with whatever references; see ``other_references``."""
         bare = self._keys_of(replace(request, shown=()))
         return self._forecast.made_with_others(bare)
-
-    def why_unsendable(self, request: PictureRequest) -> str | None:
-        """Return why a request is not sent, whatever it shows."""
-        return why_unsendable(
-            request, max_pixels=self._settings.max_pixels, needs_prompt=self._route.needs_prompt
-        )
 
     def _scene_plan(self, request: PictureRequest, problem: str | None) -> ScenePlan:
         references = self.references

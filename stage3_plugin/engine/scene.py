@@ -26,7 +26,6 @@ from stage3_plugin.domain.request import (
     PictureRequest,
     WantedOf,
     one_take,
-    why_unsendable,
 )
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -255,11 +254,8 @@ class SceneRunner:
     def _why_not(self, scene: SceneState) -> Failure | None:
         """Return why a scene is not even claimed: it cannot be sent, or its turn comes too late."""
         settings = self._settings
-        unsendable = why_unsendable(
-            scene.request,
-            max_pixels=settings.max_pixels,
-            needs_prompt=self._at(scene).route.needs_prompt,
-        )
+        route = self._at(scene).route
+        unsendable = route.why_unsendable(scene.request, max_pixels=settings.max_pixels)
         if unsendable is not None:
             return Failure(code="rejected", message=unsendable)
         if scene.was_started and self._now() - scene.started_at > settings.deadline_s:

@@ -364,7 +364,7 @@ class Stage:
                 references=asked.references,
                 prospect=forecast.prospect,
                 kept=planning.kept,
-                why_unsendable=planning.why_unsendable,
+                why_unsendable=self._why_unsendable,
                 estimate=ways.estimate,
                 lost=forecast.lost,
             )
@@ -514,8 +514,12 @@ class Stage:
             self._pictures,
             ledger,
             self._route.scope,
-            needs_prompt=self._route.needs_prompt,
+            why_unsendable=self._why_unsendable,
         )
+
+    def _why_unsendable(self, request: PictureRequest) -> str | None:
+        """Return why a request is not sent, whatever it shows; ``None`` where it is."""
+        return self._route.why_unsendable(request, max_pixels=self._settings.max_pixels)
 
     async def _opened(self, stack: AsyncExitStack, wanted: int) -> tuple[Session, int, str]:
         """Open the ledger, and see how many may be in flight beside that.
@@ -828,6 +832,7 @@ class Stage:
             standing,
             is_kept,
             is_over,
+            why_unsendable=self._why_unsendable,
             chosen=chosen,
             is_wanted=lambda sheet: _wanted_of(wanted, sheet, self._steps.basis_of(sheet)) > 0,
         )

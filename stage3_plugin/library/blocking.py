@@ -11,6 +11,8 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
@@ -22,7 +24,16 @@ from stage3_plugin.library.opening import SettingsLike
 from stage3_plugin.library.result import Pictures, Progress, Waited
 from stage3_plugin.library.run import OnProgress
 from stage3_plugin.library.scenes import ScenesLike, folder_of, keep
-from stage3_plugin.library.stage import PICTURES, PathLike, UsdLike, cap_of, lane_of, open_stage
+from stage3_plugin.library.stage import (
+    PICTURES,
+    PathLike,
+    UsdLike,
+    cap_of,
+    lane_of,
+    open_stage,
+    opened_by,
+    opening_beside,
+)
 from stage3_plugin.library.stopping import Stop
 
 Result = TypeVar("Result")
@@ -117,6 +128,8 @@ def plan_pictures(
 ) -> StagePlan:
     """Return what :func:`make_pictures` would make and cost; nothing is spent or written.
 
+    Nothing is sent either, so that no key is needed; the plan's ``warnings`` name what a run lacks.
+
     Args:
         scenes: As there. An iterator is used up: give a list to both.
         settings: As there.
@@ -135,13 +148,16 @@ def plan_pictures(
     kept = keep(scenes)
 
     async def plan() -> StagePlan:
-        async with open_stage(settings, out_dir=out_dir, project_dir=project_dir) as stage:
-            return await stage.plan(
+        read = partial(opening_beside, settings, project_dir, Path(out_dir), is_looking=True)
+        opening, pictures_dir = await anyio.to_thread.run_sync(read)
+        async with opened_by(opening, pictures_dir, out_dir=pictures_dir) as stage:
+            planned = await stage.plan(
                 kept,
                 max_cost_usd=max_cost_usd,
                 scenes_dir=scenes_dir if scenes_dir is not None else folder_of(scenes),
                 lane=lane,
             )
+        return planned.model_copy(update={"warnings": (*opening.lacks, *planned.warnings)})
 
     try:
         return _Call[StagePlan]().wait_for(plan)

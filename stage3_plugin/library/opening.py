@@ -39,6 +39,7 @@ class Opening:
         results_dir: Where the command of this config puts results.
         most_in_flight: A ceiling on scenes in work at once.
         secrets: The texts that came from variables, files and commands.
+        lacks: What is to be said of each secret that could not be had, where it is only looked.
         anew: Reads the settings anew, where a command gives one of their secrets.
     """
 
@@ -48,16 +49,20 @@ class Opening:
     results_dir: Path | None = None
     most_in_flight: int | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    lacks: tuple[str, ...] = ()
     anew: Callable[[], Settings | None] | None = None
 
 
-def opening_of(settings: SettingsLike, project_dir: str | os.PathLike[str] | None) -> Opening:
+def opening_of(
+    settings: SettingsLike, project_dir: str | os.PathLike[str] | None, *, is_looking: bool = False
+) -> Opening:
     """Read and check settings; a command may be asked for a secret, which blocks.
 
     Args:
         settings: Where they are, or what they are.
         project_dir: Where relative paths in them start; by default the config's folder, or the
             current one.
+        is_looking: Nothing will be sent, so that no key is needed.
 
     Raises:
         SettingsRefused: They cannot be used; a setting is named, never a value.
@@ -67,20 +72,20 @@ def opening_of(settings: SettingsLike, project_dir: str | os.PathLike[str] | Non
         if isinstance(settings, Settings):
             return Opening(settings=settings, project_dir=folder or Path.cwd())
         if isinstance(settings, str | os.PathLike):
-            return _of_config(load_config(Path(settings)), folder)
-        return _of_table(settings, folder or Path.cwd())
+            return _of_config(load_config(Path(settings)), folder, is_looking=is_looking)
+        return _of_table(settings, folder or Path.cwd(), is_looking=is_looking)
     except HostError as error:
         raise _refused(error) from error
 
 
-def _of_config(config: HostConfig, folder: Path | None) -> Opening:
+def _of_config(config: HostConfig, folder: Path | None, *, is_looking: bool) -> Opening:
     if config.image != _NAME:
         raise SettingsRefused(
             "pipeline.image",
             f"the pictures of {config.path} are made by {config.image!r}, and this is Stage3",
             hint=f'name another config, or set image = "{_NAME}" under [pipeline]',
         )
-    table = config.settings_of(_NAME)
+    table = config.settings_of(_NAME, may_lack=is_looking)
 
     def anew() -> Settings | None:
         try:
@@ -95,13 +100,16 @@ def _of_config(config: HostConfig, folder: Path | None) -> Opening:
         results_dir=config.out_dir,
         most_in_flight=None if config.max_in_flight == NO_CEILING else config.max_in_flight,
         secrets=table.secrets,
+        lacks=_lacks(table),
         anew=anew if table.asks_commands else None,
     )
 
 
-def _of_table(settings: Mapping[str, object], folder: Path) -> Opening:
+def _of_table(settings: Mapping[str, object], folder: Path, *, is_looking: bool) -> Opening:
     def read() -> ResolvedTable:
-        return resolve(dict(settings), table=_TABLE, config=None, project_dir=folder)
+        return resolve(
+            dict(settings), table=_TABLE, config=None, project_dir=folder, may_lack=is_looking
+        )
 
     table = read()
 
@@ -115,8 +123,13 @@ def _of_table(settings: Mapping[str, object], folder: Path) -> Opening:
         settings=_valid(table),
         project_dir=folder,
         secrets=table.secrets,
+        lacks=_lacks(table),
         anew=anew if table.asks_commands else None,
     )
+
+
+def _lacks(table: ResolvedTable) -> tuple[str, ...]:
+    return tuple(f"{one.key}: {one.problems[0].what}; a run needs it" for one in table.lacks)
 
 
 def _valid(table: ResolvedTable) -> Settings:

@@ -324,7 +324,7 @@ async def open_stage(
         SettingsRefused: The settings cannot be used, or a key is missing; see ``.hint``.
         NotStarted: The ledger cannot be read, or could not be made.
     """
-    read = partial(_opening_of, settings, project_dir, Path(out_dir))
+    read = partial(opening_beside, settings, project_dir, Path(out_dir))
     opening, pictures_dir = await anyio.to_thread.run_sync(read)
     async with opened_by(opening, pictures_dir, out_dir=pictures_dir) as stage:
         yield stage
@@ -378,8 +378,12 @@ async def opened_by(
                 raise raised
 
 
-def _opening_of(
-    settings: SettingsLike, project_dir: PathLike | None, out_dir: Path
+def opening_beside(
+    settings: SettingsLike,
+    project_dir: PathLike | None,
+    out_dir: Path,
+    *,
+    is_looking: bool = False,
 ) -> tuple[Opening, Path]:
     """Return what to open with, and the folder of pictures.
 
@@ -387,7 +391,7 @@ def _opening_of(
         SettingsRefused: Also where that is the folder in which the command shows which take of each
             scene was picked: what a person picked would be replaced there.
     """
-    opening = opening_of(settings, project_dir)
+    opening = opening_of(settings, project_dir, is_looking=is_looking)
     pictures_dir = out_dir.absolute()
     results = opening.results_dir
     if results is not None and pictures_dir.resolve() == (results / "images").resolve():

@@ -11,7 +11,7 @@ from functools import cache, cached_property
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import Ignored, Keys, KeyScope
 from stage3_plugin.domain.purchase import Limits, Purchase
-from stage3_plugin.domain.request import PictureRequest, why_unsendable
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S, Owners
@@ -36,7 +36,7 @@ class Forecast:
         pictures: Has the answers that a dead run has left.
         ledger: Opened to read; ``None`` if there is none yet.
         scope: What keys hold of where the run would buy.
-        needs_prompt: Whether an empty prompt would be paid for.
+        why_unsendable: Says why a request is not sent at all; ``None`` where it is.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Forecast:
         ledger: Ledger | None,
         scope: KeyScope,
         *,
-        needs_prompt: bool,
+        why_unsendable: Callable[[PictureRequest], str | None],
     ) -> None:
         self._settings = settings
         self._pictures = pictures
         self._ledger = ledger
-        self._needs_prompt = needs_prompt
+        self.why_unsendable = why_unsendable
         self._doubts = None if ledger is None else Doubts(ledger, scope)
         self._owners = Owners(accounts.state_dir)
         self._homes = accounts.homes(ledger)
@@ -73,12 +73,7 @@ class Forecast:
         self, request: PictureRequest, keys: Keys, *, wanted: int = 1
     ) -> tuple[Prospect, ...]:
         """Return what would become of each take that is wanted of a scene."""
-        unsendable = why_unsendable(
-            request,
-            max_pixels=self._settings.max_pixels,
-            needs_prompt=self._needs_prompt,
-        )
-        if unsendable is not None:
+        if self.why_unsendable(request) is not None:
             return tuple(_unsendable(wanted))
         if self._ledger is None:
             return (Reuse.MAKE,) * wanted

@@ -43,6 +43,22 @@ def test_a_key_that_is_missing_says_which_variable_to_set(
     assert "export OPENAI_API_KEY" in str(unset.hint)
 
 
+def test_a_plan_needs_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent for it; it says what a run would miss, of a dictionary and of a config."""
+    monkeypatch.delenv("A_KEY_THAT_IS_NOT_SET", raising=False)
+    table = {"provider": "openai", "model": "gpt-image-2", "size": "1024x1024"}
+    settings = {**table, "api_key": {"env": "A_KEY_THAT_IS_NOT_SET"}}
+    config = tmp_path / "host.toml"
+    lines = [f'{name} = "{value}"' for name, value in table.items()]
+    lines += ['api_key = { env = "A_KEY_THAT_IS_NOT_SET" }']
+    config.write_text("\n".join(["[plugin.stage3]", *lines]), encoding="utf-8")
+    plans = [plan_pictures(scenes(1), one, project_dir=tmp_path) for one in (settings, config)]
+
+    lack = "api_key: environment variable A_KEY_THAT_IS_NOT_SET is not set; a run needs it"
+    assert [plan.warnings[0] for plan in plans] == [lack] * 2
+    assert all(plan.cost_high_usd for plan in plans)
+
+
 def test_a_setting_that_is_wrong_is_named_and_so_are_the_others(tmp_path: Path) -> None:
     """By the names that a config has, without what stands before them there."""
     error = refused({"provider": "previz", "size": "big", "capacty": 3}, tmp_path)

@@ -19,7 +19,7 @@ import anyio.lowlevel
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish, ShownBy
-from stage3_plugin.domain.request import PictureRequest, why_unsendable
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, ShownScene, Unshown
 from stage3_plugin.ledger.book import Ledger
@@ -111,7 +111,7 @@ class Survey:
         sheets: The requests of all sheets of the cast, by their ids.
         standing: Says what stands in the ledger for a scene that is referred to.
         chosen: Says which picture of it a host shows.
-        max_pixels: A larger picture is not asked for.
+        why_unsendable: Says why a request is not sent, whatever it shows; ``None`` where it is.
 
     Attributes:
         told: What a person should know.
@@ -126,11 +126,11 @@ class Survey:
         sheets: Mapping[str, PictureRequest],
         standing: Standing,
         chosen: Chosen = nothing_chosen,
-        max_pixels: int,
+        why_unsendable: Callable[[PictureRequest], str | None],
     ) -> None:
         self._chosen = chosen
         self.told = Told()
-        self._max_pixels = max_pixels
+        self._why_unsendable = why_unsendable
         self._references = references
         self._casting = casting
         self._limits_of = limits_of
@@ -178,10 +178,6 @@ class Survey:
             if self._why_unsendable(request) is None:
                 needed.update(self._sheets.keys() & self._referred(request))
         return needed
-
-    def _why_unsendable(self, request: PictureRequest) -> str | None:
-        """Return why a request is not sent whatever it shows; what shows anything needs words."""
-        return why_unsendable(request, max_pixels=self._max_pixels, needs_prompt=True)
 
     def _leave_out(self, sheets: set[str]) -> None:
         """Leave out sheets that no scene would be shown: each would be paid for."""
