@@ -29,7 +29,6 @@ SLOW = (
     "distributions",
     "engines",
     "hostile",
-    "killing",
     "kit",
     "fakes/test_batch_talks.py",
     "fakes/test_by_hand.py",
@@ -69,13 +68,11 @@ SLOW = (
     "test_check_online.py",
     "test_confirmed_runs.py",
     "test_director_end_to_end.py",
-    "test_end_to_end.py",
     "test_extras_absent.py",
     "test_half_price.py",
     "test_jobs_end_to_end.py",
     "test_keep_a_face.py",
     "test_ladder_end_to_end.py",
-    "test_money_commands.py",
     "test_signals.py",
     "test_skill.py",
     "test_telemetry_killed.py",
@@ -135,7 +132,7 @@ def _is_slow(path: Path) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even import what the quick lane leaves out."""
+    """Do not even import what the shortest lane leaves out."""
     return (
         True if config.getoption("markexpr") == "not slow" and _is_slow(collection_path) else None
     )

@@ -1,16 +1,12 @@
 """How often hypothesis tries a law: by the profile, and by what this law deserves beside others.
 
-Four profiles, chosen by pytest's ``--hypothesis-profile``:
+Three profiles, chosen by pytest's ``--hypothesis-profile``:
 
 ``full`` is what holds where none is named: in tox and in continuous integration. It tries the same
 examples every time, so that a commit is green or red by what is in it and never by chance.
 
-``quick`` tries a tenth of them, others each time. Here chance is welcome: whoever runs it sits
-before it, and hypothesis keeps what it found until it is mended. So exploring goes on with every
-commit that is written, and stops no commit of somebody else.
-
-``short`` tries a tenth of them, the same every time: for a lane of continuous integration that
-tries the laws once more, and that no chance is to stop either.
+``short`` tries a tenth of them, the same every time: for what somebody waits for, and for a lane
+that tries the laws once more.
 
 ``night`` is ten times ``full``, others each time. It can be run as often as there are nights.
 """
@@ -26,7 +22,7 @@ _FULL = 100
 def register_profiles() -> None:
     """Make the profiles known, and load ``full``; pytest's option loads another one later."""
     tenth, most = _FULL // 10, _FULL * 10
-    for name, examples in {"quick": tenth, "short": tenth, "full": _FULL, "night": most}.items():
+    for name, examples in {"short": tenth, "full": _FULL, "night": most}.items():
         is_the_same = name in {"short", "full"}
         settings.register_profile(
             name,

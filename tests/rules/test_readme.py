@@ -12,7 +12,7 @@ from tests.rules.repository import ROOT, blocks
 
 COMMANDS = {
     "demo": "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox -e demo",
-    "all": "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox",
+    "tests": "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox -e tests",
 }
 
 
