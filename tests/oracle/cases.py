@@ -1,0 +1,203 @@
+"""What a case is: a name, a route to a vendor, and what the loopback server is told for it.
+
+Everything that is answered comes from here and from the fakes, whichever build asks: both get the
+same bytes, up to the port and to the moment.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from stage3_plugin.testing.dialects import dialect_of
+from stage3_plugin.testing.queues import Queued
+from tests.fakes.behaviours import Behaviour, Ok
+from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.wire import Exchange, Framing, Said
+
+Prepare: TypeAlias = Callable[[ImageApi], None]
+AT_ONCE = Queued(polls=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A way to buy a picture: a provider, and what it is asked for.
+
+    Attributes:
+        name: What it is called in the names of cases.
+        settings: Beside those of every case.
+        has_jobs: Its vendor takes requests in and makes pictures later.
+        needs_root: Its address has no version in it.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    has_jobs: bool = False
+    needs_root: bool = False
+
+    def server(self) -> ImageApi:
+        """Return a server that speaks as its vendor does."""
+        dialect = dialect_of(str(self.settings["provider"]))
+        api = ImageApi(dialect=None if dialect is None else dialect())
+        if dialect is not None:
+            api.queue.plan = AT_ONCE
+        return api
+
+    def with_(self, **settings: Any) -> Route:
+        """Return it with other settings; ``None`` leaves one out that every case has."""
+        return replace(self, settings={**self.settings, **settings})
+
+
+def _route(name: str, model: str, **more: Any) -> Route:
+    provider, _, api = name.partition(" ")
+    return Route(
+        name=name,
+        settings={"provider": provider, "model": model} | ({"api": api} if api else {}),
+        **more,
+    )
+
+
+ROUTES = {
+    route.name: route
+    for route in (
+        _route("openai", "gpt-image-2"),
+        _route("openrouter", "google/gemini-3-pro-image"),
+        _route("openrouter chat", "google/gemini-3-pro-image"),
+        _route("gemini", "gemini-nano-banana-2.1", needs_root=True),
+        _route("xai", "grok-imagine-image-2.0"),
+        _route("fal", "fal-ai/flux-2/turbo", has_jobs=True),
+        _route("bfl", "flux-2-pro", has_jobs=True),
+        _route("replicate", "black-forest-labs/flux-2-pro", has_jobs=True),
+    )
+}
+AT_VENDORS = [ROUTES[name] for name in ("openai", "openrouter", "openrouter chat", "gemini")]
+"""Those that answer a picture at once, in shapes that the server makes without a dialect."""
+WITH_JOBS = [route for route in ROUTES.values() if route.has_jobs]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One answer, or a few that belong together, and who asks for it.
+
+    Attributes:
+        name: No other case has it.
+        route: Who is asked.
+        prepare: Tells the server what the first requests meet; all others are answered well.
+        deadline_s: Of each run: what is not here by then is left, in a state of its own.
+        waits: It spends its time in waiting, so that many can go on at once.
+        runs: How often the same is asked for, in all.
+        words: Of the prompt, behind its beginning.
+    """
+
+    name: str
+    route: Route
+    prepare: Prepare
+    deadline_s: float = 60.0
+    waits: bool = False
+    runs: int = 2
+    words: str = ""
+
+    def order(self, api: ImageApi) -> dict[str, Any]:
+        """Return what a build is asked to do, against a server."""
+        fixed: dict[str, Any] = {
+            "base_url": api.root_url if self.route.needs_root else api.base_url,
+            "api_key": KEY,
+            "size": "64x64",
+            "price_usd": "0.05",
+            "budget_usd": "1",
+            "backoff_base_s": 0.001,
+            "backoff_max_s": 0.002,
+            "max_wait_s": 0.2,
+            "timeout_s": 20,
+            "max_reply_bytes": 1 << 22,
+            "drain_s": 0.2,
+        }
+        settings = fixed | dict(self.route.settings)
+        return {
+            "settings": {name: value for name, value in settings.items() if value is not None},
+            "prompt": f"a harbour at dusk{self.words}",
+            "deadline_s": self.deadline_s,
+            "runs": self.runs,
+            "limit_s": int(30 + self.runs * min(self.deadline_s, 30.0)),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """What an endpoint would answer, to make something else of it.
+
+    Attributes:
+        document: Its answer.
+        picture: The picture's bytes.
+        addressed: Its answer with an address in the place of the picture.
+        root: The server's address.
+    """
+
+    document: dict[str, Any]
+    picture: bytes
+    addressed: dict[str, Any]
+    root: str
+
+
+Make: TypeAlias = Callable[[Good], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Answer what is made of a good answer, under any status."""
+
+    make: Make
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    framing: Framing = "length"
+
+    async def answer(self, exchange: Exchange) -> None:
+        exchange.is_billed = True
+        body, headers = self.make(good_of(exchange)), Ok().headers(exchange) | dict(self.headers)
+        await exchange.reply(self.status, body, headers, framing=self.framing)
+
+
+def good_of(exchange: Exchange) -> Good:
+    """Return what the endpoint that is asked would answer; a queue begins a job for it."""
+    return Good(
+        document=json.loads(Ok().body(exchange)),
+        picture=Ok().made(exchange),
+        addressed=json.loads(Ok(url="own").body(exchange)),
+        root=exchange.base_url.removesuffix("/v1"),
+    )
+
+
+def meets(*behaviours: Behaviour) -> Prepare:
+    """Have the first requests for a picture meet these."""
+    return lambda api: api.script(*behaviours)
+
+
+def bent(page: str, change: Callable[[Said, str], Said]) -> Prepare:
+    """Have every page of one kind of a vendor's queue changed before it is told."""
+
+    def prepare(api: ImageApi) -> None:
+        dialect = api.queue.dialect
+        usual = getattr(dialect, page)
+        setattr(dialect, page, lambda *about: change(usual(*about), api.root_url))
+
+    return prepare
+
+
+def put(document: Any, path: str, value: object) -> Any:
+    """Return a document with another value at a place such as ``data.0.url``."""
+    changed = deepcopy(document)
+    *inner, last = (int(word) if word.isdigit() else word for word in path.split("."))
+    at = changed
+    for word in inner:
+        at = at[word]
+    at[last] = value
+    return changed
+
+
+def thinned(cases: Iterator[Case], *, one_of: int) -> Iterator[Case]:
+    """Yield a part of cases, the same ones whatever others there are."""
+    return (case for case in cases if zlib.crc32(case.name.encode()) % one_of == 0)
