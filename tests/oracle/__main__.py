@@ -33,10 +33,10 @@ from tests.oracle.builds import (
     cache_folder,
     reference_python,
 )
-from tests.oracle.cases import Case
+from tests.oracle.cases import ROUTES, Case
 from tests.oracle.comparing import Difference, GivenUp, seen_in, table_of
 
-WAITING_AT_ONCE = 32
+WAITING_AT_ONCE = 16
 """Cases that wait for a timer, not for the processor."""
 _MEMORY = Path("/dev/shm")
 
@@ -56,8 +56,9 @@ def tried(case: Case, build: Build, folder: Path) -> dict[str, Any]:
         with case.route.server() as api:
             case.prepare(api)
             found = build.tried(case.order(api), folder)
-            sides["asked to buy"] = sum(one.asked.method == "POST" for one in api.entries)
-            sides["billed"] = api.billed() + api.batches.billed()
+            buying = [one for one in api.entries if one.asked.method == "POST"]
+            sides["asked to buy"] = len(buying)
+            sides["billed"] = sum(one.is_billed for one in buying) + api.batches.billed()
     except ExceptionGroup as error:
         return {"broke": f"the server itself, for the {build.name}: {error.exceptions[0]!r}"}
     finally:
@@ -88,8 +89,8 @@ class Comparison:
         """Compare all cases, and say how far it is."""
         cores = os.cpu_count() or 1
         with ThreadPoolExecutor(cores) as busy, ThreadPoolExecutor(WAITING_AT_ONCE) as waiting:
-            going: dict[Future[list[dict[str, Any]]], str] = {
-                (waiting if case.waits else busy).submit(self.both, case, number): case.name
+            going: dict[Future[list[dict[str, Any]]], Case] = {
+                (waiting if case.waits else busy).submit(self.both, case, number): case
                 for number, case in enumerate(cases)
             }
             try:
@@ -103,13 +104,14 @@ class Comparison:
                 waiting.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _compare(self, name: str, found: Sequence[dict[str, Any]]) -> None:
-        reference, checkout = (seen_in(one, KEY) for one in found)
+    def _compare(self, case: Case, found: Sequence[dict[str, Any]]) -> None:
+        reference, checkout = (seen_in(case, one, KEY) for one in found)
         if reference.get("broke", "").startswith("the server itself"):
             checkout = {}  # it has shown nothing
-        difference = self._given_up.compared(name, reference, checkout)
+        difference = self._given_up.compared(case.name, reference, checkout)
         if difference is not None:
             self.differences.append(difference)
+            print(f"{case.name}: {', '.join(difference.fields)}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -131,10 +133,11 @@ def main() -> int:
             ]
             given_up = GivenUp()
             comparison = Comparison(builds, folder, given_up)
+            api = stack.enter_context(ROUTES["openai"].server())
+            first = Case(name="first", route=ROUTES["openai"], prepare=lambda _: None)
             for build in builds:
                 stack.enter_context(build)
-                with wanted[0].route.server() as api:
-                    build.warm(wanted[0].order(api), folder / f"{build.name}-first")
+                build.begin(first.order(api), folder / f"{build.name}-first")
             if len(wanted) == 1:
                 return _show(wanted[0], comparison.both(wanted[0], 0), given_up)
             comparison.run(wanted)
@@ -170,7 +173,7 @@ def _show(case: Case, found: Sequence[dict[str, Any]], given_up: GivenUp) -> int
     """Show one case in full, and what differs."""
     for name, one in zip(("reference", "checkout"), found, strict=True):
         print(f"{name}: {json.dumps(one, indent=1)}")
-    reference, checkout = (seen_in(one, KEY) for one in found)
+    reference, checkout = (seen_in(case, one, KEY) for one in found)
     difference = given_up.compared(case.name, reference, checkout)
     for name, pair in ({} if difference is None else difference.fields).items():
         print(f"{case.name} {name}: {pair[0]} -> {pair[1]}")

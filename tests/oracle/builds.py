@@ -124,18 +124,17 @@ class Build:
         self._process.wait()
         self._reader.join()
 
-    def warm(self, order: dict[str, Any], folder: Path) -> None:
-        """Try an order, and have what it imports imported for all that follow."""
-        self.tried(order, folder)
-        if (folder / "modules.json").exists():
-            self._say({"load": str(folder / "modules.json")})
+    def begin(self, order: dict[str, Any], folder: Path) -> None:
+        """Have an order carried out that all others profit of; nothing is heard of it."""
+        folder.mkdir(parents=True)
+        self._say({**order, "is_first": True, "folder": str(folder)})
 
     def tried(self, order: dict[str, Any], folder: Path) -> dict[str, Any]:
         """Have an order carried out in a folder, and return what was found, or how it broke."""
         number, waiting = next(self._numbers), _Order()
         folder.mkdir(parents=True)
         self._orders[number] = waiting
-        self._say({**order, "number": number, "folder": str(folder)})
+        self._say({**order, "is_first": False, "number": number, "folder": str(folder)})
         waiting.ended.wait()
         if waiting.status is None:
             raise BuildFailed(f"the {self.name} takes no orders any more")

@@ -2,8 +2,11 @@
 
 Run by its path in the environment of either build, so it knows the standard library, what a program
 may import of Stage3, and no other file of the tests. Orders come as lines of JSON on standard input.
-For each a process is forked, so that one that hangs or dies is itself a result; a line of JSON says
-how it ended, and what it found lies in a file.
+The first is carried out here, so that what is imported and read once need not be for each that
+follows. For each of those a process is forked: one that hangs or dies is a result like others. A
+line of JSON says how it ended, and what it found lies in a file.
+
+Clocks that waits are measured by run fast here, so that patience of minutes ends in seconds.
 """
 
 from __future__ import annotations
@@ -11,27 +14,42 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
-import importlib
 import io
 import json
 import os
 import select
+import selectors
 import signal
 import sys
+import time
 import traceback
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-import stage3_plugin
-from stage3_plugin import make_pictures
-
 LOOKS_EVERY_S = 0.01
-[SCRIPT] = entry_points(group="console_scripts", name="stage3")
+_monotonic = time.monotonic
+
+
+class Hastened(selectors.DefaultSelector):
+    """Waits for the part of a time that clocks make of it that run fast.
+
+    Attributes:
+        times: So many seconds of waits and deadlines pass in one.
+    """
+
+    times = 1
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        return super().select(None if timeout is None else timeout / self.times)
 
 
 def main() -> None:
     """Start what is ordered, and tell how each order ended, until there are no more."""
+    time.monotonic = lambda: _monotonic() * Hastened.times
+    selectors.DefaultSelector = Hastened  # type: ignore[misc]  # an event loop makes one for itself
+    import stage3_plugin  # only now, as whatever it imports may keep a clock
+
     print(json.dumps(str(Path(str(stage3_plugin.__file__)).resolve())), flush=True)
     going: dict[int, int] = {}
     is_open, rest = True, b""
@@ -41,8 +59,11 @@ def main() -> None:
             is_open = bool(piece)
             *lines, rest = (rest + piece).split(b"\n")
             for order in map(json.loads, lines):
-                if "load" in order:
-                    load(Path(order["load"]))
+                if order["is_first"]:
+                    with contextlib.redirect_stdout(sys.stderr):
+                        tried(order, Path(order["folder"]))
+                    gc.collect()
+                    gc.freeze()
                 else:
                     going[started(order)] = order["number"]
         while going:
@@ -50,15 +71,6 @@ def main() -> None:
             if not pid:
                 break
             print(json.dumps([going.pop(pid), status]), flush=True)
-
-
-def load(path: Path) -> None:
-    """Import what an earlier order has imported, once for all that follow."""
-    for name in json.loads(path.read_text(encoding="utf-8")):
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
-    gc.collect()
-    gc.freeze()
 
 
 def started(order: dict[str, Any]) -> int:
@@ -72,7 +84,6 @@ def started(order: dict[str, Any]) -> int:
         os.dup2(1, 2)
         found = json.dumps(tried(order, folder))
         (folder / "found.json").write_text(found, encoding="utf-8")
-        (folder / "modules.json").write_text(json.dumps([*sys.modules]), encoding="utf-8")
         os._exit(0)
     except BaseException:  # noqa: BLE001 - this process ends here
         traceback.print_exc()
@@ -83,6 +94,7 @@ def started(order: dict[str, Any]) -> int:
 def tried(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Make the picture of an order so many times, and read what the ledger has of it."""
     os.chdir(folder)
+    Hastened.times = order["haste"]
     found: dict[str, Any] = {"runs": [bought(order, folder) for _ in range(order["runs"])]}
     for command in ("attempts --all", "costs", "verify"):
         found[command.split()[0]] = told(*command.split(), "--json")
@@ -94,6 +106,8 @@ def tried(order: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def bought(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Run once, and return how the scene and the run ended."""
+    from stage3_plugin import make_pictures
+
     scene = {"scene_id": "s01", "image_prompt": order["prompt"]}
     try:
         pictures = make_pictures(
@@ -101,7 +115,6 @@ def bought(order: dict[str, Any], folder: Path) -> dict[str, Any]:
             order["settings"],
             out_dir=folder / "pictures",
             project_dir=folder,
-            deadline_s=order["deadline_s"],
             check=False,
         )
     except Exception as error:  # noqa: BLE001 - which one is a result
@@ -116,9 +129,10 @@ def bought(order: dict[str, Any], folder: Path) -> dict[str, Any]:
 def told(*words: str) -> dict[str, Any]:
     """Run a command that looks after the ledger, and return its JSON and its exit code."""
     sys.argv = ["stage3", *words]
+    [script] = entry_points(group="console_scripts", name="stage3")
     with contextlib.redirect_stdout(io.StringIO()) as output:
         try:
-            code = SCRIPT.load()()
+            code = script.load()()
         except SystemExit as end:
             code = end.code
     text = output.getvalue()

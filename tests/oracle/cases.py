@@ -87,18 +87,20 @@ class Case:
         name: No other case has it.
         route: Who is asked.
         prepare: Tells the server what the first requests meet; all others are answered well.
-        deadline_s: Of each run: what is not here by then is left, in a state of its own.
         waits: It spends its time in waiting, so that many can go on at once.
         runs: How often the same is asked for, in all.
+        haste: So many times as fast its clocks run that waits are measured by.
+        only_end: In which run it ends is up to the moment: the last one is compared alone.
         words: Of the prompt, behind its beginning.
     """
 
     name: str
     route: Route
     prepare: Prepare
-    deadline_s: float = 60.0
     waits: bool = False
     runs: int = 2
+    haste: int = 30
+    only_end: bool = False
     words: str = ""
 
     def order(self, api: ImageApi) -> dict[str, Any]:
@@ -109,20 +111,16 @@ class Case:
             "size": "64x64",
             "price_usd": "0.05",
             "budget_usd": "1",
-            "backoff_base_s": 0.001,
-            "backoff_max_s": 0.002,
-            "max_wait_s": 0.2,
-            "timeout_s": 20,
+            "deadline_s": 900,
             "max_reply_bytes": 1 << 22,
-            "drain_s": 0.2,
         }
         settings = fixed | dict(self.route.settings)
         return {
             "settings": {name: value for name, value in settings.items() if value is not None},
             "prompt": f"a harbour at dusk{self.words}",
-            "deadline_s": self.deadline_s,
             "runs": self.runs,
-            "limit_s": int(30 + self.runs * min(self.deadline_s, 30.0)),
+            "haste": self.haste,
+            "limit_s": 120,
         }
 
 
