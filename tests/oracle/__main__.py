@@ -118,7 +118,8 @@ def main() -> int:
     """Compare, report, and return the exit code."""
     chosen = _parser().parse_args()
     began = time.monotonic()
-    wanted = [case for case in corpus() if fnmatchcase(case.name, chosen.only or "*")]
+    only = chosen.only or "*"
+    wanted = [case for case in corpus() if case.name == only or fnmatchcase(case.name, only)]
     if chosen.list or not wanted:
         print("\n".join(case.name for case in wanted) or f"no case is called {chosen.only!r}")
         return 0 if wanted else 2
@@ -148,20 +149,20 @@ def main() -> int:
     news = [one for one in comparison.differences if one.reason is None]
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     report: dict[str, Any] = {
-        "reference": chosen.reference, "cases": len(wanted), "took_s": int(time.monotonic() - began),
+        "reference": chosen.reference,
+        "cases": len(wanted),
+        "took_s": int(time.monotonic() - began),
         "cpu_s": int(sum(one.ru_utime + one.ru_stime for one in used)),
         "unused": [] if chosen.only else sorted(given_up.unused),
         "differences": [vars(one) for one in (*news, *known)],
-    }  # fmt: skip
+    }
     print(json.dumps(report) if chosen.json else _text(report, news, known))
     return 1 if news else 0
 
 
 def _text(report: dict[str, Any], news: Sequence[Difference], known: Sequence[Difference]) -> str:
-    lines = [
-        f"{report['cases']} cases, {len(news)} differ, {len(known)} are given up; "
-        f"{report['took_s']} s, {report['cpu_s']} s of CPU"
-    ]
+    counts = f"{report['cases']} cases, {len(news)} differ, {len(known)} are given up"
+    lines = [f"{counts}; {report['took_s']} s, {report['cpu_s']} s of CPU"]
     lines += [f"nothing differs any more by {pattern!r}" for pattern in report["unused"]]
     if news:
         look = f"look at one: python -m tests.oracle --only '{news[0].case}'"

@@ -106,8 +106,8 @@ class Build:
         at = self._process.stdout.readline()
         if not at or not Path(json.loads(at)).is_relative_to(self._within):
             raise BuildFailed(
-                f"{self._python} does not run what is in {self._within}, but {at.strip() or 'nothing'}:"
-                " install the checkout there (pip install -e .)"
+                f"{self._python} does not run what is in {self._within}, but {at.strip() or None}: "
+                "install the checkout there (pip install -e .)"
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -1,7 +1,7 @@
 """The side of a build that is compared: a process for each order, which buys by the public names.
 
 Run by its path in the environment of either build, so it knows the standard library, what a program
-may import of Stage3, and no other file of the tests. Orders come as lines of JSON on standard input.
+may import of Stage3, and no other file of the tests. Orders come as lines of JSON on the input.
 The first is carried out here, so that what is imported and read once need not be for each that
 follows. For each of those a process is forked: one that hangs or dies is a result like others. A
 line of JSON says how it ended, and what it found lies in a file.

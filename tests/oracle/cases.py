@@ -7,20 +7,26 @@ same bytes, up to the port and to the moment.
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from stage3_plugin.testing.dialects import dialect_of
 from stage3_plugin.testing.queues import Queued
 from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.image_api import KEY, ImageApi
-from tests.fakes.wire import Exchange, Framing, Said
+from tests.fakes.wire import Exchange, Said
 
 Prepare: TypeAlias = Callable[[ImageApi], None]
-AT_ONCE = Queued(polls=0)
+CORPUS: Mapping[str, Any] = tomllib.loads(
+    Path(__file__).with_name("corpus.toml").read_text(encoding="utf-8")
+)
+_REPEATED = re.compile(r"\{(\d+)\*([^{}]+)\}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,20 +37,18 @@ class Route:
         name: What it is called in the names of cases.
         settings: Beside those of every case.
         has_jobs: Its vendor takes requests in and makes pictures later.
-        needs_root: Its address has no version in it.
     """
 
     name: str
     settings: Mapping[str, Any]
     has_jobs: bool = False
-    needs_root: bool = False
 
     def server(self) -> ImageApi:
         """Return a server that speaks as its vendor does."""
         dialect = dialect_of(str(self.settings["provider"]))
         api = ImageApi(dialect=None if dialect is None else dialect())
         if dialect is not None:
-            api.queue.plan = AT_ONCE
+            api.queue.plan = Queued(polls=0)
         return api
 
     def with_(self, **settings: Any) -> Route:
@@ -52,13 +56,10 @@ class Route:
         return replace(self, settings={**self.settings, **settings})
 
 
-def _route(name: str, model: str, **more: Any) -> Route:
+def _route(name: str, model: str, *, has_jobs: bool = False) -> Route:
     provider, _, api = name.partition(" ")
-    return Route(
-        name=name,
-        settings={"provider": provider, "model": model} | ({"api": api} if api else {}),
-        **more,
-    )
+    settings = {"provider": provider, "model": model} | ({"api": api} if api else {})
+    return Route(name=name, settings=settings, has_jobs=has_jobs)
 
 
 ROUTES = {
@@ -67,14 +68,14 @@ ROUTES = {
         _route("openai", "gpt-image-2"),
         _route("openrouter", "google/gemini-3-pro-image"),
         _route("openrouter chat", "google/gemini-3-pro-image"),
-        _route("gemini", "gemini-nano-banana-2.1", needs_root=True),
+        _route("gemini", "gemini-nano-banana-2.1"),
         _route("xai", "grok-imagine-image-2.0"),
         _route("fal", "fal-ai/flux-2/turbo", has_jobs=True),
         _route("bfl", "flux-2-pro", has_jobs=True),
         _route("replicate", "black-forest-labs/flux-2-pro", has_jobs=True),
     )
 }
-AT_VENDORS = [ROUTES[name] for name in ("openai", "openrouter", "openrouter chat", "gemini")]
+AT_ONCE = [ROUTES[name] for name in CORPUS["addresses"]]
 """Those that answer a picture at once, in shapes that the server makes without a dialect."""
 WITH_JOBS = [route for route in ROUTES.values() if route.has_jobs]
 
@@ -106,7 +107,7 @@ class Case:
     def order(self, api: ImageApi) -> dict[str, Any]:
         """Return what a build is asked to do, against a server."""
         fixed: dict[str, Any] = {
-            "base_url": api.root_url if self.route.needs_root else api.base_url,
+            "base_url": api.root_url if self.route.name == "gemini" else api.base_url,
             "api_key": KEY,
             "size": "64x64",
             "price_usd": "0.05",
@@ -130,43 +131,57 @@ class Good:
 
     Attributes:
         document: Its answer.
-        picture: The picture's bytes.
         addressed: Its answer with an address in the place of the picture.
+        picture: The picture's bytes.
         root: The server's address.
     """
 
     document: dict[str, Any]
-    picture: bytes
     addressed: dict[str, Any]
+    picture: bytes
     root: str
 
+    @classmethod
+    def of(cls, exchange: Exchange) -> Good:
+        """Return what would be answered in an exchange; a queue begins a job for it."""
+        document, addressed = (json.loads(one.body(exchange)) for one in (Ok(), Ok(url="own")))
+        return cls(document, addressed, Ok().made(exchange), exchange.base_url.removesuffix("/v1"))
 
-Make: TypeAlias = Callable[[Good], bytes]
+    def fill(self, template: str) -> bytes:
+        """Return what a text of the corpus stands for, as bytes."""
+        body = json.dumps(self.document).encode()
+        sized, ok = b"content-length: %d\r\n" % len(body), b"HTTP/1.1 200 OK"
+        parts = {
+            "body": body, "open": body[:-1], "half": body[: len(body) // 2],
+            "length": b"%d" % len(body),
+            "address": json.dumps(self.addressed).encode(), "picture": self.picture,
+            "good": ok + b"\r\n" + sized + b"\r\n" + body, "ok": ok, "sized": sized,
+            "chunked": b"transfer-encoding: chunked\r\n\r\n", "hex": b"%x" % len(body),
+        }  # fmt: skip
+        filled = repeated(template).encode("latin-1")
+        for name, part in parts.items():
+            filled = filled.replace(b"{%b}" % name.encode(), part)
+        return filled
+
+
+def repeated(text: str) -> str:
+    """Return a text of the corpus with ``{9*x}`` written out."""
+    return _REPEATED.sub(lambda match: match[2] * int(match[1]), text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """Answer what is made of a good answer, under any status."""
+    """Answer what is made of a good answer, or what a text of the corpus stands for."""
 
-    make: Make
+    make: Callable[[Good], bytes] | str
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    framing: Framing = "length"
 
     async def answer(self, exchange: Exchange) -> None:
-        exchange.is_billed = True
-        body, headers = self.make(good_of(exchange)), Ok().headers(exchange) | dict(self.headers)
-        await exchange.reply(self.status, body, headers, framing=self.framing)
-
-
-def good_of(exchange: Exchange) -> Good:
-    """Return what the endpoint that is asked would answer; a queue begins a job for it."""
-    return Good(
-        document=json.loads(Ok().body(exchange)),
-        picture=Ok().made(exchange),
-        addressed=json.loads(Ok(url="own").body(exchange)),
-        root=exchange.base_url.removesuffix("/v1"),
-    )
+        exchange.is_billed, good, make = True, Good.of(exchange), self.make
+        body = good.fill(make) if isinstance(make, str) else make(good)
+        headers = Ok().headers(exchange) | dict(self.headers)
+        await exchange.reply(self.status, body, headers)
 
 
 def meets(*behaviours: Behaviour) -> Prepare:
@@ -174,13 +189,13 @@ def meets(*behaviours: Behaviour) -> Prepare:
     return lambda api: api.script(*behaviours)
 
 
-def bent(page: str, change: Callable[[Said, str], Said]) -> Prepare:
+def bent(page: str, change: Callable[[Said], Said]) -> Prepare:
     """Have every page of one kind of a vendor's queue changed before it is told."""
 
     def prepare(api: ImageApi) -> None:
         dialect = api.queue.dialect
         usual = getattr(dialect, page)
-        setattr(dialect, page, lambda *about: change(usual(*about), api.root_url))
+        setattr(dialect, page, lambda *about: change(usual(*about)))
 
     return prepare
 
@@ -196,6 +211,6 @@ def put(document: Any, path: str, value: object) -> Any:
     return changed
 
 
-def thinned(cases: Iterator[Case], *, one_of: int) -> Iterator[Case]:
+def thinned(cases: Iterable[Case], *, one_of: int) -> Iterator[Case]:
     """Yield a part of cases, the same ones whatever others there are."""
     return (case for case in cases if zlib.crc32(case.name.encode()) % one_of == 0)
