@@ -176,9 +176,11 @@ def _show(case: Case, found: Sequence[dict[str, Any]], given_up: GivenUp) -> int
         print(f"{name}: {json.dumps(one, indent=1)}")
     reference, checkout = (seen_in(case, one, KEY) for one in found)
     difference = given_up.compared(case.name, reference, checkout)
-    for name, pair in ({} if difference is None else difference.fields).items():
-        print(f"{case.name} {name}: {pair[0]} -> {pair[1]}")
-    return 1 if difference is not None and difference.reason is None else 0
+    if difference is None:
+        return 0
+    for name, (before, now) in difference.fields.items():
+        print(f"{case.name} {name}: {before} -> {now}")
+    return 1 if difference.reason is None else 0
 
 
 def _parser() -> argparse.ArgumentParser:

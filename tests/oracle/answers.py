@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from io import BytesIO
 from itertools import product
 from pathlib import Path
@@ -25,11 +26,14 @@ from tests.oracle.cases import (
     ROUTES,
     Case,
     Good,
+    Prepare,
     Told,
+    looks,
     meets,
     put,
     repeated,
     thinned,
+    visited,
 )
 
 PROVIDERS = Path(__file__).parents[1] / "stage3" / "providers"
@@ -55,6 +59,10 @@ def recorded() -> Iterator[Case]:
             yield Case(name=f"{way}/in a list/{name}", route=route, prepare=meets(within))
 
 
+def _just(body: bytes, _good: Good) -> bytes:
+    return body
+
+
 def from_gateways() -> Iterator[Case]:
     """What a gateway answered, byte for byte."""
     for path, route in product(sorted((PROVIDERS / "gateways").glob("*.json")), AT_ONCE):
@@ -63,7 +71,7 @@ def from_gateways() -> Iterator[Case]:
             lines = (line.partition(": ") for line in told["headers"])
             headers = {name: value for name, _, value in lines if name.lower() != "content-length"}
             body, status = told["body"].encode(), int(told["status"].split()[1])
-            answer = Told(make=lambda _, body=body: body, status=status, headers=headers)
+            answer = Told(make=partial(_just, body), status=status, headers=headers)
             yield Case(name=f"{route.name}/gateway/{path.stem}", route=route, prepare=meets(answer))
 
 
@@ -82,13 +90,11 @@ def from_vendors() -> Iterator[Case]:
             to, answer = one.get("to", "submit"), Told(
                 make=make, status=one["status"], headers=one.get("headers", {})
             )  # fmt: skip
+            behind = meets(answer) if to == "submit" else looks(answer, cast("Kind", to))
 
-            def prepare(api: ImageApi, to: str = to, answer: Told = answer) -> None:
+            def prepare(api: ImageApi, behind: Prepare = behind) -> None:
                 api.visit_always(Raw(PNG))
-                if to == "submit":
-                    api.script(answer)
-                else:
-                    api.poll(answer, of=cast("Kind", to))
+                behind(api)
 
             name = f"{route.name}/heard/{number} to {to}"
             yield Case(name=name, route=route, prepare=prepare, waits=route.has_jobs)
@@ -96,8 +102,8 @@ def from_vendors() -> Iterator[Case]:
 
 def combined() -> Iterator[Case]:
     """Each provider, each status, each shape."""
-    shapes = CORPUS["shapes"]
-    for route, status, shape in product(ROUTES.values(), CORPUS["statuses"], shapes):
+    shapes = CORPUS.shapes
+    for route, status, shape in product(ROUTES.values(), CORPUS.statuses, shapes):
         prepare = meets(Told(make=shapes[shape], status=status))
         yield Case(name=f"{route.name}/{status}/{shape}", route=route, prepare=prepare)
 
@@ -105,19 +111,19 @@ def combined() -> Iterator[Case]:
 def headed() -> Iterator[Case]:
     """Each header, beside a picture and beside errors."""
     asked = ((200, "picture"), (429, "error"), (503, "error"))
-    for route, (name, values) in product(ROUTES.values(), CORPUS["headers"].items()):
+    for route, (name, values) in product(ROUTES.values(), CORPUS.headers.items()):
         for text, (status, shape) in product(values, asked):
             headers = {name: repeated(text)}
-            answer = Told(make=CORPUS["shapes"][shape], status=status, headers=headers)
+            answer = Told(make=CORPUS.shapes[shape], status=status, headers=headers)
             case = f"{route.name}/{name} {text}/{status}"
             yield Case(name=case, route=route, prepare=meets(answer))
 
 
 def billed() -> Iterator[Case]:
     """Each figure in each place of a bill, by the price table and by a price of one's own."""
-    for name, fields in CORPUS["usage"].items():
+    for name, fields in CORPUS.usage.items():
         model = "gpt-image-1" if name == "openai" else ROUTES[name].settings["model"]
-        for path, text, price in product(fields, CORPUS["figures"], ("0.05", None)):
+        for path, text, price in product(fields, CORPUS.figures, ("0.05", None)):
 
             def make(good: Good, path: str = path, figure: Any = json.loads(text)) -> bytes:  # noqa: B008 - it is fixed
                 usage = "usageMetadata" if "usageMetadata" in good.document else "usage"
@@ -158,9 +164,7 @@ def delivered() -> Iterator[Case]:
     for (name, data), route in product(pictures().items(), ROUTES.values()):
         case = f"{route.name}/picture/{name}"
         if route.has_jobs:
-            at_address = Raw(data)
-            yield Case(name=case, route=route, waits=True, prepare=lambda api, it=at_address: (
-                api.visit(it)))  # fmt: skip
+            yield Case(name=case, route=route, prepare=visited(Raw(data)), waits=True)
         else:
             yield Case(name=case, route=route, prepare=meets(Ok(picture=data)))
 

@@ -17,16 +17,39 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from stage3_plugin.testing.dialects import dialect_of
-from stage3_plugin.testing.queues import Queued
+from stage3_plugin.testing.queues import Kind, Queued
 from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.wire import Exchange, Said
 
 Prepare: TypeAlias = Callable[[ImageApi], None]
-CORPUS: Mapping[str, Any] = tomllib.loads(
-    Path(__file__).with_name("corpus.toml").read_text(encoding="utf-8")
-)
 _REPEATED = re.compile(r"\{(\d+)\*([^{}]+)\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """What ``corpus.toml`` has; it says there what each table is for."""
+
+    statuses: list[int]
+    figures: list[str]
+    odd: list[str]
+    faults: list[str]
+    silent: list[str]
+    visits: list[str]
+    long: list[str]
+    pages: list[str]
+    stays: list[str]
+    usage: dict[str, list[str]]
+    addresses: dict[str, str]
+    jobs: dict[str, dict[str, list[str]]]
+    headers: dict[str, list[str]]
+    shapes: dict[str, str]
+    raw: dict[str, str]
+
+
+CORPUS = Corpus(
+    **tomllib.loads(Path(__file__).with_name("corpus.toml").read_text(encoding="utf-8"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +98,7 @@ ROUTES = {
         _route("replicate", "black-forest-labs/flux-2-pro", has_jobs=True),
     )
 }
-AT_ONCE = [ROUTES[name] for name in CORPUS["addresses"]]
+AT_ONCE = [ROUTES[name] for name in CORPUS.addresses]
 """Those that answer a picture at once, in shapes that the server makes without a dialect."""
 WITH_JOBS = [route for route in ROUTES.values() if route.has_jobs]
 
@@ -189,13 +212,32 @@ def meets(*behaviours: Behaviour) -> Prepare:
     return lambda api: api.script(*behaviours)
 
 
+def looks(behaviour: Behaviour, of: Kind, *, times: int = 1) -> Prepare:
+    """Have the first looks at a page of a vendor's queue meet this."""
+    return lambda api: api.poll(behaviour, of=of, times=times)
+
+
+def visited(behaviour: Behaviour, *first: Behaviour, times: int = 1) -> Prepare:
+    """Have the first visits of a picture's address meet this, behind what names the address."""
+
+    def prepare(api: ImageApi) -> None:
+        api.script(*first)
+        api.visit(behaviour, times=times)
+
+    return prepare
+
+
 def bent(page: str, change: Callable[[Said], Said]) -> Prepare:
     """Have every page of one kind of a vendor's queue changed before it is told."""
 
     def prepare(api: ImageApi) -> None:
         dialect = api.queue.dialect
         usual = getattr(dialect, page)
-        setattr(dialect, page, lambda *about: change(usual(*about)))
+
+        def told(*about: object) -> Said:
+            return change(usual(*about))
+
+        setattr(dialect, page, told)
 
     return prepare
 

@@ -37,7 +37,7 @@ def seen_in(case: Case, found: Mapping[str, Any], secret: str) -> dict[str, str]
     for number, run in enumerate(found["runs"], 1):
         if case.only_end and number < len(found["runs"]):
             continue
-        failure = run.get("failure") or {}
+        failure = _part(run, "failure")
         told = {name: run.get(name) for name in _OF_A_RUN}
         told |= {name: failure.get(name) for name in _OF_A_FAILURE}
         steps = [(one["provider"], one["attempts"], one["cost"]) for one in run.get("steps", ())]
@@ -48,9 +48,9 @@ def seen_in(case: Case, found: Mapping[str, Any], secret: str) -> dict[str, str]
     for number, row in enumerate(rows, 1):
         values = {name: row.get(name) for name in _OF_A_ROW}
         values["run"] = runs.index(row["run_id"]) + 1
-        values["job"] = (row.get("job") or {}).get("job_id")
+        values["job"] = _part(row, "job").get("job_id")
         values["is kept"] = row.get("evidence") is not None
-        values["setting"] = (row.get("awaited") or {}).get("needs_setting")
+        values["setting"] = _part(row, "awaited").get("needs_setting")
         seen |= {f"row {number} {name}": _text(value) for name, value in values.items()}
     seen["rows"] = str(len(rows))
     seen["costs"] = _text(found["costs"].get("total"))
@@ -60,6 +60,10 @@ def seen_in(case: Case, found: Mapping[str, Any], secret: str) -> dict[str, str]
     shown = found_in(text.encode(), secret) if "/key " in case.name else [secret] * (secret in text)
     seen["the key"] = _text([found["key_in"], shown])
     return seen
+
+
+def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return document.get(name) or dict[str, Any]()
 
 
 def _text(value: object) -> str:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Literal
 
 from tests.fakes.behaviours import Behaviour, CutBody
+from tests.fakes.image_api import ImageApi
 from tests.fakes.menu import named
-from tests.fakes.wire import Exchange
+from tests.fakes.wire import Exchange, Framing
 from tests.oracle.cases import AT_ONCE, CORPUS, ROUTES, Case, Good, meets, thinned
 from tests.oracle.jobs import between
 
 IMPATIENT_S = 120
 _ENDS: tuple[Literal["close", "reset"], ...] = ("close", "reset")
+_FRAMINGS: tuple[Framing, ...] = ("length", "chunked", "close")
 _LONG = "x" * (3 << 20)
 """More of a prompt than the buffers of a socket hold."""
 
@@ -33,26 +37,24 @@ class Raw:
         if self.end == "stay":
             return
         await asyncio.sleep(0.02)  # let it arrive: RST discards what is still on its way
-        if self.end == "reset":
-            exchange.reset()
-        else:
-            exchange.close()
+        with suppress(OSError):  # whoever asked has left already
+            exchange.reset() if self.end == "reset" else exchange.close()
 
 
-SENT: Mapping[str, Behaviour] = {
-    **{name: named(name) for name in CORPUS["faults"]},
+SENT: dict[str, Behaviour] = {
+    **{name: named(name) for name in CORPUS.faults},
     **{
         f"{name}, then {end}": Raw(text, end)
-        for (name, text), end in product(CORPUS["raw"].items(), _ENDS)
+        for (name, text), end in product(CORPUS.raw.items(), _ENDS)
     },
     **{
         f"cut {framing} by {by}": CutBody(by, framing, heavy=True)
-        for by, framing in product(_ENDS, ("length", "chunked", "close"))
+        for by, framing in product(_ENDS, _FRAMINGS)
     },
 }
-SILENT: Mapping[str, Behaviour] = {
-    **{name: named(name) for name in CORPUS["silent"]},
-    **{f"{name}, then stay": Raw(CORPUS["raw"][name], "stay") for name in CORPUS["stays"]},
+SILENT: dict[str, Behaviour] = {
+    **{name: named(name) for name in CORPUS.silent},
+    **{f"{name}, then stay": Raw(CORPUS.raw[name], "stay") for name in CORPUS.stays},
 }
 """What is over only by our own patience."""
 
@@ -75,12 +77,12 @@ def _of_connections() -> Iterator[Case]:
     for times, route in product((1, 3, 9), ROUTES.values()):
         yield Case(
             name=f"{route.name}/fault/{times} connections reset", route=route, waits=True,
-            prepare=lambda api, times=times: api.reset_on_connect(times),
+            prepare=partial(ImageApi.reset_on_connect, times=times),
         )  # fmt: skip
 
 
 def _of_long_requests() -> Iterator[Case]:
-    for name, route in product(CORPUS["long"], AT_ONCE):
+    for name, route in product(CORPUS.long, AT_ONCE):
         prepare = meets(named(name))
         yield Case(name=f"{route.name}/long/{name}", route=route, prepare=prepare, words=_LONG)
 
@@ -94,7 +96,7 @@ def _in_a_row() -> Iterator[Case]:
         yield Case(name=f"openai/resent/{name}", route=resent, prepare=prepare, waits=True)
         yield Case(
             name=f"openrouter/lasting/{name}", route=lasting, waits=True,
-            prepare=lambda api, behaviour=behaviour: api.always(behaviour),
+            prepare=partial(ImageApi.always, behaviour=behaviour),
         )  # fmt: skip
 
 

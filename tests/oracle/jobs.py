@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
+from stage3_plugin.testing.batch_plans import Batched, CutBy, CutFile, Line
+from stage3_plugin.testing.batches import BatchKind
 from stage3_plugin.testing.bill import by_the_table
+from stage3_plugin.testing.dialects import dialect_of
 from stage3_plugin.testing.queues import Queued
 from tests.fakes.behaviours import Behaviour, HalfPicture, Json, Ok, Raw
 from tests.fakes.image_api import ImageApi
@@ -27,13 +29,15 @@ from tests.oracle.cases import (
     Route,
     Told,
     bent,
+    looks,
     meets,
     put,
     repeated,
     thinned,
+    visited,
 )
 
-ODD = {text[:30]: json.loads(repeated(text)) for text in CORPUS["odd"]}
+ODD = {text[:30]: json.loads(repeated(text)) for text in CORPUS.odd}
 _LATE: dict[str, Any] = {"haste": 5, "runs": 4, "only_end": True}
 """Of a batch: a run looks at it twice within two seconds, and the next runs again."""
 
@@ -50,11 +54,10 @@ def between(route: Route, name: str, behaviour: Behaviour) -> Case:
 
 def _bodies() -> Iterator[Case]:
     """Each status and shape in the place of the first look, and of each look."""
-    for route, status, shape in product(WITH_JOBS, CORPUS["statuses"], CORPUS["shapes"]):
-        told = Told(make=CORPUS["shapes"][shape], status=status)
+    for route, status, shape in product(WITH_JOBS, CORPUS.statuses, CORPUS.shapes):
+        told = Told(make=CORPUS.shapes[shape], status=status)
         yield between(route, f"{status}/{shape}", told)
-        yield _case(route, f"looks/{status}/{shape}", lambda api, told=told: api.poll(
-            told, of="status", times=99))  # fmt: skip
+        yield _case(route, f"looks/{status}/{shape}", looks(told, "status", times=999))
 
 
 def _plans() -> Iterator[Case]:
@@ -74,21 +77,23 @@ def _plans() -> Iterator[Case]:
     for (name, plan), route in product(plans.items(), [*WITH_JOBS, ROUTES["xai"]]):
         yield _case(route, f"job/{name}", meets(plan))
     for route in [*WITH_JOBS, ROUTES["xai"]]:
-        for trouble in route.server().queue.dialect.troubles:
-            yield _case(route, f"job/{trouble}", lambda api, trouble=trouble: api.script(
-                api.queue.dialect.tells(trouble)))  # fmt: skip
+        dialect = dialect_of(route.name)
+        assert dialect is not None
+        for trouble in dialect.troubles:
+            yield _case(route, f"job/{trouble}", meets(dialect().tells(trouble)))
 
 
 def _fields() -> Iterator[Case]:
     """Each odd value in each field by which a job is followed, and each figure in its bill."""
-    for name, pages in CORPUS["jobs"].items():
+    for name, pages in CORPUS.jobs.items():
         for (page, paths), (what, value) in product(pages.items(), ODD.items()):
             for path in paths:
                 yield _case(ROUTES[name], f"{page} {path}/{what}", _bent(page, path, value))
     bills = {"bfl": ("submitted", "cost"), "xai": ("submitted", "usage.cost_in_usd_ticks")}
-    for (name, (page, path)), text in product(bills.items(), CORPUS["figures"]):
-        yield _case(ROUTES[name], f"bill/{text}", _bent(page, path, json.loads(text)))
-    for text in CORPUS["headers"]["X-Fal-Billable-Units"]:
+    for name, (page, path) in bills.items():
+        for text in CORPUS.figures:
+            yield _case(ROUTES[name], f"bill/{text}", _bent(page, path, json.loads(text)))
+    for text in CORPUS.headers["X-Fal-Billable-Units"]:
 
         def billed(said: Said, units: str = repeated(text)) -> Said:
             return Said(said.status, said.document, {**said.headers, "X-Fal-Billable-Units": units})
@@ -108,25 +113,17 @@ def _bent(page: str, path: str, value: object) -> Prepare:
 
 def _visits() -> Iterator[Case]:
     """Each thing at a picture's address, once and each time; and each odd address."""
-    found: dict[str, Behaviour] = {name: named(name) for name in CORPUS["visits"]} | {
+    found: dict[str, Behaviour] = {name: named(name) for name in CORPUS.visits} | {
         "a picture as text": Raw(make_png("a harbour", 64, 64), "text/html"),
         "another": Raw(make_png("another", 32, 32)), "cut": HalfPicture(is_cut=True),
     }  # fmt: skip
     for (name, behaviour), route in product(found.items(), [*AT_ONCE, *WITH_JOBS]):
         impatient = route.with_(timeout_s=120)
         first: list[Behaviour] = [] if route.has_jobs else [Ok(url="own")]
-
-        def once(api: ImageApi, behaviour: Behaviour = behaviour, first: Any = first) -> None:
-            api.script(*first)
-            api.visit(behaviour)
-
-        def always(api: ImageApi, behaviour: Behaviour = behaviour, first: Any = first) -> None:
-            api.script(*first)
-            api.visit_always(behaviour)
-
-        yield _case(impatient, f"picture/{name} once", once)
-        yield _case(impatient, f"picture/{name} always", always)
-    for (what, value), (name, path) in product(ODD.items(), CORPUS["addresses"].items()):
+        for times in (1, 999):
+            yield _case(impatient, f"at address/{name} {times}", visited(
+                behaviour, *first, times=times))  # fmt: skip
+    for (what, value), (name, path) in product(ODD.items(), CORPUS.addresses.items()):
 
         def make(good: Good, path: str = path, value: Any = value) -> bytes:
             return json.dumps(put(good.addressed, path, value)).encode()
@@ -149,27 +146,39 @@ def _batches() -> Iterator[Case]:
         "unlisted": Batched(polls=0, lost="begun", unlisted=9),
         "expired silently": Batched(polls=0, ends="expired", done=0, tells_expired=False),
     }  # fmt: skip
-    error = {"error": {"message": "It failed.", "code": "server_error"}}
+    documents: tuple[object, ...] = (
+        None, {"error": {"message": "It failed.", "code": "server_error"}}, [], "no",
+        {"data": [{"b64_json": "AAAA"}]},
+    )  # fmt: skip
     lines: dict[str, Line] = {
         **{f"{ends} billed {billed}": Line(ends=ends, billed=billed)
         for ends in ("made", "refused", "failed", "empty") for billed in (None, True, False)},
         "heavy": Line(heavy=True), "small": Line(size_px=(8, 8)), "no picture": Line(picture=b"x"),
         **{f"says {status} {document}": Line(ends="said", document=document, status=status)
-        for status in (200, 400, 429, 500, 503)
-        for document in (None, error, [], {"data": [{"b64_json": "AAAA"}]}, "no")},
+        for status in (200, 400, 429, 500, 503) for document in documents},
     }  # fmt: skip
-    cuts = product((0, 40, -1), ("reset", "close", "end"))
     for name, plan in plans.items():
-        yield from _batch(name, lambda api, plan=plan: api.batches.script(plan))
+        yield from _batch(name, _planned(plan))
     for name, line in lines.items():
-        yield from _batch(f"line {name}", lambda api, line=line: api.batches.script_line(
-            line, scene="harbour"))  # fmt: skip
-    for at, by in cuts:
-        yield from _batch(f"cut at {at} by {by}", lambda api, at=at, by=by: api.batches.meet(
-            CutFile(at=at, by=by), at="results"))  # fmt: skip
-    for page, name in product(("upload", "create", "batch", "batches", "results"), CORPUS["pages"]):
-        yield from _batch(f"{page} meets {name}", lambda api, page=page, name=name: (
-            api.batches.meet(named(name), at=page)))  # fmt: skip
+        yield from _batch(f"line {name}", _lined(line))
+    endings: tuple[CutBy, ...] = ("reset", "close", "end")
+    for at, by in product((0, 40, -1), endings):
+        yield from _batch(f"cut at {at} by {by}", _met(CutFile(at=at, by=by), "results"))
+    pages: tuple[BatchKind, ...] = ("upload", "create", "batch", "batches", "results")
+    for page, name in product(pages, CORPUS.pages):
+        yield from _batch(f"{page} meets {name}", _met(named(name), page))
+
+
+def _planned(plan: Batched) -> Prepare:
+    return lambda api: api.batches.script(plan)
+
+
+def _lined(line: Line) -> Prepare:
+    return lambda api: api.batches.script_line(line, scene="harbour")
+
+
+def _met(behaviour: Behaviour, page: BatchKind) -> Prepare:
+    return lambda api: api.batches.meet(behaviour, at=page)
 
 
 def _batch(name: str, prepare: Prepare) -> Iterator[Case]:
@@ -196,8 +205,7 @@ def _batches_heard() -> Iterator[Case]:
                 text = json.dumps(one["body"]).replace(told["job"]["job_id"], "batch_00000002")
                 answer = Json(json.loads(text), one["status"], one.get("headers", {}))
                 name = f"batch/heard {number} to {one['to']}"
-                yield _case(route, name, lambda api, to=one["to"], answer=answer: (
-                    api.batches.meet(answer, at=to)), **_LATE)  # fmt: skip
+                yield _case(route, name, _met(answer, one["to"]), **_LATE)
 
 
 def cases() -> Iterator[Case]:
