@@ -134,11 +134,13 @@ def main() -> int:
             ]
             given_up = GivenUp()
             comparison = Comparison(builds, folder, given_up)
-            api = stack.enter_context(ROUTES["openai"].server())
-            first = Case(name="first", route=ROUTES["openai"], prepare=lambda _: None)
             for build in builds:
                 stack.enter_context(build)
-                build.begin(first.order(api), folder / f"{build.name}-first")
+            for route in ROUTES.values():
+                api = stack.enter_context(route.server())
+                first = Case(name=f"first {route.name}", route=route, prepare=lambda _: None)
+                for build in builds:
+                    build.begin(first.order(api), folder / f"{build.name} {first.name}")
             if len(wanted) == 1:
                 return _show(wanted[0], comparison.both(wanted[0], 0), given_up)
             comparison.run(wanted)

@@ -135,7 +135,7 @@ class Case:
             "size": "64x64",
             "price_usd": "0.05",
             "budget_usd": "1",
-            "deadline_s": 900,
+            "deadline_s": 300,
             "max_reply_bytes": 1 << 22,
         }
         settings = fixed | dict(self.route.settings)
