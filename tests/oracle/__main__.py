@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
@@ -71,10 +72,12 @@ class Comparison:
 
     Attributes:
         differences: Those that were found so far.
+        ends: How often the first run of the reference ended how.
     """
 
     def __init__(self, builds: Sequence[Build], folder: Path, given_up: GivenUp) -> None:
         self.differences: list[Difference] = []
+        self.ends: Counter[str] = Counter()
         self._builds = builds
         self._folder = folder
         self._given_up = given_up
@@ -108,6 +111,8 @@ class Comparison:
         reference, checkout = (seen_in(case, one, KEY) for one in found)
         if reference.get("broke", "").startswith("the server itself"):
             checkout = {}  # it has shown nothing
+        first = (reference.get(f"run 1 {word}", "null") for word in ("raised", "code"))
+        self.ends[next((word for word in first if word != "null"), "made")] += 1
         difference = self._given_up.compared(case.name, reference, checkout)
         if difference is not None:
             self.differences.append(difference)
@@ -155,6 +160,7 @@ def main() -> int:
         "cases": len(wanted),
         "took_s": int(time.monotonic() - began),
         "cpu_s": int(sum(one.ru_utime + one.ru_stime for one in used)),
+        "ends": comparison.ends,
         "unused": [] if chosen.only else sorted(given_up.unused),
         "differences": [vars(one) for one in (*news, *known)],
     }

@@ -38,8 +38,8 @@ def seen_in(case: Case, found: Mapping[str, Any], secret: str) -> dict[str, str]
         if case.only_end and number < len(found["runs"]):
             continue
         failure = _part(run, "failure")
-        told = {name: run.get(name) for name in _OF_A_RUN}
-        told |= {name: failure.get(name) for name in _OF_A_FAILURE}
+        told = {name: failure.get(name) for name in _OF_A_FAILURE}
+        told |= {name: run.get(name) for name in _OF_A_RUN}
         steps = [(one["provider"], one["attempts"], one["cost"]) for one in run.get("steps", ())]
         seen |= {f"run {number} {name}": _text(value) for name, value in told.items()}
         seen[f"run {number} steps"] = _text(steps)
@@ -101,7 +101,8 @@ class GivenUp:
         self, case: str, reference: Mapping[str, str], checkout: Mapping[str, str]
     ) -> Difference | None:
         """Compare what was seen of a case in both builds."""
-        names = [*dict.fromkeys([*reference, *checkout])]
+        is_whole = "broke" not in {*reference, *checkout}
+        names = [*dict.fromkeys([*reference, *checkout])] if is_whole else ["broke"]
         pairs = {name: (reference.get(name, "-"), checkout.get(name, "-")) for name in names}
         fields = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
         if not fields:
