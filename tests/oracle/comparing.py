@@ -7,6 +7,7 @@ or another program hangs on is.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _OF_A_RUN = (
     "raised", "on_disk", "sha256", "media_type", "width", "height", "attempts", "reused", "dropped",
     "request_id", "stopped", "bought_for", "cost",
 )  # fmt: skip
+_MADE_UP = re.compile("[0-9a-f]{32}")
 _OF_A_FAILURE = ("code", "cause", "retryable", "provider_status")
 
 
@@ -48,7 +50,7 @@ def seen_in(case: Case, found: Mapping[str, Any], secret: str) -> dict[str, str]
     for number, row in enumerate(rows, 1):
         values = {name: row.get(name) for name in _OF_A_ROW}
         values["run"] = runs.index(row["run_id"]) + 1
-        values["job"] = _part(row, "job").get("job_id")
+        values["job"] = _MADE_UP.sub("#", str(_part(row, "job").get("job_id")))
         values["is kept"] = row.get("evidence") is not None
         values["setting"] = _part(row, "awaited").get("needs_setting")
         seen |= {f"row {number} {name}": _text(value) for name, value in values.items()}
