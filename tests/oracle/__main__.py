@@ -90,8 +90,8 @@ class Comparison:
 
     def run(self, cases: Sequence[Case]) -> None:
         """Compare all cases, and say how far it is."""
-        cores = os.cpu_count() or 1
-        with ThreadPoolExecutor(cores) as busy, ThreadPoolExecutor(WAITING_AT_ONCE) as waiting:
+        at_once = 2 * (os.cpu_count() or 1)  # a process that comes and goes waits a little, too
+        with ThreadPoolExecutor(at_once) as busy, ThreadPoolExecutor(WAITING_AT_ONCE) as waiting:
             going: dict[Future[list[dict[str, Any]]], Case] = {
                 (waiting if case.waits else busy).submit(self.both, case, number): case
                 for number, case in enumerate(cases)
