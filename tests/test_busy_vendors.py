@@ -164,7 +164,7 @@ def test_a_blocked_prompt_costs_the_tokens_that_its_answer_counts(
     command.config(*GEMINI)
     image_api.script(Json(blocked, billed=True), scene="s01:")
     code, said = command.run()
-    refused = next(one for one in command.project.purchases() if one.new.scene_id == "s01")
+    refused = next(one for one in command.project.purchases() if one.scene_id == "s01")
 
     assert code == 1, said
     assert command.project.codes() == {"s01": "refused", "s02": "made"}

@@ -10,7 +10,6 @@ from typing import Any, cast
 import pytest
 
 from host_stub.cli import main
-from stage3_plugin.policy import polling
 from stage3_plugin.testing.behaviours import Json, ResetAfterRead
 from stage3_plugin.testing.bill import by_the_table
 from stage3_plugin.testing.dialects import dialect_of
@@ -18,6 +17,7 @@ from stage3_plugin.testing.image_api import ImageApi
 from tests.fakes.__main__ import TABLES
 from tests.fakes.image_api import KEY
 from tests.fakes.pngs import make_png
+from tests.places import hurry
 
 PAINTER = {"provider": "openrouter", "model": "a/painter", "price_usd": "0.05"}
 STORY: list[dict[str, Any]] = [
@@ -42,8 +42,7 @@ ANEW = "made without style tags, which are sent now, and would be bought anew wi
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand in a project's folder, and wait for no queue."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
+    hurry(monkeypatch, 100, "policy.polling")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mira.png").write_bytes(make_png("mira", 64, 64))
 

@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 
 from stage3_plugin.settings import Settings
-from tests.stage3.running import run_stage, story
+from tests.doors import run_stage, story
 
 
 async def buy(order: dict[str, Any]) -> dict[str, Any]:

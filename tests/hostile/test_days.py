@@ -11,10 +11,10 @@ import pytest
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
+from tests.doors import bills, painter, purchases, run_stage, scenes
 from tests.fakes.image_api import ImageApi
 from tests.hostile.test_bills import stage3
-from tests.stage3.buying import bills, ledger_path, painter, purchases, scenes
-from tests.stage3.running import run_stage
+from tests.stage3.buying import ledger_path
 
 pytestmark = pytest.mark.anyio
 

@@ -15,11 +15,11 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits
 from stage3_plugin.domain.states import State
 from stage3_plugin.storage.spool import awaited
+from tests.doors import bills
 from tests.fakes.behaviours import Json, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.heavy import first_of, further, some_of
 from tests.projects import Project
-from tests.stage3.buying import bills
 from tests.stage3.caretaking.commands import living, run_process
 from tests.stage3.caretaking.purchases import START
 from tests.stage3.caretaking.purchases import Project as Ledgered
@@ -535,7 +535,7 @@ def test_what_the_provider_calls_an_exchange_is_kept_and_told(
 
     assert ran.returncode == 1, ran.stderr
     [image], [failure] = project.manifest()["images"], project.manifest()["failures"]
-    kept = {one.new.scene_id: one.request_id for one in project.purchases()}
+    kept = {one.scene_id: one.request_id for one in project.purchases()}
     assert kept["s01"] is not None
     assert kept["s02"] == failure["request_id"] == "req_refused"
     assert image["request_id"] == kept["s01"]

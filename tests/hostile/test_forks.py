@@ -9,9 +9,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from tests.doors import states
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.test_stopped import ROOT
-from tests.stage3.buying import states
 
 FROM_HERE = f"""
 import sys
@@ -23,7 +23,6 @@ from pathlib import Path
 import anyio
 from stage3_plugin.errors import NotStarted
 from stage3_plugin.settings import Settings
-from tests.stage3.running import run_stage, story
 
 order = json.loads(sys.argv[1])
 folder = Path(order["folder"])

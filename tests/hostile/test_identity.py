@@ -17,13 +17,13 @@ from stage3_plugin.errors import NotStarted
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.spool.receipt import RECEIPT
+from tests.doors import Ran, bills, painter, run_stage, scenes, story
 from tests.fakes.behaviours import Gate, Hang
 from tests.fakes.image_api import ImageApi
 from tests.heavy import further, some_of
 from tests.hostile.test_stopped import order_for, started
 from tests.projects import STAGE3
-from tests.stage3.buying import bills, leave_lock, painter, scenes
-from tests.stage3.running import Ran, run_stage, story
+from tests.stage3.buying import leave_lock
 
 pytestmark = pytest.mark.anyio
 
@@ -337,7 +337,7 @@ async def test_a_picture_that_was_let_go_of_is_accounted_for(
     damaged.write_bytes(b"damaged")
     for copy in (tmp_path / "out" / "images").iterdir():
         copy.unlink()
-    resolved = stage3("resolve", state, purchase.new.attempt_id, "--resend")
+    resolved = stage3("resolve", state, purchase.attempt_id, "--resend")
     ran = await run_stage(painter(image_api), scenes(3), tmp_path)
 
     assert resolved.returncode == 0, resolved.stderr

@@ -14,12 +14,11 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.errors import SceneIdRefused
 from stage3_plugin.policy.streaks import BILLED_IN_A_ROW, SAME_WORDS_IN_A_ROW
 from stage3_plugin.providers.openrouter import OpenRouter
+from tests.doors import Ran, Story, bills, counted, painter, run_stage, scenes, settings_for, states
 from tests.fakes.behaviours import BadBase64, EmptyData, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import further
 from tests.projects import Project
-from tests.stage3.buying import bills, counted, painter, scenes, states
-from tests.stage3.running import Ran, Story, run_stage, settings_for
 
 
 def rejected(words: str) -> Json:

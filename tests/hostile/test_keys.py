@@ -42,10 +42,11 @@ from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
+from tests.doors import painter
 from tests.fakes.behaviours import BadBase64, Behaviour, Gate, Hang, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
-from tests.stage3.buying import leave_lock, ledger_path, painter, purchases, scenes, states
+from tests.stage3.buying import leave_lock, ledger_path, purchases, scenes, states
 from tests.stage3.ledger.samples import as_an_early_version
 from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.stored import Stored

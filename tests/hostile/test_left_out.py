@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
+from tests.doors import Ran, Story, painter, run_stage, settings_for, story
 from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import painter
-from tests.stage3.running import Ran, Story, run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
 

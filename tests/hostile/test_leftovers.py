@@ -16,28 +16,29 @@ import pytest
 from stage3_plugin.attempt import conversation
 from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine import pending
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
-from stage3_plugin.policy import refetch
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool.reading import load_reply
-from tests.fakes.behaviours import Behaviour, Gate, Hang, Missing, Ok, Page
-from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import (
+from tests.doors import (
     HOLD,
+    Ran,
+    Story,
     bills,
     counted,
-    ledger_path,
     only,
     painter,
     purchases,
+    run_stage,
     scenes,
     states,
 )
+from tests.fakes.behaviours import Behaviour, Gate, Hang, Missing, Ok, Page
+from tests.fakes.image_api import ImageApi
+from tests.places import wait
+from tests.stage3.buying import ledger_path
 from tests.stage3.ledger.samples import as_an_early_version
-from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.test_recovery import PICTURE, Dead, answer_with_picture, told
 
 pytestmark = pytest.mark.anyio
@@ -46,8 +47,8 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def dead(image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dead:
     """Return a dead run with the settings of the next one."""
-    monkeypatch.setattr(refetch, "FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(pending, "PATIENCE_S", 0.2)
+    wait(monkeypatch, "policy.refetch", FIRST_WAIT_S=0.01)
+    wait(monkeypatch, "engine.pending", PATIENCE_S=0.2)
     image_api.always(bills(0.05))
     return Dead(tmp_path, painter(image_api))
 
@@ -298,7 +299,7 @@ async def test_the_deadline_holds_during_recovery(
     dead: Dead, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It counts from the start of the run, not from when recovery was through."""
-    monkeypatch.setattr(pending, "PATIENCE_S", 60)
+    wait(monkeypatch, "engine.pending", PATIENCE_S=60)
     dead.has_received(dead.leaves(), address(image_api))
     image_api.visit_always(Hang())
     with anyio.fail_after(5):

@@ -10,13 +10,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.doors import Ran, run_stage, scenes, settings_for
 from tests.fakes.behaviours import Json, Limited, Ok, ServerError
 from tests.fakes.hidden import Hidden
 from tests.fakes.image_api import ImageApi
 from tests.fakes.limits import AtOnce, ByChance
 from tests.fakes.wire import Exchange
-from tests.stage3.buying import scenes
-from tests.stage3.running import Ran, run_stage, settings_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,11 @@ from stage3_plugin.engine.build import open_stage
 from stage3_plugin.providers.model_ends import WARNED_BEFORE, end_of, warning_of
 from stage3_plugin.providers.models import table
 from stage3_plugin.settings import Settings
+from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.rules.repository import ROOT
-from tests.stage3.running import Story, settings_for, story
+from tests.stage3.running import Story, story
 
 TODAY = date(2026, 11, 25)
 ENDING = ["gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest"]

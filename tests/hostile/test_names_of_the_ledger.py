@@ -11,10 +11,9 @@ import pytest
 
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import NotStarted, SettingsRefused
+from tests.doors import bills, painter, run_stage, scenes
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project
-from tests.stage3.buying import bills, painter, scenes
-from tests.stage3.running import run_stage
 
 pytestmark = pytest.mark.anyio
 

@@ -12,12 +12,12 @@ import pytest
 from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.purchase import recovery
+from tests.doors import Ran, bills, painter, purchases, run_stage, scenes, states
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
 from tests.hostile.test_identity import stage3
-from tests.stage3.buying import bills, ledger_path, painter, purchases, scenes, states
-from tests.stage3.running import Ran, run_stage
+from tests.places import wait
+from tests.stage3.buying import ledger_path
 from tests.stage3.test_recovery import Dead
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +89,7 @@ async def test_a_row_that_no_request_lasts_as_long_as_is_nobodys(
     image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a lock that was tidied away by hand would block its scene for ever."""
-    monkeypatch.setattr(recovery, "MARGIN_S", 0.0)
+    wait(monkeypatch, "purchase.recovery", MARGIN_S=0.0)
     dead = Dead(tmp_path, painter(image_api, timeout_s=0.2))
     dead.leaves()
     shutil.rmtree(tmp_path / ".stage3" / "owners")
@@ -104,7 +104,7 @@ def write_off(folder: Path) -> str:
     """Give up what is in flight, as an older program did whose eyes the lock file was out of."""
     with Ledger.open(ledger_path(folder)) as ledger:
         (purchase,) = ledger.open_purchases()
-        attempt_id, now = purchase.new.attempt_id, purchase.held_at
+        attempt_id, now = purchase.attempt_id, purchase.held_at
         with ledger.transaction():
             ledger.settle(attempt_id, Settlement(state=State.UNKNOWN, why="dead"), now=now)
             off = Settlement(state=State.WROTE_OFF, why="sent again", decided_by="policy")

@@ -20,11 +20,10 @@ import trustme
 from pydantic import SecretStr
 
 from stage3_plugin.settings import Settings
+from tests.doors import Ran, purchases, run_stage, story
 from tests.fakes.image_api import KEY
 from tests.fakes.pngs import make_png
 from tests.hostile.pages import Pages, response, serving
-from tests.stage3.buying import purchases
-from tests.stage3.running import Ran, run_stage, story
 
 pytestmark = pytest.mark.anyio
 

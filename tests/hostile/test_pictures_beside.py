@@ -22,10 +22,9 @@ from host_stub import plain_image
 from host_stub.text import file_names
 from stage3_plugin.domain.file_names import earlier_stems, file_stem, is_plain
 from stage3_plugin.domain.picture import Picture
+from tests.doors import Ran, painter, run_stage, scenes, settings_for, story
 from tests.fakes.image_api import ImageApi
 from tests.heavy import further
-from tests.stage3.buying import painter, scenes
-from tests.stage3.running import Ran, run_stage, settings_for, story
 from tests.stage3.stored import Stored
 
 RUNS = pytest.mark.anyio

@@ -14,11 +14,11 @@ import pytest
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.database import Database
+from tests.doors import bills, painter, run_stage, scenes
 from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import further
 from tests.projects import Project
-from tests.stage3.buying import bills, ledger_path, painter, scenes
-from tests.stage3.running import run_stage
+from tests.stage3.buying import ledger_path
 from tests.stage3.test_disk import FullDisk, can_mount
 
 pytestmark = pytest.mark.anyio

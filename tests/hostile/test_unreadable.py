@@ -21,11 +21,10 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.runtime import system_errors
+from tests.doors import Ran, bills, only, painter, run_stage, scenes, states
 from tests.fakes.image_api import ImageApi
 from tests.heavy import some_of
 from tests.projects import Project
-from tests.stage3.buying import bills, only, painter, scenes, states
-from tests.stage3.running import Ran, run_stage
 from tests.stage3.stored import Stored
 
 pytestmark = pytest.mark.anyio
@@ -167,7 +166,7 @@ RESEND = ["--resend", "--state-dir"]
 
 
 def attempt_of(folder: Path) -> str:
-    return only(folder).new.attempt_id
+    return only(folder).attempt_id
 
 
 # A stored picture --------------------------------------------------------------------------------
@@ -198,7 +197,7 @@ async def test_a_picture_that_cannot_be_read_now_is_not_called_lost(
         capsys.readouterr()
         verified = main(["verify", "--state-dir", state_dir])
         verify_said = capsys.readouterr().out
-        resolved = main(["resolve", purchase.new.attempt_id, *RESEND, state_dir])
+        resolved = main(["resolve", purchase.attempt_id, *RESEND, state_dir])
         resolve_said = capsys.readouterr().err
     left = only(tmp_path)
     rerun = await run_stage(painter(image_api), scenes(1), tmp_path)
@@ -247,7 +246,7 @@ async def test_what_is_gone_or_differs_may_be_given_up(
     copy.unlink()
     ran = await run_stage(painter(image_api), scenes(1), tmp_path)
     state_dir = str(tmp_path / ".stage3")
-    code = main(["resolve", purchase.new.attempt_id, *RESEND, state_dir])
+    code = main(["resolve", purchase.attempt_id, *RESEND, state_dir])
     capsys.readouterr()
 
     assert "gone or damaged" in message(ran)

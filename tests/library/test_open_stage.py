@@ -30,13 +30,12 @@ from stage3_plugin import (
     open_stage,
 )
 from stage3_plugin.domain.states import State
+from tests.doors import bills, counted, run_stage, settings_for, states
 from tests.fakes.behaviours import Gate, Hang, TextOnly
 from tests.fakes.image_api import ImageApi
 from tests.library.calling import code, painter, scenes, until
 from tests.projects import wait_until
-from tests.stage3.buying import bills, counted, states
 from tests.stage3.buying import scenes as engine_scenes
-from tests.stage3.running import run_stage, settings_for
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.bill import by_the_table
 from stage3_plugin.testing.image_api import ImageApi
-from tests.stage3.running import Ran, settings_for
+from tests.doors import Ran, settings_for
 
 ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 """For what an event loop has no part in."""

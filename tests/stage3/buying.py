@@ -6,30 +6,12 @@ The price held and the price billed are two figures here, so that a test can tel
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import LEDGER_NAME
-from stage3_plugin.settings import Settings
-from tests.fakes.behaviours import Ok
-from tests.fakes.image_api import ImageApi
-from tests.stage3.running import Story, settings_for, story
-
-HOLD = 50_000
-"""What is held for each picture, in micro-USD."""
-
-
-def painter(api: ImageApi, /, **more: Any) -> Settings:
-    """Return settings of a provider that reports what it bills; 0.05 USD are held for a picture."""
-    fixed = {"provider": "openrouter", "model": "a/painter", "price_usd": "0.05"}
-    return settings_for(api, **(fixed | more))
-
-
-def bills(usd: float, **more: Any) -> Ok:
-    """Make the picture and bill this."""
-    return Ok(usage={"cost": usd}, **more)
+from tests.stage3.running import Story, story
 
 
 def scenes(count: int) -> Story:

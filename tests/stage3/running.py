@@ -17,7 +17,6 @@ from stage3_plugin.domain.request import Scene, WantedFor, WantedLane
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import RunBlocking
-from tests.fakes.image_api import KEY, ImageApi
 
 
 @dataclass
@@ -66,21 +65,6 @@ class Ran:
 def story(*scene_ids: str) -> Story:
     """Make scenes whose prompts name them, so that the API can be scripted by scene."""
     return Story([Scene(scene_id=one, prompt=f"{one}: a harbour at dusk") for one in scene_ids])
-
-
-def settings_for(api: ImageApi, /, **more: Any) -> Settings:
-    """Return settings that reach the loopback API and do not wait long."""
-    values: dict[str, Any] = {
-        "provider": "openai",
-        "model": "gpt-image-2",
-        "base_url": api.base_url,
-        "api_key": KEY,
-        "size": "64x64",
-        "backoff_base_s": 0.01,
-        "backoff_max_s": 0.02,
-        "timeout_s": 20,
-    }
-    return Settings(**(values | more))
 
 
 async def run_stage(

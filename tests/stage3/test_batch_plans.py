@@ -24,10 +24,11 @@ from stage3_plugin.policy.plan import Plan
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.bill import by_the_table
+from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.laws import tried
 from tests.stage3.buying import counted, scenes
-from tests.stage3.running import Ran, Story, run_stage, settings_for
+from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.test_recovery import Dead
 
 TOKEN = "f" * 32

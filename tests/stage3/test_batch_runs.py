@@ -13,10 +13,8 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine import pending
-from stage3_plugin.engine import run as engine_run
 from stage3_plugin.providers import openai_batch
 from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.behaviours import Gate, Page
@@ -24,7 +22,9 @@ from stage3_plugin.testing.bill import Bill, by_the_table
 from stage3_plugin.testing.dialects.openai_batches import OpenAIBatches
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.wire import Asked
+from tests.doors import Story, counted, purchases, run_stage, scenes, states
 from tests.fakes.image_api import KEY
+from tests.places import wait
 from tests.stage3.batch_shop import (
     LATER,
     LOOKS_S,
@@ -36,8 +36,6 @@ from tests.stage3.batch_shop import (
     shop,
     sizes,
 )
-from tests.stage3.buying import counted, purchases, scenes, states
-from tests.stage3.running import Story, run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -45,8 +43,8 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at a batch at once and once more."""
-    monkeypatch.setattr(pending, "BATCH_LOOKS_S", LOOKS_S)
-    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
+    wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=LOOKS_S)
+    wait(monkeypatch, "engine.run", RECOVERY_LINGERS_S=0.1)
 
 
 @pytest.fixture
@@ -144,7 +142,7 @@ async def test_a_bill_above_its_hold_is_the_price_of_what_the_run_that_hears_of_
     api.batches.script(Batched(polls=0, until=gate))
     first = await run_stage(shop(api, total_usd="1"), scenes(3), tmp_path)
     bill = billed_microusd(api) // 3
-    cap = 3 * bill + 2 * purchases(tmp_path)[0].new.hold_microusd
+    cap = 3 * bill + 2 * purchases(tmp_path)[0].hold_microusd
     gate.open()
     second = await run_stage(shop(api, total_usd=str(cap / 1e6)), scenes(6), tmp_path)
 
@@ -279,9 +277,7 @@ async def test_a_cap_cuts_a_batch_and_the_rest_ends_as_budget(
     api: ImageApi, tmp_path: Path
 ) -> None:
     """What fits is sent first; nothing is held for the rest."""
-    (one,) = {
-        purchase.new.hold_microusd for purchase in await _held(api, tmp_path / "a", scenes(1))
-    }
+    (one,) = {purchase.hold_microusd for purchase in await _held(api, tmp_path / "a", scenes(1))}
     api.batches.plan = LATER
 
     ran = await run_stage(

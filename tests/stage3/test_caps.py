@@ -13,30 +13,34 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.settings import Settings
+from tests.doors import (
+    HOLD,
+    Ran,
+    Story,
+    bills,
+    counted,
+    only,
+    painter,
+    purchases,
+    run_stage,
+    scenes,
+    settings_for,
+    states,
+    story,
+)
 from tests.fakes.behaviours import Behaviour, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.wire import Asked
-from tests.stage3.buying import (
-    HOLD,
-    bills,
-    counted,
-    ledger_path,
-    only,
-    painter,
-    purchases,
-    scenes,
-    states,
-)
-from tests.stage3.running import Ran, Story, run_stage, settings_for, story
+from tests.stage3.buying import ledger_path
 
 pytestmark = pytest.mark.anyio
 
@@ -295,7 +299,7 @@ async def test_without_a_cap_an_unknown_price_is_no_obstacle(
     assert ran.outcomes["s01"].cost.usd is None
     assert only(tmp_path).state is State.PAID
     assert only(tmp_path).cost_microusd is None
-    assert only(tmp_path).new.hold_microusd == 0
+    assert only(tmp_path).hold_microusd == 0
 
 
 @pytest.mark.parametrize("more", [{"budget_usd": "1"}, {"total_usd": "1"}, {"daily_usd": "1"}])

@@ -11,10 +11,11 @@ import pytest
 from stage3_plugin.domain.reference import ReferenceWish, ShownPicture
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine.build import open_stage
+from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import shown_in
-from tests.stage3.running import Ran, Story, run_stage, settings_for
+from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.test_survey import states, survey
 
 pytestmark = pytest.mark.anyio

@@ -19,22 +19,23 @@ import pytest
 from stage3_plugin.domain.states import State
 from stage3_plugin.purchase.checkout import RESERVE_BYTES
 from stage3_plugin.storage import pictures
+from tests.doors import (
+    HOLD,
+    Ran,
+    bills,
+    counted,
+    only,
+    painter,
+    purchases,
+    run_stage,
+    scenes,
+    states,
+)
 from tests.fakes.behaviours import Behaviour, Gate
 from tests.fakes.image_api import ImageApi
 from tests.fakes.wire import Asked
 from tests.projects import Project, wait_until
-from tests.stage3.buying import (
-    HOLD,
-    bills,
-    counted,
-    ledger_path,
-    only,
-    painter,
-    purchases,
-    scenes,
-    states,
-)
-from tests.stage3.running import Ran, run_stage
+from tests.stage3.buying import ledger_path
 
 pytestmark = pytest.mark.anyio
 

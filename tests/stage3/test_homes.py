@@ -16,7 +16,6 @@ import anyio
 import pytest
 
 from stage3_plugin.cli import main
-from stage3_plugin.engine import pending
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger import place
@@ -29,10 +28,11 @@ from stage3_plugin.ledger.home import (
     new_run_id,
     without_home,
 )
-from stage3_plugin.purchase import recovery
+from tests.doors import HOLD, bills, painter
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import HOLD, bills, painter, scenes
+from tests.places import wait
+from tests.stage3.buying import scenes
 from tests.stage3.homes import Shared, shared
 from tests.stage3.running import Ran, run_stage
 from tests.stage3.test_recovery import Dead, answer_with_picture
@@ -129,7 +129,7 @@ async def test_the_answers_in_a_dead_drivers_spool_are_never_written_off_by_anot
 
     However long ago it was sent: no request lasts so long, and its answer lies there all the same.
     """
-    monkeypatch.setattr(recovery, "MARGIN_S", -1000.0)
+    wait(monkeypatch, "purchase.recovery", MARGIN_S=-1000.0)
     image_api.always(bills(0.05))
     there, home = shared.machine("a")
     here, _ = shared.machine("b")
@@ -200,8 +200,8 @@ async def test_a_driver_that_dies_while_it_is_waited_for_is_waited_for_no_longer
     shared: Shared, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its scene ends busy, with the next step; all others are made long before."""
-    monkeypatch.setattr(pending, "BUSY_WAIT_S", 0.01)
-    monkeypatch.setattr(recovery, "CONNECTED_S", 0.0)
+    wait(monkeypatch, "engine.pending", BUSY_WAIT_S=0.01)
+    wait(monkeypatch, "purchase.recovery", CONNECTED_S=0.0)
     image_api.always(bills(0.05))
     dead, home, attempt_id = dead_in(shared, image_api)
     here, _ = shared.machine("b")

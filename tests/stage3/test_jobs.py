@@ -17,19 +17,28 @@ import pytest
 
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine import run as engine_run
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import LedgerFailed
-from stage3_plugin.policy import polling
 from stage3_plugin.purchase.run_ledger import RunLedger
-from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.behaviours import Behaviour, Json, Missing, Page, ResetAfterRead
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.queues import Queued
+from tests.doors import (
+    HOLD,
+    Ran,
+    Story,
+    counted,
+    only,
+    run_stage,
+    scenes,
+    settings_for,
+    states,
+    story,
+)
 from tests.fakes.plain import KEEPS_S, Plain, PlainDialect
-from tests.stage3.buying import HOLD, counted, leave_lock, only, scenes, states
-from tests.stage3.running import Ran, Story, run_stage, settings_for, story
+from tests.places import hurry, offer, wait
+from tests.stage3.buying import leave_lock
 
 pytestmark = pytest.mark.anyio
 
@@ -42,10 +51,9 @@ LATER = timedelta(seconds=KEEPS_S + 60)
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a hundredth of the usual time; the plain vendor is a provider like any other."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
-    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
-    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+    hurry(monkeypatch, 100, "policy.polling")
+    wait(monkeypatch, "engine.run", RECOVERY_LINGERS_S=0.1)
+    offer(monkeypatch, "plain", Plain)
 
 
 @pytest.fixture
@@ -215,7 +223,7 @@ async def test_a_later_run_takes_a_job_up_whatever_it_is_asked_for(
 ) -> None:
     """Without the answer of the submit, and in a run of another scene."""
     purchase = await left_behind(queue_api, tmp_path, Queued(polls=0))
-    shutil.rmtree(tmp_path / ".stage3" / "spool" / purchase.new.attempt_id)
+    shutil.rmtree(tmp_path / ".stage3" / "spool" / purchase.attempt_id)
     ran = await run_stage(shop(queue_api), story("s02"), tmp_path)
 
     assert ran.named("ledger.recovered")[0]["adopted"] == 1
@@ -491,7 +499,7 @@ async def test_an_answer_of_a_submit_that_nobody_wrote_down_is_taken_up(
         failing.setattr(RunLedger, "accept", fails)
         first = await run_stage(shop(queue_api), scenes(1), tmp_path)
     purchase = only(tmp_path)
-    leave_lock(tmp_path / ".stage3", purchase.new.run_id)
+    leave_lock(tmp_path / ".stage3", purchase.run_id)
     ran = await run_stage(shop(queue_api), scenes(1), tmp_path)
 
     assert first.code("s01") == "storage"

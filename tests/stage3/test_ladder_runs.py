@@ -10,16 +10,15 @@ from typing import Any
 import anyio
 import pytest
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.policy import polling
 from stage3_plugin.policy.plan import Plan
-from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.queues import Queued
+from tests.doors import Ran, Story, purchases, run_stage, states, story
 from tests.fakes.behaviours import (
     BadBase64,
     CutPng,
@@ -34,8 +33,7 @@ from tests.fakes.behaviours import (
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.plain import Plain, PlainDialect
 from tests.fakes.pngs import make_png
-from tests.stage3.buying import purchases, states
-from tests.stage3.running import Ran, Story, run_stage, story
+from tests.places import hurry, offer
 
 pytestmark = pytest.mark.anyio
 
@@ -525,9 +523,8 @@ async def test_a_route_that_takes_no_references_is_sent_none_and_the_plan_says_s
 @pytest.fixture
 def queue_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ImageApi]:
     """Run a service with a queue, and a key of its own; it is asked a hundred times as often."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
-    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+    hurry(monkeypatch, 100, "policy.polling")
+    offer(monkeypatch, "plain", Plain)
     with ImageApi(dialect=PlainDialect(), key=SECOND_KEY) as api:
         yield api
 

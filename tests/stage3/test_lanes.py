@@ -18,8 +18,9 @@ from stage3_plugin.policy.plan import Plan
 from stage3_plugin.providers.openai_batch import TERMS
 from stage3_plugin.providers.registry import in_batches
 from stage3_plugin.settings import FallbackRoute, Settings
+from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
-from tests.stage3.running import Story, run_stage, settings_for
+from tests.stage3.running import Story, run_stage
 
 pytestmark = pytest.mark.anyio
 

@@ -20,9 +20,10 @@ from stage3_plugin.providers.models import is_known, limits_of, models_known_of,
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.dialects.xai import XAIDialect
+from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project
-from tests.stage3.running import Story, run_stage, settings_for, story
+from tests.stage3.running import Story, run_stage, story
 
 NEW = "of/tomorrow"
 PROVIDERS = ("bfl", "fal", "gemini", "openai", "openrouter", "replicate", "xai")

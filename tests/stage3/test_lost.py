@@ -25,21 +25,20 @@ from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Asking, Held, Look, Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.policy import polling
 from stage3_plugin.policy.absence import GRACE, why_not_absent
 from stage3_plugin.purchase import lost
 from stage3_plugin.purchase.run_ledger import RunLedger
-from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.behaviours import Behaviour, Json, Page
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.queues import Queued
 from stage3_plugin.testing.wire import Exchange
 from stage3_plugin.transport import client
+from tests.doors import HOLD, counted, only, run_stage, scenes, settings_for, states, story
 from tests.fakes import plain
 from tests.fakes.plain import Plain, PlainDialect
-from tests.stage3.buying import HOLD, counted, ledger_path, only, scenes, states
-from tests.stage3.running import run_stage, settings_for, story
+from tests.places import hurry, offer, wait
+from tests.stage3.buying import ledger_path
 
 pytestmark = pytest.mark.anyio
 
@@ -50,11 +49,9 @@ SETTLE_S = 60.0
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a thousandth of the usual time; the plain vendor is a provider like any other."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
-    for name in ("APART_S", "AGAIN_S", "PATIENCE_S"):
-        monkeypatch.setattr(lost, name, getattr(lost, name) / 200)
-    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+    hurry(monkeypatch, 100, "policy.polling")
+    hurry(monkeypatch, 200, "purchase.lost")
+    offer(monkeypatch, "plain", Plain)
 
 
 @pytest.fixture
@@ -72,7 +69,7 @@ def shop(api: ImageApi, /, **more: Any) -> Settings:
 def asked(folder: Path) -> Asking:
     """Return what asking for the one purchase came to."""
     with Ledger.open(ledger_path(folder)) as ledger:
-        return ledger.askings()[only(folder).new.attempt_id]
+        return ledger.askings()[only(folder).attempt_id]
 
 
 async def lose(
@@ -126,7 +123,7 @@ async def test_a_machine_that_slept_between_the_hold_and_the_request_sends_nothi
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for a lost request for as long as a busy machine takes to ask a few times."""
-    monkeypatch.setattr(lost, "PATIENCE_S", 20.0)
+    wait(monkeypatch, "purchase.lost", PATIENCE_S=20.0)
 
 
 @pytest.mark.usefixtures("patient")

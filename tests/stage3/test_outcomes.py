@@ -19,6 +19,7 @@ import pytest
 
 from stage3_plugin.errors import NotStarted
 from stage3_plugin.storage.inspect import inspect_file
+from tests.doors import settings_for
 from tests.fakes.behaviours import (
     BadBase64,
     Behaviour,
@@ -42,7 +43,7 @@ from tests.fakes.behaviours import (
 )
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
-from tests.stage3.running import Ran, run_stage, settings_for, story
+from tests.stage3.running import Ran, run_stage, story
 
 pytestmark = pytest.mark.anyio
 

@@ -10,11 +10,10 @@ from typing import Any, Literal
 import pytest
 
 from stage3_plugin.domain.states import State
+from tests.doors import Ran, run_stage, settings_for, states, story
 from tests.fakes.behaviours import Json, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
-from tests.stage3.buying import states
-from tests.stage3.running import Ran, run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
 

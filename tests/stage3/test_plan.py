@@ -19,8 +19,8 @@ from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.policy.plan import Plan, Prospect, plan_run
 from stage3_plugin.policy.reuse import Reuse
+from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
-from tests.stage3.running import settings_for
 
 amounts = st.none() | st.integers(0, 10**6)
 prospects = st.sampled_from(

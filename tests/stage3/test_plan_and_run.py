@@ -17,10 +17,11 @@ from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.policy.plan import Plan
 from stage3_plugin.settings import Settings
+from tests.doors import HOLD, bills, painter
 from tests.fakes.behaviours import Json, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.laws import tried
-from tests.stage3.buying import HOLD, bills, counted, painter, purchases, scenes
+from tests.stage3.buying import counted, purchases, scenes
 from tests.stage3.running import Ran, Story, run_stage
 
 Past: TypeAlias = Literal["nothing", "bought", "unknown", "refused", "empty prompt"]

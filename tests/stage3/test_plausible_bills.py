@@ -18,8 +18,6 @@ from stage3_plugin.domain.money import Cost, CostBasis
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine import pending
-from stage3_plugin.policy import polling
 from stage3_plugin.policy.settlement import believed, cost_with_hold, settlement_of
 from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.dialects.bfl import BflDialect
@@ -28,11 +26,11 @@ from stage3_plugin.testing.dialects.xai import XAIDialect
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.queues import Dialect, QueueJob, Standing
 from stage3_plugin.testing.wire import Said
+from tests.doors import counted, only, purchases, run_stage, settings_for, story
 from tests.fakes.behaviours import Behaviour, Json
 from tests.fakes.pngs import make_png
+from tests.places import hurry, wait
 from tests.stage3.batch_shop import LOOKS_S, shop
-from tests.stage3.buying import counted, only, purchases
-from tests.stage3.running import run_stage, settings_for, story
 
 PICTURE = Picture(sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=99)
 TOLD: tuple[CostBasis, ...] = ("reported", "tokens", "gateway")
@@ -183,9 +181,8 @@ def serving(dialect: type[Dialect] | None) -> Generator[ImageApi]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a hundredth of the usual time."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
-    monkeypatch.setattr(pending, "BATCH_LOOKS_S", LOOKS_S)
+    hurry(monkeypatch, 100, "policy.polling")
+    wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=LOOKS_S)
 
 
 @pytest.mark.anyio
@@ -200,7 +197,7 @@ async def test_next_to_nothing_for_a_picture_lets_nothing_through_a_cap(
             api.always(answer)
         asked = {"price_usd": None, "size": "1024x1024", "capacity": 1, **settings}
         await run_stage(settings_for(api, **asked), story("a"), tmp_path)
-        hold = only(tmp_path).new.hold_microusd
+        hold = only(tmp_path).hold_microusd
         cap = str(Decimal(hold * 5 // 2) / 10**6)
         capped = settings_for(api, **asked, total_usd=cap)
         await run_stage(capped, story("a", "b", "c", "d"), tmp_path)
@@ -224,4 +221,4 @@ async def test_next_to_nothing_for_a_line_of_a_batch_counts_as_its_hold(tmp_path
 
     purchase = only(tmp_path)
     assert ran.code("a") == "made"
-    assert purchase.counted_microusd == purchase.new.hold_microusd > 0
+    assert purchase.counted_microusd == purchase.hold_microusd > 0

@@ -26,20 +26,11 @@ from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.spool.writing import Spool
+from tests.doors import HOLD, bills, painter
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.shapes import OPENAI_USAGE
-from tests.stage3.buying import (
-    HOLD,
-    bills,
-    counted,
-    leave_lock,
-    ledger_path,
-    only,
-    painter,
-    scenes,
-    states,
-)
+from tests.stage3.buying import counted, leave_lock, ledger_path, only, scenes, states
 from tests.stage3.ledger.samples import as_an_early_version
 from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.stored import Stored

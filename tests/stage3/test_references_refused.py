@@ -11,16 +11,15 @@ from typing import Any
 
 import pytest
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.settings import Settings
+from tests.doors import Ran, Story, purchases, run_stage, settings_for
 from tests.fakes.behaviours import Json
 from tests.fakes.bill import by_the_table
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, shown_in
-from tests.stage3.buying import purchases
-from tests.stage3.running import Ran, Story, run_stage, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -123,12 +122,12 @@ async def test_no_bill_is_above_its_hold(name: str, image_api: ImageApi, folder:
     ran = await run(buying(image_api, name), folder, *scenes, max_cost_microusd=400_000)
 
     bought = purchases(folder)
-    assert {one.new.scene_id for one in bought} == {
+    assert {one.scene_id for one in bought} == {
         one for one in ran.outcomes if ran.code(one) == "made"
     }
     for purchase in bought:
         assert purchase.cost_microusd is not None
-        assert purchase.cost_microusd <= purchase.new.hold_microusd
+        assert purchase.cost_microusd <= purchase.hold_microusd
     dearest = max(one.cost_microusd or 0 for one in bought)
     assert dearest > (ran.outcomes["s0"].cost.microusd or 0)
 

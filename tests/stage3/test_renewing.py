@@ -16,9 +16,10 @@ from host_stub.cli import main
 from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.runtime.masking import MASK, Masked
 from stage3_plugin.settings import Settings
+from tests.doors import settings_for
 from tests.fakes.behaviours import Json, Ok
 from tests.fakes.image_api import KEY, ImageApi
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import run_stage, story
 
 Result = TypeVar("Result")
 

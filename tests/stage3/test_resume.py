@@ -16,9 +16,10 @@ from stage3_plugin.domain.request import Scene
 from stage3_plugin.domain.states import State
 from stage3_plugin.settings import Settings
 from tests.benchmarks.resume import SETTINGS, fill_ledger
+from tests.doors import bills, painter
 from tests.fakes.behaviours import BadBase64, CutPng, Json, Limited, Ok, ServerError
 from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import bills, counted, painter, purchases, scenes, states
+from tests.stage3.buying import counted, purchases, scenes, states
 from tests.stage3.running import Ran, Story, run_stage
 
 pytestmark = pytest.mark.anyio

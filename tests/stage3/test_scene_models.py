@@ -12,10 +12,11 @@ import pytest
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.dialects.fal import FalDialect
+from tests.doors import settings_for
 from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import purchases
-from tests.stage3.running import Story, run_stage, settings_for, story
+from tests.stage3.running import Story, run_stage, story
 
 pytestmark = pytest.mark.anyio
 

@@ -20,12 +20,13 @@ from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.settings import Settings
+from tests.doors import settings_for
 from tests.fakes.behaviours import Json, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import Entry, ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, shown_in
 from tests.hostile.test_keys import left_by_an_older_program
-from tests.stage3.running import Ran, Story, run_stage, settings_for
+from tests.stage3.running import Ran, Story, run_stage
 
 pytestmark = pytest.mark.anyio
 

@@ -20,10 +20,11 @@ from stage3_plugin.hooks import host_image_plugin
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.settings import Settings
+from tests.doors import settings_for
 from tests.fakes.behaviours import ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
-from tests.stage3.running import Story, run_stage, settings_for
+from tests.stage3.running import Story, run_stage
 
 pytestmark = pytest.mark.anyio
 

@@ -19,10 +19,11 @@ from stage3_plugin.domain.survey import KnownTake, SceneSurvey
 from stage3_plugin.engine import scene as scene_module
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.settings import draft_settings
+from tests.doors import bills, painter
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.hostile.test_keys import left_by_an_older_program
-from tests.stage3.buying import bills, painter, purchases
+from tests.stage3.buying import purchases
 from tests.stage3.running import Story, run_stage
 from tests.stage3.test_ladder_runs import REFUSED, ladder
 from tests.stage3.test_survey import scene, states, survey

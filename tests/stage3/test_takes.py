@@ -19,11 +19,21 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import draft_settings
+from tests.doors import (
+    Ran,
+    Story,
+    bills,
+    counted,
+    painter,
+    purchases,
+    run_stage,
+    settings_for,
+    states,
+    story,
+)
 from tests.fakes.behaviours import Behaviour, Gate, Json, Ok, ResetAfterRead, TextOnly
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
-from tests.stage3.buying import bills, counted, painter, purchases, states
-from tests.stage3.running import Ran, Story, run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
 

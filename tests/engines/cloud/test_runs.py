@@ -10,9 +10,10 @@ import pytest
 
 from stage3_plugin.errors import BucketFailed, NotStarted
 from stage3_plugin.storage.bucket import Bucket
+from tests.doors import settings_for
 from tests.engines.cloud.s3_server import SECRET, S3Server
 from tests.fakes.image_api import ImageApi
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import run_stage, story
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from stage3_plugin.domain.request import Scene
+from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.fakes.requests import Refusing
-from tests.stage3.running import Story, run_stage, settings_for
+from tests.stage3.running import Story, run_stage
 
 pytestmark = pytest.mark.anyio
 

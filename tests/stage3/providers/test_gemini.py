@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
+from tests.doors import settings_for
 from tests.fakes.behaviours import Behaviour, Json, Limited, ServerError
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.requests import Refusing
 from tests.stage3.providers.replies import PNG, gemini, reply, request, verdict_on
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import run_stage, story
 
 # What is sent ------------------------------------------------------------------------------------
 

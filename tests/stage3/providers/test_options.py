@@ -28,9 +28,10 @@ from stage3_plugin.providers.registry import hosted_named, maker_named, provider
 from stage3_plugin.renderers.previz import WORK, Previz
 from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import ProviderOptions, Settings
+from tests.doors import settings_for
 from tests.fakes.image_api import KEY, ImageApi
 from tests.stage3.in_process import InProcess
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import run_stage, story
 
 RUNS = pytest.mark.anyio
 PIER = PictureRequest(scene_id="s", prompt="a pier at dawn", width_px=96, height_px=64)

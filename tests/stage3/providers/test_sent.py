@@ -25,7 +25,6 @@ from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.route import key_scope_of
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.policy import polling
 from stage3_plugin.providers import bfl
 from stage3_plugin.providers.hosted import need_options
 from stage3_plugin.providers.models import (
@@ -40,10 +39,12 @@ from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.dialects.bfl import BflDialect
 from stage3_plugin.testing.dialects.fal import FalDialect
+from tests.doors import settings_for
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing
-from tests.stage3.running import Story, run_stage, settings_for, story
+from tests.places import hurry
+from tests.stage3.running import Story, run_stage, story
 
 PROMPT = "a pier at dawn"
 PIER = PictureRequest(scene_id="s", prompt=PROMPT, width_px=1920, height_px=1088)
@@ -642,8 +643,7 @@ SEEN = Scene(
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a hundredth of the usual time."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
+    hurry(monkeypatch, 100, "policy.polling")
 
 
 @pytest.fixture

@@ -12,13 +12,14 @@ from stage3_plugin.domain.request import Scene
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.storage.references import bodies
 from stage3_plugin.storage.references.locating import Places
+from tests.doors import settings_for
 from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import shown_in
 from tests.fakes.wire import Exchange
 from tests.stage3.references.opened import encoded, sha256
-from tests.stage3.running import Ran, Story, run_stage, settings_for
+from tests.stage3.running import Ran, Story, run_stage
 
 pytestmark = pytest.mark.anyio
 
