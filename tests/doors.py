@@ -22,7 +22,6 @@ from structlog.testing import CapturingLogger
 from host_stub.commands import CommandResult
 from host_stub.contract import (
     ImageRequest,
-    ImageStage,
     Lane,
     Scene,
     SceneOutcome,
@@ -142,8 +141,11 @@ async def opened(
     *,
     now: Callable[[], datetime] = _now,
     anew: Callable[[], Settings | None] | None = None,
-) -> AsyncGenerator[ImageStage]:
-    """Open the stage as a host does, with ``folder`` as its project."""
+) -> AsyncGenerator[Any]:
+    """Open the stage as a host does, with ``folder`` as its project.
+
+    What it may have beside the contract's two methods, its type does not say.
+    """
     services = Services(project_dir=folder, now=now, settings_anew=anew)
     async with host_image_plugin().open(settings, services) as stage:
         yield stage
@@ -192,10 +194,11 @@ async def run_stage(
     return ran
 
 
-async def plan(settings: Settings, asked: Story, folder: Path, **more: Any) -> StagePlan:
+async def plan_of(settings: Settings, asked: Story, folder: Path, **more: Any) -> StagePlan:
     """Return what a run of the story would do and cost."""
     async with opened(settings, folder) as stage:
-        return await stage.plan(request(asked, folder, **more))
+        found: StagePlan = await stage.plan(request(asked, folder, **more))
+    return found
 
 
 # The ledger --------------------------------------------------------------------------------------
@@ -234,11 +237,13 @@ class Row:
     request_id: str | None
     image_url: str | None
     job_id: str | None
+    expires_at: datetime | None
     batch: str | None
     said: Mapping[str, Any] = field(repr=False)
 
 
-def _microusd(usd: str | None) -> int | None:
+def micro(usd: Decimal | str | None) -> int | None:
+    """Return an amount in micro-USD."""
     return None if usd is None else int(Decimal(usd) * 10**6)
 
 
@@ -249,9 +254,9 @@ def _row(said: Mapping[str, Any]) -> Row:
         run_id=said["run_id"],
         state=State(said["state"]),
         situation=said["situation"],
-        hold_microusd=_microusd(said["hold_usd"]) or 0,
-        cost_microusd=_microusd(said["cost_usd"]),
-        counted_microusd=_microusd(said["counted_usd"]) or 0,
+        hold_microusd=micro(said["hold_usd"]) or 0,
+        cost_microusd=micro(said["cost_usd"]),
+        counted_microusd=micro(said["counted_usd"]) or 0,
         basis=said["cost_basis"],
         why=said["why"] or "",
         day=said["day"],
@@ -260,6 +265,7 @@ def _row(said: Mapping[str, Any]) -> Row:
         request_id=said["request_id"],
         image_url=said["image_url"],
         job_id=said["job"] and said["job"]["job_id"],
+        expires_at=said["job"] and datetime.fromisoformat(said["job"]["expires_at"]),
         batch=said["batch"],
         said=said,
     )
@@ -272,7 +278,7 @@ def rows(state_dir: Path, scene_id: str | None = None) -> list[Row]:
     found = [_row(one) for one in said["attempts"]][::-1]
 
     counted = sum(one.counted_microusd for one in found if one.state in COUNTED)
-    assert _microusd(said["counted_usd"]) == counted, "the ledger's total is not that of its rows"
+    assert micro(said["counted_usd"]) == counted, "the ledger's total is not that of its rows"
     return [one for one in found if scene_id is None or one.scene_id == scene_id]
 
 

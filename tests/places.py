@@ -9,9 +9,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
+
+from host_stub.contract import ImagePlugin, Services
 
 WAITS: Mapping[str, tuple[str, ...]] = {
     "policy.polling": ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"),
@@ -93,6 +96,34 @@ def offer(monkeypatch: pytest.MonkeyPatch, word: str, provider: type) -> None:
     """Have a provider of a third party, as if its distribution were installed."""
     offers = vars(_module("runtime.offers"))["PROVIDERS"]
     monkeypatch.setitem(vars(offers)["_loaded"], word, provider)
+
+
+def vendor_at(monkeypatch: pytest.MonkeyPatch, provider: str, url: str) -> None:
+    """Let an address be the vendor's own, public one."""
+    module = _module(f"providers.{'openai_images' if provider == 'openai' else provider}")
+    monkeypatch.setattr(module, "PROFILE", replace(module.PROFILE, base_url=url))
+
+
+def host_clock(monkeypatch: pytest.MonkeyPatch, clock: type[datetime]) -> None:
+    """Have the host read its wall clock from this."""
+    monkeypatch.setattr("host_stub.plugins.selection.datetime", clock)
+
+
+def run_plugin(
+    description: ImagePlugin, settings: Any, services: Services, *, backend: str, **options: Any
+) -> Any:
+    """Have the host run a plugin that no distribution brings; return its report."""
+    from host_stub.plugins.selection import SelectedPlugin
+    from host_stub.run.pipeline import RunOptions, run_pipeline
+
+    plugin = SelectedPlugin(
+        name=description.name,
+        source="test 1",
+        description=description,
+        settings=settings,
+        services=services,
+    )
+    return run_pipeline(plugin, RunOptions(**options), backend=backend)
 
 
 def _held(module: str, name: str) -> Any:

@@ -14,11 +14,10 @@ import pytest
 
 import stage3_plugin.cli
 from host_stub.cli import main
-from host_stub.plugins import selection
 from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from tests.fakes.behaviours import Gate
-from tests.places import wait
+from tests.places import host_clock, wait
 from tests.projects import Project
 from tests.stage3.batch_shop import LATER, priced
 
@@ -192,7 +191,7 @@ class Clocks:
             def now(cls, tz: tzinfo | None = None) -> Self:
                 return super().now(tz) + later
 
-        self._monkeypatch.setattr(selection, "datetime", Later)
+        host_clock(self._monkeypatch, Later)
         theirs_s = 60 * (minutes if there is None else there)
         self._api.batches.date_s = lambda: time.time() + theirs_s
 

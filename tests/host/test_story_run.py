@@ -30,10 +30,9 @@ from host_stub.contract import (
 )
 from host_stub.errors import PluginError, StoryError, UsageError
 from host_stub.plain_image import flat_png
-from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.pipeline import RunOptions, RunReport, run_pipeline
 from host_stub.story.keeper import Story
 from tests.host import painter
+from tests.places import run_plugin
 
 FREE = Cost(usd=Decimal(0), basis="free")
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -106,21 +105,12 @@ class Desk:
             scenes[1]["references"] = ["scene:s1"]
         (self.folder / "scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
 
-    def plugin(self, description: ImagePlugin, **settings: Any) -> SelectedPlugin:
-        return SelectedPlugin(
-            name=description.name,
-            source="test 1",
-            description=description,
-            settings=description.settings(**settings),
-            services=Services(project_dir=self.folder, now=lambda: NOW),
-        )
-
-    def run(self, **options: Any) -> RunReport:
+    def run(self, **options: Any) -> Any:
         return self.run_with(painter.host_image_plugin(), **options)
 
     def run_with(
         self, description: ImagePlugin, settings: dict[str, Any] | None = None, **options: Any
-    ) -> RunReport:
+    ) -> Any:
         usual: dict[str, Any] = {
             "scenes_path": self.folder / "scenes.json",
             "out_dir": self.out,
@@ -128,11 +118,9 @@ class Desk:
             "max_in_flight": 4,
             "json_only": True,
         }
-        return run_pipeline(
-            self.plugin(description, **settings or {}),
-            RunOptions(**usual | options),
-            backend=self.backend,
-        )
+        services = Services(project_dir=self.folder, now=lambda: NOW)
+        told = description.settings(**settings or {})
+        return run_plugin(description, told, services, backend=self.backend, **usual | options)
 
     def manifest(self) -> dict[str, Any]:
         read: dict[str, Any] = json.loads((self.out / "manifest.json").read_bytes())
@@ -159,8 +147,10 @@ class Desk:
             if path.is_file()
         }
 
-    def story(self) -> Any:
-        return Story.opened(self.folder, self.out, write=True)
+
+def story_of(desk: Desk) -> Any:
+    """Open the book of its story."""
+    return Story.opened(desk.folder, desk.out, write=True)
 
 
 @pytest.fixture
@@ -302,7 +292,7 @@ class TestTakes:
 
     def test_what_was_wanted_by_a_person_is_made_for_its_basis_alone(self, desk: Desk) -> None:
         desk.run()
-        with desk.story() as story:
+        with story_of(desk) as story:
             (take,) = story.book.takes_of("s3")
             story.book.want("s3", basis=take.basis, takes=2)
         once = desk.run()
@@ -316,7 +306,7 @@ class TestTakes:
     def test_a_pick_is_shown_after_out_was_deleted_and_nothing_is_bought(self, desk: Desk) -> None:
         """Every take is put back, choices included."""
         desk.run(takes=2)
-        with desk.story() as story:
+        with story_of(desk) as story:
             story.show("s1", 2)
         before = desk.shown()
         takes = {path.relative_to(desk.out) for path in (desk.out / "takes").rglob("*.png")}
@@ -350,7 +340,7 @@ class TestTakes:
     def test_a_pick_that_holds_again_is_said_with_what_hangs_on_it(self, desk: Desk) -> None:
         """What a scene is made from hangs on what the other shows; nothing is bought unsaid."""
         desk.run(takes=2, scene_ids=("s1",))
-        with desk.story() as story:
+        with story_of(desk) as story:
             story.show("s1", 2)
         desk.run()
         desk.write("a quay at night", "a boat", "a gull")
@@ -368,7 +358,7 @@ class TestTakes:
         """The scene was made from the first take; by the time of the request the pick is shown."""
         desk.run(takes=2, scene_ids=("s1",))
         desk.run()
-        with desk.story() as story:
+        with story_of(desk) as story:
             story.show("s1", 2)
             story.book.point("s1", 1, by="run")
         desk.run()
@@ -381,7 +371,7 @@ class TestTakes:
         desk.run(takes=2)
         desk.write("a pier", "a boat", "a gull")
         desk.run()
-        with desk.story() as story:
+        with story_of(desk) as story:
             stale = story.book.takes_of("s1")[1]
             place = story.files.place_of(stale)
         whole = place.read_bytes()
@@ -424,7 +414,7 @@ class TestTakes:
         desk.run()
         own = desk.folder / "own.png"
         Image.new("RGB", (48, 32), "red").save(own)
-        with desk.story() as story:
+        with story_of(desk) as story:
             basis = story.book.takes_of("s3")[0].basis
             story.import_file("s3", own, basis=basis)
         plain = desk.run()
@@ -483,7 +473,7 @@ class TestDrafts:
         assert empty["story"]["missing"] == 3
         assert desk.paid() == 3
         assert desk.shown() == before
-        with desk.story() as story:
+        with story_of(desk) as story:
             assert [take.is_draft for take in story.book.takes_of("s1")] == [True, False]
 
     def test_drafts_are_of_all_scenes(self, desk: Desk) -> None:
@@ -536,7 +526,7 @@ class TestOtherPlugins:
             desk.run_with(EARLIER, is_guest=True)
         desk.run()
 
-        with desk.story() as story:
+        with story_of(desk) as story:
             takes = story.book.takes_of("s1")
         assert desk.shown() == before
         assert [take.is_import for take in takes] == [False, False]
@@ -583,7 +573,7 @@ class TestOtherPlugins:
         """Each picture of either is a take, and what is shown is what the book says."""
         colours = ("ff0000", "0000ff", "00ff00")
 
-        def run(colour: str) -> RunReport:
+        def run(colour: str) -> Any:
             return desk.run_with(EARLIER, {"colour": colour})
 
         with ThreadPoolExecutor(len(colours)) as pool:
@@ -591,7 +581,7 @@ class TestOtherPlugins:
 
         assert [report.exit_code for report in reports] == [0, 0, 0]
         assert list((desk.out / ".incoming").rglob("*.png")) == []
-        with desk.story() as story:
+        with story_of(desk) as story:
             shown = {one.take.scene_id: one.take.sha256 for one in story.book.shown_takes()}
             assert [one.takes for one in story.book.shown_takes()] == [3, 3, 3]
         assert desk.shown() == shown
@@ -621,14 +611,14 @@ class TestOtherPlugins:
         monkeypatch.setattr(Story, "rebuild", rebuilt)
         monkeypatch.setattr(Story, "take_in", taken_in)
 
-        def run(colour: str) -> RunReport:
+        def run(colour: str) -> Any:
             return desk.run_with(EARLIER, {"colour": colour})
 
         with ThreadPoolExecutor(2) as pool:
             reports = list(pool.map(run, ("ff0000", "0000ff")))
 
         assert [report.exit_code for report in reports] == [0, 0]
-        with desk.story() as story:
+        with story_of(desk) as story:
             assert [one.takes for one in story.book.shown_takes()] == [2, 2, 2]
             assert {take.plugin for take in story.book.all_takes()} == {"earlier"}
 
@@ -652,7 +642,7 @@ class TestOtherPlugins:
         assert failed.exit_code == 3
         assert left == ["s1.png", "s2.png", "s3.png"]
         assert set(shown.values()) == {hashlib.sha256(blue).hexdigest()}
-        with desk.story() as story:
+        with story_of(desk) as story:
             digests = {take.sha256 for take in story.book.takes_of("s1")}
         assert digests == {hashlib.sha256(one).hexdigest() for one in (red, blue)}
 
@@ -666,7 +656,7 @@ class TestOtherPlugins:
         (left / "s2.png").write_bytes(b"half a pict")
         desk.run_with(EARLIER)
 
-        with desk.story() as story:
+        with story_of(desk) as story:
             digests = [take.sha256 for take in story.book.takes_of("s1")]
         assert hashlib.sha256(red).hexdigest() in digests
         assert sorted(path.name for path in left.iterdir()) == ["s2.png", "stranger.png"]

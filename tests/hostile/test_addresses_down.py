@@ -301,7 +301,7 @@ async def test_what_is_gone_for_good_is_unknown_and_never_bought_again(
     image_api.always(BY_ADDRESS)
     image_api.visit_always(Missing())
     first = await run_stage(painter(image_api), scenes(1), tmp_path)
-    later = datetime.now(UTC) + timedelta(seconds=MISSING_LASTS_S + 60)
+    later = datetime.now(UTC) + timedelta(minutes=61)
     second = await run_stage(painter(image_api), scenes(1), tmp_path, now=lambda: later)
     settled = states(tmp_path)
     third = await run_stage(painter(image_api), scenes(1), tmp_path, now=lambda: later)

@@ -21,7 +21,7 @@ PARENT = """
 import json, multiprocessing, sys
 from pathlib import Path
 import anyio
-from stage3_plugin.errors import NotStarted
+from host_stub.contract import StageError
 from stage3_plugin.settings import Settings
 
 order = json.loads(sys.argv[1])
@@ -39,7 +39,7 @@ def child():
         go.wait(30)
         ran = buy("c1", "c2", "c3")
         told.put({name: ran.code(name) for name in ran.outcomes})
-    except NotStarted as refusal:
+    except StageError as refusal:
         told.put([str(refusal), refusal.hint])
 
 def forked():

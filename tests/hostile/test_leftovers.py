@@ -21,24 +21,13 @@ from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool.reading import load_reply
-from tests.doors import (
-    HOLD,
-    Ran,
-    Story,
-    bills,
-    counted,
-    only,
-    painter,
-    purchases,
-    run_stage,
-    scenes,
-    states,
-)
+from tests.doors import HOLD, bills, painter
 from tests.fakes.behaviours import Behaviour, Gate, Hang, Missing, Ok, Page
 from tests.fakes.image_api import ImageApi
 from tests.places import wait
-from tests.stage3.buying import ledger_path
+from tests.stage3.buying import counted, ledger_path, only, purchases, scenes, states
 from tests.stage3.ledger.samples import as_an_early_version
+from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.test_recovery import PICTURE, Dead, answer_with_picture, told
 
 pytestmark = pytest.mark.anyio

@@ -20,8 +20,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from host_stub.contract import StageError
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import NotStarted
 from tests.doors import Ran, bills, painter, purchases, run_stage, scenes, states
 from tests.fakes.behaviours import (
     Behaviour,
@@ -480,7 +480,7 @@ async def test_a_ledger_without_a_thread_says_what_is_lacking(
         real(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    with pytest.raises(NotStarted, match="no other thread can be started") as refused:
+    with pytest.raises(StageError, match="no other thread can be started") as refused:
         await run_stage(painter(image_api), scenes(1), tmp_path)
 
     assert "ulimit -u" in (refused.value.hint or "")

@@ -104,7 +104,7 @@ def write_off(folder: Path) -> str:
     """Give up what is in flight, as an older program did whose eyes the lock file was out of."""
     with Ledger.open(ledger_path(folder)) as ledger:
         (purchase,) = ledger.open_purchases()
-        attempt_id, now = purchase.attempt_id, purchase.held_at
+        attempt_id, now = purchase.new.attempt_id, purchase.held_at
         with ledger.transaction():
             ledger.settle(attempt_id, Settlement(state=State.UNKNOWN, why="dead"), now=now)
             off = Settlement(state=State.WROTE_OFF, why="sent again", decided_by="policy")
@@ -141,12 +141,12 @@ async def test_a_picture_that_comes_after_it_was_written_off_is_kept_and_named(
     (warned,) = first.named("stage.warned")
     assert first.code("s01") == "made"
     assert outcome.reused is has_another
-    assert outcome.placed is not None
-    assert outcome.placed.picture.width_px == (32 if has_another else 64)
+    assert outcome.width == (32 if has_another else 64)
     assert attempt_id[:8] in warned["message"]
     assert [(one["attempt_id"], one["situation"]) for one in listed] == [(attempt_id, "came_late")]
     assert Path(listed[0]["late"]).is_file()
-    assert outcome.placed.path.is_file()
+    assert outcome.image is not None
+    assert outcome.image.is_file()
     assert states(tmp_path) == ["WROTE_OFF", "PAID"][: 1 + has_another]
     assert len(purchases(tmp_path)) == image_api.received()
 

@@ -209,7 +209,7 @@ def rows_in(folder: Path) -> dict[str, Purchase]:
         return {}
     with ledger:
         assert ledger.problems() == []
-        return {one.attempt_id: one for one in ledger.purchases()}
+        return {one.new.attempt_id: one for one in ledger.purchases()}
 
 
 def check(recorded: Recorded, left: Left, moment: int, folder: Path, capsys: Any) -> None:
@@ -227,23 +227,23 @@ def check(recorded: Recorded, left: Left, moment: int, folder: Path, capsys: Any
     told = capsys.readouterr().err
     sent = {scene for scene in STORY if api.received(f"{scene}:") > sold[scene]}
     after = rows_in(folder)
-    states = {one.scene_id: one.state for one in after.values()}
+    states = {one.new.scene_id: one.state for one in after.values()}
     codes = project.codes() if code in {0, 1, 3, 4, 5} else {}
 
     assert codes.keys() == STORY.keys(), told
     # Nothing is bought again unseen: whatever had left, or may have, is not sent by this run.
     had_left = {one.removeprefix("asked ") for one in asked if one.startswith("asked")}
-    assert had_left <= {one.scene_id for one in before.values()}, "sent, and no row says so"
-    may_have_left = {one.scene_id for one in before.values() if one.state is not State.VOID}
+    assert had_left <= {one.new.scene_id for one in before.values()}, "sent, and no row says so"
+    may_have_left = {one.new.scene_id for one in before.values() if one.state is not State.VOID}
     assert not sent & (had_left | may_have_left), told
     # No settled picture is lost: it is among the objects and beside the story, as it was sent.
     for attempt_id, one in before.items():
         if one.state is State.PAID:
             assert after[attempt_id].state is State.PAID
             check_picture(folder, after[attempt_id])
-            if one.scene_id == "s05":
+            if one.new.scene_id == "s05":
                 check_original(folder)
-            assert codes[one.scene_id] == "made", told
+            assert codes[one.new.scene_id] == "made", told
     # What the run had said is kept is kept, although nothing was settled.
     if "over" in asked:
         assert codes["s04"] == "made", told
@@ -254,7 +254,9 @@ def check(recorded: Recorded, left: Left, moment: int, folder: Path, capsys: Any
     unknown = {one for one, state in states.items() if state is State.UNKNOWN}
     assert decided == (0 if unknown else decided)
     # One whose whole answer is kept is not decided: the next run may take it in, and buys nothing.
-    given_up = {one.scene_id for one in rows_in(folder).values() if one.state is State.WROTE_OFF}
+    given_up = {
+        one.new.scene_id for one in rows_in(folder).values() if one.state is State.WROTE_OFF
+    }
     assert given_up <= unknown
     sold = {scene: api.received(f"{scene}:") for scene in STORY}
     in_folder(folder, host, "run", "scenes.json")
@@ -275,12 +277,12 @@ def check(recorded: Recorded, left: Left, moment: int, folder: Path, capsys: Any
 
 
 def attempt_of(rows: dict[str, Purchase], scene: str) -> str:
-    return next(attempt for attempt, one in rows.items() if one.scene_id == scene)
+    return next(attempt for attempt, one in rows.items() if one.new.scene_id == scene)
 
 
 def check_picture(folder: Path, purchase: Purchase) -> None:
     """A paid picture is stored, and its copy is beside the story."""
-    picture, scene = purchase.picture, purchase.scene_id
+    picture, scene = purchase.picture, purchase.new.scene_id
     assert picture is not None
     stored = folder / ".stage3" / "objects" / picture.sha256[:2] / picture.sha256
     assert hashlib.sha256(stored.read_bytes()).hexdigest() == picture.sha256

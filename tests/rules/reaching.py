@@ -56,11 +56,7 @@ def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
 def _names_defined_by(node: ast.stmt) -> list[str]:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
-    return [
-        one.id
-        for one in ast.walk(node)
-        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
-    ]
+    return [one.id for one in ast.walk(node) if isinstance(one, ast.Name) and _is_stored(one)]
 
 
 def known_to(path: str, test: str, *, trusted: frozenset[str]) -> dict[str, str]:
@@ -124,8 +120,22 @@ def _used_by(where: str, name: str) -> Iterator[str]:
     if name in module.imported:
         yield module.imported[name]
     for node in module.defined.get(name, ()):
+        own = _own_names(node)
         for one in ast.walk(node):
-            yield from _used_in(one, where, module)
+            if not (isinstance(one, ast.Name) and one.id in own):
+                yield from _used_in(one, where, module)
+
+
+def _own_names(node: _Defined) -> set[str]:
+    """Return what a function calls something of its own, whatever the module calls so."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return set()
+    stored = {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and _is_stored(one)}
+    return stored | {one.arg for one in ast.walk(node) if isinstance(one, ast.arg)}
+
+
+def _is_stored(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Store)
 
 
 def _used_in(node: ast.AST, where: str, module: _Module) -> Iterator[str]:

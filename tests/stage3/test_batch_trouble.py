@@ -18,7 +18,6 @@ import pytest
 from host_stub.contract import Scene
 from stage3_plugin.attempt.batched import Measured
 from stage3_plugin.domain.made_from import WISH
-from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.requests import request_for
@@ -31,9 +30,10 @@ from stage3_plugin.testing.batches import BatchKind
 from stage3_plugin.testing.behaviours import Behaviour, Gate, Hang, Json, Page
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.wire import Asked
-from tests.doors import Ran, Story, counted, purchases, run_stage, scenes, states
+from tests.doors import Ran, Story, counted, purchases, run_stage, scenes, states, story
 from tests.fakes.pngs import make_png
 from tests.places import wait
+from tests.stage3 import buying, running
 from tests.stage3.batch_shop import (
     LATER,
     LOOKS_S,
@@ -245,7 +245,7 @@ async def test_what_the_queue_has_no_room_for_waits_for_a_later_run(
 async def tokens_of(settings: Settings, folder: Path) -> int:
     """Return how many tokens a scene's line may have."""
     async with open_stage(settings, folder) as stage:
-        (scene,) = scenes(1)
+        (scene,) = running.story("s01")
         request = request_for(scene, settings)
         batching = stage.routes[0].batching_of(request)
         assert batching is not None
@@ -275,8 +275,7 @@ async def test_a_picture_that_lines_show_is_uploaded_once(
     """However many lines and batches of a run show it."""
     monkeypatch.setattr(openai_batch, "TERMS", replace(openai_batch.TERMS, most_lines=2))
     (tmp_path / "mira.png").write_bytes(make_png("Mira", 64, 64))
-    wishes = (ReferenceWish(image="mira.png"),)
-    told = Story([replace(one, references=("mira.png",), wishes=wishes) for one in scenes(4)])
+    told = scenes(4, references=("mira.png",))
 
     ran = await run_stage(shop(api), told, tmp_path, scenes_dir=tmp_path)
 
@@ -288,9 +287,7 @@ async def test_a_picture_that_lines_show_is_uploaded_once(
 async def test_gemini_makes_batches_too(api: ImageApi, tmp_path: Path) -> None:
     """A story with a picture that it shows, left and taken in by a later run."""
     (tmp_path / "mira.png").write_bytes(make_png("Mira", 64, 64))
-    wishes = (ReferenceWish(image="mira.png"),)
-    shows, *others = scenes(3)
-    told = Story([replace(shows, references=("mira.png",), wishes=wishes), *others])
+    told = Story([*story("s01", references=("mira.png",)), *story("s02", "s03")])
     gate = Gate()
     api.batches.script(Batched(polls=0, until=gate))
 
@@ -314,7 +311,7 @@ async def test_the_ledger_knows_what_a_picture_was_made_from_that_a_later_run_to
 
     await run_stage(shop(api), scenes(2), tmp_path)
 
-    assert all(WISH in purchase.details for purchase in purchases(tmp_path))
+    assert all(WISH in purchase.details for purchase in buying.purchases(tmp_path))
 
 
 @ONE_LOOP

@@ -19,10 +19,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_stub.commands import CommandError
 from stage3_plugin.domain.exchange import Sought
 from stage3_plugin.domain.job import Job, NewJob
 from stage3_plugin.domain.profile import Listing
-from stage3_plugin.domain.purchase import Asking, Held, Look, Purchase
+from stage3_plugin.domain.purchase import Held, Look
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.absence import GRACE, why_not_absent
@@ -34,10 +35,22 @@ from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.queues import Queued
 from stage3_plugin.testing.wire import Exchange
 from stage3_plugin.transport import client
-from tests.doors import HOLD, counted, only, run_stage, scenes, settings_for, states, story
+from tests.doors import (
+    HOLD,
+    Row,
+    counted,
+    only,
+    run_stage,
+    scenes,
+    settings_for,
+    stage3,
+    states,
+    story,
+)
 from tests.fakes import plain
 from tests.fakes.plain import Plain, PlainDialect
 from tests.places import hurry, offer, wait
+from tests.stage3 import buying
 from tests.stage3.buying import ledger_path
 
 pytestmark = pytest.mark.anyio
@@ -66,10 +79,10 @@ def shop(api: ImageApi, /, **more: Any) -> Settings:
     return settings_for(api, **(fixed | {"listing_is_whole": True} | more))
 
 
-def asked(folder: Path) -> Asking:
+def asked(folder: Path) -> dict[str, Any]:
     """Return what asking for the one purchase came to."""
-    with Ledger.open(ledger_path(folder)) as ledger:
-        return ledger.askings()[only(folder).attempt_id]
+    told: dict[str, Any] = only(folder).said["asked_for"]
+    return told
 
 
 async def lose(
@@ -80,7 +93,7 @@ async def lose(
     hours_ago: float = 1.0,
     is_asked: bool = True,
     **more: Any,
-) -> Purchase:
+) -> Row:
     """Lose the answer of a submit in a run of some time ago, which found nothing or did not ask."""
     then = datetime.now(UTC) - timedelta(hours=hours_ago)
     dated = {"Date": format_datetime(then, usegmt=True)}
@@ -93,6 +106,19 @@ async def lose(
     purchase = only(folder)
     assert purchase.state is State.UNKNOWN
     return purchase
+
+
+@ONE_LOOP
+async def test_nobody_calls_a_lost_request_unbilled_while_it_may_be_listed_yet(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """It may be on its way into the listing; once that is sure a person is believed."""
+    lost = await lose(queue_api, tmp_path, Queued(lost="begun"), hours_ago=0.0)
+    decide = ("resolve", lost.attempt_id, "--not-billed", "--state-dir", str(tmp_path / ".stage3"))
+    with pytest.raises(CommandError, match="may have it and not list it yet"):
+        stage3(*decide)
+
+    assert only(tmp_path).state is State.UNKNOWN
 
 
 @pytest.mark.parametrize("slept_s, voided", [(SETTLE_S / 2 + 1, 1), (SETTLE_S / 2 - 1, 0)])
@@ -172,7 +198,8 @@ async def test_only_what_nobody_can_send_any_more_is_asked_for(
     queue_api: ImageApi, tmp_path: Path
 ) -> None:
     """A request that may still leave is in no listing, and proves nothing by that."""
-    purchase = await lose(queue_api, tmp_path, Queued(lost="not begun"))
+    await lose(queue_api, tmp_path, Queued(lost="not begun"))
+    purchase = buying.only(tmp_path)
 
     assert lost.is_lost(purchase)
     assert not any(
@@ -246,8 +273,8 @@ async def test_absent_is_believed_under_all_conditions_only(
     assert ran.code("s01") == "unknown"
     assert states(tmp_path) == [State.UNKNOWN]
     assert counted(tmp_path) == HOLD
-    assert asked(tmp_path).answered == "cannot_tell"
-    assert says in asked(tmp_path).why
+    assert asked(tmp_path)["answered"] == "cannot_tell"
+    assert says in asked(tmp_path)["why"]
 
 
 @ONE_LOOP
@@ -271,8 +298,8 @@ async def test_a_listing_that_is_not_whole_proves_nothing(
 
     assert ran.code("s01") == "unknown"
     assert states(tmp_path) == [State.UNKNOWN]
-    assert asked(tmp_path).answered == "cannot_tell"
-    assert asked(tmp_path).why
+    assert asked(tmp_path)["answered"] == "cannot_tell"
+    assert asked(tmp_path)["why"]
 
 
 @ONE_LOOP
@@ -286,7 +313,7 @@ async def test_a_provider_that_does_not_list_every_job_can_only_find(
     await run_stage(shop(queue_api), scenes(1), tmp_path)
 
     assert states(tmp_path) == [State.UNKNOWN]
-    assert "does not list every job" in asked(tmp_path).why
+    assert "does not list every job" in asked(tmp_path)["why"]
 
 
 SLOW = timedelta(minutes=40)
@@ -319,7 +346,7 @@ async def test_no_difference_of_two_clocks_buys_twice(
 
     assert queue_api.received() == queue_api.billed() == 1
     assert states(tmp_path) == [State.UNKNOWN]
-    assert asked(tmp_path).answered == "cannot_tell"
+    assert asked(tmp_path)["answered"] == "cannot_tell"
 
 
 @ONE_LOOP
@@ -350,7 +377,7 @@ async def test_what_an_earlier_release_wrote_of_an_account_proves_presence_alone
     await run_stage(shop(queue_api), scenes(1), tmp_path)
 
     assert only(tmp_path).state is State.UNKNOWN
-    assert "with another key, other headers" in asked(tmp_path).why
+    assert "with another key, other headers" in asked(tmp_path)["why"]
 
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)

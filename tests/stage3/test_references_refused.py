@@ -6,15 +6,15 @@ import hashlib
 import random
 import struct
 import zlib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from host_stub.contract import Scene
-from stage3_plugin.domain.reference import ReferenceWish
+from host_stub.contract import Scene, SceneReference
 from stage3_plugin.settings import Settings
-from tests.doors import Ran, Story, purchases, run_stage, settings_for
+from tests.doors import Ran, Story, micro, purchases, run_stage, settings_for
 from tests.fakes.behaviours import Json
 from tests.fakes.bill import by_the_table
 from tests.fakes.image_api import ImageApi
@@ -56,7 +56,7 @@ def showing(scene_id: str, *images: str, seed: int | None = None) -> Scene:
         prompt=f"{scene_id}: a pier at dusk",
         seed=seed,
         references=images,
-        wishes=tuple(ReferenceWish(image=one, name=one) for one in images),
+        reference_details=tuple(SceneReference(image=one, name=one) for one in images),
     )
 
 
@@ -119,7 +119,7 @@ async def test_no_bill_is_above_its_hold(name: str, image_api: ImageApi, folder:
     for one in many:
         (folder / one).write_bytes(make_png(one, 32, 32))
     scenes = [showing("s0"), *(showing(f"s{number}", *many) for number in range(1, 6))]
-    ran = await run(buying(image_api, name), folder, *scenes, max_cost_microusd=400_000)
+    ran = await run(buying(image_api, name), folder, *scenes, max_cost_usd=Decimal("0.40"))
 
     bought = purchases(folder)
     assert {one.scene_id for one in bought} == {
@@ -129,7 +129,7 @@ async def test_no_bill_is_above_its_hold(name: str, image_api: ImageApi, folder:
         assert purchase.cost_microusd is not None
         assert purchase.cost_microusd <= purchase.hold_microusd
     dearest = max(one.cost_microusd or 0 for one in bought)
-    assert dearest > (ran.outcomes["s0"].cost.microusd or 0)
+    assert dearest > (micro(ran.outcomes["s0"].cost.usd) or 0)
 
 
 async def test_what_is_too_much_together_goes_as_smaller_copies(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from host_stub.contract import WantedTakes
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.domain.purchase import Settlement
@@ -27,7 +28,6 @@ from tests.stage3.buying import purchases
 from tests.stage3.running import Story, run_stage
 from tests.stage3.test_ladder_runs import REFUSED, ladder
 from tests.stage3.test_survey import scene, states, survey
-from tests.stage3.test_takes import Wanted
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +88,7 @@ async def test_a_take_that_is_picked_is_what_scenes_are_shown(
     settings = painter(api, cast=CAST)
     basis = (await survey(settings, STORY, tmp_path))["mira"].basis
     assert basis is not None
-    sheet = {"mira": [Wanted(basis, 3)]}
+    sheet = {"mira": [WantedTakes(basis=basis, takes=3)]}
     await run_stage(settings, Story(STORY), tmp_path, wanted=lambda one: sheet.get(one, ()))
     found = await survey(settings, STORY, tmp_path)
     third = {"mira": picked(found, "mira", 2)}.get
@@ -123,7 +123,7 @@ async def test_a_sheet_begins_with_the_take_that_its_scenes_were_made_from(
     settings = painter(api, cast=CAST)
     basis = (await survey(settings, STORY, tmp_path))["mira"].basis
     assert basis is not None
-    three = {"mira": [Wanted(basis, 3)]}
+    three = {"mira": [WantedTakes(basis=basis, takes=3)]}
     await run_stage(settings, Story(STORY[:1]), tmp_path, wanted=lambda one: three.get(one, ()))
     found = await survey(settings, STORY, tmp_path)
     third = {"mira": picked(found, "mira", 2)}.get
@@ -151,7 +151,7 @@ async def test_a_sheet_that_a_person_brought_is_bought_only_where_that_is_wanted
     sha256 = hashlib.sha256(own.read_bytes()).hexdigest()
     shown = {"mira": ShownPicture(sha256=sha256, basis=basis, path=own)}.get
     plain = await run_stage(settings, Story(STORY), tmp_path, shown=shown)
-    one = {"mira": [Wanted(basis, 1)]}
+    one = {"mira": [WantedTakes(basis=basis, takes=1)]}
     asked = await run_stage(
         settings, Story(STORY), tmp_path, shown=shown, wanted=lambda name: one.get(name, ())
     )

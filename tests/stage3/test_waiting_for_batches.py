@@ -23,7 +23,6 @@ from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
 from stage3_plugin.testing.behaviours import Gate, Hang, Json, Page
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.wire import Asked
-from tests.doors import counted, run_stage, scenes, states
 from tests.places import hurry, wait
 from tests.stage3.batch_shop import (
     LATER,
@@ -36,6 +35,8 @@ from tests.stage3.batch_shop import (
     shop,
     sizes,
 )
+from tests.stage3.buying import counted, scenes, states
+from tests.stage3.running import run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -126,7 +127,7 @@ async def test_what_never_ran_is_free_and_what_ran_is_paid(api: ImageApi, tmp_pa
     assert waited.is_over
     assert one.ended == {State.PAID: 2, State.REFUSED: 3}
     assert one.free_microusd == held * 3 // 5
-    assert [line.scene_id for line in one.without] == ["s02", "s04", "s05"]
+    assert [line.new.scene_id for line in one.without] == ["s02", "s04", "s05"]
     assert one.spent_microusd == counted(tmp_path) == billed_microusd(api)
     again = await run_stage(shop(api), scenes(5), tmp_path)
     assert codes(again) == {"made": 4, "refused": 1}
@@ -144,7 +145,7 @@ async def test_what_was_refused_is_said_by_the_next_run_that_wants_it_and_then_s
     await left(api, vendor(api), 3, tmp_path, Batched(polls=0, until=gate))
     gate.open()
     waited = await stay(vendor(api), tmp_path)
-    assert [line.scene_id for line in waited.jobs[0].without] == ["s02"]
+    assert [line.new.scene_id for line in waited.jobs[0].without] == ["s02"]
     of_another = await run_stage(vendor(api), scenes(1), tmp_path)
     told = await run_stage(vendor(api), scenes(3), tmp_path)
     assert codes(of_another) == {"made": 1}
