@@ -48,7 +48,9 @@ SENT_AGAIN: Table = {
         hostile/test_around_an_answer.py::test_a_cut_page_in_mid_upload_is_free""",
     "bought, and the picture's address": """
         hostile/test_addresses_down.py::test_a_picture_that_stays_away_is_pending_and_the_next_run_has_it""",
-    "turned away": "hostile/test_limiter.py",
+    "turned away": """
+        hostile/test_limiter.py::test_a_wait_that_one_rejection_names_is_no_other_scenes
+        hostile/test_limiter.py::test_rejections_by_chance_leave_the_capacity_as_it_is""",
     "an error that can pass": "test_busy_vendors.py",
     "an answer without a usable picture": """
         stage3/test_ladder_runs.py::test_a_picture_refused_for_what_came_out_is_drawn_anew_if_nobody_set_a_seed""",
@@ -158,9 +160,7 @@ FIRST_FINDINGS: Table = {
         hostile/test_received.py::test_a_picture_that_can_be_read_is_delivered
         hostile/test_answers.py::test_a_paid_picture_is_not_lost_to_what_stands_beside_it""",
     "M12 a clock in the future": "hostile/test_days.py",
-    "M13 what the key holds": """
-        hostile/test_left_out.py::test_a_wish_that_is_not_sent_is_said_before_the_first_request
-        test_found_again.py""",
+    "M13 what the key holds": "test_found_again.py",
     # Standing still
     "S1 texts that stall the loop": "hostile/test_worst_answers.py",
     "S2 a recovery that hears no signal": "hostile/test_signals_in_recovery.py",
@@ -195,7 +195,9 @@ FIRST_FINDINGS: Table = {
     "stranger 1 a failure without its traceback": """
         hostile/test_stranger.py::test_debug_shows_where_a_plugin_failed
         hostile/test_stranger.py::test_a_task_group_is_told_by_what_it_holds""",
-    "stranger 2 references dropped without a word": "hostile/test_left_out.py",
+    "stranger 2 references dropped without a word": """
+        host/test_cast.py::test_a_missing_file_is_said_before_money_and_keeps_back_its_scene_alone
+        stage3/test_ladder_runs.py::test_a_route_that_takes_no_references_is_sent_none_and_the_plan_says_so""",
     "stranger 3 a part of a story": """
         test_end_to_end.py::test_a_part_of_a_story_looks_like_the_whole
         test_director_end_to_end.py::test_these_twelve_again_and_keep_the_rest""",
@@ -315,7 +317,9 @@ SECOND_FINDINGS: Table = {
     "W8 a line behind whole JSON": """
         hostile/test_around_an_answer.py::test_a_line_behind_a_long_answer_is_left_out
         hostile/test_around_an_answer.py::test_a_line_behind_a_short_answer_is_left_out""",
-    "W9 a rate in a window": "hostile/test_limiter.py",
+    "W9 a rate in a window": """
+        hostile/test_limiter.py::test_a_wait_that_one_rejection_names_is_no_other_scenes
+        hostile/test_limiter.py::test_all_places_are_used_when_nothing_is_turned_away""",
     "V1 two clocks disagree": """
         stage3/test_lost.py::test_no_difference_of_two_clocks_buys_twice
         test_batches_by_programs.py::test_a_clock_that_is_set_calls_no_batch_lost""",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from host_stub.contract import Scene
+from stage3_plugin.domain.request import Scene
+from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
-from tests.doors import Ran, Story, opened, painter, plan_of, run_stage, settings_for, story
+from tests.doors import painter, settings_for
 from tests.fakes.image_api import ImageApi
+from tests.stage3.running import Ran, Story, run_stage, story
 
 pytestmark = pytest.mark.anyio
 
@@ -22,11 +25,12 @@ def warned(ran: Ran) -> list[str]:
 
 def wishing(*scene_ids: str, **wishes: Any) -> Story:
     """Return scenes that all ask for something."""
-    return story(*scene_ids, **wishes)
+    return Story([replace(scene, **wishes) for scene in story(*scene_ids)])
 
 
 async def planned(settings: Settings, scenes: Story, folder: Path) -> tuple[str, ...]:
-    return (await plan_of(settings, scenes, folder)).warnings
+    async with open_stage(settings, folder) as stage:
+        return (await stage.plan(scenes)).warnings
 
 
 @pytest.mark.parametrize("wish", [{"references": ("https://example.com/mara.png",)}, {"seed": 7}])
@@ -79,17 +83,18 @@ async def test_what_the_settings_ask_for_in_vain_is_said_at_opening(
 ) -> None:
     """So ``check`` says it, which sees no scenes; a plan and a run do not say it twice."""
     settings = settings_for(image_api, seed=7)
-    async with opened(settings, tmp_path) as stage:
+    async with open_stage(settings, tmp_path) as stage:
         assert stage.warnings == ("seed is set and will be left out: openai is not asked for that",)
-    assert (await plan_of(settings, story("a"), tmp_path)).warnings == ()
+        assert (await stage.plan(story("a"))).warnings == ()
     assert warned(await run_stage(settings, story("a"), tmp_path)) == []
 
 
 async def test_a_chat_says_what_it_has_no_word_for(image_api: ImageApi, tmp_path: Path) -> None:
     settings = painter(image_api, api="chat", background="opaque", size="640x480")
-    async with opened(settings, tmp_path) as stage:
+    async with open_stage(settings, tmp_path) as stage:
         assert [line.split()[0] for line in stage.warnings] == ["background"]
-    [told] = (await plan_of(settings, story("a", width=977, height=64), tmp_path)).warnings
+        odd = replace(next(iter(story("a"))), width_px=977, height_px=64)
+        [told] = (await stage.plan(Story([odd]))).warnings
     assert told.startswith("size of 1 scene (the first is 'a') will be left out")
 
 

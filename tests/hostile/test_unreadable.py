@@ -225,7 +225,6 @@ async def test_a_copy_that_cannot_be_read_now_is_still_there_to_heal_from(
 ) -> None:
     """The object is gone; whether its copy is good is not known, so the picture is not lost yet."""
     await run_stage(painter(image_api), scenes(1), tmp_path)
-    purchase = only(tmp_path)
     stored(tmp_path).unlink()
     (copy,) = (tmp_path / "out" / "images").iterdir()
     with Unreadable(number, copy.name).inserted():

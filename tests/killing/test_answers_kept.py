@@ -38,7 +38,7 @@ def test_a_stored_picture_survives_whatever_its_address_says_later(
     chain.die_at(point)
     stored = {path: path.read_bytes() for path in (chain.folder / "state").glob("objects/*/*")}
     visits = len(service.visits())
-    service.visit_always(Missing(403))
+    service.visit_always(Missing())
     service.always(Ok(usage=None))
 
     left = chain.to_the_end()
@@ -52,7 +52,7 @@ def test_a_stored_picture_survives_whatever_its_address_says_later(
 def test_what_a_recovery_finds_billed_for_nothing_is_not_bought_by_it(
     servers: Servers, service: ImageApi, projects: Path
 ) -> None:
-    """The run that hears of it is not the one that lost it: a person has to see it first."""
+    """A person has to be able to see it before it is paid for once more."""
     chain = chain_of("billed", servers, service, projects)
     service.script(EmptyData())
     chain.die_at("end.after")
@@ -62,5 +62,5 @@ def test_what_a_recovery_finds_billed_for_nothing_is_not_bought_by_it(
 
     assert ended is not None
     assert service.received(first) == 1
-    assert ended[first] == "unknown"
-    assert [one.state for one in left_in(chain.folder).of(State.UNKNOWN)] == [State.UNKNOWN]
+    assert ended[first] == "no_picture"
+    assert len(left_in(chain.folder).of(State.PAID_BAD)) == 1
