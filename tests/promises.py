@@ -19,8 +19,10 @@ PROMISES: Table = {
     # docs/costs-and-retries.md, "What is promised", by the words in bold type
     "No picture is paid for twice without a person's decision.": """
         killing/test_random_kills.py killing/test_failpoints.py
-        killing/test_takes.py killing/test_queue_kills.py
-        stage3/test_two_runs.py test_confirmed_runs.py::test_many_at_once_pay_once
+        killing/test_takes.py killing/test_queue_kills.py killing/test_batch_kills.py
+        stage3/test_takes.py stage3/test_batch_runs.py stage3/test_batch_trouble.py
+        stage3/providers/test_studio_runs.py stage3/test_lost.py
+        stage3/test_two_runs.py test_confirmed_runs.py
         library/test_page.py::test_two_consumers_with_one_message_at_once_pay_once""",
     "No cap is passed.": """
         stage3/test_caps.py hostile/test_bills.py::test_a_command_without_asserts_passes_no_cap
@@ -393,7 +395,6 @@ TABLES: Mapping[str, Table] = {
 }
 
 KNOW_A_ROOM = """
-    stage3/test_service.py::test_the_public_names_are_those_that_are_listed
     host/test_liars.py::test_a_picture_that_is_found_again_is_read_once
     hostile/test_addresses_down.py::test_an_address_is_shown_without_what_is_signed
     hostile/test_addresses_down.py::test_the_table_of_addresses
@@ -422,6 +423,15 @@ KNOW_A_ROOM = """
     hostile/test_unreadable.py::test_every_number_in_the_table_has_words_of_its_own
     hostile/test_unreadable.py::test_nobody_removes_a_copy_that_is_just_being_made
     hostile/test_unreadable.py::test_what_is_gone_or_differs_may_be_given_up
+    stage3/providers/test_studio_runs.py::test_a_lost_prediction_is_found_or_bought_anew
+    stage3/test_batch_runs.py::test_a_story_is_cut_to_what_a_batch_takes
+    stage3/test_batch_trouble.py::test_a_line_that_was_taken_in_before_its_scene_came_ends_it
+    stage3/test_batch_trouble.py::test_a_line_too_large_for_any_batch_is_rejected_by_itself
+    stage3/test_batch_trouble.py::test_a_picture_that_lines_show_is_uploaded_once
+    stage3/test_batch_trouble.py::test_results_that_the_disk_has_no_room_for_are_said_to_stay_where_they_are
+    stage3/test_batch_trouble.py::test_the_ledger_knows_what_a_picture_was_made_from_that_a_later_run_took_in
+    stage3/test_batch_trouble.py::test_what_is_held_as_the_run_stops_is_given_back_unsent
+    stage3/test_batch_trouble.py::test_what_the_queue_has_no_room_for_waits_for_a_later_run
     stage3/test_caps.py::test_after_a_bill_above_its_hold_nothing_more_is_held
     stage3/test_caps.py::test_money_is_held_before_a_request_and_never_more_than_the_cap
     stage3/test_caps.py::test_what_has_no_known_price_is_never_bought_under_a_cap
@@ -430,8 +440,20 @@ KNOW_A_ROOM = """
     stage3/test_disk.py::test_what_is_there_needs_no_room
     stage3/test_disk.py::test_without_room_for_an_answer_nothing_is_sent
     stage3/test_jobs.py::test_an_answer_of_a_submit_that_nobody_wrote_down_is_taken_up
+    stage3/test_lost.py::test_a_later_run_asks_before_it_buys
+    stage3/test_lost.py::test_a_lost_answer_is_found_in_the_same_run
+    stage3/test_lost.py::test_a_machine_that_slept_between_the_hold_and_the_request_sends_nothing_on_it
+    stage3/test_lost.py::test_a_provider_that_does_not_list_every_job_can_only_find
+    stage3/test_lost.py::test_absence_is_believed_in_time
+    stage3/test_lost.py::test_absence_is_never_believed_too_early
+    stage3/test_lost.py::test_clocks_that_disagree_prove_nothing_until_it_is_looked_for_anew
+    stage3/test_lost.py::test_only_what_nobody_can_send_any_more_is_asked_for
+    stage3/test_lost.py::test_what_an_earlier_release_wrote_of_an_account_proves_presence_alone
+    stage3/test_lost.py::test_what_is_proved_absent_costs_nothing_and_is_bought
+    stage3/test_service.py::test_the_public_names_are_those_that_are_listed
     stage3/test_unknown.py::test_what_a_fault_kept_from_being_recorded_is_not_called_free
     stage3/test_unknown.py::test_what_was_received_of_it_stays_as_evidence
+    test_confirmed_runs.py::test_it_holds_on_both_event_loops
 """
 """Tests of files above that are no part of the net, and that go with the room that they know."""
 

@@ -42,6 +42,9 @@ def _module(name: str) -> _Module | None:
             imported.update(_imports(node))
         for one in _names_defined_by(node):
             defined.setdefault(one, []).append(node)
+        for method in node.body if isinstance(node, ast.ClassDef) else ():
+            for one in _names_defined_by(method):
+                defined[f"{getattr(node, 'name', '')}::{one}"] = [method]
     return _Module(defined, imported)
 
 
@@ -64,7 +67,7 @@ def known_to(path: str, test: str, *, trusted: frozenset[str]) -> dict[str, str]
 
     Args:
         path: Its file, below ``tests``.
-        test: Its name.
+        test: Its name, behind that of its class, if it has one: ``TestRuns::test_it``.
         trusted: Modules of ours that are not looked into.
     """
     module = ".".join(("tests", *Path(path).with_suffix("").parts))
@@ -122,7 +125,8 @@ def _used_by(where: str, name: str) -> Iterator[str]:
     for node in module.defined.get(name, ()):
         own = _own_names(node)
         for one in ast.walk(node):
-            if not (isinstance(one, ast.Name) and one.id in own):
+            held = one.value if isinstance(one, ast.Attribute) else one
+            if not (isinstance(held, ast.Name) and held.id in own):
                 yield from _used_in(one, where, module)
 
 
