@@ -20,7 +20,8 @@ PROMISES: Table = {
     "No picture is paid for twice without a person's decision.": """
         killing/test_random_kills.py killing/test_failpoints.py
         killing/test_takes.py killing/test_queue_kills.py killing/test_batch_kills.py
-        stage3/test_takes.py stage3/test_batch_runs.py stage3/test_batch_trouble.py
+        stage3/test_takes.py stage3/test_ladder_runs.py stage3/test_batch_runs.py
+        stage3/test_batch_trouble.py
         stage3/providers/test_studio_runs.py stage3/test_lost.py
         stage3/test_two_runs.py test_confirmed_runs.py
         library/test_page.py::test_two_consumers_with_one_message_at_once_pay_once""",
