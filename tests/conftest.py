@@ -154,16 +154,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     What is slow is tried on both event loops where ``tox -e heavy`` is run, too, and elsewhere on
     one of them.
     """
-    for item in items:
-        file, _, name = item.nodeid.removeprefix("tests/").partition("::")
-        if promises.is_marked(file, name.partition("[")[0]):
-            item.add_marker("promise")
     slow = [item for item in items if _is_slow(item.path) or item.get_closest_marker("heavy")]
     for item in slow:
         item.add_marker("slow")
     _, on_the_other_loop = surroundings.one_loop_each(slow)
     for item in on_the_other_loop:
         item.add_marker("heavy")
+    for item in items:
+        file, _, name = item.nodeid.removeprefix("tests/").partition("::")
+        is_short = item.get_closest_marker("heavy") is None
+        if is_short and promises.is_marked(file, name.partition("[")[0]):
+            item.add_marker("promise")
     if config.getoption("one_loop"):
         items[:], left = surroundings.one_loop_each(items)
         config.hook.pytest_deselected(items=left)

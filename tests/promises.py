@@ -23,14 +23,16 @@ PROMISES: Table = {
         stage3/test_takes.py stage3/test_ladder_runs.py stage3/test_batch_runs.py
         stage3/test_batch_trouble.py
         stage3/providers/test_studio_runs.py stage3/test_lost.py
-        stage3/test_two_runs.py test_confirmed_runs.py
+        stage3/test_two_runs.py test_confirmed_runs.py::test_many_at_once_pay_once
+        test_confirmed_runs.py::test_what_was_given_up_is_not_paid_for_a_second_time
         library/test_page.py::test_two_consumers_with_one_message_at_once_pay_once""",
     "No cap is passed.": """
         stage3/test_caps.py hostile/test_bills.py::test_a_command_without_asserts_passes_no_cap
         stage3/test_references_refused.py::test_no_bill_is_above_its_hold""",
     "No complete answer is lost.": """
         killing/test_failpoints.py hostile/test_stopped.py hostile/test_received.py
-        hostile/test_limits.py stage3/test_disk.py""",
+        hostile/test_limits.py::test_descriptors_that_others_use_up_meanwhile_lose_no_answer
+        stage3/test_disk.py""",
     "What is there is free.": """
         test_money_commands.py::test_a_rerun_costs_nothing_and_tells_so
         test_director_end_to_end.py::test_everything_comes_back_after_out_is_deleted
@@ -84,7 +86,9 @@ IN_A_ROW: Table = {
 WHEN_SOMETHING_BREAKS: Table = {
     "the first Ctrl-C": "test_signals.py",
     "the second": "test_signals.py::test_the_second_signal_leaves_at_once",
-    "`kill -9`": "killing/test_random_kills.py library/test_programs.py",
+    "`kill -9`": """
+        killing/test_random_kills.py
+        library/test_programs.py::test_what_a_killed_program_had_an_answer_for_is_taken_in""",
     "a power cut": """
         hostile/test_received.py::test_the_name_of_a_new_state_folder_is_on_the_disk_before_a_request
         killing/test_failpoints.py::test_a_purchase_goes_its_steps_in_order""",
@@ -92,8 +96,11 @@ WHEN_SOMETHING_BREAKS: Table = {
     "a run with another provider": """
         stage3/test_jobs.py::test_a_run_that_draws_leaves_a_job_for_a_day_after_its_time""",
     "the disk fills up": "stage3/test_disk.py",
-    "there are too few descriptors": "hostile/test_limits.py",
-    "no memory or no thread": "hostile/test_unreadable.py hostile/test_limits.py",
+    "there are too few descriptors": """
+        hostile/test_limits.py::test_nothing_is_lost_where_descriptors_are_few""",
+    "no memory or no thread": """
+        hostile/test_limits.py::test_a_thread_that_cannot_be_started_loses_nothing
+        hostile/test_unreadable.py""",
     "the ledger cannot be opened": "hostile/test_readonly.py hostile/test_identity.py",
     "the ledger cannot be written": """
         stage3/test_disk.py::test_a_disk_that_really_fills_up_while_answers_come
@@ -219,19 +226,23 @@ FIRST_FINDINGS: Table = {
         hostile/test_deciding.py::test_many_are_shown_first_and_decided_with_yes
         test_check_online.py::test_a_key_that_is_refused_ends_the_command""",
     "stranger 9 what init draws": "host/test_cli.py::test_a_new_project_runs_at_once",
-    "stranger 10 pages as a browser shows them": "library/test_page.py",
+    "stranger 10 pages as a browser shows them": """
+        library/test_page.py::test_what_examples_call_is_there""",
     "stranger 11 names in any script": """
         hostile/test_words.py::test_letters_of_any_script_are_shown_as_they_are""",
     "stranger 12 files of runs, bare commands": """
         hostile/test_stranger.py::test_the_program_alone_shows_its_help
         hostile/test_stranger.py::test_a_new_project_keeps_results_and_money_out_of_a_repository
         hostile/test_stranger.py::test_scenes_may_come_from_standard_input""",
-    "stranger 13 a server to try things with": "fakes/test_menu.py",
+    "stranger 13 a server to try things with": "test_your_own_server.py",
     "stranger 14 a quick lane": "rules/test_promises.py",
     "stranger 15 the README's commands": "rules/test_readme.py",
     # Disk, locks, processes, power
     "D1 a forked child": "hostile/test_forks.py",
-    "D2 descriptors run out": "hostile/test_limits.py",
+    "D2 descriptors run out": """
+        hostile/test_limits.py::test_nothing_is_lost_where_descriptors_are_few
+        hostile/test_limits.py::test_a_request_that_has_no_room_is_sent_later
+        hostile/test_limits.py::test_nothing_is_lost_on_a_disk_without_inodes""",
     "D3 an answer that cannot be read for a moment": """
         hostile/test_unreadable.py::test_an_answer_that_cannot_be_read_now_is_taken_in_later""",
     "D4 a picture that cannot be read for a moment": """
@@ -328,7 +339,10 @@ SECOND_FINDINGS: Table = {
         test_batches_by_programs.py::test_a_clock_that_is_set_calls_no_batch_lost""",
     "V2 an account is a hash of the key alone": """
         stage3/test_lost.py::test_absent_is_believed_under_all_conditions_only""",
-    "V3 a call that is left": "library/test_leaving.py",
+    "V3 a call that is left": """
+        library/test_leaving.py::test_what_on_progress_raises_leaves_a_call_that_blocks
+        library/test_leaving.py::test_what_a_handler_raises_leaves_a_call_that_blocks
+        library/test_leaving.py::test_whatever_leaves_an_open_stage_loses_nothing""",
     "V4 an answer about another job": """
         stage3/providers/test_bought_at_queues.py::test_a_picture_of_another_job_is_never_shown""",
     "V5 a picture that a later run takes in": """
@@ -340,7 +354,8 @@ SECOND_FINDINGS: Table = {
     "V8 found by its seed, amounts, lines": """
         stage3/providers/test_studio_runs.py::test_a_prediction_with_its_seed_and_other_words_is_not_it
         stage3/test_plausible_bills.py::test_next_to_nothing_for_a_line_of_a_batch_counts_as_its_hold""",
-    "D1 out/ is moved": "host/test_moved.py",
+    "D1 out/ is moved": """
+        host/test_moved.py::test_what_was_chosen_holds_wherever_results_and_project_went""",
     "D2 an emptied story.db": "host/test_moved.py::test_an_emptied_book_is_no_new_story",
     "D3 a path that is no text": """
         hostile/test_around_a_story.py::test_a_project_in_a_folder_whose_name_is_no_text_runs""",
@@ -365,7 +380,9 @@ SECOND_FINDINGS: Table = {
     "X10 a restored server": "engines/postgres/test_less.py",
     "X11 figures": "rules/test_money_pages.py",
     "X12 a cluster that is absent, dates, words": "engines/postgres/test_servers_as_they_are.py",
-    "U1 style tags": "test_style_tags_end_to_end.py",
+    "U1 style tags": """
+        test_style_tags_end_to_end.py::test_dropped_tags_are_told_of_and_not_sent
+        test_style_tags_end_to_end.py::test_a_picture_without_its_tags_is_bought_anew_and_that_is_said_first""",
     "U2 a Style: line under a chapter": """
         test_style_tags_end_to_end.py::test_a_style_line_of_a_chapter_reaches_the_model""",
     "U3 a grandfather clock": "stage3/previz/test_reading.py",
@@ -380,7 +397,9 @@ SECOND_FINDINGS: Table = {
     "U11 .story is never to be deleted": """
         test_director_end_to_end.py::test_every_paid_take_comes_back_after_the_story_is_deleted""",
     "U12 one word for one thing": "host/test_transcript.py",
-    "U13 looking needs a key": "test_looking.py",
+    "U13 looking needs a key": """
+        test_looking.py::test_a_price_can_be_known_before_there_is_a_key
+        test_looking.py::test_what_sends_says_first_which_key_is_not_set""",
 }
 
 TABLES: Mapping[str, Table] = {
@@ -418,12 +437,10 @@ KNOW_A_ROOM = """
     hostile/test_readonly.py::test_a_path_that_is_too_long_for_sqlite_is_called_that
     hostile/test_stopped.py::test_a_request_whose_time_is_over_does_not_leave
     hostile/test_stopped.py::test_finding_and_connecting_together_take_no_more_than_the_whole_time
-    hostile/test_unreadable.py::test_a_copy_that_cannot_be_read_now_is_still_there_to_heal_from
     hostile/test_unreadable.py::test_an_answer_without_memory_to_read_it_is_taken_in_later
     hostile/test_unreadable.py::test_an_unknown_one_is_not_sent_again_while_its_answer_cannot_be_read
     hostile/test_unreadable.py::test_every_number_in_the_table_has_words_of_its_own
     hostile/test_unreadable.py::test_nobody_removes_a_copy_that_is_just_being_made
-    hostile/test_unreadable.py::test_what_is_gone_or_differs_may_be_given_up
     stage3/providers/test_studio_runs.py::test_a_lost_prediction_is_found_or_bought_anew
     stage3/test_batch_runs.py::test_a_story_is_cut_to_what_a_batch_takes
     stage3/test_batch_trouble.py::test_a_line_that_was_taken_in_before_its_scene_came_ends_it
@@ -454,7 +471,6 @@ KNOW_A_ROOM = """
     stage3/test_service.py::test_the_public_names_are_those_that_are_listed
     stage3/test_unknown.py::test_what_a_fault_kept_from_being_recorded_is_not_called_free
     stage3/test_unknown.py::test_what_was_received_of_it_stays_as_evidence
-    test_confirmed_runs.py::test_it_holds_on_both_event_loops
 """
 """Tests of files above that are no part of the net, and that go with the room that they know."""
 

@@ -1,8 +1,8 @@
 """Break the code as the table says, and see that the net notices: ``python -m tests.mutants NAME``.
 
-Without a name all are tried, and first the tests of all on the code as it is (``whole``). The packages and the tests are copied, one text is replaced in the
-copy, and its tests of the net are run against it; the checkout stays as it is. No lane runs this:
-each mutant takes as long as its tests.
+Without a name all are tried, and first the tests of all on the code as it is (``whole``). The
+packages and the tests are copied, one text is replaced in the copy, and its tests of the net are
+run against it; the checkout stays as it is. No lane runs this: each takes as long as its tests.
 """
 
 from __future__ import annotations
