@@ -25,6 +25,7 @@ PROMISES: Table = {
         stage3/providers/test_studio_runs.py stage3/test_lost.py
         stage3/test_two_runs.py test_confirmed_runs.py::test_many_at_once_pay_once
         test_confirmed_runs.py::test_what_was_given_up_is_not_paid_for_a_second_time
+        test_director_end_to_end.py::test_a_reroll_said_by_two_at_once_pays_once
         library/test_page.py::test_two_consumers_with_one_message_at_once_pay_once""",
     "No cap is passed.": """
         stage3/test_caps.py hostile/test_bills.py::test_a_command_without_asserts_passes_no_cap

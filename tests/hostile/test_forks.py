@@ -23,6 +23,7 @@ from pathlib import Path
 import anyio
 from host_stub.contract import StageError
 from stage3_plugin.settings import Settings
+from tests.doors import run_stage, story
 
 order = json.loads(sys.argv[1])
 folder = Path(order["folder"])

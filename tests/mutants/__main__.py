@@ -34,6 +34,8 @@ class Mutant:
         file: The module.
         old: Its text, which stands there once.
         new: What comes in its place.
+        also: A second text that goes with it, where two places hold the rule: its ``file``, ``old``
+            and ``new``.
         tests: Of the net, below ``tests``.
         none: Why there is no such code, where there is none.
     """
@@ -42,6 +44,7 @@ class Mutant:
     file: str = ""
     old: str = ""
     new: str = ""
+    also: Mapping[str, str] | None = None
     tests: tuple[str, ...] = ()
     none: str = ""
 
@@ -66,10 +69,14 @@ def broken_copy(mutant: Mutant, folder: Path) -> None:
             shutil.copyfile(source, folder / name)
     if not mutant.file:
         return
-    path = folder / mutant.file
-    text = path.read_text(encoding="utf-8")
-    assert text.count(mutant.old) == 1, f"{mutant.file} has not this text once: {mutant.old!r}"
-    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+    also = mutant.also
+    changes = [(mutant.file, mutant.old, mutant.new)]
+    changes += [(also["file"], also["old"], also["new"])] if also is not None else []
+    for file, old, new in changes:
+        path = folder / file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{file} has not this text once: {old!r}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def try_one(mutant: Mutant, tests: Sequence[str], options: Sequence[str]) -> tuple[int, str]:
