@@ -16,10 +16,10 @@ from decimal import Decimal
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
-from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
@@ -75,6 +75,9 @@ from stage3_plugin.purchase.takes import Takes
 from stage3_plugin.runtime import trace
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
+
+if TYPE_CHECKING:  # importing structlog loads rich, and only a run writes events
+    from structlog.typing import FilteringBoundLogger
 
 _SURVEYED_A_TURN = 100
 _NEAR_ALONE = (

@@ -133,7 +133,7 @@ class Disk:
             patch.setattr(os, "open", self._opening(os.open))
             for module in (io, builtins):
                 patch.setattr(module, "open", self._streaming(io.open))
-            patch.setattr(copying, "_share_blocks", _never)  # C would write, unseen
+            patch.setattr(copying, "_copy_in_kernel", _never)  # it would write, unseen
             self._watch_the_database(patch)
             try:
                 yield
@@ -466,8 +466,8 @@ class Left:
                 os.utime(at, ns=(self.times[node], self.times[node]))
 
 
-def _never(_original: BinaryIO, _copy: BinaryIO) -> bool:
-    return False
+def _never(_original: BinaryIO, _copy: BinaryIO) -> None:
+    pass
 
 
 def _path_of(descriptor: int) -> str:
