@@ -9,7 +9,6 @@ of a loopback API through the library, few and then more, and every call of a fu
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import threading
 from collections import Counter
@@ -80,4 +79,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -229,7 +229,7 @@ def start(installed: Installed, *, quick: bool) -> list[Row]:
     few = installed.story(6)
     paid = installed.story(6, url="http://127.0.0.1:9/v1/images/generations")
     more = installed.story(100 if quick else 10_000, url="http://127.0.0.1:9/v1/images/generations")
-    nothing = [installed.python, "-c", "pass"]
+    nothing: list[str | Path] = [installed.python, "-c", "pass"]
     bare_s = statistics.median(timed(nothing, few).cpu_s for _ in range(rounds))
     asked = (
         ("host-stub --help", few, ("--help",), 0.08, rounds),
@@ -251,7 +251,7 @@ def start(installed: Installed, *, quick: bool) -> list[Row]:
 
 
 def _median(all_: Sequence[Took], field: str) -> float:
-    return statistics.median(getattr(took, field) for took in all_)
+    return statistics.median(float(getattr(took, field)) for took in all_)
 
 
 def installed_in(folder: Path) -> Path:
