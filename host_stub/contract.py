@@ -25,11 +25,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self, TypeAlias
 
 import anyio
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
-from structlog.typing import FilteringBoundLogger
+
+if TYPE_CHECKING:  # importing structlog loads rich, and only a run writes events
+    from structlog.typing import FilteringBoundLogger
 
 CONTRACT = (1, 2)
 """Major and minor. A plugin fits if its major is the same and its minor is not larger.

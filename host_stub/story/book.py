@@ -401,6 +401,12 @@ class Book:
         """Return the number of the take that a scene shows."""
         return self._one(_SHOWN, text(scene_id))
 
+    def pointed(self, scene_id: str) -> tuple[int | None, int | None]:
+        """Return what :meth:`shown` and :meth:`pick` do, read at once."""
+        (numbers,) = self._read(f"SELECT ({_SHOWN}), ({_PICK})", *[text(scene_id)] * 2)
+        shown, pick = numbers
+        return shown, pick
+
     def pick(self, scene_id: str) -> int | None:
         """Return the number of the take that a person chose last, whether or not it is shown."""
         return self._one(_PICK, text(scene_id))

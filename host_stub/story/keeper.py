@@ -167,8 +167,10 @@ class Story:
         arriving: dict[tuple[str, Role], set[str]] = {}
         for new, _ in arrivals:
             arriving.setdefault((new.scene_id, new.role), set()).add(new.sha256)
+        bare = {one for one in arriving if self._is_bare(*one)}
         for (scene_id, role), digests in arriving.items():
-            self._keep_edited(scene_id, role, digests)
+            if (scene_id, role) not in bare:
+                self._keep_edited(scene_id, role, digests)
         if keep_bytes:
             for new, _ in arrivals:
                 self.files.keep_bytes(new)
@@ -178,8 +180,15 @@ class Story:
                 self._point(take.scene_id, basis)
                 self._fulfil(take)
             self.book.note_stamps(self._stamps(takes), first=True)
-        self._settle_all(arriving, {(take.scene_id, take.number) for take in takes})
+        # What another process shows there meanwhile is of a later number, and it clears up itself.
+        bare &= {(take.scene_id, take.role) for take in takes if take.number == 1}
+        self._settle_all(arriving, {(take.scene_id, take.number) for take in takes}, bare)
         return takes
+
+    def _is_bare(self, scene_id: str, role: Role) -> bool:
+        """Return whether a scene has no take, and nothing lies where one would be shown."""
+        takes = self.book.takes_of(scene_id)
+        return not takes and not self._images(scene_id, role, takes)
 
     def is_seen(self, new: NewTake) -> bool:
         """Return whether a take is in the book, and its file as it was when it was looked at."""
@@ -205,11 +214,11 @@ class Story:
             basis: What it would be made from now.
             first: What it shows if it shows nothing yet and no rule says more.
         """
-        shown = self.book.shown(scene_id)
+        shown, pick = self.book.pointed(scene_id)
         take = shown_of(
             self.book.takes_of(scene_id),
             basis,
-            pick=self.book.pick(scene_id),
+            pick=pick,
             shown=first if shown is None else shown,
         )
         if take is None or take.number == shown:
@@ -653,18 +662,22 @@ class Story:
     # ---------------------------------------------------------------------------------------------
 
     def _settle_all(
-        self, scenes: Iterable[tuple[str, Role]], needed: Container[tuple[str, int]]
+        self,
+        scenes: Iterable[tuple[str, Role]],
+        needed: Container[tuple[str, int]],
+        bare: Container[tuple[str, Role]],
     ) -> None:
         """Let the files of several scenes follow the book; one that fails keeps no other from it.
 
         Args:
             scenes: The scenes.
             needed: Takes that are there, so that not being able to show them is an error.
+            bare: Scenes of which nothing lay in ``images`` just now.
         """
         failed: HostError | None = None
         for scene_id, role in scenes:
             try:
-                left = self._settle(scene_id, role)
+                left = self._settle(scene_id, role, is_bare=(scene_id, role) in bare)
                 if left is not None and (scene_id, left.number) in needed:
                     raise self._gone(left)
             except HostError as error:
@@ -672,13 +685,16 @@ class Story:
         if failed is not None:
             raise failed
 
-    def _settle(self, scene_id: str, role: Role, *, is_odd: bool = False) -> Take | None:
+    def _settle(
+        self, scene_id: str, role: Role, *, is_odd: bool = False, is_bare: bool = False
+    ) -> Take | None:
         """Let the file in ``images`` follow the book.
 
         Args:
             scene_id: The scene.
             role: Whether it is one, or a sheet.
             is_odd: Something lies there beside what is shown.
+            is_bare: Nothing lay there just now, so that nothing is to be kept or cleared.
 
         Returns:
             The take that should be shown and cannot, since it is not there; what is in ``images``
@@ -688,12 +704,15 @@ class Story:
             number = self.book.shown(scene_id)
             take = None if number is None else self.book.take(scene_id, number)
             if take is None or is_odd or not self.files.is_shown(take):
-                self._keep_edited(scene_id, role, is_odd=is_odd)
-                if self.book.shown(scene_id) != number:
-                    continue
+                if not is_bare:
+                    self._keep_edited(scene_id, role, is_odd=is_odd)
+                    if self.book.shown(scene_id) != number:
+                        continue
                 if take is not None and not self._placed(take):
                     return take
-                self._clear(scene_id, role, but=take)
+                if not is_bare:
+                    self._clear(scene_id, role, but=take)
+                is_bare = False
             if self.book.shown(scene_id) == number:
                 break
         return None
@@ -701,7 +720,8 @@ class Story:
     def _placed(self, take: Take) -> bool:
         if self.files.is_shown(take):
             return True
-        if self.files.bring(take) and self.files.show(take):
+        right = self.book.stamps_of(take.scene_id).get(take.number)
+        if self.files.bring(take) and self.files.show(take, right):
             return True
         return self.files.heal(take) and self.files.show(take)
 

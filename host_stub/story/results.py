@@ -252,8 +252,12 @@ class ResultFiles:
         stamp = stamp_ns(original.st_mtime_ns, take.sha256)
         return (size_bytes, time_ns) == (original.st_size, stamp)
 
-    def show(self, take: NewTake) -> bool:
+    def show(self, take: NewTake, right: Stamp | None = None) -> bool:
         """Copy a take to ``images``, whole, in place of what has its name there.
+
+        Args:
+            take: It.
+            right: How its file was when it had its bytes: as it is, it is copied unread.
 
         Returns:
             Whether it was there and had its bytes.
@@ -265,8 +269,14 @@ class ResultFiles:
                     Folder.opened(self.out_dir, TAKES, place.parent.name) as takes,
                     takes.reading(place.name) as file,
                 ):
-                    time_ns = stamp_ns(os.fstat(file.fileno()).st_mtime_ns, take.sha256)
-                    return images.put(image.name, file, sha256=take.sha256, time_ns=time_ns)
+                    there = os.fstat(file.fileno())
+                    return images.put(
+                        image.name,
+                        file,
+                        sha256=take.sha256,
+                        time_ns=stamp_ns(there.st_mtime_ns, take.sha256),
+                        is_right=(there.st_size, there.st_mtime_ns) == right,
+                    )
             except FileNotFoundError:
                 return False
 

@@ -19,9 +19,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final
-
-from structlog.typing import FilteringBoundLogger
+from typing import TYPE_CHECKING, Any, Final
 
 from stage3_plugin.domain.job import Job, LineCount
 from stage3_plugin.domain.money import UNKNOWN, Cost, to_usd
@@ -31,6 +29,9 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.policy.capacity import Change
 from stage3_plugin.runtime import trace
+
+if TYPE_CHECKING:  # importing structlog loads rich, and only a run writes events
+    from structlog.typing import FilteringBoundLogger
 
 _LEVELS: Final[Mapping[str, str]] = {
     "stage.started": "info",

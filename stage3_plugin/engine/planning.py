@@ -206,7 +206,7 @@ class Planning:
             return _picture(there)
         if prospect is Reuse.UNDECIDED:
             return None, "waits for a decision, as it may have been paid for"
-        unsendable = self._forecast.why_unsendable(shown)
+        unsendable = self._forecast.why_unsendable(shown) or self._forecast.refuse(shown)
         return None, "" if unsendable is None else f"would not be made: {unsendable}"
 
     def is_kept(self, request: PictureRequest) -> bool:
@@ -287,7 +287,8 @@ class Planning:
             if isinstance(shown, Unshown):
                 first, why = self._without_references(request, shown)
                 return (first, *self._unsendable(request.takes - 1)), why
-        return self._by_its_keys(request), None
+        prospects = self._by_its_keys(request)
+        return prospects, self._forecast.refuse(request) if "unsendable" in prospects else None
 
     @staticmethod
     def _unsendable(takes: int) -> list[Prospect]:

@@ -22,7 +22,7 @@ from stage3_plugin.domain.job import NewJob
 from stage3_plugin.domain.keys import Expression, Keys, KeyScope, Wish, scene_keys
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
-from stage3_plugin.domain.request import PictureRequest, why_unsendable
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.showing.references import LimitsOf
 from stage3_plugin.policy.capacity import (
     AdaptiveLimiter,
@@ -72,7 +72,7 @@ class Route:
         may_be_cut: Work may be cut short and simply done again, so no outcome is ever unknown.
         warnings: What the settings alone ask for that is known not to be taken.
         advise: Says what a picture asks for that its maker is known not to take.
-        refuse: Says why its maker is not asked for it at all; ``None`` where it is.
+        refuse: Says why it is not bought there; ``None`` where it is. What was bought is found.
         dropped: Names the wishes of a request that its maker is not sent.
         prompt_sent: Returns the prompt of a request as it is sent; ``None`` where nothing is.
         free_checks: Asks the paid provider what costs nothing.
@@ -122,16 +122,6 @@ class Route:
         Then no descriptors are kept for connections, and keys have no address.
         """
         return self.scope.is_here
-
-    def why_unsendable(self, request: PictureRequest, *, max_pixels: int) -> str | None:
-        """Return why a request must not be made here at all: what is not sent costs nothing.
-
-        Args:
-            request: The picture, as this route is asked for it.
-            max_pixels: A larger picture would be paid for and then not accepted.
-        """
-        why = why_unsendable(request, max_pixels=max_pixels, needs_prompt=self.needs_prompt)
-        return why or self.refuse(request)
 
     def batching_of(self, request: PictureRequest) -> Batching | None:
         """Return what takes the steps of batches with a request's model, where there are any."""

@@ -26,6 +26,7 @@ from stage3_plugin.domain.request import (
     PictureRequest,
     WantedOf,
     one_take,
+    why_unsendable,
 )
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -254,8 +255,11 @@ class SceneRunner:
     def _why_not(self, scene: SceneState) -> Failure | None:
         """Return why a scene is not even claimed: it cannot be sent, or its turn comes too late."""
         settings = self._settings
-        route = self._at(scene).route
-        unsendable = route.why_unsendable(scene.request, max_pixels=settings.max_pixels)
+        unsendable = why_unsendable(
+            scene.request,
+            max_pixels=settings.max_pixels,
+            needs_prompt=self._at(scene).route.needs_prompt,
+        )
         if unsendable is not None:
             return Failure(code="rejected", message=unsendable)
         if scene.was_started and self._now() - scene.started_at > settings.deadline_s:
@@ -617,6 +621,9 @@ class SceneRunner:
         there = self._checkout.made_with_others(scene.request) if may_stay else None
         if there is not None:
             return await self._reuse(scene, there)
+        refused = self._at(scene).route.refuse(scene.request)
+        if refused is not None:  # no sheet was made for it
+            return self._fail(scene, Failure(code="rejected", message=refused))
         self._reporter.failed(scene, shown.failure, waits_for=shown.waits_for)
         return ENDED
 

@@ -16,10 +16,10 @@ from decimal import Decimal
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
-from structlog.typing import FilteringBoundLogger
 
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
@@ -27,7 +27,13 @@ from stage3_plugin.domain.money import Estimate, cap_in_microusd
 from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import PictureRequest, Scene, WantedFor, WantedLane
+from stage3_plugin.domain.request import (
+    PictureRequest,
+    Scene,
+    WantedFor,
+    WantedLane,
+    why_unsendable,
+)
 from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.advice import Advice
@@ -75,6 +81,9 @@ from stage3_plugin.purchase.takes import Takes
 from stage3_plugin.runtime import trace
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
+
+if TYPE_CHECKING:  # importing structlog loads rich, and only a run writes events
+    from structlog.typing import FilteringBoundLogger
 
 _SURVEYED_A_TURN = 100
 _NEAR_ALONE = (
@@ -364,7 +373,7 @@ class Stage:
                 references=asked.references,
                 prospect=forecast.prospect,
                 kept=planning.kept,
-                why_unsendable=self._why_unsendable,
+                why_unsendable=self._why_not_made,
                 estimate=ways.estimate,
                 lost=forecast.lost,
             )
@@ -515,11 +524,17 @@ class Stage:
             ledger,
             self._route.scope,
             why_unsendable=self._why_unsendable,
+            refuse=self._route.refuse,
         )
 
     def _why_unsendable(self, request: PictureRequest) -> str | None:
-        """Return why a request is not sent, whatever it shows; ``None`` where it is."""
-        return self._route.why_unsendable(request, max_pixels=self._settings.max_pixels)
+        """Return why a request cannot be made, whatever it shows; ``None`` where it can."""
+        needs_prompt, max_pixels = self._route.needs_prompt, self._settings.max_pixels
+        return why_unsendable(request, max_pixels=max_pixels, needs_prompt=needs_prompt)
+
+    def _why_not_made(self, request: PictureRequest) -> str | None:
+        """Return why no picture is made of a request, whatever it shows; one may be there."""
+        return self._why_unsendable(request) or self._route.refuse(request)
 
     async def _opened(self, stack: AsyncExitStack, wanted: int) -> tuple[Session, int, str]:
         """Open the ledger, and see how many may be in flight beside that.
@@ -627,7 +642,13 @@ class Stage:
             estimate=estimate,
             warn=telemetry.warned,
         )
-        return Outlet(buying=buying, keys_of=keys_of, estimate=estimate, elsewhere=elsewhere)
+        return Outlet(
+            buying=buying,
+            keys_of=keys_of,
+            estimate=estimate,
+            elsewhere=elsewhere,
+            refuse=route.refuse,
+        )
 
     def _places(
         self,
@@ -832,7 +853,7 @@ class Stage:
             standing,
             is_kept,
             is_over,
-            why_unsendable=self._why_unsendable,
+            why_unsendable=self._why_not_made,
             chosen=chosen,
             is_wanted=lambda sheet: _wanted_of(wanted, sheet, self._steps.basis_of(sheet)) > 0,
         )

@@ -125,12 +125,14 @@ class Outlet:
         keys_of: Returns what a request is known by there.
         estimate: Returns what a picture may cost there.
         elsewhere: Says what was paid for at another endpoint, and knows what is in doubt there.
+        refuse: Says why a request is not bought there; ``None`` where it is.
     """
 
     buying: Buying
     keys_of: Callable[[PictureRequest], Keys]
     estimate: Callable[[PictureRequest], Estimate]
     elsewhere: Elsewhere
+    refuse: Callable[[PictureRequest], str | None] = lambda _request: None
 
 
 @dataclass(slots=True)
@@ -220,7 +222,7 @@ class Checkout:
             if stands is not None and is_of_another_step(stands, keys):
                 return OfAnotherStep(stands.purchase)
             instead_of = None if stands is None else stands.purchase
-            denied = self.no_more() or self.unpriced(request)
+            denied = self.no_more() or self.not_bought(request)
             held = denied or await self._try_to_hold(request, keys, part, instead_of)
             if isinstance(held, Held):
                 return held
@@ -301,8 +303,11 @@ class Checkout:
         overrun = self.overrun()
         return None if overrun is None else Denied(failure=overrun, stops=True)
 
-    def unpriced(self, request: PictureRequest) -> Denied | None:
-        """Return that a picture's price is not known while there is a cap, which it could pass."""
+    def not_bought(self, request: PictureRequest) -> Denied | None:
+        """Return that a picture is refused, or its price not known while there is a cap."""
+        refused = self.outlet.refuse(request)
+        if refused is not None:
+            return Denied(failure=Failure(code="rejected", message=refused))
         if not self.run_ledger.is_capped or self.outlet.estimate(request).high_microusd is not None:
             return None
         return Denied(failure=messages.unpriced(request))

@@ -36,7 +36,8 @@ class Forecast:
         pictures: Has the answers that a dead run has left.
         ledger: Opened to read; ``None`` if there is none yet.
         scope: What keys hold of where the run would buy.
-        why_unsendable: Says why a request is not sent at all; ``None`` where it is.
+        why_unsendable: Says why a request cannot be made at all; ``None`` where it can.
+        refuse: Says why a picture that is not there is not bought; ``None`` where it is.
     """
 
     def __init__(
@@ -48,11 +49,13 @@ class Forecast:
         scope: KeyScope,
         *,
         why_unsendable: Callable[[PictureRequest], str | None],
+        refuse: Callable[[PictureRequest], str | None],
     ) -> None:
         self._settings = settings
         self._pictures = pictures
         self._ledger = ledger
         self.why_unsendable = why_unsendable
+        self.refuse = refuse
         self._doubts = None if ledger is None else Doubts(ledger, scope)
         self._owners = Owners(accounts.state_dir)
         self._homes = accounts.homes(ledger)
@@ -75,6 +78,12 @@ class Forecast:
         """Return what would become of each take that is wanted of a scene."""
         if self.why_unsendable(request) is not None:
             return tuple(_unsendable(wanted))
+        prospects = self._prospects(keys, wanted)
+        if Reuse.MAKE in prospects and self.refuse(request) is not None:
+            return tuple("unsendable" if one is Reuse.MAKE else one for one in prospects)
+        return prospects
+
+    def _prospects(self, keys: Keys, wanted: int) -> tuple[Reuse, ...]:
         if self._ledger is None:
             return (Reuse.MAKE,) * wanted
         live = live_takes(self._ledger, keys, wanted=wanted)

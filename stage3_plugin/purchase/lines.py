@@ -115,7 +115,7 @@ class LineCheckout:
         if refused is not None:
             await checkout.recovery.tell(refused[0])
             return LineRefused(purchase=refused[0], attempted=refused[1])
-        denied = checkout.no_more() or checkout.unpriced(request)
+        denied = checkout.no_more() or checkout.not_bought(request)
         if denied is not None:
             return denied
         doubted = checkout.outlet.elsewhere.doubts.elsewhere(keys, but=part.of_others)

@@ -156,7 +156,7 @@ class Masked:
             view = views.get(way.view)
             if view is None:
                 view = views[way.view] = way.view(data)
-            if any(sign in view for sign in way.signs):
+            if _has_one(view, way.signs):
                 yield way.in_bytes
 
     def found_as_it_is(self, data: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
@@ -167,10 +167,7 @@ class Masked:
 
     def _may_be_in(self, data: bytes) -> bool:
         """Look for fixed bytes first, which is far quicker than a pattern."""
-        if any(sign in data for sign in _ESCAPING):
-            return True
-        view = seen(data)
-        return any(sign in view for sign in self._signs)
+        return _has_one(data, _ESCAPING) or _has_one(seen(data), self._signs)
 
     @cached_property
     def _in_bytes(self) -> re.Pattern[bytes]:
@@ -266,6 +263,13 @@ class MaskingStream:
 
 NOTHING = Masked()
 """Where there is no secret."""
+
+
+def _has_one(data: bytes, signs: Iterable[bytes]) -> bool:
+    for sign in signs:  # noqa: SIM110 - any() takes twice the time
+        if sign in data:
+            return True
+    return False
 
 
 def _cover(found: bytes, before: bytes) -> bytes:

@@ -198,6 +198,7 @@ def test_only_the_worker_sides_draw_and_decode() -> None:
     assert set(found) <= {
         "stage3_plugin.previz.board",
         "stage3_plugin.previz.grade",
+        "stage3_plugin.previz.png",
         "stage3_plugin.previz.render",
         "stage3_plugin.storage.copies.shrinking",
     }

@@ -591,6 +591,10 @@ class Full:
         self.left = 0
         self._real = os.write
         patch.setattr(os, "write", self._write)
+        patch.setattr(os, "copy_file_range", self._copy, raising=False)
+
+    def _copy(self, *_: object) -> int:
+        raise OSError(28, "No space left on device")
 
     def _write(self, descriptor: int, data: Any) -> int:
         if self.left <= 0:

@@ -20,7 +20,7 @@ from host_stub.story.database import Database
 from host_stub.story.finding import story_folder
 from host_stub.story.keeper import FREE, Story
 from host_stub.story.results import Found
-from host_stub.story.takes import NewTake, Take, is_current, shown_of
+from host_stub.story.takes import NewTake, Stamp, Take, is_current, shown_of
 from tests.host.story.pictures import (
     KINDS,
     LONG_AGO,
@@ -522,11 +522,11 @@ def test_the_pointer_is_read_again_once_its_file_is_in_place(
     put_there = story.files.show
     others: list[int] = [1]
 
-    def show_late(take: NewTake) -> bool:
+    def show_late(take: NewTake, right: Stamp | None = None) -> bool:
         if others:
             with Story.opened(tmp_path, out, write=True) as other:
                 other.show("s1", others.pop())
-        return put_there(take)
+        return put_there(take, right)
 
     monkeypatch.setattr(story.files, "show", show_late)
     story.show("s1", 2)
