@@ -257,6 +257,8 @@ def refuse_a_snapshots(folder: Path) -> None:
         StoryError: It is one.
     """
     path = folder / BOOK
+    if not os.path.isfile(path):  # noqa: PTH113 - never raises; and a pipe would be waited for
+        return
     try:
         uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
         with closing(sqlite3.connect(uri, uri=True)) as reader:

@@ -9,6 +9,7 @@ into it.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -68,6 +69,8 @@ def refuse_a_snapshots(path: Path) -> None:
     Raises:
         SettingsRefused: It is one.
     """
+    if not os.path.isfile(path):  # noqa: PTH113 - never raises; and a pipe would be waited for
+        return
     try:
         uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
         # Its header lies in the file itself from its making on, whatever is in its log.
