@@ -45,7 +45,7 @@ def host_image_plugin() -> contract.ImagePlugin:
     """Describe the plugin; what the chosen provider can do less is listed in ``dropped``."""
     return contract.ImagePlugin(
         name="stage3",
-        contract=(1, 2),
+        contract=(1, 0),
         settings=Settings,
         capabilities=_CAPABILITIES,
         open=_open,

@@ -94,7 +94,7 @@ def change_the_terms(*, settle_s: float | None, most_lines: int | None) -> None:
 
 def offer(monkeypatch: pytest.MonkeyPatch, word: str, provider: type) -> None:
     """Have a provider of a third party, as if its distribution were installed."""
-    offers = vars(_module("runtime.offers"))["PROVIDERS"]
+    offers: Any = _module("runtime.offers").PROVIDERS
     monkeypatch.setitem(vars(offers)["_loaded"], word, provider)
 
 
@@ -131,7 +131,10 @@ def _held(module: str, name: str) -> Any:
 
 
 def _shorter(held: Any, times: float) -> Any:
-    return tuple(one / times for one in held) if isinstance(held, tuple) else held / times
+    if isinstance(held, tuple):
+        several: tuple[float, ...] = held
+        return tuple(one / times for one in several)
+    return held / times
 
 
 def _module(name: str) -> Any:

@@ -310,7 +310,7 @@ FIRST_FINDINGS: Table = {
         hostile/test_addresses.py::test_values_of_headers_are_kept_like_the_key""",
     "P15 any quality and any size": """
         hostile/test_answers.py::test_check_and_plan_warn_of_what_the_vendor_will_not_take
-        test_qualities.py""",
+        test_qualities.py::test_a_quality_that_a_model_does_not_have_is_refused""",
     "P16 a model that is gone": """
         test_check_online.py::test_a_model_that_has_ended_is_said_offline_with_its_successor""",
 }

@@ -9,8 +9,8 @@ import pytest
 
 from host_stub.cli import main
 from stage3_plugin.engine import build
+from tests.doors import bills
 from tests.fakes.image_api import KEY, ImageApi
-from tests.stage3.buying import bills
 
 OPENAI = 'provider = "openai"\nmodel = "gpt-image-2"\napi_key = { env = "NO_KEY_IS_SET" }\n'
 LADDER = """[[plugin.stage3.fallback]]

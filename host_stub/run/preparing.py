@@ -21,7 +21,6 @@ from host_stub.decisions.apply import Applied
 from host_stub.decisions.judge import SaidPrompt
 from host_stub.decisions.merge import Merged
 from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.adopting import adopt_left_behind
 from host_stub.run.groups import Groups
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile
@@ -56,7 +55,6 @@ class Prepared:
         kept: Where files are that lay there and are no pictures.
         set_aside: Where files are that lay in the places of takes and are others.
         is_begun: The story had takes before this run.
-        left: Files of a killed run that are no picture of any scene.
     """
 
     scenes: SceneFile
@@ -68,7 +66,6 @@ class Prepared:
     kept: tuple[Path, ...] = ()
     set_aside: tuple[Path, ...] = ()
     is_begun: bool = False
-    left: tuple[Path, ...] = ()
 
     def lines(self, options: RunOptions, plugin: str) -> Iterator[str]:
         """Say what a person should know before the first request."""
@@ -78,7 +75,6 @@ class Prepared:
         yield from _named(
             self.set_aside, "lay in the place of a take, and is another file: it is kept there"
         )
-        yield from _named(self.left, "was left by a run that was cut off, and is of no scene")
         if self.edited:
             count = counted(self.edited, "picture")
             images = options.out_dir / "images"
@@ -164,7 +160,6 @@ class Preparation:
                 await self._look(stage, run_id)
         if story.is_new and not (self._options.is_draft or self._options.is_guest):
             await in_thread(story.rebuild, self._ids())
-        adopted = await in_thread(adopt_left_behind, story, self._whole, self._options.out_dir)
         put_back = await in_thread(story.put_back, self._is_there, self._fetch_of(stage))
         await in_thread(story.leave, self._is_there)
         expect_names((sheet, "sheet") for sheet in self._standings.sheets)
@@ -178,7 +173,6 @@ class Preparation:
             kept=tuple(kept),
             set_aside=put_back.set_aside,
             is_begun=is_begun,
-            left=adopted,
         )
 
     async def _look(self, stage: ImageStage, run_id: str) -> None:

@@ -113,7 +113,6 @@ class TakingIn:
         self._present = present
         self._now = now
         self._failures: list[Exception] = []
-        self._noted: set[int] = set()
         self._groups = Groups[_Arrival](self._write)
 
     @property
@@ -134,26 +133,18 @@ class TakingIn:
         """
         return self._groups.close(patience_s)
 
-    def is_noted(self, picture: Path) -> bool:
-        """Return whether a file is a take, with a copy at its place, so that nobody needs it."""
-        return hash(picture) in self._noted
-
     def _write(self, group: Sequence[_Arrival]) -> None:
         """Write down one group; a picture that cannot be had costs the others nothing."""
         arrivals: list[tuple[NewTake, str | None]] = []
-        pictures: list[Path] = []
         for one in group:
             try:
                 arrivals.append((self._placed(one), self._basis_now(one.outcome)))
-                pictures.append(one.picture)
             except (OSError, ValueError) as error:
                 self._failures.append(error)
         try:
             self._takes.take_in(arrivals, keep_bytes=self._maker.keeps_bytes)
         except (OSError, HostError) as error:  # the next run takes in what is not noted
             self._failures.append(error)
-        else:
-            self._noted.update(map(hash, pictures))
 
     def _basis_now(self, outcome: SceneOutcome) -> str | None:
         return None if self._maker.is_guest or self._maker.is_draft else self._present(outcome)

@@ -181,7 +181,7 @@ class Question:
             if stale is not None:
                 self.stale.append(stale)
 
-        self.is_surveyed = surveys(self.plugin, stage)
+        self.is_surveyed = surveys(stage)
         await survey_ahead(
             self.plugin,
             stage,

@@ -245,9 +245,9 @@ def is_wrong_aspect(width: int, height: int, size: str | None) -> bool:
     return abs(across - down) > MOST_OFF * max(across, down)
 
 
-def surveys(plugin: SelectedPlugin, stage: ImageStage) -> bool:
+def surveys(stage: ImageStage) -> bool:
     """Return whether a plugin says how its scenes stand; else the host speaks for it."""
-    return plugin.description.contract >= (1, 1) and hasattr(stage, "survey")
+    return hasattr(stage, "survey")
 
 
 async def survey_stage(
@@ -302,7 +302,7 @@ async def survey_stage(
             )
         )
 
-    if not surveys(plugin, stage):
+    if not surveys(stage):
         for position, scene in enumerate(scenes):
             stand(None, scene, position)
         return

@@ -1,8 +1,8 @@
 """What a picture was made from, as far as the ledger keeps it, and what of that is another now.
 
 Pure. A purchase's key says whether its picture is the one that is wanted, and not why it is not. So
-a few facts are kept beside the picture; of one without them, as earlier programs left it, as much
-is said as its columns tell.
+a few facts are kept beside the picture; of one without them, whose run was killed before it had
+taken its answer in, as much is said as its columns tell.
 """
 
 from __future__ import annotations

@@ -117,10 +117,8 @@ class Asked:
 
     def to_be_made(self) -> Iterator[PictureRequest]:
         """Yield likewise, without those that cannot show what they name."""
-        references = self.references
         for request in self:
-            is_whole = request.shown or not request.wishes
-            if references is None or is_whole or references.is_kept(request):
+            if self.references is None or request.shown or not request.wishes:
                 yield request
 
     def seeing(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
@@ -132,7 +130,6 @@ class Asked:
         shelf: Shelf,
         limits_of: LimitsOf,
         standing: Standing,
-        is_kept: Callable[[PictureRequest], bool],
         is_over: Callable[[], bool] = lambda: False,
         *,
         why_unsendable: Callable[[PictureRequest], str | None],
@@ -145,7 +142,6 @@ class Asked:
             shelf: Holds the bytes of references.
             limits_of: Says what the endpoint takes.
             standing: Says what stands in the ledger for a scene that others show.
-            is_kept: Whether a scene has a picture from before references were sent.
             is_over: Returns whether nothing new is started any more.
             why_unsendable: Says why a request is not sent, whatever it shows.
             chosen: Says which picture of such a scene a host shows.
@@ -155,7 +151,7 @@ class Asked:
             SettingsRefused: A sheet has the id of a scene, or its file.
             StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
-        references = SceneReferences(shelf, limits_of, is_kept=is_kept, is_over=is_over)
+        references = SceneReferences(shelf, limits_of, is_over=is_over)
         lanes = self.lanes
         sheets = sheets_of(self._casting, self._settings, lane=lanes.lane)
         survey = Survey(

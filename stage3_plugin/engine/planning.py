@@ -209,10 +209,6 @@ class Planning:
         unsendable = self._forecast.why_unsendable(shown) or self._forecast.refuse(shown)
         return None, "" if unsendable is None else f"would not be made: {unsendable}"
 
-    def is_kept(self, request: PictureRequest) -> bool:
-        """Return whether a scene has a picture from before references were sent."""
-        return self._forecast.bought_before(lambda: self._keys_of(request)) is not None
-
     def plan(
         self,
         requests: Iterable[PictureRequest],
@@ -316,21 +312,21 @@ class Planning:
             found=lambda: forecast.found(keys),
             is_bought_again=lambda: forecast.paid_elsewhere(keys) is not None,
         )
-        if request.style_tags and will_be_made:
-            self._notices.earlier.add_untagged(request, self._keys_of, forecast.found)
         for take, prospect in enumerate(prospects, start=1):
             if prospect is Reuse.MAKE and not route.is_here:
                 purchase = forecast.paid_elsewhere(keys.of_take(take))
                 if purchase is not None:
                     self.elsewhere.add(purchase, self._estimate(request))
-        if prospects[0] is Reuse.REUSE:
-            self._notices.earlier.add(request, forecast.ignored(keys))
         if will_be_made and Reuse.REUSE not in prospects and request.shown:
             self._replaces = self.kept(request)
         return prospects
 
     def kept(self, request: PictureRequest) -> Purchase | None:
-        """Return the picture of a scene with whatever references; see ``other_references``."""
+        """Return the picture of a scene with whatever references.
+
+        It is not what the scene asks for now, so that a run buys that anew; but where a reference
+        cannot be shown, nothing is bought and it stays.
+        """
         bare = self._keys_of(replace(request, shown=()))
         return self._forecast.made_with_others(bare)
 

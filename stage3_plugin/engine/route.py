@@ -227,8 +227,6 @@ def key_scope_of(settings: Settings, profile: Profile | None, *, is_here: bool =
         negative_prompt=expression,
         style_tags="drop" if profile is None else settings.style_tags,
         sends=frozenset(sends),
-        sent_before=None if profile is None else profile.sent_before,
-        quality=settings.quality,
         options=settings.options,
         is_here=is_here,
     )

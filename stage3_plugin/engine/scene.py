@@ -606,11 +606,6 @@ class SceneRunner:
         self, scene: SceneState, references: SceneReferences
     ) -> Ended | NotSent | None:
         """Have the pictures that a scene shows, before any money is held; or end it without."""
-        before = self._checkout.bought_before(scene.request)
-        if before is not None:
-            self._know_basis(scene)
-            if scene.part.wanted == 1:
-                return await self._reuse(scene, before)
         shown = await references.bring(scene.request)
         if isinstance(shown, PictureRequest):
             scene.request = shown
@@ -633,8 +628,6 @@ class SceneRunner:
         """End a scene with the picture that is there."""
         if scene.request.seed is not None:  # or no number is asked for
             scene.number = self._steps.number_of(scene.wanted, purchase.new)
-        if scene.request.shown and not self._checkout.was_shown(scene.request, purchase):
-            scene.request = replace(scene.request, shown=())
         placed = await self.place(scene, purchase)
         if isinstance(placed, Failure):
             self._reporter.failed(scene, placed)

@@ -74,7 +74,6 @@ from stage3_plugin.purchase.checkout import Checkout, Outlet
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.lines import LineCheckout
 from stage3_plugin.purchase.other_endpoints import Elsewhere
-from stage3_plugin.purchase.other_references import bought_before
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
 from stage3_plugin.purchase.run_ledger import Buying, RunLedger
 from stage3_plugin.purchase.takes import Takes
@@ -176,10 +175,8 @@ class Stage:
             )
             if shows:
                 chosen = chosen_by(shown, takes, self._steps.basis_of)
-                standing, is_kept = planning.standing, planning.is_kept
-                await self._survey(
-                    stack, asked, standing, is_kept, scenes_dir, chosen=chosen, wanted=wanted
-                )
+                standing = planning.standing
+                await self._survey(stack, asked, standing, scenes_dir, chosen=chosen, wanted=wanted)
                 self._need_prices(asked.to_be_made(), limits)
                 planning.references = asked.references
             advised = Advice(asked, route.advise, said_before=self.warnings)
@@ -262,7 +259,6 @@ class Stage:
                     stack,
                     asked,
                     standing_in(takes, ledger, keys_of),
-                    lambda request: bought_before(ledger, lambda: keys_of(request)) is not None,
                     scenes_dir,
                     chosen=chosen_by(shown, takes, self._steps.basis_of),
                     wanted=wanted,
@@ -364,8 +360,7 @@ class Stage:
             )
             if shows:
                 chosen = chosen_by(shown, takes, self._steps.basis_of)
-                standing, is_kept = planning.standing, planning.is_kept
-                await self._survey(stack, asked, standing, is_kept, scenes_dir, chosen=chosen)
+                await self._survey(stack, asked, planning.standing, scenes_dir, chosen=chosen)
                 planning.references = asked.references
             surveying = Surveying(
                 self._steps,
@@ -763,7 +758,7 @@ class Stage:
         provider = self._settings.provider
         return Notices(
             wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
-            replaced=Replaced(pictures_dir, self._pictures.is_ours),
+            replaced=Replaced(pictures_dir),
             dropped=self._route.dropped,
             was_said=self._unsaid,
             is_shown=lambda picture, scene_id: (
@@ -831,7 +826,6 @@ class Stage:
         stack: AsyncExitStack,
         asked: Asked,
         standing: Standing,
-        is_kept: Callable[[PictureRequest], bool],
         scenes_dir: Path | None,
         *,
         chosen: Chosen,
@@ -851,7 +845,6 @@ class Stage:
             shelf,
             self._steps.limits_of,
             standing,
-            is_kept,
             is_over,
             why_unsendable=self._why_not_made,
             chosen=chosen,

@@ -422,8 +422,6 @@ def _profile(found: object) -> Profile:
 def _look_at_wishes(found: Profile) -> None:
     if not _are(_is_line, found.unsaid, frozenset):
         raise Wrong("a Profile whose unsaid is no frozenset of wishes")
-    if not (found.sent_before is None or _are(_is_line, found.sent_before, frozenset)):
-        raise Wrong("a Profile whose sent_before is no frozenset of wishes")
 
 
 def _look_at_jobs(found: Profile) -> None:

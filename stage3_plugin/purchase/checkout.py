@@ -464,17 +464,9 @@ class Checkout:
         is_there = found is not None and found.purchase.state is State.PAID
         return found.purchase if found is not None and is_there else None
 
-    def was_shown(self, request: PictureRequest, purchase: Purchase) -> bool:
-        """Return whether a purchase was made with its request's references; early ones were not."""
-        return "references" not in self.outlet.keys_of(request).ignored_by(purchase.new)
-
     def billed_refusals(self, request: PictureRequest) -> list[Purchase]:
         """Return what runs before were billed for refusing a picture, and nobody has decided."""
         return self.run_ledger.billed_refusals(self.outlet.keys_of(request))
-
-    def bought_before(self, request: PictureRequest) -> Purchase | None:
-        """Return the picture that an earlier version bought for a scene, whatever it shows now."""
-        return self.run_ledger.bought_before(lambda: self.outlet.keys_of(request))
 
     def made_with_others(self, request: PictureRequest) -> Purchase | None:
         """Return the picture of a scene with whatever references, where its own are not shown."""

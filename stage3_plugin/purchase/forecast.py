@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache, cached_property
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.keys import Ignored, Keys, KeyScope
+from stage3_plugin.domain.keys import Keys, KeyScope
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import OPEN, State
@@ -21,7 +21,6 @@ from stage3_plugin.policy.reuse import Reuse, after_its_owner, may_be_resent, re
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.other_endpoints import Doubts
-from stage3_plugin.purchase.other_references import bought_before, made_with_others
 from stage3_plugin.purchase.wanted_takes import LiveTake, first_take, live_takes
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
@@ -58,7 +57,7 @@ class Forecast:
         self.refuse = refuse
         self._doubts = None if ledger is None else Doubts(ledger, scope)
         self._owners = Owners(accounts.state_dir)
-        self._homes = accounts.homes(ledger)
+        self._homes = accounts.homes()
         self._busy_at: dict[str, set[str]] = {}
         self._caretaker = accounts.caretaker
         self._lives = cache(self._owners.lives)
@@ -121,20 +120,10 @@ class Forecast:
         """Return the purchase that stands for a scene, if one does."""
         return None if self._ledger is None else first_take(self._ledger, keys)
 
-    def ignored(self, keys: Keys) -> frozenset[Ignored]:
-        """Return what a scene's picture was made without, by a version that did not know it."""
-        if self._ledger is None or not (self._ledger.has_earlier_keys() and keys.are_of_more):
-            return frozenset()
-        found = self._ledger.live(keys.present, keys)
-        return frozenset() if found is None else keys.ignored_by(found.new)
-
-    def bought_before(self, keys_of: Callable[[], Keys]) -> Purchase | None:
-        """Return the picture that an earlier version bought; see ``other_references``."""
-        return None if self._ledger is None else bought_before(self._ledger, keys_of)
-
     def made_with_others(self, bare: Keys) -> Purchase | None:
-        """Return the picture of a wish with whatever references; see ``other_references``."""
-        return None if self._ledger is None else made_with_others(self._ledger, bare)
+        """Return the newest picture of a wish with whatever references, or with none."""
+        found = [] if self._ledger is None else self._ledger.with_base(bare.bases)
+        return found[0] if found else None
 
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""

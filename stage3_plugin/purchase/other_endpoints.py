@@ -79,8 +79,7 @@ class Doubts:
             if not purchase.new.is_local:
                 new = purchase.new
                 for key in (new.subject_key, new.content_key, new.scene_key):
-                    if key is not None:  # rows of older schemas have no subject, and no content
-                        self._known.setdefault(key, []).append(purchase.new.attempt_id)
+                    self._known.setdefault(key, []).append(new.attempt_id)
 
     def elsewhere(self, keys: Keys, *, but: Collection[str] = ()) -> Purchase | None:
         """Return what is in doubt for a wish at another endpoint, as it stands now.
@@ -91,12 +90,12 @@ class Doubts:
         """
         if not self._known:
             return None
-        names = (keys.subject, keys.content, *keys.earlier_contents, *keys.all)
+        names = (keys.subject, keys.content, *keys.all)
         known = (self._known.get(name, ()) for name in names)
         for attempt_id in chain.from_iterable(known):
             purchase = None if attempt_id in but else self._ledger.purchase(attempt_id)
             if purchase is not None and purchase.state in UNSETTLED:
-                is_own = purchase.new.scene_key in keys.all and keys.owns(purchase.new)
+                is_own = purchase.new.scene_key in keys.all
                 if not (is_own or keys.take_of(purchase.new) is not None):
                     return purchase
         return None

@@ -28,7 +28,6 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import is_absurd, overbilled
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, may_be_resent, reuse_of
 from stage3_plugin.policy.slots import needed
-from stage3_plugin.purchase.other_references import bought_before, made_with_others
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes
 from stage3_plugin.runtime import trace
 
@@ -126,13 +125,9 @@ class RunLedger:
                 return LiveTake(first, 1)
         return part.among(live_takes(self._session.reader, keys, wanted=part.wanted))
 
-    def bought_before(self, keys_of: Callable[[], Keys]) -> Purchase | None:
-        """Return the picture that an earlier version bought; see ``other_references``."""
-        return bought_before(self._session.reader, keys_of)
-
     def made_with_others(self, bare: Keys) -> Purchase | None:
-        """Return the picture of a wish with whatever references; see ``other_references``."""
-        return made_with_others(self._session.reader, bare)
+        """Return the newest picture of a wish with whatever references, or with none."""
+        return next(iter(self._session.reader.with_base(bare.bases)), None)
 
     def age_s(self, held: Held) -> float:
         """Return the seconds since a hold by the wall clock; 0 where it is set back."""
@@ -550,7 +545,7 @@ class Doubted:
 
 
 def _is_of(purchase: Purchase, keys: Keys) -> bool:
-    """Return whether a purchase was for a picture; a key of the first form may be of another."""
+    """Return whether a purchase was for a picture, on whatever route or of whatever subject."""
     return purchase.new.subject_key == keys.subject or keys.take_of(purchase.new) is not None
 
 

@@ -379,20 +379,17 @@ class Telling:
 
 
 class Silent:
-    """A stage of contract 1.0."""
+    """A stage without a survey."""
 
 
-def plugin(contract: tuple[int, int] = (1, 1)) -> SelectedPlugin:
-    description = SimpleNamespace(contract=contract)
-    return cast("SelectedPlugin", SimpleNamespace(name="p", source="p 1", description=description))
+PLUGIN = cast("SelectedPlugin", SimpleNamespace(name="p", source="p 1"))
 
 
 async def surveyed(stage: object, *scenes: Scene, **said: Any) -> list[SceneStanding]:
     request = ImageRequest(run_id="r", scenes=scenes, out_dir=Path("out"))
     found: list[SceneStanding] = []
-    contract = said.pop("contract", (1, 1))
     await survey_stage(
-        plugin(contract),
+        PLUGIN,
         cast("ImageStage", stage),
         request,
         said.pop("notes", Notes()),
@@ -421,14 +418,13 @@ async def test_scenes_come_in_their_order_whatever_the_plugins_is() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("contract", [(1, 0), (1, 1)])
-async def test_a_plugin_that_surveys_nothing_is_spoken_for(contract: tuple[int, int]) -> None:
+async def test_a_plugin_that_surveys_nothing_is_spoken_for() -> None:
     """The host compares what the scene says with what its takes were made from."""
     one, two = scene("s1"), scene("s2", prompt="a mole")
     made = take(1, host_basis(one, "p"), plugin="p", purchase=None)
     stale = replace(take(1, host_basis(scene("s2"), "p"), plugin="p"), scene_id="s2")
 
-    found = await surveyed(Silent(), one, two, notes=Notes([made, stale]), contract=contract)
+    found = await surveyed(Silent(), one, two, notes=Notes([made, stale]))
 
     assert [(each.scene_id, each.state, each.to_make) for each in found] == [
         ("s1", "current", 0),

@@ -28,7 +28,7 @@ from typing import Any, NoReturn, TypeAlias
 import pytest
 
 from stage3_plugin.ledger import database
-from stage3_plugin.ledger.migrating import prepare
+from stage3_plugin.ledger.making import prepare
 
 Keep: TypeAlias = Callable[[int], float]
 """How much of an unsynced change, by its number, is on the disk all the same: from 0 to 1."""

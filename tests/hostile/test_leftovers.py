@@ -26,7 +26,6 @@ from tests.fakes.behaviours import Behaviour, Gate, Hang, Missing, Ok, Page
 from tests.fakes.image_api import ImageApi
 from tests.places import wait
 from tests.stage3.buying import counted, ledger_path, only, purchases, scenes, states
-from tests.stage3.ledger.samples import as_an_early_version
 from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.test_recovery import PICTURE, Dead, answer_with_picture, told
 
@@ -167,8 +166,7 @@ async def test_a_death_between_storing_and_recording_harms_no_picture(
 ) -> None:
     """Neither its own, nor that of another scene with the same bytes: none is written again."""
     image_api.script(Ok(picture=PICTURE), scene="s02")
-    with as_an_early_version(reserves=False):  # as that of the dead run was
-        await run_stage(dead.settings, Story(scenes(2).scenes[1:]), dead.folder)
+    await run_stage(dead.settings, Story(scenes(2).scenes[1:]), dead.folder)
     attempt_id = dead.leaves()
     dead.has_received(attempt_id, address(image_api))
     fetched = dead.store.spool.folder_of(attempt_id) / "fetched"

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("stage3_plugin", "host_stub", "tests", "docs", "pyproject.toml", "README.md")
@@ -52,11 +53,13 @@ class Mutant:
 def mutants() -> Mapping[str, Mutant]:
     """Read the table beside this file."""
     table = tomllib.loads(Path(__file__).with_name("table.toml").read_text(encoding="utf-8"))
-    found = {
-        name: Mutant(**{**row, "tests": tuple(row.get("tests", ()))}) for name, row in table.items()
-    }
+    found = {name: Mutant(**row | _tests_of(row)) for name, row in table.items()}
     tests = dict.fromkeys(one for mutant in found.values() for one in mutant.tests)
     return {WHOLE: Mutant(rule="nothing is broken", tests=tuple(tests)), **found}
+
+
+def _tests_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"tests": tuple(row.get("tests", ()))}
 
 
 def broken_copy(mutant: Mutant, folder: Path) -> None:

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stage3_plugin.domain.keys import Keys, scene_keys
 from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, State
+from stage3_plugin.engine.route import endpoint_of, key_scope_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import LEDGER_NAME
+from stage3_plugin.providers.registry import provider_at
+from stage3_plugin.settings import Settings
 from tests.stage3.running import Story, story
 
 
@@ -47,6 +52,14 @@ def only(folder: Path, scene_id: str | None = None) -> Purchase:
     """Return the one row there is."""
     (purchase,) = purchases(folder, scene_id)
     return purchase
+
+
+def keys_of(request: PictureRequest, settings: Settings) -> Keys:
+    """Return what a picture is known by at the settings' provider."""
+    if settings.provider == "previz":
+        return scene_keys(request, key_scope_of(settings, None, is_here=True))
+    provider = provider_at(endpoint_of(settings), negative_prompt=settings.negative_prompt)
+    return scene_keys(request, key_scope_of(settings, provider.profile))
 
 
 def leave_lock(state_dir: Path, run_id: str) -> None:

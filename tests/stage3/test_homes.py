@@ -105,17 +105,16 @@ def test_what_is_no_word_is_refused_by_name(tmp_path: Path, content: str) -> Non
 
 
 def test_a_run_is_named_after_its_home() -> None:
-    """What is not so named is from before, and of the home that the ledger names."""
+    """A ledger that lies in the folder has no other's."""
     run_id = new_run_id("abc123def456")
-    old = "9b1c5e0f4a7d4f0e8c2ab6d13f507e21"
-    both = Homes(own="abc123def456", first="0ther0000000", is_alone=False)
+    both = Homes(own="abc123def456", is_alone=False)
     alone = Homes(own="abc123def456")
 
-    assert (home_in(run_id), home_in(old)) == ("abc123def456", None)
+    assert home_in(run_id) == "abc123def456"
     assert run_id == f"abc123def456-{without_home(run_id)}"
-    assert (both.other(run_id), both.other(old)) == (None, "0ther0000000")
+    assert both.other(run_id) is None
     assert both.other(new_run_id("0ther0000000")) == "0ther0000000"
-    assert alone.other(old) is alone.other(new_run_id("0ther0000000")) is None
+    assert alone.other(new_run_id("0ther0000000")) is None
 
 
 # The rule ----------------------------------------------------------------------------------------

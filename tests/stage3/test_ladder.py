@@ -146,6 +146,8 @@ BAD = Purchase(
         quality="low",
         is_local=False,
         hold_microusd=1,
+        content_key="c",
+        subject_key="w",
     ),
     state=State.PAID_BAD,
     day=date(2026, 1, 1),

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +30,9 @@ from stage3_plugin.purchase import lost
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.behaviours import Behaviour, Json, Page
-from stage3_plugin.testing.image_api import KEY, ImageApi
+from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.queues import Queued
 from stage3_plugin.testing.wire import Exchange
-from stage3_plugin.transport import client
 from tests.doors import (
     HOLD,
     Row,
@@ -363,21 +361,6 @@ async def test_a_run_that_found_no_listing_begins_to_measure(
 
     assert (first.code("s01"), second.code("s01")) == ("unknown", "made")
     assert states(tmp_path) == [State.REFUSED, State.PAID]
-
-
-@ONE_LOOP
-async def test_what_an_earlier_release_wrote_of_an_account_proves_presence_alone(
-    queue_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its hash is of the key alone: whose listing lacks the request is not known."""
-    of_the_key = sha256(f"stage3-account:{KEY}".encode()).hexdigest()[:16]
-    with monkeypatch.context() as patched:
-        patched.setattr(client.Client, "account", of_the_key)
-        await lose(queue_api, tmp_path, Queued(lost="not begun"))
-    await run_stage(shop(queue_api), scenes(1), tmp_path)
-
-    assert only(tmp_path).state is State.UNKNOWN
-    assert "with another key, other headers" in asked(tmp_path)["why"]
 
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)

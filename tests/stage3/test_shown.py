@@ -14,7 +14,6 @@ import pytest
 
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
-from stage3_plugin.domain.states import State
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
@@ -25,7 +24,6 @@ from tests.fakes.behaviours import Json, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import Entry, ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, shown_in
-from tests.hostile.test_keys import left_by_an_older_program
 from tests.stage3.running import Ran, Story, run_stage
 
 pytestmark = pytest.mark.anyio
@@ -413,27 +411,6 @@ async def test_a_scene_whose_picture_is_there_keeps_it_when_a_reference_is_gone(
     assert any(
         "'refs/mira.png' is not there" in one["message"] for one in again.named("stage.warned")
     )
-
-
-async def test_a_picture_of_an_earlier_version_stays_when_a_sheet_fails(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """It counts as current whatever its scene shows; what was shown another sheet does not."""
-    image_api.script(*[Json({"error": {"code": "moderation_blocked"}}, 400)] * 2, scene="Tomas")
-    settings = casting(image_api)
-    story = Story(STORY.scenes[:2])
-    left_by_an_older_program(settings, folder, State.PAID, story.scenes[1])
-    async with open_stage(settings, folder) as stage:
-        plan = await stage.plan(story, scenes_dir=folder)
-    ran = await run(settings, folder, story)
-
-    assert (plan.make, plan.reused) == (2, 1)
-    assert {one: ran.code(one) for one in ran.outcomes} == {
-        "char_002": "refused",
-        "s1": "not_tried",
-        "s2": "made",
-    }
-    assert ran.outcomes["s2"].reused
 
 
 async def test_two_runs_at_once_share_a_sheet(image_api: ImageApi, folder: Path) -> None:

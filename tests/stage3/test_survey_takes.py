@@ -23,7 +23,6 @@ from stage3_plugin.settings import draft_settings
 from tests.doors import bills, painter
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
-from tests.hostile.test_keys import left_by_an_older_program
 from tests.stage3.buying import purchases
 from tests.stage3.running import Story, run_stage
 from tests.stage3.test_ladder_runs import REFUSED, ladder
@@ -164,33 +163,6 @@ async def test_a_sheet_that_a_person_brought_is_bought_only_where_that_is_wanted
     assert not asked.outcomes["mira"].reused
     assert all(asked.outcomes[name].reused for name in ("s1", "s2", "s3"))
     assert states(then) == {"mira": [True], "s1": [True], "s2": [True], "s3": [True]}
-
-
-async def test_what_an_older_program_bought_is_current_and_says_later_what_its_row_says(
-    api: ImageApi, tmp_path: Path
-) -> None:
-    """It kept no facts: its size, quality and model are known, and else it is the words."""
-    settings, story = painter(api), [scene("s1")]
-    for form in (1, 2):
-        left_by_an_older_program(
-            settings, tmp_path, State.PAID, replace(story[0], scene_id=f"f{form}"), form=form
-        )
-    olds = [scene("f1", prompt=story[0].prompt), scene("f2", prompt=story[0].prompt)]
-    words = [replace(one, prompt="other words") for one in olds]
-    quality = [replace(one, prompt="other words", quality="low") for one in olds]
-
-    found = await survey(settings, olds, tmp_path)
-
-    assert states(found) == {"f1": [True], "f2": [True]}
-    assert all(one.takes[0].basis == one.basis for one in found.values())
-    assert states(await survey(settings, words, tmp_path)) == {
-        "f1": [("prompt",)],
-        "f2": [("prompt",)],
-    }
-    assert states(await survey(settings, quality, tmp_path)) == {
-        "f1": [("quality",)],
-        "f2": [("quality",)],
-    }
 
 
 def _without_facts(result: AttemptResult, *_args: object, **_more: object) -> AttemptResult:

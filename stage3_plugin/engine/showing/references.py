@@ -148,8 +148,6 @@ class SceneReferences:
     Args:
         shelf: Holds the bytes.
         limits_of: Says what the endpoint takes.
-        is_kept: Whether a scene has a picture from before references were sent: it keeps that, and
-            shows nothing.
         is_over: Returns whether nothing new is started any more: then no file is opened either.
 
     Attributes:
@@ -166,10 +164,8 @@ class SceneReferences:
         shelf: Shelf,
         limits_of: LimitsOf,
         *,
-        is_kept: Callable[[PictureRequest], bool] = lambda _request: False,
         is_over: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.is_kept = is_kept
         self._shelf = shelf
         self._limits_of = limits_of
         self._is_over = is_over
@@ -186,7 +182,7 @@ class SceneReferences:
 
     def needs(self, request: PictureRequest) -> tuple[str, ...]:
         """Return the scenes of this run that a request shows and whose pictures are to come."""
-        needed = tuple(
+        return tuple(
             scene_id
             for wish in request.wishes
             if (scene_id := wish.scene_id) is not None
@@ -194,7 +190,6 @@ class SceneReferences:
             and self.scenes[scene_id].is_awaited
             and request.scene_id not in self.problems
         )
-        return () if needed and self.is_kept(request) else needed
 
     def keep_brought(self, is_wanted: Callable[[PictureRequest], bool]) -> None:
         """Leave sheets out that show what a person brought, unless pictures of them are wanted."""
@@ -258,8 +253,6 @@ class SceneReferences:
 
     async def bring(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
         """Have the bytes of a request's references, and return it with them."""
-        if self.is_kept(request):
-            return request
         limits = self._limits_of(request, len(request.wishes))
         for wish in request.wishes:
             await self.open(wish, limits)
@@ -296,7 +289,7 @@ class SceneReferences:
 
         What keeps it from being sent at all is said before what it has to wait for.
         """
-        if not request.wishes or self.is_kept(request):
+        if not request.wishes:
             return request
         if request.scene_id in self.problems:
             return Unshown(self.problems[request.scene_id])

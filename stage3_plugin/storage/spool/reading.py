@@ -49,7 +49,7 @@ _LARGE_ONES = Lock()
 def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
     """Build the answer from its files alone, by whatever process they were written.
 
-    Secrets are covered once more: an earlier version kept what came as it was.
+    Secrets are covered once more, as far as they are known now.
 
     A document that is not JSON is ``None``, and so is one that is too large to parse: then
     ``unread`` says why. Control characters within strings are accepted: a paid picture is not lost

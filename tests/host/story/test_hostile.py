@@ -23,7 +23,7 @@ from host_stub.story.finding import story_folder
 from host_stub.story.keeper import PutBack, Story
 from host_stub.story.pictures import MOST_BYTES
 from host_stub.story.results import ResultFiles
-from host_stub.story.schema import MIGRATIONS
+from host_stub.story.schema import VERSION
 from host_stub.story.takes import NewTake
 from tests.host.story.pictures import LONG_AGO, deliver, new_take, picture, put, sha256_of, shown_in
 
@@ -260,7 +260,7 @@ def test_a_newer_story_is_refused_by_name(out: Path, *, write: bool) -> None:
     with Story.opened(out.parent, out, write=True) as story:
         deliver(story, "s1", 1)
     with sqlite3.connect(book_path(out)) as newer:
-        newer.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
+        newer.execute(f"PRAGMA user_version={VERSION + 1}")
     newer.close()
     before = book_path(out).read_bytes()
     with (
