@@ -94,8 +94,8 @@ def change_the_terms(*, settle_s: float | None, most_lines: int | None) -> None:
 
 def offer(monkeypatch: pytest.MonkeyPatch, word: str, provider: type) -> None:
     """Have a provider of a third party, as if its distribution were installed."""
-    offers: Any = _module("runtime.offers").PROVIDERS
-    monkeypatch.setitem(vars(offers)["_loaded"], word, provider)
+    loaded: dict[str, type] = getattr(_module("runtime.offers").PROVIDERS, "_loaded")  # noqa: B009
+    monkeypatch.setitem(loaded, word, provider)
 
 
 def vendor_at(monkeypatch: pytest.MonkeyPatch, provider: str, url: str) -> None:
@@ -131,10 +131,7 @@ def _held(module: str, name: str) -> Any:
 
 
 def _shorter(held: Any, times: float) -> Any:
-    if isinstance(held, tuple):
-        several: tuple[float, ...] = held
-        return tuple(one / times for one in several)
-    return held / times
+    return [one / times for one in held] if hasattr(held, "__iter__") else held / times
 
 
 def _module(name: str) -> Any:

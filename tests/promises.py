@@ -467,7 +467,6 @@ KNOW_A_ROOM = """
     stage3/test_lost.py::test_absence_is_never_believed_too_early
     stage3/test_lost.py::test_clocks_that_disagree_prove_nothing_until_it_is_looked_for_anew
     stage3/test_lost.py::test_only_what_nobody_can_send_any_more_is_asked_for
-    stage3/test_lost.py::test_what_an_earlier_release_wrote_of_an_account_proves_presence_alone
     stage3/test_lost.py::test_what_is_proved_absent_costs_nothing_and_is_bought
     stage3/test_service.py::test_the_public_names_are_those_that_are_listed
     stage3/test_unknown.py::test_what_a_fault_kept_from_being_recorded_is_not_called_free
