@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -280,9 +281,8 @@ async def test_a_cap_cuts_a_batch_and_the_rest_ends_as_budget(
     (one,) = {purchase.hold_microusd for purchase in await _held(api, tmp_path / "a", scenes(1))}
     api.batches.plan = LATER
 
-    ran = await run_stage(
-        shop(api, price_usd=None), scenes(5), tmp_path / "b", max_cost_microusd=3 * one
-    )
+    cap = Decimal(3 * one).scaleb(-6)
+    ran = await run_stage(shop(api, price_usd=None), scenes(5), tmp_path / "b", max_cost_usd=cap)
 
     assert codes(ran) == {"pending": 3, "budget": 1, "not_tried": 1}
     assert ran.ending is not None
