@@ -32,6 +32,7 @@ def log_without(secrets: Iterable[str]) -> FilteringBoundLogger:
     log = structlog.wrap_logger(
         LOGGER,
         processors=[
+            structlog.stdlib.filter_by_level,  # what nobody reads is not made
             structlog.processors.KeyValueRenderer(key_order=["event", "scene_id"]),
             redacted,
         ],

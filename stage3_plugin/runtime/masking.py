@@ -22,7 +22,7 @@ from dataclasses import fields, replace
 from functools import cached_property
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 from urllib.parse import quote
 
 if TYPE_CHECKING:
@@ -111,10 +111,14 @@ class Masked:
 
     def record(self, record: T) -> T:
         """Take secrets out of the words that a dataclass holds, by themselves or by name."""
-        held = {field.name: getattr(record, field.name) for field in fields(record)}
-        found = {name: self.text(value) for name, value in held.items() if type(value) is str}
-        named = {name: self.words(it) for name, it in held.items() if isinstance(it, Mapping)}
-        return replace(record, **found, **named)
+        found: dict[str, object] = {}
+        for field in fields(record):
+            value: object = getattr(record, field.name)
+            if type(value) is str:
+                found[field.name] = self.text(value)
+            elif isinstance(value, Mapping):
+                found[field.name] = self.words(cast("Mapping[str, str]", value))
+        return replace(record, **found)
 
     def restored(self, address: str) -> str:
         """Put a secret back into an address of a server that knows it already."""
