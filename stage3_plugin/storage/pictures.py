@@ -94,8 +94,9 @@ class Pictures:
         await self.secure(attempt_id)
 
     async def secure(self, attempt_id: str) -> None:
-        """Keep what was received from power cuts; where the disk fails, it is as safe as before.
+        """Keep what was received from power cuts, and without secrets.
 
+        Where the disk fails, it is as safe as before.
         A task that is cancelled meanwhile still gets what it was called for.
         """
         with suppress(StorageFailed), anyio.CancelScope(shield=True):
