@@ -11,6 +11,7 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +21,12 @@ from host_stub.run.outcomes import Outcomes
 from host_stub.run.picture_paths import from_here
 from host_stub.standing.standing import STATES
 from host_stub.standing.standings import Standings
-from host_stub.story.book import Glance
 from host_stub.story.keeper import Story
-from host_stub.story.takes import Take
+from host_stub.story.takes import Glance, Take
 from host_stub.text.redaction import Redactor
 
 _NOTHING: Final = 0
+_ROWS_AT_ONCE: Final = 256
 _ASIDE: Final = frozenset({"scene_id", "image_path", "take"})
 """Keys that the story's row has in another way than a run's."""
 _FOUND: Final = {
@@ -99,7 +100,7 @@ class StoryRows:
         place = self._standings.place_of(scene_id, role)
         if place is None or place >= len(self._shown) or self._shown[place] == _NOTHING:
             return None
-        take = self._story.book.take_at(self._shown[place])
+        (take,) = self._story.book.takes_at([self._shown[place]])
         return self._from_here(take), take.sha256
 
     def _from_here(self, take: Take) -> str:
@@ -122,17 +123,23 @@ class StoryRows:
         place = self._standings.place_of(glance.scene_id, glance.role)
         if place is None or place >= len(self._shown):  # it left the story, but its takes stay
             return
-        self._shown[place] = glance.shown or _NOTHING
-        self._takes[place] = glance.takes
-        self._is_wrong[place] = glance.size is not None and self._standings.is_wrong_aspect(
-            place, *glance.size
-        )
-        self._states[place] = STATES.index(self._standings.state_at(place, glance.bases))
+        shown = next((take for take in glance.takes if take.number == glance.shown), None)
+        self._takes[place] = len(glance.takes)
+        if shown is not None:
+            self._shown[place] = shown.place
+            self._is_wrong[place] = self._standings.is_wrong_aspect(place, *shown.size)
+        bases = [
+            take.basis
+            for take in glance.takes
+            if not take.is_draft and (take is shown or not take.is_withdrawn)
+        ]
+        self._states[place] = STATES.index(self._standings.state_at(place, bases))
 
     def _rows(self, places: range) -> Iterator[bytes]:
-        for place in places:
-            if self._shown[place] != _NOTHING:
-                yield self._written(place, self._story.book.take_at(self._shown[place]))
+        shown = (place for place in places if self._shown[place] != _NOTHING)
+        while group := list(islice(shown, _ROWS_AT_ONCE)):
+            takes = self._story.book.takes_at([self._shown[place] for place in group])
+            yield from map(self._written, group, takes)
 
     def _written(self, place: int, take: Take) -> bytes:
         row = self._row(place, take)

@@ -17,7 +17,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import FileIO
@@ -29,7 +29,7 @@ from host_stub.errors import ResultsNotWritten
 from host_stub.story.files import ASIDE, Folder, digest_of
 from host_stub.story.folder import OBJECTS
 from host_stub.story.pictures import EXTENSIONS, MOST_BYTES, Looks, extension_of, look_at
-from host_stub.story.takes import NewTake, Stamp
+from host_stub.story.takes import Glance, NewTake, Stamp
 from host_stub.text.file_names import stem_of
 
 IMAGES: Final = "images"
@@ -72,6 +72,8 @@ class ResultFiles:
     def __init__(self, out_dir: Path, folder: Path) -> None:
         self.out_dir = out_dir
         self._folder = folder
+        # As texts: pathlib takes ten times as long, and a story has thousands of files.
+        self._takes, self._images = os.fspath(out_dir / TAKES), os.fspath(out_dir / IMAGES)
 
     # Takes ---------------------------------------------------------------------------------------
 
@@ -231,6 +233,30 @@ class ResultFiles:
 
     # Images --------------------------------------------------------------------------------------
 
+    def are_right(self, scene: Glance, names: Sequence[str]) -> bool:
+        """Return whether nothing is to be done for a scene's files; reads none of them.
+
+        Each take's is as it was when it was right, and of what is shown there is a copy in
+        ``images``, and nothing else.
+
+        Args:
+            scene: The scene.
+            names: Of the files that lie in ``images`` for it.
+        """
+        stem = stem_of(scene.scene_id, scene.role)
+        folder = f"{self._takes}{os.sep}{stem}{os.sep}"
+        shown: tuple[str, Stamp] | None = None
+        for take in scene.takes:
+            extension = extension_of(take.media_type)
+            stamp = _stamp_of(f"{folder}{take.sha256[:12]}.{extension}")
+            if stamp is None or stamp != take.stamp:
+                return False
+            if take.number == scene.shown:
+                shown = f"{stem}.{extension}", (stamp[0], stamp_ns(stamp[1], take.sha256))
+        if shown is None or list(names) != [shown[0]]:
+            return False
+        return _stamp_of(f"{self._images}{os.sep}{shown[0]}") == shown[1]
+
     def image_of(self, take: NewTake) -> Path:
         """Return where a take is shown."""
         return self.out_dir / IMAGES / image_name(take)
@@ -375,7 +401,7 @@ def image_name(take: NewTake) -> str:
     return f"{stem_of(take.scene_id, take.role)}.{extension_of(take.media_type)}"
 
 
-def _stamp_of(path: Path) -> Stamp | None:
+def _stamp_of(path: Path | str) -> Stamp | None:
     try:
         found = os.lstat(path)
     except OSError:
