@@ -41,7 +41,14 @@ class PicturePaths:
         try:
             path, name = os.path.split(image)
             found = os.stat(path or ".")  # noqa: PTH116 - pathlib takes ten times as long
-            is_inside, shown = self._folder(path, found.st_dev, found.st_ino)
+            around, own = os.path.split(path)
+            if own and around and not stat.S_ISLNK(os.lstat(path).st_mode):
+                # As its folder is: each scene has one of its own, and all of them lie in one.
+                there = os.stat(around)  # noqa: PTH116 - likewise
+                is_inside, shown = self._folder(around, there.st_dev, there.st_ino)
+                shown = os.path.join(shown, own)  # noqa: PTH118 - likewise
+            else:
+                is_inside, shown = self._folder(path, found.st_dev, found.st_ino)
             fault: Fault | None = None if is_inside else "outside"
             if not stat.S_ISREG(os.lstat(image).st_mode):
                 fault = self._fault_of_link(image)

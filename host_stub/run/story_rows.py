@@ -22,6 +22,7 @@ from host_stub.run.picture_paths import from_here
 from host_stub.standing.standing import STATES
 from host_stub.standing.standings import Standings
 from host_stub.story.keeper import Story
+from host_stub.story.results import IMAGES, image_name
 from host_stub.story.takes import Glance, Take
 from host_stub.text.redaction import Redactor
 
@@ -104,8 +105,7 @@ class StoryRows:
         return self._from_here(take), take.sha256
 
     def _from_here(self, take: Take) -> str:
-        path = self._story.files.image_of(take).relative_to(self._out_dir)
-        return os.path.join(self._here, path)  # noqa: PTH118 - pathlib takes ten times as long
+        return os.path.join(self._here, IMAGES, image_name(take))  # noqa: PTH118 - pathlib takes ten times as long
 
     def counts(self) -> dict[str, int | None]:
         """Return how many scenes stand how."""
@@ -151,7 +151,6 @@ class StoryRows:
     def _row(self, place: int, take: Take) -> dict[str, Any]:
         """Lay a shown take out: the keys of a run's row first, and what is the story's behind."""
         ran = self._of_this_run(take)
-        path = self._story.files.image_of(take).relative_to(self._out_dir).as_posix()
         state = STATES[self._states[place]] if self._is_looked_at else None
         return {
             "scene_id": take.scene_id,
@@ -160,7 +159,7 @@ class StoryRows:
             "take": take.number,
             "takes": self._takes[place],
             "state": state,
-            "path": path,
+            "path": f"{IMAGES}/{image_name(take)}",
             "take_cost_usd": take.cost.usd,
             "imported": take.is_import,
         }

@@ -48,6 +48,8 @@ _TOO_MANY: Final = 1 << 63
 _IDENTITY: Final = "identity"
 PAGE_ROWS: Final = 500
 """Read at a time where all are gone through: nothing is held open in between."""
+PAGE_SCENES: Final = 200
+"""Likewise, with all takes of each."""
 
 _VALID: Final = """
     +undoes IS NULL AND NOT EXISTS (SELECT 1 FROM pointers AS later WHERE later.undoes = p.seq)
@@ -367,7 +369,7 @@ class Book:
         while rows := self._read(
             f"""
             WITH page AS (
-                SELECT DISTINCT scene FROM takes WHERE scene > ? ORDER BY scene LIMIT {PAGE_ROWS}
+                SELECT DISTINCT scene FROM takes WHERE scene > ? ORDER BY scene LIMIT {PAGE_SCENES}
             ), pointed AS (
                 SELECT scene, (
                     SELECT number FROM pointers AS p
@@ -502,10 +504,10 @@ class Book:
                 (text(scene_id), text(basis), takes, int(shows_newest), moment(self._now())),
             )
 
-    def wanted(self, scene_id: str) -> Sequence[Wanted]:
+    def wanted(self, scene_id: str) -> list[Wanted]:
         """Return what is wanted of a scene, once for each basis that it was said for."""
         name = text(scene_id)
-        return self._wants("scene = ?", (name,)).get(name, ())
+        return self._wants("scene = ?", (name,)).get(name, [])
 
     # What people say -----------------------------------------------------------------------------
 

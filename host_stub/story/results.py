@@ -80,7 +80,7 @@ class ResultFiles:
     def place_for(self, scene_id: str, *, role: Role, sha256: str, media_type: str) -> Path:
         """Return where a take lies: the same picture always at the same place."""
         name = f"{sha256[:12]}.{extension_of(media_type)}"
-        return self.out_dir / TAKES / stem_of(scene_id, role) / name
+        return self.out_dir / f"{TAKES}/{stem_of(scene_id, role)}/{name}"
 
     def place_of(self, take: NewTake) -> Path:
         """Return where a take lies."""
@@ -259,7 +259,7 @@ class ResultFiles:
 
     def image_of(self, take: NewTake) -> Path:
         """Return where a take is shown."""
-        return self.out_dir / IMAGES / image_name(take)
+        return self.out_dir / f"{IMAGES}/{image_name(take)}"
 
     def is_shown(self, take: NewTake) -> bool:
         """Return whether an untouched copy of a take is in ``images``; reads none of it."""

@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import TypeVar
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
 
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import Estimate, Prices, to_microusd
@@ -41,9 +42,28 @@ _BESIDE_THE_PROMPT = 16
 OfQualityT = TypeVar("OfQualityT")
 
 
+class _Rows(NamedTuple):
+    """What the table has of a model's prices."""
+
+    tokens: TokensRow | None
+    price: PriceRow | None
+    flat: FlatRow | None
+
+
+@lru_cache
+def _rows_of(provider: str, model: str) -> _Rows:
+    known = table()
+    return _Rows(
+        tokens=row_named(known.tokens, provider, model),
+        price=row_named(known.price, provider, model),
+        flat=row_named(known.flat, provider, model),
+    )
+
+
+@lru_cache
 def prices_of(provider: str, model: str) -> Prices | None:
     """Return the shipped prices of a model, or ``None``; a dated snapshot has those of its name."""
-    row = row_named(table().price, provider, model)
+    row = _rows_of(provider, model).price
     if row is None:
         return None
     return Prices(
@@ -91,15 +111,14 @@ def estimate(
     """
     request = _as_billed(request, provider, model, api)
     rows: tuple[PriceRow | TokensRow | FlatRow | None, ...]
-    tokens = row_named(table().tokens, provider, model)
-    found = _by_tokens(request, tokens, prices or prices_of(provider, model))
+    known = _rows_of(provider, model)
+    found = _by_tokens(request, known.tokens, prices or prices_of(provider, model))
     if found is not None:
-        rows = (tokens, None if prices else row_named(table().price, provider, model))
+        rows = (known.tokens, None if prices else known.price)
     elif flat_usd is not None:
         return Estimate(low_microusd=to_microusd(flat_usd), high_microusd=to_microusd(flat_usd))
     else:
-        flat = row_named(table().flat, provider, model)
-        found, rows = _by_flat_price(request, flat), (flat,)
+        found, rows = _by_flat_price(request, known.flat), (known.flat,)
     is_third_partys = any(row is not None and row.kind == "third party" for row in rows)
     found = found.of_third_party() if is_third_partys else found
     if flat_usd is None or found.high_microusd is None:
@@ -123,7 +142,7 @@ def _as_billed(request: PictureRequest, provider: str, model: str, api: str) -> 
 
 def is_same_for_all(provider: str, model: str) -> bool:
     """Return whether a model has one price for a picture, whatever it is of and shows."""
-    row = row_named(table().flat, provider, model)
+    row = _rows_of(provider, model).flat
     return row is not None and row.per_picture is not None and not row.per_reference
 
 
@@ -133,7 +152,7 @@ def listed_usd(provider: str, model: str, quantity: Decimal) -> Decimal | None:
     Only of models that have one price for every megapixel: what others count is not known. Nobody
     is billed by what a third party says.
     """
-    row = row_named(table().flat, provider, model)
+    row = _rows_of(provider, model).flat
     if row is None or row.per_megapixel is None or row.per_further_megapixel is not None:
         return None
     return None if row.kind == "third party" else row.per_megapixel * quantity
