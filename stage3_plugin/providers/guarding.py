@@ -85,6 +85,8 @@ class Guarded:
         self._provider = provider
         self._name = name
         self._profile = self._asked("profile_of", lambda: _profile(provider.profile))
+        self._begun: tuple[PictureRequest | None, Send | None] = (None, None)
+        self._estimated: tuple[PictureRequest | None, Estimate | None] = (None, None)
 
     @property
     def profile(self) -> Profile:
@@ -104,7 +106,11 @@ class Guarded:
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
-        return self._asked("begin", lambda: _send(self._provider.begin(request)))
+        known, send = self._begun
+        if send is None or known is not request:  # of one request, a plan asks several times
+            send = self._asked("begin", lambda: _send(self._provider.begin(request)))
+            self._begun = request, send
+        return send
 
     def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer."""
@@ -124,7 +130,11 @@ class Guarded:
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost by the price table."""
-        return self._asked("estimate", lambda: _estimate(self._provider.estimate(request)))
+        known, estimate = self._estimated
+        if estimate is None or known is not request:
+            estimate = self._asked("estimate", lambda: _estimate(self._provider.estimate(request)))
+            self._estimated = request, estimate
+        return estimate
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free; the judges of the answers are looked at as well."""
