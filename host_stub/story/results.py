@@ -79,8 +79,8 @@ class ResultFiles:
 
     def place_for(self, scene_id: str, *, role: Role, sha256: str, media_type: str) -> Path:
         """Return where a take lies: the same picture always at the same place."""
-        name = f"{sha256[:12]}.{extension_of(media_type)}"
-        return self.out_dir / f"{TAKES}/{stem_of(scene_id, role)}/{name}"
+        stem = stem_of(scene_id, role)
+        return self.out_dir / f"{TAKES}/{stem}/{sha256[:12]}.{extension_of(media_type)}"
 
     def place_of(self, take: NewTake) -> Path:
         """Return where a take lies."""
@@ -106,7 +106,9 @@ class ResultFiles:
 
     def stamp_of(self, take: NewTake) -> Stamp | None:
         """Return how the file is where a take lies, if there is one; reads none of it."""
-        return _stamp_of(self.place_of(take))
+        folder = f"{self._takes}{os.sep}{stem_of(take.scene_id, take.role)}"
+        name = f"{take.sha256[:12]}.{extension_of(take.media_type)}"
+        return _stamp_of(f"{folder}{os.sep}{name}")
 
     def bring(self, take: NewTake, fetch: Fetch | None = None) -> bool:
         """See to it that a take lies at its place; return whether it does.
@@ -263,20 +265,15 @@ class ResultFiles:
 
     def is_shown(self, take: NewTake) -> bool:
         """Return whether an untouched copy of a take is in ``images``; reads none of it."""
-        try:
-            image = os.lstat(self.image_of(take))
-        except OSError:
-            return False
-        return stat.S_ISREG(image.st_mode) and self.is_copy(take, image.st_size, image.st_mtime_ns)
+        image = _stamp_of(f"{self._images}{os.sep}{image_name(take)}")
+        return image is not None and self.is_copy(take, *image)
 
     def is_copy(self, take: NewTake, size_bytes: int, time_ns: int) -> bool:
         """Return whether a file of this length and time of change is a copy made here."""
-        try:
-            original = os.lstat(self.place_of(take))
-        except OSError:
+        original = self.stamp_of(take)
+        if original is None:
             return False
-        stamp = stamp_ns(original.st_mtime_ns, take.sha256)
-        return (size_bytes, time_ns) == (original.st_size, stamp)
+        return (size_bytes, time_ns) == (original[0], stamp_ns(original[1], take.sha256))
 
     def show(self, take: NewTake, right: Stamp | None = None) -> bool:
         """Copy a take to ``images``, whole, in place of what has its name there.
