@@ -92,10 +92,11 @@ class SceneLines:
         page: list[Scene] = []
         for place in range(first, last):
             page.append(self._scene_of(file, place))
+            if len(page) == last - first:  # before its last is taken: who goes beside comes next
+                for oldest in list(self._pages)[: 1 - PAGES]:
+                    self._pages.pop(oldest, None)
+                self._pages[first] = page
             yield page[-1]
-        for oldest in list(self._pages)[: 1 - PAGES]:
-            self._pages.pop(oldest, None)
-        self._pages[first] = page
 
     def _scene_of(self, file: BinaryIO, place: int) -> Scene:
         file.seek(self._offsets[place])

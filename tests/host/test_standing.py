@@ -92,7 +92,7 @@ def survey(*takes: KnownTake, **said: Any) -> SceneSurvey:
     return SceneSurvey(takes=takes, **parts)
 
 
-def standing(told: SceneSurvey | None, *takes: Take, **said: Any) -> SceneStanding:
+def standing(told: SceneSurvey, *takes: Take, **said: Any) -> SceneStanding:
     return standing_of(told, scene(), takes, plugin="stage3", **said)
 
 

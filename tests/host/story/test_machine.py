@@ -376,6 +376,8 @@ class Machine(RuleBasedStateMachine):
                 for take in takes
             ] == scene.takes
             assert (book.shown(name), book.pick(name)) == (scene.shown, scene.pick)
+            noted = book.noted(SCENES)[name]
+            assert (noted.takes, noted.shown, noted.pick) == (takes, scene.shown, scene.pick)
         glances = self.stories[0].book.glances()
         assert {one.scene_id: one.shown for one in glances if one.shown is not None} == {
             name: scene.shown for name, scene in self.scenes.items() if scene.shown is not None
