@@ -86,7 +86,6 @@ class Guarded:
         self._name = name
         self._profile = self._asked("profile_of", lambda: _profile(provider.profile))
         self._begun: tuple[PictureRequest | None, Send | None] = (None, None)
-        self._estimated: tuple[PictureRequest | None, Estimate | None] = (None, None)
 
     @property
     def profile(self) -> Profile:
@@ -130,11 +129,7 @@ class Guarded:
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost by the price table."""
-        known, estimate = self._estimated
-        if estimate is None or known is not request:
-            estimate = self._asked("estimate", lambda: _estimate(self._provider.estimate(request)))
-            self._estimated = request, estimate
-        return estimate
+        return self._asked("estimate", lambda: _estimate(self._provider.estimate(request)))
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free; the judges of the answers are looked at as well."""

@@ -123,7 +123,11 @@ def estimate(
     found = found.of_third_party() if is_third_partys else found
     if flat_usd is None or found.high_microusd is None:
         return found
-    return replace(found, high_microusd=max(found.high_microusd, to_microusd(flat_usd)))
+    return Estimate(
+        low_microusd=found.low_microusd,
+        high_microusd=max(found.high_microusd, to_microusd(flat_usd)),
+        is_third_partys=found.is_third_partys,
+    )
 
 
 def _as_billed(request: PictureRequest, provider: str, model: str, api: str) -> PictureRequest:
