@@ -18,7 +18,6 @@ from host_stub.errors import HostError
 from host_stub.run.groups import MOST_AT_ONCE, Groups
 from host_stub.run.placing import media_type_of, put_at
 from host_stub.story.files import digest_of
-from host_stub.story.keeper import Seen
 from host_stub.story.pictures import EXTENSIONS, look_at
 from host_stub.story.results import IMAGES
 from host_stub.story.takes import NewTake, Take
@@ -34,7 +33,9 @@ class Takes(Protocol):
 
     @property
     def place_for(self) -> PlaceFor: ...
-    def seen(self, arrivals: Sequence[tuple[NewTake, str | None]]) -> Sequence[Seen]: ...
+    def are_there(
+        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
+    ) -> Sequence[bool]: ...
     def take_in(
         self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
     ) -> Sequence[Take]: ...
@@ -82,7 +83,6 @@ class _Arrival:
     told: NewTake
     basis_now: str | None
     picture: Path
-    is_seen: bool = False
 
 
 class TakingIn:
@@ -127,7 +127,7 @@ class TakingIn:
         """Take one picture; it is written down soon, unless it was found and all of it is there."""
         assert outcome.image is not None, "only pictures become takes"
         arrival = _Arrival(self._new_take(outcome, row), self._basis_now(outcome), outcome.image)
-        if outcome.reused and not self._maker.keeps_bytes:
+        if outcome.reused:
             self._found.append(arrival)
             if len(self._found) == MOST_AT_ONCE:
                 self._look_at_found()
@@ -140,14 +140,15 @@ class TakingIn:
         found, self._found = self._found, []
         if not found:
             return
+        told = [(one.told, one.basis_now) for one in found]
         try:
-            seen = self._takes.seen([(one.told, one.basis_now) for one in found])
+            are_there = self._takes.are_there(told, keep_bytes=self._maker.keeps_bytes)
         except HostError as error:  # the next run looks again
             self._failures.append(error)
             return
-        for one, how in zip(found, seen, strict=True):
-            if how is not Seen.ALL or one.picture != self._place_of(one.told):
-                self._groups.put(replace(one, is_seen=how is not Seen.NOT))
+        for one, is_there in zip(found, are_there, strict=True):
+            if not is_there or one.picture != self._place_of(one.told):
+                self._groups.put(one)
 
     def close(self, patience_s: float | None = None) -> bool:
         """Write down all that has come; return whether that could be done.
@@ -177,8 +178,6 @@ class TakingIn:
     def _placed(self, one: _Arrival) -> NewTake:
         """Put a picture at its place, where it is not there, and return its take."""
         told = one.told
-        if one.is_seen and self._place_of(told) == one.picture:
-            return told
         new = self._looked_at(told, one.picture)
         place = self._place_of(new)
         if place == one.picture:

@@ -54,13 +54,6 @@ PAGE_SCENES: Final = 200
 _VALID: Final = """
     +undoes IS NULL AND NOT EXISTS (SELECT 1 FROM pointers AS later WHERE later.undoes = p.seq)
 """
-_SHOWN: Final = f"""
-    SELECT number FROM pointers AS p WHERE scene = ? AND {_VALID} ORDER BY seq DESC LIMIT 1
-"""  # noqa: S608 - a condition of ours
-_PICK: Final = f"""
-    SELECT number FROM pointers AS p
-    WHERE scene = ? AND said_by = 'person' AND {_VALID} ORDER BY seq DESC LIMIT 1
-"""  # noqa: S608 - likewise
 _INSERT_TAKE: Final = f"""
     INSERT INTO takes ({SELECTED}) VALUES ({", ".join("?" * len(COLUMNS))})
 """  # noqa: S608 - names of ours
@@ -435,11 +428,13 @@ class Book:
 
     def shown(self, scene_id: str) -> int | None:
         """Return the number of the take that a scene shows."""
-        return self._one(_SHOWN, text(scene_id))
+        name = text(scene_id)
+        return self._pointed("scene = ?", (name,))[0].get(name)
 
     def pick(self, scene_id: str) -> int | None:
         """Return the number of the take that a person chose last, whether or not it is shown."""
-        return self._one(_PICK, text(scene_id))
+        name = text(scene_id)
+        return self._pointed("scene = ?", (name,))[1].get(name)
 
     def picked(self) -> list[str]:
         """Return the scenes and sheets of which a person ever chose a take."""

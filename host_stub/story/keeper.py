@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import Enum
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,18 +44,11 @@ FREE: Final = Cost(usd=Decimal(0), basis="free")
 UNKNOWN: Final = Cost(usd=None, basis="unknown")
 _MOST_TRIES: Final = 20
 """Other processes that move one pointer again and again while its file is put in place."""
+_SAME: Final = attrgetter(
+    *("plugin", "purchase", "sha256", "media_type", "width", "height", "is_draft", "is_import")
+)
 _GROUP: Final = 200
 """Surveys that are learned, or files that are noted, in one transaction."""
-
-
-class Seen(Enum):
-    """How far a take that a run found again is what is there already."""
-
-    NOT = "not"
-    FILE = "file"
-    """It is in the book, and its file as it was when it was looked at."""
-    ALL = "all"
-    """So that nothing is to be done for it: its scene shows what it has to, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,31 +194,33 @@ class Story:
         takes = self.book.takes_of(scene_id)
         return not takes and not self._images(scene_id, role, takes)
 
-    def seen(self, arrivals: Sequence[tuple[NewTake, str | None]]) -> list[Seen]:
-        """Return of takes, up to 500, how far they are what the book and the files have already.
+    def are_there(
+        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
+    ) -> list[bool]:
+        """Return of takes that were found, up to 500, whether taking them in would change nothing.
+
+        They are in the book with all that is said of them, their files are as they were when they
+        were right, and their scenes show what they have to.
 
         Args:
             arrivals: As for :meth:`take_in`.
+            keep_bytes: Likewise.
         """
         noted = self.book.noted({new.scene_id for new, _ in arrivals})
-        return [self._seen(new, basis, noted[new.scene_id]) for new, basis in arrivals]
-
-    def _seen(self, new: NewTake, basis: str | None, noted: Noted) -> Seen:
-        same = (new.sha256, new.media_type, new.width, new.height)
-        known = [
-            one
-            for one in noted.takes
-            if (one.sha256, one.media_type, one.width, one.height) == same
+        return [
+            self._is_there(new, basis, noted[new.scene_id])
+            and (not keep_bytes or self.files.keeps(new))
+            for new, basis in arrivals
         ]
-        stamp = self.files.stamp_of(new) if known else None
-        if stamp is None or stamp not in [noted.stamps.get(one.number) for one in known]:
-            return Seen.NOT
-        due, shown = _due_of(noted, basis), noted.shown
-        says_no_more = any(_says_no_more(new, one) for one in known)
-        is_wanted = any(wanted.shows_newest for wanted in noted.wants)
-        if is_wanted or not says_no_more or due is None or due.number != shown:
-            return Seen.FILE
-        return Seen.ALL if self.files.is_shown(due) else Seen.FILE
+
+    def _is_there(self, new: NewTake, basis: str | None, noted: Noted) -> bool:
+        take = next((one for one in noted.takes if _says_no_more(new, one)), None)
+        if take is None or any(wanted.shows_newest for wanted in noted.wants):
+            return False
+        stamp, due = self.files.stamp_of(take), _due_of(noted, basis)
+        if stamp is None or stamp != noted.stamps.get(take.number):
+            return False
+        return due is not None and due.number == noted.shown and self.files.is_shown(due)
 
     def _stamps(self, takes: Iterable[Take]) -> Iterator[tuple[str, int, Stamp]]:
         for take in takes:
@@ -795,9 +790,8 @@ def _says_no_more(new: NewTake, take: Take) -> bool:
     """Return whether a take that was found again is written down with all that is said of it."""
     said = (new.basis, new.provider, new.model)
     there = (take.basis, take.provider, take.model)
-    who = (new.plugin, new.purchase, new.is_draft, new.is_import)
     return (
-        who == (take.plugin, take.purchase, take.is_draft, take.is_import)
+        _SAME(new) == _SAME(take)
         and all(one in {None, other} for one, other in zip(said, there, strict=True))
         and bool(not new.row or new.row.get("reused"))
     )

@@ -206,6 +206,10 @@ class ResultFiles:
                     raise OSError(errno.EIO, "it is not the picture that was delivered", str(place))
             objects.sync()
 
+    def keeps(self, take: NewTake) -> bool:
+        """Return whether the story keeps a take's bytes."""
+        return _stamp_of(self._folder / OBJECTS / take.sha256) is not None
+
     def keep(self, file: FileIO) -> str:
         """Have the story keep the bytes of an open file, durably; return their digest."""
         with _told(self._folder / OBJECTS), Folder.opened(self._folder, OBJECTS) as objects:

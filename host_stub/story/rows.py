@@ -131,39 +131,26 @@ def glance_from(rows: Sequence[Sequence[Any]], path: Path) -> Glance:
     """
     scene, role, shown, *_ = rows[0]
     try:
-        takes = tuple([_lying_from(*row) for row in rows])
+        takes = tuple([_lying_from(row) for row in rows])
         return Glance(scene_id=_text_from(scene), role=role, shown=shown, takes=takes)
     except (ValueError, TypeError) as error:
         raise _unreadable(scene, rows[0][4], path, error) from error
 
 
-def _lying_from(  # noqa: PLR0917 - columns
-    _scene: str,
-    role: str,
-    _shown: int | None,
-    place: int,
-    number: int,
-    sha256: str,
-    media_type: str,
-    width: int,
-    height: int,
-    is_draft: int,
-    basis: str | None,
-    is_withdrawn: int,
-    size_bytes: int | None,
-    time_ns: int,
-) -> Lying:
+def _lying_from(row: Sequence[Any]) -> Lying:
+    _, role, _, place, number, sha256, media_type, width, height, *more = row
+    is_draft, basis, is_withdrawn, size_bytes, time_ns = more
     _expect(sha256, role)
     return Lying(
-        place,
-        number,
-        sha256,
-        _text_from(media_type),
-        (width, height),
-        bool(is_draft),
-        bool(is_withdrawn),
-        None if basis is None else _text_from(basis),
-        None if size_bytes is None else (size_bytes, time_ns),
+        place=place,
+        number=number,
+        sha256=sha256,
+        media_type=_text_from(media_type),
+        size=(width, height),
+        is_draft=bool(is_draft),
+        is_withdrawn=bool(is_withdrawn),
+        basis=None if basis is None else _text_from(basis),
+        stamp=None if size_bytes is None else (size_bytes, time_ns),
     )
 
 

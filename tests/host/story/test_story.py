@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from host_stub.errors import NoSuchTake
 from host_stub.story.book import Book, Wanted
 from host_stub.story.database import Database
 from host_stub.story.finding import story_folder
-from host_stub.story.keeper import FREE, Seen, Story, has_news
+from host_stub.story.keeper import FREE, Story, has_news
 from host_stub.story.results import Found
 from host_stub.story.takes import NewTake, Stamp, Take, is_current, shown_of
 from tests.host.story.pictures import (
@@ -35,10 +36,11 @@ from tests.host.story.pictures import (
 )
 
 
-def found_again(story: Story, number: int, basis: str | None = "A") -> Seen:
-    """Return how far a take is there already that a run finds, whose scene has a basis now."""
-    (seen,) = story.seen([(new_take("s1", number, row={"reused": True}), basis)])
-    return seen
+def is_all_there(story: Story, number: int, now: str | None = "A", **said: Any) -> bool:
+    """Return whether nothing is to be done for a take that a run found again."""
+    new = new_take("s1", number, **{"row": {"reused": True}, **said})
+    (is_there,) = story.are_there([(new, now)])
+    return is_there
 
 
 @pytest.fixture
@@ -620,10 +622,16 @@ def test_nothing_is_to_be_done_for_a_take_that_is_all_there(story: Story) -> Non
     deliver(story, "s1", 2, basis="B")
     story.show("s1", 2)
 
-    assert found_again(story, 1, None) is Seen.ALL
-    assert found_again(story, 1, "A") is Seen.FILE  # it is to be shown
-    assert found_again(story, 3) is Seen.NOT
-    assert story.seen([(new_take("s1", 2, basis="B", row={"attempts": 1}), "B")]) == [Seen.FILE]
+    assert is_all_there(story, 1, None)
+    assert not is_all_there(story, 1, "A")  # it is to be shown
+    assert is_all_there(story, 2, "B", basis="B")
+    assert not is_all_there(story, 2, "B", basis="B", row={"attempts": 1})
+    assert not is_all_there(story, 2, "B", basis="C")
+    assert not is_all_there(story, 3)
+    new = new_take("s1", 1, row={"reused": True})
+    assert story.are_there([(new, None)], keep_bytes=True) == [False]
+    story.files.keep_bytes(new)
+    assert story.are_there([(new, None)], keep_bytes=True) == [True]
 
 
 @pytest.mark.parametrize(
@@ -634,7 +642,7 @@ def test_a_take_is_not_all_there_where_something_is_to_be_done(
 ) -> None:
     """Its file, what is shown of it, or what people said of its scene is not as it was."""
     take = deliver(story, "s1", 1)
-    assert found_again(story, 1) is Seen.ALL
+    assert is_all_there(story, 1)
     place = story.files.place_of(take)
     if damage == "taken away":
         place.unlink()
@@ -649,7 +657,7 @@ def test_a_take_is_not_all_there_where_something_is_to_be_done(
     else:
         story.book.want("s1", basis="A", takes=1, shows_newest=True)
 
-    assert found_again(story, 1) is not Seen.ALL
+    assert not is_all_there(story, 1)
 
 
 def test_a_plugin_has_news_of_a_scene_until_they_are_learned(story: Story) -> None:
