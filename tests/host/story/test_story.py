@@ -38,7 +38,8 @@ from tests.host.story.pictures import (
 
 def is_all_there(story: Story, number: int, now: str | None = "A", **said: Any) -> bool:
     """Return whether nothing is to be done for a take that a run found again."""
-    new = new_take("s1", number, **{"row": {"reused": True}, **said})
+    parts: dict[str, Any] = {"row": {"reused": True}, **said}
+    new = new_take("s1", number, **parts)
     (is_there,) = story.are_there([(new, now)])
     return is_there
 
