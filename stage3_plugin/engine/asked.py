@@ -27,8 +27,12 @@ class Story(Protocol):
     def __iter__(self) -> Iterator[Scene]: ...
 
 
+MOST_HELD = 2_000
+"""Scenes of a story whose requests are held: one pass makes them for those that follow."""
+
+
 class Requests:
-    """A story as picture requests, read anew at every pass."""
+    """A story as picture requests; a long one is read anew at every pass."""
 
     def __init__(
         self,
@@ -44,8 +48,21 @@ class Requests:
         self._story = story
         self._settings = settings
         self._casting = casting
+        self._held: list[PictureRequest] | None = None
 
     def __iter__(self) -> Iterator[PictureRequest]:
+        if self._held is not None:
+            return iter(self._held)
+        return self._made_and_held() if len(self._story) <= MOST_HELD else self._made()
+
+    def _made_and_held(self) -> Iterator[PictureRequest]:
+        made: list[PictureRequest] = []
+        for request in self._made():
+            made.append(request)
+            yield request
+        self._held = made
+
+    def _made(self) -> Iterator[PictureRequest]:
         settings, casting, lanes = self._settings, self._casting, self._lanes
         if self._is_draft:
             return (draft_for(scene, settings) for scene in self._story)

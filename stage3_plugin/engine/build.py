@@ -428,6 +428,7 @@ class _Conversations:
         self._endpoint = endpoint = endpoint_of(settings)
         self._providers = {endpoint: provider}
         self._by_endpoint = {endpoint: self._with(provider, endpoint)}
+        self._estimated: tuple[PictureRequest | None, Estimate | None] = (None, None)
 
     def of_request(self, request: PictureRequest) -> Conversation:
         """Return the conversation for a request, whose model may be its own, and so its price."""
@@ -439,7 +440,10 @@ class _Conversations:
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a request is expected to cost with its model, in its lane."""
         provider = self._provider_of(self._endpoint_of(request))
-        expected = provider.estimate(request)
+        known, expected = self._estimated
+        if known is None or expected is None or replace(known, lane=request.lane) != request:
+            expected = provider.estimate(request)
+            self._estimated = request, expected  # a plan asks for both lanes, and several times
         if request.lane == "ordinary" or provider.batch is None:
             return expected
         return expected.at_share(provider.batch.share(request.model or self._endpoint.model))

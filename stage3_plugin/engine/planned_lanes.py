@@ -11,6 +11,7 @@ from typing import Final
 
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.request import PictureRequest, WantedLane
+from stage3_plugin.engine.notices import wishes_of
 from stage3_plugin.engine.route import Route
 from stage3_plugin.policy.plan import Plan, PlannedLane
 
@@ -52,7 +53,7 @@ class PlannedLanes:
             asked = request if is_its_own else replace(request, lane=name)
             each = cost if is_its_own else self._estimate(asked)
             self._lanes[name] = lane.with_more(pictures, each, go_by_it=is_its_own)
-            if (kind := (name, *_wishes_of(request))) not in self._seen:
+            if (kind := (name, *wishes_of(request))) not in self._seen:
                 self._seen.add(kind)
                 self._dropped[name].update(dict.fromkeys(self._route.dropped(asked)))
 
@@ -78,21 +79,3 @@ class PlannedLanes:
     def _left_out(self, lane: WantedLane) -> tuple[str, ...]:
         dropped = ", ".join(self._dropped[lane])
         return (f"these wishes are left out: {dropped}",) if dropped else ()
-
-
-def _wishes_of(request: PictureRequest) -> tuple[object, ...]:
-    """Return what decides which wishes of a request are left out; its words do not."""
-    return (
-        request.model,
-        request.quality,
-        request.size,
-        request.output_format,
-        request.background,
-        request.seed is None,
-        request.negative_prompt is None,
-        bool(request.unsaid_tags),
-        request.is_without_characters,
-        len(request.shown),
-        len(request.wishes),
-        len(request.references),
-    )

@@ -266,13 +266,8 @@ class Planning:
         shows = self.references is not None and bool(request.wishes)
         if shows or request.is_sheet or "unsendable" in states or not self._route.is_here:
             each = None if cost is None else cost.high_microusd
-            self.scenes.append(
-                replace(
-                    self._scene_plan(request, self._problem),
-                    state=told_of(states),
-                    cost_high_microusd=None if each is None else each * made,
-                )
-            )
+            cost_high = None if each is None else each * made
+            self.scenes.append(self._scene_plan(request, told_of(states), cost_high))
 
     def _prospects_of(self, request: PictureRequest) -> tuple[Sequence[Prospect], str | None]:
         unsendable = self._forecast.why_unsendable(request)
@@ -330,8 +325,10 @@ class Planning:
         bare = self._keys_of(replace(request, shown=()))
         return self._forecast.made_with_others(bare)
 
-    def _scene_plan(self, request: PictureRequest, problem: str | None) -> ScenePlan:
-        references = self.references
+    def _scene_plan(
+        self, request: PictureRequest, state: PlannedState | None, cost_high_microusd: int | None
+    ) -> ScenePlan:
+        references, problem = self.references, self._problem
         return ScenePlan(
             scene_id=request.scene_id,
             role="sheet" if request.is_sheet else "scene",
@@ -342,6 +339,8 @@ class Planning:
             prompt_sent=self._route.prompt_sent(request) if problem is None else None,
             waits_for=() if references is None else references.needs(request),
             problem=problem,
+            state=state,
+            cost_high_microusd=cost_high_microusd,
         )
 
 

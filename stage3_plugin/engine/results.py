@@ -72,6 +72,8 @@ class Results:
             sha256=picture.sha256,
             media_type=picture.media_type,
         )
+        if not is_new and self._pictures.is_copy(picture.sha256, path.parent, path.name):
+            return Placed(picture, path)  # as all are in a finished run
         kept = await self._pictures.make_way_at(picture, path, root=self._root)
         if kept is not None:
             self._say(path, kept)

@@ -9,7 +9,7 @@ renderer is all four and today's providers are none; that is their affair, and n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
@@ -109,6 +109,9 @@ class Route:
     batch: BatchLane | None = None
     options_of: Callable[[str], Mapping[str, JsonValue]] | None = None
     new_job: Callable[[PictureRequest], NewJob | None] = lambda _request: None
+    _scopes: dict[str, KeyScope] = field(
+        init=False, repr=False, default_factory=dict[str, KeyScope]
+    )
 
     @property
     def endpoint(self) -> Endpoint:
@@ -146,9 +149,12 @@ class Route:
             others: Returns the keys of all ways in which it may be tried.
         """
         edition = "" if self.renderer is None else self.renderer.edition(request)
-        scope = self.scope
-        if self.options_of is not None:
-            scope = replace(scope, options=self.options_of(request.model))
+        scope = self._scopes.get(request.model)
+        if scope is None:
+            scope = self.scope
+            if self.options_of is not None:
+                scope = replace(scope, options=self.options_of(request.model))
+            self._scopes[request.model] = scope
         return scene_keys(request, scope, edition=edition, others=others)
 
     def pricing(self, highest_bill: HighestBill, *, news: Callable[[], int] = lambda: 0) -> Pricing:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date
@@ -811,13 +811,12 @@ class Stage:
         """
         sends = self._route.shows is not None and self._open_shelf is not None
         shows = sends and bool(self._settings.cast)
-        if limits.any:
-            self._need_prices(asked.scenes, limits)
-        is_seen = not asked.lanes.needs_look and (shows or not sends)
-        for request in () if is_seen else readable(asked.scenes):
+        scenes = self._priced(asked.scenes) if limits.any else readable(asked.scenes)
+        is_seen = not limits.any and not asked.lanes.needs_look
+        for request in () if is_seen and (shows or not sends) else scenes:
             asked.lanes.need(request)
             shows = shows or (sends and bool(request.wishes))
-            if shows and not asked.lanes.needs_look:
+            if is_seen and shows:
                 break
         return shows
 
@@ -876,9 +875,24 @@ class Stage:
         Raises:
             SettingsRefused: A picture's price is not known.
         """
-        for request in requests if limits.any else ():
-            for number in range(len(self.routes)):
-                self._need_price(request, number)
+        for _ in self._priced(requests) if limits.any else ():
+            pass
+
+    def _priced(self, requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
+        """Yield requests whose prices are known; one that is like another has one if that has.
+
+        Raises:
+            SettingsRefused: A picture's price is not known.
+        """
+        known = set[tuple[object, ...]]()
+        for request in requests:
+            asked = (request.model, request.width_px, request.height_px, request.quality)
+            kind = (*asked, len(request.shown), request.lane)
+            if kind not in known:
+                for number in range(len(self.routes)):
+                    self._need_price(request, number)
+                known.add(kind)
+            yield request
 
     def _need_price(self, request: PictureRequest, number: int) -> None:
         asked = self._steps.request_at(request, Step(route=number))

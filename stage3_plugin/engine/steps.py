@@ -36,6 +36,7 @@ class Steps:
         self._settings = settings
         self.routes = routes
         self._settings_of = settings.routes
+        self._last: tuple[PictureRequest | None, int, Keys | None] = (None, 0, None)
         self.after_billed = tuple(map(settings.steps_after_billed, range(len(routes))))
 
     @property
@@ -86,8 +87,12 @@ class Steps:
 
     def keys_of(self, request: PictureRequest, *, route: int = 0, take: int = 1) -> Keys:
         """Return what a request is known by at a route, with all other steps of its picture."""
-        wanted = request.wanted or request
-        keys = self.routes[route].keys_of(request, partial(self._all_of, wanted))
+        known, at, keys = self._last
+        if known is not request or at != route:  # whoever asks once, asks again at once
+            wanted = request.wanted or request
+            keys = self.routes[route].keys_of(request, partial(self._all_of, wanted))
+            self._last = request, route, keys
+        assert keys is not None, "it was made just now"
         return keys.of_take(take)
 
     def number_of(self, wanted: PictureRequest, new: NewPurchase) -> int:

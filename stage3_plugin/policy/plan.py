@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from stage3_plugin.domain.money import Estimate
@@ -99,8 +99,7 @@ class PlannedLane:
     def with_more(self, pictures: int, each: Estimate, *, go_by_it: bool) -> PlannedLane:
         """Return it with more pictures, whether or not they would go by it."""
         low, high = each.low_microusd, each.high_microusd
-        return replace(
-            self,
+        return PlannedLane(
             scenes=self.scenes + pictures if go_by_it else self.scenes,
             low_microusd=_plus(self.low_microusd, None if low is None else low * pictures),
             high_microusd=_plus(self.high_microusd, None if high is None else high * pictures),
