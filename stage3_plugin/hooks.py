@@ -17,8 +17,7 @@ from host_stub import contract
 from host_stub.commands import PluginCommand
 from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
-from stage3_plugin.domain.outcome import Ending
-from stage3_plugin.domain.reference import ShownBy, ShownPicture, nothing_shown
+from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
 from stage3_plugin.library.shapes import StoryOf, UrlOf, microusd, outcome_of, plan_of, usd
 from stage3_plugin.settings import Settings, draft_settings
@@ -177,7 +176,7 @@ class _HostedStage:
                 StoryOf(request.scenes),
                 whole_story=None if request.story is None else StoryOf(request.story),
                 scenes_dir=request.scenes_dir,
-                shown=_shown_by(request),
+                shown=request.shown or nothing_shown,
                 pictures_dir=None if request.place else request.out_dir / "images",
                 max_in_flight=request.max_in_flight,
                 max_cost_microusd=microusd(request.max_cost_usd),
@@ -191,27 +190,23 @@ class _HostedStage:
         self, request: contract.ImageRequest, context: contract.StageContext
     ) -> contract.StageSummary:
         with _as_stage_error():
-            ending = await self._run(request, context)
-        return contract.StageSummary(stopped=ending.stopped, message=ending.message)
-
-    async def _run(self, request: contract.ImageRequest, context: contract.StageContext) -> Ending:
-        return await self._stage.run(
-            StoryOf(request.scenes),
-            whole_story=None if request.story is None else StoryOf(request.story),
-            scenes_dir=request.scenes_dir,
-            pictures_dir=request.out_dir / "images",
-            place=request.place,
-            shown=_shown_by(request),
-            wanted=request.wanted,
-            is_draft=request.draft,
-            lane=request.lane,
-            log=context.log,
-            deliver=lambda outcome: context.deliver(outcome_of(outcome, self._stage.url_of)),
-            stopping=context.stopping,
-            max_in_flight=context.max_in_flight,
-            max_cost_microusd=microusd(request.max_cost_usd),
-            deadline_s=request.deadline_s,
-        )
+            return await self._stage.run(
+                StoryOf(request.scenes),
+                whole_story=None if request.story is None else StoryOf(request.story),
+                scenes_dir=request.scenes_dir,
+                pictures_dir=request.out_dir / "images",
+                place=request.place,
+                shown=request.shown or nothing_shown,
+                wanted=request.wanted,
+                is_draft=request.draft,
+                lane=request.lane,
+                log=context.log,
+                deliver=lambda outcome: context.deliver(outcome_of(outcome, self._stage.url_of)),
+                stopping=context.stopping,
+                max_in_flight=context.max_in_flight,
+                max_cost_microusd=microusd(request.max_cost_usd),
+                deadline_s=request.deadline_s,
+            )
 
     async def survey(
         self, request: contract.ImageRequest, tell: Callable[[contract.SceneSurvey], None]
@@ -223,7 +218,7 @@ class _HostedStage:
                 lambda survey: tell(_scene_survey(survey, self._stage.url_of)),
                 whole_story=None if request.story is None else StoryOf(request.story),
                 scenes_dir=request.scenes_dir,
-                shown=_shown_by(request),
+                shown=request.shown or nothing_shown,
                 is_draft=request.draft,
                 lane=request.lane,
             )
@@ -245,20 +240,6 @@ def _as_stage_error() -> Generator[None]:
         raise contract.StageError(str(error), hint=error.hint, starting=True) from error
     except Stage3Error as error:
         raise contract.StageError(str(error), hint=error.hint) from error
-
-
-def _shown_by(request: contract.ImageRequest) -> ShownBy:
-    asked = request.shown
-    if asked is None:
-        return nothing_shown
-
-    def shown(scene_id: str) -> ShownPicture | None:
-        one = asked(scene_id)
-        if one is None:
-            return None
-        return ShownPicture(sha256=one.sha256, basis=one.basis, path=one.path)
-
-    return shown
 
 
 def _scene_survey(survey: SceneSurvey, url_of: UrlOf) -> contract.SceneSurvey:

@@ -23,10 +23,11 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
+from host_stub.contract import MOST_TAKES
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.reference import Reference
-from stage3_plugin.domain.request import MOST_TAKES, BehindPrompt, PictureRequest
+from stage3_plugin.domain.request import BehindPrompt, PictureRequest
 
 VERSION = 1
 """Of what a key and a subject hold. Rows keep what they were given, so a change of it makes wishes

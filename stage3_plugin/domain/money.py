@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
-from typing import Literal, TypeAlias
+
+from host_stub.contract import CostBasis
 
 MICRO = 1_000_000
 MOST_USD = 10**6
@@ -20,10 +21,6 @@ MOST_MICROUSD = MOST_USD * MICRO
 _WHOLE = Decimal(1)
 LEAST_PICTURE_TOKENS = 64
 """The smallest picture on record has 120; fewer than this are no count of a picture's tokens."""
-
-CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "gateway", "held", "free", "unknown"]
-"""How a cost is known. The ledger's rows are checked against these words, so that a new one needs
-a new version of its schema."""
 
 
 def to_microusd(usd: Decimal) -> int:

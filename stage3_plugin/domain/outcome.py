@@ -10,43 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
 
+from host_stub.contract import Failure
 from stage3_plugin.domain.money import FREE, Cost
 from stage3_plugin.domain.picture import Picture
-
-FailureCode: TypeAlias = Literal[
-    "refused",
-    "rejected",
-    "rate_limited",
-    "unavailable",
-    "no_picture",
-    "unreadable",
-    "credentials",
-    "out_of_money",
-    "budget",
-    "unknown",
-    "pending",
-    "busy",
-    "not_tried",
-    "storage",
-    "cancelled",
-]
-
-
-Cause: TypeAlias = Literal["prompt", "reference", "output", "rights"]
-"""What a refusal is about."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why a scene has no picture; see ``host_stub.contract.Failure``."""
-
-    code: FailureCode
-    message: str
-    retryable: bool = False
-    provider_status: int | None = None
-    cause: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +22,6 @@ class Placed:
 
     picture: Picture
     path: Path
-
-
-class PlaceFor(Protocol):
-    """Says where a picture goes; see ``host_stub.contract.PlaceFor``."""
-
-    def __call__(
-        self, scene_id: str, *, role: Literal["scene", "sheet"], sha256: str, media_type: str
-    ) -> Path: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +65,3 @@ class Outcome:
     def __post_init__(self) -> None:
         if (self.placed is None) == (self.failure is None):
             raise ValueError("an outcome is a picture or a failure")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How a run ended as a whole: ``stopped`` says why scenes were left out, if any were."""
-
-    stopped: FailureCode | None = None
-    message: str | None = None

@@ -10,31 +10,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
+from host_stub.contract import Lane, WantedTakes
 from stage3_plugin.domain.reference import Reference, ReferenceWish
 from stage3_plugin.errors import SceneIdRefused
 
 BehindPrompt: TypeAlias = Literal["append", "drop"]
 """What becomes of words that there is no field for: they are put behind the prompt, or left out."""
-WantedLane: TypeAlias = Literal["ordinary", "batch"]
-"""How a picture is bought: at once, or as a line of a batch, later and for less; in no key."""
-
 MOST_ID_BYTES = 1024
-MOST_TAKES = 20
-"""Pictures that can be wanted of a scene; in-sync with ``host_stub.contract.MOST_TAKES``."""
-
-
-class TakesOfBasis(Protocol):
-    """How many takes are wanted with a basis; see ``host_stub.contract.WantedTakes``."""
-
-    @property
-    def basis(self) -> str: ...
-    @property
-    def takes(self) -> int: ...
-
-
-WantedFor: TypeAlias = Callable[[str], Sequence[TakesOfBasis]]
+WantedFor: TypeAlias = Callable[[str], Sequence[WantedTakes]]
 """Returns what is wanted of a scene or a sheet, by its id."""
 
 
@@ -55,7 +40,7 @@ class Scene:
     quality: str | None = None
     if_refused: tuple[str, ...] = ()
     takes: int = 1
-    lane: WantedLane | None = None
+    lane: Lane | None = None
     references: tuple[str, ...] = ()
     wishes: tuple[ReferenceWish, ...] = ()
     characters: tuple[str, ...] = ()
@@ -119,7 +104,7 @@ class PictureRequest:
     token: str | None = None
     if_refused: tuple[str, ...] = ()
     takes: int = 1
-    lane: WantedLane = "ordinary"
+    lane: Lane = "ordinary"
     wanted: PictureRequest | None = field(default=None, repr=False)
 
     @property

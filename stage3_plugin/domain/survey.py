@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from stage3_plugin.domain.made_from import StaleReason
+from host_stub.contract import StaleReason
 from stage3_plugin.domain.money import Cost
 from stage3_plugin.domain.picture import Picture
 

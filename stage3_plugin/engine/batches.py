@@ -24,13 +24,13 @@ from typing import TypeAlias
 
 import anyio
 
+from host_stub.contract import Failure
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.maker import shielded
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import Uploaded
 from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, NewJob
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
-from stage3_plugin.domain.outcome import Failure
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind

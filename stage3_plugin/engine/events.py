@@ -21,9 +21,10 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from host_stub.contract import Failure
 from stage3_plugin.domain.job import Job, LineCount
 from stage3_plugin.domain.money import UNKNOWN, Cost, to_usd
-from stage3_plugin.domain.outcome import Failure, Outcome
+from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Recovered
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State

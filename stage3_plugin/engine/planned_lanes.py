@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
+from host_stub.contract import Lane
 from stage3_plugin.domain.money import Estimate
-from stage3_plugin.domain.request import PictureRequest, WantedLane
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.route import Route
 from stage3_plugin.policy.plan import Plan, PlannedLane
 
@@ -32,11 +33,11 @@ class PlannedLanes:
     def __init__(self, route: Route, estimate: Callable[[PictureRequest], Estimate]) -> None:
         self._route = route
         self._estimate = estimate
-        names: tuple[WantedLane, ...] = ("ordinary", "batch") if route.batch else ("ordinary",)
-        self._lanes: dict[WantedLane, PlannedLane] = {}
+        names: tuple[Lane, ...] = ("ordinary", "batch") if route.batch else ("ordinary",)
+        self._lanes: dict[Lane, PlannedLane] = {}
         if not route.is_free:
             self._lanes = {name: PlannedLane() for name in names}
-        self._dropped: dict[WantedLane, dict[str, None]] = {name: {} for name in names}
+        self._dropped: dict[Lane, dict[str, None]] = {name: {} for name in names}
         self._seen = set[tuple[object, ...]]()
 
     def add(self, request: PictureRequest, cost: Estimate, *, pictures: int) -> None:
@@ -75,7 +76,7 @@ class PlannedLanes:
         expected_s = None if batch.scenes else plan.expected_s
         return replace(plan, ordinary=ordinary, batch=batch, expected_s=expected_s)
 
-    def _left_out(self, lane: WantedLane) -> tuple[str, ...]:
+    def _left_out(self, lane: Lane) -> tuple[str, ...]:
         dropped = ", ".join(self._dropped[lane])
         return (f"these wishes are left out: {dropped}",) if dropped else ()
 

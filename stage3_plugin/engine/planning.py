@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from host_stub.contract import PlannedState
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate
 from stage3_plugin.domain.picture import Picture
@@ -25,7 +26,6 @@ from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.ladder import FIRST, Step
 from stage3_plugin.policy.plan import (
     Plan,
-    PlannedState,
     PlannedStep,
     Prospect,
     ScenePlan,

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import JsonValue
 
+from host_stub.contract import Failure, FailureCode
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.made_from import without_our_facts
 from stage3_plugin.domain.money import FREE, Cost, add_costs
-from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome, Placed
+from stage3_plugin.domain.outcome import Outcome, Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest

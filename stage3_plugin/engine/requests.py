@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stage3_plugin.domain.request import PictureRequest, Scene, WantedLane
+from host_stub.contract import Lane
+from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.settings import FallbackRoute, Settings
 
@@ -14,7 +15,7 @@ def request_for(
     settings: Settings,
     casting: Casting | None = None,
     *,
-    lane: WantedLane | None = None,
+    lane: Lane | None = None,
 ) -> PictureRequest:
     """Put a scene's own wishes and the settings together.
 
@@ -95,7 +96,7 @@ def at_route(
 
 
 def sheets_of(
-    casting: Casting, settings: Settings, *, lane: WantedLane | None = None
+    casting: Casting, settings: Settings, *, lane: Lane | None = None
 ) -> dict[str, PictureRequest]:
     """Return the requests of a cast's sheets, by their ids; ``lane`` as in :func:`request_for`."""
     return {

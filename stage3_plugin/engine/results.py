@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from host_stub.contract import PlaceFor
 from stage3_plugin.domain.file_names import picture_name
-from stage3_plugin.domain.outcome import Placed, PlaceFor
+from stage3_plugin.domain.outcome import Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest

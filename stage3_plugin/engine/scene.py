@@ -14,12 +14,13 @@ from typing import NamedTuple, TypeAlias
 
 import anyio
 
+from host_stub.contract import Failure
 from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade, Jobs
 from stage3_plugin.domain.made_from import MadeFrom, made_from
 from stage3_plugin.domain.money import FREE, Cost
-from stage3_plugin.domain.outcome import Failure, Placed
+from stage3_plugin.domain.outcome import Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import (

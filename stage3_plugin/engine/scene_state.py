@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from host_stub.contract import Failure, FailureCode
 from stage3_plugin.domain.attempt import MissingPicture
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.money import Cost, add_costs
-from stage3_plugin.domain.outcome import Failure, FailureCode, SceneStep
+from stage3_plugin.domain.outcome import SceneStep
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.policy.ladder import FIRST, Ended, Ladder, Step
 from stage3_plugin.purchase.wanted_takes import Part

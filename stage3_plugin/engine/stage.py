@@ -21,19 +21,14 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
+from host_stub.contract import Lane, PlaceFor, StageSummary
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate, cap_in_microusd
-from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
+from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import (
-    PictureRequest,
-    Scene,
-    WantedFor,
-    WantedLane,
-    why_unsendable,
-)
+from stage3_plugin.domain.request import PictureRequest, Scene, WantedFor, why_unsendable
 from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.advice import Advice
@@ -143,7 +138,7 @@ class Stage:
         shown: ShownBy = nothing_shown,
         wanted: WantedFor | None = None,
         is_draft: bool = False,
-        lane: WantedLane | None = None,
+        lane: Lane | None = None,
     ) -> Plan:
         """Return what ``run`` would make and cost; spends and writes nothing.
 
@@ -212,8 +207,8 @@ class Stage:
         shown: ShownBy = nothing_shown,
         wanted: WantedFor | None = None,
         is_draft: bool = False,
-        lane: WantedLane | None = None,
-    ) -> Ending:
+        lane: Lane | None = None,
+    ) -> StageSummary:
         """Make the story's pictures.
 
         Args:
@@ -325,7 +320,7 @@ class Stage:
         scenes_dir: Path | None = None,
         shown: ShownBy = nothing_shown,
         is_draft: bool = False,
-        lane: WantedLane | None = None,
+        lane: Lane | None = None,
     ) -> None:
         """Tell what there is of every scene, and of every sheet that scenes name, sheets first.
 
@@ -480,7 +475,7 @@ class Stage:
         self,
         story: Story,
         whole: Story | None,
-        lane: WantedLane | None,
+        lane: Lane | None,
         *,
         is_draft: bool,
         buys: bool = True,

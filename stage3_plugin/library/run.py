@@ -19,10 +19,9 @@ import anyio
 import anyio.lowlevel
 from structlog.typing import FilteringBoundLogger
 
-from host_stub.contract import Cost, Failure, SceneOutcome
+from host_stub.contract import Cost, Failure, Lane, SceneOutcome, StageSummary
 from host_stub.scenes.index import SceneIndex
-from stage3_plugin.domain.outcome import Ending, Outcome
-from stage3_plugin.domain.request import WantedLane
+from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.library.callback import Callback
 from stage3_plugin.library.log import LOGGER
 from stage3_plugin.library.loops import LoopDoor
@@ -41,8 +40,10 @@ from stage3_plugin.library.waiting import WaitingOutcomes
 
 OnProgress: TypeAlias = Callable[[Progress], object]
 
-_NOT_BEGUN = Ending(stopped="cancelled", message="the run was stopped before anything was sent")
-_CUT_SHORT = Ending(stopped="cancelled", message="the run was cut short")
+_NOT_BEGUN = StageSummary(
+    stopped="cancelled", message="the run was stopped before anything was sent"
+)
+_CUT_SHORT = StageSummary(stopped="cancelled", message="the run was cut short")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class Asked:
 
     scenes: ScenesLike | AsyncIterable[SceneLike]
     scenes_dir: Path | None = None
-    lane: WantedLane | None = None
+    lane: Lane | None = None
     max_cost_microusd: int | None = None
     deadline_s: float | None = None
     on_progress: OnProgress | None = None
@@ -101,7 +102,7 @@ class Work:
         self._workshop = workshop
         self._asked = asked
         self._count = Count(0)
-        self._ending = Ending()
+        self._ending = StageSummary()
         self._positions = SceneIndex(array("Q"))
         self._ended = array("L")
         self._changed = anyio.Event()
@@ -162,7 +163,7 @@ class Work:
             self._account_for_the_rest(scenes)
             scenes.close()
 
-    async def _run_in_room(self, story: StoryOf, **how: Any) -> Ending | None:
+    async def _run_in_room(self, story: StoryOf, **how: Any) -> StageSummary | None:
         """Run a story where the stage works; return ``None`` if it was cut short."""
         self._stopping = anyio.Event()
         with anyio.CancelScope() as self._working:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from host_stub import contract
 from stage3_plugin.domain.money import cap_in_microusd, to_usd
-from stage3_plugin.domain.outcome import Failure, Outcome, SceneStep
+from stage3_plugin.domain.outcome import Outcome, SceneStep
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
 
@@ -168,7 +168,7 @@ def _scene_plan(plan: ScenePlan) -> contract.ScenePlan:
 
 def outcome_of(outcome: Outcome, url_of: UrlOf) -> contract.SceneOutcome:
     """Return how a scene ended, as the contract has it."""
-    placed, failure, paid = outcome.placed, outcome.failure, outcome.bought_for
+    placed, paid = outcome.placed, outcome.bought_for
     picture = None if placed is None else placed.picture
     return contract.SceneOutcome(
         scene_id=outcome.scene_id,
@@ -180,7 +180,7 @@ def outcome_of(outcome: Outcome, url_of: UrlOf) -> contract.SceneOutcome:
         width=None if picture is None else picture.width_px,
         height=None if picture is None else picture.height_px,
         generation_params=dict(outcome.generation_params),
-        failure=None if failure is None else _failure(failure),
+        failure=outcome.failure,
         attempts=outcome.attempts,
         duration_s=outcome.duration_s,
         cost=contract.Cost(usd=outcome.cost.usd, basis=outcome.cost.basis),
@@ -204,15 +204,5 @@ def _step(step: SceneStep) -> contract.SceneStep:
         prompt=step.prompt,
         attempts=step.attempts,
         cost=contract.Cost(usd=step.cost.usd, basis=step.cost.basis),
-        failure=None if step.failure is None else _failure(step.failure),
-    )
-
-
-def _failure(failure: Failure) -> contract.Failure:
-    return contract.Failure(
-        code=failure.code,
-        message=failure.message,
-        retryable=failure.retryable,
-        provider_status=failure.provider_status,
-        cause=failure.cause,
+        failure=step.failure,
     )

@@ -16,7 +16,6 @@ from anyio.abc import TaskGroup
 
 from host_stub.contract import Lane, StagePlan
 from stage3_plugin.domain.money import cap_in_microusd
-from stage3_plugin.domain.request import WantedLane
 from stage3_plugin.domain.waited import Waited as Standing
 from stage3_plugin.engine import build
 from stage3_plugin.errors import SettingsRefused
@@ -421,12 +420,12 @@ def cap_of(usd: UsdLike | None) -> int | None:
         ) from None
 
 
-def lane_of(name: WantedLane | None) -> WantedLane | None:
+def lane_of(name: Lane | None) -> Lane | None:
     """Return a lane, if it is one.
 
     Raises:
         SettingsRefused: There is none of this name.
     """
-    if name is not None and name not in get_args(WantedLane):
+    if name is not None and name not in get_args(Lane):
         raise SettingsRefused("lane", "there is no such lane", hint="write 'ordinary' or 'batch'")
     return name

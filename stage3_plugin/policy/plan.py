@@ -13,16 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from host_stub.contract import PlannedState
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.policy.reuse import Reuse
 
 Prospect: TypeAlias = Reuse | Literal["unsendable"]
 """What would become of a scene: its reuse, or that it must not be sent at all."""
-PlannedState: TypeAlias = Literal[
-    "make", "reused", "pending", "held", "busy", "refused", "unsendable"
-]
-"""The same by the plan's counts, the caps considered."""
 _COUNTED: Mapping[Prospect, PlannedState] = {
     Reuse.REUSE: "reused",
     Reuse.AWAITED: "pending",

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import UNKNOWN, Cost, CostBasis
+from stage3_plugin.domain.money import UNKNOWN, Cost
 from stage3_plugin.domain.purchase import REFUSED_FOR, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind

@@ -16,10 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from host_stub.contract import Failure
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
-from stage3_plugin.domain.outcome import Failure
 from stage3_plugin.domain.purchase import Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import UNSETTLED, State

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from host_stub.contract import Failure, FailureCode
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.job import BeingMade, Job, LineCount
 from stage3_plugin.domain.keys import KeyScope, canonical_address
 from stage3_plugin.domain.money import usd_text
-from stage3_plugin.domain.outcome import Failure, FailureCode
 from stage3_plugin.domain.purchase import CapName, OverCap, Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
@@ -109,7 +108,7 @@ def with_next_step(failure: Failure, caretaker: Caretaker, *, always: bool = Fal
     if failure.code != "unknown" and not always:
         return failure
     look = caretaker("attempts")
-    return replace(failure, message=f"{failure.message}: see '{look}'")
+    return failure.model_copy(update={"message": f"{failure.message}: see '{look}'"})
 
 
 def without_storage(
@@ -119,10 +118,12 @@ def without_storage(
     failure = no_storage(storage)
     if attempted.stays_open:
         message = f"{storage}; the whole answer is kept, and the next run takes it in"
-        return replace(failure, message=message)
+        return failure.model_copy(update={"message": message})
     if attempted.verdict.is_unknown:
         message = f"{failure.message}; this one was sent and may have been billed"
-        return with_next_step(replace(failure, message=message), caretaker, always=True)
+        return with_next_step(
+            failure.model_copy(update={"message": message}), caretaker, always=True
+        )
     return failure
 
 
@@ -173,7 +174,7 @@ def doubted(purchase: Purchase, scope: KeyScope, caretaker: Caretaker) -> Failur
     else:
         same = _same_endpoint(scope, [asked])
         where = f"it was sent to {asked}; if that is the same endpoint, {same}"
-    return replace(failure, code=code, message=f"{failure.message}; {where}")
+    return failure.model_copy(update={"code": code, "message": f"{failure.message}; {where}"})
 
 
 def unpriced(request: PictureRequest) -> Failure:

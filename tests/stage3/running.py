@@ -11,9 +11,10 @@ import anyio
 import structlog
 from structlog.testing import CapturingLogger
 
-from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
+from host_stub.contract import Lane, PlaceFor, StageSummary
+from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import Scene, WantedFor, WantedLane
+from stage3_plugin.domain.request import Scene, WantedFor
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import RunBlocking
@@ -43,7 +44,7 @@ class Ran:
 
     outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
     takes: dict[tuple[str, int], Outcome] = field(default_factory=dict[tuple[str, int], Outcome])
-    ending: Ending | None = None
+    ending: StageSummary | None = None
     events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def code(self, scene_id: str) -> str:
@@ -83,7 +84,7 @@ async def run_stage(
     shown: ShownBy = nothing_shown,
     wanted: WantedFor | None = None,
     is_draft: bool = False,
-    lane: WantedLane | None = None,
+    lane: Lane | None = None,
     **opening: Any,
 ) -> Ran:
     """Open the stage, run the story into ``folder``, and return what came of it.

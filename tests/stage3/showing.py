@@ -23,9 +23,10 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
+from host_stub.contract import StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, Cost, Estimate
-from stage3_plugin.domain.outcome import Ending, Outcome, Placed
+from stage3_plugin.domain.outcome import Outcome, Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import (
     BroughtPicture,
@@ -243,7 +244,7 @@ def virtually(main: Callable[[], Awaitable[Timed]]) -> Timed:
     return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
-def ending_of(ran: Ran) -> Ending:
+def ending_of(ran: Ran) -> StageSummary:
     """Return how a run ended."""
     assert ran.ending is not None
     return ran.ending

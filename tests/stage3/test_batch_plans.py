@@ -15,8 +15,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from host_stub.contract import Lane
 from stage3_plugin.domain.job import NewJob
-from stage3_plugin.domain.request import Scene, WantedLane
+from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine import pending
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.ledger.owners import Owners
@@ -108,7 +109,7 @@ async def live_through(past: Sequence[Past], api: ImageApi, folder: Path) -> Sto
             api.batches.script(plan)
         for scene in scenes if kind == "refused" else ():
             api.batches.script_line(Line(ends="refused"), scene=f"{scene.scene_id}:")
-        lane: WantedLane = "batch" if plan else "ordinary"
+        lane: Lane = "batch" if plan else "ordinary"
         await run_stage(vendor(api), Story(scenes), folder, lane=lane)
     api.batches.plan = Batched(polls=0)
     return Story(story)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.domain.reference import ReferenceWish, ShownPicture
+from host_stub.contract import ShownPicture
+from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine.build import open_stage
 from tests.doors import settings_for

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from host_stub.contract import Cause
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.outcome import Cause
 from stage3_plugin.domain.purchase import REFUSED_FOR, NewPurchase, Purchase
 from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.policy.ladder import FIRST, Ended, Ladder, Step

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.domain.request import PictureRequest, Scene, WantedLane
+from host_stub.contract import Lane
+from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import at_route, draft_for, request_for
@@ -24,11 +25,11 @@ from tests.stage3.running import Story, run_stage
 
 pytestmark = pytest.mark.anyio
 
-LANES: Sequence[WantedLane | None] = (None, "ordinary", "batch")
+LANES: Sequence[Lane | None] = (None, "ordinary", "batch")
 WITHOUT: dict[str, Any] = {"provider": "xai", "model": "grok-imagine-image"}
 
 
-def story(*lanes: WantedLane | None) -> Story:
+def story(*lanes: Lane | None) -> Story:
     """Make a scene for each lane."""
     return Story(
         [
@@ -39,7 +40,7 @@ def story(*lanes: WantedLane | None) -> Story:
 
 
 async def planned(
-    settings: Settings, scenes: Story, folder: Path, *, lane: WantedLane | None = None, **more: Any
+    settings: Settings, scenes: Story, folder: Path, *, lane: Lane | None = None, **more: Any
 ) -> Plan:
     """Open a stage, and return its plan."""
     async with open_stage(settings, folder) as stage:
@@ -53,7 +54,7 @@ async def planned(
 @pytest.mark.parametrize("asked", LANES)
 @pytest.mark.parametrize("setting", ["ordinary", "batch"])
 def test_a_scenes_own_lane_goes_before_the_runs_and_that_before_the_settings(
-    own: WantedLane | None, asked: WantedLane | None, setting: WantedLane
+    own: Lane | None, asked: Lane | None, setting: Lane
 ) -> None:
     """As the pages say."""
     scene = Scene(scene_id="a", prompt="a", lane=own)
@@ -106,7 +107,7 @@ async def test_the_settings_lane_is_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize("lane, own", [("batch", None), (None, "batch")])
 async def test_a_runs_lane_or_a_scenes_is_refused_before_anything_is_sent(
-    image_api: ImageApi, tmp_path: Path, lane: WantedLane | None, own: WantedLane | None
+    image_api: ImageApi, tmp_path: Path, lane: Lane | None, own: Lane | None
 ) -> None:
     """By a plan and by a run, also where it is the last scene of many that wants it."""
     settings = settings_for(image_api, **WITHOUT)

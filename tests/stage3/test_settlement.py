@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, CostBasis
+from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind

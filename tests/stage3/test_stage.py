@@ -16,9 +16,10 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
+from host_stub.contract import FailureCode, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
-from stage3_plugin.domain.outcome import Ending, FailureCode, Outcome, Placed
+from stage3_plugin.domain.outcome import Outcome, Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -125,7 +126,7 @@ class Ran:
 
     outcomes: list[Outcome]
     events: list[dict[str, Any]]
-    ending: Ending | None = None
+    ending: StageSummary | None = None
     took_s: float = math.nan
 
     def codes(self) -> dict[str, str]:
@@ -280,7 +281,7 @@ def test_a_dead_key_or_an_empty_balance_stops_new_scenes_at_once(kind: VerdictKi
 
     assert len(maker.sent) == 2
     assert ran.codes() == {"s0": code, "s1": "made"} | {f"s{n}": "not_tried" for n in range(2, 6)}
-    assert ran.ending == Ending(stopped=code, message="no more")
+    assert ran.ending == StageSummary(stopped=code, message="no more")
     assert len(ran.named("scene.skipped")) == 4
 
 

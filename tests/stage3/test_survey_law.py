@@ -20,8 +20,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
 
+from host_stub.contract import ShownPicture
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.reference import ReferenceWish, ShownPicture, nothing_shown
+from stage3_plugin.domain.reference import ReferenceWish, nothing_shown
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.engine.stage import Stage

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from host_stub.contract import WantedTakes
+from host_stub.contract import ShownPicture, WantedTakes
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.domain.purchase import Settlement
-from stage3_plugin.domain.reference import ShownPicture
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.survey import KnownTake, SceneSurvey
 from stage3_plugin.engine import scene as scene_module

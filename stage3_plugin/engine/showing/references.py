@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome
+from host_stub.contract import Failure, FailureCode
+from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import (
     BroughtPicture,
