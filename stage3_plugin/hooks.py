@@ -19,7 +19,7 @@ from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
 from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
-from stage3_plugin.library.shapes import StoryOf, UrlOf, microusd, outcome_of, plan_of, usd
+from stage3_plugin.library.shapes import StoryOf, UrlOf, microusd, outcome_of, usd
 from stage3_plugin.settings import Settings, draft_settings
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class _HostedStage:
 
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:
         with _as_stage_error():
-            plan = await self._stage.plan(
+            return await self._stage.plan(
                 StoryOf(request.scenes),
                 whole_story=None if request.story is None else StoryOf(request.story),
                 scenes_dir=request.scenes_dir,
@@ -184,7 +184,6 @@ class _HostedStage:
                 is_draft=request.draft,
                 lane=request.lane,
             )
-        return plan_of(plan, self._stage.routes)
 
     async def run(
         self, request: contract.ImageRequest, context: contract.StageContext

@@ -50,6 +50,11 @@ def to_usd(microusd: int) -> Decimal:
     return Decimal(microusd) / MICRO
 
 
+def usd_of(microusd: int | None) -> Decimal | None:
+    """Turn micro-USD into dollars; what is not known stays ``None``."""
+    return None if microusd is None else to_usd(microusd)
+
+
 def usd_text(microusd: int) -> str:
     """Write micro-USD in dollars, exactly, as money is written: ``0.20``, ``0.0039``, ``0.00``."""
     whole, _, fraction = f"{to_usd(microusd):.6f}".partition(".")
@@ -73,7 +78,7 @@ class Cost:
     @property
     def usd(self) -> Decimal | None:
         """Return the amount in dollars."""
-        return None if self.microusd is None else to_usd(self.microusd)
+        return usd_of(self.microusd)
 
 
 FREE = Cost(0, "free")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
+from host_stub.contract import PlannedRoute
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.free_checks import FreeChecks
 from stage3_plugin.attempt.maker import Maker
@@ -122,6 +123,14 @@ class Route:
         Then no descriptors are kept for connections, and keys have no address.
         """
         return self.scope.is_here
+
+    @property
+    def planned(self) -> PlannedRoute:
+        """Return what a plan says of it."""
+        asked = self.endpoint
+        return PlannedRoute(
+            provider=asked.provider, model=asked.model or None, options=dict(self.scope.options)
+        )
 
     def batching_of(self, request: PictureRequest) -> Batching | None:
         """Return what takes the steps of batches with a request's model, where there are any."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from host_stub.contract import Lane, PlaceFor, StageSummary
+from host_stub.contract import Lane, PlaceFor, StagePlan, StageSummary
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate, cap_in_microusd
@@ -62,7 +62,6 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.policy.ladder import Step
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.providers.models import row_named, table
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout, Outlet
@@ -139,7 +138,7 @@ class Stage:
         wanted: WantedFor | None = None,
         is_draft: bool = False,
         lane: Lane | None = None,
-    ) -> Plan:
+    ) -> StagePlan:
         """Return what ``run`` would make and cost; spends and writes nothing.
 
         Raises:
@@ -188,7 +187,12 @@ class Stage:
             limits_found = (fewer,) if fewer else ()
             beside = (*asked.told_beside_scenes, *self._unsaid_of(asked.lanes))
             warnings = (*limits_found, *plan.warnings, *advised.lines, *beside)
-            return replace(plan, warnings=(*warnings, *notices.warnings()))
+            return plan.model_copy(
+                update={
+                    "warnings": (*warnings, *notices.warnings()),
+                    "routes": tuple(one.planned for one in self.routes),
+                }
+            )
 
     async def run(
         self,

@@ -6,7 +6,7 @@ once. Importing it is cheap: no HTTP client, no imaging library.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,8 +17,7 @@ from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
 
 if TYPE_CHECKING:
-    from stage3_plugin.engine.route import Route
-    from stage3_plugin.policy.plan import Plan, PlannedLane, PlannedStep, PlanWave, ScenePlan
+    pass
 
 UrlOf: TypeAlias = Callable[[str], str | None]
 """Returns the address of a picture in the bucket of ``store``, if there is one."""
@@ -74,96 +73,6 @@ def _wishes(scene: contract.Scene) -> tuple[ReferenceWish, ...]:
     if not details:
         return tuple(ReferenceWish(image=image) for image in scene.references)
     return tuple(ReferenceWish(image=one.image, name=one.name, role=one.role) for one in details)
-
-
-def plan_of(plan: Plan, routes: Sequence[Route]) -> contract.StagePlan:
-    """Return a plan as the contract has it."""
-    return contract.StagePlan(
-        make=plan.make,
-        reused=plan.reused,
-        pending=plan.pending,
-        held=plan.held,
-        busy=plan.busy,
-        refused=plan.refused,
-        unsendable=plan.unsendable,
-        cost_low_usd=usd(plan.low_microusd),
-        cost_high_usd=usd(plan.high_microusd),
-        expected_s=plan.expected_s,
-        day_spent_usd={name: to_usd(spent) for name, spent in plan.day_microusd.items()},
-        warnings=plan.warnings,
-        sheets=plan.sheets,
-        stale=plan.stale,
-        waves=tuple(map(_wave, plan.waves)),
-        scenes=tuple(map(_scene_plan, plan.scenes)),
-        routes=tuple(map(_planned_route, routes)),
-        steps=tuple(map(_planned_step, plan.steps)),
-        cost_worst_usd=usd(plan.worst_microusd),
-        lanes=None if plan.ordinary is None else _planned_lanes(plan.ordinary, plan.batch),
-    )
-
-
-def _planned_lanes(ordinary: PlannedLane, batch: PlannedLane | None) -> contract.PlannedLanes:
-    return contract.PlannedLanes(
-        ordinary=_planned_lane(ordinary), batch=None if batch is None else _planned_lane(batch)
-    )
-
-
-def _planned_lane(lane: PlannedLane) -> contract.PlannedLane:
-    return contract.PlannedLane(
-        scenes=lane.scenes,
-        cost_low_usd=usd(lane.low_microusd),
-        cost_high_usd=usd(lane.high_microusd),
-        expected_s=lane.expected_s,
-        within_s=lane.within_s,
-        cannot=lane.cannot,
-    )
-
-
-def _planned_route(route: Route) -> contract.PlannedRoute:
-    asked = route.endpoint
-    return contract.PlannedRoute(
-        provider=asked.provider, model=asked.model or None, options=dict(route.scope.options)
-    )
-
-
-def _planned_step(step: PlannedStep) -> contract.PlannedStep:
-    return contract.PlannedStep(
-        provider=step.provider,
-        model=step.model,
-        prompt=step.prompt,
-        scenes=step.scenes,
-        cost_high_usd=usd(step.high_microusd),
-        dropped=step.dropped,
-    )
-
-
-def _wave(wave: PlanWave) -> contract.PlanWave:
-    return contract.PlanWave(scenes=wave.scenes, cost_high_usd=usd(wave.cost_high_microusd))
-
-
-def _scene_plan(plan: ScenePlan) -> contract.ScenePlan:
-    return contract.ScenePlan(
-        scene_id=plan.scene_id,
-        role=plan.role,
-        model=plan.model,
-        references=tuple(
-            contract.PlannedReference(
-                image=one.image,
-                name=one.name,
-                role=one.role,
-                sha256=one.sha256,
-                is_copy=one.is_copy,
-            )
-            for one in plan.references
-        ),
-        labels=plan.labels,
-        dropped=plan.dropped,
-        prompt_sent=plan.prompt_sent,
-        waits_for=plan.waits_for,
-        problem=plan.problem,
-        state=plan.state,
-        cost_high_usd=usd(plan.cost_high_microusd),
-    )
 
 
 def outcome_of(outcome: Outcome, url_of: UrlOf) -> contract.SceneOutcome:

@@ -33,7 +33,7 @@ from stage3_plugin.library.scenes import (
     folder_of,
     keep_in_turns,
 )
-from stage3_plugin.library.shapes import StoryOf, plan_of
+from stage3_plugin.library.shapes import StoryOf
 from stage3_plugin.library.stopping import Stop
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -87,7 +87,7 @@ class PictureStage:
         kept = await keep_in_turns(scenes)
         shop = self._workshop
         try:
-            plan = await shop.room.call(
+            return await shop.room.call(
                 partial(
                     shop.room.stage.plan,
                     StoryOf(kept),
@@ -100,7 +100,6 @@ class PictureStage:
             )
         finally:
             kept.close()
-        return plan_of(plan, shop.room.stage.routes)
 
     def run(
         self,

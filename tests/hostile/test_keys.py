@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from host_stub.contract import StagePlan
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import (
     Keys,
@@ -31,7 +32,6 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.route import endpoint_of, key_scope_of
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
@@ -63,8 +63,8 @@ def warned(ran: Ran) -> list[str]:
     return [event["message"] for event in ran.named("stage.warned")]
 
 
-async def planned(settings: Settings, story: Story, folder: Path) -> Plan:
-    """Plan a story."""
+async def planned(settings: Settings, story: Story, folder: Path) -> StagePlan:
+    """StagePlan a story."""
     async with open_stage(settings, folder) as stage:
         return await stage.plan(story)
 

@@ -23,7 +23,7 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
-from host_stub.contract import StageSummary
+from host_stub.contract import StagePlan, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, Cost, Estimate
 from stage3_plugin.domain.outcome import Outcome, Placed
@@ -41,7 +41,6 @@ from stage3_plugin.engine.route import Route, Shows, key_scope_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
@@ -198,7 +197,7 @@ class Timed(Ran):
     """What a run left behind, and how long it took."""
 
     took_s: float = 0.0
-    plans: list[Plan] = field(default_factory=list[Plan])
+    plans: list[StagePlan] = field(default_factory=list[StagePlan])
 
 
 async def run(
@@ -210,7 +209,7 @@ async def run(
     asked: Sequence[Scene] | None = None,
     **settings: Any,
 ) -> Timed:
-    """Plan and run a story; ``asked`` are those that are asked for, where not all are."""
+    """StagePlan and run a story; ``asked`` are those that are asked for, where not all are."""
     ran = Timed()
 
     def keep(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from host_stub.contract import Lane
+from host_stub.contract import Lane, PlannedLane, StagePlan
+from stage3_plugin.domain.money import cap_in_microusd, to_usd
 from stage3_plugin.domain.request import PictureRequest, Scene
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import at_route, draft_for, request_for
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.providers.openai_batch import TERMS
 from stage3_plugin.providers.registry import in_batches
 from stage3_plugin.settings import FallbackRoute, Settings
@@ -41,7 +42,7 @@ def story(*lanes: Lane | None) -> Story:
 
 async def planned(
     settings: Settings, scenes: Story, folder: Path, *, lane: Lane | None = None, **more: Any
-) -> Plan:
+) -> StagePlan:
     """Open a stage, and return its plan."""
     async with open_stage(settings, folder) as stage:
         return await stage.plan(scenes, lane=lane, **more)
@@ -149,7 +150,7 @@ async def test_a_storyboard_is_drawn_and_the_lane_is_said_to_mean_nothing(tmp_pa
         (warned,) = (*opened, *plan.warnings)
         assert "'previz' has no use for it" in warned
         assert (*opened, *told_by_run) == (warned,)
-        assert (plan.ordinary, plan.batch) == (None, None)
+        assert plan.lanes is None
         assert ran.code("s0") == "made"
 
 
@@ -163,22 +164,28 @@ async def test_nothing_is_said_of_a_lane_that_nobody_asked_for(tmp_path: Path) -
 # Side by side --------------------------------------------------------------------------------
 
 
+def both(plan: StagePlan) -> tuple[PlannedLane, PlannedLane]:
+    """Return both columns of a plan that has two."""
+    assert plan.lanes is not None
+    assert plan.lanes.batch is not None
+    return plan.lanes.ordinary, plan.lanes.batch
+
+
 async def test_a_plan_has_both_lanes_side_by_side(image_api: ImageApi, tmp_path: Path) -> None:
     """Each with all that is to make, whichever goes by which; the sum is of those that do."""
     scenes = story("batch", None, None, None)
 
     plan = await planned(settings_for(image_api), scenes, tmp_path)
 
-    assert plan.ordinary is not None
-    assert plan.batch is not None
-    assert plan.ordinary.high_microusd is not None
-    assert plan.batch.high_microusd is not None
-    assert plan.high_microusd is not None
-    assert (plan.ordinary.scenes, plan.batch.scenes) == (3, 1)
-    assert plan.batch.high_microusd * 2 == pytest.approx(plan.ordinary.high_microusd, abs=8)
-    assert 0 < plan.batch.high_microusd < plan.high_microusd < plan.ordinary.high_microusd
-    assert (plan.ordinary.within_s, plan.batch.within_s) == (None, TERMS.within_s)
-    assert (plan.ordinary.cannot, len(plan.batch.cannot)) == ((), 2)
+    ordinary, batch = both(plan)
+    assert ordinary.cost_high_usd is not None
+    assert batch.cost_high_usd is not None
+    assert plan.cost_high_usd is not None
+    assert (ordinary.scenes, batch.scenes) == (3, 1)
+    assert abs(batch.cost_high_usd * 2 - ordinary.cost_high_usd) <= to_usd(8)
+    assert 0 < batch.cost_high_usd < plan.cost_high_usd < ordinary.cost_high_usd
+    assert (ordinary.within_s, batch.within_s) == (None, TERMS.within_s)
+    assert (ordinary.cannot, len(batch.cannot)) == ((), 2)
 
 
 async def test_the_sum_is_that_of_the_lane_by_which_all_go(
@@ -190,12 +197,11 @@ async def test_the_sum_is_that_of_the_lane_by_which_all_go(
     ordinary = await planned(settings, scenes, tmp_path)
     batch = await planned(settings, scenes, tmp_path, lane="batch")
 
-    assert ordinary.ordinary is not None
-    assert batch.batch is not None
-    assert ordinary.high_microusd == ordinary.ordinary.high_microusd
-    assert batch.high_microusd == batch.batch.high_microusd
-    assert batch.low_microusd == batch.batch.low_microusd
-    assert (batch.expected_s, batch.batch.scenes) == (None, 2)
+    at_once, later = both(ordinary)[0], both(batch)[1]
+    assert ordinary.cost_high_usd == at_once.cost_high_usd
+    assert batch.cost_high_usd == later.cost_high_usd
+    assert batch.cost_low_usd == later.cost_low_usd
+    assert (batch.expected_s, later.scenes) == (None, 2)
 
 
 async def test_a_price_that_is_not_known_in_batches_is_from_half_to_all(
@@ -206,7 +212,7 @@ async def test_a_price_that_is_not_known_in_batches_is_from_half_to_all(
 
     plan = await planned(settings, story("batch"), tmp_path)
 
-    assert (plan.low_microusd, plan.high_microusd) == (20_000, 40_000)
+    assert (plan.cost_low_usd, plan.cost_high_usd) == (to_usd(20_000), to_usd(40_000))
 
 
 async def test_a_cap_lets_through_what_fits_by_the_lanes_price(
@@ -214,13 +220,12 @@ async def test_a_cap_lets_through_what_fits_by_the_lanes_price(
 ) -> None:
     """Twice as many for the same money."""
     settings, scenes = settings_for(image_api), story(None, None, None, None)
-    whole = (await planned(settings, scenes, tmp_path)).high_microusd
+    whole = (await planned(settings, scenes, tmp_path)).cost_high_usd
     assert whole is not None
+    half = cap_in_microusd(whole) // 2
 
-    ordinary = await planned(settings, scenes, tmp_path, max_cost_microusd=whole // 2)
-    batch = await planned(
-        settings, scenes, tmp_path, lane="batch", max_cost_microusd=whole // 2 + 4
-    )
+    ordinary = await planned(settings, scenes, tmp_path, max_cost_microusd=half)
+    batch = await planned(settings, scenes, tmp_path, lane="batch", max_cost_microusd=half + 4)
 
     assert (ordinary.make, ordinary.refused) == (2, 2)
     assert (batch.make, batch.refused) == (4, 0)
@@ -234,19 +239,19 @@ async def test_a_provider_without_a_batch_lane_has_one_column(
         settings_for(image_api, **WITHOUT, price_usd="0.02"), story(None), tmp_path
     )
 
-    assert plan.batch is None
-    assert plan.ordinary is not None
-    assert (plan.ordinary.scenes, plan.ordinary.high_microusd) == (1, 20_000)
+    assert plan.lanes is not None
+    assert plan.lanes.batch is None
+    one = plan.lanes.ordinary
+    assert (one.scenes, one.cost_high_usd) == (1, to_usd(20_000))
 
 
 async def test_nothing_to_make_takes_no_time_in_either(image_api: ImageApi, tmp_path: Path) -> None:
     """Nor money."""
     plan = await planned(settings_for(image_api), story(), tmp_path)
 
-    assert plan.batch is not None
-    assert plan.ordinary is not None
-    assert (plan.batch.within_s, plan.batch.high_microusd) == (0, 0)
-    assert (plan.ordinary.expected_s, plan.ordinary.high_microusd) == (0, 0)
+    ordinary, batch = both(plan)
+    assert (batch.within_s, batch.cost_high_usd) == (0, Decimal(0))
+    assert (ordinary.expected_s, ordinary.cost_high_usd) == (0, Decimal(0))
 
 
 async def test_a_batch_behind_a_sheet_takes_two(image_api: ImageApi, tmp_path: Path) -> None:
@@ -256,10 +261,10 @@ async def test_a_batch_behind_a_sheet_takes_two(image_api: ImageApi, tmp_path: P
 
     plan = await planned(settings_for(image_api, cast=cast), scenes, tmp_path, lane="batch")
 
-    assert plan.batch is not None
-    assert (plan.make, plan.sheets, plan.batch.scenes) == (2, 1, 2)
-    assert plan.batch.within_s == 2 * TERMS.within_s
-    assert any("goes in a later batch" in one for one in plan.batch.cannot)
+    _, batch = both(plan)
+    assert (plan.make, plan.sheets, batch.scenes) == (2, 1, 2)
+    assert batch.within_s == 2 * TERMS.within_s
+    assert any("goes in a later batch" in one for one in batch.cannot)
 
 
 async def test_a_ladder_says_that_it_waits(image_api: ImageApi, tmp_path: Path) -> None:
@@ -269,10 +274,9 @@ async def test_a_ladder_says_that_it_waits(image_api: ImageApi, tmp_path: Path) 
 
     plan = await planned(settings_for(image_api, fallback=[fallback]), story("batch"), tmp_path)
 
-    assert plan.batch is not None
-    assert plan.ordinary is not None
-    assert any("no further route" in one for one in plan.batch.cannot)
-    assert not any("no further route" in one for one in plan.ordinary.cannot)
+    ordinary, batch = both(plan)
+    assert any("no further route" in one for one in batch.cannot)
+    assert not any("no further route" in one for one in ordinary.cannot)
 
 
 def test_a_lane_is_given_to_the_request_alone() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from host_stub.contract import StagePlan
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -35,7 +35,7 @@ async def run(settings: Settings, folder: Path, *scenes: Scene) -> Ran:
     return await run_stage(settings, Story(scenes), folder, scenes_dir=folder)
 
 
-async def planned(settings: Settings, folder: Path, *scenes: Scene) -> Plan:
+async def planned(settings: Settings, folder: Path, *scenes: Scene) -> StagePlan:
     async with open_stage(settings, folder) as stage:
         return await stage.plan(Story(scenes), scenes_dir=folder)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stage3_plugin.domain.money import to_usd
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.dialects.fal import FalDialect
@@ -101,21 +102,21 @@ async def test_a_version_of_a_model_has_the_price_of_its_name(tmp_path: Path) ->
     settings = Settings.model_validate(
         {"provider": "replicate", "model": "of/tomorrow", "price_usd": "0.001", "api_key": "k"}
     )
-    highs = list[int | None]()
+    highs = list[Decimal | None]()
     for model in (own, f"{own}:{'a' * 64}"):
         async with open_stage(settings, tmp_path) as stage:
             plan = await stage.plan(Story([replace(story("a").scenes[0], model=model)]))
-        highs.append(plan.high_microusd)
+        highs.append(plan.cost_high_usd)
 
-    assert highs[0] == highs[1] != 1000
+    assert highs[0] == highs[1] != to_usd(1000)
 
 
 async def test_a_plan_prices_each_scene_by_its_model(image_api: ImageApi, tmp_path: Path) -> None:
     first, second = mixed().scenes
-    totals: list[int] = []
+    totals: list[Decimal] = []
     for scenes in ([first], [second], [first, second]):
         async with open_stage(settings_for(image_api), tmp_path) as stage:
-            high = (await stage.plan(Story(scenes))).high_microusd
+            high = (await stage.plan(Story(scenes))).cost_high_usd
         assert high is not None
         totals.append(high)
 

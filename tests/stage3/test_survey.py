@@ -12,6 +12,7 @@ import pytest
 
 from host_stub import contract
 from stage3_plugin.domain.made_from import WISH
+from stage3_plugin.domain.money import to_usd, usd_of
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import Scene
 from stage3_plugin.domain.survey import SceneSurvey
@@ -102,7 +103,7 @@ async def test_a_story_that_nobody_has_run_has_no_takes_and_a_price(
     assert found["s1"].takes == ()
     async with open_stage(settings, folder) as stage:
         plan = await stage.plan(Story([scene("s1")]))
-    assert found["s1"].high_microusd == plan.high_microusd
+    assert usd_of(found["s1"].high_microusd) == plan.cost_high_usd
     assert found["s1"].basis is not None
     assert (found["s1"].size, found["s1"].model) == ("64x64", "gpt-image-2")
     assert not (folder / ".stage3").exists()
@@ -184,7 +185,9 @@ async def test_another_sheet_and_another_file_are_told_apart(folder: Path, api: 
     }
     assert of_sheet["s1"].basis is None
     assert of_sheet["s1"].waits_for == ("mira",)
-    assert plan.high_microusd == sum(of_sheet[one].high_microusd or 0 for one in ("mira", "s1"))
+    assert plan.cost_high_usd == to_usd(
+        sum(of_sheet[one].high_microusd or 0 for one in ("mira", "s1"))
+    )
     assert states(of_file) == {
         "mira": [True],
         "s1": [True],
