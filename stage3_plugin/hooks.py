@@ -19,7 +19,7 @@ from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
 from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
-from stage3_plugin.library.shapes import StoryOf, UrlOf, microusd, outcome_of, usd
+from stage3_plugin.library.shapes import UrlOf, microusd, outcome_of, usd
 from stage3_plugin.settings import Settings, draft_settings
 
 if TYPE_CHECKING:
@@ -173,8 +173,8 @@ class _HostedStage:
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:
         with _as_stage_error():
             return await self._stage.plan(
-                StoryOf(request.scenes),
-                whole_story=None if request.story is None else StoryOf(request.story),
+                request.scenes,
+                whole_story=request.story,
                 scenes_dir=request.scenes_dir,
                 shown=request.shown or nothing_shown,
                 pictures_dir=None if request.place else request.out_dir / "images",
@@ -190,8 +190,8 @@ class _HostedStage:
     ) -> contract.StageSummary:
         with _as_stage_error():
             return await self._stage.run(
-                StoryOf(request.scenes),
-                whole_story=None if request.story is None else StoryOf(request.story),
+                request.scenes,
+                whole_story=request.story,
                 scenes_dir=request.scenes_dir,
                 pictures_dir=request.out_dir / "images",
                 place=request.place,
@@ -213,9 +213,9 @@ class _HostedStage:
         """Tell what there is of every scene; see :class:`~host_stub.contract.ImageStage`."""
         with _as_stage_error():
             await self._stage.survey(
-                StoryOf(request.scenes),
+                request.scenes,
                 lambda survey: tell(_scene_survey(survey, self._stage.url_of)),
-                whole_story=None if request.story is None else StoryOf(request.story),
+                whole_story=request.story,
                 scenes_dir=request.scenes_dir,
                 shown=request.shown or nothing_shown,
                 is_draft=request.draft,

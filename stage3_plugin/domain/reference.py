@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from host_stub.contract import ShownPicture
+from host_stub.contract import Scene, ShownPicture
 
 OF_A_SCENE = "scene:"
 """How a reference begins that is the picture of another scene, or of a sheet."""
@@ -40,6 +40,16 @@ class ReferenceWish:
     def scene_id(self) -> str | None:
         """Return whose picture it is; ``None`` for a file."""
         return self.image.removeprefix(OF_A_SCENE) if self.image.startswith(OF_A_SCENE) else None
+
+
+def wishes_of(scene: Scene) -> tuple[ReferenceWish, ...]:
+    """Return a scene's own references, with what its file says of them."""
+    if not scene.reference_details:
+        return tuple(ReferenceWish(image=image) for image in scene.references)
+    return tuple(
+        ReferenceWish(image=one.image, name=one.name, role=one.role)
+        for one in scene.reference_details
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,31 +24,6 @@ WantedFor: TypeAlias = Callable[[str], Sequence[WantedTakes]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """One picture a caller wants; the fields are those of the host's contract.
-
-    ``wishes`` are its ``references`` with what the file says of them.
-    """
-
-    scene_id: str
-    prompt: str
-    negative_prompt: str | None = None
-    width_px: int | None = None
-    height_px: int | None = None
-    seed: int | None = None
-    model: str | None = None
-    quality: str | None = None
-    if_refused: tuple[str, ...] = ()
-    takes: int = 1
-    lane: Lane | None = None
-    references: tuple[str, ...] = ()
-    wishes: tuple[ReferenceWish, ...] = ()
-    characters: tuple[str, ...] = ()
-    style_tags: tuple[str, ...] = ()
-    extra: Mapping[str, object] = field(default_factory=dict[str, object])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PictureRequest:
     """One picture as it will be asked for.
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
-from typing import Protocol
 
+from host_stub.contract import SceneSource
 from stage3_plugin.domain.outcome import Outcome
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import draft_for, request_for, sheets_of
 from stage3_plugin.engine.showing.casting import Casting
@@ -20,19 +20,12 @@ from stage3_plugin.engine.showing.survey import Chosen, Standing, Survey, nothin
 from stage3_plugin.settings import Settings
 
 
-class Story(Protocol):
-    """Scenes with a known number that can be gone through as often as needed."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Scene]: ...
-
-
 class Requests:
     """A story as picture requests, read anew at every pass."""
 
     def __init__(
         self,
-        story: Story,
+        story: SceneSource,
         settings: Settings,
         casting: Casting,
         *,
@@ -76,8 +69,8 @@ class Asked:
 
     def __init__(
         self,
-        story: Story,
-        whole_story: Story | None,
+        story: SceneSource,
+        whole_story: SceneSource | None,
         settings: Settings,
         *,
         lanes: Lanes,

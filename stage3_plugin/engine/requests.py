@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from host_stub.contract import Lane
-from stage3_plugin.domain.request import PictureRequest, Scene
+from host_stub.contract import Lane, Scene
+from stage3_plugin.domain.reference import wishes_of
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.settings import FallbackRoute, Settings
 
@@ -30,8 +31,8 @@ def request_for(
         scene_id=scene.scene_id,
         prompt=scene.prompt,
         negative_prompt=scene.negative_prompt or None,
-        width_px=scene.width_px or width_px,
-        height_px=scene.height_px or height_px,
+        width_px=scene.width or width_px,
+        height_px=scene.height or height_px,
         quality=scene.quality or settings.quality,
         output_format=settings.output_format,
         background=settings.background,
@@ -39,7 +40,7 @@ def request_for(
         provider=settings.provider,
         seed=settings.seed if scene.seed is None else scene.seed,
         references=scene.references,
-        wishes=scene.wishes if casting is None else casting.wishes_of(scene),
+        wishes=wishes_of(scene) if casting is None else casting.wishes_of(scene),
         labels=settings.reference_labels,
         characters=scene.characters,
         style_tags=scene.style_tags,

@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from host_stub.contract import Lane, PlaceFor, StagePlan, StageSummary
+from host_stub.contract import Lane, PlaceFor, Scene, SceneSource, StagePlan, StageSummary
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate, cap_in_microusd
 from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import PictureRequest, Scene, WantedFor, why_unsendable
+from stage3_plugin.domain.request import PictureRequest, WantedFor, why_unsendable
 from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.advice import Advice
-from stage3_plugin.engine.asked import Asked, Story
+from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.events import ContractEvents, Telemetry
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.notices import (
@@ -127,9 +127,9 @@ class Stage:
 
     async def plan(
         self,
-        story: Story,
+        story: SceneSource,
         *,
-        whole_story: Story | None = None,
+        whole_story: SceneSource | None = None,
         pictures_dir: Path | None = None,
         max_in_flight: int | None = None,
         max_cost_microusd: int | None = None,
@@ -196,13 +196,13 @@ class Stage:
 
     async def run(
         self,
-        story: Story,
+        story: SceneSource,
         *,
         pictures_dir: Path,
         log: FilteringBoundLogger,
         deliver: Callable[[Outcome], None],
         stopping: anyio.Event,
-        whole_story: Story | None = None,
+        whole_story: SceneSource | None = None,
         max_in_flight: int | None = None,
         max_cost_microusd: int | None = None,
         deadline_s: float | None = None,
@@ -317,10 +317,10 @@ class Stage:
 
     async def survey(
         self,
-        story: Story,
+        story: SceneSource,
         tell: Callable[[SceneSurvey], None],
         *,
-        whole_story: Story | None = None,
+        whole_story: SceneSource | None = None,
         scenes_dir: Path | None = None,
         shown: ShownBy = nothing_shown,
         is_draft: bool = False,
@@ -477,8 +477,8 @@ class Stage:
 
     def _asked(
         self,
-        story: Story,
-        whole: Story | None,
+        story: SceneSource,
+        whole: SceneSource | None,
         lane: Lane | None,
         *,
         is_draft: bool,
@@ -699,7 +699,7 @@ class Stage:
         lanes = Lanes(self._settings, self._route, None)
         lanes.check()
         self.warnings += lanes.warnings
-        unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
+        unnamed = request_for(Scene(scene_id="any", prompt=""), self._settings)
         self._need_prices([unnamed], self._limits(None))
         self._need_no_free_ones(unnamed)
         route = self._route

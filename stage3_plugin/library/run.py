@@ -19,7 +19,7 @@ import anyio
 import anyio.lowlevel
 from structlog.typing import FilteringBoundLogger
 
-from host_stub.contract import Cost, Failure, Lane, SceneOutcome, StageSummary
+from host_stub.contract import Cost, Failure, Lane, SceneOutcome, SceneSource, StageSummary
 from host_stub.scenes.index import SceneIndex
 from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.library.callback import Callback
@@ -34,7 +34,7 @@ from stage3_plugin.library.scenes import (
     folder_of,
     keep_in_turns,
 )
-from stage3_plugin.library.shapes import StoryOf, outcome_of
+from stage3_plugin.library.shapes import outcome_of
 from stage3_plugin.library.stopping import Stop
 from stage3_plugin.library.waiting import WaitingOutcomes
 
@@ -146,7 +146,7 @@ class Work:
                 ended = await shop.room.call(
                     partial(
                         self._run_in_room,
-                        StoryOf(scenes),
+                        scenes,
                         pictures_dir=shop.pictures_dir,
                         log=shop.log,
                         deliver=self._deliver,
@@ -163,7 +163,7 @@ class Work:
             self._account_for_the_rest(scenes)
             scenes.close()
 
-    async def _run_in_room(self, story: StoryOf, **how: Any) -> StageSummary | None:
+    async def _run_in_room(self, story: SceneSource, **how: Any) -> StageSummary | None:
         """Run a story where the stage works; return ``None`` if it was cut short."""
         self._stopping = anyio.Event()
         with anyio.CancelScope() as self._working:

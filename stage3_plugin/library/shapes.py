@@ -6,15 +6,13 @@ once. Importing it is cheap: no HTTP client, no imaging library.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
 from host_stub import contract
 from stage3_plugin.domain.money import cap_in_microusd, to_usd
 from stage3_plugin.domain.outcome import Outcome, SceneStep
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
 
 if TYPE_CHECKING:
     pass
@@ -31,48 +29,6 @@ def usd(microusd: int | None) -> Decimal | None:
 def microusd(cap_usd: Decimal | None) -> int | None:
     """Return a cap in micro-USD, if there is one."""
     return None if cap_usd is None else cap_in_microusd(cap_usd)
-
-
-class StoryOf:
-    """Scenes of the contract in Stage3's words, read anew at every pass."""
-
-    def __init__(self, scenes: contract.SceneSource) -> None:
-        self._scenes = scenes
-
-    def __len__(self) -> int:
-        return len(self._scenes)
-
-    def __iter__(self) -> Iterator[Scene]:
-        return map(scene_of, self._scenes)
-
-
-def scene_of(scene: contract.Scene) -> Scene:
-    """Return a scene of the contract in Stage3's words."""
-    return Scene(
-        scene_id=scene.scene_id,
-        prompt=scene.prompt,
-        negative_prompt=scene.negative_prompt,
-        width_px=scene.width,
-        height_px=scene.height,
-        seed=scene.seed,
-        model=scene.model,
-        quality=scene.quality,
-        if_refused=scene.if_refused,
-        takes=scene.takes,
-        lane=scene.lane,
-        references=scene.references,
-        wishes=_wishes(scene),
-        characters=scene.characters,
-        style_tags=scene.style_tags,
-        extra=scene.extra,
-    )
-
-
-def _wishes(scene: contract.Scene) -> tuple[ReferenceWish, ...]:
-    details = scene.reference_details
-    if not details:
-        return tuple(ReferenceWish(image=image) for image in scene.references)
-    return tuple(ReferenceWish(image=one.image, name=one.name, role=one.role) for one in details)
 
 
 def outcome_of(outcome: Outcome, url_of: UrlOf) -> contract.SceneOutcome:

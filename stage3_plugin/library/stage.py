@@ -33,7 +33,6 @@ from stage3_plugin.library.scenes import (
     folder_of,
     keep_in_turns,
 )
-from stage3_plugin.library.shapes import StoryOf
 from stage3_plugin.library.stopping import Stop
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -90,7 +89,7 @@ class PictureStage:
             return await shop.room.call(
                 partial(
                     shop.room.stage.plan,
-                    StoryOf(kept),
+                    kept,
                     pictures_dir=shop.pictures_dir,
                     max_in_flight=shop.most_in_flight,
                     max_cost_microusd=cap_of(max_cost_usd),

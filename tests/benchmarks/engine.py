@@ -33,6 +33,7 @@ import anyio.lowlevel
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from host_stub.contract import Scene
 from host_stub.events.journal import EventJournal
 from host_stub.events.stream import EventStream
 from host_stub.text.redaction import Redactor
@@ -41,7 +42,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import Cost, Estimate
 from stage3_plugin.domain.outcome import Outcome, Placed
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, key_scope_of
 from stage3_plugin.engine.stage import Stage

@@ -23,10 +23,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.route import endpoint_of, key_scope_of

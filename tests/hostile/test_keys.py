@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from host_stub.contract import StagePlan
+from host_stub.contract import Scene, StagePlan
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import (
     Keys,
@@ -27,7 +27,7 @@ from stage3_plugin.domain.keys import (
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.requests import request_for
@@ -76,12 +76,18 @@ async def planned(settings: Settings, story: Story, folder: Path) -> StagePlan:
 @pytest.mark.parametrize(
     "provider, changed",
     [
-        ({"provider": "openai"}, replace(HARBOUR, seed=8)),
-        ({"provider": "openai"}, replace(HARBOUR, seed=None)),
-        ({"provider": "openai"}, replace(HARBOUR, references=("keeper.png",))),
-        ({"provider": "openrouter"}, replace(HARBOUR, references=("keeper.png",))),
-        ({"provider": "openai", "negative_prompt": "drop"}, replace(HARBOUR, negative_prompt="x")),
-        ({"provider": "openai", "negative_prompt": "drop"}, replace(HARBOUR, negative_prompt=None)),
+        ({"provider": "openai"}, HARBOUR.model_copy(update={"seed": 8})),
+        ({"provider": "openai"}, HARBOUR.model_copy(update={"seed": None})),
+        ({"provider": "openai"}, HARBOUR.model_copy(update={"references": ("keeper.png",)})),
+        ({"provider": "openrouter"}, HARBOUR.model_copy(update={"references": ("keeper.png",)})),
+        (
+            {"provider": "openai", "negative_prompt": "drop"},
+            HARBOUR.model_copy(update={"negative_prompt": "x"}),
+        ),
+        (
+            {"provider": "openai", "negative_prompt": "drop"},
+            HARBOUR.model_copy(update={"negative_prompt": None}),
+        ),
     ],
 )
 async def test_a_wish_that_is_not_sent_buys_nothing_anew(
@@ -113,10 +119,10 @@ async def test_a_wish_counts_where_there_is_a_field_for_it(
 @pytest.mark.parametrize(
     "changed",
     [
-        replace(HARBOUR, seed=8),
-        replace(HARBOUR, seed=None),
-        replace(HARBOUR, negative_prompt="people"),
-        replace(HARBOUR, negative_prompt=None),
+        HARBOUR.model_copy(update={"seed": 8}),
+        HARBOUR.model_copy(update={"seed": None}),
+        HARBOUR.model_copy(update={"negative_prompt": "people"}),
+        HARBOUR.model_copy(update={"negative_prompt": None}),
     ],
 )
 async def test_a_wish_that_is_sent_is_another_picture(
@@ -434,7 +440,7 @@ def recorded() -> list[dict[str, Any]]:
 def keys_of_recorded(one: Mapping[str, Any]) -> Keys:
     """Make the keys of a recorded wish, whose provider is sent the pictures that it shows."""
     settings = Settings(**one["settings"])
-    scene = dict(one["scene"])
+    scene = {name.removesuffix("_px"): said for name, said in one["scene"].items()}
     scene["references"] = tuple(scene.get("references", ()))
     request = request_for(Scene(**scene), settings)
     is_here = settings.provider == "previz"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,7 @@ async def test_the_model_of_a_scene_is_warned_of_by_the_plan(tmp_path: Path) -> 
         {"provider": "openai", "api_key": "sk-none", "model": "gpt-image-2"}
     )
     first, second = story("a", "b").scenes
-    scenes = Story([first, replace(second, model="gpt-image-1.5")])
+    scenes = Story([first, second.model_copy(update={"model": "gpt-image-1.5"})])
     async with open_stage(settings, tmp_path, now=lambda: noon(TODAY)) as stage:
         warnings = (await stage.plan(scenes)).warnings
 

@@ -11,10 +11,10 @@ import anyio
 import structlog
 from structlog.testing import CapturingLogger
 
-from host_stub.contract import Lane, PlaceFor, StageSummary
+from host_stub.contract import Lane, PlaceFor, Scene, StageSummary
 from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import Scene, WantedFor
+from stage3_plugin.domain.request import WantedFor
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import RunBlocking

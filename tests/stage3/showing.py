@@ -23,7 +23,7 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
-from host_stub.contract import StagePlan, StageSummary
+from host_stub.contract import Scene, StagePlan, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, Cost, Estimate
 from stage3_plugin.domain.outcome import Outcome, Placed
@@ -35,7 +35,7 @@ from stage3_plugin.domain.reference import (
     ReferenceWish,
     SentPicture,
 )
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, Shows, key_scope_of
 from stage3_plugin.engine.stage import Stage

@@ -14,10 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from host_stub.contract import Lane, StagePlan
+from host_stub.contract import Lane, Scene, StagePlan
 from stage3_plugin.domain.job import NewJob
 from stage3_plugin.domain.money import to_usd
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine import pending
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.ledger.owners import Owners

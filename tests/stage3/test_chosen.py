@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from host_stub.contract import ShownPicture
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene, ShownPicture
 from stage3_plugin.engine.build import open_stage
 from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
@@ -27,7 +25,6 @@ def scene(scene_id: str, *references: str) -> Scene:
         scene_id=scene_id,
         prompt=f"{scene_id}: a pier at dusk",
         references=references,
-        wishes=tuple(ReferenceWish(image=image) for image in references),
     )
 
 

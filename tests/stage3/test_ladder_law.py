@@ -18,10 +18,11 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.outcome import Outcome
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, key_scope_of
 from stage3_plugin.engine.stage import Stage

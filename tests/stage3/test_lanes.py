@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from host_stub.contract import Lane, PlannedLane, StagePlan
+from host_stub.contract import Lane, PlannedLane, Scene, StagePlan
 from stage3_plugin.domain.money import cap_in_microusd, to_usd
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import at_route, draft_for, request_for

@@ -8,8 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.money import FREE
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.renderers.previz import Previz
 from stage3_plugin.settings import Settings
 from tests.stage3.in_process import InProcess

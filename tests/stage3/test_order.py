@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.money import to_usd
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.scene_state import SceneState
@@ -28,8 +28,8 @@ CAST: dict[str, dict[str, object]] = {
 
 
 def scene(scene_id: str, *others: str, characters: Sequence[str] = ()) -> Scene:
-    wishes = tuple(ReferenceWish(image=f"scene:{one}") for one in others)
-    return Scene(scene_id=scene_id, prompt="a pier", wishes=wishes, characters=tuple(characters))
+    shown = tuple(f"scene:{one}" for one in others)
+    return Scene(scene_id=scene_id, prompt="a pier", references=shown, characters=tuple(characters))
 
 
 def in_order(maker: Maker, scenes: Sequence[Scene], **settings: Any) -> Timed:

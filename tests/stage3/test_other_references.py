@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from host_stub.contract import StagePlan
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene, StagePlan
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi

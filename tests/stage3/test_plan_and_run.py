@@ -14,9 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.contract import StagePlan
+from host_stub.contract import Scene, StagePlan
 from stage3_plugin.domain.money import to_usd
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from tests.doors import HOLD, bills, painter

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.money import to_usd
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
@@ -26,10 +26,15 @@ COST = {"gpt-image-2": Decimal("0.03174"), "gpt-image-1.5": Decimal("0.033852")}
 OWN = {"input_text": 1, "input_image": 1, "output_text": 1, "output_image": 10}
 
 
+def of_model(scene: Scene, model: str) -> Scene:
+    """Return a scene with a model of its own."""
+    return scene.model_copy(update={"model": model})
+
+
 def mixed() -> Story:
     """Return a story of two models."""
     first, second = story("a", "b").scenes
-    return Story([first, replace(second, model="gpt-image-1.5")])
+    return Story([first, of_model(second, "gpt-image-1.5")])
 
 
 async def test_a_scene_is_bought_and_priced_by_its_own_model(
@@ -50,7 +55,7 @@ async def test_the_settings_prices_are_those_of_their_model(
     """Another one that the shipped table knows has its own; for the rest they are all there is."""
     more: dict[str, Any] = {"model": "a/painter", "prices": OWN}
     first, second = story("a", "b").scenes
-    scenes = Story([first, replace(second, model=own)])
+    scenes = Story([first, of_model(second, own)])
     ran = await run_stage(settings_for(image_api, **more), scenes, tmp_path)
 
     by_settings = Decimal("0.010572")
@@ -73,7 +78,7 @@ async def test_the_settings_price_of_a_picture_is_that_of_their_model(
     image_api.always(Ok(usage=None))
     more: dict[str, Any] = {"provider": "openrouter", "model": "a/painter", "price_usd": "0.01"}
     first, second = story("a", "b").scenes
-    scenes = Story([first, replace(second, model=own)])
+    scenes = Story([first, of_model(second, own)])
     settings = settings_for(image_api, **more, budget_usd="1")
     ran = await run_stage(settings, scenes, tmp_path)
 
@@ -89,7 +94,7 @@ async def test_no_cap_is_passed_by_the_price_of_another_model(tmp_path: Path) ->
             "provider": "fal", "base_url": api.root_url, "model": "of/tomorrow",
             "price_usd": "0.01", "budget_usd": "0.1", "size": "4096x4096",
         }  # fmt: skip
-        one = replace(story("a").scenes[0], model="fal-ai/nano-banana-2")
+        one = of_model(story("a").scenes[0], "fal-ai/nano-banana-2")
         ran = await run_stage(settings_for(api, **more), Story([one]), tmp_path)
 
     assert ran.code("a") == "budget"
@@ -105,7 +110,7 @@ async def test_a_version_of_a_model_has_the_price_of_its_name(tmp_path: Path) ->
     highs = list[Decimal | None]()
     for model in (own, f"{own}:{'a' * 64}"):
         async with open_stage(settings, tmp_path) as stage:
-            plan = await stage.plan(Story([replace(story("a").scenes[0], model=model)]))
+            plan = await stage.plan(Story([of_model(story("a").scenes[0], model)]))
         highs.append(plan.cost_high_usd)
 
     assert highs[0] == highs[1] != to_usd(1000)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
@@ -51,7 +49,6 @@ def scene(scene_id: str, *references: str, characters: Sequence[str] = ()) -> Sc
         scene_id=scene_id,
         prompt=f"{scene_id}: a pier at dusk",
         references=references,
-        wishes=tuple(ReferenceWish(image=image) for image in references),
         characters=tuple(characters),
     )
 
@@ -332,7 +329,9 @@ async def test_a_scene_with_a_model_of_its_own_is_bought_and_priced_as_that(
 ) -> None:
     """So is a sheet; the ledger's rows name it."""
     own = {"char_002": {**CAST["char_002"], "model": "gpt-image-1-mini"}}
-    story = Story([replace(scene("s1", characters=["char_002"]), model="gpt-image-1.5")])
+    story = Story(
+        [scene("s1", characters=["char_002"]).model_copy(update={"model": "gpt-image-1.5"})]
+    )
     ran = await run(casting(image_api, cast=own, budget_usd="1"), folder, story)
 
     assert {ran.code(one) for one in ran.outcomes} == {"made"}
@@ -488,14 +487,14 @@ async def test_no_sheet_is_made_for_a_scene_that_is_refused(
     assert len(image_api.entries) == 1
 
 
-@pytest.mark.parametrize("wish", [{"prompt": " "}, {"width_px": 100_000, "height_px": 100_000}])
+@pytest.mark.parametrize("wish", [{"prompt": " "}, {"width": 100_000, "height": 100_000}])
 async def test_no_sheet_is_made_for_a_scene_that_is_not_sent_itself(
     wish: dict[str, Any], image_api: ImageApi, folder: Path
 ) -> None:
     """One without a prompt, say; nor for one that refers to that."""
     first, second = (scene(one, characters=["char_002"]) for one in ("s1", "s2"))
-    waiting = replace(second, wishes=(ReferenceWish(image="scene:s1"),))
-    story = Story([replace(first, **wish), waiting])
+    waiting = second.model_copy(update={"references": ("scene:s1",)})
+    story = Story([first.model_copy(update=wish), waiting])
     settings = casting(image_api)
     async with open_stage(settings, folder) as stage:
         plan = await stage.plan(story, scenes_dir=folder)

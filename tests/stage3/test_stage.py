@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,12 +16,12 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
-from host_stub.contract import FailureCode, StageSummary
+from host_stub.contract import FailureCode, Scene, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
 from stage3_plugin.domain.outcome import Outcome, Placed
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, key_scope_of
 from stage3_plugin.engine.stage import Stage
@@ -56,7 +56,7 @@ class Story:
             if number == self.breaks_at:
                 raise OSError("the file changed")
             scene = Scene(scene_id=f"s{number}", prompt=f"prompt {number}")
-            yield replace(scene, **self.changes.get(number, {}))
+            yield scene.model_copy(update=self.changes.get(number, {}))
 
 
 @dataclass
@@ -308,7 +308,7 @@ def test_a_wait_that_one_rejection_names_is_its_scenes_and_no_others() -> None:
 def test_what_would_be_paid_for_nothing_is_not_sent() -> None:
     """An empty prompt, and a picture that is too large to be accepted."""
     story = Story(3)
-    story.changes = {0: {"prompt": " \n"}, 1: {"width_px": 9000, "height_px": 9000}}
+    story.changes = {0: {"prompt": " \n"}, 1: {"width": 9000, "height": 9000}}
     maker = Maker()
     ran = virtually(lambda: run(maker, story, provider="openai", model="m"))
 

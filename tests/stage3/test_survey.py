@@ -11,10 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 import pytest
 
 from host_stub import contract
+from host_stub.contract import Scene
 from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.domain.money import to_usd, usd_of
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.hooks import host_image_plugin
@@ -40,7 +39,6 @@ def scene(scene_id: str, *references: str, characters: Sequence[str] = (), **mor
     return Scene(
         scene_id=scene_id,
         references=references,
-        wishes=tuple(ReferenceWish(image=image) for image in references),
         characters=tuple(characters),
         **values,
     )
@@ -136,7 +134,7 @@ async def test_what_was_made_is_current_with_all_that_is_known_of_it(
     [
         ({"prompt": "s1: the same harbour at dawn"}, ("prompt",)),
         ({"negative_prompt": "rain"}, ("prompt",)),
-        ({"width_px": 128, "height_px": 64}, ("size",)),
+        ({"width": 128, "height": 64}, ("size",)),
         ({"quality": "low"}, ("quality",)),
         ({"model": "gpt-image-1.5"}, ("model",)),
         ({"prompt": "s1: dawn", "quality": "low"}, ("prompt", "quality")),

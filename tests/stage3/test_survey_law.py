@@ -20,10 +20,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
 
-from host_stub.contract import ShownPicture
+from host_stub.contract import Scene, ShownPicture
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.reference import ReferenceWish, nothing_shown
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.reference import nothing_shown
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.engine.stage import Stage
 from tests.laws import tried
@@ -55,12 +55,9 @@ class Told:
             Scene(
                 scene_id=_scene(number),
                 prompt=f"scene {number}",
-                wishes=tuple(
-                    ReferenceWish(image=image)
-                    for image in (
-                        *(f"scene:{_scene(one)}" for one in sorted(others)),
-                        *sorted(files),
-                    )
+                references=(
+                    *(f"scene:{_scene(one)}" for one in sorted(others)),
+                    *sorted(files),
                 ),
                 characters=tuple(map(_sheet, sorted(sheets))),
             )
@@ -117,7 +114,7 @@ def _another_prompt(told: Told, which: int, _found: Mapping[str, SceneSurvey]) -
 
 
 def _another_size(told: Told, which: int, _found: Mapping[str, SceneSurvey]) -> Change:
-    return _scene_changed(told, which, "size", width_px=128, height_px=64)
+    return _scene_changed(told, which, "size", width=128, height=64)
 
 
 def _another_model(told: Told, which: int, _found: Mapping[str, SceneSurvey]) -> Change:
@@ -131,7 +128,7 @@ def _another_quality(told: Told, which: int, _found: Mapping[str, SceneSurvey]) 
 def _scene_changed(told: Told, which: int, reason: str, **change: Any) -> Change:
     scenes = told.scenes
     which %= len(scenes)
-    scenes[which] = replace(scenes[which], **change)
+    scenes[which] = scenes[which].model_copy(update=change)
     return Change(told.cast, scenes, {_scene(which): reason})
 
 

@@ -174,7 +174,7 @@ async def test_takes_without_facts_are_known_by_their_keys(
     """A run that is killed leaves an answer, and who takes it in knows nothing of the wish."""
     monkeypatch.setattr(scene_module, "with_facts", _without_facts)
     settings = painter(api, cast=CAST)
-    story = [replace(one, takes=3) for one in STORY]
+    story = [one.model_copy(update={"takes": 3}) for one in STORY]
     await run_stage(settings, Story(story), tmp_path)
 
     found = await survey(settings, STORY, tmp_path)

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from host_stub.cli import main
+from host_stub.contract import Scene
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import InlinePictureOf, Send
 from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.route import key_scope_of
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.hosted import need_options
@@ -629,7 +630,6 @@ SEEN = Scene(
     scene_id="a",
     prompt="a: a harbour at dusk",
     references=("mira.png",),
-    wishes=(ReferenceWish(image="mira.png"),),
 )
 
 
