@@ -19,13 +19,12 @@ from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
 from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
-from stage3_plugin.library.shapes import UrlOf, microusd, outcome_of, usd
+from stage3_plugin.library.shapes import microusd, outcome_of
 from stage3_plugin.settings import Settings, draft_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stage3_plugin.domain.survey import KnownTake, SceneSurvey
     from stage3_plugin.engine.stage import Stage
 
 
@@ -214,7 +213,7 @@ class _HostedStage:
         with _as_stage_error():
             await self._stage.survey(
                 request.scenes,
-                lambda survey: tell(_scene_survey(survey, self._stage.url_of)),
+                tell,
                 whole_story=request.story,
                 scenes_dir=request.scenes_dir,
                 shown=request.shown or nothing_shown,
@@ -239,42 +238,3 @@ def _as_stage_error() -> Generator[None]:
         raise contract.StageError(str(error), hint=error.hint, starting=True) from error
     except Stage3Error as error:
         raise contract.StageError(str(error), hint=error.hint) from error
-
-
-def _scene_survey(survey: SceneSurvey, url_of: UrlOf) -> contract.SceneSurvey:
-    return contract.SceneSurvey(
-        scene_id=survey.scene_id,
-        role="sheet" if survey.is_sheet else "scene",
-        basis=survey.basis,
-        waits_for=survey.waits_for,
-        size=survey.size,
-        model=survey.model,
-        takes=tuple(_known_take(take, url_of) for take in survey.takes),
-        held=survey.is_held,
-        pending=survey.is_pending,
-        problem=survey.problem,
-        cost_usd=usd(survey.high_microusd),
-        lost=survey.lost,
-    )
-
-
-def _known_take(take: KnownTake, url_of: UrlOf) -> contract.KnownTake:
-    return contract.KnownTake(
-        sha256=take.picture.sha256,
-        media_type=take.picture.media_type,
-        width=take.picture.width_px,
-        height=take.picture.height_px,
-        purchase=take.purchase,
-        basis=take.basis,
-        current=take.is_current,
-        stale=take.stale,
-        draft=take.is_draft,
-        made_at=take.made_at,
-        cost=contract.Cost(usd=take.cost.usd, basis=take.cost.basis),
-        provider=take.provider,
-        model=take.model or None,
-        image_url=take.image_url,
-        store_url=url_of(take.picture.sha256),
-        request_id=take.request_id,
-        generation_params=dict(take.generation_params),
-    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-from host_stub.contract import Lane, WantedTakes
+from host_stub.contract import Lane, Role, WantedTakes
 from stage3_plugin.domain.reference import Reference, ReferenceWish
 from stage3_plugin.errors import SceneIdRefused
 
@@ -81,6 +81,11 @@ class PictureRequest:
     takes: int = 1
     lane: Lane = "ordinary"
     wanted: PictureRequest | None = field(default=None, repr=False)
+
+    @property
+    def role(self) -> Role:
+        """Return whether it is a scene's picture or a sheet."""
+        return "sheet" if self.is_sheet else "scene"
 
     @property
     def size(self) -> str:

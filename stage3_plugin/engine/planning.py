@@ -335,7 +335,7 @@ class Planning:
         references, problem = self.references, self._problem
         return ScenePlan(
             scene_id=request.scene_id,
-            role="sheet" if request.is_sheet else "scene",
+            role=request.role,
             model=request.model or request.provider,
             references=() if references is None else planned_references(request),
             labels=labels_of(request),

@@ -69,7 +69,7 @@ class Results:
     ) -> Placed:
         path = place(
             request.scene_id,
-            role="sheet" if request.is_sheet else "scene",
+            role=request.role,
             sha256=picture.sha256,
             media_type=picture.media_type,
         )

@@ -21,7 +21,15 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from host_stub.contract import Lane, PlaceFor, Scene, SceneSource, StagePlan, StageSummary
+from host_stub.contract import (
+    Lane,
+    PlaceFor,
+    Scene,
+    SceneSource,
+    SceneSurvey,
+    StagePlan,
+    StageSummary,
+)
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate, cap_in_microusd
@@ -29,7 +37,6 @@ from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
 from stage3_plugin.domain.request import PictureRequest, WantedFor, why_unsendable
-from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked
@@ -370,6 +377,7 @@ class Stage:
                 why_unsendable=self._why_not_made,
                 estimate=ways.estimate,
                 lost=forecast.lost,
+                url_of=self.url_of,
             )
             for number, request in enumerate(asked.looked_at()):
                 tell(surveying.of(request))

@@ -115,16 +115,12 @@ def without_storage(
     attempted: AttemptResult, storage: StorageFailed, caretaker: Caretaker
 ) -> Failure:
     """Say what the disk did not take, and what that means for the money."""
-    failure = no_storage(storage)
     if attempted.stays_open:
-        message = f"{storage}; the whole answer is kept, and the next run takes it in"
-        return failure.model_copy(update={"message": message})
+        return no_storage(storage, "the whole answer is kept, and the next run takes it in")
     if attempted.verdict.is_unknown:
-        message = f"{failure.message}; this one was sent and may have been billed"
-        return with_next_step(
-            failure.model_copy(update={"message": message}), caretaker, always=True
-        )
-    return failure
+        sent = f"{storage.hint}; this one was sent and may have been billed"
+        return with_next_step(no_storage(storage, sent), caretaker, always=True)
+    return no_storage(storage)
 
 
 def undecided(purchase: Purchase, caretaker: Caretaker) -> Failure:
@@ -163,7 +159,7 @@ def _undecided_line(purchase: Purchase, job: Job, why: str, caretaker: Caretaker
 
 def doubted(purchase: Purchase, scope: KeyScope, caretaker: Caretaker) -> Failure:
     """Say that a scene may have been paid for at another endpoint, or is awaited from there."""
-    failure = undecided(purchase, caretaker)
+    why = undecided(purchase, caretaker).message
     code: FailureCode = "unknown" if purchase.state is State.UNKNOWN else "pending"
     asked = canonical_address(purchase.new.endpoint.base_url or scope.public_url)
     sent = purchase.new.endpoint
@@ -174,7 +170,7 @@ def doubted(purchase: Purchase, scope: KeyScope, caretaker: Caretaker) -> Failur
     else:
         same = _same_endpoint(scope, [asked])
         where = f"it was sent to {asked}; if that is the same endpoint, {same}"
-    return failure.model_copy(update={"code": code, "message": f"{failure.message}; {where}"})
+    return Failure(code=code, message=f"{why}; {where}")
 
 
 def unpriced(request: PictureRequest) -> Failure:
@@ -482,9 +478,9 @@ def lost_picture(attempt_id: str, failure: StorageFailed) -> Failure:
     return Failure(code="storage", message=message, retryable=True)
 
 
-def no_storage(failure: StorageFailed) -> Failure:
-    """Put into words that the disk did not take something."""
-    return Failure(code="storage", message=f"{failure}; {failure.hint}", retryable=True)
+def no_storage(failure: StorageFailed, then: str | None = None) -> Failure:
+    """Put into words that the disk did not take something, and what to do or what comes then."""
+    return Failure(code="storage", message=f"{failure}; {then or failure.hint}", retryable=True)
 
 
 def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:

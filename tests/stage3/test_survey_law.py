@@ -20,11 +20,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
 
-from host_stub.contract import Scene, ShownPicture
+from host_stub.contract import Scene, SceneSurvey, ShownPicture
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.engine.stage import Stage
 from tests.laws import tried
 from tests.stage3.running import Story
@@ -282,7 +281,7 @@ def test_one_change_marks_exactly_what_shows_it(
         assert {
             one.scene_id: set(one.takes[0].stale)
             for one in changed.values()
-            if not one.takes[0].is_current
+            if not one.takes[0].current
         } == marked
         plan = await stage.plan(Story(change.scenes), shown=change.shown)
         assert plan.make == len(marked)
@@ -299,7 +298,7 @@ def test_one_change_marks_exactly_what_shows_it(
 def _need_current(found: Mapping[str, SceneSurvey], ids: Sequence[str]) -> None:
     """See that these have one current take, of the very basis that they have."""
     for one in ids:
-        current = [take for take in found[one].takes if take.is_current]
+        current = [take for take in found[one].takes if take.current]
         assert len(current) == 1, (one, found[one])
         assert current[0].basis == found[one].basis
         assert found[one].takes[0] is current[0]
