@@ -1,8 +1,8 @@
-"""The plugin as a host sees it; beside it only ``cli`` and ``library`` know ``host_stub``.
+"""The plugin as a host sees it; beside it only ``cli`` and ``library`` know more than the contract.
 
-It describes the plugin, takes the settings the host has validated, and translates between the
-contract's models and Stage3's own. Another host needs only another file like this one. Importing it
-is cheap: no HTTP client, no imaging library and no renderer is loaded before the stage is opened.
+It describes the plugin, opens the stage with the settings the host has validated, and puts its
+errors into the contract's. Another host needs only another file like this one. Importing it is
+cheap: no HTTP client, no imaging library and no renderer is loaded before the stage is opened.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
 from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
-from stage3_plugin.library.shapes import microusd, outcome_of
 from stage3_plugin.settings import Settings, draft_settings
 
 if TYPE_CHECKING:
@@ -178,7 +177,7 @@ class _HostedStage:
                 shown=request.shown or nothing_shown,
                 pictures_dir=None if request.place else request.out_dir / "images",
                 max_in_flight=request.max_in_flight,
-                max_cost_microusd=microusd(request.max_cost_usd),
+                max_cost_usd=request.max_cost_usd,
                 wanted=request.wanted,
                 is_draft=request.draft,
                 lane=request.lane,
@@ -199,10 +198,10 @@ class _HostedStage:
                 is_draft=request.draft,
                 lane=request.lane,
                 log=context.log,
-                deliver=lambda outcome: context.deliver(outcome_of(outcome, self._stage.url_of)),
+                deliver=context.deliver,
                 stopping=context.stopping,
                 max_in_flight=context.max_in_flight,
-                max_cost_microusd=microusd(request.max_cost_usd),
+                max_cost_usd=request.max_cost_usd,
                 deadline_s=request.deadline_s,
             )
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 
+from host_stub import contract
 from host_stub.contract import CostBasis
 
 MICRO = 1_000_000
@@ -79,6 +80,11 @@ class Cost:
     def usd(self) -> Decimal | None:
         """Return the amount in dollars."""
         return usd_of(self.microusd)
+
+    @property
+    def told(self) -> contract.Cost:
+        """Return it as the contract has it."""
+        return contract.Cost(usd=self.usd, basis=self.basis)
 
 
 FREE = Cost(0, "free")

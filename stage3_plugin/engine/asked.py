@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 
-from host_stub.contract import SceneSource
-from stage3_plugin.domain.outcome import Outcome
+from host_stub.contract import SceneOutcome, SceneSource
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import draft_for, request_for, sheets_of
@@ -114,9 +114,10 @@ class Asked:
             if self.references is None or request.shown or not request.wishes:
                 yield request
 
-    def seeing(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
-        """Return what takes in how scenes end, where others show them, and delivers it."""
-        return deliver if self.references is None else self.references.seeing(deliver)
+    def took(self, outcome: SceneOutcome, picture: Picture | None) -> None:
+        """Take in how a scene ended, where others show it."""
+        if self.references is not None:
+            self.references.take(outcome, picture)
 
     async def survey(
         self,

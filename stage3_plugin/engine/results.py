@@ -10,8 +10,7 @@ from pathlib import Path
 
 from host_stub.contract import PlaceFor
 from stage3_plugin.domain.file_names import picture_name
-from stage3_plugin.domain.outcome import Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State

@@ -20,8 +20,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade, Jobs
 from stage3_plugin.domain.made_from import MadeFrom, made_from
 from stage3_plugin.domain.money import FREE, Cost
-from stage3_plugin.domain.outcome import Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import (
     PictureRequest,

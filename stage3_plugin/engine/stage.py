@@ -25,6 +25,7 @@ from host_stub.contract import (
     Lane,
     PlaceFor,
     Scene,
+    SceneOutcome,
     SceneSource,
     SceneSurvey,
     StagePlan,
@@ -33,7 +34,6 @@ from host_stub.contract import (
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate, cap_in_microusd
-from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
 from stage3_plugin.domain.request import PictureRequest, WantedFor, why_unsendable
@@ -139,7 +139,7 @@ class Stage:
         whole_story: SceneSource | None = None,
         pictures_dir: Path | None = None,
         max_in_flight: int | None = None,
-        max_cost_microusd: int | None = None,
+        max_cost_usd: Decimal | None = None,
         scenes_dir: Path | None = None,
         shown: ShownBy = nothing_shown,
         wanted: WantedFor | None = None,
@@ -154,7 +154,7 @@ class Stage:
             StorageFailed: The ledger cannot be read, or a reference.
         """
         route = self._route
-        limits = self._limits(max_cost_microusd)
+        limits = self._limits(max_cost_usd)
         asked = self._asked(story, whole_story, lane, is_draft=is_draft)
         await route.study(asked.whole_story)
         shows = self._look_through(asked, limits)
@@ -207,11 +207,11 @@ class Stage:
         *,
         pictures_dir: Path,
         log: FilteringBoundLogger,
-        deliver: Callable[[Outcome], None],
+        deliver: Callable[[SceneOutcome], None],
         stopping: anyio.Event,
         whole_story: SceneSource | None = None,
         max_in_flight: int | None = None,
-        max_cost_microusd: int | None = None,
+        max_cost_usd: Decimal | None = None,
         deadline_s: float | None = None,
         scenes_dir: Path | None = None,
         place: PlaceFor | None = None,
@@ -230,7 +230,7 @@ class Stage:
             deliver: Takes each scene's outcome as it ends.
             stopping: When set, nothing new starts, and what is in flight has ``drain_s`` to end.
             max_in_flight: A ceiling beside ``capacity``.
-            max_cost_microusd: A cap for this run beside ``budget_usd``.
+            max_cost_usd: A cap for this run beside ``budget_usd``.
             deadline_s: Seconds for the whole run; then it stops as if ``stopping`` were set.
             scenes_dir: Where the file references of scenes start; the current folder by default.
             place: Says where each picture goes, below the folder around ``pictures_dir``.
@@ -248,7 +248,7 @@ class Stage:
             Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
-        limits = self._limits(max_cost_microusd)
+        limits = self._limits(max_cost_usd)
         asked = self._asked(story, whole_story, lane, is_draft=is_draft)
         await self._route.study(asked.whole_story)
         shows = self._look_through(asked, limits)
@@ -308,7 +308,9 @@ class Stage:
                     results=Results(self._pictures, pictures_dir, telemetry.warned, place=place),
                     reporter=Reporter(
                         telemetry,
-                        asked.seeing(deliver),
+                        deliver,
+                        asked.took,
+                        url_of=self.url_of,
                         options=[route.scope.options for route in self.routes],
                     ),
                     draw=self._draw,
@@ -793,14 +795,14 @@ class Stage:
             return wanted, ""
         return descriptors.most_of(wanted, self._accounts.state_dir, to_come=to_come)
 
-    def _limits(self, max_cost_microusd: int | None) -> Limits:
+    def _limits(self, max_cost_usd: Decimal | None) -> Limits:
         """Put the caps together; what is not limited has none."""
         if self._route.is_uncapped:
             return Limits()
         settings = self._settings
         budgets = [
-            amount
-            for amount in (_microusd(settings.budget_usd), max_cost_microusd)
+            cap_in_microusd(amount)
+            for amount in (settings.budget_usd, max_cost_usd)
             if amount is not None
         ]
         return Limits(

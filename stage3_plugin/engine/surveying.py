@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
-from host_stub.contract import Cost, KnownTake, SceneSurvey
+from host_stub.contract import KnownTake, SceneSurvey
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.made_from import (
     SHOWN,
@@ -169,7 +169,7 @@ class Surveying:
             keys: Those of the first take of what is wanted.
             basis: What it would be made from, if that is what it was made from.
         """
-        new, is_current, cost = purchase.new, basis is not None, purchase.counted_cost
+        new, is_current = purchase.new, basis is not None
         return KnownTake(
             sha256=picture.sha256,
             media_type=picture.media_type,
@@ -181,7 +181,7 @@ class Surveying:
             stale=() if is_current else what_is_another(purchase, ways, keys),
             draft=is_draft(purchase),
             made_at=purchase.changed_at,
-            cost=Cost(usd=cost.usd, basis=cost.basis),
+            cost=purchase.counted_cost.told,
             provider=new.endpoint.provider,
             model=new.endpoint.model or None,
             image_url=purchase.image_url,

@@ -21,7 +21,6 @@ from structlog.typing import FilteringBoundLogger
 
 from host_stub.contract import Cost, Failure, Lane, SceneOutcome, SceneSource, StageSummary
 from host_stub.scenes.index import SceneIndex
-from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.library.callback import Callback
 from stage3_plugin.library.log import LOGGER
 from stage3_plugin.library.loops import LoopDoor
@@ -34,7 +33,6 @@ from stage3_plugin.library.scenes import (
     folder_of,
     keep_in_turns,
 )
-from stage3_plugin.library.shapes import outcome_of
 from stage3_plugin.library.stopping import Stop
 from stage3_plugin.library.waiting import WaitingOutcomes
 
@@ -54,7 +52,7 @@ class Asked:
         scenes: The scenes.
         scenes_dir: Where their references start.
         lane: How to buy what a scene says no lane of.
-        max_cost_microusd: A cap for this run.
+        max_cost_usd: A cap for this run.
         deadline_s: Seconds for the whole run.
         on_progress: Called with each outcome.
         stop: Asks the run to stop.
@@ -63,7 +61,7 @@ class Asked:
     scenes: ScenesLike | AsyncIterable[SceneLike]
     scenes_dir: Path | None = None
     lane: Lane | None = None
-    max_cost_microusd: int | None = None
+    max_cost_usd: Decimal | None = None
     deadline_s: float | None = None
     on_progress: OnProgress | None = None
     stop: Stop | None = None
@@ -151,7 +149,7 @@ class Work:
                         log=shop.log,
                         deliver=self._deliver,
                         max_in_flight=shop.most_in_flight,
-                        max_cost_microusd=asked.max_cost_microusd,
+                        max_cost_usd=asked.max_cost_usd,
                         deadline_s=asked.deadline_s,
                         scenes_dir=asked.scenes_dir or folder_of(asked.scenes),
                         lane=asked.lane,
@@ -195,9 +193,8 @@ class Work:
                         )
                     )
 
-    def _deliver(self, ended: Outcome) -> None:
+    def _deliver(self, outcome: SceneOutcome) -> None:
         """Take an outcome over, from the room's loop into the program's."""
-        outcome = outcome_of(ended, self._workshop.room.stage.url_of)
         self._door.soon(lambda: self._take(outcome))
 
     def _take(self, outcome: SceneOutcome) -> None:

@@ -92,7 +92,7 @@ class PictureStage:
                     kept,
                     pictures_dir=shop.pictures_dir,
                     max_in_flight=shop.most_in_flight,
-                    max_cost_microusd=cap_of(max_cost_usd),
+                    max_cost_usd=cap_of(max_cost_usd),
                     scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
                     lane=lane_of(lane),
                 )
@@ -290,7 +290,7 @@ def _asked(
         scenes=scenes,
         scenes_dir=None if scenes_dir is None else Path(scenes_dir),
         lane=lane_of(lane),
-        max_cost_microusd=cap_of(max_cost_usd),
+        max_cost_usd=cap_of(max_cost_usd),
         deadline_s=deadline_s,
         on_progress=on_progress,
         stop=stop,
@@ -400,8 +400,8 @@ def opening_beside(
     return opening, pictures_dir
 
 
-def cap_of(usd: UsdLike | None) -> int | None:
-    """Return a cap in micro-USD.
+def cap_of(usd: UsdLike | None) -> Decimal | None:
+    """Return a cap as an amount.
 
     Raises:
         SettingsRefused: It is no amount.
@@ -409,13 +409,15 @@ def cap_of(usd: UsdLike | None) -> int | None:
     if usd is None:
         return None
     try:
-        return cap_in_microusd(Decimal(str(usd)))  # "True" is no number
+        cap = Decimal(str(usd))  # "True" is no number
+        cap_in_microusd(cap)
     except (InvalidOperation, ValueError):
         raise SettingsRefused(
             "max_cost_usd",
             "should be an amount of at least 0 and at most 1,000,000 USD",
             hint='write it as a number or as text, such as max_cost_usd="2.50"',
         ) from None
+    return cap
 
 
 def lane_of(name: Lane | None) -> Lane | None:

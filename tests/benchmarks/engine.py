@@ -33,15 +33,14 @@ import anyio.lowlevel
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from host_stub.contract import Scene
+from host_stub.contract import Scene, SceneOutcome
 from host_stub.events.journal import EventJournal
 from host_stub.events.stream import EventStream
 from host_stub.text.redaction import Redactor
 from stage3_plugin.attempt.maker import Maker
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import Cost, Estimate
-from stage3_plugin.domain.outcome import Outcome, Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, key_scope_of
@@ -204,9 +203,9 @@ async def engine(folder: Path, scenes: int, capacity: int, sink: Sink) -> Cpu:
     """Run the stage once on a ledger of its own."""
     made = 0
 
-    def deliver(outcome: Outcome) -> None:
+    def deliver(outcome: SceneOutcome) -> None:
         nonlocal made
-        made += outcome.placed is not None
+        made += outcome.image is not None
 
     with sink(folder) as log:
         watch = Watch()

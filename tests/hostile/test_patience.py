@@ -143,7 +143,7 @@ def test_the_waiting_ends_after_some_minutes(
     (outcome,) = ran.outcomes
 
     assert ran.codes() == {"s0": "pending"}
-    assert outcome.cost == PRICE
+    assert outcome.cost == PRICE.told
     assert outcome.failure is not None
     assert "https://pictures.example/a.png" in outcome.failure.message
     assert PATIENCE_S <= ran.took_s <= PATIENCE_S + 3

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.outcome import Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,7 @@ import anyio
 import structlog
 from structlog.testing import CapturingLogger
 
-from host_stub.contract import Lane, PlaceFor, Scene, StageSummary
-from stage3_plugin.domain.outcome import Outcome
+from host_stub.contract import Lane, PlaceFor, Scene, SceneOutcome, StageSummary
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
 from stage3_plugin.domain.request import WantedFor
 from stage3_plugin.engine.build import open_stage
@@ -42,8 +42,10 @@ class Ran:
         takes: How each take ended, by scene and number.
     """
 
-    outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
-    takes: dict[tuple[str, int], Outcome] = field(default_factory=dict[tuple[str, int], Outcome])
+    outcomes: dict[str, SceneOutcome] = field(default_factory=dict[str, SceneOutcome])
+    takes: dict[tuple[str, int], SceneOutcome] = field(
+        default_factory=dict[tuple[str, int], SceneOutcome]
+    )
     ending: StageSummary | None = None
     events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
@@ -76,7 +78,7 @@ async def run_stage(
     into: Ran | None = None,
     blocking: RunBlocking | None = None,
     stopping: anyio.Event | None = None,
-    max_cost_microusd: int | None = None,
+    max_cost_usd: Decimal | None = None,
     deadline_s: float | None = None,
     scenes_dir: Path | None = None,
     whole_story: Story | None = None,
@@ -97,7 +99,7 @@ async def run_stage(
         ran.events.append(dict(event))
         return ""
 
-    def deliver(outcome: Outcome) -> None:
+    def deliver(outcome: SceneOutcome) -> None:
         assert (outcome.scene_id, outcome.take) not in ran.takes
         ran.takes[outcome.scene_id, outcome.take] = outcome
         ran.outcomes.setdefault(outcome.scene_id, outcome)
@@ -109,7 +111,7 @@ async def run_stage(
             log=structlog.wrap_logger(CapturingLogger(), processors=[keep]),
             deliver=deliver,
             stopping=stopping or anyio.Event(),
-            max_cost_microusd=max_cost_microusd,
+            max_cost_usd=max_cost_usd,
             deadline_s=deadline_s,
             scenes_dir=scenes_dir,
             whole_story=whole_story,

@@ -23,11 +23,10 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
-from host_stub.contract import Scene, StagePlan, StageSummary
+from host_stub.contract import Scene, SceneOutcome, StagePlan, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, Cost, Estimate
-from stage3_plugin.domain.outcome import Outcome, Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.reference import (
     BroughtPicture,
     Limits,
@@ -216,7 +215,7 @@ async def run(
         ran.events.append(dict(event))
         return ""
 
-    def deliver(outcome: Outcome) -> None:
+    def deliver(outcome: SceneOutcome) -> None:
         assert outcome.scene_id not in ran.outcomes
         ran.outcomes[outcome.scene_id] = outcome
 

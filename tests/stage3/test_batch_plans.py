@@ -166,11 +166,11 @@ def test_a_run_does_what_its_plan_told(past: Sequence[Past], cap: str | None, fi
 
         assert figures(plan) == told(ran)
         assert plan.make == api.batches.received() + api.received() - sent
-        costs = [one.cost.microusd for one in ran.outcomes.values() if not one.reused]
+        costs = [one.cost.usd for one in ran.outcomes.values() if not one.reused]
         paid = sum(cost for cost in costs if cost is not None)
         assert plan.cost_low_usd is not None
         assert plan.cost_high_usd is not None
-        assert plan.cost_low_usd <= to_usd(paid) <= plan.cost_high_usd
+        assert plan.cost_low_usd <= paid <= plan.cost_high_usd
 
     with (
         pytest.MonkeyPatch.context() as patch,

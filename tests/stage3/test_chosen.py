@@ -37,9 +37,9 @@ def sha256_of(picture: bytes) -> str:
 
 
 def placed(ran: Ran, scene_id: str) -> str:
-    one = ran.outcomes[scene_id].placed
-    assert one is not None
-    return one.picture.sha256
+    sha256 = ran.outcomes[scene_id].sha256
+    assert sha256 is not None
+    return sha256
 
 
 async def basis_of(image_api: ImageApi, folder: Path, one: Scene) -> str:

@@ -18,10 +18,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.contract import Scene
+from host_stub.contract import Scene, SceneOutcome
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import Estimate
-from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, key_scope_of
@@ -102,7 +101,7 @@ def settings(**more: Any) -> Settings:
 
 
 async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path) -> Ran:
-    outcomes: list[Outcome] = []
+    outcomes: list[SceneOutcome] = []
     stored = Stored(folder)
     stage = Stage(
         wanted,

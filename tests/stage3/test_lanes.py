@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from host_stub.contract import Lane, PlannedLane, Scene, StagePlan
-from stage3_plugin.domain.money import cap_in_microusd, to_usd
+from stage3_plugin.domain.money import to_usd
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.lanes import Lanes
@@ -222,10 +222,11 @@ async def test_a_cap_lets_through_what_fits_by_the_lanes_price(
     settings, scenes = settings_for(image_api), story(None, None, None, None)
     whole = (await planned(settings, scenes, tmp_path)).cost_high_usd
     assert whole is not None
-    half = cap_in_microusd(whole) // 2
 
-    ordinary = await planned(settings, scenes, tmp_path, max_cost_microusd=half)
-    batch = await planned(settings, scenes, tmp_path, lane="batch", max_cost_microusd=half + 4)
+    ordinary = await planned(settings, scenes, tmp_path, max_cost_usd=whole / 2)
+    batch = await planned(
+        settings, scenes, tmp_path, lane="batch", max_cost_usd=whole / 2 + to_usd(4)
+    )
 
     assert (ordinary.make, ordinary.refused) == (2, 2)
     assert (batch.make, batch.refused) == (4, 0)

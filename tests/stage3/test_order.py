@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host_stub.contract import Scene
-from stage3_plugin.domain.money import to_usd
+from stage3_plugin.domain.money import FREE, to_usd
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.requests import request_for
@@ -131,7 +131,7 @@ def test_what_refers_to_one_that_failed_is_not_tried(verdict: Verdict, code: str
     assert list(maker.shown) == ["c0", "c1", "s3"]
     messages = [one["message"] for one in ran.named("scene.skipped")]
     assert "sheet 'c0' has no picture" in messages[0]
-    assert ran.outcomes["s1"].cost.microusd == 0
+    assert ran.outcomes["s1"].cost == FREE.told
 
 
 def test_a_run_that_is_told_to_stop_ends_what_waits() -> None:

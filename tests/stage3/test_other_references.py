@@ -49,9 +49,9 @@ def reused(ran: Ran) -> dict[str, bool]:
 
 
 def _sha256(ran: Ran, scene_id: str) -> str:
-    placed = ran.outcomes[scene_id].placed
-    assert placed is not None
-    return placed.picture.sha256
+    sha256 = ran.outcomes[scene_id].sha256
+    assert sha256 is not None
+    return sha256
 
 
 @pytest.mark.parametrize("was", ["with it", "with another", "without"])

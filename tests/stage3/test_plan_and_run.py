@@ -41,10 +41,10 @@ def shared_api() -> Iterator[ImageApi]:
 
 
 async def plan_of(
-    wanted: Settings, story: Story, folder: Path, *, max_cost_microusd: int | None = None
+    wanted: Settings, story: Story, folder: Path, *, max_cost_usd: Decimal | None = None
 ) -> StagePlan:
     async with open_stage(wanted, folder) as stage:
-        return await stage.plan(story, max_cost_microusd=max_cost_microusd)
+        return await stage.plan(story, max_cost_usd=max_cost_usd)
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -187,7 +187,7 @@ async def test_a_plan_sends_an_unknown_outcome_again_if_the_run_would(
 async def test_a_plan_takes_the_lower_of_two_budgets(image_api: ImageApi, tmp_path: Path) -> None:
     """As the run does."""
     wanted = painter(image_api, budget_usd="0.20")
-    plan = await plan_of(wanted, scenes(5), tmp_path, max_cost_microusd=100_000)
+    plan = await plan_of(wanted, scenes(5), tmp_path, max_cost_usd=to_usd(100_000))
 
     assert (plan.make, plan.refused) == (2, 3)
 

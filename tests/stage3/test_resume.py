@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +57,19 @@ async def test_the_same_command_again_sends_nothing(image_api: ImageApi, tmp_pat
     assert second.named("scene.started") == []
     for scene_id, outcome in second.outcomes.items():
         assert outcome.reused
-        assert (outcome.cost, outcome.attempts, outcome.duration_s) == (FREE, 0, 0.0)
+        assert (outcome.cost, outcome.attempts, outcome.duration_s) == (FREE.told, 0, 0.0)
         assert outcome.made_at is not None
         assert outcome.bought_for == first.outcomes[scene_id].cost
         assert (
-            replace(
-                outcome,
-                reused=False,
-                made_at=None,
-                bought_for=None,
-                cost=first.outcomes[scene_id].cost,
-                attempts=first.outcomes[scene_id].attempts,
-                duration_s=first.outcomes[scene_id].duration_s,
+            outcome.model_copy(
+                update={
+                    "reused": False,
+                    "made_at": None,
+                    "bought_for": None,
+                    "cost": first.outcomes[scene_id].cost,
+                    "attempts": first.outcomes[scene_id].attempts,
+                    "duration_s": first.outcomes[scene_id].duration_s,
+                }
             )
             == first.outcomes[scene_id]
         )

@@ -84,7 +84,7 @@ async def test_the_settings_price_of_a_picture_is_that_of_their_model(
 
     holds = {one.new.scene_id: one.new.hold_microusd for one in purchases(tmp_path)}
     assert holds == {"a": 10_000, "b": held}
-    assert [ran.outcomes[one].cost.microusd for one in "ab"] == [10_000, held]
+    assert [ran.outcomes[one].cost.usd for one in "ab"] == [to_usd(10_000), to_usd(held)]
 
 
 async def test_no_cap_is_passed_by_the_price_of_another_model(tmp_path: Path) -> None:

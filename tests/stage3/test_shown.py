@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from host_stub.contract import Scene
+from stage3_plugin.domain.money import FREE
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
@@ -110,16 +111,15 @@ async def test_an_unchanged_scene_file_gets_the_same_faces(
         ("char_002", "s1", "s2", "s3", "s4"), "made"
     )
     sheet = ran.outcomes["char_002"]
-    assert sheet.is_sheet
-    assert sheet.placed is not None
-    assert sheet.placed.path.name == "cast-char_002.png"
-    tomas = sheet.placed.picture.sha256
-    first = ran.outcomes["s1"].placed
-    assert first is not None
+    assert sheet.role == "sheet"
+    assert sheet.image is not None
+    assert sheet.image.name == "cast-char_002.png"
+    tomas = sheet.sha256
+    first = ran.outcomes["s1"]
     assert shown(image_api, "four views") == []
     assert shown(image_api, "s1:") == [sha256(MIRA), tomas, sha256(BOARD)]
     assert shown(image_api, "s2:") == [tomas, sha256(BOARD)]
-    assert shown(image_api, "s3:") == [first.picture.sha256, sha256(MIRA), sha256(BOARD)]
+    assert shown(image_api, "s3:") == [first.sha256, sha256(MIRA), sha256(BOARD)]
     assert shown(image_api, "s4:") == [sha256(BOARD)]
     assert "Mira" in sent(image_api, "s1:").asked.prompt
     started = ran.named("stage.started")[0]
@@ -138,14 +138,13 @@ async def test_a_scene_records_which_bytes_it_was_shown(image_api: ImageApi, fol
     bought, found = [await run(casting(image_api), folder) for _ in range(2)]
     for ran in (bought, found):
         params = ran.outcomes["s2"].generation_params
-        sheet = ran.outcomes["char_002"].placed
-        assert sheet is not None
+        sheet = ran.outcomes["char_002"]
         assert params["references"] == [
             {
                 "image": "scene:char_002",
                 "name": "Tomas",
                 "role": None,
-                "sha256": sheet.picture.sha256,
+                "sha256": sheet.sha256,
             },
             {
                 "image": "refs/board.png",
@@ -192,7 +191,7 @@ async def test_a_sheet_that_fails_leaves_its_scenes_untried(
     failure = ran.outcomes["s1"].failure
     assert failure is not None
     assert "sheet 'char_002' has no picture" in failure.message
-    assert ran.outcomes["s1"].cost.microusd == 0
+    assert ran.outcomes["s1"].cost == FREE.told
     skipped = {one["scene_id"]: one.get("waits_for") for one in ran.named("scene.skipped")}
     assert skipped == {"s1": ["char_002"], "s2": ["char_002"], "s3": ["s1"]}
 
@@ -438,7 +437,7 @@ async def test_a_run_that_is_stopped_at_once_names_its_sheets_all_the_same(
     assert {one: ran.code(one) for one in ran.outcomes} == dict.fromkeys(
         ("char_002", "s1", "s2", "s3", "s4"), "not_tried"
     )
-    assert ran.outcomes["char_002"].is_sheet
+    assert ran.outcomes["char_002"].role == "sheet"
     assert image_api.entries == []
 
 
@@ -457,9 +456,8 @@ async def test_a_sheet_whose_picture_comes_later_is_waited_for(
         "s4": "made",
     }
     assert len(image_api.visits()) == 2
-    sheet = ran.outcomes["char_002"].placed
-    assert sheet is not None
-    assert shown(image_api, "s2:") == [sheet.picture.sha256, sha256(BOARD)]
+    sheet = ran.outcomes["char_002"]
+    assert shown(image_api, "s2:") == [sheet.sha256, sha256(BOARD)]
 
 
 @pytest.mark.parametrize("others", [(), ("s1",)])
@@ -514,7 +512,6 @@ async def test_who_is_to_look_as_in_a_scene_is_in_that_scene_too(
     ran = await run(casting(image_api, cast=cast), folder, story)
 
     assert {ran.code(one) for one in ran.outcomes} == {"made"}
-    first = ran.outcomes["s2"].placed
-    assert first is not None
+    first = ran.outcomes["s2"]
     assert shown(image_api, "s2:") == []
-    assert shown(image_api, "s1:") == [first.picture.sha256]
+    assert shown(image_api, "s1:") == [first.sha256]

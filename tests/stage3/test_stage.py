@@ -16,11 +16,10 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
-from host_stub.contract import FailureCode, Scene, StageSummary
+from host_stub.contract import FailureCode, Scene, SceneOutcome, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
-from stage3_plugin.domain.outcome import Outcome, Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.route import Route, key_scope_of
@@ -124,7 +123,7 @@ async def _at_once(work: Callable[[], T], /) -> T:
 class Ran:
     """What a run left behind."""
 
-    outcomes: list[Outcome]
+    outcomes: list[SceneOutcome]
     events: list[dict[str, Any]]
     ending: StageSummary | None = None
     took_s: float = math.nan
@@ -249,7 +248,7 @@ def test_an_outcome_says_what_the_picture_was_made_with() -> None:
         "seed": 7,
         "size_mismatch": True,
     }
-    assert (outcome.attempts, outcome.duration_s, outcome.cost) == (1, 1.0, PRICE)
+    assert (outcome.attempts, outcome.duration_s, outcome.cost) == (1, 1.0, PRICE.told)
 
 
 def test_costs_of_all_attempts_add_up() -> None:
@@ -257,7 +256,7 @@ def test_costs_of_all_attempts_add_up() -> None:
     maker = Maker({"s0": [Verdict(kind=K.BUSY), Verdict(kind=K.NOT_SENT)]})
     (outcome,) = virtually(lambda: run(maker, Story(1))).outcomes
 
-    assert outcome.cost == PRICE
+    assert outcome.cost == PRICE.told
     assert outcome.attempts == 3
 
 
@@ -268,7 +267,7 @@ def test_a_request_that_may_have_been_billed_is_not_sent_again() -> None:
 
     assert maker.sent == ["s0", "s1", "s2"]
     assert ran.codes()["s1"] == "unknown"
-    assert ran.outcomes[1].cost == UNKNOWN
+    assert ran.outcomes[1].cost == UNKNOWN.told
     assert ran.named("scene.failed")[0]["cost_usd"] is None
 
 
@@ -328,7 +327,7 @@ def test_a_full_disk_stops_the_run() -> None:
     ran = virtually(lambda: run(maker, Story(3), capacity=1))
 
     assert ran.codes() == {"s0": "storage", "s1": "not_tried", "s2": "not_tried"}
-    assert ran.outcomes[0].cost == PRICE
+    assert ran.outcomes[0].cost == PRICE.told
 
 
 def test_being_told_to_stop_ends_what_is_in_flight_and_starts_nothing() -> None:
@@ -367,7 +366,7 @@ def test_what_does_not_end_within_the_drain_time_is_cut_short() -> None:
 
     assert ran.took_s == 70
     assert sorted(ran.codes().values()) == ["cancelled"] * 2 + ["not_tried"] * 2
-    assert [one.cost for one in ran.outcomes[:2]] == [UNKNOWN, UNKNOWN]
+    assert [one.cost for one in ran.outcomes[:2]] == [UNKNOWN.told] * 2
 
 
 def test_the_deadline_of_a_run_stops_it() -> None:
@@ -394,7 +393,7 @@ def test_a_fault_of_our_own_stops_the_run_and_is_raised_at_its_end() -> None:
         virtually(lambda: run(maker, Story(3), into=ran, capacity=1))
 
     assert ran.codes() == {"s0": "unknown", "s1": "not_tried", "s2": "not_tried"}
-    assert ran.outcomes[0].cost == UNKNOWN
+    assert ran.outcomes[0].cost == UNKNOWN.told
 
 
 @pytest.mark.anyio

@@ -117,9 +117,13 @@ async def test_what_was_made_is_current_with_all_that_is_known_of_it(
     assert list(found) == ["mira", "s1", "s2"]
     assert states(found) == {"mira": [True], "s1": [True], "s2": [True]}
     [take] = found["s1"].takes
-    placed = ran.outcomes["s1"].placed
-    assert placed is not None
-    assert (take.sha256, take.width) == (placed.picture.sha256, placed.picture.width_px)
+    made = ran.outcomes["s1"]
+    assert (take.sha256, take.media_type, take.width, take.height) == (
+        made.sha256,
+        made.media_type,
+        made.width,
+        made.height,
+    )
     assert take.basis == found["s1"].basis
     assert take.generation_params == ran.outcomes["s1"].generation_params
     assert WISH not in take.generation_params
@@ -204,9 +208,8 @@ async def test_a_picture_is_fetched_by_its_bytes(folder: Path, api: ImageApi) ->
     """Whole, where nothing is; what is not there is not made up."""
     settings = settings_for(api)
     ran = await run_stage(settings, Story([scene("s1")]), folder)
-    placed = ran.outcomes["s1"].placed
-    assert placed is not None
-    sha256 = placed.picture.sha256
+    sha256 = ran.outcomes["s1"].sha256
+    assert sha256 is not None
     async with open_stage(settings, folder) as stage:
         into = folder / "elsewhere" / "one.png"
         was_there = await stage.fetch(sha256, into)
