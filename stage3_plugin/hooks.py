@@ -17,7 +17,6 @@ from host_stub import contract
 from host_stub.commands import PluginCommand
 from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
-from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
 from stage3_plugin.settings import Settings, draft_settings
 
@@ -170,55 +169,20 @@ class _HostedStage:
 
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:
         with _as_stage_error():
-            return await self._stage.plan(
-                request.scenes,
-                whole_story=request.story,
-                scenes_dir=request.scenes_dir,
-                shown=request.shown or nothing_shown,
-                pictures_dir=None if request.place else request.out_dir / "images",
-                max_in_flight=request.max_in_flight,
-                max_cost_usd=request.max_cost_usd,
-                wanted=request.wanted,
-                is_draft=request.draft,
-                lane=request.lane,
-            )
+            return await self._stage.plan(request)
 
     async def run(
         self, request: contract.ImageRequest, context: contract.StageContext
     ) -> contract.StageSummary:
         with _as_stage_error():
-            return await self._stage.run(
-                request.scenes,
-                whole_story=request.story,
-                scenes_dir=request.scenes_dir,
-                pictures_dir=request.out_dir / "images",
-                place=request.place,
-                shown=request.shown or nothing_shown,
-                wanted=request.wanted,
-                is_draft=request.draft,
-                lane=request.lane,
-                log=context.log,
-                deliver=context.deliver,
-                stopping=context.stopping,
-                max_in_flight=context.max_in_flight,
-                max_cost_usd=request.max_cost_usd,
-                deadline_s=request.deadline_s,
-            )
+            return await self._stage.run(request, context)
 
     async def survey(
         self, request: contract.ImageRequest, tell: Callable[[contract.SceneSurvey], None]
     ) -> None:
         """Tell what there is of every scene; see :class:`~host_stub.contract.ImageStage`."""
         with _as_stage_error():
-            await self._stage.survey(
-                request.scenes,
-                tell,
-                whole_story=request.story,
-                scenes_dir=request.scenes_dir,
-                shown=request.shown or nothing_shown,
-                is_draft=request.draft,
-                lane=request.lane,
-            )
+            await self._stage.survey(request, tell)
 
     async def fetch(self, sha256: str, into: Path) -> bool:
         """Put a picture whole at ``into``; see :class:`~host_stub.contract.ImageStage`."""

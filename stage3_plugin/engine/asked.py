@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 
-from host_stub.contract import SceneOutcome, SceneSource
+from host_stub.contract import ImageRequest, SceneOutcome, SceneSource
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.lanes import Lanes
@@ -52,11 +52,9 @@ class Asked:
     """What is asked for; iterated, it yields what is known of each before any is made.
 
     Args:
-        story: The scenes.
-        whole_story: All scenes of the file, where only some are asked for.
+        request: The scenes, and what is wanted of them.
         settings: What the user wants.
         lanes: Say how each is bought.
-        is_draft: What is asked for are drafts.
 
     Attributes:
         lanes: The same.
@@ -69,22 +67,20 @@ class Asked:
 
     def __init__(
         self,
-        story: SceneSource,
-        whole_story: SceneSource | None,
+        request: ImageRequest,
         settings: Settings,
         *,
         lanes: Lanes,
-        is_draft: bool = False,
     ) -> None:
         casting = Casting(settings.cast)
         self._settings = settings
         self._casting = casting
         self.lanes = lanes
         requests = partial(
-            Requests, settings=settings, casting=casting, lanes=lanes, is_draft=is_draft
+            Requests, settings=settings, casting=casting, lanes=lanes, is_draft=request.draft
         )
-        self.scenes = requests(story)
-        self.whole_story = self.scenes if whole_story is None else requests(whole_story)
+        self.scenes = requests(request.scenes)
+        self.whole_story = self.scenes if request.story is None else requests(request.story)
         self.references: SceneReferences | None = None
         self.told: tuple[str, ...] = ()
         self.told_beside_scenes: tuple[str, ...] = ()

@@ -22,12 +22,10 @@ import anyio
 import anyio.lowlevel
 
 from host_stub.contract import (
-    Lane,
-    PlaceFor,
+    ImageRequest,
     Scene,
-    SceneOutcome,
-    SceneSource,
     SceneSurvey,
+    StageContext,
     StagePlan,
     StageSummary,
 )
@@ -35,7 +33,7 @@ from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate, cap_in_microusd
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
-from stage3_plugin.domain.reference import ShownBy, nothing_shown
+from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.domain.request import PictureRequest, WantedFor, why_unsendable
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.advice import Advice
@@ -59,7 +57,7 @@ from stage3_plugin.engine.run import Run
 from stage3_plugin.engine.scene import Place
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
-from stage3_plugin.engine.showing.survey import Chosen, Standing, chosen_by, standing_in
+from stage3_plugin.engine.showing.survey import Standing, chosen_by, standing_in
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.engine.surveying import Surveying
 from stage3_plugin.engine.waiting import Waiting
@@ -83,7 +81,7 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
 if TYPE_CHECKING:  # importing structlog loads rich, and only a run writes events
-    from structlog.typing import FilteringBoundLogger
+    pass
 
 _SURVEYED_A_TURN = 100
 _NEAR_ALONE = (
@@ -132,21 +130,12 @@ class Stage:
         self._preconditions = Preconditions(accounts, pictures.store, pictures.spool)
         self._draw = draw
 
-    async def plan(
-        self,
-        story: SceneSource,
-        *,
-        whole_story: SceneSource | None = None,
-        pictures_dir: Path | None = None,
-        max_in_flight: int | None = None,
-        max_cost_usd: Decimal | None = None,
-        scenes_dir: Path | None = None,
-        shown: ShownBy = nothing_shown,
-        wanted: WantedFor | None = None,
-        is_draft: bool = False,
-        lane: Lane | None = None,
-    ) -> StagePlan:
+    async def plan(self, request: ImageRequest, *, pictures_dir: Path | None = None) -> StagePlan:
         """Return what ``run`` would make and cost; spends and writes nothing.
+
+        Args:
+            request: What is asked for.
+            pictures_dir: As in :meth:`run`.
 
         Raises:
             SettingsRefused: As ``run`` would.
@@ -154,15 +143,15 @@ class Stage:
             StorageFailed: The ledger cannot be read, or a reference.
         """
         route = self._route
-        limits = self._limits(max_cost_usd)
-        asked = self._asked(story, whole_story, lane, is_draft=is_draft)
+        limits = self._limits(request.max_cost_usd)
+        asked = self._asked(request)
         await route.study(asked.whole_story)
         shows = self._look_through(asked, limits)
         await self._need_preconditions()
         async with AsyncExitStack() as stack:
             ledger = stack.enter_context(self._accounts.look())
             forecast = self._forecast(ledger)
-            notices = self._notices(pictures_dir, scenes_dir)
+            notices = self._notices(request, pictures_dir or request.out_dir / "images")
             ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
             takes = Takes(ledger)
             planning = Planning(
@@ -172,25 +161,22 @@ class Stage:
                 takes=takes,
                 ways=ways,
                 notices=notices,
-                wanted_of=partial(_wanted_of, wanted),
+                wanted_of=partial(_wanted_of, request.wanted),
             )
             if shows:
-                chosen = chosen_by(shown, takes, self._steps.basis_of)
-                standing = planning.standing
-                await self._survey(stack, asked, standing, scenes_dir, chosen=chosen, wanted=wanted)
+                await self._survey(stack, asked, request, planning.standing, takes)
                 self._need_prices(asked.to_be_made(), limits)
                 planning.references = asked.references
+            capacity = self._capacity(request.max_in_flight)
             advised = Advice(asked, route.advise, said_before=self.warnings)
             plan = planning.plan(
                 advised,
                 room_microusd=forecast.room_microusd(limits),
                 typical_s=forecast.typical_s(),
-                capacity=self._capacity(max_in_flight),
+                capacity=capacity,
                 day_microusd=forecast.day_microusd(),
             )
-            _, fewer = self._with_descriptors(
-                self._capacity(max_in_flight), to_come=descriptors.OF_A_RUN
-            )
+            _, fewer = self._with_descriptors(capacity, to_come=descriptors.OF_A_RUN)
             limits_found = (fewer,) if fewer else ()
             beside = (*asked.told_beside_scenes, *self._unsaid_of(asked.lanes))
             warnings = (*limits_found, *plan.warnings, *advised.lines, *beside)
@@ -202,42 +188,16 @@ class Stage:
             )
 
     async def run(
-        self,
-        story: SceneSource,
-        *,
-        pictures_dir: Path,
-        log: FilteringBoundLogger,
-        deliver: Callable[[SceneOutcome], None],
-        stopping: anyio.Event,
-        whole_story: SceneSource | None = None,
-        max_in_flight: int | None = None,
-        max_cost_usd: Decimal | None = None,
-        deadline_s: float | None = None,
-        scenes_dir: Path | None = None,
-        place: PlaceFor | None = None,
-        shown: ShownBy = nothing_shown,
-        wanted: WantedFor | None = None,
-        is_draft: bool = False,
-        lane: Lane | None = None,
+        self, request: ImageRequest, context: StageContext, *, pictures_dir: Path | None = None
     ) -> StageSummary:
-        """Make the story's pictures.
+        """Make the pictures of a request.
 
         Args:
-            story: The scenes to make.
-            whole_story: All scenes, where only some are to be made; characters are cast from it.
-            pictures_dir: The folder the picture files go into.
-            log: Takes the events.
-            deliver: Takes each scene's outcome as it ends.
-            stopping: When set, nothing new starts, and what is in flight has ``drain_s`` to end.
-            max_in_flight: A ceiling beside ``capacity``.
-            max_cost_usd: A cap for this run beside ``budget_usd``.
-            deadline_s: Seconds for the whole run; then it stops as if ``stopping`` were set.
-            scenes_dir: Where the file references of scenes start; the current folder by default.
-            place: Says where each picture goes, below the folder around ``pictures_dir``.
-            shown: Returns the picture that a host shows of a scene that others refer to.
-            wanted: Returns how many takes are wanted of a scene or a sheet with which basis.
-            is_draft: The pictures are drafts, which never count as what the scenes want.
-            lane: How to buy what a scene says no lane of, instead of the settings'.
+            request: What is asked for.
+            context: What may be used of the caller's; once it is stopping, nothing new starts, and
+                what is in flight has ``drain_s`` to end.
+            pictures_dir: The folder the picture files go into, instead of ``images`` in that of
+                the results.
 
         Raises:
             SettingsRefused: There is a cap and a price is not known, or the time zone is not
@@ -248,14 +208,15 @@ class Stage:
             Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
-        limits = self._limits(max_cost_usd)
-        asked = self._asked(story, whole_story, lane, is_draft=is_draft)
+        limits = self._limits(request.max_cost_usd)
+        asked = self._asked(request)
+        stopping, pictures_dir = context.stopping, pictures_dir or request.out_dir / "images"
         await self._route.study(asked.whole_story)
         shows = self._look_through(asked, limits)
-        at_once = self._capacity(max_in_flight)
+        at_once = self._capacity(context.max_in_flight)
         telemetry = Telemetry()
         async with AsyncExitStack() as stack:
-            stack.enter_context(trace.listening(ContractEvents(log)))
+            stack.enter_context(trace.listening(ContractEvents(context.log)))
             session, capacity, fewer = await self._opened(stack, at_once)
             keys_of, ledger = self._steps.keys_of, session.reader
             routes = self.routes
@@ -264,15 +225,14 @@ class Stage:
                 routes = await self._survey(
                     stack,
                     asked,
+                    request,
                     standing_in(takes, ledger, keys_of),
-                    scenes_dir,
-                    chosen=chosen_by(shown, takes, self._steps.basis_of),
-                    wanted=wanted,
+                    takes,
                     is_over=stopping.is_set,
                 )
                 self._need_prices(asked.to_be_made(), limits)
             with telemetry.stage(
-                scenes=len(story),
+                scenes=len(request.scenes),
                 provider=self._settings.provider,
                 model=self._settings.model or "",
                 capacity=capacity,
@@ -280,7 +240,7 @@ class Stage:
             ):
                 for line in (*filter(None, (fewer,)), *asked.told):
                     telemetry.warned(line)
-                notices = self._notices(None if place else pictures_dir, scenes_dir)
+                notices = self._notices(request, pictures_dir)
                 made = asked.to_be_made()
                 await notices.look_at_all(made, session.reader, keys_of, stopping)
                 notices.say(telemetry.warned)
@@ -305,10 +265,12 @@ class Stage:
                         recovery=recovery,
                     ),
                     steps=self._steps,
-                    results=Results(self._pictures, pictures_dir, telemetry.warned, place=place),
+                    results=Results(
+                        self._pictures, pictures_dir, telemetry.warned, place=request.place
+                    ),
                     reporter=Reporter(
                         telemetry,
-                        deliver,
+                        context.deliver,
                         asked.took,
                         url_of=self.url_of,
                         options=[route.scope.options for route in self.routes],
@@ -317,43 +279,24 @@ class Stage:
                     recovery=recovery,
                     pictures=self._pictures,
                     references=asked.references,
-                    wanted_of=partial(_wanted_of, wanted),
+                    wanted_of=partial(_wanted_of, request.wanted),
                 )
                 try:
-                    return await run.to_the_end(stopping, deadline_s)
+                    return await run.to_the_end(stopping, request.deadline_s)
                 finally:
                     await run_ledger.withdraw()
 
-    async def survey(
-        self,
-        story: SceneSource,
-        tell: Callable[[SceneSurvey], None],
-        *,
-        whole_story: SceneSource | None = None,
-        scenes_dir: Path | None = None,
-        shown: ShownBy = nothing_shown,
-        is_draft: bool = False,
-        lane: Lane | None = None,
-    ) -> None:
+    async def survey(self, request: ImageRequest, tell: Callable[[SceneSurvey], None]) -> None:
         """Tell what there is of every scene, and of every sheet that scenes name, sheets first.
 
-        Nothing is spent or written; caps do not matter.
-
-        Args:
-            story: The scenes to look at.
-            tell: Takes each, once.
-            whole_story: All scenes, where only some are looked at.
-            scenes_dir: Where the file references of scenes start; the current folder by default.
-            shown: Returns the picture that a host shows of a scene that others refer to.
-            is_draft: What is looked at are drafts.
-            lane: As a run would have it.
+        Each is told once. Nothing is spent or written; caps do not matter.
 
         Raises:
             SettingsRefused: The time zone is not known, or a sheet has the id of a scene.
             NotStarted: The ledger could not be believed.
             StorageFailed: The ledger cannot be read, or a reference.
         """
-        asked = self._asked(story, whole_story, lane, is_draft=is_draft, buys=False)
+        asked = self._asked(request, buys=False)
         await self._route.study(asked.whole_story)
         shows = self._look_through(asked, Limits())
         await self._need_preconditions()
@@ -361,14 +304,13 @@ class Stage:
             ledger = stack.enter_context(self._accounts.look())
             forecast = self._forecast(ledger)
             ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
-            notices = self._notices(None, scenes_dir)
+            notices = self._notices(request, None)
             takes = Takes(ledger)
             planning = Planning(
                 self._settings, self._steps, forecast, takes=takes, ways=ways, notices=notices
             )
             if shows:
-                chosen = chosen_by(shown, takes, self._steps.basis_of)
-                await self._survey(stack, asked, planning.standing, scenes_dir, chosen=chosen)
+                await self._survey(stack, asked, request, planning.standing, takes)
                 planning.references = asked.references
             surveying = Surveying(
                 self._steps,
@@ -381,8 +323,8 @@ class Stage:
                 lost=forecast.lost,
                 url_of=self.url_of,
             )
-            for number, request in enumerate(asked.looked_at()):
-                tell(surveying.of(request))
+            for number, one in enumerate(asked.looked_at()):
+                tell(surveying.of(one))
                 if number % _SURVEYED_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()
 
@@ -485,24 +427,16 @@ class Stage:
             )
             return await waiting.to_the_end(for_s)
 
-    def _asked(
-        self,
-        story: SceneSource,
-        whole: SceneSource | None,
-        lane: Lane | None,
-        *,
-        is_draft: bool,
-        buys: bool = True,
-    ) -> Asked:
+    def _asked(self, request: ImageRequest, *, buys: bool = True) -> Asked:
         """Return what is asked for.
 
         Raises:
             SettingsRefused: All of it by a lane that the provider does not have.
         """
-        lanes = Lanes(self._settings, self._route, lane, buys=buys)
-        if not is_draft:
+        lanes = Lanes(self._settings, self._route, request.lane, buys=buys)
+        if not request.draft:
             lanes.check()
-        return Asked(story, whole, self._settings, lanes=lanes, is_draft=is_draft)
+        return Asked(request, self._settings, lanes=lanes)
 
     def _unsaid_of(self, lanes: Lanes) -> tuple[str, ...]:
         """Return what is to be said of lanes, but for what opening has said."""
@@ -762,8 +696,9 @@ class Stage:
             hint=step,
         )
 
-    def _notices(self, pictures_dir: Path | None, scenes_dir: Path | None) -> Notices:
-        folders = (scenes_dir or Path(), self._project_dir)
+    def _notices(self, request: ImageRequest, images: Path | None) -> Notices:
+        folders = (request.scenes_dir or Path(), self._project_dir)
+        pictures_dir = None if request.place else images
         provider = self._settings.provider
         return Notices(
             wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
@@ -834,11 +769,10 @@ class Stage:
         self,
         stack: AsyncExitStack,
         asked: Asked,
+        request: ImageRequest,
         standing: Standing,
-        scenes_dir: Path | None,
+        takes: Takes,
         *,
-        chosen: Chosen,
-        wanted: WantedFor | None = None,
         is_over: Callable[[], bool] = lambda: False,
     ) -> tuple[Route, ...]:
         """Have what the scenes show, as far as it is there; it is held until the stack ends.
@@ -849,15 +783,17 @@ class Stage:
         shows = self._route.shows
         if shows is None or self._open_shelf is None:
             raise LookupError("nothing is sent references here")
-        shelf = await stack.enter_async_context(self._open_shelf(scenes_dir or Path()))
+        shelf = await stack.enter_async_context(self._open_shelf(request.scenes_dir or Path()))
         await asked.survey(
             shelf,
             self._steps.limits_of,
             standing,
             is_over,
             why_unsendable=self._why_not_made,
-            chosen=chosen,
-            is_wanted=lambda sheet: _wanted_of(wanted, sheet, self._steps.basis_of(sheet)) > 0,
+            chosen=chosen_by(request.shown or nothing_shown, takes, self._steps.basis_of),
+            is_wanted=lambda sheet: (
+                _wanted_of(request.wanted, sheet, self._steps.basis_of(sheet)) > 0
+            ),
         )
         return tuple(route.showing(shelf.body_of) for route in self.routes)
 

@@ -13,13 +13,21 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import anyio
 import anyio.lowlevel
 from structlog.typing import FilteringBoundLogger
 
-from host_stub.contract import Cost, Failure, Lane, SceneOutcome, SceneSource, StageSummary
+from host_stub.contract import (
+    Cost,
+    Failure,
+    ImageRequest,
+    Lane,
+    SceneOutcome,
+    StageContext,
+    StageSummary,
+)
 from host_stub.scenes.index import SceneIndex
 from stage3_plugin.library.callback import Callback
 from stage3_plugin.library.log import LOGGER
@@ -80,7 +88,7 @@ class Workshop:
 
     room: Room
     pictures_dir: Path
-    most_in_flight: int | None
+    most_in_flight: int
     log: FilteringBoundLogger
 
 
@@ -141,32 +149,34 @@ class Work:
             for line in shop.room.stage.warnings:
                 shop.log.warning("stage.warned", message=line)
             with anyio.CancelScope(shield=True):
-                ended = await shop.room.call(
-                    partial(
-                        self._run_in_room,
-                        scenes,
-                        pictures_dir=shop.pictures_dir,
-                        log=shop.log,
-                        deliver=self._deliver,
-                        max_in_flight=shop.most_in_flight,
-                        max_cost_usd=asked.max_cost_usd,
-                        deadline_s=asked.deadline_s,
-                        scenes_dir=asked.scenes_dir or folder_of(asked.scenes),
-                        lane=asked.lane,
-                    ),
-                    self.stop,
+                request = ImageRequest(
+                    run_id="",
+                    scenes=scenes,
+                    out_dir=shop.pictures_dir.parent,
+                    deadline_s=asked.deadline_s,
+                    max_cost_usd=asked.max_cost_usd,
+                    scenes_dir=asked.scenes_dir or folder_of(asked.scenes),
+                    lane=asked.lane,
                 )
+                ended = await shop.room.call(partial(self._run_in_room, request), self.stop)
                 self._ending = ended or _CUT_SHORT
         finally:
             self._account_for_the_rest(scenes)
             scenes.close()
 
-    async def _run_in_room(self, story: SceneSource, **how: Any) -> StageSummary | None:
-        """Run a story where the stage works; return ``None`` if it was cut short."""
+    async def _run_in_room(self, request: ImageRequest) -> StageSummary | None:
+        """Run a request where the stage works; return ``None`` if it was cut short."""
         self._stopping = anyio.Event()
+        shop = self._workshop
+        context = StageContext(
+            log=shop.log,
+            max_in_flight=shop.most_in_flight,
+            stopping=self._stopping,
+            deliver=self._deliver,
+        )
         with anyio.CancelScope() as self._working:
             self._end_in_room()  # as it was stopped before there was anything to stop
-            return await self._workshop.room.stage.run(story, stopping=self._stopping, **how)
+            return await shop.room.stage.run(request, context, pictures_dir=shop.pictures_dir)
         return None
 
     def _end_in_room(self) -> None:

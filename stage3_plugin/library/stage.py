@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from host_stub.contract import Lane, StagePlan
+from host_stub.contract import ImageRequest, Lane, StagePlan
 from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.waited import Waited as Standing
 from stage3_plugin.engine import build
@@ -86,17 +86,17 @@ class PictureStage:
         kept = await keep_in_turns(scenes)
         shop = self._workshop
         try:
-            return await shop.room.call(
-                partial(
-                    shop.room.stage.plan,
-                    kept,
-                    pictures_dir=shop.pictures_dir,
-                    max_in_flight=shop.most_in_flight,
-                    max_cost_usd=cap_of(max_cost_usd),
-                    scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
-                    lane=lane_of(lane),
-                )
+            request = ImageRequest(
+                run_id="",
+                scenes=kept,
+                out_dir=shop.pictures_dir.parent,
+                max_cost_usd=cap_of(max_cost_usd),
+                max_in_flight=shop.most_in_flight,
+                scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
+                lane=lane_of(lane),
             )
+            plan = partial(shop.room.stage.plan, request, pictures_dir=shop.pictures_dir)
+            return await shop.room.call(plan)
         finally:
             kept.close()
 

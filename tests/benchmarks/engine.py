@@ -49,6 +49,7 @@ from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
+from tests.stage3.running import asking, context_of
 from tests.stage3.stored import Stored
 
 SCENES, QUICK_SCENES = 4_000, 200
@@ -210,11 +211,7 @@ async def engine(folder: Path, scenes: int, capacity: int, sink: Sink) -> Cpu:
     with sink(folder) as log:
         watch = Watch()
         await stage_in(folder, capacity, Nothing()).run(
-            Story(scenes),
-            pictures_dir=folder / "images",
-            log=log,
-            deliver=deliver,
-            stopping=anyio.Event(),
+            asking(Story(scenes), folder), context_of(log, deliver)
         )
         used = watch.read(scenes)
     if made != scenes:

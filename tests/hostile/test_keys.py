@@ -39,7 +39,7 @@ from tests.doors import painter
 from tests.fakes.behaviours import BadBase64, Behaviour, Gate, Hang, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import purchases, scenes, states
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 
 RECORDED = Path(__file__).with_name("keys.json")
 RUNS = pytest.mark.anyio
@@ -64,9 +64,9 @@ def warned(ran: Ran) -> list[str]:
 
 
 async def planned(settings: Settings, story: Story, folder: Path) -> StagePlan:
-    """StagePlan a story."""
+    """Plan a story."""
     async with open_stage(settings, folder) as stage:
-        return await stage.plan(story)
+        return await stage.plan(asking(story))
 
 
 # What decides -------------------------------------------------------------------------------------

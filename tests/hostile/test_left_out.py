@@ -12,7 +12,7 @@ from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from tests.doors import painter, settings_for
 from tests.fakes.image_api import ImageApi
-from tests.stage3.running import Ran, Story, run_stage, story
+from tests.stage3.running import Ran, Story, asking, run_stage, story
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ def wishing(*scene_ids: str, **wishes: Any) -> Story:
 
 async def planned(settings: Settings, scenes: Story, folder: Path) -> tuple[str, ...]:
     async with open_stage(settings, folder) as stage:
-        return (await stage.plan(scenes)).warnings
+        return (await stage.plan(asking(scenes))).warnings
 
 
 async def test_a_wish_that_is_not_sent_is_said_before_the_first_request(
@@ -83,7 +83,7 @@ async def test_what_the_settings_ask_for_in_vain_is_said_at_opening(
     settings = settings_for(image_api, seed=7)
     async with open_stage(settings, tmp_path) as stage:
         assert stage.warnings == ("seed is set and will be left out: openai is not asked for that",)
-        assert (await stage.plan(story("a"))).warnings == ()
+        assert (await stage.plan(asking(story("a")))).warnings == ()
     assert warned(await run_stage(settings, story("a"), tmp_path)) == []
 
 
@@ -92,7 +92,7 @@ async def test_a_chat_says_what_it_has_no_word_for(image_api: ImageApi, tmp_path
     async with open_stage(settings, tmp_path) as stage:
         assert [line.split()[0] for line in stage.warnings] == ["background"]
         odd = next(iter(story("a"))).model_copy(update={"width": 977, "height": 64})
-        [told] = (await stage.plan(Story([odd]))).warnings
+        [told] = (await stage.plan(asking(Story([odd])))).warnings
     assert told.startswith("size of 1 scene (the first is 'a') will be left out")
 
 

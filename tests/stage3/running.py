@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -11,8 +11,19 @@ from typing import Any
 import anyio
 import structlog
 from structlog.testing import CapturingLogger
+from structlog.typing import FilteringBoundLogger
 
-from host_stub.contract import Lane, PlaceFor, Scene, SceneOutcome, StageSummary
+from host_stub.config.file import NO_CEILING
+from host_stub.contract import (
+    ImageRequest,
+    Lane,
+    PlaceFor,
+    Scene,
+    SceneOutcome,
+    SceneSource,
+    StageContext,
+    StageSummary,
+)
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
 from stage3_plugin.domain.request import WantedFor
 from stage3_plugin.engine.build import open_stage
@@ -70,6 +81,25 @@ def story(*scene_ids: str) -> Story:
     return Story([Scene(scene_id=one, prompt=f"{one}: a harbour at dusk") for one in scene_ids])
 
 
+def asking(scenes: SceneSource, folder: Path = Path("nowhere"), **more: Any) -> ImageRequest:
+    """Ask for a story whose pictures go below ``folder``."""
+    return ImageRequest(run_id="a-run-of-tests", scenes=scenes, out_dir=folder / "out", **more)
+
+
+def context_of(
+    log: FilteringBoundLogger,
+    deliver: Callable[[SceneOutcome], None],
+    stopping: anyio.Event | None = None,
+) -> StageContext:
+    """Return what a run may use of its caller's, with no ceiling of its own."""
+    return StageContext(
+        log=log,
+        max_in_flight=NO_CEILING,
+        stopping=stopping or anyio.Event(),
+        deliver=deliver,
+    )
+
+
 async def run_stage(
     settings: Settings,
     scenes: Story,
@@ -104,21 +134,21 @@ async def run_stage(
         ran.takes[outcome.scene_id, outcome.take] = outcome
         ran.outcomes.setdefault(outcome.scene_id, outcome)
 
+    request = asking(
+        scenes,
+        folder,
+        max_cost_usd=max_cost_usd,
+        deadline_s=deadline_s,
+        scenes_dir=scenes_dir,
+        story=whole_story,
+        place=place,
+        shown=shown,
+        wanted=wanted,
+        draft=is_draft,
+        lane=lane,
+    )
+    log = structlog.wrap_logger(CapturingLogger(), processors=[keep])
+    context = context_of(log, deliver, stopping)
     async with open_stage(settings, folder, blocking=blocking, **opening) as stage:
-        ran.ending = await stage.run(
-            scenes,
-            pictures_dir=folder / "out" / "images",
-            log=structlog.wrap_logger(CapturingLogger(), processors=[keep]),
-            deliver=deliver,
-            stopping=stopping or anyio.Event(),
-            max_cost_usd=max_cost_usd,
-            deadline_s=deadline_s,
-            scenes_dir=scenes_dir,
-            whole_story=whole_story,
-            place=place,
-            shown=shown,
-            wanted=wanted,
-            is_draft=is_draft,
-            lane=lane,
-        )
+        ran.ending = await stage.run(request, context)
     return ran

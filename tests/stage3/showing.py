@@ -43,7 +43,7 @@ from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
-from tests.stage3.running import Ran, Story
+from tests.stage3.running import Ran, Story, asking, context_of
 from tests.stage3.stored import Stored
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ async def run(
     asked: Sequence[Scene] | None = None,
     **settings: Any,
 ) -> Timed:
-    """StagePlan and run a story; ``asked`` are those that are asked for, where not all are."""
+    """Plan and run a story; ``asked`` are those that are asked for, where not all are."""
     ran = Timed()
 
     def keep(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
@@ -223,16 +223,11 @@ async def run(
         stage = stage_in(folder or Path(temporary), maker, **settings)
         story = Story(scenes if asked is None else asked)
         whole = None if asked is None else Story(scenes)
-        ran.plans.append(await stage.plan(story, whole_story=whole))
+        ran.plans.append(await stage.plan(asking(story, story=whole)))
         began = anyio.current_time()
-        ran.ending = await stage.run(
-            story,
-            whole_story=whole,
-            pictures_dir=Path("images"),
-            log=structlog.wrap_logger(CapturingLogger(), processors=[keep]),
-            deliver=deliver,
-            stopping=stopping or anyio.Event(),
-        )
+        log = structlog.wrap_logger(CapturingLogger(), processors=[keep])
+        context = context_of(log, deliver, stopping)
+        ran.ending = await stage.run(asking(story, story=whole), context)
     ran.took_s = anyio.current_time() - began
     return ran
 

@@ -27,7 +27,7 @@ from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.laws import tried
 from tests.stage3.buying import counted, scenes
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 from tests.stage3.test_recovery import Dead
 
 TOKEN = "f" * 32
@@ -184,4 +184,4 @@ def test_a_run_does_what_its_plan_told(past: Sequence[Past], cap: str | None, fi
 
 async def planned_with(settings: Settings, story: Story, folder: Path) -> StagePlan:
     async with open_stage(settings, folder) as stage:
-        return await stage.plan(story)
+        return await stage.plan(asking(story))

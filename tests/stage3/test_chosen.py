@@ -14,7 +14,7 @@ from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import shown_in
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 from tests.stage3.test_survey import states, survey
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +70,7 @@ async def test_a_picture_that_a_person_brought_is_shown_to_the_model(
     story, asked = Story([FIRST, SECOND]), Story([SECOND])
     settings = settings_for(image_api)
     async with open_stage(settings, tmp_path) as stage:
-        plan = await stage.plan(asked, whole_story=story, shown=shown)
+        plan = await stage.plan(asking(asked, story=story, shown=shown))
     ran = await run_stage(settings, asked, tmp_path, whole_story=story, shown=shown)
     found = await survey(settings, [FIRST, SECOND], tmp_path, shown=shown)
 

@@ -29,7 +29,7 @@ from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.settings import Settings
 from tests.laws import tried
-from tests.stage3.running import Story
+from tests.stage3.running import Story, asking, context_of
 from tests.stage3.stored import Stored
 from tests.stage3.test_stage import MEMORY, NoPictures, Ran, attempted, virtually
 
@@ -125,13 +125,8 @@ async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path)
         ),
         draw=lambda: 0.5,
     )
-    await stage.run(
-        Story([scene]),
-        pictures_dir=Path("images"),
-        log=structlog.get_logger(),
-        deliver=outcomes.append,
-        stopping=anyio.Event(),
-    )
+    context = context_of(structlog.get_logger(), outcomes.append)
+    await stage.run(asking(Story([scene])), context)
     return Ran(outcomes, [])
 
 

@@ -22,7 +22,7 @@ from stage3_plugin.providers.registry import in_batches
 from stage3_plugin.settings import FallbackRoute, Settings
 from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
-from tests.stage3.running import Story, run_stage
+from tests.stage3.running import Story, asking, run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,7 @@ async def planned(
 ) -> StagePlan:
     """Open a stage, and return its plan."""
     async with open_stage(settings, folder) as stage:
-        return await stage.plan(scenes, lane=lane, **more)
+        return await stage.plan(asking(scenes, lane=lane, **more))
 
 
 # Whose word it is ----------------------------------------------------------------------------
@@ -127,7 +127,7 @@ async def test_a_look_refuses_no_scenes_lane(image_api: ImageApi, tmp_path: Path
     """A story whose provider was changed can be looked at, and is said what one costs by now."""
     seen: list[str] = []
     async with open_stage(settings_for(image_api, **WITHOUT), tmp_path) as stage:
-        await stage.survey(story("batch", None), lambda one: seen.append(one.scene_id))
+        await stage.survey(asking(story("batch", None)), lambda one: seen.append(one.scene_id))
 
     assert seen == ["s0", "s1"]
 

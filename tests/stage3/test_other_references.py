@@ -12,7 +12,7 @@ from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.stage3.buying import purchases
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 from tests.stage3.test_shown import CAST, casting, scene
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +36,7 @@ async def run(settings: Settings, folder: Path, *scenes: Scene) -> Ran:
 
 async def planned(settings: Settings, folder: Path, *scenes: Scene) -> StagePlan:
     async with open_stage(settings, folder) as stage:
-        return await stage.plan(Story(scenes), scenes_dir=folder)
+        return await stage.plan(asking(Story(scenes), scenes_dir=folder))
 
 
 def warned(ran: Ran) -> list[str]:

@@ -23,7 +23,7 @@ from tests.fakes.behaviours import Json, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.laws import tried
 from tests.stage3.buying import counted, purchases, scenes
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 
 Past: TypeAlias = Literal["nothing", "bought", "unknown", "refused", "empty prompt"]
 """What a scene has behind it when it is planned."""
@@ -44,7 +44,7 @@ async def plan_of(
     wanted: Settings, story: Story, folder: Path, *, max_cost_usd: Decimal | None = None
 ) -> StagePlan:
     async with open_stage(wanted, folder) as stage:
-        return await stage.plan(story, max_cost_usd=max_cost_usd)
+        return await stage.plan(asking(story, max_cost_usd=max_cost_usd))
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:

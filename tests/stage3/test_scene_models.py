@@ -17,7 +17,7 @@ from tests.doors import settings_for
 from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import purchases
-from tests.stage3.running import Story, run_stage, story
+from tests.stage3.running import Story, asking, run_stage, story
 
 pytestmark = pytest.mark.anyio
 
@@ -110,7 +110,7 @@ async def test_a_version_of_a_model_has_the_price_of_its_name(tmp_path: Path) ->
     highs = list[Decimal | None]()
     for model in (own, f"{own}:{'a' * 64}"):
         async with open_stage(settings, tmp_path) as stage:
-            plan = await stage.plan(Story([of_model(story("a").scenes[0], model)]))
+            plan = await stage.plan(asking(Story([of_model(story("a").scenes[0], model)])))
         highs.append(plan.cost_high_usd)
 
     assert highs[0] == highs[1] != to_usd(1000)
@@ -121,7 +121,7 @@ async def test_a_plan_prices_each_scene_by_its_model(image_api: ImageApi, tmp_pa
     totals: list[Decimal] = []
     for scenes in ([first], [second], [first, second]):
         async with open_stage(settings_for(image_api), tmp_path) as stage:
-            high = (await stage.plan(Story(scenes))).cost_high_usd
+            high = (await stage.plan(asking(Story(scenes)))).cost_high_usd
         assert high is not None
         totals.append(high)
 

@@ -23,7 +23,7 @@ from tests.fakes.behaviours import Json, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import Entry, ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, shown_in
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -355,7 +355,7 @@ async def test_a_sheet_in_doubt_keeps_its_scenes_back_until_somebody_decides(
             "s2": "not_tried",
         }
     async with open_stage(casting(image_api), folder) as stage:
-        plan = await stage.plan(story, scenes_dir=folder)
+        plan = await stage.plan(asking(story, scenes_dir=folder))
 
     assert len(image_api.entries) == 1
     assert (plan.make, plan.held) == (0, 1)
@@ -369,7 +369,7 @@ async def test_a_sheet_that_cannot_be_sent_is_said_of_the_scenes_that_show_it(
     """In a whole sentence; neither is made."""
     cast = {"char_002": {"prompt": " "}}
     async with open_stage(casting(image_api, cast=cast), folder) as stage:
-        plan = await stage.plan(Story([STORY.scenes[1]]), scenes_dir=folder)
+        plan = await stage.plan(asking(Story([STORY.scenes[1]]), scenes_dir=folder))
 
     assert (plan.make, plan.unsendable) == (0, 2)
     problems = {one.scene_id: str(one.problem) for one in plan.scenes}
@@ -383,7 +383,7 @@ async def test_a_changed_sheet_is_named_with_the_scenes_it_makes_stale(
     await run(casting(image_api), folder)
     changed = {**CAST, "char_002": {**CAST["char_002"], "prompt": "Tomas, in a coat"}}
     async with open_stage(casting(image_api, cast=changed), folder) as stage:
-        plan = await stage.plan(STORY, scenes_dir=folder)
+        plan = await stage.plan(asking(STORY, scenes_dir=folder))
 
     assert (plan.make, plan.sheets, plan.stale, plan.reused) == (4, 1, 3, 1)
     (line,) = (one for one in plan.warnings if "sheet 'char_002' has changed" in one)
@@ -474,7 +474,7 @@ async def test_no_sheet_is_made_for_a_scene_that_is_refused(
     )
     settings = casting(image_api)
     async with open_stage(settings, folder) as stage:
-        plan = await stage.plan(story, scenes_dir=folder)
+        plan = await stage.plan(asking(story, scenes_dir=folder))
     ran = await run(settings, folder, story)
 
     assert (plan.make, plan.sheets) == (1, 0)
@@ -495,7 +495,7 @@ async def test_no_sheet_is_made_for_a_scene_that_is_not_sent_itself(
     story = Story([first.model_copy(update=wish), waiting])
     settings = casting(image_api)
     async with open_stage(settings, folder) as stage:
-        plan = await stage.plan(story, scenes_dir=folder)
+        plan = await stage.plan(asking(story, scenes_dir=folder))
     ran = await run(settings, folder, story)
 
     assert (plan.make, plan.sheets, plan.unsendable) == (0, 0, 2)

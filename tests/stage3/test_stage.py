@@ -30,6 +30,7 @@ from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
+from tests.stage3.running import asking, context_of
 from tests.stage3.stored import Stored
 
 K = VerdictKind
@@ -179,14 +180,8 @@ async def run(
             ),
             draw=lambda: 0.5,
         )
-        ran.ending = await stage.run(
-            story,
-            pictures_dir=Path("images"),
-            log=log,
-            deliver=ran.outcomes.append,
-            stopping=stopping or anyio.Event(),
-            deadline_s=deadline_s,
-        )
+        context = context_of(log, ran.outcomes.append, stopping)
+        ran.ending = await stage.run(asking(story, deadline_s=deadline_s), context)
     ran.took_s = anyio.current_time() - began
     return ran
 

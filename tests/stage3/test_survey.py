@@ -22,7 +22,7 @@ from tests.doors import settings_for
 from tests.fakes.behaviours import ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
-from tests.stage3.running import Story, run_stage
+from tests.stage3.running import Story, asking, run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +66,7 @@ async def survey(
         found[one.scene_id] = one
 
     async with open_stage(settings, folder) as stage:
-        await stage.survey(Story(scenes), tell, scenes_dir=folder, **more)
+        await stage.survey(asking(Story(scenes), scenes_dir=folder, **more), tell)
     return found
 
 
@@ -97,7 +97,7 @@ async def test_a_story_that_nobody_has_run_has_no_takes_and_a_price(
 
     assert found["s1"].takes == ()
     async with open_stage(settings, folder) as stage:
-        plan = await stage.plan(Story([scene("s1")]))
+        plan = await stage.plan(asking(Story([scene("s1")])))
     assert found["s1"].cost_usd == plan.cost_high_usd
     assert found["s1"].basis is not None
     assert (found["s1"].size, found["s1"].model) == ("64x64", "gpt-image-2")
@@ -171,7 +171,7 @@ async def test_another_sheet_and_another_file_are_told_apart(folder: Path, api: 
     anew = settings_for(api, cast=changed)
     of_sheet = await survey(anew, story, folder)
     async with open_stage(anew, folder) as stage:
-        plan = await stage.plan(Story(story), scenes_dir=folder)
+        plan = await stage.plan(asking(Story(story), scenes_dir=folder))
     await run_stage(anew, Story(story[1:]), folder, scenes_dir=folder)
     (folder / "hat.png").write_bytes(make_png("another", 64, 64))
     of_file = await survey(settings, story, folder)

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import anyio
 import structlog
 import trio
 import trio.testing
@@ -26,7 +25,7 @@ from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.stage import Stage
 from tests.laws import tried
-from tests.stage3.running import Story
+from tests.stage3.running import Story, asking, context_of
 from tests.stage3.showing import MEMORY, Maker, picture_of, stage_in
 
 FILES = ("hat.png", "map.png")
@@ -199,7 +198,7 @@ async def survey(stage: Stage, change: Change) -> dict[str, SceneSurvey]:
         assert one.scene_id not in found
         found[one.scene_id] = one
 
-    await stage.survey(Story(change.scenes), tell, shown=change.shown)
+    await stage.survey(asking(Story(change.scenes), shown=change.shown), tell)
     return found
 
 
@@ -208,14 +207,9 @@ def _silent(_logger: object, _method: str, _event: MutableMapping[str, Any]) -> 
 
 
 async def make(stage: Stage, change: Change) -> None:
-    await stage.run(
-        Story(change.scenes),
-        pictures_dir=Path("images"),
-        log=structlog.wrap_logger(CapturingLogger(), processors=[_silent]),
-        deliver=lambda _: None,
-        stopping=anyio.Event(),
-        shown=change.shown,
-    )
+    log = structlog.wrap_logger(CapturingLogger(), processors=[_silent])
+    request = asking(Story(change.scenes), shown=change.shown)
+    await stage.run(request, context_of(log, lambda _: None))
 
 
 def stories() -> st.SearchStrategy[Told]:
@@ -283,7 +277,7 @@ def test_one_change_marks_exactly_what_shows_it(
             for one in changed.values()
             if not one.takes[0].current
         } == marked
-        plan = await stage.plan(Story(change.scenes), shown=change.shown)
+        plan = await stage.plan(asking(Story(change.scenes), shown=change.shown))
         assert plan.make == len(marked)
         await make(stage, change)
         assert maker.shown.keys() == marked.keys()
