@@ -91,7 +91,7 @@ def _capabilities_of(stage: Stage, settings: Settings) -> contract.Capabilities:
     """Say what is honoured with these settings; the description speaks for every provider."""
     route = stage.routes[0]
     profile = route.profile
-    if profile is None and route.shows is not None:  # a model class is told all
+    if profile is None and route.limits_of is not None:  # a model class is told all
         return _CAPABILITIES.model_copy(update={"references": True})
     if profile is None:  # a storyboard is the same whatever it must not show
         return _CAPABILITIES.model_copy(update={"negative_prompt": False})
@@ -135,12 +135,12 @@ class _HostedStage:
         """Ask whoever is paid what costs nothing; storyboards are drawn here, and ask nobody."""
         today = self._services.now().date()
         with _as_stage_error():
-            routes = self._stage.routes
+            backends = self._stage.backends
             found = [
-                (finding, route.endpoint.provider if len(routes) > 1 else None)
-                for route in routes
-                if route.free_checks is not None
-                for finding in await route.free_checks.ask(today)
+                (finding, one.route.endpoint.provider if len(backends) > 1 else None)
+                for one in backends
+                if one.free_checks is not None
+                for finding in await one.free_checks.ask(today)
             ]
         store = await self._check_store()
         return store + tuple(

@@ -18,6 +18,11 @@ from stage3_plugin.errors import SceneIdRefused
 
 BehindPrompt: TypeAlias = Literal["append", "drop"]
 """What becomes of words that there is no field for: they are put behind the prompt, or left out."""
+Wish: TypeAlias = Literal["seed", "references", "output_format", "background", "quality"]
+"""A wish that some endpoints have no field for."""
+Expression: TypeAlias = BehindPrompt | Literal["field"]
+"""How a negative prompt is expressed: behind the prompt, not at all, or in a field of its own."""
+
 MOST_ID_BYTES = 1024
 WantedFor: TypeAlias = Callable[[str], Sequence[WantedTakes]]
 """Returns what is wanted of a scene or a sheet, by its id."""

@@ -12,10 +12,11 @@ from itertools import chain
 from host_stub.contract import ImageRequest, SceneOutcome, SceneSource
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import LimitsOf
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import draft_for, request_for, sheets_of
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, Shelf
+from stage3_plugin.engine.showing.references import SceneReferences, Shelf
 from stage3_plugin.engine.showing.survey import Chosen, Standing, Survey, nothing_chosen
 from stage3_plugin.settings import Settings
 

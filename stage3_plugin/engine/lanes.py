@@ -12,7 +12,7 @@ from typing import Final
 
 from host_stub.contract import Lane
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.route import Route
+from stage3_plugin.domain.route import Route
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.settings import Settings
 

@@ -13,7 +13,7 @@ from typing import Final
 from host_stub.contract import Lane, PlannedLane, PlannedLanes, StagePlan
 from stage3_plugin.domain.money import Estimate, usd_of
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.route import Route
+from stage3_plugin.domain.route import Route
 from stage3_plugin.policy.plan import Sum
 
 _LATER: Final = "no picture comes before its batch has ended: a later run takes it in"
@@ -63,14 +63,14 @@ class LaneSums:
         if not self._sums:
             return plan
         ordinary = self._planned("ordinary", expected_s=plan.expected_s)
-        batch_lane = self._route.batch
-        if batch_lane is None:
+        terms = self._route.batch
+        if terms is None:
             return plan.model_copy(update={"lanes": PlannedLanes(ordinary=ordinary)})
         waves = min(plan.make, max(1, len(plan.waves)))
         behind = (_BEHIND,) if len(plan.waves) > 1 else ()
         ladder = (_BEFORE_THE_LADDER,) if has_further_routes else ()
         batch = self._planned(
-            "batch", _LATER, _ONCE, *behind, *ladder, within_s=batch_lane.terms.within_s * waves
+            "batch", _LATER, _ONCE, *behind, *ladder, within_s=terms.within_s * waves
         )
         update: dict[str, object] = {"lanes": PlannedLanes(ordinary=ordinary, batch=batch)}
         if batch.scenes:

@@ -186,7 +186,7 @@ class Planning:
         self._ways = ways
         self._estimate = ways.estimate
         self._notices = notices
-        self.elsewhere = PaidElsewhere(route.scope)
+        self.elsewhere = PaidElsewhere(route)
         self.stale = Stale()
         self.scenes: list[ScenePlan] = []
         self.references: SceneReferences | None = None

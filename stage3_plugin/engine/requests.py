@@ -7,8 +7,9 @@ from dataclasses import replace
 from host_stub.contract import Lane, Scene
 from stage3_plugin.domain.reference import wishes_of
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.settings import FallbackRoute, Settings
+from stage3_plugin.settings import Settings
 
 
 def request_for(
@@ -69,29 +70,26 @@ def draft_for(scene: Scene, settings: Settings) -> PictureRequest:
     )
 
 
-def at_route(
-    wanted: PictureRequest, said: FallbackRoute, *, first: Settings, route: Settings
-) -> PictureRequest:
+def at_route(wanted: PictureRequest, route: Route, *, size_px: tuple[int, int]) -> PictureRequest:
     """Return a picture as a further route is asked for it.
 
     Args:
         wanted: The picture as the first route is asked for it.
-        said: What the settings say of this one.
-        first: The settings of the first.
-        route: The settings of this one.
+        route: This one.
+        size_px: The settings' size, instead of which it may be asked for another.
     """
     width_px, height_px = wanted.width_px, wanted.height_px
-    if said.size is not None and (width_px, height_px) == first.default_size_px:
-        width_px, height_px = route.default_size_px
+    if route.size_px is not None and (width_px, height_px) == size_px:
+        width_px, height_px = route.size_px
     return replace(
         wanted,
         width_px=width_px,
         height_px=height_px,
-        quality=said.quality or wanted.quality,
-        output_format=said.output_format or wanted.output_format,
-        background=said.background or wanted.background,
-        model=route.model or "",
-        provider=route.provider,
+        quality=route.quality or wanted.quality,
+        output_format=route.output_format or wanted.output_format,
+        background=route.background or wanted.background,
+        model=route.endpoint.model,
+        provider=route.endpoint.provider,
         lane="ordinary",
     )
 

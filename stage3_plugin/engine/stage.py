@@ -35,9 +35,11 @@ from stage3_plugin.domain.money import Estimate, cap_in_microusd
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.domain.request import PictureRequest, WantedFor, why_unsendable
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked
+from stage3_plugin.engine.backend import Backend, in_ladder, limiter_of
 from stage3_plugin.engine.events import ContractEvents, Telemetry
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.notices import (
@@ -52,7 +54,6 @@ from stage3_plugin.engine.preconditions import Preconditions
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.results import Results
-from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run import Run
 from stage3_plugin.engine.scene import Place
 from stage3_plugin.engine.showing.casting import Casting
@@ -67,14 +68,14 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.policy.ladder import Step
+from stage3_plugin.policy.pricing import Pricing
 from stage3_plugin.providers.models import row_named, table
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.checkout import Checkout, Outlet
+from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.lines import LineCheckout
-from stage3_plugin.purchase.other_endpoints import Elsewhere
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
-from stage3_plugin.purchase.run_ledger import Buying, RunLedger
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.takes import Takes
 from stage3_plugin.runtime import trace
 from stage3_plugin.settings import Settings
@@ -95,7 +96,7 @@ class Stage:
 
     Args:
         settings: Validated settings.
-        routes: Where the pictures are made, in the order in which they are tried.
+        backends: What makes the pictures, in the order in which their routes are tried.
         pictures: Takes them.
         accounts: Opens the ledger.
         draw: Returns a number in [0, 1) for jitter.
@@ -109,7 +110,7 @@ class Stage:
     def __init__(
         self,
         settings: Settings,
-        routes: tuple[Route, ...],
+        backends: tuple[Backend, ...],
         *,
         pictures: Pictures,
         accounts: Accounts,
@@ -117,14 +118,18 @@ class Stage:
         project_dir: Path = Path(),
         open_shelf: OpenShelf | None = None,
     ) -> None:
+        self.backends = tuple(
+            replace(one, route=in_ladder(one.route, settings, number))
+            for number, one in enumerate(backends)
+        )
+        self.routes = routes = tuple(one.route for one in self.backends)
         self.warnings = tuple(chain.from_iterable(route.warnings for route in routes))
         self._project_dir = project_dir
         self._unsaid: frozenset[str] = frozenset()
         self._settings = settings
         self._open_shelf = open_shelf
-        self.routes = routes
         self._route = routes[0]
-        self._steps = Steps(settings, routes)
+        self._steps = Steps(routes, size_px=settings.default_size_px)
         self._pictures = pictures
         self._accounts = accounts
         self._preconditions = Preconditions(accounts, pictures.store, pictures.spool)
@@ -145,7 +150,7 @@ class Stage:
         route = self._route
         limits = self._limits(request.max_cost_usd)
         asked = self._asked(request)
-        await route.study(asked.whole_story)
+        await self.backends[0].study(asked.whole_story)
         shows = self._look_through(asked, limits)
         await self._need_preconditions()
         async with AsyncExitStack() as stack:
@@ -211,7 +216,7 @@ class Stage:
         limits = self._limits(request.max_cost_usd)
         asked = self._asked(request)
         stopping, pictures_dir = context.stopping, pictures_dir or request.out_dir / "images"
-        await self._route.study(asked.whole_story)
+        await self.backends[0].study(asked.whole_story)
         shows = self._look_through(asked, limits)
         at_once = self._capacity(context.max_in_flight)
         telemetry = Telemetry()
@@ -219,10 +224,10 @@ class Stage:
             stack.enter_context(trace.listening(ContractEvents(context.log)))
             session, capacity, fewer = await self._opened(stack, at_once)
             keys_of, ledger = self._steps.keys_of, session.reader
-            routes = self.routes
+            backends = self.backends
             if shows:
                 takes = Takes(ledger)
-                routes = await self._survey(
+                backends = await self._survey(
                     stack,
                     asked,
                     request,
@@ -257,10 +262,9 @@ class Stage:
                     settings=self._settings,
                     requests=asked.named(),
                     places=self._places(
-                        routes,
-                        self._checkout(session, run_ledger, recovery, asked, telemetry),
+                        backends,
+                        self._checkout(run_ledger, recovery, asked, telemetry),
                         capacity,
-                        session,
                         telemetry,
                         recovery=recovery,
                     ),
@@ -273,7 +277,7 @@ class Stage:
                         context.deliver,
                         asked.took,
                         url_of=self.url_of,
-                        options=[route.scope.options for route in self.routes],
+                        options=[route.options for route in self.routes],
                     ),
                     draw=self._draw,
                     recovery=recovery,
@@ -297,7 +301,7 @@ class Stage:
             StorageFailed: The ledger cannot be read, or a reference.
         """
         asked = self._asked(request, buys=False)
-        await self._route.study(asked.whole_story)
+        await self.backends[0].study(asked.whole_story)
         shows = self._look_through(asked, Limits())
         await self._need_preconditions()
         async with AsyncExitStack() as stack:
@@ -421,7 +425,7 @@ class Stage:
             waiting = Waiting(
                 session.reader,
                 recovery,
-                can_ask=lambda one: _conversation_at(self.routes, one.new.endpoint) is not None,
+                can_ask=lambda one: _conversation_at(self.backends, one.new.endpoint) is not None,
                 now=session.now,
                 report=report,
             )
@@ -460,9 +464,8 @@ class Stage:
             self._accounts,
             self._pictures,
             ledger,
-            self._route.scope,
+            self._route,
             why_unsendable=self._why_unsendable,
-            refuse=self._route.refuse,
         )
 
     def _why_unsendable(self, request: PictureRequest) -> str | None:
@@ -505,7 +508,7 @@ class Stage:
         recovery = Recovery(
             session,
             self._pictures,
-            partial(_conversation_at, self.routes),
+            partial(_conversation_at, self.backends),
             longest_s=max(one.timeout_s for one in self._settings.routes),
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
             book=run_ledger,
@@ -533,75 +536,39 @@ class Stage:
         )
 
     def _checkout(
-        self,
-        session: Session,
-        run_ledger: RunLedger,
-        recovery: Recovery,
-        asked: Asked,
-        telemetry: Telemetry,
+        self, run_ledger: RunLedger, recovery: Recovery, asked: Asked, telemetry: Telemetry
     ) -> Checkout:
         route = self._route
-        outlet = self._outlet(0, session, run_ledger, asked.to_be_made(), telemetry)
         return Checkout(
             run_ledger,
-            outlet,
+            route,
+            keys_of=self._steps.keys_of,
+            story=asked.to_be_made(),
+            warn=telemetry.warned,
             free_bytes=self._pictures.free_bytes,
             free_files=self._pictures.free_files,
             answer_bytes=0 if route.is_free else self._settings.max_reply_bytes,
-            is_free=route.is_free,
-            may_be_cut=route.may_be_cut,
             recovery=recovery,
             caretaker=self._accounts.caretaker,
         )
 
-    def _outlet(
-        self,
-        number: int,
-        session: Session,
-        run_ledger: RunLedger,
-        story: Iterable[PictureRequest],
-        telemetry: Telemetry,
-    ) -> Outlet:
-        """Return how a route buys; what it would buy again is said of the requests of a story."""
-        route = self.routes[number]
-        buying = Buying(
-            endpoint=route.endpoint,
-            new_job=route.new_job,
-            is_after_billed=self._settings.steps_after_billed(number),
-        )
-        highest_bill = partial(run_ledger.highest_bill, buying)
-        estimate = route.pricing(highest_bill, news=lambda: run_ledger.overruns).estimate
-        keys_of = partial(self._steps.keys_of, route=number)
-        elsewhere = Elsewhere(
-            session.reader,
-            route.scope,
-            story,
-            keys_of=keys_of,
-            estimate=estimate,
-            warn=telemetry.warned,
-        )
-        return Outlet(
-            buying=buying,
-            keys_of=keys_of,
-            estimate=estimate,
-            elsewhere=elsewhere,
-            refuse=route.refuse,
-        )
-
     def _places(
         self,
-        routes: Sequence[Route],
+        backends: Sequence[Backend],
         checkout: Checkout,
         capacity: int,
-        session: Session,
         telemetry: Telemetry,
         *,
         recovery: Recovery,
     ) -> list[Place]:
         """Return the routes as a run goes about them; none takes more at once than all together."""
         places: list[Place] = []
-        for number, (route, settings) in enumerate(zip(routes, self._settings.routes, strict=True)):
-            limiter = route.limiter(
+        for number, (backend, settings) in enumerate(
+            zip(backends, self._settings.routes, strict=True)
+        ):
+            route = backend.route
+            limiter = limiter_of(
+                route,
                 settings,
                 min(capacity, settings.capacity) if number else capacity,
                 draw=self._draw,
@@ -609,11 +576,9 @@ class Stage:
                 beside=partial(recovery.jobs_at, route.endpoint.provider),
             )
             if number:
-                ledger = checkout.run_ledger
-                outlet = self._outlet(number, session, ledger, (), telemetry)
-                checkout = checkout.at(outlet)
+                checkout = checkout.at(route, partial(self._steps.keys_of, route=number))
             lines = LineCheckout(checkout) if not number and not route.is_here else None
-            place = Place(route=route, checkout=checkout, limiter=limiter, lines=lines)
+            place = Place(backend=backend, checkout=checkout, limiter=limiter, lines=lines)
             places.append(place)
         return places
 
@@ -666,7 +631,7 @@ class Stage:
             StorageFailed: One cannot be read now.
         """
         casting = Casting(self._settings.cast)
-        if self._route.shows is None or self._open_shelf is None or not casting:
+        if self._route.limits_of is None or self._open_shelf is None or not casting:
             return
         casting.check()
         async with self._open_shelf(self._project_dir) as shelf:
@@ -753,7 +718,7 @@ class Stage:
             SettingsRefused: There is a cap, and a picture's price is not known; or a scene is to be
                 bought by a lane that there is not.
         """
-        sends = self._route.shows is not None and self._open_shelf is not None
+        sends = self._route.limits_of is not None and self._open_shelf is not None
         shows = sends and bool(self._settings.cast)
         if limits.any:
             self._need_prices(asked.scenes, limits)
@@ -774,14 +739,13 @@ class Stage:
         takes: Takes,
         *,
         is_over: Callable[[], bool] = lambda: False,
-    ) -> tuple[Route, ...]:
+    ) -> tuple[Backend, ...]:
         """Have what the scenes show, as far as it is there; it is held until the stack ends.
 
         Returns:
-            The routes, with makers that send it.
+            What makes the pictures, and sends it.
         """
-        shows = self._route.shows
-        if shows is None or self._open_shelf is None:
+        if self._route.limits_of is None or self._open_shelf is None:
             raise LookupError("nothing is sent references here")
         shelf = await stack.enter_async_context(self._open_shelf(request.scenes_dir or Path()))
         await asked.survey(
@@ -795,7 +759,7 @@ class Stage:
                 _wanted_of(request.wanted, sheet, self._steps.basis_of(sheet)) > 0
             ),
         )
-        return tuple(route.showing(shelf.body_of) for route in self.routes)
+        return tuple(one.showing(shelf.body_of) for one in self.backends)
 
     def _need_no_free_ones(self, unnamed: PictureRequest) -> None:
         """Refuse a route whose pictures cost nothing behind one that is paid for.
@@ -858,18 +822,18 @@ def _purchase_of(reader: Ledger, attempt_id: str) -> Purchase:
     return purchase
 
 
-def _conversation_at(routes: Sequence[Route], endpoint: Endpoint) -> Conversation | None:
+def _conversation_at(backends: Sequence[Backend], endpoint: Endpoint) -> Conversation | None:
     """Return the conversation with an endpoint of the ledger: that of its route, which has its key.
 
     What was bought at a place that is none of these any more is the first route's to speak with.
     """
-    there = [one for one in routes if one.scope.is_at(endpoint)]
-    named = [one for one in routes if one.endpoint.provider == endpoint.provider]
-    return (*there, *named, *routes)[0].conversation_for(endpoint)
+    there = [one for one in backends if one.route.is_at(endpoint)]
+    named = [one for one in backends if one.route.endpoint.provider == endpoint.provider]
+    return (*there, *named, *backends)[0].conversation_for(endpoint)
 
 
 def _estimate_of(route: Route, forecast: Forecast) -> Callable[[PictureRequest], Estimate]:
-    return route.pricing(partial(forecast.highest_bill, route.endpoint)).estimate
+    return Pricing(route.list_price, partial(forecast.highest_bill, route)).estimate
 
 
 def _microusd(usd: Decimal | None) -> int | None:

@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from host_stub.contract import Failure, FailureCode
+from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.job import BeingMade, Job, LineCount
-from stage3_plugin.domain.keys import KeyScope, canonical_address
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.purchase import CapName, OverCap, Purchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.policy.pricing import is_absurd
@@ -157,18 +158,18 @@ def _undecided_line(purchase: Purchase, job: Job, why: str, caretaker: Caretaker
     return Failure(code="unknown", message=message)
 
 
-def doubted(purchase: Purchase, scope: KeyScope, caretaker: Caretaker) -> Failure:
+def doubted(purchase: Purchase, route: Route, caretaker: Caretaker) -> Failure:
     """Say that a scene may have been paid for at another endpoint, or is awaited from there."""
     why = undecided(purchase, caretaker).message
     code: FailureCode = "unknown" if purchase.state is State.UNKNOWN else "pending"
-    asked = canonical_address(purchase.new.endpoint.base_url or scope.public_url)
+    asked = canonical_address(purchase.new.endpoint.base_url or route.public_url)
     sent = purchase.new.endpoint
-    if sent.provider != scope.endpoint.provider or asked in scope.addresses:
+    if sent.provider != route.endpoint.provider or asked in route.addresses:
         where = (
             f"it was asked of {sent.model or sent.provider}, and is bought nowhere else until then"
         )
     else:
-        same = _same_endpoint(scope, [asked])
+        same = _same_endpoint(route, [asked])
         where = f"it was sent to {asked}; if that is the same endpoint, {same}"
     return Failure(code=code, message=f"{why}; {where}")
 
@@ -495,7 +496,7 @@ def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
 
 
 def bought_again(
-    scope: KeyScope,
+    route: Route,
     *,
     count: int,
     paid_microusd: int,
@@ -505,7 +506,7 @@ def bought_again(
     """Say what was paid for at other addresses and is bought again, and how to prevent that.
 
     Args:
-        scope: What keys hold of where it is bought again.
+        route: Where it is bought again.
         count: So many pictures.
         paid_microusd: What was paid for them.
         again_microusd: The most they cost again, if that is known.
@@ -514,8 +515,8 @@ def bought_again(
     one = count == 1
     price = "an unknown price" if again_microusd is None else f"up to ${usd_text(again_microusd)}"
     shown = addresses[:_MOST_ADDRESSES]
-    others = [address for address in shown if address != scope.address]
-    same = _same_endpoint(scope, others)
+    others = [address for address in shown if address != route.address]
+    same = _same_endpoint(route, others)
     return (
         f"{count} {'picture' if one else 'pictures'} of this story "
         f"{'was' if one else 'were'} paid for at another endpoint "
@@ -525,7 +526,7 @@ def bought_again(
     )
 
 
-def _same_endpoint(scope: KeyScope, addresses: list[str]) -> str:
+def _same_endpoint(route: Route, addresses: list[str]) -> str:
     """Return the setting by which other addresses are the same endpoint."""
-    name = json.dumps(scope.name or "NAME", ensure_ascii=False)
+    name = json.dumps(route.name or "NAME", ensure_ascii=False)
     return f"set endpoint = {{ name = {name}, was = {json.dumps(addresses)} }}"

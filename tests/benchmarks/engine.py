@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
@@ -43,7 +43,7 @@ from stage3_plugin.domain.money import Cost, Estimate
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.route import Route, key_scope_of
+from stage3_plugin.engine.backend import Backend, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts
@@ -153,10 +153,9 @@ def stage_in(folder: Path, capacity: int, maker: Maker) -> Stage:
     return Stage(
         settings,
         (
-            Route(
-                scope=key_scope_of(settings, None),
+            Backend(
+                route=replace(route_of(settings, None), list_price=lambda _: estimate),
                 maker=maker,
-                list_price=lambda _: estimate,
                 conversation_for=lambda _: None,
             ),
         ),

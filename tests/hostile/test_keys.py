@@ -16,22 +16,18 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from host_stub.contract import Scene, StagePlan
+from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.keys import (
-    Keys,
-    KeyScope,
-    Wish,
-    canonical_address,
-    scene_keys,
-)
+from stage3_plugin.domain.keys import Keys, scene_keys
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.request import PictureRequest, Wish
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.backend import endpoint_of, route_of
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.requests import request_for
-from stage3_plugin.engine.route import endpoint_of, key_scope_of
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
@@ -174,7 +170,7 @@ def test_one_key_is_one_request_as_sent(
     """Whatever has the same key is composed alike; what differs in unsent wishes has one key."""
     settings = Settings(**how, model="a/painter", negative_prompt=negative)
     provider = _provider(settings)
-    scope = key_scope_of(settings, provider.profile)
+    scope = route_of(settings, provider.profile)
     keys, others = scene_keys(one, scope), scene_keys(other, scope)
     unsent = replace(one, **_unsent(one, other, provider))
 
@@ -203,7 +199,7 @@ def _provider(settings: Settings) -> Provider:
 # What is shown ------------------------------------------------------------------------------------
 
 SENT: frozenset[Wish] = frozenset(get_args(Wish))
-OPENAI = KeyScope(
+OPENAI = Route(
     endpoint=Endpoint(provider="openai", model="gpt-image-2"),
     public_url="https://api.openai.com/v1",
     sends=SENT,
@@ -382,7 +378,7 @@ def test_the_public_address_spelled_out_is_no_other(spelled: str) -> None:
 
 
 def _keys(request: PictureRequest, settings: Settings) -> Any:
-    return scene_keys(request, key_scope_of(settings, _provider(settings).profile))
+    return scene_keys(request, route_of(settings, _provider(settings).profile))
 
 
 @pytest.mark.parametrize(
@@ -445,11 +441,13 @@ def keys_of_recorded(one: Mapping[str, Any]) -> Keys:
     request = request_for(Scene(**scene), settings)
     is_here = settings.provider == "previz"
     profile = None if is_here else _provider(settings).profile
-    scope = key_scope_of(settings, profile, is_here=is_here)
+    scope = route_of(settings, profile, is_here=is_here)
     if "shown" in one:
         request = replace(request, shown=tuple(shown(**told) for told in one["shown"]))
         scope = replace(scope, sends=scope.sends | {"references"})
-    return scene_keys(request, scope, take=one.get("take", 1), edition=one.get("edition", ""))
+    edition = str(one.get("edition", ""))
+    route = replace(scope, edition_of=lambda _: edition)
+    return scene_keys(request, route, take=one.get("take", 1))
 
 
 @pytest.mark.parametrize("one", recorded(), ids=lambda one: cast("str", one["what"]))

@@ -319,12 +319,13 @@ def test_a_run_imports_only_the_providers_that_it_names() -> None:
     loaded = loaded_by(
         "import anyio, tempfile; from pathlib import Path\n"
         "from stage3_plugin.engine.build import open_stage\n"
+        "from host_stub.contract import ImageRequest\n"
         "from stage3_plugin.settings import Settings\n"
         "settings = Settings(provider='openai', model='m', api_key='k',\n"
         "    fallback=[{'provider': 'openrouter', 'model': 'a/m', 'api_key': 'k'}])\n"
         "async def look(folder):\n"
         "    async with open_stage(settings, Path(folder)) as stage:\n"
-        "        await stage.plan([])\n"
+        "        await stage.plan(ImageRequest(run_id='r', scenes=[], out_dir=Path(folder)))\n"
         "with tempfile.TemporaryDirectory() as folder:\n    anyio.run(look, folder)"
     )
     named = {"stage3_plugin.providers.openai_images", "stage3_plugin.providers.openrouter"}

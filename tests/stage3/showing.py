@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,7 +36,7 @@ from stage3_plugin.domain.reference import (
 )
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.route import Route, Shows, key_scope_of
+from stage3_plugin.engine.backend import Backend, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
@@ -165,16 +165,17 @@ def stage_in(
     async def shelf(_scenes_dir: Path) -> AsyncGenerator[OpenShelf]:
         yield OpenShelf(files or {})
 
-    scope = key_scope_of(wanted, None)
     return Stage(
         wanted,
         (
-            Route(
-                scope=scope,
+            Backend(
+                route=replace(
+                    route_of(wanted, None),
+                    list_price=lambda _: estimate,
+                    limits_of=lambda _request, _count: Limits(),
+                ),
                 maker=maker,
-                list_price=lambda _: estimate,
                 conversation_for=lambda _: None,
-                shows=Shows(lambda _request, _count: Limits(), lambda _: maker),
             ),
         ),
         pictures=NoPictures(stored.objects, stored.spool, max_pixels=1 << 20, blocking=_at_once),

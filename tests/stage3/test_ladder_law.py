@@ -7,7 +7,7 @@ what may have been billed for that picture before.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.route import Route, key_scope_of
+from stage3_plugin.engine.backend import Backend, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
@@ -106,10 +106,12 @@ async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path)
     stage = Stage(
         wanted,
         tuple(
-            Route(
-                scope=key_scope_of(of_route, None),
+            Backend(
+                route=replace(
+                    route_of(of_route, None),
+                    list_price=lambda _: Estimate(low_microusd=50_000, high_microusd=50_000),
+                ),
                 maker=maker,
-                list_price=lambda _: Estimate(low_microusd=50_000, high_microusd=50_000),
                 conversation_for=lambda _: None,
             )
             for of_route, maker in zip(wanted.routes, makers, strict=True)

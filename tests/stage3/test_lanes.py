@@ -13,6 +13,7 @@ import pytest
 from host_stub.contract import Lane, PlannedLane, Scene, StagePlan
 from stage3_plugin.domain.money import to_usd
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.backend import in_ladder, route_of
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import at_route, draft_for, request_for
@@ -78,7 +79,8 @@ def test_a_further_route_goes_by_the_ordinary_lane() -> None:
     first = Settings(provider="openai", model="m", lane="batch", fallback=(second,))
     wanted = request_for(Scene(scene_id="a", prompt="a"), first)
 
-    further = at_route(wanted, first.fallback[0], first=first, route=first.routes[1])
+    route = in_ladder(route_of(first.routes[1], None), first, 1)
+    further = at_route(wanted, route, size_px=first.default_size_px)
 
     assert (wanted.lane, further.lane) == ("batch", "ordinary")
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.route import Route, key_scope_of
+from stage3_plugin.engine.backend import Backend, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
@@ -155,10 +155,10 @@ async def run(
     capturing = CapturingLogger()
     log = structlog.wrap_logger(capturing, processors=[_keep(ran.events)])
     wanted = Settings(**settings)
-    route = Route(
-        scope=key_scope_of(wanted, None),
+    price = Estimate(low_microusd=0, high_microusd=0)
+    backend = Backend(
+        route=replace(route_of(wanted, None), list_price=lambda _: price),
         maker=maker,
-        list_price=lambda _: Estimate(low_microusd=0, high_microusd=0),
         conversation_for=lambda _: None,
     )
     began = anyio.current_time()
@@ -168,7 +168,7 @@ async def run(
         stored = Stored(state_dir)
         stage = Stage(
             wanted,
-            (route,),
+            (backend,),
             pictures=NoPictures(stored.objects, stored.spool, max_pixels=1, blocking=_at_once),
             accounts=Accounts(
                 place=FilePlace(state_dir / LEDGER_NAME),
