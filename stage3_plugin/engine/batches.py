@@ -30,7 +30,7 @@ from stage3_plugin.attempt.maker import shielded
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import Uploaded
 from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, NewJob
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -484,7 +484,7 @@ class GatheredScenes:
 
         What is to be decided for all of them is left.
         """
-        costs: list[Cost] = [UNKNOWN] * len(held)
+        costs: list[Charge] = [UNKNOWN] * len(held)
         try:
             if not result.stays_open:
                 costs = await self._checkout.settle_all(held, result)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from host_stub.contract import Failure, SceneOutcome
 from stage3_plugin.domain.job import Job, LineCount
-from stage3_plugin.domain.money import UNKNOWN, Cost, to_usd, usd_of
+from stage3_plugin.domain.money import UNKNOWN, Charge, to_usd, usd_of
 from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Recovered
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
@@ -185,7 +185,7 @@ class Telemetry:
         attempt: int,
         cause: str,
         wait_s: float,
-        cost: Cost,
+        cost: Charge,
         message: str,
         request_id: str | None = None,
         asked_for: bool = False,
@@ -228,7 +228,7 @@ class Telemetry:
             message=message,
         )
 
-    def ended(self, outcome: SceneOutcome, last: Cost | None = None) -> None:
+    def ended(self, outcome: SceneOutcome, last: Charge | None = None) -> None:
         """Report how a scene that was started has ended.
 
         Args:

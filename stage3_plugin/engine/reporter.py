@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from host_stub.contract import Failure, FailureCode, SceneOutcome
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.made_from import without_our_facts
-from stage3_plugin.domain.money import FREE, Cost, add_costs
+from stage3_plugin.domain.money import FREE, Charge, add_costs
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest
@@ -69,7 +69,9 @@ class Reporter:
             base_url=base_url,
         )
 
-    def stepped(self, scene: SceneState, failure: Failure, cost: Cost, to: PictureRequest) -> None:
+    def stepped(
+        self, scene: SceneState, failure: Failure, cost: Charge, to: PictureRequest
+    ) -> None:
         """Report that a request was the last of its step, and its scene goes on to another one."""
         self.telemetry.retried(
             scene.request.scene_id,
@@ -82,7 +84,7 @@ class Reporter:
             request_id=scene.request_id,
         )
 
-    def retried(self, scene: SceneState, again: Again, cost: Cost, message: str) -> None:
+    def retried(self, scene: SceneState, again: Again, cost: Charge, message: str) -> None:
         """Report that a request failed and its scene waits to go again."""
         self.telemetry.retried(
             scene.request.scene_id,

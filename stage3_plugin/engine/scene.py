@@ -19,7 +19,7 @@ from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade, Jobs
 from stage3_plugin.domain.made_from import MadeFrom, made_from
-from stage3_plugin.domain.money import FREE, Cost
+from stage3_plugin.domain.money import FREE, Charge
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import (
@@ -535,7 +535,7 @@ class SceneRunner:
         scene: SceneState,
         attempt_id: str | None,
         decision: GiveUp | Stop,
-        cost: Cost,
+        cost: Charge,
         *,
         is_refusal: bool = False,
     ) -> Next:

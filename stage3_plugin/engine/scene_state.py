@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from host_stub.contract import Failure, FailureCode, SceneStep
 from stage3_plugin.domain.attempt import MissingPicture
 from stage3_plugin.domain.job import BeingMade
-from stage3_plugin.domain.money import Cost, add_costs
+from stage3_plugin.domain.money import Charge, add_costs
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.policy.ladder import FIRST, Ended, Ladder, Step
 from stage3_plugin.purchase.wanted_takes import Part
@@ -81,7 +81,7 @@ class SceneState:
     turned_away: int = 0
     unknown: int = 0
     cause: FailureCode = "rate_limited"
-    costs: list[Cost] = field(default_factory=list[Cost])
+    costs: list[Charge] = field(default_factory=list[Charge])
     dropped: tuple[str, ...] = ()
     request_id: str | None = None
     waits_for: Waiting | None = None

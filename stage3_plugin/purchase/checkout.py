@@ -20,7 +20,7 @@ from typing import Protocol
 from host_stub.contract import Failure
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.purchase import Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
@@ -376,7 +376,7 @@ class Checkout:
             free is not None and free < (self._in_work.in_hand + 1) * ANSWER_FILES + RESERVE_FILES
         )
 
-    async def settle(self, held: Held, attempted: AttemptResult) -> Cost:
+    async def settle(self, held: Held, attempted: AttemptResult) -> Charge:
         """Record what came of a request, and return its cost as the ledger counts it.
 
         Raises:
@@ -417,7 +417,7 @@ class Checkout:
             self._in_work.in_hand -= 1
 
     @property
-    def cost_of_a_fault(self) -> Cost:
+    def cost_of_a_fault(self) -> Charge:
         """Return what an attempt cost that ended in an exception."""
         return FREE if self.route.is_free else UNKNOWN
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import Accepted, Job, NewJob
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.purchase import Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
@@ -216,7 +216,7 @@ class LineCheckout:
         """
         return await self._checkout.run_ledger.accept_batch(token, accepted)
 
-    async def settle_all(self, held: Sequence[Held], attempted: AttemptResult) -> list[Cost]:
+    async def settle_all(self, held: Sequence[Held], attempted: AttemptResult) -> list[Charge]:
         """Record what came of a create that was not accepted: for all of its lines in one commit.
 
         Never left or not as a whole: ``VOID``. Answered whole, and unbilled: ``REFUSED``. All else

@@ -39,7 +39,7 @@ from host_stub.events.stream import EventStream
 from host_stub.text.redaction import Redactor
 from stage3_plugin.attempt.maker import Maker
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import Cost, Estimate
+from stage3_plugin.domain.money import Charge, Estimate
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -61,7 +61,7 @@ SECRET = "sk-benchmark-0123456789abcdef"
 """A key is there in every real run, and looking for it is part of every event's cost."""
 MADE = AttemptResult(
     verdict=Verdict(kind=VerdictKind.PICTURES),
-    cost=Cost(40_000, "reported"),
+    cost=Charge(40_000, "reported"),
     picture=Picture(
         sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=1
     ),

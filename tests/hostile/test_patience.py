@@ -13,7 +13,7 @@ import pytest
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.money import Cost
+from stage3_plugin.domain.money import Charge
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -25,7 +25,7 @@ from tests.stage3.stored import Stored
 from tests.stage3.test_stage import Maker, Ran, Story, run, virtually
 
 PAID: dict[str, Any] = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9"}
-PRICE = Cost(40_000, "reported")
+PRICE = Charge(40_000, "reported")
 NOT_YET = MissingPicture(address="https://pictures.example/a.png", problem="status 503")
 
 

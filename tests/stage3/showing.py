@@ -25,7 +25,7 @@ from structlog.testing import CapturingLogger
 
 from host_stub.contract import Scene, SceneOutcome, StagePlan, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import FREE, Cost, Estimate
+from stage3_plugin.domain.money import FREE, Charge, Estimate
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.reference import (
     BroughtPicture,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where syncing a ledger takes no time."""
-PRICE = Cost(40_000, "reported")
+PRICE = Charge(40_000, "reported")
 
 
 def picture_of(name: str) -> Picture:

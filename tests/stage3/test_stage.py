@@ -18,7 +18,7 @@ from structlog.testing import CapturingLogger
 
 from host_stub.contract import FailureCode, Scene, SceneOutcome, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, Estimate
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -35,7 +35,7 @@ from tests.stage3.stored import Stored
 
 K = VerdictKind
 T = TypeVar("T")
-PRICE = Cost(40_000, "reported")
+PRICE = Charge(40_000, "reported")
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where syncing a ledger takes no time."""
 
