@@ -39,7 +39,7 @@ from host_stub.events.stream import EventStream
 from host_stub.text.redaction import Redactor
 from stage3_plugin.attempt.maker import Maker
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import Charge, Estimate
+from stage3_plugin.domain.money import Charge
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -49,7 +49,7 @@ from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
-from tests.stage3.running import asking, context_of
+from tests.stage3.running import asking, context_of, costing
 from tests.stage3.stored import Stored
 
 SCENES, QUICK_SCENES = 4_000, 200
@@ -148,13 +148,12 @@ def stage_in(folder: Path, capacity: int, maker: Maker) -> Stage:
         size="64x64",
         total_usd=Decimal(100_000),
     )
-    estimate = Estimate(low_microusd=40_000, high_microusd=50_000)
     stored = Stored(folder)
     return Stage(
         settings,
         (
             Backend(
-                route=replace(route_of(settings, None), list_price=lambda _: estimate),
+                route=replace(route_of(settings, None), list_price=costing(50_000, 40_000)),
                 maker=maker,
                 conversation_for=lambda _: None,
             ),

@@ -65,7 +65,7 @@ async def _run(
         for one, others in needs.items()
     ]
     ran: Timed = await run(Maker(takes_s), scenes, cast=cast, capacity=CAPACITY, adaptive=False)
-    if {outcome.failure for outcome in ran.outcomes.values()} != {None}:
+    if any(outcome.failure for outcome in ran.outcomes.values()):
         raise SystemExit("not every scene was made")
     return ran.took_s
 

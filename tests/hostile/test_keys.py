@@ -445,8 +445,11 @@ def keys_of_recorded(one: Mapping[str, Any]) -> Keys:
     if "shown" in one:
         request = replace(request, shown=tuple(shown(**told) for told in one["shown"]))
         scope = replace(scope, sends=scope.sends | {"references"})
-    edition = str(one.get("edition", ""))
-    route = replace(scope, edition_of=lambda _: edition)
+
+    def edition_of(_request: PictureRequest) -> str:
+        return cast("str", one.get("edition", ""))
+
+    route = replace(scope, edition_of=edition_of)
     return scene_keys(request, route, take=one.get("take", 1))
 
 

@@ -24,8 +24,9 @@ from host_stub.contract import (
     StageContext,
     StageSummary,
 )
+from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import WantedFor
+from stage3_plugin.domain.request import PictureRequest, WantedFor
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import RunBlocking
@@ -84,6 +85,15 @@ def story(*scene_ids: str) -> Story:
 def asking(scenes: SceneSource, folder: Path = Path("nowhere"), **more: Any) -> ImageRequest:
     """Ask for a story whose pictures go below ``folder``."""
     return ImageRequest(run_id="a-run-of-tests", scenes=scenes, out_dir=folder / "out", **more)
+
+
+def costing(
+    microusd: int, least_microusd: int | None = None
+) -> Callable[[PictureRequest], Estimate]:
+    """Return what expects the same cost of every picture."""
+    low = microusd if least_microusd is None else least_microusd
+    estimate = Estimate(low_microusd=low, high_microusd=microusd)
+    return lambda _request: estimate
 
 
 def context_of(

@@ -25,7 +25,7 @@ from structlog.testing import CapturingLogger
 
 from host_stub.contract import Scene, SceneOutcome, StagePlan, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import FREE, Charge, Estimate
+from stage3_plugin.domain.money import FREE, Charge
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.reference import (
     BroughtPicture,
@@ -43,7 +43,7 @@ from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
-from tests.stage3.running import Ran, Story, asking, context_of
+from tests.stage3.running import Ran, Story, asking, context_of, costing
 from tests.stage3.stored import Stored
 
 if TYPE_CHECKING:
@@ -152,13 +152,16 @@ async def _at_once(work: Callable[[], T], /) -> T:
     return work()
 
 
+def _any_references(_request: PictureRequest, _count: int) -> Limits:
+    return Limits()
+
+
 def stage_in(
     folder: Path, maker: Maker, *, files: Mapping[str, str] | None = None, **settings: Any
 ) -> Stage:
     """Put a stage together whose endpoint takes references; ``files`` says what is in them."""
     values: dict[str, Any] = {"provider": "openai", "model": "m", "size": "64x64", **settings}
     wanted = Settings(**values)
-    estimate = Estimate(low_microusd=40_000, high_microusd=50_000)
     stored = Stored(folder)
 
     @asynccontextmanager
@@ -171,8 +174,8 @@ def stage_in(
             Backend(
                 route=replace(
                     route_of(wanted, None),
-                    list_price=lambda _: estimate,
-                    limits_of=lambda _request, _count: Limits(),
+                    list_price=costing(50_000, 40_000),
+                    limits_of=_any_references,
                 ),
                 maker=maker,
                 conversation_for=lambda _: None,

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 
 from host_stub.contract import Scene, SceneOutcome
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.backend import Backend, route_of
@@ -29,7 +28,7 @@ from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.settings import Settings
 from tests.laws import tried
-from tests.stage3.running import Story, asking, context_of
+from tests.stage3.running import Story, asking, context_of, costing
 from tests.stage3.stored import Stored
 from tests.stage3.test_stage import MEMORY, NoPictures, Ran, attempted, virtually
 
@@ -109,7 +108,7 @@ async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path)
             Backend(
                 route=replace(
                     route_of(of_route, None),
-                    list_price=lambda _: Estimate(low_microusd=50_000, high_microusd=50_000),
+                    list_price=costing(50_000),
                 ),
                 maker=maker,
                 conversation_for=lambda _: None,

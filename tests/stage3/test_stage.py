@@ -18,7 +18,7 @@ from structlog.testing import CapturingLogger
 
 from host_stub.contract import FailureCode, Scene, SceneOutcome, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, Estimate
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -30,7 +30,7 @@ from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
-from tests.stage3.running import asking, context_of
+from tests.stage3.running import asking, context_of, costing
 from tests.stage3.stored import Stored
 
 K = VerdictKind
@@ -155,9 +155,8 @@ async def run(
     capturing = CapturingLogger()
     log = structlog.wrap_logger(capturing, processors=[_keep(ran.events)])
     wanted = Settings(**settings)
-    price = Estimate(low_microusd=0, high_microusd=0)
     backend = Backend(
-        route=replace(route_of(wanted, None), list_price=lambda _: price),
+        route=replace(route_of(wanted, None), list_price=costing(0)),
         maker=maker,
         conversation_for=lambda _: None,
     )
