@@ -227,8 +227,8 @@ class PendingScenes:
         if brought.storage is not None:
             is_line = brought.purchase is not None and brought.purchase.new.line is not None
             kept = "its provider keeps the results" if is_line else "the whole answer is kept"
-            then = f"{kept}, and the next run takes it in"
-            self._give_up(scene, messages.no_storage(brought.storage, then))
+            message = f"{brought.storage}; {kept}, and the next run takes it in"
+            self._give_up(scene, Failure(code="storage", message=message, retryable=True))
             return None
         is_lost = brought.is_lost and waiting.hold_microusd is not None
         if is_lost or brought.making is not None:
