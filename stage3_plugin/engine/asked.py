@@ -8,24 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
-from typing import Protocol
 
-from stage3_plugin.domain.outcome import Outcome
-from stage3_plugin.domain.request import PictureRequest, Scene
+from host_stub.contract import ImageRequest, SceneOutcome, SceneSource
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import LimitsOf
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import draft_for, request_for, sheets_of
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, Shelf
+from stage3_plugin.engine.showing.references import SceneReferences, Shelf
 from stage3_plugin.engine.showing.survey import Chosen, Standing, Survey, nothing_chosen
 from stage3_plugin.settings import Settings
-
-
-class Story(Protocol):
-    """Scenes with a known number that can be gone through as often as needed."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Scene]: ...
-
 
 MOST_HELD = 2_000
 """Scenes of a story whose requests are held: one pass makes them for those that follow."""
@@ -36,7 +29,7 @@ class Requests:
 
     def __init__(
         self,
-        story: Story,
+        story: SceneSource,
         settings: Settings,
         casting: Casting,
         *,
@@ -76,11 +69,9 @@ class Asked:
     """What is asked for; iterated, it yields what is known of each before any is made.
 
     Args:
-        story: The scenes.
-        whole_story: All scenes of the file, where only some are asked for.
+        request: The scenes, and what is wanted of them.
         settings: What the user wants.
         lanes: Say how each is bought.
-        is_draft: What is asked for are drafts.
 
     Attributes:
         lanes: The same.
@@ -93,22 +84,20 @@ class Asked:
 
     def __init__(
         self,
-        story: Story,
-        whole_story: Story | None,
+        request: ImageRequest,
         settings: Settings,
         *,
         lanes: Lanes,
-        is_draft: bool = False,
     ) -> None:
         casting = Casting(settings.cast)
         self._settings = settings
         self._casting = casting
         self.lanes = lanes
         requests = partial(
-            Requests, settings=settings, casting=casting, lanes=lanes, is_draft=is_draft
+            Requests, settings=settings, casting=casting, lanes=lanes, is_draft=request.draft
         )
-        self.scenes = requests(story)
-        self.whole_story = self.scenes if whole_story is None else requests(whole_story)
+        self.scenes = requests(request.scenes)
+        self.whole_story = self.scenes if request.story is None else requests(request.story)
         self.references: SceneReferences | None = None
         self.told: tuple[str, ...] = ()
         self.told_beside_scenes: tuple[str, ...] = ()
@@ -138,9 +127,10 @@ class Asked:
             if self.references is None or request.shown or not request.wishes:
                 yield request
 
-    def seeing(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
-        """Return what takes in how scenes end, where others show them, and delivers it."""
-        return deliver if self.references is None else self.references.seeing(deliver)
+    def took(self, outcome: SceneOutcome, picture: Picture | None) -> None:
+        """Take in how a scene ended, where others show it."""
+        if self.references is not None:
+            self.references.take(outcome, picture)
 
     async def survey(
         self,
