@@ -216,7 +216,7 @@ async def test_drafts_are_told_as_drafts_and_never_as_current(
     before = await survey(settings, story, tmp_path)
     await run_stage(settings, Story(story), tmp_path)
     after = await survey(settings, story, tmp_path)
-    drawn = await survey(drafts, story, tmp_path, is_draft=True)
+    drawn = await survey(drafts, story, tmp_path, draft=True)
 
     assert [[take.draft for take in one.takes] for one in before.values()] == [[True], [True]]
     assert not any(take.current for one in before.values() for take in one.takes)
