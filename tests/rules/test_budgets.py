@@ -21,7 +21,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "__main__": 17,
         "attempt": 2164,
         "cli": 327,
-        "domain": 1745,
+        "domain": 1748,
         "engine": 6197,
         "errors": 248,
         "executors": 2075,
