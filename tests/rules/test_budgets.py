@@ -38,7 +38,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "runtime": 839,
         "settings": 870,
         "storage": 4073,
-        "testing": 4495,
+        "testing": 4496,
         "transport": 2249,
     },
     "host_stub": {
