@@ -56,7 +56,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "plain_image": 328,
         "plugins": 419,
         "review": 569,
-        "run": 2526,
+        "run": 2537,
         "scenes": 1764,
         "stage": 1473,
         "standing": 858,
