@@ -37,6 +37,7 @@ PROMISES: Table = {
     "What is there is free.": """
         test_money_commands.py::test_a_rerun_costs_nothing_and_tells_so
         test_director_end_to_end.py::test_everything_comes_back_after_out_is_deleted
+        test_director_end_to_end.py::test_a_pick_whose_picture_is_lost_gives_way_and_stays_so
         library/test_open_stage.py::test_what_is_there_costs_nothing_and_a_plan_says_so""",
 }
 
