@@ -20,7 +20,6 @@ from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 PICTURE = Path(__file__).parent / "images" / "life-of-a-purchase.svg"
 
 PLACES: dict[State, tuple[float, float]] = {
-    State.RESERVED: (0, 1.2),
     State.SENDING: (1, 1.2),
     State.ACCEPTED: (1.95, 1.8),
     State.UNKNOWN: (3.6, 1.2),
@@ -32,7 +31,6 @@ PLACES: dict[State, tuple[float, float]] = {
 }
 """Column and row of each state."""
 CAPTIONS = {
-    State.RESERVED: "money is held",
     State.SENDING: "a byte may have left",
     State.ACCEPTED: "a job, by its name",
     State.UNKNOWN: "no whole answer",

@@ -21,8 +21,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from host_stub import plain_image
-from host_stub.conformance.catalogue import requirements_of
-from host_stub.conformance.requirement import SETS, Requirement
+from host_stub.conformance.catalogue import requirements
+from host_stub.conformance.requirement import Requirement
 from stage3_plugin import settings as stage3
 from stage3_plugin.domain.batch import BatchTerms
 from stage3_plugin.domain.money import to_usd
@@ -313,7 +313,7 @@ def unbilled_table() -> str:
 def requirements_table() -> str:
     """Write what the conformance kit tries, with a heading for each so that it can be linked to."""
     by_group: dict[str, list[Requirement]] = {group: [] for group in RULES}
-    for one in requirements_of(SETS[-1]):
+    for one in requirements():
         by_group.setdefault(one.id.partition(".")[0], []).append(one)
     lines = [""]
     for group, found in by_group.items():
@@ -328,7 +328,7 @@ def requirements_table() -> str:
 def _asked_of(requirement: Requirement) -> str:
     """Say of whom it is asked, where that is not everybody."""
     trial = requirement.trial
-    needs = [] if requirement.since == SETS[0] else [f"since {requirement.since}"]
+    needs: list[str] = []
     if trial.capability is not None:
         needs.append(f"for a plugin with `{trial.capability}`")
     if trial.needs == "backend":

@@ -1,4 +1,4 @@
-"""What a plugin's own commands are made of; part of the contract since 1.1.
+"""What a plugin's own commands are made of; part of the contract.
 
 A command is a plain function: it takes the options that were parsed for it and returns what is to
 be said, as text for people and as data for ``--json``. Parsing, the two streams, escaping,

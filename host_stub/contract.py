@@ -25,32 +25,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self, TypeAlias
 
-import anyio
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
-from structlog.typing import FilteringBoundLogger
 
-CONTRACT = (1, 2)
-"""Major and minor. A plugin fits if its major is the same and its minor is not larger.
+if TYPE_CHECKING:  # for annotations alone: structlog loads rich, and shapes need no event loop
+    import anyio
+    from structlog.typing import FilteringBoundLogger
 
-1.2 adds lanes, in which a picture may be bought at once, or later and for less: ``Scene.lane``,
-``ImageRequest.lane`` and ``StagePlan.lanes``; and ``OnlineCheck.is_warning``.
-
-1.1 adds the failure code ``pending``, the basis ``gateway``, ``SceneOutcome.request_id``,
-``StagePlan.warnings``, ``pending``, ``sheets``, ``stale``, ``waves``, ``scenes``, ``routes``,
-``steps`` and ``cost_worst_usd``, ``Scene.reference_details``, ``model``, ``quality`` and
-``if_refused``, ``ImageRequest.scenes_dir``, ``Services.settings_anew``, ``Services.config``,
-``SceneOutcome.steps``,
-``SceneOutcome.role``, ``Failure.cause``, an ``ImageStage``'s ``warnings``, ``capabilities``,
-``providers`` and ``check_online``, the events ``stage.warned``, ``scene.awaited``,
-``scene.waiting`` and ``scene.recovered``, the field ``sheets`` of ``stage.started``, and the hook
-``host_commands``; for observers the hook ``host_observer_settings``, and ``RunInfo.settings``,
-``story``, ``exit_code`` and ``warn``; and
-for takes ``Scene.takes``, ``SceneOutcome.take``, ``purchase``, ``basis`` and ``made_at``,
-``ImageRequest.wanted``, ``shown``, ``place`` and ``draft``, an ``ImageStage``'s ``survey`` and
-``fetch``, and ``ImagePlugin.draft_settings``.
-"""
+CONTRACT = (1, 0)
+"""Major and minor. A plugin fits if its major is the same and its minor is not larger."""
 
 MOST_TAKES = 20
 """Takes that can be wanted of a scene."""
@@ -66,12 +50,14 @@ FailureCode: TypeAlias = Literal[
     "out_of_money",  # the account is empty or over its limit
     "budget",  # a cap of the user's own is reached
     "unknown",  # sent, and no answer came: it may have been billed
-    "pending",  # bought or accepted, and not here yet; the same command later takes it in (1.1)
+    "pending",  # bought or accepted, and not here yet; the same command later takes it in
     "busy",  # another run has this scene in flight
     "not_tried",  # never started, because the run was stopped before
     "storage",  # the disk did not take the picture
     "cancelled",
 ]
+Cause: TypeAlias = Literal["prompt", "reference", "output", "rights"]
+"""What a refusal is about."""
 CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "gateway", "held", "free", "unknown"]
 """How a cost is known - reported by the provider, priced from its token counts, a flat price per
 picture, reported by a gateway in between, the amount held for it, free of charge, or not at all."""
@@ -86,7 +72,7 @@ class _Shape(BaseModel):
 
 
 class SceneReference(_Shape):
-    """What a scene says of one of its references, beside the picture (1.1).
+    """What a scene says of one of its references, beside the picture.
 
     Attributes:
         image: As in ``Scene.references``: a file, or ``scene:ID`` for another scene's picture.
@@ -110,7 +96,7 @@ Takes: TypeAlias = Annotated[int, Field(ge=1, le=MOST_TAKES)]
 Sha256: TypeAlias = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Role: TypeAlias = Literal["scene", "sheet"]
 Lane: TypeAlias = Literal["ordinary", "batch"]
-"""How a picture is bought (1.2): at once, or as one of many in a batch, later and for less. It
+"""How a picture is bought: at once, or as one of many in a batch, later and for less. It
 changes nothing of the picture: what came by one lane is not bought again by the other."""
 
 
@@ -127,13 +113,13 @@ class Scene(_Shape):
         seed: A wish for repeatability.
         references: Pictures the new one should resemble: files, relative to
             ``ImageRequest.scenes_dir``, or ``scene:ID`` for another scene's picture.
-        reference_details: What the file says of them; as many, in the same order, or none (1.1).
-        model: The model to make it with, instead of the settings' (1.1).
-        quality: The quality to make it in, instead of the settings' (1.1).
-        if_refused: Prompts to be tried in this order where the one before is refused (1.1).
-        takes: How many pictures of it are wanted (1.1). Those that are there count, so that a
+        reference_details: What the file says of them; as many, in the same order, or none.
+        model: The model to make it with, instead of the settings'.
+        quality: The quality to make it in, instead of the settings'.
+        if_refused: Prompts to be tried in this order where the one before is refused.
+        takes: How many pictures of it are wanted. Those that are there count, so that a
             request that is made twice is fulfilled once; each has an outcome of its own.
-        lane: How to buy it, instead of the request's (1.2).
+        lane: How to buy it, instead of the request's.
         characters: Identifiers of the characters in the scene.
         style_tags: Words about style; a plugin says them to whoever makes the picture, or lists
             them in ``SceneOutcome.dropped``.
@@ -175,7 +161,7 @@ class SceneSource(Protocol):
 
 
 class WantedTakes(_Shape):
-    """How many takes are wanted of a scene or a sheet, as long as it has this basis (1.1).
+    """How many takes are wanted of a scene or a sheet, as long as it has this basis.
 
     Attributes:
         basis: What it was said for; see ``SceneOutcome.basis``. It says nothing of another one.
@@ -188,7 +174,7 @@ class WantedTakes(_Shape):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPicture:
-    """The picture of a scene or a sheet that the host shows, for scenes that refer to it (1.1).
+    """The picture of a scene or a sheet that the host shows, for scenes that refer to it.
 
     Attributes:
         sha256: Of its bytes.
@@ -203,7 +189,7 @@ class ShownPicture:
 
 
 class PlaceFor(Protocol):
-    """Says where a picture goes (1.1): the same picture always to the same place."""
+    """Says where a picture goes: the same picture always to the same place."""
 
     def __call__(self, scene_id: str, *, role: Role, sha256: str, media_type: str) -> Path:
         """Return the path, below ``ImageRequest.out_dir``; its folder may have to be made."""
@@ -224,15 +210,15 @@ class ImageRequest:
         max_cost_usd: A cap for this run, beside the plugin's own.
         max_in_flight: A ceiling on scenes in work at once, for ``plan``; a run has its context's.
         scenes_dir: The folder that file references of scenes start at: the scene file's own, or the
-            current one for scenes from a stream (1.1).
+            current one for scenes from a stream.
         wanted: Returns what is wanted of a scene or a sheet beyond ``Scene.takes`` (of a sheet, one
-            is wanted): what is said for the basis that it has, if that is more (1.1).
-        shown: Returns the picture that the host shows of a scene or a sheet, if it shows one (1.1).
+            is wanted): what is said for the basis that it has, if that is more.
+        shown: Returns the picture that the host shows of a scene or a sheet, if it shows one.
             A scene that refers to another is shown that picture, as long as it is of the basis that
             the other has now; else the one that comes first.
-        place: Where each picture goes; without it, ``images/<name>.<extension>`` (1.1).
-        draft: Its pictures are drafts: they never count as a scene's takes (1.1).
-        lane: How to buy what a scene says no lane of, instead of the settings' (1.2). A plugin that
+        place: Where each picture goes; without it, ``images/<name>.<extension>``.
+        draft: Its pictures are drafts: they never count as a scene's takes.
+        lane: How to buy what a scene says no lane of, instead of the settings'. A plugin that
             cannot says so by a :class:`StageError`, before anything is sent.
     """
 
@@ -259,14 +245,14 @@ class Failure(_Shape):
         message: One line for people.
         retryable: Whether running the scene again later may help.
         provider_status: The HTTP status that came, where one came.
-        cause: What a refusal was about, where the answer says so (1.1).
+        cause: What a refusal was about, where the answer says so.
     """
 
     code: FailureCode
     message: str
-    retryable: bool
+    retryable: bool = False
     provider_status: int | None = None
-    cause: Literal["prompt", "reference", "output", "rights"] | None = None
+    cause: Cause | None = None
 
 
 class Cost(_Shape):
@@ -285,7 +271,7 @@ class Cost(_Shape):
 
 
 class SceneStep(_Shape):
-    """One of the ways in which a scene was tried, where there was more than one (1.1).
+    """One of the ways in which a scene was tried, where there was more than one.
 
     Attributes:
         provider: Who was asked.
@@ -322,21 +308,21 @@ class SceneOutcome(_Shape):
         cost: Of all attempts together.
         dropped: Wishes the backend could not honour, such as ``seed``.
         reused: Found from an earlier run; nothing was bought.
-        bought_for: What a picture that is reused had cost when it was bought (1.2).
-        request_id: What the provider calls its last exchange, to look it up in its records (1.1).
+        bought_for: What a picture that is reused had cost when it was bought.
+        request_id: What the provider calls its last exchange, to look it up in its records.
         role: ``sheet`` for a picture that the plugin's settings ask for so that scenes can show it
             to the model. Its id is none of the request's, and is announced by ``stage.started``
-            under ``sheets``; it counts in every total (1.1).
+            under ``sheets``; it counts in every total.
         steps: The ways in which it was tried in this run, in order, where that was more than one or
-            another than the first; their costs add up to ``cost`` (1.1).
-        take: Which of the wanted takes it is, from 1: one outcome for each of them (1.1).
+            another than the first; their costs add up to ``cost``.
+        take: Which of the wanted takes it is, from 1: one outcome for each of them.
         purchase: The plugin's own name of what was bought, or made: two pictures are one take
-            exactly if they have the same (1.1).
+            exactly if they have the same.
         basis: A digest of what it was made from: prompt, references' bytes, size, quality, model
-            (1.1). Two pictures of a scene with one basis are takes of one wish.
-        made_at: When its picture was made, where an earlier run did that (1.1).
+           . Two pictures of a scene with one basis are takes of one wish.
+        made_at: When its picture was made, where an earlier run did that.
         store_url: The address of the picture in a store that other machines reach, such as
-            ``s3://bucket/name``; it opens nothing by itself: no credentials, no signature (1.1).
+            ``s3://bucket/name``; it opens nothing by itself: no credentials, no signature.
     """
 
     scene_id: str
@@ -373,7 +359,7 @@ class SceneOutcome(_Shape):
 
 
 class PlanWave(_Shape):
-    """Scenes that can be made at once, since all that they refer to is there by then (1.1).
+    """Scenes that can be made at once, since all that they refer to is there by then.
 
     Attributes:
         scenes: How many would be bought or rendered.
@@ -385,7 +371,7 @@ class PlanWave(_Shape):
 
 
 class PlannedReference(_Shape):
-    """A picture that would be sent along (1.1).
+    """A picture that would be sent along.
 
     Attributes:
         image: As the scene or the settings say it: a file, or ``scene:ID``.
@@ -405,11 +391,11 @@ class PlannedReference(_Shape):
 PlannedState: TypeAlias = Literal[
     "make", "reused", "pending", "held", "busy", "refused", "unsendable"
 ]
-"""What would become of a scene, by the counts of a :class:`StagePlan` (1.1)."""
+"""What would become of a scene, by the counts of a :class:`StagePlan`."""
 
 
 class ScenePlan(_Shape):
-    """What is to be said of one scene before it is made, where there is something (1.1).
+    """What is to be said of one scene before it is made, where there is something.
 
     Attributes:
         scene_id: Its id, or that of a sheet.
@@ -422,7 +408,7 @@ class ScenePlan(_Shape):
         problem: Why it would not be made.
         state: What would become of it, by the name of the count in ``StagePlan`` that it is in.
         cost_high_usd: The most it can cost, if it would be made and its price is known.
-        prompt_sent: The prompt as it would be sent, byte for byte; of what is tried first (1.2).
+        prompt_sent: The prompt as it would be sent, byte for byte; of what is tried first.
     """
 
     scene_id: str
@@ -439,7 +425,7 @@ class ScenePlan(_Shape):
 
 
 class PlannedRoute(_Shape):
-    """A place where pictures would be made (1.1).
+    """A place where pictures would be made.
 
     Attributes:
         provider: Its word in the settings.
@@ -453,7 +439,7 @@ class PlannedRoute(_Shape):
 
 
 class PlannedStep(_Shape):
-    """One of the ways in which scenes may be tried, where there is more than one (1.1).
+    """One of the ways in which scenes may be tried, where there is more than one.
 
     Attributes:
         provider: Who would be asked.
@@ -473,7 +459,7 @@ class PlannedStep(_Shape):
 
 
 class PlannedLane(_Shape):
-    """What pictures cost and take in one lane, whichever they would go by (1.2).
+    """What pictures cost and take in one lane, whichever they would go by.
 
     Attributes:
         scenes: How many of ``make`` would go by it.
@@ -496,7 +482,7 @@ class PlannedLane(_Shape):
 
 
 class PlannedLanes(_Shape):
-    """Both lanes, side by side (1.2).
+    """Both lanes, side by side.
 
     Attributes:
         ordinary: At once.
@@ -514,7 +500,7 @@ class StagePlan(_Shape):
         make: Scenes that would be bought or rendered.
         reused: Scenes whose pictures are already there.
         pending: Scenes that are bought, or accepted, and whose pictures are not here yet: the run
-            asks for them again, for nothing (1.1).
+            asks for them again, for nothing.
         held: Scenes whose outcome is unknown and that wait for a decision.
         busy: Scenes in flight in another run.
         refused: Scenes a cap would leave out.
@@ -523,17 +509,17 @@ class StagePlan(_Shape):
         cost_high_usd: The most, as long as no request has to be paid for twice.
         expected_s: Seconds, from observed durations; ``None`` before there are any.
         day_spent_usd: Spent today by provider.
-        warnings: What a person should know before spending, a line each (1.1).
-        sheets: How many of ``make`` are sheets (1.1).
-        stale: How many of ``make`` have a picture that was made with other references (1.1).
-        waves: What can be made at once, in order; empty where no scene waits for another (1.1).
-        scenes: Sheets, and scenes with references or with a problem, in the run's order (1.1).
-        routes: Where pictures would be made, in the order in which they are tried (1.1).
-        steps: The ways in which scenes may be tried, in order; empty where there is one (1.1).
+        warnings: What a person should know before spending, a line each.
+        sheets: How many of ``make`` are sheets.
+        stale: How many of ``make`` have a picture that was made with other references.
+        waves: What can be made at once, in order; empty where no scene waits for another.
+        scenes: Sheets, and scenes with references or with a problem, in the run's order.
+        routes: Where pictures would be made, in the order in which they are tried.
+        steps: The ways in which scenes may be tried, in order; empty where there is one.
         cost_worst_usd: What the worst way costs: every scene goes through all of ``steps``, and
             each is billed, a refusal as well. ``None`` where there is one way, or a price is not
-            known (1.1).
-        lanes: What ``make`` costs and takes by either lane; ``None`` where nobody is paid (1.2).
+            known.
+        lanes: What ``make`` costs and takes by either lane; ``None`` where nobody is paid.
     """
 
     make: int
@@ -567,11 +553,11 @@ StaleReason: TypeAlias = Literal[
     "model",  # made by whom the settings, or the scene, do not name any more
     "settings",  # something else: a format, a seed, an option; or not known in detail
 ]
-"""What is another since a picture was made (1.1)."""
+"""What is another since a picture was made."""
 
 
 class KnownTake(_Shape):
-    """A picture of a scene or a sheet that a plugin has paid for, or drawn, and still has (1.1).
+    """A picture of a scene or a sheet that a plugin has paid for, or drawn, and still has.
 
     Attributes:
         sha256: Of its bytes.
@@ -580,7 +566,7 @@ class KnownTake(_Shape):
         height: Likewise.
         purchase: As in ``SceneOutcome``.
         basis: As in ``SceneOutcome``; of a current one, that of its scene. ``None`` if it is not
-            known, as with what an earlier version bought.
+            known.
         current: It is what would be made now, so that it need not be made.
         stale: Else, what is another.
         draft: It was made as a draft.
@@ -614,7 +600,7 @@ class KnownTake(_Shape):
 
 
 class SceneSurvey(_Shape):
-    """What there is of a scene or a sheet, and how that compares with what would be made now (1.1).
+    """What there is of a scene or a sheet, and how that compares with what would be made now.
 
     Attributes:
         scene_id: Its id.
@@ -692,15 +678,15 @@ class Services:
     Attributes:
         project_dir: The folder of the config; relative paths in settings start here.
         now: The wall clock, aware, in UTC.
-        out_dir: Where results go, if that is known by then (since 1.1): nothing that has to outlive
+        out_dir: Where results go, if that is known by then: nothing that has to outlive
             them belongs there.
         settings_anew: Reads the plugin's settings once more, where a command gives one of their
-            secrets (since 1.1): it may give another one by now. It blocks for as long as that
+            secrets: it may give another one by now. It blocks for as long as that
             takes; ``None`` comes of it where they cannot be had. The new secrets are kept out of
             all that the host shows and writes before it returns.
-        config: The file that the settings were read from (since 1.1), for lines that people type.
+        config: The file that the settings were read from, for lines that people type.
         secrets: The texts in the plugin's settings that came from variables, files and commands,
-            whatever fields they stand in (since 1.1): what a plugin starts is not to have them in
+            whatever fields they stand in: what a plugin starts is not to have them in
             its environment.
     """
 
@@ -731,7 +717,7 @@ class StageContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One of those who can make a plugin's pictures, where its settings name one (since 1.1).
+    """One of those who can make a plugin's pictures, where its settings name one.
 
     Attributes:
         name: Its word in the settings.
@@ -748,7 +734,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnlineCheck:
-    """What a provider was asked for free, and said, of the key, a model or the account (since 1.1).
+    """What a provider was asked for free, and said, of the key, a model or the account.
 
     Attributes:
         asked: Which of them.
@@ -756,7 +742,7 @@ class OnlineCheck:
         message: One line for people.
         hint: The next step.
         name: Which one, where there may be several: a model's name, or whose key or account.
-        is_warning: It is to be known, and no error although it may be bad (1.2).
+        is_warning: It is to be known, and no error although it may be bad.
     """
 
     asked: Literal["key", "model", "account", "store"]
@@ -770,15 +756,15 @@ class OnlineCheck:
 class ImageStage(Protocol):
     """An opened image plugin.
 
-    It may have ``warnings``, a tuple of lines (since 1.1): what opening found that a person should
+    It may have ``warnings``, a tuple of lines: what opening found that a person should
     know although the stage works, such as a setting that the provider's page does not have.
     ``check`` and ``plan`` show them, and a run begins with them, each as ``stage.warned``. It may
-    have ``providers``, a tuple of :class:`Provider` (since 1.1), which ``check`` lists. And it may
-    have ``async def check_online(self) -> tuple[OnlineCheck, ...]`` (since 1.1), for ``check
+    have ``providers``, a tuple of :class:`Provider`, which ``check`` lists. And it may
+    have ``async def check_online(self) -> tuple[OnlineCheck, ...]``, for ``check
     --online``: it asks the provider what costs nothing, and neither spends nor writes; it returns
     nothing if there is nobody to ask.
 
-    A plugin that keeps what it made may have two methods more (since 1.1), both or none::
+    A plugin that keeps what it made may have two methods more, both or none::
 
         async def survey(self, request, tell: Callable[[SceneSurvey], None]) -> None
         async def fetch(self, sha256: str, into: Path) -> bool
@@ -831,7 +817,7 @@ class ImagePlugin:
         capabilities: What it can do.
         open: Takes validated settings and services; entering the result opens the stage.
         draft_settings: Returns settings with which ``open`` gives a stage whose pictures are free,
-            for drafts (1.1); it takes those that were validated.
+            for drafts; it takes those that were validated.
     """
 
     name: str
@@ -856,12 +842,12 @@ class RunInfo:
         plugin: The image plugin's name in the config.
         scenes: How many scenes the run has.
         out_dir: Where results go.
-        settings: The observer's own, if it takes some (since 1.1).
+        settings: The observer's own, if it takes some.
         story: The scenes that are asked for, read from the disk by each that goes through them
-            (since 1.1).
+           .
         exit_code: What the run exits with, once it is over; ``None`` before, and where it ended
-            before anything was tried (since 1.1).
-        warn: Shows a line to the person who runs it (since 1.1).
+            before anything was tried.
+        warn: Shows a line to the person who runs it.
     """
 
     run_id: str

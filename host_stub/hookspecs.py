@@ -114,7 +114,7 @@ def host_event(event: Event) -> None:
 
 @hookspec
 def host_observer_settings() -> type[BaseModel]:  # type: ignore[empty-body]  # likewise
-    """Name the model of an observer's settings (since 1.1); asked before a run begins.
+    """Name the model of an observer's settings; asked before a run begins.
 
     Its table ``[plugin.NAME]`` is validated with it, and what comes of that is in
     :attr:`~host_stub.contract.RunInfo.settings`. An observer without this hook has no table.
@@ -139,7 +139,7 @@ def host_observer_settings() -> type[BaseModel]:  # type: ignore[empty-body]  # 
 
 @hookspec
 def host_commands() -> Sequence[PluginCommand]:  # type: ignore[empty-body]  # likewise
-    """Describe the commands that the plugin brings (since 1.1); called when one is asked for.
+    """Describe the commands that the plugin brings; called when one is asked for.
 
     They are called as ``host-stub NAME COMMAND``, NAME being the plugin's in its entry point.
     Parsing, ``--json``, escaping and errors are the host's; a command returns what is to be said.

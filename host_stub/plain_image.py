@@ -41,6 +41,7 @@ from host_stub.contract import (
     SceneOutcome,
     Services,
     StageContext,
+    StageError,
     StagePlan,
     StageSummary,
 )
@@ -93,7 +94,7 @@ def host_image_plugin() -> ImagePlugin:
     """Describe the plugin to the host."""
     return ImagePlugin(
         name="plain",
-        contract=(1, 1),  # it says what it keeps, which 1.0 has no event for
+        contract=(1, 0),
         settings=Settings,
         capabilities=Capabilities(reports_cost=True, plans=True, offline=True),
         open=_open,
@@ -116,12 +117,14 @@ class PlainStage:
 
     async def plan(self, request: ImageRequest) -> StagePlan:
         """Plan to draw every take, at no cost."""
+        _refuse_batches(request)
         free = Decimal(0)
         make = sum(scene.takes for scene in request.scenes)
         return StagePlan(make=make, cost_low_usd=free, cost_high_usd=free)
 
     async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
         """Draw the scenes; after ``stopping`` the rest is delivered as not tried."""
+        _refuse_batches(request)
         takes = _takes(request.scenes)
         capacity = max(1, min(context.max_in_flight, MOST_WORKERS, len(request.scenes)))
         context.log.info("stage.started", scenes=len(request.scenes), capacity=capacity)
@@ -183,6 +186,20 @@ class PlainStage:
         elif self._kept == MOST_KEPT + 1:
             message = f"further pictures that this plugin has not drawn are kept in {kept.parent}"
             context.log.warning("stage.warned", message=message)
+
+
+def _refuse_batches(request: ImageRequest) -> None:
+    """Refuse the lane that there is not, before anything is drawn.
+
+    Raises:
+        StageError: A picture is to be bought by it.
+    """
+    if "batch" in {request.lane, *(scene.lane for scene in request.scenes)}:
+        raise StageError(
+            "plain has no batch lane: it draws at once, for nothing",
+            hint="leave --lane and the scenes' lanes out",
+            starting=True,
+        )
 
 
 def _takes(scenes: Iterable[Scene]) -> Iterator[tuple[Scene, int]]:
@@ -254,7 +271,6 @@ def _draw(
     if place is None:
         make_way(path, is_flat)
         write_whole(path, picture)
-        _forget_earlier_name(scene.scene_id, path)
     else:
         path = place(scene.scene_id, role="scene", sha256=digest, media_type="image/png")
         if not is_taken(path):  # a place is of its bytes
@@ -329,16 +345,6 @@ def file_stem(scene_id: str) -> str:
         return scene_id
     digest = hashlib.sha256(scene_id.encode(errors="surrogatepass")).hexdigest()
     return f"{readable(scene_id) or 'scene'}-{digest[:16]}"
-
-
-def _forget_earlier_name(scene_id: str, path: Path) -> None:
-    """Remove a picture of ours that an earlier version gave a name without the scene's letters."""
-    digest = hashlib.sha256(scene_id.encode(errors="surrogatepass")).hexdigest()
-    earlier = path.with_name(f"scene-{digest[:16]}.png")
-    with suppress(OSError):
-        is_small = earlier != path and earlier.lstat().st_size < _MOST_BYTES
-        if is_small and is_flat(earlier.read_bytes()):
-            earlier.unlink()
 
 
 def readable(text: str) -> str:

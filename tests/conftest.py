@@ -18,7 +18,7 @@ SHARED = [
 pytest.register_assert_rewrite(*SHARED)  # what tests share asserts too, and must under python -O
 
 from stage3_plugin.executors.processes import usable_cores  # noqa: E402 - likewise
-from tests import documents, surroundings  # noqa: E402 - likewise
+from tests import documents, promises, surroundings  # noqa: E402 - likewise
 from tests.fakes.image_api import ImageApi  # noqa: E402 - only now are its asserts rewritten
 from tests.laws import register_profiles  # noqa: E402 - likewise
 
@@ -132,14 +132,24 @@ def _is_slow(path: Path) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even import what the shortest lane leaves out."""
-    return (
-        True if config.getoption("markexpr") == "not slow" and _is_slow(collection_path) else None
+    """Do not even import what the shortest lane leaves out, or the net."""
+    asked = config.getoption("markexpr")
+    is_left_out = (asked == "not slow" and _is_slow(collection_path)) or (
+        asked == "promise"
+        and collection_path.suffix == ".py"
+        and not _is_in_the_net(collection_path)
     )
+    return True if is_left_out else None
+
+
+@functools.cache
+def _is_in_the_net(path: Path) -> bool:
+    files = {one.partition("::")[0] for one in promises.marked()}
+    return not path.name.startswith("test_") or path.relative_to(HERE).as_posix() in files
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what is slow by where it is, and leave out what was not asked for.
+    """Mark what is slow by where it is and what is in the net, and leave out what was not asked.
 
     What is slow is tried on both event loops where ``tox -e heavy`` is run, too, and elsewhere on
     one of them.
@@ -150,6 +160,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     _, on_the_other_loop = surroundings.one_loop_each(slow)
     for item in on_the_other_loop:
         item.add_marker("heavy")
+    for item in items:
+        file, _, name = item.nodeid.removeprefix("tests/").partition("::")
+        is_short = item.get_closest_marker("heavy") is None
+        if is_short and promises.is_marked(file, name.partition("[")[0]):
+            item.add_marker("promise")
     if config.getoption("one_loop"):
         items[:], left = surroundings.one_loop_each(items)
         config.hook.pytest_deselected(items=left)

@@ -11,20 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stage3_plugin.domain.purchase import Purchase
-from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.place import LEDGER_NAME
 from tests import documents
+from tests.doors import Row, rows
 from tests.fakes.image_api import KEY, ImageApi
-
-ON_TRIO = """
-import functools, sys
-from host_stub.cli import main
-from host_stub.run import pipeline
-pipeline.run_pipeline = functools.partial(pipeline.run_pipeline, backend="trio")
-sys.exit(main())
-"""
-"""The host's command on the other event loop, which has no option of the command line."""
+from tests.places import ON_TRIO
 
 STAGE3 = "import sys; from stage3_plugin.cli import main; sys.exit(main())"
 
@@ -102,11 +92,9 @@ class Project:
         made = {image["scene_id"]: "made" for image in manifest["images"]}
         return made | {one["scene_id"]: one["code"] for one in manifest["failures"]}
 
-    def purchases(self) -> list[Purchase]:
-        """Read every row of the ledger, oldest first, and see that its counters are right."""
-        with Ledger.open(self.folder / ".stage3" / LEDGER_NAME) as ledger:
-            assert ledger.problems() == []
-            return list(ledger.purchases())[::-1]
+    def purchases(self) -> list[Row]:
+        """Read every row of the ledger, oldest first, and see that its total is right."""
+        return rows(self.folder / ".stage3")
 
 
 def ended(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:

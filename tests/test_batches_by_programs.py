@@ -14,12 +14,10 @@ import pytest
 
 import stage3_plugin.cli
 from host_stub.cli import main
-from host_stub.plugins import selection
-from stage3_plugin.engine import pending
-from stage3_plugin.purchase import lost
 from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from tests.fakes.behaviours import Gate
+from tests.places import host_clock, wait
 from tests.projects import Project
 from tests.stage3.batch_shop import LATER, priced
 
@@ -62,7 +60,7 @@ def agent(
     """Return one in a project of three scenes, whose batches end when they are let."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOOPBACK_KEY", KEY)
-    monkeypatch.setattr(pending, "BATCH_LOOKS_S", (0.0, 0.01))
+    wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=(0.0, 0.01))
     with ImageApi() as api:
         priced(api).batches.plan = LATER
         agent = Agent(api, tmp_path, capsys)
@@ -158,7 +156,7 @@ def test_of_a_batch_whose_create_is_in_doubt_a_program_asks_before_it_decides(
     agent: Agent, says_so: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is found or disproved for nothing, whoever said that it goes by a batch."""
-    monkeypatch.setattr(lost, "PATIENCE_S", 0.1)
+    wait(monkeypatch, "purchase.lost", PATIENCE_S=0.1)
     agent.api.batches.script(Batched(lost="begun", unlisted=10_000))
     words = ["scenes.json"]
     if says_so == "option":
@@ -193,7 +191,7 @@ class Clocks:
             def now(cls, tz: tzinfo | None = None) -> Self:
                 return super().now(tz) + later
 
-        self._monkeypatch.setattr(selection, "datetime", Later)
+        host_clock(self._monkeypatch, Later)
         theirs_s = 60 * (minutes if there is None else there)
         self._api.batches.date_s = lambda: time.time() + theirs_s
 

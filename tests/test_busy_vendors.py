@@ -5,9 +5,7 @@ The loopback server is the vendor's own address here: the one that the provider'
 
 from __future__ import annotations
 
-import importlib
 import json
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from host_stub.cli import main
 from stage3_plugin.domain.states import State
 from tests.fakes.behaviours import Behaviour, Json
 from tests.fakes.image_api import KEY, ImageApi
+from tests.places import vendor_at
 from tests.projects import Project
 
 HIGH_DEMAND = (
@@ -56,10 +55,7 @@ class Command:
         """Write the config, and let the server be the vendor's own address, or another."""
         at = self._api.root_url if provider == "gemini" else self._api.base_url
         if is_vendors:
-            name = "openai_images" if provider == "openai" else provider
-            module = importlib.import_module(f"stage3_plugin.providers.{name}")
-            public = replace(module.PROFILE, base_url=at)
-            self._monkeypatch.setattr(module, "PROFILE", public)
+            vendor_at(self._monkeypatch, provider, at)
         values: dict[str, Any] = {
             "provider": provider, "model": model, "base_url": at, "size": "1024x1024",
             "backoff_base_s": 0.01, "backoff_max_s": 0.02, "budget_usd": "9",
@@ -164,7 +160,7 @@ def test_a_blocked_prompt_costs_the_tokens_that_its_answer_counts(
     command.config(*GEMINI)
     image_api.script(Json(blocked, billed=True), scene="s01:")
     code, said = command.run()
-    refused = next(one for one in command.project.purchases() if one.new.scene_id == "s01")
+    refused = next(one for one in command.project.purchases() if one.scene_id == "s01")
 
     assert code == 1, said
     assert command.project.codes() == {"s01": "refused", "s02": "made"}

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from tests.fakes.behaviours import (
 )
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.pages import serving
+from tests.places import vendor_at
 from tests.projects import wait_until
 
 PROVIDERS = ("openai", "openrouter", "gemini")
@@ -104,9 +104,10 @@ def online(
 @pytest.fixture
 def vendor(online: Online, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the loopback API be the vendors' own public address."""
-    for name, module in MODULES.items():
-        url = online.api.root_url if name == "gemini" else online.api.base_url
-        monkeypatch.setattr(module, "PROFILE", replace(module.PROFILE, base_url=url))
+    for name in PROVIDERS:
+        vendor_at(
+            monkeypatch, name, online.api.root_url if name == "gemini" else online.api.base_url
+        )
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

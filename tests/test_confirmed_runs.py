@@ -17,11 +17,11 @@ from host_stub.cli import main
 from host_stub.run import pipeline
 from host_stub.stage import plan as planning
 from stage3_plugin.domain.states import State
+from tests.doors import bills
 from tests.fakes.behaviours import CutPng, Gate, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import further
 from tests.projects import Project, ended, wait_until
-from tests.stage3.buying import bills
 
 Told = dict[str, Any]
 
@@ -189,7 +189,7 @@ def test_what_a_cut_off_run_has_left_is_still_confirmed(here: Here) -> None:
     received = here.api.received()
     held = here.project.purchases()[1]
     assert (second, received, held.state) == (4, 3, State.UNKNOWN)
-    decided = here.project.stage3("resolve", held.new.attempt_id, "--not-billed")
+    decided = here.project.stage3("resolve", held.attempt_id, "--not-billed")
     third, _ = here.run(confirm)
 
     assert decided.returncode == 0, decided.stderr
@@ -202,7 +202,7 @@ def test_what_was_given_up_is_not_paid_for_a_second_time(here: Here) -> None:
     here.api.script(ResetAfterRead(), scene="pier 1")
     first, _ = here.run(confirm)
     lost = next(one for one in here.project.purchases() if one.state is State.UNKNOWN)
-    decided = here.project.stage3("resolve", lost.new.attempt_id, "--resend")
+    decided = here.project.stage3("resolve", lost.attempt_id, "--resend")
     received = here.api.received()
     second, told = here.run(confirm)
 

@@ -77,7 +77,7 @@ def test_what_is_killed_anywhere_is_taken_up_and_paid_for_once(
     received = api.received()
     again = studio.run("--decisions", file)
 
-    live = Counter(one.new.scene_id for one in project.purchases() if one.state in LIVE)
+    live = Counter(one.scene_id for one in project.purchases() if one.state in LIVE)
     assert planned["make"] == 4
     assert Decimal(planned["decisions_cost_usd"]) == Decimal("0.20")
     assert live == {"s01": 3, "s02": 3, "s03": 1, "s04": 2}

@@ -13,11 +13,11 @@ import pytest
 
 import stage3_plugin.cli
 from host_stub.cli import main
-from stage3_plugin.engine import pending
 from stage3_plugin.testing.batch_plans import Batched, Line
 from tests.fakes.behaviours import Gate
 from tests.fakes.bill import by_the_table
 from tests.fakes.image_api import KEY, ImageApi
+from tests.places import wait
 from tests.rules.repository import blocks, page, section
 
 PAGE = page("half-price.md")
@@ -75,7 +75,7 @@ def reader(
     image_api.batches.script_line(Line(ends="refused"), scene=REFUSED)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(pending, "BATCH_LOOKS_S", (0.0, 0.01))
+    wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=(0.0, 0.01))
     config = blocks(WAY, "toml")[0] + f'base_url = "{image_api.base_url}"\n'
     Path("host.toml").write_text(config, encoding="utf-8")
     (program,) = blocks(WAY, "python")

@@ -12,10 +12,6 @@ import pytest
 
 from host_stub.cli import main
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine import pending
-from stage3_plugin.engine import run as engine_run
-from stage3_plugin.policy import polling
-from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.bill import by_the_table
 from stage3_plugin.testing.image_api import ImageApi
@@ -31,6 +27,7 @@ from tests.fakes.new_words import (
     inventing_batches,
 )
 from tests.fakes.plain import Plain
+from tests.places import hurry, offer, wait
 from tests.projects import Project
 
 MODELS = {
@@ -50,11 +47,10 @@ EVERYWHERE: list[tuple[str, Place]] = [
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a thousandth of the usual time: two minutes are 0.12 s."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 1000)
-    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
-    monkeypatch.setattr(pending, "BATCH_LOOKS_S", (0.0, 0.01))
-    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+    hurry(monkeypatch, 1000, "policy.polling")
+    wait(monkeypatch, "engine.run", RECOVERY_LINGERS_S=0.1)
+    wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=(0.0, 0.01))
+    offer(monkeypatch, "plain", Plain)
 
 
 @contextmanager
@@ -159,7 +155,7 @@ def test_a_word_that_passes_within_two_minutes_is_waited_for(
     told: Callable[..., tuple[int, str]],
 ) -> None:
     """By the run that has bought it, with its warning and no failure."""
-    monkeypatch.setattr(polling, "FIRST_WAIT_S", 0.02)
+    wait(monkeypatch, "policy.polling", FIRST_WAIT_S=0.02)
     invention = Invention(frozenset({"status"}))
     with vendor(provider, invention) as api:
         asked = list[str]()

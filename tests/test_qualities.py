@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from host_stub.cli import main
+from stage3_plugin.engine import build
+from tests.doors import bills
+from tests.fakes.image_api import KEY, ImageApi
 
 OPENAI = 'provider = "openai"\nmodel = "gpt-image-2"\napi_key = { env = "NO_KEY_IS_SET" }\n'
 LADDER = """[[plugin.stage3.fallback]]
@@ -91,3 +94,28 @@ def test_a_scene_that_asks_for_one_is_not_bought(
     assert failure["code"] == "rejected"
     for line in (said, failure["message"]):
         assert "quality 'best' is not one that OpenAI lists for 'gpt-image-2'" in line
+
+
+def test_a_picture_that_was_bought_by_one_stays(
+    folder: Path, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it was refused, say: it is found, shown and paid for once."""
+    image_api.always(bills(0.05))
+    table = f'provider = "openai"\nmodel = "gpt-image-2"\napi_key = "{KEY}"\nprice_usd = "1"\n'
+    address = f'base_url = "{image_api.base_url}"\n'
+    (folder / "host.toml").write_text(f"[plugin.stage3]\n{table}{address}", encoding="utf-8")
+    story = [{"scene_id": "a", "prompt": "a pier at dusk", "quality": "best"}]
+    (folder / "scenes.json").write_text(json.dumps(story), encoding="utf-8")
+    first = main(["run", "scenes.json"])
+    monkeypatch.setattr(build, "_is_at_the_vendors", _always)
+    second = main(["run", "scenes.json"])
+    planned_again = main(["plan", "scenes.json", "--json"])
+    manifest = json.loads((folder / "out" / "manifest.json").read_text(encoding="utf-8"))
+
+    assert (first, second, planned_again, image_api.received()) == (0, 0, 0, 1)
+    assert [one["scene_id"] for one in manifest["images"]] == ["a"]
+    assert manifest["failures"] == []
+
+
+def _always(*_: object) -> bool:
+    return True

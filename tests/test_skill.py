@@ -18,10 +18,10 @@ from host_stub.cli.skill_command import NAME, instructions
 from host_stub.contract import FailureCode
 from host_stub.stage import exit_codes
 from stage3_plugin.cli import main as stage3
+from tests.doors import bills
 from tests.fakes.behaviours import ResetAfterRead
 from tests.fakes.image_api import KEY, ImageApi
 from tests.projects import Project
-from tests.stage3.buying import bills
 
 STORY = "# Sea\n## s01\ns01: A boat.\n## s02\ns02: A whale.\n## s03\ns03: A gull.\n"
 

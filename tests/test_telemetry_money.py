@@ -178,7 +178,7 @@ def test_what_a_queue_makes_is_paid_in_the_run_that_takes_it_in(
         run_watched(project.folder, kept)
 
     agrees(project, kept)
-    spans = [one for one in kept.spans if left.new.attempt_id in said_of(one).values()]
+    spans = [one for one in kept.spans if left.attempt_id in said_of(one).values()]
     assert [AMOUNT in said_of(one) for one in spans] == [False, True]
     assert [said_of(one)["stage3.outcome"] for one in spans] == ["pending", "made"]
     assert said_of(spans[1])["stage3.recovered"] is True

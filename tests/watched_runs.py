@@ -24,8 +24,8 @@ from host_stub.plugins.selection import select_plugins
 from host_stub.run.finish import RunReport
 from host_stub.run.pipeline import RunOptions, run_pipeline
 from host_stub.telemetry.plugin import Otel
-from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
+from tests.doors import Row
 
 AMOUNT = "gen_ai.usage.cost.amount"
 
@@ -126,10 +126,10 @@ def amounts(spans: Iterable[ReadableSpan]) -> dict[str, Decimal]:
     return dict(found)
 
 
-def booked(purchases: Iterable[Purchase]) -> dict[str, Decimal]:
+def booked(purchases: Iterable[Row]) -> dict[str, Decimal]:
     """Return what a ledger counts as spent, by purchase: of those whose cost is known."""
     return {
-        one.new.attempt_id: Decimal(one.counted_microusd) / 10**6
+        one.attempt_id: Decimal(one.counted_microusd) / 10**6
         for one in purchases
-        if one.counted_basis not in {None, "unknown"} and one.state is not State.VOID
+        if one.basis not in {None, "unknown"} and one.state is not State.VOID
     }

@@ -57,7 +57,6 @@ class Chair:
     out_dir: Path
     story: Story
     look: Look
-    most_takes: int
     settles_with: str | None
     plans: bool
 
@@ -224,7 +223,7 @@ def reroll(options: Namespace, console: Console) -> int:
 
     with sitting(options, console, write=True) as chair:
         standings = chair.look.at(options.scene)
-        rerolls = [reroll_of(one, most_takes=chair.most_takes) for one in standings.values()]
+        rerolls = [reroll_of(one) for one in standings.values()]
         with chair.story.book.transaction():
             chair.note_takes(standings.values())
             for one in rerolls:
@@ -348,15 +347,13 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
     Raises:
         HostError: The config, the plugin, the scene file or the story cannot be used.
     """
-    from host_stub.contract import MOST_TAKES
-    from host_stub.stage.asking import RunOptions, check_lane
+    from host_stub.stage.asking import RunOptions
     from host_stub.stage.look import Look
     from host_stub.stage.remembered_scenes import remember_scenes, remembered_scenes
     from host_stub.story.keeper import Story
 
     config, chosen = select(options, console, is_looking=True)
     lane: Lane | None = getattr(options, "lane", None)
-    check_lane(lane, chosen.image)
     folders = (config.project_dir, config.out_dir)
     with Story.opened(*folders, write=True) if write else Story.copied(*folders) as story:
         if write:
@@ -375,15 +372,12 @@ def sitting(options: Namespace, console: Console, *, write: bool) -> Generator[C
         )
         look = Look(chosen.image, asked, story)
         can = chosen.image.description.capabilities
-        # A plugin of contract 1.0 makes one: what it cannot hear of would be wanted for ever.
-        most_takes = MOST_TAKES if chosen.image.description.contract >= (1, 1) else 1
         yield Chair(
             project_dir=config.project_dir,
             scenes_path=path,
             out_dir=config.out_dir,
             story=story,
             look=look,
-            most_takes=most_takes,
             settles_with=chosen.image.name if can.resumes else None,
             plans=can.plans,
         )
@@ -497,7 +491,7 @@ def _place_of(story: Story, take: Take) -> Path:
 def _file_of(story: Story, take: Take) -> Path:
     """Return a file with a take's bytes: its place, or what is shown where it lies nowhere else.
 
-    So it is with a picture that was edited by hand, and with those of an earlier version.
+    So it is with a picture that was edited by hand.
     """
     place = _place_of(story, take)
     if place.exists():

@@ -20,7 +20,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -54,7 +54,6 @@ from host_stub.errors import HostError, in_one_line
 from host_stub.events.plain_values import plain
 from host_stub.events.schema import PREFIXES, EventRefused, checked
 from host_stub.plugins.loading import LoadedPlugin
-from host_stub.stage.earlier_contracts import request_for
 
 Answer = TypeVar("Answer")
 
@@ -222,7 +221,7 @@ class Lab:
         """Make a request for scenes; ``further`` are fields of an ``ImageRequest``."""
         self._runs += 1
         source = Scenes(tuple(scenes))
-        asked = ImageRequest(
+        return ImageRequest(
             run_id=f"conform-{self._runs}",
             scenes=source,
             story=source,
@@ -230,15 +229,15 @@ class Lab:
             scenes_dir=self.project,
             **further,
         )
-        return request_for(self.plugin.contract, asked)
 
     def services(self, *, out: Path | None = None) -> Services:
-        """Make what a plugin may use of the host's, by its contract."""
-        services = Services(project_dir=self.project, now=lambda: datetime.now(UTC))
-        if self.plugin.contract < (1, 1):
-            return services
-        secrets = () if self.backend is None else tuple(self.backend.secrets)
-        return replace(services, out_dir=out or self.out, secrets=secrets)
+        """Make what a plugin may use of the host's."""
+        return Services(
+            project_dir=self.project,
+            now=lambda: datetime.now(UTC),
+            out_dir=out or self.out,
+            secrets=() if self.backend is None else tuple(self.backend.secrets),
+        )
 
     # Running ------------------------------------------------------------------------------------
 

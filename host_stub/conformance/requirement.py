@@ -1,17 +1,16 @@
-"""A requirement: a sentence of a frozen set, and the check that tries it.
+"""A requirement: a sentence of the contract's set, and the check that tries it.
 
-The sentences stand in ``requirements/MAJOR.MINOR.toml``, each in the set of the contract that it
-came with, and never change once that contract is closed; the checks register themselves here, and
-may be made better at any time.
+The sentences stand in ``requirements.toml``, and never change once the contract is closed; the
+checks register themselves here, and may be made better at any time.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from host_stub.conformance.lab import Lab
 
@@ -20,8 +19,6 @@ Need: TypeAlias = Literal["description", "stage", "backend"]
 Check: TypeAlias = Callable[[Lab], str]
 """Tries the plugin, and returns what was seen; raises ``Broken`` or ``NotShown``."""
 
-SETS: Final = ("1.0", "1.1", "1.2")
-"""The contracts there are requirements of; each has those of the earlier ones too."""
 PAGE: Final = "docs/conformance.md"
 """The page that explains them."""
 
@@ -54,13 +51,11 @@ class Requirement:
     Attributes:
         id: Its name.
         sentence: The rule.
-        since: The contract that it came with.
         trial: How it is tried.
     """
 
     id: str
     sentence: str
-    since: str
     trial: Trial
 
     @property
@@ -99,10 +94,8 @@ def tries(
     return register
 
 
-def sentences(contract: str) -> Iterator[tuple[str, str, str]]:
-    """Yield name, sentence and contract of each requirement that holds for a contract."""
-    for since in SETS[: SETS.index(contract) + 1]:
-        text = files("host_stub.conformance").joinpath("requirements", f"{since}.toml")
-        document: dict[str, Any] = tomllib.loads(text.read_text(encoding="utf-8"))
-        for name, sentence in document["requirements"].items():
-            yield name, sentence, since
+def sentences() -> dict[str, str]:
+    """Return the sentence of each requirement by its name, in their order."""
+    text = files("host_stub.conformance").joinpath("requirements.toml")
+    document: dict[str, dict[str, str]] = tomllib.loads(text.read_text(encoding="utf-8"))
+    return document["requirements"]

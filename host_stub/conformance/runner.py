@@ -1,7 +1,7 @@
 """Tries all requirements of a plugin, a few at a time, each in a process that may be lost.
 
-The plugin is first asked what it is, in a process of its own: from that it follows which contract's
-requirements hold, and which of them can be shown at all. A plugin that needs a service is never run
+The plugin is first asked what it is, in a process of its own: from that it follows which of them
+can be shown at all. A plugin that needs a service is never run
 without a case: its settings could lead to a real one.
 """
 
@@ -18,14 +18,16 @@ from tempfile import mkdtemp
 from typing import Any, Final
 
 from host_stub.conformance.cases import installed_case
-from host_stub.conformance.catalogue import KitFault, requirements_of
+from host_stub.conformance.catalogue import KitFault, requirements
 from host_stub.conformance.processes import Worker, WorkerLost, end_strays
-from host_stub.conformance.requirement import SETS, Requirement
+from host_stub.conformance.requirement import Requirement
 from host_stub.conformance.verdict import Report, Result, Verdict
+from host_stub.contract import CONTRACT
 from host_stub.errors import UsageError, closest, in_one_line
 from host_stub.plugins.discovery import find_plugins, pick
 
 _FIRST: Final = "hooks.loads"
+_SPOKEN: Final = ".".join(map(str, CONTRACT))
 _PATIENCE_S: Final = 30.0
 _MOST_WORKERS: Final = 4
 
@@ -69,11 +71,11 @@ def conform(
     """
     found = pick(asked.name, find_plugins())
     try:
-        everything = requirements_of(SETS[-1])
+        everything = requirements()
     except KitFault as fault:
         detail = in_one_line(fault)
         at_fault = Result(id="kit", verdict="harness_error", sentence="", link="", detail=detail)
-        return _report(asked, found.source, SETS[-1], None, [at_fault])
+        return _report(asked, found.source, _SPOKEN, None, [at_fault])
     _check_names(everything, [*asked.only, *asked.known])
     room = Path(mkdtemp(prefix="conform-"))
     worker = Worker(asked.name, asked.case_file, room / "room-0")
@@ -86,13 +88,12 @@ def conform(
             )
         names = {one.id for one in everything}
         facts["broken"] = broken if (broken := facts.get("broken")) in names else _FIRST
-        contract = ".".join(map(str, facts.get("contract", SETS[-1].split("."))))
-        requirements = requirements_of(contract if contract in SETS else SETS[-1])
+        contract = ".".join(map(str, facts.get("contract", CONTRACT)))
         case = _case_of(asked)
         if begun is not None:
             begun(_first_line(asked.name, found.source, contract, case, facts))
         wanted = {*asked.only, *([] if facts["verdict"] == "pass" else [facts["broken"]])}
-        chosen = [one for one in requirements if not asked.only or one.id in wanted]
+        chosen = [one for one in everything if not asked.only or one.id in wanted]
         results = _Trying(asked, facts, worker, told).all(chosen)
         return _report(asked, found.source, contract, case, results)
     finally:

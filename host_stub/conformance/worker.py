@@ -23,9 +23,9 @@ from typing import Any, BinaryIO, Final, NoReturn, cast
 
 from host_stub.conformance.case import Case
 from host_stub.conformance.cases import FILE_MODULE, CaseRefused, installed_case, load_case
-from host_stub.conformance.catalogue import requirements_of
+from host_stub.conformance.catalogue import requirements
 from host_stub.conformance.lab import Lab, at_work
-from host_stub.conformance.requirement import SETS, Trial
+from host_stub.conformance.requirement import Trial
 from host_stub.conformance.surroundings import look, printed_bytes, settle
 from host_stub.conformance.verdict import Broken, NotShown
 from host_stub.contract import ImagePlugin
@@ -52,7 +52,7 @@ class Bench:
         self._loaded: tuple[LoadedPlugin, ImagePlugin] | None = None
         self._case: tuple[Case | None] | None = None
         self.begins: Callable[[str], None] = lambda _what: None
-        self._trials = {one.id: one.trial for one in requirements_of(SETS[-1])}
+        self._trials = {one.id: one.trial for one in requirements()}
         self._before = look()
         self._printed = printed_bytes()
 
@@ -206,7 +206,7 @@ class Desk:
         self._case_file = case_file
         self._answers = answers
         self._bench: Bench | None = None
-        requirements_of(SETS[-1])  # what every copy needs is imported once
+        requirements()  # what every copy needs is imported once
 
     def take(self, asked: dict[str, Any]) -> None:
         """Answer one question."""

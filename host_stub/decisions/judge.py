@@ -18,7 +18,6 @@ from host_stub.decisions.merge import Merged, Note
 from host_stub.errors import closest
 from host_stub.story.takes import Take, is_current
 from host_stub.text.escape import escaped
-from host_stub.text.format import counted
 
 _MOST_IDS: Final = 10_000
 """Ids that a near one is looked for among, which takes a second or so."""
@@ -120,7 +119,6 @@ def judge(
     *,
     plugin: str,
     said: Mapping[str, SaidPrompt] | None = None,
-    most_takes: int = MOST_TAKES,
 ) -> Judged:
     """Tell the decisions that can be obeyed from those that cannot.
 
@@ -129,9 +127,8 @@ def judge(
         standings: How all scenes and sheets of the story stand.
         plugin: The name of the plugin that would make them.
         said: The prompts of earlier decisions that are in force, by scene.
-        most_takes: So many takes of a scene can be made.
     """
-    bench = Bench(merged, plugin=plugin, said=said, most_takes=most_takes)
+    bench = Bench(merged, plugin=plugin, said=said)
     for standing in standings:
         bench.look(standing)
     return bench.close()
@@ -144,7 +141,6 @@ class Bench:
         merged: One decision for each scene.
         plugin: The name of the plugin that would make them.
         said: The prompts of earlier decisions that are in force, by scene.
-        most_takes: So many takes of a scene can be made.
     """
 
     def __init__(
@@ -153,9 +149,7 @@ class Bench:
         *,
         plugin: str,
         said: Mapping[str, SaidPrompt] | None = None,
-        most_takes: int = MOST_TAKES,
     ) -> None:
-        self._most_takes = most_takes
         self._decisions = merged.decisions
         self._plugin = plugin
         self._said = said or {}
@@ -171,7 +165,7 @@ class Bench:
         if decision is not None:
             said = self._said.get(standing.scene_id)
             self._found[standing.scene_id] = judged(
-                decision, standing, plugin=self._plugin, said=said, most_takes=self._most_takes
+                decision, standing, plugin=self._plugin, said=said
             )
 
     def close(self) -> Judged:
@@ -200,7 +194,6 @@ def judged(
     *,
     plugin: str,
     said: SaidPrompt | None = None,
-    most_takes: int = MOST_TAKES,
 ) -> Order | str:
     """Return what a decision comes to in its scene, or why it is refused.
 
@@ -209,12 +202,11 @@ def judged(
         standing: How its scene stands.
         plugin: The name of the plugin that would make it.
         said: The prompt of an earlier decision that is in force there.
-        most_takes: So many takes of a scene can be made.
     """
     if said is not None and said.prompt != decision.prompt:
         said = None
     why = (
-        _impossible(decision, standing, most_takes)
+        _impossible(decision, standing)
         or _gone(decision, standing)
         or _stale(decision, standing, plugin, said)
         or _not_countable(decision, standing)
@@ -246,11 +238,9 @@ def judged(
     )
 
 
-def _impossible(decision: Decision, standing: Standing, most_takes: int) -> str | None:
+def _impossible(decision: Decision, standing: Standing) -> str | None:
     if decision.takes is not None and decision.takes > MOST_TAKES:
         return f"more takes are wanted than the {MOST_TAKES} that a scene can have"
-    if decision.takes is not None and decision.takes > most_takes:
-        return f"{counted(decision.takes, 'take')} are wanted, and the plugin makes {most_takes}"
     if decision.show is not None and decision.show in (decision.reject or ()):
         return f"it shows and rejects the same take, {decision.show[:12]}"
     if decision.prompt is not None and standing.scene is None:

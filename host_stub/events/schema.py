@@ -1,4 +1,4 @@
-"""The events of contract 1.1: what each is called, at which level it is logged, what it carries.
+"""The events of the contract: what each is called, at which level it is logged, what it carries.
 
 Names are dotted and in the past tense, fields flat, numbers ready to add up: seconds are floats,
 money is a decimal (a plugin may log it as a decimal string) and ``None`` where it is not known.
@@ -70,7 +70,7 @@ class _Logged(BaseModel):
 
 
 class _OfScene(_Logged):
-    """``take`` says which of the wanted pictures of a scene it is about (since contract 1.1)."""
+    """``take`` says which of the wanted pictures of a scene it is about."""
 
     scene_id: Annotated[str, Field(min_length=1)]
     take: Takes = 1
@@ -81,7 +81,7 @@ class StageStarted(_Logged):
     """The stage begins to work.
 
     ``sheets`` are the ids of the pictures that it makes beside those that were asked for, and for
-    each of which it delivers an outcome too (since contract 1.1).
+    each of which it delivers an outcome too.
     """
 
     event: Literal["stage.started"]
@@ -89,7 +89,7 @@ class StageStarted(_Logged):
 
 
 class StageWarned(_Logged):
-    """Something a person should know that keeps nothing from working (since contract 1.1)."""
+    """Something a person should know that keeps nothing from working."""
 
     event: Literal["stage.warned"]
     level: Literal["warning"]
@@ -107,7 +107,7 @@ class SceneStarted(_OfScene):
 class SceneRetried(_OfScene):
     """An attempt failed for ``cause``, and the scene waits ``wait_s`` to start again.
 
-    ``asked_for`` says that the provider named the wait (since contract 1.1).
+    ``asked_for`` says that the provider named the wait.
     """
 
     event: Literal["scene.retried"]
@@ -121,7 +121,7 @@ class SceneRetried(_OfScene):
 
 
 class SceneAwaited(_OfScene):
-    """What a scene waits for is not here yet, and is looked for again (since contract 1.1).
+    """What a scene waits for is not here yet, and is looked for again.
 
     For a picture that is bought (``pending``), or what another run has in work (``busy``). It may
     come often, stands for nothing that was sent, and costs nothing. A scene that was never started
@@ -138,7 +138,7 @@ class SceneAwaited(_OfScene):
 
 
 class SceneWaiting(_OfScene):
-    """A scene waits for the pictures of others, which it shows the model (since contract 1.1).
+    """A scene waits for the pictures of others, which it shows the model.
 
     It holds no capacity meanwhile. It waits no more once they have ended, or it is started itself.
     """
@@ -149,7 +149,7 @@ class SceneWaiting(_OfScene):
 
 
 class SceneRecovered(_OfScene):
-    """A request that an earlier run had sent has come to its end, or is given up (since 1.1).
+    """A request that an earlier run had sent has come to its end, or is given up.
 
     Its scene need not be one of this run's; one that is has its own events beside. ``outcome`` says
     what came of the request, ``cost_usd`` what it cost.
@@ -200,7 +200,7 @@ class SceneFailed(_OfScene):
 class SceneSkipped(_OfScene):
     """A scene was never started, because of ``code``.
 
-    ``waits_for`` are the scenes and sheets whose pictures it needed and that have none (since 1.1).
+    ``waits_for`` are the scenes and sheets whose pictures it needed and that have none.
     """
 
     event: Literal["scene.skipped"]

@@ -174,7 +174,6 @@ def _select_image(loaded: LoadedPlugin, config: HostConfig, *, is_looking: bool)
     table = config.settings_of(loaded.name, may_lack=is_looking)
     settings = validate(description.settings, table, plugin=loaded.name, source=loaded.source)
     heed_secrets: list[Heeding] = []
-    is_later = description.contract >= (1, 1)
 
     def settings_anew() -> BaseModel | None:
         try:
@@ -196,10 +195,10 @@ def _select_image(loaded: LoadedPlugin, config: HostConfig, *, is_looking: bool)
         services=Services(
             project_dir=config.project_dir,
             now=lambda: datetime.now(UTC),
-            out_dir=config.out_dir if is_later else None,
-            settings_anew=settings_anew if is_later and table.asks_commands else None,
-            config=config.path if is_later else None,
-            secrets=table.secrets if is_later else (),
+            out_dir=config.out_dir,
+            settings_anew=settings_anew if table.asks_commands else None,
+            config=config.path,
+            secrets=table.secrets,
         ),
         secrets=table.secrets,
         lacks=table.lacks,

@@ -14,10 +14,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Literal
 
@@ -41,14 +40,12 @@ from host_stub.events.journal import EventJournal
 from host_stub.events.stream import EventStream
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.run.finish import Ending, Finish, Output, RunReport
-from host_stub.run.incoming import Incoming
-from host_stub.run.outcomes import MOST_VIOLATIONS, Outcomes
+from host_stub.run.outcomes import Outcomes
 from host_stub.run.preparing import Preparation, Prepared
 from host_stub.run.progress import make_display
 from host_stub.run.signals import Interrupts, Receiver
 from host_stub.run.story_rows import StoryRows
 from host_stub.run.taking_in import Maker, TakingIn
-from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.shard import from_its_part
 from host_stub.stage.asking import (
     Asked,
@@ -66,6 +63,7 @@ from host_stub.stage.exit_codes import stage_error
 from host_stub.stage.remembered_scenes import remember_lane, remember_scenes
 from host_stub.stage.stage_warnings import warnings_of
 from host_stub.standing.standings import Standings
+from host_stub.story.finding import story_folder
 from host_stub.story.keeper import Story
 from host_stub.text.console import Console
 from host_stub.text.escape import escaped
@@ -111,7 +109,7 @@ def run_pipeline(
         ResultsNotWritten: The folder for results cannot be used; nothing was started.
         StageFailed: The stage could not start; nothing was tried.
     """
-    check_options(options, plugin)
+    check_options(options)
     if options.is_draft:
         plugin = for_drafts(plugin)
     redactor = redactor_for(plugin)
@@ -123,6 +121,7 @@ def run_pipeline(
     run_id = new_run_id(plugin)
     with contextlib.ExitStack() as stack:
         project_dir = plugin.services.project_dir
+        story_folder(project_dir, options.out_dir)  # refuses before anything is made or moved
         merged = decided(options.decisions) if options.decisions else None
         path = options.out_dir
         try:
@@ -132,9 +131,6 @@ def run_pipeline(
             if options.journal is not None:
                 path = options.journal
                 journal = stack.enter_context(EventJournal(path))
-            incoming = None
-            if plugin.description.contract < (1, 1):
-                incoming = stack.enter_context(Incoming(options.out_dir, run_id))
         except OSError as error:
             raise ResultsNotWritten(path, error) from error
         story = stack.enter_context(Story.opened(project_dir, options.out_dir, write=True))
@@ -148,7 +144,6 @@ def run_pipeline(
             asked=asked,
             said=said,
             story=story,
-            incoming=incoming,
             merged=merged,
             output=console,
             redactor=redactor,
@@ -202,7 +197,6 @@ class _Run:
         asked: Asked,
         said: dict[str, SaidPrompt],
         story: Story,
-        incoming: Incoming | None,
         merged: Merged | None,
         output: Output,
         redactor: Redactor,
@@ -217,7 +211,6 @@ class _Run:
         self._said = said
         self._scenes = scenes = asked.scenes
         self._story = story
-        self._incoming = incoming
         self._merged = merged
         self._output = output
         self._redactor = redactor
@@ -232,9 +225,8 @@ class _Run:
             redact=redactor.text,
             cap_usd=_cap_usd(plugin, options),
         )
-        knows_takes = plugin.description.contract >= (1, 1)
         self._outcomes = Outcomes(
-            scenes if knows_takes else AskedScenes(scenes, most=1),
+            scenes,
             out_dir=options.out_dir,
             plugin=plugin.name,
             source=plugin.source,
@@ -312,12 +304,6 @@ class _Run:
             self._ending.errors += [self._not_taken_in(one) for one in taking_in.failures]
             for lie in taking_in.lies:
                 self._outcomes.correct(lie)
-        if self._incoming is not None:
-            for path in self._incoming.clear(self._is_noted)[:MOST_VIOLATIONS]:
-                self._output.warn(f"{escaped(str(path))} stays there: its place is taken")
-
-    def _is_noted(self, picture: Path) -> bool:
-        return self._taking_in is not None and self._taking_in.is_noted(picture)
 
     def _not_taken_in(self, error: Exception | str) -> HostError:
         if isinstance(error, HostError):
@@ -355,8 +341,6 @@ class _Run:
                 story=self._asked.whole,
                 desk=self._story,
             )
-            if self._incoming is not None:
-                request = replace(request, out_dir=self._incoming.folder)
             self._ending.summary = await stage.run(request, context)
 
     async def _prepare(self, stage: ImageStage, log: FilteringBoundLogger) -> Prepared:
@@ -379,8 +363,7 @@ class _Run:
 
     def _taker_of(self, stage: ImageStage) -> TakingIn:
         options, plugin = self._options, self._plugin
-        is_1_0 = plugin.description.contract < (1, 1)
-        self._standings.tells_bases = options.is_draft or (hasattr(stage, "survey") and not is_1_0)
+        self._standings.tells_bases = options.is_draft or hasattr(stage, "survey")
         return TakingIn(
             self._story,
             out_dir=options.out_dir,
@@ -389,7 +372,7 @@ class _Run:
                 run_id=self._run_id,
                 is_draft=options.is_draft,
                 is_guest=options.is_guest,
-                keeps_bytes=is_1_0 or not hasattr(stage, "fetch"),
+                keeps_bytes=not hasattr(stage, "fetch"),
             ),
             present=self._standings.present,
             now=plugin.services.now,
@@ -432,15 +415,17 @@ class _Run:
             rest=self._standings.rest,
         )
 
-    def _pictures(self) -> StoryRows:
-        return StoryRows(
-            self._story,
-            self._standings,
-            self._outcomes,
-            out_dir=self._options.out_dir,
-            redactor=self._redactor,
-            is_looked_at=not (self._options.is_draft or self._options.is_guest),
-        )
+    @contextmanager
+    def _pictures(self) -> Generator[StoryRows]:
+        with self._story.book.transaction():
+            yield StoryRows(
+                self._story,
+                self._standings,
+                self._outcomes,
+                out_dir=self._options.out_dir,
+                redactor=self._redactor,
+                is_looked_at=not (self._options.is_draft or self._options.is_guest),
+            )
 
     def _take_event(self, event: Event) -> None:
         if event["event"] == "scene.started":

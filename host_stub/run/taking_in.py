@@ -7,6 +7,7 @@ shown. All of it happens beside the event loop, in groups.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -15,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from host_stub.contract import PlaceFor, SceneOutcome
 from host_stub.errors import HostError
-from host_stub.run.groups import Groups
+from host_stub.run.groups import MOST_AT_ONCE, Groups
 from host_stub.run.placing import media_type_of, put_at
 from host_stub.story.files import digest_of
 from host_stub.story.pictures import EXTENSIONS, look_at
@@ -33,7 +34,9 @@ class Takes(Protocol):
 
     @property
     def place_for(self) -> PlaceFor: ...
-    def is_seen(self, new: NewTake) -> bool: ...
+    def are_there(
+        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
+    ) -> Sequence[bool]: ...
     def take_in(
         self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
     ) -> Sequence[Take]: ...
@@ -78,9 +81,15 @@ class Lie:
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    outcome: SceneOutcome
-    row: Mapping[str, Any]
+    told: NewTake
+    basis_now: str | None
     picture: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    arrivals: Sequence[_Arrival]
+    is_found: bool = False
 
 
 class TakingIn:
@@ -113,8 +122,8 @@ class TakingIn:
         self._present = present
         self._now = now
         self._failures: list[Exception] = []
-        self._noted: set[int] = set()
-        self._groups = Groups[_Arrival](self._write)
+        self._found: list[_Arrival] = []
+        self._groups = Groups[_Batch](self._write)
 
     @property
     def failures(self) -> list[Exception]:
@@ -122,9 +131,22 @@ class TakingIn:
         return self._failures + self._groups.failures
 
     def take(self, outcome: SceneOutcome, row: Mapping[str, Any]) -> None:
-        """Take one picture; it is written down soon."""
+        """Take one picture; it is written down soon, unless it was found and all of it is there."""
         assert outcome.image is not None, "only pictures become takes"
-        self._groups.put(_Arrival(outcome, row, outcome.image))
+        arrival = _Arrival(self._new_take(outcome, row), self._basis_now(outcome), outcome.image)
+        if outcome.reused:
+            self._found.append(arrival)
+            if len(self._found) == MOST_AT_ONCE:
+                self._hand_over_found()
+        else:
+            self._hand_over_found()  # takes are numbered as they come
+            self._groups.put(_Batch([arrival]))
+
+    def _hand_over_found(self) -> None:
+        """Have the pictures that were found looked at, all by one question."""
+        found, self._found = self._found, []
+        if found:
+            self._groups.put(_Batch(found, is_found=True))
 
     def close(self, patience_s: float | None = None) -> bool:
         """Write down all that has come; return whether that could be done.
@@ -132,37 +154,45 @@ class TakingIn:
         Args:
             patience_s: How long a group of pictures may take.
         """
+        self._hand_over_found()
         return self._groups.close(patience_s)
 
-    def is_noted(self, picture: Path) -> bool:
-        """Return whether a file is a take, with a copy at its place, so that nobody needs it."""
-        return hash(picture) in self._noted
-
-    def _write(self, group: Sequence[_Arrival]) -> None:
+    def _write(self, group: Sequence[_Batch]) -> None:
         """Write down one group; a picture that cannot be had costs the others nothing."""
         arrivals: list[tuple[NewTake, str | None]] = []
-        pictures: list[Path] = []
-        for one in group:
+        for one in itertools.chain.from_iterable(map(self._with_news, group)):
             try:
-                arrivals.append((self._placed(one), self._basis_now(one.outcome)))
-                pictures.append(one.picture)
+                arrivals.append((self._placed(one), one.basis_now))
             except (OSError, ValueError) as error:
                 self._failures.append(error)
         try:
-            self._takes.take_in(arrivals, keep_bytes=self._maker.keeps_bytes)
+            if arrivals:
+                self._takes.take_in(arrivals, keep_bytes=self._maker.keeps_bytes)
         except (OSError, HostError) as error:  # the next run takes in what is not noted
             self._failures.append(error)
-        else:
-            self._noted.update(map(hash, pictures))
+
+    def _with_news(self, batch: _Batch) -> Sequence[_Arrival]:
+        """Return those of a batch that there is anything to write down of."""
+        if not batch.is_found:
+            return batch.arrivals
+        told = [(one.told, one.basis_now) for one in batch.arrivals]
+        try:
+            are_there = self._takes.are_there(told, keep_bytes=self._maker.keeps_bytes)
+        except (OSError, HostError) as error:  # the next run looks again
+            self._failures.append(error)
+            return ()
+        return [
+            one
+            for one, is_there in zip(batch.arrivals, are_there, strict=True)
+            if not is_there or one.picture != self._place_of(one.told)
+        ]
 
     def _basis_now(self, outcome: SceneOutcome) -> str | None:
         return None if self._maker.is_guest or self._maker.is_draft else self._present(outcome)
 
     def _placed(self, one: _Arrival) -> NewTake:
         """Put a picture at its place, where it is not there, and return its take."""
-        told = self._new_take(one)
-        if one.outcome.reused and self._place_of(told) == one.picture and self._takes.is_seen(told):
-            return told
+        told = one.told
         new = self._looked_at(told, one.picture)
         place = self._place_of(new)
         if place == one.picture:
@@ -200,17 +230,18 @@ class TakingIn:
             new.scene_id, role=new.role, sha256=new.sha256, media_type=new.media_type
         )
 
-    def _new_take(self, one: _Arrival) -> NewTake:
-        outcome, maker = one.outcome, self._maker
+    def _new_take(self, outcome: SceneOutcome, row: Mapping[str, Any]) -> NewTake:
+        maker = self._maker
         assert outcome.sha256 is not None, "a picture has a digest"
+        assert outcome.image is not None, "it is a picture"
         assert outcome.width is not None, "and a size"
         assert outcome.height is not None, "and a size"
-        params = one.row.get("generation_params", {})
+        params = row.get("generation_params", {})
         return NewTake(
             scene_id=outcome.scene_id,
             role=outcome.role,
             sha256=outcome.sha256,
-            media_type=outcome.media_type or media_type_of(one.picture),
+            media_type=outcome.media_type or media_type_of(outcome.image),
             width=outcome.width,
             height=outcome.height,
             plugin=maker.plugin,
@@ -222,7 +253,7 @@ class TakingIn:
             is_draft=maker.is_draft,
             made_at=outcome.made_at or self._now(),
             run_id=maker.run_id,
-            row={name: part for name, part in one.row.items() if name != "image_path"},
+            row={name: part for name, part in row.items() if name != "image_path"},
         )
 
 

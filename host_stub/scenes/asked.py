@@ -24,24 +24,17 @@ class AskedScenes:
         scenes: Those there are.
         kept: Which of them are asked for, by their places; all of them if absent.
         least: So many takes are wanted of each, whatever it says itself.
-        most: So many at most, where who makes them knows no more.
 
     Raises:
         SceneFileError: The file has changed since it was checked.
     """
 
     def __init__(
-        self,
-        scenes: SceneFile,
-        *,
-        kept: bytearray | None = None,
-        least: int | None = None,
-        most: int = MOST_TAKES,
+        self, scenes: SceneFile, *, kept: bytearray | None = None, least: int | None = None
     ) -> None:
         self._scenes = scenes
         self._kept = None if kept is None or all(kept) else kept
         self._least = least or 1
-        self._most = most
         takes = scenes.takes if self._kept is None else compress(scenes.takes, self._kept)
         self.takes = bytearray(self._wanted(one) for one in takes)
         self.positions = scenes.positions
@@ -67,4 +60,4 @@ class AskedScenes:
                 yield scene.model_copy(update={"takes": wanted})
 
     def _wanted(self, takes: int) -> int:
-        return min(max(takes, self._least), self._most)
+        return min(max(takes, self._least), MOST_TAKES)

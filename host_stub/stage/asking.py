@@ -23,7 +23,6 @@ from host_stub.plugins.selection import SelectedPlugin
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile, read_scenes
 from host_stub.scenes.shard import Shard
-from host_stub.stage.earlier_contracts import request_for
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import is_current
 from host_stub.text.escape import escaped
@@ -156,7 +155,7 @@ def image_request(
     story: SceneFile | None = None,
     desk: Desk | None = None,
 ) -> ImageRequest:
-    """Make the request of a run, as the plugin's contract has it; its plan is made of the same one.
+    """Make the request of a run; its plan is made of the same one.
 
     Args:
         plugin: Will make the pictures.
@@ -172,7 +171,7 @@ def image_request(
     if story is None:
         story = story_of(options, scenes)
     is_whole = len(story) == len(scenes)
-    request = ImageRequest(
+    return ImageRequest(
         run_id=run_id,
         scenes=scenes,
         out_dir=options.out_dir,
@@ -186,7 +185,6 @@ def image_request(
         draft=options.is_draft,
         lane=options.lane,
     )
-    return request_for(plugin.description.contract, request)
 
 
 def is_asked_for(standing: SceneStanding, only: frozenset[Only] = frozenset()) -> bool:
@@ -217,7 +215,7 @@ def for_drafts(plugin: SelectedPlugin) -> SelectedPlugin:
         PluginError: It draws none.
     """
     settings = plugin.description.draft_settings
-    if settings is None or plugin.description.contract < (1, 1):
+    if settings is None:
         raise PluginError(
             plugin.name,
             plugin.source,
@@ -240,37 +238,12 @@ def guest_line(plugin: str) -> str:
     )
 
 
-def check_lane(lane: Lane | None, plugin: SelectedPlugin) -> None:
-    """Refuse to ask a plugin for a lane that it cannot hear of.
-
-    Raises:
-        PluginError: It is of a contract before lanes.
-    """
-    if lane is not None and plugin.description.contract < (1, 2):
-        contract = ".".join(map(str, plugin.description.contract))
-        raise PluginError(
-            plugin.name,
-            plugin.source,
-            f"is of contract {contract}, which knows no lanes",
-            hint="leave --lane out",
-        )
-
-
-def check_options(options: RunOptions, plugin: SelectedPlugin) -> None:
-    """Refuse what cannot be asked for at once, or not of this plugin.
+def check_options(options: RunOptions) -> None:
+    """Refuse what cannot be asked for at once.
 
     Raises:
         UsageError: Such options are given.
-        PluginError: The plugin knows nothing of it.
     """
-    if options.takes is not None and plugin.description.contract < (1, 1):
-        raise PluginError(
-            plugin.name,
-            plugin.source,
-            "is of contract 1.0, which knows no takes",
-            hint="leave --takes out: each run makes one more take of every scene",
-        )
-    check_lane(options.lane, plugin)
     if options.is_draft and options.lane is not None:
         raise UsageError("drafts cost nothing, in whichever lane", hint="leave --lane out")
     if options.is_draft and options.only:

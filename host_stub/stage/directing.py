@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from host_stub.contract import MOST_TAKES, ImageStage
+from host_stub.contract import ImageStage
 from host_stub.decisions.apply import Applied, apply_orders, apply_wants
 from host_stub.decisions.file import read_decisions
 from host_stub.decisions.judge import Bench
@@ -91,9 +91,7 @@ async def direct(
         )
 
     own = file_prompts(merged, read_scenes(options.scenes_path))
-    # A plugin of contract 1.0 makes one: what it cannot hear of would be wanted for ever.
-    most = MOST_TAKES if plugin.description.contract >= (1, 1) else 1
-    return await obey(merged, story.book, look, plugin=plugin.name, own=own, most_takes=most)
+    return await obey(merged, story.book, look, plugin=plugin.name, own=own)
 
 
 async def obey(
@@ -103,7 +101,6 @@ async def obey(
     *,
     plugin: str,
     own: Mapping[str, str],
-    most_takes: int = MOST_TAKES,
 ) -> Applied:
     """Write down what is decided, as far as it can be obeyed, and return what it came to.
 
@@ -113,10 +110,9 @@ async def obey(
         look: Tells how the story stands.
         plugin: The name of the plugin that would make its pictures.
         own: See :func:`file_prompts`.
-        most_takes: So many takes of a scene can be made.
     """
     said = in_force(book.said_prompts(), own)
-    bench = Bench(merged, plugin=plugin, said=said, most_takes=most_takes)
+    bench = Bench(merged, plugin=plugin, said=said)
     standings: dict[str, SceneStanding] = {}
 
     def keep(standing: SceneStanding) -> None:

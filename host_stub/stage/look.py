@@ -144,7 +144,7 @@ def fetch_from(
 
     async def question(stage: ImageStage) -> bool:
         fetch: Any = getattr(stage, "fetch", None)
-        if fetch is None or plugin.description.contract < (1, 1):
+        if fetch is None:
             return False
         return await fetch(sha256, into) is True
 

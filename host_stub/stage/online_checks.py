@@ -1,7 +1,7 @@
 """What a stage finds out online, for free, of the key, the models and the account.
 
-A plugin of contract 1.0 cannot be asked. One that answers nonsense is reported, other than with
-warnings: a person has asked for just this, and silence would look like a good answer.
+A plugin need not be able to. One that answers nonsense is reported, other than with warnings: a
+person has asked for just this, and silence would look like a good answer.
 """
 
 from __future__ import annotations

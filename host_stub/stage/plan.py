@@ -235,7 +235,7 @@ def plan_pipeline(
         PluginError: The plugin makes no plans, or its answer is none.
         StageFailed: The stage could not be opened, or its plan cannot be made.
     """
-    check_options(options, plugin)
+    check_options(options)
     merged = decided(options.decisions) if options.decisions else None
     if not plugin.description.capabilities.plans:
         raise PluginError(

@@ -1,7 +1,7 @@
 """Who can make a plugin's pictures, read from whatever its opened stage offers.
 
-A plugin of contract 1.0 offers nothing, and one that offers nonsense must not keep ``check`` from
-its answer: what is not a list of providers is passed over.
+A plugin need not offer any, and one that offers nonsense must not keep ``check`` from its
+answer: what is not a list of providers is passed over.
 """
 
 from __future__ import annotations

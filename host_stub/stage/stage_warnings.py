@@ -1,7 +1,7 @@
 """What a stage found when it opened that a person should know, read from whatever it offers.
 
-A plugin of contract 1.0 offers nothing, and one that offers nonsense must not keep ``check`` from
-its answer: what is not a list of lines is passed over.
+A plugin need not offer any, and one that offers nonsense must not keep ``check`` from its
+answer: what is not a list of lines is passed over.
 """
 
 from __future__ import annotations

@@ -70,15 +70,10 @@ class Reroll:
         return f"{name}: one more take is wanted already, and not made yet"
 
 
-def reroll_of(standing: SceneStanding, *, most_takes: int = MOST_TAKES) -> Reroll:
-    """Return what one more take of a scene comes to; wanted already is what no run has made yet.
-
-    Args:
-        standing: How it stands.
-        most_takes: So many takes of a scene can be made.
-    """
+def reroll_of(standing: SceneStanding) -> Reroll:
+    """Return what one more take of a scene comes to; wanted already is what no run has made yet."""
     made, scene_id, role = standing.made, standing.scene_id, standing.role
-    problem = _problem(standing, most_takes)
+    problem = _problem(standing)
     if problem is not None:
         return Reroll(scene_id=scene_id, role=role, made=made, problem=problem)
     is_new = standing.to_make == 0
@@ -102,13 +97,13 @@ def price_of(rerolls: Iterable[Reroll]) -> Price:
     return price
 
 
-def _problem(standing: SceneStanding, most_takes: int) -> str | None:
+def _problem(standing: SceneStanding) -> str | None:
     if standing.problem is not None:
         return standing.problem
     if standing.basis is None:
         names = ", ".join(escaped(name, limit=80) for name in standing.waits_for[:5])
         what = f"the picture of {names}" if names else "a picture that it shows"
         return f"{what} is to be made anew first; a run does that, and this scene with it"
-    if standing.made >= most_takes:
+    if standing.made >= MOST_TAKES:
         return f"it has {counted(standing.made, 'take')} as it is now, and no more can be made"
     return None

@@ -13,7 +13,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Lock, RLock, get_ident
 from typing import Any, Final
@@ -27,7 +27,7 @@ from host_stub.story.folder import (
     sync_folder,
     way_out,
 )
-from host_stub.story.schema import APPLICATION_ID, MIGRATIONS
+from host_stub.story.schema import APPLICATION_ID, SCHEMA, VERSION
 
 BUSY_TIMEOUT_MS: Final = 30_000
 _LOG_TRIES, _LOG_WAIT_S = 100, 0.02
@@ -63,7 +63,7 @@ class Database:
         """Open the book in a folder; both are made if they are not there.
 
         Raises:
-            StoryError: It is a newer book, something else, or it cannot be opened.
+            StoryError: It is a book of another version, something else, or it cannot be opened.
         """
         path = folder / BOOK
         try:
@@ -78,7 +78,7 @@ class Database:
         with _translated(path):
             writer = _connected(path, "mode=rw")
             try:
-                _bring_up_to_date(writer, path)
+                _make_tables(writer, path)
                 _keep_a_log(writer)
                 reader = _connected(path, "mode=rw")
                 reader.execute("PRAGMA query_only=1")
@@ -92,7 +92,7 @@ class Database:
         """Open the book in a folder so that nothing can be written; an absent one is empty.
 
         Raises:
-            StoryError: It is a newer book, something else, or it cannot be opened.
+            StoryError: It is a book of another version, something else, or it cannot be opened.
         """
         path = folder / BOOK
         for one in (folder.parent, folder, path):
@@ -100,12 +100,10 @@ class Database:
         with _translated(path):
             reader = _connected(path, _how_to_look(path)) if _is_written(path) else _in_memory()
             try:
-                if _version_of(reader, path) < len(MIGRATIONS):
-                    copy = _in_memory()
-                    with _closing(reader):
-                        reader.backup(copy)
-                    reader = copy
-                    _bring_up_to_date(reader, path)
+                if not _is_made(reader, path):
+                    reader.close()
+                    reader = _in_memory()
+                    _make_tables(reader, path)
                 reader.execute("PRAGMA query_only=1")
             except BaseException:
                 reader.close()
@@ -131,11 +129,13 @@ class Database:
 
     def read(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         """Return the rows of a query; inside a transaction of this thread, what it has written."""
-        with _translated(self.path):
+        try:
             if self._owner == get_ident():
                 return self._writer.execute(statement, values).fetchall()
             with self._reading:
                 return self._reader.execute(statement, values).fetchall()
+        except (OSError, sqlite3.Error) as error:
+            raise _as_ours(self.path, error) from error
 
     def write(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         """Run a statement inside a transaction of this thread."""
@@ -238,14 +238,6 @@ def _in_memory() -> sqlite3.Connection:
     return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 
 
-@contextmanager
-def _closing(connection: sqlite3.Connection) -> Generator[None]:
-    try:
-        yield
-    finally:
-        connection.close()
-
-
 def _how_to_look(path: Path) -> str:
     """Return how SQLite is to open a file beside which nothing can be written.
 
@@ -258,7 +250,42 @@ def _how_to_look(path: Path) -> str:
     return "mode=ro" if has_log and memory.is_file() else "mode=ro&immutable=1"
 
 
-def _version_of(connection: sqlite3.Connection, path: Path) -> int:
+def refuse_a_snapshots(folder: Path) -> None:
+    """Refuse a story whose book a snapshot made; anything else is left to whoever opens it.
+
+    Nothing is written beside it.
+
+    Raises:
+        StoryError: It is one.
+    """
+    path = folder / BOOK
+    if not os.path.isfile(path):  # noqa: PTH113 - never raises; and a pipe would be waited for
+        return
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as reader:
+            (version,) = reader.execute("PRAGMA user_version").fetchone()
+            (name,) = reader.execute("PRAGMA application_id").fetchone()
+    except sqlite3.Error:  # opening it says why
+        return
+    if name == APPLICATION_ID and 0 < version < VERSION:
+        raise StoryError(
+            path,
+            f"it is the book of a snapshot before the first release (its form is {version}, known "
+            f"here is {VERSION}), and is left as it is: what was picked, imported, rejected and "
+            "noted is in it, and a new book has none of that",
+            hint="go on with it by the checkout that wrote it; or begin anew: move the folder out "
+            "of .story, or use another folder for the results with --out, and bring pictures along "
+            "with 'host-stub import SCENE FILE'",
+        )
+
+
+def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
+    """Return whether a database is a book; one that is empty may become one.
+
+    Raises:
+        StoryError: It is a newer one, or something else.
+    """
     connection.execute("BEGIN")  # another run may be making it
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -268,27 +295,27 @@ def _version_of(connection: sqlite3.Connection, path: Path) -> int:
         connection.execute("ROLLBACK")
     if (version or tables) and name != APPLICATION_ID:
         raise StoryError(path, "it is a database, but no story's", hint=AWAY)
-    if version > len(MIGRATIONS):
+    if version > VERSION:
         raise StoryError(
             path,
-            f"it was written by a newer version (its form is {version}, known here is "
-            f"{len(MIGRATIONS)})",
+            f"it was written by a newer version (its form is {version}, known here is {VERSION})",
             hint="install the newer version of stage3-plugin again, or use another folder for the "
             "results with --out",
         )
-    return int(version)
+    return bool(version)
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    if _version_of(connection, path) == len(MIGRATIONS):
+def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
+    if _is_made(connection, path):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()  # another run's work
-        for statement in (one for step in MIGRATIONS[version:] for one in step):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:  # else another run was quicker
+            for statement in SCHEMA:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -322,11 +349,15 @@ def _translated(path: Path) -> Generator[None]:
     """Raise the database's errors, and the system's, as the host's."""
     try:
         yield
-    except OSError as error:
-        raise StoryError(path, str(error.strerror), hint=way_out(path)) from error
-    except sqlite3.Error as error:
-        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        hint = way_out(path) if kind in _OF_THE_SYSTEM else AWAY
-        if kind == sqlite3.SQLITE_BUSY:
-            hint = "wait until the other run has ended"
-        raise StoryError(path, str(error), hint=hint) from error
+    except (OSError, sqlite3.Error) as error:
+        raise _as_ours(path, error) from error
+
+
+def _as_ours(path: Path, error: OSError | sqlite3.Error) -> StoryError:
+    if isinstance(error, OSError):
+        return StoryError(path, str(error.strerror), hint=way_out(path))
+    kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    hint = way_out(path) if kind in _OF_THE_SYSTEM else AWAY
+    if kind == sqlite3.SQLITE_BUSY:
+        hint = "wait until the other run has ended"
+    return StoryError(path, str(error), hint=hint)

@@ -22,6 +22,7 @@ ASIDE: Final = ".tmp-"
 """How the name of a file in the making begins."""
 _LEFTOVER_S: Final = 24 * 60 * 60
 _PIECE_BYTES: Final = 1 << 18
+_MOST_BYTES: Final = 1 << 30  # for one call of the kernel's
 _CAN_HOLD: Final = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY")
 _READ: Final = (
     os.O_RDONLY
@@ -116,6 +117,7 @@ class Folder:
         sha256: str,
         time_ns: int | None = None,
         durable: bool = False,
+        is_right: bool = False,
     ) -> bool:
         """Copy an open file to a name, whole or not at all; what had the name is replaced.
 
@@ -125,11 +127,13 @@ class Folder:
             sha256: What its bytes must have; nothing is put in place if they have not.
             time_ns: The time of change that the copy gets.
             durable: No power cut takes it away again.
+            is_right: It has those bytes, and need not be read for it.
 
         Returns:
             Whether it had those bytes.
         """
-        with self._copy(source, time_ns=time_ns, durable=durable) as (aside, digest):
+        known = sha256 if is_right else None
+        with self._copy(source, time_ns=time_ns, durable=durable, known=known) as (aside, digest):
             if digest == sha256:
                 self._rename(aside, name)
         return digest == sha256
@@ -160,13 +164,15 @@ class Folder:
 
     @contextmanager
     def _copy(
-        self, source: FileIO, *, time_ns: int | None, durable: bool
+        self, source: FileIO, *, time_ns: int | None, durable: bool, known: str | None = None
     ) -> Generator[tuple[str, str]]:
         """Copy an open file aside; yield the copy's name and digest, and remove what is left."""
         aside = f"{ASIDE}{secrets.token_hex(16)}"
         descriptor = os.open(self._at(aside), _NEW, 0o644, dir_fd=self._descriptor)
         try:
             try:
+                if known is not None:
+                    _copy_in_kernel(source, descriptor)
                 digest = _copied(source, descriptor)
                 if time_ns is not None:
                     self._set_time(aside, descriptor, time_ns)
@@ -174,7 +180,7 @@ class Folder:
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            yield aside, digest
+            yield aside, known or digest
         finally:
             self.remove(aside)
 
@@ -242,6 +248,14 @@ def named_file(path: Path) -> Generator[FileIO]:
 def digest_of(file: FileIO) -> str:
     """Return the digest of an open file, from where it is."""
     return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _copy_in_kernel(source: FileIO, descriptor: int) -> None:
+    """Copy as far as the kernel does; both files stand behind it then."""
+    if hasattr(os, "copy_file_range"):
+        with suppress(OSError):  # it cannot between these two; a disk that is full says so again
+            while os.copy_file_range(source.fileno(), descriptor, _MOST_BYTES):
+                pass
 
 
 def _copied(source: FileIO, descriptor: int) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from host_stub.errors import StoryError
+from host_stub.story.database import refuse_a_snapshots
 from host_stub.story.files import Folder
 from host_stub.story.folder import PLACE, STORIES, refuse_other_kinds, way_out
 from host_stub.text.file_names import file_stem
@@ -43,14 +44,17 @@ def story_folder(project_dir: Path, out_dir: Path) -> Path:
         out_dir: The folder of results; it need not be there.
 
     Raises:
-        StoryError: It cannot be told which one that is, or it may not be looked at.
+        StoryError: It cannot be told which one that is, it may not be looked at, or its book is of
+            a snapshot before the first release.
     """
     stories = project_dir / STORIES
     refuse_other_kinds(stories)
     try:
-        return stories / _name_of_story(stories, out_dir, _names(project_dir, out_dir))
+        folder = stories / _name_of_story(stories, out_dir, _names(project_dir, out_dir))
     except OSError as error:
         raise StoryError(stories, str(error.strerror), hint=way_out(stories)) from error
+    refuse_a_snapshots(folder)
+    return folder
 
 
 def own_folder(project_dir: Path, out_dir: Path) -> Path:

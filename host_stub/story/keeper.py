@@ -24,16 +24,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
 from host_stub.contract import Cost, KnownTake, Role, SceneSurvey, ShownPicture, WantedTakes
 from host_stub.errors import HostError, NoSuchTake, ResultsNotWritten, StoryError
-from host_stub.story.book import Book
+from host_stub.story.book import LOST, Book, Noted
 from host_stub.story.files import named_file
 from host_stub.story.finding import note_places, own_folder, story_folder
 from host_stub.story.pictures import MOST_BYTES, Looks, extension_of, is_whole, look_at
-from host_stub.story.results import Fetch, Found, ResultFiles
+from host_stub.story.results import Fetch, Found, ResultFiles, image_name
 from host_stub.story.takes import NewTake, Stamp, Take, made_of, shown_of
 from host_stub.text.file_names import stem_of
 
@@ -43,6 +44,9 @@ FREE: Final = Cost(usd=Decimal(0), basis="free")
 UNKNOWN: Final = Cost(usd=None, basis="unknown")
 _MOST_TRIES: Final = 20
 """Other processes that move one pointer again and again while its file is put in place."""
+_SAME: Final = attrgetter(
+    *("plugin", "purchase", "sha256", "media_type", "width", "height", "is_draft", "is_import")
+)
 _GROUP: Final = 200
 """Surveys that are learned, or files that are noted, in one transaction."""
 
@@ -167,8 +171,10 @@ class Story:
         arriving: dict[tuple[str, Role], set[str]] = {}
         for new, _ in arrivals:
             arriving.setdefault((new.scene_id, new.role), set()).add(new.sha256)
+        bare = {one for one in arriving if self._is_bare(*one)}
         for (scene_id, role), digests in arriving.items():
-            self._keep_edited(scene_id, role, digests)
+            if (scene_id, role) not in bare:
+                self._keep_edited(scene_id, role, digests)
         if keep_bytes:
             for new, _ in arrivals:
                 self.files.keep_bytes(new)
@@ -178,19 +184,43 @@ class Story:
                 self._point(take.scene_id, basis)
                 self._fulfil(take)
             self.book.note_stamps(self._stamps(takes), first=True)
-        self._settle_all(arriving, {(take.scene_id, take.number) for take in takes})
+        # What another process shows there meanwhile is of a later number, and it clears up itself.
+        bare &= {(take.scene_id, take.role) for take in takes if take.number == 1}
+        self._settle_all(arriving, {(take.scene_id, take.number) for take in takes}, bare)
         return takes
 
-    def is_seen(self, new: NewTake) -> bool:
-        """Return whether a take is in the book, and its file as it was when it was looked at."""
-        stamp = self.files.stamp_of(new)
-        right = self.book.stamps_of(new.scene_id)
-        same = (new.sha256, new.media_type, new.width, new.height)
-        return stamp is not None and any(
-            right.get(take.number) == stamp
-            for take in self.book.takes_of(new.scene_id)
-            if (take.sha256, take.media_type, take.width, take.height) == same
-        )
+    def _is_bare(self, scene_id: str, role: Role) -> bool:
+        """Return whether a scene has no take, and nothing lies where one would be shown."""
+        takes = self.book.takes_of(scene_id)
+        return not takes and not self._images(scene_id, role, takes)
+
+    def are_there(
+        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
+    ) -> list[bool]:
+        """Return of takes that were found, up to 500, whether taking them in would change nothing.
+
+        They are in the book with all that is said of them, their files are as they were when they
+        were right, and their scenes show what they have to.
+
+        Args:
+            arrivals: As for :meth:`take_in`.
+            keep_bytes: Likewise.
+        """
+        noted = self.book.noted({new.scene_id for new, _ in arrivals})
+        return [
+            self._is_there(new, basis, noted[new.scene_id])
+            and (not keep_bytes or self.files.keeps(new))
+            for new, basis in arrivals
+        ]
+
+    def _is_there(self, new: NewTake, basis: str | None, noted: Noted) -> bool:
+        take = next((one for one in noted.takes if _says_no_more(new, one)), None)
+        if take is None or any(wanted.shows_newest for wanted in noted.wants):
+            return False
+        stamp, due = self.files.stamp_of(take), _due_of(noted, basis)
+        if stamp is None or stamp != noted.stamps.get(take.number):
+            return False
+        return due is not None and due.number == noted.shown and self.files.is_shown(due)
 
     def _stamps(self, takes: Iterable[Take]) -> Iterator[tuple[str, int, Stamp]]:
         for take in takes:
@@ -205,14 +235,9 @@ class Story:
             basis: What it would be made from now.
             first: What it shows if it shows nothing yet and no rule says more.
         """
-        shown = self.book.shown(scene_id)
-        take = shown_of(
-            self.book.takes_of(scene_id),
-            basis,
-            pick=self.book.pick(scene_id),
-            shown=first if shown is None else shown,
-        )
-        if take is None or take.number == shown:
+        noted = self.book.noted([scene_id])[scene_id]
+        take = _due_of(noted, basis, first=first)
+        if take is None or take.number == noted.shown:
             return False
         self.book.point(scene_id, take.number, by="run")
         return True
@@ -413,16 +438,17 @@ class Story:
         """
         kept: list[Take] = []
         by_stem = self.files.image_names()
-        for shown in self.book.shown_takes():
-            take = shown.take
-            stem = stem_of(take.scene_id, take.role)
-            there = by_stem.get(stem, [])
-            name = f"{stem}.{extension_of(take.media_type)}"
-            if not there or (there == [name] and self.files.is_shown(take)):
+        for scene in self.book.glances():
+            scene_id, role, number = scene.scene_id, scene.role, scene.shown
+            there = by_stem.get(stem_of(scene_id, role), ())
+            if number is None or not there or self.files.are_right(scene, there):
                 continue
-            kept += self._keep_edited(take.scene_id, take.role, is_odd=True)
+            take = self.book.take(scene_id, number)
+            if take is None or (there == [image_name(take)] and self.files.is_shown(take)):
+                continue
+            kept += self._keep_edited(scene_id, role, is_odd=True)
             if not self.is_copy:
-                self._settle(take.scene_id, take.role, is_odd=True)
+                self._settle(scene_id, role, is_odd=True)
         return kept
 
     def _keep_edited(
@@ -504,15 +530,18 @@ class Story:
         """
         there = self.files.image_names()
         mended = _Mended()
-        for takes in self._by_scene():
+        for scene in self.book.glances():
+            scene_id, role = scene.scene_id, scene.role
+            names, is_in_story = there.get(stem_of(scene_id, role), ()), is_there(scene_id)
+            if is_in_story and self.files.are_right(scene, names):
+                continue
+            takes = self.book.takes_of(scene_id)
             gone = self._mend(takes, fetch, mended)
             if len(mended.right) >= _GROUP:
                 self._note(mended)
-            scene_id, role = takes[0].scene_id, takes[0].role
-            if is_there(scene_id):
+            if is_in_story:
                 self._leave_lost(takes, gone)
-                is_odd = len(there.get(stem_of(scene_id, role), ())) > 1
-                left = self._settle(scene_id, role, is_odd=is_odd)
+                left = self._settle(scene_id, role, is_odd=len(names) > 1)
                 if left is None or left in mended.lost:
                     continue
                 if self.files.heal(left, fetch):
@@ -557,16 +586,6 @@ class Story:
             if stamp is None or stamp != right.get(take.number):
                 yield take, stamp
 
-    def _by_scene(self) -> Iterator[list[Take]]:
-        group: list[Take] = []
-        for take in self.book.all_takes():
-            if group and group[0].scene_id != take.scene_id:
-                yield group
-                group = []
-            group.append(take)
-        if group:
-            yield group
-
     def _leave_lost(self, takes: Sequence[Take], lost: set[int]) -> None:
         scene_id = takes[0].scene_id
         shown = self.book.shown(scene_id)
@@ -576,7 +595,7 @@ class Story:
         left = [take for take in takes if take.number not in lost]
         other = shown_of(left, basis, pick=self.book.pick(scene_id), shown=None)
         number = None if other is None else other.number
-        self.book.point(scene_id, number, by="run", why="its picture is lost")
+        self.book.point(scene_id, number, by="run", why=LOST)
 
     def leave(self, is_there: Callable[[str], bool]) -> list[str]:
         """Take the pictures of scenes that are not in the story any more out of ``images``.
@@ -590,7 +609,7 @@ class Story:
             The scenes whose pictures were taken out.
         """
         left: list[str] = []
-        for scene_id, role in list(self.book.scenes()):
+        for scene_id, role in self.book.scenes():
             if is_there(scene_id):
                 continue
             self._keep_edited(scene_id, role)
@@ -653,18 +672,22 @@ class Story:
     # ---------------------------------------------------------------------------------------------
 
     def _settle_all(
-        self, scenes: Iterable[tuple[str, Role]], needed: Container[tuple[str, int]]
+        self,
+        scenes: Iterable[tuple[str, Role]],
+        needed: Container[tuple[str, int]],
+        bare: Container[tuple[str, Role]],
     ) -> None:
         """Let the files of several scenes follow the book; one that fails keeps no other from it.
 
         Args:
             scenes: The scenes.
             needed: Takes that are there, so that not being able to show them is an error.
+            bare: Scenes of which nothing lay in ``images`` just now.
         """
         failed: HostError | None = None
         for scene_id, role in scenes:
             try:
-                left = self._settle(scene_id, role)
+                left = self._settle(scene_id, role, is_bare=(scene_id, role) in bare)
                 if left is not None and (scene_id, left.number) in needed:
                     raise self._gone(left)
             except HostError as error:
@@ -672,13 +695,16 @@ class Story:
         if failed is not None:
             raise failed
 
-    def _settle(self, scene_id: str, role: Role, *, is_odd: bool = False) -> Take | None:
+    def _settle(
+        self, scene_id: str, role: Role, *, is_odd: bool = False, is_bare: bool = False
+    ) -> Take | None:
         """Let the file in ``images`` follow the book.
 
         Args:
             scene_id: The scene.
             role: Whether it is one, or a sheet.
             is_odd: Something lies there beside what is shown.
+            is_bare: Nothing lay there just now, so that nothing is to be kept or cleared.
 
         Returns:
             The take that should be shown and cannot, since it is not there; what is in ``images``
@@ -688,12 +714,15 @@ class Story:
             number = self.book.shown(scene_id)
             take = None if number is None else self.book.take(scene_id, number)
             if take is None or is_odd or not self.files.is_shown(take):
-                self._keep_edited(scene_id, role, is_odd=is_odd)
-                if self.book.shown(scene_id) != number:
-                    continue
+                if not is_bare:
+                    self._keep_edited(scene_id, role, is_odd=is_odd)
+                    if self.book.shown(scene_id) != number:
+                        continue
                 if take is not None and not self._placed(take):
                     return take
-                self._clear(scene_id, role, but=take)
+                if not is_bare:
+                    self._clear(scene_id, role, but=take)
+                is_bare = False
             if self.book.shown(scene_id) == number:
                 break
         return None
@@ -701,7 +730,8 @@ class Story:
     def _placed(self, take: Take) -> bool:
         if self.files.is_shown(take):
             return True
-        if self.files.bring(take) and self.files.show(take):
+        right = self.book.stamps_of(take.scene_id).get(take.number)
+        if self.files.bring(take) and self.files.show(take, right):
             return True
         return self.files.heal(take) and self.files.show(take)
 
@@ -728,6 +758,43 @@ class Story:
             f"the picture of take {take.number} of {take.scene_id!r} is not there, or is another",
             hint="'host-stub run' puts back what the plugin still has; then try again",
         )
+
+
+def has_news(survey: SceneSurvey, noted: Noted, plugin: str, *, is_guest: bool = False) -> bool:
+    """Return whether :meth:`Story.learn` may have to write down what a plugin says of a scene.
+
+    Args:
+        survey: What it says.
+        noted: What is noted of the scene.
+        plugin: Its name in the config.
+        is_guest: As for :meth:`Story.learn`.
+    """
+    known = {take.purchase: take for take in noted.takes if take.plugin == plugin}
+    for one in survey.takes:
+        take = known.get(one.purchase)
+        if take is None or one.basis not in {None, take.basis}:
+            return True
+    if noted.shown is None:
+        return bool(noted.takes)
+    due = _due_of(noted, None if is_guest else survey.basis)
+    return due is not None and due.number != noted.shown
+
+
+def _due_of(noted: Noted, basis: str | None, *, first: int | None = None) -> Take | None:
+    """Return the take that a scene is to show; ``first`` if it shows none and no rule says more."""
+    shown = first if noted.shown is None else noted.shown
+    return shown_of(noted.takes, basis, pick=noted.pick, shown=shown)
+
+
+def _says_no_more(new: NewTake, take: Take) -> bool:
+    """Return whether a take that was found again is written down with all that is said of it."""
+    said = (new.basis, new.provider, new.model)
+    there = (take.basis, take.provider, take.model)
+    return (
+        _SAME(new) == _SAME(take)
+        and all(one in {None, other} for one, other in zip(said, there, strict=True))
+        and bool(not new.row or new.row.get("reused"))
+    )
 
 
 def _with_digest(takes: Iterable[Take], digest: str) -> Take | None:

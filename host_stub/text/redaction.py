@@ -73,8 +73,9 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Take secrets out of one text."""
-        if any(sign in text for sign in self._signs):
-            return self._pattern.sub(self._mask, text)
+        for sign in self._signs:  # any() takes twice the time
+            if sign in text:
+                return self._pattern.sub(self._mask, text)
         return text
 
     def value(self, value: Any) -> Any:

@@ -289,8 +289,6 @@ class Batching:
         except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
             return unsendable(error)
         try:
-            if not self._masked.is_prepared:  # the event loop would do it when the answer is there
-                await self._pictures.blocking(self._masked.prepare)
             folder = self._pictures.new_folder(token)
             receipt = Receipt(folder)
         except StorageFailed as failure:

@@ -42,6 +42,7 @@ from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
+from stage3_plugin.storage.spool.covering import cover
 from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import is_complete
 from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine, remove_line
@@ -160,10 +161,12 @@ class ResultFiles:
         part = await self._pictures.blocking(partial(batch_files.new_part, whole))
         came = _Came()
         try:
-            with _Arriving(part, self._masked, most_bytes) as arriving:
+            with _Arriving(part, most_bytes) as arriving:
                 exchange = await self._asking.downloaded(url, arriving.opened)
             if exchange.storage is not None:
                 raise exchange.storage
+            if arriving.status == _OK:
+                await self._pictures.blocking(partial(cover, part, self._masked))
             if exchange.complete and arriving.status == _OK:
                 await self._pictures.blocking(partial(batch_files.keep, part, whole))
                 came = _Came(file=ResultFile(path=whole, is_whole=True))
@@ -474,12 +477,11 @@ def _lacking(ended: BatchEnded, standing: _Standing, *, is_over: bool) -> Attemp
 
 
 class _Arriving:
-    """A body that goes into a file as it is, secrets covered; a context manager that owns it."""
+    """A body that goes into a file as it is; a context manager that owns it."""
 
-    def __init__(self, path: Path, masked: Masked, most_bytes: int | None) -> None:
+    def __init__(self, path: Path, most_bytes: int | None) -> None:
         self._path = path
         self._most_bytes = most_bytes
-        self._masked = masked
         self._file: NewFile | None = None
         self._ignored_bytes = 0
         self.status: int | None = None
@@ -497,7 +499,7 @@ class _Arriving:
         self.status = status
         self.is_unframed = not {"content-length", "transfer-encoding"} & set(headers)
         if status == _OK:
-            self._file = NewFile(self._path, self._masked.stream())
+            self._file = NewFile(self._path)
         return self
 
     def feed(self, chunk: bytes) -> None:

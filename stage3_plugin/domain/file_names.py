@@ -68,16 +68,6 @@ def file_stem(scene_id: str) -> str:
     return _with_digest(readable(scene_id), scene_id)
 
 
-def earlier_stems(scene_id: str) -> tuple[str, ...]:
-    """Name what :func:`file_stem` called a scene's file before it kept letters of every script."""
-    if is_plain(scene_id) or "\0" in scene_id:
-        return ()
-    folded = unicodedata.normalize("NFKD", scene_id).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:MOST_SLUG_BYTES].strip("-")
-    earlier = _with_digest(slug, scene_id)
-    return () if earlier == file_stem(scene_id) else (earlier,)
-
-
 def is_plain(scene_id: str) -> bool:
     """Return whether an identifier is its own file name."""
     looks_plain = _PLAIN.fullmatch(scene_id) is not None

@@ -1,8 +1,8 @@
 """What a picture was made from, as far as the ledger keeps it, and what of that is another now.
 
 Pure. A purchase's key says whether its picture is the one that is wanted, and not why it is not. So
-a few facts are kept beside the picture; of one without them, as earlier programs left it, as much
-is said as its columns tell.
+a few facts are kept beside the picture; of one without them, whose run was killed before it had
+taken its answer in, as much is said as its columns tell.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, cast, get_args
 
+from host_stub.contract import MOST_TAKES, StaleReason
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.reference import OF_A_SCENE
-from stage3_plugin.domain.request import MOST_TAKES, PictureRequest
+from stage3_plugin.domain.request import PictureRequest
 
 WISH = "wish"
 """The fact about a picture that says what it was made from: a JSON object; see :class:`MadeFrom`.
@@ -25,10 +26,6 @@ It is the ledger's own, and nothing that a picture was made with."""
 SHOWN = "references"
 """The fact about a picture that says what it was shown: a JSON list of names and hashes."""
 
-StaleReason: TypeAlias = Literal[
-    "prompt", "reference", "sheet", "size", "quality", "model", "settings"
-]
-"""What is another since a picture was made; see ``host_stub.contract.StaleReason``."""
 _IN_ORDER: tuple[StaleReason, ...] = get_args(StaleReason)
 _DIGITS = 16
 """So many tell two texts apart that a person wrote for one scene."""

@@ -44,8 +44,6 @@ class Profile:
         references: Takes reference pictures.
         unsaid: Wishes about the file that its requests have no field for, and ``quality`` where
             they have none for that.
-        sent_before: The wishes that requests held in earlier releases, where these are others: what
-            was bought so is found.
         reports_cost: Answers carry their cost.
         pictures_last_s: Seconds that its picture addresses are good for, where it says so.
         has_jobs: A request may be answered by an :class:`~stage3_plugin.domain.job.Accepted`, or a
@@ -71,9 +69,6 @@ class Profile:
     negative_prompt: bool = False
     references: bool = False
     unsaid: frozenset[Literal["output_format", "background", "quality"]] = frozenset()
-    sent_before: (
-        frozenset[Literal["seed", "references", "output_format", "background", "quality"]] | None
-    ) = None
     reports_cost: bool = False
     pictures_last_s: float | None = None
     vendor: str = ""

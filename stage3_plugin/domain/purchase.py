@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol, TypeAlias
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Job, NewJob
-from stage3_plugin.domain.money import Cost, CostBasis
+from stage3_plugin.domain.money import Charge
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import COUNTED, State
 
@@ -42,12 +43,10 @@ class NewPurchase:
         quality: Asked for.
         is_local: Made on this machine, free: there is no unknown, it may run again.
         hold_microusd: The most it can cost by the price table; 0 where no price is known.
-        content_key: What was wanted, whatever the address it was sent to; only rows from before
-            the ledger's third version have none.
+        content_key: What was wanted, whatever the address it was sent to.
         base_key: What :attr:`scene_key` would be without the pictures that the request shows the
             model; ``None`` if it shows none.
-        subject_key: What was wanted, whatever route it was bought by; only rows from before the
-            ledger's fifth version have none.
+        subject_key: What was wanted, whatever route it was bought by.
         take: Which of the wanted pictures of that it is, from 1; with it, a slot.
         job: Its job, where its provider has a queue or can list what it was sent.
         line: Which line of its job it is, where many purchases are one.
@@ -62,9 +61,9 @@ class NewPurchase:
     quality: str
     is_local: bool
     hold_microusd: int
-    content_key: str | None = None
+    content_key: str
+    subject_key: str
     base_key: str | None = None
-    subject_key: str | None = None
     take: int = 1
     job: NewJob | None = None
     line: int | None = None
@@ -77,11 +76,9 @@ class KnownAs(Protocol):
 
     Attributes:
         present: That of a new one.
-        elsewhere: Its keys under other addresses of its endpoint.
-        earlier: Those that earlier programs knew it by, likeliest first.
+        elsewhere: Its keys under other addresses of its endpoint, and in other ways.
         all: All of them, the present one first.
         content: What it is known by whatever its endpoint.
-        earlier_contents: What that was to earlier programs.
         subject: What it is known by whatever its route; see :attr:`NewPurchase.subject_key`.
     """
 
@@ -90,19 +87,11 @@ class KnownAs(Protocol):
     @property
     def elsewhere(self) -> tuple[str, ...]: ...
     @property
-    def earlier(self) -> tuple[str, ...]: ...
-    @property
     def all(self) -> tuple[str, ...]: ...
     @property
     def content(self) -> str: ...
     @property
-    def earlier_contents(self) -> tuple[str, ...]: ...
-    @property
     def subject(self) -> str: ...
-
-    def owns(self, new: NewPurchase, /) -> bool:
-        """Return whether a purchase that has one of them is the scene's."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,12 +192,12 @@ class Purchase:
         return "held" if is_untold and self.new.hold_microusd else self.basis
 
     @property
-    def counted_cost(self) -> Cost:
+    def counted_cost(self) -> Charge:
         """Return what a picture counts for; what was held, where nobody said what it cost."""
         basis = self.counted_basis
         if basis is None or basis == "unknown":
-            return Cost(None, "unknown")
-        return Cost(self.counted_microusd, basis)
+            return Charge(None, "unknown")
+        return Charge(self.counted_microusd, basis)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,6 @@ from types import MappingProxyType
 class State(StrEnum):
     """Where one purchase stands."""
 
-    RESERVED = "RESERVED"
-    """Its money is held; nothing was sent. Only rows of an early version are."""
     SENDING = "SENDING"
     """From now on a byte may have left."""
     ACCEPTED = "ACCEPTED"
@@ -37,7 +35,6 @@ class State(StrEnum):
 
 LEGAL: Mapping[State, frozenset[State]] = MappingProxyType(
     {
-        State.RESERVED: frozenset({State.SENDING, State.VOID}),
         State.SENDING: frozenset(
             {
                 State.ACCEPTED,
@@ -65,12 +62,10 @@ LEGAL: Mapping[State, frozenset[State]] = MappingProxyType(
 machine, which may simply run again; ``PAID`` to ``PAID_BAD`` for a picture that was lost from the
 disk, once a person has decided so. ``UNKNOWN`` to ``ACCEPTED`` is for a request whose job a listing
 shows, or that is being made after all; back is for one that its provider no longer knows. A new
-purchase is ``SENDING``: one commit holds its money and lets its request leave. An early version
-took two, and a run of it that died in between has left a row that is ``RESERVED``: nothing makes
-one any more, but it is read and shown, and its money is given back.
+purchase is ``SENDING``: one commit holds its money and lets its request leave.
 """
 
-OPEN = frozenset({State.RESERVED, State.SENDING})
+OPEN = frozenset({State.SENDING})
 """In work; a process that lives is busy with it, or died over it."""
 UNSETTLED = OPEN | {State.ACCEPTED, State.UNKNOWN}
 """May still become anything, and may have been billed."""

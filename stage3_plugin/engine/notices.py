@@ -18,13 +18,12 @@ from typing import TypeAlias
 import anyio
 import anyio.lowlevel
 
-from stage3_plugin.domain.file_names import earlier_stems, file_stem, picture_name
-from stage3_plugin.domain.keys import Ignored, Keys
+from stage3_plugin.domain.file_names import file_stem, picture_name
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import EXTENSIONS, Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine.earlier import Earlier
 from stage3_plugin.errors import SceneIdRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase.wanted_takes import first_take, live_takes
@@ -91,12 +90,10 @@ class Replaced:
 
     Args:
         folder: The folder of results; it may not be there.
-        is_ours: Whether a name in it has the bytes of a stored picture.
     """
 
-    def __init__(self, folder: Path | None, is_ours: Callable[[Path, str], bool]) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._is_ours = is_ours
         self._there: frozenset[str] = frozenset()
         self._first = ""
         self._count = 0
@@ -105,21 +102,15 @@ class Replaced:
                 self._there = frozenset(os.listdir(folder))  # noqa: PTH208 - names are all it needs
 
     def name_of(self, scene_id: str) -> str | None:
-        """Return the name of a scene's picture, if one is there that will not stay.
-
-        What was edited under a name that an earlier version gave stays where it is.
-        """
-        if not self._there or self._folder is None:
+        """Return the name of a scene's picture, if one is there that will not stay."""
+        if not self._there:
             return None
         try:
-            own, *earlier = (file_stem(scene_id), *earlier_stems(scene_id))
+            stem = file_stem(scene_id)
         except SceneIdRefused:
             return None
-        for stem in (own, *earlier):
-            for name in (f"{stem}.{extension}" for extension in EXTENSIONS.values()):
-                if name in self._there and (stem == own or self._is_ours(self._folder, name)):
-                    return name
-        return None
+        names = (f"{stem}.{extension}" for extension in EXTENSIONS.values())
+        return next((name for name in names if name in self._there), None)
 
     def add(self, name: str) -> None:
         """Count one."""
@@ -152,7 +143,6 @@ class Notices:
         was_said: Those of them that the settings alone lead to.
         is_shown: Whether a stored picture lies beside the story, untouched.
         is_copy: Whether a name beside the story is an untouched copy of the picture with a SHA-256.
-        earlier: What an earlier version bought without what its scenes ask for now.
     """
 
     wishes: Wishes
@@ -161,7 +151,9 @@ class Notices:
     was_said: frozenset[str]
     is_shown: Callable[[Picture, str], bool]
     is_copy: Callable[[str, str], bool]
-    earlier: Earlier = field(default_factory=Earlier)
+    _dropped: dict[tuple[object, ...], list[str]] = field(
+        default_factory=dict[tuple[object, ...], list[str]]
+    )
 
     def look(
         self,
@@ -204,7 +196,11 @@ class Notices:
                 self.replaced.add(name)
 
     def _to_say(self, request: PictureRequest) -> list[str]:
-        return [wish for wish in self.dropped(request) if wish not in self.was_said]
+        kind = wishes_of(request)
+        if kind not in self._dropped:
+            dropped = self.dropped(request)
+            self._dropped[kind] = [wish for wish in dropped if wish not in self.was_said]
+        return self._dropped[kind]
 
     async def look_at_all(
         self,
@@ -228,9 +224,6 @@ class Notices:
                     is_bought_again=known.is_elsewhere,
                     picture=known.picture,
                 )
-                self.earlier.add(request, known.ignored())
-                if request.style_tags and known.is_too_little():
-                    self.earlier.add_untagged(request, keys_of, partial(first_take, ledger))
                 if number % _SCENES_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()
                     if stopping.is_set():
@@ -238,16 +231,30 @@ class Notices:
 
     def warnings(self) -> tuple[str, ...]:
         """Return all there is to say, a line each."""
-        return (
-            *self.wishes.warnings(),
-            *self.earlier.warnings(),
-            *self.replaced.warnings(),
-        )
+        return (*self.wishes.warnings(), *self.replaced.warnings())
 
     def say(self, warn: Callable[[str], None]) -> None:
         """Say it."""
         for warning in self.warnings():
             warn(warning)
+
+
+def wishes_of(request: PictureRequest) -> tuple[object, ...]:
+    """Return what decides which wishes of a request are left out; its words do not."""
+    return (
+        request.model,
+        request.quality,
+        request.size,
+        request.output_format,
+        request.background,
+        request.seed is None,
+        request.negative_prompt is None,
+        bool(request.unsaid_tags),
+        request.is_without_characters,
+        len(request.shown),
+        len(request.wishes),
+        len(request.references),
+    )
 
 
 def readable(requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
@@ -290,13 +297,6 @@ class _Known:
 
     def found(self) -> Purchase | None:
         return self.purchase
-
-    def ignored(self) -> frozenset[Ignored]:
-        if not (self._ledger.has_earlier_keys() and self.keys.are_of_more):
-            return frozenset()
-        purchase = self.purchase
-        is_there = purchase is not None and purchase.state is State.PAID
-        return self.keys.ignored_by(purchase.new) if purchase and is_there else frozenset()
 
     def is_elsewhere(self) -> bool:
         return self._ledger.paid_elsewhere(self.keys) is not None

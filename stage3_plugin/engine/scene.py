@@ -14,24 +14,26 @@ from typing import NamedTuple, TypeAlias
 
 import anyio
 
+from host_stub.contract import Failure
 from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade, Jobs
 from stage3_plugin.domain.made_from import MadeFrom, made_from
-from stage3_plugin.domain.money import FREE, Cost
-from stage3_plugin.domain.outcome import Failure, Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.money import FREE, Charge
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import (
     PictureRequest,
     WantedOf,
     one_take,
+    why_unsendable,
 )
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.backend import Backend
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
-from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run_state import CUT_SHORT, RunState
 from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Unshown
@@ -158,7 +160,7 @@ class Place:
     """One route, as a run goes about it.
 
     Attributes:
-        route: Where pictures are made.
+        backend: What makes the pictures.
         checkout: Holds money for them, and settles.
         limiter: Decides how many may be in flight there.
         lines: Holds money for lines of batches, and settles, where there may be any.
@@ -166,12 +168,17 @@ class Place:
         streaks: What has come there in a row.
     """
 
-    route: Route
+    backend: Backend
     checkout: Checkout
     limiter: Limiter
     lines: LineCheckout | None = None
     closed: Failure | None = None
     streaks: Streaks = NONE
+
+    @property
+    def route(self) -> Route:
+        """Return where they are made."""
+        return self.backend.route
 
 
 class SceneRunner:
@@ -254,8 +261,11 @@ class SceneRunner:
     def _why_not(self, scene: SceneState) -> Failure | None:
         """Return why a scene is not even claimed: it cannot be sent, or its turn comes too late."""
         settings = self._settings
-        route = self._at(scene).route
-        unsendable = route.why_unsendable(scene.request, max_pixels=settings.max_pixels)
+        unsendable = why_unsendable(
+            scene.request,
+            max_pixels=settings.max_pixels,
+            needs_prompt=self._at(scene).route.needs_prompt,
+        )
         if unsendable is not None:
             return Failure(code="rejected", message=unsendable)
         if scene.was_started and self._now() - scene.started_at > settings.deadline_s:
@@ -287,7 +297,7 @@ class SceneRunner:
         scene.number = claim.number
         base_url = place.route.endpoint.base_url
         self._reporter.started(scene, claim, base_url=base_url)
-        key = place.route.key
+        key = place.backend.key
         number = 0 if key is None else key.number
         result = await self._attempt(scene, claim, permit, shield)
         settled = await self._settle(scene, claim, result)
@@ -525,7 +535,7 @@ class SceneRunner:
         scene: SceneState,
         attempt_id: str | None,
         decision: GiveUp | Stop,
-        cost: Cost,
+        cost: Charge,
         *,
         is_refusal: bool = False,
     ) -> Next:
@@ -602,11 +612,6 @@ class SceneRunner:
         self, scene: SceneState, references: SceneReferences
     ) -> Ended | NotSent | None:
         """Have the pictures that a scene shows, before any money is held; or end it without."""
-        before = self._checkout.bought_before(scene.request)
-        if before is not None:
-            self._know_basis(scene)
-            if scene.part.wanted == 1:
-                return await self._reuse(scene, before)
         shown = await references.bring(scene.request)
         if isinstance(shown, PictureRequest):
             scene.request = shown
@@ -617,6 +622,9 @@ class SceneRunner:
         there = self._checkout.made_with_others(scene.request) if may_stay else None
         if there is not None:
             return await self._reuse(scene, there)
+        refused = self._at(scene).route.refuse(scene.request)
+        if refused is not None:  # no sheet was made for it
+            return self._fail(scene, Failure(code="rejected", message=refused))
         self._reporter.failed(scene, shown.failure, waits_for=shown.waits_for)
         return ENDED
 
@@ -626,8 +634,6 @@ class SceneRunner:
         """End a scene with the picture that is there."""
         if scene.request.seed is not None:  # or no number is asked for
             scene.number = self._steps.number_of(scene.wanted, purchase.new)
-        if scene.request.shown and not self._checkout.was_shown(scene.request, purchase):
-            scene.request = replace(scene.request, shown=())
         placed = await self.place(scene, purchase)
         if isinstance(placed, Failure):
             self._reporter.failed(scene, placed)
@@ -664,7 +670,7 @@ class SceneRunner:
                 self._state.interrupt.in_force(),
             ):
                 request = self._with_a_seed(scene)
-                result = await self._at(scene).route.maker.attempt(
+                result = await self._at(scene).backend.maker.attempt(
                     held.attempt_id,
                     replace(request, token=held.token),
                     self._jobs_of(scene, held),

@@ -1,14 +1,14 @@
 """How a file is copied so that no other program ever sees half of it.
 
-It is written under a name of its own and renamed. Where the file system can share blocks between
-files (Btrfs, XFS and others, through the ``FICLONE`` request of ioctl_ficlone(2)), the copy costs
-neither time nor space until one of the two is changed.
+It is written under a name of its own and renamed. The kernel copies where it can, and where the
+file system can share blocks between files (Btrfs, XFS and others), the copy costs neither time nor
+space until one of the two is changed: copy_file_range(2).
 """
 
 from __future__ import annotations
 
 import os
-import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +17,7 @@ from stage3_plugin.files.folder import Folder
 from stage3_plugin.files.new_file import write_whole
 
 _COPY_BYTES = 256 * 1024
-_FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
+_MOST_BYTES = 1 << 30  # for one call of the kernel's
 
 
 def copy_aside(source: Path, folder: Folder, name: str) -> None:
@@ -31,10 +31,10 @@ def copy_aside(source: Path, folder: Folder, name: str) -> None:
         aside, copy = folder.create_aside()
         try:
             with copy:
-                if not _share_blocks(original, copy):
-                    while piece := _read(original, source):
-                        # not copyfileobj: on a full disk it takes half a piece for a whole one
-                        write_whole(copy.fileno(), piece)
+                _copy_in_kernel(original, copy)
+                while piece := _read(original, source):
+                    # not copyfileobj: on a full disk it takes half a piece for a whole one
+                    write_whole(copy.fileno(), piece)
                 _keep_time(original, copy)
             folder.rename(aside, name)
         except BaseException:
@@ -63,13 +63,9 @@ def _keep_time(original: BinaryIO, copy: BinaryIO) -> None:
         os.utime(copy.fileno(), ns=(time_ns, time_ns))
 
 
-def _share_blocks(original: BinaryIO, copy: BinaryIO) -> bool:
-    if sys.platform != "linux":
-        return False
-    import fcntl  # noqa: PLC0415 - not on every system
-
-    try:
-        fcntl.ioctl(copy.fileno(), _FICLONE, original.fileno())
-    except OSError:  # another file system, or one that cannot
-        return False
-    return True
+def _copy_in_kernel(original: BinaryIO, copy: BinaryIO) -> None:
+    """Copy as far as the kernel does; both files stand behind it then."""
+    if hasattr(os, "copy_file_range"):
+        with suppress(OSError):  # it cannot between these two; a disk that is full says so again
+            while os.copy_file_range(original.fileno(), copy.fileno(), _MOST_BYTES):
+                pass

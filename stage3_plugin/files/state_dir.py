@@ -36,7 +36,7 @@ class StateDir:
     def make(self, path: Path, *, below: Path) -> None:
         """Make a folder of ours, and once keep other users out of the folder around it.
 
-        An earlier version made the folders around it as the user's umask said.
+        A person may have made that one, as the umask said.
 
         Args:
             path: The folder.

@@ -12,12 +12,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
-from functools import cached_property
 from operator import attrgetter
 from typing import Any, Final, get_args
 
 from stage3_plugin.domain.job import Accepted, Job
-from stage3_plugin.domain.keys import VERSION
 from stage3_plugin.domain.purchase import (
     Answered,
     Asking,
@@ -46,7 +44,6 @@ from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.accountable import Accountable
 from stage3_plugin.ledger.calendar import zone_named
 from stage3_plugin.ledger.database import translated
-from stage3_plugin.ledger.home import FIRST_HOME
 from stage3_plugin.ledger.records import (
     BEGUN,
     PurchaseRow,
@@ -414,25 +411,7 @@ class Ledger(Accountable):
         self._execute(sql.NOTE, ("zone", zone))
         return (zone,)
 
-    @translated
-    def name_first_home(self, home: str) -> str:
-        """Return the home whose runs name none; it is this one, if the ledger has not named one.
-
-        Args:
-            home: Of who asks; see :mod:`~stage3_plugin.ledger.home`.
-        """
-        self._inside()
-        known = self._known(FIRST_HOME)
-        if known is None:
-            self._execute(sql.NOTE, (FIRST_HOME, home))
-        return known or home
-
     # Reading -------------------------------------------------------------------------------------
-
-    @translated
-    def first_home(self) -> str | None:
-        """Return the home whose runs name none; ``None`` if no run of a home was ever begun."""
-        return self._known(FIRST_HOME)
 
     @translated
     def live(self, scene_key: str, known_as: KnownAs | None = None) -> Purchase | None:
@@ -450,21 +429,15 @@ class Ledger(Accountable):
             return self._read(row)
         if known_as is None:
             return None
-        _, *others = self.keys_here(known_as)
-        for key in others:
+        for key in known_as.elsewhere:
             row = self._execute(sql.LIVE, (key,)).fetchone()
             if row is not None:
-                purchase = self._read(row)
-                if known_as.owns(purchase.new):
-                    return purchase
+                return self._read(row)
         return None
 
     @translated
     def of_subject(self, subject_key: str) -> list[Purchase]:
-        """Return the purchases in the slots of a subject: those that live, and those given up.
-
-        Those from before there were slots are in none; they are found by their keys.
-        """
+        """Return the purchases in the slots of a subject: those that live, and those given up."""
         found = self._execute(sql.OF_SUBJECT, (subject_key,)).fetchall()
         rows = sorted(map(PurchaseRow._make, found), key=_SEQ)
         return list(map(self._read, rows))
@@ -473,27 +446,6 @@ class Ledger(Accountable):
     def given_up(self) -> dict[str, int]:
         """Count, by subject, the purchases that were paid for, or may have been, for nothing."""
         return dict(self._execute(sql.GIVEN_UP, ()).fetchall())
-
-    @translated
-    def keys_here(self, known_as: KnownAs) -> tuple[str, ...]:
-        """Return those of a scene's keys that this ledger may have, the present one first."""
-        if self._has_earlier_keys:
-            return known_as.all
-        return (known_as.present, *known_as.elsewhere)
-
-    @translated
-    def has_earlier_keys(self) -> bool:
-        """Return whether programs wrote to it that knew an earlier form of keys.
-
-        Its first row says it: they are refused since its schema was brought up to date. Where none
-        did, no scene is looked for by them.
-        """
-        return self._has_earlier_keys
-
-    @cached_property
-    def _has_earlier_keys(self) -> bool:
-        first = self._execute(sql.FIRST_KEY).fetchone()
-        return first is not None and (first[0] is None or first[0] < VERSION)
 
     @translated
     def with_base(self, base_keys: Collection[str]) -> list[Purchase]:
@@ -644,11 +596,11 @@ class Ledger(Accountable):
     def resends(self, known_as: KnownAs, take: int = 1) -> int:
         """Count how often what is wanted was sent again because the setting said so.
 
-        In its slot, whatever route it was sent to; what is from before there were slots is found by
-        its keys.
+        In its slot, whatever route it was sent to; or by its keys, for a wish that differs in what
+        the route is not told.
         """
         found = self._execute(sql.RESENDS_IN_A_SLOT, (known_as.subject, take)).fetchall()
-        for key in self.keys_here(known_as):
+        for key in known_as.all:
             found += self._execute(sql.RESENDS, (key, take)).fetchall()
         return len(set(found))
 
@@ -656,16 +608,8 @@ class Ledger(Accountable):
     def paid_elsewhere(self, known_as: KnownAs) -> Purchase | None:
         """Return a picture that was paid for by the same wish, but at another endpoint."""
         found = self._execute(sql.PAID_CONTENT, (known_as.content,)).fetchall()
-        if self._has_earlier_keys:
-            for content in known_as.earlier_contents:
-                found += self._execute(sql.PAID_CONTENT, (content,)).fetchall()
-            for key in known_as.earlier:  # of those from before there were contents
-                found += self._execute(sql.LIVE, (key,)).fetchall()
-        for purchase in map(self._read, found):
-            is_found = purchase.new.scene_key in known_as.all and known_as.owns(purchase.new)
-            if purchase.state is State.PAID and not is_found:
-                return purchase
-        return None
+        others = (one for one in map(self._read, found) if one.new.scene_key not in known_as.all)
+        return next(others, None)
 
     @translated
     def last_event(self) -> int:
@@ -755,7 +699,7 @@ class Ledger(Accountable):
         """
         slots = (known_as.subject, event)
         found = self._execute(sql.BILLED_FOR_NOTHING_IN_SLOTS, slots).fetchall()
-        for key in self.keys_here(known_as):
+        for key in known_as.all:
             found += self._execute(sql.BILLED_FOR_NOTHING, (key, event)).fetchall()
         return list(map(self._read, dict.fromkeys(found)))
 

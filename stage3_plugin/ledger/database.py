@@ -64,10 +64,10 @@ class Database:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open a ledger's file to write, and bring it up to date; it is made if there is none.
+        """Open a ledger's file to write; it is made if there is none.
 
         Raises:
-            SettingsRefused: The file is a newer ledger, or something else.
+            SettingsRefused: The file is a ledger of another version, or something else.
             StorageFailed: It cannot be made or opened.
         """
         return cls(sqlite.open_to_write(path))
@@ -76,10 +76,8 @@ class Database:
     def open_to_read(cls, path: Path) -> Self | None:
         """Open a ledger's file so that nothing can be written; ``None`` if there is none.
 
-        One of an older version is brought up to date in memory, and stays as it is on the disk.
-
         Raises:
-            SettingsRefused: The file is a newer ledger, or something else.
+            SettingsRefused: The file is a ledger of another version, or something else.
             LedgerFailed: It cannot be opened.
         """
         engine = sqlite.open_to_read(path)

@@ -6,7 +6,7 @@ answer for a reason that says nothing of the request. Each state folder has a wo
 the runs in it begin their names with it. Apart from ``owners``, which says whether a run lives.
 
 A ledger that lies in the state folder itself is of that folder alone, and so are all of its rows,
-also those from before there were homes, and where the word was lost.
+also where the word was lost.
 """
 
 from __future__ import annotations
@@ -28,13 +28,8 @@ from stage3_plugin.runtime.system_errors import says_not_there
 
 HOME_NAME: Final = "home"
 """The file in a state folder that has its word."""
-FIRST_HOME: Final = "first_home"
-"""What ``meta`` calls the home whose runs are those that name none."""
-NO_HOME: Final = "?"
-"""How a home is shown that nothing names."""
 _LETTERS: Final = string.ascii_lowercase + string.digits
 _WORD: Final = re.compile(r"[a-z0-9]{12}")
-_RUN: Final = re.compile(r"([a-z0-9]{12})-[0-9a-f]{32}")
 
 
 def home_of(state_dir: Path) -> str:
@@ -107,16 +102,14 @@ def new_run_id(home: str) -> str:
     return f"{home}-{uuid.uuid4().hex}"
 
 
-def home_in(run_id: str) -> str | None:
-    """Return the home that a run's name begins with; ``None`` for a run from before."""
-    found = _RUN.fullmatch(run_id)
-    return None if found is None else found[1]
+def home_in(run_id: str) -> str:
+    """Return the home that a run's name begins with."""
+    return run_id.partition("-")[0]
 
 
 def without_home(run_id: str) -> str:
     """Return what tells a run from the others of its home: what people name it by."""
-    home = home_in(run_id)
-    return run_id if home is None else run_id.removeprefix(f"{home}-")
+    return run_id.rpartition("-")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,19 +118,17 @@ class Homes:
 
     Attributes:
         own: The word of this folder; ``None`` if no run has begun in it.
-        first: The home of runs that name none; ``None`` if the ledger does not say.
         is_alone: The ledger lies in this folder, so that all its runs are of it.
     """
 
     own: str | None
-    first: str | None = None
     is_alone: bool = True
 
     def other(self, run_id: str) -> str | None:
         """Return the home of a run that is of another folder; ``None`` if it is of this one."""
         if self.is_alone:
             return None
-        home = home_in(run_id) or self.first or NO_HOME
+        home = home_in(run_id)
         return None if home == self.own else home
 
 

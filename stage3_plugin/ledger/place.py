@@ -40,10 +40,10 @@ class LedgerPlace(Protocol):
         ...
 
     def open(self) -> Ledger:
-        """Open it to write, brought up to date; it is made if there is none.
+        """Open it to write; it is made if there is none.
 
         Raises:
-            SettingsRefused: It is of a newer version, or something else lies there.
+            SettingsRefused: It is of another version, or something else lies there.
             StorageFailed: It cannot be made or opened.
         """
         ...
@@ -52,7 +52,7 @@ class LedgerPlace(Protocol):
         """Open it so that nothing can be written; ``None`` if there is none.
 
         Raises:
-            SettingsRefused: It is of a newer version, or something else lies there.
+            SettingsRefused: It is of another version, or something else lies there.
             StorageFailed: It cannot be opened.
         """
         ...

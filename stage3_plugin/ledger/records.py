@@ -13,10 +13,10 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Accepted, Job, Lane, NewJob
-from stage3_plugin.domain.keys import VERSION
-from stage3_plugin.domain.money import CostBasis, to_usd
+from stage3_plugin.domain.money import to_usd
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import DecidedBy, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import COUNTED, State
@@ -43,10 +43,9 @@ class PurchaseRow(NamedTuple):
     quality: str
     is_local: int
     hold_microusd: int
-    content_key: str | None
-    key_version: int | None
+    content_key: str
     base_key: str | None
-    subject_key: str | None
+    subject_key: str
     take: int
     job: int | None
     line: int | None
@@ -167,7 +166,6 @@ def begun(new: NewPurchase, *, day: str, at: str, job: int | None = None) -> Pur
         is_local=int(new.is_local),  # for anything but an int itself SQLite looks for an adapter
         hold_microusd=new.hold_microusd,
         content_key=new.content_key,
-        key_version=VERSION,
         base_key=new.base_key,
         subject_key=new.subject_key,
         take=new.take,

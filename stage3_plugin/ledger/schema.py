@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, get_args
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.job import TOKEN_DIGITS, Lane
-from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.purchase import DecidedBy
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, OPEN, UNSETTLED, State
-from stage3_plugin.ledger.earlier_schemas import EARLIER
 
 APPLICATION_ID = 0x53544733
 """``STG3``: what the file says it is (PRAGMA application_id)."""
+
+VERSION: Final = 6
+"""Of these tables, in a file and on a server. Those with smaller numbers were made by snapshots
+before the first release, and are refused; see :mod:`stage3_plugin.ledger.refusal`."""
 
 
 def words(of: Iterable[str]) -> str:
@@ -30,7 +33,9 @@ def words(of: Iterable[str]) -> str:
 
 
 IS_LIVE: Final = f"state IN ({words(LIVE)})"
-IS_OPEN: Final = f"state IN ({words(OPEN)})"
+(_OPEN,) = OPEN
+IS_OPEN: Final = f"state = '{_OPEN}'"
+"""SQLite makes this of a list of one, and would not find an index whose condition has the list."""
 IS_COUNTED: Final = f"state IN ({words(COUNTED)})"
 IS_BILLED: Final = "basis IN ('gateway', 'reported', 'tokens')"
 """Costs that the provider or a gateway reported, or that were counted out in tokens; a flat price
@@ -103,11 +108,10 @@ CREATE TABLE purchases (
   facts TEXT,
   took_s REAL,
   decided_by TEXT CHECK (decided_by IN ({words(get_args(DecidedBy))})),
-  content_key TEXT,
+  content_key TEXT NOT NULL,
   request_id TEXT,
-  key_version INTEGER,
   base_key TEXT,
-  subject_key TEXT,
+  subject_key TEXT NOT NULL,
   take INTEGER NOT NULL DEFAULT 1 CHECK (take >= 1),
   job INTEGER REFERENCES jobs (seq),
   line INTEGER CHECK (line >= 0),
@@ -132,28 +136,21 @@ CREATE TABLE events (
   CHECK ((event = 'day_set') = (purchase IS NULL))
 ) STRICT
 """
-_COLUMNS_4 = (
-    "seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, "
-    "is_local, hold_microusd, day, held_at, state, changed_at, cost_microusd, basis, why, sha256, "
-    "facts, took_s, decided_by, content_key, request_id, key_version, base_key"
-)
+_COUNTERS = """
+CREATE TABLE counters (
+  scope TEXT NOT NULL PRIMARY KEY,
+  committed_microusd INTEGER NOT NULL CHECK (committed_microusd >= 0)
+) STRICT, WITHOUT ROWID
+"""
+_META = """
+CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID
+"""
 _FROZEN = (
     "seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, "
-    "is_local, hold_microusd, day, held_at, content_key, key_version, base_key, subject_key, take, "
-    "job, line"
+    "is_local, hold_microusd, day, held_at, content_key, base_key, subject_key, take, job, line"
 )
 _FROZEN_OF_A_JOB = (
     "seq", "token", "provider", "account", "endpoint", "lane", "input_file", "opened_at"
-)  # fmt: skip
-_TRIGGERS_4 = (
-    "a_purchase_begins_in_work", "a_purchase_names_its_keys", "a_purchase_is_not_replaced",
-    "a_purchase_goes_a_legal_way", "a_picture_is_given_up_by_a_person",
-    "a_cost_is_corrected_by_a_person", "an_agreement_is_frozen", "a_purchase_stays",
-    "a_beginning_is_written_down", "a_change_is_written_down", "an_event_is_not_replaced",
-    "an_event_is_not_changed", "an_event_stays", "a_day_does_not_come_back",
-)  # fmt: skip
-_INDICES_4 = (
-    "one_live", "of_content", "in_work", "written_off", "paid_for_nothing", "billed", "of_base"
 )  # fmt: skip
 _UNCHANGED = " AND ".join(
     f"NEW.{name} IS OLD.{name}"
@@ -161,21 +158,12 @@ _UNCHANGED = " AND ".join(
 )
 _JOB_IS_ANOTHER = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in _FROZEN_OF_A_JOB)
 
-# What 4 did not have: jobs, which purchases wait for where their provider has a queue; and slots,
-# of which each holds one live purchase, whatever it is bought by. Both tables of 4 are made anew,
-# as in SCHEMA_3, since a rule of a column cannot be changed.
-SCHEMA_5: Final[tuple[str, ...]] = (
-    *(f"DROP TRIGGER {name}" for name in _TRIGGERS_4),
-    *(f"DROP INDEX {name}" for name in _INDICES_4),
-    "ALTER TABLE events RENAME TO events_4",
-    "ALTER TABLE purchases RENAME TO purchases_4",
+SCHEMA: Final[tuple[str, ...]] = (
     _JOBS,
     _PURCHASES,
     _EVENTS,
-    f"INSERT INTO purchases ({_COLUMNS_4}) SELECT {_COLUMNS_4} FROM purchases_4 ORDER BY seq",
-    "INSERT INTO events SELECT seq, purchase, event, old, new, at, why FROM events_4 ORDER BY seq",
-    "DROP TABLE events_4",
-    "DROP TABLE purchases_4",
+    _COUNTERS,
+    _META,
     f"CREATE UNIQUE INDEX one_live ON purchases (scene_key) WHERE {IS_LIVE}",
     f"CREATE UNIQUE INDEX one_in_a_slot ON purchases (subject_key, take) WHERE {IS_LIVE}",
     # Of pictures only: of everything live, each purchase would be written to it three times.
@@ -183,8 +171,8 @@ SCHEMA_5: Final[tuple[str, ...]] = (
     f"CREATE INDEX of_base ON purchases (base_key) WHERE base_key IS NOT NULL AND {IS_PAID}",
     f"CREATE INDEX in_work ON purchases (run_id) WHERE {IS_OPEN}",
     f"CREATE INDEX in_doubt ON purchases (state, provider) WHERE {IS_IN_DOUBT}",
-    # What does not block its slot and may keep it from being bought again; by its keys where it is
-    # of before there were slots.
+    # What does not block its slot and may keep it from being bought again; by its keys where the
+    # wish differs in what the route is not told, and so is another subject.
     f"CREATE INDEX given_up ON purchases (subject_key, take) WHERE {IS_GIVEN_UP}",
     "CREATE INDEX written_off ON purchases (scene_key) WHERE state = 'WROTE_OFF'",
     f"CREATE INDEX paid_for_nothing ON purchases (scene_key) WHERE {IS_BAD}",
@@ -198,12 +186,6 @@ CREATE INDEX billed ON purchases (provider, model, size, quality, cost_microusd)
 CREATE TRIGGER a_purchase_begins_in_work BEFORE INSERT ON purchases
 WHEN NOT NEW.{IS_OPEN}
 BEGIN SELECT RAISE(ABORT, 'a new purchase is in work'); END
-""",
-    # So that a program of an older version, even one that has this file open already, stops.
-    """
-CREATE TRIGGER a_purchase_names_its_keys BEFORE INSERT ON purchases
-WHEN NEW.content_key IS NULL OR NEW.key_version IS NULL OR NEW.subject_key IS NULL
-BEGIN SELECT RAISE(ABORT, 'this ledger needs a newer version of stage3-plugin'); END
 """,
     # REPLACE would delete without asking the trigger against it.
     f"""
@@ -227,7 +209,8 @@ WHEN NEW.job IS NOT NULL AND NOT EXISTS (
 )
 BEGIN SELECT RAISE(ABORT, 'no job waits for this purchase'); END
 """,
-    # Of any column, and by "rowid" too: see SCHEMA_1.
+    # Of any column: whatever is changed, the state changes with it. "rowid" is a second name of
+    # seq, by which a trigger on named columns is passed by.
     f"""
 CREATE TRIGGER a_purchase_goes_a_legal_way BEFORE UPDATE ON purchases
 WHEN NOT ({_WAYS} OR (NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')))
@@ -324,6 +307,10 @@ CREATE TRIGGER an_event_stays BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'an event is never deleted'); END
 """,
     """
+CREATE TRIGGER a_counter_stays BEFORE DELETE ON counters
+BEGIN SELECT RAISE(ABORT, 'a counter is never deleted'); END
+""",
+    """
 CREATE TRIGGER a_day_does_not_come_back BEFORE UPDATE ON meta
 WHEN OLD.name = 'last_day' AND (
   NEW.name <> OLD.name
@@ -334,8 +321,9 @@ WHEN OLD.name = 'last_day' AND (
 )
 BEGIN SELECT RAISE(ABORT, 'the last day only moves forward'); END
 """,
+    """
+CREATE TRIGGER what_is_known_stays BEFORE DELETE ON meta
+BEGIN SELECT RAISE(ABORT, 'what the ledger knows of itself is never deleted'); END
+""",
 )
-
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (*EARLIER, SCHEMA_5)
-"""The statements that lead from each version to the next. One that was ever released never changes;
-``tests/stage3/ledger/schema_1.sql`` and those beside it hold it to that."""
+"""The statements that make it, in their order; ``tests/stage3/ledger/schema.sql`` holds them."""

@@ -1,7 +1,7 @@
 # ruff: noqa: S608 - put together from names of this file's tables, never from data
 """What keeps a ledger's file from being bought by once it was moved to a server.
 
-The file itself does it, by triggers and a view, so that it holds against programs of older versions
+The file itself does it, by triggers and a view, so that it holds against programs of any version
 and against one that has it open: from the moment the move begins, nothing can be written to it;
 from its end on, no purchase can be read there either, and what SQLite says then is where it went.
 Nothing is deleted: the rows stay for whoever has to look.
@@ -77,7 +77,7 @@ def take_back(connection: sqlite3.Connection) -> None:
 def finish(connection: sqlite3.Connection, seal: Seal) -> Seal:
     """Keep everybody from reading purchases, too, inside a transaction of the caller's.
 
-    A program of an older version reads them before it buys, and looks at little else. SQLite has
+    A program that has it open reads them before it buys, and looks at little else. SQLite has
     no way to raise words of one's own from a view; but it names the column that it cannot tell from
     another one, and adds nothing behind it.
     """

@@ -125,7 +125,7 @@ class Accounts:
         """Check that the ledger can be read, or could be made; nothing is written.
 
         Raises:
-            SettingsRefused: The time zone is not known, or the ledger is of a newer version.
+            SettingsRefused: The time zone is not known, or the ledger is of another version.
             StorageFailed: The folder cannot be used, or the ledger not be read.
         """
         self.calendar()
@@ -150,7 +150,7 @@ class Accounts:
 
         Raises:
             StorageFailed: It cannot be opened.
-            SettingsRefused: The time zone is not known, or the ledger is of a newer version.
+            SettingsRefused: The time zone is not known, or the ledger is of another version.
         """
         self.calendar()  # refuses before anything is made
         owners = Owners(self.state_dir)
@@ -158,12 +158,12 @@ class Accounts:
             home = home_of(self.state_dir)
             run_id = new_run_id(home)
             with self.place.open() as reader, owners.claim(run_id) as claim:
-                zones, first = await commit(partial(self._move_in, home))
+                zones = await commit(partial(self._move_in, home))
                 yield Session(
                     reader=reader,
                     commit=commit,
                     owners=owners,
-                    homes=Homes(own=home, first=first, is_alone=self.is_alone),
+                    homes=Homes(own=home, is_alone=self.is_alone),
                     run_id=run_id,
                     calendar=Calendar(zones, self.now, self.monotonic),
                     now=self.now,
@@ -171,25 +171,23 @@ class Accounts:
                 )
                 claim.leaves_rows = _leaves_rows(reader, run_id)
 
-    def _move_in(self, home: str, ledger: Ledger) -> tuple[tuple[str, ...], str]:
-        """Say in one commit what a run says of itself; return the zones, and the first home."""
+    def _move_in(self, home: str, ledger: Ledger) -> tuple[str, ...]:
+        """Say in one commit what a run says of itself; return the zones that count."""
         ledger.show_home(home)
-        zones = ledger.agree_on_zone(self.time_zone, now=self.now())
-        return zones, ledger.name_first_home(home)
+        return ledger.agree_on_zone(self.time_zone, now=self.now())
 
     @property
     def is_alone(self) -> bool:
         """Return whether the ledger lies in the state folder, so that all of it is this home's."""
         return self.place.is_file
 
-    def homes(self, ledger: Ledger | None) -> Homes:
+    def homes(self) -> Homes:
         """Return whose the runs of a ledger are; nothing is made.
 
         Raises:
             StorageFailed: The word of the state folder cannot be read.
         """
-        first = None if ledger is None else ledger.first_home()
-        return Homes(own=known_home(self.state_dir), first=first, is_alone=self.is_alone)
+        return Homes(own=known_home(self.state_dir), is_alone=self.is_alone)
 
     @contextmanager
     def look(self) -> Generator[Ledger | None]:

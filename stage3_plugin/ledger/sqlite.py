@@ -9,7 +9,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager
 from errno import EACCES, EISDIR, EROFS
 from pathlib import Path
 from threading import Lock
@@ -19,8 +19,8 @@ from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.files.private_folders import keep_private, make_anchored, sync_folder
 from stage3_plugin.ledger import identity
 from stage3_plugin.ledger.engine import Execute
-from stage3_plugin.ledger.migrating import configure, migrate, one_moment, prepare, version_of
-from stage3_plugin.ledger.schema import MIGRATIONS
+from stage3_plugin.ledger.making import configure, is_made, make, one_moment, prepare
+from stage3_plugin.ledger.refusal import refuse_a_snapshots
 from stage3_plugin.ledger.translation import ledger_failed
 from stage3_plugin.runtime.system_errors import says_not_there
 
@@ -110,12 +110,13 @@ def _how_to_look(path: Path) -> str:
 
 
 def open_to_write(path: Path) -> SqliteEngine:
-    """Open a ledger to write, and bring it up to date; it is made if there is none.
+    """Open a ledger to write; it is made if there is none.
 
     Raises:
-        SettingsRefused: The file is a newer ledger, or something else.
+        SettingsRefused: The file is a ledger of another version, or something else.
         StorageFailed: It cannot be made or opened.
     """
+    refuse_a_snapshots(path)
     try:
         make_anchored(path.parent)
         _make(path)
@@ -123,7 +124,7 @@ def open_to_write(path: Path) -> SqliteEngine:
     except OSError as error:
         raise StorageFailed(path, error) from error
     before = identity.numbers_of(path)
-    opened = _opened(path, lambda connection: prepare(connection, path, migrations=MIGRATIONS))
+    opened = _opened(path, lambda connection: prepare(connection, path))
     try:
         opened.note_identity(before)
     except sqlite3.Error as error:
@@ -134,14 +135,13 @@ def open_to_write(path: Path) -> SqliteEngine:
 def open_to_read(path: Path) -> SqliteEngine | None:
     """Open a ledger so that nothing can be written; ``None`` if there is none.
 
-    One of an older version is brought up to date in memory, and stays as it is on the disk.
-
     Raises:
-        SettingsRefused: The file is a newer ledger, or something else.
+        SettingsRefused: The file is a ledger of another version, or something else.
         LedgerFailed: It cannot be opened.
     """
     if not is_file(path):
         return None
+    refuse_a_snapshots(path)
     how = "mode=rw" if may_write_in(path.parent) else _how_to_look(path)
     opened = _opened(path, lambda connection: configure(connection, path), how)
     try:
@@ -177,14 +177,13 @@ def _opened(
 
 
 def _current(opened: SqliteEngine) -> SqliteEngine:
-    """Return a ledger that only reads, in the version that we know how to read."""
+    """Return a ledger that only reads; one that has no tables yet has them in memory."""
     try:
-        if version_of(opened.connection, opened.path, MIGRATIONS) < len(MIGRATIONS):
-            with closing(opened.connection) as stored:
-                copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-                stored.backup(copy)
-            opened = SqliteEngine(opened.path, copy, opened.opening)
-            migrate(copy, opened.path, MIGRATIONS)
+        if not is_made(opened.connection, opened.path):
+            opened.connection.close()
+            empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            opened = SqliteEngine(opened.path, empty, opened.opening)
+            make(empty, opened.path)
         opened.execute("PRAGMA query_only=1")
     except sqlite3.Error as error:
         raise ledger_failed(opened.path, error) from error

@@ -70,14 +70,13 @@ ASKINGS: Final = """
 SELECT attempt_id, job, line, events.new, events.at, events.why FROM events
 JOIN purchases ON purchases.seq = events.purchase WHERE event = 'asked' ORDER BY events.seq
 """
-# What was asked before looks were noted has the purchase's state there. A job that was accepted
-# was known then, whatever was asked before.
+# A job that was accepted was known then, whatever was asked before.
 LOOKS: Final = """
 SELECT CASE WHEN line IS NULL THEN attempt_id ELSE token END, events.at, events.old, events.new
 FROM events JOIN purchases ON purchases.seq = events.purchase JOIN jobs ON jobs.seq = purchases.job
 WHERE event = 'asked' AND state IN ('ACCEPTED', 'UNKNOWN')
   AND (accepted_at IS NULL OR events.at > accepted_at)
-  AND (events.new = 'found' OR events.old <> 'UNKNOWN') ORDER BY events.seq
+  AND (events.new = 'found' OR events.old IS NOT NULL) ORDER BY events.seq
 """
 TAKEN_JOBS: Final = "SELECT job_id FROM jobs WHERE provider = ? AND job_id IS NOT NULL"
 DAY_SET: Final = (
@@ -112,7 +111,6 @@ WHERE state IN ('PAID', 'PAID_BAD') AND decided_by IS NULL AND cost_microusd > h
 ORDER BY seq DESC
 """
 WITH_BASE: Final = f"SELECT {COLUMNS} FROM purchases WHERE base_key = ? AND {IS_PAID}"
-FIRST_KEY: Final = "SELECT key_version FROM purchases ORDER BY seq LIMIT 1"
 PAID_CONTENT: Final = f"SELECT {COLUMNS} FROM purchases WHERE content_key = ? AND {IS_PAID}"
 LAST_EVENT: Final = "SELECT max(seq) FROM events"
 _BILLED_SINCE: Final = f"""
@@ -134,7 +132,7 @@ SELECT {COLUMNS} FROM purchases WHERE subject_key = ?1 AND {IS_LIVE}
 UNION ALL SELECT {COLUMNS} FROM purchases WHERE subject_key = ?1 AND {IS_GIVEN_UP}
 """
 GIVEN_UP: Final = f"""
-SELECT subject_key, count(*) FROM purchases WHERE subject_key IS NOT NULL AND {IS_GIVEN_UP}
+SELECT subject_key, count(*) FROM purchases WHERE {IS_GIVEN_UP}
 GROUP BY subject_key
 """
 LIVE_PICTURE: Final = f"SELECT sha256 FROM purchases WHERE scene_key = ? AND {IS_LIVE}"

@@ -27,22 +27,20 @@ def of(execute: Execute, subject_key: str) -> dict[str, str]:
 
 def note(execute: Execute, line: NewPurchase, word: str) -> None:
     """Note what came of a line, in one word without spaces."""
-    if line.subject_key is not None:
-        noted = of(execute, line.subject_key)
-        _write(execute, line.subject_key, {**noted, line.attempt_id: word})
+    noted = of(execute, line.subject_key)
+    _write(execute, line.subject_key, {**noted, line.attempt_id: word})
 
 
 def tell(execute: Execute, line: NewPurchase) -> None:
     """Note that a scene was told of a line."""
-    if line.subject_key is not None:
-        noted = of(execute, line.subject_key)
-        if noted.pop(line.attempt_id, None) is not None:
-            _write(execute, line.subject_key, noted)
+    noted = of(execute, line.subject_key)
+    if noted.pop(line.attempt_id, None) is not None:
+        _write(execute, line.subject_key, noted)
 
 
 def overtake(execute: Execute, new: NewPurchase) -> None:
     """Forget what was noted for the subject of what is bought now."""
-    if new.subject_key is not None and of(execute, new.subject_key):
+    if of(execute, new.subject_key):
         _write(execute, new.subject_key, {})
 
 

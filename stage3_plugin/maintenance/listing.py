@@ -242,7 +242,7 @@ class _Situations:
         self._corrections = ledger.corrections()
         self._askings = ledger.askings()
         self._overbilled: set[str] | None = None
-        self._homes = folder.homes(ledger)
+        self._homes = folder.homes()
 
     def overbilled(self) -> list[Purchase]:
         """Return the purchases whose bill is absurd."""

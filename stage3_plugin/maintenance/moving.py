@@ -24,8 +24,8 @@ from filelock import FileLock, Timeout
 from stage3_plugin.errors import LedgerInDoubt, Stage3Error, StorageFailed
 from stage3_plugin.ledger import names, sealing
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.home import home_of
-from stage3_plugin.ledger.migrating import configure
+from stage3_plugin.ledger.making import configure
+from stage3_plugin.ledger.refusal import refuse_a_snapshots
 from stage3_plugin.ledger.sqlite import is_file
 from stage3_plugin.ledger.translation import ledger_failed
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 Told: TypeAlias = Callable[[str, int], None]
 _KEYS: Final = {"counters": "scope", "meta": "name"}
-_FIRST_HOME: Final = "first_home"
 _LOCK_NAME: Final = "moving.lock"
 """Beside the file, locked for as long as a move goes on."""
 
@@ -83,13 +82,12 @@ def move(
     Raises:
         LedgerMissing: There is none.
         MoveRefused: Somebody uses or moves it, it is damaged, or it went or goes elsewhere.
-        SettingsRefused: The server has another ledger there, or is none that is usable.
+        SettingsRefused: The server has another ledger there, or is none that is usable; or the file
+            is of a snapshot before the first release.
         LedgerInDoubt: The connection was lost over the commit; the same command ends the move.
         LedgerFailed: The server or the disk failed; the file is in force as before.
     """
-    path = folder.ledger_path
-    if not is_file(path):
-        raise LedgerMissing(path)
+    path = _file_of(folder)
     with _alone(path):
         return _move(folder, place, now, tell)
 
@@ -109,7 +107,7 @@ def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Told) 
         return Moved(path=path, where=place.shown, was_there=True)
     if seal is None:
         seal = _begin(folder, place, now)
-    rows_of = _Rows(path, first_home=home_of(folder.path))
+    rows_of = _Rows(path)
     try:
         brought = bring(place, rows_of.all(), seal.token, tell=tell)
     except LedgerInDoubt:
@@ -135,9 +133,7 @@ def take_back(folder: StateFolder, place: PostgresPlace) -> Path:
     """
     from stage3_plugin.ledger.postgres.moving import token_of  # noqa: PLC0415 - an extra
 
-    path = folder.ledger_path
-    if not is_file(path):
-        raise LedgerMissing(path)
+    path = _file_of(folder)
     with _alone(path):
         seal = _seal_of(path)
         if seal is None:
@@ -153,6 +149,20 @@ def take_back(folder: StateFolder, place: PostgresPlace) -> Path:
 
 
 # The file ----------------------------------------------------------------------------------------
+
+
+def _file_of(folder: StateFolder) -> Path:
+    """Return a folder's ledger.
+
+    Raises:
+        LedgerMissing: There is none.
+        SettingsRefused: It is of a snapshot before the first release.
+    """
+    path = folder.ledger_path
+    if not is_file(path):
+        raise LedgerMissing(path)
+    refuse_a_snapshots(path)
+    return path
 
 
 @contextmanager
@@ -213,7 +223,7 @@ def _seal_of(path: Path) -> sealing.Seal | None:
 
 
 def _check_sound(path: Path) -> None:
-    """Bring the file up to date, and check that it agrees with itself: damage is not moved.
+    """Check that the file agrees with itself: damage is not moved.
 
     Raises:
         MoveRefused: It does not.
@@ -272,9 +282,8 @@ def _take_back(path: Path) -> None:
 class _Rows:
     """Reads the file's rows, each table as often as is asked: nobody writes to it meanwhile."""
 
-    def __init__(self, path: Path, *, first_home: str) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._first_home = first_home
 
     def all(self) -> Any:
         from stage3_plugin.ledger.postgres.moving import Rows  # noqa: PLC0415 - an extra
@@ -288,11 +297,6 @@ class _Rows:
 
     def _of(self, table: str) -> Iterator[tuple[Any, ...]]:
         with _connected(self._path) as connection:
-            rows = connection.execute(f"SELECT * FROM {table} ORDER BY {_KEYS.get(table, 'seq')}")
-            if table != "meta":
-                yield from rows
-                return
-            known = dict(rows.fetchall())
-        # What a run of before homes had names was this folder's, and nobody else's.
-        known.setdefault(_FIRST_HOME, self._first_home)
-        yield from sorted(known.items())
+            yield from connection.execute(
+                f"SELECT * FROM {table} ORDER BY {_KEYS.get(table, 'seq')}"
+            )

@@ -95,7 +95,7 @@ def give_up(folder: StateFolder, home: str, *, now: datetime) -> AtStake:
 
 def _in_work(folder: StateFolder, ledger: Ledger, home: str) -> list[Purchase]:
     """Return what a home has in work, if it may be given up."""
-    homes = folder.homes(ledger)
+    homes = folder.homes()
     if homes.is_alone:
         raise RecoverRefused(
             f"the ledger {folder.shown} lies in its state folder, and all it has is of that home",
@@ -188,8 +188,5 @@ def as_json(found: AtStake, folder: StateFolder) -> dict[str, object]:
 
 
 def _becomes(purchase: Purchase) -> State:
-    return (
-        after_its_owner(purchase, answer_is_complete=False)
-        if purchase.state in {State.SENDING, State.RESERVED}
-        else purchase.state
-    )
+    is_open = purchase.state is State.SENDING
+    return after_its_owner(purchase, answer_is_complete=False) if is_open else purchase.state

@@ -84,8 +84,6 @@ _PROBLEM_HINTS: Mapping[ProblemKind, str] = {
     "verify tells whether it is the right one",
     "unreadable": "see to the disk or the permissions first, and let verify look again; do not "
     "call it lost before it can be read",
-    "copy": "nothing is wrong with the ledger itself; this copy of an older version of it is of no "
-    "use any more, and may be deleted",
     "outdated": "bring back {newest}; until then no run starts. Or go on knowingly: after 'stage3 "
     "verify --accept-folder' runs buy again what the ledger does not know of",
     "store": "'stage3 verify --fill-store' puts it there, with --read-store also in the place of "
@@ -516,9 +514,6 @@ def verified_text(verified: Verified, folder: StateFolder) -> str:
     if verified.corrected:
         corrected = counted(verified.corrected, "cost")
         lines.append(f"{corrected} put right by a person; the figures that were there are kept")
-    lines += [
-        f"kept as an older version left it: {on_one_line(str(copy))}" for copy in verified.copies
-    ]
     return "\n".join(lines)
 
 
@@ -579,7 +574,6 @@ def verified_json(verified: Verified, folder: StateFolder) -> dict[str, object]:
         "format": "stage3-verify/1",
         "ledger": folder.shown,
         "corrected": verified.corrected,
-        "copies": [str(copy) for copy in verified.copies],
         "purchases": verified.purchases,
         "pictures": verified.pictures,
         "store": verified.store,

@@ -252,7 +252,7 @@ class _Decisions:
         self._locks = locks
         self._now = now
         self._gives_up_answers = gives_up_answers
-        self._homes = folder.homes(ledger)
+        self._homes = folder.homes()
         self._taken: dict[str, bool] = {}
 
     def choose(self, ids: Iterable[str], decision: Decision) -> list[Purchase]:

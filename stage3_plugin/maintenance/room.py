@@ -16,7 +16,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-from stage3_plugin.ledger.copies import copies_of
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 
 Stamp: TypeAlias = tuple[int, int]
@@ -31,7 +30,6 @@ LOOSE: Final = "pictures of no purchase"
 ORIGINALS: Final = "pictures as they came, with something behind their end"
 SPOOL: Final = "answers of providers"
 LEDGER: Final = "the ledger"
-COPIES: Final = "the ledger as earlier versions left it"
 WRITING: Final = "files being written; after a day they are leftovers, and go by themselves"
 STORY: Final = "takes that were chosen, and pictures that people brought"
 OTHER: Final = "anything else"
@@ -175,7 +173,8 @@ def look(folder: StateFolder, out_dir: Path) -> Room:
 
 def _state(folder: StateFolder, looking: _Looking, stored: set[Stamp]) -> Place:
     """Look at the state folder; keep the stamps of what is stored."""
-    of_ledger = _ledger_names(folder)
+    name = folder.ledger_path.name
+    of_ledger = dict.fromkeys((name, f"{name}-wal", f"{name}-shm"), LEDGER)
     bought, drawn = _pictures(folder)
 
     def kind(parts: tuple[str, ...]) -> str:
@@ -200,12 +199,6 @@ def _pictures(folder: StateFolder) -> tuple[frozenset[str], frozenset[str]]:
             return ledger.pictures() - drawn, drawn
     except LedgerMissing:
         return frozenset(), frozenset()
-
-
-def _ledger_names(folder: StateFolder) -> dict[str, str]:
-    name = folder.ledger_path.name
-    names = dict.fromkeys((name, f"{name}-wal", f"{name}-shm"), LEDGER)
-    return names | {one.name: COPIES for one in copies_of(folder.ledger_path)}
 
 
 def _results(out_dir: Path, looking: _Looking, stored: set[Stamp]) -> Place:

@@ -147,14 +147,13 @@ class StateFolder:
         with self.place.open() as ledger:
             yield ledger
 
-    def homes(self, ledger: Ledger) -> Homes:
+    def homes(self) -> Homes:
         """Return whose the runs of the ledger are, as this folder sees it.
 
         Raises:
             StorageFailed: The word of this folder cannot be read.
         """
-        is_alone = self.place.is_file
-        return Homes(own=known_home(self.path), first=ledger.first_home(), is_alone=is_alone)
+        return Homes(own=known_home(self.path), is_alone=self.place.is_file)
 
     def evidence(self, purchase: Purchase) -> Path | None:
         """Return the folder of what was received for a purchase, if anything was, and is kept.

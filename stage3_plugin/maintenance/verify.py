@@ -23,7 +23,6 @@ from stage3_plugin.errors import (
     StorageFailed,
 )
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.copies import copies_of, fault_of
 from stage3_plugin.maintenance import far_side
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
@@ -33,11 +32,11 @@ from stage3_plugin.storage.bucket import Bucket
 from stage3_plugin.storage.inspect import inspect_open
 
 ProblemKind: TypeAlias = Literal[
-    "ledger", "missing", "damaged", "unreadable", "different", "copy", "outdated", "store", "bucket"
+    "ledger", "missing", "damaged", "unreadable", "different", "outdated", "store", "bucket"
 ]
 """What is wrong: the ledger itself, a picture that is gone, broken, not to be read now (and may be
-whole), or is not as it is recorded, a copy that was kept of an older version of the ledger, a
-ledger older than its folder, a picture that the bucket lacks, or a bucket that cannot be listed."""
+whole), or is not as it is recorded, a ledger older than its folder, a picture that the bucket
+lacks, or a bucket that cannot be listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,6 @@ class Verified:
         pictures: How many different pictures those are.
         problems: What is wrong.
         corrected: How many costs a person has put right.
-        copies: What was kept of the ledger as older versions left it.
         store: The address of the bucket, if the last run had one.
         filled: How many pictures it was given now.
         is_store_read: What it has was read, and not only listed.
@@ -81,7 +79,6 @@ class Verified:
     pictures: int
     problems: tuple[Problem, ...]
     corrected: int = 0
-    copies: tuple[Path, ...] = ()
     store: str | None = None
     filled: int = 0
     is_store_read: bool = False
@@ -151,15 +148,12 @@ def verify(
         elif found is not None:
             problems.append(found)
     progress(len(wanted), len(wanted))
-    copies = copies_of(folder.ledger_path)
-    problems.extend(_of_copies(copies))
     purchases = sum(len(one.attempt_ids) for one in wanted.values())
     return Verified(
         purchases=purchases,
         pictures=len(wanted),
         problems=tuple(problems),
         corrected=corrected,
-        copies=tuple(copies),
         store=far.address,
         filled=far.filled,
         is_store_read=read_store,
@@ -286,14 +280,6 @@ def accept(folder: StateFolder, *, now: datetime) -> Unaccounted | None:
         if more is not None:
             ledger.acknowledge(more.answers | more.pictures, now=now)
     return more
-
-
-def _of_copies(copies: list[Path]) -> Iterator[Problem]:
-    """Return the copies of older versions that cannot be restored."""
-    for copy in copies:
-        fault = fault_of(copy)
-        if fault is not None:
-            yield Problem(kind="copy", message=f"the copy is damaged: {fault}", path=copy)
 
 
 def _of_ledger(ledger: Ledger) -> Iterator[Problem]:

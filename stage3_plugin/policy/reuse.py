@@ -62,9 +62,9 @@ def may_be_resent(purchase: Purchase) -> bool:
 def after_its_owner(purchase: Purchase, *, answer_is_complete: bool) -> State:
     """Return the next state of an open purchase whose run has died.
 
-    What was never sent, or costs nothing, is void. A complete answer is taken in: ``PAID`` here,
+    What costs nothing is void. A complete answer is taken in: ``PAID`` here,
     though only taking it in shows whether its picture is good. Anything else may have been billed.
     """
-    if purchase.new.is_local or purchase.state is State.RESERVED:
+    if purchase.new.is_local:
         return State.VOID
     return State.PAID if answer_is_complete else State.UNKNOWN

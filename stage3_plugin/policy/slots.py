@@ -32,8 +32,8 @@ def needed(
         unseen: Slots that were billed for nothing so lately that nobody can have seen it: they
             stay unfilled, and no other is taken in their place.
         wanted: So many pictures.
-        beside: So many of them are in no slot of the subject: what earlier programs bought, or what
-            differs in a wish that no route of this run is told of.
+        beside: So many of them are in no slot of the subject: they differ in a wish that no route
+            of this run is told of.
     """
     live = [row for row in rows if row.state in LIVE]
     counted = beside + sum(row.state in UNSETTLED or is_ours(row.new) for row in live)

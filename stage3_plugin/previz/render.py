@@ -17,9 +17,9 @@ from stage3_plugin.previz.compose import Sheets, compose
 from stage3_plugin.previz.fonts import files_in
 from stage3_plugin.previz.grade import finished, graded, soften
 from stage3_plugin.previz.plate import Plate
+from stage3_plugin.previz.png import png_of
 from stage3_plugin.previz.reading import read
 
-_COMPRESSION = 6
 _AS_DRAWN = Board()
 
 
@@ -57,8 +57,10 @@ def render(
     if sheets.overlay is not None:
         _lay(picture, sheets.overlay)
     picture = shown(picture, board)
+    if output_format == "png":
+        return png_of(picture)
     file = io.BytesIO()
-    picture.save(file, output_format, compress_level=_COMPRESSION)  # only PNG knows of a level
+    picture.save(file, output_format)
     return file.getvalue()
 
 

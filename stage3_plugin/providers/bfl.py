@@ -32,7 +32,6 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted
-from stage3_plugin.domain.keys import Wish
 from stage3_plugin.domain.money import MOST_USD
 from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -139,9 +138,8 @@ class Bfl(Hosted):
         """Return what is known beforehand of one of its endpoints."""
         if _has_file_fields(endpoint.known_as):
             return PROFILE
-        sent_before = frozenset[Wish]({"seed", "references", "output_format"})
         unsaid = frozenset[Literal["output_format"]]({"output_format"}) | PROFILE.unsaid
-        return replace(PROFILE, seed=False, unsaid=unsaid, sent_before=sent_before)
+        return replace(PROFILE, seed=False, unsaid=unsaid)
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""

@@ -41,7 +41,6 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted, is_for, seed_of
-from stage3_plugin.domain.keys import Wish
 from stage3_plugin.domain.money import MOST_USD
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Listing, Profile
@@ -141,7 +140,6 @@ class Family:
         output_format: Likewise.
         quality: Likewise.
         background: Likewise.
-        was_unknown: It was none of these in earlier releases.
     """
 
     begins: tuple[str, ...]
@@ -152,7 +150,6 @@ class Family:
     output_format: bool = True
     quality: bool = False
     background: bool = False
-    was_unknown: bool = False
 
 
 FAMILIES: tuple[Family, ...] = (
@@ -178,7 +175,6 @@ FAMILIES: tuple[Family, ...] = (
         edit="/edit-image",
         plain="/text-to-image",
         seed=False,
-        was_unknown=True,
     ),
     Family(
         begins=("xai/grok-imagine-image/v2",),
@@ -186,9 +182,8 @@ FAMILIES: tuple[Family, ...] = (
         plain="/text-to-image",
         seed=False,
         quality=True,
-        was_unknown=True,
     ),
-    Family(begins=("xai/grok-imagine-image",), edit="/edit", seed=False, was_unknown=True),
+    Family(begins=("xai/grok-imagine-image",), edit="/edit", seed=False),
     Family(
         begins=("fal-ai/bytedance/seedream",),
         edit="/edit",
@@ -200,7 +195,6 @@ FAMILIES: tuple[Family, ...] = (
         edit="/edit",
         plain="/text-to-image",
         output_format=False,
-        was_unknown=True,
     ),
     Family(begins=("fal-ai/flux-pro/kontext/multi", "fal-ai/flux-pro/kontext/max/multi")),
     Family(begins=("fal-ai/flux-pro/kontext",), plain="/text-to-image", references="image_url"),
@@ -253,14 +247,12 @@ class Fal(Hosted):
             "background": family.background,
             "quality": family.quality,
         }
-        was_sent = frozenset[Wish]({"seed", "references", "output_format"})
         return replace(
             PROFILE,
             seed=family.seed,
             # of one that is not known they are refused, by the table, and not left out unseen
             references=family.references is not None or family is _UNKNOWN,
             unsaid=frozenset(name for name, is_said in said.items() if not is_said),
-            sent_before=was_sent if family.was_unknown else None,
             listing=PROFILE.listing if family.seed else None,  # nothing to find it by
         )
 

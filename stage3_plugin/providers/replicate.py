@@ -38,7 +38,6 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted, is_for, seed_of
-from stage3_plugin.domain.keys import Wish
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Listing, Profile
@@ -135,7 +134,6 @@ class Inputs:
         formats: The words of ``output_format``.
         quality: It has one.
         background: Likewise.
-        sent_before: What requests held in earlier releases, where that was something else.
     """
 
     begins: tuple[str, ...]
@@ -148,7 +146,6 @@ class Inputs:
     formats: Mapping[str, str] = field(default_factory=dict[str, str])
     quality: bool = False
     background: bool = False
-    sent_before: frozenset[Wish] | None = None
 
 
 _PNG_JPG: Mapping[str, str] = {"png": "png", "jpeg": "jpg"}
@@ -212,7 +209,6 @@ INPUTS: tuple[Inputs, ...] = (
         tier="resolution",
         tiers={"768": "768sq", "1K": "1k", "1.5K": "1.5k", "2K": "2k", "4K": "4k"},
         formats=_ALL,
-        sent_before=frozenset({"seed"}),
     ),
     Inputs(
         begins=("google/nano-banana-",),
@@ -309,7 +305,6 @@ class Replicate(Hosted):
             seed=inputs.seed,
             references=inputs.references is not None,
             unsaid=frozenset(name for name, is_said in said.items() if not is_said),
-            sent_before=inputs.sent_before,
         )
 
     def begin(self, request: PictureRequest) -> Send:

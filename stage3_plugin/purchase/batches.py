@@ -237,7 +237,7 @@ class Batches:
         """
         attempt_id, subject = line.new.attempt_id, line.new.subject_key
         try:
-            if subject is not None and attempt_id in self._session.reader.untold(subject):
+            if attempt_id in self._session.reader.untold(subject):
                 await self._session.commit(lambda ledger: ledger.tell(line))
         except StorageFailed as failure:
             trace.event("ledger.left_open", attempt_id=attempt_id, problem=str(failure))
@@ -367,6 +367,7 @@ class Batches:
         else:
             why = "its run ended before the whole answer came"
             unknown = Settlement(state=State.UNKNOWN, why=why)
+            await self._pictures.secure(token)  # what lies there is as it came
             await self._endings.settle_lines(token, unknown, of={State.SENDING})
 
     async def _take_create(

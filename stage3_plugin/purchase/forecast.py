@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, cached_property
 
-from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.keys import Ignored, Keys, KeyScope
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S, Owners
@@ -21,7 +21,6 @@ from stage3_plugin.policy.reuse import Reuse, after_its_owner, may_be_resent, re
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.other_endpoints import Doubts
-from stage3_plugin.purchase.other_references import bought_before, made_with_others
 from stage3_plugin.purchase.wanted_takes import LiveTake, first_take, live_takes
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
@@ -35,8 +34,8 @@ class Forecast:
         accounts: Where the ledger is, and which day it is.
         pictures: Has the answers that a dead run has left.
         ledger: Opened to read; ``None`` if there is none yet.
-        scope: What keys hold of where the run would buy.
-        why_unsendable: Says why a request is not sent at all; ``None`` where it is.
+        route: Where the run would buy.
+        why_unsendable: Says why a request cannot be made at all; ``None`` where it can.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Forecast:
         accounts: Accounts,
         pictures: Pictures,
         ledger: Ledger | None,
-        scope: KeyScope,
+        route: Route,
         *,
         why_unsendable: Callable[[PictureRequest], str | None],
     ) -> None:
@@ -53,9 +52,10 @@ class Forecast:
         self._pictures = pictures
         self._ledger = ledger
         self.why_unsendable = why_unsendable
-        self._doubts = None if ledger is None else Doubts(ledger, scope)
+        self.refuse = route.refuse
+        self._doubts = None if ledger is None else Doubts(ledger, route)
         self._owners = Owners(accounts.state_dir)
-        self._homes = accounts.homes(ledger)
+        self._homes = accounts.homes()
         self._busy_at: dict[str, set[str]] = {}
         self._caretaker = accounts.caretaker
         self._lives = cache(self._owners.lives)
@@ -75,6 +75,12 @@ class Forecast:
         """Return what would become of each take that is wanted of a scene."""
         if self.why_unsendable(request) is not None:
             return tuple(_unsendable(wanted))
+        prospects = self._prospects(keys, wanted)
+        if Reuse.MAKE in prospects and self.refuse(request) is not None:
+            return tuple("unsendable" if one is Reuse.MAKE else one for one in prospects)
+        return prospects
+
+    def _prospects(self, keys: Keys, wanted: int) -> tuple[Reuse, ...]:
         if self._ledger is None:
             return (Reuse.MAKE,) * wanted
         live = live_takes(self._ledger, keys, wanted=wanted)
@@ -112,20 +118,10 @@ class Forecast:
         """Return the purchase that stands for a scene, if one does."""
         return None if self._ledger is None else first_take(self._ledger, keys)
 
-    def ignored(self, keys: Keys) -> frozenset[Ignored]:
-        """Return what a scene's picture was made without, by a version that did not know it."""
-        if self._ledger is None or not (self._ledger.has_earlier_keys() and keys.are_of_more):
-            return frozenset()
-        found = self._ledger.live(keys.present, keys)
-        return frozenset() if found is None else keys.ignored_by(found.new)
-
-    def bought_before(self, keys_of: Callable[[], Keys]) -> Purchase | None:
-        """Return the picture that an earlier version bought; see ``other_references``."""
-        return None if self._ledger is None else bought_before(self._ledger, keys_of)
-
     def made_with_others(self, bare: Keys) -> Purchase | None:
-        """Return the picture of a wish with whatever references; see ``other_references``."""
-        return None if self._ledger is None else made_with_others(self._ledger, bare)
+        """Return the newest picture of a wish with whatever references, or with none."""
+        found = [] if self._ledger is None else self._ledger.with_base(bare.bases)
+        return found[0] if found else None
 
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""
@@ -192,7 +188,7 @@ class Forecast:
 
     def highest_bill(
         self,
-        endpoint: Endpoint,
+        route: Route,
         model: str,
         size: str,
         quality: str,
@@ -205,9 +201,10 @@ class Forecast:
         """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
         if self._ledger is None:
             return None
+        endpoint = route.endpoint_of(model)
         return self._ledger.highest_bill(
             provider=endpoint.provider,
-            model=model or endpoint.model,
+            model=endpoint.model,
             size=size,
             quality=quality,
             shows=shows,

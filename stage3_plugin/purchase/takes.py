@@ -53,9 +53,9 @@ class Takes:
     def current_among(self, takes: Sequence[Purchase], keys: Keys) -> list[Purchase]:
         """Return those pictures of a scene that are made from what is wanted now.
 
-        In any way, and by any form of key. The one is first that scenes were made from, if any was:
-        of several, that which most scenes were shown, and then the one that was shown last. So
-        nothing is stale where nobody knows any more which of them was meant.
+        In any way. The one is first that scenes were made from, if any was: of several, that which
+        most scenes were shown, and then the one that was shown last. So nothing is stale where
+        nobody knows any more which of them was meant.
 
         Args:
             takes: The pictures of the scene.
@@ -63,7 +63,7 @@ class Takes:
         """
         if self._ledger is None or not takes:
             return []
-        known = frozenset(self._ledger.keys_here(keys))
+        known = frozenset(keys.all)
         return self._in_order([one for one in takes if _is_current(one, keys, known)])
 
     def _in_order(self, current: Sequence[Purchase]) -> list[Purchase]:
@@ -92,11 +92,8 @@ class Takes:
 
 
 def _is_current(purchase: Purchase, keys: Keys, known: Collection[str]) -> bool:
-    first = as_first_take(purchase)
-    if first.scene_key == keys.present:
+    if as_first_take(purchase).scene_key in known:
         return True
-    if first.scene_key in known:
-        return keys.stands_for(first)
     # A run that was killed leaves no facts, and the next one takes its answer in.
     return kept_of(purchase) is None and keys.take_of(purchase.new) is not None
 

@@ -15,9 +15,8 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from stage3_plugin.domain.file_names import earlier_stems, file_stem
-from stage3_plugin.domain.outcome import Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.file_names import file_stem
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.errors import PictureLost, PictureRefused, StorageFailed
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.storage.base import PictureStore
@@ -94,8 +93,9 @@ class Pictures:
         await self.secure(attempt_id)
 
     async def secure(self, attempt_id: str) -> None:
-        """Keep what was received from power cuts; where the disk fails, it is as safe as before.
+        """Keep what was received from power cuts, and without secrets.
 
+        Where the disk fails, it is as safe as before.
         A task that is cancelled meanwhile still gets what it was called for.
         """
         with suppress(StorageFailed), anyio.CancelScope(shield=True):
@@ -195,22 +195,18 @@ class Pictures:
         Raises:
             PictureLost: The stored picture is gone or damaged, and so is its copy.
         """
-        stem, was = file_stem(scene_id), earlier_stems(scene_id)
+        stem = file_stem(scene_id)
         path = self._placed.placed(picture, folder, stem)
         if path is None:
-            path = await self.storing(
-                partial(self._publish, picture, folder, stem, was, is_new=is_new)
-            )
+            path = await self.storing(partial(self._publish, picture, folder, stem, is_new=is_new))
         return Placed(picture, path)
 
-    def _publish(
-        self, picture: Picture, folder: Path, stem: str, was: tuple[str, ...], *, is_new: bool
-    ) -> Path:
+    def _publish(self, picture: Picture, folder: Path, stem: str, *, is_new: bool) -> Path:
         if is_new or self.store.holds(picture.sha256):
-            return self._placed.place(picture, folder, stem, was=was)
-        path = self._placed.restore(picture, folder, stem, was=was)
+            return self._placed.place(picture, folder, stem)
+        path = self._placed.restore(picture, folder, stem)
         if path is None and self.store.recall(picture.sha256):
-            return self._placed.place(picture, folder, stem, was=was)
+            return self._placed.place(picture, folder, stem)
         if path is None:
             raise PictureLost(self.store.where(picture.sha256))
         return path
@@ -279,7 +275,3 @@ class Pictures:
     def is_copy(self, sha256: str, folder: Path, name: str) -> bool:
         """Return whether a name is an untouched copy of a stored picture; reads none of it."""
         return self._placed.is_copy(sha256, folder, name)
-
-    def is_ours(self, folder: Path, name: str) -> bool:
-        """Return whether a name has the bytes of a stored picture; reads all of them."""
-        return self._placed.is_ours(folder, name)

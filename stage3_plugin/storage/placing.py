@@ -39,26 +39,23 @@ class PlacedPictures:
         self._store = store
         self._tidied: set[Path] = set()
 
-    def place(
-        self, picture: Picture, folder: Path, stem: str, *, was: tuple[str, ...] = ()
-    ) -> Path:
+    def place(self, picture: Picture, folder: Path, stem: str) -> Path:
         """Copy a picture to ``folder/<stem>.<extension>``, whole or not at all.
 
         Whatever has that name is replaced, a planted link too; nothing is ever written through
         one. A picture that is no copy of a stored one is kept first, see :meth:`set_aside`. A
-        picture of the same scene in another format, or under a name that it had in an earlier
-        version, is removed if it is such a copy: then nothing is lost. One that was edited stays.
+        picture of the same scene in another format is removed if it is such a copy: then nothing
+        is lost. One that was edited stays.
 
         Args:
             picture: A stored one.
             folder: Is made. A link that leads out of the folder around it is refused.
             stem: From :func:`~stage3_plugin.domain.file_names.file_stem`.
-            was: Stems that an earlier version gave this scene's file.
         """
         name = _name(picture, stem)
         if Path(name).name != name:
             raise ValueError(f"not a file name: {name!a}")
-        names = [f"{one}.{other}" for one in (stem, *was) for other in EXTENSIONS.values()]
+        names = [f"{stem}.{other}" for other in EXTENSIONS.values()]
         return self._place(picture.sha256, folder / name, folder.parent, instead_of=names)
 
     def put(self, sha256: str, path: Path, root: Path) -> Path:
@@ -120,9 +117,7 @@ class PlacedPictures:
         stamp = self._store.stamp(sha256)
         return stamp == (copy.st_size, copy.st_mtime_ns) and is_regular(copy)
 
-    def restore(
-        self, picture: Picture, folder: Path, stem: str, *, was: tuple[str, ...] = ()
-    ) -> Path | None:
+    def restore(self, picture: Picture, folder: Path, stem: str) -> Path | None:
         """Have a picture that its store has lost made anew from its copy, if that has not changed.
 
         The copy becomes one again, of the new object, and never another name of it.
@@ -133,10 +128,9 @@ class PlacedPictures:
         Raises:
             StorageFailed: The copy cannot be read now, or the store did not take the picture.
         """
-        for one in (stem, *was):
-            if self.take_back(picture.sha256, folder / _name(picture, one), folder.parent):
-                return self.place(picture, folder, stem, was=was)
-        return None
+        if not self.take_back(picture.sha256, folder / _name(picture, stem), folder.parent):
+            return None
+        return self.place(picture, folder, stem)
 
     def take_back(self, sha256: str, path: Path, root: Path) -> bool:
         """Have a picture that its store has lost made anew from what is at a path, if it is that.
@@ -199,14 +193,6 @@ class PlacedPictures:
             raise
         except OSError as error:  # something else has the name of the folder, say
             raise StorageFailed(folder / KEPT, error) from error
-
-    def is_ours(self, folder: Path, name: str) -> bool:
-        """Return whether a name has the bytes of a stored picture; reads all of them."""
-        try:
-            with Folder(_without_links(folder, folder.parent)) as target:
-                return is_regular(target.details(name)) and self._has_whole(digest_of(target, name))
-        except OSError:  # what cannot be read is not known to be ours
-            return False
 
     def _has_whole(self, digest: str) -> bool:
         try:

@@ -28,6 +28,8 @@ from tests.benchmarks.machine import load, machine, versions  # noqa: E402 - lik
 from tests.benchmarks.table import MARKDOWN_NAME, Row, Section, Table  # noqa: E402 - likewise
 
 SUITE = {
+    "command": "what the whole command costs a user, beside a plain client: CPU, memory, disk",
+    "calls": "how many calls of our functions one scene more costs",
     "startup": "what it costs to start, and what is imported",
     "engine": "what the engine costs per scene, without HTTP",
     "ledger": "what it costs to make purchases durable",

@@ -130,7 +130,7 @@ def idle_plugin(folder: Path) -> Generator[SelectedPlugin]:
         source="idle 1.0",
         description=ImagePlugin(
             name="idle",
-            contract=(1, 1),
+            contract=(1, 0),
             settings=Settings,
             capabilities=Capabilities(offline=True),
             open=_opened,

@@ -59,7 +59,12 @@ def photograph(width_px: int, height_px: int, grain: int) -> bytes:
 
 def answer(width_px: int, height_px: int, grain: int) -> bytes:
     """Make the body of an answer with one picture."""
-    encoded = base64.b64encode(photograph(width_px, height_px, grain)).decode()
+    return answer_with(photograph(width_px, height_px, grain))
+
+
+def answer_with(picture: bytes) -> bytes:
+    """Make the body of an answer with this picture."""
+    encoded = base64.b64encode(picture).decode()
     return json.dumps({"created": 1_780_000_000, "data": [{"b64_json": encoded}]}).encode()
 
 

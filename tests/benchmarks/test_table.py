@@ -157,7 +157,7 @@ def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["--only", "nothing-like-it"])
 
-    assert "there are startup, engine" in capsys.readouterr().err
+    assert "there are command, calls, startup" in capsys.readouterr().err
 
 
 def test_a_quick_run_writes_both_files(tmp_path: Path) -> None:

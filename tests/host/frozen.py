@@ -1,7 +1,6 @@
 """What a host and a plugin exchange, written down a line for each name, so that it can be frozen.
 
-Run as a program it describes the ``host_stub`` that it finds: ``python frozen.py``. It
-needs nothing of ours but that, since it is run with the host of an earlier contract too.
+Run as a program it writes that of the ``host_stub`` that it finds: ``python frozen.py``.
 """
 
 from __future__ import annotations
@@ -10,17 +9,12 @@ import inspect
 import typing
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass
-from importlib import import_module
 from typing import Any
 
 from pydantic import BaseModel
 
 from host_stub import commands, contract, hookspecs
-
-try:
-    schema = import_module("host_stub.events.schema")
-except ImportError:  # the host of contract 1.0 is another house
-    schema = import_module("host_stub.event_shapes")
+from host_stub.events import schema
 
 
 def described() -> Iterator[str]:

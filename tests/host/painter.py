@@ -1,6 +1,6 @@
 """An image plugin that keeps what it made, as small as one can be: for tests of the host's takes.
 
-It does what contract 1.1 asks of such a plugin, and no more: takes of a wish, pictures at their
+It does what the contract asks of such a plugin, and no more: takes of a wish, pictures at their
 places, a survey, pictures once more. Each picture costs five cents, is drawn in a colour that its
 wish and its number come to, and is noted in ``.painter/`` beside the config.
 """
@@ -75,7 +75,7 @@ def host_image_plugin() -> ImagePlugin:
     """Describe it."""
     return ImagePlugin(
         name="painter",
-        contract=(1, 1),
+        contract=(1, 0),
         settings=Settings,
         capabilities=Capabilities(plans=True, resumes=True, reports_cost=True, offline=True),
         open=open_painter,

@@ -395,7 +395,7 @@ def test_listing_with_load_tells_what_came_of_each(say: Say, distribute: Distrib
     assert rows["bad"]["status"] == "broken"
     assert "reinstall" in rows["bad"]["hint"]
     assert rows["plain"]["status"] == "ready"
-    assert rows["plain"]["contract"] == [1, 1]
+    assert rows["plain"]["contract"] == [1, 0]
     assert rows["plain"]["capabilities"]["offline"] is True
 
 
@@ -440,11 +440,11 @@ def test_check_shows_the_resolved_config_with_secrets_masked(
 
     assert text.code == as_json.code == 0
     assert 'api_key = "****"' in text.out
-    assert "contract 1.2" in text.out
+    assert "contract 1.0" in text.out
     assert as_json.json["settings"]["api_key"] == "****"
     assert as_json.json["settings"]["provider"] == "openai"
     assert as_json.json["run"]["out_dir"] == str(Path.cwd() / "out")
-    assert as_json.json["plugin"]["contract"] == [1, 2]
+    assert as_json.json["plugin"]["contract"] == [1, 0]
     assert SECRET not in text.out + text.err + as_json.out + as_json.err
 
 

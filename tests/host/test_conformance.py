@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import pytest
 
 from host_stub.conformance.cases import CaseRefused, load_case
-from host_stub.conformance.catalogue import requirements_of
+from host_stub.conformance.catalogue import requirements
 from host_stub.conformance.known import read_known
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.report import as_json, as_junit, as_lines, tally
-from host_stub.conformance.requirement import SETS, TRIALS, Trial
+from host_stub.conformance.requirement import TRIALS, Trial
 from host_stub.conformance.runner import Asked, conform
 from host_stub.conformance.verdict import VERDICTS, Report, Result, Verdict
 from host_stub.conformance.worker import Bench
@@ -33,14 +33,14 @@ RESULT = Result(
 def report_of(*verdicts: Verdict) -> Report:
     """Make a report with these verdicts."""
     results = [replace(RESULT, id=f"result.{verdict}", verdict=verdict) for verdict in verdicts]
-    return Report(plugin="cards", source="cards 1.0", contract="1.1", case=None, results=results)
+    return Report(plugin="cards", source="cards 1.0", contract="1.0", case=None, results=results)
 
 
 @pytest.mark.parametrize(
     "verdicts, code, ending",
     [
-        (("pass", "skipped", "known_deviation"), 0, "cards keeps what was tried of contract 1.1"),
-        (("pass", "fail"), 1, "cards does not conform to contract 1.1"),
+        (("pass", "skipped", "known_deviation"), 0, "cards keeps what was tried of contract 1.0"),
+        (("pass", "fail"), 1, "cards does not conform to contract 1.0"),
         (("fail", "harness_error"), 3, "the kit itself failed: this says nothing about the plugin"),
     ],
 )
@@ -112,7 +112,7 @@ def test_what_the_kit_raises_is_the_kits_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It says nothing about the plugin."""
-    requirements_of("1.2")
+    requirements()
     monkeypatch.setitem(TRIALS, "result.once", raises(ZeroDivisionError("of the kit")))
 
     answer = Bench("plain", None).answer("result.once", tmp_path)
@@ -125,7 +125,7 @@ def test_what_the_plugins_code_raises_is_the_plugins_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a check meets it unawares."""
-    requirements_of("1.2")
+    requirements()
 
     def check(lab: Lab) -> str:
         from host_stub import plain_image
@@ -144,7 +144,7 @@ def test_what_the_plugins_code_raises_is_the_plugins_fault(
 
 def test_a_requirement_without_a_check_is_the_kits_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is tried, and it ends with 3."""
-    requirements_of("1.2")
+    requirements()
     monkeypatch.delitem(TRIALS, "result.once")
 
     report = conform(Asked(name="plain"))
@@ -153,14 +153,12 @@ def test_a_requirement_without_a_check_is_the_kits_fault(monkeypatch: pytest.Mon
     assert report.results[0].detail.endswith("requirements and checks do not match: result.once")
 
 
-def test_a_later_contract_has_the_requirements_of_the_earlier_ones() -> None:
-    """And each has a sentence, and one link of its own."""
-    first, second, third = (requirements_of(contract) for contract in SETS)
+def test_each_requirement_has_a_sentence_and_a_link_of_its_own() -> None:
+    """The page that explains them is made of these."""
+    found = requirements()
 
-    assert [one.id for one in second[: len(first)]] == [one.id for one in first]
-    assert [one.id for one in third[: len(second)]] == [one.id for one in second]
-    assert len({one.link for one in third}) == len(third)
-    assert all(one.sentence.endswith(".") for one in third)
+    assert len({one.link for one in found}) == len(found)
+    assert all(one.sentence.endswith(".") for one in found)
 
 
 def test_the_known_are_read_with_their_reasons(tmp_path: Path) -> None:

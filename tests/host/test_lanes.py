@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import pytest
 
-from host_stub.cli import main, parser
+from host_stub.cli import parser
 from host_stub.cli.next_steps import about_story
 from host_stub.contract import Lane, PlannedLane, PlannedLanes
 from host_stub.scenes.file import read_scenes
@@ -33,16 +33,9 @@ LANES: dict[str, Any] = {
 
 @pytest.fixture
 def planner(distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> Planner:
-    """Run commands with a plugin of this contract."""
-    now = SCRIPTED.replace("contract=(1, 1)", "contract=(1, 2)")
-    recording = now.replace('"scenes": [', '"lane": request.lane,\n        "scenes": [', 1)
+    """Run commands with a plugin that notes what it is asked."""
+    recording = SCRIPTED.replace('"scenes": [', '"lane": request.lane,\n        "scenes": [', 1)
     return Planner(distribute, capsys, source=recording)
-
-
-@pytest.fixture
-def earlier(distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> Planner:
-    """Likewise of the contract before it."""
-    return Planner(distribute, capsys)
 
 
 @pytest.mark.parametrize("command", ["plan", "run"])
@@ -65,16 +58,6 @@ def test_another_word_is_no_lane(planner: Planner, word: str) -> None:
 
     assert planner("plan", "--lane", word) == 2
     assert "argument --lane: should be ordinary or batch" in planner.err
-
-
-def test_a_plugin_of_an_earlier_contract_is_asked_for_none(earlier: Planner) -> None:
-    """It would buy by another one, and nobody would see."""
-    earlier.script(FULL, records=True)
-
-    for command in ("plan", "run"):
-        assert earlier(command, "--lane", "batch") == 2
-        assert "is of contract 1.1, which knows no lanes" in earlier.err
-        assert "leave --lane out" in earlier.err
 
 
 def test_a_draft_is_drawn_by_no_lane(planner: Planner) -> None:
@@ -227,15 +210,3 @@ def test_what_follows_a_look_by_a_lane_is_by_the_same_one(command: str, *, has_i
         "host-stub", "run", "s.json", "--lane", "batch",
     )  # fmt: skip
     assert ("--lane" in about_story(typed, command)) is has_it
-
-
-@pytest.mark.parametrize("words", [("status",), ("reroll", "s1")])
-def test_a_look_by_a_lane_wants_a_plugin_that_knows_them(
-    earlier: Planner, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As a run does."""
-    earlier.script(FULL)
-    Path("host.toml").write_text('[pipeline]\nimage = "scripted"\n', encoding="utf-8")
-
-    assert main([*words, "--lane", "batch", "--scenes", "story.json"]) == 2
-    assert "is of contract 1.1, which knows no lanes" in capsys.readouterr().err

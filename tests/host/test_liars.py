@@ -132,7 +132,7 @@ class Settings(BaseModel):
     """It has none."""
 
 
-def liar(lie: Lie, contract: tuple[int, int]) -> ImagePlugin:
+def liar(lie: Lie) -> ImagePlugin:
     """Describe a plugin that lies."""
 
     @asynccontextmanager
@@ -142,7 +142,7 @@ def liar(lie: Lie, contract: tuple[int, int]) -> ImagePlugin:
 
     return ImagePlugin(
         name="liar",
-        contract=contract,
+        contract=(1, 0),
         settings=Settings,
         capabilities=Capabilities(reports_cost=True),
         open=opened,
@@ -182,14 +182,11 @@ def need_true_manifest(desk: Desk) -> None:
     assert shown == {desk.out / row["path"] for row in manifest["images"]}
 
 
-@pytest.mark.parametrize("contract", [(1, 0), (1, 2)], ids=["1.0", "1.2"])
 @pytest.mark.parametrize("lie", LIES)
-def test_a_lie_is_named_and_the_manifest_is_true(
-    lie: str, contract: tuple[int, int], desk: Desk
-) -> None:
+def test_a_lie_is_named_and_the_manifest_is_true(lie: str, desk: Desk) -> None:
     """Whether it is about the bytes, the file or the money."""
     told = LIES[lie]
-    report = desk.run_with(liar(told, contract))
+    report = desk.run_with(liar(told))
 
     assert report.exit_code == 3
     assert [told.rule in str(one) and "s2" in str(one) for one in report.errors].count(True) == 1
@@ -202,7 +199,7 @@ def test_who_says_the_truth_is_not_told_to_lie(desk: Desk) -> None:
     """Of a kind that the host cannot read, what the plugin says stands."""
     facts = {"media_type": "image/avif", "width": 9, "height": 9}
     of_another_kind = Lie("none", facts, b"\x00\x00\x00\x1cftypavif")
-    report = desk.run_with(liar(of_another_kind, (1, 2)))
+    report = desk.run_with(liar(of_another_kind))
     row = desk.rows()["s2"]
 
     assert report.exit_code == 0, report.errors

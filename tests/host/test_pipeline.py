@@ -32,7 +32,6 @@ from host_stub.contract import (
     RunInfo,
     Scene,
     SceneOutcome,
-    SceneReference,
     Services,
     StageContext,
     StageError,
@@ -87,7 +86,7 @@ def _plugin(
     capacity: int | None = 4,
     resumes: bool = False,
     offline: bool = False,
-    contract: tuple[int, int] = (1, 1),
+    contract: tuple[int, int] = (1, 0),
 ) -> SelectedPlugin:
     @asynccontextmanager
     async def opened(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
@@ -1011,87 +1010,6 @@ class TestSheets:
         assert (report.exit_code, report.manifest["cost_usd"]) == (3, "0.04")
         faults = "; ".join(map(str, report.errors))  # it may write its file anew while it is copied
         assert 'delivered sheet "mira" a second time' in faults
-
-
-class TestContracts:
-    """A plugin of an earlier minor version is given what it was written for."""
-
-    SAID = (
-        {"scene_id": "a", "prompt": "p", "model": "m", "quality": "low", "mood": 1}
-        | {"references": [{"image": "mira.png", "name": "Mira"}, "harbour.png"]},
-        {"scene_id": "b", "prompt": "q", "references": ["scene:a"], "size": "64x32"}
-        | {"if_refused": ["r"], "lane": "batch"},
-    )
-
-    def _given(self, project: _Project, contract: tuple[int, int], **how: Any) -> ImageRequest:
-        lines = [json.dumps(entry) + "\n" for entry in self.SAID]
-        (project.folder / "scenes.jsonl").write_text("".join(lines), encoding="ascii")
-        given: list[ImageRequest] = []
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            given.append(request)
-            return await _good(request, context)
-
-        report = project.run(run, contract=contract, **how)
-        assert report.exit_code == 0
-        return given[0]
-
-    def test_a_plugin_of_1_0_is_given_the_shapes_of_1_0(self, project: _Project) -> None:
-        """What came later stays where that host put it, and is in nothing that is written out."""
-        request = self._given(project, (1, 0))
-
-        first, second = request.scenes
-        assert len(request.scenes) == 2
-        assert (request.scenes_dir, request.story) == (None, None)
-        assert json.loads(first.model_dump_json()) == {
-            "scene_id": "a",
-            "prompt": "p",
-            "negative_prompt": None,
-            "width": None,
-            "height": None,
-            "seed": None,
-            "references": ["mira.png", "harbour.png"],
-            "characters": [],
-            "style_tags": [],
-            "extra": {"mood": 1, "model": "m", "quality": "low"},
-        }
-        assert (first.reference_details, first.model, first.quality) == ((), None, None)
-        assert (second.references, second.width) == (("scene:a",), 64)
-        assert (second.if_refused, second.lane) == ((), None)
-        assert second.extra == {"if_refused": ["r"], "lane": "batch"}
-
-    def test_the_story_is_given_so_too(self, project: _Project) -> None:
-        """Where only some of its scenes are asked for."""
-        request = self._given(project, (1, 0), limit=1)
-
-        assert request.story is not None
-        assert [scene.extra.get("model") for scene in request.story] == ["m", None]
-
-    def test_a_plugin_of_1_1_is_given_the_shapes_of_1_1(self, project: _Project) -> None:
-        """All but a scene's lane, which stays where that host put it, and is not written out."""
-        request = self._given(project, (1, 1))
-
-        first, second = request.scenes
-        assert (second.lane, second.extra) == (None, {"lane": "batch"})
-        assert "lane" not in json.loads(first.model_dump_json())
-        assert "lane" not in second.model_dump(exclude={"extra"})
-        assert second.if_refused == ("r",)
-
-    @pytest.mark.parametrize("contract", [(1, 1), (1, 2)])
-    def test_a_plugin_since_1_1_is_given_its_wishes(
-        self, project: _Project, contract: tuple[int, int]
-    ) -> None:
-        """The wishes of a scene as fields, and the folder its references start at."""
-        request = self._given(project, contract)
-
-        first, second = request.scenes
-        assert second.lane == (None if contract == (1, 1) else "batch")
-        assert request.scenes_dir == project.folder
-        assert (first.model, first.quality, first.extra) == ("m", "low", {"mood": 1})
-        assert first.reference_details == (
-            SceneReference(image="mira.png", name="Mira"),
-            SceneReference(image="harbour.png"),
-        )
 
 
 class TestStorage:

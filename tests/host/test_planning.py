@@ -81,7 +81,7 @@ async def open_stage(settings, services):
 @hookimpl
 def host_image_plugin():
     return ImagePlugin(
-        name="scripted", contract=(1, 1), settings=Bare if SCRIPT.get("bare") else Settings,
+        name="scripted", contract=(1, 0), settings=Bare if SCRIPT.get("bare") else Settings,
         capabilities=Capabilities(**{"plans": True, **SCRIPT.get("can", {})}), open=open_stage)
 """
 

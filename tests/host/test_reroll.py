@@ -86,7 +86,6 @@ def test_there_is_an_end_of_takes() -> None:
 
     assert reroll_of(standing(*takes)).problem is not None
     assert reroll_of(standing(*takes[1:])).problem is None
-    assert reroll_of(standing(take(1)), most_takes=1).problem is not None
 
 
 def test_an_unknown_price_stays_unknown() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -38,6 +38,7 @@ from host_stub.standing.standing import (
     wanted_takes,
 )
 from host_stub.standing.status import Status
+from host_stub.story.book import Noted
 from host_stub.story.takes import Take
 
 WHEN = datetime(2026, 11, 26, tzinfo=UTC)
@@ -91,7 +92,7 @@ def survey(*takes: KnownTake, **said: Any) -> SceneSurvey:
     return SceneSurvey(takes=takes, **parts)
 
 
-def standing(told: SceneSurvey | None, *takes: Take, **said: Any) -> SceneStanding:
+def standing(told: SceneSurvey, *takes: Take, **said: Any) -> SceneStanding:
     return standing_of(told, scene(), takes, plugin="stage3", **said)
 
 
@@ -350,20 +351,12 @@ class Notes:
     """Notes of a story, in memory."""
 
     takes: Sequence[Take] = ()
-    wants: dict[str, list[WantedTakes]] = field(default_factory=dict[str, list[WantedTakes]])
-    picks: dict[str, int] = field(default_factory=dict[str, int])
 
-    def takes_of(self, scene_id: str) -> list[Take]:
-        return [one for one in self.takes if one.scene_id == scene_id]
-
-    def shown(self, scene_id: str) -> int | None:
-        return self.pick(scene_id)
-
-    def pick(self, scene_id: str) -> int | None:
-        return self.picks.get(scene_id)
-
-    def wanted(self, scene_id: str) -> list[WantedTakes]:
-        return self.wants.get(scene_id, [])
+    def noted(self, scene_ids: Collection[str]) -> dict[str, Noted]:
+        return {
+            one: Noted(takes=[take for take in self.takes if take.scene_id == one])
+            for one in scene_ids
+        }
 
 
 class Telling:
@@ -379,20 +372,17 @@ class Telling:
 
 
 class Silent:
-    """A stage of contract 1.0."""
+    """A stage without a survey."""
 
 
-def plugin(contract: tuple[int, int] = (1, 1)) -> SelectedPlugin:
-    description = SimpleNamespace(contract=contract)
-    return cast("SelectedPlugin", SimpleNamespace(name="p", source="p 1", description=description))
+PLUGIN = cast("SelectedPlugin", SimpleNamespace(name="p", source="p 1"))
 
 
 async def surveyed(stage: object, *scenes: Scene, **said: Any) -> list[SceneStanding]:
     request = ImageRequest(run_id="r", scenes=scenes, out_dir=Path("out"))
     found: list[SceneStanding] = []
-    contract = said.pop("contract", (1, 1))
     await survey_stage(
-        plugin(contract),
+        PLUGIN,
         cast("ImageStage", stage),
         request,
         said.pop("notes", Notes()),
@@ -421,14 +411,13 @@ async def test_scenes_come_in_their_order_whatever_the_plugins_is() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("contract", [(1, 0), (1, 1)])
-async def test_a_plugin_that_surveys_nothing_is_spoken_for(contract: tuple[int, int]) -> None:
+async def test_a_plugin_that_surveys_nothing_is_spoken_for() -> None:
     """The host compares what the scene says with what its takes were made from."""
     one, two = scene("s1"), scene("s2", prompt="a mole")
     made = take(1, host_basis(one, "p"), plugin="p", purchase=None)
     stale = replace(take(1, host_basis(scene("s2"), "p"), plugin="p"), scene_id="s2")
 
-    found = await surveyed(Silent(), one, two, notes=Notes([made, stale]), contract=contract)
+    found = await surveyed(Silent(), one, two, notes=Notes([made, stale]))
 
     assert [(each.scene_id, each.state, each.to_make) for each in found] == [
         ("s1", "current", 0),

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from threading import Barrier, Event
+from threading import Barrier, Event, current_thread
 from typing import Any
 
 import pytest
@@ -28,12 +28,11 @@ from host_stub.contract import (
     StagePlan,
     StageSummary,
 )
-from host_stub.errors import PluginError, StoryError, UsageError
+from host_stub.errors import PluginError, UsageError
 from host_stub.plain_image import flat_png
-from host_stub.plugins.selection import SelectedPlugin
-from host_stub.run.pipeline import RunOptions, RunReport, run_pipeline
 from host_stub.story.keeper import Story
 from tests.host import painter
+from tests.places import run_plugin
 
 FREE = Cost(usd=Decimal(0), basis="free")
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -41,30 +40,36 @@ NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 class _Settings(BaseModel):
     colour: str = "00ff00"
+    heeds: bool = True
 
 
-class _Earlier:
-    """A stage of contract 1.0: one picture a scene, always under the same name."""
+class _Simple:
+    """A stage that keeps nothing: one picture a scene, which it cannot give back."""
 
     def __init__(self, settings: _Settings) -> None:
         self._colour = bytes.fromhex(settings.colour)
+        self._heeds = settings.heeds
 
     async def plan(self, request: ImageRequest) -> StagePlan:
         return StagePlan(make=len(request.scenes), cost_low_usd=None, cost_high_usd=None)
 
     async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
-        images = request.out_dir / "images"
-        images.mkdir(parents=True, exist_ok=True)
         (request.out_dir / "notes.txt").write_text("of the plugin's own", encoding="ascii")
         picture = flat_png(48, 32, self._colour)
+        digest = hashlib.sha256(picture).hexdigest()
         for scene in request.scenes:
-            path = images / f"{scene.scene_id}.png"
+            path = request.out_dir / "images" / f"{scene.scene_id}.png"
+            if self._heeds and request.place is not None:
+                path = request.place(
+                    scene.scene_id, role="scene", sha256=digest, media_type="image/png"
+                )
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(picture)
             context.deliver(
                 SceneOutcome(
                     scene_id=scene.scene_id,
                     image=path,
-                    sha256=hashlib.sha256(picture).hexdigest(),
+                    sha256=digest,
                     media_type="image/png",
                     width=48,
                     height=32,
@@ -75,16 +80,16 @@ class _Earlier:
 
 
 @asynccontextmanager
-async def _open_earlier(settings: _Settings, services: Services) -> AsyncGenerator[ImageStage]:
-    yield _Earlier(settings)
+async def _open_simple(settings: _Settings, services: Services) -> AsyncGenerator[ImageStage]:
+    yield _Simple(settings)
 
 
-EARLIER = ImagePlugin(
-    name="earlier",
+SIMPLE = ImagePlugin(
+    name="simple",
     contract=(1, 0),
     settings=_Settings,
     capabilities=Capabilities(offline=True),
-    open=_open_earlier,
+    open=_open_simple,
 )
 
 
@@ -106,21 +111,12 @@ class Desk:
             scenes[1]["references"] = ["scene:s1"]
         (self.folder / "scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
 
-    def plugin(self, description: ImagePlugin, **settings: Any) -> SelectedPlugin:
-        return SelectedPlugin(
-            name=description.name,
-            source="test 1",
-            description=description,
-            settings=description.settings(**settings),
-            services=Services(project_dir=self.folder, now=lambda: NOW),
-        )
-
-    def run(self, **options: Any) -> RunReport:
+    def run(self, **options: Any) -> Any:
         return self.run_with(painter.host_image_plugin(), **options)
 
     def run_with(
         self, description: ImagePlugin, settings: dict[str, Any] | None = None, **options: Any
-    ) -> RunReport:
+    ) -> Any:
         usual: dict[str, Any] = {
             "scenes_path": self.folder / "scenes.json",
             "out_dir": self.out,
@@ -128,11 +124,9 @@ class Desk:
             "max_in_flight": 4,
             "json_only": True,
         }
-        return run_pipeline(
-            self.plugin(description, **settings or {}),
-            RunOptions(**usual | options),
-            backend=self.backend,
-        )
+        services = Services(project_dir=self.folder, now=lambda: NOW)
+        told = description.settings(**settings or {})
+        return run_plugin(description, told, services, backend=self.backend, **usual | options)
 
     def manifest(self) -> dict[str, Any]:
         read: dict[str, Any] = json.loads((self.out / "manifest.json").read_bytes())
@@ -159,8 +153,10 @@ class Desk:
             if path.is_file()
         }
 
-    def story(self) -> Any:
-        return Story.opened(self.folder, self.out, write=True)
+
+def story_of(desk: Desk) -> Any:
+    """Open the book of its story."""
+    return Story.opened(desk.folder, desk.out, write=True)
 
 
 @pytest.fixture
@@ -302,7 +298,7 @@ class TestTakes:
 
     def test_what_was_wanted_by_a_person_is_made_for_its_basis_alone(self, desk: Desk) -> None:
         desk.run()
-        with desk.story() as story:
+        with story_of(desk) as story:
             (take,) = story.book.takes_of("s3")
             story.book.want("s3", basis=take.basis, takes=2)
         once = desk.run()
@@ -316,7 +312,7 @@ class TestTakes:
     def test_a_pick_is_shown_after_out_was_deleted_and_nothing_is_bought(self, desk: Desk) -> None:
         """Every take is put back, choices included."""
         desk.run(takes=2)
-        with desk.story() as story:
+        with story_of(desk) as story:
             story.show("s1", 2)
         before = desk.shown()
         takes = {path.relative_to(desk.out) for path in (desk.out / "takes").rglob("*.png")}
@@ -350,7 +346,7 @@ class TestTakes:
     def test_a_pick_that_holds_again_is_said_with_what_hangs_on_it(self, desk: Desk) -> None:
         """What a scene is made from hangs on what the other shows; nothing is bought unsaid."""
         desk.run(takes=2, scene_ids=("s1",))
-        with desk.story() as story:
+        with story_of(desk) as story:
             story.show("s1", 2)
         desk.run()
         desk.write("a quay at night", "a boat", "a gull")
@@ -368,7 +364,7 @@ class TestTakes:
         """The scene was made from the first take; by the time of the request the pick is shown."""
         desk.run(takes=2, scene_ids=("s1",))
         desk.run()
-        with desk.story() as story:
+        with story_of(desk) as story:
             story.show("s1", 2)
             story.book.point("s1", 1, by="run")
         desk.run()
@@ -381,7 +377,7 @@ class TestTakes:
         desk.run(takes=2)
         desk.write("a pier", "a boat", "a gull")
         desk.run()
-        with desk.story() as story:
+        with story_of(desk) as story:
             stale = story.book.takes_of("s1")[1]
             place = story.files.place_of(stale)
         whole = place.read_bytes()
@@ -424,7 +420,7 @@ class TestTakes:
         desk.run()
         own = desk.folder / "own.png"
         Image.new("RGB", (48, 32), "red").save(own)
-        with desk.story() as story:
+        with story_of(desk) as story:
             basis = story.book.takes_of("s3")[0].basis
             story.import_file("s3", own, basis=basis)
         plain = desk.run()
@@ -483,7 +479,7 @@ class TestDrafts:
         assert empty["story"]["missing"] == 3
         assert desk.paid() == 3
         assert desk.shown() == before
-        with desk.story() as story:
+        with story_of(desk) as story:
             assert [take.is_draft for take in story.book.takes_of("s1")] == [True, False]
 
     def test_drafts_are_of_all_scenes(self, desk: Desk) -> None:
@@ -492,7 +488,7 @@ class TestDrafts:
 
     def test_a_plugin_that_draws_none_says_so(self, desk: Desk) -> None:
         with pytest.raises(PluginError, match="draws no drafts"):
-            desk.run_with(EARLIER, is_draft=True)
+            desk.run_with(SIMPLE, is_draft=True)
 
 
 class TestOtherPlugins:
@@ -500,7 +496,7 @@ class TestOtherPlugins:
         """And the plugin of the config takes it from there."""
         desk.run(limit=2)
         before = desk.shown()
-        desk.run_with(EARLIER, is_guest=True)
+        desk.run_with(SIMPLE, is_guest=True)
         beside = desk.manifest()
         after = desk.shown()
         desk.run()
@@ -533,20 +529,23 @@ class TestOtherPlugins:
         if is_draft:
             desk.run(is_draft=True)
         else:
-            desk.run_with(EARLIER, is_guest=True)
+            desk.run_with(SIMPLE, is_guest=True)
         desk.run()
 
-        with desk.story() as story:
+        with story_of(desk) as story:
             takes = story.book.takes_of("s1")
         assert desk.shown() == before
         assert [take.is_import for take in takes] == [False, False]
         assert desk.paid() == 3
 
-    def test_a_plugin_of_1_0_overwrites_nothing(self, desk: Desk) -> None:
-        """Each picture is a take; the first of the present basis stays shown."""
-        desk.run_with(EARLIER)
+    @pytest.mark.parametrize("heeds", [True, False])
+    def test_a_plugin_that_keeps_nothing_overwrites_nothing(
+        self, desk: Desk, *, heeds: bool
+    ) -> None:
+        """Each picture is a take, also where it heeds no place; the first of a basis is shown."""
+        desk.run_with(SIMPLE)
         first = desk.shown()
-        report = desk.run_with(EARLIER, {"colour": "0000ff"})
+        report = desk.run_with(SIMPLE, {"colour": "0000ff", "heeds": heeds})
 
         assert report.exit_code == 0
         assert desk.shown() == first
@@ -554,48 +553,48 @@ class TestOtherPlugins:
         assert {row["state"] for row in desk.rows().values()} == {"current"}
         assert (desk.out / "notes.txt").read_text("ascii") == "of the plugin's own"
         hidden = {path.name for path in desk.out.iterdir() if path.name[0] == "."}
-        assert hidden == {".incoming", ".story.json"}
-        assert [path.name for path in (desk.out / ".incoming").rglob("*.txt")] == ["notes.txt"]
-
-    def test_a_plugin_of_1_0_is_not_asked_for_takes(self, desk: Desk) -> None:
-        with pytest.raises(PluginError, match="knows no takes"):
-            desk.run_with(EARLIER, takes=3)
+        assert hidden == {".story.json"}
 
     def test_its_pictures_come_back_after_out_was_deleted(self, desk: Desk) -> None:
         """The story keeps the bytes, since the plugin cannot give them back."""
-        desk.run_with(EARLIER, {"colour": "0000ff"})
+        desk.run_with(SIMPLE, {"colour": "0000ff"})
         before = desk.shown()
         shutil.rmtree(desk.out)
-        desk.run_with(EARLIER)
+        desk.run_with(SIMPLE)
 
         assert desk.shown() == before
         assert {row["takes"] for row in desk.rows().values()} == {2}
-
-    def test_a_scene_that_wants_takes_gets_one_of_it(self, desk: Desk) -> None:
-        """Its file may have been written for another plugin."""
-        scenes = [{"scene_id": "s1", "prompt": "a quay", "takes": 3}]
-        (desk.folder / "scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
-
-        assert desk.run_with(EARLIER).exit_code == 0
-        assert desk.manifest()["total_images"] == 1
 
     def test_two_runs_at_once_leave_a_story_that_is_whole(self, desk: Desk) -> None:
         """Each picture of either is a take, and what is shown is what the book says."""
         colours = ("ff0000", "0000ff", "00ff00")
 
-        def run(colour: str) -> RunReport:
-            return desk.run_with(EARLIER, {"colour": colour})
+        def run(colour: str) -> Any:
+            return desk.run_with(SIMPLE, {"colour": colour})
 
         with ThreadPoolExecutor(len(colours)) as pool:
             reports = list(pool.map(run, colours))
 
         assert [report.exit_code for report in reports] == [0, 0, 0]
-        assert list((desk.out / ".incoming").rglob("*.png")) == []
-        with desk.story() as story:
-            shown = {one.take.scene_id: one.take.sha256 for one in story.book.shown_takes()}
-            assert [one.takes for one in story.book.shown_takes()] == [3, 3, 3]
-        assert desk.shown() == shown
-        assert {name: row["sha256"] for name, row in desk.rows().items()} == shown
+        assert [row["takes"] for row in desk.rows().values()] == [3, 3, 3]
+        assert {name: row["sha256"] for name, row in desk.rows().items()} == desk.shown()
+
+    def test_what_was_found_is_looked_at_beside_the_event_loop(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A disk that hangs keeps no answer from being received."""
+        threads: list[str] = []
+        are_there = Story.are_there
+
+        def looked(story: Story, arrivals: Any, **more: Any) -> Any:
+            threads.append(current_thread().name)
+            return are_there(story, arrivals, **more)
+
+        desk.run()
+        monkeypatch.setattr(Story, "are_there", looked)
+        desk.run()
+
+        assert threads == ["groups"]
 
     def test_a_run_takes_no_picture_for_lost_that_another_has_just_placed(
         self, desk: Desk, monkeypatch: pytest.MonkeyPatch
@@ -621,53 +620,16 @@ class TestOtherPlugins:
         monkeypatch.setattr(Story, "rebuild", rebuilt)
         monkeypatch.setattr(Story, "take_in", taken_in)
 
-        def run(colour: str) -> RunReport:
-            return desk.run_with(EARLIER, {"colour": colour})
+        def run(colour: str) -> Any:
+            return desk.run_with(SIMPLE, {"colour": colour})
 
         with ThreadPoolExecutor(2) as pool:
             reports = list(pool.map(run, ("ff0000", "0000ff")))
 
         assert [report.exit_code for report in reports] == [0, 0]
-        with desk.story() as story:
-            assert [one.takes for one in story.book.shown_takes()] == [2, 2, 2]
-            assert {take.plugin for take in story.book.all_takes()} == {"earlier"}
-
-    def test_a_picture_that_could_not_be_noted_is_taken_in_by_the_next_run(
-        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The story's disk is full: what the plugin brought stays, for nobody else has it."""
-        red, blue = (flat_png(48, 32, colour) for colour in (b"\xff\x00\x00", b"\x00\x00\xff"))
-        desk.run_with(EARLIER, {"colour": "0000ff"})
-
-        def full(*_: object, **__: object) -> None:
-            raise StoryError(desk.out, "the disk is full", hint="free space")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(Story, "take_in", full)
-            failed = desk.run_with(EARLIER, {"colour": "ff0000"})
-        left = sorted(path.name for path in (desk.out / ".incoming").rglob("*.png"))
-        shown = desk.shown()
-        desk.run_with(EARLIER, {"colour": "0000ff"})
-
-        assert failed.exit_code == 3
-        assert left == ["s1.png", "s2.png", "s3.png"]
-        assert set(shown.values()) == {hashlib.sha256(blue).hexdigest()}
-        with desk.story() as story:
-            digests = {take.sha256 for take in story.book.takes_of("s1")}
-        assert digests == {hashlib.sha256(one).hexdigest() for one in (red, blue)}
-
-    def test_what_a_killed_run_left_is_taken_in_by_the_next(self, desk: Desk) -> None:
-        """By the names of scenes; what is of none stays, and is named."""
-        left = desk.out / ".incoming" / "20261126T000000Z-abcdef" / "images"
-        left.mkdir(parents=True)
-        red = flat_png(48, 32, b"\xff\x00\x00")
-        (left / "s1.png").write_bytes(red)
-        (left / "stranger.png").write_bytes(red)
-        (left / "s2.png").write_bytes(b"half a pict")
-        desk.run_with(EARLIER)
-
-        with desk.story() as story:
-            digests = [take.sha256 for take in story.book.takes_of("s1")]
-        assert hashlib.sha256(red).hexdigest() in digests
-        assert sorted(path.name for path in left.iterdir()) == ["s2.png", "stranger.png"]
-        assert any("stranger.png" in line for line in desk.warnings())
+        with story_of(desk) as story:
+            scenes = [one for one, _ in story.book.scenes()]
+            takes = [story.book.takes_of(one) for one in scenes]
+            assert list(map(len, takes)) == [2, 2, 2]
+            assert None not in map(story.book.shown, scenes)
+            assert {take.plugin for of in takes for take in of} == {"simple"}

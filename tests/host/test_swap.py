@@ -6,8 +6,6 @@ promised, and is installed by pip into a fresh environment; the host runs there 
 
 import hashlib
 import json
-import shutil
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -118,50 +116,11 @@ def striped_pictures(folder: Path) -> Path:
     )
 
 
-PLAIN_OF_1_0 = Path(__file__).parent / "fixtures" / "plain_of_contract_1_0.txt"
-"""Our plain plugin as the last version of contract 1.0 had it (7359183), word for word."""
-
-
-def earlier_plain(folder: Path) -> Path:
-    """Build a distribution of a plugin of contract 1.0 that was never touched since."""
-    return build_wheel(
-        folder,
-        "plain-of-old 0.1",
-        modules={"plain_of_old": PLAIN_OF_1_0.read_text(encoding="utf-8")},
-        entry_points={"host_stub.plugins": {"plain-of-old": "plain_of_old"}},
-    )
-
-
-HOST_OF_1_0 = Path(__file__).parent / "fixtures" / "host_of_contract_1_0.tar.xz"
-"""The host of that version: ``git archive 7359183 host_stub``."""
-
-
-@pytest.fixture(scope="module")
-def earlier_host(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Return an environment with the host of contract 1.0, and with plugins of both contracts."""
-    folder = tmp_path_factory.mktemp("earlier-host")
-    environment = Environment(folder / "venv")
-    with tarfile.open(HOST_OF_1_0) as packed:
-        packed.extractall(environment.packages, filter="data")
-    plain = PLAIN_OF_1_0.read_text(encoding="utf-8")
-    environment.install(
-        build_wheel(
-            folder,
-            "plain-of-today 3.0",
-            modules={"plain_of_today": plain.replace("contract=(1, 0)", "contract=(1, 1)")},
-            entry_points={"host_stub.plugins": {"plain-of-today": "plain_of_today"}},
-        )
-    )
-    environment.install(earlier_plain(folder))
-    return environment
-
-
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     folder = tmp_path_factory.mktemp("third-party")
     environment = Environment(folder / "venv")
     environment.install(striped_pictures(folder))
-    environment.install(earlier_plain(folder))
     return environment
 
 
@@ -231,11 +190,11 @@ def test_the_same_story_runs_with_any_of_them(
     assert set(manifest["images"][0]) >= {"image_url", "generation_params", "cost_usd", "attempts"}
 
 
-@pytest.mark.parametrize("image", ["plain-of-old", "plain", "stage3"])
+@pytest.mark.parametrize("image", ["plain", "stage3"])
 def test_a_story_with_references_runs_with_a_plugin_that_knows_none(
     environment: Environment, project: Path, image: str
 ) -> None:
-    """One of contract 1.0, ours of today, and the storyboard: all say what they left out."""
+    """Ours, and the storyboard: both say what they left out."""
     said = {"image": "refs/mira.png", "name": "Mira", "role": "character"}
     scene = STORY[0] | {"references": [said, "refs/harbour.png"]}
     story = [scene | {"model": "gpt-image-2", "quality": "low"}, *STORY[1:]]
@@ -253,72 +212,6 @@ def test_a_story_with_references_runs_with_a_plugin_that_knows_none(
     ]
     assert "references" in manifest["images"][0]["dropped"]
     assert (manifest["failures"], manifest["sheets"], manifest["exit_code"]) == ([], [], 0)
-
-
-def shown_in(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (folder / "out" / "images").iterdir()}
-
-
-def takes_of(environment: Environment, project: Path, scene_id: str) -> list[dict[str, Any]]:
-    told = environment.host_stub(project, "takes", scene_id, "--json").stdout
-    takes: list[dict[str, Any]] = json.loads(told)["takes"]
-    return takes
-
-
-def test_a_plugin_of_1_0_runs_twice_beside_stage3_and_overwrites_nothing(
-    environment: Environment, project: Path
-) -> None:
-    """Its pictures are takes beside those that are shown; the second run adds none."""
-    environment.host_stub(project, "run", "story.json")
-    drawn = shown_in(project)
-    told: list[str] = []
-    for _ in range(2):
-        told.append(
-            environment.host_stub(project, "run", "story.json", "--image", "plain-of-old").stdout
-        )
-        assert shown_in(project) == drawn
-    takes = takes_of(environment, project, "scene_001")
-    rows = manifest_of(project)["images"]
-
-    assert [one["plugin"] for one in takes] == ["stage3", "plain-of-old"]
-    assert "which is shown" in told[1]
-    assert [row["scene_id"] for row in rows] == ["scene_001", "scene_002", "scene_003"]
-    assert {row["takes"] for row in rows} == {2}
-    for take in takes:
-        content = (project / take["path"]).read_bytes()
-        assert hashlib.sha256(content).hexdigest() == take["sha256"]
-
-
-@pytest.mark.heavy
-def test_with_a_plugin_of_1_0_alone_a_story_has_takes_too(
-    environment: Environment, project: Path
-) -> None:
-    """Another prompt is another take; what was deleted is put back, and the pick is kept.
-
-    The plugin knows nothing of any of it, and cannot give a picture back: the host can.
-    """
-    config = project / "host.toml"
-    config.write_text(
-        config.read_text(encoding="utf-8").replace('"stage3"', '"plain-of-old"', 1),
-        encoding="utf-8",
-    )
-    environment.host_stub(project, "run", "story.json")
-    first = shown_in(project)
-    changed = [STORY[0] | {"prompt": "another harbour"}, *STORY[1:]]
-    (project / "story.json").write_text(json.dumps(changed), encoding="utf-8")
-    stale = json.loads(environment.host_stub(project, "status", "--json").stdout)
-    environment.host_stub(project, "run", "story.json")
-    second = shown_in(project)
-    environment.host_stub(project, "show", "scene_002", "1")
-    shutil.rmtree(project / "out")
-    environment.host_stub(project, "run", "story.json")
-    takes = takes_of(environment, project, "scene_001")
-
-    assert stale["story"]["stale"] == 1
-    assert second["scene_001.png"] != first["scene_001.png"]
-    assert shown_in(project) == second
-    assert [one["state"] for one in takes] == ["stale", "current"]
-    assert all((project / one["path"]).is_file() for one in takes)
 
 
 def test_the_swap_in_the_config_is_one_word(environment: Environment, project: Path) -> None:
@@ -364,18 +257,21 @@ def test_a_secret_of_a_plugin_that_is_not_used_need_not_be_there(
     )
 
 
-def test_a_host_of_contract_1_0_runs_what_fits_it_and_refuses_what_is_newer_by_name(
-    earlier_host: Environment, project: Path
+def test_a_plugin_of_another_contract_is_refused_by_name(
+    environment: Environment, project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Nothing half-works there: a plugin of 1.1 is told from one of 1.0 before it is asked."""
-    earlier_host.host_stub(project, "run", "story.json", "--image", "plain-of-old")
-    rows = manifest_of(project)["images"]
-    newer = earlier_host.host_stub(project, "run", "story.json", "--image=plain-of-today", code=2)
-    ours = earlier_host.host_stub(project, "run", "story.json", "--image=stage3", code=2)
+    """Nothing half-works: what the host does not know is told before anything is asked."""
+    environment.install(
+        build_wheel(
+            tmp_path_factory.mktemp("newer"),
+            "stripes-of-tomorrow 3.0",
+            modules={"newer_stripes": MODULE.replace("contract=(1, 0)", "contract=(1, 1)")},
+            entry_points={"host_stub.plugins": {"newer": "newer_stripes"}},
+        )
+    )
+    newer = environment.host_stub(project, "run", "story.json", "--image=newer", code=2)
 
-    assert len(rows) == 3
-    assert "plugin 'plain-of-today' (plain-of-today 3.0)" in newer.stderr
-    assert "1.1" in newer.stderr
-    assert "plugin 'stage3' (stage3-plugin " in ours.stderr
-    assert "hint: " in ours.stderr
-    assert manifest_of(project)["images"] == rows
+    assert "plugin 'newer' (stripes-of-tomorrow 3.0)" in newer.stderr
+    assert "needs contract 1.1, this host speaks 1.0" in newer.stderr
+    assert "hint: " in newer.stderr
+    assert not (project / "out").exists()

@@ -17,10 +17,10 @@ import pytest
 
 from host_stub.cli import main
 from stage3_plugin.cli import main as stage3
+from tests.doors import bills
 from tests.fakes.behaviours import Json, ResetAfterRead
 from tests.fakes.image_api import KEY, ImageApi
 from tests.projects import Project
-from tests.stage3.buying import bills
 
 TRANSCRIPT = Path(__file__).with_name("transcript.txt")
 REFUSAL = {"error": {"message": "Not allowed.", "code": "moderation_blocked", "type": "user_error"}}

@@ -13,6 +13,7 @@ That the log is synced before a commit returns is shown elsewhere (``tests/stage
 from __future__ import annotations
 
 import builtins
+import errno
 import io
 import os
 import stat
@@ -22,13 +23,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import pytest
 
-from stage3_plugin.files import copying
 from stage3_plugin.ledger import database
-from stage3_plugin.ledger.migrating import prepare
+from stage3_plugin.ledger.making import prepare
 
 Keep: TypeAlias = Callable[[int], float]
 """How much of an unsynced change, by its number, is on the disk all the same: from 0 to 1."""
@@ -133,7 +133,7 @@ class Disk:
             patch.setattr(os, "open", self._opening(os.open))
             for module in (io, builtins):
                 patch.setattr(module, "open", self._streaming(io.open))
-            patch.setattr(copying, "_share_blocks", _never)  # C would write, unseen
+            patch.setattr(os, "copy_file_range", _never, raising=False)  # it would write, unseen
             self._watch_the_database(patch)
             try:
                 yield
@@ -466,8 +466,8 @@ class Left:
                 os.utime(at, ns=(self.times[node], self.times[node]))
 
 
-def _never(_original: BinaryIO, _copy: BinaryIO) -> bool:
-    return False
+def _never(*_: object) -> NoReturn:
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
 
 
 def _path_of(descriptor: int) -> str:

@@ -13,15 +13,15 @@ import pytest
 import trustme
 from pydantic import ValidationError
 
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene
 from stage3_plugin.errors import FetchRefused
 from stage3_plugin.settings import Settings
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place, is_public, may_connect
+from tests.doors import Story, run_stage
 from tests.fakes.image_api import KEY
 from tests.fakes.pngs import make_png
 from tests.hostile.pages import Pages, reset, response, serving
 from tests.hostile.sending import fetch
-from tests.stage3.running import Story, run_stage
 
 PICTURE = make_png("a harbour", 64, 64)
 PAGE = response(200, PICTURE, content_type="image/png")

@@ -10,10 +10,9 @@ import anyio
 import pytest
 
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine import pending
 from stage3_plugin.errors import FetchReason
-from stage3_plugin.policy import refetch
 from stage3_plugin.policy.refetch import MISSING_LASTS_S, next_of, shown, wait_s
+from tests.doors import Ran, counted, only, painter, run_stage, scenes, states
 from tests.fakes.behaviours import (
     Behaviour,
     HalfPicture,
@@ -26,8 +25,7 @@ from tests.fakes.behaviours import (
     ServerError,
 )
 from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import counted, only, painter, scenes, states
-from tests.stage3.running import Ran, run_stage
+from tests.places import wait
 
 BILLED = 30_000
 """What each picture is billed at, in micro-USD."""
@@ -37,12 +35,11 @@ BY_ADDRESS = Ok(url="own", usage={"cost": 0.03})
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask again after hundredths of a second; the waits themselves are tested without sockets."""
-    monkeypatch.setattr(refetch, "FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(refetch, "LONGEST_WAIT_S", 0.05)
+    wait(monkeypatch, "policy.refetch", FIRST_WAIT_S=0.01, LONGEST_WAIT_S=0.05)
 
 
 def impatient(monkeypatch: pytest.MonkeyPatch, patience_s: float = 0.2) -> None:
-    monkeypatch.setattr(pending, "PATIENCE_S", patience_s)
+    wait(monkeypatch, "engine.pending", PATIENCE_S=patience_s)
 
 
 TROUBLE: dict[str, Behaviour] = {
@@ -97,7 +94,7 @@ async def test_a_picture_that_stays_away_is_pending_and_the_next_run_has_it(
     assert (failure.code, failure.retryable) == ("pending", True)
     assert "/pictures/1.png" in failure.message
     assert "503" in failure.message
-    assert only(tmp_path).new.attempt_id[:8] in failure.message
+    assert only(tmp_path).attempt_id[:8] in failure.message
     assert ran.ending is not None
     assert ran.ending.stopped is None
     assert str(ran.outcomes["s01"].cost.usd) == "0.03"
@@ -259,7 +256,7 @@ async def test_an_address_that_is_none_is_unknown_and_harms_nobody(
     assert again.code("s01") in {"unknown", "pending"}
     assert {again.code(one) for one in ("s02", "s03")} == {"made"}
     assert image_api.received() == 3
-    assert (tmp_path / ".stage3" / "spool" / only(tmp_path, "s01").new.attempt_id).is_dir()
+    assert (tmp_path / ".stage3" / "spool" / only(tmp_path, "s01").attempt_id).is_dir()
 
 
 @pytest.mark.anyio
@@ -304,7 +301,7 @@ async def test_what_is_gone_for_good_is_unknown_and_never_bought_again(
     image_api.always(BY_ADDRESS)
     image_api.visit_always(Missing())
     first = await run_stage(painter(image_api), scenes(1), tmp_path)
-    later = datetime.now(UTC) + timedelta(seconds=MISSING_LASTS_S + 60)
+    later = datetime.now(UTC) + timedelta(minutes=61)
     second = await run_stage(painter(image_api), scenes(1), tmp_path, now=lambda: later)
     settled = states(tmp_path)
     third = await run_stage(painter(image_api), scenes(1), tmp_path, now=lambda: later)

@@ -12,14 +12,13 @@ from urllib.parse import quote
 import pytest
 
 from stage3_plugin.domain.states import State
+from tests.doors import counted, painter, purchases, run_stage, scenes, settings_for, states, story
 from tests.fakes import recorded
 from tests.fakes.behaviours import Behaviour, CutJson, Json, Ok, Redirect
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.wire import Exchange
 from tests.projects import Project
-from tests.stage3.buying import counted, painter, purchases, scenes, states
-from tests.stage3.running import run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
 
@@ -263,7 +262,7 @@ async def test_a_bill_that_says_next_to_nothing_lets_nothing_through_a_cap(
         image_api, provider="openai", model="gpt-image-1", price_usd="0.04", budget_usd="0.40"
     )
     ran = await run_stage(settings, scenes(13), tmp_path)
-    held = purchases(tmp_path)[0].new.hold_microusd
+    held = purchases(tmp_path)[0].hold_microusd
 
     assert image_api.received() == len(purchases(tmp_path))
     assert 400_000 - held < counted(tmp_path) <= 400_000
@@ -281,9 +280,9 @@ async def test_tokens_without_the_requests_own_are_a_part_of_a_bill(
     settings = painter(image_api, provider="openai", model="gpt-image-1", price_usd=None)
     await run_stage(settings, scenes(2), tmp_path)
 
-    little, much = sorted(purchases(tmp_path), key=lambda one: one.new.scene_id)
-    assert little.new.hold_microusd > 12_000
-    assert (little.cost_microusd, little.counted_microusd) == (None, little.new.hold_microusd)
+    little, much = sorted(purchases(tmp_path), key=lambda one: one.scene_id)
+    assert little.hold_microusd > 12_000
+    assert (little.cost_microusd, little.counted_microusd) == (None, little.hold_microusd)
     assert much.counted_microusd == 40_000_000
 
 

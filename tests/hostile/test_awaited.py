@@ -9,14 +9,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from stage3_plugin.engine import pending, reporter
-from stage3_plugin.policy import refetch
 from stage3_plugin.purchase.messages import still_waiting
+from tests.doors import Ran, painter, run_stage, scenes
 from tests.fakes.behaviours import Hang, Ok, ServerError
 from tests.fakes.image_api import ImageApi
+from tests.places import wait
 from tests.projects import Project, ended, wait_until
-from tests.stage3.buying import painter, scenes
-from tests.stage3.running import Ran, run_stage
 
 BY_ADDRESS = Ok(url="own", usage={"cost": 0.03})
 
@@ -73,10 +71,9 @@ async def test_a_run_says_whenever_it_has_asked_in_vain(
     image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For a scene of its own, and for one that a run before has bought: how long, and when next."""
-    monkeypatch.setattr(refetch, "FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(refetch, "LONGEST_WAIT_S", 0.05)
-    monkeypatch.setattr(pending, "PATIENCE_S", 0.3)
-    monkeypatch.setattr(reporter, "OFTEN_S", 0.0)
+    wait(monkeypatch, "policy.refetch", FIRST_WAIT_S=0.01, LONGEST_WAIT_S=0.05)
+    wait(monkeypatch, "engine.pending", PATIENCE_S=0.3)
+    wait(monkeypatch, "engine.reporter", OFTEN_S=0.0)
     image_api.always(BY_ADDRESS)
     image_api.visit_always(ServerError(503))
     first = await run_stage(painter(image_api), scenes(1), tmp_path)
@@ -100,7 +97,7 @@ async def test_what_is_looked_for_often_is_told_now_and_then(
     image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another run has the scene in work: that is looked at twice a second, and told once."""
-    monkeypatch.setattr(pending, "BUSY_WAIT_S", 0.01)
+    wait(monkeypatch, "engine.pending", BUSY_WAIT_S=0.01)
     image_api.always(Ok(usage={"cost": 0.03}))
     image_api.script(Ok(usage={"cost": 0.03}, delay_s=0.5))
     ran = Ran()

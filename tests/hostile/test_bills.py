@@ -9,17 +9,24 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.domain.purchase import Sums
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine.build import open_stage
-from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.settings import Settings
+from tests.doors import (
+    Ran,
+    bills,
+    counted,
+    micro,
+    only,
+    painter,
+    plan_of,
+    purchases,
+    run_stage,
+    scenes,
+)
 from tests.fakes.behaviours import EmptyData
 from tests.fakes.image_api import ImageApi
 from tests.heavy import further
 from tests.projects import Project
-from tests.stage3.buying import bills, counted, ledger_path, only, painter, purchases, scenes
-from tests.stage3.running import Ran, run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +70,7 @@ async def test_an_absurd_bill_does_not_become_every_later_hold(
     assert first.ending.stopped == "budget"
     assert "no picture costs that" in (first.ending.message or "")
     assert [second.code(f"s0{number}") for number in (1, 2, 3)] == ["made"] * 3
-    assert {one.new.hold_microusd for one in purchases(tmp_path)} == {50_000}
+    assert {one.hold_microusd for one in purchases(tmp_path)} == {50_000}
 
 
 @pytest.mark.parametrize("usd", [0.06, 0.5])
@@ -77,7 +84,7 @@ async def test_a_dear_bill_is_a_price_as_before(
     await run_stage(one_by_one(image_api, budget_usd="0.70"), scenes(2), tmp_path)
 
     assert warned(first) == []
-    holds = [one.new.hold_microusd for one in purchases(tmp_path)]
+    holds = [one.hold_microusd for one in purchases(tmp_path)]
     assert holds == [50_000, round(usd * 1_000_000)]
 
 
@@ -85,10 +92,9 @@ async def test_a_plan_reckons_without_an_absurd_bill(image_api: ImageApi, tmp_pa
     """As the run does."""
     image_api.script(bills(999_999))
     await run_stage(one_by_one(image_api), scenes(1), tmp_path)
-    async with open_stage(one_by_one(image_api, budget_usd="1"), tmp_path) as stage:
-        plan = await stage.plan(scenes(3))
+    plan = await plan_of(one_by_one(image_api, budget_usd="1"), scenes(3), tmp_path)
 
-    assert (plan.make, plan.high_microusd, plan.refused) == (2, 100_000, 0)
+    assert (plan.make, micro(plan.cost_high_usd), plan.refused) == (2, 100_000, 0)
 
 
 async def test_a_person_puts_it_right_and_every_cap_has_room_again(
@@ -100,25 +106,20 @@ async def test_a_person_puts_it_right_and_every_cap_has_room_again(
     await run_stage(settings, scenes(2), tmp_path)
     blocked = await run_stage(settings, scenes(2), tmp_path)
     listed = stage3(tmp_path, "attempts")
-    put_right = stage3(tmp_path, "resolve", only(tmp_path, "s01").new.attempt_id, "--cost", "0.04")
+    put_right = stage3(tmp_path, "resolve", only(tmp_path, "s01").attempt_id, "--cost", "0.04")
     image_api.always(bills(0.05))
     ran = await run_stage(settings, scenes(2), tmp_path)
 
     failure = blocked.outcomes["s02"].failure
     assert failure is not None
     assert "one bill can hardly be right" in failure.message
-    assert only(tmp_path, "s01").new.attempt_id[:8] in listed.stdout
+    assert only(tmp_path, "s01").attempt_id[:8] in listed.stdout
     assert put_right.returncode == 0, put_right.stderr
     assert ran.code("s02") == "made"
     assert counted(tmp_path) == 90_000
-    with Ledger.open(ledger_path(tmp_path)) as ledger:
-        (corrections,) = ledger.corrections().values()
-        assert [(one.old_microusd, one.new_microusd) for one in corrections] == [
-            (999_999_000_000, 40_000)
-        ]
-        one = only(tmp_path, "s01")
-        sums = ledger.sums(run_id=one.new.run_id, provider="openrouter", day=one.day)
-        assert sums == Sums(total_microusd=90_000, run_microusd=40_000, day_microusd=90_000)
+    [correction] = only(tmp_path, "s01").said["corrections"]
+    assert (correction["old_usd"], correction["new_usd"]) == ("999999.00", "0.04")
+    assert stage3(tmp_path, "verify").returncode == 0
 
 
 async def test_an_absurd_bill_that_a_person_confirms_is_a_price(
@@ -127,12 +128,11 @@ async def test_an_absurd_bill_that_a_person_confirms_is_a_price(
     """Saying the same figure again is how it is confirmed."""
     image_api.script(bills(2))
     await run_stage(one_by_one(image_api), scenes(1), tmp_path)
-    confirmed = stage3(tmp_path, "resolve", only(tmp_path, "s01").new.attempt_id, "--cost", "2")
-    async with open_stage(one_by_one(image_api, budget_usd="9"), tmp_path) as stage:
-        plan = await stage.plan(scenes(2))
+    confirmed = stage3(tmp_path, "resolve", only(tmp_path, "s01").attempt_id, "--cost", "2")
+    plan = await plan_of(one_by_one(image_api, budget_usd="9"), scenes(2), tmp_path)
 
     assert confirmed.returncode == 0, confirmed.stderr
-    assert plan.high_microusd == 2_000_000
+    assert micro(plan.cost_high_usd) == 2_000_000
 
 
 async def test_a_picture_that_never_came_has_a_bill_to_be_put_right_too(
@@ -142,7 +142,7 @@ async def test_a_picture_that_never_came_has_a_bill_to_be_put_right_too(
     image_api.script(EmptyData())
     await run_stage(one_by_one(image_api, api="chat"), scenes(1), tmp_path)
     bad = only(tmp_path, "s01")
-    put_right = stage3(tmp_path, "resolve", bad.new.attempt_id, "--cost", "0.01")
+    put_right = stage3(tmp_path, "resolve", bad.attempt_id, "--cost", "0.01")
 
     assert bad.state is State.PAID_BAD
     assert put_right.returncode == 0, put_right.stderr

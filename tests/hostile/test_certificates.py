@@ -15,11 +15,10 @@ import trustme
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import EnvironmentRefused
 from stage3_plugin.settings import Settings
+from tests.doors import run_stage, settings_for, states, story
 from tests.fakes.image_api import ImageApi
 from tests.hostile.pages import Pages, Serve, response, serving
 from tests.hostile.sending import client, post
-from tests.stage3.buying import states
-from tests.stage3.running import run_stage, settings_for, story
 
 
 @pytest.fixture(autouse=True)

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.engine.build import open_stage
-from stage3_plugin.errors import SettingsRefused
+from host_stub.contract import StageError
 from stage3_plugin.ledger.book import Ledger
+from tests.doors import bills, opened, painter, purchases, run_stage, scenes
 from tests.fakes.image_api import ImageApi
 from tests.hostile.test_bills import stage3
-from tests.stage3.buying import bills, ledger_path, painter, purchases, scenes
-from tests.stage3.running import run_stage
+from tests.stage3.buying import ledger_path
 
 pytestmark = pytest.mark.anyio
 
@@ -39,10 +38,10 @@ async def test_a_ledger_of_a_future_day_refuses_a_cap_of_a_day(
     """It names both days and the command that sets the ledger's right; nothing is sent."""
     await bought_with_a_wrong_clock(image_api, tmp_path, days)
     settings = painter(image_api, daily_usd="0.05")
-    with pytest.raises(SettingsRefused) as caught:
+    with pytest.raises(StageError) as caught:
         await run_stage(settings, scenes(2), tmp_path, now=in_days(0))
 
-    assert caught.value.field == "daily_usd"
+    assert "setting 'daily_usd'" in str(caught.value)
     assert str((NOW + timedelta(days=days)).date()) in str(caught.value)
     assert "2026-11-25" in str(caught.value)
     assert "resolve --day 2026-11-25" in (caught.value.hint or "")
@@ -70,7 +69,7 @@ async def test_without_such_a_cap_it_is_said(
 ) -> None:
     """Two days may lie between two zones; more is somebody's wrong clock, told at the opening."""
     await bought_with_a_wrong_clock(image_api, tmp_path, days)
-    async with open_stage(painter(image_api), tmp_path, now=in_days(0)) as stage:
+    async with opened(painter(image_api), tmp_path, now=in_days(0)) as stage:
         warnings = stage.warnings
 
     assert sum("the ledger's last day is" in warning for warning in warnings) == said

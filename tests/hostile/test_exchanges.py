@@ -9,11 +9,12 @@ import pytest
 from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
+from tests.doors import settings_for
 from tests.fakes.behaviours import Behaviour, Json, Ok
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import ledger_path, only, scenes
 from tests.stage3.ledger.samples import NOW
-from tests.stage3.running import run_stage, settings_for
+from tests.stage3.running import run_stage
 
 pytestmark = pytest.mark.anyio
 

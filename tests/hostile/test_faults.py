@@ -26,13 +26,13 @@ from host_stub.run import pipeline
 from stage3_plugin.cli import main as stage3
 from stage3_plugin.ledger.database import Database
 from stage3_plugin.ledger.translation import ledger_failed
+from tests.doors import bills
 from tests.fakes.behaviours import Behaviour
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.wire import Asked
 from tests.heavy import some_of
 from tests.projects import Project
-from tests.stage3.buying import bills
 
 PICTURE = make_png("s01", 64, 64, heavy=True)
 STORY: dict[str, Behaviour] = {
@@ -210,8 +210,8 @@ def check(project: Project, api: ImageApi, capsys: pytest.CaptureFixture[str]) -
     stage3(["attempts"])
     shown = capsys.readouterr().out
     for one in project.purchases():
-        if codes[one.new.scene_id] == "unknown" and one.state == "UNKNOWN":
-            assert f"resolve {one.new.attempt_id[:8]}" in shown
+        if codes[one.scene_id] == "unknown" and one.state == "UNKNOWN":
+            assert f"resolve {one.attempt_id[:8]}" in shown
 
 
 @pytest.mark.parametrize("way, number", some_of(WAYS, every=7))

@@ -9,9 +9,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from tests.doors import states
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.test_stopped import ROOT
-from tests.stage3.buying import states
 
 FROM_HERE = f"""
 import sys
@@ -21,9 +21,9 @@ PARENT = """
 import json, multiprocessing, sys
 from pathlib import Path
 import anyio
-from stage3_plugin.errors import NotStarted
+from host_stub.contract import StageError
 from stage3_plugin.settings import Settings
-from tests.stage3.running import run_stage, story
+from tests.doors import run_stage, story
 
 order = json.loads(sys.argv[1])
 folder = Path(order["folder"])
@@ -40,7 +40,7 @@ def child():
         go.wait(30)
         ran = buy("c1", "c2", "c3")
         told.put({name: ran.code(name) for name in ran.outcomes})
-    except NotStarted as refusal:
+    except StageError as refusal:
         told.put([str(refusal), refusal.hint])
 
 def forked():

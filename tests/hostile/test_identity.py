@@ -13,17 +13,17 @@ from pathlib import Path
 import anyio
 import pytest
 
-from stage3_plugin.errors import NotStarted
+from host_stub.contract import StageError
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.spool.receipt import RECEIPT
+from tests.doors import Ran, bills, painter, run_stage, scenes, story
 from tests.fakes.behaviours import Gate, Hang
 from tests.fakes.image_api import ImageApi
 from tests.heavy import further, some_of
 from tests.hostile.test_stopped import order_for, started
 from tests.projects import STAGE3
-from tests.stage3.buying import bills, leave_lock, painter, scenes
-from tests.stage3.running import Ran, run_stage, story
+from tests.stage3.buying import leave_lock
 
 pytestmark = pytest.mark.anyio
 
@@ -192,7 +192,7 @@ async def test_a_ledger_that_knows_less_than_its_folder_buys_nothing(
     image_api.always(bills(0.05))
     await bought(image_api, tmp_path)
     harm(tmp_path / ".stage3")
-    with pytest.raises(NotStarted, match="3 in objects/") as refused:
+    with pytest.raises(StageError, match="3 in objects/") as refused:
         await run_stage(painter(image_api), scenes(3), tmp_path)
 
     assert image_api.received() == 3
@@ -204,7 +204,7 @@ async def test_a_ledger_that_was_missing_is_not_made(image_api: ImageApi, tmp_pa
     image_api.always(bills(0.05))
     await bought(image_api, tmp_path)
     gone(tmp_path / ".stage3")
-    with pytest.raises(NotStarted):
+    with pytest.raises(StageError):
         await run_stage(painter(image_api), scenes(3), tmp_path)
 
     assert not (tmp_path / ".stage3" / "ledger.db").exists()
@@ -219,7 +219,7 @@ async def test_an_answer_that_no_row_has_keeps_a_run_from_buying(
     folder = tmp_path / ".stage3" / "spool" / ("ab" * 16)
     folder.mkdir()
     (folder / RECEIPT).touch()  # without, nothing has left: it may be a batch's that was not begun
-    with pytest.raises(NotStarted, match="1 in spool/"):
+    with pytest.raises(StageError, match="1 in spool/"):
         await run_stage(painter(image_api), scenes(4), tmp_path)
 
     assert image_api.received() == 3
@@ -254,7 +254,7 @@ async def test_a_log_that_is_lost_after_a_kill_is_noticed(
     buyer.kill()
     buyer.communicate()
     harm(tmp_path / ".stage3" / "ledger.db-wal")
-    with pytest.raises(NotStarted, match="older than its folder"):
+    with pytest.raises(StageError, match="older than its folder"):
         await run_stage(Settings.model_validate(order["settings"]), story(*names), tmp_path)
 
     assert image_api.received() == len(names)
@@ -270,7 +270,7 @@ async def test_a_ledger_of_before_the_last_pictures_buys_nothing(
     shutil.copy2(ledger, tmp_path / "backup")
     await run_stage(painter(image_api), scenes(5), tmp_path)
     shutil.copy2(tmp_path / "backup", ledger)
-    with pytest.raises(NotStarted, match="2 in objects/"):
+    with pytest.raises(StageError, match="2 in objects/"):
         await run_stage(painter(image_api), scenes(5), tmp_path)
 
     assert image_api.received() == 5
@@ -316,7 +316,7 @@ async def test_a_ledger_that_somebody_died_over_is_looked_through(
         data[at] ^= 1
     (state / "ledger.db").write_bytes(data)
     leave_lock(state, "a" * 32)
-    with pytest.raises(NotStarted, match="damaged"):
+    with pytest.raises(StageError, match="damaged"):
         await run_stage(painter(image_api), scenes(3), tmp_path)
 
     assert image_api.received() == 3

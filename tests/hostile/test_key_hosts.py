@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.profile import Profile
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.openai_images import PROFILE, OpenAIImages
+from tests.doors import settings_for
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.pages import Pages, response, serving
 from tests.hostile.sending import Kept, client
-from tests.stage3.running import Story, run_stage, settings_for
+from tests.stage3.running import Story, run_stage
 
 pytestmark = pytest.mark.anyio
 

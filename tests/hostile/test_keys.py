@@ -1,12 +1,10 @@
-"""What was bought once is found again, and only where it was bought, by every form of its key."""
+"""What was bought once is found again, and only where it was bought."""
 
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -17,38 +15,27 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from host_stub.contract import Scene, StagePlan
+from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.keys import (
-    Keys,
-    KeyScope,
-    Wish,
-    canonical_address,
-    scene_key,
-    scene_keys,
-)
+from stage3_plugin.domain.keys import Keys, scene_keys
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import usd_text
-from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest, Wish
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.backend import endpoint_of, route_of
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.requests import request_for
-from stage3_plugin.engine.route import endpoint_of, key_scope_of
-from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.inspect import inspect_file
+from tests.doors import painter
 from tests.fakes.behaviours import BadBase64, Behaviour, Gate, Hang, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import ImageApi
-from tests.fakes.pngs import make_png
-from tests.stage3.buying import leave_lock, ledger_path, painter, purchases, scenes, states
-from tests.stage3.ledger.samples import as_an_early_version
-from tests.stage3.running import Ran, Story, run_stage
-from tests.stage3.stored import Stored
+from tests.stage3.buying import purchases, scenes, states
+from tests.stage3.running import Ran, Story, asking, run_stage
 
 RECORDED = Path(__file__).with_name("keys.json")
 RUNS = pytest.mark.anyio
@@ -72,65 +59,10 @@ def warned(ran: Ran) -> list[str]:
     return [event["message"] for event in ran.named("stage.warned")]
 
 
-async def planned(settings: Settings, story: Story, folder: Path) -> Plan:
+async def planned(settings: Settings, story: Story, folder: Path) -> StagePlan:
     """Plan a story."""
     async with open_stage(settings, folder) as stage:
-        return await stage.plan(story)
-
-
-_OF_AN_ENDPOINT = {"provider", "api", "base_url", "model"}
-
-
-def left_by_an_older_program(
-    settings: Settings, folder: Path, state: State, scene: Scene, form: int = 1, **changed: Any
-) -> str:
-    """Lay down a purchase as a program did that knew an earlier form of keys, and no later one."""
-    request = request_for(replace(scene, model=None, quality=None), settings)
-    second = _keys(replace(request, references=()), settings)
-    if settings.negative_prompt == "drop":
-        request = replace(request, negative_prompt=None)
-    picture = _stored(folder)
-    given: dict[str, Any] = {
-        "attempt_id": uuid.uuid4().hex,
-        "scene_key": scene_key(request) if form == 1 else second.earlier[0],
-        "scene_id": request.scene_id,
-        "run_id": "0123456789abcdef0123456789abcdef",
-        "endpoint": replace(
-            endpoint_of(settings),
-            **{name: changed.pop(name) for name in _OF_AN_ENDPOINT & set(changed)},
-        ),
-        "size": request.size,
-        "quality": request.quality,
-        "is_local": False,
-        "hold_microusd": 50_000,
-        "content_key": "not known then" if form == 1 else second.earlier_contents[0],
-    }
-    new = NewPurchase(**(given | changed))
-    leave_lock(folder / ".stage3", new.run_id)
-    now = datetime.now(UTC)
-    with (
-        as_an_early_version(reserves=False),
-        Ledger.open(ledger_path(folder)) as ledger,
-        ledger.transaction(),
-    ):
-        ledger.hold(new, Limits(), day=now.date(), now=now)
-        if state is State.PAID:
-            paid = Settlement(state=state, cost_microusd=39_000, basis="reported", picture=picture)
-            ledger.settle(new.attempt_id, paid, now=now)
-        elif state is not State.SENDING:
-            ledger.settle(new.attempt_id, Settlement(state=state, why="lost"), now=now)
-    return new.attempt_id
-
-
-def _stored(folder: Path) -> Picture:
-    """Bring a picture among the objects."""
-    store = Stored(folder / ".stage3")
-    part = folder / "part-0"
-    part.parent.mkdir(parents=True, exist_ok=True)
-    part.write_bytes(make_png("found again", 64, 64))
-    inspected = inspect_file(part, max_pixels=64 * 64)
-    store.save(part, inspected)
-    return inspected.picture
+        return await stage.plan(asking(story))
 
 
 # What decides -------------------------------------------------------------------------------------
@@ -140,12 +72,18 @@ def _stored(folder: Path) -> Picture:
 @pytest.mark.parametrize(
     "provider, changed",
     [
-        ({"provider": "openai"}, replace(HARBOUR, seed=8)),
-        ({"provider": "openai"}, replace(HARBOUR, seed=None)),
-        ({"provider": "openai"}, replace(HARBOUR, references=("keeper.png",))),
-        ({"provider": "openrouter"}, replace(HARBOUR, references=("keeper.png",))),
-        ({"provider": "openai", "negative_prompt": "drop"}, replace(HARBOUR, negative_prompt="x")),
-        ({"provider": "openai", "negative_prompt": "drop"}, replace(HARBOUR, negative_prompt=None)),
+        ({"provider": "openai"}, HARBOUR.model_copy(update={"seed": 8})),
+        ({"provider": "openai"}, HARBOUR.model_copy(update={"seed": None})),
+        ({"provider": "openai"}, HARBOUR.model_copy(update={"references": ("keeper.png",)})),
+        ({"provider": "openrouter"}, HARBOUR.model_copy(update={"references": ("keeper.png",)})),
+        (
+            {"provider": "openai", "negative_prompt": "drop"},
+            HARBOUR.model_copy(update={"negative_prompt": "x"}),
+        ),
+        (
+            {"provider": "openai", "negative_prompt": "drop"},
+            HARBOUR.model_copy(update={"negative_prompt": None}),
+        ),
     ],
 )
 async def test_a_wish_that_is_not_sent_buys_nothing_anew(
@@ -177,10 +115,10 @@ async def test_a_wish_counts_where_there_is_a_field_for_it(
 @pytest.mark.parametrize(
     "changed",
     [
-        replace(HARBOUR, seed=8),
-        replace(HARBOUR, seed=None),
-        replace(HARBOUR, negative_prompt="people"),
-        replace(HARBOUR, negative_prompt=None),
+        HARBOUR.model_copy(update={"seed": 8}),
+        HARBOUR.model_copy(update={"seed": None}),
+        HARBOUR.model_copy(update={"negative_prompt": "people"}),
+        HARBOUR.model_copy(update={"negative_prompt": None}),
     ],
 )
 async def test_a_wish_that_is_sent_is_another_picture(
@@ -232,7 +170,7 @@ def test_one_key_is_one_request_as_sent(
     """Whatever has the same key is composed alike; what differs in unsent wishes has one key."""
     settings = Settings(**how, model="a/painter", negative_prompt=negative)
     provider = _provider(settings)
-    scope = key_scope_of(settings, provider.profile)
+    scope = route_of(settings, provider.profile)
     keys, others = scene_keys(one, scope), scene_keys(other, scope)
     unsent = replace(one, **_unsent(one, other, provider))
 
@@ -261,11 +199,10 @@ def _provider(settings: Settings) -> Provider:
 # What is shown ------------------------------------------------------------------------------------
 
 SENT: frozenset[Wish] = frozenset(get_args(Wish))
-OPENAI = KeyScope(
+OPENAI = Route(
     endpoint=Endpoint(provider="openai", model="gpt-image-2"),
     public_url="https://api.openai.com/v1",
     sends=SENT,
-    quality="medium",
 )
 PIER = PictureRequest(
     scene_id="s1", prompt="a pier", width_px=1024, height_px=1024, model="gpt-image-2"
@@ -441,7 +378,7 @@ def test_the_public_address_spelled_out_is_no_other(spelled: str) -> None:
 
 
 def _keys(request: PictureRequest, settings: Settings) -> Any:
-    return scene_keys(request, key_scope_of(settings, _provider(settings).profile))
+    return scene_keys(request, route_of(settings, _provider(settings).profile))
 
 
 @pytest.mark.parametrize(
@@ -487,121 +424,6 @@ def test_an_endpoint_that_cannot_be_one_is_refused(endpoint: object) -> None:
         Settings(provider="openai", model="gpt-image-2", endpoint=cast("Any", endpoint))
 
 
-# What was bought before ---------------------------------------------------------------------------
-
-
-@RUNS
-@pytest.mark.parametrize("form", [1, 2])
-@pytest.mark.parametrize("negative_prompt", ["append", "drop"])
-@pytest.mark.parametrize("provider", PROVIDERS)
-async def test_what_an_older_program_bought_is_found(
-    image_api: ImageApi, tmp_path: Path, provider: dict[str, Any], negative_prompt: str, form: int
-) -> None:
-    """Under the key that it had then, seed and all; whatever it was not asked for."""
-    settings = painter(image_api, **provider, negative_prompt=negative_prompt)
-    wish = replace(HARBOUR, model="a/better-painter", quality="low")
-    left_by_an_older_program(settings, tmp_path, State.PAID, wish, form)
-    plan = await planned(settings, Story([wish]), tmp_path)
-    ran = await run_stage(settings, Story([wish]), tmp_path)
-
-    assert (plan.make, plan.reused) == (0, 1)
-    assert outcomes(ran) == [True]
-    assert image_api.billed() == 0
-
-
-@RUNS
-@pytest.mark.parametrize("form", [1, 2])
-@pytest.mark.parametrize("state", [State.SENDING, State.UNKNOWN])
-async def test_what_an_older_program_left_in_doubt_blocks(
-    image_api: ImageApi, tmp_path: Path, state: State, form: int
-) -> None:
-    """In whatever state: it may have been billed."""
-    settings = painter(image_api)
-    left_by_an_older_program(settings, tmp_path, state, HARBOUR, form)
-    ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
-
-    assert ran.code("s01") == "unknown"
-    assert image_api.billed() == 0
-    assert states(tmp_path) == [State.UNKNOWN]
-
-
-@RUNS
-@pytest.mark.parametrize("changed", [{"form": 1}, {"form": 2, "scene_key": "of another address"}])
-async def test_what_an_older_program_left_in_doubt_elsewhere_blocks(
-    image_api: ImageApi, tmp_path: Path, changed: dict[str, Any]
-) -> None:
-    """By what was wanted, as that program named it; where it was sent is said."""
-    settings = painter(image_api)
-    there: dict[str, Any] = {"base_url": "http://localhost:1/v1", **changed}
-    left_by_an_older_program(settings, tmp_path, State.UNKNOWN, HARBOUR, **there)
-    plan = await planned(settings, Story([HARBOUR]), tmp_path)
-    ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
-    failure = ran.outcomes["s01"].failure
-
-    assert (plan.make, plan.held) == (0, 1)
-    assert failure is not None
-    assert "it was sent to http://localhost:1/v1" in failure.message
-    assert image_api.billed() == 0
-
-
-@RUNS
-async def test_what_an_older_program_left_in_doubt_is_sent_again_once(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """The setting counts over all forms of a key: the second loss is somebody's to decide."""
-    settings = painter(image_api, on_unknown="resend", max_attempts=1)
-    left_by_an_older_program(settings, tmp_path, State.UNKNOWN, HARBOUR)
-    image_api.always(_lost())
-    rans = [await run_stage(settings, Story([HARBOUR]), tmp_path) for _ in range(3)]
-
-    assert [ran.code("s01") for ran in rans] == ["unknown"] * 3
-    assert states(tmp_path) == [State.WROTE_OFF, State.UNKNOWN]
-
-
-def _lost() -> Any:
-    from tests.fakes import behaviours
-
-    return behaviours.ResetAfterRead()
-
-
-@RUNS
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"base_url": "http://localhost:1/v1"},
-        {"base_url": None},
-        {"api": "chat"},
-        {"base_url": "http://localhost:1/v1", "form": 2, "scene_key": "of another address"},
-    ],
-)
-async def test_what_an_older_program_bought_elsewhere_is_not_found_and_said(
-    image_api: ImageApi, tmp_path: Path, changed: dict[str, Any]
-) -> None:
-    """The first form knew no addresses, so the row says where; the second is known by its wish."""
-    settings = painter(image_api)
-    left_by_an_older_program(settings, tmp_path, State.PAID, HARBOUR, **changed)
-    plan = await planned(settings, Story([HARBOUR]), tmp_path)
-    ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
-
-    assert outcomes(ran) == [False]
-    assert plan.warnings == tuple(warned(ran))
-    assert "1 picture of this story was paid for at another endpoint ($0.039" in warned(ran)[0]
-
-
-@RUNS
-async def test_what_an_older_program_bought_at_an_address_it_had_is_a_named_endpoints_own(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """The first form's rows are judged by their address, the present one's by their key."""
-    settings = painter(image_api, endpoint={"name": "studio", "was": ["http://OLD:4000/v1"]})
-    there = replace(endpoint_of(settings), base_url="http://old:4000/v1/")
-    left_by_an_older_program(settings, tmp_path, State.PAID, HARBOUR, endpoint=there)
-    ran = await run_stage(settings, Story([HARBOUR]), tmp_path)
-
-    assert outcomes(ran) == [True]
-    assert image_api.billed() == 0
-
-
 # Recorded -----------------------------------------------------------------------------------------
 
 
@@ -614,71 +436,32 @@ def recorded() -> list[dict[str, Any]]:
 def keys_of_recorded(one: Mapping[str, Any]) -> Keys:
     """Make the keys of a recorded wish, whose provider is sent the pictures that it shows."""
     settings = Settings(**one["settings"])
-    scene = dict(one["scene"])
+    scene = {name.removesuffix("_px"): said for name, said in one["scene"].items()}
     scene["references"] = tuple(scene.get("references", ()))
     request = request_for(Scene(**scene), settings)
     is_here = settings.provider == "previz"
     profile = None if is_here else _provider(settings).profile
-    scope = key_scope_of(settings, profile, is_here=is_here)
+    scope = route_of(settings, profile, is_here=is_here)
     if "shown" in one:
         request = replace(request, shown=tuple(shown(**told) for told in one["shown"]))
         scope = replace(scope, sends=scope.sends | {"references"})
-    return scene_keys(request, scope, take=one.get("take", 1), edition=one.get("edition", ""))
+
+    def edition_of(_request: PictureRequest) -> str:
+        return cast("str", one.get("edition", ""))
+
+    route = replace(scope, edition_of=edition_of)
+    return scene_keys(request, route, take=one.get("take", 1))
 
 
 @pytest.mark.parametrize("one", recorded(), ids=lambda one: cast("str", one["what"]))
 def test_a_recorded_key_never_changes(one: Mapping[str, Any]) -> None:
-    """What was bought under it would be bought again. A new form is added beside it."""
+    """What was bought under it would be bought again."""
     keys = keys_of_recorded(one)
 
-    assert keys.present == one["3"]
-    assert keys.content == one["3 content"]
-    assert keys.base == one.get("3 base")
-    assert {one[form] for form in ("1", "2") if form in one} <= set(keys.earlier)
-    assert one.get("2 content") in (None, *keys.earlier_contents)
-
-
-@pytest.mark.parametrize(
-    "one",
-    [one for one in recorded() if "2" in one and one["settings"]["provider"] != "previz"],
-    ids=lambda one: cast("str", one["what"]),
-)
-def test_what_was_bought_before_is_known_whatever_a_scene_says_now(one: Mapping[str, Any]) -> None:
-    """References, a model and a quality of its own: earlier programs knew none of them."""
-    told = [{"image": "refs/mira.png", "name": "Mira"}]
-    now = {**one, "scene": {**one["scene"], "model": "gpt-image-9", "quality": "low"}}
-    keys = keys_of_recorded({**now, "shown": told})
-    scope = key_scope_of(Settings(**one["settings"]), None)
-    old = [_bought(one[form], scope) for form in ("1", "2")]
-
-    assert {one["1"], one["2"]} <= set(keys.earlier)
-    assert one["2 content"] in keys.earlier_contents
-    assert [keys.owns(new) for new in old] == [True, True]
-    ignored = {"references", "model", "quality"} - _unsaid_of(one)
-    assert [keys.ignored_by(new) for new in old] == [ignored, ignored]
-    assert keys.ignored_by(_bought(keys.present, scope)) == set()
-
-
-def _bought(scene_key: str, scope: KeyScope) -> NewPurchase:
-    return NewPurchase(
-        attempt_id="a" * 32, scene_key=scene_key, scene_id="s", run_id="r", endpoint=scope.endpoint,
-        size="1x1", quality="low", is_local=False, hold_microusd=1,
-    )  # fmt: skip
-
-
-def _unsaid_of(one: Mapping[str, Any]) -> frozenset[str]:
-    return _provider(Settings(**one["settings"])).profile.unsaid
-
-
-def test_paths_that_another_program_sent_count_as_shown() -> None:
-    """A provider of others may have taken them before ours did."""
-    wish = replace(PIER, references=("mira.png",), shown=(shown(),))
-    keys = scene_keys(wish, OPENAI)
-    unsent = scene_keys(wish, replace(OPENAI, sends=SENT - {"references"}))
-    ignored = [keys.ignored_by(_bought(key, OPENAI)) for key in keys.earlier]
-
-    assert ignored == [set(), {"references"}, {"references"}, {"references"}]
-    assert unsent.earlier == keys.earlier[1:]
+    assert keys.present == one["key"]
+    assert keys.content == one["content"]
+    assert keys.subject == one["subject"]
+    assert keys.base == one.get("base")
 
 
 @RUNS

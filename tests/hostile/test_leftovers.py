@@ -16,27 +16,16 @@ import pytest
 from stage3_plugin.attempt import conversation
 from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine import pending
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
-from stage3_plugin.policy import refetch
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool.reading import load_reply
+from tests.doors import HOLD, bills, painter
 from tests.fakes.behaviours import Behaviour, Gate, Hang, Missing, Ok, Page
 from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import (
-    HOLD,
-    bills,
-    counted,
-    ledger_path,
-    only,
-    painter,
-    purchases,
-    scenes,
-    states,
-)
-from tests.stage3.ledger.samples import as_an_early_version
+from tests.places import wait
+from tests.stage3.buying import counted, ledger_path, only, purchases, scenes, states
 from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.test_recovery import PICTURE, Dead, answer_with_picture, told
 
@@ -46,8 +35,8 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def dead(image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dead:
     """Return a dead run with the settings of the next one."""
-    monkeypatch.setattr(refetch, "FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(pending, "PATIENCE_S", 0.2)
+    wait(monkeypatch, "policy.refetch", FIRST_WAIT_S=0.01)
+    wait(monkeypatch, "engine.pending", PATIENCE_S=0.2)
     image_api.always(bills(0.05))
     return Dead(tmp_path, painter(image_api))
 
@@ -177,8 +166,7 @@ async def test_a_death_between_storing_and_recording_harms_no_picture(
 ) -> None:
     """Neither its own, nor that of another scene with the same bytes: none is written again."""
     image_api.script(Ok(picture=PICTURE), scene="s02")
-    with as_an_early_version(reserves=False):  # as that of the dead run was
-        await run_stage(dead.settings, Story(scenes(2).scenes[1:]), dead.folder)
+    await run_stage(dead.settings, Story(scenes(2).scenes[1:]), dead.folder)
     attempt_id = dead.leaves()
     dead.has_received(attempt_id, address(image_api))
     fetched = dead.store.spool.folder_of(attempt_id) / "fetched"
@@ -298,7 +286,7 @@ async def test_the_deadline_holds_during_recovery(
     dead: Dead, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It counts from the start of the run, not from when recovery was through."""
-    monkeypatch.setattr(pending, "PATIENCE_S", 60)
+    wait(monkeypatch, "engine.pending", PATIENCE_S=60)
     dead.has_received(dead.leaves(), address(image_api))
     image_api.visit_always(Hang())
     with anyio.fail_after(5):

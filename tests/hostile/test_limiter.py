@@ -10,13 +10,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.doors import Ran, run_stage, scenes, settings_for
 from tests.fakes.behaviours import Json, Limited, Ok, ServerError
 from tests.fakes.hidden import Hidden
 from tests.fakes.image_api import ImageApi
 from tests.fakes.limits import AtOnce, ByChance
 from tests.fakes.wire import Exchange
-from tests.stage3.buying import scenes
-from tests.stage3.running import Ran, run_stage, settings_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +73,7 @@ async def test_the_run_is_over_with_its_last_picture_though_nothing_is_left_for_
             settings_for(image_api, capacity=4, adaptive=adaptive), scenes(4), tmp_path
         )
 
-    assert {outcome.failure for outcome in ran.outcomes.values()} == {None}
+    assert {ran.code(one) for one in ran.outcomes} == {"made"}
     assert len(ran.outcomes) == 4
 
 
@@ -87,7 +86,7 @@ async def test_a_wait_that_one_rejection_names_is_no_other_scenes(
     ran = await run_stage(settings_for(image_api, capacity=1), scenes(12), tmp_path)
     prompts = [asked.prompt for asked in image_api.asked()]
 
-    assert {outcome.failure for outcome in ran.outcomes.values()} == {None}
+    assert {ran.code(one) for one in ran.outcomes} == {"made"}
     assert len(prompts) == 13
     assert prompts[-1] == prompts[2]
 
@@ -120,7 +119,7 @@ async def test_rejections_by_chance_leave_the_capacity_as_it_is(
     ran = await run_stage(settings_for(image_api, capacity=8), scenes(80), tmp_path)
     limits = [one["limit"] for one in ran.named("capacity.changed")]
 
-    assert {outcome.failure for outcome in ran.outcomes.values()} == {None}
+    assert {ran.code(one) for one in ran.outcomes} == {"made"}
     assert hidden.turned_away
     assert image_api.received() == 80 + hidden.turned_away
     assert not limits or limits[-1] >= 6
@@ -136,7 +135,7 @@ async def test_a_short_run_before_a_hidden_limit_is_not_turned_away_more_than_on
     image_api.always(hidden)
     ran = await run_stage(settings_for(image_api, capacity=16), scenes(160), tmp_path)
 
-    assert {outcome.failure for outcome in ran.outcomes.values()} == {None}
+    assert {ran.code(one) for one in ran.outcomes} == {"made"}
     assert hidden.turned_away <= 0.2 * 160  # one in ten, and as many again on a busy machine
 
 
@@ -176,5 +175,5 @@ async def test_all_places_are_used_when_nothing_is_turned_away(
     image_api.always(crowd)
     ran = await run_stage(settings_for(image_api, capacity=24), scenes(60), tmp_path)
 
-    assert {outcome.failure for outcome in ran.outcomes.values()} == {None}
+    assert {ran.code(one) for one in ran.outcomes} == {"made"}
     assert crowd.most == 24

@@ -20,8 +20,9 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from host_stub.contract import StageError
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import NotStarted
+from tests.doors import Ran, bills, painter, purchases, run_stage, scenes, states
 from tests.fakes.behaviours import (
     Behaviour,
     CutBody,
@@ -34,9 +35,8 @@ from tests.fakes.behaviours import (
 )
 from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import further
-from tests.projects import ON_TRIO, Project, wait_until
-from tests.stage3.buying import bills, painter, purchases, scenes, states
-from tests.stage3.running import Ran, run_stage
+from tests.places import ON_TRIO, wait
+from tests.projects import Project, wait_until
 from tests.stage3.test_disk import can_mount, until_it_ends
 
 pytestmark = [
@@ -180,7 +180,7 @@ async def test_what_is_awaited_takes_no_descriptor_from_what_is_in_flight(
     files: int,
 ) -> None:
     """Pictures of earlier runs hang at their addresses while new ones are bought and come in."""
-    monkeypatch.setattr("stage3_plugin.engine.pending.PATIENCE_S", 0.05)
+    wait(monkeypatch, "engine.pending", PATIENCE_S=0.05)
     old, count = 20, 32
     image_api.always(bills(0.05, url="own"))
     image_api.visit_always(ServerError(503))
@@ -480,7 +480,7 @@ async def test_a_ledger_without_a_thread_says_what_is_lacking(
         real(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    with pytest.raises(NotStarted, match="no other thread can be started") as refused:
+    with pytest.raises(StageError, match="no other thread can be started") as refused:
         await run_stage(painter(image_api), scenes(1), tmp_path)
 
     assert "ulimit -u" in (refused.value.hint or "")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from host_stub.contract import StageError
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.errors import NotStarted, SettingsRefused
+from stage3_plugin.errors import SettingsRefused
+from tests.doors import bills, painter, run_stage, scenes
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project
-from tests.stage3.buying import bills, painter, scenes
-from tests.stage3.running import run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ async def test_a_ledger_that_is_used_by_its_other_name_is_not_bought_by(
             assert user.stdout.readline() == b"open\n"
             before = image_api.received()
             if is_refused:
-                with pytest.raises(NotStarted, match="by another name"):
+                with pytest.raises(StageError, match="by another name"):
                     await run_stage(painter(image_api), scenes(3), tmp_path)
             else:
                 await run_stage(painter(image_api), scenes(3), tmp_path)

@@ -12,12 +12,12 @@ import pytest
 from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.purchase import recovery
+from tests.doors import Ran, bills, painter, purchases, run_stage, scenes, states
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
 from tests.hostile.test_identity import stage3
-from tests.stage3.buying import bills, ledger_path, painter, purchases, scenes, states
-from tests.stage3.running import Ran, run_stage
+from tests.places import wait
+from tests.stage3.buying import ledger_path
 from tests.stage3.test_recovery import Dead
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +89,7 @@ async def test_a_row_that_no_request_lasts_as_long_as_is_nobodys(
     image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a lock that was tidied away by hand would block its scene for ever."""
-    monkeypatch.setattr(recovery, "MARGIN_S", 0.0)
+    wait(monkeypatch, "purchase.recovery", MARGIN_S=0.0)
     dead = Dead(tmp_path, painter(image_api, timeout_s=0.2))
     dead.leaves()
     shutil.rmtree(tmp_path / ".stage3" / "owners")
@@ -141,12 +141,12 @@ async def test_a_picture_that_comes_after_it_was_written_off_is_kept_and_named(
     (warned,) = first.named("stage.warned")
     assert first.code("s01") == "made"
     assert outcome.reused is has_another
-    assert outcome.placed is not None
-    assert outcome.placed.picture.width_px == (32 if has_another else 64)
+    assert outcome.width == (32 if has_another else 64)
     assert attempt_id[:8] in warned["message"]
     assert [(one["attempt_id"], one["situation"]) for one in listed] == [(attempt_id, "came_late")]
     assert Path(listed[0]["late"]).is_file()
-    assert outcome.placed.path.is_file()
+    assert outcome.image is not None
+    assert outcome.image.is_file()
     assert states(tmp_path) == ["WROTE_OFF", "PAID"][: 1 + has_another]
     assert len(purchases(tmp_path)) == image_api.received()
 

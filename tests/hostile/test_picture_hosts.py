@@ -20,11 +20,10 @@ import trustme
 from pydantic import SecretStr
 
 from stage3_plugin.settings import Settings
+from tests.doors import Ran, purchases, run_stage, story
 from tests.fakes.image_api import KEY
 from tests.fakes.pngs import make_png
 from tests.hostile.pages import Pages, response, serving
-from tests.stage3.buying import purchases
-from tests.stage3.running import Ran, run_stage, story
 
 pytestmark = pytest.mark.anyio
 
@@ -86,9 +85,11 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-@pytest.fixture(scope="module")
-def trust(authority: trustme.CA) -> ssl.SSLContext:
-    return ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+@pytest.fixture
+def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust the authority, as a user does."""
+    (tmp_path / "authority.pem").write_bytes(authority.cert_pem.bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
 
 
 @pytest.fixture(scope="module")
@@ -124,23 +125,24 @@ def answers(api: Pages, url: str) -> None:
     api.pages["/v1/images/generations"] = response(200, body, content_type="application/json")
 
 
-async def bought(base_url: str, folder: Path, trust: ssl.SSLContext | None = None) -> Ran:
+async def bought(base_url: str, folder: Path) -> Ran:
     fixed: dict[str, Any] = {"provider": "openai", "model": "gpt-image-2", "size": "64x64"}
     quick: dict[str, Any] = {"price_usd": "0.05", "timeout_s": 5, "deadline_s": 1}
     settings = Settings(base_url=base_url, api_key=SecretStr(KEY), **fixed, **quick)
-    return await run_stage(settings, story("s1"), folder, tls=trust)
+    return await run_stage(settings, story("s1"), folder)
 
 
+@pytest.mark.usefixtures("trust")
 @pytest.mark.parametrize("number", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1"])
 async def test_a_public_apis_picture_is_not_fetched_from_a_private_number(
-    net: Net, api: Pages, inside: Pages, trust: ssl.SSLContext, tmp_path: Path, *, number: str
+    net: Net, api: Pages, inside: Pages, tmp_path: Path, *, number: str
 ) -> None:
     """Whatever its name: it is paid for and kept open, and nothing of this network is asked."""
     net.names[FILES] = [number]
     net.servers[number, 443] = inside.port
     answers(api, f"https://{FILES}/1")
-    ran = await bought(f"https://{API}/v1", tmp_path, trust)
-    again = await bought(f"https://{API}/v1", tmp_path, trust)
+    ran = await bought(f"https://{API}/v1", tmp_path)
+    again = await bought(f"https://{API}/v1", tmp_path)
 
     assert inside.connections == 0
     assert (ran.code("s1"), again.code("s1")) == ("pending", "pending")
@@ -149,27 +151,29 @@ async def test_a_public_apis_picture_is_not_fetched_from_a_private_number(
     assert len(purchases(tmp_path)) == 1
 
 
+@pytest.mark.usefixtures("trust")
 async def test_the_same_host_with_a_public_number_is_fetched_from(
-    net: Net, api: Pages, trust: ssl.SSLContext, tmp_path: Path
+    net: Net, api: Pages, tmp_path: Path
 ) -> None:
     """So that what the test before shows is the number's doing."""
     net.names[FILES] = [PUBLIC]
     answers(api, f"https://{FILES}/1")
-    ran = await bought(f"https://{API}/v1", tmp_path, trust)
+    ran = await bought(f"https://{API}/v1", tmp_path)
 
     assert ran.code("s1") == "made"
     assert api.asked() == ["/v1/images/generations", "/1"]
 
 
+@pytest.mark.usefixtures("trust")
 async def test_a_name_that_is_another_number_a_moment_later_leads_nowhere_else(
-    net: Net, api: Pages, inside: Pages, trust: ssl.SSLContext, tmp_path: Path
+    net: Net, api: Pages, inside: Pages, tmp_path: Path
 ) -> None:
     """What was looked up and judged is what is connected to; the name is not asked again."""
     net.names[FILES] = [PUBLIC, "127.0.0.1"]
     net.servers["127.0.0.1", 443] = inside.port
     api.pages["/1"] = response(302, location=f"https://{FILES}/2")
     answers(api, f"https://{FILES}/1")
-    ran = await bought(f"https://{API}/v1", tmp_path, trust)
+    ran = await bought(f"https://{API}/v1", tmp_path)
 
     assert api.asked()[:2] == ["/v1/images/generations", "/1"]
     assert inside.connections == 0
@@ -179,8 +183,9 @@ async def test_a_name_that_is_another_number_a_moment_later_leads_nowhere_else(
 @pytest.mark.parametrize(
     "url", [f"http://{API}/1", f"http://{API}:443/1", f"https://{API}:8443/1", f"http://{API}:22/1"]
 )
+@pytest.mark.usefixtures("trust")
 async def test_a_picture_comes_by_tls_and_from_the_apis_own_port(
-    net: Net, api: Pages, inside: Pages, trust: ssl.SSLContext, tmp_path: Path, *, url: str
+    net: Net, api: Pages, inside: Pages, tmp_path: Path, *, url: str
 ) -> None:
     """On the API's own host too: nothing plain, and no other door of that machine."""
     with serving() as plain:
@@ -188,13 +193,14 @@ async def test_a_picture_comes_by_tls_and_from_the_apis_own_port(
         net.servers |= {(PUBLIC, port): plain.port for port in (80, 22)}
         net.servers[PUBLIC, 8443] = inside.port
         answers(api, url)
-        ran = await bought(f"https://{API}/v1", tmp_path, trust)
+        ran = await bought(f"https://{API}/v1", tmp_path)
 
     assert plain.connections == inside.connections == 0
     assert api.asked() == ["/v1/images/generations"]
     assert ran.code("s1") == "pending"
 
 
+@pytest.mark.usefixtures("trust")
 async def test_a_server_of_ones_own_leads_to_no_other_port_of_its_machine(tmp_path: Path) -> None:
     """Its own port and no other, with real addresses and nothing between."""
     with serving() as api, serving() as other:

@@ -20,12 +20,11 @@ from hypothesis import strategies as st
 
 from host_stub import plain_image
 from host_stub.text import file_names
-from stage3_plugin.domain.file_names import earlier_stems, file_stem, is_plain
+from stage3_plugin.domain.file_names import file_stem, is_plain
 from stage3_plugin.domain.picture import Picture
+from tests.doors import Ran, painter, run_stage, scenes
 from tests.fakes.image_api import ImageApi
 from tests.heavy import further
-from tests.stage3.buying import painter, scenes
-from tests.stage3.running import Ran, run_stage, settings_for, story
 from tests.stage3.stored import Stored
 
 RUNS = pytest.mark.anyio
@@ -180,45 +179,6 @@ def test_where_nothing_can_have_two_names_it_is_moved(
 
 
 @RUNS
-async def test_a_name_without_letters_becomes_one_with_them(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """What an earlier version called the scene's file is taken over, and nothing is bought."""
-    ids = ["日本", "Café été", "المشهد\u200f", "plain"]
-    await run_stage(settings_for(image_api), story(*ids), tmp_path)
-    for scene_id in ids:
-        for earlier in earlier_stems(scene_id):
-            (images(tmp_path) / f"{file_stem(scene_id)}.png").rename(
-                images(tmp_path) / f"{earlier}.png"
-            )
-    assert (images(tmp_path) / "scene-cf2abf0c5be326cb.png").exists()
-    ran = await run_stage(settings_for(image_api), story(*ids), tmp_path)
-
-    assert all(outcome.reused for outcome in ran.outcomes.values())
-    assert image_api.billed() == 4
-    assert {path.stem for path in images(tmp_path).iterdir()} == {
-        "日本-cf2abf0c5be326cb",
-        file_stem("Café été"),
-        file_stem("المشهد\u200f"),
-        "plain",
-    }
-
-
-@RUNS
-async def test_an_edited_picture_under_an_earlier_name_stays(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    await run_stage(settings_for(image_api), story("日本"), tmp_path)
-    (images(tmp_path) / "日本-cf2abf0c5be326cb.png").unlink()
-    (images(tmp_path) / "scene-cf2abf0c5be326cb.png").write_bytes(EDITED)
-    ran = await run_stage(settings_for(image_api), story("日本"), tmp_path)
-
-    assert warned(ran) == []
-    assert (images(tmp_path) / "scene-cf2abf0c5be326cb.png").read_bytes() == EDITED
-    assert (images(tmp_path) / "日本-cf2abf0c5be326cb.png").exists()
-
-
-@RUNS
 @pytest.mark.parametrize("what", ["a file", "a link to nothing", "a link to itself"])
 async def test_what_has_the_name_of_the_folder_for_what_is_kept_is_named(
     image_api: ImageApi, tmp_path: Path, what: str
@@ -238,24 +198,6 @@ async def test_what_has_the_name_of_the_folder_for_what_is_kept_is_named(
     assert failure is not None
     assert f"{where}: " in failure.message
     assert (images(tmp_path) / "s01.png").read_bytes() == EDITED
-    assert image_api.billed() == 1
-
-
-@RUNS
-async def test_an_object_is_healed_from_its_copy_under_an_earlier_name(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """The only whole picture there is may lie under it."""
-    await run_stage(settings_for(image_api), story("日本"), tmp_path)
-    copy = images(tmp_path) / "日本-cf2abf0c5be326cb.png"
-    bought = copy.read_bytes()
-    copy.rename(images(tmp_path) / "scene-cf2abf0c5be326cb.png")
-    [stored] = (tmp_path / ".stage3" / "objects").glob("??/*")
-    stored.unlink()
-    ran = await run_stage(settings_for(image_api), story("日本"), tmp_path)
-
-    assert ran.code("日本") == "made"
-    assert copy.read_bytes() == stored.read_bytes() == bought
     assert image_api.billed() == 1
 
 

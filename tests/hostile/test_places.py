@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.doors import run_stage, settings_for, story
 from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.wire import Exchange
 from tests.heavy import some_of
 from tests.hostile.spellings import found_in
-from tests.stage3.running import run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
 

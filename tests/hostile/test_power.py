@@ -29,6 +29,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.engine import pending
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy import refetch
+from tests.doors import bills
 from tests.fakes.behaviours import Behaviour, CutBody
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
@@ -36,7 +37,6 @@ from tests.fakes.wire import Asked
 from tests.heavy import first_of
 from tests.hostile.power import Disk, Keep, Left, Wrote, found_in
 from tests.projects import Project
-from tests.stage3.buying import bills
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the recording needs /proc")
 

@@ -22,11 +22,12 @@ from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import EnvironmentRefused
 from stage3_plugin.settings import Settings
 from stage3_plugin.transport.proxies import read_proxy
+from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.hostile.pages import Pages, Serve, reset, response, serving
 from tests.hostile.sending import Kept, client, post
 from tests.stage3.buying import states
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import run_stage, story
 
 ROOT = Path(__file__).parents[2]
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from stage3_plugin.domain.states import State
+from tests.doors import only, run_stage, settings_for, states, story
 from tests.fakes.behaviours import Behaviour, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -33,8 +34,6 @@ from tests.hostile.received import (
     images,
     text_of,
 )
-from tests.stage3.buying import only, states
-from tests.stage3.running import run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
 
@@ -107,7 +106,7 @@ async def test_what_stood_behind_a_picture_is_kept(
     assert picture.read_bytes() == wanted
     assert original.read_bytes().startswith(wanted)
     assert original.stat().st_size > len(wanted)
-    assert original.name.startswith(only(tmp_path).new.attempt_id)
+    assert original.name.startswith(only(tmp_path).attempt_id)
     assert original.stat().st_ino != picture.stat().st_ino
 
 
@@ -145,7 +144,7 @@ async def test_what_cannot_be_read_blocks_its_scene_and_is_kept(
     ran = await run_stage(settings_for(image_api), story("pier"), tmp_path)
     again = await run_stage(settings_for(image_api), story("pier"), tmp_path)
 
-    kept = tmp_path / ".stage3" / "spool" / only(tmp_path).new.attempt_id
+    kept = tmp_path / ".stage3" / "spool" / only(tmp_path).attempt_id
     assert (ran.code("pier"), again.code("pier")) == ("unknown", "unknown")
     assert image_api.received() == 1
     assert states(tmp_path) == [State.UNKNOWN]

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from stage3_plugin.transport import patience
+from tests.doors import states
 from tests.fakes.behaviours import Gate, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import first_of
 from tests.hostile.sending import post
 from tests.hostile.test_proxies import proxying, trust_in, tunnel
-from tests.stage3.buying import states
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 3.0

@@ -21,11 +21,10 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.runtime import system_errors
+from tests.doors import Ran, bills, only, painter, run_stage, scenes, states
 from tests.fakes.image_api import ImageApi
 from tests.heavy import some_of
 from tests.projects import Project
-from tests.stage3.buying import bills, only, painter, scenes, states
-from tests.stage3.running import Ran, run_stage
 from tests.stage3.stored import Stored
 
 pytestmark = pytest.mark.anyio
@@ -167,7 +166,13 @@ RESEND = ["--resend", "--state-dir"]
 
 
 def attempt_of(folder: Path) -> str:
-    return only(folder).new.attempt_id
+    return only(folder).attempt_id
+
+
+def stored(folder: Path) -> Path:
+    """Return where the one picture lies."""
+    (path,) = (folder / ".stage3" / "objects").glob("*/*")
+    return path
 
 
 # A stored picture --------------------------------------------------------------------------------
@@ -186,19 +191,18 @@ async def test_a_picture_that_cannot_be_read_now_is_not_called_lost(
     """The run, ``verify`` and ``resolve`` say what the system said, and nobody may let go of it."""
     await run_stage(painter(image_api), scenes(1), tmp_path)
     purchase = only(tmp_path)
-    assert purchase.picture is not None
     (copy,) = (tmp_path / "out" / "images").iterdir()
     if copy_is_there:
         os.utime(copy, (1, 1))  # looked at, since it may have been changed
     else:
         copy.unlink()
     state_dir = str(tmp_path / ".stage3")
-    with Unreadable(number, purchase.picture.sha256).inserted():
+    with Unreadable(number, stored(tmp_path).name).inserted():
         ran = await run_stage(painter(image_api), scenes(1), tmp_path)
         capsys.readouterr()
         verified = main(["verify", "--state-dir", state_dir])
         verify_said = capsys.readouterr().out
-        resolved = main(["resolve", purchase.new.attempt_id, *RESEND, state_dir])
+        resolved = main(["resolve", purchase.attempt_id, *RESEND, state_dir])
         resolve_said = capsys.readouterr().err
     left = only(tmp_path)
     rerun = await run_stage(painter(image_api), scenes(1), tmp_path)
@@ -221,9 +225,7 @@ async def test_a_copy_that_cannot_be_read_now_is_still_there_to_heal_from(
 ) -> None:
     """The object is gone; whether its copy is good is not known, so the picture is not lost yet."""
     await run_stage(painter(image_api), scenes(1), tmp_path)
-    purchase = only(tmp_path)
-    assert purchase.picture is not None
-    Stored(tmp_path / ".stage3").objects.where(purchase.picture.sha256).unlink()
+    stored(tmp_path).unlink()
     (copy,) = (tmp_path / "out" / "images").iterdir()
     with Unreadable(number, copy.name).inserted():
         ran = await run_stage(painter(image_api), scenes(1), tmp_path)
@@ -241,13 +243,12 @@ async def test_what_is_gone_or_differs_may_be_given_up(
     """The third case is still told from the other two."""
     await run_stage(painter(image_api), scenes(1), tmp_path)
     purchase = only(tmp_path)
-    assert purchase.picture is not None
-    Stored(tmp_path / ".stage3").objects.where(purchase.picture.sha256).write_bytes(b"another")
+    stored(tmp_path).write_bytes(b"another")
     (copy,) = (tmp_path / "out" / "images").iterdir()
     copy.unlink()
     ran = await run_stage(painter(image_api), scenes(1), tmp_path)
     state_dir = str(tmp_path / ".stage3")
-    code = main(["resolve", purchase.new.attempt_id, *RESEND, state_dir])
+    code = main(["resolve", purchase.attempt_id, *RESEND, state_dir])
     capsys.readouterr()
 
     assert "gone or damaged" in message(ran)

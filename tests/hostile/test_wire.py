@@ -15,16 +15,15 @@ import anyio.lowlevel
 import pytest
 from pydantic import SecretStr
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.exchange import Send
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.transport.client import Client, Exchange
+from tests.doors import Story, purchases, run_stage, settings_for
 from tests.fakes.behaviours import Drip, Gate, Hang, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.pages import Serve, reset, response, serving
 from tests.hostile.sending import Kept, client, post
-from tests.stage3.buying import purchases
-from tests.stage3.running import Story, run_stage, settings_for
 
 pytestmark = pytest.mark.anyio
 

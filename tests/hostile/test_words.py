@@ -11,10 +11,10 @@ from host_stub.run.left_beside import left_beside
 from stage3_plugin.domain.file_names import file_stem
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.errors import LookupRefused, SceneIdRefused
+from tests.doors import bills
 from tests.fakes.behaviours import EmptyData, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project
-from tests.stage3.buying import bills
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_what_was_held_is_said_by_the_listing_as_by_the_run(
     config.write_text(text, encoding="utf-8")
     project.run("run", "scenes.json")
     listed = project.stage3("attempts", "--all")
-    (held,) = {one.new.hold_microusd for one in project.purchases()}
+    (held,) = {one.hold_microusd for one in project.purchases()}
 
     manifest = project.manifest()
     rows = (*manifest["images"], *manifest["failures"])

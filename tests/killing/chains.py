@@ -159,12 +159,12 @@ def story(name: str, number: int) -> tuple[str, ...]:
 
 def hits(left: Left, leaves: str) -> Sequence[str]:
     """Return the purchases that a death has left in a certain way."""
-    paid = [one.new.attempt_id for one in left.purchases.values() if one.state == "PAID"]
+    paid = [one.attempt_id for one in left.purchases.values() if one.state == "PAID"]
     found = {
         "nothing": ["nothing"],
         "no answer": sorted(left.unanswered),
         "whole answer": sorted(left.whole),
-        "job": sorted(one.new.attempt_id for one in left.of(State.ACCEPTED)),
+        "job": sorted(one.attempt_id for one in left.of(State.ACCEPTED)),
         "paid": paid,
     }
     return found[leaves]

@@ -13,41 +13,25 @@ import json
 import os
 import select
 import signal
-import ssl
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
 import anyio
-import structlog
-from structlog.testing import CapturingLogger
 
-from stage3_plugin.attempt import handing_over
-from stage3_plugin.domain.outcome import Outcome
-from stage3_plugin.domain.request import Scene
-from stage3_plugin.engine import pending, run
-from stage3_plugin.engine.build import open_stage
-from stage3_plugin.files.new_file import NewFile
-from stage3_plugin.policy import polling, refetch, retry, waiting
-from stage3_plugin.providers import gemini_batch, openai_batch
-from stage3_plugin.purchase import batches, lost
+from host_stub.contract import SceneOutcome
+from stage3_plugin import open_stage
 from stage3_plugin.settings import Settings
-from tests.killing import failpoints, mutations
+from tests import places
+from tests.doors import run_stage, story
+from tests.killing import failpoints
 from tests.killing.steps import Step, place_of
 from tests.killing.writers import refuse_second_writers
 
-PRELOADED = (
-    "anyio._backends._asyncio",
-    "anyio._backends._trio",
-    "stage3_plugin.transport.client",
-    "stage3_plugin.providers.openai_images",
-)
-"""Imported only when needed, and then in every child anew."""
 LONGEST_RUN_S = 60.0
 _LOOKS_EVERY_S = 0.002
 STATE = "state"
@@ -117,7 +101,7 @@ class Ended(TypedDict):
 
 def serve() -> None:
     """Carry out the orders that come in, one after the other, until there are no more."""
-    for name in PRELOADED:
+    for name in places.PRELOADED:
         importlib.import_module(name)
     print("ready", flush=True)
     for line in sys.stdin:
@@ -201,55 +185,33 @@ def _make_ready(order: Order) -> None:
     refuse_second_writers(Path(order.folder, STATE))
     failpoints.do_at_each(failpoints.point_named("end.after"), partial(_note_answer, order.folder))
     if order.hurry != 1:
-        _hurry(order.hurry)
-    _change_the_terms(order)
-    for name in order.mutations:
-        mutations.MUTATIONS[name]()
-    if order.meeting is not None:
-        mutations.meet_before_the_first_hold(Path(order.meeting))
+        places.shorten(order.hurry)
+    if order.settle_s is not None or order.most_lines is not None:
+        places.change_the_terms(settle_s=order.settle_s, most_lines=order.most_lines)
+    if order.settle_s is not None:
+        place_of(Step.LATE).put(_never)  # and a slow machine is none that sleeps
+    if order.mutations or order.meeting is not None:
+        _break(order)
     for name in order.trace:
         failpoints.trace(name, Path(order.folder, "trace"))
     if order.failpoint is not None:
         failpoints.plant(failpoints.point_named(order.failpoint), order.nth)
 
 
-def _hurry(times: float) -> None:
-    """Shorten the waits that are ours to choose; what a service asks for stays."""
-    waits = {
-        polling: ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"),
-        refetch: ("FIRST_WAIT_S", "LONGEST_WAIT_S"),
-        retry: ("OVERLOADED_WAIT_S",),
-        run: ("RECOVERY_LINGERS_S",),
-        handing_over: ("_FIRST_WAIT_S", "_LONGEST_WAIT_S"),
-        batches: ("SOON_S", "AGAIN_S"),
-        waiting: ("FIRST_WAIT_S", "LONGEST_WAIT_S", "LEAST_WAIT_S"),
-        lost: ("APART_S", "AGAIN_S", "PATIENCE_S"),
-    }
-    for module, names in waits.items():
-        for name in names:
-            setattr(module, name, getattr(module, name) / times)
-    looks = tuple(look_s / times for look_s in pending.BATCH_LOOKS_S)
-    setattr(pending, "BATCH_LOOKS_S", looks)  # noqa: B010 - a constant
-
-
-def _change_the_terms(order: Order) -> None:
-    """Let a vendor's batches be smaller, or its listing be sure sooner."""
-    for module in (openai_batch, gemini_batch):
-        terms = module.TERMS
-        if order.settle_s is not None:
-            terms = replace(terms, listing=replace(terms.listing, settle_s=order.settle_s))
-        if order.most_lines is not None:
-            terms = replace(terms, most_lines=order.most_lines)
-        setattr(module, "TERMS", terms)  # noqa: B010 - a constant
-    if order.settle_s is not None:
-        place_of(Step.LATE).put(_never)  # and a slow machine is none that sleeps
+def _break(order: Order) -> None:
+    """Break what the order says; only who asks for it knows the rooms that it takes."""
+    mutations: Any = importlib.import_module("tests.killing.mutations")
+    for name in order.mutations:
+        mutations.MUTATIONS[name]()
+    if order.meeting is not None:
+        mutations.meet_before_the_first_hold(Path(order.meeting))
 
 
 def _never(*_arguments: object) -> bool:
     return False
 
 
-def _note_answer(folder: str, answer: NewFile, _data: bytes) -> None:
+def _note_answer(folder: str, answer: Any, _data: bytes) -> None:
     """Note outside of the state that an answer was received to its end, whatever comes later."""
     attempt = answer.path.parent
     if attempt.parent.name != "spool":  # of a job's answers only the ledger says what they were
@@ -258,45 +220,20 @@ def _note_answer(folder: str, answer: NewFile, _data: bytes) -> None:
         file.write(f"{attempt.name}\n")
 
 
-@dataclass(frozen=True, slots=True)
-class _Story:
-    scenes: tuple[str, ...]
-    takes: int = 1
-
-    def __len__(self) -> int:
-        return len(self.scenes)
-
-    def __iter__(self) -> Iterator[Scene]:
-        return (
-            Scene(scene_id=one, prompt=f"{one}: a harbour at dusk", takes=self.takes)
-            for one in self.scenes
-        )
-
-
 async def _run(order: Order) -> dict[str, str]:
-    outcomes: dict[str, str] = {}
-
-    def deliver(outcome: Outcome) -> None:
-        of = outcome.scene_id if outcome.take == 1 else f"{outcome.scene_id} {outcome.take}"
-        assert of not in outcomes, "a take ends once"
-        made = "reused" if outcome.reused else "made"
-        outcomes[of] = made if outcome.failure is None else outcome.failure.code
-
-    folder = Path(order.folder)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loading certificates would be half of the run
-    async with open_stage(Settings(**order.settings), folder, tls=tls) as stage:
-        if order.stays:
+    folder, settings = Path(order.folder), Settings(**order.settings)
+    if order.stays:
+        async with open_stage(settings, project_dir=folder, out_dir=folder / "pictures") as stage:
             await stage.wait()
-            return outcomes
-        await stage.run(
-            _Story(tuple(order.scenes), order.takes),
-            pictures_dir=folder / "out" / "images",
-            log=structlog.wrap_logger(CapturingLogger(), processors=[_say_nothing]),
-            deliver=deliver,
-            stopping=anyio.Event(),
-        )
-    return outcomes
+        return {}
+    ran = await run_stage(settings, story(*order.scenes, takes=order.takes), folder)
+    return {
+        scene if take == 1 else f"{scene} {take}": _ended(outcome)
+        for (scene, take), outcome in ran.takes.items()
+    }
 
 
-def _say_nothing(_logger: object, _method: str, _event: object) -> str:
-    return ""
+def _ended(outcome: SceneOutcome) -> str:
+    if outcome.failure is not None:
+        return outcome.failure.code
+    return "reused" if outcome.reused else "made"

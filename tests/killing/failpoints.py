@@ -120,7 +120,7 @@ def _before(step: str, target: Step, leaves: Leaves, **more: Any) -> Failpoint:
 _OPENING = (
     # Once for the writer, once for the reader; the second time nothing is left to be made.
     *_both("ledger", Step.LEDGER, "nothing", "nothing", times=2),
-    _after("half a schema", Step.SCHEMA, "nothing"),
+    _after("schema", Step.SCHEMA, "nothing", times=1),
     _after("owner", Step.OWNER, "nothing", times=1),
 )
 _HOLDING = (
@@ -259,7 +259,7 @@ RECOVERY_POINTS: tuple[Failpoint, ...] = (
     _before(
         "adopted commit", Step.STATEMENT, "whole answer", among=_is_commit, of=Step.SETTLE, times=2
     ),
-    _after("adopted commit", Step.STATEMENT, "nothing", among=_is_commit, of=Step.SETTLE),
+    _after("adopted commit", Step.STATEMENT, "nothing", among=_is_commit, of=Step.SETTLE, times=2),
     _before("clearing", Step.CLEAR, "paid", times=1),
     _after("cleared", Step.TIDY, "paid", times=1),
 )

@@ -19,7 +19,7 @@ class Step(StrEnum):
 
     # Opening, once for each run.
     LEDGER = "stage3_plugin.ledger.sqlite:prepare"
-    SCHEMA = "stage3_plugin.ledger.migrating:_take"
+    SCHEMA = "stage3_plugin.ledger.making:_fill"
     OWNER = "stage3_plugin.ledger.owners:Owners._locked"
 
     # Of the ledger: each change of a row ends with a commit.

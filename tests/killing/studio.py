@@ -10,12 +10,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from stage3_plugin.domain.money import to_microusd
-from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import LIVE
 from stage3_plugin.testing.bill import by_the_table
 from stage3_plugin.testing.dialects import dialect_of
 from stage3_plugin.testing.image_api import Entry, ImageApi
+from tests.doors import Row
 from tests.killing.chains import Chain, story
 from tests.killing.checks import Left, check_counters, left_in, wait_for
 from tests.killing.driver import Ended
@@ -76,11 +75,11 @@ class Studio:
         for entry in self.api.entries:
             if entry.is_billed and entry.asked.method == "POST":
                 assert entry.usd is not None
-                billed[entry.asked.prompt.partition(":")[0]] += to_microusd(entry.usd)
+                billed[entry.asked.prompt.partition(":")[0]] += int(entry.usd * 10**6)
         for line in self.api.batches.lines:
             if line.is_billed:
                 assert line.usd is not None
-                billed[line.prompt.partition(":")[0]] += to_microusd(line.usd)
+                billed[line.prompt.partition(":")[0]] += int(line.usd * 10**6)
         return billed
 
     def look(self) -> Left:
@@ -88,7 +87,7 @@ class Studio:
         wait_for(self.api)
         left, billed = left_in(self.chain.folder), self.billed
         counts = counted(left.purchases.values())
-        live = Counter(one.new.scene_id for one in left.of(*LIVE))
+        live = Counter(one.scene_id for one in left.of(*LIVE))
         for scene in self.chain.scenes:
             assert billed[scene] <= counts[scene], f"{scene}: {billed[scene]} {counts[scene]}"
             assert live[scene] <= 1, f"{scene} is bought twice"
@@ -96,11 +95,11 @@ class Studio:
         return left
 
 
-def counted(purchases: Iterable[Purchase]) -> Counter[str]:
+def counted(purchases: Iterable[Row]) -> Counter[str]:
     """Return what rows add to the counters, by scene."""
     sums = Counter[str]()
     for one in purchases:
-        sums[one.new.scene_id] += one.counted_microusd
+        sums[one.scene_id] += one.counted_microusd
     return +sums
 
 

@@ -45,14 +45,13 @@ def decide_by_the_books(studio: Studio, left: Left) -> None:
     changes nothing of it.
     """
     unknown = left.of(State.UNKNOWN)
-    jobs = [one.job for one in unknown if one.job is not None]
-    assert {job.accepted.job_id for job in jobs if job.accepted is not None} <= studio.forgotten
+    assert {one.job_id for one in unknown if one.job_id is not None} <= studio.forgotten
     folder = StateFolder(studio.chain.folder / "state")
     later = datetime.now(UTC) + timedelta(days=1)
     missing = Counter(studio.billed)
     missing.subtract(counted(left.of(*SETTLED)))
     for one in unknown:
-        ids, microusd = [one.new.attempt_id], missing.pop(one.new.scene_id, 0)
+        ids, microusd = [one.attempt_id], missing.pop(one.scene_id, 0)
         if microusd > 0:
             resolve(folder, ids, Decision.BILLED, now=later, cost_microusd=microusd)
         else:

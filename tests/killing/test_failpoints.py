@@ -98,8 +98,8 @@ def test_a_recovery_killed_at_any_step_is_done_again(
         assert (len(first.whole), len(first.unanswered)) == (3, 1)
         assert hits(second, point.leaves), f"it left no purchase with {point.leaves}"
         assert 1 <= len(left.of(State.UNKNOWN)) <= 2
-        assert first.unanswered <= {one.new.attempt_id for one in left.of(State.UNKNOWN)}
-        assert first.whole <= {one.new.attempt_id for one in left.of(State.PAID)}
+        assert first.unanswered <= {one.attempt_id for one in left.of(State.UNKNOWN)}
+        assert first.whole <= {one.attempt_id for one in left.of(State.PAID)}
         assert len(left.of(State.UNKNOWN, State.PAID)) == CAP
 
 

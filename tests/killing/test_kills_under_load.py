@@ -174,7 +174,7 @@ def test_rows_of_requests_that_never_left_are_counted(
             assert chain.run()["outcomes"] is not None
             after = left_in(chain.folder)
             chain.check(after, chain.told)
-            assert {row.new.attempt_id for row in after.of(State.UNKNOWN)} == dead.unanswered
+            assert {row.attempt_id for row in after.of(State.UNKNOWN)} == dead.unanswered
             if kills == KILLS:
                 break
     print(f"{kills} kills: {open_rows} rows without an answer, {never_left} of them never left")

@@ -34,11 +34,11 @@ def trials() -> Iterator[Any]:
 
 
 def accepted_of(left: Left) -> set[str]:
-    return {one.new.attempt_id for one in left.of(State.ACCEPTED)}
+    return {one.attempt_id for one in left.of(State.ACCEPTED)}
 
 
 def sending_of(left: Left) -> set[str]:
-    return {one.new.attempt_id for one in left.of(State.SENDING)}
+    return {one.attempt_id for one in left.of(State.SENDING)}
 
 
 def kill_and_recover(studio: Studio, chance: random.Random) -> int:
@@ -57,7 +57,7 @@ def kill_and_recover(studio: Studio, chance: random.Random) -> int:
     submits = Counter(asked.prompt for asked in studio.api.asked())
 
     assert {left.purchases[one].state for one in accepted} <= {State.PAID}
-    assert {one.new.attempt_id for one in left.of(State.UNKNOWN)} <= sending
+    assert {one.attempt_id for one in left.of(State.UNKNOWN)} <= sending
     assert len(left.of(State.PAID, State.UNKNOWN)) == len(left.purchases)
     assert max(submits.values()) == 1
     check_pictures(studio.chain.folder, left)

@@ -69,7 +69,7 @@ def host_image_plugin() -> ImagePlugin:
     """Describe the plugin."""
     return ImagePlugin(
         name="model",
-        contract=(1, 1),
+        contract=(1, 0),
         settings=Settings,
         capabilities=Capabilities(reports_cost=True, retries=True, resumes=True, plans=True),
         open=open_stage,

@@ -95,7 +95,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
     "hooks.sync": _m((_DESCRIBING, "@hookimpl\nasync def host_image_plugin() -> ImagePlugin:")),
     "hooks.image-plugin": _m((_DESCRIBING, "def host_image_plugin() -> ImagePlugin:")),
     "hooks.described": _m(("        open=open_stage,", "        open=None,")),
-    "hooks.contract": _m(("contract=(1, 2)", "contract=(9, 0)")),
+    "hooks.contract": _m(("contract=(1, 0)", "contract=(9, 0)")),
     "hooks.same-each-time": _m(
         _top("CALLS = []"),
         ("Capabilities(reports_cost=True", "Capabilities(reports_cost=not CALLS.append(1)"),

@@ -75,7 +75,7 @@ def host_image_plugin() -> ImagePlugin:
     """Describe the plugin."""
     return ImagePlugin(
         name="paragon",
-        contract=(1, 2),
+        contract=(1, 0),
         settings=Settings,
         capabilities=Capabilities(reports_cost=True, resumes=True, plans=True, offline=True),
         open=open_stage,

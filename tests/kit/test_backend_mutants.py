@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from host_stub.conformance.case import Case
-from host_stub.conformance.catalogue import requirements_of
+from host_stub.conformance.catalogue import requirements
 from host_stub.conformance.lab import Lab, at_work
 from host_stub.conformance.requirement import Requirement
 from host_stub.conformance.verdict import Broken, NotShown
@@ -35,7 +35,7 @@ def tried_here(one: Requirement) -> bool:
     return not (one.trial.alone or one.id.startswith("hooks."))
 
 
-REQUIREMENTS = [one for one in requirements_of("1.1") if tried_here(one)]
+REQUIREMENTS = [one for one in requirements() if tried_here(one)]
 
 
 @pytest.fixture

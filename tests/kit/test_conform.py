@@ -134,22 +134,6 @@ def test_no_variable_of_the_user_reaches_a_plugin(
     assert tried.named("pass").keys() == {"result.complete"}, tried.document
 
 
-def test_a_plugin_of_an_earlier_contract_is_held_to_that_one(tmp_path: Path) -> None:
-    """What came later is not asked of it."""
-    install(tmp_path, PARAGON.replace("(1, 2)", "(1, 0)"), name="early", case=CASE % 60)
-
-    tried = conform(tmp_path, "early")
-
-    assert tried.document["contract"] == "1.0"
-    assert not [
-        name
-        for name in tried.named("pass", "skipped", "fail")
-        if name.startswith(("takes.", "lanes."))
-    ]
-    assert tried.named("fail", "harness_error") == {}
-    assert tried.code == 0
-
-
 NO_PRINT = running('print("at work")')
 
 

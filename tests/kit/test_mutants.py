@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from host_stub.conformance.catalogue import requirements_of
-from host_stub.conformance.requirement import SETS
+from host_stub.conformance.catalogue import requirements
 from tests.kit.mutants import MUTANTS, PARAGON
 from tests.kit.trying import CASE, conform, conform_here, install
 
 APART = [
     one.id
-    for one in requirements_of(SETS[-1])
+    for one in requirements()
     if one.id in MUTANTS and (one.trial.alone or one.id.startswith("hooks."))
 ]
 """They are about a plugin's import, and about what else a process shows."""

@@ -18,8 +18,7 @@ from typing import Any
 
 import pytest
 
-from host_stub.conformance.catalogue import requirements_of
-from host_stub.conformance.requirement import SETS
+from host_stub.conformance.catalogue import requirements
 from host_stub.conformance.worker import DESCRIBE, Bench
 
 CASE = """
@@ -112,7 +111,7 @@ def conform_here(
     tried = {facts.get("broken", DESCRIBE): (facts["verdict"], facts["detail"])}
     if facts["verdict"] != "pass":  # it cannot be used, and nothing else can be said of it
         return tried
-    for requirement in requirements_of(SETS[-1]):
+    for requirement in requirements():
         trial = requirement.trial
         is_claimed = trial.capability is None or facts["capabilities"][trial.capability]
         if requirement.id in tried or trial.alone or trial.needs == "backend" or not is_claimed:

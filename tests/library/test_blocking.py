@@ -22,11 +22,11 @@ from stage3_plugin import (
     plan_pictures,
 )
 from stage3_plugin.domain.states import State
+from tests.doors import bills, states
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
 from tests.library.calling import code, painter, scenes
 from tests.projects import wait_until
-from tests.stage3.buying import bills, states
 
 
 class Caller:

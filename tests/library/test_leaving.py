@@ -33,11 +33,11 @@ from stage3_plugin import (
     open_stage,
 )
 from stage3_plugin.domain.states import State
+from tests.doors import bills, states
 from tests.fakes.behaviours import Gate, Hang
 from tests.fakes.image_api import KEY, ImageApi
 from tests.library.calling import code, painter, scenes, until
 from tests.projects import Project, wait_until
-from tests.stage3.buying import bills, states
 
 SCENES = 12
 AT_ONCE = 2

@@ -30,13 +30,12 @@ from stage3_plugin import (
     open_stage,
 )
 from stage3_plugin.domain.states import State
+from tests.doors import bills, counted, run_stage, settings_for, states
+from tests.doors import scenes as scenes_of_a_host
 from tests.fakes.behaviours import Gate, Hang, TextOnly
 from tests.fakes.image_api import ImageApi
 from tests.library.calling import code, painter, scenes, until
 from tests.projects import wait_until
-from tests.stage3.buying import bills, counted, states
-from tests.stage3.buying import scenes as engine_scenes
-from tests.stage3.running import run_stage, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -102,9 +101,9 @@ async def test_the_ledger_is_the_stages_own(
     settings = settings_for(image_api, **fixed)
     image_api.always(bills(0.05))
     beside = [
-        {"scene_id": scene.scene_id, "prompt": scene.prompt} for scene in engine_scenes(2).scenes
+        {"scene_id": scene.scene_id, "prompt": scene.prompt} for scene in scenes_of_a_host(2).scenes
     ]
-    await run_stage(settings, engine_scenes(2), tmp_path)
+    await run_stage(settings, scenes_of_a_host(2), tmp_path)
     async with opened() as stage:
         pictures = await stage.make([*beside, {"scene_id": "more", "prompt": "more"}])
 

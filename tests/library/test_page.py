@@ -17,12 +17,12 @@ import pytest
 import stage3_plugin
 from stage3_plugin import PictureRun, PictureStage
 from stage3_plugin.domain.states import State
+from tests.doors import bills, states
 from tests.fakes.behaviours import Gate, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.library.calling import painter
 from tests.projects import wait_until
 from tests.rules.repository import DOCS, blocks, page
-from tests.stage3.buying import bills, states
 
 BLOCKS = blocks(page("library.md"), "python")
 RUN = [block for block in BLOCKS if "fastapi" not in block]

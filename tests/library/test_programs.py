@@ -13,12 +13,12 @@ import pytest
 
 from stage3_plugin import make_pictures
 from stage3_plugin.domain.states import State
+from tests.doors import bills, states
 from tests.fakes.behaviours import Gate, Hang, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import first_of
 from tests.library.calling import code, painter, scenes
 from tests.projects import Project, wait_until
-from tests.stage3.buying import bills, states
 
 SCRIPT = """
 from stage3_plugin import make_pictures

@@ -12,23 +12,21 @@ import pytest
 
 from stage3_plugin import Stop, Waited, make_pictures, open_stage, wait_for_pictures
 from stage3_plugin.domain.states import State
-from stage3_plugin.policy import polling
-from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.queues import Queued
+from tests.doors import states
 from tests.fakes.plain import Plain, PlainDialect
 from tests.library.calling import code, painter, scenes
+from tests.places import offer, wait
 from tests.projects import wait_until
-from tests.stage3.buying import states
 
 ENDLESS = 10_000
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
-        monkeypatch.setattr(polling, name, 0.01)
-    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+    wait(monkeypatch, "policy.polling", FIRST_WAIT_S=0.01, LONGEST_WAIT_S=0.01, GONE_WAIT_S=0.01)
+    offer(monkeypatch, "plain", Plain)
 
 
 @pytest.fixture

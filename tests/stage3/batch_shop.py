@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -12,7 +12,7 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.bill import by_the_table
 from stage3_plugin.testing.image_api import ImageApi
-from tests.stage3.running import Ran, settings_for
+from tests.doors import settings_for
 
 ONE_LOOP = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 """For what an event loop has no part in."""
@@ -41,7 +41,15 @@ def gemini(api: ImageApi, /, **more: Any) -> Settings:
     return shop(api, **(there | {"quality": "medium"} | more))
 
 
-def codes(ran: Ran) -> Counter[str]:
+class HasEnded(Protocol):
+    """What a run left behind."""
+
+    outcomes: Any
+
+    def code(self, scene_id: str) -> str: ...
+
+
+def codes(ran: HasEnded) -> Counter[str]:
     """Count how scenes ended."""
     return Counter(ran.code(scene_id) for scene_id in ran.outcomes)
 

@@ -6,30 +6,17 @@ The price held and the price billed are two figures here, so that a test can tel
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from stage3_plugin.domain.keys import Keys, scene_keys
 from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, State
+from stage3_plugin.engine.backend import endpoint_of, route_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import LEDGER_NAME
+from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
-from tests.fakes.behaviours import Ok
-from tests.fakes.image_api import ImageApi
-from tests.stage3.running import Story, settings_for, story
-
-HOLD = 50_000
-"""What is held for each picture, in micro-USD."""
-
-
-def painter(api: ImageApi, /, **more: Any) -> Settings:
-    """Return settings of a provider that reports what it bills; 0.05 USD are held for a picture."""
-    fixed = {"provider": "openrouter", "model": "a/painter", "price_usd": "0.05"}
-    return settings_for(api, **(fixed | more))
-
-
-def bills(usd: float, **more: Any) -> Ok:
-    """Make the picture and bill this."""
-    return Ok(usage={"cost": usd}, **more)
+from tests.stage3.running import Story, story
 
 
 def scenes(count: int) -> Story:
@@ -65,6 +52,14 @@ def only(folder: Path, scene_id: str | None = None) -> Purchase:
     """Return the one row there is."""
     (purchase,) = purchases(folder, scene_id)
     return purchase
+
+
+def keys_of(request: PictureRequest, settings: Settings) -> Keys:
+    """Return what a picture is known by at the settings' provider."""
+    if settings.provider == "previz":
+        return scene_keys(request, route_of(settings, None, is_here=True))
+    provider = provider_at(endpoint_of(settings), negative_prompt=settings.negative_prompt)
+    return scene_keys(request, route_of(settings, provider.profile))
 
 
 def leave_lock(state_dir: Path, run_id: str) -> None:

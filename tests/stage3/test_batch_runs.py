@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine import pending
-from stage3_plugin.engine import run as engine_run
 from stage3_plugin.providers import openai_batch
 from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.behaviours import Gate, Page
@@ -24,7 +23,9 @@ from stage3_plugin.testing.bill import Bill, by_the_table
 from stage3_plugin.testing.dialects.openai_batches import OpenAIBatches
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.wire import Asked
+from tests.doors import Story, counted, micro, purchases, run_stage, scenes, states
 from tests.fakes.image_api import KEY
+from tests.places import wait
 from tests.stage3.batch_shop import (
     LATER,
     LOOKS_S,
@@ -36,8 +37,6 @@ from tests.stage3.batch_shop import (
     shop,
     sizes,
 )
-from tests.stage3.buying import counted, purchases, scenes, states
-from tests.stage3.running import Story, run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -45,8 +44,8 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at a batch at once and once more."""
-    monkeypatch.setattr(pending, "BATCH_LOOKS_S", LOOKS_S)
-    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
+    wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=LOOKS_S)
+    wait(monkeypatch, "engine.run", RECOVERY_LINGERS_S=0.1)
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ async def test_a_story_is_one_batch_at_half_the_price(api: ImageApi, tmp_path: P
     assert counted(tmp_path) == billed_microusd(api)
     assert [one["lines"] for one in ran.named("batch.created")] == [6]
     assert len(ran.named("batch.uploaded")) == len(ran.named("batch.ended")) == 1
-    assert {outcome.cost.microusd for outcome in ran.outcomes.values()} == {
+    assert {micro(outcome.cost.usd) for outcome in ran.outcomes.values()} == {
         int(line.usd * 1_000_000) for line in api.batches.lines if line.usd is not None
     }
     assert left_in_spool(tmp_path) == []
@@ -144,7 +143,7 @@ async def test_a_bill_above_its_hold_is_the_price_of_what_the_run_that_hears_of_
     api.batches.script(Batched(polls=0, until=gate))
     first = await run_stage(shop(api, total_usd="1"), scenes(3), tmp_path)
     bill = billed_microusd(api) // 3
-    cap = 3 * bill + 2 * purchases(tmp_path)[0].new.hold_microusd
+    cap = 3 * bill + 2 * purchases(tmp_path)[0].hold_microusd
     gate.open()
     second = await run_stage(shop(api, total_usd=str(cap / 1e6)), scenes(6), tmp_path)
 
@@ -279,14 +278,11 @@ async def test_a_cap_cuts_a_batch_and_the_rest_ends_as_budget(
     api: ImageApi, tmp_path: Path
 ) -> None:
     """What fits is sent first; nothing is held for the rest."""
-    (one,) = {
-        purchase.new.hold_microusd for purchase in await _held(api, tmp_path / "a", scenes(1))
-    }
+    (one,) = {purchase.hold_microusd for purchase in await _held(api, tmp_path / "a", scenes(1))}
     api.batches.plan = LATER
 
-    ran = await run_stage(
-        shop(api, price_usd=None), scenes(5), tmp_path / "b", max_cost_microusd=3 * one
-    )
+    cap = Decimal(3 * one).scaleb(-6)
+    ran = await run_stage(shop(api, price_usd=None), scenes(5), tmp_path / "b", max_cost_usd=cap)
 
     assert codes(ran) == {"pending": 3, "budget": 1, "not_tried": 1}
     assert ran.ending is not None
@@ -328,7 +324,7 @@ async def test_lanes_may_be_mixed(api: ImageApi, tmp_path: Path) -> None:
     """A scene's own lane is where it is bought."""
     told = Story(
         [
-            replace(scene, lane="ordinary") if scene.scene_id == "s02" else scene
+            scene.model_copy(update={"lane": "ordinary"}) if scene.scene_id == "s02" else scene
             for scene in scenes(3)
         ]
     )
@@ -342,13 +338,13 @@ async def test_lanes_may_be_mixed(api: ImageApi, tmp_path: Path) -> None:
 @ONE_LOOP
 async def test_each_take_is_a_line(api: ImageApi, tmp_path: Path) -> None:
     """In one batch, with a slot of its own."""
-    told = Story([replace(scene, takes=3) for scene in scenes(2)])
+    told = scenes(2, takes=3)
 
     ran = await run_stage(shop(api), told, tmp_path)
 
     assert [ran.codes("s01"), ran.codes("s02")] == [["made"] * 3] * 2
     assert sizes(api) == [6]
-    assert sorted(one.new.take for one in purchases(tmp_path, "s01")) == [1, 2, 3]
+    assert len(purchases(tmp_path, "s01")) == 3
 
 
 async def test_a_scene_whose_sheet_is_in_a_batch_waits_for_a_later_run(

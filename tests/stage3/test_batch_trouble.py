@@ -15,18 +15,14 @@ from typing import Any
 import anyio
 import pytest
 
+from host_stub.contract import Scene
 from stage3_plugin.attempt.batched import Measured
 from stage3_plugin.domain.made_from import WISH
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine import pending
-from stage3_plugin.engine import run as engine_run
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.files import new_file
 from stage3_plugin.providers import gemini_batch, openai_batch
-from stage3_plugin.purchase import lost
 from stage3_plugin.purchase.lines import LineCheckout
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
@@ -34,7 +30,10 @@ from stage3_plugin.testing.batches import BatchKind
 from stage3_plugin.testing.behaviours import Behaviour, Gate, Hang, Json, Page
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.wire import Asked
+from tests.doors import Ran, Story, counted, purchases, run_stage, scenes, states, story
 from tests.fakes.pngs import make_png
+from tests.places import wait
+from tests.stage3 import buying, running
 from tests.stage3.batch_shop import (
     LATER,
     LOOKS_S,
@@ -47,8 +46,6 @@ from tests.stage3.batch_shop import (
     shop,
     sizes,
 )
-from tests.stage3.buying import counted, purchases, scenes, states
-from tests.stage3.running import Ran, Story, run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -56,8 +53,8 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at a batch at once and once more."""
-    monkeypatch.setattr(pending, "BATCH_LOOKS_S", LOOKS_S)
-    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
+    wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=LOOKS_S)
+    wait(monkeypatch, "engine.run", RECOVERY_LINGERS_S=0.1)
 
 
 @pytest.fixture
@@ -192,8 +189,7 @@ async def test_a_create_that_never_arrived_stays_in_doubt_until_that_is_sure(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All lines are unknown, and no run buys them again meanwhile."""
-    monkeypatch.setattr(lost, "PATIENCE_S", 0.1)
-    monkeypatch.setattr(lost, "APART_S", 0.01)
+    wait(monkeypatch, "purchase.lost", PATIENCE_S=0.1, APART_S=0.01)
     api.batches.script(Batched(lost="not begun"))
 
     first = await run_stage(shop(api), scenes(3), tmp_path)
@@ -214,8 +210,7 @@ async def test_a_clock_that_is_slow_or_set_right_buys_no_batch_twice(
     slow_then: timedelta,
 ) -> None:
     """It was begun, and is not listed yet: how much time has passed no two clocks can tell."""
-    for name in ("PATIENCE_S", "APART_S", "AGAIN_S"):
-        monkeypatch.setattr(lost, name, 0.05)
+    wait(monkeypatch, "purchase.lost", PATIENCE_S=0.05, APART_S=0.05, AGAIN_S=0.05)
     api.batches.script(Batched(lost="begun", unlisted=999))
     slow = timedelta(minutes=-45)
 
@@ -250,9 +245,9 @@ async def test_what_the_queue_has_no_room_for_waits_for_a_later_run(
 async def tokens_of(settings: Settings, folder: Path) -> int:
     """Return how many tokens a scene's line may have."""
     async with open_stage(settings, folder) as stage:
-        (scene,) = scenes(1)
+        (scene,) = running.story("s01")
         request = request_for(scene, settings)
-        batching = stage.routes[0].batching_of(request)
+        batching = stage.backends[0].batching_of(request)
         assert batching is not None
         measured = batching.measured(request)
         assert isinstance(measured, Measured)
@@ -280,8 +275,7 @@ async def test_a_picture_that_lines_show_is_uploaded_once(
     """However many lines and batches of a run show it."""
     monkeypatch.setattr(openai_batch, "TERMS", replace(openai_batch.TERMS, most_lines=2))
     (tmp_path / "mira.png").write_bytes(make_png("Mira", 64, 64))
-    wishes = (ReferenceWish(image="mira.png"),)
-    told = Story([replace(one, references=("mira.png",), wishes=wishes) for one in scenes(4)])
+    told = scenes(4, references=("mira.png",))
 
     ran = await run_stage(shop(api), told, tmp_path, scenes_dir=tmp_path)
 
@@ -293,9 +287,7 @@ async def test_a_picture_that_lines_show_is_uploaded_once(
 async def test_gemini_makes_batches_too(api: ImageApi, tmp_path: Path) -> None:
     """A story with a picture that it shows, left and taken in by a later run."""
     (tmp_path / "mira.png").write_bytes(make_png("Mira", 64, 64))
-    wishes = (ReferenceWish(image="mira.png"),)
-    shows, *others = scenes(3)
-    told = Story([replace(shows, references=("mira.png",), wishes=wishes), *others])
+    told = Story([*story("s01", references=("mira.png",)), *story("s02", "s03")])
     gate = Gate()
     api.batches.script(Batched(polls=0, until=gate))
 
@@ -319,7 +311,7 @@ async def test_the_ledger_knows_what_a_picture_was_made_from_that_a_later_run_to
 
     await run_stage(shop(api), scenes(2), tmp_path)
 
-    assert all(WISH in purchase.details for purchase in purchases(tmp_path))
+    assert all(WISH in purchase.details for purchase in buying.purchases(tmp_path))
 
 
 @ONE_LOOP
@@ -411,7 +403,7 @@ async def test_a_queue_that_is_full_is_left_to_a_later_run(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says_so: str
 ) -> None:
     """Whatever is uploaded for it meanwhile is in vain."""
-    monkeypatch.setattr(pending, "BATCH_LOOKS_S", tuple(look * 0.2 for look in range(300)))
+    wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=tuple(look * 0.2 for look in range(300)))
     if says_so == "in the batch":
         api.batches.plan = Batched(polls=0, ends="failed", why="token_limit_exceeded")
     else:

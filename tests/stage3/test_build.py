@@ -9,9 +9,10 @@ from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import NotStarted, SettingsRefused
 from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.settings import Settings
+from tests.doors import settings_for
 from tests.fakes.behaviours import ResetAfterRead
 from tests.fakes.image_api import ImageApi
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import run_stage, story
 
 pytestmark = pytest.mark.anyio
 

@@ -4,39 +4,44 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 import pytest
 
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene, StageError
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.stage import Stage
-from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.settings import Settings
+from tests.doors import (
+    HOLD,
+    Ran,
+    Story,
+    bills,
+    counted,
+    micro,
+    only,
+    painter,
+    plan_of,
+    purchases,
+    run_stage,
+    scenes,
+    settings_for,
+    states,
+    story,
+)
 from tests.fakes.behaviours import Behaviour, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.wire import Asked
-from tests.stage3.buying import (
-    HOLD,
-    bills,
-    counted,
-    ledger_path,
-    only,
-    painter,
-    purchases,
-    scenes,
-    states,
-)
-from tests.stage3.running import Ran, Story, run_stage, settings_for, story
+from tests.stage3 import running
+from tests.stage3.buying import ledger_path
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +68,10 @@ class SlowToPublish:
         if getattr(getattr(called, "func", None), "__name__", "").endswith("publish"):
             await anyio.sleep(self.delays_s.get(called.args[2], 0))
         return work()
+
+
+def _same(now: datetime) -> datetime:
+    return now
 
 
 @pytest.mark.parametrize("cap", CAPS)
@@ -178,7 +187,7 @@ async def test_a_day_s_cap_begins_anew_the_next_day(image_api: ImageApi, tmp_pat
     settings = painter(image_api, daily_usd="0.10")
     billed: list[int] = []
     for now in (EVENING, EVENING, EVENING + timedelta(hours=1), EVENING):
-        await run_stage(settings, scenes(9), tmp_path, now=lambda now=now: now)
+        await run_stage(settings, scenes(9), tmp_path, now=partial(_same, now))
         billed.append(image_api.billed())
 
     assert billed == [2, 2, 4, 4]
@@ -209,10 +218,10 @@ async def test_a_day_s_cap_is_one_provider_s(image_api: ImageApi, tmp_path: Path
 async def test_the_lower_of_two_budgets_holds(image_api: ImageApi, tmp_path: Path) -> None:
     """The one of the settings, and the one of this run alone."""
     image_api.always(bills(0.05))
-    for settings_usd, run_microusd in (("0.10", 400_000), ("0.40", 100_000), (None, 100_000)):
+    for settings_usd, run_usd in (("0.10", "0.40"), ("0.40", "0.10"), (None, "0.10")):
         settings = painter(image_api, budget_usd=settings_usd, total_usd=None)
-        folder = tmp_path / f"{settings_usd}-{run_microusd}"
-        ran = await run_stage(settings, scenes(4), folder, max_cost_microusd=run_microusd)
+        folder = tmp_path / f"{settings_usd}-{run_usd}"
+        ran = await run_stage(settings, scenes(4), folder, max_cost_usd=Decimal(run_usd))
 
         assert codes(ran)["made"] == 2
 
@@ -223,7 +232,7 @@ async def test_under_a_cap_an_unknown_price_refuses_to_start(
 ) -> None:
     """Naming what to set; nothing is sent and nothing is written."""
     settings = painter(image_api, price_usd=None, **{cap: "1"})
-    with pytest.raises(SettingsRefused, match="price_usd") as refusal:
+    with pytest.raises(StageError, match="price_usd") as refusal:
         await run_stage(settings, scenes(2), tmp_path)
 
     assert "prices" not in (refusal.value.hint or "")
@@ -238,27 +247,21 @@ async def test_under_a_cap_a_reference_that_has_no_known_price_refuses_to_start(
 ) -> None:
     """Run and plan name the scene, before anything is sent; without references it is bought."""
     (tmp_path / "mira.png").write_bytes(make_png("mira", 64, 64))
-    shows = replace(
-        story("s02").scenes[0],
-        model=own,
-        references=("mira.png",),
-        wishes=(ReferenceWish(image="mira.png"),),
-    )
+    shows = story("s02", model=own or None, references=("mira.png",))
     model = "bytedance-seed/seedream-4.5" if own else "recraft/recraft-v4.1"
     settings = settings_for(image_api, provider="openrouter", model=model, budget_usd="1")
-    asked = Story([*story("s01").scenes, shows])
-    refusals = list[SettingsRefused]()
-    with pytest.raises(SettingsRefused) as refused:
+    asked = Story([*story("s01"), *shows])
+    refusals = list[StageError]()
+    with pytest.raises(StageError) as refused:
         await run_stage(settings, asked, tmp_path, scenes_dir=tmp_path)
     refusals.append(refused.value)
-    async with open_stage(settings, tmp_path) as stage:
-        with pytest.raises(SettingsRefused) as refused:
-            await stage.plan(asked, scenes_dir=tmp_path)
+    with pytest.raises(StageError) as refused:
+        await plan_of(settings, asked, tmp_path, scenes_dir=tmp_path)
     refusals.append(refused.value)
 
     for one in refusals:
-        assert one.field == "price_usd"
-        assert "a reference that 's02' shows adds to the price of model 'recraft/" in one.problem
+        assert "setting 'price_usd'" in str(one)
+        assert "a reference that 's02' shows adds to the price of model 'recraft/" in str(one)
         assert "price_usd" in (one.hint or "")
     assert image_api.received() == 0
     ran = await run_stage(settings, story("s01"), tmp_path)
@@ -273,7 +276,7 @@ async def test_what_has_no_known_price_is_never_bought_under_a_cap(
 
     def need_none(*_: object) -> None: ...
 
-    monkeypatch.setattr(Stage, "_need_prices", need_none)
+    monkeypatch.setattr(Stage, "_need_price", need_none)
     settings = settings_for(image_api, model="gpt-image-9", budget_usd="1")
     ran = await run_stage(settings, story("s01"), tmp_path, lane=lane)
 
@@ -295,7 +298,7 @@ async def test_without_a_cap_an_unknown_price_is_no_obstacle(
     assert ran.outcomes["s01"].cost.usd is None
     assert only(tmp_path).state is State.PAID
     assert only(tmp_path).cost_microusd is None
-    assert only(tmp_path).new.hold_microusd == 0
+    assert only(tmp_path).hold_microusd == 0
 
 
 @pytest.mark.parametrize("more", [{"budget_usd": "1"}, {"total_usd": "1"}, {"daily_usd": "1"}])
@@ -309,7 +312,7 @@ async def test_a_bill_above_its_hold_is_recorded_in_full_and_stops_the_run(
 
     assert image_api.received() == 1
     assert only(tmp_path).cost_microusd == 300_000
-    assert ran.outcomes["s01"].cost.microusd == 300_000
+    assert micro(ran.outcomes["s01"].cost.usd) == 300_000
     assert ran.ending is not None
     assert ran.ending.stopped == "budget"
     for word in ("'s01'", "$0.30", "at most $0.05", "the next one holds as much"):
@@ -324,8 +327,7 @@ async def test_the_next_run_holds_as_much_as_was_billed(
     image_api.always(bills(0.30))
     await run_stage(painter(image_api, capacity=1, total_usd="1"), story("s01"), tmp_path)
     ran = await run_stage(painter(image_api, total_usd="1"), scenes(5), tmp_path)
-    async with open_stage(painter(image_api, total_usd="1"), tmp_path) as stage:
-        planned = await stage.plan(scenes(5))
+    planned = await plan_of(painter(image_api, total_usd="1"), scenes(5), tmp_path)
 
     assert image_api.received() == 3
     assert codes(ran) == {"made": 3, "budget": 1, "not_tried": 1}
@@ -341,10 +343,11 @@ async def test_after_a_bill_above_its_hold_nothing_more_is_held(
     image_api.script(bills(0.30), scene="s01")
     settings = painter(image_api, capacity=2, total_usd="9")
     slow = SlowToPublish({"s01": 0.8, "s02": 0.4})
-    ran = await run_stage(settings, scenes(5), tmp_path, blocking=slow)
+    story_of_five = running.story("s01", "s02", "s03", "s04", "s05")
+    ran = await running.run_stage(settings, story_of_five, tmp_path, blocking=slow)
 
     assert image_api.received() == 2
-    assert codes(ran)["made"] == 2
+    assert [ran.code(one) for one in ("s01", "s02")] == ["made"] * 2
     assert ran.outcomes["s02"].reused
 
 

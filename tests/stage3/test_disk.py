@@ -19,22 +19,24 @@ import pytest
 from stage3_plugin.domain.states import State
 from stage3_plugin.purchase.checkout import RESERVE_BYTES
 from stage3_plugin.storage import pictures
+from tests.doors import (
+    HOLD,
+    Ran,
+    bills,
+    counted,
+    micro,
+    only,
+    painter,
+    purchases,
+    run_stage,
+    scenes,
+    states,
+)
 from tests.fakes.behaviours import Behaviour, Gate
 from tests.fakes.image_api import ImageApi
 from tests.fakes.wire import Asked
 from tests.projects import Project, wait_until
-from tests.stage3.buying import (
-    HOLD,
-    bills,
-    counted,
-    ledger_path,
-    only,
-    painter,
-    purchases,
-    scenes,
-    states,
-)
-from tests.stage3.running import Ran, run_stage
+from tests.stage3.buying import ledger_path
 
 pytestmark = pytest.mark.anyio
 
@@ -230,7 +232,7 @@ async def test_a_ledger_that_cannot_grow_leaves_the_purchase_to_the_next_start(
     assert ran.ending is not None
     assert ran.ending.stopped == "storage"
     assert "ledger" in (ran.ending.message or "")
-    assert ran.outcomes["s01"].cost.microusd == HOLD
+    assert micro(ran.outcomes["s01"].cost.usd) == HOLD
     assert left is State.SENDING
     assert rerun.outcomes["s01"].reused
     assert only(tmp_path).cost_microusd == HOLD

@@ -16,7 +16,6 @@ import anyio
 import pytest
 
 from stage3_plugin.cli import main
-from stage3_plugin.engine import pending
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger import place
@@ -29,12 +28,13 @@ from stage3_plugin.ledger.home import (
     new_run_id,
     without_home,
 )
-from stage3_plugin.purchase import recovery
+from tests.doors import HOLD, bills, painter
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import HOLD, bills, painter, scenes
+from tests.places import wait
+from tests.stage3.buying import scenes
 from tests.stage3.homes import Shared, shared
-from tests.stage3.running import Ran, run_stage
+from tests.stage3.running import Ran, asking, run_stage
 from tests.stage3.test_recovery import Dead, answer_with_picture
 
 __all__ = ["shared"]
@@ -105,17 +105,16 @@ def test_what_is_no_word_is_refused_by_name(tmp_path: Path, content: str) -> Non
 
 
 def test_a_run_is_named_after_its_home() -> None:
-    """What is not so named is from before, and of the home that the ledger names."""
+    """A ledger that lies in the folder has no other's."""
     run_id = new_run_id("abc123def456")
-    old = "9b1c5e0f4a7d4f0e8c2ab6d13f507e21"
-    both = Homes(own="abc123def456", first="0ther0000000", is_alone=False)
+    both = Homes(own="abc123def456", is_alone=False)
     alone = Homes(own="abc123def456")
 
-    assert (home_in(run_id), home_in(old)) == ("abc123def456", None)
+    assert home_in(run_id) == "abc123def456"
     assert run_id == f"abc123def456-{without_home(run_id)}"
-    assert (both.other(run_id), both.other(old)) == (None, "0ther0000000")
+    assert both.other(run_id) is None
     assert both.other(new_run_id("0ther0000000")) == "0ther0000000"
-    assert alone.other(old) is alone.other(new_run_id("0ther0000000")) is None
+    assert alone.other(new_run_id("0ther0000000")) is None
 
 
 # The rule ----------------------------------------------------------------------------------------
@@ -129,7 +128,7 @@ async def test_the_answers_in_a_dead_drivers_spool_are_never_written_off_by_anot
 
     However long ago it was sent: no request lasts so long, and its answer lies there all the same.
     """
-    monkeypatch.setattr(recovery, "MARGIN_S", -1000.0)
+    wait(monkeypatch, "purchase.recovery", MARGIN_S=-1000.0)
     image_api.always(bills(0.05))
     there, home = shared.machine("a")
     here, _ = shared.machine("b")
@@ -142,7 +141,7 @@ async def test_the_answers_in_a_dead_drivers_spool_are_never_written_off_by_anot
     busy = other.outcomes["s01"].failure
     states = shared.states()
     async with open_stage(painter(image_api), here) as stage:
-        plan = await stage.plan(scenes(3))
+        plan = await stage.plan(asking(scenes(3)))
     back = await run_stage(painter(image_api), scenes(3), there)
     again = await run_stage(painter(image_api), scenes(3), here)
 
@@ -200,8 +199,8 @@ async def test_a_driver_that_dies_while_it_is_waited_for_is_waited_for_no_longer
     shared: Shared, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its scene ends busy, with the next step; all others are made long before."""
-    monkeypatch.setattr(pending, "BUSY_WAIT_S", 0.01)
-    monkeypatch.setattr(recovery, "CONNECTED_S", 0.0)
+    wait(monkeypatch, "engine.pending", BUSY_WAIT_S=0.01)
+    wait(monkeypatch, "purchase.recovery", CONNECTED_S=0.0)
     image_api.always(bills(0.05))
     dead, home, attempt_id = dead_in(shared, image_api)
     here, _ = shared.machine("b")

@@ -10,16 +10,10 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.domain.purchase import Purchase
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
-from stage3_plugin.engine.build import open_stage
-from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.policy import polling
-from stage3_plugin.policy.plan import Plan
-from stage3_plugin.runtime.offers import PROVIDERS
+from host_stub.contract import Scene, StageError
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.queues import Queued
+from tests.doors import Ran, Story, micro, plan_of, purchases, run_stage, states, story
 from tests.fakes.behaviours import (
     BadBase64,
     CutPng,
@@ -34,8 +28,7 @@ from tests.fakes.behaviours import (
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.plain import Plain, PlainDialect
 from tests.fakes.pngs import make_png
-from tests.stage3.buying import purchases, states
-from tests.stage3.running import Ran, Story, run_stage, story
+from tests.places import hurry, offer
 
 pytestmark = pytest.mark.anyio
 
@@ -100,7 +93,7 @@ def ladder(first: ImageApi, *others: ImageApi, **more: Any) -> Settings:
     return Settings.model_validate(values | more)
 
 
-def steps(ran: Ran, scene_id: str = "s1") -> list[tuple[str, int, int, Decimal | None, str]]:
+def steps(ran: Ran, scene_id: str = "s1") -> list[tuple[str | None, int, int, Decimal | None, str]]:
     """Return how a scene was tried: model, prompt, requests, cost, and what came of it."""
     return [
         (
@@ -119,10 +112,6 @@ def params(ran: Ran, scene_id: str = "s1") -> Mapping[str, object]:
     return ran.outcomes[scene_id].generation_params
 
 
-def models(rows: list[Purchase]) -> list[str]:
-    return [row.new.endpoint.model for row in rows]
-
-
 async def test_a_refused_picture_is_made_by_the_next_route_and_found_again(
     image_api: ImageApi, second: ImageApi, tmp_path: Path
 ) -> None:
@@ -139,7 +128,6 @@ async def test_a_refused_picture_is_made_by_the_next_route_and_found_again(
     assert (params(ran, "s2")["route"], steps(ran, "s2")) == (1, [])
     assert (image_api.received(), second.received()) == (2, 1)
     first, other = purchases(tmp_path, "s1")
-    assert (first.new.subject_key, first.new.take) == (other.new.subject_key, other.new.take)
     assert [first.state, other.state] == ["REFUSED", "PAID"]
     assert [again.outcomes[one].reused for one in ("s1", "s2")] == [True, True]
     assert params(again)["model"] == "route/2"
@@ -315,7 +303,6 @@ async def test_other_words_are_tried_at_every_route_before_the_next_words(
     assert params(ran)["prompt"] == "second words"
     assert again.outcomes["s1"].reused
     assert params(again)["prompt"] == "second words"
-    assert len({row.new.subject_key for row in purchases(tmp_path)}) == 1
 
 
 @ONE_LOOP
@@ -383,8 +370,7 @@ async def test_another_model_in_the_settings_buys_anew_and_another_order_does_no
 
     assert same.outcomes["s1"].reused
     assert (other.code("s1"), other.outcomes["s1"].reused) == ("made", False)
-    assert models(purchases(tmp_path)) == ["route/1", "route/9"]
-    assert [row.new.take for row in purchases(tmp_path)] == [1, 2]
+    assert [row.model for row in purchases(tmp_path)] == ["route/1", "route/9"]
 
 
 @ONE_LOOP
@@ -459,7 +445,7 @@ async def test_a_ladder_that_could_not_work_is_refused_before_anything_is_sent(
         "price_usd": "0" if is_free else None,
     }
     settings = ladder(image_api, **({"fallback": [route]} | change))
-    with pytest.raises(SettingsRefused) as refused:
+    with pytest.raises(StageError) as refused:
         await run_stage(settings, story("s1"), tmp_path)
 
     assert words in str(refused.value)
@@ -467,11 +453,6 @@ async def test_a_ladder_that_could_not_work_is_refused_before_anything_is_sent(
 
 
 # Plans -------------------------------------------------------------------------------------------
-
-
-async def plan_of(settings: Settings, scenes: Story, folder: Path) -> Plan:
-    async with open_stage(settings, folder) as stage:
-        return await stage.plan(scenes, scenes_dir=folder)
 
 
 @ONE_LOOP
@@ -484,17 +465,18 @@ async def test_a_plan_says_the_price_of_the_worst_way_and_of_each_step(
     plan = await plan_of(ladder(image_api, second), scenes, tmp_path)
     after = ladder(image_api, second, after_billed_refusal=True)
 
-    assert [(one.model, one.prompt, one.scenes, one.high_microusd) for one in plan.steps] == [
+    steps = [(one.model, one.prompt, one.scenes, micro(one.cost_high_usd)) for one in plan.steps]
+    assert steps == [
         ("route/1", 0, 2, 100_000), ("route/2", 0, 2, 140_000),
         ("route/1", 1, 1, 50_000), ("route/2", 1, 1, 70_000),
     ]  # fmt: skip
-    assert (plan.high_microusd, plan.worst_microusd) == (140_000, 360_000)
-    assert (await plan_of(after, scenes, tmp_path)).high_microusd == 240_000
+    assert (micro(plan.cost_high_usd), micro(plan.cost_worst_usd)) == (140_000, 360_000)
+    assert micro((await plan_of(after, scenes, tmp_path)).cost_high_usd) == 240_000
     await run_stage(ladder(image_api, second), scenes, tmp_path)
     bought = await plan_of(ladder(second, image_api, model="route/1"), scenes, tmp_path)
-    assert (bought.make, bought.worst_microusd) == (2, 360_000)
+    assert (bought.make, micro(bought.cost_worst_usd)) == (2, 360_000)
     found = await plan_of(ladder(image_api, second), scenes, tmp_path)
-    assert (found.make, found.reused, found.steps, found.worst_microusd) == (0, 2, (), None)
+    assert (found.make, found.reused, found.steps, found.cost_worst_usd) == (0, 2, (), None)
 
 
 @ONE_LOOP
@@ -503,9 +485,9 @@ async def test_a_route_that_takes_no_references_is_sent_none_and_the_plan_says_s
 ) -> None:
     """The picture is the same one that is wanted: one slot, and found again."""
     (tmp_path / "mira.png").write_bytes(make_png("mira", 64, 64))
-    scenes = Story([Scene(scene_id="s1", prompt="s1", wishes=(ReferenceWish(image="mira.png"),))])
+    scenes = Story([Scene(scene_id="s1", prompt="s1", references=("mira.png",))])
     settings = ladder(image_api, fallback=[queue_at(queue_api)])
-    plan = await plan_of(settings, scenes, tmp_path)
+    plan = await plan_of(settings, scenes, tmp_path, scenes_dir=tmp_path)
     image_api.always(REFUSED)
     ran = await run_stage(settings, scenes, tmp_path, scenes_dir=tmp_path)
     again = await run_stage(settings, scenes, tmp_path, scenes_dir=tmp_path)
@@ -515,7 +497,6 @@ async def test_a_route_that_takes_no_references_is_sent_none_and_the_plan_says_s
     assert "data:image" in str(image_api.asked("s1")[0].document)
     assert "data:image" not in str(queue_api.asked("s1")[0].document)
     assert "references" not in params(ran)
-    assert len({row.new.subject_key for row in purchases(tmp_path)}) == 1
     assert again.outcomes["s1"].reused
 
 
@@ -525,9 +506,8 @@ async def test_a_route_that_takes_no_references_is_sent_none_and_the_plan_says_s
 @pytest.fixture
 def queue_api(monkeypatch: pytest.MonkeyPatch) -> Iterator[ImageApi]:
     """Run a service with a queue, and a key of its own; it is asked a hundred times as often."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
-    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+    hurry(monkeypatch, 100, "policy.polling")
+    offer(monkeypatch, "plain", Plain)
     with ImageApi(dialect=PlainDialect(), key=SECOND_KEY) as api:
         yield api
 

@@ -20,9 +20,10 @@ from stage3_plugin.providers.models import is_known, limits_of, models_known_of,
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.dialects.xai import XAIDialect
+from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project
-from tests.stage3.running import Story, run_stage, settings_for, story
+from tests.stage3.running import Story, run_stage, story
 
 NEW = "of/tomorrow"
 PROVIDERS = ("bfl", "fal", "gemini", "openai", "openrouter", "replicate", "xai")
@@ -211,7 +212,7 @@ async def test_it_is_part_of_what_a_picture_is_known_by(tmp_path: Path) -> None:
     A scene's own model that the table knows stays what it was.
     """
     first, second = story("a", "b").scenes
-    scenes = Story([first, replace(second, model="grok-imagine-image")])
+    scenes = Story([first, second.model_copy(update={"model": "grok-imagine-image"})])
     older, newer = "grok-imagine-image", "grok-imagine-image-2.0"
     with ImageApi(dialect=XAIDialect()) as api:
         settings: dict[str, Any] = {"provider": "xai", "model": "grok-9", "base_url": api.root_url}

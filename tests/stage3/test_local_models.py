@@ -39,7 +39,7 @@ def test_a_class_of_ones_own_makes_the_pictures(project: ModelProject) -> None:
     assert all("PATH" in one["environ"] for one in made)
     assert project.ends_without_processes()
     assert {one.state for one in project.purchases()} == {State.PAID}
-    assert project.purchases()[0].new.endpoint.model == "Painter"
+    assert project.purchases()[0].model == "Painter"
 
 
 def test_whatever_goes_wrong_is_its_own_scenes_alone(project: ModelProject) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +18,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_stub.commands import CommandError
 from stage3_plugin.domain.exchange import Sought
 from stage3_plugin.domain.job import Job, NewJob
 from stage3_plugin.domain.profile import Listing
-from stage3_plugin.domain.purchase import Asking, Held, Look, Purchase
+from stage3_plugin.domain.purchase import Held, Look
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.policy import polling
 from stage3_plugin.policy.absence import GRACE, why_not_absent
 from stage3_plugin.purchase import lost
 from stage3_plugin.purchase.run_ledger import RunLedger
-from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.behaviours import Behaviour, Json, Page
-from stage3_plugin.testing.image_api import KEY, ImageApi
+from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.queues import Queued
 from stage3_plugin.testing.wire import Exchange
-from stage3_plugin.transport import client
+from tests.doors import (
+    HOLD,
+    Row,
+    counted,
+    only,
+    run_stage,
+    scenes,
+    settings_for,
+    stage3,
+    states,
+    story,
+)
 from tests.fakes import plain
 from tests.fakes.plain import Plain, PlainDialect
-from tests.stage3.buying import HOLD, counted, ledger_path, only, scenes, states
-from tests.stage3.running import run_stage, settings_for, story
+from tests.places import hurry, offer, wait
+from tests.stage3 import buying
+from tests.stage3.buying import ledger_path
 
 pytestmark = pytest.mark.anyio
 
@@ -50,11 +60,9 @@ SETTLE_S = 60.0
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a thousandth of the usual time; the plain vendor is a provider like any other."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
-    for name in ("APART_S", "AGAIN_S", "PATIENCE_S"):
-        monkeypatch.setattr(lost, name, getattr(lost, name) / 200)
-    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+    hurry(monkeypatch, 100, "policy.polling")
+    hurry(monkeypatch, 200, "purchase.lost")
+    offer(monkeypatch, "plain", Plain)
 
 
 @pytest.fixture
@@ -69,10 +77,10 @@ def shop(api: ImageApi, /, **more: Any) -> Settings:
     return settings_for(api, **(fixed | {"listing_is_whole": True} | more))
 
 
-def asked(folder: Path) -> Asking:
+def asked(folder: Path) -> dict[str, Any]:
     """Return what asking for the one purchase came to."""
-    with Ledger.open(ledger_path(folder)) as ledger:
-        return ledger.askings()[only(folder).new.attempt_id]
+    told: dict[str, Any] = only(folder).said["asked_for"]
+    return told
 
 
 async def lose(
@@ -83,7 +91,7 @@ async def lose(
     hours_ago: float = 1.0,
     is_asked: bool = True,
     **more: Any,
-) -> Purchase:
+) -> Row:
     """Lose the answer of a submit in a run of some time ago, which found nothing or did not ask."""
     then = datetime.now(UTC) - timedelta(hours=hours_ago)
     dated = {"Date": format_datetime(then, usegmt=True)}
@@ -96,6 +104,19 @@ async def lose(
     purchase = only(folder)
     assert purchase.state is State.UNKNOWN
     return purchase
+
+
+@ONE_LOOP
+async def test_nobody_calls_a_lost_request_unbilled_while_it_may_be_listed_yet(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """It may be on its way into the listing; once that is sure a person is believed."""
+    lost = await lose(queue_api, tmp_path, Queued(lost="begun"), hours_ago=0.0)
+    decide = ("resolve", lost.attempt_id, "--not-billed", "--state-dir", str(tmp_path / ".stage3"))
+    with pytest.raises(CommandError, match="may have it and not list it yet"):
+        stage3(*decide)
+
+    assert only(tmp_path).state is State.UNKNOWN
 
 
 @pytest.mark.parametrize("slept_s, voided", [(SETTLE_S / 2 + 1, 1), (SETTLE_S / 2 - 1, 0)])
@@ -126,7 +147,7 @@ async def test_a_machine_that_slept_between_the_hold_and_the_request_sends_nothi
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for a lost request for as long as a busy machine takes to ask a few times."""
-    monkeypatch.setattr(lost, "PATIENCE_S", 20.0)
+    wait(monkeypatch, "purchase.lost", PATIENCE_S=20.0)
 
 
 @pytest.mark.usefixtures("patient")
@@ -175,7 +196,8 @@ async def test_only_what_nobody_can_send_any_more_is_asked_for(
     queue_api: ImageApi, tmp_path: Path
 ) -> None:
     """A request that may still leave is in no listing, and proves nothing by that."""
-    purchase = await lose(queue_api, tmp_path, Queued(lost="not begun"))
+    await lose(queue_api, tmp_path, Queued(lost="not begun"))
+    purchase = buying.only(tmp_path)
 
     assert lost.is_lost(purchase)
     assert not any(
@@ -249,8 +271,8 @@ async def test_absent_is_believed_under_all_conditions_only(
     assert ran.code("s01") == "unknown"
     assert states(tmp_path) == [State.UNKNOWN]
     assert counted(tmp_path) == HOLD
-    assert asked(tmp_path).answered == "cannot_tell"
-    assert says in asked(tmp_path).why
+    assert asked(tmp_path)["answered"] == "cannot_tell"
+    assert says in asked(tmp_path)["why"]
 
 
 @ONE_LOOP
@@ -274,8 +296,8 @@ async def test_a_listing_that_is_not_whole_proves_nothing(
 
     assert ran.code("s01") == "unknown"
     assert states(tmp_path) == [State.UNKNOWN]
-    assert asked(tmp_path).answered == "cannot_tell"
-    assert asked(tmp_path).why
+    assert asked(tmp_path)["answered"] == "cannot_tell"
+    assert asked(tmp_path)["why"]
 
 
 @ONE_LOOP
@@ -289,7 +311,7 @@ async def test_a_provider_that_does_not_list_every_job_can_only_find(
     await run_stage(shop(queue_api), scenes(1), tmp_path)
 
     assert states(tmp_path) == [State.UNKNOWN]
-    assert "does not list every job" in asked(tmp_path).why
+    assert "does not list every job" in asked(tmp_path)["why"]
 
 
 SLOW = timedelta(minutes=40)
@@ -322,7 +344,7 @@ async def test_no_difference_of_two_clocks_buys_twice(
 
     assert queue_api.received() == queue_api.billed() == 1
     assert states(tmp_path) == [State.UNKNOWN]
-    assert asked(tmp_path).answered == "cannot_tell"
+    assert asked(tmp_path)["answered"] == "cannot_tell"
 
 
 @ONE_LOOP
@@ -339,21 +361,6 @@ async def test_a_run_that_found_no_listing_begins_to_measure(
 
     assert (first.code("s01"), second.code("s01")) == ("unknown", "made")
     assert states(tmp_path) == [State.REFUSED, State.PAID]
-
-
-@ONE_LOOP
-async def test_what_an_earlier_release_wrote_of_an_account_proves_presence_alone(
-    queue_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its hash is of the key alone: whose listing lacks the request is not known."""
-    of_the_key = sha256(f"stage3-account:{KEY}".encode()).hexdigest()[:16]
-    with monkeypatch.context() as patched:
-        patched.setattr(client.Client, "account", of_the_key)
-        await lose(queue_api, tmp_path, Queued(lost="not begun"))
-    await run_stage(shop(queue_api), scenes(1), tmp_path)
-
-    assert only(tmp_path).state is State.UNKNOWN
-    assert "with another key, other headers" in asked(tmp_path).why
 
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)

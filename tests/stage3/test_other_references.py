@@ -1,25 +1,19 @@
-"""Pictures that scenes have although their references are others by now, or there were none yet."""
+"""Pictures that scenes have although their references are others by now."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from stage3_plugin.domain.request import Scene
-from stage3_plugin.domain.states import State
+from host_stub.contract import Scene, StagePlan
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.settings import Settings
-from tests.fakes.behaviours import Json
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
-from tests.hostile.test_keys import left_by_an_older_program
 from tests.stage3.buying import purchases
-from tests.stage3.running import Ran, Story, run_stage
-from tests.stage3.test_shown import CAST, PROVIDERS, casting, scene, shown
+from tests.stage3.running import Ran, Story, asking, run_stage
+from tests.stage3.test_shown import CAST, casting, scene
 
 pytestmark = pytest.mark.anyio
 
@@ -40,9 +34,9 @@ async def run(settings: Settings, folder: Path, *scenes: Scene) -> Ran:
     return await run_stage(settings, Story(scenes), folder, scenes_dir=folder)
 
 
-async def planned(settings: Settings, folder: Path, *scenes: Scene) -> Plan:
+async def planned(settings: Settings, folder: Path, *scenes: Scene) -> StagePlan:
     async with open_stage(settings, folder) as stage:
-        return await stage.plan(Story(scenes), scenes_dir=folder)
+        return await stage.plan(asking(Story(scenes), scenes_dir=folder))
 
 
 def warned(ran: Ran) -> list[str]:
@@ -54,138 +48,19 @@ def reused(ran: Ran) -> dict[str, bool]:
     return {one: outcome.reused for one, outcome in ran.outcomes.items()}
 
 
-# Before references were sent ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("form", [1, 2])
-@pytest.mark.parametrize("provider", PROVIDERS)
-@pytest.mark.parametrize("named", [(), ("refs/mira.png",)])
-async def test_what_was_bought_before_references_were_sent_counts_as_current(
-    provider: str, form: int, named: tuple[str, ...], image_api: ImageApi, folder: Path
-) -> None:
-    """Whether its scene named any then or not; the plan and the run say so, and buy nothing."""
-    settings = casting(image_api, provider, cast=MIRA)
-    scenes = [replace(scene(f"s{one}", *named), characters=("char_001",)) for one in (1, 2)]
-    for one in scenes:
-        left_by_an_older_program(settings, folder, State.PAID, one, form)
-    plan = await planned(settings, folder, *scenes)
-    ran = await run(settings, folder, *scenes)
-
-    (line,) = warned(ran)
-    assert line.startswith(
-        "the pictures of 2 scenes (the first is 's1') were bought by an earlier version, without "
-        "references; they count as current"
-    )
-    assert (plan.make, plan.reused, plan.stale, plan.warnings) == (0, 2, 0, (line,))
-    assert reused(ran) == {"s1": True, "s2": True}
-    assert "references" not in ran.outcomes["s1"].generation_params
-    assert image_api.entries == []
-
-
-async def test_no_sheet_is_made_for_a_picture_that_stays(image_api: ImageApi, folder: Path) -> None:
-    """Its scene would not be shown it, and waits for none; one that is to be made has its own."""
-    settings = casting(image_api)
-    kept = scene("s1", "scene:s2", characters=["char_002"])
-    left_by_an_older_program(settings, folder, State.PAID, kept)
-    plan = await planned(settings, folder, kept)
-    ran = await run(settings, folder, kept)
-    before = len(image_api.entries)
-    image_api.script(Json({"error": {"code": "moderation_blocked"}}, 400), scene="four views")
-    new = scene("s2", characters=["char_002"])
-    both = await run(settings, folder, kept, new)
-    shows_it = await run(settings, folder, kept, scene("s3", "scene:s1"))
-
-    assert (plan.sheets, plan.make, plan.reused) == (0, 0, 1)
-    assert reused(ran) == {"s1": True}
-    assert before == 0
-    assert {one: both.code(one) for one in both.outcomes} == {
-        "char_002": "refused",
-        "s1": "made",
-        "s2": "not_tried",
-    }
-    assert not [one for one in both.named("scene.waiting") if one["scene_id"] == "s1"]
-    assert reused(shows_it) == {"s1": True, "s3": False}
-    assert shown(image_api, "s3:")[0] == _sha256(shows_it, "s1")
-
-
 def _sha256(ran: Ran, scene_id: str) -> str:
-    placed = ran.outcomes[scene_id].placed
-    assert placed is not None
-    return placed.picture.sha256
+    sha256 = ran.outcomes[scene_id].sha256
+    assert sha256 is not None
+    return sha256
 
 
-async def test_who_asks_anew_gets_the_picture_with_its_references(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """By the step that is named; from then on there is nothing to be said."""
-    settings = casting(image_api, cast=MIRA)
-    left_by_an_older_program(settings, folder, State.PAID, SCENE)
-    anew = replace(SCENE, prompt="s1: a pier at dawn")
-    rans = [await run(settings, folder, anew) for _ in range(2)]
-
-    assert [reused(ran) for ran in rans] == [{"s1": False}, {"s1": True}]
-    assert [warned(ran) for ran in rans] == [[], []]
-    assert "references" in rans[1].outcomes["s1"].generation_params
-
-
-@pytest.mark.parametrize("form", [1, 2])
-async def test_what_was_left_in_doubt_before_references_were_sent_blocks(
-    form: int, image_api: ImageApi, folder: Path
-) -> None:
-    """It may have been billed, whatever it was shown."""
-    settings = casting(image_api, cast=MIRA)
-    left_by_an_older_program(settings, folder, State.UNKNOWN, SCENE, form)
-    plan = await planned(settings, folder, SCENE)
-    ran = await run(settings, folder, SCENE)
-
-    assert (plan.make, plan.held) == (0, 1)
-    assert ran.code("s1") == "unknown"
-    assert image_api.entries == []
-
-
-@pytest.mark.parametrize(
-    "own, without",
-    [
-        ({"model": "gpt-image-1.5"}, "the scene's own model"),
-        ({"quality": "low"}, "the scene's own quality"),
-        (
-            {"model": "gpt-image-1.5", "quality": "low", "characters": ("char_001",)},
-            "references, the scene's own model and the scene's own quality",
-        ),
-    ],
-)
-async def test_a_model_or_quality_that_was_not_known_is_said(
-    own: dict[str, Any], without: str, image_api: ImageApi, folder: Path
-) -> None:
-    """A scene file may have had them all along: an upgrade buys nothing by itself."""
-    settings = casting(image_api, cast=MIRA)
-    wish = replace(scene("s1"), **own)
-    left_by_an_older_program(settings, folder, State.PAID, wish)
-    ran = await run(settings, folder, wish)
-
-    (line,) = warned(ran)
-    assert line.startswith(
-        f"the picture of scene 's1' was bought by an earlier version, without {without}; it counts "
-        "as current"
-    )
-    assert reused(ran) == {"s1": True}
-    assert image_api.entries == []
-
-
-# With others --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("was", ["with it", "with another", "without", "by an earlier version"])
+@pytest.mark.parametrize("was", ["with it", "with another", "without"])
 async def test_a_scene_whose_reference_is_gone_keeps_its_picture(
     was: str, image_api: ImageApi, folder: Path
 ) -> None:
     """It is told, and nothing is bought; a scene that has none is refused before money."""
     settings, mira = casting(image_api, cast=MIRA), folder / "refs" / "mira.png"
-    if was == "by an earlier version":
-        left_by_an_older_program(settings, folder, State.PAID, SCENE)
-    else:
-        cast = {} if was == "without" else MIRA
-        await run(casting(image_api, cast=cast), folder, SCENE)
+    await run(casting(image_api, cast={} if was == "without" else MIRA), folder, SCENE)
     if was == "with another":
         mira.write_bytes(make_png("mira, older", 64, 64))
         await run(settings, folder, SCENE)
@@ -197,7 +72,7 @@ async def test_a_scene_whose_reference_is_gone_keeps_its_picture(
 
     assert (plan.make, plan.reused, plan.unsendable) == (0, 1, 1)
     problem = plan.scenes[0].problem or ""
-    assert ("its picture is there and stays" in problem) is (was != "by an earlier version")
+    assert "its picture is there and stays" in problem
     assert plan.scenes[1].problem is not None
     assert {one: ran.code(one) for one in ran.outcomes} == {"s1": "made", "s2": "rejected"}
     newest = purchases(folder, "s1")[-1].picture

@@ -9,9 +9,10 @@ import pytest
 from stage3_plugin.engine import build
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.storage.inspect import InspectedFile
+from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.stage3.pictures.in_memory import MemoryStore
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import run_stage, story
 
 pytestmark = pytest.mark.anyio
 

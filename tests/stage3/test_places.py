@@ -10,11 +10,10 @@ from typing import Any, Literal
 import pytest
 
 from stage3_plugin.domain.states import State
+from tests.doors import Ran, run_stage, settings_for, states, story
 from tests.fakes.behaviours import Json, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
-from tests.stage3.buying import states
-from tests.stage3.running import Ran, run_stage, settings_for, story
 
 pytestmark = pytest.mark.anyio
 
@@ -46,10 +45,10 @@ async def test_pictures_lie_where_the_host_says(run: Callable[..., Any], tmp_pat
     """And nowhere else; a second run finds them there."""
     for ran in (await run("a", "b"), await run("a", "b")):
         for scene_id, outcome in ran.outcomes.items():
-            sha256 = outcome.placed.picture.sha256
+            sha256 = outcome.sha256
             path = tmp_path / "out" / "takes" / f"scene-{scene_id}" / f"{sha256[:12]}.png"
 
-            assert outcome.placed.path == path
+            assert outcome.image == path
     assert not (tmp_path / "out" / "images").exists()
     assert len([one for one in (tmp_path / "out").rglob("*") if one.is_file()]) == 2
 
@@ -59,17 +58,17 @@ async def test_a_picture_of_another_prompt_takes_no_other_ones_place(
 ) -> None:
     """Both files are there, as they were."""
     first = (await run("a")).outcomes["a"]
-    before = first.placed.path.read_bytes()
+    before = first.image.read_bytes()
     image_api.script(Ok(picture=make_png("another", 64, 64)), scene="a")
     second = (await run("a", quality="high")).outcomes["a"]
 
-    assert first.placed.path != second.placed.path
-    assert first.placed.path.read_bytes() == before
+    assert first.image != second.image
+    assert first.image.read_bytes() == before
 
 
 async def test_what_was_edited_there_is_kept(run: Callable[..., Any]) -> None:
     """The picture has its place again, and the other file a name of its own."""
-    path = (await run("a")).outcomes["a"].placed.path
+    path = (await run("a")).outcomes["a"].image
     whole = path.read_bytes()
     path.write_bytes(b"by hand")
     ran = await run("a")

@@ -13,13 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import Cost, CostBasis
+from stage3_plugin.domain.money import Charge
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine import pending
-from stage3_plugin.policy import polling
 from stage3_plugin.policy.settlement import believed, cost_with_hold, settlement_of
 from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.dialects.bfl import BflDialect
@@ -28,11 +27,11 @@ from stage3_plugin.testing.dialects.xai import XAIDialect
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.queues import Dialect, QueueJob, Standing
 from stage3_plugin.testing.wire import Said
+from tests.doors import counted, only, purchases, run_stage, settings_for, story
 from tests.fakes.behaviours import Behaviour, Json
 from tests.fakes.pngs import make_png
+from tests.places import hurry, wait
 from tests.stage3.batch_shop import LOOKS_S, shop
-from tests.stage3.buying import counted, only, purchases
-from tests.stage3.running import run_stage, settings_for, story
 
 PICTURE = Picture(sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=99)
 TOLD: tuple[CostBasis, ...] = ("reported", "tokens", "gateway")
@@ -41,19 +40,19 @@ WITH = (VerdictKind.PICTURES, VerdictKind.UNREADABLE)
 WITHOUT = (VerdictKind.REFUSED, VerdictKind.NO_PICTURE, VerdictKind.REJECTED)
 AMOUNTS = st.integers(0, 200) | st.integers(0, 10**9)
 HOLDS = st.integers(1, 10**8)
-FIGURES = st.builds(Cost, AMOUNTS, st.sampled_from(TOLD)) | st.builds(
-    Cost, AMOUNTS, st.just("flat"), is_listed=st.just(True)
+FIGURES = st.builds(Charge, AMOUNTS, st.sampled_from(TOLD)) | st.builds(
+    Charge, AMOUNTS, st.just("flat"), is_listed=st.just(True)
 )
 
 
-def answered(kind: VerdictKind, cost: Cost) -> AttemptResult:
+def answered(kind: VerdictKind, cost: Charge) -> AttemptResult:
     picture = PICTURE if kind is VerdictKind.PICTURES else None
     return AttemptResult(verdict=Verdict(kind=kind, may_be_billed=True), cost=cost, picture=picture)
 
 
 @given(cost=FIGURES, hold=HOLDS, kind=st.sampled_from(WITH))
 def test_a_picture_costs_a_thousandth_of_its_hold_at_the_least(
-    cost: Cost, hold: int, kind: VerdictKind
+    cost: Charge, hold: int, kind: VerdictKind
 ) -> None:
     """Whoever told the figure: what is below counts as the hold, and what is not is the bill."""
     settlement = settlement_of(answered(kind, cost), may_be_cut=False, hold_microusd=hold)
@@ -61,44 +60,44 @@ def test_a_picture_costs_a_thousandth_of_its_hold_at_the_least(
     assert cost.microusd is not None
     is_plausible = cost.microusd * 1000 >= hold
 
-    assert told == (cost if is_plausible else Cost(hold, "held"))
+    assert told == (cost if is_plausible else Charge(hold, "held"))
     assert settlement is not None
     assert settlement.cost_microusd == (cost.microusd if is_plausible else None)
 
 
 @given(cost=FIGURES, hold=HOLDS, kind=st.sampled_from(WITHOUT))
 def test_an_answer_without_a_picture_may_cost_next_to_nothing(
-    cost: Cost, hold: int, kind: VerdictKind
+    cost: Charge, hold: int, kind: VerdictKind
 ) -> None:
     """But a zero of what may have been billed is none, save where tokens are reckoned at none."""
     told = cost_with_hold(answered(kind, cost), hold, State.PAID_BAD)
     is_figure = bool(cost.microusd) or cost.basis == "tokens"
 
-    assert told == (cost if is_figure else Cost(hold, "held"))
+    assert told == (cost if is_figure else Charge(hold, "held"))
 
 
 @given(microusd=AMOUNTS, hold=HOLDS, kind=st.sampled_from([*WITH, *WITHOUT]))
 def test_a_persons_own_price_is_believed(microusd: int, hold: int, kind: VerdictKind) -> None:
     """Zero as well, with a picture and without."""
-    price = Cost(microusd, "flat")
+    price = Charge(microusd, "flat")
 
     assert believed(answered(kind, price), hold) == price
 
 
 @given(
-    cost=FIGURES | st.builds(Cost, AMOUNTS, st.sampled_from(get_args(CostBasis))),
+    cost=FIGURES | st.builds(Charge, AMOUNTS, st.sampled_from(get_args(CostBasis))),
     is_part=st.booleans(),
     hold=HOLDS,
     kind=st.sampled_from([*WITH, *WITHOUT]),
 )
 def test_no_figure_lowers_what_a_cap_counts_below_a_bill_that_can_be(
-    cost: Cost,
+    cost: Charge,
     is_part: bool,  # noqa: FBT001 - drawn
     hold: int,
     kind: VerdictKind,
 ) -> None:
     """What counts is the figure itself or the hold, and with a picture never less than a part."""
-    drawn = Cost(cost.microusd, cost.basis, is_part=is_part, is_listed=cost.is_listed)
+    drawn = Charge(cost.microusd, cost.basis, is_part=is_part, is_listed=cost.is_listed)
     counts = cost_with_hold(answered(kind, drawn), hold, State.PAID).microusd
     assert counts is not None
     assert cost.microusd is not None
@@ -111,7 +110,7 @@ def test_no_figure_lowers_what_a_cap_counts_below_a_bill_that_can_be(
 
 @pytest.mark.parametrize("kind", [*WITH, *WITHOUT])
 @given(cost=FIGURES)
-def test_where_nothing_was_held_every_figure_is_believed(kind: VerdictKind, cost: Cost) -> None:
+def test_where_nothing_was_held_every_figure_is_believed(kind: VerdictKind, cost: Charge) -> None:
     """There is nothing that it could be compared with."""
     assert believed(answered(kind, cost), 0) == cost
 
@@ -183,9 +182,8 @@ def serving(dialect: type[Dialect] | None) -> Generator[ImageApi]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a hundredth of the usual time."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
-    monkeypatch.setattr(pending, "BATCH_LOOKS_S", LOOKS_S)
+    hurry(monkeypatch, 100, "policy.polling")
+    wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=LOOKS_S)
 
 
 @pytest.mark.anyio
@@ -200,7 +198,7 @@ async def test_next_to_nothing_for_a_picture_lets_nothing_through_a_cap(
             api.always(answer)
         asked = {"price_usd": None, "size": "1024x1024", "capacity": 1, **settings}
         await run_stage(settings_for(api, **asked), story("a"), tmp_path)
-        hold = only(tmp_path).new.hold_microusd
+        hold = only(tmp_path).hold_microusd
         cap = str(Decimal(hold * 5 // 2) / 10**6)
         capped = settings_for(api, **asked, total_usd=cap)
         await run_stage(capped, story("a", "b", "c", "d"), tmp_path)
@@ -224,4 +222,4 @@ async def test_next_to_nothing_for_a_line_of_a_batch_counts_as_its_hold(tmp_path
 
     purchase = only(tmp_path)
     assert ran.code("a") == "made"
-    assert purchase.counted_microusd == purchase.new.hold_microusd > 0
+    assert purchase.counted_microusd == purchase.hold_microusd > 0

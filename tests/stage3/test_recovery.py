@@ -16,31 +16,21 @@ from typing import Any
 import pytest
 
 from stage3_plugin.attempt.conversation import Conversation
-from stage3_plugin.domain.keys import scene_key
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.backend import endpoint_of
 from stage3_plugin.engine.requests import request_for
-from stage3_plugin.engine.route import endpoint_of
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.home import home_of, new_run_id
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.spool.writing import Spool
+from tests.doors import HOLD, bills, painter
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.shapes import OPENAI_USAGE
-from tests.stage3.buying import (
-    HOLD,
-    bills,
-    counted,
-    leave_lock,
-    ledger_path,
-    only,
-    painter,
-    scenes,
-    states,
-)
-from tests.stage3.ledger.samples import as_an_early_version
+from tests.stage3.buying import counted, keys_of, leave_lock, ledger_path, only, scenes, states
 from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.stored import Stored
 
@@ -55,16 +45,17 @@ class Dead:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
         self.settings = settings
-        self.run_id = uuid.uuid4().hex
+        self.run_id = new_run_id(home_of(folder / ".stage3"))
         self.ledger_path = ledger_path(folder)
         self.store = Stored(folder / ".stage3")
 
     def leaves(self, *, sent: bool = True, story: Story = STORY, **more: Any) -> str:
         """Leave a row of the story's first scene, and return its identifier."""
         request = request_for(story.scenes[0], self.settings)
+        keys = keys_of(request, self.settings)
         given: dict[str, Any] = {
             "attempt_id": uuid.uuid4().hex,
-            "scene_key": scene_key(request),
+            "scene_key": keys.present,
             "scene_id": request.scene_id,
             "run_id": self.run_id,
             "endpoint": endpoint_of(self.settings),
@@ -72,16 +63,17 @@ class Dead:
             "quality": request.quality,
             "is_local": False,
             "hold_microusd": HOLD,
-            "content_key": "c" * 64,
+            "content_key": keys.content,
             "subject_key": uuid.uuid4().hex,
         }
         now = datetime.now(UTC)
         new = NewPurchase(**(given | more))
-        begins = as_an_early_version(reserves=not sent)
-        with begins, Ledger.open(self.ledger_path) as ledger, ledger.transaction():
+        with Ledger.open(self.ledger_path) as ledger, ledger.transaction():
             held = ledger.hold(new, Limits(), day=now.date(), now=now)
         assert isinstance(held, Held)
         leave_lock(self.folder / ".stage3", new.run_id)
+        if not sent:
+            Owners(self.folder / ".stage3").note_unsent(new.run_id, new.attempt_id)
         return new.attempt_id
 
     def has_received(

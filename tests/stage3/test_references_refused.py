@@ -6,21 +6,20 @@ import hashlib
 import random
 import struct
 import zlib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene, SceneReference
 from stage3_plugin.settings import Settings
+from tests.doors import Ran, Story, micro, purchases, run_stage, settings_for
 from tests.fakes.behaviours import Json
 from tests.fakes.bill import by_the_table
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, shown_in
-from tests.stage3.buying import purchases
-from tests.stage3.running import Ran, Story, run_stage, settings_for
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +56,7 @@ def showing(scene_id: str, *images: str, seed: int | None = None) -> Scene:
         prompt=f"{scene_id}: a pier at dusk",
         seed=seed,
         references=images,
-        wishes=tuple(ReferenceWish(image=one, name=one) for one in images),
+        reference_details=tuple(SceneReference(image=one, name=one) for one in images),
     )
 
 
@@ -120,17 +119,17 @@ async def test_no_bill_is_above_its_hold(name: str, image_api: ImageApi, folder:
     for one in many:
         (folder / one).write_bytes(make_png(one, 32, 32))
     scenes = [showing("s0"), *(showing(f"s{number}", *many) for number in range(1, 6))]
-    ran = await run(buying(image_api, name), folder, *scenes, max_cost_microusd=400_000)
+    ran = await run(buying(image_api, name), folder, *scenes, max_cost_usd=Decimal("0.40"))
 
     bought = purchases(folder)
-    assert {one.new.scene_id for one in bought} == {
+    assert {one.scene_id for one in bought} == {
         one for one in ran.outcomes if ran.code(one) == "made"
     }
     for purchase in bought:
         assert purchase.cost_microusd is not None
-        assert purchase.cost_microusd <= purchase.new.hold_microusd
+        assert purchase.cost_microusd <= purchase.hold_microusd
     dearest = max(one.cost_microusd or 0 for one in bought)
-    assert dearest > (ran.outcomes["s0"].cost.microusd or 0)
+    assert dearest > (micro(ran.outcomes["s0"].cost.usd) or 0)
 
 
 async def test_what_is_too_much_together_goes_as_smaller_copies(

@@ -5,15 +5,18 @@ import re
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stage3_plugin.domain.file_names import earlier_stems, file_stem
-from stage3_plugin.domain.keys import scene_key
-from stage3_plugin.domain.request import PictureRequest, check_scene_id
+from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.file_names import file_stem
+from stage3_plugin.domain.keys import scene_keys
+from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
+from stage3_plugin.domain.request import PictureRequest, Wish, check_scene_id
+from stage3_plugin.domain.route import Route
 from stage3_plugin.errors import SceneIdRefused
 from tests.laws import tried
 
@@ -177,14 +180,6 @@ def test_a_name_is_the_same_in_every_version() -> None:
     }
 
 
-def test_the_names_of_an_earlier_version_are_known() -> None:
-    """Pictures lie under them; a name of ASCII letters has never been another."""
-    assert earlier_stems("场景一") == ("scene-1a01be064c785743",)
-    assert earlier_stems("Café été") == (f"cafe-ete-{file_stem('Café été')[-16:]}",)
-    for same in ("Scene 1", "scene_001", "CON", "a\nb", "a" * 300, "../../etc/x"):
-        assert earlier_stems(same) == ()
-
-
 @pytest.mark.parametrize(
     "scene_id, reason",
     [
@@ -214,53 +209,6 @@ def test_an_accepted_id_goes_through_json_unchanged(scene_id: str) -> None:
 
     assert json.loads(json.dumps(scene_id)) == scene_id
     assert scene_id.encode().decode() == scene_id
-
-
-# Keys ------------------------------------------------------------------------------------------
-
-
-CHANGES: list[dict[str, Any]] = [
-    {"scene_id": "scene_002"},
-    {"prompt": "a lighthouse "},
-    {"prompt": "a lighthouse\ud800"},
-    {"negative_prompt": ""},
-    {"negative_prompt": "fog"},
-    {"width_px": 1025},
-    {"width_px": 512, "height_px": 2048},
-    {"quality": "high"},
-    {"output_format": "jpeg"},
-    {"background": "opaque"},
-    {"model": "m"},
-    {"provider": "openai"},
-    {"seed": 0},
-    {"seed": 1},
-    {"references": ("a.png",)},
-    {"references": ("a.png", "b.png")},
-    {"references": ("b.png", "a.png")},
-]
-
-
-def test_whatever_decides_the_picture_changes_its_key() -> None:
-    """No two of these are the same purchase."""
-    keys = {scene_key(replace(REQUEST, **change)) for change in CHANGES}
-    keys |= {scene_key(REQUEST), scene_key(REQUEST, take=2)}
-
-    assert len(keys) == len(CHANGES) + 2
-    assert all(re.fullmatch("[0-9a-f]{64}", key) for key in keys)
-
-
-def test_whatever_does_not_reach_the_provider_leaves_the_key_alone() -> None:
-    """A note in the scene file does not buy the picture again."""
-    noted = replace(REQUEST, characters=("keeper",), style_tags=("oil",), extra={"note": object()})
-
-    assert scene_key(noted) == scene_key(REQUEST)
-
-
-def test_a_key_is_the_same_in_every_process_and_version() -> None:
-    """What was bought once is found again; changing this figure buys every picture anew."""
-    assert scene_key(REQUEST) == (
-        "3f78f58179aed7764034cfc6583049e43f29e2a2e24d93b492ed7ebfcb43ed20"
-    )
 
 
 @pytest.mark.parametrize(
@@ -313,9 +261,32 @@ def test_a_character_that_the_prompt_names_is_told_of(
 
 
 def test_every_field_of_a_request_is_known_to_decide_or_not() -> None:
-    """None joins the first form any more: what it does not hold, it never held."""
-    undeciding = {"characters", "style_tags", "extra"} | {"shown", "labels", "is_sheet", "wishes"}
-    undeciding |= {"token", "wanted", "if_refused", "is_draft", "takes", "lane"}
-    changed = {field for change in CHANGES for field in change}
+    """No two of those that do are the same purchase; a field that is added is on one side."""
+    reference = Reference(
+        wish=ReferenceWish(image="a.png"),
+        sha256="a" * 64,
+        sent=SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=1),
+    )
+    deciding: dict[str, Any] = {
+        "scene_id": "scene_002",
+        "prompt": "a lighthouse ",
+        "negative_prompt": "fog",
+        "style_tags": ("oil",),
+        "width_px": 1025,
+        "height_px": 1025,
+        "quality": "high",
+        "output_format": "jpeg",
+        "background": "opaque",
+        "model": "another",
+        "seed": 0,
+        "shown": (reference,),
+        "is_draft": True,
+    }
+    beside = {"provider", "references", "characters", "extra", "labels", "is_sheet", "wishes"}
+    beside |= {"token", "wanted", "if_refused", "takes", "lane"}
+    scope = Route(endpoint=Endpoint(provider="openai", model="m"), sends=frozenset(get_args(Wish)))
+    requests = [replace(REQUEST, **{name: value}) for name, value in deciding.items()]
+    keys = {scene_keys(one, scope).present for one in (REQUEST, *requests)}
 
-    assert changed | undeciding == set(PictureRequest.__slots__)
+    assert len(keys) == len(deciding) + 1
+    assert deciding.keys() | beside == set(PictureRequest.__slots__)

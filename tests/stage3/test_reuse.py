@@ -25,6 +25,8 @@ def purchase(state: State, *, is_local: bool = False) -> Purchase:
         quality="medium",
         is_local=is_local,
         hold_microusd=50_000,
+        content_key="2" * 64,
+        subject_key="3" * 64,
     )
     return Purchase(new=new, state=state, day=date(2026, 11, 24), held_at=NOW, changed_at=NOW)
 
@@ -57,14 +59,6 @@ def test_an_unknown_outcome_is_sent_again_once_and_if_asked_for(
 ) -> None:
     """Otherwise it waits for somebody to decide."""
     assert reuse_of(State.UNKNOWN, on_unknown=on_unknown, resends=resends) is standing
-
-
-@pytest.mark.parametrize("is_complete", [True, False])
-def test_a_dead_run_s_request_that_was_never_sent_is_void(*, is_complete: bool) -> None:
-    """Whatever lies in its folder cannot be an answer to it."""
-    found = purchase(State.RESERVED)
-
-    assert after_its_owner(found, answer_is_complete=is_complete) is State.VOID
 
 
 @pytest.mark.parametrize("is_complete", [True, False])

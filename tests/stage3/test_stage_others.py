@@ -10,17 +10,17 @@ from pathlib import Path
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.keys import scene_key
+from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.backend import route_of
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.settings import Settings
 from tests.stage3.buying import leave_lock
-from tests.stage3.ledger.samples import as_an_early_version
 from tests.stage3.stored import Stored
 from tests.stage3.test_stage import Maker, Story, run, virtually
 
@@ -34,9 +34,10 @@ def hold(state_dir: Path, story: Story, positions: range, *, was_sent: bool) -> 
     with Ledger.open(state_dir / LEDGER_NAME) as ledger:
         for position in positions:
             request = request_for(scenes[position], Settings())
+            keys = scene_keys(request, route_of(Settings(), None))
             new = NewPurchase(
                 attempt_id=uuid.uuid4().hex,
-                scene_key=scene_key(request),
+                scene_key=keys.present,
                 scene_id=request.scene_id,
                 run_id=OTHER,
                 endpoint=Endpoint(provider="previz"),
@@ -44,13 +45,15 @@ def hold(state_dir: Path, story: Story, positions: range, *, was_sent: bool) -> 
                 quality=request.quality,
                 is_local=False,
                 hold_microusd=0,
-                content_key="c" * 64,
+                content_key=keys.content,
                 subject_key=uuid.uuid4().hex,
             )
             now = datetime.now(UTC)
-            with as_an_early_version(reserves=not was_sent), ledger.transaction():
+            with ledger.transaction():
                 held = ledger.hold(new, Limits(), day=date(2026, 1, 1), now=now)
             assert isinstance(held, Held)
+            if not was_sent:
+                Owners(state_dir).note_unsent(OTHER, new.attempt_id)
             ids.append(new.attempt_id)
     return ids
 

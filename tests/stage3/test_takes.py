@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
-from host_stub import contract
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import MOST_TAKES, WantedFor
+from host_stub.contract import SceneSurvey, WantedTakes
 from stage3_plugin.domain.states import State
-from stage3_plugin.domain.survey import SceneSurvey
-from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import draft_settings
+from tests.doors import (
+    Ran,
+    Story,
+    bills,
+    counted,
+    micro,
+    opened,
+    painter,
+    plan_of,
+    purchases,
+    request,
+    run_stage,
+    settings_for,
+    states,
+    story,
+)
 from tests.fakes.behaviours import Behaviour, Gate, Json, Ok, ResetAfterRead, TextOnly
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
-from tests.stage3.buying import bills, counted, painter, purchases, states
-from tests.stage3.running import Ran, Story, run_stage, settings_for, story
+from tests.projects import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -32,21 +43,17 @@ REFUSED = Json({"error": {"code": 403, "message": "no"}}, status=403)
 
 def takes(wanted: int, *scene_ids: str) -> Story:
     """Make scenes of which so many pictures are wanted."""
-    return Story([replace(one, takes=wanted) for one in story(*scene_ids or ("a",)).scenes])
+    return story(*scene_ids or ("a",), takes=wanted)
 
 
-class Wanted(NamedTuple):
-    """So many takes of what has this basis."""
-
-    basis: str
-    takes: int
+WantedFor = Callable[[str], Sequence[WantedTakes]]
 
 
 def always(basis: str, wanted: int) -> WantedFor:
     """Want so many of whatever has this basis."""
 
-    def said(_scene_id: str) -> Sequence[Wanted]:
-        return [Wanted(basis, wanted)]
+    def said(_scene_id: str) -> Sequence[WantedTakes]:
+        return [WantedTakes(basis=basis, takes=wanted)]
 
     return said
 
@@ -89,10 +96,10 @@ async def test_each_wanted_take_is_bought_and_has_an_outcome(
     outcomes = [ran.takes["a", number] for number in (1, 2, 3)]
 
     assert (api.received(), states(tmp_path)) == (3, [State.PAID] * 3)
-    assert len({one.placed.picture.sha256 for one in outcomes if one.placed}) == 3
+    assert len({one.sha256 for one in outcomes}) == 3
     assert len({one.purchase for one in outcomes}) == 3
     assert len({one.basis for one in outcomes}) == 1
-    assert [one.placed.path.name for one in outcomes if one.placed] == [
+    assert [one.image.name for one in outcomes if one.image] == [
         "a.png",
         "a.take-2.png",
         "a.take-3.png",
@@ -115,7 +122,7 @@ async def test_takes_that_are_there_are_found(run: Run, api: ImageApi, tmp_path:
     for ran in (again, more, fewer):
         bought = [one.purchase for _, one in sorted(ran.takes.items()) if one.reused]
         assert bought == in_order[: len(bought)]
-    assert [one.new.take for one in purchases(tmp_path)] == [1, 2, 3, 4]
+    assert len(purchases(tmp_path)) == 4
 
 
 async def test_what_is_wanted_holds_for_its_basis_alone(run: Run, api: ImageApi) -> None:
@@ -123,8 +130,8 @@ async def test_what_is_wanted_holds_for_its_basis_alone(run: Run, api: ImageApi)
     basis = (await run()).outcomes["a"].basis
     for other, expected in (("of something else", 1), (basis, 3)):
 
-        def said(scene_id: str, other: str = other) -> Sequence[Wanted]:
-            return [Wanted(other, 3)] if scene_id == "a" else []
+        def said(scene_id: str, other: str = other) -> Sequence[WantedTakes]:
+            return [WantedTakes(basis=other, takes=3)] if scene_id == "a" else []
 
         ran = await run(said=said)
         assert len(ran.takes) == expected
@@ -154,9 +161,32 @@ async def test_a_take_that_fails_keeps_no_other_from_being_made(
     assert api.received() == 4
     assert again.codes("a") == ["made"] * 3
     assert sorted(found(again)) == [False, True, True]
-    slots = [one.new.take for one in purchases(tmp_path)]
-    assert slots == ([1, 2, 3, 1] if isinstance(failing, TextOnly) else [1, 1, 2, 3])
     assert states(tmp_path).count(State.PAID) == 3
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+async def test_nothing_is_sent_again_where_a_bill_without_a_picture_came_meanwhile(
+    api: ImageApi, tmp_path: Path, wanted: int
+) -> None:
+    """Of what two other runs did while this one was busy, it may have seen neither."""
+    gate = Gate()
+    api.script(picture(0, gate=gate), scene="first")
+    api.script(TextOnly(), scene="a")
+    api.script(ResetAfterRead(), scene="a")
+    asked = Story([*takes(1, "first"), *takes(wanted, "a")])
+    ran = Ran()
+    resending = painter(api, on_unknown="resend", capacity=1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(run_stage, resending, asked, tmp_path, into=ran))
+        await anyio.to_thread.run_sync(wait_until, lambda: api.received() == 1)
+        billed = await run_stage(painter(api), takes(1), tmp_path)
+        lost = await run_stage(painter(api), takes(1), tmp_path)
+        gate.open()
+
+    assert (billed.code("a"), lost.code("a")) == ("no_picture", "unknown")
+    assert ran.codes("a") == ["no_picture"] * wanted
+    assert states(tmp_path, "a") == [State.PAID_BAD, State.UNKNOWN]
+    assert api.received() == 3
 
 
 async def test_what_is_in_doubt_is_one_of_them(run: Run, api: ImageApi, tmp_path: Path) -> None:
@@ -213,7 +243,7 @@ async def test_another_model_has_takes_of_its_own(run: Run, api: ImageApi, tmp_p
 
     assert found(other) == [False, False]
     assert found(back) == [True, True]
-    assert [one.new.take for one in purchases(tmp_path)] == [1, 2, 3, 4]
+    assert len(purchases(tmp_path)) == 4
 
 
 async def test_a_cap_counts_each_take(run: Run, api: ImageApi, tmp_path: Path) -> None:
@@ -251,10 +281,6 @@ async def test_a_step_down_the_ladder_is_taken_by_each_take(api: ImageApi, tmp_p
     assert {one.generation_params["model"] for one in again.takes.values()} == {"a/painter", "b/x"}
 
 
-def test_the_host_and_the_plugin_mean_the_same_number() -> None:
-    assert MOST_TAKES == contract.MOST_TAKES
-
-
 # Plans --------------------------------------------------------------------------------------------
 
 
@@ -263,11 +289,10 @@ def plan(api: ImageApi, tmp_path: Path) -> Run:
     async def plan(
         wanted: int = 1, /, *, said: WantedFor | None = None, **more: Any
     ) -> tuple[dict[str, int], int | None]:
-        async with open_stage(painter(api, **more), tmp_path) as stage:
-            found = await stage.plan(takes(wanted), wanted=said)
+        found = await plan_of(painter(api, **more), takes(wanted), tmp_path, wanted=said)
         counts = ("make", "reused", "held", "pending", "busy", "refused", "unsendable")
         counted = {name: getattr(found, name) for name in counts}
-        return {name: count for name, count in counted.items() if count}, found.high_microusd
+        return {name: count for name, count in counted.items() if count}, micro(found.cost_high_usd)
 
     return plan
 
@@ -318,7 +343,7 @@ async def test_what_is_in_doubt_at_another_route_is_one_of_them(
 async def test_each_take_of_a_seed_is_sent_another_one(api: ImageApi, tmp_path: Path) -> None:
     """Else all would be one picture. It is reported, and found again by the seed of the scene."""
     [scene] = takes(3).scenes
-    seeded = Story([replace(scene, seed=40)])
+    seeded = Story([scene.model_copy(update={"seed": 40})])
     settings = painter(api, provider="openrouter", capacity=1)
     ran = await run_stage(settings, seeded, tmp_path)
     again = await run_stage(settings, seeded, tmp_path)
@@ -328,11 +353,11 @@ async def test_each_take_of_a_seed_is_sent_another_one(api: ImageApi, tmp_path: 
         seeds = [outcome.generation_params["seed"] for _, outcome in sorted(one.takes.items())]
         assert seeds == [40, 41, 42]
     told: list[SceneSurvey] = []
-    async with open_stage(settings, tmp_path) as stage:
-        await stage.survey(seeded, told.append)
+    async with opened(settings, tmp_path) as stage:
+        await stage.survey(request(seeded, tmp_path), told.append)
     assert [take.generation_params["seed"] for take in told[0].takes] == [40, 41, 42]
     assert {take.basis for take in told[0].takes} == {ran.outcomes["a"].basis}
-    assert all(take.is_current for take in told[0].takes)
+    assert all(take.current for take in told[0].takes)
 
 
 # Drafts -------------------------------------------------------------------------------------------
@@ -342,8 +367,8 @@ async def test_a_draft_never_counts_as_made(run: Run, api: ImageApi, tmp_path: P
     """Neither for what is paid for nor for a storyboard; drawn again it is found, each take."""
     drafts = draft_settings(painter(api))
     scenes = takes(2)
-    first = await run_stage(drafts, scenes, tmp_path, is_draft=True)
-    again = await run_stage(drafts, scenes, tmp_path, is_draft=True)
+    first = await run_stage(drafts, scenes, tmp_path, draft=True)
+    again = await run_stage(drafts, scenes, tmp_path, draft=True)
     storyboard = await run_stage(drafts, takes(1), tmp_path)
     made = await run(1)
 
@@ -352,11 +377,9 @@ async def test_a_draft_never_counts_as_made(run: Run, api: ImageApi, tmp_path: P
         [False] * 2,
         [True] * 2,
     )
-    assert len({one.placed.picture.sha256 for one in first.takes.values() if one.placed}) == 2
+    assert len({one.sha256 for one in first.takes.values()}) == 2
     assert (found(storyboard), found(made)) == ([False], [False])
-    rows = purchases(tmp_path)
-    assert [one.new.take for one in rows] == [1, 2, 1, 1]
-    assert len({one.new.subject_key for one in rows}) == 3
+    assert len(purchases(tmp_path)) == 4
     bases = {ran.outcomes["a"].basis for ran in (first, again)}
     assert len(bases) == 1
     assert bases.isdisjoint({storyboard.outcomes["a"].basis, made.outcomes["a"].basis})
@@ -369,12 +392,11 @@ async def test_a_draft_has_the_frame_of_what_is_paid_for(api: ImageApi, tmp_path
         api, size="96x64", budget_usd="0.01", cast={"mira": {"prompt": "Mira"}}, on_unknown="resend"
     )
     [scene] = takes(1).scenes
-    told = replace(scene, characters=("mira",), model="another/painter", references=("no.png",))
-    ran = await run_stage(draft_settings(paid), Story([told]), tmp_path, is_draft=True)
+    further = {"characters": ("mira",), "model": "another/painter", "references": ("no.png",)}
+    told = scene.model_copy(update=further)
+    ran = await run_stage(draft_settings(paid), Story([told]), tmp_path, draft=True)
 
-    placed = ran.outcomes["a"].placed
-    assert placed is not None
-    assert (placed.picture.width_px, placed.picture.height_px) == (96, 64)
+    assert (ran.outcomes["a"].width, ran.outcomes["a"].height) == (96, 64)
     assert list(ran.takes) == [("a", 1)]
     assert api.received() == 0
 
@@ -384,10 +406,7 @@ async def test_a_draft_has_the_frame_of_what_is_paid_for(api: ImageApi, tmp_path
 
 def referring(wanted: int) -> Story:
     """Make a scene of which so many takes are wanted, and one that shows it."""
-    [first, second] = story("a", "b").scenes
-    wish = "scene:a"
-    shows = replace(second, references=(wish,), wishes=(ReferenceWish(image=wish),))
-    return Story([replace(first, takes=wanted), shows])
+    return Story([*takes(wanted), *story("b", references=("scene:a",))])
 
 
 async def test_a_scene_is_shown_the_first_take_that_comes(api: ImageApi, tmp_path: Path) -> None:
@@ -395,12 +414,10 @@ async def test_a_scene_is_shown_the_first_take_that_comes(api: ImageApi, tmp_pat
     settings = settings_for(api, capacity=1)
     api.script(REFUSED, scene="a")
     ran = await run_stage(settings, referring(3), tmp_path)
-    placed = ran.takes["a", 2].placed
 
     assert (ran.codes("a"), ran.codes("b")) == (["rejected", "made", "made"], ["made"])
-    assert placed is not None
     shown: Any = ran.outcomes["b"].generation_params["references"]
-    assert [one["sha256"] for one in shown] == [placed.picture.sha256]
+    assert [one["sha256"] for one in shown] == [ran.takes["a", 2].sha256]
 
 
 async def test_a_scene_waits_while_a_take_of_what_it_shows_may_come(

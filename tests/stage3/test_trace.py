@@ -11,9 +11,10 @@ import pytest
 
 from stage3_plugin.engine.events import ContractEvents
 from stage3_plugin.runtime import trace
+from tests.doors import settings_for
 from tests.fakes.behaviours import Json
 from tests.fakes.image_api import ImageApi
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import run_stage, story
 
 
 @dataclass

@@ -11,11 +11,21 @@ import pytest
 
 from stage3_plugin.domain.states import State
 from stage3_plugin.settings import Settings
+from tests.doors import (
+    HOLD,
+    Ran,
+    bills,
+    counted,
+    painter,
+    purchases,
+    run_stage,
+    scenes,
+    states,
+    story,
+)
 from tests.fakes.behaviours import Gate, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.projects import Project, ended, wait_until
-from tests.stage3.buying import HOLD, bills, counted, painter, purchases, scenes, states
-from tests.stage3.running import Ran, run_stage, story
 
 
 def side_by_side(project: Project, api: ImageApi, *, in_flight: int) -> list[CompletedProcess[str]]:

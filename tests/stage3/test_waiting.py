@@ -62,6 +62,8 @@ def line_of(
         quality="low",
         is_local=False,
         hold_microusd=HOLD,
+        content_key=attempt_id,
+        subject_key=attempt_id,
         job=job.new,
         line=number if job.new.lane == "batch" else None,
     )

@@ -17,17 +17,13 @@ import pytest
 
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.waited import Waited
-from stage3_plugin.engine import pending
-from stage3_plugin.engine import run as engine_run
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.policy import waiting as pace
-from stage3_plugin.purchase import batches as pace_of_batches
-from stage3_plugin.purchase import lost
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
 from stage3_plugin.testing.behaviours import Gate, Hang, Json, Page
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.wire import Asked
+from tests.places import hurry, wait
 from tests.stage3.batch_shop import (
     LATER,
     LOOKS_S,
@@ -53,13 +49,11 @@ REFUSED = Json({"error": {"message": "no", "code": "moderation_blocked"}}, statu
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the pace, a thousand times as fast."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S"):
-        monkeypatch.setattr(pace, name, getattr(pace, name) / 1000)
-    monkeypatch.setattr(pace_of_batches, "AGAIN_S", 0.05)
-    for name in ("APART_S", "AGAIN_S", "PATIENCE_S"):
-        monkeypatch.setattr(lost, name, 0.01)
-    monkeypatch.setattr(pending, "BATCH_LOOKS_S", LOOKS_S)
-    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
+    hurry(monkeypatch, 1000, "policy.waiting")
+    wait(monkeypatch, "purchase.batches", AGAIN_S=0.05)
+    wait(monkeypatch, "purchase.lost", APART_S=0.01, AGAIN_S=0.01, PATIENCE_S=0.01)
+    wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=LOOKS_S)
+    wait(monkeypatch, "engine.run", RECOVERY_LINGERS_S=0.1)
 
 
 @pytest.fixture
@@ -168,7 +162,7 @@ async def test_what_was_refused_is_said_by_the_next_run_that_wants_it_and_then_s
 async def test_a_refusal_that_a_run_of_another_story_took_in_is_said_where_it_is_wanted(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", PATIENCE_S)  # it ends with the last line
+    wait(monkeypatch, "engine.run", RECOVERY_LINGERS_S=PATIENCE_S)  # it ends with the last line
     gate = Gate()
     api.batches.script_line(Line(ends="refused"), scene="s02")
     await left(api, shop(api), 2, tmp_path, Batched(polls=0, until=gate))

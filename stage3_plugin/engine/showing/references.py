@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome
+from host_stub.contract import Failure, FailureCode, SceneOutcome
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import (
     BroughtPicture,
@@ -148,8 +148,6 @@ class SceneReferences:
     Args:
         shelf: Holds the bytes.
         limits_of: Says what the endpoint takes.
-        is_kept: Whether a scene has a picture from before references were sent: it keeps that, and
-            shows nothing.
         is_over: Returns whether nothing new is started any more: then no file is opened either.
 
     Attributes:
@@ -166,10 +164,8 @@ class SceneReferences:
         shelf: Shelf,
         limits_of: LimitsOf,
         *,
-        is_kept: Callable[[PictureRequest], bool] = lambda _request: False,
         is_over: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.is_kept = is_kept
         self._shelf = shelf
         self._limits_of = limits_of
         self._is_over = is_over
@@ -186,7 +182,7 @@ class SceneReferences:
 
     def needs(self, request: PictureRequest) -> tuple[str, ...]:
         """Return the scenes of this run that a request shows and whose pictures are to come."""
-        needed = tuple(
+        return tuple(
             scene_id
             for wish in request.wishes
             if (scene_id := wish.scene_id) is not None
@@ -194,7 +190,6 @@ class SceneReferences:
             and self.scenes[scene_id].is_awaited
             and request.scene_id not in self.problems
         )
-        return () if needed and self.is_kept(request) else needed
 
     def keep_brought(self, is_wanted: Callable[[PictureRequest], bool]) -> None:
         """Leave sheets out that show what a person brought, unless pictures of them are wanted."""
@@ -219,16 +214,8 @@ class SceneReferences:
         if scene is not None:
             scene.takes_left += more
 
-    def seeing(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
-        """Return what takes in how scenes end, and delivers it."""
-
-        def take(outcome: Outcome) -> None:
-            self._ended(outcome)
-            deliver(outcome)
-
-        return take
-
-    def _ended(self, outcome: Outcome) -> None:
+    def take(self, outcome: SceneOutcome, picture: Picture | None) -> None:
+        """Take in how a scene ended, and its picture if it has one."""
         scene = self.scenes.get(outcome.scene_id)
         if scene is None:
             return
@@ -236,9 +223,9 @@ class SceneReferences:
         if scene.is_chosen:  # and stays, whatever else comes of the scene
             self.on_end(outcome.scene_id)
             return
-        if outcome.placed is not None:
+        if picture is not None:
             scene.has_come = True
-            scene.picture = scene.picture or outcome.placed.picture
+            scene.picture = scene.picture or picture
         elif outcome.failure is not None and not (scene.has_come or scene.takes_left > 0):
             scene.picture = None
             why_not = outcome.failure.message.removesuffix(_NOTHING_SENT)
@@ -258,8 +245,6 @@ class SceneReferences:
 
     async def bring(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
         """Have the bytes of a request's references, and return it with them."""
-        if self.is_kept(request):
-            return request
         limits = self._limits_of(request, len(request.wishes))
         for wish in request.wishes:
             await self.open(wish, limits)
@@ -296,7 +281,7 @@ class SceneReferences:
 
         What keeps it from being sent at all is said before what it has to wait for.
         """
-        if not request.wishes or self.is_kept(request):
+        if not request.wishes:
             return request
         if request.scene_id in self.problems:
             return Unshown(self.problems[request.scene_id])

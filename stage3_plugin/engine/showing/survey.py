@@ -20,11 +20,11 @@ from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish, ShownBy
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import LimitsOf
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, ShownScene, Unshown
+from stage3_plugin.engine.showing.references import SceneReferences, ShownScene, Unshown
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.precedence import circles, in_order
-from stage3_plugin.purchase.other_references import made_with_others
 from stage3_plugin.purchase.takes import Takes
 
 _SCENES_A_TURN = 100
@@ -176,7 +176,7 @@ class Survey:
                 if shown.is_refused or is_for_a_scene:  # else it may come to be made
                     continue
             if self._why_unsendable(request) is None:
-                needed.update(self._sheets.keys() & self._referred(request))
+                needed.update(self._sheets.keys() & _referred(request))
         return needed
 
     def _leave_out(self, sheets: set[str]) -> None:
@@ -193,7 +193,7 @@ class Survey:
         """Go through the scenes that are asked for, and have their files opened."""
         for number, request in enumerate(story, start=1):
             self._casting.need_own_ids((request.scene_id,))
-            if request.wishes and not self._references.is_kept(request):
+            if request.wishes:
                 await self._look_at(request)
             if self._casting:
                 self.told.strangers(request, self._casting.strangers(request.characters))
@@ -212,23 +212,18 @@ class Survey:
 
     def _that_are_shown(self, story: Iterable[PictureRequest]) -> dict[str, PictureRequest]:
         """Return the scenes that those asked for refer to, by whatever way around."""
-        refers = {one.scene_id: others for one in story if (others := self._referred(one))}
+        refers = {one.scene_id: others for one in story if (others := _referred(one))}
         shown, new = set[str](), set(self._needed_scenes)
         while new:
             shown |= new
             new = {other for one in new for other in refers.get(one, ())} - shown
         return {one.scene_id: one for one in story if one.scene_id in shown}
 
-    def _referred(self, request: PictureRequest) -> tuple[str, ...]:
-        """Return the scenes and sheets that a request shows."""
-        others = tuple(one for wish in request.wishes if (one := wish.scene_id) is not None)
-        return () if others and self._references.is_kept(request) else others
-
     def _take_sheets(self, requests: Mapping[str, PictureRequest]) -> None:
         """Take the sheets: those of asked scenes may be made, those of others be there."""
         made = [one for cast_id, one in self._sheets.items() if cast_id in self._named_sheets]
         self._references.sheets = self._references.named_sheets = tuple(made)
-        others = {one for request in requests.values() for one in self._referred(request)}
+        others = {one for request in requests.values() for one in _referred(request)}
         for cast_id in self._sheets.keys() & (self._named_sheets | others):
             what, why_not = f"sheet {cast_id!r}", ""
             if cast_id not in self._named_sheets:
@@ -246,7 +241,7 @@ class Survey:
             elif (unsendable := self._why_unsendable(request)) is not None:
                 why_not = f"{what} would not be made: {unsendable}"
             scenes[scene_id] = ShownScene(what=what, why_not=why_not)
-            self._references.refers[scene_id] = self._referred(request)
+            self._references.refers[scene_id] = _referred(request)
         named = {one for others in self._references.refers.values() for one in others}
         for scene_id in (self._needed_scenes | named) - scenes.keys():
             why_not = (
@@ -296,6 +291,11 @@ def _way(circle: Sequence[str]) -> str:
     return " -> ".join([*circle[:MOST_OF_A_CIRCLE], *between, circle[0]])
 
 
+def _referred(request: PictureRequest) -> tuple[str, ...]:
+    """Return the scenes and sheets that a request shows."""
+    return tuple(one for wish in request.wishes if (one := wish.scene_id) is not None)
+
+
 def standing_in(
     takes: Takes, ledger: Ledger, keys_of: Callable[[PictureRequest], Keys]
 ) -> Standing:
@@ -311,10 +311,10 @@ def standing_in(
         request: PictureRequest, shown: PictureRequest | Unshown
     ) -> tuple[Picture | None, str]:
         if isinstance(shown, Unshown):
-            found = made_with_others(ledger, keys_of(request)) if shown.is_refused else None
-            if found is None:
+            kept = ledger.with_base(keys_of(request).bases) if shown.is_refused else ()
+            if not kept:
                 return None, f"would not be made: {shown.why}"
-            return found.picture, ""
+            return kept[0].picture, ""
         found = takes.first(request.scene_id, keys_of(shown))
         return None if found is None else found.picture, ""
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from psycopg.errors import InsufficientPrivilege, ReservedName
+from psycopg.errors import DatabaseError, InsufficientPrivilege, ReservedName
 from psycopg.sql import Identifier
 
 from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.ledger import refusal
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.moved import MOVED_FROM, check_moved
 from stage3_plugin.ledger.postgres import fitness, schema
 from stage3_plugin.ledger.postgres.engine import Connection, PostgresEngine, lock_of
+from stage3_plugin.ledger.schema import VERSION
 from stage3_plugin.runtime.database_url import DatabaseUrl
 
 Load = Callable[[Connection, str], None]
@@ -212,13 +216,10 @@ class PostgresPlace:
                 hint="name another project, or another database",
             )
         version = str(row[0])
-        if version != schema.VERSION:
-            raise SettingsRefused(
-                "ledger",
-                f"{self.shown} was written by another version of stage3-plugin (its schema is "
-                f"{version}, known here is {schema.VERSION})",
-                hint="install that version of stage3-plugin on every machine that drives it",
-            )
+        if version.isdecimal() and int(version) < VERSION:
+            raise refusal.of_a_snapshot("ledger", self.shown, version, partial(_rows, connection))
+        if version != str(VERSION):
+            raise refusal.newer("ledger", self.shown, version)
         return version
 
     def _make(self, connection: Connection, load: Load) -> bool:
@@ -249,6 +250,13 @@ class PostgresPlace:
         return True
 
 
+def _rows(connection: Connection, statement: str) -> list[Any] | None:
+    try:
+        return connection.execute(statement.encode()).fetchall()
+    except DatabaseError:
+        return None
+
+
 def _script(statements: Iterable[str]) -> bytes:
     """Write statements as one text, which takes one way to the server and back."""
     return "".join(f"{one.strip()};\n" for one in statements).encode()
@@ -262,7 +270,7 @@ def tables(quoted: str) -> Iterator[str]:
 
 def rules(quoted: str) -> Iterator[str]:
     """Write what says that tables are a ledger, and which one, and what holds their rows."""
-    known = {schema.VERSION_NAME: schema.VERSION, schema.ID_NAME: uuid.uuid4().hex}
+    known = {schema.VERSION_NAME: str(VERSION), schema.ID_NAME: uuid.uuid4().hex}
     for name, value in known.items():
         yield f"INSERT INTO {quoted}.meta VALUES ('{name}', '{value}')"  # noqa: S608 - words of ours
     yield from schema.rules(quoted)

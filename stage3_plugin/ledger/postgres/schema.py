@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple, get_args
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.job import TOKEN_DIGITS, Lane
-from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.purchase import DecidedBy
 from stage3_plugin.domain.states import COUNTED, LEGAL, UNSETTLED, State
 from stage3_plugin.ledger.schema import (
@@ -28,9 +28,8 @@ from stage3_plugin.ledger.schema import (
     words,
 )
 
-VERSION: Final = "1"
-"""Of these tables; in ``meta``, so that a program that knows others refuses them by name."""
 VERSION_NAME: Final = "postgres_schema"
+"""What ``meta`` calls the tables' version, so that a program that knows others refuses them."""
 ID_NAME: Final = "ledger_id"
 """A word drawn when the ledger was made, so that another one under its address is noticed."""
 
@@ -110,11 +109,10 @@ _COLUMNS = {
   facts {_TEXT},
   took_s DOUBLE PRECISION,
   decided_by {_TEXT} CHECK (decided_by IN ({words(get_args(DecidedBy))})),
-  content_key {_TEXT},
+  content_key {_TEXT} NOT NULL,
   request_id {_TEXT},
-  key_version BIGINT,
   base_key {_TEXT},
-  subject_key {_TEXT},
+  subject_key {_TEXT} NOT NULL,
   take BIGINT NOT NULL DEFAULT 1 CHECK (take >= 1),
   job BIGINT REFERENCES {{schema}}.jobs (seq),
   line BIGINT CHECK (line >= 0),
@@ -187,8 +185,8 @@ def _others(columns: tuple[str, ...]) -> str:
 
 _FROZEN = (
     "seq", "attempt_id", "scene_key", "scene_id", "run_id", "provider", "api", "base_url", "model",
-    "size", "quality", "is_local", "hold_microusd", "day", "held_at", "content_key", "key_version",
-    "base_key", "subject_key", "take", "job", "line",
+    "size", "quality", "is_local", "hold_microusd", "day", "held_at", "content_key", "base_key",
+    "subject_key", "take", "job", "line",
 )  # fmt: skip
 _FROZEN_OF_A_JOB = (
     "seq", "token", "provider", "account", "endpoint", "lane", "input_file", "opened_at"
@@ -202,11 +200,6 @@ _RULES = (
     _Rule(
         "a_purchase_begins_in_work", "BEFORE INSERT ON purchases", f"NOT NEW.{IS_OPEN}",
         "a new purchase is in work",
-    ),
-    _Rule(
-        "a_purchase_names_its_keys", "BEFORE INSERT ON purchases",
-        "NEW.content_key IS NULL OR NEW.key_version IS NULL OR NEW.subject_key IS NULL",
-        "this ledger needs a newer version of stage3-plugin",
     ),
     _Rule(
         "a_purchase_is_there_before_its_job_is_accepted", "BEFORE INSERT ON purchases",

@@ -16,8 +16,10 @@ from pathlib import Path
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.private_folders import sync_file, sync_folder
 from stage3_plugin.files.state_dir import StateDir
+from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.spool import awaited, batch_owner, late
 from stage3_plugin.storage.spool.awaited import Awaited
+from stage3_plugin.storage.spool.covering import cover_answer
 from stage3_plugin.storage.spool.receipt import Head, head_of, is_complete, is_left
 
 _ATTEMPT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -28,13 +30,15 @@ class SpoolFolders:
 
     Args:
         state_dir: The state folder.
+        masked: Covers secrets in what is kept.
 
     Raises:
         StorageFailed: Here and in every method: the disk or the system did not let us.
     """
 
-    def __init__(self, state_dir: StateDir) -> None:
+    def __init__(self, state_dir: StateDir, masked: Masked = NOTHING) -> None:
         self.state_dir = state_dir
+        self._masked = masked
         self._path = state_dir.path / "spool"
 
     def new_folder(self, attempt_id: str) -> Path:
@@ -73,9 +77,10 @@ class SpoolFolders:
         return names
 
     def secure(self, attempt_id: str) -> None:
-        """Make what was received for an attempt, if anything, safe from a power cut."""
+        """Keep what was received for an attempt, if anything: without secrets, and synced."""
         path = self.folder_of(attempt_id)
         try:
+            cover_answer(path, self._masked)
             _sync_all(path)
             self.state_dir.anchor(path, self._path)
         except FileNotFoundError:

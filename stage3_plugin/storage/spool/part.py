@@ -15,7 +15,6 @@ from typing import Literal, Self
 from stage3_plugin.domain.signature import is_picture_behind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.new_file import NewFile
-from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.spool.base64_stream import (
     Base64Stream,
     NotBase64,
@@ -73,7 +72,7 @@ class PartWriter:
     """One long string on its way to the disk; make it with :meth:`begin`.
 
     Attributes:
-        is_picture: What was decoded begins as one. Then no byte of it is covered.
+        is_picture: What was decoded begins as one.
     """
 
     __slots__ = (
@@ -81,8 +80,6 @@ class PartWriter:
         "_file",
         "_index",
         "_is_url_safe",
-        "_last",
-        "_masked",
         "_media_type",
         "_path",
         "_prefix",
@@ -99,7 +96,6 @@ class PartWriter:
         prefix: bytes,
         media_type: str | None,
         *,
-        masked: Masked,
         decoded: bytes,
     ) -> None:
         self._path = path
@@ -107,23 +103,20 @@ class PartWriter:
         self._stream: Base64Stream | None = stream
         self._prefix = prefix
         self._media_type = media_type
-        self._masked = masked
         self.is_picture = is_picture_behind(decoded)
-        self._file = NewFile(path, None if self.is_picture else masked.stream())
-        self._last = b""
+        self._file = NewFile(path)
         self._text: NewFile | None = None
         self._decoded_bytes = 0
         self._is_url_safe = False
 
     @classmethod
-    def begin(cls, directory: Path, index: int, head: bytes, masked: Masked) -> Self | None:
+    def begin(cls, directory: Path, index: int, head: bytes) -> Self | None:
         """Begin a part with the first bytes of a string, unless they are not base64.
 
         Args:
             directory: Where ``part-<index>`` goes.
             index: The string's number.
             head: JSON source, no escape cut.
-            masked: Covers secrets.
 
         Raises:
             StorageFailed: Here and in every method: the disk did not take it.
@@ -134,22 +127,22 @@ class PartWriter:
             prefix, media_type = split_data_url(text)
             decoded = stream.take(text[len(prefix) :])
         except NotBase64:
-            return cls._begin_oddly(directory / f"part-{index}", index, head, masked)
+            return cls._begin_oddly(directory / f"part-{index}", index, head)
         if stream.has_blanks and has_words(text):
             return None
         path = directory / f"part-{index}"
-        part = cls(path, index, stream, prefix, media_type, masked=masked, decoded=decoded)
+        part = cls(path, index, stream, prefix, media_type, decoded=decoded)
         try:
             if stream.has_blanks:
                 part._begin_text(text[len(prefix) :])
-            part._decoded(decoded)
+            part._file.write(decoded)
         except StorageFailed:
             part.close()
             raise
         return part
 
     @classmethod
-    def _begin_oddly(cls, path: Path, index: int, head: bytes, masked: Masked) -> Self | None:
+    def _begin_oddly(cls, path: Path, index: int, head: bytes) -> Self | None:
         """Begin a text that begins as a picture and has an odd character soon: it may still be one.
 
         It would be megabytes of the document otherwise.
@@ -163,9 +156,9 @@ class PartWriter:
             decoded = stream.take(head[len(prefix) : len(head) - len(rest)])
         except NotBase64:  # it mixes two alphabets
             return None
-        part = cls(path, index, stream, prefix, media_type, masked=masked, decoded=decoded)
+        part = cls(path, index, stream, prefix, media_type, decoded=decoded)
         try:
-            part._decoded(decoded)
+            part._file.write(decoded)
             part._give_up()
             part._text_write(rest)
         except StorageFailed:
@@ -199,14 +192,7 @@ class PartWriter:
             self._text_write(source)
         elif self._stream.has_blanks:
             self._begin_text(rest + source)
-        self._decoded(decoded)
-
-    def _decoded(self, decoded: bytes) -> None:
-        """Write it, and remember its end: a secret may have begun there that goes on as text."""
         self._file.write(decoded)
-        most = self._masked.longest_bytes * 3  # a multiple of three, so that it can be encoded
-        if most:
-            self._last = (self._last + decoded[-most:])[-most:]
 
     def end(self) -> LongString:
         """Take the closing quote."""
@@ -229,12 +215,12 @@ class PartWriter:
 
     def _close(self, *, is_whole: bool, rest: str = "") -> LongString:
         self.close()
-        prefix = self._masked.covered(self._prefix).decode("latin-1")
+        prefix = self._prefix.decode("latin-1")
         if self._stream is not None:
             return LongString(
                 index=self._index,
                 kind="base64",
-                media_type=self._media_type and self._masked.text(self._media_type),
+                media_type=self._media_type,
                 size_bytes=self._file.size_bytes,
                 is_whole=is_whole,
                 rest=rest,
@@ -244,7 +230,7 @@ class PartWriter:
         return LongString(
             index=self._index,
             kind="text",
-            media_type=self._media_type and self._masked.text(self._media_type),
+            media_type=self._media_type,
             size_bytes=self._text.size_bytes,
             is_whole=is_whole,
             rest=rest,
@@ -265,10 +251,7 @@ class PartWriter:
 
     def _begin_text(self, source: bytes) -> None:
         """Keep the text from here on; what came before is what was decoded so far."""
-        behind = encoded(self._last, self._stream is not None and self._stream.is_url_safe)
-        path = self._path.with_name(f"{self._path.name}.raw")
-        through = self._masked.stream(behind or self._prefix, within_picture=self.is_picture)
-        self._text = NewFile(path, through)
+        self._text = NewFile(self._path.with_name(f"{self._path.name}.raw"))
         self._decoded_bytes = self._file.size_bytes
         self._text_write(source)
 

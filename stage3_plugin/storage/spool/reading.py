@@ -23,6 +23,7 @@ from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.spool import receipt
 from stage3_plugin.storage.spool.base64_stream import LooseBase64
+from stage3_plugin.storage.spool.covering import cover_answer
 from stage3_plugin.storage.spool.documents import (
     MOST_BYTES,
     MOST_VALUES,
@@ -49,7 +50,7 @@ _LARGE_ONES = Lock()
 def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
     """Build the answer from its files alone, by whatever process they were written.
 
-    Secrets are covered once more: an earlier version kept what came as it was.
+    Secrets are covered first in what is no picture: what is read here may be kept and shown.
 
     A document that is not JSON is ``None``, and so is one that is too large to parse: then
     ``unread`` says why. Control characters within strings are accepted: a paid picture is not lost
@@ -58,13 +59,13 @@ def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
     Raises:
         SpoolRefused: The answer is not complete, or its files are not what was written.
     """
+    cover_answer(directory, masked)
     head, contents = receipt.read(directory)
-    headers = {masked.text(name): masked.text(value) for name, value in head.headers.items()}
     if contents.body == "picture":
         part = _part(directory, 0, contents.media_type, contents.picture_bytes)
         return Reply(
             status=head.status,
-            headers=headers,
+            headers=head.headers,
             parts={"": part},
             unread=_CUT if contents.is_cut else "",
         )
@@ -81,7 +82,7 @@ def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
         document, text = _alone(partial(_document, directory, contents, masked))
     return Reply(
         status=head.status,
-        headers=headers,
+        headers=head.headers,
         document=document.value,
         text=text,
         parts=parts,
@@ -105,10 +106,10 @@ def _document(directory: Path, contents: Contents, masked: Masked) -> tuple[Docu
     if unread:
         document = Document(unread=unread)
     else:
-        document = document_in(masked.covered(_with_texts(directory, contents, skeleton)))
+        document = document_in(_with_texts(directory, contents, skeleton, masked))
     if document.is_json:
         return document, ""
-    beginning = masked.covered(skeleton[:_BEGINNING_BYTES]).decode("utf-8-sig", "replace")
+    beginning = skeleton[:_BEGINNING_BYTES].decode("utf-8-sig", "replace")
     return document, beginning[:_TEXT_CHARACTERS]
 
 
@@ -176,11 +177,11 @@ def _write_loosely(path: Path, string: LongString, loose: Path) -> None:
         raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
 
 
-def _with_texts(directory: Path, contents: Contents, skeleton: bytes) -> bytes:
+def _with_texts(directory: Path, contents: Contents, skeleton: bytes, masked: Masked) -> bytes:
     """Put the strings that were not base64 back where they stood.
 
     A very long one stays a placeholder without a part: parsing it would fill the memory, and no
-    provider says anything in half a megabyte of text.
+    provider says anything in half a megabyte of text. A secret may lie in both files of one.
     """
     texts: dict[bytes, bytes] = {}
     room = _MOST_TEXT_BYTES
@@ -197,7 +198,9 @@ def _with_texts(directory: Path, contents: Contents, skeleton: bytes) -> bytes:
     if not texts:
         return skeleton
     any_placeholder = re.compile(rb"spooled:%b:[0-9]+:" % contents.nonce.encode())
-    return any_placeholder.sub(lambda match: texts.get(match[0], match[0]), skeleton)
+    return masked.covered(
+        any_placeholder.sub(lambda match: texts.get(match[0], match[0]), skeleton)
+    )
 
 
 def _part(directory: Path, index: int, media_type: str | None, size_bytes: int) -> Part:

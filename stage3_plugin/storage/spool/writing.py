@@ -12,10 +12,11 @@
 
 Nothing received is ever removed here, whatever becomes of the answer, and no file is opened to be
 written twice; peak memory is some 100 KiB whatever it weighs. What an answer says is kept as it
-came, but for secrets, which are covered in all that is no picture. Nothing is synced: the files
-survive a killed process, and a power cut leaves an answer that is not complete. They are two for a
-picture, because making one can cost as much as decoding what goes into it.
-:mod:`stage3_plugin.storage.spool.reading` reads them back.
+came, but for secrets, which are covered in all that is no picture: in the receipt as it is written,
+and in the other files by :mod:`stage3_plugin.storage.spool.covering` before one of them is read.
+Nothing is synced: the files survive a killed process, and a power cut leaves an answer that is not
+complete. They are two for a picture, because making one can cost as much as decoding what goes into
+it. :mod:`stage3_plugin.storage.spool.reading` reads them back.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from pathlib import Path
 from stage3_plugin.domain.signature import blanks_before, is_picture, nothing_before
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files.new_file import NewFile
-from stage3_plugin.runtime.masking import NOTHING, Masked, MaskingStream
+from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.inspect import is_whole_picture
 from stage3_plugin.storage.spool.part import LongString, PartWriter
 from stage3_plugin.storage.spool.receipt import (
@@ -47,7 +48,8 @@ _SKELETON_BUFFER_BYTES = 16 * 1024
 _IN_LINE_BYTES = 8 * 1024
 """A skeleton of a picture has some hundred; a longer one would be copied several times."""
 _OPENING_BYTES = 12
-_ENCODED = "encoded"
+ENCODED = "encoded"
+"""The file of a compressed body."""
 _LABOUR_BYTES = 4 * 1024
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})
 
@@ -78,7 +80,7 @@ class Spool:
         media_type: The answer's ``Content-Type``, if it has one. A picture as body becomes one
             part; what the body begins with can overrule this.
         caps: See :class:`Caps`.
-        masked: Covers secrets.
+        masked: Covers secrets in the receipt.
         receipt: That of this answer, if it was made before; by default one is made.
 
     Raises:
@@ -144,11 +146,11 @@ class Spool:
         Headers that hold credentials or cookies are left out.
         """
         kept: dict[str, str] = {}
-        for written, raw in headers:
-            name, value = self._masked.text(written.lower()), self._masked.text(raw)
+        for written, value in headers:
+            name = written.lower()
             if name not in _SECRET_HEADERS:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        self._own_receipt().head(Head(status=status, headers=kept))
+        self._own_receipt().head(Head(status=status, headers=self._masked.words(kept)))
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
@@ -178,9 +180,9 @@ class Spool:
         return labour >= _LABOUR_BYTES
 
     def keep(self, raw: bytes) -> None:
-        """Keep a piece of a compressed body as it came; with secrets covered, should it be none."""
+        """Keep a piece of a compressed body as it came."""
         if self._encoded is None:
-            self._encoded = self._new_file(_ENCODED, self._masked.stream())
+            self._encoded = self._new_file(ENCODED)
         room = self._caps.total_bytes - self._encoded.size_bytes
         self._encoded.write(raw[:room])
         if len(raw) > room:  # what came of it may still count
@@ -231,7 +233,7 @@ class Spool:
             skeleton=skeleton,
             skeleton_bytes=self._text_bytes,
             picture_bytes=self._picture.size_bytes if self._picture else 0,
-            strings=self._strings,
+            strings=[self._masked.record(one) if one.prefix else one for one in self._strings],
             values=self._splitter.values,
             is_cut=is_cut,
         )
@@ -242,10 +244,10 @@ class Spool:
             self._receipt = Receipt(self._directory)
         return self._receipt
 
-    def _new_file(self, name: str, through: MaskingStream | None) -> NewFile:
+    def _new_file(self, name: str) -> NewFile:
         """Open a file of the answer, for which a descriptor was kept."""
         self._own_receipt().make_way()
-        return NewFile(self._directory / name, through)
+        return NewFile(self._directory / name)
 
     def _check(self) -> None:
         if self._refusal is not None:
@@ -272,8 +274,7 @@ class Spool:
         else:
             if self._picture is None:
                 self._is_light = is_picture(piece)
-                through = None if self._is_light else self._masked.stream()
-                self._picture = self._new_file("part-0", through)
+                self._picture = self._new_file("part-0")
             self._picture.write(piece)
             if not self._is_light:
                 self._labour += len(piece)
@@ -317,7 +318,7 @@ class Spool:
         if index >= self._caps.parts:
             return False
         self._own_receipt().make_way()
-        self._part = PartWriter.begin(self._directory, index, head, self._masked)
+        self._part = PartWriter.begin(self._directory, index, head)
         if self._part is None:
             return False
         self.add_text(placeholder(self._nonce, index).encode())
@@ -362,7 +363,7 @@ class Spool:
 
     def _write_text(self) -> None:
         if self._skeleton is None:
-            self._skeleton = self._new_file(SKELETON, self._masked.stream())
+            self._skeleton = self._new_file(SKELETON)
         self._skeleton.write(bytes(self._text))
         self._text = bytearray()  # not before: where memory was lacking, finishing tries again
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.doors import bills
 from tests.engines.drivers.machines import Inside, Town, can_be_apart
 from tests.engines.postgres_server import PostgresServer
 from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import bills
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,9 @@ import pytest
 
 from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import COUNTED, State
+from tests.doors import bills
 from tests.engines.drivers.machines import PRICE, PRICE_USD, Driver, Machine, Town
 from tests.fakes.wire import Asked
-from tests.stage3.buying import bills
 
 SEEDS = range(int(os.environ.get("DRIVER_SEEDS", "12")))
 DRIVERS = 8

@@ -10,11 +10,11 @@ from collections import Counter
 
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.storage.spool.folders import SpoolFolders
+from tests.doors import bills
 from tests.engines.drivers.machines import Machine, Town
 from tests.engines.postgres_server import PostgresServer
 from tests.fakes.behaviours import Gate
 from tests.projects import wait_until
-from tests.stage3.buying import bills
 
 
 def test_what_one_has_made_the_other_has_for_nothing(town: Town) -> None:

@@ -13,10 +13,11 @@ from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.place import place_of
 from stage3_plugin.purchase import run_ledger
+from tests.doors import painter
 from tests.engines.postgres.cutter import Cut, Cutter
 from tests.engines.postgres_server import PostgresServer
 from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import painter, scenes
+from tests.stage3.buying import scenes
 from tests.stage3.running import Ran, run_stage
 
 pytestmark = pytest.mark.anyio

@@ -30,7 +30,6 @@ from stage3_plugin.ledger.postgres.engine import PostgresEngine
 from tests.engines.postgres import moving_process
 from tests.engines.postgres_server import PASSWORD, PostgresServer, running
 from tests.stage3.caretaking.purchases import HOLD_MICROUSD, Project
-from tests.stage3.ledger.test_migration import laid_out
 
 ODD = "sent, and a proxy said \0 \t \n \r \\N \\. \\x00 \u2028 é 🎬 \u0600 to it"
 """A text with all that a copy could stumble over."""
@@ -150,7 +149,7 @@ def _without_nul(rows: Rows) -> Rows:
     }
 
 
-OURS = {"moved_from", "ledger_id", "postgres_schema", "first_home"}
+OURS = {"moved_from", "ledger_id", "postgres_schema"}
 
 
 def _is_all_there(story: Story, before: Rows) -> None:
@@ -185,7 +184,7 @@ def test_everything_moves_and_the_file_says_where(
     assert story.stage3("move-ledger") == 0
 
     said = _said(capsys)
-    assert said["rows"] == {table: len(rows) + (table == "meta") for table, rows in before.items()}
+    assert said["rows"] == {table: len(rows) for table, rows in before.items()}
     assert (said["ledger"], said["was_there"]) == (story.place.shown, False)
     assert story.rows_of_file() == before
     _is_all_there(story, before)
@@ -232,14 +231,6 @@ def _hold(ledger: Ledger) -> str:
     new = new_purchase("another scene", hold_microusd=HOLD_MICROUSD)
     ledger.hold(new, NO_CAPS, day=DAY, now=NOW)
     return new.attempt_id
-
-
-def test_what_an_old_run_began_stays_this_folders(story: Story) -> None:
-    """A run of before homes named none; whoever opens the server first does not get its rows."""
-    story.stage3("move-ledger")
-
-    word = (story.folder / ".stage3" / "home").read_text(encoding="ascii").strip()
-    assert ("first_home", word) in story.rows_of_server()["meta"]
 
 
 def test_moving_twice_is_moving_once(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
@@ -329,23 +320,6 @@ def test_another_server_than_it_went_to_is_told(
     for words in (["move-ledger"], ["attempts"]):
         assert story.stage3(*words) == 2
         assert story.place.shown in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("version", [1, 2, 3, 4])
-def test_a_ledger_of_an_older_version_moves_too(
-    version: int, tmp_path: Path, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is brought up to date first; rows of before slots and keys are as they were."""
-    story = Story(tmp_path, postgres)
-    (tmp_path / ".stage3").mkdir()
-    laid_out(tmp_path / ".stage3", version)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LEDGER", story.url)
-
-    assert story.stage3("move-ledger") == 0
-    _is_all_there(story, story.rows_of_file())
-    assert story.in_force() == ["server"]
-    assert story.stage3("attempts", "--all") == 0
 
 
 # Ends --------------------------------------------------------------------------------------------

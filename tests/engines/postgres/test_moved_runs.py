@@ -18,10 +18,11 @@ from stage3_plugin.ledger.postgres.place import PostgresPlace
 from stage3_plugin.maintenance.moving import move
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.runtime.database_url import DatabaseUrl
+from tests.doors import bills, painter
 from tests.engines.postgres_server import PASSWORD, PostgresServer
 from tests.fakes.behaviours import ResetAfterRead
 from tests.fakes.image_api import KEY, ImageApi
-from tests.stage3.buying import bills, painter, scenes
+from tests.stage3.buying import scenes
 from tests.stage3.running import run_stage
 from tests.stage3.test_recovery import Dead, answer_with_picture
 

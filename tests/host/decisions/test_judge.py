@@ -147,19 +147,6 @@ def test_more_takes_than_can_be_wanted_are_refused() -> None:
     assert "more takes are wanted than the 20" in why(standing(take(1)), takes=10**39)
 
 
-def test_a_plugin_that_makes_one_take_is_not_asked_for_more() -> None:
-    """What it cannot hear of would be wanted for ever."""
-    there = standing(take(1))
-
-    for number, is_refused in ((1, False), (2, True)):
-        found = judged(decision(takes=number), there, plugin=PLUGIN, most_takes=1)
-
-        assert isinstance(found, str) == is_refused
-    assert judged(decision(takes=2), there, plugin=PLUGIN, most_takes=1) == (
-        "2 takes are wanted, and the plugin makes 1"
-    )
-
-
 def test_what_is_shown_and_rejected_is_refused() -> None:
     """Nobody can know which of the two was meant."""
     reason = why(standing(take(1)), seen=(sha(1),), show=sha(1), reject=(sha(1),))

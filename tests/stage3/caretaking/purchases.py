@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,7 +19,6 @@ from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.spool.writing import Spool
 from tests.fakes.pngs import make_png
-from tests.stage3.ledger.samples import as_an_early_version
 from tests.stage3.stored import Stored
 
 DAY = date(2026, 11, 3)
@@ -48,7 +46,6 @@ class Project:
 
     def begin(self, scene_id: str, **more: Any) -> str:
         """Hold money for a scene and arm the request; give the purchase's id."""
-        reserved_only = more.pop("reserved_only", False)
         given: dict[str, Any] = {
             "attempt_id": uuid.uuid4().hex,
             "scene_key": hashlib.sha256(scene_id.encode("utf-8", "surrogatepass")).hexdigest(),
@@ -67,8 +64,7 @@ class Project:
         }
         new = NewPurchase(**(given | more))
         self.now += timedelta(minutes=1)
-        begins = as_an_early_version() if reserved_only else nullcontext()
-        with begins, self.open() as ledger, ledger.transaction():
+        with self.open() as ledger, ledger.transaction():
             held = ledger.hold(new, Limits(), day=DAY, now=self.now)
         assert isinstance(held, Held)
         return new.attempt_id

@@ -13,22 +13,21 @@ import anyio
 import pytest
 
 from stage3_plugin.domain.states import State
-from stage3_plugin.purchase import lost
-from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.testing.behaviours import Json
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.queues import Queued
+from tests.doors import settings_for
 from tests.fakes.plain import Plain, PlainDialect
+from tests.places import offer, wait
 from tests.stage3.buying import counted, only
 from tests.stage3.caretaking.commands import Say
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import run_stage, story
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("APART_S", "AGAIN_S", "PATIENCE_S"):
-        monkeypatch.setattr(lost, name, 0.01)
-    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+    wait(monkeypatch, "purchase.lost", APART_S=0.01, AGAIN_S=0.01, PATIENCE_S=0.01)
+    offer(monkeypatch, "plain", Plain)
 
 
 @pytest.fixture

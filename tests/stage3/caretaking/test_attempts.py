@@ -23,7 +23,7 @@ def test_what_needs_somebody_is_listed_newest_first(say: Say, project: Project) 
     left = project.begin("scene_4")
     project.paid("scene_5")
     project.end(project.begin("scene_6"), State.REFUSED, why="the prompt was refused")
-    project.end(project.begin("scene_7", reserved_only=True), State.VOID)
+    project.end(project.begin("scene_7"), State.VOID)
 
     said = say("attempts", "--json")
 
@@ -137,7 +137,6 @@ def test_the_tally_calls_what_is_open_as_its_lines_do(say: Say, project: Project
         ({}, Situation.ABANDONED),
         ({"complete": False}, Situation.ABANDONED),
         ({"complete": True}, Situation.ANSWERED),
-        ({"reserved_only": True}, Situation.UNBILLED),
         ({"is_local": True}, Situation.UNBILLED),
     ],
 )

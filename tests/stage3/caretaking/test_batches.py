@@ -11,11 +11,10 @@ import pytest
 
 from stage3_plugin.domain.states import State
 from stage3_plugin.testing.image_api import KEY, ImageApi
+from tests.doors import run_stage, scenes
 from tests.stage3.batch_shop import LATER, priced, shop
-from tests.stage3.buying import scenes
 from tests.stage3.caretaking.commands import Say
 from tests.stage3.caretaking.purchases import Project
-from tests.stage3.running import run_stage
 
 SCENES = [f"s{number:02}" for number in range(1, 6)]
 TOKEN = "3f2a91c0" + "0" * 24

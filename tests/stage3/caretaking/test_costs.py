@@ -25,8 +25,8 @@ from stage3_plugin.maintenance import costs_file
 from stage3_plugin.maintenance.costs import Question, costs_text, look
 from stage3_plugin.maintenance.focus import COLUMNS, MANDATORY, harmless, row_of
 from stage3_plugin.maintenance.state_folder import StateFolder
+from tests.doors import painter
 from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import painter
 from tests.stage3.caretaking.commands import STAGE3, Say
 from tests.stage3.caretaking.purchases import HOLD_MICROUSD, Project
 from tests.stage3.running import run_stage, story

@@ -136,7 +136,6 @@ def test_one_that_is_in_work_is_left_alone(say: Say, project: Project) -> None:
     "case, reason",
     [
         ({"complete": True}, "the next run takes in the picture, free of charge"),
-        ({"reserved_only": True}, "the next run lets go of its money"),
         ({"is_local": True}, "the next run lets go of its money"),
     ],
 )

@@ -11,24 +11,23 @@ import anyio
 import pytest
 
 from stage3_plugin.domain.states import State
-from stage3_plugin.policy import polling
-from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.queues import Queued
+from tests.doors import settings_for
 from tests.fakes.plain import Plain, PlainDialect
+from tests.places import offer, wait
 from tests.stage3.buying import counted, states
 from tests.stage3.caretaking.commands import Say
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import run_stage, story
 
 ENDLESS = 10_000
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
-        monkeypatch.setattr(polling, name, 0.01)
-    monkeypatch.setitem(vars(PROVIDERS)["_loaded"], "plain", Plain)
+    wait(monkeypatch, "policy.polling", FIRST_WAIT_S=0.01, LONGEST_WAIT_S=0.01, GONE_WAIT_S=0.01)
+    offer(monkeypatch, "plain", Plain)
 
 
 @pytest.fixture

@@ -35,8 +35,8 @@ Mutation: TypeAlias = Literal[
     "no_unique_index",
     "check_outside_transaction",
 ]
-EarlierMutation: TypeAlias = Literal["earlier_key_not_looked_up", "correction_forgets_counter"]
-"""Rules that matter only where an older program began something, or a person corrects a cost."""
+CorrectingMutation: TypeAlias = Literal["correction_forgets_counter"]
+"""A rule that matters only where a person corrects a cost."""
 
 
 class Row(NamedTuple):
@@ -52,8 +52,8 @@ class Row(NamedTuple):
     decided_by: str = ""
     is_misread: bool = False
     """Its bill was reported as its hold, which is more than it was."""
-    is_earlier: bool = False
-    """Known by an earlier form of its scene's key."""
+    is_written: bool = True
+    """Its row is durable; in the broken order the provider is first to know."""
 
 
 class World(NamedTuple):
@@ -80,7 +80,6 @@ class Rules:
         cap: On what is held and spent.
         on_unknown: The setting.
         broken: A rule that does not hold.
-        earlier: What an older program, which is dead, left of the first scene, and by which answer.
         corrects: Bills may be reported wrong, and a person may correct them.
     """
 
@@ -90,8 +89,7 @@ class Rules:
     rows_per_scene: int = 2
     cap: int = 3
     on_unknown: Literal["hold", "resend"] = "hold"
-    broken: Mutation | EarlierMutation | None = None
-    earlier: Row | None = None
+    broken: Mutation | CorrectingMutation | None = None
     corrects: bool = False
 
 
@@ -115,9 +113,7 @@ class Model:
         self._steps: Mapping[str, Callable[[World, int], Moves]] = {
             "idle": self._idle,
             "hold": self._hold,
-            "reserved": self._send if broken == "journal_after_send" else self._arm,
-            "armed": self._send,
-            "sent unarmed": self._arm,
+            "held": self._send,
             "requested": self._request,
             "billed": self._receive,
             "refused": self._receive_refusal,
@@ -133,19 +129,12 @@ class Model:
     def start(self) -> World:
         """Return the world before anything was bought."""
         rules = self.rules
-        earlier = () if rules.earlier is None else (rules.earlier,)
         return World(
-            scenes=(earlier, *((),) * (rules.scenes - 1)),
+            scenes=((),) * rules.scenes,
             steps=("idle",) * rules.processes,
             at=(0,) * rules.processes,
-            committed=sum(map(self.counts, earlier)),
             crashes_left=rules.crashes,
         )
-
-    def blocks(self, row: Row) -> bool:
-        """Return whether a purchase is found to stand for its scene."""
-        is_found = not row.is_earlier or self.rules.broken != "earlier_key_not_looked_up"
-        return row.state in LIVE and is_found
 
     def moves(self, world: World) -> Moves:
         """Return all that can happen next."""
@@ -160,7 +149,7 @@ class Model:
     def _idle(self, world: World, me: int) -> Moves:
         """Look for a scene to make, or take over what a dead process has left."""
         for scene, rows in enumerate(world.scenes):
-            live = next((row for row in rows if self.blocks(row)), None)
+            live = next((row for row in rows if row.state in LIVE), None)
             if live is None and len(rows) < self.rules.rows_per_scene:
                 if self.rules.broken != "check_outside_transaction" or self._fits(world):
                     yield f"{me} finds scene {scene} to make", _at(world, me, "hold", scene)
@@ -176,7 +165,7 @@ class Model:
     def _hold(self, world: World, me: int) -> Moves:
         """Hold the money in one transaction: the cap, and the index of live purchases."""
         scene = world.at[me]
-        is_blocked = any(map(self.blocks, world.scenes[scene]))
+        is_blocked = any(row.state in LIVE for row in world.scenes[scene])
         if self.rules.broken == "no_unique_index":
             is_blocked = False
         fits = self.rules.broken == "check_outside_transaction" or self._fits(world)
@@ -199,25 +188,11 @@ class Model:
             and all(row.decided_by != "policy" for row in rows)
         )
 
-    def _arm(self, world: World, me: int) -> Moves:
-        """Say durably that a byte may leave; until then the purchase may be called off."""
-        scene, row = _mine(world, me)
-        after = "requested" if world.steps[me] == "sent unarmed" else "armed"
-        armed = self._changed(world, scene, row, State.SENDING, owner=me)
-        yield f"{me} arms", _at(armed, me, after, scene)
-        if after == "armed":
-            void = self._changed(world, scene, row, State.VOID)
-            yield f"{me} calls off", _at(void, me, "idle", scene)
-
     def _send(self, world: World, me: int) -> Moves:
         """Let bytes leave, or prove that none did."""
-        scene, row = _mine(world, me)
-        if row.state is State.RESERVED:  # the broken order: the provider is first to know
-            billed = _replaced(world, scene, row, row._replace(is_billed=True))
-            yield f"{me} sends unarmed, billed", _at(billed, me, "sent unarmed", scene)
-        else:
-            yield f"{me} sends", _at(world, me, "requested", scene)
-            yield f"{me} cannot connect", _at(world, me, "settle VOID", scene)
+        scene, _ = _mine(world, me)
+        yield f"{me} sends", _at(world, me, "requested", scene)
+        yield f"{me} cannot connect", _at(world, me, "settle VOID", scene)
 
     def _request(self, world: World, me: int) -> Moves:
         """Let the provider do what it does: bill, refuse, or never hear of it."""
@@ -266,15 +241,12 @@ class Model:
 
     def _taken_over(self, world: World, me: int, scene: int, row: Row) -> World:
         """Hold a dead owner's lock; then its row is brought to an end like one of our own."""
-        if row.state is State.RESERVED:
-            step = "settle VOID"
-        else:
-            step = {
-                "good": "stored" if row.is_stored else "received",
-                "bad": "settle PAID_BAD",
-                "refusal": "settle REFUSED",
-                "": "settle UNKNOWN",
-            }[row.answer]
+        step = {
+            "good": "stored" if row.is_stored else "received",
+            "bad": "settle PAID_BAD",
+            "refusal": "settle REFUSED",
+            "": "settle UNKNOWN",
+        }[row.answer]
         return _at(_replaced(world, scene, row, row._replace(owner=me)), me, step, scene)
 
     def _killed(self, world: World, me: int) -> World:
@@ -321,9 +293,10 @@ class Model:
         return world.committed + HOLD <= self.rules.cap
 
     def _with_new(self, world: World, me: int, scene: int) -> World:
-        rows = (*world.scenes[scene], Row(State.RESERVED, me))
-        held = _with_rows(world, scene, rows)._replace(committed=world.committed + HOLD)
-        return _at(held, me, "reserved", scene)
+        new = Row(State.SENDING, me, is_written=self.rules.broken != "journal_after_send")
+        rows = (*world.scenes[scene], new)
+        committed = world.committed + self.counts(new)
+        return _at(_with_rows(world, scene, rows)._replace(committed=committed), me, "held", scene)
 
     def _changed(
         self,
@@ -346,7 +319,7 @@ class Model:
 
     def counts(self, row: Row) -> int:
         """Return what a row adds to the counter."""
-        if row.state not in self.counted:
+        if row.state not in self.counted or not row.is_written:
             return 0
         is_known = row.state in {State.PAID, State.PAID_BAD} and not row.is_misread
         return COST if is_known else HOLD

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from unittest.mock import patch
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Accepted, Lane, NewJob
-from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import State
-from stage3_plugin.ledger import book, records
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.records import moment
 from tests.stage3.ledger.databases import Raw, place_in
@@ -82,28 +79,22 @@ def accepted(attempt_id: str, *, keeps_s: float = 3600.0) -> Accepted:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """The keys of a scene, of whatever form; all that has them is its own."""
+    """The keys of a scene."""
 
     present: str
     elsewhere: tuple[str, ...] = ()
-    earlier: tuple[str, ...] = ()
     content: str = ""
-    earlier_contents: tuple[str, ...] = ()
     subject: str = ""
 
     @property
     def all(self) -> tuple[str, ...]:
-        return (self.present, *self.elsewhere, *self.earlier)
-
-    def owns(self, new: NewPurchase) -> bool:
-        return new.scene_key in self.all
+        return (self.present, *self.elsewhere)
 
 
-def known(scene_id: str, *earlier: str) -> Known:
-    """Return the keys of :func:`new_purchase`, and some by which it was known before."""
+def known(scene_id: str) -> Known:
+    """Return the keys of :func:`new_purchase`."""
     return Known(
         present=key_of(scene_id),
-        earlier=earlier,
         content=key_of(f"content of {scene_id}"),
         subject=key_of(f"subject of {scene_id}"),
     )
@@ -143,11 +134,8 @@ SETTLEMENTS = {
     State.WROTE_OFF: Settlement(state=State.WROTE_OFF, why="sent again", decided_by="policy"),
 }
 """One for every state that a purchase can be settled in."""
-EARLIER_STATES = tuple(state for state in State if state is not State.ACCEPTED)
-"""Those that ledgers knew before there were jobs."""
 
 TO_REACH: dict[State, tuple[State, ...]] = {
-    State.RESERVED: (),
     State.SENDING: (),
     State.ACCEPTED: (State.ACCEPTED,),
     **{
@@ -167,30 +155,10 @@ def hold(ledger: Ledger, new: NewPurchase, limits: Limits = NO_CAPS) -> str:
     return held.attempt_id
 
 
-@contextmanager
-def as_an_early_version(*, reserves: bool = True) -> Generator[None]:
-    """Let purchases begin as an early version began them: with a key of an earlier form.
-
-    And, long ago, as ``RESERVED``, to be armed later.
-    """
-
-    def begun(
-        new: NewPurchase, *, day: str, at: str, job: int | None = None
-    ) -> records.PurchaseRow:
-        state = State.RESERVED if reserves else State.SENDING
-        row = records.begun(new, day=day, at=at, job=job)
-        subject = new.subject_key or new.attempt_id  # of no subject that anybody asks for
-        return row._replace(state=state, key_version=1, subject_key=subject)
-
-    with patch.object(book, "begun", begun):
-        yield
-
-
 def bring_to(ledger: Ledger, state: State, new: NewPurchase | None = None) -> Purchase:
     """Make a purchase and bring it to a state, on a way that is legal."""
-    with as_an_early_version() if state is State.RESERVED else nullcontext():
-        begun = new or new_purchase(f"a scene for {state}")
-        attempt_id = hold(ledger, queued(begun) if State.ACCEPTED in TO_REACH[state] else begun)
+    begun = new or new_purchase(f"a scene for {state}")
+    attempt_id = hold(ledger, queued(begun) if State.ACCEPTED in TO_REACH[state] else begun)
     with ledger.transaction():
         for step in TO_REACH[state]:
             if step is State.ACCEPTED:
@@ -208,8 +176,8 @@ def insert(raw: Raw, changed: Mapping[str, object] = {}, *, how: str = "INSERT")
         "attempt_id": "d" * 32, "scene_key": "key", "scene_id": "rain", "run_id": "run",
         "provider": "openrouter", "api": "images", "model": "painter-1", "size": "1x1",
         "quality": "low", "is_local": 0, "hold_microusd": 1, "day": "2026-11-24",
-        "held_at": moment(NOW), "state": "RESERVED", "changed_at": moment(NOW), "why": "",
-        "content_key": "content", "key_version": 3, "subject_key": "subject",
+        "held_at": moment(NOW), "state": "SENDING", "changed_at": moment(NOW), "why": "",
+        "content_key": "content", "subject_key": "subject",
     }  # fmt: skip
     row.update(changed)
     marks = ", ".join("?" * len(row))

@@ -37,15 +37,14 @@ from tests.stage3.ledger.samples import (
     NOW,
     SETTLEMENTS,
     Known,
-    as_an_early_version,
     key_of,
+    known,
     new_purchase,
     picture,
 )
 
 SCENES = ("rain", "snow", "hail", "fog")
 PROVIDERS = ("openrouter", "another")
-HERE = new_purchase().endpoint
 which = st.integers(0, 999)
 """Chooses among what there is at the moment."""
 amounts = st.integers(0, 5)
@@ -71,7 +70,7 @@ class Bought:
     decided_by: str | None = None
     key: str = ""
     is_foreign: bool = False
-    """Laid down by an older program at another address: it neither blocks nor is found."""
+    """Bought at another endpoint: it neither blocks nor is found."""
 
     @property
     def counted(self) -> int:
@@ -81,23 +80,14 @@ class Bought:
         return self.hold if self.cost is None else self.cost
 
 
-@dataclass(frozen=True, kw_only=True)
-class KnownBefore(Known):
-    """What an older program knew a scene by, too; the address says whose the purchase is."""
-
-    def owns(self, new: NewPurchase) -> bool:
-        return new.endpoint.base_url is None
+def keys_of(scene: str) -> Known:
+    """Return a scene's keys, at both addresses of its endpoint."""
+    return replace(known(scene), elsewhere=(there(scene, is_foreign=False),))
 
 
-def known_before(scene: str) -> KnownBefore:
-    """Return a scene's keys."""
-    content = key_of(f"content of {scene}")
-    return KnownBefore(present=key_of(scene), earlier=(old_key_of(scene),), content=content)
-
-
-def old_key_of(scene: str) -> str:
-    """Return a scene's key in the form that an older program knew."""
-    return key_of(f"{scene}, as it was known before")
+def there(scene: str, *, is_foreign: bool) -> str:
+    """Return a scene's key at another address, of its endpoint or of a foreign one."""
+    return key_of(f"{scene}, at {'a foreign' if is_foreign else 'its other'} address")
 
 
 class OverBoth(Exception):
@@ -129,7 +119,6 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now = NOW
         self.last_day: date | None = None
         self.limits = Limits()
-        self.is_upgraded = False
         self.reader = self.place.open()
         self.start_run()
 
@@ -144,23 +133,10 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # The world ---------------------------------------------------------------------------------
 
-    @initialize(
-        budget=caps,
-        daily=caps,
-        total=caps,
-        known=st.dictionaries(st.sampled_from(SCENES), st.booleans(), max_size=3),
-    )
-    def begin(
-        self, budget: int | None, daily: int | None, total: int | None, known: dict[str, bool]
-    ) -> None:
-        """Set the caps, and find what an older program began, here or at another address.
-
-        In a ledger where one was first; later, none is let in.
-        """
-        self.is_upgraded = bool(known)
+    @initialize(budget=caps, daily=caps, total=caps)
+    def begin(self, budget: int | None, daily: int | None, total: int | None) -> None:
+        """Set the caps."""
         self.limits = Limits(budget_microusd=budget, daily_microusd=daily, total_microusd=total)
-        for scene, is_foreign in known.items():
-            self.lay_down(scene, 0, is_foreign=is_foreign)
 
     @rule(days=st.integers(-2, 2), hours=st.integers(-30, 30))
     def jump(self, days: int, hours: int) -> None:
@@ -235,37 +211,25 @@ class LedgerMachine(RuleBasedStateMachine):
             elif not answer and is_taken_in:
                 self.settle(one, SETTLEMENTS[State.UNKNOWN])
 
-    @precondition(lambda self: self.is_upgraded)
-    @rule(
-        scene=st.sampled_from(SCENES),
-        amount=amounts,
-        is_foreign=st.booleans(),
-        was_sent=st.booleans(),
-    )
-    def inherit(self, *, scene: str, amount: int, is_foreign: bool, was_sent: bool) -> None:
-        """Find a purchase that an older program began, under the key that it knew."""
-        known = [one for one in self.of(scene) if one.key == old_key_of(scene)]
-        assume(not any(one.state in LIVE for one in known))
+    @rule(scene=st.sampled_from(SCENES), amount=amounts, is_foreign=st.booleans())
+    def buy_there(self, *, scene: str, amount: int, is_foreign: bool) -> None:
+        """Find that a run which has died bought a scene at another address.
+
+        As another subject, such as one with another seed: else its slot would be taken here.
+        """
+        key = there(scene, is_foreign=is_foreign)
+        assume(not any(one.state in LIVE for one in self.of(scene) if one.key == key))
         assume(is_foreign or not any(one.state in LIVE for one in self.of(scene, ours=True)))
         assume(not self.over("run-0", "openrouter", self.counting_day, amount))
-        self.lay_down(scene, amount, is_foreign=is_foreign, was_sent=was_sent)
-
-    def lay_down(self, scene: str, amount: int, *, is_foreign: bool, was_sent: bool = True) -> None:
-        """Begin a purchase as an older program did, whose run has died."""
         ledger = next(iter(self.runs.values()))
-        new = replace(
-            new_purchase(scene, run_id="run-0", hold_microusd=amount),
-            scene_key=old_key_of(scene),
-            subject_key=None,
-            endpoint=replace(HERE, base_url="http://elsewhere") if is_foreign else HERE,
-        )
-        with as_an_early_version(reserves=not was_sent), ledger.transaction():
+        new = new_purchase(scene, run_id="run-0", hold_microusd=amount)
+        new = replace(new, scene_key=key, subject_key=key_of(new.attempt_id))
+        with ledger.transaction():
             held = ledger.hold(new, self.limits, day=self.today, now=self.now)
         assert isinstance(held, Held)
         self.last_day = held.day
-        state = State.SENDING if was_sent else State.RESERVED
-        one = Bought(new.attempt_id, scene, "run-0", "openrouter", amount, held.day, state)
-        one.is_foreign, one.key = is_foreign, new.scene_key
+        one = Bought(new.attempt_id, scene, "run-0", "openrouter", amount, held.day, State.SENDING)
+        one.is_foreign, one.key = is_foreign, key
         self.bought.append(one)
 
     def hold_in(
@@ -277,7 +241,7 @@ class LedgerMachine(RuleBasedStateMachine):
         over = self.over(run_id, provider, day, amount)
         new = new_purchase(scene, run_id=run_id, provider=provider, hold_microusd=amount)
 
-        known_as = known_before(scene)
+        known_as = keys_of(scene)
         result = ledger.hold(new, self.limits, day=self.today, now=self.now, known_as=known_as)
 
         if live:
@@ -345,9 +309,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """Bring a dead run's purchase to an end, as the table of restarts says."""
         one = self.some(self.orphans(), n)
         _, ledger = self.some_run(run)
-        if one.state is State.RESERVED:
-            self.settle(one, SETTLEMENTS[State.VOID], ledger)
-        elif one.answer:
+        if one.answer:
             self.take(one, tells_cost=True, ledger=ledger)
         else:
             self.settle(one, SETTLEMENTS[State.UNKNOWN], ledger)
@@ -463,7 +425,7 @@ class LedgerMachine(RuleBasedStateMachine):
             of_scene = self.of(scene, ours=True)
             live = [one.attempt_id for one in of_scene if one.state in LIVE]
             decided = [one for one in of_scene if one.state in {State.WROTE_OFF, State.PAID_BAD}]
-            known_as = known_before(scene)
+            known_as = keys_of(scene)
             found = self.reader.live(key_of(scene), known_as)
             elsewhere = [one for one in self.of(scene) if one.is_foreign]
             paid_there = {one.attempt_id for one in elsewhere if one.state is State.PAID}

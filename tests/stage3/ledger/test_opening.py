@@ -16,8 +16,7 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger import counters
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.engine import Cursor, Execute
-from stage3_plugin.ledger.migrating import migrate, version_of
-from stage3_plugin.ledger.schema import MIGRATIONS
+from stage3_plugin.ledger.making import is_made, make
 from tests.stage3.ledger.samples import DAY, NO_CAPS, NOW, new_purchase
 
 SOMEBODY = """
@@ -147,8 +146,8 @@ def test_a_ledger_that_is_just_being_made_is_not_taken_for_another_database(
         def execute(self, statement: str, parameters: Any = (), /) -> sqlite3.Cursor:
             if "sqlite_master" in statement:
                 with suppress(sqlite3.OperationalError):  # it waits for us, for a while
-                    migrate(another, path, MIGRATIONS)
+                    make(another, path)
             return super().execute(statement, parameters)
 
     with closing(another), closing(Slow(path, isolation_level=None)) as slow:
-        assert version_of(slow, path, MIGRATIONS) in {0, len(MIGRATIONS)}
+        assert is_made(slow, path) in {False, True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from itertools import product
@@ -13,14 +13,13 @@ import pytest
 
 from stage3_plugin.domain.states import LEGAL, LIVE, OPEN, UNSETTLED, State
 from stage3_plugin.errors import LedgerFailed, SettingsRefused
-from stage3_plugin.ledger import migrating, schema
+from stage3_plugin.ledger import making
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.records import moment
 from tests.stage3.ledger import databases
 from tests.stage3.ledger.databases import Raw, of_sqlite, refused_by
 from tests.stage3.ledger.samples import (
     DAY,
-    EARLIER_STATES,
     NOW,
     SETTLEMENTS,
     bring_to,
@@ -31,10 +30,7 @@ from tests.stage3.ledger.samples import (
     queued,
 )
 
-FIRST_SCHEMA = Path(__file__).with_name("schema_1.sql")
-SECOND_SCHEMA = Path(__file__).with_name("schema_2.sql")
-THIRD_SCHEMA = Path(__file__).with_name("schema_3.sql")
-FOURTH_SCHEMA = Path(__file__).with_name("schema_4.sql")
+RELEASED = Path(__file__).with_name("schema.sql")
 FROZEN = {
     "seq": 7777,
     "rowid": 7777,
@@ -53,7 +49,6 @@ FROZEN = {
     "day": "2026-11-25",
     "held_at": "2026-11-25T00:00:00.000000+00:00",
     "content_key": "another",
-    "key_version": 7777,
     "base_key": "another",
     "subject_key": "another",
     "take": 7777,
@@ -236,10 +231,10 @@ def test_an_event_of_a_purchase_names_it(raw: Raw, event: str) -> None:
 )
 def test_what_a_purchase_began_as_never_changes(ledger: Ledger, raw: Raw, column: str) -> None:
     """Not even on a legal way, and not by the second name of the first column."""
-    bring_to(ledger, State.RESERVED)
+    bring_to(ledger, State.SENDING)
 
     with pytest.raises(databases.refused) as caught:
-        raw.execute(f"UPDATE purchases SET state = 'SENDING', {column} = ?", (FROZEN[column],))
+        raw.execute(f"UPDATE purchases SET state = 'UNKNOWN', {column} = ?", (FROZEN[column],))
 
     assert refused_by(caught.value) == "TRIGGER"
 
@@ -388,9 +383,8 @@ def test_a_scene_may_be_bought_after_what_does_not_block_it(
         ({"day": "24.11.2026"}, "CHECK"),
         ({"day": None}, "NOTNULL"),
         ({"scene_key": None}, "NOTNULL"),
-        ({"content_key": None}, "TRIGGER"),
-        ({"key_version": None}, "TRIGGER"),
-        ({"subject_key": None}, "TRIGGER"),
+        ({"content_key": None}, "NOTNULL"),
+        ({"subject_key": None}, "NOTNULL"),
         ({"take": 0}, "CHECK"),
         ({"line": 1}, "CHECK"),
         ({"job": 1}, "TRIGGER"),
@@ -465,128 +459,31 @@ def shape_of(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 
-def laid_out(folder: Path, file: Path) -> Path:
-    """Lay out a ledger as an older version left it."""
-    path = folder / "ledger.db"
-    connection = sqlite3.connect(path)
-    connection.executescript(file.read_text(encoding="utf-8"))
-    connection.close()
-    return path
-
-
-def first_ledger(folder: Path) -> Path:
-    """Lay out a ledger as the first version left it."""
-    return laid_out(folder, FIRST_SCHEMA)
-
-
-@pytest.mark.parametrize(
-    "file, migrations",
-    [
-        (FIRST_SCHEMA, schema.MIGRATIONS[:1]),
-        (SECOND_SCHEMA, schema.MIGRATIONS[:2]),
-        (THIRD_SCHEMA, schema.MIGRATIONS[:3]),
-        (FOURTH_SCHEMA, schema.MIGRATIONS[:4]),
-    ],
-)
-@of_sqlite("versions of its file")
-def test_a_released_schema_is_what_it_was(
-    tmp_path: Path, file: Path, migrations: Sequence[Sequence[str]]
-) -> None:
-    """A released schema never changes: a change is a migration, behind it."""
-    released = sqlite3.connect(laid_out(tmp_path, file))
+@of_sqlite("it is asked for its texts")
+def test_the_schema_is_what_was_written_down(tmp_path: Path) -> None:
+    """Once released it never changes: ledgers that lie on disks have it."""
     made = sqlite3.connect(tmp_path / "made.db", isolation_level=None)
-    migrating.prepare(made, tmp_path / "made.db", migrations=migrations)
+    making.prepare(made, tmp_path / "made.db")
+    written = sqlite3.connect(":memory:")
+    written.executescript(RELEASED.read_text(encoding="utf-8"))
 
-    assert shape_of(made) == shape_of(released)
-
-    released.close()
-    made.close()
-
-
-@of_sqlite("versions of its file")
-def test_the_first_ledger_is_opened_with_all_that_is_in_it(tmp_path: Path) -> None:
-    """Whatever is in an old ledger is found, and can be gone on with."""
-    path = first_ledger(tmp_path)
-
-    with Ledger.open(path) as ledger:
-        found = {purchase.new.scene_id: purchase for purchase in ledger.purchases()}
-        problems = ledger.problems()
-        bring_to(ledger, State.PAID)
-
-    assert problems == []
-    assert [found[f"scene {at}"].state for at in range(len(EARLIER_STATES))] == list(EARLIER_STATES)
-    assert found["雨"].cost_microusd == 41_000
-    assert found["雨"].details == {"revised_prompt": "Rain."}
-    assert found["雨"].dropped == ("seed",)
-
-
-LATER = (
-    "ALTER TABLE purchases ADD COLUMN job_id TEXT",
-    "UPDATE meta SET value = '2026-12-24' WHERE name = 'last_day'",
-)
-
-
-@of_sqlite("versions of its file")
-def test_an_older_ledger_is_brought_up_to_date(tmp_path: Path) -> None:
-    """Once, whoever opens it first."""
-    path = first_ledger(tmp_path)
-    versions: list[int] = []
-    for _ in range(2):
-        connection = sqlite3.connect(path, isolation_level=None)
-        migrating.prepare(connection, path, migrations=[*schema.MIGRATIONS[:1], LATER])
-        versions += connection.execute("PRAGMA user_version").fetchone()
-        connection.close()
-
-    assert versions == [2, 2]
-
-
-@of_sqlite("versions of its file")
-def test_a_migration_that_fails_leaves_all_as_it_was(tmp_path: Path) -> None:
-    """Half a migration would be no version at all."""
-    path = first_ledger(tmp_path)
-    connection = sqlite3.connect(path, isolation_level=None)
-    before = shape_of(connection)
-
-    with pytest.raises(sqlite3.OperationalError, match="no such table"):
-        migrating.prepare(
-            connection,
-            path,
-            migrations=[*schema.MIGRATIONS[:1], (*LATER, "DROP TABLE no_such_table")],
+    assert shape_of(made) == shape_of(written)
+    for pragma in ("application_id", "user_version"):
+        (found,), (wanted,) = (
+            one.execute(f"PRAGMA {pragma}").fetchone() for one in (made, written)
         )
+        assert found == wanted
 
-    assert shape_of(connection) == before
-    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
-    assert list(tmp_path.glob("*.cop*")) == []
-
-    connection.close()
-
-
-@of_sqlite("versions of its file")
-def test_an_older_ledger_is_read_without_being_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A plan writes nothing, and has to know our version all the same."""
-    path = first_ledger(tmp_path)
-    before = path.read_bytes()
-    monkeypatch.setattr("stage3_plugin.ledger.sqlite.MIGRATIONS", (*schema.MIGRATIONS, LATER))
-
-    ledger = Ledger.open_to_read(path)
-    assert ledger is not None
-    with ledger:
-        found = [purchase.new.scene_id for purchase in ledger.purchases()]
-        last_day = ledger.last_day()
-
-    assert len(found) == len(EARLIER_STATES) + 1
-    assert last_day == date(2026, 12, 24)
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+    made.close()
+    written.close()
 
 
 @pytest.mark.parametrize("opening", [Ledger.open, Ledger.open_to_read])
 @of_sqlite("versions of its file")
 def test_a_newer_ledger_is_refused(tmp_path: Path, opening: Callable[[Path], object]) -> None:
     """What a newer version means by its rows, this one cannot know."""
-    path = first_ledger(tmp_path)
+    path = tmp_path / "ledger.db"
+    Ledger.open(path).close()
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version=99")
     connection.close()
@@ -651,7 +548,7 @@ def test_commits_are_durable(tmp_path: Path) -> None:
     """FULL, with a log ahead: with less, a power cut takes back what was reported as done."""
     path = tmp_path / "ledger.db"
     connection = sqlite3.connect(path, isolation_level=None)
-    migrating.prepare(connection, path)
+    making.prepare(connection, path)
     pragmas = ("journal_mode", "synchronous", "fullfsync", "checkpoint_fullfsync", "foreign_keys",
                "trusted_schema", "busy_timeout")  # fmt: skip
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stage3_plugin.errors import LedgerFailed, LedgerSealed
-from stage3_plugin.ledger import migrating, sealing
+from stage3_plugin.ledger import making, sealing
 from stage3_plugin.ledger.book import Ledger
 from tests.stage3.ledger.samples import DAY, NO_CAPS, NOW, new_purchase
 
@@ -56,7 +56,7 @@ def an_older_version(monkeypatch: pytest.MonkeyPatch) -> None:
     def looks_for_none(_connection: sqlite3.Connection) -> None:
         return None
 
-    monkeypatch.setattr(migrating, "seal_of", looks_for_none)
+    monkeypatch.setattr(making, "seal_of", looks_for_none)
 
 
 def test_no_program_opens_what_is_being_moved(path: Path) -> None:

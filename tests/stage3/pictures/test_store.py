@@ -1,13 +1,11 @@
 """The store: objects that last, copies that are whole, and never a byte outside."""
 
 import errno
-import fcntl
 import hashlib
 import io
 import os
 import shutil
 import stat
-import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -357,12 +355,11 @@ def test_a_folder_exchanged_for_a_link_meanwhile_changes_nothing_outside(
     outside.mkdir()
     moved = images.parent / "moved"
 
-    def exchange(_original: io.FileIO, _copy: io.FileIO) -> bool:
+    def exchange(_original: io.FileIO, _copy: io.FileIO) -> None:
         images.rename(moved)
         images.symlink_to(outside)
-        return False
 
-    monkeypatch.setattr(copying, "_share_blocks", exchange)
+    monkeypatch.setattr(copying, "_copy_in_kernel", exchange)
     with nothing_changes(outside):
         store.publish(kept(store), images, "s", "image/png")
 
@@ -397,8 +394,8 @@ def test_something_else_in_the_way_is_a_failure_of_storage(
     assert not [name for name in files_below(images) if name.startswith(".tmp-")]
 
 
-def cannot_share(_original: io.FileIO, _copy: io.FileIO) -> bool:
-    return False
+def cannot(*_: object) -> int:
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
 
 
 @pytest.mark.parametrize("moment", ["create", "write", "rename"])
@@ -417,7 +414,7 @@ def test_a_full_disk_leaves_no_half_file(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(copying, "_share_blocks", cannot_share)
+        patch.setattr(os, "copy_file_range", cannot, raising=False)
         if moment == "write":
             patch.setattr(copying, "write_whole", half)
         else:
@@ -446,23 +443,30 @@ def test_a_write_the_system_really_stops_leaves_no_half_file(store: Stored, imag
     assert files_below(images) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="FICLONE is Linux")
-def test_blocks_are_shared_where_the_file_system_can(
+@pytest.mark.skipif(not hasattr(os, "copy_file_range"), reason="the kernel copies on Linux")
+def test_the_kernel_copies_where_it_can(
     store: Stored, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then nothing is copied; where it cannot, everything is."""
-    asked: list[int] = []
-
-    def pretend(target: int, request: int, source: int) -> int:
-        asked.append(request)
-        os.write(target, os.pread(source, 1 << 20, 0))
-        return 0
-
-    monkeypatch.setattr(fcntl, "ioctl", pretend)
+    """Then nothing goes through Python; a file system that can shares the blocks."""
     monkeypatch.setattr(copying, "write_whole", None)
     path = store.publish(kept(store), images, "s", "image/png")
 
-    assert asked == [0x40049409]
+    assert path.read_bytes() == DATA
+
+
+@pytest.mark.parametrize("most", [0, 1, 1000])
+def test_what_the_kernel_does_not_copy_python_does(
+    store: Stored, images: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """None of it, or the rest of it: where it gave up, the other way goes on."""
+    pieces = [most] if most else []
+
+    def some(source: int, target: int, _count: int) -> int:
+        return os.write(target, os.read(source, pieces.pop())) if pieces else cannot()
+
+    monkeypatch.setattr(os, "copy_file_range", some, raising=False)
+    path = store.publish(kept(store), images, "s", "image/png")
+
     assert path.read_bytes() == DATA
 
 

@@ -12,18 +12,15 @@ import anyio
 import pytest
 
 from stage3_plugin.domain.states import State
-from stage3_plugin.engine import run as engine_run
-from stage3_plugin.policy import polling
-from stage3_plugin.purchase import lost
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.behaviours import Json
 from stage3_plugin.testing.dialects.bfl import BflDialect
 from stage3_plugin.testing.dialects.fal import FalDialect
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.queues import Dialect, Loss, Queued
+from tests.doors import Ran, counted, only, run_stage, settings_for, states, story
 from tests.fakes.requests import Refusing
-from tests.stage3.buying import counted, only, states
-from tests.stage3.running import Ran, run_stage, settings_for, story
+from tests.places import hurry, wait
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio"])]
 
@@ -37,11 +34,9 @@ ENDLESS = 10_000
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a hundredth of the usual time."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
-    for name in ("APART_S", "AGAIN_S", "PATIENCE_S"):
-        monkeypatch.setattr(lost, name, getattr(lost, name) / 200)
-    monkeypatch.setattr(engine_run, "RECOVERY_LINGERS_S", 0.1)
+    hurry(monkeypatch, 100, "policy.polling")
+    hurry(monkeypatch, 200, "purchase.lost")
+    wait(monkeypatch, "engine.run", RECOVERY_LINGERS_S=0.1)
 
 
 @pytest.fixture(params=["fal", "bfl"])
@@ -117,7 +112,7 @@ async def test_a_later_run_takes_a_job_in_at_its_price(
     """Though nothing of the first run is left but its row."""
     api.queue.plan = Queued(polls=ENDLESS)
     first = await cut_short(api, shop(api, word), tmp_path)
-    shutil.rmtree(tmp_path / ".stage3" / "spool" / only(tmp_path).new.attempt_id)
+    shutil.rmtree(tmp_path / ".stage3" / "spool" / only(tmp_path).attempt_id)
     for job in api.queue.jobs:
         job.plan = Queued(polls=0)
     again = await run_stage(shop(api, word), story("a"), tmp_path)

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
+from tests.doors import settings_for
 from tests.fakes.behaviours import Behaviour, Json, Limited, ServerError
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.requests import Refusing
 from tests.stage3.providers.replies import PNG, gemini, reply, request, verdict_on
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import asking, run_stage, story
 
 # What is sent ------------------------------------------------------------------------------------
 
@@ -246,7 +247,7 @@ async def test_a_wish_that_is_not_sent_buys_nothing_anew(
 async def test_the_plan_says_what_is_left_out(image_api: ImageApi, tmp_path: Path) -> None:
     settings = painter(image_api, size="1000x776", output_format="webp")
     async with open_stage(settings, tmp_path) as stage:
-        said = "\n".join((*stage.warnings, *(await stage.plan(story("a"))).warnings))
+        said = "\n".join((*stage.warnings, *(await stage.plan(asking(story("a")))).warnings))
     ran = await run_stage(settings, story("a"), tmp_path)
 
     assert "output_format" in said

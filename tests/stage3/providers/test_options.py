@@ -20,7 +20,7 @@ from host_stub.cli import main
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.route import key_scope_of
+from stage3_plugin.engine.backend import route_of
 from stage3_plugin.errors import ProviderBroken, SettingsRefused
 from stage3_plugin.providers.models import models_known_of
 from stage3_plugin.providers.options import RESERVED, options_of
@@ -28,9 +28,10 @@ from stage3_plugin.providers.registry import hosted_named, maker_named, provider
 from stage3_plugin.renderers.previz import WORK, Previz
 from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import ProviderOptions, Settings
+from tests.doors import settings_for
 from tests.fakes.image_api import KEY, ImageApi
 from tests.stage3.in_process import InProcess
-from tests.stage3.running import run_stage, settings_for, story
+from tests.stage3.running import run_stage, story
 
 RUNS = pytest.mark.anyio
 PIER = PictureRequest(scene_id="s", prompt="a pier at dawn", width_px=96, height_px=64)
@@ -167,15 +168,14 @@ def in_one_way(value: Any) -> Any:
 def test_other_options_are_another_picture_and_the_same_ones_are_the_same(
     one: dict[str, JsonValue], other: dict[str, JsonValue]
 ) -> None:
-    """However a number is written. What was bought before there were any is never meant."""
+    """However a number is written."""
     scopes = [
-        key_scope_of(Settings(provider="openai", model="m", options=options), None)
+        route_of(Settings(provider="openai", model="m", options=options), None)
         for options in (one, other)
     ]
     keys, others = (scene_keys(PIER, scope) for scope in scopes)
 
     assert (keys.present == others.present) is (in_one_way(one) == in_one_way(other))
-    assert bool(keys.earlier) is not bool(one)
     assert (keys.content == others.content) is (keys.present == others.present)
 
 

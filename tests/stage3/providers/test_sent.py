@@ -17,16 +17,14 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from host_stub.cli import main
+from host_stub.contract import Scene
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import InlinePictureOf, Send
 from stage3_plugin.domain.keys import scene_keys
-from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest, Scene
-from stage3_plugin.engine.route import key_scope_of
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.backend import route_of
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.policy import polling
-from stage3_plugin.providers import bfl
 from stage3_plugin.providers.hosted import need_options
 from stage3_plugin.providers.models import (
     models_known_of,
@@ -40,10 +38,12 @@ from stage3_plugin.runtime.offers import PROVIDERS
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.dialects.bfl import BflDialect
 from stage3_plugin.testing.dialects.fal import FalDialect
+from tests.doors import settings_for
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing
-from tests.stage3.running import Story, run_stage, settings_for, story
+from tests.places import hurry
+from tests.stage3.running import Story, run_stage, story
 
 PROMPT = "a pier at dawn"
 PIER = PictureRequest(scene_id="s", prompt=PROMPT, width_px=1920, height_px=1088)
@@ -549,7 +549,7 @@ def test_what_is_always_said_is_a_value_that_the_model_has() -> None:
 def test_another_option_is_another_picture(provider: str, model: str, options: Options) -> None:
     """And without any, the picture is the one that was bought before there were options."""
     scopes = [
-        key_scope_of(Settings(provider=provider, model=model, options=one), None)
+        route_of(Settings(provider=provider, model=model, options=one), None)
         for one in ({}, options)
     ]
     plain, other = (scene_keys(PIER, scope) for scope in scopes)
@@ -615,18 +615,13 @@ SEEDLESS = [
 
 @pytest.mark.parametrize("provider, model", SEEDLESS)
 def test_another_seed_buys_nothing_anew_where_none_is_sent(provider: str, model: str) -> None:
-    """But what was bought while one was sent is found by it."""
+    """The request as sent is the same."""
     endpoint = Endpoint(provider=provider, model=model)
     profile = provider_at(endpoint).profile
-    scope = key_scope_of(Settings(provider=provider, model=model), profile)
-    was = replace(scope, sends=profile.sent_before or frozenset(), sent_before=None)
+    scope = route_of(Settings(provider=provider, model=model), profile)
     one, other = (scene_keys(replace(PIER, seed=seed), scope) for seed in (7, 8))
-    bought = scene_keys(replace(PIER, seed=7), was).present
 
     assert (profile.seed, one.present) == (False, other.present)
-    assert bought != one.present
-    assert bought in one.all
-    assert bought not in other.all
 
 
 # Through the doors --------------------------------------------------------------------------------
@@ -635,15 +630,13 @@ SEEN = Scene(
     scene_id="a",
     prompt="a: a harbour at dusk",
     references=("mira.png",),
-    wishes=(ReferenceWish(image="mira.png"),),
 )
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a hundredth of the usual time."""
-    for name in ("FIRST_WAIT_S", "LONGEST_WAIT_S", "GONE_WAIT_S"):
-        monkeypatch.setattr(polling, name, getattr(polling, name) / 100)
+    hurry(monkeypatch, 100, "policy.polling")
 
 
 @pytest.fixture
@@ -700,27 +693,6 @@ async def test_a_reference_that_would_be_turned_away_as_too_small_is_not_sent(
         "larger picture of it); nothing was sent"
     )
     assert bfl_api.received() == 0
-
-
-def as_before(_endpoint: Endpoint) -> Profile:
-    """Return what an earlier release knew of every model there."""
-    return bfl.PROFILE
-
-
-@RUNS
-async def test_a_picture_that_was_bought_with_a_seed_is_found_without_one(
-    bfl_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A release that sends a model less than the one before does not buy its pictures again."""
-    shop: dict[str, Any] = {"provider": "bfl", "model": "flux-3-image", "price_usd": "0.05"}
-    settings = settings_for(bfl_api, **shop, seed=7)
-    with monkeypatch.context() as before:
-        before.setattr(bfl.Bfl, "profile_of", staticmethod(as_before))
-        await run_stage(settings, story("a"), tmp_path)
-    again = await run_stage(settings, story("a"), tmp_path)
-
-    assert again.outcomes["a"].reused
-    assert bfl_api.received() == 1
 
 
 @RUNS

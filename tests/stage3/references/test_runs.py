@@ -7,18 +7,19 @@ from typing import Any
 import anyio
 import pytest
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.storage.references import bodies
 from stage3_plugin.storage.references.locating import Places
+from tests.doors import settings_for
 from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import shown_in
 from tests.fakes.wire import Exchange
 from tests.stage3.references.opened import encoded, sha256
-from tests.stage3.running import Ran, Story, run_stage, settings_for
+from tests.stage3.running import Ran, Story, run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -27,13 +28,9 @@ MIRA = make_png("Mira", 64, 64)
 
 def story(count: int, image: str = "mira.png") -> Story:
     """Make scenes that all show one file."""
-    wishes = (ReferenceWish(image=image),)
     names = [f"s{number}" for number in range(count)]
     return Story(
-        [
-            Scene(scene_id=name, prompt=f"{name}: a pier", references=(image,), wishes=wishes)
-            for name in names
-        ]
+        [Scene(scene_id=name, prompt=f"{name}: a pier", references=(image,)) for name in names]
     )
 
 
@@ -107,8 +104,7 @@ async def test_a_run_that_is_told_to_stop_opens_no_more_files(
     for name in names:
         (tmp_path / name).write_bytes(make_png(name, 64, 64))
     scenes = [
-        Scene(scene_id=f"s{name[:-4]}", prompt="a pier", wishes=(ReferenceWish(image=name),))
-        for name in names
+        Scene(scene_id=f"s{name[:-4]}", prompt="a pier", references=(name,)) for name in names
     ]
     ran = await run(image_api, tmp_path, Story(scenes), stopping=stopping)
 

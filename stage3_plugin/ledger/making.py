@@ -1,4 +1,4 @@
-"""Makes a connection durable and brings its database up to date, wholly or not at all.
+"""Makes a connection durable, and a ledger's tables where there are none, wholly or not at all.
 
 Apart from the schema, which is statements alone, and from the database, which opens files: this is
 what happens once between the two, while no other program may use it.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from stage3_plugin.errors import LedgerFailed, LedgerSealed, SettingsRefused
-from stage3_plugin.ledger.copies import keep_copy
-from stage3_plugin.ledger.schema import APPLICATION_ID, MIGRATIONS
+from stage3_plugin.ledger.refusal import newer
+from stage3_plugin.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
 from stage3_plugin.ledger.sealing import seal_of
 
 OLDEST_SQLITE = (3, 37, 0)
@@ -24,18 +24,12 @@ _LOG_TRIES, _LOG_WAIT_S = 100, 0.02
 """Two seconds in all: making a ledger takes some milliseconds."""
 
 
-def prepare(
-    connection: sqlite3.Connection,
-    path: Path,
-    *,
-    migrations: Sequence[Sequence[str]] = MIGRATIONS,
-) -> None:
-    """Make a connection durable and its database current.
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make a connection durable, and the ledger's tables where there are none.
 
     Args:
         connection: In autocommit (``isolation_level=None``).
         path: For messages.
-        migrations: See :data:`MIGRATIONS`.
 
     Raises:
         SettingsRefused: The file is a newer ledger, or none at all.
@@ -43,8 +37,8 @@ def prepare(
         sqlite3.Error: To be translated by the caller.
     """
     configure(connection, path)
-    if version_of(connection, path, migrations) < len(migrations):
-        migrate(connection, path, migrations, keep=keep_copy)
+    if not is_made(connection, path):
+        make(connection, path)
     # Only now: a file that is not a ledger was left as it is.
     mode = _with_a_log(connection)
     if mode != "wal":
@@ -110,10 +104,8 @@ def one_moment(connection: sqlite3.Connection) -> Generator[None]:
             connection.execute("ROLLBACK")
 
 
-def version_of(
-    connection: sqlite3.Connection, path: Path, migrations: Sequence[Sequence[str]]
-) -> int:
-    """Return a database's version, 0 for one that is empty.
+def is_made(connection: sqlite3.Connection, path: Path) -> bool:
+    """Return whether a database is a ledger; one that is empty may become one.
 
     Raises:
         SettingsRefused: It is newer than we are, or not a ledger, or was moved to a server.
@@ -123,65 +115,42 @@ def version_of(
         (name,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         seal = seal_of(connection) if name == APPLICATION_ID else None
-    is_empty = version == 0 and tables == 0
-    if not is_empty and name != APPLICATION_ID:
+    if version == 0 and tables == 0:
+        return False
+    if name != APPLICATION_ID:
         raise SettingsRefused(
             "state_dir",
             f"{path} is a database, but not a ledger",
             hint="name another folder, or move the file away",
         )
-    if version > len(migrations):
-        raise SettingsRefused(
-            "state_dir",
-            f"{path} was written by a newer version (its schema is {version}, "
-            f"known here is {len(migrations)})",
-            hint="install the newer version of stage3-plugin again",
-        )
+    if version > VERSION:
+        raise newer("state_dir", str(path), str(version))
     if seal is not None:
         raise LedgerSealed(path, seal.where, seal.token, is_finished=seal.is_finished)
-    return int(version)
+    return True
 
 
-def _take(connection: sqlite3.Connection, version: int, statements: Sequence[str]) -> None:
-    """Take the step to a version, inside a transaction."""
-    for statement in statements:
+def _fill(connection: sqlite3.Connection) -> None:
+    """Make the tables and what holds their rows, inside a transaction."""
+    for statement in SCHEMA:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version={version}")
+    connection.execute(f"PRAGMA user_version={VERSION}")
 
 
-def migrate(
-    connection: sqlite3.Connection,
-    path: Path,
-    migrations: Sequence[Sequence[str]],
-    *,
-    keep: Callable[[Path, int], Path] | None = None,
-) -> None:
-    """Bring a database up to date, wholly or not at all.
+def make(connection: sqlite3.Connection, path: Path) -> None:
+    """Make a ledger of an empty database, wholly or not at all, unless another process was quicker.
 
     Args:
         connection: In autocommit.
-        path: Its file; for messages, and for ``keep``.
-        migrations: See :data:`MIGRATIONS`.
-        keep: Keeps a copy of what is there of the version that it is given, and returns its path.
-
-    Raises:
-        StorageFailed: The copy cannot be made; nothing was changed.
+        path: Its file; for messages.
     """
-    kept: Path | None = None
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Again, now that no other program can be changing it.
-        found = version_of(connection, path, migrations)
-        if 0 < found < len(migrations) and keep is not None:
-            kept = keep(path, found)
-        for version, statements in enumerate(migrations, start=1):
-            if version > found:
-                _take(connection, version, statements)
+        if not is_made(connection, path):  # again, now that no other program can be making it
+            _fill(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-            if kept is not None:  # nothing was changed
-                kept.unlink(missing_ok=True)
         raise
