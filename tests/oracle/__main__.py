@@ -1,9 +1,10 @@
 """Ask two builds the same: what an earlier commit made of some 3,000 answers, the checkout has to.
 
 ``python -m tests.oracle``, from the top of the checkout: each answer goes through the build of a
-commit and through the checkout, by the public names, in a project of its own. Verdict, cost,
-picture, bills and what the ledger says in the end are compared. It ends with 1 if they differ and
-that does not stand in ``given_up.toml``. It needs a system that forks, and minutes of two cores.
+commit and through the checkout, or another commit, by the public names, in a project of its own.
+Verdict, cost, picture, bills and what the ledger says in the end are compared. It ends with 1 if
+they differ and that does not stand in ``given_up.toml``. It needs a system that forks, and minutes
+of two cores.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from tests.oracle.builds import (
     Build,
     BuildFailed,
     cache_folder,
-    reference_python,
+    python_of,
 )
 from tests.oracle.cases import ROUTES, Case
 from tests.oracle.comparing import Difference, GivenUp, seen_in, table_of
@@ -108,12 +109,12 @@ class Comparison:
                 raise
 
     def _compare(self, case: Case, found: Sequence[dict[str, Any]]) -> None:
-        reference, checkout = (seen_in(case, one, KEY) for one in found)
+        reference, candidate = (seen_in(case, one, KEY) for one in found)
         if reference.get("broke", "").startswith("the server itself"):
-            checkout = {}  # it has shown nothing
+            candidate = {}  # it has shown nothing
         first = (reference.get(f"run 1 {word}", "null") for word in ("raised", "code"))
         self.ends[next((word for word in first if word != "null"), "made")] += 1
-        difference = self._given_up.compared(case.name, reference, checkout)
+        difference = self._given_up.compared(case.name, reference, candidate)
         if difference is not None:
             self.differences.append(difference)
             print(f"{case.name}: {', '.join(difference.fields)}", file=sys.stderr, flush=True)
@@ -129,13 +130,17 @@ def main() -> int:
         print("\n".join(case.name for case in wanted) or f"no case is called {chosen.only!r}")
         return 0 if wanted else 2
     try:
-        python = reference_python(chosen.reference, chosen.at)
+        python = python_of(chosen.reference, chosen.at)
+        candidate, within = Path(sys.executable), ROOT
+        if chosen.candidate is not None:
+            candidate = python_of(chosen.candidate, chosen.at)
+            within = candidate.parents[1]
         with ExitStack() as stack:
             base = _MEMORY if _MEMORY.is_dir() else None
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=base)))
             builds = [
                 Build("reference", python, folder / "reference", within=python.parents[1]),
-                Build("checkout", Path(sys.executable), folder / "checkout", within=ROOT),
+                Build("candidate", candidate, folder / "candidate", within=within),
             ]
             given_up = GivenUp()
             comparison = Comparison(builds, folder, given_up)
@@ -157,6 +162,7 @@ def main() -> int:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     report: dict[str, Any] = {
         "reference": chosen.reference,
+        "candidate": chosen.candidate,
         "cases": len(wanted),
         "took_s": int(time.monotonic() - began),
         "cpu_s": int(sum(one.ru_utime + one.ru_stime for one in used)),
@@ -180,10 +186,10 @@ def _text(report: dict[str, Any], news: Sequence[Difference], known: Sequence[Di
 
 def _show(case: Case, found: Sequence[dict[str, Any]], given_up: GivenUp) -> int:
     """Show one case in full, and what differs."""
-    for name, one in zip(("reference", "checkout"), found, strict=True):
+    for name, one in zip(("reference", "candidate"), found, strict=True):
         print(f"{name}: {json.dumps(one, indent=1)}")
-    reference, checkout = (seen_in(case, one, KEY) for one in found)
-    difference = given_up.compared(case.name, reference, checkout)
+    reference, candidate = (seen_in(case, one, KEY) for one in found)
+    difference = given_up.compared(case.name, reference, candidate)
     if difference is None:
         return 0
     for name, (before, now) in difference.fields.items():
@@ -197,8 +203,11 @@ def _parser() -> argparse.ArgumentParser:
         "--reference", default=REFERENCE, metavar="COMMIT", help="what is right (%(default)s)"
     )
     parser.add_argument(
+        "--candidate", metavar="COMMIT", help="what is compared with it (the checkout as it is)"
+    )
+    parser.add_argument(
         "--at", type=Path, default=cache_folder(), metavar="DIR",
-        help="where the environments of references are kept (%(default)s)",
+        help="where the environments of commits are kept (%(default)s)",
     )  # fmt: skip
     parser.add_argument("--only", metavar="NAME", help="this case, or those of a shell's pattern")
     parser.add_argument("--list", action="store_true", help="name the cases, and compare nothing")

@@ -1,7 +1,7 @@
-"""The two builds: the reference in an environment of its own, and the checkout as it is installed.
+"""The two builds: each a commit in an environment of its own, or the checkout as it is installed.
 
-The reference is built from a commit, once, into a folder outside the checkout, with the versions of
-everything else that the checkout's environment has: what differs then differs by the build.
+A commit is built once, into a folder outside the checkout, with the versions of everything else
+that the checkout's environment has: what differs then differs by the build.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def cache_folder() -> Path:
     return Path(base) / "stage3-oracle"
 
 
-def reference_python(commit: str, at: Path) -> Path:
+def python_of(commit: str, at: Path) -> Path:
     """Return the interpreter of the environment of a commit, which is made if it is not there.
 
     Raises:

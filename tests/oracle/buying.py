@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
-import io
 import json
 import os
 import select
@@ -23,7 +22,7 @@ import signal
 import sys
 import time
 import traceback
-from importlib.metadata import entry_points
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +95,8 @@ def tried(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     os.chdir(folder)
     Hastened.times = order["haste"]
     found: dict[str, Any] = {"runs": [bought(order, folder) for _ in range(order["runs"])]}
-    for command in ("attempts --all", "costs", "verify"):
-        found[command.split()[0]] = told(*command.split(), "--json")
+    found |= {name: told(name) for name in ("costs", "verify")}
+    found["attempts"] = told("attempts", "--all")
     key = str(order["settings"]["api_key"]).encode()
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     found["key_in"] = [path.suffix for path in files if key in path.read_bytes()]
@@ -126,17 +125,19 @@ def bought(order: dict[str, Any], folder: Path) -> dict[str, Any]:
     return told_of_it | {"stopped": pictures.summary.stopped}
 
 
-def told(*words: str) -> dict[str, Any]:
-    """Run a command that looks after the ledger, and return its JSON and its exit code."""
-    sys.argv = ["stage3", *words]
-    [script] = entry_points(group="console_scripts", name="stage3")
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        try:
-            code = script.load()()
-        except SystemExit as end:
-            code = end.code
-    text = output.getvalue()
-    return {"code": code, **(json.loads(text) if text else {})}
+def told(name: str, *words: str) -> dict[str, Any]:
+    """Run a command that looks after the ledger, and return its data and its exit code."""
+    from host_stub.commands import CommandError
+    from stage3_plugin.hooks import host_commands
+
+    [command] = [one for one in host_commands() if one.name == name]
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    try:
+        said = command.run(parser.parse_args(words, Namespace(json=True)), lambda _line: None)
+    except CommandError as error:
+        return {"code": error.code}
+    return {"code": said.exit_code, **said.data}
 
 
 if __name__ == "__main__":

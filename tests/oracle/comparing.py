@@ -78,7 +78,7 @@ class Difference:
 
     Attributes:
         case: Its name.
-        fields: What differs, in the reference and in the checkout.
+        fields: What differs, in the reference and in the candidate.
         reason: Why that is given up, if all of it is.
     """
 
@@ -100,12 +100,12 @@ class GivenUp:
         self.unused = set(self._reasons)
 
     def compared(
-        self, case: str, reference: Mapping[str, str], checkout: Mapping[str, str]
+        self, case: str, reference: Mapping[str, str], candidate: Mapping[str, str]
     ) -> Difference | None:
         """Compare what was seen of a case in both builds."""
-        is_whole = "broke" not in {*reference, *checkout}
-        names = [*dict.fromkeys([*reference, *checkout])] if is_whole else ["broke"]
-        pairs = {name: (reference.get(name, "-"), checkout.get(name, "-")) for name in names}
+        is_whole = "broke" not in {*reference, *candidate}
+        names = [*dict.fromkeys([*reference, *candidate])] if is_whole else ["broke"]
+        pairs = {name: (reference.get(name, "-"), candidate.get(name, "-")) for name in names}
         fields = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
         if not fields:
             return None
@@ -127,7 +127,7 @@ def table_of(differences: Sequence[Difference], *, width: int = 44) -> str:
         name, (before, now) = next(iter(one.fields.items()))
         more = f" and {len(one.fields) - 1} more" if len(one.fields) > 1 else ""
         alike.setdefault((name + more, before[:width], now[:width]), []).append(one.case)
-    rows = [("what", "reference", "checkout", "cases")]
+    rows = [("what", "reference", "candidate", "cases")]
     for (name, before, now), names in sorted(alike.items(), key=lambda row: -len(row[1])):
         shown = ", ".join(names[:3]) + (f", … ({len(names)})" if len(names) > 3 else "")
         rows.append((name, before, now, shown))
