@@ -27,7 +27,7 @@ _OF_A_RUN = (
     "raised", "on_disk", "sha256", "media_type", "width", "height", "attempts", "reused", "dropped",
     "request_id", "stopped", "bought_for", "cost",
 )  # fmt: skip
-_MADE_UP = re.compile("[0-9a-f]{32}")
+_MADE_UP = re.compile("spooled:[0-9a-f]{32}[0-9:]*|[0-9a-f]{32}")
 _OF_A_FAILURE = ("code", "cause", "retryable", "provider_status")
 
 
