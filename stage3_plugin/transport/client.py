@@ -443,10 +443,11 @@ def _exchange_of(
         return Exchange(sent=True, complete=True)
     problem = "interrupted" if state.interrupted else state.problem
     is_answered = asked and state.status is not None
+    sent = (may_run or is_answered) and state.passed_on
     return Exchange(
-        sent=(may_run or is_answered) and state.passed_on,
+        sent=sent,
         complete=False,
-        in_part=asked and not may_run and not is_answered,
+        in_part=asked and not sent and not has_left,
         problem=problem,
         permanent=state.permanent,
         stops_run=state.stops_run,

@@ -24,7 +24,7 @@ from stage3_plugin.transport.connection import (
     TlsSpoken,
     refused_by_proxy,
 )
-from stage3_plugin.transport.faults import fault_of, links
+from stage3_plugin.transport.faults import TurnedAway, fault_of, links
 from stage3_plugin.transport.lookups import AddressForbidden
 from stage3_plugin.transport.proxies import Proxy
 from stage3_plugin.transport.sinks import PIECE_BYTES, ReplySink, decoded
@@ -153,8 +153,9 @@ class Receiving:
         The text of some of them holds header values, and so the key.
         """
         chain = links(error)
+        is_turned_away = any(isinstance(link, TurnedAway) for link in chain)
         is_connecting = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | OSError)
-        fault = fault_of(error, host) if is_connecting else None
+        fault = fault_of(error, host) if is_connecting or is_turned_away else None
         self.lacks_last_chunk = self._is_chunked and isinstance(error, httpx.RemoteProtocolError)
         self.forbidden = any(isinstance(link, AddressForbidden) for link in chain)
         if isinstance(error, ProxyFailed):
@@ -167,6 +168,7 @@ class Receiving:
         elif fault is not None:
             self.problem = fault.words
             self.permanent, self.stops_run = fault.is_permanent, fault.is_for_all
+            self.passed_on = not is_turned_away
         elif isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             self.problem = f"{_WORDS[type(error)]} to {host}"
         else:
@@ -194,13 +196,23 @@ class Receiving:
             self.passed_on = False
         elif self.is_asked_plainly and self._says_it_wants_tls():
             self._wants_tls("the server")
-        elif not self.complete and self.status is not None:
-            if self.status >= 400 and not has_left:
-                self.problem = f"the server answered {self.status} before it had the whole request"
-                self.permanent = True
-                self.passed_on = False
-            elif self.problem and not self.over_cap and self.storage is None:
-                self.problem += f" after the head of an answer came, with status {self.status}"
+        elif self.status is not None and self._came_early(has_left=has_left):
+            self.problem = f"the server answered {self.status} before it had the whole request"
+            self.permanent = self.status < 500  # a gateway may have its server again in a moment
+            self.passed_on = False
+        elif self.problem and self.status is not None and not self._says_all():
+            self.problem += f" after the head of an answer came, with status {self.status}"
+
+    def _says_all(self) -> bool:
+        return self.complete or self.over_cap or self.storage is not None
+
+    def _came_early(self, *, has_left: bool) -> bool:
+        """Return whether an error came in place of an answer, for half of a request.
+
+        A whole one that is not a gateway's says more by its words.
+        """
+        least = 500 if self.complete else 400
+        return self.status is not None and self.status >= least and not has_left
 
 
 _SMALL_PIECE_BYTES = 8 * 1024

@@ -27,6 +27,7 @@ import anyio.lowlevel
 import httpcore
 
 from stage3_plugin.transport.connecting import Carrier, connect_to_any
+from stage3_plugin.transport.faults import TurnedAway, says_who_may_not
 from stage3_plugin.transport.lookups import Address, AddressForbidden, Lookups, NameServerSilent
 from stage3_plugin.transport.patience import Patience
 
@@ -310,6 +311,8 @@ class _EncryptedStream(Stream):
                 raise
         except OSError as error:
             self._failure = error  # it is raised once, by the next read
+            if not filled and not self.tail and says_who_may_not(error):
+                raise TurnedAway from error
             if not filled:
                 raise
         finally:
