@@ -181,5 +181,10 @@ class Asking:
 
     async def judged(self, answer: Path, judge: Callable[[Reply], Judged]) -> Judged:
         """Read a whole answer, and judge it, in a thread."""
+
+        def read() -> Judged:
+            with self._pictures.judging(answer, comes_anew=True):
+                return judge(load_reply(answer, self._masked))
+
         async with self._judges:
-            return await self._pictures.blocking(lambda: judge(load_reply(answer, self._masked)))
+            return await self._pictures.blocking(read)

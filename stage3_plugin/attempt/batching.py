@@ -307,7 +307,7 @@ class Batching:
                 receipt.close()
         if not exchange.complete:
             if exchange.sent:  # what came of it is the only evidence
-                await self._pictures.secure(token)
+                await self._pictures.secure(token, self._masked)
             return without_answer(exchange)
         return await self.resume_create(token)
 
@@ -323,7 +323,7 @@ class Batching:
                 return step
             result = AttemptResult(verdict=step, cost=UNKNOWN if step.may_be_billed else FREE)
         if result.leaves_evidence:
-            await self._pictures.secure(token)
+            await self._pictures.secure(token, self._masked)
         return replace(
             result,
             verdict=self._masked.record(result.verdict),

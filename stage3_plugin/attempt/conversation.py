@@ -174,7 +174,7 @@ class Conversation:
                 receipt.close()
         if not exchange.complete:
             if exchange.sent:  # what came of it is the only evidence
-                await self._pictures.secure(folder.name)
+                await self._pictures.secure(folder.name, self._masked)
             return replace(without_answer(exchange), dropped=send.dropped)
         result = await self.resume(folder, jobs.book)
         if result.making is not None:
@@ -306,7 +306,9 @@ class Conversation:
     async def _came_to(self, folder: Path, result: AttemptResult) -> AttemptResult:
         """Keep what is evidence, and cover what is secret, in what came of an answer."""
         if result.leaves_evidence:
-            await self._pictures.secure(folder.name)  # it is the only evidence of what was paid for
+            await self._pictures.secure(
+                folder.name, self._masked
+            )  # it is the only evidence of what was paid for
         url = result.image_url
         return replace(
             result,
@@ -365,8 +367,9 @@ class Conversation:
 
     def _read(self, folder: Path) -> _Answer | Accepted:
         """Read an answer and ask what follows; run in a thread, since it may be large."""
-        reply = load_reply(folder, self._masked)
-        step = self._provider.next(reply)
+        with self._pictures.judging(folder):
+            reply = load_reply(folder, self._masked)
+            step = self._provider.next(reply)
         if not isinstance(step, Accepted):
             return self._answer(reply, step)
         profile = self._provider.profile
@@ -376,8 +379,9 @@ class Conversation:
 
     def _read_last(self, answer: KeptAnswer, accepted: Accepted) -> _Answer:
         """Likewise with the answer that has ended a job."""
-        reply = load_reply(answer.folder, self._masked)
-        step = self._provider.polled(reply, accepted, answer.of)
+        with self._pictures.judging(answer.folder):
+            reply = load_reply(answer.folder, self._masked)
+            step = self._provider.polled(reply, accepted, answer.of)
         if not isinstance(step, Verdict | Fetch):
             raise ProviderBroken(
                 self._provider.profile.name, "polled", "does not end any more what it has ended"
@@ -386,8 +390,10 @@ class Conversation:
 
     def _read_line(self, lane: BatchLane, folder: Path) -> _Answer:
         """Likewise with a line of a batch's results, which costs the lane's share."""
-        reply = load_reply(folder, self._masked)
-        return self._answer(reply, lane.said(reply).step, share=lane.share(self._model))
+        with self._pictures.judging(folder):
+            reply = load_reply(folder, self._masked)
+            said = lane.said(reply)
+        return self._answer(reply, said.step, share=lane.share(self._model))
 
     def _answer(
         self, reply: Reply, step: Verdict | Fetch, *, share: Decimal | None = _ALL

@@ -34,6 +34,7 @@ from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.files.inflating import codings_of, inflate_file
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
@@ -160,11 +161,15 @@ class ResultFiles:
         part = await self._pictures.blocking(partial(batch_files.new_part, whole))
         came = _Came()
         try:
-            with _Arriving(part, self._masked, most_bytes) as arriving:
+            with _Arriving(part, most_bytes) as arriving:
                 exchange = await self._asking.downloaded(url, arriving.opened)
             if exchange.storage is not None:
                 raise exchange.storage
-            if exchange.complete and arriving.status == _OK:
+            is_whole = exchange.complete
+            if arriving.codings and arriving.status == _OK:
+                work = partial(inflate_file, part, arriving.codings, most_bytes=most_bytes)
+                is_whole &= await self._pictures.blocking(work)
+            if is_whole and arriving.status == _OK:
                 await self._pictures.blocking(partial(batch_files.keep, part, whole))
                 came = _Came(file=ResultFile(path=whole, is_whole=True))
             else:
@@ -474,15 +479,15 @@ def _lacking(ended: BatchEnded, standing: _Standing, *, is_over: bool) -> Attemp
 
 
 class _Arriving:
-    """A body that goes into a file as it is, secrets covered; a context manager that owns it."""
+    """A body that goes into a file as it is; a context manager that owns it."""
 
-    def __init__(self, path: Path, masked: Masked, most_bytes: int | None) -> None:
+    def __init__(self, path: Path, most_bytes: int | None) -> None:
         self._path = path
         self._most_bytes = most_bytes
-        self._masked = masked
         self._file: NewFile | None = None
         self._ignored_bytes = 0
         self.status: int | None = None
+        self.codings: tuple[str, ...] = ()
         self.is_unframed = False
 
     def __enter__(self) -> Self:
@@ -495,9 +500,10 @@ class _Arriving:
     def opened(self, status: int, headers: Mapping[str, str]) -> Self:
         """Take a body: a file, or a page that says why there is none."""
         self.status = status
+        self.codings = codings_of(headers)
         self.is_unframed = not {"content-length", "transfer-encoding"} & set(headers)
         if status == _OK:
-            self._file = NewFile(self._path, self._masked.stream())
+            self._file = NewFile(self._path)
         return self
 
     def feed(self, chunk: bytes) -> None:
@@ -510,17 +516,7 @@ class _Arriving:
         if self._ignored_bytes > _IGNORED_BYTES:
             raise SpoolRefused("a page that is no result file")
 
-    def go_on(self) -> bool:
-        return False
-
-    def keep(self, raw: bytes) -> None:
-        pass  # a file can be asked for again
-
-    @property
-    def document_ended(self) -> bool:
-        return False  # where nothing says how long a file is, it may have been cut
-
-    def finish(self, *, complete: bool) -> bool:
+    def finish(self, how: str) -> bool:
         if self._file is not None:
             self._file.close()
-        return complete
+        return how == "whole"  # where nothing says how long a file is, it may have been cut

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -20,12 +20,14 @@ from stage3_plugin.domain.outcome import Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import PictureLost, PictureRefused, StorageFailed
 from stage3_plugin.files.folder import Folder
+from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.noting import note_bucket
 from stage3_plugin.storage.placing import PlacedPictures, is_taken, is_there
 from stage3_plugin.storage.room import free_bytes, free_files
 from stage3_plugin.storage.spool.folders import SpoolFolders
+from stage3_plugin.storage.spool.trial import judging
 
 Result = TypeVar("Result")
 IS_SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -88,18 +90,29 @@ class Pictures:
         """Return how many more files the disk of the answers takes, if that is limited."""
         return free_files(self.spool.state_dir.path)
 
+    def judging(self, answer: Path, *, comes_anew: bool = False) -> AbstractContextManager[None]:
+        """Judge an answer in the block; see :func:`stage3_plugin.storage.spool.trial.judging`.
+
+        Args:
+            answer: Its folder, in that of an attempt if it comes anew each time.
+            comes_anew: It has another folder then.
+        """
+        attempt = self.spool.attempt_of(answer) if comes_anew else None
+        return judging(answer, max_pixels=self.max_pixels, known_at=attempt)
+
     async def note_late(self, attempt_id: str, picture: Picture) -> None:
         """Note at an attempt that was given up that its picture came all the same."""
         await self.blocking(partial(self.spool.note_late, attempt_id, picture.sha256))
         await self.secure(attempt_id)
 
-    async def secure(self, attempt_id: str) -> None:
-        """Keep what was received from power cuts; where the disk fails, it is as safe as before.
+    async def secure(self, attempt_id: str, masked: Masked = NOTHING) -> None:
+        """Keep what was received from power cuts, secrets covered.
 
+        Where the disk fails, it is as safe as before.
         A task that is cancelled meanwhile still gets what it was called for.
         """
         with suppress(StorageFailed), anyio.CancelScope(shield=True):
-            await self.blocking(partial(self.spool.secure, attempt_id))
+            await self.blocking(partial(self.spool.secure, attempt_id, masked))
 
     async def remove_answer(self, attempt_id: str) -> None:
         """Remove an attempt's folder; one that cannot be removed is left over and does no harm."""
@@ -123,7 +136,12 @@ class Pictures:
         Raises:
             PictureRefused: The bytes are not an acceptable picture.
         """
-        return await self.storing(partial(self._save, part, when_whole))
+
+        def save() -> Picture:
+            with self.judging(part.parent):
+                return self._save(part, when_whole)
+
+        return await self.storing(save)
 
     async def save_drawn(
         self, part: Path, *, size_px: tuple[int, int] | None = None

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 import httpx
 
 from stage3_plugin.errors import SpoolRefused
+from stage3_plugin.files.inflating import Damaged, codings_of, inflated
 from stage3_plugin.transport.connection import FreshConnection, Terms
 from stage3_plugin.transport.exchange import Receiving, exchange
 from stage3_plugin.transport.fetching import NoBody
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
+from stage3_plugin.transport.sinks import Ending
 
 ANSWERED_WITHIN_S = 15.0
 MOST_BYTES = 1 << 20
@@ -107,15 +109,17 @@ class _Memory:
             raise SpoolRefused(f"the answer has over {MOST_BYTES:,} bytes")
         self.body += chunk
 
-    def go_on(self) -> bool:
-        return False
+    def finish(self, how: Ending) -> bool:
+        """Take one without a length as it came: JSON shows a cut by itself."""
+        return how != "cut" and self._inflate()
 
-    def keep(self, raw: bytes) -> None:
-        pass
-
-    @property
-    def document_ended(self) -> bool:
-        return True  # it is read as far as it came, and JSON shows a cut by itself
-
-    def finish(self, *, complete: bool) -> bool:
-        return complete
+    def _inflate(self) -> bool:
+        """Put what a compressed body stands for in its place; return whether that was all there."""
+        codings, body = codings_of(self.headers), bytes(self.body)
+        self.body.clear()
+        try:
+            for piece in inflated(lambda: [body], codings):
+                self.feed(piece)
+        except Damaged:
+            return False
+        return True

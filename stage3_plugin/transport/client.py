@@ -171,7 +171,7 @@ class Client:
             tls or named_trust() or httpx.create_ssl_context(trust_env=False), trust_env=trust_env
         )
         self._lookups = Lookups()
-        self._turn = anyio.Lock()
+        self._judges = anyio.CapacityLimiter(1)
         self._fetcher = Fetcher(self._transport, timeout_s=timeout_s, connect_s=connect_s)
 
     def check(self, url: str) -> None:
@@ -226,7 +226,7 @@ class Client:
             return Exchange(
                 sent=False, complete=False, problem=_unsendable(error, send.url), permanent=True
             )
-        state = Receiving(self._turn)
+        state = Receiving(self._judges)
         with anyio.CancelScope(shield=True) as scope:
 
             def abandon() -> None:
@@ -322,7 +322,7 @@ class Client:
         self, request: httpx.Request, open_sink: OpenSink, patience: Patience
     ) -> Receiving:
         """Run an exchange that costs nothing, so that the interrupt in force ends it at once."""
-        state = Receiving(self._turn)
+        state = Receiving(self._judges)
         with anyio.CancelScope(shield=True) as scope:
 
             def abandon() -> None:

@@ -24,7 +24,7 @@ from stage3_plugin.transport.faults import fault_of, links
 from stage3_plugin.transport.lookups import AddressForbidden, Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.proxies import Proxies, Proxy
-from stage3_plugin.transport.sockets import READ_BYTES, TAIL_BYTES, Buffers, Sockets, Stream
+from stage3_plugin.transport.sockets import READ_BYTES, TAIL_BYTES, Sockets, Stream, new_buffer
 
 NUMBER = "stage3.number"
 """The extension of a response that says which address it came from, if not over a proxy."""
@@ -81,7 +81,7 @@ class FreshConnection(httpx.AsyncBaseTransport):
     def __init__(self, tls: ssl.SSLContext, *, trust_env: bool) -> None:
         self._tls = tls
         self._proxies = Proxies.of_environment() if trust_env else Proxies({})
-        self._buffers = Buffers()
+        self._buffer = new_buffer()
 
     def check(self, url: str) -> None:
         """Look whether an address could be asked as the environment wants it.
@@ -112,7 +112,7 @@ class FreshConnection(httpx.AsyncBaseTransport):
                 raise AddressForbidden(url.host)
             terms = replace(terms, may_connect=None)
         sockets = Sockets(
-            self._buffers,
+            self._buffer,
             lookups=terms.lookups,
             patience=terms.patience,
             may_connect=terms.may_connect,

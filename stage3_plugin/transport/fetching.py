@@ -20,7 +20,7 @@ from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place, may_connect
-from stage3_plugin.transport.sinks import ReplySink
+from stage3_plugin.transport.sinks import Ending, ReplySink
 
 GONE = frozenset({404, 410})
 """Statuses by which a picture's address says that there is no such picture."""
@@ -204,18 +204,8 @@ class _Nowhere:
         if self._left < 0:
             raise SpoolRefused("a page that is no picture")
 
-    def go_on(self) -> bool:
-        return False
-
-    def keep(self, raw: bytes) -> None:
-        pass
-
-    @property
-    def document_ended(self) -> bool:
-        return True
-
-    def finish(self, *, complete: bool) -> bool:
-        return complete
+    def finish(self, how: Ending) -> bool:
+        return how != "cut"
 
 
 def _parsed(url: str) -> httpx.URL:

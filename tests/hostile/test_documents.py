@@ -15,8 +15,7 @@ import pytest
 
 from stage3_plugin.storage.spool import documents
 from stage3_plugin.storage.spool.documents import MOST_LEVELS, MOST_VALUES, document_in
-from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.writing import Spool
+from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
 from tests.benchmarks.hostile import PROGRAM
 from tests.benchmarks.hostile_answers import (
     COMPRESSED,
@@ -141,11 +140,11 @@ def test_a_document_of_too_many_values_reaches_no_parser(
 ) -> None:
     """It is not understood, and says why; what came is on the disk."""
     body = BURDENS[name]
-    spool = Spool(tmp_path / "a")
+    spool = SpooledAnswer(tmp_path / "a")
     spool.head(200, [])
     for start in range(0, len(body), piece_bytes):
         spool.feed(body[start : start + piece_bytes])
-    spool.finish(complete=True)
+    spool.finish("whole")
     reply = load_reply(tmp_path / "a")
 
     assert parser.asked == []

@@ -24,7 +24,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.spool.writing import Spool
+from stage3_plugin.storage.spool.reading import SpooledAnswer
 from tests.doors import HOLD, bills, painter
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -80,10 +80,10 @@ class Dead:
     ) -> None:
         """Leave an answer, or what had come of one."""
         body = json.dumps(document).encode()
-        spool = Spool(self.store.spool.new_folder(attempt_id))
+        spool = SpooledAnswer(self.store.spool.new_folder(attempt_id))
         spool.head(status, [("content-type", "application/json")])
         spool.feed(body if complete else body[: len(body) // 2])
-        spool.finish(complete=complete)
+        spool.finish("whole" if complete else "cut")
 
 
 PICTURE = make_png("s01", 128, 128, heavy=True)

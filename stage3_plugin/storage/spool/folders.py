@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.files.private_folders import sync_file, sync_folder
 from stage3_plugin.files.state_dir import StateDir
+from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.spool import awaited, batch_owner, late
 from stage3_plugin.storage.spool.awaited import Awaited
-from stage3_plugin.storage.spool.receipt import Head, head_of, is_complete, is_left
+from stage3_plugin.storage.spool.receipt import RECEIPT, Head, head_of, is_complete, is_left
 
 _ATTEMPT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -49,6 +52,10 @@ class SpoolFolders:
             raise ValueError("an attempt id is 1 to 64 letters, digits, '-' and '_'")
         return self._path / attempt_id
 
+    def attempt_of(self, answer: Path) -> Path:
+        """Return the attempt's folder that an answer lies in."""
+        return self._path / answer.relative_to(self._path).parts[0]
+
     def received(self) -> list[str]:
         """Name the attempts whose folders are there."""
         try:
@@ -72,10 +79,15 @@ class SpoolFolders:
                 raise StorageFailed(path, error, reading=True) from error
         return names
 
-    def secure(self, attempt_id: str) -> None:
-        """Make what was received for an attempt, if anything, safe from a power cut."""
+    def secure(self, attempt_id: str, masked: Masked = NOTHING) -> None:
+        """Make what was received for an attempt, if anything, safe from a power cut.
+
+        It may be kept for long, so that secrets in what it says are covered, too.
+        """
         path = self.folder_of(attempt_id)
         try:
+            for answer in path.rglob(RECEIPT):
+                _cover(answer, masked)
             _sync_all(path)
             self.state_dir.anchor(path, self._path)
         except FileNotFoundError:
@@ -118,6 +130,17 @@ class SpoolFolders:
     def late(self, attempt_id: str) -> str | None:
         """Return the SHA-256 of the picture that came late, if one did."""
         return late.noted(self.folder_of(attempt_id))
+
+
+def _cover(answer: Path, masked: Masked) -> None:
+    """Replace an answer by one of the same length in which no secret stands."""
+    if masked is NOTHING:
+        return
+    aside = answer.with_name(f"{answer.name}-{secrets.token_hex(8)}")
+    with NewFile(aside, masked.stream()) as file, answer.open("rb", buffering=0) as source:
+        file.write_from(source)
+    shutil.copystat(answer, aside)  # its age counts
+    aside.replace(answer)
 
 
 def _sync_all(path: Path) -> None:
