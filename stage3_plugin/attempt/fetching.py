@@ -14,9 +14,9 @@ import anyio.to_thread
 
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused
-from stage3_plugin.files.inflating import codings_of, inflate_file
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.storage.inflating import codings_of, inflate_file
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.transport.picture_hosts import PictureHosts
 

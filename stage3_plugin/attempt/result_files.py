@@ -34,13 +34,13 @@ from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.files.inflating import codings_of, inflate_file
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.storage.inflating import codings_of, inflate_file
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.storage.spool.reading import load_reply

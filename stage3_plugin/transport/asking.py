@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import httpx
 
 from stage3_plugin.errors import SpoolRefused
-from stage3_plugin.files.inflating import Damaged, codings_of, inflated
 from stage3_plugin.transport.connection import FreshConnection, Terms
 from stage3_plugin.transport.exchange import Receiving, exchange
 from stage3_plugin.transport.fetching import NoBody
@@ -34,7 +33,7 @@ class Answer:
         problem: Why there is no whole answer; empty if there is one.
         status: Its HTTP status.
         headers: Names in lower case.
-        body: As it came, inflated.
+        body: As it came.
     """
 
     problem: str = ""
@@ -111,15 +110,4 @@ class _Memory:
 
     def finish(self, how: Ending) -> bool:
         """Take one without a length as it came: JSON shows a cut by itself."""
-        return how != "cut" and self._inflate()
-
-    def _inflate(self) -> bool:
-        """Put what a compressed body stands for in its place; return whether that was all there."""
-        codings, body = codings_of(self.headers), bytes(self.body)
-        self.body.clear()
-        try:
-            for piece in inflated(lambda: [body], codings):
-                self.feed(piece)
-        except Damaged:
-            return False
-        return True
+        return how != "cut"

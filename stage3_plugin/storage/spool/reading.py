@@ -28,9 +28,9 @@ from stage3_plugin.domain.signature import (
     nothing_before,
 )
 from stage3_plugin.errors import SpoolRefused
-from stage3_plugin.files.inflating import Damaged, codings_of, inflated, pieces_of
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.runtime.masking import NOTHING, Masked
+from stage3_plugin.storage.inflating import Damaged, codings_of, inflated, pieces_of
 from stage3_plugin.storage.inspect import is_whole_picture
 from stage3_plugin.storage.spool import receipt
 from stage3_plugin.storage.spool.cutting import RUN_BYTES, placeholder, placeholders, tail_bytes

@@ -26,9 +26,9 @@ from pathlib import Path
 
 from stage3_plugin.domain.signature import is_picture, nothing_before
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.files.inflating import codings_of
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.runtime.masking import NOTHING, Masked
+from stage3_plugin.storage.inflating import codings_of
 from stage3_plugin.storage.spool.cutting import Cutter
 from stage3_plugin.storage.spool.receipt import End, Head, Receipt, Received
 
