@@ -20,6 +20,11 @@ from stage3_plugin.files.new_file import NewFile
 RUN_BYTES = 16 * 1024
 """Shorter ones stay where they are."""
 
+PLACEHOLDER = re.compile(
+    rb"spooled:(?P<nonce>[0-9a-f]{32}):(?P<index>[0-9]+):(?P<tail>[A-Za-z0-9+/=]{0,5}):"
+)
+"""Finds any of them, whatever answer it is of."""
+
 _SIGNS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _RUN = re.compile(rb"[A-Za-z0-9+/]*+")
 _END_OF_RUN = re.compile(rb"[A-Za-z0-9+/]{0,3}={0,2}")
@@ -35,11 +40,6 @@ def placeholder(nonce: str, index: int, tail: str = "") -> str:
         tail: The last signs of the run, where they are no whole group.
     """
     return f"spooled:{nonce}:{index}:{tail}:"
-
-
-def placeholders(nonce: str) -> re.Pattern[bytes]:
-    """Return what finds each of them, and in it the index and the tail."""
-    return re.compile(rb"spooled:%b:([0-9]+):([A-Za-z0-9+/=]{0,5}):" % nonce.encode())
 
 
 def tail_bytes(tail: bytes) -> bytes:
@@ -113,7 +113,7 @@ class Cutter:
         try:
             decoded = pybase64.b64decode(memoryview(data)[:whole], validate=True)
         except binascii.Error:
-            whole = _end_of_run(data, 0) & ~3
+            whole = _end_of_run(data, 0, len(data)) & ~3
             decoded = pybase64.b64decode(memoryview(data)[:whole], validate=True)
         self._part.write(decoded)
         rest = data[whole:]
@@ -143,7 +143,7 @@ def _first_run(data: bytes) -> tuple[int, bool]:
     step = max(RUN_BYTES // 2, 1)
     at = done = 0
     while at < len(data):
-        end = _end_of_run(data, at)
+        end = _end_of_run(data, at, at + RUN_BYTES)  # no further: it may be a whole picture
         if end - at >= step or end == len(data):
             before = data[done:at]
             start = done + len(before.rstrip(_SIGNS))
@@ -156,6 +156,6 @@ def _first_run(data: bytes) -> tuple[int, bool]:
     return done + len(data[done:].rstrip(_SIGNS)), False
 
 
-def _end_of_run(data: bytes, start: int) -> int:
-    run = _RUN.match(data, start)
+def _end_of_run(data: bytes, start: int, stop: int) -> int:
+    run = _RUN.match(data, start, stop)
     return start if run is None else run.end()

@@ -33,7 +33,7 @@ from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.inflating import Damaged, codings_of, inflated, pieces_of
 from stage3_plugin.storage.inspect import is_whole_picture
 from stage3_plugin.storage.spool import receipt
-from stage3_plugin.storage.spool.cutting import RUN_BYTES, placeholder, placeholders, tail_bytes
+from stage3_plugin.storage.spool.cutting import PLACEHOLDER, RUN_BYTES, placeholder, tail_bytes
 from stage3_plugin.storage.spool.documents import MOST_BYTES, TOO_LONG, Document, document_in
 from stage3_plugin.storage.spool.loose_base64 import (
     behind_prefix,
@@ -195,7 +195,6 @@ class _Strings:
         self.parts: dict[str, Part] = {}
         self._received = received
         self._nonce = received.end.nonce
-        self._marks = placeholders(self._nonce)
         self._start = received.start
         self._stop = received.start + received.end.body_bytes
         self._room = _MOST_TEXT_BYTES
@@ -231,7 +230,7 @@ class _Strings:
 
     def _found(self) -> Iterator[tuple[int, int]]:
         """Yield where such strings stand, without their quotes."""
-        marks = (mark.start() for mark in self._marks.finditer(self._data, self._start, self._stop))
+        marks = (mark.start() for mark in self._marks(self._start, self._stop))
         at = self._start
         for position in heapq.merge(marks, self._within_long_ones()):
             if position < at:
@@ -240,6 +239,13 @@ class _Strings:
             if begin >= 0:
                 yield begin + 1, end
             at = end
+
+    def _marks(self, begin: int, end: int) -> Iterator[re.Match[bytes]]:
+        """Yield what stands for a part of this answer."""
+        return filter(self._is_ours, PLACEHOLDER.finditer(self._data, begin, end))
+
+    def _is_ours(self, mark: re.Match[bytes]) -> bool:
+        return mark["nonce"] == self._nonce.encode()
 
     def _within_long_ones(self) -> Iterator[int]:
         step = RUN_BYTES // 2
@@ -272,12 +278,13 @@ class _Strings:
         data_at = begin + behind_prefix(head)
         media_type = media_type_in(head)
         is_whole = end < self._stop
-        mark = self._marks.match(self._data, data_at, end)
-        if is_whole and mark is not None and _ENDS.fullmatch(self._data, mark.end(), end):
+        mark = PLACEHOLDER.match(self._data, data_at, end)
+        is_alone = mark is not None and _ENDS.fullmatch(self._data, mark.end(), end) is not None
+        if is_whole and mark is not None and is_alone and self._is_ours(mark):
             return self._known(mark, media_type)
         if is_whole and is_picture_behind(self._opening_of(data_at, end)):
             return self._written_loosely(data_at, end, media_type)
-        cut_out = list(self._marks.finditer(self._data, begin, end))
+        cut_out = list(self._marks(begin, end))
         text_bytes = end - begin + sum(self._text_bytes(mark) for mark in cut_out)
         if text_bytes <= RUN_BYTES or text_bytes <= self._room:
             self._room -= text_bytes
@@ -293,7 +300,7 @@ class _Strings:
         return mark[0]
 
     def _part_of(self, mark: re.Match[bytes], media_type: str | None) -> Part:
-        return _part(self._received, int(mark[1]), media_type)
+        return _part(self._received, int(mark["index"]), media_type)
 
     def _text_bytes(self, mark: re.Match[bytes]) -> int:
         return self._part_of(mark, None).size_bytes // 3 * 4
@@ -328,7 +335,7 @@ class _Strings:
 
     def _restored(self, begin: int, end: int) -> Iterator[bytes]:
         """Yield what came, what was cut out of it written as it was."""
-        for mark in self._marks.finditer(self._data, begin, end):
+        for mark in self._marks(begin, end):
             yield from self._pieces(begin, mark.start())
             begin = mark.end()
             yield from self._encoded(mark)
@@ -339,7 +346,7 @@ class _Strings:
             yield self._data[start : min(start + _PIECE_BYTES, end)]
 
     def _encoded(self, mark: re.Match[bytes]) -> Iterator[bytes]:
-        part, tail = self._part_of(mark, None), mark[2]
+        part, tail = self._part_of(mark, None), mark["tail"]
         left = part.size_bytes - len(tail_bytes(tail))
         with part.path.open("rb", buffering=0) as file:
             while left > 0 and (piece := file.read(min(left, _PIECE_BYTES // 3 * 3))):

@@ -147,7 +147,8 @@ class Receipt:
 
     def write(self, data: bytes) -> None:
         """Write more of the body."""
-        self._write(data)
+        if data:
+            self._write(data)
 
     def end(self, end: End | None) -> None:
         """Write the last lines, if the answer counts; and close."""
