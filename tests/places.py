@@ -27,7 +27,7 @@ WAITS: Mapping[str, tuple[str, ...]] = {
     "attempt.handing_over": ("_FIRST_WAIT_S", "_LONGEST_WAIT_S"),
     "purchase.batches": ("SOON_S", "AGAIN_S"),
     "purchase.lost": ("APART_S", "AGAIN_S", "PATIENCE_S"),
-    "purchase.recovery": ("MARGIN_S",),
+    "purchase.recovery": ("MARGIN_S", "CONNECTED_S"),
 }
 """Waits that are ours to choose, by their module in ``stage3_plugin``."""
 PATIENCE = {
@@ -35,6 +35,7 @@ PATIENCE = {
     ("engine.pending", "BUSY_WAIT_S"),
     ("engine.reporter", "OFTEN_S"),
     ("purchase.recovery", "MARGIN_S"),
+    ("purchase.recovery", "CONNECTED_S"),
 }
 """Of these, what a hurry does not shorten."""
 

@@ -434,7 +434,6 @@ KNOW_A_ROOM = """
     hostile/test_owners_lost.py::test_a_picture_that_comes_after_it_was_written_off_is_kept_and_named
     hostile/test_owners_lost.py::test_a_row_that_no_request_lasts_as_long_as_is_nobodys
     hostile/test_owners_lost.py::test_the_picture_that_came_late_keeps_no_run_from_starting
-    hostile/test_readonly.py::test_a_changed_version_is_no_mistake_of_the_program
     hostile/test_readonly.py::test_a_path_that_is_too_long_for_sqlite_is_called_that
     hostile/test_stopped.py::test_a_request_whose_time_is_over_does_not_leave
     hostile/test_stopped.py::test_finding_and_connecting_together_take_no_more_than_the_whole_time

@@ -289,8 +289,6 @@ class Batching:
         except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
             return unsendable(error)
         try:
-            if not self._masked.is_prepared:  # the event loop would do it when the answer is there
-                await self._pictures.blocking(self._masked.prepare)
             folder = self._pictures.new_folder(token)
             receipt = Receipt(folder)
         except StorageFailed as failure:
@@ -307,7 +305,7 @@ class Batching:
                 receipt.close()
         if not exchange.complete:
             if exchange.sent:  # what came of it is the only evidence
-                await self._pictures.secure(token, self._masked)
+                await self._pictures.secure(token)
             return without_answer(exchange)
         return await self.resume_create(token)
 
@@ -323,7 +321,7 @@ class Batching:
                 return step
             result = AttemptResult(verdict=step, cost=UNKNOWN if step.may_be_billed else FREE)
         if result.leaves_evidence:
-            await self._pictures.secure(token, self._masked)
+            await self._pictures.secure(token)
         return replace(
             result,
             verdict=self._masked.record(result.verdict),

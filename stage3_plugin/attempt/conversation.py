@@ -174,7 +174,7 @@ class Conversation:
                 receipt.close()
         if not exchange.complete:
             if exchange.sent:  # what came of it is the only evidence
-                await self._pictures.secure(folder.name, self._masked)
+                await self._pictures.secure(folder.name)
             return replace(without_answer(exchange), dropped=send.dropped)
         result = await self.resume(folder, jobs.book)
         if result.making is not None:
@@ -306,9 +306,8 @@ class Conversation:
     async def _came_to(self, folder: Path, result: AttemptResult) -> AttemptResult:
         """Keep what is evidence, and cover what is secret, in what came of an answer."""
         if result.leaves_evidence:
-            await self._pictures.secure(
-                folder.name, self._masked
-            )  # it is the only evidence of what was paid for
+            # it is the only evidence of what was paid for
+            await self._pictures.secure(folder.name)
         url = result.image_url
         return replace(
             result,

@@ -93,7 +93,7 @@ class FreeChecks:
         document = document_in(body)
         return Reply(
             status=answer.status,
-            headers={name: self.masked.text(value) for name, value in answer.headers.items()},
+            headers=self.masked.words(answer.headers),
             document=document.value,
             text="" if document.is_json else body.decode("utf-8", "replace")[:_TEXT_CHARACTERS],
             unread=document.unread,

@@ -20,7 +20,6 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import Jobs
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.transport.bodies import Base64Of, no_pictures
@@ -32,7 +31,6 @@ class PaidMaker:
     Args:
         conversation_of: Returns the one with the provider for a request's model.
         pictures: Has the folders for its answers.
-        masked: Covers secrets in what comes back.
         base64_of: Has the pictures that requests show.
     """
 
@@ -41,25 +39,19 @@ class PaidMaker:
         conversation_of: Callable[[PictureRequest], Conversation],
         pictures: Pictures,
         *,
-        masked: Masked = NOTHING,
         base64_of: Base64Of = no_pictures,
     ) -> None:
         self._conversation_of = conversation_of
         self._pictures = pictures
-        self._masked = masked
         self._base64_of = base64_of
 
     def showing(self, base64_of: Base64Of) -> PaidMaker:
         """Return one for a run that holds references."""
-        return PaidMaker(
-            self._conversation_of, self._pictures, masked=self._masked, base64_of=base64_of
-        )
+        return PaidMaker(self._conversation_of, self._pictures, base64_of=base64_of)
 
     async def attempt(self, attempt_id: str, request: PictureRequest, jobs: Jobs) -> AttemptResult:
         """Buy one picture: send once, keep whatever comes, say what it was."""
         try:
-            if not self._masked.is_prepared:  # the event loop would do it when the answer is there
-                await shielded(partial(self._pictures.blocking, self._masked.prepare))
             folder = self._pictures.new_folder(attempt_id)
             receipt = Receipt(folder)
         except StorageFailed as failure:

@@ -43,6 +43,7 @@ from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.inflating import codings_of, inflate_file
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
+from stage3_plugin.storage.spool.covering import cover
 from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import is_complete
 from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine, remove_line
@@ -169,6 +170,8 @@ class ResultFiles:
             if arriving.codings and arriving.status == _OK:
                 work = partial(inflate_file, part, arriving.codings, most_bytes=most_bytes)
                 is_whole &= await self._pictures.blocking(work)
+            if arriving.status == _OK:
+                await self._pictures.blocking(partial(cover, part, self._masked))
             if is_whole and arriving.status == _OK:
                 await self._pictures.blocking(partial(batch_files.keep, part, whole))
                 came = _Came(file=ResultFile(path=whole, is_whole=True))

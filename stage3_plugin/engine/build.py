@@ -124,7 +124,7 @@ async def open_stage(
     disk = blocking or _in_threads(state_dir, DISK_THREADS)
     pictures = Pictures(
         _store_of(settings, state, masked),
-        SpoolFolders(state),
+        SpoolFolders(state, masked),
         max_pixels=settings.max_pixels,
         blocking=disk,
         storing=disk if settings.store is None else _in_threads(state_dir, BUCKET_THREADS),
@@ -286,7 +286,7 @@ async def _open_paid(
     client.check(settings.base_url or profile.base_url)
     key = _renewable(settings.api_key, key_anew, client, pictures.blocking)
     conversations = _Conversations(settings, provider, client, pictures, masked, now=now, key=key)
-    maker = PaidMaker(conversations.of_request, pictures, masked=masked)
+    maker = PaidMaker(conversations.of_request, pictures)
     limits_of = partial(_limits_of, settings, provider.batch)
     try:
         yield Route(

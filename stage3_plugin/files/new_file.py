@@ -17,7 +17,6 @@ from typing import BinaryIO, Self
 
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.descriptors import keep_aside, opened
-from stage3_plugin.runtime.masking import MaskingStream
 
 _FLAGS = (
     os.O_WRONLY
@@ -62,7 +61,6 @@ class NewFile:
 
     Args:
         path: Where to; there must be nothing.
-        through: Covers what must not be written; it keeps lengths.
 
     Attributes:
         path: Where it lies.
@@ -72,12 +70,11 @@ class NewFile:
         StorageFailed: Here and in every method.
     """
 
-    __slots__ = ("_descriptor", "_through", "path", "size_bytes")
+    __slots__ = ("_descriptor", "path", "size_bytes")
 
-    def __init__(self, path: Path, through: MaskingStream | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.size_bytes = 0
-        self._through = through
         try:
             self._descriptor = opened(partial(os.open, path, NEW_FILE_FLAGS, 0o600))
         except OSError as error:
@@ -96,14 +93,11 @@ class NewFile:
 
     def write(self, data: bytes) -> None:
         """Write ``data`` without a buffer of our own."""
-        self._write(data if self._through is None else self._through.feed(data))
-        self.size_bytes += len(data)
-
-    def _write(self, data: bytes) -> None:
         try:
             write_whole(self._descriptor, data)
         except OSError as error:
             raise StorageFailed(self.path, error) from error
+        self.size_bytes += len(data)
 
     def write_from(self, source: BinaryIO, most_bytes: int | None = None) -> None:
         """Write what ``source`` still holds, or only the beginning of that."""
@@ -132,15 +126,10 @@ class NewFile:
             raise StorageFailed(self.path, error) from error
 
     def close(self) -> None:
-        """Write what was held back, and close it; a second time does nothing."""
-        through, self._through = self._through, None
-        try:
-            if through is not None:
-                self._write(through.close())
-        finally:
-            descriptor, self._descriptor = self._descriptor, -1
-            if descriptor >= 0:
-                try:
-                    os.close(descriptor)
-                except OSError as error:
-                    raise StorageFailed(self.path, error) from error
+        """Close it; a second time does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            try:
+                os.close(descriptor)
+            except OSError as error:
+                raise StorageFailed(self.path, error) from error

@@ -367,6 +367,7 @@ class Batches:
         else:
             why = "its run ended before the whole answer came"
             unknown = Settlement(state=State.UNKNOWN, why=why)
+            await self._pictures.secure(token)  # what lies there is as it came
             await self._endings.settle_lines(token, unknown, of={State.SENDING})
 
     async def _take_create(

@@ -389,6 +389,7 @@ class Recovery:
             settlement = Settlement(state=state, why="its run ended before it was sent")
         else:
             settlement = Settlement(state=state, why="its run ended before the whole answer came")
+            await self._pictures.secure(attempt_id)  # what lies there is as it came
         after = await self._settle(purchase, settlement)
         return Brought(purchase=after) if after is None else await self._look_for(after)
 

@@ -37,7 +37,6 @@ from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.inspect import InspectedFile
 from stage3_plugin.storage.keeping import digest_at, digest_of
 
-_READ_BYTES = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -191,11 +190,9 @@ class LocalStore:
         try:
             self._state_dir.make(self._originals, below=self._originals)
             with part.open("rb", buffering=0) as source, NewFile(aside) as file:
-                file.write_from(source, inspected.leading_bytes + inspected.picture.size_bytes)
-                trailing = self._masked.stream()
-                while piece := source.read(_READ_BYTES):
-                    file.write(trailing.feed(piece))
-                file.write(trailing.close())
+                file.write_from(source)
+                picture_ends = inspected.leading_bytes + inspected.picture.size_bytes
+                self._masked.cover_file(aside, start=picture_ends)
                 file.sync()
             aside.replace(path)
             sync_folder(self._originals)

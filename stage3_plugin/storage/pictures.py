@@ -20,7 +20,6 @@ from stage3_plugin.domain.outcome import Placed
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import PictureLost, PictureRefused, StorageFailed
 from stage3_plugin.files.folder import Folder
-from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.noting import note_bucket
@@ -105,14 +104,14 @@ class Pictures:
         await self.blocking(partial(self.spool.note_late, attempt_id, picture.sha256))
         await self.secure(attempt_id)
 
-    async def secure(self, attempt_id: str, masked: Masked = NOTHING) -> None:
-        """Keep what was received from power cuts, secrets covered.
+    async def secure(self, attempt_id: str) -> None:
+        """Keep what was received from power cuts, and without secrets.
 
         Where the disk fails, it is as safe as before.
         A task that is cancelled meanwhile still gets what it was called for.
         """
         with suppress(StorageFailed), anyio.CancelScope(shield=True):
-            await self.blocking(partial(self.spool.secure, attempt_id, masked))
+            await self.blocking(partial(self.spool.secure, attempt_id))
 
     async def remove_answer(self, attempt_id: str) -> None:
         """Remove an attempt's folder; one that cannot be removed is left over and does no harm."""

@@ -498,23 +498,6 @@ def _hold_on(project: Ledgered, day: date) -> None:
 # Copies
 
 
-def test_a_copy_of_an_older_form_is_listed_and_looked_at(project: Ledgered) -> None:
-    """It is there for a person who has to go back, so it had better be whole."""
-    project.paid("one")
-    copy = project.state_dir / "ledger-schema-2-20261124T203335Z.copy"
-    copy.write_bytes(project.path.read_bytes())
-
-    whole = run_process("verify")
-    copy.write_bytes(copy.read_bytes()[:2000] + b"\xff" * 3000)
-    damaged = run_process("verify")
-
-    assert whole.returncode == 0, whole.stdout
-    assert f"kept as an older version left it: {copy}" in whole.stdout
-    assert damaged.returncode == 1
-    assert str(copy) in damaged.stdout
-    assert "may be deleted" in damaged.stdout
-
-
 # The name of an exchange
 
 

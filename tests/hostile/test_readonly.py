@@ -13,12 +13,10 @@ import pytest
 
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.database import Database
 from tests.doors import bills, painter, run_stage, scenes
 from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import further
 from tests.projects import Project
-from tests.stage3.buying import ledger_path
 from tests.stage3.test_disk import FullDisk, can_mount
 
 pytestmark = pytest.mark.anyio
@@ -144,22 +142,6 @@ def test_a_path_that_is_too_long_for_sqlite_is_called_that(tmp_path: Path) -> No
         Ledger.open(folder / "ledger.db").close()
 
     assert refused.value.hint == "choose a state_dir with a shorter path"
-
-
-@pytest.mark.parametrize("version", [0, 1])
-async def test_a_changed_version_is_no_mistake_of_the_program(
-    image_api: ImageApi, tmp_path: Path, version: int
-) -> None:
-    """Somebody has set ``user_version``; the tables are those of another."""
-    await run_stage(painter(image_api), scenes(1), tmp_path)
-    with sqlite3.connect(ledger_path(tmp_path)) as connection:
-        connection.execute(f"PRAGMA user_version={version}")
-    connection.close()
-
-    with pytest.raises(LedgerFailed, match="not those of the version") as refused:
-        Database.open(ledger_path(tmp_path)).close()
-
-    assert "bring back a copy" in (refused.value.hint or "")
 
 
 async def test_a_picture_that_cannot_be_put_into_out_comes_with_a_next_step(

@@ -9,7 +9,6 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from random import Random
 from subprocess import CompletedProcess
@@ -21,20 +20,20 @@ from hypothesis import strategies as st
 
 from stage3_plugin.domain.picture import InlinePicture, SpooledPart
 from stage3_plugin.providers.replies.answers import pictures_in
-from stage3_plugin.runtime.masking import MASK, Masked
-from stage3_plugin.runtime.spellings import LONG_ENOUGH
+from stage3_plugin.runtime.masking import LONG_ENOUGH, MASK, Masked
 from stage3_plugin.storage.spool.inline import inline_bytes
 from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
-from tests.fakes.behaviours import Behaviour, Ok
+from tests.fakes.behaviours import Behaviour, Hang, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.wire import Exchange
 from tests.heavy import further
-from tests.hostile.spellings import found_in, in_full_width, spellings_of
+from tests.hostile.spellings import found_in, in_base64, percent_encoded, spellings_of
 from tests.projects import Project
 
 SECRET = "Zq/7+plain.Words~of_no-kNown:shape&9"
-ALL = tuple(spellings_of(SECRET))
+ALL = tuple(dict.fromkeys(spellings_of(SECRET)))
+PERCENT, IN_64 = next(percent_encoded(SECRET)), next(in_base64(SECRET)).rstrip("=")
 TOLD = " | ".join(ALL)
 LONG = base64.b64encode(Random(3).randbytes(60_000)).decode()
 
@@ -63,10 +62,10 @@ class Echo:
         body = self.make(Ok(heavy=True, size_px=(160, 120)).made(exchange), host)
         lines = [
             f"HTTP/1.1 {self.status} No {SECRET}",
-            f"Content-Type: {self.media_type}; key={ALL[0]}",
+            f"Content-Type: {self.media_type}; key={SECRET}",
             f"Content-Length: {len(body) + self.lacks}",
-            f"X-Request-Id: {ALL[0]}",
-            f"{'X-' + ALL[12]}: named like it",
+            f"X-Request-Id: {SECRET}",
+            f"{'X-' + IN_64}: named like it",
             *(f"{name}: {value}" for name, value in self.headers.items()),
             *(f"X-Echo-{number}: key {told}" for number, told in enumerate(ALL)),
         ]
@@ -81,7 +80,7 @@ def _json(document: object) -> bytes:
 
 
 def _error(status: int, **more: object) -> Echo:
-    error = {"message": f"Wrong key {TOLD}", "code": SECRET, "type": ALL[1], "param": ALL[5]}
+    error = {"message": f"Wrong key {TOLD}", "code": SECRET, "type": PERCENT, "param": IN_64}
     return Echo(
         make=lambda _picture, _host: _json({"error": error | more, "detail": TOLD}), status=status
     )
@@ -94,15 +93,7 @@ def _picture(picture: bytes) -> str:
 def _beside(picture: bytes, _host: str) -> bytes:
     told = {f"{spelling} as a name": spelling for spelling in ALL}
     one = {"b64_json": _picture(picture), "revised_prompt": TOLD}
-    return _json({"data": [one], "id": SECRET, "quality": SECRET, "model": ALL[15], "told": told})
-
-
-def _raw(spelling: str, _picture: bytes, _host: str) -> bytes:
-    """Return a spelling in a document as it stands, escapes included."""
-    return b'{"error": {"message": "it was %b", "code": "%b"}}' % (
-        spelling.encode(),
-        spelling.encode(),
-    )
+    return _json({"data": [one], "id": SECRET, "quality": SECRET, "model": IN_64, "told": told})
 
 
 ECHOES: dict[str, Behaviour] = {
@@ -128,15 +119,15 @@ ECHOES: dict[str, Behaviour] = {
         make=lambda _, host: _json({"data": [{"url": f"{host}/pictures/1.png?key={SECRET}"}]})
     ),
     "in an address, percent-encoded": Echo(
-        make=lambda _, host: _json({"data": [{"url": f"{host}/pictures/1.png?{ALL[1]}#{ALL[3]}"}]})
+        make=lambda _, host: _json({"data": [{"url": f"{host}/pictures/1.png?{PERCENT}#{IN_64}"}]})
     ),
     "in an address of nobody": Echo(
-        make=lambda _picture, _host: _json(
-            {"data": [{"url": f"https://{ALL[12]}.example/{ALL[0]}"}]}
-        )
+        make=lambda _picture, _host: _json({"data": [{"url": f"https://{IN_64}.example/{SECRET}"}]})
     ),
     "a redirect": Echo(
-        make=lambda _picture, _host: b"", status=307, headers={"Location": f"/v1/{SECRET}?{ALL[4]}"}
+        make=lambda _picture, _host: b"",
+        status=307,
+        headers={"Location": f"/v1/{SECRET}?{PERCENT}"},
     ),
     "a long text": Echo(
         make=lambda _picture, _host: _json(
@@ -166,17 +157,12 @@ ECHOES: dict[str, Behaviour] = {
     ),
     "in a media type": Echo(
         make=lambda picture, _: _json(
-            {"data": [{"b64_json": f"data:image/{ALL[12]};base64,{_picture(picture)}"}]}
+            {"data": [{"b64_json": f"data:image/{IN_64};base64,{_picture(picture)}"}]}
         )
     ),
     "cut within it": Echo(
         make=lambda _picture, _host: b'{"error": "' + SECRET[:-3].encode(), lacks=50
     ),
-    **{
-        f"spelling {number}": Echo(make=partial(_raw, told), status=403)
-        for number, told in enumerate(ALL)
-        if "\\" in told and '"' not in told  # elsewhere their backslashes are doubled
-    },
 }
 """By scene."""
 
@@ -195,13 +181,11 @@ MORE_PLACES = {
 }
 """Each is much like another place."""
 
-MADE = {"places": 4, "more places": 1, "spellings": 0}
+MADE = {"places": 4, "more places": 1}
 """Pictures: three with the key beside them, and two that were fetched with it in their address."""
 
 
 def group_of(echo: str) -> str:
-    if echo.startswith("spelling "):
-        return "spellings"
     return "more places" if echo in MORE_PLACES else "places"
 
 
@@ -225,7 +209,7 @@ def everything_below(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("group", ["places", *further(["more places", "spellings"])])
+@pytest.mark.parametrize("group", ["places", *further(["more places"])])
 def test_a_key_that_is_quoted_everywhere_is_nowhere(
     project: Project, monkeypatch: pytest.MonkeyPatch, group: str
 ) -> None:
@@ -250,8 +234,6 @@ def test_a_key_that_is_quoted_everywhere_is_nowhere(
     assert {
         name: ways for name, data in (files | shown).items() if (ways := found_in(data, SECRET))
     } == {}
-    if group == "spellings":  # of such answers no word is shown, and none is kept
-        return
     assert any(MASK.encode() in text for text in shown.values())
     assert not any(SECRET[:-3].encode() in data for data in files.values())
     assert any(name.startswith(".stage3/spool") for name in files)
@@ -265,101 +247,141 @@ def test_what_is_searched_for_is_found() -> None:
         assert found_in(b"behind it " + spelling.encode() + b" before it", SECRET), spelling
 
 
-# The filter itself -------------------------------------------------------------------------------
+def _whole_in(folder: Path, told: bytes) -> bool:
+    return any(told in data for data in everything_below(folder / ".stage3").values())
 
 
-@pytest.mark.parametrize("spelling", ALL)
-@pytest.mark.parametrize("piece_bytes", [1, 7, 1000, 100_000])
-def test_a_secret_is_covered_however_it_is_cut(spelling: str, piece_bytes: int) -> None:
-    """No border of two pieces hides it, and every length stays."""
-    data = (b"words " * 300 + spelling.encode() + b" words") * 3
-    stream = Masked([SECRET]).stream()
-    out = b"".join(
-        stream.feed(data[start : start + piece_bytes]) for start in range(0, len(data), piece_bytes)
-    )
-    out += stream.close()
+@dataclass(frozen=True, slots=True)
+class Half:
+    """Send the beginning of a long answer that quotes the key, and no more."""
 
-    assert len(out) == len(data)
-    assert found_in(out, SECRET) == []
-    assert out.count(b"words ") == data.count(b"words ")
-    assert out == Masked([SECRET]).covered(data)
+    async def answer(self, exchange: Exchange) -> None:
+        exchange.is_billed = True
+        head = "HTTP/1.1 500 Bad\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n\r\n"
+        told = json.dumps({"error": [f"Wrong key {TOLD}", "words " * 9000]})[:-3]
+        await exchange.send(head.encode() + told.encode())
+        await Hang().answer(exchange)
 
 
-@pytest.mark.parametrize(
-    "spelling",
+def test_what_a_killed_run_received_is_covered_by_the_next(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies there as it came, for its owner alone, until somebody looks at it."""
+    monkeypatch.setattr("tests.projects.KEY", SECRET)
+    with ImageApi(key=SECRET) as api:
+        api.script(Half(), scene="e00")
+        project.config(api, provider="openai", model="gpt-image-2", max_attempts=1)
+        running = project.start("run", "scenes.json", "--scene", "e00")
+        until = time.monotonic() + 30
+        while not _whole_in(project.folder, SECRET.encode()) and time.monotonic() < until:
+            time.sleep(0.02)
+        running.kill()
+        running.communicate()
+        left = [path for path in (project.folder / ".stage3/spool").rglob("*") if path.is_file()]
+        assert {path.stat().st_mode & 0o777 for path in left} == {0o600}
+        said = project.run("run", "scenes.json", "--scene", "e01")
+
+    assert said.returncode in {0, 5}, said.stderr
+    files = everything_below(project.folder)
+    assert {name: found for name, data in files.items() if (found := found_in(data, SECRET))} == {}
+    assert _whole_in(project.folder, b"words words")
+
+
+# The search itself -------------------------------------------------------------------------------
+
+KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=LONG_ENOUGH, max_size=60)
+AROUND = st.binary(max_size=40) | st.text(max_size=20).map(lambda text: text.encode("utf-8"))
+VENDORS = st.sampled_from(
     [
-        " ".join(SECRET),
-        "\u200b".join(SECRET),
-        *(f"{SECRET[:at]}{between}{SECRET[at:]}" for at in (9, 15) for between in ("\n", r"\r\n")),
-        SECRET.swapcase(),
-    ],
+        SECRET,
+        "sk-proj-aB3-_xYz09QwErTyUiOpLkJhGf",
+        "0123456789abcdef" * 2,
+        "abcdEFGH",
+        "4c0f0d2e-11aa-4b3c-9d8e-abcdefabcdef:9f8e7d6c5b4a39281706f5e4d3c2b1a0",
+        "AIzaSy" + "q7_x" * 39,
+        "of~every?>sign?>~of?~base64",
+    ]
 )
-def test_no_end_of_a_secret_stays(spelling: str) -> None:
-    """All of it goes, however it is taken apart, and not its beginning alone."""
-    data = f"key {spelling} is wrong".encode()
-
-    covered = Masked([SECRET]).covered(data)
-
-    assert covered == b"key %b is wrong" % (b"*" * len(spelling.encode()))
 
 
-@pytest.mark.parametrize("spelling", ALL)
-def test_words_for_people_say_that_a_key_stood_there(spelling: str) -> None:
-    """In place of a row of stars."""
-    text = Masked([SECRET]).text(f"the key {spelling} is wrong")
+@given(KEYS | VENDORS, st.data(), AROUND, AROUND)
+def test_every_key_is_covered_in_every_spelling(
+    key: str, data: st.DataObject, before: bytes, behind: bytes
+) -> None:
+    """Whatever it is made of, and whatever stands around it; every length stays."""
+    spelling = data.draw(st.sampled_from(list(spellings_of(key)))).encode()
+    told = before + spelling + behind
 
-    assert MASK in text
-    assert found_in(text.encode(), SECRET) == []
-
-
-SHAPES = (
-    SECRET, "sk-proj-aB3-_xYz09QwErTyUiOpLkJhGf", "0123456789abcdef" * 2, "abcdEFGH",
-    "4c0f0d2e-11aa-4b3c-9d8e-abcdefabcdef:9f8e7d6c5b4a39281706f5e4d3c2b1a0",
-)  # fmt: skip
-"""Keys as vendors make them, and a short one."""
-
-
-@given(st.sampled_from(SHAPES), st.integers(0, len(ALL) + 2), st.sampled_from(["", " ", '"', "x"]))
-def test_every_key_is_covered_in_every_spelling(key: str, number: int, around: str) -> None:
-    """Whatever it is made of, and whatever stands beside it; the rest stays, and every length."""
-    spellings = [*spellings_of(key), in_full_width(key), key.encode("utf-16-le").decode()]
-    spelling = spellings[min(number, len(spellings) - 1)]
-    if len(key) < 12 and spelling in {key.upper(), key.lower()}:
-        return  # so short a one, in another case, is a word
-    data = f"before{around}{spelling}{around}behind".encode()
-
-    covered = Masked([key]).covered(data)
+    covered = Masked([key]).covered(told)
 
     assert found_in(covered, key) == []
-    assert len(covered) == len(data)
-    assert MASK in Masked([key]).text(data.decode())
+    assert len(covered) == len(told)
 
 
-def test_a_list_of_numbers_stays_one() -> None:
-    """A document that holds a key as a list of bytes is read all the same."""
-    document = {"data": list(SECRET.encode()), "more": [7, 115]}
+@given(KEYS | VENDORS, st.data())
+def test_nothing_but_the_key_is_covered(key: str, data: st.DataObject) -> None:
+    """Every letter around it stays, in bytes and in words; there it is seen that a key stood."""
+    spelling = data.draw(st.sampled_from([key, *percent_encoded(key), json.dumps(key)[1:-1]]))
+    around = "\U0010ffff" if "\U0010ffff" not in key else ""
 
-    covered = json.loads(Masked([SECRET]).covered(_json(document)))
+    sign = b"1" if key.isascii() and key.isdigit() else b"*"
+    cover = sign * len(spelling.encode())
+    covered = Masked([key]).covered(f"{around}{spelling}{around}".encode())
+    assert covered == around.encode() + cover + around.encode()
+    assert Masked([key]).text(f"{around}{spelling}{around}") == f"{around}{MASK}{around}"
 
-    assert len(covered["data"]) == len(SECRET)
-    assert bytes(covered["data"]) != SECRET.encode()
-    assert covered["more"] == [7, 115]
+
+@given(KEYS | VENDORS)
+def test_no_end_of_a_key_stays_in_base64(key: str) -> None:
+    """But for the letters that are made of its neighbours as well."""
+    for spelling in in_base64(key):
+        covered = Masked([key]).covered(spelling.encode())
+
+        assert len(covered.replace(b"*", b"")) <= len("eHhz") + len("5eg==") + 1
 
 
-def test_a_document_stays_one_wherever_a_secret_stood() -> None:
-    """Also where its first letter belongs to an escape, and where it is a number."""
-    masked = Masked(["nb0123456789xyz", "007abcdefgh", "98765432101234", 'odd"quote\\back'])
-    documents = [
-        {"a": "\nb0123456789xyz", "nb0123456789xyz": [98765432101234, -98765432101234.5]},
-        {"a": 'x odd"quote\\back y', "b": "\x00" + "7abcdefgh", "c": "007abcdefgh"},
-    ]
-    for document in documents:
-        for text in (json.dumps(document), json.dumps(json.dumps(document))):
-            covered = masked.covered(text.encode())
+@given(VENDORS, st.data(), st.integers(0, 3), st.integers(0, 40_000))
+def test_a_file_is_covered_as_its_bytes_are(
+    tmp_path_factory: pytest.TempPathFactory, key: str, data: st.DataObject, more: int, at: int
+) -> None:
+    """Wherever in it a key stands, and however often."""
+    spelling = data.draw(st.sampled_from(list(spellings_of(key)))).encode()
+    told = b"words " * (at // 6) + spelling + (b" and again " + spelling) * more
+    path = tmp_path_factory.mktemp("file") / "skeleton"
+    path.write_bytes(told)
 
-            json.loads(covered)
-            assert len(covered) == len(text)
-            assert b"0123456789xyz" not in covered
+    Masked([key]).cover_file(path)
+
+    assert path.read_bytes() == Masked([key]).covered(told)
+    assert found_in(path.read_bytes(), key) == []
+
+
+def test_a_key_is_found_where_a_large_file_is_read_in_two_pieces(tmp_path: Path) -> None:
+    """No border of what is read at once hides it."""
+    path = tmp_path / "results"
+    near = (16 << 10) + 12 * len(SECRET)
+    for at in (*range((1 << 20) - len(SECRET), 1 << 20, 3), (16 << 10) - 5, near - 20):
+        path.write_bytes(b" " * at + SECRET.encode())
+
+        Masked([SECRET]).cover_file(path)
+
+        assert path.read_bytes() == b" " * at + b"*" * len(SECRET)
+
+
+@given(
+    KEYS | VENDORS | st.integers(10**7).map(str),
+    st.dictionaries(st.text(max_size=9), st.text(max_size=9) | st.integers(), max_size=3),
+)
+def test_a_document_stays_one_wherever_a_key_stood(key: str, other: dict[str, object]) -> None:
+    """In a text, as a name, in a list, and where it is a number."""
+    number = int(key) if key.isascii() and key.isdigit() and key[0] != "0" else 7
+    document = other | {key: [key, f"x {key} y", number], "last": key}
+
+    covered = json.loads(Masked([key]).covered(_json(document)))
+
+    assert len(covered) == len(document)
+    assert found_in(json.dumps(covered).encode(), key) == []
+    assert any(type(value) is list and type(value[-1]) is int for value in covered.values())
 
 
 def test_a_picture_keeps_every_byte(tmp_path: Path) -> None:
@@ -445,18 +467,13 @@ def _bodies(picture: bytes) -> dict[str, bytes]:
     ],
 )
 def test_a_picture_that_holds_a_secret_is_left_alone(name: str) -> None:
-    """Whatever its size and wherever the answer is cut: it was paid for as it is."""
+    """Whatever its size: it was paid for as it is."""
     beginning = b'{"words": "%b", "more": ' % (b"words " * 500)
     for picture in (SMALL, MEDIUM):
         masked = Masked([NAMED, "sk-test-0123456789"])
         data = beginning + _bodies(picture)[name] + b"}"
+
         assert masked.covered(data) == data
-        first = masked.longest_bytes + len(beginning)
-        cuts = (*range(first - 20, first + 420, 3), *range(0, min(len(data), 12_000), 499))
-        for cut in cuts if len(data) < 100_000 else cuts[::40]:
-            stream = masked.stream()
-            out = stream.feed(data[:cut]) + stream.feed(data[cut:]) + stream.close()
-            assert out == data, cut
 
 
 @pytest.mark.parametrize("picture", [SMALL, MEDIUM, LARGE], ids=["small", "medium", "large"])
@@ -569,14 +586,22 @@ def test_the_beginning_of_a_secret_is_covered() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"\\" * 200_000, b"%25" * 70_000, b"&amp;" * 50_000, SECRET[:11].encode() * 20_000]
+    "text",
+    [
+        b"\\" * 200_000,
+        b"%25" * 70_000,
+        SECRET[:11].encode() * 20_000,
+        b"iVBORw0KGg " * 20_000,
+        b"iVBORw0KGg" + b"words of a picture" * 10_000,
+        (b"iVBORw0KGg" + b"x" * 250 + b".") * 800,
+    ],
 )
 def test_the_worst_text_takes_as_long_as_any(text: bytes) -> None:
     """Twice the text takes no more than twice the steps, told by the processor's time."""
     masked = Masked([SECRET])
-    masked.covered(b"\\")
+    masked.covered(SECRET.encode())
     took: list[float] = []
-    for data in (text, text * 4):
+    for data in (text + SECRET.encode(), text * 4 + SECRET.encode()):
         started = time.process_time()
         masked.covered(data)
         took.append(time.process_time() - started)

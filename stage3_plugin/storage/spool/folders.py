@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.files.private_folders import sync_file, sync_folder
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.spool import awaited, batch_owner, late
 from stage3_plugin.storage.spool.awaited import Awaited
-from stage3_plugin.storage.spool.receipt import RECEIPT, Head, head_of, is_complete, is_left
+from stage3_plugin.storage.spool.covering import cover_answer
+from stage3_plugin.storage.spool.receipt import Head, head_of, is_complete, is_left
 
 _ATTEMPT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -31,13 +30,15 @@ class SpoolFolders:
 
     Args:
         state_dir: The state folder.
+        masked: Covers secrets in what is kept.
 
     Raises:
         StorageFailed: Here and in every method: the disk or the system did not let us.
     """
 
-    def __init__(self, state_dir: StateDir) -> None:
+    def __init__(self, state_dir: StateDir, masked: Masked = NOTHING) -> None:
         self.state_dir = state_dir
+        self._masked = masked
         self._path = state_dir.path / "spool"
 
     def new_folder(self, attempt_id: str) -> Path:
@@ -79,15 +80,11 @@ class SpoolFolders:
                 raise StorageFailed(path, error, reading=True) from error
         return names
 
-    def secure(self, attempt_id: str, masked: Masked = NOTHING) -> None:
-        """Make what was received for an attempt, if anything, safe from a power cut.
-
-        It may be kept for long, so that secrets in what it says are covered, too.
-        """
+    def secure(self, attempt_id: str) -> None:
+        """Keep what was received for an attempt, if anything: without secrets, and synced."""
         path = self.folder_of(attempt_id)
         try:
-            for answer in path.rglob(RECEIPT):
-                _cover(answer, masked)
+            cover_answer(path, self._masked)
             _sync_all(path)
             self.state_dir.anchor(path, self._path)
         except FileNotFoundError:
@@ -130,17 +127,6 @@ class SpoolFolders:
     def late(self, attempt_id: str) -> str | None:
         """Return the SHA-256 of the picture that came late, if one did."""
         return late.noted(self.folder_of(attempt_id))
-
-
-def _cover(answer: Path, masked: Masked) -> None:
-    """Replace an answer by one of the same length in which no secret stands."""
-    if masked is NOTHING:
-        return
-    aside = answer.with_name(f"{answer.name}-{secrets.token_hex(8)}")
-    with NewFile(aside, masked.stream()) as file, answer.open("rb", buffering=0) as source:
-        file.write_from(source)
-    shutil.copystat(answer, aside)  # its age counts
-    aside.replace(answer)
 
 
 def _sync_all(path: Path) -> None:

@@ -33,6 +33,7 @@ from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.inflating import Damaged, codings_of, inflated, pieces_of
 from stage3_plugin.storage.inspect import is_whole_picture
 from stage3_plugin.storage.spool import receipt
+from stage3_plugin.storage.spool.covering import cover_answer
 from stage3_plugin.storage.spool.cutting import PLACEHOLDER, RUN_BYTES, placeholder, tail_bytes
 from stage3_plugin.storage.spool.documents import MOST_BYTES, TOO_LONG, Document, document_in
 from stage3_plugin.storage.spool.loose_base64 import (
@@ -92,7 +93,7 @@ class SpooledAnswer(Spool):
 def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
     """Build the answer from its files alone.
 
-    Secrets are covered, as far as they are known now.
+    Secrets are covered first in what is no picture: what is read here may be kept and shown.
 
     A document that is not JSON is ``None``, and so is one that is too large to parse: then
     ``unread`` says why. Control characters within strings are accepted: a paid picture is not lost
@@ -101,6 +102,7 @@ def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
     Raises:
         SpoolRefused: The answer is not complete, or its files are not what was written.
     """
+    cover_answer(directory, masked)
     return _judged(receipt.read(directory), masked)
 
 
@@ -122,7 +124,7 @@ def _found_in(received: Received) -> tuple[bool, bool]:
 
 def _judged(received: Received, masked: Masked) -> Reply:
     head, end = received.head, received.end
-    headers = {masked.text(name): masked.text(value) for name, value in head.headers.items()}
+    headers = head.headers
     cut = _CUT if end.is_cut else ""
     if codings := codings_of(head.headers):
         reply = _judged(_inflated(received, codings), masked)

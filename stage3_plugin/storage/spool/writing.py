@@ -103,11 +103,12 @@ class Spool:
         Headers that hold credentials or cookies are left out.
         """
         kept: dict[str, str] = {}
-        for written, raw in headers:
-            name, value = self._masked.text(written.lower()), self._masked.text(raw)
+        for written, value in headers:
+            name = written.lower()
             if name not in _SECRET_HEADERS:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        self._head = Head(status=status, headers=kept, nonce=self._head.nonce)
+        headers_kept = self._masked.words(kept)
+        self._head = Head(status=status, headers=headers_kept, nonce=self._head.nonce)
         self._is_compressed = bool(codings_of(kept))
         self._calls_itself_picture = kept.get("content-type", "").lower().startswith("image/")
         self._receipt.head(self._head)

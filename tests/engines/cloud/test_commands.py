@@ -86,7 +86,6 @@ def test_a_story_lies_in_both_and_its_manifest_says_where(
             "format": "stage3-verify/1",
             "ledger": str(project.folder / ".stage3" / "ledger.db"),
             "corrected": 0,
-            "copies": [],
             "purchases": 3,
             "pictures": 3,
             "store": bucket,
