@@ -10,12 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import httpx
-
 from stage3_plugin.errors import SpoolRefused
 from stage3_plugin.transport.connection import FreshConnection, Terms
-from stage3_plugin.transport.exchange import Receiving, exchange
-from stage3_plugin.transport.fetching import NoBody
+from stage3_plugin.transport.exchange import Receiving, exchange, reading
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.sinks import Ending
@@ -73,22 +70,6 @@ async def ask(
     if patience.is_over:
         return Answer(problem=f"no complete answer within {within_s:g} s")
     return Answer(problem=state.problem)
-
-
-def reading(
-    url: str, headers: Mapping[str, str], *, connect_s: float, accept: str = "application/json"
-) -> httpx.Request:
-    """Return the request that reads an address of the API; the key is among the headers."""
-    request = httpx.Request(
-        "GET",
-        url,
-        headers={"user-agent": "stage3-plugin", "accept": accept}
-        | dict(headers)
-        | {"accept-encoding": "identity", "connection": "close"},
-        extensions={"timeout": httpx.Timeout(None, connect=connect_s).as_dict()},
-    )
-    request.stream = NoBody()
-    return request
 
 
 class _Memory:

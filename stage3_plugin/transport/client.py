@@ -31,10 +31,10 @@ from stage3_plugin.domain.job import account_of
 from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.transport.asking import Answer, ask, reading
+from stage3_plugin.transport.asking import Answer, ask
 from stage3_plugin.transport.bodies import Base64Of, Body, Content, body_of, no_pictures
 from stage3_plugin.transport.connection import FreshConnection, Terms
-from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
+from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange, reading
 from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.lookups import Lookups

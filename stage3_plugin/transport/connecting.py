@@ -20,8 +20,6 @@ HEAD_START_S = 0.25
 
 async def connect_to_any(addresses: Sequence[Address]) -> socket.socket:
     """Connect to the first address that answers, each a little later than the one before."""
-    if len(addresses) == 1:
-        return await _connect(addresses[0])
     winners: list[socket.socket] = []
     failures: list[OSError] = []
 

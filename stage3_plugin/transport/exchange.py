@@ -6,7 +6,7 @@ it knows what was asked for, or what follows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from typing import cast
 
 import anyio
@@ -49,7 +49,7 @@ async def exchange(
     try:
         response = await transport.send(request, terms)
         state.head(response, is_plain=request.url.scheme == "http")
-        headers = _plain_headers(response.headers)
+        headers = dict(response.headers)
         await _receive(response, state.begin(open_sink(response.status_code, headers)), state)
         await state.end(_ending_of(response.headers, state.received_bytes))
         if not state.complete:
@@ -290,6 +290,30 @@ def _ending_of(headers: httpx.Headers, received_bytes: int) -> Ending:
     return "whole" if received_bytes == whole_bytes else "cut"
 
 
-def _plain_headers(headers: httpx.Headers) -> dict[str, str]:
-    """Return names in lower case; httpx joins a repeated header's values with ``", "``."""
-    return {name.lower(): value for name, value in headers.items()}
+def reading(
+    url: str, headers: Mapping[str, str], *, connect_s: float, accept: str = "application/json"
+) -> httpx.Request:
+    """Return the request that reads an address of the API; the key is among the headers."""
+    request = httpx.Request(
+        "GET",
+        url,
+        headers={"user-agent": "stage3-plugin", "accept": accept}
+        | dict(headers)
+        | {"accept-encoding": "identity", "connection": "close"},
+        extensions={"timeout": httpx.Timeout(None, connect=connect_s).as_dict()},
+    )
+    request.stream = NoBody()
+    return request
+
+
+class NoBody(httpx.AsyncByteStream):
+    """Nothing to be sent. Not httpx's own: that is a generator, and trio warns where one is left.
+
+    An interrupt that comes between the head and the end of such a body leaves it.
+    """
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration

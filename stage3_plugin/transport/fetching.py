@@ -6,7 +6,7 @@ by the name before anything is looked up, and by the number that is connected to
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import anyio
@@ -16,7 +16,7 @@ from stage3_plugin.errors import FetchReason, FetchRefused, SpoolRefused, Stage3
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.hosts import is_number
 from stage3_plugin.transport.connection import FreshConnection, Terms
-from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
+from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange, reading
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place, may_connect
@@ -30,6 +30,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
 LAST_PORT = 65535
 
+_PICTURES = "image/*, */*;q=0.5"
 _IGNORED_BYTES = 64 * 1024
 """Of a page that is no picture, so that its connection ends in good order where it is short."""
 
@@ -118,7 +119,7 @@ class Fetcher:
             with interrupt.current().calling(abandon):
                 try:
                     near = await self._near(api, patience)
-                    request = self._request(url)
+                    request = reading(url, {}, connect_s=self._connect_s, accept=_PICTURES)
                 except (OSError, ValueError, httpx.InvalidURL, Stage3Error) as error:
                     state.note(error, api.host)
                 else:
@@ -158,34 +159,6 @@ class Fetcher:
         return FetchRefused(
             f"the picture's address did not give it: {problem}", reason=reason, status=state.status
         )
-
-    def _request(self, url: str) -> httpx.Request:
-        request = httpx.Request(
-            "GET",
-            url,
-            headers={
-                "user-agent": "stage3-plugin",
-                "accept": "image/*, */*;q=0.5",
-                "accept-encoding": "identity",
-                "connection": "close",
-            },
-            extensions={"timeout": httpx.Timeout(None, connect=self._connect_s).as_dict()},
-        )
-        request.stream = NoBody()
-        return request
-
-
-class NoBody(httpx.AsyncByteStream):
-    """Nothing to be sent. Not httpx's own: that is a generator, and trio warns where one is left.
-
-    An interrupt that comes between the head and the end of such a body leaves it.
-    """
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
 
 
 def place_of(address: httpx.URL) -> Place:
