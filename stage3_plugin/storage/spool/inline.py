@@ -34,7 +34,7 @@ def inline_bytes(text: str) -> bytes:
         return unquote_to_bytes(data)
     raw = data.encode("utf-8", "replace")
     decoded = b"".join(loosely_decoded([raw[behind_prefix(raw) :]]))
-    opening = decoded[nothing_before(decoded[:OPENING_BYTES]) :][:OPENING_BYTES]
+    opening = decoded[nothing_before(decoded) :][:OPENING_BYTES]
     if not is_picture(opening) and name_of(opening) == UNKNOWN_KIND:
         raise PictureRefused("the picture is not base64")
     return decoded

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ _WITHIN_S = 120.0
 
 
 @contextmanager
-def judging(answer: Path, *, max_pixels: int, known_at: Path | None = None) -> Iterator[None]:
+def judging(answer: Path, *, max_pixels: int, known_at: Path | None = None) -> Generator[None]:
     """Judge an answer, or look at its pictures, in the block.
 
     Args:
