@@ -27,7 +27,7 @@ from stage3_plugin.domain.signature import (
     media_type_of,
     nothing_before,
 )
-from stage3_plugin.errors import SpoolRefused
+from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.inflating import Damaged, codings_of, inflated, pieces_of
@@ -113,7 +113,9 @@ def _found_in(received: Received) -> tuple[bool, bool]:
     """
     try:
         reply = _judged(received, NOTHING)
-    except SpoolRefused:
+    except StorageFailed:
+        raise
+    except Exception:  # noqa: BLE001 - strangers' bytes may raise anything, and it was cut anyway
         return False, False
     if "" in reply.parts:
         is_whole = is_whole_picture(reply.parts[""].path)

@@ -461,3 +461,20 @@ def test_without_room_in_memory_there_is_no_receipt(
         Receipt(tmp_path)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cut_answer_whose_look_fails_is_none_and_raises_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever strangers' bytes raise: the run that was given them goes on."""
+
+    def fail(*_: object) -> None:
+        raise RecursionError
+
+    answer = SpooledAnswer(tmp_path / "a")
+    answer.head(200, [])
+    answer.feed(b'{"a": 1}')
+    monkeypatch.setattr("stage3_plugin.storage.spool.reading.document_in", fail)
+
+    assert not answer.finish("cut")
+    assert not is_complete(tmp_path / "a")

@@ -205,7 +205,8 @@ def parsed_leniently(body: bytes) -> tuple[bool, JsonValue]:
         parse_constant=lambda _: None,
     )
     try:
-        value, end = decoder.raw_decode(text.lstrip("\ufeff \t\r\n"))
+        found = decoder.raw_decode(text.lstrip("\ufeff \t\r\n"))
+        value, end = cast("tuple[JsonValue, int]", found)
     except ValueError:
         return False, None
     has_end = isinstance(value, dict | list) or not text.lstrip("\ufeff \t\r\n")[end:].strip()
