@@ -51,6 +51,8 @@ def judging(answer: Path, *, max_pixels: int, known_at: Path | None = None) -> G
         os.close(opened(partial(os.open, mark, NEW_FILE_FLAGS, 0o600)))
     except FileExistsError:
         _stand_trial(answer, max_pixels)
+    except FileNotFoundError:  # another run has taken it in and removed it, as reading finds
+        pass
     except OSError as error:
         raise StorageFailed(mark, error) from error
     try:
@@ -66,6 +68,8 @@ def _digest_of(answer: Path) -> str:
     try:
         with (answer / RECEIPT).open("rb") as file:
             said = file.read(_MOST_BYTES)
+    except FileNotFoundError:
+        return "gone"
     except OSError as error:
         raise StorageFailed(answer / RECEIPT, error, reading=True) from error
     if head is not None:
