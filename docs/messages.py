@@ -212,7 +212,7 @@ class Reader:
             texts, hints = self._constructed(name, *self._arguments(source, call, env))
             yield from (Found(name, text, hints) for text in texts)
         elif (message := _message(name, call, words)) is not None:
-            kind = {"replace": "Verdict", "event": "warning"}.get(
+            kind = {"replace": "Verdict", "model_copy": "Failure", "event": "warning"}.get(
                 name, "OSError" if name in OF_THE_SYSTEM else name
             )
             hint = words.get("hint", ast.Constant(None))
@@ -463,7 +463,14 @@ def _message(name: str, call: ast.Call, words: Mapping[str, ast.expr]) -> ast.ex
         return call.args[1] if len(call.args) > 1 else None
     if name == "replace":  # what is known of an answer is made more precise
         return words.get("message", words.get("next_step"))
+    if name == "model_copy" and isinstance(update := words.get("update"), ast.Dict):
+        keyed = zip(update.keys, update.values, strict=True)
+        return next((said for key, said in keyed if _is_word(key, "message")), None)
     return words.get("message") if name in {"warning", "event"} else None
+
+
+def _is_word(node: ast.expr | None, word: str) -> bool:
+    return isinstance(node, ast.Constant) and node.value == word
 
 
 def _name(node: ast.expr) -> str:

@@ -27,10 +27,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Self, TypeAlias
 
-import anyio
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-if TYPE_CHECKING:  # importing structlog loads rich, and only a run writes events
+if TYPE_CHECKING:  # for annotations alone: structlog loads rich, and shapes need no event loop
+    import anyio
     from structlog.typing import FilteringBoundLogger
 
 CONTRACT = (1, 0)
@@ -56,6 +56,8 @@ FailureCode: TypeAlias = Literal[
     "storage",  # the disk did not take the picture
     "cancelled",
 ]
+Cause: TypeAlias = Literal["prompt", "reference", "output", "rights"]
+"""What a refusal is about."""
 CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "gateway", "held", "free", "unknown"]
 """How a cost is known - reported by the provider, priced from its token counts, a flat price per
 picture, reported by a gateway in between, the amount held for it, free of charge, or not at all."""
@@ -248,9 +250,9 @@ class Failure(_Shape):
 
     code: FailureCode
     message: str
-    retryable: bool
+    retryable: bool = False
     provider_status: int | None = None
-    cause: Literal["prompt", "reference", "output", "rights"] | None = None
+    cause: Cause | None = None
 
 
 class Cost(_Shape):

@@ -234,8 +234,8 @@ def _models(options: Namespace, _: Progress) -> Said:
     async def ask() -> models.Online:
         said: dict[tuple[str, str], list[Finding]] = {}
         async with _Chosen.by(options).opened() as stage:
-            for route in stage.routes:
-                provider, checks = route.endpoint.provider, route.free_checks
+            for backend in stage.backends:
+                provider, checks = backend.route.endpoint.provider, backend.free_checks
                 asked = [one.model for one in known if one.provider == provider and one.is_whole]
                 if checks is None or any((provider, one) in said for one in asked):
                     continue

@@ -1,8 +1,8 @@
-"""The plugin as a host sees it; beside it only ``cli`` and ``library`` know ``host_stub``.
+"""The plugin as a host sees it; beside it only ``cli`` and ``library`` know more than the contract.
 
-It describes the plugin, takes the settings the host has validated, and translates between the
-contract's models and Stage3's own. Another host needs only another file like this one. Importing it
-is cheap: no HTTP client, no imaging library and no renderer is loaded before the stage is opened.
+It describes the plugin, opens the stage with the settings the host has validated, and puts its
+errors into the contract's. Another host needs only another file like this one. Importing it is
+cheap: no HTTP client, no imaging library and no renderer is loaded before the stage is opened.
 """
 
 from __future__ import annotations
@@ -17,16 +17,12 @@ from host_stub import contract
 from host_stub.commands import PluginCommand
 from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
-from stage3_plugin.domain.outcome import Ending
-from stage3_plugin.domain.reference import ShownBy, ShownPicture, nothing_shown
 from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
-from stage3_plugin.library.shapes import StoryOf, UrlOf, microusd, outcome_of, plan_of, usd
 from stage3_plugin.settings import Settings, draft_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stage3_plugin.domain.survey import KnownTake, SceneSurvey
     from stage3_plugin.engine.stage import Stage
 
 
@@ -95,7 +91,7 @@ def _capabilities_of(stage: Stage, settings: Settings) -> contract.Capabilities:
     """Say what is honoured with these settings; the description speaks for every provider."""
     route = stage.routes[0]
     profile = route.profile
-    if profile is None and route.shows is not None:  # a model class is told all
+    if profile is None and route.limits_of is not None:  # a model class is told all
         return _CAPABILITIES.model_copy(update={"references": True})
     if profile is None:  # a storyboard is the same whatever it must not show
         return _CAPABILITIES.model_copy(update={"negative_prompt": False})
@@ -139,12 +135,12 @@ class _HostedStage:
         """Ask whoever is paid what costs nothing; storyboards are drawn here, and ask nobody."""
         today = self._services.now().date()
         with _as_stage_error():
-            routes = self._stage.routes
+            backends = self._stage.backends
             found = [
-                (finding, route.endpoint.provider if len(routes) > 1 else None)
-                for route in routes
-                if route.free_checks is not None
-                for finding in await route.free_checks.ask(today)
+                (finding, one.route.endpoint.provider if len(backends) > 1 else None)
+                for one in backends
+                if one.free_checks is not None
+                for finding in await one.free_checks.ask(today)
             ]
         store = await self._check_store()
         return store + tuple(
@@ -173,60 +169,20 @@ class _HostedStage:
 
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:
         with _as_stage_error():
-            plan = await self._stage.plan(
-                StoryOf(request.scenes),
-                whole_story=None if request.story is None else StoryOf(request.story),
-                scenes_dir=request.scenes_dir,
-                shown=_shown_by(request),
-                pictures_dir=None if request.place else request.out_dir / "images",
-                max_in_flight=request.max_in_flight,
-                max_cost_microusd=microusd(request.max_cost_usd),
-                wanted=request.wanted,
-                is_draft=request.draft,
-                lane=request.lane,
-            )
-        return plan_of(plan, self._stage.routes)
+            return await self._stage.plan(request)
 
     async def run(
         self, request: contract.ImageRequest, context: contract.StageContext
     ) -> contract.StageSummary:
         with _as_stage_error():
-            ending = await self._run(request, context)
-        return contract.StageSummary(stopped=ending.stopped, message=ending.message)
-
-    async def _run(self, request: contract.ImageRequest, context: contract.StageContext) -> Ending:
-        return await self._stage.run(
-            StoryOf(request.scenes),
-            whole_story=None if request.story is None else StoryOf(request.story),
-            scenes_dir=request.scenes_dir,
-            pictures_dir=request.out_dir / "images",
-            place=request.place,
-            shown=_shown_by(request),
-            wanted=request.wanted,
-            is_draft=request.draft,
-            lane=request.lane,
-            log=context.log,
-            deliver=lambda outcome: context.deliver(outcome_of(outcome, self._stage.url_of)),
-            stopping=context.stopping,
-            max_in_flight=context.max_in_flight,
-            max_cost_microusd=microusd(request.max_cost_usd),
-            deadline_s=request.deadline_s,
-        )
+            return await self._stage.run(request, context)
 
     async def survey(
         self, request: contract.ImageRequest, tell: Callable[[contract.SceneSurvey], None]
     ) -> None:
         """Tell what there is of every scene; see :class:`~host_stub.contract.ImageStage`."""
         with _as_stage_error():
-            await self._stage.survey(
-                StoryOf(request.scenes),
-                lambda survey: tell(_scene_survey(survey, self._stage.url_of)),
-                whole_story=None if request.story is None else StoryOf(request.story),
-                scenes_dir=request.scenes_dir,
-                shown=_shown_by(request),
-                is_draft=request.draft,
-                lane=request.lane,
-            )
+            await self._stage.survey(request, tell)
 
     async def fetch(self, sha256: str, into: Path) -> bool:
         """Put a picture whole at ``into``; see :class:`~host_stub.contract.ImageStage`."""
@@ -245,56 +201,3 @@ def _as_stage_error() -> Generator[None]:
         raise contract.StageError(str(error), hint=error.hint, starting=True) from error
     except Stage3Error as error:
         raise contract.StageError(str(error), hint=error.hint) from error
-
-
-def _shown_by(request: contract.ImageRequest) -> ShownBy:
-    asked = request.shown
-    if asked is None:
-        return nothing_shown
-
-    def shown(scene_id: str) -> ShownPicture | None:
-        one = asked(scene_id)
-        if one is None:
-            return None
-        return ShownPicture(sha256=one.sha256, basis=one.basis, path=one.path)
-
-    return shown
-
-
-def _scene_survey(survey: SceneSurvey, url_of: UrlOf) -> contract.SceneSurvey:
-    return contract.SceneSurvey(
-        scene_id=survey.scene_id,
-        role="sheet" if survey.is_sheet else "scene",
-        basis=survey.basis,
-        waits_for=survey.waits_for,
-        size=survey.size,
-        model=survey.model,
-        takes=tuple(_known_take(take, url_of) for take in survey.takes),
-        held=survey.is_held,
-        pending=survey.is_pending,
-        problem=survey.problem,
-        cost_usd=usd(survey.high_microusd),
-        lost=survey.lost,
-    )
-
-
-def _known_take(take: KnownTake, url_of: UrlOf) -> contract.KnownTake:
-    return contract.KnownTake(
-        sha256=take.picture.sha256,
-        media_type=take.picture.media_type,
-        width=take.picture.width_px,
-        height=take.picture.height_px,
-        purchase=take.purchase,
-        basis=take.basis,
-        current=take.is_current,
-        stale=take.stale,
-        draft=take.is_draft,
-        made_at=take.made_at,
-        cost=contract.Cost(usd=take.cost.usd, basis=take.cost.basis),
-        provider=take.provider,
-        model=take.model or None,
-        image_url=take.image_url,
-        store_url=url_of(take.picture.sha256),
-        request_id=take.request_id,
-        generation_params=dict(take.generation_params),
-    )

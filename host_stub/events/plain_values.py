@@ -78,7 +78,7 @@ def _plain_whole(value: object, longest: int, depth: int) -> Any:
     if type(value) is dict or isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()
         return {
-            _key(key, longest): (
+            (key if type(key) is str and len(key) <= longest else _key(key, longest)): (
                 part
                 if type(part) is str and len(part) <= longest
                 else plain(part, longest=longest, _depth=depth)
@@ -95,8 +95,6 @@ def _plain_whole(value: object, longest: int, depth: int) -> Any:
 
 
 def _key(key: object, longest: int) -> str:
-    if type(key) is str and len(key) <= longest:
-        return key
     return _cut(_described(key), longest)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -109,7 +110,8 @@ class Finish:
     """Ends one run; its parts belong to the run.
 
     Attributes:
-        pictures: Returns what is shown of the story by then.
+        pictures: Gives what is shown of the story by then, and lets no other run note anything
+            until its block is left.
         decided: What became of decisions, if there were any.
         is_draft: The run drew drafts.
         rest: What the same command would ask for again, and pay for.
@@ -125,7 +127,7 @@ class Finish:
     events: EventStream
     redactor: Redactor
     output: Output
-    pictures: Callable[[], StoryRows]
+    pictures: Callable[[], AbstractContextManager[StoryRows]]
     decided: Applied | None = None
     is_draft: bool = False
     rest: Price = field(default_factory=Price)
@@ -138,10 +140,11 @@ class Finish:
         path: str | None = None
         pictures: StoryRows | None = None
         try:
-            pictures = self.pictures()
-            path = from_here(
-                write_manifest(self.out_dir, self.outcomes, facts, pictures, decided=decided)
-            )
+            # Of two runs that end together, the one that read first would else write last.
+            with self.pictures() as pictures:
+                path = from_here(
+                    write_manifest(self.out_dir, self.outcomes, facts, pictures, decided=decided)
+                )
         except HostError as error:
             ending.errors.append(error)
             facts = self._facts(ending)

@@ -40,14 +40,29 @@ class PicturePaths:
         """
         try:
             path, name = os.path.split(image)
-            found = os.stat(path or ".")  # noqa: PTH116 - pathlib takes ten times as long
-            is_inside, shown = self._folder(path, found.st_dev, found.st_ino)
+            shown = self._shown_below(path)
+            is_inside = shown is not None
+            if shown is None:
+                found = os.stat(path or ".")  # noqa: PTH116 - pathlib takes ten times as long
+                is_inside, shown = self._folder(path, found.st_dev, found.st_ino)
             fault: Fault | None = None if is_inside else "outside"
             if not stat.S_ISREG(os.lstat(image).st_mode):
                 fault = self._fault_of_link(image)
             return os.path.join(shown, name), fault  # noqa: PTH118 - likewise
         except (OSError, ValueError):
             return from_here(image), "missing"
+
+    def _shown_below(self, path: str) -> str | None:
+        """Return what a plain folder is called from here whose own folder is inside.
+
+        Each scene has one, and all of these lie in one, which need not be resolved again.
+        """
+        around, name = os.path.split(path)
+        if name in {"", ".", ".."} or not stat.S_ISDIR(os.lstat(path).st_mode):
+            return None
+        there = os.stat(around or ".")  # noqa: PTH116 - likewise
+        is_inside, shown = self._folder(around, there.st_dev, there.st_ino)
+        return os.path.join(shown, name) if is_inside else None  # noqa: PTH118 - likewise
 
     def _resolved(self, path: str, _device: int, _inode: int) -> tuple[bool, str]:
         """Find whether a folder is inside, and its path from here.

@@ -14,7 +14,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Literal
@@ -414,15 +415,17 @@ class _Run:
             rest=self._standings.rest,
         )
 
-    def _pictures(self) -> StoryRows:
-        return StoryRows(
-            self._story,
-            self._standings,
-            self._outcomes,
-            out_dir=self._options.out_dir,
-            redactor=self._redactor,
-            is_looked_at=not (self._options.is_draft or self._options.is_guest),
-        )
+    @contextmanager
+    def _pictures(self) -> Generator[StoryRows]:
+        with self._story.book.transaction():
+            yield StoryRows(
+                self._story,
+                self._standings,
+                self._outcomes,
+                out_dir=self._options.out_dir,
+                redactor=self._redactor,
+                is_looked_at=not (self._options.is_draft or self._options.is_guest),
+            )
 
     def _take_event(self, event: Event) -> None:
         if event["event"] == "scene.started":

@@ -30,7 +30,8 @@ from host_stub.standing.known_takes import row_of_known
 from host_stub.standing.standing import SceneStanding, survey_stage
 from host_stub.standing.standings import Standings
 from host_stub.standing.story_state import StoryState
-from host_stub.story.keeper import Story
+from host_stub.story.book import Noted
+from host_stub.story.keeper import Story, has_news
 from host_stub.story.results import IMAGES, KEPT
 from host_stub.text.file_names import expect_names
 from host_stub.text.format import counted
@@ -193,48 +194,34 @@ class Preparation:
 
     async def _look_once(self, stage: ImageStage, run_id: str) -> None:
         learned = Groups[SceneSurvey](self._learn)
-        is_told, is_begun = self._standings.tells_bases, any(self._story.book.scenes())
+        plugin, options = self._plugin, self._options
+        is_begun = any(self._story.book.scenes())
 
-        def hear(survey: SceneSurvey) -> None:
-            if is_begun or survey.takes:
+        def hear(survey: SceneSurvey, noted: Noted) -> None:
+            is_known = is_begun or survey.takes
+            if is_known and has_news(survey, noted, plugin.name, is_guest=options.is_guest):
                 learned.put(survey)
 
-        tapped: Any = _Tapped(stage, hear) if is_told else stage
-
-        def tell(standing: SceneStanding) -> None:
-            self._note(standing)
-            if is_begun and not is_told:
-                learned.put(
-                    SceneSurvey(
-                        scene_id=standing.scene_id, role=standing.role, basis=standing.basis
-                    )
-                )
-
         try:
-            await self._survey(tapped, run_id, tell)
+            await survey_stage(
+                plugin,
+                stage,
+                image_request(
+                    plugin, options, self._whole, run_id, story=self._whole, desk=self._story
+                ),
+                self._story.book,
+                self._note,
+                scenes=self._whole,
+                least=options.takes or 1,
+                is_guest=options.is_guest,
+                is_new=self._story.is_new,
+                hear=hear,
+            )
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(learned.close)
         for failure in learned.failures:
             raise failure
-
-    async def _survey(
-        self, stage: ImageStage, run_id: str, tell: Callable[[SceneStanding], None]
-    ) -> None:
-        request = image_request(
-            self._plugin, self._options, self._whole, run_id, story=self._whole, desk=self._story
-        )
-        await survey_stage(
-            self._plugin,
-            stage,
-            request,
-            self._story.book,
-            tell,
-            scenes=self._whole,
-            least=self._options.takes or 1,
-            is_guest=self._options.is_guest,
-            is_new=self._story.is_new,
-        )
 
     def _learn(self, surveys: Any) -> None:
         self._moved |= self._story.learn(
@@ -293,21 +280,3 @@ class Preparation:
             return found
 
         return fetch
-
-
-class _Tapped:
-    """A stage whose surveys are heard by one more."""
-
-    def __init__(self, stage: ImageStage, hear: Callable[[SceneSurvey], None]) -> None:
-        self._stage: Any = stage
-        self._hear = hear
-
-    async def survey(self, request: Any, tell: Callable[[Any], None]) -> None:
-        """Pass on what the stage tells."""
-
-        def both(survey: Any) -> None:
-            if isinstance(survey, SceneSurvey):
-                self._hear(survey)
-            tell(survey)
-
-        await self._stage.survey(request, both)

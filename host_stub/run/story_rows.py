@@ -11,6 +11,7 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +21,13 @@ from host_stub.run.outcomes import Outcomes
 from host_stub.run.picture_paths import from_here
 from host_stub.standing.standing import STATES
 from host_stub.standing.standings import Standings
-from host_stub.story.book import Glance
 from host_stub.story.keeper import Story
-from host_stub.story.takes import Take
+from host_stub.story.results import IMAGES, image_name
+from host_stub.story.takes import Glance, Take
 from host_stub.text.redaction import Redactor
 
 _NOTHING: Final = 0
+_ROWS_AT_ONCE: Final = 256
 _ASIDE: Final = frozenset({"scene_id", "image_path", "take"})
 """Keys that the story's row has in another way than a run's."""
 _FOUND: Final = {
@@ -99,12 +101,11 @@ class StoryRows:
         place = self._standings.place_of(scene_id, role)
         if place is None or place >= len(self._shown) or self._shown[place] == _NOTHING:
             return None
-        take = self._story.book.take_at(self._shown[place])
+        (take,) = self._story.book.takes_at([self._shown[place]])
         return self._from_here(take), take.sha256
 
     def _from_here(self, take: Take) -> str:
-        path = self._story.files.image_of(take).relative_to(self._out_dir)
-        return os.path.join(self._here, path)  # noqa: PTH118 - pathlib takes ten times as long
+        return os.path.join(self._here, IMAGES, image_name(take))  # noqa: PTH118 - pathlib takes ten times as long
 
     def counts(self) -> dict[str, int | None]:
         """Return how many scenes stand how."""
@@ -122,17 +123,23 @@ class StoryRows:
         place = self._standings.place_of(glance.scene_id, glance.role)
         if place is None or place >= len(self._shown):  # it left the story, but its takes stay
             return
-        self._shown[place] = glance.shown or _NOTHING
-        self._takes[place] = glance.takes
-        self._is_wrong[place] = glance.size is not None and self._standings.is_wrong_aspect(
-            place, *glance.size
-        )
-        self._states[place] = STATES.index(self._standings.state_at(place, glance.bases))
+        shown = next((take for take in glance.takes if take.number == glance.shown), None)
+        self._takes[place] = len(glance.takes)
+        if shown is not None:
+            self._shown[place] = shown.place
+            self._is_wrong[place] = self._standings.is_wrong_aspect(place, *shown.size)
+        bases = [
+            take.basis
+            for take in glance.takes
+            if not take.is_draft and (take is shown or not take.is_withdrawn)
+        ]
+        self._states[place] = STATES.index(self._standings.state_at(place, bases))
 
     def _rows(self, places: range) -> Iterator[bytes]:
-        for place in places:
-            if self._shown[place] != _NOTHING:
-                yield self._written(place, self._story.book.take_at(self._shown[place]))
+        shown = (place for place in places if self._shown[place] != _NOTHING)
+        while group := list(islice(shown, _ROWS_AT_ONCE)):
+            takes = self._story.book.takes_at([self._shown[place] for place in group])
+            yield from map(self._written, group, takes)
 
     def _written(self, place: int, take: Take) -> bytes:
         row = self._row(place, take)
@@ -144,7 +151,6 @@ class StoryRows:
     def _row(self, place: int, take: Take) -> dict[str, Any]:
         """Lay a shown take out: the keys of a run's row first, and what is the story's behind."""
         ran = self._of_this_run(take)
-        path = self._story.files.image_of(take).relative_to(self._out_dir).as_posix()
         state = STATES[self._states[place]] if self._is_looked_at else None
         return {
             "scene_id": take.scene_id,
@@ -153,7 +159,7 @@ class StoryRows:
             "take": take.number,
             "takes": self._takes[place],
             "state": state,
-            "path": path,
+            "path": f"{IMAGES}/{image_name(take)}",
             "take_cost_usd": take.cost.usd,
             "imported": take.is_import,
         }

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from host_stub.contract import PlaceFor, SceneOutcome
 from host_stub.errors import HostError
-from host_stub.run.groups import Groups
+from host_stub.run.groups import MOST_AT_ONCE, Groups
 from host_stub.run.placing import media_type_of, put_at
 from host_stub.story.files import digest_of
 from host_stub.story.pictures import EXTENSIONS, look_at
@@ -33,7 +33,9 @@ class Takes(Protocol):
 
     @property
     def place_for(self) -> PlaceFor: ...
-    def is_seen(self, new: NewTake) -> bool: ...
+    def are_there(
+        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
+    ) -> Sequence[bool]: ...
     def take_in(
         self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
     ) -> Sequence[Take]: ...
@@ -78,8 +80,8 @@ class Lie:
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    outcome: SceneOutcome
-    row: Mapping[str, Any]
+    told: NewTake
+    basis_now: str | None
     picture: Path
 
 
@@ -113,6 +115,7 @@ class TakingIn:
         self._present = present
         self._now = now
         self._failures: list[Exception] = []
+        self._found: list[_Arrival] = []
         self._groups = Groups[_Arrival](self._write)
 
     @property
@@ -121,9 +124,31 @@ class TakingIn:
         return self._failures + self._groups.failures
 
     def take(self, outcome: SceneOutcome, row: Mapping[str, Any]) -> None:
-        """Take one picture; it is written down soon."""
+        """Take one picture; it is written down soon, unless it was found and all of it is there."""
         assert outcome.image is not None, "only pictures become takes"
-        self._groups.put(_Arrival(outcome, row, outcome.image))
+        arrival = _Arrival(self._new_take(outcome, row), self._basis_now(outcome), outcome.image)
+        if outcome.reused:
+            self._found.append(arrival)
+            if len(self._found) == MOST_AT_ONCE:
+                self._look_at_found()
+        else:
+            self._look_at_found()  # takes are numbered as they come
+            self._groups.put(arrival)
+
+    def _look_at_found(self) -> None:
+        """Have written down what there is to be of the pictures that were found."""
+        found, self._found = self._found, []
+        if not found:
+            return
+        told = [(one.told, one.basis_now) for one in found]
+        try:
+            are_there = self._takes.are_there(told, keep_bytes=self._maker.keeps_bytes)
+        except HostError as error:  # the next run looks again
+            self._failures.append(error)
+            return
+        for one, is_there in zip(found, are_there, strict=True):
+            if not is_there or one.picture != self._place_of(one.told):
+                self._groups.put(one)
 
     def close(self, patience_s: float | None = None) -> bool:
         """Write down all that has come; return whether that could be done.
@@ -131,6 +156,7 @@ class TakingIn:
         Args:
             patience_s: How long a group of pictures may take.
         """
+        self._look_at_found()
         return self._groups.close(patience_s)
 
     def _write(self, group: Sequence[_Arrival]) -> None:
@@ -138,7 +164,7 @@ class TakingIn:
         arrivals: list[tuple[NewTake, str | None]] = []
         for one in group:
             try:
-                arrivals.append((self._placed(one), self._basis_now(one.outcome)))
+                arrivals.append((self._placed(one), one.basis_now))
             except (OSError, ValueError) as error:
                 self._failures.append(error)
         try:
@@ -151,9 +177,7 @@ class TakingIn:
 
     def _placed(self, one: _Arrival) -> NewTake:
         """Put a picture at its place, where it is not there, and return its take."""
-        told = self._new_take(one)
-        if one.outcome.reused and self._place_of(told) == one.picture and self._takes.is_seen(told):
-            return told
+        told = one.told
         new = self._looked_at(told, one.picture)
         place = self._place_of(new)
         if place == one.picture:
@@ -191,17 +215,18 @@ class TakingIn:
             new.scene_id, role=new.role, sha256=new.sha256, media_type=new.media_type
         )
 
-    def _new_take(self, one: _Arrival) -> NewTake:
-        outcome, maker = one.outcome, self._maker
+    def _new_take(self, outcome: SceneOutcome, row: Mapping[str, Any]) -> NewTake:
+        maker = self._maker
         assert outcome.sha256 is not None, "a picture has a digest"
+        assert outcome.image is not None, "it is a picture"
         assert outcome.width is not None, "and a size"
         assert outcome.height is not None, "and a size"
-        params = one.row.get("generation_params", {})
+        params = row.get("generation_params", {})
         return NewTake(
             scene_id=outcome.scene_id,
             role=outcome.role,
             sha256=outcome.sha256,
-            media_type=outcome.media_type or media_type_of(one.picture),
+            media_type=outcome.media_type or media_type_of(outcome.image),
             width=outcome.width,
             height=outcome.height,
             plugin=maker.plugin,
@@ -213,7 +238,7 @@ class TakingIn:
             is_draft=maker.is_draft,
             made_at=outcome.made_at or self._now(),
             run_id=maker.run_id,
-            row={name: part for name, part in one.row.items() if name != "image_path"},
+            row={name: part for name, part in row.items() if name != "image_path"},
         )
 
 

@@ -1,4 +1,4 @@
-"""JSON Lines: one scene per line, read as often as asked and never held.
+"""JSON Lines: one scene per line, read as often as asked; no more than some pages are held.
 
 The first pass reads every line and keeps 25 bytes per scene (a digest of its id, a digest of its
 line, where the line begins, and its takes). Each later pass reads the lines anew and compares them
@@ -24,6 +24,11 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 """A longer line is no scene."""
 MAX_PROBLEMS = 20
 """Problems reported at once; a file with more has one cause."""
+
+PAGE_SCENES = 256
+PAGES, MOST_PAGE_BYTES = 4, 256 * 1024
+"""So many pages of scenes are held: a short story is read once more, and whoever goes through a
+long one beside another reads nothing. A page of more bytes is held by nobody."""
 
 Stamp = tuple[int, int, int]
 
@@ -51,6 +56,7 @@ class SceneLines:
         self.path = path
         self._line_digests = array("Q")
         self._offsets = array("Q")
+        self._pages: dict[int, list[Scene]] = {}
         self.takes = bytearray()
         with path.open("rb") as file:
             self._stamp = _stamp(file)
@@ -72,15 +78,34 @@ class SceneLines:
         with file:
             if _stamp(file) != self._stamp:
                 raise self._changed("was changed while the run was using it")
-            for offset, line_digest in zip(self._offsets, self._line_digests, strict=True):
-                file.seek(offset)
-                line = file.readline(MAX_LINE_BYTES)
-                if digest(line) != line_digest:
-                    raise self._changed("was changed while the run was using it")
-                scene = scene_from(parse(line))
-                if not isinstance(scene, Scene):  # the same bytes passed the check
-                    raise self._changed("was changed while the run was using it")
-                yield scene
+            for first in range(0, len(self), PAGE_SCENES):
+                page = self._pages.get(first)
+                yield from self._read(file, first) if page is None else page
+
+    def _read(self, file: BinaryIO, first: int) -> Iterator[Scene]:
+        """Read a page, which is held then for whoever goes through beside or after."""
+        last = min(first + PAGE_SCENES, len(self))
+        ends_at = self._offsets[last] if last < len(self) else self._stamp[1]
+        if ends_at - self._offsets[first] > MOST_PAGE_BYTES:
+            yield from (self._scene_of(file, place) for place in range(first, last))
+            return
+        page: list[Scene] = []
+        for place in range(first, last):
+            page.append(self._scene_of(file, place))
+            if len(page) == last - first:  # before its last is taken: who goes beside comes next
+                for oldest in list(self._pages)[: 1 - PAGES]:
+                    self._pages.pop(oldest, None)
+                self._pages[first] = page
+            yield page[-1]
+
+    def _scene_of(self, file: BinaryIO, place: int) -> Scene:
+        file.seek(self._offsets[place])
+        line = file.readline(MAX_LINE_BYTES)
+        if digest(line) == self._line_digests[place]:
+            scene = scene_from(parse(line))
+            if isinstance(scene, Scene):  # the same bytes passed the check
+                return scene
+        raise self._changed("was changed while the run was using it")
 
     def _check(self, file: BinaryIO, chosen: frozenset[str], limit: int | None) -> SceneIndex:
         """Read every line; keep where those to feed begin; raise if anything is wrong."""

@@ -254,6 +254,9 @@ def _is_at_most(now_usd: str | None, confirmed_usd: str | None) -> bool:
     return Decimal(now_usd) <= Decimal(confirmed_usd)
 
 
+# Made once: ``json.dumps`` with options makes one per call.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
+
+
 def _digest(value: object, *, digits: int = _PART_DIGITS) -> str:
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:digits]
+    return hashlib.sha256(_canonical(value).encode("ascii")).hexdigest()[:digits]

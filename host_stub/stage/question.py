@@ -52,7 +52,7 @@ class PlannedDecisions:
     cost_usd: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # asyncio may write out what a task returns
 class Answered:
     """What an open stage said.
 
@@ -109,7 +109,7 @@ async def answered(first: Question, merged: Merged | None, stage: ImageStage) ->
     )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Question:
     """Asks an open stage how its scenes stand, and then for the plan of what a run would ask.
 

@@ -10,15 +10,15 @@ second time as that run would have it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 
 from host_stub.contract import ImageRequest, ImageStage, SceneSource
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.stage.preflight import ask
-from host_stub.standing.standing import Notes, SceneStanding, Want, survey_stage
-from host_stub.story.book import Book
+from host_stub.standing.standing import Notes, SceneStanding, survey_stage
+from host_stub.story.book import Book, Noted
 from host_stub.story.keeper import Story
-from host_stub.story.takes import Take
 
 
 async def survey_ahead(
@@ -78,12 +78,8 @@ async def survey_ahead(
 
 def _elsewhere(book: Book) -> dict[str, int]:
     """Return the picks that are not what is shown."""
-    picks = {scene_id: book.pick(scene_id) for scene_id, _ in book.scenes()}
-    return {
-        scene_id: pick
-        for scene_id, pick in picks.items()
-        if pick is not None and pick != book.shown(scene_id)
-    }
+    found = ((one, book.pick(one), book.shown(one)) for one in book.picked())
+    return {one: pick for one, pick, shown in found if pick is not None and pick != shown}
 
 
 class _As:
@@ -93,17 +89,12 @@ class _As:
         self._book = book
         self._shown = shown
 
-    def takes_of(self, scene_id: str) -> Sequence[Take]:
-        return self._book.takes_of(scene_id)
-
-    def shown(self, scene_id: str) -> int | None:
-        return self._shown[scene_id] if scene_id in self._shown else self._book.shown(scene_id)
-
-    def pick(self, scene_id: str) -> int | None:
-        return self._book.pick(scene_id)
-
-    def wanted(self, scene_id: str) -> Sequence[Want]:
-        return self._book.wanted(scene_id)
+    def noted(self, scene_ids: Collection[str]) -> Mapping[str, Noted]:
+        noted = self._book.noted(scene_ids)
+        return {
+            one: replace(of, shown=self._shown[one]) if one in self._shown else of
+            for one, of in noted.items()
+        }
 
 
 def survey_story(

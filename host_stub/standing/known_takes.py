@@ -9,7 +9,7 @@ noted is taken for its own only if it is current. Pure: nothing is written down 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -26,7 +26,9 @@ _BEFORE_ALL: Final = datetime.fromtimestamp(0, UTC)
 """Stands for a time that the plugin does not know."""
 
 
-def new_takes_of(survey: SceneSurvey, plugin: str, *, is_new: bool = True) -> Iterator[NewTake]:
+def new_takes_of(
+    survey: SceneSurvey, plugin: str, *, is_new: bool = True, there: Container[str | None] = ()
+) -> Iterator[NewTake]:
     """Return what a plugin has of one scene as takes, in the order in which it tells of them.
 
     That is its own: of several current ones it tells first of the one that others were made from.
@@ -35,9 +37,10 @@ def new_takes_of(survey: SceneSurvey, plugin: str, *, is_new: bool = True) -> It
         survey: What it told.
         plugin: Its name in the config.
         is_new: The story has no notes yet, or none any more; else only current ones are its own.
+        there: The plugin's own names of those that are noted, which are left out.
     """
     for known in survey.takes:
-        if not (known.current or is_new):
+        if known.purchase in there or not (known.current or is_new):
             continue
         yield NewTake(
             scene_id=survey.scene_id,
@@ -82,10 +85,9 @@ def together(
     ]
     there = {take.purchase for take in noted if take.plugin == plugin}
     number = max((take.number for take in noted), default=0)
-    for new in new_takes_of(survey, plugin, is_new=is_new):
-        if new.purchase not in there:
-            number += 1
-            noted.append(_numbered(new, number))
+    for new in new_takes_of(survey, plugin, is_new=is_new, there=there):
+        number += 1
+        noted.append(_numbered(new, number))
     return tuple(noted)
 
 

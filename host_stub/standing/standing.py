@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
 from host_stub.contract import (
@@ -27,6 +28,7 @@ from host_stub.contract import (
 from host_stub.errors import ContractViolation
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.standing.known_takes import together
+from host_stub.story.book import Noted
 from host_stub.story.takes import Take, is_current, shown_of
 
 State: TypeAlias = Literal["current", "stale", "missing", "held", "pending"]
@@ -36,6 +38,8 @@ MOST_OFF: Final = 0.02
 """How far a picture's aspect may be from the one that was asked for."""
 _REASONS: Final[tuple[StaleReason, ...]] = get_args(StaleReason)
 _NOT_TOLD: Final = 80
+SCENES_AT_ONCE: Final = 256
+"""Scenes whose notes are read together."""
 
 
 class Want(Protocol):
@@ -50,10 +54,7 @@ class Want(Protocol):
 class Notes(Protocol):
     """What is noted of a story; :class:`host_stub.story.book.Book` is one."""
 
-    def takes_of(self, scene_id: str) -> Sequence[Take]: ...
-    def shown(self, scene_id: str) -> int | None: ...
-    def pick(self, scene_id: str) -> int | None: ...
-    def wanted(self, scene_id: str) -> Sequence[Want]: ...
+    def noted(self, scene_ids: Collection[str], /) -> Mapping[str, Noted]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,7 @@ class SceneStanding:
 
 
 def standing_of(
-    survey: SceneSurvey | None,
+    survey: SceneSurvey,
     scene: Scene | None,
     takes: Sequence[Take],
     *,
@@ -141,8 +142,8 @@ def standing_of(
     """Return how a scene or a sheet stands.
 
     Args:
-        survey: What the plugin says of it; ``None`` if the plugin surveys nothing.
-        scene: What its file says; ``None`` for a sheet. One of the two has to be there.
+        survey: What the plugin says of it.
+        scene: What its file says; ``None`` for a sheet.
         takes: Those that are noted.
         plugin: The name of the plugin that would make it.
         position: Its place among the scenes asked about.
@@ -153,9 +154,6 @@ def standing_of(
         is_guest: The plugin is not the config's: it shows something only where nothing is shown.
         is_new: The story has no notes yet, or none any more: all that the plugin has is its own.
     """
-    if survey is None:
-        assert scene is not None, "there is nothing to say of what nobody knows"
-        survey = _of_itself(scene, plugin)
     all_takes = together(takes, survey, plugin, is_new=is_new)
     basis = survey.basis
     now = next((take for take in all_takes if take.number == shown), None)
@@ -261,11 +259,12 @@ async def survey_stage(
     least: int = 1,
     is_guest: bool = False,
     is_new: bool = False,
+    hear: Callable[[SceneSurvey, Noted], None] | None = None,
 ) -> None:
     """Have an open stage say what there is, and tell how each scene stands.
 
-    Sheets come as the plugin tells of them, scenes in the order of the request; one at a time, so
-    that a story of any length needs no memory.
+    Sheets come as the plugin tells of them, scenes in the order of the request; and what is noted
+    is read of some hundred at a time, so that a story of any length needs no memory.
 
     Args:
         plugin: Whose stage it is.
@@ -277,25 +276,27 @@ async def survey_stage(
         least: So many takes are wanted of each scene in any case.
         is_guest: The plugin is not the config's.
         is_new: The story has no notes yet, or none any more: all that the plugin has is its own.
+        hear: Called before each of these, with what the plugin says and what is noted.
 
     Raises:
         ContractViolation: What it told is no survey of these scenes.
     """
 
-    def stand(survey: SceneSurvey | None, scene: Scene | None, position: int | None) -> None:
-        scene_id = survey.scene_id if scene is None and survey is not None else None
-        scene_id = scene.scene_id if scene is not None else scene_id
-        assert scene_id is not None, "one of the two is there"
+    def stand(
+        survey: SceneSurvey, noted: Noted, scene: Scene | None = None, position: int | None = None
+    ) -> None:
+        if hear is not None:
+            hear(survey, noted)
         tell(
             standing_of(
                 survey,
                 scene,
-                notes.takes_of(scene_id),
+                noted.takes,
                 plugin=plugin.name,
                 position=position,
-                pick=notes.pick(scene_id),
-                shown=notes.shown(scene_id),
-                wants=notes.wanted(scene_id),
+                pick=noted.pick,
+                shown=noted.shown,
+                wants=noted.wants,
                 least=1 if scene is None else least,
                 is_guest=is_guest,
                 is_new=is_new,
@@ -303,10 +304,10 @@ async def survey_stage(
         )
 
     if not surveys(stage):
-        for position, scene in enumerate(scenes):
-            stand(None, scene, position)
+        for position, scene, noted in _with_notes(scenes, notes):
+            stand(_of_itself(scene, plugin.name), noted, scene, position)
         return
-    join = _Join(scenes, stand)
+    join = _Join(scenes, notes, stand)
     ask: Any = stage
     await ask.survey(request, join.take)
     problem = join.close()
@@ -323,9 +324,11 @@ class _Join:
     def __init__(
         self,
         scenes: SceneSource,
-        stand: Callable[[SceneSurvey | None, Scene | None, int | None], None],
+        notes: Notes,
+        stand: Callable[[SceneSurvey, Noted, Scene | None, int | None], None],
     ) -> None:
-        self._scenes: Iterator[tuple[int, Scene]] = enumerate(scenes)
+        self._notes = notes
+        self._scenes = _with_notes(scenes, notes)
         self._next = next(self._scenes, None)
         self._stand = stand
         self._early: dict[str, SceneSurvey] = {}
@@ -336,7 +339,8 @@ class _Join:
         if not isinstance(survey, SceneSurvey):
             self._problem = f"told {type(survey).__name__}, not SceneSurvey"
         elif survey.role == "sheet":
-            self._stand(survey, None, None)
+            noted = self._notes.noted([survey.scene_id])[survey.scene_id]
+            self._stand(survey, noted, None, None)
         elif survey.scene_id in self._early:
             self._problem = f"told twice of scene {_named(survey.scene_id)}"
         else:
@@ -354,12 +358,20 @@ class _Join:
 
     def _go_on(self) -> None:
         while self._next is not None:
-            position, scene = self._next
+            position, scene, noted = self._next
             survey = self._early.pop(scene.scene_id, None)
             if survey is None:
                 return
-            self._stand(survey, scene, position)
+            self._stand(survey, noted, scene, position)
             self._next = next(self._scenes, None)
+
+
+def _with_notes(scenes: SceneSource, notes: Notes) -> Iterator[tuple[int, Scene, Noted]]:
+    """Yield scenes with their places, and what is noted of each when its group is come to."""
+    numbered = enumerate(scenes)
+    while group := list(islice(numbered, SCENES_AT_ONCE)):
+        noted = notes.noted([scene.scene_id for _, scene in group])
+        yield from ((position, scene, noted[scene.scene_id]) for position, scene in group)
 
 
 def _named(scene_id: str) -> str:

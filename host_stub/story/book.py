@@ -8,9 +8,17 @@ durable when it returns. Several processes and several threads may use one book 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
@@ -23,6 +31,7 @@ from host_stub.story.database import Database
 from host_stub.story.rows import (
     COLUMNS,
     SELECTED,
+    glance_from,
     maybe,
     moment,
     money,
@@ -31,24 +40,20 @@ from host_stub.story.rows import (
     text,
     values_of,
 )
-from host_stub.story.takes import NewTake, Stamp, Take
+from host_stub.story.takes import Glance, NewTake, Stamp, Take
 
+_NO_STAMPS: Final[Mapping[int, Stamp]] = {}
 _TOO_MANY: Final = 1 << 63
 """SQLite has no such number."""
 _IDENTITY: Final = "identity"
 PAGE_ROWS: Final = 500
 """Read at a time where all are gone through: nothing is held open in between."""
+PAGE_SCENES: Final = 200
+"""Likewise, with all takes of each."""
 
 _VALID: Final = """
     +undoes IS NULL AND NOT EXISTS (SELECT 1 FROM pointers AS later WHERE later.undoes = p.seq)
 """
-_SHOWN: Final = f"""
-    SELECT number FROM pointers AS p WHERE scene = ? AND {_VALID} ORDER BY seq DESC LIMIT 1
-"""  # noqa: S608 - a condition of ours
-_PICK: Final = f"""
-    SELECT number FROM pointers AS p
-    WHERE scene = ? AND said_by = 'person' AND {_VALID} ORDER BY seq DESC LIMIT 1
-"""  # noqa: S608 - likewise
 _INSERT_TAKE: Final = f"""
     INSERT INTO takes ({SELECTED}) VALUES ({", ".join("?" * len(COLUMNS))})
 """  # noqa: S608 - names of ours
@@ -109,37 +114,22 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """What a scene shows, among how many.
+class Noted:
+    """What is noted of a scene.
 
     Attributes:
-        take: The shown one.
-        takes: How many takes the scene has.
+        takes: Its takes, in their order.
+        shown: The number of the one that it shows.
+        pick: The number of the one that a person chose last, whether or not it is shown.
+        wants: What is wanted of it, once for each basis that it was said for.
+        stamps: How the files of its takes were when they were right, by number.
     """
 
-    take: Take
-    takes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
-    """What says how a scene stands, without its takes' rows.
-
-    Attributes:
-        scene_id: The scene, or the sheet.
-        role: Which of the two.
-        shown: The place of the take that it shows; see :meth:`Book.take_at`.
-        size: Width and height of that.
-        takes: How many takes it has.
-        bases: Those of its takes that are no drafts, nor withdrawn and not shown.
-    """
-
-    scene_id: str
-    role: Role
-    shown: int | None
-    size: tuple[int, int] | None
-    takes: int
-    bases: tuple[str | None, ...]
+    takes: Sequence[Take] = ()
+    shown: int | None = None
+    pick: int | None = None
+    wants: Sequence[Wanted] = ()
+    stamps: Mapping[int, Stamp] = field(default_factory=dict[int, Stamp])
 
 
 class Book:
@@ -295,19 +285,6 @@ class Book:
         )
         return [take_from(row, self.path) for row in rows]
 
-    def all_takes(self) -> Iterator[Take]:
-        """Yield every take, those of a scene together and in their order."""
-        after = ("", 0)
-        while rows := self._read(
-            f"""
-            SELECT {SELECTED} FROM takes WHERE (scene, number) > (?, ?)
-            ORDER BY scene, number LIMIT {PAGE_ROWS}
-            """,  # noqa: S608 - names of ours
-            *after,
-        ):
-            yield from (take_from(row, self.path) for row in rows)
-            after = (rows[-1][0], rows[-1][COLUMNS.index("number")])
-
     def scenes(self) -> Iterator[tuple[str, Role]]:
         """Yield every scene and sheet that has a take."""
         after = ""
@@ -321,47 +298,99 @@ class Book:
             yield from ((read(scene), role) for scene, role in rows)
             after = rows[-1][0]
 
+    def noted(self, scene_ids: Collection[str]) -> dict[str, Noted]:
+        """Return what is noted of some scenes, up to 500, at the price of one."""
+        names = {text(scene_id): scene_id for scene_id in scene_ids}
+        among = f"scene IN ({','.join('?' * len(names))})"
+        takes: dict[str, list[Take]] = {name: [] for name in names}
+        stamps: dict[str, dict[int, Stamp]] = {}
+        for row in self._read(
+            f"SELECT {SELECTED} FROM takes WHERE {among} ORDER BY scene, number",  # noqa: S608 - names of ours
+            *names,
+        ):
+            takes[row[0]].append(take_from(row, self.path))
+        for name, number, *stamp in self._read(f"SELECT * FROM files WHERE {among}", *names):  # noqa: S608 - likewise
+            stamps.setdefault(name, {})[number] = (stamp[0], stamp[1])
+        wants = self._wants(among, names)
+        shown, picks = self._pointed(among, names)
+        return {
+            scene_id: Noted(
+                takes=takes[name],
+                shown=shown.get(name),
+                pick=picks.get(name),
+                wants=wants.get(name, ()),
+                stamps=stamps.get(name, _NO_STAMPS),
+            )
+            for name, scene_id in names.items()
+        }
+
+    def _wants(self, among: str, names: Collection[str]) -> dict[str, list[Wanted]]:
+        rows = self._read(
+            f"""
+            SELECT scene, basis, takes, shows_newest, max(seq) FROM wants
+            WHERE {among} GROUP BY scene, basis ORDER BY max(seq)
+            """,  # noqa: S608 - likewise; SQLite takes the other columns from the row of the maximum
+            *names,
+        )
+        wants: dict[str, list[Wanted]] = {}
+        for name, basis, takes, newest, _ in rows:
+            wanted = Wanted(basis=read(basis), takes=takes, shows_newest=bool(newest))
+            wants.setdefault(name, []).append(wanted)
+        return wants
+
+    def _pointed(
+        self, among: str, names: Collection[str]
+    ) -> tuple[dict[str, int | None], dict[str, int | None]]:
+        """Return what scenes show, and their picks."""
+        rows = self._read(
+            f"SELECT seq, scene, number, said_by, undoes FROM pointers WHERE {among} ORDER BY seq",  # noqa: S608 - likewise
+            *names,
+        )
+        gone = {undoes for *_, undoes in rows}
+        shown: dict[str, int | None] = {}
+        picks: dict[str, int | None] = {}
+        for seq, name, number, said_by, undoes in rows:
+            if undoes is None and seq not in gone:
+                shown[name] = number
+                if said_by == "person":
+                    picks[name] = number
+        return shown, picks
+
     def glances(self) -> Iterator[Glance]:
         """Yield of every scene what says how it stands, in the order of :meth:`scenes`."""
         after = ""
         while rows := self._read(
             f"""
             WITH page AS (
-                SELECT DISTINCT scene FROM takes WHERE scene > ? ORDER BY scene LIMIT {PAGE_ROWS}
+                SELECT DISTINCT scene FROM takes WHERE scene > ? ORDER BY scene LIMIT {PAGE_SCENES}
             ), pointed AS (
                 SELECT scene, (
                     SELECT number FROM pointers AS p
                     WHERE p.scene = page.scene AND {_VALID} ORDER BY seq DESC LIMIT 1
                 ) AS number FROM page
             )
-            SELECT t.scene, t.role, t.seq, t.number IS pointed.number, t.is_draft, t.basis,
-                t.width, t.height, t.is_import AND t.is_rejected
+            SELECT t.scene, t.role, pointed.number, t.seq, t.number, t.sha256, t.media_type,
+                t.width, t.height, t.is_draft, t.basis, t.is_import AND t.is_rejected,
+                f.size_bytes, f.time_ns
             FROM pointed JOIN takes AS t ON t.scene = pointed.scene
+            LEFT JOIN files AS f ON f.scene = t.scene AND f.number = t.number
             ORDER BY t.scene, t.number
             """,  # noqa: S608 - names of ours
             after,
         ):
-            for scene, group in groupby(rows, key=itemgetter(0)):
-                takes = list(group)
-                shown = next((take for take in takes if take[3]), None)
-                yield Glance(
-                    scene_id=read(scene),
-                    role=takes[0][1],
-                    shown=None if shown is None else shown[2],
-                    size=None if shown is None else (shown[6], shown[7]),
-                    takes=len(takes),
-                    bases=tuple(
-                        read(take[5])
-                        for take in takes
-                        if not take[4] and (take is shown or not take[8])
-                    ),
-                )
+            for _, group in groupby(rows, key=itemgetter(0)):
+                yield glance_from(list(group), self.path)
             after = rows[-1][0]
 
-    def take_at(self, place: int) -> Take:
-        """Return the take at a place that :meth:`glances` named."""
-        rows = self._read(f"SELECT {SELECTED} FROM takes WHERE seq = ?", place)  # noqa: S608 - names of ours
-        return take_from(rows[0], self.path)
+    def takes_at(self, places: Collection[int]) -> list[Take]:
+        """Return the takes at some places that :meth:`glances` named, up to 500, in their order."""
+        among = ",".join("?" * len(places))
+        rows = self._read(
+            f"SELECT seq, {SELECTED} FROM takes WHERE seq IN ({among})",  # noqa: S608 - names of ours
+            *places,
+        )
+        found = {place: row for place, *row in rows}
+        return [take_from(found[place], self.path) for place in places]
 
     def learn_basis(self, plugin: str, purchase: str, basis: str) -> None:
         """Keep the newest word of what a take was made from: a ladder may have changed."""
@@ -399,41 +428,18 @@ class Book:
 
     def shown(self, scene_id: str) -> int | None:
         """Return the number of the take that a scene shows."""
-        return self._one(_SHOWN, text(scene_id))
-
-    def pointed(self, scene_id: str) -> tuple[int | None, int | None]:
-        """Return what :meth:`shown` and :meth:`pick` do, read at once."""
-        (numbers,) = self._read(f"SELECT ({_SHOWN}), ({_PICK})", *[text(scene_id)] * 2)
-        shown, pick = numbers
-        return shown, pick
+        name = text(scene_id)
+        return self._pointed("scene = ?", (name,))[0].get(name)
 
     def pick(self, scene_id: str) -> int | None:
         """Return the number of the take that a person chose last, whether or not it is shown."""
-        return self._one(_PICK, text(scene_id))
+        name = text(scene_id)
+        return self._pointed("scene = ?", (name,))[1].get(name)
 
-    def shown_takes(self) -> Iterator[Shown]:
-        """Yield what each scene shows, in the order of :meth:`scenes`."""
-        after = ""
-        of_takes = ", ".join(f"t.{name}" for name in COLUMNS)
-        while rows := self._read(
-            f"""
-            WITH page AS (
-                SELECT scene, count(*) AS takes FROM takes WHERE scene > ?
-                GROUP BY scene ORDER BY scene LIMIT {PAGE_ROWS}
-            )
-            SELECT {of_takes}, page.takes, page.scene FROM page
-            LEFT JOIN takes AS t ON t.scene = page.scene AND t.number = (
-                SELECT number FROM pointers AS p
-                WHERE p.scene = page.scene AND {_VALID} ORDER BY seq DESC LIMIT 1
-            )
-            ORDER BY page.scene
-            """,  # noqa: S608 - names of ours
-            after,
-        ):
-            for row in rows:
-                if row[0] is not None:
-                    yield Shown(take=take_from(row, self.path), takes=row[-2])
-            after = rows[-1][-1]
+    def picked(self) -> list[str]:
+        """Return the scenes and sheets of which a person ever chose a take."""
+        rows = self._read("SELECT DISTINCT scene FROM pointers WHERE said_by = 'person'")
+        return [read(scene) for (scene,) in rows]
 
     def point(
         self, scene_id: str, number: int | None, *, by: Literal["run", "person"], why: str = ""
@@ -495,17 +501,8 @@ class Book:
 
     def wanted(self, scene_id: str) -> list[Wanted]:
         """Return what is wanted of a scene, once for each basis that it was said for."""
-        rows = self._read(
-            """
-            SELECT basis, takes, shows_newest, max(seq) FROM wants
-            WHERE scene = ? GROUP BY basis ORDER BY max(seq)
-            """,  # SQLite takes the other columns from the row that has the maximum
-            text(scene_id),
-        )
-        return [
-            Wanted(basis=read(basis), takes=takes, shows_newest=bool(newest))
-            for basis, takes, newest, _ in rows
-        ]
+        name = text(scene_id)
+        return self._wants("scene = ?", (name,)).get(name, [])
 
     # What people say -----------------------------------------------------------------------------
 

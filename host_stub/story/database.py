@@ -129,11 +129,13 @@ class Database:
 
     def read(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         """Return the rows of a query; inside a transaction of this thread, what it has written."""
-        with _translated(self.path):
+        try:
             if self._owner == get_ident():
                 return self._writer.execute(statement, values).fetchall()
             with self._reading:
                 return self._reader.execute(statement, values).fetchall()
+        except (OSError, sqlite3.Error) as error:
+            raise _as_ours(self.path, error) from error
 
     def write(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         """Run a statement inside a transaction of this thread."""
@@ -347,11 +349,15 @@ def _translated(path: Path) -> Generator[None]:
     """Raise the database's errors, and the system's, as the host's."""
     try:
         yield
-    except OSError as error:
-        raise StoryError(path, str(error.strerror), hint=way_out(path)) from error
-    except sqlite3.Error as error:
-        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        hint = way_out(path) if kind in _OF_THE_SYSTEM else AWAY
-        if kind == sqlite3.SQLITE_BUSY:
-            hint = "wait until the other run has ended"
-        raise StoryError(path, str(error), hint=hint) from error
+    except (OSError, sqlite3.Error) as error:
+        raise _as_ours(path, error) from error
+
+
+def _as_ours(path: Path, error: OSError | sqlite3.Error) -> StoryError:
+    if isinstance(error, OSError):
+        return StoryError(path, str(error.strerror), hint=way_out(path))
+    kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    hint = way_out(path) if kind in _OF_THE_SYSTEM else AWAY
+    if kind == sqlite3.SQLITE_BUSY:
+        hint = "wait until the other run has ended"
+    return StoryError(path, str(error), hint=hint)

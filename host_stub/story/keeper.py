@@ -24,16 +24,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
 from host_stub.contract import Cost, KnownTake, Role, SceneSurvey, ShownPicture, WantedTakes
 from host_stub.errors import HostError, NoSuchTake, ResultsNotWritten, StoryError
-from host_stub.story.book import Book
+from host_stub.story.book import Book, Noted
 from host_stub.story.files import named_file
 from host_stub.story.finding import note_places, own_folder, story_folder
 from host_stub.story.pictures import MOST_BYTES, Looks, extension_of, is_whole, look_at
-from host_stub.story.results import Fetch, Found, ResultFiles
+from host_stub.story.results import Fetch, Found, ResultFiles, image_name
 from host_stub.story.takes import NewTake, Stamp, Take, made_of, shown_of
 from host_stub.text.file_names import stem_of
 
@@ -43,6 +44,9 @@ FREE: Final = Cost(usd=Decimal(0), basis="free")
 UNKNOWN: Final = Cost(usd=None, basis="unknown")
 _MOST_TRIES: Final = 20
 """Other processes that move one pointer again and again while its file is put in place."""
+_SAME: Final = attrgetter(
+    *("plugin", "purchase", "sha256", "media_type", "width", "height", "is_draft", "is_import")
+)
 _GROUP: Final = 200
 """Surveys that are learned, or files that are noted, in one transaction."""
 
@@ -190,16 +194,33 @@ class Story:
         takes = self.book.takes_of(scene_id)
         return not takes and not self._images(scene_id, role, takes)
 
-    def is_seen(self, new: NewTake) -> bool:
-        """Return whether a take is in the book, and its file as it was when it was looked at."""
-        stamp = self.files.stamp_of(new)
-        right = self.book.stamps_of(new.scene_id)
-        same = (new.sha256, new.media_type, new.width, new.height)
-        return stamp is not None and any(
-            right.get(take.number) == stamp
-            for take in self.book.takes_of(new.scene_id)
-            if (take.sha256, take.media_type, take.width, take.height) == same
-        )
+    def are_there(
+        self, arrivals: Sequence[tuple[NewTake, str | None]], *, keep_bytes: bool = False
+    ) -> list[bool]:
+        """Return of takes that were found, up to 500, whether taking them in would change nothing.
+
+        They are in the book with all that is said of them, their files are as they were when they
+        were right, and their scenes show what they have to.
+
+        Args:
+            arrivals: As for :meth:`take_in`.
+            keep_bytes: Likewise.
+        """
+        noted = self.book.noted({new.scene_id for new, _ in arrivals})
+        return [
+            self._is_there(new, basis, noted[new.scene_id])
+            and (not keep_bytes or self.files.keeps(new))
+            for new, basis in arrivals
+        ]
+
+    def _is_there(self, new: NewTake, basis: str | None, noted: Noted) -> bool:
+        take = next((one for one in noted.takes if _says_no_more(new, one)), None)
+        if take is None or any(wanted.shows_newest for wanted in noted.wants):
+            return False
+        stamp, due = self.files.stamp_of(take), _due_of(noted, basis)
+        if stamp is None or stamp != noted.stamps.get(take.number):
+            return False
+        return due is not None and due.number == noted.shown and self.files.is_shown(due)
 
     def _stamps(self, takes: Iterable[Take]) -> Iterator[tuple[str, int, Stamp]]:
         for take in takes:
@@ -214,14 +235,9 @@ class Story:
             basis: What it would be made from now.
             first: What it shows if it shows nothing yet and no rule says more.
         """
-        shown, pick = self.book.pointed(scene_id)
-        take = shown_of(
-            self.book.takes_of(scene_id),
-            basis,
-            pick=pick,
-            shown=first if shown is None else shown,
-        )
-        if take is None or take.number == shown:
+        noted = self.book.noted([scene_id])[scene_id]
+        take = _due_of(noted, basis, first=first)
+        if take is None or take.number == noted.shown:
             return False
         self.book.point(scene_id, take.number, by="run")
         return True
@@ -422,16 +438,17 @@ class Story:
         """
         kept: list[Take] = []
         by_stem = self.files.image_names()
-        for shown in self.book.shown_takes():
-            take = shown.take
-            stem = stem_of(take.scene_id, take.role)
-            there = by_stem.get(stem, [])
-            name = f"{stem}.{extension_of(take.media_type)}"
-            if not there or (there == [name] and self.files.is_shown(take)):
+        for scene in self.book.glances():
+            scene_id, role, number = scene.scene_id, scene.role, scene.shown
+            there = by_stem.get(stem_of(scene_id, role), ())
+            if number is None or not there or self.files.are_right(scene, there):
                 continue
-            kept += self._keep_edited(take.scene_id, take.role, is_odd=True)
+            take = self.book.take(scene_id, number)
+            if take is None or (there == [image_name(take)] and self.files.is_shown(take)):
+                continue
+            kept += self._keep_edited(scene_id, role, is_odd=True)
             if not self.is_copy:
-                self._settle(take.scene_id, take.role, is_odd=True)
+                self._settle(scene_id, role, is_odd=True)
         return kept
 
     def _keep_edited(
@@ -513,15 +530,18 @@ class Story:
         """
         there = self.files.image_names()
         mended = _Mended()
-        for takes in self._by_scene():
+        for scene in self.book.glances():
+            scene_id, role = scene.scene_id, scene.role
+            names, is_in_story = there.get(stem_of(scene_id, role), ()), is_there(scene_id)
+            if is_in_story and self.files.are_right(scene, names):
+                continue
+            takes = self.book.takes_of(scene_id)
             gone = self._mend(takes, fetch, mended)
             if len(mended.right) >= _GROUP:
                 self._note(mended)
-            scene_id, role = takes[0].scene_id, takes[0].role
-            if is_there(scene_id):
+            if is_in_story:
                 self._leave_lost(takes, gone)
-                is_odd = len(there.get(stem_of(scene_id, role), ())) > 1
-                left = self._settle(scene_id, role, is_odd=is_odd)
+                left = self._settle(scene_id, role, is_odd=len(names) > 1)
                 if left is None or left in mended.lost:
                     continue
                 if self.files.heal(left, fetch):
@@ -566,16 +586,6 @@ class Story:
             if stamp is None or stamp != right.get(take.number):
                 yield take, stamp
 
-    def _by_scene(self) -> Iterator[list[Take]]:
-        group: list[Take] = []
-        for take in self.book.all_takes():
-            if group and group[0].scene_id != take.scene_id:
-                yield group
-                group = []
-            group.append(take)
-        if group:
-            yield group
-
     def _leave_lost(self, takes: Sequence[Take], lost: set[int]) -> None:
         scene_id = takes[0].scene_id
         shown = self.book.shown(scene_id)
@@ -599,7 +609,7 @@ class Story:
             The scenes whose pictures were taken out.
         """
         left: list[str] = []
-        for scene_id, role in list(self.book.scenes()):
+        for scene_id, role in self.book.scenes():
             if is_there(scene_id):
                 continue
             self._keep_edited(scene_id, role)
@@ -748,6 +758,43 @@ class Story:
             f"the picture of take {take.number} of {take.scene_id!r} is not there, or is another",
             hint="'host-stub run' puts back what the plugin still has; then try again",
         )
+
+
+def has_news(survey: SceneSurvey, noted: Noted, plugin: str, *, is_guest: bool = False) -> bool:
+    """Return whether :meth:`Story.learn` may have to write down what a plugin says of a scene.
+
+    Args:
+        survey: What it says.
+        noted: What is noted of the scene.
+        plugin: Its name in the config.
+        is_guest: As for :meth:`Story.learn`.
+    """
+    known = {take.purchase: take for take in noted.takes if take.plugin == plugin}
+    for one in survey.takes:
+        take = known.get(one.purchase)
+        if take is None or one.basis not in {None, take.basis}:
+            return True
+    if noted.shown is None:
+        return bool(noted.takes)
+    due = _due_of(noted, None if is_guest else survey.basis)
+    return due is not None and due.number != noted.shown
+
+
+def _due_of(noted: Noted, basis: str | None, *, first: int | None = None) -> Take | None:
+    """Return the take that a scene is to show; ``first`` if it shows none and no rule says more."""
+    shown = first if noted.shown is None else noted.shown
+    return shown_of(noted.takes, basis, pick=noted.pick, shown=shown)
+
+
+def _says_no_more(new: NewTake, take: Take) -> bool:
+    """Return whether a take that was found again is written down with all that is said of it."""
+    said = (new.basis, new.provider, new.model)
+    there = (take.basis, take.provider, take.model)
+    return (
+        _SAME(new) == _SAME(take)
+        and all(one in {None, other} for one, other in zip(said, there, strict=True))
+        and bool(not new.row or new.row.get("reused"))
+    )
 
 
 def _with_digest(takes: Iterable[Take], digest: str) -> Take | None:

@@ -17,7 +17,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import FileIO
@@ -29,7 +29,7 @@ from host_stub.errors import ResultsNotWritten
 from host_stub.story.files import ASIDE, Folder, digest_of
 from host_stub.story.folder import OBJECTS
 from host_stub.story.pictures import EXTENSIONS, MOST_BYTES, Looks, extension_of, look_at
-from host_stub.story.takes import NewTake, Stamp
+from host_stub.story.takes import Glance, NewTake, Stamp
 from host_stub.text.file_names import stem_of
 
 IMAGES: Final = "images"
@@ -72,13 +72,15 @@ class ResultFiles:
     def __init__(self, out_dir: Path, folder: Path) -> None:
         self.out_dir = out_dir
         self._folder = folder
+        # As texts: pathlib takes ten times as long, and a story has thousands of files.
+        self._takes, self._images = os.fspath(out_dir / TAKES), os.fspath(out_dir / IMAGES)
 
     # Takes ---------------------------------------------------------------------------------------
 
     def place_for(self, scene_id: str, *, role: Role, sha256: str, media_type: str) -> Path:
         """Return where a take lies: the same picture always at the same place."""
-        name = f"{sha256[:12]}.{extension_of(media_type)}"
-        return self.out_dir / TAKES / stem_of(scene_id, role) / name
+        stem = stem_of(scene_id, role)
+        return self.out_dir / f"{TAKES}/{stem}/{sha256[:12]}.{extension_of(media_type)}"
 
     def place_of(self, take: NewTake) -> Path:
         """Return where a take lies."""
@@ -104,7 +106,9 @@ class ResultFiles:
 
     def stamp_of(self, take: NewTake) -> Stamp | None:
         """Return how the file is where a take lies, if there is one; reads none of it."""
-        return _stamp_of(self.place_of(take))
+        folder = f"{self._takes}{os.sep}{stem_of(take.scene_id, take.role)}"
+        name = f"{take.sha256[:12]}.{extension_of(take.media_type)}"
+        return _stamp_of(f"{folder}{os.sep}{name}")
 
     def bring(self, take: NewTake, fetch: Fetch | None = None) -> bool:
         """See to it that a take lies at its place; return whether it does.
@@ -202,6 +206,10 @@ class ResultFiles:
                     raise OSError(errno.EIO, "it is not the picture that was delivered", str(place))
             objects.sync()
 
+    def keeps(self, take: NewTake) -> bool:
+        """Return whether the story keeps a take's bytes."""
+        return _stamp_of(self._folder / OBJECTS / take.sha256) is not None
+
     def keep(self, file: FileIO) -> str:
         """Have the story keep the bytes of an open file, durably; return their digest."""
         with _told(self._folder / OBJECTS), Folder.opened(self._folder, OBJECTS) as objects:
@@ -231,26 +239,45 @@ class ResultFiles:
 
     # Images --------------------------------------------------------------------------------------
 
+    def are_right(self, scene: Glance, names: Sequence[str]) -> bool:
+        """Return whether nothing is to be done for a scene's files; reads none of them.
+
+        Each take's is as it was when it was right, and of what is shown there is a copy in
+        ``images``, and nothing else.
+
+        Args:
+            scene: The scene.
+            names: Of the files that lie in ``images`` for it.
+        """
+        stem = stem_of(scene.scene_id, scene.role)
+        folder = f"{self._takes}{os.sep}{stem}{os.sep}"
+        shown: tuple[str, Stamp] | None = None
+        for take in scene.takes:
+            extension = extension_of(take.media_type)
+            stamp = _stamp_of(f"{folder}{take.sha256[:12]}.{extension}")
+            if stamp is None or stamp != take.stamp:
+                return False
+            if take.number == scene.shown:
+                shown = f"{stem}.{extension}", (stamp[0], stamp_ns(stamp[1], take.sha256))
+        if shown is None or list(names) != [shown[0]]:
+            return False
+        return _stamp_of(f"{self._images}{os.sep}{shown[0]}") == shown[1]
+
     def image_of(self, take: NewTake) -> Path:
         """Return where a take is shown."""
-        return self.out_dir / IMAGES / image_name(take)
+        return self.out_dir / f"{IMAGES}/{image_name(take)}"
 
     def is_shown(self, take: NewTake) -> bool:
         """Return whether an untouched copy of a take is in ``images``; reads none of it."""
-        try:
-            image = os.lstat(self.image_of(take))
-        except OSError:
-            return False
-        return stat.S_ISREG(image.st_mode) and self.is_copy(take, image.st_size, image.st_mtime_ns)
+        image = _stamp_of(f"{self._images}{os.sep}{image_name(take)}")
+        return image is not None and self.is_copy(take, *image)
 
     def is_copy(self, take: NewTake, size_bytes: int, time_ns: int) -> bool:
         """Return whether a file of this length and time of change is a copy made here."""
-        try:
-            original = os.lstat(self.place_of(take))
-        except OSError:
+        original = self.stamp_of(take)
+        if original is None:
             return False
-        stamp = stamp_ns(original.st_mtime_ns, take.sha256)
-        return (size_bytes, time_ns) == (original.st_size, stamp)
+        return (size_bytes, time_ns) == (original[0], stamp_ns(original[1], take.sha256))
 
     def show(self, take: NewTake, right: Stamp | None = None) -> bool:
         """Copy a take to ``images``, whole, in place of what has its name there.
@@ -375,7 +402,7 @@ def image_name(take: NewTake) -> str:
     return f"{stem_of(take.scene_id, take.role)}.{extension_of(take.media_type)}"
 
 
-def _stamp_of(path: Path) -> Stamp | None:
+def _stamp_of(path: Path | str) -> Stamp | None:
     try:
         found = os.lstat(path)
     except OSError:

@@ -11,12 +11,14 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any, Final, cast
 
 from host_stub.contract import Cost
 from host_stub.errors import StoryError
-from host_stub.story.takes import NewTake, Take
+from host_stub.story.takes import Glance, Lying, NewTake, Take
 
 COLUMNS: Final = (
     "scene",
@@ -45,23 +47,28 @@ COLUMNS: Final = (
 SELECTED: Final = ", ".join(COLUMNS)
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_NONE: Final = "null"
+_TEXTS: Final = frozenset({str, type(None)})
 _write_json = json.JSONEncoder(separators=(",", ":"), default=str).encode
 _read_json = json.JSONDecoder().decode
 
 
-def text(value: str) -> str:
-    """Write a text that came from outside."""
-    return _write_json(value)
+text = encode_basestring_ascii
+"""Writes a text that came from outside."""
 
 
 def maybe(value: str | None) -> str | None:
     """Write a text that came from outside, if there is one."""
-    return None if value is None else _write_json(value)
+    return None if value is None else text(value)
 
 
 def read(written: str | None) -> Any:
     """Read what :func:`text` or :func:`maybe` wrote."""
-    return None if written is None else _read_json(written)
+    if written is None:
+        return None
+    if "\\" not in written and written.count('"') == 2 and written[0] == written[-1] == '"':
+        return written[1:-1]  # as most are: a tenth of the time
+    return _read_json(written)
 
 
 def moment(when: datetime) -> str:
@@ -113,52 +120,98 @@ def take_from(row: Sequence[Any], path: Path) -> Take:
     try:
         return _taken_from(row)
     except (ValueError, TypeError, ArithmeticError) as error:
-        raise StoryError(
-            path,
-            f"take {row[18]} of {str(row[0])[:80]} cannot be read ({type(error).__name__})",
-            hint="put a copy of the folder back, or move it away and run again: takes that were "
-            "paid for are found again",
-        ) from error
+        raise _unreadable(row[0], row[18], path, error) from error
+
+
+def glance_from(rows: Sequence[Sequence[Any]], path: Path) -> Glance:
+    """Read what :meth:`~host_stub.story.book.Book.glances` asks for of one scene.
+
+    Raises:
+        StoryError: It is none that a book of ours holds.
+    """
+    scene, role, shown, *_ = rows[0]
+    try:
+        takes = tuple([_lying_from(row) for row in rows])
+        return Glance(scene_id=_text_from(scene), role=role, shown=shown, takes=takes)
+    except (ValueError, TypeError) as error:
+        raise _unreadable(scene, rows[0][4], path, error) from error
+
+
+def _lying_from(row: Sequence[Any]) -> Lying:
+    _, role, _, place, number, sha256, media_type, width, height, *more = row
+    is_draft, basis, is_withdrawn, size_bytes, time_ns = more
+    _expect(sha256, role)
+    return Lying(
+        place=place,
+        number=number,
+        sha256=sha256,
+        media_type=_text_from(media_type),
+        size=(width, height),
+        is_draft=bool(is_draft),
+        is_withdrawn=bool(is_withdrawn),
+        basis=None if basis is None else _text_from(basis),
+        stamp=None if size_bytes is None else (size_bytes, time_ns),
+    )
+
+
+def _text_from(written: str) -> str:
+    value = read(written)
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _expect(sha256: str, role: str) -> None:
+    if not _SHA256.fullmatch(sha256) or role not in {"scene", "sheet"}:
+        raise ValueError("sha256 or role")
+
+
+def _unreadable(scene: object, number: object, path: Path, error: Exception) -> StoryError:
+    return StoryError(
+        path,
+        f"take {number} of {str(scene)[:80]} cannot be read ({type(error).__name__})",
+        hint="put a copy of the folder back, or move it away and run again: takes that were "
+        "paid for are found again",
+    )
 
 
 def _taken_from(row: Sequence[Any]) -> Take:
-    usd = row[11]
-    if not _SHA256.fullmatch(row[2]) or row[1] not in {"scene", "sheet"}:
-        raise ValueError("sha256 or role")
-    made_with = _read_json(row[17])
+    _expect(row[2], row[1])
+    # All texts at once: they are JSON, one by one, and reading each takes as long as reading all.
+    said = (
+        f"[{row[0]},{row[3]},{row[6] or _NONE},{row[7] or _NONE},{row[8] or _NONE},"
+        f"{row[9] or _NONE},{row[10] or _NONE},{row[16] or _NONE},{row[17]}]"
+    )
+    scene_id, media_type, *texts, made_with = _read_json(said)
+    plugin, purchase, basis, provider, model, run_id = texts
+    if {type(scene_id), type(media_type)} != {str} or not _TEXTS.issuperset(map(type, texts)):
+        raise TypeError("no text")
     if not isinstance(made_with, dict):
         raise TypeError("row")
     return Take(
-        scene_id=_text_from(row[0]),
+        scene_id=scene_id,
         role=row[1],
         sha256=row[2],
-        media_type=_text_from(row[3]),
+        media_type=media_type,
         width=int(row[4]),
         height=int(row[5]),
-        plugin=_maybe_from(row[6]),
-        purchase=_maybe_from(row[7]),
-        basis=_maybe_from(row[8]),
-        provider=_maybe_from(row[9]),
-        model=_maybe_from(row[10]),
-        cost=Cost(usd=None if usd is None else Decimal(usd), basis=row[12]),
+        plugin=plugin,
+        purchase=purchase,
+        basis=basis,
+        provider=provider,
+        model=model,
+        cost=_cost_from(row[11], row[12]),
         is_draft=bool(row[13]),
         is_import=bool(row[14]),
         made_at=datetime.fromisoformat(row[15]).astimezone(UTC),
-        run_id=_maybe_from(row[16]),
+        run_id=run_id,
         row=cast("Mapping[str, Any]", made_with),
         number=int(row[18]),
         is_rejected=bool(row[19]),
     )
 
 
-def _text_from(written: str) -> str:
-    if "\\" not in written and written.count('"') == 2 and written[0] == written[-1] == '"':
-        return written[1:-1]  # as most are: a tenth of the time
-    value = _read_json(written)
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value
-
-
-def _maybe_from(written: str | None) -> str | None:
-    return None if written is None else _text_from(written)
+@lru_cache(maxsize=256)
+def _cost_from(usd: str | None, basis: Any) -> Cost:
+    """Read a cost; most takes have that of the one before."""
+    return Cost(usd=None if usd is None else Decimal(usd), basis=basis)

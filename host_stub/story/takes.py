@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from host_stub.contract import Cost, Role
 
@@ -78,6 +78,49 @@ class Take(NewTake):
     def is_withdrawn(self) -> bool:
         """A person brought it, and does not want it any more: it is not shown by itself."""
         return self.is_import and self.is_rejected
+
+
+class Lying(NamedTuple):
+    """What is written of a take, but for its row.
+
+    Attributes:
+        place: See :meth:`~host_stub.story.book.Book.takes_at`.
+        number: Which take of its scene it is.
+        sha256: Of its bytes.
+        media_type: As its bytes have it.
+        size: Width and height.
+        is_draft: It never counts as made.
+        is_withdrawn: A person brought it, and does not want it any more.
+        basis: What it was made from.
+        stamp: How its file was when it was right; ``None`` if that is not known.
+    """
+
+    place: int
+    number: int
+    sha256: str
+    media_type: str
+    size: tuple[int, int]
+    is_draft: bool
+    is_withdrawn: bool
+    basis: str | None
+    stamp: Stamp | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What says how a scene stands and whether its files are right, without its takes' rows.
+
+    Attributes:
+        scene_id: The scene, or the sheet.
+        role: Which of the two.
+        shown: The number of the take that it shows.
+        takes: Those that it has, in their order.
+    """
+
+    scene_id: str
+    role: Role
+    shown: int | None
+    takes: tuple[Lying, ...]
 
 
 def is_current(take: NewTake, basis: str | None) -> bool:

@@ -40,7 +40,7 @@ from stage3_plugin.attempt.sending import open_spool, outcome_of, slept, unsenda
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.exchange import Fetch, Lost, Reply, Sought
 from stage3_plugin.domain.job import Accepted, BeingMade, JobBook, Jobs
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, cost_of_answer
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, cost_of_answer
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.request import PictureRequest
@@ -400,7 +400,7 @@ class Conversation:
         verdict = step.verdict if isinstance(step, Fetch) else step
         return _Answer(reply, verdict, step.sources, self._cost(verdict, share))
 
-    def _cost(self, verdict: Verdict, share: Decimal | None) -> Cost:
+    def _cost(self, verdict: Verdict, share: Decimal | None) -> Charge:
         """Return what an answer cost; a failure may have been billed, too.
 
         A figure that cannot be used is no reason to lose the picture beside it.
@@ -472,7 +472,7 @@ class _Answer:
     reply: Reply
     verdict: Verdict
     sources: tuple[PictureSource | RemotePicture, ...]
-    cost: Cost
+    cost: Charge
 
 
 _AWAITED = AttemptResult(

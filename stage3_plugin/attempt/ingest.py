@@ -17,7 +17,7 @@ from pathlib import Path
 
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.domain.money import UNKNOWN, Cost
+from stage3_plugin.domain.money import UNKNOWN, Charge
 from stage3_plugin.domain.picture import Picture, PictureSource, SpooledPart
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import (
@@ -45,7 +45,7 @@ class Ingest:
         cost: What it cost.
     """
 
-    def __init__(self, pictures: Pictures, folder: Path, verdict: Verdict, cost: Cost) -> None:
+    def __init__(self, pictures: Pictures, folder: Path, verdict: Verdict, cost: Charge) -> None:
         self._pictures = pictures
         self._folder = folder
         self._verdict = verdict
@@ -167,7 +167,7 @@ def not_taken_in(error: Exception, folder: Path) -> AttemptResult:
     return AttemptResult(verdict=verdict, cost=UNKNOWN, storage=storage_behind(error, folder))
 
 
-def without_pictures(verdict: Verdict, cost: Cost) -> AttemptResult:
+def without_pictures(verdict: Verdict, cost: Charge) -> AttemptResult:
     """Return what came of an answer that says itself that it has no picture, or makes no sense.
 
     What is billed for nothing is bought again by the next run, so that has to be said by the answer

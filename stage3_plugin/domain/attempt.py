@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stage3_plugin.domain.job import BeingMade
-from stage3_plugin.domain.money import Cost
+from stage3_plugin.domain.money import Charge
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.errors import StorageFailed
@@ -47,7 +47,7 @@ class AttemptResult:
     """
 
     verdict: Verdict
-    cost: Cost
+    cost: Charge
     picture: Picture | None = None
     image_url: str | None = None
     dropped: tuple[str, ...] = ()

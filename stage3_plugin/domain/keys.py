@@ -10,97 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from ipaddress import ip_address
+from functools import cached_property
 from itertools import chain
-from typing import Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
-from stage3_plugin.domain.endpoint import Endpoint
+from host_stub.contract import MOST_TAKES
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.reference import Reference
-from stage3_plugin.domain.request import MOST_TAKES, BehindPrompt, PictureRequest
+from stage3_plugin.domain.request import PictureRequest, Wish
+from stage3_plugin.domain.route import Route
 
 VERSION = 1
 """Of what a key and a subject hold. Rows keep what they were given, so a change of it makes wishes
 that nothing stands for: what was bought by this form has to be looked for then, too."""
-
-Wish: TypeAlias = Literal["seed", "references", "output_format", "background", "quality"]
-"""A wish that some endpoints have no field for."""
-Expression: TypeAlias = BehindPrompt | Literal["field"]
-"""How a negative prompt is expressed: behind the prompt, not at all, or in a field of its own."""
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_DOTS = re.compile("[\u3002\uff0e\uff61]")
-"""What other scripts write for the dots of a name."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeyScope:
-    """What keys hold beside a wish: the endpoint it is bought at, and what can be said there.
-
-    Attributes:
-        endpoint: Where pictures are bought.
-        public_url: The provider's public address, which an endpoint without one is at.
-        name: What the user calls the endpoint; its address is then not in the key.
-        was: Further addresses whose purchases count as this endpoint's own.
-        negative_prompt: How a negative prompt is expressed.
-        style_tags: Whether style tags are put behind the prompt.
-        sends: The wishes that reach the provider.
-        options: What is asked for that only this provider has.
-        is_here: Made on this machine, whatever the address.
-    """
-
-    endpoint: Endpoint
-    public_url: str = ""
-    name: str | None = None
-    was: tuple[str, ...] = ()
-    negative_prompt: Expression = "append"
-    style_tags: BehindPrompt = "append"
-    sends: frozenset[Wish] = frozenset()
-    options: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue], hash=False)
-    is_here: bool = False
-
-    def said_tags(self, request: PictureRequest) -> tuple[str, ...]:
-        """Return the style tags that are put behind a prompt."""
-        return request.unsaid_tags if self.style_tags == "append" else ()
-
-    @property
-    def address(self) -> str:
-        """Return the endpoint's address in the one form that all spellings of it share."""
-        return self.addresses[0]
-
-    @cached_property
-    def addresses(self) -> tuple[str, ...]:
-        """Return the addresses of its purchases, the present one first."""
-        asked = (self.endpoint.base_url or self.public_url, *self.was)
-        return tuple(dict.fromkeys(map(canonical_address, asked)))
-
-    @cached_property
-    def places(self) -> list[dict[str, object]]:
-        """Return what keys say of where a picture is bought: now, then where it may have been.
-
-        A name that was given later finds what was bought at the address that it stands for.
-        """
-        if self.is_here:
-            return [{}]
-        places: list[dict[str, object]] = [{"address": address} for address in self.addresses]
-        return places if self.name is None else [{"endpoint": self.name}, *places]
-
-    def is_at(self, asked: Endpoint) -> bool:
-        """Return whether an endpoint, as a purchase has it, is this one, whatever the model."""
-        mine = self.endpoint
-        if replace(asked, base_url=mine.base_url, model=mine.model) != mine:
-            return False
-        address = canonical_address(asked.base_url or self.public_url)
-        return self.is_here or address in self.addresses
 
 
 class Keys:
@@ -116,7 +40,7 @@ class Keys:
     def __init__(
         self,
         request: PictureRequest,
-        scope: KeyScope,
+        route: Route,
         *,
         take: int = 1,
         edition: str = "",
@@ -125,12 +49,12 @@ class Keys:
         self._request = request
         self._subject_of = request.wanted or request
         self._others_of = others
-        self._scope = scope
+        self._route = route
         self._take = take
         self._edition = edition
         self._takes: dict[int, Keys] = {take: self}
-        self._wanted = _wanted(request, scope, take, edition)
-        self.present = hashed(self._wanted | scope.places[0])
+        self._wanted = _wanted(request, route, take, edition)
+        self.present = hashed(self._wanted | route.places[0])
 
     def of_take(self, take: int) -> Keys:
         """Return the keys of another take of the same wish."""
@@ -138,7 +62,7 @@ class Keys:
         if keys is None:
             keys = self._takes[take] = Keys(
                 self._request,
-                self._scope,
+                self._route,
                 take=take,
                 edition=self._edition,
                 others=lambda: tuple(one.of_take(take) for one in self._others_of()),
@@ -161,7 +85,7 @@ class Keys:
 
     def _may_have(self, new: NewPurchase) -> bool:
         """Return whether a purchase may have been made in this way, by what needs no hashing."""
-        mine = self._scope.endpoint
+        mine = self._route.endpoint
         asked, of = new.endpoint, self._request.model or mine.model
         return (asked.provider, asked.model, new.size) == (mine.provider, of, self._request.size)
 
@@ -175,7 +99,7 @@ class Keys:
 
     @property
     def _own_elsewhere(self) -> tuple[str, ...]:
-        return tuple(hashed(self._wanted | place) for place in self._scope.places[1:])
+        return tuple(hashed(self._wanted | place) for place in self._route.places[1:])
 
     @cached_property
     def _others(self) -> tuple[Keys, ...]:
@@ -207,7 +131,7 @@ class Keys:
 
     @cached_property
     def _subject(self) -> str:
-        return _subject(self._subject_of, is_here=self._scope.is_here)
+        return _subject(self._subject_of, is_here=self._route.is_here)
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -226,7 +150,7 @@ class Keys:
         They are found in the ledger whatever the wish shows the model, and if it cannot be opened.
         """
         bare = {name: wish for name, wish in self._wanted.items() if name != "references"}
-        own = (hashed(bare | place) for place in self._scope.places)
+        own = (hashed(bare | place) for place in self._route.places)
         return (*own, *self._of_others(lambda keys: keys.bases))
 
     @property
@@ -245,10 +169,9 @@ class Keys:
 
 def scene_keys(
     request: PictureRequest,
-    scope: KeyScope,
+    route: Route,
     *,
     take: int = 1,
-    edition: str = "",
     others: Callable[[], tuple[Keys, ...]] = tuple,
 ) -> Keys:
     """Hash what decides a picture; 64 hex digits each.
@@ -259,18 +182,17 @@ def scene_keys(
 
     Args:
         request: The picture.
-        scope: Where it is bought, and what can be said there.
+        route: Where it is bought, and what can be said there.
         take: Which one of several of the same request.
-        edition: What else decides it, where a renderer on this machine makes it.
         others: Returns the keys of all ways in which it may be tried; asked only if need be.
     """
-    return Keys(request, scope, take=take, edition=edition, others=others)
+    return Keys(request, route, take=take, edition=route.edition_of(request), others=others)
 
 
-def _wanted(request: PictureRequest, scope: KeyScope, take: int, edition: str) -> dict[str, object]:
+def _wanted(request: PictureRequest, route: Route, take: int, edition: str) -> dict[str, object]:
     """Name what decides a picture wherever it is bought; a wish that is not there has no name."""
-    wanted = _words(request, scope, take, edition)
-    if request.shown and "references" in scope.sends:
+    wanted = _words(request, route, take, edition)
+    if request.shown and "references" in route.sends:
         wanted["references"] = [_shown(one, labels=request.labels) for one in request.shown]
     return wanted | {"version": VERSION}
 
@@ -309,21 +231,21 @@ def _subject(request: PictureRequest, *, is_here: bool) -> str:
     return hashed(wanted)
 
 
-def _words(request: PictureRequest, scope: KeyScope, take: int, edition: str) -> dict[str, object]:
+def _words(request: PictureRequest, route: Route, take: int, edition: str) -> dict[str, object]:
     """Name what decides a picture beside its references."""
     wanted: dict[str, object] = {
-        "provider": scope.endpoint.provider,
-        "api": scope.endpoint.api,
-        "model": request.model or scope.endpoint.model,
+        "provider": route.endpoint.provider,
+        "api": route.endpoint.api,
+        "model": request.model or route.endpoint.model,
         "scene_id": request.scene_id,
         "take": take,
         "prompt": request.prompt,
         "size": request.size,
     }
-    if tags := scope.said_tags(request):
+    if tags := route.said_tags(request):
         wanted["style_tags"] = tags
-    if request.negative_prompt and scope.negative_prompt != "drop":
-        wanted["negative_prompt"] = [scope.negative_prompt, request.negative_prompt]
+    if request.negative_prompt and route.negative_prompt != "drop":
+        wanted["negative_prompt"] = [route.negative_prompt, request.negative_prompt]
     sent: dict[Wish, object] = {
         "seed": request.seed,
         "output_format": request.output_format,
@@ -331,10 +253,10 @@ def _words(request: PictureRequest, scope: KeyScope, take: int, edition: str) ->
         "quality": request.quality,
     }
     wanted.update(
-        (name, wish) for name, wish in sent.items() if name in scope.sends and wish is not None
+        (name, wish) for name, wish in sent.items() if name in route.sends and wish is not None
     )
-    if scope.options:
-        wanted["options"] = {name: _plain(value) for name, value in scope.options.items()}
+    if options := route.options_for(request):
+        wanted["options"] = {name: _plain(value) for name, value in options.items()}
     if edition:
         wanted["edition"] = edition
     if request.is_draft:
@@ -352,48 +274,6 @@ def _plain(value: JsonValue) -> JsonValue:
 
 
 _NOWHERE: dict[str, object] = {"endpoint": None}
-
-
-@cache
-def canonical_address(url: str) -> str:
-    """Return the one form of all spellings of an address; what is no address stays as it is.
-
-    Scheme and host in lower case, the host in its own script and without a dot at its end, no
-    default port, no slash or blank at the end. That form is its own.
-    """
-    while (form := _plainer(url)) != url:  # a blank may stand before a slash, a script within one
-        url = form
-    return url
-
-
-def _plainer(url: str) -> str:
-    try:
-        parts = urlsplit(url.strip())
-        scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
-    except ValueError:  # such as a port that is no number
-        return url
-    if not scheme or not host:
-        return url
-    host = _host(host)
-    where = "" if port in {None, _DEFAULT_PORTS.get(scheme)} else f":{port}"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}{where}{parts.path.rstrip('/')}"
-
-
-def _host(name: str) -> str:
-    """Write a host's name in its own script: ``xn--mnchen-3ya.example`` is ``münchen.example``."""
-    with suppress(ValueError):
-        return ip_address(name).compressed
-    labels = _DOTS.sub(".", name).rstrip(".").split(".")
-    return unicodedata.normalize("NFC", ".".join(map(_label, labels))).lower()
-
-
-def _label(label: str) -> str:
-    if not label.lower().startswith("xn--"):
-        return label
-    try:
-        return label[4:].encode("ascii").decode("punycode")
-    except UnicodeError:
-        return label
 
 
 # Made once: ``json.dumps`` with options makes one per call.

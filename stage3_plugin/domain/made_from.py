@@ -12,12 +12,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, cast, get_args
 
+from host_stub.contract import MOST_TAKES, StaleReason
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.reference import OF_A_SCENE
-from stage3_plugin.domain.request import MOST_TAKES, PictureRequest
+from stage3_plugin.domain.request import PictureRequest
 
 WISH = "wish"
 """The fact about a picture that says what it was made from: a JSON object; see :class:`MadeFrom`.
@@ -25,10 +26,6 @@ It is the ledger's own, and nothing that a picture was made with."""
 SHOWN = "references"
 """The fact about a picture that says what it was shown: a JSON list of names and hashes."""
 
-StaleReason: TypeAlias = Literal[
-    "prompt", "reference", "sheet", "size", "quality", "model", "settings"
-]
-"""What is another since a picture was made; see ``host_stub.contract.StaleReason``."""
 _IN_ORDER: tuple[StaleReason, ...] = get_args(StaleReason)
 _DIGITS = 16
 """So many tell two texts apart that a person wrote for one scene."""

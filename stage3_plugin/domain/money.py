@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
-from typing import Literal, TypeAlias
+
+from host_stub import contract
+from host_stub.contract import CostBasis
 
 MICRO = 1_000_000
 MOST_USD = 10**6
@@ -20,10 +22,6 @@ MOST_MICROUSD = MOST_USD * MICRO
 _WHOLE = Decimal(1)
 LEAST_PICTURE_TOKENS = 64
 """The smallest picture on record has 120; fewer than this are no count of a picture's tokens."""
-
-CostBasis: TypeAlias = Literal["reported", "tokens", "flat", "gateway", "held", "free", "unknown"]
-"""How a cost is known. The ledger's rows are checked against these words, so that a new one needs
-a new version of its schema."""
 
 
 def to_microusd(usd: Decimal) -> int:
@@ -53,6 +51,11 @@ def to_usd(microusd: int) -> Decimal:
     return Decimal(microusd) / MICRO
 
 
+def usd_of(microusd: int | None) -> Decimal | None:
+    """Turn micro-USD into dollars; what is not known stays ``None``."""
+    return None if microusd is None else to_usd(microusd)
+
+
 def usd_text(microusd: int) -> str:
     """Write micro-USD in dollars, exactly, as money is written: ``0.20``, ``0.0039``, ``0.00``."""
     whole, _, fraction = f"{to_usd(microusd):.6f}".partition(".")
@@ -60,8 +63,10 @@ def usd_text(microusd: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """What something cost in micro-USD, ``None`` if unknown, and how that is known.
+class Charge:
+    """What something cost in micro-USD, ``None`` if unknown, and how far that is known.
+
+    Callers are told of it as the contract's ``Cost``, in dollars.
 
     Attributes:
         is_part: It cost this much at least, and the rest is not known.
@@ -76,12 +81,17 @@ class Cost:
     @property
     def usd(self) -> Decimal | None:
         """Return the amount in dollars."""
-        return None if self.microusd is None else to_usd(self.microusd)
+        return usd_of(self.microusd)
+
+    @property
+    def told(self) -> contract.Cost:
+        """Return it as the contract has it."""
+        return contract.Cost(usd=self.usd, basis=self.basis)
 
 
-FREE = Cost(0, "free")
+FREE = Charge(0, "free")
 """Of a local renderer, and of an answer that is known to be unbilled."""
-UNKNOWN = Cost(None, "unknown")
+UNKNOWN = Charge(None, "unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +157,7 @@ def cost_of_answer(
     gateway_usd: Decimal | None = None,
     has_picture: bool = False,
     share: Decimal | None = _WHOLE,
-) -> Cost:
+) -> Charge:
     """Return what one billed answer cost.
 
     The order is the one that proved right on recorded answers: the provider's own figure, then
@@ -172,10 +182,10 @@ def cost_of_answer(
     """
     prices = None if prices is None else prices.at_share(share)
     flat_usd, gateway_usd = _at_share(flat_usd, share), _at_share(gateway_usd, share)
-    reported: Cost | None = None
+    reported: Charge | None = None
     if reported_usd is not None:
         with suppress(ValueError):  # hostile or broken: the next source decides
-            reported = Cost(to_microusd(reported_usd), "reported")
+            reported = Charge(to_microusd(reported_usd), "reported")
     if reported is not None and reported.microusd:
         return reported
     if has_picture and usage is not None:
@@ -205,7 +215,7 @@ def _with_a_picture(usage: Usage) -> Usage | None:
     return replace(usage, output_text=0, output_image=output)
 
 
-def _by_price(usage: Usage | None, prices: Prices | None, other: Cost) -> Cost:
+def _by_price(usage: Usage | None, prices: Prices | None, other: Charge) -> Charge:
     """Price an answer that does not say what it cost.
 
     Tokens that are not all of them are a part of it: what another source makes of the whole comes
@@ -217,31 +227,31 @@ def _by_price(usage: Usage | None, prices: Prices | None, other: Cost) -> Cost:
     return tokens if (other.microusd or 0) < (tokens.microusd or 0) else other
 
 
-def _by_tokens(usage: Usage | None, prices: Prices | None) -> Cost:
+def _by_tokens(usage: Usage | None, prices: Prices | None) -> Charge:
     if usage is None or prices is None or usage == Usage():
         return UNKNOWN
     microusd = prices.price(usage)
     is_free = not prices.input_text and prices.input_text is not None
     is_part = microusd is not None and usage.lacks_input and not is_free
-    return UNKNOWN if microusd is None else Cost(microusd, "tokens", is_part=is_part)
+    return UNKNOWN if microusd is None else Charge(microusd, "tokens", is_part=is_part)
 
 
 def _by_guess(
     flat_usd: Decimal | None, listed_usd: Decimal | None, gateway_usd: Decimal | None
-) -> Cost:
+) -> Charge:
     if flat_usd is not None:
-        return Cost(to_microusd(flat_usd), "flat")
+        return Charge(to_microusd(flat_usd), "flat")
     if listed_usd is not None:
-        return Cost(to_microusd(listed_usd), "flat", is_listed=True)
+        return Charge(to_microusd(listed_usd), "flat", is_listed=True)
     if gateway_usd is not None:
         try:
-            return Cost(to_microusd(gateway_usd), "gateway")
+            return Charge(to_microusd(gateway_usd), "gateway")
         except ValueError:
             pass  # hostile or broken: then it stays unknown
     return UNKNOWN
 
 
-def add_costs(costs: Iterable[Cost]) -> Cost:
+def add_costs(costs: Iterable[Charge]) -> Charge:
     """Add costs up; one unknown part makes the whole unknown. Nothing at all costs nothing.
 
     The basis of a sum is that of its paid parts if they agree; a mixture is called by its least
@@ -259,7 +269,7 @@ def add_costs(costs: Iterable[Cost]) -> Cost:
         bases.add(cost.basis)
     if not bases:
         return FREE
-    return Cost(total, next(basis for basis in certainty if basis in bases))
+    return Charge(total, next(basis for basis in certainty if basis in bases))
 
 
 THIRD_PARTY_TIMES = Decimal("1.5")

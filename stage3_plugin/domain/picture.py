@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
@@ -26,6 +27,14 @@ class Picture:
     width_px: int
     height_px: int
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A picture that is safely on disk, and its file in the output folder."""
+
+    picture: Picture
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)

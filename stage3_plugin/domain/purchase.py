@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol, TypeAlias
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Job, NewJob
-from stage3_plugin.domain.money import Cost, CostBasis
+from stage3_plugin.domain.money import Charge
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import COUNTED, State
 
@@ -191,12 +192,12 @@ class Purchase:
         return "held" if is_untold and self.new.hold_microusd else self.basis
 
     @property
-    def counted_cost(self) -> Cost:
+    def counted_cost(self) -> Charge:
         """Return what a picture counts for; what was held, where nobody said what it cost."""
         basis = self.counted_basis
         if basis is None or basis == "unknown":
-            return Cost(None, "unknown")
-        return Cost(self.counted_microusd, basis)
+            return Charge(None, "unknown")
+        return Charge(self.counted_microusd, basis)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from host_stub.contract import Scene, ShownPicture
+
 OF_A_SCENE = "scene:"
 """How a reference begins that is the picture of another scene, or of a sheet."""
 
@@ -40,19 +42,14 @@ class ReferenceWish:
         return self.image.removeprefix(OF_A_SCENE) if self.image.startswith(OF_A_SCENE) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownPicture:
-    """The picture of a scene, or of a sheet, that a host shows.
-
-    Attributes:
-        sha256: Of its bytes.
-        basis: What it was made from, or stands for; ``None`` if that is not known.
-        path: Where its bytes are, if they are not among the stored ones.
-    """
-
-    sha256: str
-    basis: str | None = None
-    path: Path | None = None
+def wishes_of(scene: Scene) -> tuple[ReferenceWish, ...]:
+    """Return a scene's own references, with what its file says of them."""
+    if not scene.reference_details:
+        return tuple(ReferenceWish(image=image) for image in scene.references)
+    return tuple(
+        ReferenceWish(image=one.image, name=one.name, role=one.role)
+        for one in scene.reference_details
+    )
 
 
 @dataclass(frozen=True, slots=True)

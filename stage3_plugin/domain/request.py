@@ -10,57 +10,22 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
+from host_stub.contract import Lane, Role, WantedTakes
 from stage3_plugin.domain.reference import Reference, ReferenceWish
 from stage3_plugin.errors import SceneIdRefused
 
 BehindPrompt: TypeAlias = Literal["append", "drop"]
 """What becomes of words that there is no field for: they are put behind the prompt, or left out."""
-WantedLane: TypeAlias = Literal["ordinary", "batch"]
-"""How a picture is bought: at once, or as a line of a batch, later and for less; in no key."""
+Wish: TypeAlias = Literal["seed", "references", "output_format", "background", "quality"]
+"""A wish that some endpoints have no field for."""
+Expression: TypeAlias = BehindPrompt | Literal["field"]
+"""How a negative prompt is expressed: behind the prompt, not at all, or in a field of its own."""
 
 MOST_ID_BYTES = 1024
-MOST_TAKES = 20
-"""Pictures that can be wanted of a scene; in-sync with ``host_stub.contract.MOST_TAKES``."""
-
-
-class TakesOfBasis(Protocol):
-    """How many takes are wanted with a basis; see ``host_stub.contract.WantedTakes``."""
-
-    @property
-    def basis(self) -> str: ...
-    @property
-    def takes(self) -> int: ...
-
-
-WantedFor: TypeAlias = Callable[[str], Sequence[TakesOfBasis]]
+WantedFor: TypeAlias = Callable[[str], Sequence[WantedTakes]]
 """Returns what is wanted of a scene or a sheet, by its id."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """One picture a caller wants; the fields are those of the host's contract.
-
-    ``wishes`` are its ``references`` with what the file says of them.
-    """
-
-    scene_id: str
-    prompt: str
-    negative_prompt: str | None = None
-    width_px: int | None = None
-    height_px: int | None = None
-    seed: int | None = None
-    model: str | None = None
-    quality: str | None = None
-    if_refused: tuple[str, ...] = ()
-    takes: int = 1
-    lane: WantedLane | None = None
-    references: tuple[str, ...] = ()
-    wishes: tuple[ReferenceWish, ...] = ()
-    characters: tuple[str, ...] = ()
-    style_tags: tuple[str, ...] = ()
-    extra: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +84,13 @@ class PictureRequest:
     token: str | None = None
     if_refused: tuple[str, ...] = ()
     takes: int = 1
-    lane: WantedLane = "ordinary"
+    lane: Lane = "ordinary"
     wanted: PictureRequest | None = field(default=None, repr=False)
+
+    @property
+    def role(self) -> Role:
+        """Return whether it is a scene's picture or a sheet."""
+        return "sheet" if self.is_sheet else "scene"
 
     @property
     def size(self) -> str:

@@ -8,31 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
-from typing import Protocol
 
-from stage3_plugin.domain.outcome import Outcome
-from stage3_plugin.domain.request import PictureRequest, Scene
+from host_stub.contract import ImageRequest, SceneOutcome, SceneSource
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import LimitsOf
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import draft_for, request_for, sheets_of
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, Shelf
+from stage3_plugin.engine.showing.references import SceneReferences, Shelf
 from stage3_plugin.engine.showing.survey import Chosen, Standing, Survey, nothing_chosen
 from stage3_plugin.settings import Settings
 
-
-class Story(Protocol):
-    """Scenes with a known number that can be gone through as often as needed."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Scene]: ...
+MOST_HELD = 2_000
+"""Scenes of a story whose requests are held: one pass makes them for those that follow."""
 
 
 class Requests:
-    """A story as picture requests, read anew at every pass."""
+    """A story as picture requests; a long one is read anew at every pass."""
 
     def __init__(
         self,
-        story: Story,
+        story: SceneSource,
         settings: Settings,
         casting: Casting,
         *,
@@ -44,8 +41,21 @@ class Requests:
         self._story = story
         self._settings = settings
         self._casting = casting
+        self._held: list[PictureRequest] | None = None
 
     def __iter__(self) -> Iterator[PictureRequest]:
+        if self._held is not None:
+            return iter(self._held)
+        return self._made_and_held() if len(self._story) <= MOST_HELD else self._made()
+
+    def _made_and_held(self) -> Iterator[PictureRequest]:
+        made: list[PictureRequest] = []
+        for request in self._made():
+            made.append(request)
+            yield request
+        self._held = made
+
+    def _made(self) -> Iterator[PictureRequest]:
         settings, casting, lanes = self._settings, self._casting, self._lanes
         if self._is_draft:
             return (draft_for(scene, settings) for scene in self._story)
@@ -59,11 +69,9 @@ class Asked:
     """What is asked for; iterated, it yields what is known of each before any is made.
 
     Args:
-        story: The scenes.
-        whole_story: All scenes of the file, where only some are asked for.
+        request: The scenes, and what is wanted of them.
         settings: What the user wants.
         lanes: Say how each is bought.
-        is_draft: What is asked for are drafts.
 
     Attributes:
         lanes: The same.
@@ -76,22 +84,20 @@ class Asked:
 
     def __init__(
         self,
-        story: Story,
-        whole_story: Story | None,
+        request: ImageRequest,
         settings: Settings,
         *,
         lanes: Lanes,
-        is_draft: bool = False,
     ) -> None:
         casting = Casting(settings.cast)
         self._settings = settings
         self._casting = casting
         self.lanes = lanes
         requests = partial(
-            Requests, settings=settings, casting=casting, lanes=lanes, is_draft=is_draft
+            Requests, settings=settings, casting=casting, lanes=lanes, is_draft=request.draft
         )
-        self.scenes = requests(story)
-        self.whole_story = self.scenes if whole_story is None else requests(whole_story)
+        self.scenes = requests(request.scenes)
+        self.whole_story = self.scenes if request.story is None else requests(request.story)
         self.references: SceneReferences | None = None
         self.told: tuple[str, ...] = ()
         self.told_beside_scenes: tuple[str, ...] = ()
@@ -121,9 +127,10 @@ class Asked:
             if self.references is None or request.shown or not request.wishes:
                 yield request
 
-    def seeing(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
-        """Return what takes in how scenes end, where others show them, and delivers it."""
-        return deliver if self.references is None else self.references.seeing(deliver)
+    def took(self, outcome: SceneOutcome, picture: Picture | None) -> None:
+        """Take in how a scene ended, where others show it."""
+        if self.references is not None:
+            self.references.take(outcome, picture)
 
     async def survey(
         self,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.money import Estimate, usd_text
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.settings import Settings
 

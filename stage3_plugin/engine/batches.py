@@ -24,13 +24,13 @@ from typing import TypeAlias
 
 import anyio
 
+from host_stub.contract import Failure
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.maker import shielded
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import Uploaded
 from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, NewJob
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
-from stage3_plugin.domain.outcome import Failure
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -181,10 +181,8 @@ class GatheredScenes:
     @property
     def within_s(self) -> float | None:
         """Return within how many seconds a batch has ended; ``None`` where none is made."""
-        route = self._place.route
-        conversation = route.conversation_for(route.endpoint)
-        batching = None if conversation is None else conversation.batching
-        return None if batching is None else batching.terms.within_s
+        terms = self._place.route.batch
+        return None if terms is None else terms.within_s
 
     def halt(self) -> None:
         """Upload nothing more: it would be in vain."""
@@ -206,7 +204,7 @@ class GatheredScenes:
 
     def _add(self, scene: SceneState, ready: Ready) -> tuple[_Group, list[_Line]] | None:
         request = self._runner.request_of_line(scene)
-        batching = self._place.route.batching_of(request)
+        batching = self._place.backend.batching_of(request)
         if batching is None:
             why = f"{request.provider} {request.model} makes no batches; nothing was sent"
             self._end(scene, GiveUp(Failure(code="rejected", message=why)))
@@ -215,7 +213,7 @@ class GatheredScenes:
         if isinstance(kind, AttemptResult):
             self._put(scene, self._runner.end_unsent(scene, kind))
             return None
-        measured = batching.measured(request, base64_of=self._place.route.base64_of)
+        measured = batching.measured(request, base64_of=self._place.backend.base64_of)
         if isinstance(measured, AttemptResult):
             self._put(scene, self._runner.end_unsent(scene, measured))
             return None
@@ -300,7 +298,7 @@ class GatheredScenes:
             self._leave(lines)
             return []
         token = secrets.token_hex(TOKEN_DIGITS // 2)
-        key = self._place.route.key
+        key = self._place.backend.key
         number = 0 if key is None else key.number
         tries.ran += 1
         is_kept = False
@@ -337,7 +335,7 @@ class GatheredScenes:
         self, token: str, group: _Group, lines: Sequence[_Line]
     ) -> Uploaded | AttemptResult:
         """Bring a batch's file, and the pictures that its lines show, to the provider."""
-        batching, base64_of = group.batching, self._place.route.base64_of
+        batching, base64_of = group.batching, self._place.backend.base64_of
         requests = [line.request for line in lines]
         folder = await self._checkout.new_folder(token)
         failed = await batching.upload_references(token, requests, self._names, base64_of=base64_of)
@@ -452,8 +450,8 @@ class GatheredScenes:
         except JobRefused as refusal:
             verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(refusal), may_be_billed=True)
             return AttemptResult(verdict=verdict, cost=UNKNOWN)
-        if self._place.route.key is not None:
-            self._place.route.key.note_bought()
+        if self._place.backend.key is not None:
+            self._place.backend.key.note_bought()
         first = lines[0].request
         self._reporter.telemetry.batch_created(
             token,
@@ -486,7 +484,7 @@ class GatheredScenes:
 
         What is to be decided for all of them is left.
         """
-        costs: list[Cost] = [UNKNOWN] * len(held)
+        costs: list[Charge] = [UNKNOWN] * len(held)
         try:
             if not result.stays_open:
                 costs = await self._checkout.settle_all(held, result)
@@ -541,7 +539,7 @@ class GatheredScenes:
             for line in left:
                 self._end_cut_short(line, result)
             return []
-        key = self._place.route.key
+        key = self._place.backend.key
         if key is not None and await self._runner.has_another(key, key_number, result):
             self._retry(left, result, Again(0.0, "credentials"))
             return left

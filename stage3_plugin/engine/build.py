@@ -27,16 +27,17 @@ from stage3_plugin.attempt.free_checks import FreeChecks
 from stage3_plugin.attempt.local import LocalMaker
 from stage3_plugin.attempt.paid import PaidMaker
 from stage3_plugin.attempt.renewing import KeyAnew, RenewableKey
+from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import NewJob, new_token
-from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.engine.at_stake import paid_twice
+from stage3_plugin.engine.backend import Backend, endpoint_of, route_of
 from stage3_plugin.engine.model_route import open_model, runs_model_class, with_model_named
-from stage3_plugin.engine.route import Route, Shows, endpoint_of, key_scope_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import EnvironmentRefused, SettingsRefused, out_of
 from stage3_plugin.files.state_dir import StateDir
@@ -140,7 +141,7 @@ async def open_stage(
         config=config,
     )
     async with AsyncExitStack() as stack:
-        routes: list[Route] = []
+        backends: list[Backend] = []
         for number, of_route in enumerate(settings.routes):
             with _of_fallback(number):
                 key_anew = None if anew is None else partial(_key_anew, anew, number, masked)
@@ -149,11 +150,11 @@ async def open_stage(
                     if runs_model_class(of_route)
                     else _open_route(of_route, pictures, tls, now, masked=masked, key_anew=key_anew)
                 )
-                routes.append(await stack.enter_async_context(opened))
-        _need_paid(routes)
+                backends.append(await stack.enter_async_context(opened))
+        _need_paid([one.route for one in backends])
         stage = Stage(
             settings,
-            tuple(routes),
+            tuple(backends),
             pictures=pictures,
             accounts=accounts,
             project_dir=project_dir,
@@ -217,7 +218,7 @@ async def _open_route(
     *,
     masked: Masked,
     key_anew: KeyAnew | None,
-) -> AsyncGenerator[Route]:
+) -> AsyncGenerator[Backend]:
     made_by = maker_named(settings.provider)
     if issubclass(made_by, Hosted):
         opened = _open_paid(settings, pictures, tls, now, masked=masked, key_anew=key_anew)
@@ -233,25 +234,29 @@ async def _open_route(
 @asynccontextmanager
 async def _open_local(
     settings: Settings, renderer_type: RendererType, pictures: Pictures
-) -> AsyncGenerator[Route]:
+) -> AsyncGenerator[Backend]:
     from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - only when it is used
 
     workers = min(settings.capacity, usable_cores())
     options = options_of(renderer_type.Options, settings.provider, settings.options)
     async with Processes(renderer_type.work, workers) as executor:
         renderer = renderer_type(executor, caption=settings.caption, options=options)
-        yield Route(
-            scope=key_scope_of(settings, None, is_here=True),
-            maker=LocalMaker(renderer, pictures),
+        route = replace(
+            route_of(settings, None, is_here=True),
+            edition_of=renderer.edition,
             list_price=_free,
-            conversation_for=_not_here,
-            renderer=renderer,
             slots=executor.slots,
             needs_prompt=False,
             is_free=True,
             is_uncapped=True,
             may_be_cut=True,
             dropped=renderer.unmet,
+        )
+        yield Backend(
+            route=route,
+            maker=LocalMaker(renderer, pictures),
+            conversation_for=_not_here,
+            renderer=renderer,
         )
 
 
@@ -264,7 +269,7 @@ async def _open_paid(
     *,
     masked: Masked,
     key_anew: KeyAnew | None,
-) -> AsyncGenerator[Route]:
+) -> AsyncGenerator[Backend]:
     from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
 
     _need_like(settings)
@@ -289,12 +294,9 @@ async def _open_paid(
     maker = PaidMaker(conversations.of_request, pictures)
     limits_of = partial(_limits_of, settings, provider.batch)
     try:
-        yield Route(
-            scope=key_scope_of(settings, profile),
-            maker=maker,
+        route = replace(
+            route_of(settings, profile),
             list_price=conversations.estimate,
-            conversation_for=conversations.of,
-            profile=profile,
             warnings=(
                 *_warnings(settings, profile, now()),
                 *paid_twice(settings, conversations.estimate),
@@ -305,7 +307,14 @@ async def _open_paid(
             dropped=partial(_left_out, provider),
             prompt_sent=partial(_words_of, provider),
             new_job=partial(_new_job, settings, provider, client),
-            shows=Shows(limits_of, maker.showing) if profile.references else None,
+            limits_of=limits_of if profile.references else None,
+            batch=None if provider.batch is None else provider.batch.terms,
+        )
+        yield Backend(
+            route=route,
+            maker=maker,
+            maker_with=maker.showing if profile.references else None,
+            conversation_for=conversations.of,
             free_checks=FreeChecks(
                 provider=provider,
                 client=client,
@@ -314,7 +323,6 @@ async def _open_paid(
                 masked=masked,
             ),
             key=key,
-            batch=provider.batch,
         )
     finally:
         await client.aclose()
@@ -428,6 +436,7 @@ class _Conversations:
         self._endpoint = endpoint = endpoint_of(settings)
         self._providers = {endpoint: provider}
         self._by_endpoint = {endpoint: self._with(provider, endpoint)}
+        self._estimated: tuple[PictureRequest | None, Estimate | None] = (None, None)
 
     def of_request(self, request: PictureRequest) -> Conversation:
         """Return the conversation for a request, whose model may be its own, and so its price."""
@@ -439,7 +448,10 @@ class _Conversations:
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a request is expected to cost with its model, in its lane."""
         provider = self._provider_of(self._endpoint_of(request))
-        expected = provider.estimate(request)
+        known, expected = self._estimated
+        if known is None or expected is None or replace(known, lane=request.lane) != request:
+            expected = provider.estimate(request)
+            self._estimated = request, expected  # a plan asks for both lanes, and several times
         if request.lane == "ordinary" or provider.batch is None:
             return expected
         return expected.at_share(provider.batch.share(request.model or self._endpoint.model))
@@ -465,9 +477,9 @@ class _Conversations:
 
     def _has_key_of(self, endpoint: Endpoint, profile: Profile) -> bool:
         """Return whether the key is for an endpoint: the settings' own, whatever its model."""
-        scope = key_scope_of(self._settings, profile)
+        route = route_of(self._settings, profile)
         address = canonical_address(endpoint.base_url or profile.base_url)
-        return endpoint.provider == self._settings.provider and address in scope.addresses
+        return endpoint.provider == self._settings.provider and address in route.addresses
 
     def _with(self, provider: Provider, endpoint: Endpoint) -> Conversation:
         settings = self._settings

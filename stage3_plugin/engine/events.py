@@ -19,11 +19,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from host_stub.contract import Failure, SceneOutcome
 from stage3_plugin.domain.job import Job, LineCount
-from stage3_plugin.domain.money import UNKNOWN, Cost, to_usd
-from stage3_plugin.domain.outcome import Failure, Outcome
+from stage3_plugin.domain.money import UNKNOWN, Charge, to_usd, usd_of
 from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Recovered
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
@@ -76,9 +77,9 @@ _SCOPES: dict[CapName, str] = {
 }
 
 
-def money_text(cost: Cost) -> str | None:
-    """Write a cost as a decimal string; unknown is ``None``."""
-    return None if cost.usd is None else format(cost.usd, "f")
+def money_text(usd: Decimal | None) -> str | None:
+    """Write money as a decimal string; unknown is ``None``."""
+    return None if usd is None else format(usd, "f")
 
 
 def _named(request_id: str | None) -> dict[str, str]:
@@ -184,7 +185,7 @@ class Telemetry:
         attempt: int,
         cause: str,
         wait_s: float,
-        cost: Cost,
+        cost: Charge,
         message: str,
         request_id: str | None = None,
         asked_for: bool = False,
@@ -197,7 +198,7 @@ class Telemetry:
             cause=cause,
             wait_s=round(wait_s, 6),
             **({"asked_for": True} if asked_for else {}),
-            cost_usd=money_text(cost),
+            cost_usd=money_text(cost.usd),
             cost_basis=cost.basis,
             message=message,
             **_named(request_id),
@@ -227,7 +228,7 @@ class Telemetry:
             message=message,
         )
 
-    def ended(self, outcome: Outcome, last: Cost | None = None) -> None:
+    def ended(self, outcome: SceneOutcome, last: Charge | None = None) -> None:
         """Report how a scene that was started has ended.
 
         Args:
@@ -239,12 +240,12 @@ class Telemetry:
             "attempt": outcome.attempts,
             "attempts": outcome.attempts,
             "duration_s": round(outcome.duration_s, 6),
-            "cost_usd": money_text(outcome.cost),
+            "cost_usd": money_text(outcome.cost.usd),
             "cost_basis": outcome.cost.basis,
             **_named(outcome.request_id),
         }
         of_last = last or UNKNOWN
-        paid, paid_basis = money_text(of_last), of_last.basis
+        paid, paid_basis = money_text(of_last.usd), of_last.basis
         if outcome.failure is not None:
             failure = outcome.failure
             trace.event(
@@ -256,21 +257,17 @@ class Telemetry:
                 **facts,
             )
         else:
-            assert outcome.placed is not None
-            sha256 = outcome.placed.picture.sha256
             trace.event(
                 "scene.finished",
-                sha256=sha256,
+                sha256=outcome.sha256,
                 last_cost_usd=paid,
                 last_cost_basis=paid_basis,
                 **facts,
             )
 
-    def reused(self, outcome: Outcome) -> None:
+    def reused(self, outcome: SceneOutcome) -> None:
         """Report that a scene's picture was there, and nothing was bought."""
-        assert outcome.placed is not None
-        sha256 = outcome.placed.picture.sha256
-        trace.event("scene.reused", **_of(outcome.scene_id, outcome.take), sha256=sha256)
+        trace.event("scene.reused", **_of(outcome.scene_id, outcome.take), sha256=outcome.sha256)
 
     def capacity_changed(self, change: Change) -> None:
         """Report that more or fewer may be in flight, or that all pause, and why."""
@@ -349,7 +346,7 @@ class Telemetry:
             "scene.recovered",
             **_of(new.scene_id, new.take),
             outcome=_RECOVERED.get(purchase.state, "failed"),
-            cost_usd=money_text(Cost(purchase.counted_microusd if is_known else None, basis)),
+            cost_usd=money_text(usd_of(purchase.counted_microusd) if is_known else None),
             cost_basis=basis,
             purchase=new.attempt_id,
             provider=new.endpoint.provider,

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from stage3_plugin.domain.request import PictureRequest, WantedLane
-from stage3_plugin.engine.route import Route
+from host_stub.contract import Lane
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.settings import Settings
 
@@ -29,11 +30,11 @@ class Lanes:
     """
 
     def __init__(
-        self, settings: Settings, route: Route, lane: WantedLane | None, *, buys: bool = True
+        self, settings: Settings, route: Route, lane: Lane | None, *, buys: bool = True
     ) -> None:
         self._buys = buys
         self._route = route
-        self.lane: WantedLane = lane or settings.lane
+        self.lane: Lane = lane or settings.lane
         self._is_unused = route.is_free and self.lane == "batch"
 
     @property

@@ -19,7 +19,7 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.route import Route, Shows, key_scope_of
+from stage3_plugin.engine.backend import Backend, route_of
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.executors.base import Surroundings, Work
 from stage3_plugin.renderers.finding import NotFound, found_class
@@ -109,7 +109,7 @@ def _own(model_class: str, model_args: Mapping[str, JsonValue], path: tuple[str,
 @asynccontextmanager
 async def open_model(
     settings: Settings, project_dir: Path, pictures: Pictures, secret_texts: Sequence[str]
-) -> AsyncGenerator[Route]:
+) -> AsyncGenerator[Backend]:
     """Open what has pictures rendered by a class of the user's; nothing of it is started yet.
 
     Args:
@@ -153,12 +153,11 @@ async def open_model(
             showing = renderer.showing(lambda sent: pybase64.b64decode(base64_of(sent)))
             return LocalMaker(showing, pictures, is_exact=True)
 
-        yield Route(
-            scope=replace(key_scope_of(settings, None, is_here=True), negative_prompt="field"),
-            maker=LocalMaker(renderer, pictures, is_exact=True),
+        route = replace(
+            route_of(settings, None, is_here=True),
+            negative_prompt="field",
+            edition_of=renderer.edition,
             list_price=_free,
-            conversation_for=_not_here,
-            renderer=renderer,
             slots=executor.slots,
             has_own_capacity=True,
             needs_prompt=False,
@@ -168,7 +167,14 @@ async def open_model(
             warnings=chosen.warnings,
             advise=renderer.advise,
             dropped=renderer.unmet,
-            shows=Shows(_all, maker_with),
+            limits_of=_all,
+        )
+        yield Backend(
+            route=route,
+            maker=LocalMaker(renderer, pictures, is_exact=True),
+            maker_with=maker_with,
+            conversation_for=_not_here,
+            renderer=renderer,
         )
 
 

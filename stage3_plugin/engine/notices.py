@@ -151,6 +151,9 @@ class Notices:
     was_said: frozenset[str]
     is_shown: Callable[[Picture, str], bool]
     is_copy: Callable[[str, str], bool]
+    _dropped: dict[tuple[object, ...], list[str]] = field(
+        default_factory=dict[tuple[object, ...], list[str]]
+    )
 
     def look(
         self,
@@ -193,7 +196,11 @@ class Notices:
                 self.replaced.add(name)
 
     def _to_say(self, request: PictureRequest) -> list[str]:
-        return [wish for wish in self.dropped(request) if wish not in self.was_said]
+        kind = wishes_of(request)
+        if kind not in self._dropped:
+            dropped = self.dropped(request)
+            self._dropped[kind] = [wish for wish in dropped if wish not in self.was_said]
+        return self._dropped[kind]
 
     async def look_at_all(
         self,
@@ -230,6 +237,24 @@ class Notices:
         """Say it."""
         for warning in self.warnings():
             warn(warning)
+
+
+def wishes_of(request: PictureRequest) -> tuple[object, ...]:
+    """Return what decides which wishes of a request are left out; its words do not."""
+    return (
+        request.model,
+        request.quality,
+        request.size,
+        request.output_format,
+        request.background,
+        request.seed is None,
+        request.negative_prompt is None,
+        bool(request.unsaid_tags),
+        request.is_without_characters,
+        len(request.shown),
+        len(request.wishes),
+        len(request.references),
+    )
 
 
 def readable(requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:

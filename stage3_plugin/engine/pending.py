@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from host_stub.contract import Failure, FailureCode
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.job import BeingMade, Job, LineCount
 from stage3_plugin.domain.money import FREE, UNKNOWN
-from stage3_plugin.domain.outcome import Failure, FailureCode
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -198,7 +198,9 @@ class PendingScenes:
         in_a_row = self._state.streaks.all_pending
         if in_a_row is not None:
             failure = _pending(waiting)
-            self._state.stop(replace(failure, message=f"{in_a_row}; {failure.message}"))
+            self._state.stop(
+                failure.model_copy(update={"message": f"{in_a_row}; {failure.message}"})
+            )
 
     async def _ask(self, scene: SceneState) -> float | None:
         """Ask once more for what a scene waits for; return when to ask again, if at all."""
@@ -226,7 +228,7 @@ class PendingScenes:
             is_line = brought.purchase is not None and brought.purchase.new.line is not None
             kept = "its provider keeps the results" if is_line else "the whole answer is kept"
             message = f"{brought.storage}; {kept}, and the next run takes it in"
-            self._give_up(scene, replace(messages.no_storage(brought.storage), message=message))
+            self._give_up(scene, Failure(code="storage", message=message, retryable=True))
             return None
         is_lost = brought.is_lost and waiting.hold_microusd is not None
         if is_lost or brought.making is not None:

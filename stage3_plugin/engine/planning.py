@@ -6,10 +6,12 @@ Apart from the stage, which opens the ledger for it, and from ``policy.plan``, w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
+from host_stub.contract import PlannedState, PlannedStep, ScenePlan, StagePlan
 from stage3_plugin.domain.labels import labels_of
-from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate
+from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_of
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import (
@@ -18,17 +20,14 @@ from stage3_plugin.domain.request import (
     one_take,
 )
 from stage3_plugin.engine.notices import Notices
-from stage3_plugin.engine.planned_lanes import PlannedLanes
+from stage3_plugin.engine.planned_lanes import LaneSums
 from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_to_come
 from stage3_plugin.engine.showing.stale import Stale
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.ladder import FIRST, Step
 from stage3_plugin.policy.plan import (
-    Plan,
-    PlannedState,
-    PlannedStep,
     Prospect,
-    ScenePlan,
+    Sum,
     plan_run,
     planned_references,
     told_of,
@@ -40,6 +39,16 @@ from stage3_plugin.purchase.takes import Takes
 from stage3_plugin.settings import Settings
 
 _MADE = {Reuse.MAKE, Reuse.RESEND}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Way:
+    """One of them: who is asked for which models, what it costs, and what is left out there."""
+
+    provider: str
+    models: dict[str | None, None] = field(default_factory=dict[str | None, None])
+    cost: Sum = field(default_factory=Sum)
+    dropped: dict[str, None] = field(default_factory=dict[str, None])
 
 
 class Ways:
@@ -55,7 +64,7 @@ class Ways:
     ) -> None:
         self._steps = steps
         self._estimates = estimates
-        self._planned: dict[Step, PlannedStep] = {}
+        self._ways: dict[Step, _Way] = {}
         self._of_third_parties: dict[tuple[str, str], None] = {}
 
     def estimate(self, request: PictureRequest) -> Estimate:
@@ -102,31 +111,25 @@ class Ways:
         each = self._of(request)
         for step, estimate in each.items() if len(each) > 1 else ():
             asked = self._steps.request_at(request, step)
-            dropped = self._steps.routes[step.route].dropped(asked)
-            self._planned[step] = self._with(step, asked, estimate, dropped)
-
-    def _with(
-        self, step: Step, asked: PictureRequest, estimate: Estimate, dropped: tuple[str, ...]
-    ) -> PlannedStep:
-        model = asked.model or None
-        one = self._planned.get(step)
-        if one is None:
-            one = PlannedStep(
-                provider=asked.provider, model=model, prompt=step.prompt, scenes=0, high_microusd=0
-            )
-        known, more = one.high_microusd, estimate.high_microusd
-        return replace(
-            one,
-            model=model if model == one.model else None,
-            scenes=one.scenes + 1,
-            high_microusd=None if known is None or more is None else known + more,
-            dropped=tuple(dict.fromkeys((*one.dropped, *dropped))),
-        )
+            way = self._ways.setdefault(step, _Way(provider=asked.provider))
+            way.models[asked.model or None] = None
+            way.cost.add(estimate)
+            way.dropped.update(dict.fromkeys(self._steps.routes[step.route].dropped(asked)))
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:
         """Return them, in order; none where every picture has one."""
-        return tuple(self._planned[step] for step in sorted(self._planned))
+        return tuple(
+            PlannedStep(
+                provider=way.provider,
+                model=next(iter(way.models)) if len(way.models) == 1 else None,
+                prompt=step.prompt,
+                scenes=way.cost.pictures,
+                cost_high_usd=usd_of(way.cost.high_microusd),
+                dropped=tuple(way.dropped),
+            )
+            for step, way in ((one, self._ways[one]) for one in sorted(self._ways))
+        )
 
     def warnings(self) -> tuple[str, ...]:
         """Return a line for each model whose price is held higher, whether or not it would fit."""
@@ -137,11 +140,11 @@ class Ways:
         )
 
     @property
-    def worst_microusd(self) -> int | None:
+    def worst_usd(self) -> Decimal | None:
         """Return what it costs if all scenes go through all of them, and each is billed."""
-        highs = [one.high_microusd for one in self._planned.values()]
+        highs = [way.cost.high_microusd for way in self._ways.values()]
         known = [high for high in highs if high is not None]
-        return sum(known) if highs and len(known) == len(highs) else None
+        return to_usd(sum(known)) if highs and len(known) == len(highs) else None
 
 
 class Planning:
@@ -183,11 +186,11 @@ class Planning:
         self._ways = ways
         self._estimate = ways.estimate
         self._notices = notices
-        self.elsewhere = PaidElsewhere(route.scope)
+        self.elsewhere = PaidElsewhere(route)
         self.stale = Stale()
         self.scenes: list[ScenePlan] = []
         self.references: SceneReferences | None = None
-        self._lanes = PlannedLanes(route, ways.estimate)
+        self._lanes = LaneSums(route, ways.estimate)
         self._has_further_routes = len(steps.routes) > 1
         self._problem: str | None = None
         self._replaces: Purchase | None = None
@@ -217,7 +220,7 @@ class Planning:
         typical_s: float | None,
         capacity: int,
         day_microusd: Mapping[str, int],
-    ) -> Plan:
+    ) -> StagePlan:
         """Go through the requests; see :func:`~stage3_plugin.policy.plan.plan_run`."""
         references = self.references
         plan = plan_run(
@@ -232,18 +235,19 @@ class Planning:
             note=self.note,
         )
         plan = self._lanes.beside(plan, has_further_routes=self._has_further_routes)
-        return replace(
-            plan,
-            stale=self.stale.count,
-            steps=self._ways.steps,
-            worst_microusd=self._ways.worst_microusd,
-            scenes=tuple(self.scenes),
-            warnings=(
-                *self.elsewhere.warnings(),
-                *self.stale.warnings(),
-                *self._forecast.warnings(),
-                *self._ways.warnings(),
-            ),
+        return plan.model_copy(
+            update={
+                "stale": self.stale.count,
+                "steps": self._ways.steps,
+                "cost_worst_usd": self._ways.worst_usd,
+                "scenes": tuple(self.scenes),
+                "warnings": (
+                    *self.elsewhere.warnings(),
+                    *self.stale.warnings(),
+                    *self._forecast.warnings(),
+                    *self._ways.warnings(),
+                ),
+            }
         )
 
     def prospects(self, request: PictureRequest) -> Sequence[Prospect]:
@@ -266,13 +270,8 @@ class Planning:
         shows = self.references is not None and bool(request.wishes)
         if shows or request.is_sheet or "unsendable" in states or not self._route.is_here:
             each = None if cost is None else cost.high_microusd
-            self.scenes.append(
-                replace(
-                    self._scene_plan(request, self._problem),
-                    state=told_of(states),
-                    cost_high_microusd=None if each is None else each * made,
-                )
-            )
+            high = None if each is None else each * made
+            self.scenes.append(self._scene_plan(request, told_of(states), high))
 
     def _prospects_of(self, request: PictureRequest) -> tuple[Sequence[Prospect], str | None]:
         unsendable = self._forecast.why_unsendable(request)
@@ -330,11 +329,13 @@ class Planning:
         bare = self._keys_of(replace(request, shown=()))
         return self._forecast.made_with_others(bare)
 
-    def _scene_plan(self, request: PictureRequest, problem: str | None) -> ScenePlan:
-        references = self.references
+    def _scene_plan(
+        self, request: PictureRequest, state: PlannedState, high_microusd: int | None
+    ) -> ScenePlan:
+        references, problem = self.references, self._problem
         return ScenePlan(
             scene_id=request.scene_id,
-            role="sheet" if request.is_sheet else "scene",
+            role=request.role,
             model=request.model or request.provider,
             references=() if references is None else planned_references(request),
             labels=labels_of(request),
@@ -342,6 +343,8 @@ class Planning:
             prompt_sent=self._route.prompt_sent(request) if problem is None else None,
             waits_for=() if references is None else references.needs(request),
             problem=problem,
+            state=state,
+            cost_high_usd=usd_of(high_microusd),
         )
 
 

@@ -6,14 +6,15 @@ Apart from the run, which decides what happens: this module only puts it into wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from pydantic import JsonValue
 
+from host_stub.contract import Failure, FailureCode, SceneOutcome
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.made_from import without_our_facts
-from stage3_plugin.domain.money import FREE, Cost, add_costs
-from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome, Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.money import FREE, Charge, add_costs
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.events import Telemetry
@@ -32,18 +33,24 @@ class Reporter:
     Args:
         telemetry: Takes the events.
         deliver: Takes the outcomes.
+        took: Takes in how a scene ended, and its picture, where others show it; before that.
+        url_of: Returns the address of a picture in the bucket of ``store``, if there is one.
         options: What is asked for at each route that only its provider has.
     """
 
     def __init__(
         self,
         telemetry: Telemetry,
-        deliver: Callable[[Outcome], None],
+        deliver: Callable[[SceneOutcome], None],
+        took: Callable[[SceneOutcome, Picture | None], None],
         *,
+        url_of: Callable[[str], str | None],
         options: Sequence[Mapping[str, JsonValue]],
     ) -> None:
         self.telemetry = telemetry
         self._deliver = deliver
+        self._took = took
+        self._url_of = url_of
         self._options = options
         self._now = clock()
 
@@ -62,7 +69,9 @@ class Reporter:
             base_url=base_url,
         )
 
-    def stepped(self, scene: SceneState, failure: Failure, cost: Cost, to: PictureRequest) -> None:
+    def stepped(
+        self, scene: SceneState, failure: Failure, cost: Charge, to: PictureRequest
+    ) -> None:
         """Report that a request was the last of its step, and its scene goes on to another one."""
         self.telemetry.retried(
             scene.request.scene_id,
@@ -75,7 +84,7 @@ class Reporter:
             request_id=scene.request_id,
         )
 
-    def retried(self, scene: SceneState, again: Again, cost: Cost, message: str) -> None:
+    def retried(self, scene: SceneState, again: Again, cost: Charge, message: str) -> None:
         """Report that a request failed and its scene waits to go again."""
         self.telemetry.retried(
             scene.request.scene_id,
@@ -129,52 +138,60 @@ class Reporter:
         details: Mapping[str, str],
     ) -> None:
         """End a scene with its new picture."""
-        self._ended(
+        outcome = self._outcome(
             scene,
-            Outcome(
-                scene_id=scene.request.scene_id,
-                take=scene.take,
-                placed=placed,
-                purchase=purchase_id,
-                basis=scene.basis,
-                image_url=image_url,
-                generation_params=self._params(scene, placed.picture, details),
-                attempts=scene.attempts,
-                duration_s=self._now() - scene.started_at,
-                cost=add_costs(scene.costs),
-                dropped=scene.dropped,
-                request_id=scene.request_id,
-                is_sheet=scene.request.is_sheet,
-                steps=scene.all_steps(None),
-            ),
+            placed,
+            details,
+            purchase=purchase_id,
+            image_url=image_url,
+            dropped=scene.dropped,
+            request_id=scene.request_id,
         )
+        self._ended(scene, outcome, placed.picture)
 
     def reused(self, scene: SceneState, placed: Placed, purchase: Purchase) -> None:
         """End a scene with a picture that was there; requests it took in this run stay counted."""
-        outcome = Outcome(
-            scene_id=scene.request.scene_id,
-            take=scene.take,
-            placed=placed,
+        outcome = self._outcome(
+            scene,
+            placed,
+            purchase.details,
             purchase=purchase.new.attempt_id,
-            basis=scene.basis,
             made_at=purchase.changed_at,
             image_url=purchase.image_url,
-            generation_params=self._params(scene, placed.picture, purchase.details),
-            attempts=scene.attempts,
-            duration_s=self._now() - scene.started_at if scene.was_started else 0.0,
-            cost=add_costs(scene.costs),
             dropped=purchase.dropped,
             reused=True,
-            bought_for=purchase.counted_cost,
+            bought_for=purchase.counted_cost.told,
             request_id=purchase.request_id,
-            is_sheet=scene.request.is_sheet,
-            steps=scene.all_steps(None),
         )
         if scene.was_started:
-            self._ended(scene, outcome)
+            self._ended(scene, outcome, placed.picture)
         else:
             self.telemetry.reused(outcome)
-            self._deliver(outcome)
+            self._hand_over(outcome, placed.picture)
+
+    def _outcome(
+        self, scene: SceneState, placed: Placed, details: Mapping[str, str], **more: Any
+    ) -> SceneOutcome:
+        """Return the outcome of a scene that has a picture; ``more`` are the contract's fields."""
+        picture = placed.picture
+        return SceneOutcome(
+            scene_id=scene.request.scene_id,
+            role=scene.request.role,
+            take=scene.take,
+            image=placed.path,
+            sha256=picture.sha256,
+            media_type=picture.media_type,
+            width=picture.width_px,
+            height=picture.height_px,
+            store_url=self._url_of(picture.sha256),
+            basis=scene.basis,
+            generation_params=self._params(scene, picture, details),
+            attempts=scene.attempts,
+            duration_s=self._now() - scene.started_at if scene.was_started else 0.0,
+            cost=add_costs(scene.costs).told,
+            steps=scene.all_steps(None),
+            **more,
+        )
 
     def waits(self, scene: SceneState, waits_for: tuple[str, ...]) -> None:
         """Report that a scene waits for the pictures of others."""
@@ -184,29 +201,31 @@ class Reporter:
         self, scene: SceneState, failure: Failure, *, waits_for: tuple[str, ...] = ()
     ) -> None:
         """End a scene without a picture; ``waits_for`` names those whose pictures it lacks."""
-        scene_id, is_sheet = scene.request.scene_id, scene.request.is_sheet
+        request = scene.request
         if not scene.was_started:
-            self.telemetry.skipped(scene_id, failure, waits_for, take=scene.take)
-            skipped = Outcome(
-                scene_id=scene_id, take=scene.take, failure=failure, cost=FREE, is_sheet=is_sheet
-            )
-            self._deliver(skipped)
-            return
-        self._ended(
-            scene,
-            Outcome(
-                scene_id=scene_id,
+            self.telemetry.skipped(request.scene_id, failure, waits_for, take=scene.take)
+            skipped = SceneOutcome(
+                scene_id=request.scene_id,
+                role=request.role,
                 take=scene.take,
                 failure=failure,
-                attempts=scene.attempts,
-                duration_s=self._now() - scene.started_at,
-                cost=add_costs(scene.costs),
-                dropped=scene.dropped,
-                request_id=scene.request_id,
-                is_sheet=is_sheet,
-                steps=scene.all_steps(failure),
-            ),
+                cost=FREE.told,
+            )
+            self._hand_over(skipped, None)
+            return
+        outcome = SceneOutcome(
+            scene_id=request.scene_id,
+            role=request.role,
+            take=scene.take,
+            failure=failure,
+            attempts=scene.attempts,
+            duration_s=self._now() - scene.started_at,
+            cost=add_costs(scene.costs).told,
+            dropped=scene.dropped,
+            request_id=scene.request_id,
+            steps=scene.all_steps(failure),
         )
+        self._ended(scene, outcome, None)
 
     def _params(
         self, scene: SceneState, picture: Picture, details: Mapping[str, str]
@@ -221,8 +240,12 @@ class Reporter:
         has_several = scene.ladder is not None and len(scene.ladder.after_billed) > 1
         return params | ({"route": scene.at.route + 1} if has_several else {})
 
-    def _ended(self, scene: SceneState, outcome: Outcome) -> None:
+    def _ended(self, scene: SceneState, outcome: SceneOutcome, picture: Picture | None) -> None:
         self.telemetry.ended(outcome, scene.costs[-1] if scene.costs else None)
+        self._hand_over(outcome, picture)
+
+    def _hand_over(self, outcome: SceneOutcome, picture: Picture | None) -> None:
+        self._took(outcome, picture)
         self._deliver(outcome)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stage3_plugin.domain.request import PictureRequest, Scene, WantedLane
+from host_stub.contract import Lane, Scene
+from stage3_plugin.domain.reference import wishes_of
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.settings import FallbackRoute, Settings
+from stage3_plugin.settings import Settings
 
 
 def request_for(
@@ -14,7 +17,7 @@ def request_for(
     settings: Settings,
     casting: Casting | None = None,
     *,
-    lane: WantedLane | None = None,
+    lane: Lane | None = None,
 ) -> PictureRequest:
     """Put a scene's own wishes and the settings together.
 
@@ -29,8 +32,8 @@ def request_for(
         scene_id=scene.scene_id,
         prompt=scene.prompt,
         negative_prompt=scene.negative_prompt or None,
-        width_px=scene.width_px or width_px,
-        height_px=scene.height_px or height_px,
+        width_px=scene.width or width_px,
+        height_px=scene.height or height_px,
         quality=scene.quality or settings.quality,
         output_format=settings.output_format,
         background=settings.background,
@@ -38,7 +41,7 @@ def request_for(
         provider=settings.provider,
         seed=settings.seed if scene.seed is None else scene.seed,
         references=scene.references,
-        wishes=scene.wishes if casting is None else casting.wishes_of(scene),
+        wishes=wishes_of(scene) if casting is None else casting.wishes_of(scene),
         labels=settings.reference_labels,
         characters=scene.characters,
         style_tags=scene.style_tags,
@@ -67,35 +70,32 @@ def draft_for(scene: Scene, settings: Settings) -> PictureRequest:
     )
 
 
-def at_route(
-    wanted: PictureRequest, said: FallbackRoute, *, first: Settings, route: Settings
-) -> PictureRequest:
+def at_route(wanted: PictureRequest, route: Route, *, size_px: tuple[int, int]) -> PictureRequest:
     """Return a picture as a further route is asked for it.
 
     Args:
         wanted: The picture as the first route is asked for it.
-        said: What the settings say of this one.
-        first: The settings of the first.
-        route: The settings of this one.
+        route: This one.
+        size_px: The settings' size, instead of which it may be asked for another.
     """
     width_px, height_px = wanted.width_px, wanted.height_px
-    if said.size is not None and (width_px, height_px) == first.default_size_px:
-        width_px, height_px = route.default_size_px
+    if route.size_px is not None and (width_px, height_px) == size_px:
+        width_px, height_px = route.size_px
     return replace(
         wanted,
         width_px=width_px,
         height_px=height_px,
-        quality=said.quality or wanted.quality,
-        output_format=said.output_format or wanted.output_format,
-        background=said.background or wanted.background,
-        model=route.model or "",
-        provider=route.provider,
+        quality=route.quality or wanted.quality,
+        output_format=route.output_format or wanted.output_format,
+        background=route.background or wanted.background,
+        model=route.endpoint.model,
+        provider=route.endpoint.provider,
         lane="ordinary",
     )
 
 
 def sheets_of(
-    casting: Casting, settings: Settings, *, lane: WantedLane | None = None
+    casting: Casting, settings: Settings, *, lane: Lane | None = None
 ) -> dict[str, PictureRequest]:
     """Return the requests of a cast's sheets, by their ids; ``lane`` as in :func:`request_for`."""
     return {

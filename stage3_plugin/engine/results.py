@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from host_stub.contract import PlaceFor
 from stage3_plugin.domain.file_names import picture_name
-from stage3_plugin.domain.outcome import Placed, PlaceFor
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
@@ -68,10 +68,12 @@ class Results:
     ) -> Placed:
         path = place(
             request.scene_id,
-            role="sheet" if request.is_sheet else "scene",
+            role=request.role,
             sha256=picture.sha256,
             media_type=picture.media_type,
         )
+        if not is_new and self._pictures.is_copy(picture.sha256, path.parent, path.name):
+            return Placed(picture, path)  # as all are in a finished run
         kept = await self._pictures.make_way_at(picture, path, root=self._root)
         if kept is not None:
             self._say(path, kept)

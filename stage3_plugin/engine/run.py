@@ -16,8 +16,8 @@ from itertools import chain
 import anyio
 import anyio.lowlevel
 
+from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.job import Job
-from stage3_plugin.domain.outcome import Ending, Failure
 from stage3_plugin.domain.request import PictureRequest, WantedOf, one_take
 from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher, Peekable
@@ -174,7 +174,7 @@ class Run:
             released=lambda: self._dispatcher.wake(),  # noqa: PLW0108 - it is another one later
         )
 
-    async def to_the_end(self, stopping: anyio.Event, deadline_s: float | None) -> Ending:
+    async def to_the_end(self, stopping: anyio.Event, deadline_s: float | None) -> StageSummary:
         """Run until every scene has an outcome.
 
         Args:
@@ -308,7 +308,7 @@ class Run:
             [hold for attempt_id, hold in in_flight if attempt_id not in made],
             self._settings.drain_s,
             making=[making.job for making in made.values()],
-            is_free=checkout.is_free,
+            is_free=checkout.route.is_free,
             attempts=checkout.caretaker("attempts"),
         )
 

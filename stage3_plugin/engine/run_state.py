@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stage3_plugin.domain.outcome import Ending, Failure
+from host_stub.contract import Failure, StageSummary
 from stage3_plugin.errors import ProviderBroken, StorageFailed
 from stage3_plugin.policy.streaks import NONE
 from stage3_plugin.purchase import messages
@@ -69,11 +69,11 @@ class RunState:
         self.stop(failure)
         return failure
 
-    def ending(self) -> Ending:
+    def ending(self) -> StageSummary:
         """Return how the run as a whole has ended."""
         if self.stopped is None:
-            return Ending()
-        return Ending(stopped=self.stopped.code, message=self.stopped.message)
+            return StageSummary()
+        return StageSummary(stopped=self.stopped.code, message=self.stopped.message)
 
     def not_tried(self) -> Failure:
         """Return the failure of a scene that the run has not come to."""

@@ -14,13 +14,13 @@ from typing import NamedTuple, TypeAlias
 
 import anyio
 
+from host_stub.contract import Failure
 from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade, Jobs
 from stage3_plugin.domain.made_from import MadeFrom, made_from
-from stage3_plugin.domain.money import FREE, Cost
-from stage3_plugin.domain.outcome import Failure, Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.money import FREE, Charge
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import (
     PictureRequest,
@@ -28,11 +28,12 @@ from stage3_plugin.domain.request import (
     one_take,
     why_unsendable,
 )
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.backend import Backend
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
-from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run_state import CUT_SHORT, RunState
 from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Unshown
@@ -159,7 +160,7 @@ class Place:
     """One route, as a run goes about it.
 
     Attributes:
-        route: Where pictures are made.
+        backend: What makes the pictures.
         checkout: Holds money for them, and settles.
         limiter: Decides how many may be in flight there.
         lines: Holds money for lines of batches, and settles, where there may be any.
@@ -167,12 +168,17 @@ class Place:
         streaks: What has come there in a row.
     """
 
-    route: Route
+    backend: Backend
     checkout: Checkout
     limiter: Limiter
     lines: LineCheckout | None = None
     closed: Failure | None = None
     streaks: Streaks = NONE
+
+    @property
+    def route(self) -> Route:
+        """Return where they are made."""
+        return self.backend.route
 
 
 class SceneRunner:
@@ -291,7 +297,7 @@ class SceneRunner:
         scene.number = claim.number
         base_url = place.route.endpoint.base_url
         self._reporter.started(scene, claim, base_url=base_url)
-        key = place.route.key
+        key = place.backend.key
         number = 0 if key is None else key.number
         result = await self._attempt(scene, claim, permit, shield)
         settled = await self._settle(scene, claim, result)
@@ -529,7 +535,7 @@ class SceneRunner:
         scene: SceneState,
         attempt_id: str | None,
         decision: GiveUp | Stop,
-        cost: Cost,
+        cost: Charge,
         *,
         is_refusal: bool = False,
     ) -> Next:
@@ -664,7 +670,7 @@ class SceneRunner:
                 self._state.interrupt.in_force(),
             ):
                 request = self._with_a_seed(scene)
-                result = await self._at(scene).route.maker.attempt(
+                result = await self._at(scene).backend.maker.attempt(
                     held.attempt_id,
                     replace(request, token=held.token),
                     self._jobs_of(scene, held),

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from host_stub.contract import Failure, FailureCode, SceneStep
 from stage3_plugin.domain.attempt import MissingPicture
 from stage3_plugin.domain.job import BeingMade
-from stage3_plugin.domain.money import Cost, add_costs
-from stage3_plugin.domain.outcome import Failure, FailureCode, SceneStep
+from stage3_plugin.domain.money import Charge, add_costs
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.policy.ladder import FIRST, Ended, Ladder, Step
 from stage3_plugin.purchase.wanted_takes import Part
@@ -81,7 +81,7 @@ class SceneState:
     turned_away: int = 0
     unknown: int = 0
     cause: FailureCode = "rate_limited"
-    costs: list[Cost] = field(default_factory=list[Cost])
+    costs: list[Charge] = field(default_factory=list[Charge])
     dropped: tuple[str, ...] = ()
     request_id: str | None = None
     waits_for: Waiting | None = None
@@ -129,10 +129,10 @@ class SceneState:
         """
         return SceneStep(
             provider=self.request.provider,
-            model=self.request.model,
+            model=self.request.model or None,
             prompt=self.at.prompt,
             attempts=self.attempts_here,
-            cost=add_costs(self.costs[self._costs_before :]),
+            cost=add_costs(self.costs[self._costs_before :]).told,
             failure=failure,
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date
@@ -21,23 +21,25 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
+from host_stub.contract import (
+    ImageRequest,
+    Scene,
+    SceneSurvey,
+    StageContext,
+    StagePlan,
+    StageSummary,
+)
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Estimate, cap_in_microusd
-from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
-from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import (
-    PictureRequest,
-    Scene,
-    WantedFor,
-    WantedLane,
-    why_unsendable,
-)
-from stage3_plugin.domain.survey import SceneSurvey
+from stage3_plugin.domain.reference import nothing_shown
+from stage3_plugin.domain.request import PictureRequest, WantedFor, why_unsendable
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.advice import Advice
-from stage3_plugin.engine.asked import Asked, Story
+from stage3_plugin.engine.asked import Asked
+from stage3_plugin.engine.backend import Backend, in_ladder, limiter_of
 from stage3_plugin.engine.events import ContractEvents, Telemetry
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.notices import (
@@ -52,12 +54,11 @@ from stage3_plugin.engine.preconditions import Preconditions
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.results import Results
-from stage3_plugin.engine.route import Route
 from stage3_plugin.engine.run import Run
 from stage3_plugin.engine.scene import Place
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
-from stage3_plugin.engine.showing.survey import Chosen, Standing, chosen_by, standing_in
+from stage3_plugin.engine.showing.survey import Standing, chosen_by, standing_in
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.engine.surveying import Surveying
 from stage3_plugin.engine.waiting import Waiting
@@ -67,22 +68,21 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.policy.ladder import Step
-from stage3_plugin.policy.plan import Plan
+from stage3_plugin.policy.pricing import Pricing
 from stage3_plugin.providers.models import row_named, table
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.checkout import Checkout, Outlet
+from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.lines import LineCheckout
-from stage3_plugin.purchase.other_endpoints import Elsewhere
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
-from stage3_plugin.purchase.run_ledger import Buying, RunLedger
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.takes import Takes
 from stage3_plugin.runtime import trace
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
 if TYPE_CHECKING:  # importing structlog loads rich, and only a run writes events
-    from structlog.typing import FilteringBoundLogger
+    pass
 
 _SURVEYED_A_TURN = 100
 _NEAR_ALONE = (
@@ -96,7 +96,7 @@ class Stage:
 
     Args:
         settings: Validated settings.
-        routes: Where the pictures are made, in the order in which they are tried.
+        backends: What makes the pictures, in the order in which their routes are tried.
         pictures: Takes them.
         accounts: Opens the ledger.
         draw: Returns a number in [0, 1) for jitter.
@@ -110,7 +110,7 @@ class Stage:
     def __init__(
         self,
         settings: Settings,
-        routes: tuple[Route, ...],
+        backends: tuple[Backend, ...],
         *,
         pictures: Pictures,
         accounts: Accounts,
@@ -118,34 +118,29 @@ class Stage:
         project_dir: Path = Path(),
         open_shelf: OpenShelf | None = None,
     ) -> None:
+        self.backends = tuple(
+            replace(one, route=in_ladder(one.route, settings, number))
+            for number, one in enumerate(backends)
+        )
+        self.routes = routes = tuple(one.route for one in self.backends)
         self.warnings = tuple(chain.from_iterable(route.warnings for route in routes))
         self._project_dir = project_dir
         self._unsaid: frozenset[str] = frozenset()
         self._settings = settings
         self._open_shelf = open_shelf
-        self.routes = routes
         self._route = routes[0]
-        self._steps = Steps(settings, routes)
+        self._steps = Steps(routes, size_px=settings.default_size_px)
         self._pictures = pictures
         self._accounts = accounts
         self._preconditions = Preconditions(accounts, pictures.store, pictures.spool)
         self._draw = draw
 
-    async def plan(
-        self,
-        story: Story,
-        *,
-        whole_story: Story | None = None,
-        pictures_dir: Path | None = None,
-        max_in_flight: int | None = None,
-        max_cost_microusd: int | None = None,
-        scenes_dir: Path | None = None,
-        shown: ShownBy = nothing_shown,
-        wanted: WantedFor | None = None,
-        is_draft: bool = False,
-        lane: WantedLane | None = None,
-    ) -> Plan:
+    async def plan(self, request: ImageRequest, *, pictures_dir: Path | None = None) -> StagePlan:
         """Return what ``run`` would make and cost; spends and writes nothing.
+
+        Args:
+            request: What is asked for.
+            pictures_dir: As in :meth:`run`.
 
         Raises:
             SettingsRefused: As ``run`` would.
@@ -153,15 +148,15 @@ class Stage:
             StorageFailed: The ledger cannot be read, or a reference.
         """
         route = self._route
-        limits = self._limits(max_cost_microusd)
-        asked = self._asked(story, whole_story, lane, is_draft=is_draft)
-        await route.study(asked.whole_story)
+        limits = self._limits(request.max_cost_usd)
+        asked = self._asked(request)
+        await self.backends[0].study(asked.whole_story)
         shows = self._look_through(asked, limits)
         await self._need_preconditions()
         async with AsyncExitStack() as stack:
             ledger = stack.enter_context(self._accounts.look())
             forecast = self._forecast(ledger)
-            notices = self._notices(pictures_dir, scenes_dir)
+            notices = self._notices(request, pictures_dir or request.out_dir / "images")
             ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
             takes = Takes(ledger)
             planning = Planning(
@@ -171,67 +166,43 @@ class Stage:
                 takes=takes,
                 ways=ways,
                 notices=notices,
-                wanted_of=partial(_wanted_of, wanted),
+                wanted_of=partial(_wanted_of, request.wanted),
             )
             if shows:
-                chosen = chosen_by(shown, takes, self._steps.basis_of)
-                standing = planning.standing
-                await self._survey(stack, asked, standing, scenes_dir, chosen=chosen, wanted=wanted)
+                await self._survey(stack, asked, request, planning.standing, takes)
                 self._need_prices(asked.to_be_made(), limits)
                 planning.references = asked.references
+            capacity = self._capacity(request.max_in_flight)
             advised = Advice(asked, route.advise, said_before=self.warnings)
             plan = planning.plan(
                 advised,
                 room_microusd=forecast.room_microusd(limits),
                 typical_s=forecast.typical_s(),
-                capacity=self._capacity(max_in_flight),
+                capacity=capacity,
                 day_microusd=forecast.day_microusd(),
             )
-            _, fewer = self._with_descriptors(
-                self._capacity(max_in_flight), to_come=descriptors.OF_A_RUN
-            )
+            _, fewer = self._with_descriptors(capacity, to_come=descriptors.OF_A_RUN)
             limits_found = (fewer,) if fewer else ()
             beside = (*asked.told_beside_scenes, *self._unsaid_of(asked.lanes))
             warnings = (*limits_found, *plan.warnings, *advised.lines, *beside)
-            return replace(plan, warnings=(*warnings, *notices.warnings()))
+            return plan.model_copy(
+                update={
+                    "warnings": (*warnings, *notices.warnings()),
+                    "routes": tuple(one.planned for one in self.routes),
+                }
+            )
 
     async def run(
-        self,
-        story: Story,
-        *,
-        pictures_dir: Path,
-        log: FilteringBoundLogger,
-        deliver: Callable[[Outcome], None],
-        stopping: anyio.Event,
-        whole_story: Story | None = None,
-        max_in_flight: int | None = None,
-        max_cost_microusd: int | None = None,
-        deadline_s: float | None = None,
-        scenes_dir: Path | None = None,
-        place: PlaceFor | None = None,
-        shown: ShownBy = nothing_shown,
-        wanted: WantedFor | None = None,
-        is_draft: bool = False,
-        lane: WantedLane | None = None,
-    ) -> Ending:
-        """Make the story's pictures.
+        self, request: ImageRequest, context: StageContext, *, pictures_dir: Path | None = None
+    ) -> StageSummary:
+        """Make the pictures of a request.
 
         Args:
-            story: The scenes to make.
-            whole_story: All scenes, where only some are to be made; characters are cast from it.
-            pictures_dir: The folder the picture files go into.
-            log: Takes the events.
-            deliver: Takes each scene's outcome as it ends.
-            stopping: When set, nothing new starts, and what is in flight has ``drain_s`` to end.
-            max_in_flight: A ceiling beside ``capacity``.
-            max_cost_microusd: A cap for this run beside ``budget_usd``.
-            deadline_s: Seconds for the whole run; then it stops as if ``stopping`` were set.
-            scenes_dir: Where the file references of scenes start; the current folder by default.
-            place: Says where each picture goes, below the folder around ``pictures_dir``.
-            shown: Returns the picture that a host shows of a scene that others refer to.
-            wanted: Returns how many takes are wanted of a scene or a sheet with which basis.
-            is_draft: The pictures are drafts, which never count as what the scenes want.
-            lane: How to buy what a scene says no lane of, instead of the settings'.
+            request: What is asked for.
+            context: What may be used of the caller's; once it is stopping, nothing new starts, and
+                what is in flight has ``drain_s`` to end.
+            pictures_dir: The folder the picture files go into, instead of ``images`` in that of
+                the results.
 
         Raises:
             SettingsRefused: There is a cap and a price is not known, or the time zone is not
@@ -242,31 +213,31 @@ class Stage:
             Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
-        limits = self._limits(max_cost_microusd)
-        asked = self._asked(story, whole_story, lane, is_draft=is_draft)
-        await self._route.study(asked.whole_story)
+        limits = self._limits(request.max_cost_usd)
+        asked = self._asked(request)
+        stopping, pictures_dir = context.stopping, pictures_dir or request.out_dir / "images"
+        await self.backends[0].study(asked.whole_story)
         shows = self._look_through(asked, limits)
-        at_once = self._capacity(max_in_flight)
+        at_once = self._capacity(context.max_in_flight)
         telemetry = Telemetry()
         async with AsyncExitStack() as stack:
-            stack.enter_context(trace.listening(ContractEvents(log)))
+            stack.enter_context(trace.listening(ContractEvents(context.log)))
             session, capacity, fewer = await self._opened(stack, at_once)
             keys_of, ledger = self._steps.keys_of, session.reader
-            routes = self.routes
+            backends = self.backends
             if shows:
                 takes = Takes(ledger)
-                routes = await self._survey(
+                backends = await self._survey(
                     stack,
                     asked,
+                    request,
                     standing_in(takes, ledger, keys_of),
-                    scenes_dir,
-                    chosen=chosen_by(shown, takes, self._steps.basis_of),
-                    wanted=wanted,
+                    takes,
                     is_over=stopping.is_set,
                 )
                 self._need_prices(asked.to_be_made(), limits)
             with telemetry.stage(
-                scenes=len(story),
+                scenes=len(request.scenes),
                 provider=self._settings.provider,
                 model=self._settings.model or "",
                 capacity=capacity,
@@ -274,7 +245,7 @@ class Stage:
             ):
                 for line in (*filter(None, (fewer,)), *asked.told):
                     telemetry.warned(line)
-                notices = self._notices(None if place else pictures_dir, scenes_dir)
+                notices = self._notices(request, pictures_dir)
                 made = asked.to_be_made()
                 await notices.look_at_all(made, session.reader, keys_of, stopping)
                 notices.say(telemetry.warned)
@@ -291,76 +262,59 @@ class Stage:
                     settings=self._settings,
                     requests=asked.named(),
                     places=self._places(
-                        routes,
-                        self._checkout(session, run_ledger, recovery, asked, telemetry),
+                        backends,
+                        self._checkout(run_ledger, recovery, asked, telemetry),
                         capacity,
-                        session,
                         telemetry,
                         recovery=recovery,
                     ),
                     steps=self._steps,
-                    results=Results(self._pictures, pictures_dir, telemetry.warned, place=place),
+                    results=Results(
+                        self._pictures, pictures_dir, telemetry.warned, place=request.place
+                    ),
                     reporter=Reporter(
                         telemetry,
-                        asked.seeing(deliver),
-                        options=[route.scope.options for route in self.routes],
+                        context.deliver,
+                        asked.took,
+                        url_of=self.url_of,
+                        options=[route.options for route in self.routes],
                     ),
                     draw=self._draw,
                     recovery=recovery,
                     pictures=self._pictures,
                     references=asked.references,
-                    wanted_of=partial(_wanted_of, wanted),
+                    wanted_of=partial(_wanted_of, request.wanted),
                 )
                 try:
-                    return await run.to_the_end(stopping, deadline_s)
+                    return await run.to_the_end(stopping, request.deadline_s)
                 finally:
                     await run_ledger.withdraw()
 
-    async def survey(
-        self,
-        story: Story,
-        tell: Callable[[SceneSurvey], None],
-        *,
-        whole_story: Story | None = None,
-        scenes_dir: Path | None = None,
-        shown: ShownBy = nothing_shown,
-        is_draft: bool = False,
-        lane: WantedLane | None = None,
-    ) -> None:
+    async def survey(self, request: ImageRequest, tell: Callable[[SceneSurvey], None]) -> None:
         """Tell what there is of every scene, and of every sheet that scenes name, sheets first.
 
-        Nothing is spent or written; caps do not matter.
-
-        Args:
-            story: The scenes to look at.
-            tell: Takes each, once.
-            whole_story: All scenes, where only some are looked at.
-            scenes_dir: Where the file references of scenes start; the current folder by default.
-            shown: Returns the picture that a host shows of a scene that others refer to.
-            is_draft: What is looked at are drafts.
-            lane: As a run would have it.
+        Each is told once. Nothing is spent or written; caps do not matter.
 
         Raises:
             SettingsRefused: The time zone is not known, or a sheet has the id of a scene.
             NotStarted: The ledger could not be believed.
             StorageFailed: The ledger cannot be read, or a reference.
         """
-        asked = self._asked(story, whole_story, lane, is_draft=is_draft, buys=False)
-        await self._route.study(asked.whole_story)
+        asked = self._asked(request, buys=False)
+        await self.backends[0].study(asked.whole_story)
         shows = self._look_through(asked, Limits())
         await self._need_preconditions()
         async with AsyncExitStack() as stack:
             ledger = stack.enter_context(self._accounts.look())
             forecast = self._forecast(ledger)
             ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
-            notices = self._notices(None, scenes_dir)
+            notices = self._notices(request, None)
             takes = Takes(ledger)
             planning = Planning(
                 self._settings, self._steps, forecast, takes=takes, ways=ways, notices=notices
             )
             if shows:
-                chosen = chosen_by(shown, takes, self._steps.basis_of)
-                await self._survey(stack, asked, planning.standing, scenes_dir, chosen=chosen)
+                await self._survey(stack, asked, request, planning.standing, takes)
                 planning.references = asked.references
             surveying = Surveying(
                 self._steps,
@@ -371,9 +325,10 @@ class Stage:
                 why_unsendable=self._why_not_made,
                 estimate=ways.estimate,
                 lost=forecast.lost,
+                url_of=self.url_of,
             )
-            for number, request in enumerate(asked.looked_at()):
-                tell(surveying.of(request))
+            for number, one in enumerate(asked.looked_at()):
+                tell(surveying.of(one))
                 if number % _SURVEYED_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()
 
@@ -470,30 +425,22 @@ class Stage:
             waiting = Waiting(
                 session.reader,
                 recovery,
-                can_ask=lambda one: _conversation_at(self.routes, one.new.endpoint) is not None,
+                can_ask=lambda one: _conversation_at(self.backends, one.new.endpoint) is not None,
                 now=session.now,
                 report=report,
             )
             return await waiting.to_the_end(for_s)
 
-    def _asked(
-        self,
-        story: Story,
-        whole: Story | None,
-        lane: WantedLane | None,
-        *,
-        is_draft: bool,
-        buys: bool = True,
-    ) -> Asked:
+    def _asked(self, request: ImageRequest, *, buys: bool = True) -> Asked:
         """Return what is asked for.
 
         Raises:
             SettingsRefused: All of it by a lane that the provider does not have.
         """
-        lanes = Lanes(self._settings, self._route, lane, buys=buys)
-        if not is_draft:
+        lanes = Lanes(self._settings, self._route, request.lane, buys=buys)
+        if not request.draft:
             lanes.check()
-        return Asked(story, whole, self._settings, lanes=lanes, is_draft=is_draft)
+        return Asked(request, self._settings, lanes=lanes)
 
     def _unsaid_of(self, lanes: Lanes) -> tuple[str, ...]:
         """Return what is to be said of lanes, but for what opening has said."""
@@ -517,9 +464,8 @@ class Stage:
             self._accounts,
             self._pictures,
             ledger,
-            self._route.scope,
+            self._route,
             why_unsendable=self._why_unsendable,
-            refuse=self._route.refuse,
         )
 
     def _why_unsendable(self, request: PictureRequest) -> str | None:
@@ -562,7 +508,7 @@ class Stage:
         recovery = Recovery(
             session,
             self._pictures,
-            partial(_conversation_at, self.routes),
+            partial(_conversation_at, self.backends),
             longest_s=max(one.timeout_s for one in self._settings.routes),
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
             book=run_ledger,
@@ -590,75 +536,39 @@ class Stage:
         )
 
     def _checkout(
-        self,
-        session: Session,
-        run_ledger: RunLedger,
-        recovery: Recovery,
-        asked: Asked,
-        telemetry: Telemetry,
+        self, run_ledger: RunLedger, recovery: Recovery, asked: Asked, telemetry: Telemetry
     ) -> Checkout:
         route = self._route
-        outlet = self._outlet(0, session, run_ledger, asked.to_be_made(), telemetry)
         return Checkout(
             run_ledger,
-            outlet,
+            route,
+            keys_of=self._steps.keys_of,
+            story=asked.to_be_made(),
+            warn=telemetry.warned,
             free_bytes=self._pictures.free_bytes,
             free_files=self._pictures.free_files,
             answer_bytes=0 if route.is_free else self._settings.max_reply_bytes,
-            is_free=route.is_free,
-            may_be_cut=route.may_be_cut,
             recovery=recovery,
             caretaker=self._accounts.caretaker,
         )
 
-    def _outlet(
-        self,
-        number: int,
-        session: Session,
-        run_ledger: RunLedger,
-        story: Iterable[PictureRequest],
-        telemetry: Telemetry,
-    ) -> Outlet:
-        """Return how a route buys; what it would buy again is said of the requests of a story."""
-        route = self.routes[number]
-        buying = Buying(
-            endpoint=route.endpoint,
-            new_job=route.new_job,
-            is_after_billed=self._settings.steps_after_billed(number),
-        )
-        highest_bill = partial(run_ledger.highest_bill, buying)
-        estimate = route.pricing(highest_bill, news=lambda: run_ledger.overruns).estimate
-        keys_of = partial(self._steps.keys_of, route=number)
-        elsewhere = Elsewhere(
-            session.reader,
-            route.scope,
-            story,
-            keys_of=keys_of,
-            estimate=estimate,
-            warn=telemetry.warned,
-        )
-        return Outlet(
-            buying=buying,
-            keys_of=keys_of,
-            estimate=estimate,
-            elsewhere=elsewhere,
-            refuse=route.refuse,
-        )
-
     def _places(
         self,
-        routes: Sequence[Route],
+        backends: Sequence[Backend],
         checkout: Checkout,
         capacity: int,
-        session: Session,
         telemetry: Telemetry,
         *,
         recovery: Recovery,
     ) -> list[Place]:
         """Return the routes as a run goes about them; none takes more at once than all together."""
         places: list[Place] = []
-        for number, (route, settings) in enumerate(zip(routes, self._settings.routes, strict=True)):
-            limiter = route.limiter(
+        for number, (backend, settings) in enumerate(
+            zip(backends, self._settings.routes, strict=True)
+        ):
+            route = backend.route
+            limiter = limiter_of(
+                route,
                 settings,
                 min(capacity, settings.capacity) if number else capacity,
                 draw=self._draw,
@@ -666,11 +576,9 @@ class Stage:
                 beside=partial(recovery.jobs_at, route.endpoint.provider),
             )
             if number:
-                ledger = checkout.run_ledger
-                outlet = self._outlet(number, session, ledger, (), telemetry)
-                checkout = checkout.at(outlet)
+                checkout = checkout.at(route, partial(self._steps.keys_of, route=number))
             lines = LineCheckout(checkout) if not number and not route.is_here else None
-            place = Place(route=route, checkout=checkout, limiter=limiter, lines=lines)
+            place = Place(backend=backend, checkout=checkout, limiter=limiter, lines=lines)
             places.append(place)
         return places
 
@@ -700,7 +608,7 @@ class Stage:
         lanes = Lanes(self._settings, self._route, None)
         lanes.check()
         self.warnings += lanes.warnings
-        unnamed = request_for(Scene(scene_id="", prompt=""), self._settings)
+        unnamed = request_for(Scene(scene_id="any", prompt=""), self._settings)
         self._need_prices([unnamed], self._limits(None))
         self._need_no_free_ones(unnamed)
         route = self._route
@@ -723,7 +631,7 @@ class Stage:
             StorageFailed: One cannot be read now.
         """
         casting = Casting(self._settings.cast)
-        if self._route.shows is None or self._open_shelf is None or not casting:
+        if self._route.limits_of is None or self._open_shelf is None or not casting:
             return
         casting.check()
         async with self._open_shelf(self._project_dir) as shelf:
@@ -753,8 +661,9 @@ class Stage:
             hint=step,
         )
 
-    def _notices(self, pictures_dir: Path | None, scenes_dir: Path | None) -> Notices:
-        folders = (scenes_dir or Path(), self._project_dir)
+    def _notices(self, request: ImageRequest, images: Path | None) -> Notices:
+        folders = (request.scenes_dir or Path(), self._project_dir)
+        pictures_dir = None if request.place else images
         provider = self._settings.provider
         return Notices(
             wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
@@ -786,14 +695,14 @@ class Stage:
             return wanted, ""
         return descriptors.most_of(wanted, self._accounts.state_dir, to_come=to_come)
 
-    def _limits(self, max_cost_microusd: int | None) -> Limits:
+    def _limits(self, max_cost_usd: Decimal | None) -> Limits:
         """Put the caps together; what is not limited has none."""
         if self._route.is_uncapped:
             return Limits()
         settings = self._settings
         budgets = [
-            amount
-            for amount in (_microusd(settings.budget_usd), max_cost_microusd)
+            cap_in_microusd(amount)
+            for amount in (settings.budget_usd, max_cost_usd)
             if amount is not None
         ]
         return Limits(
@@ -809,15 +718,14 @@ class Stage:
             SettingsRefused: There is a cap, and a picture's price is not known; or a scene is to be
                 bought by a lane that there is not.
         """
-        sends = self._route.shows is not None and self._open_shelf is not None
+        sends = self._route.limits_of is not None and self._open_shelf is not None
         shows = sends and bool(self._settings.cast)
-        if limits.any:
-            self._need_prices(asked.scenes, limits)
-        is_seen = not asked.lanes.needs_look and (shows or not sends)
-        for request in () if is_seen else readable(asked.scenes):
+        scenes = self._priced(asked.scenes) if limits.any else readable(asked.scenes)
+        is_seen = not limits.any and not asked.lanes.needs_look
+        for request in () if is_seen and (shows or not sends) else scenes:
             asked.lanes.need(request)
             shows = shows or (sends and bool(request.wishes))
-            if shows and not asked.lanes.needs_look:
+            if is_seen and shows:
                 break
         return shows
 
@@ -825,32 +733,32 @@ class Stage:
         self,
         stack: AsyncExitStack,
         asked: Asked,
+        request: ImageRequest,
         standing: Standing,
-        scenes_dir: Path | None,
+        takes: Takes,
         *,
-        chosen: Chosen,
-        wanted: WantedFor | None = None,
         is_over: Callable[[], bool] = lambda: False,
-    ) -> tuple[Route, ...]:
+    ) -> tuple[Backend, ...]:
         """Have what the scenes show, as far as it is there; it is held until the stack ends.
 
         Returns:
-            The routes, with makers that send it.
+            What makes the pictures, and sends it.
         """
-        shows = self._route.shows
-        if shows is None or self._open_shelf is None:
+        if self._route.limits_of is None or self._open_shelf is None:
             raise LookupError("nothing is sent references here")
-        shelf = await stack.enter_async_context(self._open_shelf(scenes_dir or Path()))
+        shelf = await stack.enter_async_context(self._open_shelf(request.scenes_dir or Path()))
         await asked.survey(
             shelf,
             self._steps.limits_of,
             standing,
             is_over,
             why_unsendable=self._why_not_made,
-            chosen=chosen,
-            is_wanted=lambda sheet: _wanted_of(wanted, sheet, self._steps.basis_of(sheet)) > 0,
+            chosen=chosen_by(request.shown or nothing_shown, takes, self._steps.basis_of),
+            is_wanted=lambda sheet: (
+                _wanted_of(request.wanted, sheet, self._steps.basis_of(sheet)) > 0
+            ),
         )
-        return tuple(route.showing(shelf.body_of) for route in self.routes)
+        return tuple(one.showing(shelf.body_of) for one in self.backends)
 
     def _need_no_free_ones(self, unnamed: PictureRequest) -> None:
         """Refuse a route whose pictures cost nothing behind one that is paid for.
@@ -876,9 +784,24 @@ class Stage:
         Raises:
             SettingsRefused: A picture's price is not known.
         """
-        for request in requests if limits.any else ():
-            for number in range(len(self.routes)):
-                self._need_price(request, number)
+        for _ in self._priced(requests) if limits.any else ():
+            pass
+
+    def _priced(self, requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
+        """Yield requests whose prices are known; one that is like another has one if that has.
+
+        Raises:
+            SettingsRefused: A picture's price is not known.
+        """
+        known = set[tuple[object, ...]]()
+        for request in requests:
+            asked = (request.model, request.width_px, request.height_px, request.quality)
+            kind = (*asked, len(request.shown), request.lane)
+            if kind not in known:
+                for number in range(len(self.routes)):
+                    self._need_price(request, number)
+                known.add(kind)
+            yield request
 
     def _need_price(self, request: PictureRequest, number: int) -> None:
         asked = self._steps.request_at(request, Step(route=number))
@@ -913,18 +836,18 @@ def _purchase_of(reader: Ledger, attempt_id: str) -> Purchase:
     return purchase
 
 
-def _conversation_at(routes: Sequence[Route], endpoint: Endpoint) -> Conversation | None:
+def _conversation_at(backends: Sequence[Backend], endpoint: Endpoint) -> Conversation | None:
     """Return the conversation with an endpoint of the ledger: that of its route, which has its key.
 
     What was bought at a place that is none of these any more is the first route's to speak with.
     """
-    there = [one for one in routes if one.scope.is_at(endpoint)]
-    named = [one for one in routes if one.endpoint.provider == endpoint.provider]
-    return (*there, *named, *routes)[0].conversation_for(endpoint)
+    there = [one for one in backends if one.route.is_at(endpoint)]
+    named = [one for one in backends if one.route.endpoint.provider == endpoint.provider]
+    return (*there, *named, *backends)[0].conversation_for(endpoint)
 
 
 def _estimate_of(route: Route, forecast: Forecast) -> Callable[[PictureRequest], Estimate]:
-    return route.pricing(partial(forecast.highest_bill, route.endpoint)).estimate
+    return Pricing(route.list_price, partial(forecast.highest_bill, route)).estimate
 
 
 def _microusd(usd: Decimal | None) -> int | None:

@@ -10,21 +10,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.keys import Keys, scene_keys
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.engine.requests import at_route
-from stage3_plugin.engine.route import Route
 from stage3_plugin.policy.ladder import FIRST, Ladder, Step
-from stage3_plugin.settings import Settings
 
 
 class Steps:
     """The steps of all scenes.
 
     Args:
-        settings: What the user wants.
+        size_px: The settings' size.
         routes: Where pictures are made, in the order in which they are tried.
 
     Attributes:
@@ -32,11 +31,11 @@ class Steps:
         after_billed: For each, whether it may be tried after a refusal that was billed.
     """
 
-    def __init__(self, settings: Settings, routes: Sequence[Route]) -> None:
-        self._settings = settings
+    def __init__(self, routes: Sequence[Route], *, size_px: tuple[int, int]) -> None:
+        self._size_px = size_px
         self.routes = routes
-        self._settings_of = settings.routes
-        self.after_billed = tuple(map(settings.steps_after_billed, range(len(routes))))
+        self._last: tuple[PictureRequest | None, int, Keys | None] = (None, 0, None)
+        self.after_billed = tuple(one.is_after_billed for one in routes)
 
     @property
     def may_follow_a_bill(self) -> bool:
@@ -59,9 +58,9 @@ class Steps:
             return wanted
         request = wanted
         if step.route:
-            said, route = self._settings.fallback[step.route - 1], self._settings_of[step.route]
-            request = at_route(wanted, said, first=self._settings, route=route)
-            if self.routes[step.route].shows is None:
+            route = self.routes[step.route]
+            request = at_route(wanted, route, size_px=self._size_px)
+            if route.limits_of is None:
                 request = replace(request, shown=())
         if step.prompt:
             request = replace(request, prompt=wanted.if_refused[step.prompt - 1])
@@ -73,8 +72,8 @@ class Steps:
         routes = self.routes if request.wanted is not None else self.routes[:1]
         known = [one for one in routes if (one.endpoint.provider, one.endpoint.model) == asked]
         for route in (*known, self.routes[0]):
-            if route.shows is not None:
-                return route.shows.limits_of(request, count)
+            if route.limits_of is not None:
+                return route.limits_of(request, count)
         raise LookupError("nothing is sent references here")
 
     def basis_of(self, request: PictureRequest) -> str:
@@ -86,8 +85,12 @@ class Steps:
 
     def keys_of(self, request: PictureRequest, *, route: int = 0, take: int = 1) -> Keys:
         """Return what a request is known by at a route, with all other steps of its picture."""
-        wanted = request.wanted or request
-        keys = self.routes[route].keys_of(request, partial(self._all_of, wanted))
+        known, at, keys = self._last
+        if known is not request or at != route:  # whoever asks once, asks again at once
+            wanted = request.wanted or request
+            keys = scene_keys(request, self.routes[route], others=partial(self._all_of, wanted))
+            self._last = request, route, keys
+        assert keys is not None, "it was made just now"
         return keys.of_take(take)
 
     def number_of(self, wanted: PictureRequest, new: NewPurchase) -> int:
@@ -105,7 +108,7 @@ class Steps:
         return tuple(self._keys_at(wanted, step) for step in self.ladder_of(wanted).all)
 
     def _keys_at(self, wanted: PictureRequest, step: Step) -> Keys:
-        return self.routes[step.route].keys_of(self.request_at(wanted, step))
+        return scene_keys(self.request_at(wanted, step), self.routes[step.route])
 
     def step_of(self, wanted: PictureRequest, new: NewPurchase) -> Step | None:
         """Return the step by which a purchase was made; ``None`` if it was none of these."""

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
+from functools import partial
 
+from host_stub.contract import KnownTake, SceneSurvey
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.made_from import (
     SHOWN,
@@ -18,11 +21,10 @@ from stage3_plugin.domain.made_from import (
     shown_to,
     what_is_another,
 )
-from stage3_plugin.domain.money import Estimate
+from stage3_plugin.domain.money import Estimate, usd_of
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.survey import KnownTake, SceneSurvey
 from stage3_plugin.engine.reporter import generation_params
 from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Unshown
 from stage3_plugin.engine.steps import Steps
@@ -45,6 +47,7 @@ class Surveying:
         why_unsendable: Returns why a picture is not sent, whatever it shows.
         estimate: Returns what one more picture costs.
         lost: Returns how many of what is wanted were paid for, and never came.
+        url_of: Returns the address of a picture in the bucket of ``store``, if there is one.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Surveying:
         why_unsendable: Callable[[PictureRequest], str | None],
         estimate: Callable[[PictureRequest], Estimate],
         lost: Callable[[Keys], int],
+        url_of: Callable[[str], str | None],
     ) -> None:
         self._steps = steps
         self._takes = takes
@@ -67,6 +71,7 @@ class Surveying:
         self._why_unsendable = why_unsendable
         self._estimate = estimate
         self._lost = lost
+        self._url_of = url_of
 
     def of(self, request: PictureRequest) -> SceneSurvey:
         """Return what there is of a scene or a sheet.
@@ -77,24 +82,33 @@ class Surveying:
         problem = self._why_unsendable(request)
         shown = self._shown(request)
         found = self._takes.of(request.scene_id)
-        survey = SceneSurvey(
+        survey = partial(
+            SceneSurvey,
             scene_id=request.scene_id,
-            is_sheet=request.is_sheet,
+            role=request.role,
             size=request.size,
             model=request.model or request.provider,
-            problem=problem,
         )
-        if isinstance(shown, Unshown):
-            return self._without_references(replace(survey, problem=shown.why), request, shown)
+        if isinstance(shown, Unshown):  # its picture may stay
+            bare = replace(request, shown=())
+            kept = self._kept(request) if shown.is_refused else None
+            basis = None if kept is None else self._steps.basis_of(bare)
+            stays = () if kept is None else (kept,)
+            return survey(
+                problem=shown.why,
+                basis=basis,
+                waits_for=shown.waits_for,
+                takes=self._known(found, stays, bare, basis, self._steps.keys_of(bare)),
+                cost_usd=self._high(bare),
+            )
         if isinstance(shown, Awaits):
-            needs = () if self._references is None else self._references.needs(request)
-            return replace(
-                survey,
-                waits_for=needs,
+            return survey(
+                problem=problem,
+                waits_for=() if self._references is None else self._references.needs(request),
                 takes=self._known(
                     found, (), shown.request, None, self._steps.keys_of(shown.request)
                 ),
-                high_microusd=self._high(shown.request),
+                cost_usd=self._high(shown.request),
             )
         keys = self._steps.keys_of(shown)
         current = self._takes.current_among(found, keys)
@@ -102,13 +116,13 @@ class Surveying:
         if problem is None:  # what is there already is neither held nor awaited
             prospect = Reuse.REUSE if current else self._prospect(shown, keys)
         is_bought = prospect is Reuse.REUSE and not current  # and is taken in by the next run
-        return replace(
-            survey,
+        return survey(
+            problem=problem,
             basis=keys.present,
             takes=self._known(found, current, shown, keys.present, keys),
-            is_held=prospect is Reuse.UNDECIDED,
-            is_pending=is_bought or prospect in _PENDING,
-            high_microusd=self._high(shown),
+            held=prospect is Reuse.UNDECIDED,
+            pending=is_bought or prospect in _PENDING,
+            cost_usd=self._high(shown),
             # What would be sent again without being asked for is given up by that.
             lost=self._lost(keys) + (prospect is Reuse.RESEND),
         )
@@ -117,24 +131,8 @@ class Surveying:
         references = self._references
         return request if references is None or not request.wishes else references.show(request)
 
-    def _without_references(
-        self, survey: SceneSurvey, request: PictureRequest, unshown: Unshown
-    ) -> SceneSurvey:
-        """Return what there is of a scene that cannot show what it names: its picture may stay."""
-        found, bare = self._takes.of(request.scene_id), replace(request, shown=())
-        kept = self._kept(request) if unshown.is_refused else None
-        basis = None if kept is None else self._steps.basis_of(bare)
-        current = () if kept is None else (kept,)
-        return replace(
-            survey,
-            basis=basis,
-            waits_for=unshown.waits_for,
-            takes=self._known(found, current, bare, basis, self._steps.keys_of(bare)),
-            high_microusd=self._high(bare),
-        )
-
-    def _high(self, request: PictureRequest) -> int | None:
-        return self._estimate(request).high_microusd
+    def _high(self, request: PictureRequest) -> Decimal | None:
+        return usd_of(self._estimate(request).high_microusd)
 
     def _known(
         self,
@@ -149,47 +147,50 @@ class Surveying:
         ways = self._steps.ways_of(request)
         others = [one for one in found if one.new.attempt_id not in ids[:1]]
         return tuple(
-            _known(one, ways, keys, basis if one.new.attempt_id in ids else None)
+            self._take(one, picture, ways, keys, basis if one.new.attempt_id in ids else None)
             for one in [*current[:1], *others]
-            if one.picture is not None
+            if (picture := one.picture) is not None
         )
 
+    def _take(
+        self,
+        purchase: Purchase,
+        picture: Picture,
+        ways: tuple[PictureRequest, ...],
+        keys: Keys,
+        basis: str | None,
+    ) -> KnownTake:
+        """Return what is known of a picture.
 
-def _known(
-    purchase: Purchase,
-    ways: tuple[PictureRequest, ...],
-    keys: Keys,
-    basis: str | None,
-) -> KnownTake:
-    """Return what is known of a picture.
-
-    Args:
-        purchase: Its purchase.
-        ways: The picture as it is wanted, in each way.
-        keys: Those of the first take of what is wanted.
-        basis: What it would be made from, if that is what it was made from.
-    """
-    if purchase.picture is None:
-        raise LookupError("a purchase without a picture is no take")
-    new, is_current = purchase.new, basis is not None
-    draft = is_draft(purchase)
-    return KnownTake(
-        picture=purchase.picture,
-        purchase=new.attempt_id,
-        basis=basis_of(purchase) if basis is None else basis,
-        is_current=is_current,
-        stale=() if is_current else what_is_another(purchase, ways, keys),
-        is_draft=draft,
-        made_at=purchase.changed_at,
-        cost=purchase.counted_cost,
-        provider=new.endpoint.provider,
-        model=new.endpoint.model,
-        image_url=purchase.image_url,
-        request_id=purchase.request_id,
-        generation_params=(
-            _params(purchase, ways, keys, purchase.picture) if is_current else _as_bought(purchase)
-        ),
-    )
+        Args:
+            purchase: Its purchase.
+            picture: The picture.
+            ways: The picture as it is wanted, in each way.
+            keys: Those of the first take of what is wanted.
+            basis: What it would be made from, if that is what it was made from.
+        """
+        new, is_current = purchase.new, basis is not None
+        return KnownTake(
+            sha256=picture.sha256,
+            media_type=picture.media_type,
+            width=picture.width_px,
+            height=picture.height_px,
+            purchase=new.attempt_id,
+            basis=basis_of(purchase) if basis is None else basis,
+            current=is_current,
+            stale=() if is_current else what_is_another(purchase, ways, keys),
+            draft=is_draft(purchase),
+            made_at=purchase.changed_at,
+            cost=purchase.counted_cost.told,
+            provider=new.endpoint.provider,
+            model=new.endpoint.model or None,
+            image_url=purchase.image_url,
+            store_url=self._url_of(picture.sha256),
+            request_id=purchase.request_id,
+            generation_params=(
+                _params(purchase, ways, keys, picture) if is_current else _as_bought(purchase)
+            ),
+        )
 
 
 def _params(

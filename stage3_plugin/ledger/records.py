@@ -13,9 +13,10 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias, cast, get_args
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Accepted, Job, Lane, NewJob
-from stage3_plugin.domain.money import CostBasis, to_usd
+from stage3_plugin.domain.money import to_usd
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import DecidedBy, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import COUNTED, State

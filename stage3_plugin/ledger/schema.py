@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, get_args
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.job import TOKEN_DIGITS, Lane
-from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.purchase import DecidedBy
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, OPEN, UNSETTLED, State
 

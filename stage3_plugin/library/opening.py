@@ -47,7 +47,7 @@ class Opening:
     project_dir: Path
     config: Path | None = None
     results_dir: Path | None = None
-    most_in_flight: int | None = None
+    most_in_flight: int = NO_CEILING
     secrets: tuple[str, ...] = field(default=(), repr=False)
     lacks: tuple[str, ...] = ()
     anew: Callable[[], Settings | None] | None = None
@@ -98,7 +98,7 @@ def _of_config(config: HostConfig, folder: Path | None, *, is_looking: bool) -> 
         project_dir=folder or config.project_dir,
         config=config.path,
         results_dir=config.out_dir,
-        most_in_flight=None if config.max_in_flight == NO_CEILING else config.max_in_flight,
+        most_in_flight=config.max_in_flight,
         secrets=table.secrets,
         lacks=_lacks(table),
         anew=anew if table.asks_commands else None,

@@ -13,16 +13,22 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import anyio
 import anyio.lowlevel
 from structlog.typing import FilteringBoundLogger
 
-from host_stub.contract import Cost, Failure, SceneOutcome
+from host_stub.contract import (
+    Cost,
+    Failure,
+    ImageRequest,
+    Lane,
+    SceneOutcome,
+    StageContext,
+    StageSummary,
+)
 from host_stub.scenes.index import SceneIndex
-from stage3_plugin.domain.outcome import Ending, Outcome
-from stage3_plugin.domain.request import WantedLane
 from stage3_plugin.library.callback import Callback
 from stage3_plugin.library.log import LOGGER
 from stage3_plugin.library.loops import LoopDoor
@@ -35,14 +41,15 @@ from stage3_plugin.library.scenes import (
     folder_of,
     keep_in_turns,
 )
-from stage3_plugin.library.shapes import StoryOf, outcome_of
 from stage3_plugin.library.stopping import Stop
 from stage3_plugin.library.waiting import WaitingOutcomes
 
 OnProgress: TypeAlias = Callable[[Progress], object]
 
-_NOT_BEGUN = Ending(stopped="cancelled", message="the run was stopped before anything was sent")
-_CUT_SHORT = Ending(stopped="cancelled", message="the run was cut short")
+_NOT_BEGUN = StageSummary(
+    stopped="cancelled", message="the run was stopped before anything was sent"
+)
+_CUT_SHORT = StageSummary(stopped="cancelled", message="the run was cut short")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +60,7 @@ class Asked:
         scenes: The scenes.
         scenes_dir: Where their references start.
         lane: How to buy what a scene says no lane of.
-        max_cost_microusd: A cap for this run.
+        max_cost_usd: A cap for this run.
         deadline_s: Seconds for the whole run.
         on_progress: Called with each outcome.
         stop: Asks the run to stop.
@@ -61,8 +68,8 @@ class Asked:
 
     scenes: ScenesLike | AsyncIterable[SceneLike]
     scenes_dir: Path | None = None
-    lane: WantedLane | None = None
-    max_cost_microusd: int | None = None
+    lane: Lane | None = None
+    max_cost_usd: Decimal | None = None
     deadline_s: float | None = None
     on_progress: OnProgress | None = None
     stop: Stop | None = None
@@ -81,7 +88,7 @@ class Workshop:
 
     room: Room
     pictures_dir: Path
-    most_in_flight: int | None
+    most_in_flight: int
     log: FilteringBoundLogger
 
 
@@ -101,7 +108,7 @@ class Work:
         self._workshop = workshop
         self._asked = asked
         self._count = Count(0)
-        self._ending = Ending()
+        self._ending = StageSummary()
         self._positions = SceneIndex(array("Q"))
         self._ended = array("L")
         self._changed = anyio.Event()
@@ -142,32 +149,34 @@ class Work:
             for line in shop.room.stage.warnings:
                 shop.log.warning("stage.warned", message=line)
             with anyio.CancelScope(shield=True):
-                ended = await shop.room.call(
-                    partial(
-                        self._run_in_room,
-                        StoryOf(scenes),
-                        pictures_dir=shop.pictures_dir,
-                        log=shop.log,
-                        deliver=self._deliver,
-                        max_in_flight=shop.most_in_flight,
-                        max_cost_microusd=asked.max_cost_microusd,
-                        deadline_s=asked.deadline_s,
-                        scenes_dir=asked.scenes_dir or folder_of(asked.scenes),
-                        lane=asked.lane,
-                    ),
-                    self.stop,
+                request = ImageRequest(
+                    run_id="",
+                    scenes=scenes,
+                    out_dir=shop.pictures_dir.parent,
+                    deadline_s=asked.deadline_s,
+                    max_cost_usd=asked.max_cost_usd,
+                    scenes_dir=asked.scenes_dir or folder_of(asked.scenes),
+                    lane=asked.lane,
                 )
+                ended = await shop.room.call(partial(self._run_in_room, request), self.stop)
                 self._ending = ended or _CUT_SHORT
         finally:
             self._account_for_the_rest(scenes)
             scenes.close()
 
-    async def _run_in_room(self, story: StoryOf, **how: Any) -> Ending | None:
-        """Run a story where the stage works; return ``None`` if it was cut short."""
+    async def _run_in_room(self, request: ImageRequest) -> StageSummary | None:
+        """Run a request where the stage works; return ``None`` if it was cut short."""
         self._stopping = anyio.Event()
+        shop = self._workshop
+        context = StageContext(
+            log=shop.log,
+            max_in_flight=shop.most_in_flight,
+            stopping=self._stopping,
+            deliver=self._deliver,
+        )
         with anyio.CancelScope() as self._working:
             self._end_in_room()  # as it was stopped before there was anything to stop
-            return await self._workshop.room.stage.run(story, stopping=self._stopping, **how)
+            return await shop.room.stage.run(request, context, pictures_dir=shop.pictures_dir)
         return None
 
     def _end_in_room(self) -> None:
@@ -194,9 +203,8 @@ class Work:
                         )
                     )
 
-    def _deliver(self, ended: Outcome) -> None:
+    def _deliver(self, outcome: SceneOutcome) -> None:
         """Take an outcome over, from the room's loop into the program's."""
-        outcome = outcome_of(ended, self._workshop.room.stage.url_of)
         self._door.soon(lambda: self._take(outcome))
 
     def _take(self, outcome: SceneOutcome) -> None:

@@ -14,9 +14,8 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from host_stub.contract import Lane, StagePlan
+from host_stub.contract import ImageRequest, Lane, StagePlan
 from stage3_plugin.domain.money import cap_in_microusd
-from stage3_plugin.domain.request import WantedLane
 from stage3_plugin.domain.waited import Waited as Standing
 from stage3_plugin.engine import build
 from stage3_plugin.errors import SettingsRefused
@@ -34,7 +33,6 @@ from stage3_plugin.library.scenes import (
     folder_of,
     keep_in_turns,
 )
-from stage3_plugin.library.shapes import StoryOf, plan_of
 from stage3_plugin.library.stopping import Stop
 
 PathLike: TypeAlias = str | os.PathLike[str]
@@ -88,20 +86,19 @@ class PictureStage:
         kept = await keep_in_turns(scenes)
         shop = self._workshop
         try:
-            plan = await shop.room.call(
-                partial(
-                    shop.room.stage.plan,
-                    StoryOf(kept),
-                    pictures_dir=shop.pictures_dir,
-                    max_in_flight=shop.most_in_flight,
-                    max_cost_microusd=cap_of(max_cost_usd),
-                    scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
-                    lane=lane_of(lane),
-                )
+            request = ImageRequest(
+                run_id="",
+                scenes=kept,
+                out_dir=shop.pictures_dir.parent,
+                max_cost_usd=cap_of(max_cost_usd),
+                max_in_flight=shop.most_in_flight,
+                scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
+                lane=lane_of(lane),
             )
+            plan = partial(shop.room.stage.plan, request, pictures_dir=shop.pictures_dir)
+            return await shop.room.call(plan)
         finally:
             kept.close()
-        return plan_of(plan, shop.room.stage.routes)
 
     def run(
         self,
@@ -293,7 +290,7 @@ def _asked(
         scenes=scenes,
         scenes_dir=None if scenes_dir is None else Path(scenes_dir),
         lane=lane_of(lane),
-        max_cost_microusd=cap_of(max_cost_usd),
+        max_cost_usd=cap_of(max_cost_usd),
         deadline_s=deadline_s,
         on_progress=on_progress,
         stop=stop,
@@ -403,8 +400,8 @@ def opening_beside(
     return opening, pictures_dir
 
 
-def cap_of(usd: UsdLike | None) -> int | None:
-    """Return a cap in micro-USD.
+def cap_of(usd: UsdLike | None) -> Decimal | None:
+    """Return a cap as an amount.
 
     Raises:
         SettingsRefused: It is no amount.
@@ -412,21 +409,23 @@ def cap_of(usd: UsdLike | None) -> int | None:
     if usd is None:
         return None
     try:
-        return cap_in_microusd(Decimal(str(usd)))  # "True" is no number
+        cap = Decimal(str(usd))  # "True" is no number
+        cap_in_microusd(cap)
     except (InvalidOperation, ValueError):
         raise SettingsRefused(
             "max_cost_usd",
             "should be an amount of at least 0 and at most 1,000,000 USD",
             hint='write it as a number or as text, such as max_cost_usd="2.50"',
         ) from None
+    return cap
 
 
-def lane_of(name: WantedLane | None) -> WantedLane | None:
+def lane_of(name: Lane | None) -> Lane | None:
     """Return a lane, if it is one.
 
     Raises:
         SettingsRefused: There is none of this name.
     """
-    if name is not None and name not in get_args(WantedLane):
+    if name is not None and name not in get_args(Lane):
         raise SettingsRefused("lane", "there is no such lane", hint="write 'ordinary' or 'batch'")
     return name

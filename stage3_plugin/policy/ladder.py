@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from stage3_plugin.domain.outcome import Cause
+from host_stub.contract import Cause
 from stage3_plugin.domain.states import State
 
 

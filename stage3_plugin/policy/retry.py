@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from stage3_plugin.domain.outcome import Failure, FailureCode
+from host_stub.contract import Failure, FailureCode
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.policy.streaks import NONE, Streaks
 

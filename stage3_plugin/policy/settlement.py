@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import UNKNOWN, Cost, CostBasis
+from stage3_plugin.domain.money import UNKNOWN, Charge
 from stage3_plugin.domain.purchase import REFUSED_FOR, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -96,7 +97,7 @@ def _of_refusal(verdict: Verdict) -> dict[str, str]:
     return {REFUSED_FOR: verdict.about or "policy"}
 
 
-def believed(attempted: AttemptResult, hold_microusd: int) -> Cost:
+def believed(attempted: AttemptResult, hold_microusd: int) -> Charge:
     """Return what an attempt cost, without a figure that cannot be: the one door of all figures.
 
     Whoever told it, in money, tokens or units: a bill of nothing, or next to it, is none for a
@@ -115,7 +116,7 @@ def believed(attempted: AttemptResult, hold_microusd: int) -> Cost:
     return cost if cost.microusd or cost.basis == "tokens" else UNKNOWN
 
 
-def cost_with_hold(attempted: AttemptResult, hold_microusd: int, state: State) -> Cost:
+def cost_with_hold(attempted: AttemptResult, hold_microusd: int, state: State) -> Charge:
     """Put the amount held in the place of a cost that is not known, as the ledger counts it.
 
     Where no price is known nothing was held, and the cost stays unknown; so does that of a request
@@ -123,5 +124,5 @@ def cost_with_hold(attempted: AttemptResult, hold_microusd: int, state: State) -
     """
     cost = believed(attempted, hold_microusd)
     if cost.microusd is None and hold_microusd and state in {State.PAID, State.PAID_BAD}:
-        return Cost(hold_microusd, "held")
+        return Charge(hold_microusd, "held")
     return UNKNOWN if state is State.UNKNOWN else cost

@@ -85,6 +85,7 @@ class Guarded:
         self._provider = provider
         self._name = name
         self._profile = self._asked("profile_of", lambda: _profile(provider.profile))
+        self._begun: tuple[PictureRequest | None, Send | None] = (None, None)
 
     @property
     def profile(self) -> Profile:
@@ -104,7 +105,11 @@ class Guarded:
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
-        return self._asked("begin", lambda: _send(self._provider.begin(request)))
+        known, send = self._begun
+        if send is None or known is not request:  # of one request, a plan asks several times
+            send = self._asked("begin", lambda: _send(self._provider.begin(request)))
+            self._begun = request, send
+        return send
 
     def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer."""

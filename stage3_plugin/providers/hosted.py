@@ -14,11 +14,11 @@ from decimal import Decimal
 
 from pydantic import JsonValue
 
+from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted
-from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Estimate, Prices, to_usd
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import BehindPrompt, PictureRequest, worded

@@ -278,6 +278,7 @@ def row_named(rows: Sequence[NamedT], provider: str, model: str) -> NamedT | Non
     return next((row for row in own if not names.isdisjoint(row.models)), None)
 
 
+@functools.lru_cache
 def takes_of(provider: str, model: str) -> Takes | None:
     """Return what a model is known to take, at the vendor's own address."""
     return _family(table().takes, provider, model.removeprefix("models/"))
@@ -376,6 +377,7 @@ def limits_of(provider: str, model: str, count: int) -> Limits:
     )
 
 
+@functools.lru_cache
 def shapes_of(provider: str, model: str, *, api: str = "images") -> Shapes | None:
     """Return the ratios and tiers of a model, where it is asked by them."""
     return _family([row for row in table().shapes if row.api == api], provider, model)

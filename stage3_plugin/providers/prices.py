@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from functools import lru_cache
 from typing import TypeVar
 
 from stage3_plugin.domain.labels import labels_of
@@ -41,9 +42,21 @@ _BESIDE_THE_PROMPT = 16
 OfQualityT = TypeVar("OfQualityT")
 
 
+@lru_cache
+def _rows_of(provider: str, model: str) -> tuple[TokensRow | None, PriceRow | None, FlatRow | None]:
+    """Return what the table has of a model's prices."""
+    known = table()
+    return (
+        row_named(known.tokens, provider, model),
+        row_named(known.price, provider, model),
+        row_named(known.flat, provider, model),
+    )
+
+
+@lru_cache
 def prices_of(provider: str, model: str) -> Prices | None:
     """Return the shipped prices of a model, or ``None``; a dated snapshot has those of its name."""
-    row = row_named(table().price, provider, model)
+    _, row, _ = _rows_of(provider, model)
     if row is None:
         return None
     return Prices(
@@ -91,20 +104,23 @@ def estimate(
     """
     request = _as_billed(request, provider, model, api)
     rows: tuple[PriceRow | TokensRow | FlatRow | None, ...]
-    tokens = row_named(table().tokens, provider, model)
+    tokens, price, flat = _rows_of(provider, model)
     found = _by_tokens(request, tokens, prices or prices_of(provider, model))
     if found is not None:
-        rows = (tokens, None if prices else row_named(table().price, provider, model))
+        rows = (tokens, None if prices else price)
     elif flat_usd is not None:
         return Estimate(low_microusd=to_microusd(flat_usd), high_microusd=to_microusd(flat_usd))
     else:
-        flat = row_named(table().flat, provider, model)
         found, rows = _by_flat_price(request, flat), (flat,)
     is_third_partys = any(row is not None and row.kind == "third party" for row in rows)
     found = found.of_third_party() if is_third_partys else found
     if flat_usd is None or found.high_microusd is None:
         return found
-    return replace(found, high_microusd=max(found.high_microusd, to_microusd(flat_usd)))
+    return Estimate(
+        low_microusd=found.low_microusd,
+        high_microusd=max(found.high_microusd, to_microusd(flat_usd)),
+        is_third_partys=found.is_third_partys,
+    )
 
 
 def _as_billed(request: PictureRequest, provider: str, model: str, api: str) -> PictureRequest:
@@ -123,7 +139,7 @@ def _as_billed(request: PictureRequest, provider: str, model: str, api: str) -> 
 
 def is_same_for_all(provider: str, model: str) -> bool:
     """Return whether a model has one price for a picture, whatever it is of and shows."""
-    row = row_named(table().flat, provider, model)
+    _, _, row = _rows_of(provider, model)
     return row is not None and row.per_picture is not None and not row.per_reference
 
 
@@ -133,7 +149,7 @@ def listed_usd(provider: str, model: str, quantity: Decimal) -> Decimal | None:
     Only of models that have one price for every megapixel: what others count is not known. Nobody
     is billed by what a third party says.
     """
-    row = row_named(table().flat, provider, model)
+    _, _, row = _rows_of(provider, model)
     if row is None or row.per_megapixel is None or row.per_further_megapixel is not None:
         return None
     return None if row.kind == "third party" else row.per_megapixel * quantity

@@ -8,27 +8,30 @@ purchases in work: they may settle for less than they hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from host_stub.contract import Failure
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
-from stage3_plugin.domain.outcome import Failure
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.purchase import Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import UNSETTLED, State
 from stage3_plugin.errors import IllegalTransition
+from stage3_plugin.policy.pricing import Pricing
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.other_endpoints import Elsewhere
-from stage3_plugin.purchase.run_ledger import Buying, Doubted, RunLedger
+from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part
 
 RESERVE_BYTES = 16 << 20
@@ -116,25 +119,6 @@ class Looking(Protocol):
     async def new_batch_folder(self, token: str) -> Path: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlet:
-    """One route, as far as money goes.
-
-    Attributes:
-        buying: How its requests are bought.
-        keys_of: Returns what a request is known by there.
-        estimate: Returns what a picture may cost there.
-        elsewhere: Says what was paid for at another endpoint, and knows what is in doubt there.
-        refuse: Says why a request is not bought there; ``None`` where it is.
-    """
-
-    buying: Buying
-    keys_of: Callable[[PictureRequest], Keys]
-    estimate: Callable[[PictureRequest], Estimate]
-    elsewhere: Elsewhere
-    refuse: Callable[[PictureRequest], str | None] = lambda _request: None
-
-
 @dataclass(slots=True)
 class _InWork:
     """What one run has in work, at whatever route.
@@ -157,12 +141,13 @@ class Checkout:
 
     Args:
         run_ledger: The ledger as the run sees it.
-        outlet: How this route buys.
+        route: Where it is bought.
+        keys_of: Returns what a request is known by there.
+        story: What is to be bought; what was paid for elsewhere is said of it.
+        warn: Says that.
         free_bytes: Returns how much the disk can still take.
         free_files: Returns how many more files it can take, if that is limited.
         answer_bytes: The most one answer takes.
-        is_free: What is claimed costs nothing, failed or not.
-        may_be_cut: Work may be cut short and simply done again.
         recovery: Looks after what other runs have left.
         caretaker: Returns the command line of a ``stage3`` command for this ledger.
     """
@@ -170,31 +155,51 @@ class Checkout:
     def __init__(
         self,
         run_ledger: RunLedger,
-        outlet: Outlet,
+        route: Route,
         *,
+        keys_of: Callable[[PictureRequest], Keys],
+        story: Iterable[PictureRequest],
+        warn: Callable[[str], None],
         free_bytes: Callable[[], int],
         free_files: Callable[[], int | None] = lambda: None,
         answer_bytes: int,
-        is_free: bool,
-        may_be_cut: bool,
         recovery: Looking,
         caretaker: Callable[[str], str],
     ) -> None:
         self.run_ledger = run_ledger
-        self.outlet = outlet
+        self._warn = warn
         self._free_bytes = free_bytes
         self._free_files = free_files
         self._answer_bytes = answer_bytes
-        self.is_free = is_free
-        self._may_be_cut = may_be_cut
         self.recovery = recovery
         self.caretaker = caretaker
         self._in_work = _InWork()
+        self._go_to(route, keys_of, story)
 
-    def at(self, outlet: Outlet) -> Checkout:
+    def _go_to(
+        self,
+        route: Route,
+        keys_of: Callable[[PictureRequest], Keys],
+        story: Iterable[PictureRequest],
+    ) -> None:
+        book = self.run_ledger
+        bills = partial(book.highest_bill, route)
+        self.route = route
+        self.keys_of = keys_of
+        self.estimate = Pricing(route.list_price, bills, news=lambda: book.overruns).estimate
+        self.elsewhere = Elsewhere(
+            book.reader,
+            route,
+            story,
+            keys_of=keys_of,
+            estimate=self.estimate,
+            warn=self._warn,
+        )
+
+    def at(self, route: Route, keys_of: Callable[[PictureRequest], Keys]) -> Checkout:
         """Return the same for another route of the run."""
         other = copy(self)
-        other.outlet = outlet
+        other._go_to(route, keys_of, ())  # noqa: SLF001 - of its own class
         return other
 
     async def claim(
@@ -211,7 +216,7 @@ class Checkout:
         Raises:
             StorageFailed: The ledger or the disk did not let us; nothing was sent.
         """
-        keys = self.outlet.keys_of(request)
+        keys = self.keys_of(request)
         part = part or Part()
         is_looked_for = self._in_work.expects_to_find
         while True:
@@ -305,10 +310,10 @@ class Checkout:
 
     def not_bought(self, request: PictureRequest) -> Denied | None:
         """Return that a picture is refused, or its price not known while there is a cap."""
-        refused = self.outlet.refuse(request)
+        refused = self.route.refuse(request)
         if refused is not None:
             return Denied(failure=Failure(code="rejected", message=refused))
-        if not self.run_ledger.is_capped or self.outlet.estimate(request).high_microusd is not None:
+        if not self.run_ledger.is_capped or self.estimate(request).high_microusd is not None:
             return None
         return Denied(failure=messages.unpriced(request))
 
@@ -316,20 +321,20 @@ class Checkout:
         self, request: PictureRequest, keys: Keys, part: Part, instead_of: Purchase | None
     ) -> Held | Purchase | OverCap | InOtherHands | Denied | None:
         """Hold the money, or return what is in the way; ``None`` if the disk has no room."""
-        doubted = self.outlet.elsewhere.doubts.elsewhere(keys, but=part.of_others)
+        doubted = self.elsewhere.doubts.elsewhere(keys, but=part.of_others)
         if doubted is not None:
             part.turn_to(doubted.new.attempt_id)
             return self.doubted(doubted)
-        await self.outlet.elsewhere.before_buying(keys)
+        await self.elsewhere.before_buying(keys)
         if not self._has_room():
             return None
         # Counted before it is durable, so that the disk is not promised twice.
         self._in_work.in_hand += 1
         held: Held | Purchase | OverCap | Doubted | None = None
         try:
-            most = self.outlet.estimate(request).high_microusd or 0
+            most = self.estimate(request).high_microusd or 0
             held = await self.run_ledger.hold(
-                request, keys, most, buying=self.outlet.buying, part=part, instead_of=instead_of
+                request, keys, most, route=self.route, part=part, instead_of=instead_of
             )
         finally:
             if not isinstance(held, Held):
@@ -343,8 +348,7 @@ class Checkout:
         """Deny what may have been paid for at another endpoint; a job there is waited for."""
         if purchase.state is State.ACCEPTED:
             return InOtherHands(purchase)
-        scope = self.outlet.elsewhere.scope
-        return Denied(failure=messages.doubted(purchase, scope, self.caretaker))
+        return Denied(failure=messages.doubted(purchase, self.route, self.caretaker))
 
     def _why_never(
         self, held: Purchase | OverCap | None, instead_of: Purchase | None, part: Part
@@ -372,7 +376,7 @@ class Checkout:
             free is not None and free < (self._in_work.in_hand + 1) * ANSWER_FILES + RESERVE_FILES
         )
 
-    async def settle(self, held: Held, attempted: AttemptResult) -> Cost:
+    async def settle(self, held: Held, attempted: AttemptResult) -> Charge:
         """Record what came of a request, and return its cost as the ledger counts it.
 
         Raises:
@@ -380,7 +384,7 @@ class Checkout:
             StorageFailed: It could not be recorded. The next start does.
         """
         settlement = settlement_of(
-            attempted, may_be_cut=self._may_be_cut, hold_microusd=held.hold_microusd
+            attempted, may_be_cut=self.route.may_be_cut, hold_microusd=held.hold_microusd
         )
         if settlement is None:
             self._release_room()
@@ -413,16 +417,16 @@ class Checkout:
             self._in_work.in_hand -= 1
 
     @property
-    def cost_of_a_fault(self) -> Cost:
+    def cost_of_a_fault(self) -> Charge:
         """Return what an attempt cost that ended in an exception."""
-        return FREE if self.is_free else UNKNOWN
+        return FREE if self.route.is_free else UNKNOWN
 
     async def leave_open(self, held: Held) -> None:
         """Leave a purchase whose attempt ended in an exception as it is, unless that may be cut.
 
         The next start takes in what lies in its spool.
         """
-        if self._may_be_cut:
+        if self.route.may_be_cut:
             await self.release(held, "cut short")
         else:
             self._release_room()
@@ -460,17 +464,17 @@ class Checkout:
 
     def made_instead(self, request: PictureRequest, part: Part) -> Purchase | None:
         """Return the purchase, of any run, that has given a take its picture."""
-        found = self.run_ledger.find(self.outlet.keys_of(request), part)
+        found = self.run_ledger.find(self.keys_of(request), part)
         is_there = found is not None and found.purchase.state is State.PAID
         return found.purchase if found is not None and is_there else None
 
     def billed_refusals(self, request: PictureRequest) -> list[Purchase]:
         """Return what runs before were billed for refusing a picture, and nobody has decided."""
-        return self.run_ledger.billed_refusals(self.outlet.keys_of(request))
+        return self.run_ledger.billed_refusals(self.keys_of(request))
 
     def made_with_others(self, request: PictureRequest) -> Purchase | None:
         """Return the picture of a scene with whatever references, where its own are not shown."""
-        return self.run_ledger.made_with_others(self.outlet.keys_of(replace(request, shown=())))
+        return self.run_ledger.made_with_others(self.keys_of(replace(request, shown=())))
 
     def overrun(self) -> Failure | None:
         """Return the failure of a bill above its hold, while there is a cap: no more is held."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, cached_property
 
-from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.keys import Keys, KeyScope
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S, Owners
@@ -34,9 +34,8 @@ class Forecast:
         accounts: Where the ledger is, and which day it is.
         pictures: Has the answers that a dead run has left.
         ledger: Opened to read; ``None`` if there is none yet.
-        scope: What keys hold of where the run would buy.
+        route: Where the run would buy.
         why_unsendable: Says why a request cannot be made at all; ``None`` where it can.
-        refuse: Says why a picture that is not there is not bought; ``None`` where it is.
     """
 
     def __init__(
@@ -45,17 +44,16 @@ class Forecast:
         accounts: Accounts,
         pictures: Pictures,
         ledger: Ledger | None,
-        scope: KeyScope,
+        route: Route,
         *,
         why_unsendable: Callable[[PictureRequest], str | None],
-        refuse: Callable[[PictureRequest], str | None],
     ) -> None:
         self._settings = settings
         self._pictures = pictures
         self._ledger = ledger
         self.why_unsendable = why_unsendable
-        self.refuse = refuse
-        self._doubts = None if ledger is None else Doubts(ledger, scope)
+        self.refuse = route.refuse
+        self._doubts = None if ledger is None else Doubts(ledger, route)
         self._owners = Owners(accounts.state_dir)
         self._homes = accounts.homes()
         self._busy_at: dict[str, set[str]] = {}
@@ -190,7 +188,7 @@ class Forecast:
 
     def highest_bill(
         self,
-        endpoint: Endpoint,
+        route: Route,
         model: str,
         size: str,
         quality: str,
@@ -203,9 +201,10 @@ class Forecast:
         """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
         if self._ledger is None:
             return None
+        endpoint = route.endpoint_of(model)
         return self._ledger.highest_bill(
             provider=endpoint.provider,
-            model=model or endpoint.model,
+            model=endpoint.model,
             size=size,
             quality=quality,
             shows=shows,

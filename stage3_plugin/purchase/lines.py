@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import Accepted, Job, NewJob
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.purchase import Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
@@ -105,7 +105,7 @@ class LineCheckout:
             StorageFailed: The ledger cannot be read.
         """
         checkout, part = self._checkout, part or Part()
-        keys = checkout.outlet.keys_of(request)
+        keys = checkout.keys_of(request)
         stands = checkout.look(keys, part)
         if isinstance(stands, Found | InOtherHands | Denied):
             return stands
@@ -118,14 +118,14 @@ class LineCheckout:
         denied = checkout.no_more() or checkout.not_bought(request)
         if denied is not None:
             return denied
-        doubted = checkout.outlet.elsewhere.doubts.elsewhere(keys, but=part.of_others)
+        doubted = checkout.elsewhere.doubts.elsewhere(keys, but=part.of_others)
         if doubted is not None:
             part.turn_to(doubted.new.attempt_id)
             return checkout.doubted(doubted)
-        await checkout.outlet.elsewhere.before_buying(keys)
+        await checkout.elsewhere.before_buying(keys)
         instead_of = None if stands is None else stands.purchase
         return Ready(
-            hold_microusd=checkout.outlet.estimate(request).high_microusd,
+            hold_microusd=checkout.estimate(request).high_microusd,
             number=checkout.run_ledger.take_to_be(keys, part, but=instead_of),
             instead_of=instead_of,
         )
@@ -168,7 +168,7 @@ class LineCheckout:
             if no_more is not None:
                 return dict.fromkeys(range(len(lines)), no_more)
             wanted = [self._as_it_costs_now(one) for one in lines]
-            held = await checkout.run_ledger.hold_lines(wanted, job, buying=checkout.outlet.buying)
+            held = await checkout.run_ledger.hold_lines(wanted, job, route=checkout.route)
             if isinstance(held, list):
                 return held
             lacks_room = any(isinstance(one, OverCap) for one in held.values())
@@ -181,11 +181,11 @@ class LineCheckout:
 
     def _as_it_costs_now(self, line: LineToHold) -> LineOf:
         """Return what is to be held for a line: bills may have come since it was looked at."""
-        outlet = self._checkout.outlet
+        checkout = self._checkout
         return LineOf(
             request=line.request,
-            keys=outlet.keys_of(line.request),
-            hold_microusd=outlet.estimate(line.request).high_microusd or 0,
+            keys=checkout.keys_of(line.request),
+            hold_microusd=checkout.estimate(line.request).high_microusd or 0,
             part=line.part,
             take=line.ready.number,
             instead_of=line.ready.instead_of,
@@ -216,7 +216,7 @@ class LineCheckout:
         """
         return await self._checkout.run_ledger.accept_batch(token, accepted)
 
-    async def settle_all(self, held: Sequence[Held], attempted: AttemptResult) -> list[Cost]:
+    async def settle_all(self, held: Sequence[Held], attempted: AttemptResult) -> list[Charge]:
         """Record what came of a create that was not accepted: for all of its lines in one commit.
 
         Never left or not as a whole: ``VOID``. Answered whole, and unbilled: ``REFUSED``. All else

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
+from host_stub.contract import Failure, FailureCode
+from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.job import BeingMade, Job, LineCount
-from stage3_plugin.domain.keys import KeyScope, canonical_address
 from stage3_plugin.domain.money import usd_text
-from stage3_plugin.domain.outcome import Failure, FailureCode
 from stage3_plugin.domain.purchase import CapName, OverCap, Purchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.policy.pricing import is_absurd
@@ -109,21 +109,19 @@ def with_next_step(failure: Failure, caretaker: Caretaker, *, always: bool = Fal
     if failure.code != "unknown" and not always:
         return failure
     look = caretaker("attempts")
-    return replace(failure, message=f"{failure.message}: see '{look}'")
+    return failure.model_copy(update={"message": f"{failure.message}: see '{look}'"})
 
 
 def without_storage(
     attempted: AttemptResult, storage: StorageFailed, caretaker: Caretaker
 ) -> Failure:
     """Say what the disk did not take, and what that means for the money."""
-    failure = no_storage(storage)
     if attempted.stays_open:
-        message = f"{storage}; the whole answer is kept, and the next run takes it in"
-        return replace(failure, message=message)
+        return no_storage(storage, "the whole answer is kept, and the next run takes it in")
     if attempted.verdict.is_unknown:
-        message = f"{failure.message}; this one was sent and may have been billed"
-        return with_next_step(replace(failure, message=message), caretaker, always=True)
-    return failure
+        sent = f"{storage.hint}; this one was sent and may have been billed"
+        return with_next_step(no_storage(storage, sent), caretaker, always=True)
+    return no_storage(storage)
 
 
 def undecided(purchase: Purchase, caretaker: Caretaker) -> Failure:
@@ -160,20 +158,20 @@ def _undecided_line(purchase: Purchase, job: Job, why: str, caretaker: Caretaker
     return Failure(code="unknown", message=message)
 
 
-def doubted(purchase: Purchase, scope: KeyScope, caretaker: Caretaker) -> Failure:
+def doubted(purchase: Purchase, route: Route, caretaker: Caretaker) -> Failure:
     """Say that a scene may have been paid for at another endpoint, or is awaited from there."""
-    failure = undecided(purchase, caretaker)
+    why = undecided(purchase, caretaker).message
     code: FailureCode = "unknown" if purchase.state is State.UNKNOWN else "pending"
-    asked = canonical_address(purchase.new.endpoint.base_url or scope.public_url)
+    asked = canonical_address(purchase.new.endpoint.base_url or route.public_url)
     sent = purchase.new.endpoint
-    if sent.provider != scope.endpoint.provider or asked in scope.addresses:
+    if sent.provider != route.endpoint.provider or asked in route.addresses:
         where = (
             f"it was asked of {sent.model or sent.provider}, and is bought nowhere else until then"
         )
     else:
-        same = _same_endpoint(scope, [asked])
+        same = _same_endpoint(route, [asked])
         where = f"it was sent to {asked}; if that is the same endpoint, {same}"
-    return replace(failure, code=code, message=f"{failure.message}; {where}")
+    return Failure(code=code, message=f"{why}; {where}")
 
 
 def unpriced(request: PictureRequest) -> Failure:
@@ -481,9 +479,9 @@ def lost_picture(attempt_id: str, failure: StorageFailed) -> Failure:
     return Failure(code="storage", message=message, retryable=True)
 
 
-def no_storage(failure: StorageFailed) -> Failure:
-    """Put into words that the disk did not take something."""
-    return Failure(code="storage", message=f"{failure}; {failure.hint}", retryable=True)
+def no_storage(failure: StorageFailed, then: str | None = None) -> Failure:
+    """Put into words that the disk did not take something, and what to do or what comes then."""
+    return Failure(code="storage", message=f"{failure}; {then or failure.hint}", retryable=True)
 
 
 def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
@@ -498,7 +496,7 @@ def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:
 
 
 def bought_again(
-    scope: KeyScope,
+    route: Route,
     *,
     count: int,
     paid_microusd: int,
@@ -508,7 +506,7 @@ def bought_again(
     """Say what was paid for at other addresses and is bought again, and how to prevent that.
 
     Args:
-        scope: What keys hold of where it is bought again.
+        route: Where it is bought again.
         count: So many pictures.
         paid_microusd: What was paid for them.
         again_microusd: The most they cost again, if that is known.
@@ -517,8 +515,8 @@ def bought_again(
     one = count == 1
     price = "an unknown price" if again_microusd is None else f"up to ${usd_text(again_microusd)}"
     shown = addresses[:_MOST_ADDRESSES]
-    others = [address for address in shown if address != scope.address]
-    same = _same_endpoint(scope, others)
+    others = [address for address in shown if address != route.address]
+    same = _same_endpoint(route, others)
     return (
         f"{count} {'picture' if one else 'pictures'} of this story "
         f"{'was' if one else 'were'} paid for at another endpoint "
@@ -528,7 +526,7 @@ def bought_again(
     )
 
 
-def _same_endpoint(scope: KeyScope, addresses: list[str]) -> str:
+def _same_endpoint(route: Route, addresses: list[str]) -> str:
     """Return the setting by which other addresses are the same endpoint."""
-    name = json.dumps(scope.name or "NAME", ensure_ascii=False)
+    name = json.dumps(route.name or "NAME", ensure_ascii=False)
     return f"set endpoint = {{ name = {name}, was = {json.dumps(addresses)} }}"

@@ -16,10 +16,12 @@ from itertools import chain
 import anyio
 import anyio.lowlevel
 
-from stage3_plugin.domain.keys import Keys, KeyScope, canonical_address
+from stage3_plugin.domain.addressing import canonical_address
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import UNSETTLED
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase import messages
@@ -32,10 +34,10 @@ class PaidElsewhere:
     """Pictures that were paid for at another address, and would be bought again.
 
     Attributes:
-        scope: What keys hold of where they would be bought.
+        route: Where they would be bought.
     """
 
-    scope: KeyScope
+    route: Route
     _count: int = 0
     _paid_microusd: int = 0
     _again_microusd: int | None = 0
@@ -47,7 +49,7 @@ class PaidElsewhere:
         self._paid_microusd += purchase.counted_microusd
         again, more = self._again_microusd, estimate.high_microusd
         self._again_microusd = None if again is None or more is None else again + more
-        asked = canonical_address(purchase.new.endpoint.base_url or self.scope.public_url)
+        asked = canonical_address(purchase.new.endpoint.base_url or self.route.public_url)
         self._addresses[asked] = None
 
     def warnings(self) -> tuple[str, ...]:
@@ -55,7 +57,7 @@ class PaidElsewhere:
         if not self._count:
             return ()
         line = messages.bought_again(
-            self.scope,
+            self.route,
             count=self._count,
             paid_microusd=self._paid_microusd,
             again_microusd=self._again_microusd,
@@ -69,13 +71,13 @@ class Doubts:
 
     Args:
         ledger: To read.
-        scope: What keys hold of where the run buys.
+        route: Where the run buys.
     """
 
-    def __init__(self, ledger: Ledger, scope: KeyScope) -> None:
+    def __init__(self, ledger: Ledger, route: Route) -> None:
         self._ledger = ledger
         self._known: dict[str, list[str]] = {}
-        for purchase in () if scope.is_here else ledger.purchases(states=UNSETTLED):
+        for purchase in () if route.is_here else ledger.purchases(states=UNSETTLED):
             if not purchase.new.is_local:
                 new = purchase.new
                 for key in (new.subject_key, new.content_key, new.scene_key):
@@ -106,21 +108,21 @@ class Elsewhere:
 
     Args:
         ledger: To read.
-        scope: What keys hold of where the run buys.
+        route: Where the run buys.
         story: All its requests; gone through only if there is anything to be said.
         keys_of: Returns what a request is known by.
         estimate: Returns what a picture may cost.
         warn: Shows the warning.
 
     Attributes:
-        scope: What keys hold of where the run buys.
+        route: Where the run buys.
         doubts: What is in doubt at another address.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        scope: KeyScope,
+        route: Route,
         story: Iterable[PictureRequest],
         *,
         keys_of: Callable[[PictureRequest], Keys],
@@ -128,14 +130,14 @@ class Elsewhere:
         warn: Callable[[str], None],
     ) -> None:
         self._ledger = ledger
-        self.scope = scope
+        self.route = route
         self._story = story
         self._keys_of = keys_of
         self._estimate = estimate
         self._warn = warn
-        self.doubts = Doubts(ledger, scope)
+        self.doubts = Doubts(ledger, route)
         self._looking = anyio.Lock()
-        self._was_said = scope.is_here
+        self._was_said = route.is_here
 
     async def before_buying(self, keys: Keys) -> None:
         """Say what was paid for elsewhere, if that is so of this wish and was not said yet."""
@@ -147,7 +149,7 @@ class Elsewhere:
                 self._was_said = True
 
     async def _warn_once(self) -> None:
-        found = PaidElsewhere(self.scope)
+        found = PaidElsewhere(self.route)
         for number, request in enumerate(self._story, start=1):
             first = self._keys_of(request)
             for keys in map(first.of_take, range(1, request.takes + 1)):

@@ -16,11 +16,11 @@ from typing import TypeAlias
 
 import anyio
 
-from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Accepted, Job, NewJob
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import LEGAL, State
 from stage3_plugin.errors import LedgerFailed, LedgerInDoubt
 from stage3_plugin.ledger.book import Ledger
@@ -34,39 +34,6 @@ from stage3_plugin.runtime import trace
 WITHDRAWING_S = 5.0
 """For so long a run that ends waits for a ledger that took a hold and did not say so."""
 _ASKED_AGAIN_S = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Buying:
-    """How requests are bought at one route.
-
-    Attributes:
-        endpoint: Where they are sent; a request may name another model.
-        new_job: Draws what a request's job is begun with, where one may come of it.
-        is_after_billed: They are sent also where another route was billed for refusing them.
-    """
-
-    endpoint: Endpoint
-    new_job: Callable[[PictureRequest], NewJob | None]
-    is_after_billed: bool = False
-
-    def endpoint_of(self, model: str) -> Endpoint:
-        """Return where a request goes: the endpoint, with the request's own model."""
-        own = self.endpoint
-        return own if model in {"", own.model} else replace(own, model=model)
-
-    def may_follow(self, bad: Purchase, new: NewPurchase) -> bool:
-        """Return whether a request may be sent after one that was billed for nothing, in one run.
-
-        Only after a whole answer that was a refusal, and never at the same route.
-        """
-        is_elsewhere = _place(bad.new) != _place(new)
-        return self.is_after_billed and bad.is_billed_refusal and is_elsewhere
-
-
-def _place(new: NewPurchase) -> tuple[Endpoint, str, str]:
-    """Return what tells routes apart; two that differ in less are one here."""
-    return new.endpoint, new.size, new.quality
 
 
 class RunLedger:
@@ -114,6 +81,11 @@ class RunLedger:
         self._in_doubt: list[str] = []
         """What may be held, and was not sent: its commit's fate is not known."""
 
+    @property
+    def reader(self) -> Ledger:
+        """Return what the run reads with."""
+        return self._session.reader
+
     def find(self, keys: Keys, part: Part) -> LiveTake | None:
         """Return the purchase that stands for a take of a scene, of any run, if one does.
 
@@ -145,7 +117,7 @@ class RunLedger:
 
     def highest_bill(
         self,
-        buying: Buying,
+        route: Route,
         model: str,
         size: str,
         quality: str,
@@ -156,7 +128,7 @@ class RunLedger:
         in_batch: bool = False,
     ) -> int | None:
         """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
-        endpoint = buying.endpoint_of(model)
+        endpoint = route.endpoint_of(model)
         return self._session.reader.highest_bill(
             provider=endpoint.provider,
             model=endpoint.model,
@@ -183,7 +155,7 @@ class RunLedger:
         keys: Keys,
         hold_microusd: int,
         *,
-        buying: Buying,
+        route: Route,
         part: Part | None = None,
         instead_of: Purchase | None = None,
     ) -> Held | Purchase | OverCap | Doubted:
@@ -193,7 +165,7 @@ class RunLedger:
             request: The picture.
             keys: What it is known by.
             hold_microusd: The most it can cost.
-            buying: How it is bought.
+            route: Where it is bought.
             part: Which take of its scene it is for; the one that is wanted, by default.
             instead_of: One of unknown outcome that is written off for it, if both fit the caps.
 
@@ -203,15 +175,15 @@ class RunLedger:
             another endpoint; or the cap that is in the way. In all but the first nothing was
             changed.
         """
-        job = buying.new_job(request)
-        new = self._new(request, keys, hold_microusd, buying=buying, job=job)
+        job = route.new_job(request)
+        new = self._new(request, keys, hold_microusd, route=route, job=job)
         part = part or Part()
         part.turn_to(new.attempt_id)  # before it is in the ledger, where other takes would see it
         self._session.claim.renew()
         today = self._session.calendar.today()
         try:
             held = await self._session.commit(
-                partial(self._write_hold, new, keys, buying, part, instead_of, today)
+                partial(self._write_hold, new, keys, route, part, instead_of, today)
             )
         except _NotInstead as refusal:
             return refusal.held
@@ -229,7 +201,7 @@ class RunLedger:
         keys: Keys,
         hold_microusd: int,
         *,
-        buying: Buying,
+        route: Route,
         job: NewJob | None,
         line: int | None = None,
     ) -> NewPurchase:
@@ -238,7 +210,7 @@ class RunLedger:
             scene_key=keys.present,
             scene_id=request.scene_id,
             run_id=self._session.run_id,
-            endpoint=buying.endpoint_of(request.model),
+            endpoint=route.endpoint_of(request.model),
             size=request.size,
             quality=request.quality,
             is_local=self.is_local,
@@ -251,7 +223,7 @@ class RunLedger:
         )
 
     async def hold_lines(
-        self, lines: Sequence[LineOf], job: NewJob, *, buying: Buying
+        self, lines: Sequence[LineOf], job: NewJob, *, route: Route
     ) -> list[Held] | dict[int, InTheWay]:
         """Hold the money for all lines of a batch, with its job's row, in one commit; or for none.
 
@@ -260,14 +232,14 @@ class RunLedger:
         Args:
             lines: In the order of their numbers.
             job: The batch.
-            buying: How they are bought.
+            route: Where they are bought.
 
         Returns:
             The holds; or what is in the way, by the numbers of the lines, of all that it is in the
             way of; then nothing was changed. A hold stands for a line whose take is another by now.
         """
         news = [
-            self._new(one.request, one.keys, one.hold_microusd, buying=buying, job=job, line=number)
+            self._new(one.request, one.keys, one.hold_microusd, route=route, job=job, line=number)
             for number, one in enumerate(lines)
         ]
         for new, one in zip(news, lines, strict=True):
@@ -275,9 +247,7 @@ class RunLedger:
         self._session.claim.renew()
         today = self._session.calendar.today()
         try:
-            held = await self._session.commit(
-                partial(self._write_lines, news, lines, buying, today)
-            )
+            held = await self._session.commit(partial(self._write_lines, news, lines, route, today))
         except _NotAll as refusal:
             return refusal.in_the_way
         except LedgerInDoubt:
@@ -292,7 +262,7 @@ class RunLedger:
         self,
         news: Sequence[NewPurchase],
         lines: Sequence[LineOf],
-        buying: Buying,
+        route: Route,
         day: date,
         ledger: Ledger,
     ) -> list[Held]:
@@ -303,7 +273,7 @@ class RunLedger:
             one: InTheWay
             try:
                 one = self._write_hold(
-                    new, line.keys, buying, line.part, line.instead_of, day, ledger, line.take
+                    new, line.keys, route, line.part, line.instead_of, day, ledger, line.take
                 )
             except _NotInstead as refusal:
                 one = refusal.held
@@ -319,7 +289,7 @@ class RunLedger:
         self,
         new: NewPurchase,
         keys: Keys,
-        buying: Buying,
+        route: Route,
         part: Part,
         instead_of: Purchase | None,
         day: date,
@@ -330,7 +300,7 @@ class RunLedger:
         unseen = {
             bad.new.take: bad  # it cannot have been seen yet
             for bad in ledger.billed_for_nothing_since(keys, self._first_event)
-            if _is_of(bad, keys) and not buying.may_follow(bad, new)
+            if _is_of(bad, keys) and not route.may_follow(bad, new)
         }
         hold = partial(self._hold_slot, new, keys, part, unseen, day, now, ledger, take)
         if instead_of is not None:

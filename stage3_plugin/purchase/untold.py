@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, get_args
 
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import FREE, Cost
+from stage3_plugin.domain.money import FREE, Charge
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
@@ -52,5 +52,5 @@ def result_of(line: Purchase, word: str) -> AttemptResult | None:
         request_id=line.request_id,
         about=_ABOUT.get(about),
     )
-    cost = Cost(line.cost_microusd, line.basis or "unknown") if is_billed else FREE
+    cost = Charge(line.cost_microusd, line.basis or "unknown") if is_billed else FREE
     return AttemptResult(verdict=verdict, cost=cost)

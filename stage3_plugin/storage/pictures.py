@@ -16,8 +16,7 @@ from typing import Protocol, TypeVar
 import anyio
 
 from stage3_plugin.domain.file_names import file_stem
-from stage3_plugin.domain.outcome import Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.errors import PictureLost, PictureRefused, StorageFailed
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.storage.base import PictureStore

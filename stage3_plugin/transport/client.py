@@ -25,10 +25,10 @@ import anyio
 import httpx
 from pydantic import SecretStr
 
+from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.batch import Upload
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.job import account_of
-from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.transport.asking import Answer, ask

@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
@@ -33,22 +33,23 @@ import anyio.lowlevel
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from host_stub.contract import Scene, SceneOutcome
 from host_stub.events.journal import EventJournal
 from host_stub.events.stream import EventStream
 from host_stub.text.redaction import Redactor
 from stage3_plugin.attempt.maker import Maker
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import Cost, Estimate
-from stage3_plugin.domain.outcome import Outcome, Placed
-from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.money import Charge
+from stage3_plugin.domain.picture import Picture, Placed
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.route import Route, key_scope_of
+from stage3_plugin.engine.backend import Backend, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
+from tests.stage3.running import asking, context_of, costing
 from tests.stage3.stored import Stored
 
 SCENES, QUICK_SCENES = 4_000, 200
@@ -60,7 +61,7 @@ SECRET = "sk-benchmark-0123456789abcdef"
 """A key is there in every real run, and looking for it is part of every event's cost."""
 MADE = AttemptResult(
     verdict=Verdict(kind=VerdictKind.PICTURES),
-    cost=Cost(40_000, "reported"),
+    cost=Charge(40_000, "reported"),
     picture=Picture(
         sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=1
     ),
@@ -147,15 +148,13 @@ def stage_in(folder: Path, capacity: int, maker: Maker) -> Stage:
         size="64x64",
         total_usd=Decimal(100_000),
     )
-    estimate = Estimate(low_microusd=40_000, high_microusd=50_000)
     stored = Stored(folder)
     return Stage(
         settings,
         (
-            Route(
-                scope=key_scope_of(settings, None),
+            Backend(
+                route=replace(route_of(settings, None), list_price=costing(50_000, 40_000)),
                 maker=maker,
-                list_price=lambda _: estimate,
                 conversation_for=lambda _: None,
             ),
         ),
@@ -203,18 +202,14 @@ async def engine(folder: Path, scenes: int, capacity: int, sink: Sink) -> Cpu:
     """Run the stage once on a ledger of its own."""
     made = 0
 
-    def deliver(outcome: Outcome) -> None:
+    def deliver(outcome: SceneOutcome) -> None:
         nonlocal made
-        made += outcome.placed is not None
+        made += outcome.image is not None
 
     with sink(folder) as log:
         watch = Watch()
         await stage_in(folder, capacity, Nothing()).run(
-            Story(scenes),
-            pictures_dir=folder / "images",
-            log=log,
-            deliver=deliver,
-            stopping=anyio.Event(),
+            asking(Story(scenes), folder), context_of(log, deliver)
         )
         used = watch.read(scenes)
     if made != scenes:

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import anyio
 
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene
 from stage3_plugin.settings import Settings
 from tests.stage3.running import Story, run_stage
 

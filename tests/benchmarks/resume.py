@@ -23,13 +23,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.backend import endpoint_of, route_of
 from stage3_plugin.engine.requests import request_for
-from stage3_plugin.engine.route import endpoint_of, key_scope_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.providers.registry import provider_at
@@ -76,7 +76,7 @@ def fill_ledger(state_dir: Path, scenes: Sequence[Scene], *, days_ago: int = 0) 
     """Record every scene as bought."""
     picture = keep_picture(state_dir)
     now = datetime.now(UTC) - timedelta(days=days_ago)
-    scope = key_scope_of(SETTINGS, provider_at(endpoint_of(SETTINGS)).profile)
+    scope = route_of(SETTINGS, provider_at(endpoint_of(SETTINGS)).profile)
     paid = Settlement(state=State.PAID, cost_microusd=34_200, basis="reported", picture=picture)
     with Ledger.open(state_dir / LEDGER_NAME) as ledger, ledger.transaction():
         for scene in scenes:

@@ -25,9 +25,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
-from stage3_plugin.domain.request import Scene
-from stage3_plugin.engine.route import endpoint_of
+from stage3_plugin.engine.backend import endpoint_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import LEDGER_NAME
 from tests.benchmarks.bulk_ledger import A_DAY, fill

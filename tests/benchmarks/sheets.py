@@ -14,8 +14,7 @@ from typing import Any, TypeAlias
 
 import anyio
 
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene
 from tests.stage3.showing import Maker, Timed, ideal_s, run
 
 SHEETS, SCENES, QUICK_SCENES, CAPACITY = 5, 200, 40, 16
@@ -61,12 +60,12 @@ async def _run(
             scene_id=one,
             prompt="a pier",
             characters=tuple(others),
-            wishes=(ReferenceWish(image="pier.png"),),
+            references=("pier.png",),
         )
         for one, others in needs.items()
     ]
     ran: Timed = await run(Maker(takes_s), scenes, cast=cast, capacity=CAPACITY, adaptive=False)
-    if {outcome.failure for outcome in ran.outcomes.values()} != {None}:
+    if any(outcome.failure for outcome in ran.outcomes.values()):
         raise SystemExit("not every scene was made")
     return ran.took_s
 

@@ -25,10 +25,11 @@ from typing import Any
 
 import anyio
 
+from host_stub.contract import SceneOutcome
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.outcome import Outcome
 from stage3_plugin.domain.request import PictureRequest
 from tests.benchmarks.engine import MADE, Story, json_lines, stage_in
+from tests.stage3.running import asking, context_of
 
 SCENES, CAPACITY = 200, 16
 SPEED, QUICK_SPEED = 5.0, 500.0
@@ -62,16 +63,12 @@ class Waiting:
 
 async def stage3(takes_s: Sequence[float]) -> None:
     """Run the whole stage, with a ledger on the disk and every event as a line of JSON."""
-    made: list[Outcome] = []
+    made: list[SceneOutcome] = []
     with tempfile.TemporaryDirectory() as name, json_lines(Path(name)) as log:
         await stage_in(Path(name), CAPACITY, Waiting(takes_s)).run(
-            Story(len(takes_s)),
-            pictures_dir=Path(name, "images"),
-            log=log,
-            deliver=made.append,
-            stopping=anyio.Event(),
+            asking(Story(len(takes_s)), Path(name)), context_of(log, made.append)
         )
-    if sum(outcome.placed is not None for outcome in made) != len(takes_s):
+    if sum(outcome.image is not None for outcome in made) != len(takes_s):
         raise SystemExit("not every scene was made")
 
 

@@ -87,10 +87,10 @@ class TestShown:
         """Only so many folders are remembered, and the others are right all the same."""
         places = PicturePaths(out)
         for number in range(MOST_FOLDERS + 5):
-            folder = out / str(number)
-            folder.mkdir()
+            folder = out / str(number) / "of it"
+            folder.mkdir(parents=True)
             (folder / "a.png").touch()
 
-            assert places.look(folder / "a.png")[0] == f"out/{number}/a.png"
+            assert places.look(folder / "a.png")[0] == f"out/{number}/of it/a.png"
         known = places._folder.cache_info().currsize  # pyright: ignore[reportPrivateUsage] - nothing else shows it
         assert known == MOST_FOLDERS

@@ -2,6 +2,7 @@ import json
 import os
 import tracemalloc
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from host_stub.contract import Scene, SceneReference
 from host_stub.errors import SceneFileError, UsageError
+from host_stub.scenes import fields, json_lines
 from host_stub.scenes.file import read_scenes
 from host_stub.text.spelling import misspelt
 
@@ -736,6 +738,42 @@ class TestChanges:
         assert [next(fed).scene_id, next(fed).scene_id] == ["scene_1", "scene_2"]
         with pytest.raises(SceneFileError, match="was changed"):
             next(fed)
+
+    @pytest.mark.parametrize("longest, times", [(json_lines.MOST_PAGE_BYTES, 1), (0, 2)])
+    def test_two_who_go_beside_one_another_read_each_line_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, longest: int, times: int
+    ) -> None:
+        """A plugin and its host do; but long lines are held by nobody."""
+        count = 2 * json_lines.PAGE_SCENES + 3
+        story = [{"scene_id": f"s{number}", "prompt": "a pier"} for number in range(count)]
+        scenes = read_scenes(_as_lines(tmp_path, story))
+        read: list[object] = []
+
+        def scene_from(entry: object) -> object:
+            read.append(entry)
+            return fields.scene_from(entry)
+
+        monkeypatch.setattr(json_lines, "scene_from", scene_from)
+        monkeypatch.setattr(json_lines, "MOST_PAGE_BYTES", longest)
+        ahead = iter(scenes)
+        pages = iter(lambda: list(islice(ahead, json_lines.PAGE_SCENES)), [])
+        beside = zip((one for page in pages for one in page), scenes, strict=True)
+        found = [(one.scene_id, other.scene_id) for one, other in beside]
+
+        assert found == [(f"s{number}", f"s{number}") for number in range(count)]
+        assert len(read) == times * count
+
+    def test_a_long_story_is_not_held(self, tmp_path: Path) -> None:
+        """So memory is flat, whatever its length."""
+        story = [{"scene_id": f"s{number}", "prompt": "a pier"} for number in range(3_000)]
+        path = _as_lines(tmp_path, story)
+        scenes = read_scenes(path)
+        tracemalloc.start()
+        assert sum(1 for _ in scenes) == len(story)
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+        assert held < json_lines.PAGES * json_lines.PAGE_SCENES * 3_000
 
     def test_a_file_that_is_gone_is_noticed(self, tmp_path: Path) -> None:
         """A pass over nothing is an error of its own, not a crash."""

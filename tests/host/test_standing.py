@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -38,6 +38,7 @@ from host_stub.standing.standing import (
     wanted_takes,
 )
 from host_stub.standing.status import Status
+from host_stub.story.book import Noted
 from host_stub.story.takes import Take
 
 WHEN = datetime(2026, 11, 26, tzinfo=UTC)
@@ -91,7 +92,7 @@ def survey(*takes: KnownTake, **said: Any) -> SceneSurvey:
     return SceneSurvey(takes=takes, **parts)
 
 
-def standing(told: SceneSurvey | None, *takes: Take, **said: Any) -> SceneStanding:
+def standing(told: SceneSurvey, *takes: Take, **said: Any) -> SceneStanding:
     return standing_of(told, scene(), takes, plugin="stage3", **said)
 
 
@@ -350,20 +351,12 @@ class Notes:
     """Notes of a story, in memory."""
 
     takes: Sequence[Take] = ()
-    wants: dict[str, list[WantedTakes]] = field(default_factory=dict[str, list[WantedTakes]])
-    picks: dict[str, int] = field(default_factory=dict[str, int])
 
-    def takes_of(self, scene_id: str) -> list[Take]:
-        return [one for one in self.takes if one.scene_id == scene_id]
-
-    def shown(self, scene_id: str) -> int | None:
-        return self.pick(scene_id)
-
-    def pick(self, scene_id: str) -> int | None:
-        return self.picks.get(scene_id)
-
-    def wanted(self, scene_id: str) -> list[WantedTakes]:
-        return self.wants.get(scene_id, [])
+    def noted(self, scene_ids: Collection[str]) -> dict[str, Noted]:
+        return {
+            one: Noted(takes=[take for take in self.takes if take.scene_id == one])
+            for one in scene_ids
+        }
 
 
 class Telling:

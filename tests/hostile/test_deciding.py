@@ -308,7 +308,7 @@ def test_many_are_shown_first_and_decided_with_yes(tmp_path: Path, image_api: Im
             (["--scene", "nobody"], set[str]()),
             (["--run", "second"], {"b", "c"}),
             (["--run", "secon"], set[str]()),
-            (["--run", "second-run"], {"b", "c"}),
+            (["--run", "second_run"], {"b", "c"}),
             (["--since", "2026-11-03T09:33"], {"b", "c"}),
             (["--since", "2026-11-03 09:33:00Z"], {"b", "c"}),
             (["--since", "2026-11-03T10:33+01:00"], {"b", "c"}),
@@ -327,13 +327,13 @@ def test_many_are_chosen_among_what_is_unknown(
     """By run, scene and time; never one that is settled, open, or whose answer is on the disk."""
     ids = {
         scene: project.unknown(scene, run_id=run)
-        for scene, run in {"a": "first-run", "d": "first-run", "b": "second-run"}.items()
+        for scene, run in {"a": "first_run", "d": "first_run", "b": "second_run"}.items()
     }
-    ids["c"] = project.unknown("c", run_id="second-run")
+    ids["c"] = project.unknown("c", run_id="second_run")
     project.receive(ids["d"], complete=True)
     project.receive(ids["c"], complete=False)
-    project.paid("paid", run_id="second-run")
-    project.begin("open", run_id="second-run")
+    project.paid("paid", run_id="second_run")
+    project.begin("open", run_id="second_run")
     answered(project, "awaited", asked=2)
 
     done = run_process("resolve", *words, "--resend", "--yes", "--json")

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.profile import Profile
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.openai_images import PROFILE, OpenAIImages
 from tests.doors import settings_for
 from tests.fakes.image_api import KEY, ImageApi

@@ -15,23 +15,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from host_stub.contract import Scene, StagePlan
+from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.keys import (
-    Keys,
-    KeyScope,
-    Wish,
-    canonical_address,
-    scene_keys,
-)
+from stage3_plugin.domain.keys import Keys, scene_keys
 from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest, Wish
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.backend import endpoint_of, route_of
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.requests import request_for
-from stage3_plugin.engine.route import endpoint_of, key_scope_of
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
@@ -39,7 +35,7 @@ from tests.doors import painter
 from tests.fakes.behaviours import BadBase64, Behaviour, Gate, Hang, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import ImageApi
 from tests.stage3.buying import purchases, scenes, states
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 
 RECORDED = Path(__file__).with_name("keys.json")
 RUNS = pytest.mark.anyio
@@ -63,10 +59,10 @@ def warned(ran: Ran) -> list[str]:
     return [event["message"] for event in ran.named("stage.warned")]
 
 
-async def planned(settings: Settings, story: Story, folder: Path) -> Plan:
+async def planned(settings: Settings, story: Story, folder: Path) -> StagePlan:
     """Plan a story."""
     async with open_stage(settings, folder) as stage:
-        return await stage.plan(story)
+        return await stage.plan(asking(story))
 
 
 # What decides -------------------------------------------------------------------------------------
@@ -76,12 +72,18 @@ async def planned(settings: Settings, story: Story, folder: Path) -> Plan:
 @pytest.mark.parametrize(
     "provider, changed",
     [
-        ({"provider": "openai"}, replace(HARBOUR, seed=8)),
-        ({"provider": "openai"}, replace(HARBOUR, seed=None)),
-        ({"provider": "openai"}, replace(HARBOUR, references=("keeper.png",))),
-        ({"provider": "openrouter"}, replace(HARBOUR, references=("keeper.png",))),
-        ({"provider": "openai", "negative_prompt": "drop"}, replace(HARBOUR, negative_prompt="x")),
-        ({"provider": "openai", "negative_prompt": "drop"}, replace(HARBOUR, negative_prompt=None)),
+        ({"provider": "openai"}, HARBOUR.model_copy(update={"seed": 8})),
+        ({"provider": "openai"}, HARBOUR.model_copy(update={"seed": None})),
+        ({"provider": "openai"}, HARBOUR.model_copy(update={"references": ("keeper.png",)})),
+        ({"provider": "openrouter"}, HARBOUR.model_copy(update={"references": ("keeper.png",)})),
+        (
+            {"provider": "openai", "negative_prompt": "drop"},
+            HARBOUR.model_copy(update={"negative_prompt": "x"}),
+        ),
+        (
+            {"provider": "openai", "negative_prompt": "drop"},
+            HARBOUR.model_copy(update={"negative_prompt": None}),
+        ),
     ],
 )
 async def test_a_wish_that_is_not_sent_buys_nothing_anew(
@@ -113,10 +115,10 @@ async def test_a_wish_counts_where_there_is_a_field_for_it(
 @pytest.mark.parametrize(
     "changed",
     [
-        replace(HARBOUR, seed=8),
-        replace(HARBOUR, seed=None),
-        replace(HARBOUR, negative_prompt="people"),
-        replace(HARBOUR, negative_prompt=None),
+        HARBOUR.model_copy(update={"seed": 8}),
+        HARBOUR.model_copy(update={"seed": None}),
+        HARBOUR.model_copy(update={"negative_prompt": "people"}),
+        HARBOUR.model_copy(update={"negative_prompt": None}),
     ],
 )
 async def test_a_wish_that_is_sent_is_another_picture(
@@ -168,7 +170,7 @@ def test_one_key_is_one_request_as_sent(
     """Whatever has the same key is composed alike; what differs in unsent wishes has one key."""
     settings = Settings(**how, model="a/painter", negative_prompt=negative)
     provider = _provider(settings)
-    scope = key_scope_of(settings, provider.profile)
+    scope = route_of(settings, provider.profile)
     keys, others = scene_keys(one, scope), scene_keys(other, scope)
     unsent = replace(one, **_unsent(one, other, provider))
 
@@ -197,7 +199,7 @@ def _provider(settings: Settings) -> Provider:
 # What is shown ------------------------------------------------------------------------------------
 
 SENT: frozenset[Wish] = frozenset(get_args(Wish))
-OPENAI = KeyScope(
+OPENAI = Route(
     endpoint=Endpoint(provider="openai", model="gpt-image-2"),
     public_url="https://api.openai.com/v1",
     sends=SENT,
@@ -376,7 +378,7 @@ def test_the_public_address_spelled_out_is_no_other(spelled: str) -> None:
 
 
 def _keys(request: PictureRequest, settings: Settings) -> Any:
-    return scene_keys(request, key_scope_of(settings, _provider(settings).profile))
+    return scene_keys(request, route_of(settings, _provider(settings).profile))
 
 
 @pytest.mark.parametrize(
@@ -434,16 +436,21 @@ def recorded() -> list[dict[str, Any]]:
 def keys_of_recorded(one: Mapping[str, Any]) -> Keys:
     """Make the keys of a recorded wish, whose provider is sent the pictures that it shows."""
     settings = Settings(**one["settings"])
-    scene = dict(one["scene"])
+    scene = {name.removesuffix("_px"): said for name, said in one["scene"].items()}
     scene["references"] = tuple(scene.get("references", ()))
     request = request_for(Scene(**scene), settings)
     is_here = settings.provider == "previz"
     profile = None if is_here else _provider(settings).profile
-    scope = key_scope_of(settings, profile, is_here=is_here)
+    scope = route_of(settings, profile, is_here=is_here)
     if "shown" in one:
         request = replace(request, shown=tuple(shown(**told) for told in one["shown"]))
         scope = replace(scope, sends=scope.sends | {"references"})
-    return scene_keys(request, scope, take=one.get("take", 1), edition=one.get("edition", ""))
+
+    def edition_of(_request: PictureRequest) -> str:
+        return cast("str", one.get("edition", ""))
+
+    route = replace(scope, edition_of=edition_of)
+    return scene_keys(request, route, take=one.get("take", 1))
 
 
 @pytest.mark.parametrize("one", recorded(), ids=lambda one: cast("str", one["what"]))

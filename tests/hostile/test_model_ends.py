@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.rules.repository import ROOT
-from tests.stage3.running import Story, story
+from tests.stage3.running import Story, asking, story
 
 TODAY = date(2026, 11, 25)
 ENDING = ["gpt-image-1-mini", "gpt-image-1.5", "chatgpt-image-latest"]
@@ -38,7 +37,7 @@ async def opened(day: date, folder: Path, **settings: Any) -> tuple[str, ...]:
     usual: dict[str, Any] = {"provider": "openai", "api_key": "sk-none"}
     chosen = Settings.model_validate(usual | settings)
     async with open_stage(chosen, folder, now=lambda: noon(day)) as stage:
-        assert (await stage.plan(story("a", "b"))).warnings == ()
+        assert (await stage.plan(asking(story("a", "b")))).warnings == ()
         return stage.warnings
 
 
@@ -87,9 +86,9 @@ async def test_the_model_of_a_scene_is_warned_of_by_the_plan(tmp_path: Path) -> 
         {"provider": "openai", "api_key": "sk-none", "model": "gpt-image-2"}
     )
     first, second = story("a", "b").scenes
-    scenes = Story([first, replace(second, model="gpt-image-1.5")])
+    scenes = Story([first, second.model_copy(update={"model": "gpt-image-1.5"})])
     async with open_stage(settings, tmp_path, now=lambda: noon(TODAY)) as stage:
-        warnings = (await stage.plan(scenes)).warnings
+        warnings = (await stage.plan(asking(scenes))).warnings
 
         assert stage.warnings == ()
     (told,) = warnings

@@ -13,11 +13,11 @@ import pytest
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.money import Cost
+from stage3_plugin.domain.money import Charge
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.route import Route
+from stage3_plugin.engine.backend import Backend
 from stage3_plugin.policy.refetch import LONGEST_WAIT_S, PATIENCE_S
 from stage3_plugin.runtime import interrupt
 from tests.stage3 import test_stage
@@ -25,7 +25,7 @@ from tests.stage3.stored import Stored
 from tests.stage3.test_stage import Maker, Ran, Story, run, virtually
 
 PAID: dict[str, Any] = {"provider": "openai", "model": "m", "base_url": "http://127.0.0.1:9"}
-PRICE = Cost(40_000, "reported")
+PRICE = Charge(40_000, "reported")
 NOT_YET = MissingPicture(address="https://pictures.example/a.png", problem="status 503")
 
 
@@ -83,9 +83,9 @@ def with_addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Addresses], Non
                 return cast("Conversation", addresses)
 
             parts["conversation_for"] = conversation_for
-            return Route(**parts)
+            return Backend(**parts)
 
-        monkeypatch.setattr(test_stage, "Route", made)
+        monkeypatch.setattr(test_stage, "Backend", made)
 
     return use
 
@@ -143,7 +143,7 @@ def test_the_waiting_ends_after_some_minutes(
     (outcome,) = ran.outcomes
 
     assert ran.codes() == {"s0": "pending"}
-    assert outcome.cost == PRICE
+    assert outcome.cost == PRICE.told
     assert outcome.failure is not None
     assert "https://pictures.example/a.png" in outcome.failure.message
     assert PATIENCE_S <= ran.took_s <= PATIENCE_S + 3

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.outcome import Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger import counters, sqlite
 from stage3_plugin.ledger import statements as sql
@@ -30,7 +30,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.engine import Cursor
 from stage3_plugin.ledger.schema import IS_LIVE
 from stage3_plugin.purchase import recovery, run_ledger
-from stage3_plugin.purchase.run_ledger import Buying, Doubted, RunLedger
+from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.pictures import Pictures
@@ -51,7 +51,7 @@ def journal_after_send() -> None:
         keys: Keys,
         hold_microusd: int,
         *,
-        buying: Buying,
+        route: Route,
         part: Part | None = None,
         instead_of: Purchase | None = None,
     ) -> Held:
@@ -61,7 +61,7 @@ def journal_after_send() -> None:
             request=request,
             keys=keys,
             hold_microusd=hold_microusd,
-            buying=buying,
+            route=route,
             part=part,
             instead_of=instead_of,
         )
@@ -185,14 +185,14 @@ def cap_looked_at_outside() -> None:
         keys: Keys,
         hold_microusd: int,
         *,
-        buying: Buying,
+        route: Route,
         part: Part | None = None,
         instead_of: Purchase | None = None,
     ) -> Held | Purchase | OverCap | Doubted:
         session, limits = self._session, self._limits
         day, cap_microusd = session.calendar.today(), limits.total_microusd
         spent_microusd = session.reader.sums(
-            run_id=session.run_id, provider=buying.endpoint.provider, day=day
+            run_id=session.run_id, provider=route.endpoint.provider, day=day
         ).total_microusd
         if cap_microusd is not None and spent_microusd + hold_microusd > cap_microusd:
             return OverCap(
@@ -206,7 +206,7 @@ def cap_looked_at_outside() -> None:
         self._limits = Limits()
         try:
             return await hold(
-                self, request, keys, hold_microusd, buying=buying, part=part, instead_of=instead_of
+                self, request, keys, hold_microusd, route=route, part=part, instead_of=instead_of
             )
         finally:
             self._limits = limits

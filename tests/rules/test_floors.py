@@ -1,7 +1,9 @@
 """The floors of the two packages: a room imports only what lies below it.
 
 A room is what stands at the top of a package: a folder, or a module. The table is the whole rule.
-Imports that are made late, or for annotations alone, count as all others do.
+Imports that are made late, or for annotations alone, count as all others do. Of the host, the one
+module that every floor of the plugin may import is ``host_stub.contract``, whose shapes are the
+stage's own.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ BLOCKING = {
 }  # fmt: skip
 """What touches a clock, a disk, a network, chance or an event loop."""
 
+CONTRACT = "host_stub.contract"
 HEAVY = {"httpx", "PIL", "resvg_py", "rich"}
 NOTHING: frozenset[str] = frozenset()
 
@@ -60,6 +61,11 @@ def loaded_by(script: str) -> set[str]:
     return set(result.stdout.split())
 
 
+def hosts(loaded: set[str]) -> set[str]:
+    """Return the modules of the host among those that were loaded."""
+    return {name for name in loaded if name.startswith("host_stub.")}
+
+
 def test_the_walker_sees_imports_of_every_form() -> None:
     """The rules below rest on it: plain, renamed, relative, late and guarded imports all count."""
     source = (
@@ -76,10 +82,15 @@ def test_the_walker_sees_imports_of_every_form() -> None:
 def test_only_the_doors_know_the_host() -> None:
     """Another host needs only other files like ``hooks.py`` and, for commands, ``cli.py``.
 
-    The library reads the host's scenes and configs, and its callers are handed the same shapes.
-    What the host's own kit needs is no part of the product.
+    The library reads the host's scenes and configs. The contract is no host: its shapes are the
+    stage's own. What the host's own kit needs is no part of the product.
     """
-    found = importers("stage3_plugin", {"host_stub"})
+    found = {
+        module
+        for module, path in modules("stage3_plugin")
+        for name, _ in imports_of(module, path)
+        if f"{name}.".startswith("host_stub.") and not f"{name}.".startswith(f"{CONTRACT}.")
+    }
 
     assert {module for module in found if not module.startswith("stage3_plugin.library.")} == {
         "stage3_plugin.hooks",
@@ -129,7 +140,8 @@ def test_a_decision_brings_in_no_event_loop_or_network(name: str) -> None:
     loaded = loaded_by(f"import stage3_plugin.{name}")
 
     assert f"stage3_plugin.{name}" in loaded
-    assert loaded & {"anyio", "asyncio", "httpx", "host_stub", "sqlite3", "ssl"} == set()
+    assert loaded & {"anyio", "asyncio", "httpx", "sqlite3", "ssl"} == set()
+    assert hosts(loaded) <= {CONTRACT}
 
 
 def provider_modules() -> list[tuple[str, Path]]:
@@ -151,7 +163,8 @@ def test_what_is_for_tests_needs_no_test_runner() -> None:
 
     assert importers("stage3_plugin", wanted) == {"stage3_plugin.testing.image_api": {"trustme"}}
     assert "stage3_plugin.testing.laws" in loaded
-    assert loaded & (wanted | {"host_stub"}) == set()
+    assert loaded & wanted == set()
+    assert hosts(loaded) <= {CONTRACT}
 
 
 def test_commands_are_described_without_the_loopback_server_and_the_drawing() -> None:
@@ -305,12 +318,13 @@ def test_a_run_imports_only_the_providers_that_it_names() -> None:
     loaded = loaded_by(
         "import anyio, tempfile; from pathlib import Path\n"
         "from stage3_plugin.engine.build import open_stage\n"
+        "from host_stub.contract import ImageRequest\n"
         "from stage3_plugin.settings import Settings\n"
         "settings = Settings(provider='openai', model='m', api_key='k',\n"
         "    fallback=[{'provider': 'openrouter', 'model': 'a/m', 'api_key': 'k'}])\n"
         "async def look(folder):\n"
         "    async with open_stage(settings, Path(folder)) as stage:\n"
-        "        await stage.plan([])\n"
+        "        await stage.plan(ImageRequest(run_id='r', scenes=[], out_dir=Path(folder)))\n"
         "with tempfile.TemporaryDirectory() as folder:\n    anyio.run(look, folder)"
     )
     named = {"stage3_plugin.providers.openai_images", "stage3_plugin.providers.openrouter"}

@@ -11,10 +11,11 @@ from typing import Any, get_args
 from xml.etree import ElementTree
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.keys import KeyScope, Wish, scene_keys
+from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.purchase import CapName
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.request import PictureRequest, Wish
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.settings import Settings
 from tests.rules.repository import DOCS, code, page, section, table_rows
@@ -123,7 +124,7 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
     fixed |= {"lane"}
     sends: frozenset[Wish] = frozenset(get_args(Wish))
     endpoint = Endpoint(provider="openai")
-    scope = KeyScope(endpoint=endpoint, public_url="https://api.openai.com/v1", sends=sends)
+    scope = Route(endpoint=endpoint, public_url="https://api.openai.com/v1", sends=sends)
     key = scene_keys(request, scope).present
 
     assert named == set(changed) | set(asked) | {"what only the provider has"}

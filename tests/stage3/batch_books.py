@@ -24,7 +24,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, key_of
 from stage3_plugin.domain.exchange import Sought
 from stage3_plugin.domain.job import Accepted, BeingMade
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
@@ -75,10 +75,10 @@ def said(kind: str) -> AttemptResult:
         )
     if kind == "picture":
         made = verdict(VerdictKind.PICTURES, billed=True)
-        return AttemptResult(verdict=made, cost=Cost(BILL, "tokens"), picture=picture())
+        return AttemptResult(verdict=made, cost=Charge(BILL, "tokens"), picture=picture())
     if kind == "billed":
         return AttemptResult(
-            verdict=verdict(VerdictKind.REFUSED, billed=True), cost=Cost(BILL, "tokens")
+            verdict=verdict(VerdictKind.REFUSED, billed=True), cost=Charge(BILL, "tokens")
         )
     if kind == "unreadable":
         return AttemptResult(verdict=verdict(VerdictKind.UNREADABLE, billed=True), cost=UNKNOWN)

@@ -11,7 +11,7 @@ from stage3_plugin.domain.keys import Keys, scene_keys
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, State
-from stage3_plugin.engine.route import endpoint_of, key_scope_of
+from stage3_plugin.engine.backend import endpoint_of, route_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.providers.registry import provider_at
@@ -57,9 +57,9 @@ def only(folder: Path, scene_id: str | None = None) -> Purchase:
 def keys_of(request: PictureRequest, settings: Settings) -> Keys:
     """Return what a picture is known by at the settings' provider."""
     if settings.provider == "previz":
-        return scene_keys(request, key_scope_of(settings, None, is_here=True))
+        return scene_keys(request, route_of(settings, None, is_here=True))
     provider = provider_at(endpoint_of(settings), negative_prompt=settings.negative_prompt)
-    return scene_keys(request, key_scope_of(settings, provider.profile))
+    return scene_keys(request, route_of(settings, provider.profile))
 
 
 def leave_lock(state_dir: Path, run_id: str) -> None:

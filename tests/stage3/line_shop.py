@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,27 +13,27 @@ from typing import Any, TypeVar, cast
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import NewJob
-from stage3_plugin.domain.keys import Keys, KeyScope, scene_keys
+from stage3_plugin.domain.keys import Keys, scene_keys
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Held, Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import Commit, InlineCommit
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import OnUnknown
-from stage3_plugin.purchase.checkout import Checkout, Outlet
+from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
-from stage3_plugin.purchase.other_endpoints import Elsewhere
 from stage3_plugin.purchase.recovery import Recovery
-from stage3_plugin.purchase.run_ledger import Buying, RunLedger
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.wanted_takes import Part
 from tests.stage3.ledger.databases import place_in
 from tests.stage3.ledger.samples import DAY, NOW
 
 T = TypeVar("T")
 ENDPOINT = Endpoint(provider="painter", model="one")
-SCOPE = KeyScope(endpoint=ENDPOINT, sends=frozenset({"seed"}))
+ROUTE = Route(endpoint=ENDPOINT, sends=frozenset({"seed"}))
 HOLD = 10
 _opened: list[Ledger] = []
 
@@ -58,7 +59,7 @@ def request(scene_id: str, **more: Any) -> PictureRequest:
 
 
 def keys_of(wanted: PictureRequest) -> Keys:
-    return scene_keys(wanted, SCOPE)
+    return scene_keys(wanted, ROUTE)
 
 
 def a_batch() -> NewJob:
@@ -118,18 +119,12 @@ class LineShop:
 
         self.checkout = Checkout(
             self.run_ledger,
-            Outlet(
-                buying=Buying(endpoint=ENDPOINT, new_job=lambda _: None),
-                keys_of=keys_of,
-                estimate=estimate,
-                elsewhere=Elsewhere(
-                    self.ledger, SCOPE, (), keys_of=keys_of, estimate=estimate, warn=print
-                ),
-            ),
+            replace(ROUTE, list_price=estimate),
+            keys_of=keys_of,
+            story=(),
+            warn=print,
             free_bytes=lambda: 1 << 40,
             answer_bytes=1,
-            is_free=False,
-            may_be_cut=False,
             recovery=cast("Recovery", self.recovery),
             caretaker=str,
         )

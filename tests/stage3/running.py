@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import anyio
 import structlog
 from structlog.testing import CapturingLogger
+from structlog.typing import FilteringBoundLogger
 
-from stage3_plugin.domain.outcome import Ending, Outcome, PlaceFor
+from host_stub.config.file import NO_CEILING
+from host_stub.contract import (
+    ImageRequest,
+    Lane,
+    PlaceFor,
+    Scene,
+    SceneOutcome,
+    SceneSource,
+    StageContext,
+    StageSummary,
+)
+from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import Scene, WantedFor, WantedLane
+from stage3_plugin.domain.request import PictureRequest, WantedFor
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import RunBlocking
@@ -41,9 +54,11 @@ class Ran:
         takes: How each take ended, by scene and number.
     """
 
-    outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
-    takes: dict[tuple[str, int], Outcome] = field(default_factory=dict[tuple[str, int], Outcome])
-    ending: Ending | None = None
+    outcomes: dict[str, SceneOutcome] = field(default_factory=dict[str, SceneOutcome])
+    takes: dict[tuple[str, int], SceneOutcome] = field(
+        default_factory=dict[tuple[str, int], SceneOutcome]
+    )
+    ending: StageSummary | None = None
     events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def code(self, scene_id: str) -> str:
@@ -67,6 +82,34 @@ def story(*scene_ids: str) -> Story:
     return Story([Scene(scene_id=one, prompt=f"{one}: a harbour at dusk") for one in scene_ids])
 
 
+def asking(scenes: SceneSource, folder: Path = Path("nowhere"), **more: Any) -> ImageRequest:
+    """Ask for a story whose pictures go below ``folder``."""
+    return ImageRequest(run_id="a-run-of-tests", scenes=scenes, out_dir=folder / "out", **more)
+
+
+def costing(
+    microusd: int, least_microusd: int | None = None
+) -> Callable[[PictureRequest], Estimate]:
+    """Return what expects the same cost of every picture."""
+    low = microusd if least_microusd is None else least_microusd
+    estimate = Estimate(low_microusd=low, high_microusd=microusd)
+    return lambda _request: estimate
+
+
+def context_of(
+    log: FilteringBoundLogger,
+    deliver: Callable[[SceneOutcome], None],
+    stopping: anyio.Event | None = None,
+) -> StageContext:
+    """Return what a run may use of its caller's, with no ceiling of its own."""
+    return StageContext(
+        log=log,
+        max_in_flight=NO_CEILING,
+        stopping=stopping or anyio.Event(),
+        deliver=deliver,
+    )
+
+
 async def run_stage(
     settings: Settings,
     scenes: Story,
@@ -75,7 +118,7 @@ async def run_stage(
     into: Ran | None = None,
     blocking: RunBlocking | None = None,
     stopping: anyio.Event | None = None,
-    max_cost_microusd: int | None = None,
+    max_cost_usd: Decimal | None = None,
     deadline_s: float | None = None,
     scenes_dir: Path | None = None,
     whole_story: Story | None = None,
@@ -83,7 +126,7 @@ async def run_stage(
     shown: ShownBy = nothing_shown,
     wanted: WantedFor | None = None,
     is_draft: bool = False,
-    lane: WantedLane | None = None,
+    lane: Lane | None = None,
     **opening: Any,
 ) -> Ran:
     """Open the stage, run the story into ``folder``, and return what came of it.
@@ -96,26 +139,26 @@ async def run_stage(
         ran.events.append(dict(event))
         return ""
 
-    def deliver(outcome: Outcome) -> None:
+    def deliver(outcome: SceneOutcome) -> None:
         assert (outcome.scene_id, outcome.take) not in ran.takes
         ran.takes[outcome.scene_id, outcome.take] = outcome
         ran.outcomes.setdefault(outcome.scene_id, outcome)
 
+    request = asking(
+        scenes,
+        folder,
+        max_cost_usd=max_cost_usd,
+        deadline_s=deadline_s,
+        scenes_dir=scenes_dir,
+        story=whole_story,
+        place=place,
+        shown=shown,
+        wanted=wanted,
+        draft=is_draft,
+        lane=lane,
+    )
+    log = structlog.wrap_logger(CapturingLogger(), processors=[keep])
+    context = context_of(log, deliver, stopping)
     async with open_stage(settings, folder, blocking=blocking, **opening) as stage:
-        ran.ending = await stage.run(
-            scenes,
-            pictures_dir=folder / "out" / "images",
-            log=structlog.wrap_logger(CapturingLogger(), processors=[keep]),
-            deliver=deliver,
-            stopping=stopping or anyio.Event(),
-            max_cost_microusd=max_cost_microusd,
-            deadline_s=deadline_s,
-            scenes_dir=scenes_dir,
-            whole_story=whole_story,
-            place=place,
-            shown=shown,
-            wanted=wanted,
-            is_draft=is_draft,
-            lane=lane,
-        )
+        ran.ending = await stage.run(request, context)
     return ran

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,10 +23,10 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
+from host_stub.contract import Scene, SceneOutcome, StagePlan, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import FREE, Cost, Estimate
-from stage3_plugin.domain.outcome import Ending, Outcome, Placed
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.money import FREE, Charge
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.reference import (
     BroughtPicture,
     Limits,
@@ -34,17 +34,16 @@ from stage3_plugin.domain.reference import (
     ReferenceWish,
     SentPicture,
 )
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.route import Route, Shows, key_scope_of
+from stage3_plugin.engine.backend import Backend, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
-from tests.stage3.running import Ran, Story
+from tests.stage3.running import Ran, Story, asking, context_of, costing
 from tests.stage3.stored import Stored
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where syncing a ledger takes no time."""
-PRICE = Cost(40_000, "reported")
+PRICE = Charge(40_000, "reported")
 
 
 def picture_of(name: str) -> Picture:
@@ -153,29 +152,33 @@ async def _at_once(work: Callable[[], T], /) -> T:
     return work()
 
 
+def _any_references(_request: PictureRequest, _count: int) -> Limits:
+    return Limits()
+
+
 def stage_in(
     folder: Path, maker: Maker, *, files: Mapping[str, str] | None = None, **settings: Any
 ) -> Stage:
     """Put a stage together whose endpoint takes references; ``files`` says what is in them."""
     values: dict[str, Any] = {"provider": "openai", "model": "m", "size": "64x64", **settings}
     wanted = Settings(**values)
-    estimate = Estimate(low_microusd=40_000, high_microusd=50_000)
     stored = Stored(folder)
 
     @asynccontextmanager
     async def shelf(_scenes_dir: Path) -> AsyncGenerator[OpenShelf]:
         yield OpenShelf(files or {})
 
-    scope = key_scope_of(wanted, None)
     return Stage(
         wanted,
         (
-            Route(
-                scope=scope,
+            Backend(
+                route=replace(
+                    route_of(wanted, None),
+                    list_price=costing(50_000, 40_000),
+                    limits_of=_any_references,
+                ),
                 maker=maker,
-                list_price=lambda _: estimate,
                 conversation_for=lambda _: None,
-                shows=Shows(lambda _request, _count: Limits(), lambda _: maker),
             ),
         ),
         pictures=NoPictures(stored.objects, stored.spool, max_pixels=1 << 20, blocking=_at_once),
@@ -197,7 +200,7 @@ class Timed(Ran):
     """What a run left behind, and how long it took."""
 
     took_s: float = 0.0
-    plans: list[Plan] = field(default_factory=list[Plan])
+    plans: list[StagePlan] = field(default_factory=list[StagePlan])
 
 
 async def run(
@@ -216,7 +219,7 @@ async def run(
         ran.events.append(dict(event))
         return ""
 
-    def deliver(outcome: Outcome) -> None:
+    def deliver(outcome: SceneOutcome) -> None:
         assert outcome.scene_id not in ran.outcomes
         ran.outcomes[outcome.scene_id] = outcome
 
@@ -224,16 +227,11 @@ async def run(
         stage = stage_in(folder or Path(temporary), maker, **settings)
         story = Story(scenes if asked is None else asked)
         whole = None if asked is None else Story(scenes)
-        ran.plans.append(await stage.plan(story, whole_story=whole))
+        ran.plans.append(await stage.plan(asking(story, story=whole)))
         began = anyio.current_time()
-        ran.ending = await stage.run(
-            story,
-            whole_story=whole,
-            pictures_dir=Path("images"),
-            log=structlog.wrap_logger(CapturingLogger(), processors=[keep]),
-            deliver=deliver,
-            stopping=stopping or anyio.Event(),
-        )
+        log = structlog.wrap_logger(CapturingLogger(), processors=[keep])
+        context = context_of(log, deliver, stopping)
+        ran.ending = await stage.run(asking(story, story=whole), context)
     ran.took_s = anyio.current_time() - began
     return ran
 
@@ -243,7 +241,7 @@ def virtually(main: Callable[[], Awaitable[Timed]]) -> Timed:
     return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 
-def ending_of(ran: Ran) -> Ending:
+def ending_of(ran: Ran) -> StageSummary:
     """Return how a run ended."""
     assert ran.ending is not None
     return ran.ending

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias, get_args
@@ -15,12 +14,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from host_stub.contract import Lane, Scene, StagePlan
 from stage3_plugin.domain.job import NewJob
-from stage3_plugin.domain.request import Scene, WantedLane
+from stage3_plugin.domain.money import to_usd
 from stage3_plugin.engine import pending
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.ledger.owners import Owners
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.bill import by_the_table
@@ -28,7 +27,7 @@ from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.laws import tried
 from tests.stage3.buying import counted, scenes
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 from tests.stage3.test_recovery import Dead
 
 TOKEN = "f" * 32
@@ -108,7 +107,7 @@ async def live_through(past: Sequence[Past], api: ImageApi, folder: Path) -> Sto
             api.batches.script(plan)
         for scene in scenes if kind == "refused" else ():
             api.batches.script_line(Line(ends="refused"), scene=f"{scene.scene_id}:")
-        lane: WantedLane = "batch" if plan else "ordinary"
+        lane: Lane = "batch" if plan else "ordinary"
         await run_stage(vendor(api), Story(scenes), folder, lane=lane)
     api.batches.plan = Batched(polls=0)
     return Story(story)
@@ -128,7 +127,7 @@ def told(ran: Ran) -> Counter[str]:
     return counts
 
 
-def figures(plan: Plan) -> Counter[str]:
+def figures(plan: StagePlan) -> Counter[str]:
     """Return a plan's figures in the same words."""
     return +Counter(
         make=plan.make,
@@ -155,10 +154,10 @@ def test_a_run_does_what_its_plan_told(past: Sequence[Past], cap: str | None, fi
         story = await live_through(past, api, folder)
         settings = vendor(api)
         one = await planned_with(settings, Story([Scene(scene_id="z", prompt="z0: x")]), folder)
-        assert one.high_microusd is not None
+        assert one.cost_high_usd is not None
         spent = counted(folder) if (folder / ".stage3").exists() else 0
         has_more = {} if cap in {None, "budget_usd"} else {"spent": spent}
-        room = Decimal(one.high_microusd * fits + has_more.get("spent", 0)) / 1_000_000
+        room = one.cost_high_usd * fits + to_usd(has_more.get("spent", 0))
         settings = settings if cap is None else vendor(api, **{cap: str(room)})
         sent = api.batches.received() + api.received()
 
@@ -167,11 +166,11 @@ def test_a_run_does_what_its_plan_told(past: Sequence[Past], cap: str | None, fi
 
         assert figures(plan) == told(ran)
         assert plan.make == api.batches.received() + api.received() - sent
-        costs = [one.cost.microusd for one in ran.outcomes.values() if not one.reused]
+        costs = [one.cost.usd for one in ran.outcomes.values() if not one.reused]
         paid = sum(cost for cost in costs if cost is not None)
-        assert plan.low_microusd is not None
-        assert plan.high_microusd is not None
-        assert plan.low_microusd <= paid <= plan.high_microusd
+        assert plan.cost_low_usd is not None
+        assert plan.cost_high_usd is not None
+        assert plan.cost_low_usd <= paid <= plan.cost_high_usd
 
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -183,6 +182,6 @@ def test_a_run_does_what_its_plan_told(past: Sequence[Past], cap: str | None, fi
         anyio.run(main, api, Path(name))
 
 
-async def planned_with(settings: Settings, story: Story, folder: Path) -> Plan:
+async def planned_with(settings: Settings, story: Story, folder: Path) -> StagePlan:
     async with open_stage(settings, folder) as stage:
-        return await stage.plan(story)
+        return await stage.plan(asking(story))

@@ -276,7 +276,7 @@ async def test_what_has_no_known_price_is_never_bought_under_a_cap(
 
     def need_none(*_: object) -> None: ...
 
-    monkeypatch.setattr(Stage, "_need_prices", need_none)
+    monkeypatch.setattr(Stage, "_need_price", need_none)
     settings = settings_for(image_api, model="gpt-image-9", budget_usd="1")
     ran = await run_stage(settings, story("s01"), tmp_path, lane=lane)
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from host_stub.contract import Scene, SceneReference
 from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.engine.requests import request_for, sheets_of
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.errors import SettingsRefused
@@ -25,7 +25,9 @@ SCENE = Scene(scene_id="s1", prompt="a pier")
 def test_a_scene_shows_its_own_then_its_characters_then_what_goes_with_every_scene() -> None:
     """Its characters in the order of the scene file, not in that of the cast."""
     own = ReferenceWish(image="pier.jpg")
-    scene = replace(SCENE, wishes=(own,), characters=("char_002", "char_001"))
+    scene = SCENE.model_copy(
+        update={"references": (own.image,), "characters": ("char_002", "char_001")}
+    )
 
     assert Casting(CAST).wishes_of(scene) == (own, TOMAS, MIRA, BOARD)
     assert Casting(CAST).wishes_of(SCENE) == (BOARD,)
@@ -33,16 +35,25 @@ def test_a_scene_shows_its_own_then_its_characters_then_what_goes_with_every_sce
 
 def test_without_a_cast_a_scene_shows_its_own() -> None:
     """Also those that it names twice are its own affair."""
-    scene = replace(SCENE, wishes=(ReferenceWish(image="pier.jpg"),), characters=("char_001",))
+    scene = SCENE.model_copy(
+        update={"references": ("pier.jpg", "pier.jpg"), "characters": ("char_001",)}
+    )
 
-    assert Casting({}).wishes_of(scene) == scene.wishes
+    assert Casting({}).wishes_of(scene) == (ReferenceWish(image="pier.jpg"),) * 2
     assert not Casting({})
 
 
 def test_no_picture_is_shown_twice() -> None:
     """A character that is named twice, and a sheet that the scene names itself: its place stays."""
     own = ReferenceWish(image="scene:char_002", role="keeper")
-    scene = replace(SCENE, wishes=(own,), characters=("char_001", "char_002", "char_001", "board"))
+    said = SceneReference(image=own.image, role=own.role)
+    scene = Scene(
+        scene_id="s1",
+        prompt="a pier",
+        references=(own.image,),
+        reference_details=(said,),
+        characters=("char_001", "char_002", "char_001", "board"),
+    )
 
     named = replace(own, name="Tomas")
     assert Casting(CAST).wishes_of(scene) == (named, MIRA, BOARD)
@@ -52,7 +63,10 @@ def test_a_file_of_the_scene_is_not_one_of_the_cast_by_its_name_alone() -> None:
     """They start at different folders; that they are one is seen by their bytes."""
     own = ReferenceWish(image="refs/board.png")
 
-    assert Casting(CAST).wishes_of(replace(SCENE, wishes=(own,))) == (own, BOARD)
+    assert Casting(CAST).wishes_of(SCENE.model_copy(update={"references": (own.image,)})) == (
+        own,
+        BOARD,
+    )
 
 
 def test_characters_that_the_cast_does_not_name_are_strangers() -> None:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.domain.reference import ReferenceWish, ShownPicture
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene, ShownPicture
 from stage3_plugin.engine.build import open_stage
 from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import shown_in
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 from tests.stage3.test_survey import states, survey
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +25,6 @@ def scene(scene_id: str, *references: str) -> Scene:
         scene_id=scene_id,
         prompt=f"{scene_id}: a pier at dusk",
         references=references,
-        wishes=tuple(ReferenceWish(image=image) for image in references),
     )
 
 
@@ -39,9 +37,9 @@ def sha256_of(picture: bytes) -> str:
 
 
 def placed(ran: Ran, scene_id: str) -> str:
-    one = ran.outcomes[scene_id].placed
-    assert one is not None
-    return one.picture.sha256
+    sha256 = ran.outcomes[scene_id].sha256
+    assert sha256 is not None
+    return sha256
 
 
 async def basis_of(image_api: ImageApi, folder: Path, one: Scene) -> str:
@@ -72,7 +70,7 @@ async def test_a_picture_that_a_person_brought_is_shown_to_the_model(
     story, asked = Story([FIRST, SECOND]), Story([SECOND])
     settings = settings_for(image_api)
     async with open_stage(settings, tmp_path) as stage:
-        plan = await stage.plan(asked, whole_story=story, shown=shown)
+        plan = await stage.plan(asking(asked, story=story, shown=shown))
     ran = await run_stage(settings, asked, tmp_path, whole_story=story, shown=shown)
     found = await survey(settings, [FIRST, SECOND], tmp_path, shown=shown)
 

@@ -34,7 +34,7 @@ from tests.fakes.image_api import ImageApi
 from tests.places import wait
 from tests.stage3.buying import scenes
 from tests.stage3.homes import Shared, shared
-from tests.stage3.running import Ran, run_stage
+from tests.stage3.running import Ran, asking, run_stage
 from tests.stage3.test_recovery import Dead, answer_with_picture
 
 __all__ = ["shared"]
@@ -141,7 +141,7 @@ async def test_the_answers_in_a_dead_drivers_spool_are_never_written_off_by_anot
     busy = other.outcomes["s01"].failure
     states = shared.states()
     async with open_stage(painter(image_api), here) as stage:
-        plan = await stage.plan(scenes(3))
+        plan = await stage.plan(asking(scenes(3)))
     back = await run_stage(painter(image_api), scenes(3), there)
     again = await run_stage(painter(image_api), scenes(3), here)
 

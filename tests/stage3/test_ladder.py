@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from host_stub.contract import Cause
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.outcome import Cause
 from stage3_plugin.domain.purchase import REFUSED_FOR, NewPurchase, Purchase
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.policy.ladder import FIRST, Ended, Ladder, Step
-from stage3_plugin.purchase.run_ledger import Buying
 
 LADDERS = st.builds(
     Ladder,
@@ -172,14 +172,13 @@ def test_only_a_billed_refusal_of_another_route_is_followed_in_one_run(
     *, is_set: bool, bad: Purchase, provider: str, expected: bool
 ) -> None:
     """And only with the setting: the hold asks, in its transaction, whatever the ladder says."""
-    buying = Buying(
+    route = Route(
         endpoint=Endpoint(provider=provider, model="a"),
         is_after_billed=is_set,
-        new_job=lambda _: None,
     )
-    new = replace(BAD.new, endpoint=buying.endpoint)
+    new = replace(BAD.new, endpoint=route.endpoint)
 
-    assert buying.may_follow(bad, new) is expected
+    assert route.may_follow(bad, new) is expected
 
 
 @pytest.mark.parametrize("state", [None, *sorted(set(State) - UNBILLED)])

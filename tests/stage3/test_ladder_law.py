@@ -7,7 +7,7 @@ what may have been billed for that picture before.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,18 +18,17 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_stub.contract import Scene, SceneOutcome
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import Estimate
-from stage3_plugin.domain.outcome import Outcome
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.route import Route, key_scope_of
+from stage3_plugin.engine.backend import Backend, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.settings import Settings
 from tests.laws import tried
-from tests.stage3.running import Story
+from tests.stage3.running import Story, asking, context_of, costing
 from tests.stage3.stored import Stored
 from tests.stage3.test_stage import MEMORY, NoPictures, Ran, attempted, virtually
 
@@ -101,15 +100,17 @@ def settings(**more: Any) -> Settings:
 
 
 async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path) -> Ran:
-    outcomes: list[Outcome] = []
+    outcomes: list[SceneOutcome] = []
     stored = Stored(folder)
     stage = Stage(
         wanted,
         tuple(
-            Route(
-                scope=key_scope_of(of_route, None),
+            Backend(
+                route=replace(
+                    route_of(of_route, None),
+                    list_price=costing(50_000),
+                ),
                 maker=maker,
-                list_price=lambda _: Estimate(low_microusd=50_000, high_microusd=50_000),
                 conversation_for=lambda _: None,
             )
             for of_route, maker in zip(wanted.routes, makers, strict=True)
@@ -125,13 +126,8 @@ async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path)
         ),
         draw=lambda: 0.5,
     )
-    await stage.run(
-        Story([scene]),
-        pictures_dir=Path("images"),
-        log=structlog.get_logger(),
-        deliver=outcomes.append,
-        stopping=anyio.Event(),
-    )
+    context = context_of(structlog.get_logger(), outcomes.append)
+    await stage.run(asking(Story([scene])), context)
     return Ran(outcomes, [])
 
 

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stage3_plugin.domain.request import PictureRequest, Scene, WantedLane
+from host_stub.contract import Lane, PlannedLane, Scene, StagePlan
+from stage3_plugin.domain.money import to_usd
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.backend import in_ladder, route_of
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import at_route, draft_for, request_for
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.providers.openai_batch import TERMS
 from stage3_plugin.providers.registry import in_batches
 from stage3_plugin.settings import FallbackRoute, Settings
 from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
-from tests.stage3.running import Story, run_stage
+from tests.stage3.running import Story, asking, run_stage
 
 pytestmark = pytest.mark.anyio
 
-LANES: Sequence[WantedLane | None] = (None, "ordinary", "batch")
+LANES: Sequence[Lane | None] = (None, "ordinary", "batch")
 WITHOUT: dict[str, Any] = {"provider": "xai", "model": "grok-imagine-image"}
 
 
-def story(*lanes: WantedLane | None) -> Story:
+def story(*lanes: Lane | None) -> Story:
     """Make a scene for each lane."""
     return Story(
         [
@@ -39,11 +42,11 @@ def story(*lanes: WantedLane | None) -> Story:
 
 
 async def planned(
-    settings: Settings, scenes: Story, folder: Path, *, lane: WantedLane | None = None, **more: Any
-) -> Plan:
+    settings: Settings, scenes: Story, folder: Path, *, lane: Lane | None = None, **more: Any
+) -> StagePlan:
     """Open a stage, and return its plan."""
     async with open_stage(settings, folder) as stage:
-        return await stage.plan(scenes, lane=lane, **more)
+        return await stage.plan(asking(scenes, lane=lane, **more))
 
 
 # Whose word it is ----------------------------------------------------------------------------
@@ -53,7 +56,7 @@ async def planned(
 @pytest.mark.parametrize("asked", LANES)
 @pytest.mark.parametrize("setting", ["ordinary", "batch"])
 def test_a_scenes_own_lane_goes_before_the_runs_and_that_before_the_settings(
-    own: WantedLane | None, asked: WantedLane | None, setting: WantedLane
+    own: Lane | None, asked: Lane | None, setting: Lane
 ) -> None:
     """As the pages say."""
     scene = Scene(scene_id="a", prompt="a", lane=own)
@@ -76,7 +79,8 @@ def test_a_further_route_goes_by_the_ordinary_lane() -> None:
     first = Settings(provider="openai", model="m", lane="batch", fallback=(second,))
     wanted = request_for(Scene(scene_id="a", prompt="a"), first)
 
-    further = at_route(wanted, first.fallback[0], first=first, route=first.routes[1])
+    route = in_ladder(route_of(first.routes[1], None), first, 1)
+    further = at_route(wanted, route, size_px=first.default_size_px)
 
     assert (wanted.lane, further.lane) == ("batch", "ordinary")
 
@@ -106,7 +110,7 @@ async def test_the_settings_lane_is_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize("lane, own", [("batch", None), (None, "batch")])
 async def test_a_runs_lane_or_a_scenes_is_refused_before_anything_is_sent(
-    image_api: ImageApi, tmp_path: Path, lane: WantedLane | None, own: WantedLane | None
+    image_api: ImageApi, tmp_path: Path, lane: Lane | None, own: Lane | None
 ) -> None:
     """By a plan and by a run, also where it is the last scene of many that wants it."""
     settings = settings_for(image_api, **WITHOUT)
@@ -125,7 +129,7 @@ async def test_a_look_refuses_no_scenes_lane(image_api: ImageApi, tmp_path: Path
     """A story whose provider was changed can be looked at, and is said what one costs by now."""
     seen: list[str] = []
     async with open_stage(settings_for(image_api, **WITHOUT), tmp_path) as stage:
-        await stage.survey(story("batch", None), lambda one: seen.append(one.scene_id))
+        await stage.survey(asking(story("batch", None)), lambda one: seen.append(one.scene_id))
 
     assert seen == ["s0", "s1"]
 
@@ -148,7 +152,7 @@ async def test_a_storyboard_is_drawn_and_the_lane_is_said_to_mean_nothing(tmp_pa
         (warned,) = (*opened, *plan.warnings)
         assert "'previz' has no use for it" in warned
         assert (*opened, *told_by_run) == (warned,)
-        assert (plan.ordinary, plan.batch) == (None, None)
+        assert plan.lanes is None
         assert ran.code("s0") == "made"
 
 
@@ -162,22 +166,28 @@ async def test_nothing_is_said_of_a_lane_that_nobody_asked_for(tmp_path: Path) -
 # Side by side --------------------------------------------------------------------------------
 
 
+def both(plan: StagePlan) -> tuple[PlannedLane, PlannedLane]:
+    """Return both columns of a plan that has two."""
+    assert plan.lanes is not None
+    assert plan.lanes.batch is not None
+    return plan.lanes.ordinary, plan.lanes.batch
+
+
 async def test_a_plan_has_both_lanes_side_by_side(image_api: ImageApi, tmp_path: Path) -> None:
     """Each with all that is to make, whichever goes by which; the sum is of those that do."""
     scenes = story("batch", None, None, None)
 
     plan = await planned(settings_for(image_api), scenes, tmp_path)
 
-    assert plan.ordinary is not None
-    assert plan.batch is not None
-    assert plan.ordinary.high_microusd is not None
-    assert plan.batch.high_microusd is not None
-    assert plan.high_microusd is not None
-    assert (plan.ordinary.scenes, plan.batch.scenes) == (3, 1)
-    assert plan.batch.high_microusd * 2 == pytest.approx(plan.ordinary.high_microusd, abs=8)
-    assert 0 < plan.batch.high_microusd < plan.high_microusd < plan.ordinary.high_microusd
-    assert (plan.ordinary.within_s, plan.batch.within_s) == (None, TERMS.within_s)
-    assert (plan.ordinary.cannot, len(plan.batch.cannot)) == ((), 2)
+    ordinary, batch = both(plan)
+    assert ordinary.cost_high_usd is not None
+    assert batch.cost_high_usd is not None
+    assert plan.cost_high_usd is not None
+    assert (ordinary.scenes, batch.scenes) == (3, 1)
+    assert abs(batch.cost_high_usd * 2 - ordinary.cost_high_usd) <= to_usd(8)
+    assert 0 < batch.cost_high_usd < plan.cost_high_usd < ordinary.cost_high_usd
+    assert (ordinary.within_s, batch.within_s) == (None, TERMS.within_s)
+    assert (ordinary.cannot, len(batch.cannot)) == ((), 2)
 
 
 async def test_the_sum_is_that_of_the_lane_by_which_all_go(
@@ -189,12 +199,11 @@ async def test_the_sum_is_that_of_the_lane_by_which_all_go(
     ordinary = await planned(settings, scenes, tmp_path)
     batch = await planned(settings, scenes, tmp_path, lane="batch")
 
-    assert ordinary.ordinary is not None
-    assert batch.batch is not None
-    assert ordinary.high_microusd == ordinary.ordinary.high_microusd
-    assert batch.high_microusd == batch.batch.high_microusd
-    assert batch.low_microusd == batch.batch.low_microusd
-    assert (batch.expected_s, batch.batch.scenes) == (None, 2)
+    at_once, later = both(ordinary)[0], both(batch)[1]
+    assert ordinary.cost_high_usd == at_once.cost_high_usd
+    assert batch.cost_high_usd == later.cost_high_usd
+    assert batch.cost_low_usd == later.cost_low_usd
+    assert (batch.expected_s, later.scenes) == (None, 2)
 
 
 async def test_a_price_that_is_not_known_in_batches_is_from_half_to_all(
@@ -205,7 +214,7 @@ async def test_a_price_that_is_not_known_in_batches_is_from_half_to_all(
 
     plan = await planned(settings, story("batch"), tmp_path)
 
-    assert (plan.low_microusd, plan.high_microusd) == (20_000, 40_000)
+    assert (plan.cost_low_usd, plan.cost_high_usd) == (to_usd(20_000), to_usd(40_000))
 
 
 async def test_a_cap_lets_through_what_fits_by_the_lanes_price(
@@ -213,12 +222,12 @@ async def test_a_cap_lets_through_what_fits_by_the_lanes_price(
 ) -> None:
     """Twice as many for the same money."""
     settings, scenes = settings_for(image_api), story(None, None, None, None)
-    whole = (await planned(settings, scenes, tmp_path)).high_microusd
+    whole = (await planned(settings, scenes, tmp_path)).cost_high_usd
     assert whole is not None
 
-    ordinary = await planned(settings, scenes, tmp_path, max_cost_microusd=whole // 2)
+    ordinary = await planned(settings, scenes, tmp_path, max_cost_usd=whole / 2)
     batch = await planned(
-        settings, scenes, tmp_path, lane="batch", max_cost_microusd=whole // 2 + 4
+        settings, scenes, tmp_path, lane="batch", max_cost_usd=whole / 2 + to_usd(4)
     )
 
     assert (ordinary.make, ordinary.refused) == (2, 2)
@@ -233,19 +242,19 @@ async def test_a_provider_without_a_batch_lane_has_one_column(
         settings_for(image_api, **WITHOUT, price_usd="0.02"), story(None), tmp_path
     )
 
-    assert plan.batch is None
-    assert plan.ordinary is not None
-    assert (plan.ordinary.scenes, plan.ordinary.high_microusd) == (1, 20_000)
+    assert plan.lanes is not None
+    assert plan.lanes.batch is None
+    one = plan.lanes.ordinary
+    assert (one.scenes, one.cost_high_usd) == (1, to_usd(20_000))
 
 
 async def test_nothing_to_make_takes_no_time_in_either(image_api: ImageApi, tmp_path: Path) -> None:
     """Nor money."""
     plan = await planned(settings_for(image_api), story(), tmp_path)
 
-    assert plan.batch is not None
-    assert plan.ordinary is not None
-    assert (plan.batch.within_s, plan.batch.high_microusd) == (0, 0)
-    assert (plan.ordinary.expected_s, plan.ordinary.high_microusd) == (0, 0)
+    ordinary, batch = both(plan)
+    assert (batch.within_s, batch.cost_high_usd) == (0, Decimal(0))
+    assert (ordinary.expected_s, ordinary.cost_high_usd) == (0, Decimal(0))
 
 
 async def test_a_batch_behind_a_sheet_takes_two(image_api: ImageApi, tmp_path: Path) -> None:
@@ -255,10 +264,10 @@ async def test_a_batch_behind_a_sheet_takes_two(image_api: ImageApi, tmp_path: P
 
     plan = await planned(settings_for(image_api, cast=cast), scenes, tmp_path, lane="batch")
 
-    assert plan.batch is not None
-    assert (plan.make, plan.sheets, plan.batch.scenes) == (2, 1, 2)
-    assert plan.batch.within_s == 2 * TERMS.within_s
-    assert any("goes in a later batch" in one for one in plan.batch.cannot)
+    _, batch = both(plan)
+    assert (plan.make, plan.sheets, batch.scenes) == (2, 1, 2)
+    assert batch.within_s == 2 * TERMS.within_s
+    assert any("goes in a later batch" in one for one in batch.cannot)
 
 
 async def test_a_ladder_says_that_it_waits(image_api: ImageApi, tmp_path: Path) -> None:
@@ -268,10 +277,9 @@ async def test_a_ladder_says_that_it_waits(image_api: ImageApi, tmp_path: Path) 
 
     plan = await planned(settings_for(image_api, fallback=[fallback]), story("batch"), tmp_path)
 
-    assert plan.batch is not None
-    assert plan.ordinary is not None
-    assert any("no further route" in one for one in plan.batch.cannot)
-    assert not any("no further route" in one for one in plan.ordinary.cannot)
+    ordinary, batch = both(plan)
+    assert any("no further route" in one for one in batch.cannot)
+    assert not any("no further route" in one for one in ordinary.cannot)
 
 
 def test_a_lane_is_given_to_the_request_alone() -> None:

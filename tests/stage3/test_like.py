@@ -212,7 +212,7 @@ async def test_it_is_part_of_what_a_picture_is_known_by(tmp_path: Path) -> None:
     A scene's own model that the table knows stays what it was.
     """
     first, second = story("a", "b").scenes
-    scenes = Story([first, replace(second, model="grok-imagine-image")])
+    scenes = Story([first, second.model_copy(update={"model": "grok-imagine-image"})])
     older, newer = "grok-imagine-image", "grok-imagine-image-2.0"
     with ImageApi(dialect=XAIDialect()) as api:
         settings: dict[str, Any] = {"provider": "xai", "model": "grok-9", "base_url": api.root_url}

@@ -8,8 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.money import FREE
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.renderers.previz import Previz
 from stage3_plugin.settings import Settings
 from tests.stage3.in_process import InProcess
@@ -42,9 +43,8 @@ async def test_a_story_is_drawn_for_free(tmp_path: Path) -> None:
 
     assert [ran.code(f"scene_00{n}") for n in (1, 2, 3)] == ["made"] * 3
     for outcome in ran.outcomes.values():
-        assert outcome.placed is not None
-        assert (outcome.placed.picture.width_px, outcome.placed.picture.height_px) == (96, 64)
-        assert outcome.cost == FREE
+        assert (outcome.width, outcome.height) == (96, 64)
+        assert outcome.cost == FREE.told
     assert list((tmp_path / ".stage3" / "spool").iterdir()) == []
 
 
@@ -118,11 +118,7 @@ async def test_a_renderer_that_fails_harms_its_scene_alone(
 
 
 def placed_in(ran: Ran) -> dict[str, str]:
-    return {
-        scene_id: outcome.placed.picture.sha256
-        for scene_id, outcome in ran.outcomes.items()
-        if outcome.placed
-    }
+    return {one: outcome.sha256 for one, outcome in ran.outcomes.items() if outcome.sha256}
 
 
 async def test_a_wish_it_cannot_honour_is_told(tmp_path: Path) -> None:
@@ -136,10 +132,8 @@ async def test_a_wish_it_cannot_honour_is_told(tmp_path: Path) -> None:
 async def test_the_format_that_is_asked_for_is_drawn(tmp_path: Path) -> None:
     """As a provider would send it; nothing about it is left out."""
     ran = await run_stage(small(output_format="webp"), scenes(2), tmp_path)
-    placed = ran.outcomes["scene_002"].placed
 
-    assert placed is not None
-    assert placed.picture.media_type == "image/webp"
+    assert ran.outcomes["scene_002"].media_type == "image/webp"
     assert ran.outcomes["scene_002"].dropped == ()
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stage3_plugin.domain.money import (
     FREE,
     UNKNOWN,
-    Cost,
+    Charge,
     Estimate,
     Prices,
     Usage,
@@ -67,27 +67,27 @@ def test_a_recorded_answer_costs_what_its_provider_charged() -> None:
 @pytest.mark.parametrize(
     "reported, usage, flat, expected",
     [
-        ("0.04", Usage(output_image=1000), "0.5", Cost(40_000, "reported")),
-        ("0", None, "0.5", Cost(500_000, "flat")),
-        ("0", None, "0", Cost(0, "reported")),
-        ("0", None, None, Cost(0, "reported")),
-        ("0", Usage(input_text=4, output_image=1000), "0.5", Cost(30_001, "tokens")),
-        (None, Usage(input_text=4, output_image=1000), "0.5", Cost(30_001, "tokens")),
-        (None, Usage(output_image=1, input_image=1), "0.5", Cost(500_000, "flat")),
-        (None, Usage(output_image=1000), "0.5", Cost(500_000, "flat")),
-        (None, Usage(output_image=1000), "0.02", Cost(30_000, "tokens", is_part=True)),
-        (None, Usage(output_image=1000), None, Cost(30_000, "tokens", is_part=True)),
-        (None, Usage(), "0.5", Cost(500_000, "flat")),
+        ("0.04", Usage(output_image=1000), "0.5", Charge(40_000, "reported")),
+        ("0", None, "0.5", Charge(500_000, "flat")),
+        ("0", None, "0", Charge(0, "reported")),
+        ("0", None, None, Charge(0, "reported")),
+        ("0", Usage(input_text=4, output_image=1000), "0.5", Charge(30_001, "tokens")),
+        (None, Usage(input_text=4, output_image=1000), "0.5", Charge(30_001, "tokens")),
+        (None, Usage(output_image=1, input_image=1), "0.5", Charge(500_000, "flat")),
+        (None, Usage(output_image=1000), "0.5", Charge(500_000, "flat")),
+        (None, Usage(output_image=1000), "0.02", Charge(30_000, "tokens", is_part=True)),
+        (None, Usage(output_image=1000), None, Charge(30_000, "tokens", is_part=True)),
+        (None, Usage(), "0.5", Charge(500_000, "flat")),
         (None, Usage(), None, UNKNOWN),
         (None, None, None, UNKNOWN),
-        ("NaN", Usage(input_text=4, output_image=1000), None, Cost(30_001, "tokens")),
-        ("-1", None, "0.5", Cost(500_000, "flat")),
+        ("NaN", Usage(input_text=4, output_image=1000), None, Charge(30_001, "tokens")),
+        ("-1", None, "0.5", Charge(500_000, "flat")),
         ("1e30", None, None, UNKNOWN),
         ("1e999999", None, None, UNKNOWN),
     ],
 )
 def test_the_surest_source_tells_the_cost(
-    reported: str | None, usage: Usage | None, flat: str | None, expected: Cost
+    reported: str | None, usage: Usage | None, flat: str | None, expected: Charge
 ) -> None:
     """The provider's figure, then tokens, then the flat price, else unknown; never a guess."""
     cost = cost_of_answer(
@@ -103,14 +103,14 @@ def test_the_surest_source_tells_the_cost(
 @pytest.mark.parametrize(
     "usage, expected",
     [
-        (Usage(input_text=12), Cost(500_000, "flat")),
-        (Usage(input_text=12, output_image=1), Cost(500_000, "flat")),
-        (Usage(input_text=12, output_text=1300), Cost(39_003, "tokens")),
-        (Usage(input_text=4, output_text=1300, output_image=9), Cost(39_271, "tokens")),
-        (Usage(input_text=4, output_text=300, output_image=120), Cost(4_051, "tokens")),
+        (Usage(input_text=12), Charge(500_000, "flat")),
+        (Usage(input_text=12, output_image=1), Charge(500_000, "flat")),
+        (Usage(input_text=12, output_text=1300), Charge(39_003, "tokens")),
+        (Usage(input_text=4, output_text=1300, output_image=9), Charge(39_271, "tokens")),
+        (Usage(input_text=4, output_text=300, output_image=120), Charge(4_051, "tokens")),
     ],
 )
-def test_a_picture_is_priced_by_tokens_only_if_it_has_some(usage: Usage, expected: Cost) -> None:
+def test_a_picture_is_priced_by_tokens_only_if_it_has_some(usage: Usage, expected: Charge) -> None:
     """A count without the picture's own tokens would let any number of them through a cap."""
     cost = cost_of_answer(
         reported_usd=None,
@@ -126,15 +126,15 @@ def test_a_picture_is_priced_by_tokens_only_if_it_has_some(usage: Usage, expecte
 @pytest.mark.parametrize(
     "usage, flat, gateway, expected",
     [
-        (None, None, "0.042", Cost(42_000, "gateway")),
-        (None, "0.5", "0.042", Cost(500_000, "flat")),
-        (Usage(input_text=4, output_image=1000), "0.5", "0.042", Cost(30_001, "tokens")),
+        (None, None, "0.042", Charge(42_000, "gateway")),
+        (None, "0.5", "0.042", Charge(500_000, "flat")),
+        (Usage(input_text=4, output_image=1000), "0.5", "0.042", Charge(30_001, "tokens")),
         (None, None, "1e999999", UNKNOWN),
         (None, None, "-0.042", UNKNOWN),
     ],
 )
 def test_a_gateways_figure_counts_where_nothing_else_is_known(
-    usage: Usage | None, flat: str | None, gateway: str, expected: Cost
+    usage: Usage | None, flat: str | None, gateway: str, expected: Charge
 ) -> None:
     """It is the gateway's own price table, so that whatever a person set comes before it."""
     cost = cost_of_answer(
@@ -149,7 +149,7 @@ def test_a_gateways_figure_counts_where_nothing_else_is_known(
 
 
 costs = st.one_of(
-    st.builds(Cost, st.integers(0, 10**9), st.sampled_from(["reported", "tokens", "flat"])),
+    st.builds(Charge, st.integers(0, 10**9), st.sampled_from(["reported", "tokens", "flat"])),
     st.just(FREE),
     st.just(UNKNOWN),
 )
@@ -184,7 +184,7 @@ def test_a_share_that_is_not_known_is_from_half_to_all(low: int, more: int) -> N
 
 
 @given(st.lists(costs))
-def test_a_sum_is_exact_or_unknown(parts: list[Cost]) -> None:
+def test_a_sum_is_exact_or_unknown(parts: list[Charge]) -> None:
     """One unknown part makes the whole unknown."""
     total = add_costs(parts)
 
@@ -244,5 +244,5 @@ def test_the_providers_own_figure_is_shared_by_nobody() -> None:
     nothing = Prices(input_text=Decimal(0), output_image=Decimal(0))
     free = cost_of_answer(reported_usd=None, usage=usage, prices=nothing, flat_usd=None, share=None)
 
-    assert own == Cost(20_000, "reported")
-    assert free == Cost(0, "tokens")
+    assert own == Charge(20_000, "reported")
+    assert free == Charge(0, "tokens")

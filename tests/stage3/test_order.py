@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import PictureRequest, Scene
+from host_stub.contract import Scene
+from stage3_plugin.domain.money import FREE, to_usd
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.scene_state import SceneState
@@ -27,8 +28,8 @@ CAST: dict[str, dict[str, object]] = {
 
 
 def scene(scene_id: str, *others: str, characters: Sequence[str] = ()) -> Scene:
-    wishes = tuple(ReferenceWish(image=f"scene:{one}") for one in others)
-    return Scene(scene_id=scene_id, prompt="a pier", wishes=wishes, characters=tuple(characters))
+    shown = tuple(f"scene:{one}" for one in others)
+    return Scene(scene_id=scene_id, prompt="a pier", references=shown, characters=tuple(characters))
 
 
 def in_order(maker: Maker, scenes: Sequence[Scene], **settings: Any) -> Timed:
@@ -130,7 +131,7 @@ def test_what_refers_to_one_that_failed_is_not_tried(verdict: Verdict, code: str
     assert list(maker.shown) == ["c0", "c1", "s3"]
     messages = [one["message"] for one in ran.named("scene.skipped")]
     assert "sheet 'c0' has no picture" in messages[0]
-    assert ran.outcomes["s1"].cost.microusd == 0
+    assert ran.outcomes["s1"].cost == FREE.told
 
 
 def test_a_run_that_is_told_to_stop_ends_what_waits() -> None:
@@ -189,13 +190,13 @@ def test_a_plan_shows_the_waves_and_their_prices() -> None:
     ran = in_order(Maker(), scenes, cast=CAST)
     (plan,) = ran.plans
 
-    waves = [(wave.scenes, wave.cost_high_microusd) for wave in plan.waves]
-    assert waves == [(3, 150_000), (2, 100_000), (1, 50_000)]
-    assert (plan.make, plan.sheets, plan.high_microusd) == (6, 2, 300_000)
+    waves = [(wave.scenes, wave.cost_high_usd) for wave in plan.waves]
+    assert waves == [(3, to_usd(150_000)), (2, to_usd(100_000)), (1, to_usd(50_000))]
+    assert (plan.make, plan.sheets, plan.cost_high_usd) == (6, 2, to_usd(300_000))
     sheets = [one for one in plan.scenes if one.role == "sheet"]
-    assert [(one.scene_id, one.cost_high_microusd) for one in sheets] == [
-        ("c0", 50_000),
-        ("c1", 50_000),
+    assert [(one.scene_id, one.cost_high_usd) for one in sheets] == [
+        ("c0", to_usd(50_000)),
+        ("c1", to_usd(50_000)),
     ]
     waits = {one.scene_id: one.waits_for for one in plan.scenes if one.waits_for}
     assert waits == {"s1": ("c0",), "s2": ("s1", "c1"), "s4": ("s3",)}

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene, StagePlan
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.settings import Settings
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.stage3.buying import purchases
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 from tests.stage3.test_shown import CAST, casting, scene
 
 pytestmark = pytest.mark.anyio
@@ -35,9 +34,9 @@ async def run(settings: Settings, folder: Path, *scenes: Scene) -> Ran:
     return await run_stage(settings, Story(scenes), folder, scenes_dir=folder)
 
 
-async def planned(settings: Settings, folder: Path, *scenes: Scene) -> Plan:
+async def planned(settings: Settings, folder: Path, *scenes: Scene) -> StagePlan:
     async with open_stage(settings, folder) as stage:
-        return await stage.plan(Story(scenes), scenes_dir=folder)
+        return await stage.plan(asking(Story(scenes), scenes_dir=folder))
 
 
 def warned(ran: Ran) -> list[str]:
@@ -50,9 +49,9 @@ def reused(ran: Ran) -> dict[str, bool]:
 
 
 def _sha256(ran: Ran, scene_id: str) -> str:
-    placed = ran.outcomes[scene_id].placed
-    assert placed is not None
-    return placed.picture.sha256
+    sha256 = ran.outcomes[scene_id].sha256
+    assert sha256 is not None
+    return sha256
 
 
 @pytest.mark.parametrize("was", ["with it", "with another", "without"])

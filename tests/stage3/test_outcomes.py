@@ -213,8 +213,9 @@ async def test_a_row_of_the_outcome_table(row: Row, image_api: ImageApi, tmp_pat
         is_held = row.code in {"made", "unreadable", "no_picture"}
         assert ran.outcomes["b"].cost.basis == ("held" if is_held else "unknown")
     for scene_id, outcome in ran.outcomes.items():
-        if outcome.placed is not None:
-            check_picture(outcome.placed.path, outcome.placed.picture.sha256, scene_id, tmp_path)
+        if outcome.image is not None:
+            assert outcome.sha256 is not None
+            check_picture(outcome.image, outcome.sha256, scene_id, tmp_path)
     assert {path.name for path in (tmp_path / "out" / "images").iterdir()} == {
         f"{scene_id}.png" for scene_id in "abc" if ran.code(scene_id) == "made"
     }
@@ -288,7 +289,7 @@ async def test_hostile_scene_ids_each_get_their_own_file_inside(
     """Nothing is ever written outside the output folder."""
     ids = ["../../etc/x", "/abs", "a/b", "..", "CON", "x.", "Scene", "scene", "é", "e\u0301"]
     ran = await run_stage(settings_for(image_api), story(*ids), tmp_path)
-    paths = [outcome.placed.path for outcome in ran.outcomes.values() if outcome.placed]
+    paths = [outcome.image for outcome in ran.outcomes.values() if outcome.image]
 
     assert len({str(path).casefold() for path in paths}) == len(ids)
     assert {path.parent for path in paths} == {tmp_path / "out" / "images"}

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
 
 from host_stub import contract
+from host_stub.contract import StagePlan
 from stage3_plugin import hooks
-from stage3_plugin.domain.money import Estimate
+from stage3_plugin.domain.money import Estimate, to_usd
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.policy.plan import Plan, Prospect, plan_run
+from stage3_plugin.policy.plan import Prospect, plan_run
 from stage3_plugin.policy.reuse import Reuse
 from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
@@ -37,8 +38,10 @@ def test_a_sum_with_an_unknown_part_is_unknown(
     made = [(low, high) for what, low, high in story if what in {Reuse.MAKE, Reuse.RESEND}]
     lows, highs = [low for low, _ in made], [high for _, high in made]
 
-    assert plan.low_microusd == (None if None in lows else sum(low or 0 for low in lows))
-    assert plan.high_microusd == (None if None in highs else sum(high or 0 for high in highs))
+    assert plan.cost_low_usd == (None if None in lows else to_usd(sum(low or 0 for low in lows)))
+    assert plan.cost_high_usd == (
+        None if None in highs else to_usd(sum(high or 0 for high in highs))
+    )
     assert plan.make == len(made)
     assert plan.refused == 0
     left = plan.reused + plan.pending + plan.held + plan.busy + plan.unsendable
@@ -51,8 +54,8 @@ def test_a_plan_never_passes_a_cap(highs: list[int], room: int) -> None:
     story: list[tuple[Prospect, int | None, int | None]] = [(Reuse.MAKE, 0, high) for high in highs]
     plan = planned(story, room_microusd=room)
 
-    assert plan.high_microusd is not None
-    assert plan.high_microusd <= room
+    assert plan.cost_high_usd is not None
+    assert plan.cost_high_usd <= to_usd(room)
     assert plan.make + plan.refused == len(highs)
     if plan.refused:
         assert sum(highs[: plan.make + 1]) > room
@@ -84,7 +87,7 @@ def planned(
     room_microusd: int | None = None,
     typical_s: float | None = None,
     capacity: int = 1,
-) -> Plan:
+) -> StagePlan:
     def estimate(request: PictureRequest) -> Estimate:
         _, low, high = story[int(request.scene_id)]
         return Estimate(low_microusd=low, high_microusd=high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias
@@ -13,16 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene, StagePlan
+from stage3_plugin.domain.money import to_usd
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.policy.plan import Plan
 from stage3_plugin.settings import Settings
 from tests.doors import HOLD, bills, painter
 from tests.fakes.behaviours import Json, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.laws import tried
 from tests.stage3.buying import counted, purchases, scenes
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 
 Past: TypeAlias = Literal["nothing", "bought", "unknown", "refused", "empty prompt"]
 """What a scene has behind it when it is planned."""
@@ -40,10 +41,10 @@ def shared_api() -> Iterator[ImageApi]:
 
 
 async def plan_of(
-    wanted: Settings, story: Story, folder: Path, *, max_cost_microusd: int | None = None
-) -> Plan:
+    wanted: Settings, story: Story, folder: Path, *, max_cost_usd: Decimal | None = None
+) -> StagePlan:
     async with open_stage(wanted, folder) as stage:
-        return await stage.plan(story, max_cost_microusd=max_cost_microusd)
+        return await stage.plan(asking(story, max_cost_usd=max_cost_usd))
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -67,7 +68,7 @@ def told(ran: Ran) -> Counter[str]:
     return counts
 
 
-def figures(plan: Plan) -> Counter[str]:
+def figures(plan: StagePlan) -> Counter[str]:
     """Return a plan's figures in the same words."""
     return +Counter(
         make=plan.make,
@@ -123,7 +124,7 @@ def test_a_run_does_what_its_plan_told(
 
             assert figures(plan) == told(ran)
             assert plan.make == shared_api.received() - before
-            assert plan.low_microusd == plan.high_microusd == counted(folder) - spent
+            assert plan.cost_low_usd == plan.cost_high_usd == to_usd(counted(folder) - spent)
 
     anyio.run(main)
 
@@ -159,12 +160,12 @@ async def test_a_plan_tells_what_today_has_cost_and_how_long_it_takes(
     plan = await plan_of(painter(image_api, capacity=4), scenes(11), tmp_path)
     all_there = await plan_of(painter(image_api), scenes(3), tmp_path)
 
-    assert (nothing_yet.expected_s, nothing_yet.day_microusd) == (None, {})
-    assert plan.day_microusd == {"openrouter": 3 * HOLD}
+    assert (nothing_yet.expected_s, nothing_yet.day_spent_usd) == (None, {})
+    assert plan.day_spent_usd == {"openrouter": to_usd(3 * HOLD)}
     assert plan.expected_s is not None
     assert 0.2 <= plan.expected_s < 20  # two rounds of four
     assert all_there.expected_s == 0
-    assert (all_there.low_microusd, all_there.high_microusd) == (0, 0)
+    assert (all_there.cost_low_usd, all_there.cost_high_usd) == (Decimal(0), Decimal(0))
 
 
 async def test_a_plan_sends_an_unknown_outcome_again_if_the_run_would(
@@ -180,13 +181,13 @@ async def test_a_plan_sends_an_unknown_outcome_again_if_the_run_would(
     after = await plan_of(resending, scenes(1), tmp_path)
 
     assert [(plan.make, plan.held) for plan in (held, resend, after)] == [(0, 1), (1, 0), (0, 1)]
-    assert resend.high_microusd == HOLD
+    assert resend.cost_high_usd == to_usd(HOLD)
 
 
 async def test_a_plan_takes_the_lower_of_two_budgets(image_api: ImageApi, tmp_path: Path) -> None:
     """As the run does."""
     wanted = painter(image_api, budget_usd="0.20")
-    plan = await plan_of(wanted, scenes(5), tmp_path, max_cost_microusd=100_000)
+    plan = await plan_of(wanted, scenes(5), tmp_path, max_cost_usd=to_usd(100_000))
 
     assert (plan.make, plan.refused) == (2, 3)
 
@@ -195,4 +196,4 @@ async def test_a_plan_without_a_price_has_no_figure(image_api: ImageApi, tmp_pat
     """Unknown is not zero."""
     plan = await plan_of(painter(image_api, price_usd=None), scenes(2), tmp_path)
 
-    assert (plan.make, plan.low_microusd, plan.high_microusd) == (2, None, None)
+    assert (plan.make, plan.cost_low_usd, plan.cost_high_usd) == (2, None, None)

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import Cost, CostBasis
+from stage3_plugin.domain.money import Charge
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -39,19 +40,19 @@ WITH = (VerdictKind.PICTURES, VerdictKind.UNREADABLE)
 WITHOUT = (VerdictKind.REFUSED, VerdictKind.NO_PICTURE, VerdictKind.REJECTED)
 AMOUNTS = st.integers(0, 200) | st.integers(0, 10**9)
 HOLDS = st.integers(1, 10**8)
-FIGURES = st.builds(Cost, AMOUNTS, st.sampled_from(TOLD)) | st.builds(
-    Cost, AMOUNTS, st.just("flat"), is_listed=st.just(True)
+FIGURES = st.builds(Charge, AMOUNTS, st.sampled_from(TOLD)) | st.builds(
+    Charge, AMOUNTS, st.just("flat"), is_listed=st.just(True)
 )
 
 
-def answered(kind: VerdictKind, cost: Cost) -> AttemptResult:
+def answered(kind: VerdictKind, cost: Charge) -> AttemptResult:
     picture = PICTURE if kind is VerdictKind.PICTURES else None
     return AttemptResult(verdict=Verdict(kind=kind, may_be_billed=True), cost=cost, picture=picture)
 
 
 @given(cost=FIGURES, hold=HOLDS, kind=st.sampled_from(WITH))
 def test_a_picture_costs_a_thousandth_of_its_hold_at_the_least(
-    cost: Cost, hold: int, kind: VerdictKind
+    cost: Charge, hold: int, kind: VerdictKind
 ) -> None:
     """Whoever told the figure: what is below counts as the hold, and what is not is the bill."""
     settlement = settlement_of(answered(kind, cost), may_be_cut=False, hold_microusd=hold)
@@ -59,44 +60,44 @@ def test_a_picture_costs_a_thousandth_of_its_hold_at_the_least(
     assert cost.microusd is not None
     is_plausible = cost.microusd * 1000 >= hold
 
-    assert told == (cost if is_plausible else Cost(hold, "held"))
+    assert told == (cost if is_plausible else Charge(hold, "held"))
     assert settlement is not None
     assert settlement.cost_microusd == (cost.microusd if is_plausible else None)
 
 
 @given(cost=FIGURES, hold=HOLDS, kind=st.sampled_from(WITHOUT))
 def test_an_answer_without_a_picture_may_cost_next_to_nothing(
-    cost: Cost, hold: int, kind: VerdictKind
+    cost: Charge, hold: int, kind: VerdictKind
 ) -> None:
     """But a zero of what may have been billed is none, save where tokens are reckoned at none."""
     told = cost_with_hold(answered(kind, cost), hold, State.PAID_BAD)
     is_figure = bool(cost.microusd) or cost.basis == "tokens"
 
-    assert told == (cost if is_figure else Cost(hold, "held"))
+    assert told == (cost if is_figure else Charge(hold, "held"))
 
 
 @given(microusd=AMOUNTS, hold=HOLDS, kind=st.sampled_from([*WITH, *WITHOUT]))
 def test_a_persons_own_price_is_believed(microusd: int, hold: int, kind: VerdictKind) -> None:
     """Zero as well, with a picture and without."""
-    price = Cost(microusd, "flat")
+    price = Charge(microusd, "flat")
 
     assert believed(answered(kind, price), hold) == price
 
 
 @given(
-    cost=FIGURES | st.builds(Cost, AMOUNTS, st.sampled_from(get_args(CostBasis))),
+    cost=FIGURES | st.builds(Charge, AMOUNTS, st.sampled_from(get_args(CostBasis))),
     is_part=st.booleans(),
     hold=HOLDS,
     kind=st.sampled_from([*WITH, *WITHOUT]),
 )
 def test_no_figure_lowers_what_a_cap_counts_below_a_bill_that_can_be(
-    cost: Cost,
+    cost: Charge,
     is_part: bool,  # noqa: FBT001 - drawn
     hold: int,
     kind: VerdictKind,
 ) -> None:
     """What counts is the figure itself or the hold, and with a picture never less than a part."""
-    drawn = Cost(cost.microusd, cost.basis, is_part=is_part, is_listed=cost.is_listed)
+    drawn = Charge(cost.microusd, cost.basis, is_part=is_part, is_listed=cost.is_listed)
     counts = cost_with_hold(answered(kind, drawn), hold, State.PAID).microusd
     assert counts is not None
     assert cost.microusd is not None
@@ -109,7 +110,7 @@ def test_no_figure_lowers_what_a_cap_counts_below_a_bill_that_can_be(
 
 @pytest.mark.parametrize("kind", [*WITH, *WITHOUT])
 @given(cost=FIGURES)
-def test_where_nothing_was_held_every_figure_is_believed(kind: VerdictKind, cost: Cost) -> None:
+def test_where_nothing_was_held_every_figure_is_believed(kind: VerdictKind, cost: Charge) -> None:
     """There is nothing that it could be compared with."""
     assert believed(answered(kind, cost), 0) == cost
 

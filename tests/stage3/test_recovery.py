@@ -18,9 +18,10 @@ import pytest
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.backend import endpoint_of
 from stage3_plugin.engine.requests import request_for
-from stage3_plugin.engine.route import endpoint_of
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.home import home_of, new_run_id
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
@@ -44,7 +45,7 @@ class Dead:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
         self.settings = settings
-        self.run_id = uuid.uuid4().hex
+        self.run_id = new_run_id(home_of(folder / ".stage3"))
         self.ledger_path = ledger_path(folder)
         self.store = Stored(folder / ".stage3")
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.file_names import file_stem
-from stage3_plugin.domain.keys import KeyScope, Wish, scene_keys
+from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest, check_scene_id
+from stage3_plugin.domain.request import PictureRequest, Wish, check_scene_id
+from stage3_plugin.domain.route import Route
 from stage3_plugin.errors import SceneIdRefused
 from tests.laws import tried
 
@@ -283,9 +284,7 @@ def test_every_field_of_a_request_is_known_to_decide_or_not() -> None:
     }
     beside = {"provider", "references", "characters", "extra", "labels", "is_sheet", "wishes"}
     beside |= {"token", "wanted", "if_refused", "takes", "lane"}
-    scope = KeyScope(
-        endpoint=Endpoint(provider="openai", model="m"), sends=frozenset(get_args(Wish))
-    )
+    scope = Route(endpoint=Endpoint(provider="openai", model="m"), sends=frozenset(get_args(Wish)))
     requests = [replace(REQUEST, **{name: value}) for name, value in deciding.items()]
     keys = {scene_keys(one, scope).present for one in (REQUEST, *requests)}
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.money import FREE
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.domain.states import State
 from stage3_plugin.settings import Settings
 from tests.benchmarks.resume import SETTINGS, fill_ledger
@@ -58,18 +57,19 @@ async def test_the_same_command_again_sends_nothing(image_api: ImageApi, tmp_pat
     assert second.named("scene.started") == []
     for scene_id, outcome in second.outcomes.items():
         assert outcome.reused
-        assert (outcome.cost, outcome.attempts, outcome.duration_s) == (FREE, 0, 0.0)
+        assert (outcome.cost, outcome.attempts, outcome.duration_s) == (FREE.told, 0, 0.0)
         assert outcome.made_at is not None
         assert outcome.bought_for == first.outcomes[scene_id].cost
         assert (
-            replace(
-                outcome,
-                reused=False,
-                made_at=None,
-                bought_for=None,
-                cost=first.outcomes[scene_id].cost,
-                attempts=first.outcomes[scene_id].attempts,
-                duration_s=first.outcomes[scene_id].duration_s,
+            outcome.model_copy(
+                update={
+                    "reused": False,
+                    "made_at": None,
+                    "bought_for": None,
+                    "cost": first.outcomes[scene_id].cost,
+                    "attempts": first.outcomes[scene_id].attempts,
+                    "duration_s": first.outcomes[scene_id].duration_s,
+                }
             )
             == first.outcomes[scene_id]
         )
@@ -150,12 +150,12 @@ async def test_a_picture_nobody_touched_is_not_written_again(
 @pytest.mark.parametrize(
     "scene",
     [
-        replace(HARBOUR, prompt="a harbour at dawn"),
-        replace(HARBOUR, prompt="a harbour at dusk "),
-        replace(HARBOUR, width_px=96, height_px=64),
-        replace(HARBOUR, seed=7),
-        replace(HARBOUR, negative_prompt="people"),
-        replace(HARBOUR, scene_id="s2"),
+        HARBOUR.model_copy(update={"prompt": "a harbour at dawn"}),
+        HARBOUR.model_copy(update={"prompt": "a harbour at dusk "}),
+        HARBOUR.model_copy(update={"width": 96, "height": 64}),
+        HARBOUR.model_copy(update={"seed": 7}),
+        HARBOUR.model_copy(update={"negative_prompt": "people"}),
+        HARBOUR.model_copy(update={"scene_id": "s2"}),
     ],
 )
 async def test_a_changed_scene_is_a_new_picture(
@@ -218,7 +218,7 @@ async def test_a_changed_setting_that_does_not_decide_the_picture_buys_nothing(
 
 
 def with_facts_that_are_not_sent(scene: Scene) -> Scene:
-    return replace(scene, characters=("c1",), extra={"camera": "pan"})
+    return scene.model_copy(update={"characters": ("c1",), "extra": {"camera": "pan"}})
 
 
 def turned_round(scenes: Sequence[Scene]) -> Sequence[Scene]:
@@ -311,17 +311,18 @@ async def test_a_drawing_is_found_again(tmp_path: Path) -> None:
     [
         (ANN, {"caption": False}),
         (
-            replace(
-                ANN,
-                extra={
-                    "character_sheets": [
-                        {"id": "c1", "name": "Ann Bell", "description": "black hair, a coat"}
-                    ]
-                },
+            ANN.model_copy(
+                update={
+                    "extra": {
+                        "character_sheets": [
+                            {"id": "c1", "name": "Ann Bell", "description": "black hair, a coat"}
+                        ]
+                    }
+                }
             ),
             {},
         ),
-        (replace(ANN, characters=()), {}),
+        (ANN.model_copy(update={"characters": ()}), {}),
     ],
     ids=["caption", "character sheet", "characters"],
 )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from stage3_plugin.attempt.maker import Maker
-from stage3_plugin.domain.money import Estimate
+from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
+from stage3_plugin.engine.backend import limiter_of, route_of
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.engine.route import Route, key_scope_of
 from stage3_plugin.policy.capacity import AdaptiveLimiter, FixedLimiter
 from stage3_plugin.settings import Settings
 
@@ -20,17 +21,11 @@ PAID = Settings(provider="openai", model="m", base_url="http://one.example/v1", 
 
 def route(settings: Settings = PAID, /, *, is_here: bool = False, **properties: Any) -> Route:
     """Return a route that makes nothing."""
-    return Route(
-        scope=key_scope_of(settings, None, is_here=is_here),
-        maker=cast("Maker", None),
-        list_price=lambda _: Estimate(low_microusd=0, high_microusd=0),
-        conversation_for=lambda _: None,
-        **properties,
-    )
+    return replace(route_of(settings, None, is_here=is_here), **properties)
 
 
-def limiter_of(one: Route, settings: Settings = PAID) -> object:
-    return one.limiter(settings, 4, draw=lambda: 0.5, on_change=lambda _: None)
+def limiter_at(one: Route, settings: Settings = PAID) -> object:
+    return limiter_of(one, settings, 4, draw=lambda: 0.5, on_change=lambda _: None)
 
 
 def wish() -> PictureRequest:
@@ -42,20 +37,22 @@ def test_only_what_is_uncapped_is_not_limited(others: dict[str, Any]) -> None:
     """What is free may still be turned away, and what is here may have a limit."""
     paced = PAID.model_copy(update={"requests_per_minute": 60, "adaptive": False})
 
-    assert isinstance(limiter_of(route(**others)), AdaptiveLimiter)
-    assert isinstance(limiter_of(route(is_here=True, **others)), AdaptiveLimiter)
-    assert isinstance(limiter_of(route(is_uncapped=True, **others)), FixedLimiter)
-    assert isinstance(limiter_of(route(**others), paced), FixedLimiter)
+    assert isinstance(limiter_at(route(**others)), AdaptiveLimiter)
+    assert isinstance(limiter_at(route(is_here=True, **others)), AdaptiveLimiter)
+    assert isinstance(limiter_at(route(is_uncapped=True, **others)), FixedLimiter)
+    assert isinstance(limiter_at(route(**others), paced), FixedLimiter)
 
 
 def test_only_what_is_made_here_has_no_address_in_its_keys() -> None:
     """What is free and far away is another picture where it is made somewhere else."""
     elsewhere = PAID.model_copy(update={"base_url": "http://two.example/v1"})
     far = [
-        route(settings, is_free=True, is_uncapped=True, may_be_cut=True).keys_of(wish()).present
+        scene_keys(wish(), route(settings, is_free=True, is_uncapped=True, may_be_cut=True)).present
         for settings in (PAID, elsewhere)
     ]
-    here = [route(settings, is_here=True).keys_of(wish()).present for settings in (PAID, elsewhere)]
+    here = [
+        scene_keys(wish(), route(settings, is_here=True)).present for settings in (PAID, elsewhere)
+    ]
 
     assert far[0] != far[1]
     assert here[0] == here[1]

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, CostBasis
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -18,17 +19,17 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 
 K = VerdictKind
-COST = Cost(34_200, "reported")
+COST = Charge(34_200, "reported")
 PICTURE = Picture(sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=99)
 FAILED = [kind for kind in K if kind is not K.PICTURES]
 
 
-def ended(kind: VerdictKind, *, billed: bool = False, cost: Cost | None = None) -> AttemptResult:
+def ended(kind: VerdictKind, *, billed: bool = False, cost: Charge | None = None) -> AttemptResult:
     verdict = Verdict(kind=kind, message="why", may_be_billed=billed)
     return AttemptResult(verdict=verdict, cost=cost or (UNKNOWN if billed else FREE))
 
 
-def costing(cost: Cost) -> AttemptResult:
+def costing(cost: Charge) -> AttemptResult:
     return ended(K.UNREADABLE, billed=True, cost=cost)
 
 
@@ -87,7 +88,7 @@ def test_a_failure_goes_where_its_money_went(
 
 
 @given(kind=st.sampled_from(FAILED), cost=st.sampled_from([COST, UNKNOWN]))
-def test_nothing_that_may_be_billed_is_let_go(kind: VerdictKind, cost: Cost) -> None:
+def test_nothing_that_may_be_billed_is_let_go(kind: VerdictKind, cost: Charge) -> None:
     """Whatever it came to, it stays counted; what was not sent cannot have been billed."""
     if kind is K.NOT_SENT:
         return
@@ -132,10 +133,10 @@ def test_a_whole_answer_on_the_disk_stays_open(kind: VerdictKind) -> None:
 @pytest.mark.parametrize("state", [State.PAID, State.PAID_BAD])
 def test_a_cost_nobody_told_is_the_amount_held(state: State) -> None:
     """As the ledger counts it; where nothing was held, nothing is known."""
-    assert cost_with_hold(costing(UNKNOWN), 50_000, state) == Cost(50_000, "held")
+    assert cost_with_hold(costing(UNKNOWN), 50_000, state) == Charge(50_000, "held")
     assert cost_with_hold(costing(UNKNOWN), 0, state) == UNKNOWN
     assert cost_with_hold(costing(COST), 50_000, state) == COST
-    assert cost_with_hold(costing(Cost(0, "reported")), 0, state) == Cost(0, "reported")
+    assert cost_with_hold(costing(Charge(0, "reported")), 0, state) == Charge(0, "reported")
 
 
 def test_the_cost_of_an_unknown_outcome_is_unknown() -> None:
@@ -158,11 +159,11 @@ def test_a_bill_of_next_to_nothing_counts_as_what_was_held(
     is_believed: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     """A figure that nobody has looked up lets no run through its cap; a person's own zero does."""
-    attempted = replace(ended(K.UNREADABLE, billed=True), cost=Cost(microusd, basis))
+    attempted = replace(ended(K.UNREADABLE, billed=True), cost=Charge(microusd, basis))
     settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=50_000)
     told = cost_with_hold(attempted, 50_000, State.PAID)
 
     assert settlement is not None
     assert settlement.cost_microusd == (microusd if is_believed else None)
-    assert told == (Cost(microusd, basis) if is_believed else Cost(50_000, "held"))
-    assert cost_with_hold(costing(Cost(0, "flat")), 50_000, State.PAID) == Cost(0, "flat")
+    assert told == (Charge(microusd, basis) if is_believed else Charge(50_000, "held"))
+    assert cost_with_hold(costing(Charge(0, "flat")), 50_000, State.PAID) == Charge(0, "flat")

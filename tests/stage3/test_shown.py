@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene
+from stage3_plugin.domain.money import FREE
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.ledger.book import Ledger
@@ -24,7 +23,7 @@ from tests.fakes.behaviours import Json, Ok, ResetAfterRead, ServerError
 from tests.fakes.image_api import Entry, ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.requests import Refusing, shown_in
-from tests.stage3.running import Ran, Story, run_stage
+from tests.stage3.running import Ran, Story, asking, run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +50,6 @@ def scene(scene_id: str, *references: str, characters: Sequence[str] = ()) -> Sc
         scene_id=scene_id,
         prompt=f"{scene_id}: a pier at dusk",
         references=references,
-        wishes=tuple(ReferenceWish(image=image) for image in references),
         characters=tuple(characters),
     )
 
@@ -113,16 +111,15 @@ async def test_an_unchanged_scene_file_gets_the_same_faces(
         ("char_002", "s1", "s2", "s3", "s4"), "made"
     )
     sheet = ran.outcomes["char_002"]
-    assert sheet.is_sheet
-    assert sheet.placed is not None
-    assert sheet.placed.path.name == "cast-char_002.png"
-    tomas = sheet.placed.picture.sha256
-    first = ran.outcomes["s1"].placed
-    assert first is not None
+    assert sheet.role == "sheet"
+    assert sheet.image is not None
+    assert sheet.image.name == "cast-char_002.png"
+    tomas = sheet.sha256
+    first = ran.outcomes["s1"]
     assert shown(image_api, "four views") == []
     assert shown(image_api, "s1:") == [sha256(MIRA), tomas, sha256(BOARD)]
     assert shown(image_api, "s2:") == [tomas, sha256(BOARD)]
-    assert shown(image_api, "s3:") == [first.picture.sha256, sha256(MIRA), sha256(BOARD)]
+    assert shown(image_api, "s3:") == [first.sha256, sha256(MIRA), sha256(BOARD)]
     assert shown(image_api, "s4:") == [sha256(BOARD)]
     assert "Mira" in sent(image_api, "s1:").asked.prompt
     started = ran.named("stage.started")[0]
@@ -141,14 +138,13 @@ async def test_a_scene_records_which_bytes_it_was_shown(image_api: ImageApi, fol
     bought, found = [await run(casting(image_api), folder) for _ in range(2)]
     for ran in (bought, found):
         params = ran.outcomes["s2"].generation_params
-        sheet = ran.outcomes["char_002"].placed
-        assert sheet is not None
+        sheet = ran.outcomes["char_002"]
         assert params["references"] == [
             {
                 "image": "scene:char_002",
                 "name": "Tomas",
                 "role": None,
-                "sha256": sheet.picture.sha256,
+                "sha256": sheet.sha256,
             },
             {
                 "image": "refs/board.png",
@@ -195,7 +191,7 @@ async def test_a_sheet_that_fails_leaves_its_scenes_untried(
     failure = ran.outcomes["s1"].failure
     assert failure is not None
     assert "sheet 'char_002' has no picture" in failure.message
-    assert ran.outcomes["s1"].cost.microusd == 0
+    assert ran.outcomes["s1"].cost == FREE.told
     skipped = {one["scene_id"]: one.get("waits_for") for one in ran.named("scene.skipped")}
     assert skipped == {"s1": ["char_002"], "s2": ["char_002"], "s3": ["s1"]}
 
@@ -332,7 +328,9 @@ async def test_a_scene_with_a_model_of_its_own_is_bought_and_priced_as_that(
 ) -> None:
     """So is a sheet; the ledger's rows name it."""
     own = {"char_002": {**CAST["char_002"], "model": "gpt-image-1-mini"}}
-    story = Story([replace(scene("s1", characters=["char_002"]), model="gpt-image-1.5")])
+    story = Story(
+        [scene("s1", characters=["char_002"]).model_copy(update={"model": "gpt-image-1.5"})]
+    )
     ran = await run(casting(image_api, cast=own, budget_usd="1"), folder, story)
 
     assert {ran.code(one) for one in ran.outcomes} == {"made"}
@@ -357,7 +355,7 @@ async def test_a_sheet_in_doubt_keeps_its_scenes_back_until_somebody_decides(
             "s2": "not_tried",
         }
     async with open_stage(casting(image_api), folder) as stage:
-        plan = await stage.plan(story, scenes_dir=folder)
+        plan = await stage.plan(asking(story, scenes_dir=folder))
 
     assert len(image_api.entries) == 1
     assert (plan.make, plan.held) == (0, 1)
@@ -371,7 +369,7 @@ async def test_a_sheet_that_cannot_be_sent_is_said_of_the_scenes_that_show_it(
     """In a whole sentence; neither is made."""
     cast = {"char_002": {"prompt": " "}}
     async with open_stage(casting(image_api, cast=cast), folder) as stage:
-        plan = await stage.plan(Story([STORY.scenes[1]]), scenes_dir=folder)
+        plan = await stage.plan(asking(Story([STORY.scenes[1]]), scenes_dir=folder))
 
     assert (plan.make, plan.unsendable) == (0, 2)
     problems = {one.scene_id: str(one.problem) for one in plan.scenes}
@@ -385,7 +383,7 @@ async def test_a_changed_sheet_is_named_with_the_scenes_it_makes_stale(
     await run(casting(image_api), folder)
     changed = {**CAST, "char_002": {**CAST["char_002"], "prompt": "Tomas, in a coat"}}
     async with open_stage(casting(image_api, cast=changed), folder) as stage:
-        plan = await stage.plan(STORY, scenes_dir=folder)
+        plan = await stage.plan(asking(STORY, scenes_dir=folder))
 
     assert (plan.make, plan.sheets, plan.stale, plan.reused) == (4, 1, 3, 1)
     (line,) = (one for one in plan.warnings if "sheet 'char_002' has changed" in one)
@@ -439,7 +437,7 @@ async def test_a_run_that_is_stopped_at_once_names_its_sheets_all_the_same(
     assert {one: ran.code(one) for one in ran.outcomes} == dict.fromkeys(
         ("char_002", "s1", "s2", "s3", "s4"), "not_tried"
     )
-    assert ran.outcomes["char_002"].is_sheet
+    assert ran.outcomes["char_002"].role == "sheet"
     assert image_api.entries == []
 
 
@@ -458,9 +456,8 @@ async def test_a_sheet_whose_picture_comes_later_is_waited_for(
         "s4": "made",
     }
     assert len(image_api.visits()) == 2
-    sheet = ran.outcomes["char_002"].placed
-    assert sheet is not None
-    assert shown(image_api, "s2:") == [sheet.picture.sha256, sha256(BOARD)]
+    sheet = ran.outcomes["char_002"]
+    assert shown(image_api, "s2:") == [sheet.sha256, sha256(BOARD)]
 
 
 @pytest.mark.parametrize("others", [(), ("s1",)])
@@ -477,7 +474,7 @@ async def test_no_sheet_is_made_for_a_scene_that_is_refused(
     )
     settings = casting(image_api)
     async with open_stage(settings, folder) as stage:
-        plan = await stage.plan(story, scenes_dir=folder)
+        plan = await stage.plan(asking(story, scenes_dir=folder))
     ran = await run(settings, folder, story)
 
     assert (plan.make, plan.sheets) == (1, 0)
@@ -488,17 +485,17 @@ async def test_no_sheet_is_made_for_a_scene_that_is_refused(
     assert len(image_api.entries) == 1
 
 
-@pytest.mark.parametrize("wish", [{"prompt": " "}, {"width_px": 100_000, "height_px": 100_000}])
+@pytest.mark.parametrize("wish", [{"prompt": " "}, {"width": 100_000, "height": 100_000}])
 async def test_no_sheet_is_made_for_a_scene_that_is_not_sent_itself(
     wish: dict[str, Any], image_api: ImageApi, folder: Path
 ) -> None:
     """One without a prompt, say; nor for one that refers to that."""
     first, second = (scene(one, characters=["char_002"]) for one in ("s1", "s2"))
-    waiting = replace(second, wishes=(ReferenceWish(image="scene:s1"),))
-    story = Story([replace(first, **wish), waiting])
+    waiting = second.model_copy(update={"references": ("scene:s1",)})
+    story = Story([first.model_copy(update=wish), waiting])
     settings = casting(image_api)
     async with open_stage(settings, folder) as stage:
-        plan = await stage.plan(story, scenes_dir=folder)
+        plan = await stage.plan(asking(story, scenes_dir=folder))
     ran = await run(settings, folder, story)
 
     assert (plan.make, plan.sheets, plan.unsendable) == (0, 0, 2)
@@ -515,7 +512,6 @@ async def test_who_is_to_look_as_in_a_scene_is_in_that_scene_too(
     ran = await run(casting(image_api, cast=cast), folder, story)
 
     assert {ran.code(one) for one in ran.outcomes} == {"made"}
-    first = ran.outcomes["s2"].placed
-    assert first is not None
+    first = ran.outcomes["s2"]
     assert shown(image_api, "s2:") == []
-    assert shown(image_api, "s1:") == [first.picture.sha256]
+    assert shown(image_api, "s1:") == [first.sha256]

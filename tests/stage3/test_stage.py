@@ -16,13 +16,13 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
+from host_stub.contract import FailureCode, Scene, SceneOutcome, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.money import FREE, UNKNOWN, Cost, Estimate
-from stage3_plugin.domain.outcome import Ending, FailureCode, Outcome, Placed
-from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.request import PictureRequest, Scene
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
+from stage3_plugin.domain.picture import Picture, Placed
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.route import Route, key_scope_of
+from stage3_plugin.engine.backend import Backend, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
@@ -30,11 +30,12 @@ from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
+from tests.stage3.running import asking, context_of, costing
 from tests.stage3.stored import Stored
 
 K = VerdictKind
 T = TypeVar("T")
-PRICE = Cost(40_000, "reported")
+PRICE = Charge(40_000, "reported")
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where syncing a ledger takes no time."""
 
@@ -55,7 +56,7 @@ class Story:
             if number == self.breaks_at:
                 raise OSError("the file changed")
             scene = Scene(scene_id=f"s{number}", prompt=f"prompt {number}")
-            yield replace(scene, **self.changes.get(number, {}))
+            yield scene.model_copy(update=self.changes.get(number, {}))
 
 
 @dataclass
@@ -123,9 +124,9 @@ async def _at_once(work: Callable[[], T], /) -> T:
 class Ran:
     """What a run left behind."""
 
-    outcomes: list[Outcome]
+    outcomes: list[SceneOutcome]
     events: list[dict[str, Any]]
-    ending: Ending | None = None
+    ending: StageSummary | None = None
     took_s: float = math.nan
 
     def codes(self) -> dict[str, str]:
@@ -154,10 +155,9 @@ async def run(
     capturing = CapturingLogger()
     log = structlog.wrap_logger(capturing, processors=[_keep(ran.events)])
     wanted = Settings(**settings)
-    route = Route(
-        scope=key_scope_of(wanted, None),
+    backend = Backend(
+        route=replace(route_of(wanted, None), list_price=costing(0)),
         maker=maker,
-        list_price=lambda _: Estimate(low_microusd=0, high_microusd=0),
         conversation_for=lambda _: None,
     )
     began = anyio.current_time()
@@ -167,7 +167,7 @@ async def run(
         stored = Stored(state_dir)
         stage = Stage(
             wanted,
-            (route,),
+            (backend,),
             pictures=NoPictures(stored.objects, stored.spool, max_pixels=1, blocking=_at_once),
             accounts=Accounts(
                 place=FilePlace(state_dir / LEDGER_NAME),
@@ -179,14 +179,8 @@ async def run(
             ),
             draw=lambda: 0.5,
         )
-        ran.ending = await stage.run(
-            story,
-            pictures_dir=Path("images"),
-            log=log,
-            deliver=ran.outcomes.append,
-            stopping=stopping or anyio.Event(),
-            deadline_s=deadline_s,
-        )
+        context = context_of(log, ran.outcomes.append, stopping)
+        ran.ending = await stage.run(asking(story, deadline_s=deadline_s), context)
     ran.took_s = anyio.current_time() - began
     return ran
 
@@ -248,7 +242,7 @@ def test_an_outcome_says_what_the_picture_was_made_with() -> None:
         "seed": 7,
         "size_mismatch": True,
     }
-    assert (outcome.attempts, outcome.duration_s, outcome.cost) == (1, 1.0, PRICE)
+    assert (outcome.attempts, outcome.duration_s, outcome.cost) == (1, 1.0, PRICE.told)
 
 
 def test_costs_of_all_attempts_add_up() -> None:
@@ -256,7 +250,7 @@ def test_costs_of_all_attempts_add_up() -> None:
     maker = Maker({"s0": [Verdict(kind=K.BUSY), Verdict(kind=K.NOT_SENT)]})
     (outcome,) = virtually(lambda: run(maker, Story(1))).outcomes
 
-    assert outcome.cost == PRICE
+    assert outcome.cost == PRICE.told
     assert outcome.attempts == 3
 
 
@@ -267,7 +261,7 @@ def test_a_request_that_may_have_been_billed_is_not_sent_again() -> None:
 
     assert maker.sent == ["s0", "s1", "s2"]
     assert ran.codes()["s1"] == "unknown"
-    assert ran.outcomes[1].cost == UNKNOWN
+    assert ran.outcomes[1].cost == UNKNOWN.told
     assert ran.named("scene.failed")[0]["cost_usd"] is None
 
 
@@ -280,7 +274,7 @@ def test_a_dead_key_or_an_empty_balance_stops_new_scenes_at_once(kind: VerdictKi
 
     assert len(maker.sent) == 2
     assert ran.codes() == {"s0": code, "s1": "made"} | {f"s{n}": "not_tried" for n in range(2, 6)}
-    assert ran.ending == Ending(stopped=code, message="no more")
+    assert ran.ending == StageSummary(stopped=code, message="no more")
     assert len(ran.named("scene.skipped")) == 4
 
 
@@ -307,7 +301,7 @@ def test_a_wait_that_one_rejection_names_is_its_scenes_and_no_others() -> None:
 def test_what_would_be_paid_for_nothing_is_not_sent() -> None:
     """An empty prompt, and a picture that is too large to be accepted."""
     story = Story(3)
-    story.changes = {0: {"prompt": " \n"}, 1: {"width_px": 9000, "height_px": 9000}}
+    story.changes = {0: {"prompt": " \n"}, 1: {"width": 9000, "height": 9000}}
     maker = Maker()
     ran = virtually(lambda: run(maker, story, provider="openai", model="m"))
 
@@ -327,7 +321,7 @@ def test_a_full_disk_stops_the_run() -> None:
     ran = virtually(lambda: run(maker, Story(3), capacity=1))
 
     assert ran.codes() == {"s0": "storage", "s1": "not_tried", "s2": "not_tried"}
-    assert ran.outcomes[0].cost == PRICE
+    assert ran.outcomes[0].cost == PRICE.told
 
 
 def test_being_told_to_stop_ends_what_is_in_flight_and_starts_nothing() -> None:
@@ -366,7 +360,7 @@ def test_what_does_not_end_within_the_drain_time_is_cut_short() -> None:
 
     assert ran.took_s == 70
     assert sorted(ran.codes().values()) == ["cancelled"] * 2 + ["not_tried"] * 2
-    assert [one.cost for one in ran.outcomes[:2]] == [UNKNOWN, UNKNOWN]
+    assert [one.cost for one in ran.outcomes[:2]] == [UNKNOWN.told] * 2
 
 
 def test_the_deadline_of_a_run_stops_it() -> None:
@@ -393,7 +387,7 @@ def test_a_fault_of_our_own_stops_the_run_and_is_raised_at_its_end() -> None:
         virtually(lambda: run(maker, Story(3), into=ran, capacity=1))
 
     assert ran.codes() == {"s0": "unknown", "s1": "not_tried", "s2": "not_tried"}
-    assert ran.outcomes[0].cost == UNKNOWN
+    assert ran.outcomes[0].cost == UNKNOWN.told
 
 
 @pytest.mark.anyio

@@ -14,8 +14,8 @@ from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.backend import route_of
 from stage3_plugin.engine.requests import request_for
-from stage3_plugin.engine.route import key_scope_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.place import LEDGER_NAME
@@ -34,7 +34,7 @@ def hold(state_dir: Path, story: Story, positions: range, *, was_sent: bool) -> 
     with Ledger.open(state_dir / LEDGER_NAME) as ledger:
         for position in positions:
             request = request_for(scenes[position], Settings())
-            keys = scene_keys(request, key_scope_of(Settings(), None))
+            keys = scene_keys(request, route_of(Settings(), None))
             new = NewPurchase(
                 attempt_id=uuid.uuid4().hex,
                 scene_key=keys.present,

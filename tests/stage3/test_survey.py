@@ -11,10 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 import pytest
 
 from host_stub import contract
+from host_stub.contract import Scene, SceneSurvey
 from stage3_plugin.domain.made_from import WISH
-from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
-from stage3_plugin.domain.survey import SceneSurvey
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.hooks import host_image_plugin
 from stage3_plugin.policy.reuse import Reuse
@@ -24,7 +22,7 @@ from tests.doors import settings_for
 from tests.fakes.behaviours import ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
-from tests.stage3.running import Story, run_stage
+from tests.stage3.running import Story, asking, run_stage
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +37,6 @@ def scene(scene_id: str, *references: str, characters: Sequence[str] = (), **mor
     return Scene(
         scene_id=scene_id,
         references=references,
-        wishes=tuple(ReferenceWish(image=image) for image in references),
         characters=tuple(characters),
         **values,
     )
@@ -69,15 +66,14 @@ async def survey(
         found[one.scene_id] = one
 
     async with open_stage(settings, folder) as stage:
-        await stage.survey(Story(scenes), tell, scenes_dir=folder, **more)
+        await stage.survey(asking(Story(scenes), scenes_dir=folder, **more), tell)
     return found
 
 
 def states(found: dict[str, SceneSurvey]) -> dict[str, list[object]]:
     """Say of each scene's takes ``True`` if they are current, and else why they are not."""
     return {
-        one.scene_id: [take.is_current or take.stale for take in one.takes]
-        for one in found.values()
+        one.scene_id: [take.current or take.stale for take in one.takes] for one in found.values()
     }
 
 
@@ -101,8 +97,8 @@ async def test_a_story_that_nobody_has_run_has_no_takes_and_a_price(
 
     assert found["s1"].takes == ()
     async with open_stage(settings, folder) as stage:
-        plan = await stage.plan(Story([scene("s1")]))
-    assert found["s1"].high_microusd == plan.high_microusd
+        plan = await stage.plan(asking(Story([scene("s1")])))
+    assert found["s1"].cost_usd == plan.cost_high_usd
     assert found["s1"].basis is not None
     assert (found["s1"].size, found["s1"].model) == ("64x64", "gpt-image-2")
     assert not (folder / ".stage3").exists()
@@ -121,9 +117,13 @@ async def test_what_was_made_is_current_with_all_that_is_known_of_it(
     assert list(found) == ["mira", "s1", "s2"]
     assert states(found) == {"mira": [True], "s1": [True], "s2": [True]}
     [take] = found["s1"].takes
-    placed = ran.outcomes["s1"].placed
-    assert placed is not None
-    assert take.picture == placed.picture
+    made = ran.outcomes["s1"]
+    assert (take.sha256, take.media_type, take.width, take.height) == (
+        made.sha256,
+        made.media_type,
+        made.width,
+        made.height,
+    )
     assert take.basis == found["s1"].basis
     assert take.generation_params == ran.outcomes["s1"].generation_params
     assert WISH not in take.generation_params
@@ -135,7 +135,7 @@ async def test_what_was_made_is_current_with_all_that_is_known_of_it(
     [
         ({"prompt": "s1: the same harbour at dawn"}, ("prompt",)),
         ({"negative_prompt": "rain"}, ("prompt",)),
-        ({"width_px": 128, "height_px": 64}, ("size",)),
+        ({"width": 128, "height": 64}, ("size",)),
         ({"quality": "low"}, ("quality",)),
         ({"model": "gpt-image-1.5"}, ("model",)),
         ({"prompt": "s1: dawn", "quality": "low"}, ("prompt", "quality")),
@@ -171,7 +171,7 @@ async def test_another_sheet_and_another_file_are_told_apart(folder: Path, api: 
     anew = settings_for(api, cast=changed)
     of_sheet = await survey(anew, story, folder)
     async with open_stage(anew, folder) as stage:
-        plan = await stage.plan(Story(story), scenes_dir=folder)
+        plan = await stage.plan(asking(Story(story), scenes_dir=folder))
     await run_stage(anew, Story(story[1:]), folder, scenes_dir=folder)
     (folder / "hat.png").write_bytes(make_png("another", 64, 64))
     of_file = await survey(settings, story, folder)
@@ -184,7 +184,7 @@ async def test_another_sheet_and_another_file_are_told_apart(folder: Path, api: 
     }
     assert of_sheet["s1"].basis is None
     assert of_sheet["s1"].waits_for == ("mira",)
-    assert plan.high_microusd == sum(of_sheet[one].high_microusd or 0 for one in ("mira", "s1"))
+    assert plan.cost_high_usd == sum(of_sheet[one].cost_usd or 0 for one in ("mira", "s1"))
     assert states(of_file) == {
         "mira": [True],
         "s1": [True],
@@ -200,7 +200,7 @@ async def test_what_is_in_doubt_is_held(folder: Path, api: ImageApi) -> None:
     await run_stage(settings, Story([scene("s1"), scene("s2")]), folder)
     found = await survey(settings, [scene("s1"), scene("s2")], folder)
 
-    assert [one.is_held for one in found.values()] == [True, False]
+    assert [one.held for one in found.values()] == [True, False]
     assert states(found) == {"s1": [], "s2": [True]}
 
 
@@ -208,9 +208,8 @@ async def test_a_picture_is_fetched_by_its_bytes(folder: Path, api: ImageApi) ->
     """Whole, where nothing is; what is not there is not made up."""
     settings = settings_for(api)
     ran = await run_stage(settings, Story([scene("s1")]), folder)
-    placed = ran.outcomes["s1"].placed
-    assert placed is not None
-    sha256 = placed.picture.sha256
+    sha256 = ran.outcomes["s1"].sha256
+    assert sha256 is not None
     async with open_stage(settings, folder) as stage:
         into = folder / "elsewhere" / "one.png"
         was_there = await stage.fetch(sha256, into)
@@ -251,8 +250,8 @@ async def test_what_is_to_come_is_pending(
     monkeypatch.setattr(Forecast, "prospect", foreseen)
     found = await survey(settings, [scene("s1"), scene("s2")], folder)
 
-    assert (found["s1"].is_held, found["s1"].is_pending) == (False, False)
-    assert (found["s2"].is_held, found["s2"].is_pending) == held_and_pending
+    assert (found["s1"].held, found["s1"].pending) == (False, False)
+    assert (found["s2"].held, found["s2"].pending) == held_and_pending
 
 
 async def test_a_host_is_told_in_the_words_of_the_contract(folder: Path, api: ImageApi) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import anyio
 import structlog
 import trio
 import trio.testing
@@ -20,13 +19,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import CapturingLogger
 
+from host_stub.contract import Scene, SceneSurvey, ShownPicture
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.reference import ReferenceWish, ShownPicture, nothing_shown
-from stage3_plugin.domain.request import PictureRequest, Scene
-from stage3_plugin.domain.survey import SceneSurvey
+from stage3_plugin.domain.reference import nothing_shown
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.stage import Stage
 from tests.laws import tried
-from tests.stage3.running import Story
+from tests.stage3.running import Story, asking, context_of
 from tests.stage3.showing import MEMORY, Maker, picture_of, stage_in
 
 FILES = ("hat.png", "map.png")
@@ -54,12 +53,9 @@ class Told:
             Scene(
                 scene_id=_scene(number),
                 prompt=f"scene {number}",
-                wishes=tuple(
-                    ReferenceWish(image=image)
-                    for image in (
-                        *(f"scene:{_scene(one)}" for one in sorted(others)),
-                        *sorted(files),
-                    )
+                references=(
+                    *(f"scene:{_scene(one)}" for one in sorted(others)),
+                    *sorted(files),
                 ),
                 characters=tuple(map(_sheet, sorted(sheets))),
             )
@@ -116,7 +112,7 @@ def _another_prompt(told: Told, which: int, _found: Mapping[str, SceneSurvey]) -
 
 
 def _another_size(told: Told, which: int, _found: Mapping[str, SceneSurvey]) -> Change:
-    return _scene_changed(told, which, "size", width_px=128, height_px=64)
+    return _scene_changed(told, which, "size", width=128, height=64)
 
 
 def _another_model(told: Told, which: int, _found: Mapping[str, SceneSurvey]) -> Change:
@@ -130,7 +126,7 @@ def _another_quality(told: Told, which: int, _found: Mapping[str, SceneSurvey]) 
 def _scene_changed(told: Told, which: int, reason: str, **change: Any) -> Change:
     scenes = told.scenes
     which %= len(scenes)
-    scenes[which] = replace(scenes[which], **change)
+    scenes[which] = scenes[which].model_copy(update=change)
     return Change(told.cast, scenes, {_scene(which): reason})
 
 
@@ -202,7 +198,7 @@ async def survey(stage: Stage, change: Change) -> dict[str, SceneSurvey]:
         assert one.scene_id not in found
         found[one.scene_id] = one
 
-    await stage.survey(Story(change.scenes), tell, shown=change.shown)
+    await stage.survey(asking(Story(change.scenes), shown=change.shown), tell)
     return found
 
 
@@ -211,14 +207,9 @@ def _silent(_logger: object, _method: str, _event: MutableMapping[str, Any]) -> 
 
 
 async def make(stage: Stage, change: Change) -> None:
-    await stage.run(
-        Story(change.scenes),
-        pictures_dir=Path("images"),
-        log=structlog.wrap_logger(CapturingLogger(), processors=[_silent]),
-        deliver=lambda _: None,
-        stopping=anyio.Event(),
-        shown=change.shown,
-    )
+    log = structlog.wrap_logger(CapturingLogger(), processors=[_silent])
+    request = asking(Story(change.scenes), shown=change.shown)
+    await stage.run(request, context_of(log, lambda _: None))
 
 
 def stories() -> st.SearchStrategy[Told]:
@@ -284,9 +275,9 @@ def test_one_change_marks_exactly_what_shows_it(
         assert {
             one.scene_id: set(one.takes[0].stale)
             for one in changed.values()
-            if not one.takes[0].is_current
+            if not one.takes[0].current
         } == marked
-        plan = await stage.plan(Story(change.scenes), shown=change.shown)
+        plan = await stage.plan(asking(Story(change.scenes), shown=change.shown))
         assert plan.make == len(marked)
         await make(stage, change)
         assert maker.shown.keys() == marked.keys()
@@ -301,7 +292,7 @@ def test_one_change_marks_exactly_what_shows_it(
 def _need_current(found: Mapping[str, SceneSurvey], ids: Sequence[str]) -> None:
     """See that these have one current take, of the very basis that they have."""
     for one in ids:
-        current = [take for take in found[one].takes if take.is_current]
+        current = [take for take in found[one].takes if take.current]
         assert len(current) == 1, (one, found[one])
         assert current[0].basis == found[one].basis
         assert found[one].takes[0] is current[0]

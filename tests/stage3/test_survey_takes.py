@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from host_stub.contract import WantedTakes
+from host_stub.contract import KnownTake, SceneSurvey, ShownPicture, WantedTakes
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.made_from import WISH
+from stage3_plugin.domain.money import to_usd
 from stage3_plugin.domain.purchase import Settlement
-from stage3_plugin.domain.reference import ShownPicture
 from stage3_plugin.domain.states import State
-from stage3_plugin.domain.survey import KnownTake, SceneSurvey
 from stage3_plugin.engine import scene as scene_module
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.settings import draft_settings
@@ -51,13 +49,13 @@ def second() -> Iterator[ImageApi]:
 
 
 def hashes(takes: Sequence[KnownTake]) -> list[str]:
-    return [one.picture.sha256 for one in takes]
+    return [one.sha256 for one in takes]
 
 
 def picked(found: dict[str, SceneSurvey], scene_id: str, take: int) -> ShownPicture:
     """Return a take of a scene as the one that is shown."""
     one = found[scene_id]
-    return ShownPicture(sha256=one.takes[take].picture.sha256, basis=one.basis)
+    return ShownPicture(sha256=one.takes[take].sha256, basis=one.basis)
 
 
 async def test_takes_come_in_the_order_in_which_they_were_made(
@@ -66,18 +64,19 @@ async def test_takes_come_in_the_order_in_which_they_were_made(
     """Each with a purchase of its own, and all of one basis; those of before are stale."""
     settings, story = painter(api), [scene("s1")]
     await run_stage(settings, Story([scene("s1", prompt="before")]), tmp_path)
-    await run_stage(settings, Story([replace(story[0], takes=3)]), tmp_path)
+    await run_stage(settings, Story([story[0].model_copy(update={"takes": 3})]), tmp_path)
 
     [found] = (await survey(settings, story, tmp_path)).values()
 
-    current = [take for take in found.takes if take.is_current]
-    assert [take.is_current for take in found.takes] == [True, False, True, True]
+    current = [take for take in found.takes if take.current]
+    assert [take.current for take in found.takes] == [True, False, True, True]
     assert [take.basis == found.basis for take in found.takes] == [True, False, True, True]
     assert found.takes[1].stale == ("prompt",)
     assert len({take.purchase for take in found.takes}) == 4
-    made_at = [take.made_at for take in current]
+    made_at = [take.made_at for take in current if take.made_at is not None]
     assert made_at == sorted(made_at)
-    assert found.high_microusd == 50_000
+    assert len(made_at) == len(current)
+    assert found.cost_usd == to_usd(50_000)
 
 
 async def test_a_take_that_is_picked_is_what_scenes_are_shown(
@@ -112,7 +111,7 @@ async def test_a_take_that_is_picked_is_what_scenes_are_shown(
     }
     assert states(made)["s1"] == [True, ("sheet",)]
     assert states(back)["s1"] == [True, ("sheet",)]
-    assert made["s1"].takes[0].picture != back["s1"].takes[0].picture
+    assert made["s1"].takes[0].sha256 != back["s1"].takes[0].sha256
 
 
 async def test_a_sheet_begins_with_the_take_that_its_scenes_were_made_from(
@@ -133,7 +132,7 @@ async def test_a_sheet_begins_with_the_take_that_its_scenes_were_made_from(
     await run_stage(settings, Story(STORY), tmp_path)
 
     assert hashes(forgotten["mira"].takes)[0] == hashes(found["mira"].takes)[2]
-    assert [one.takes[0].is_current for one in forgotten.values()] == [True] * 4
+    assert [one.takes[0].current for one in forgotten.values()] == [True] * 4
     assert len(purchases(tmp_path)) == bought
 
 
@@ -175,7 +174,7 @@ async def test_takes_without_facts_are_known_by_their_keys(
     """A run that is killed leaves an answer, and who takes it in knows nothing of the wish."""
     monkeypatch.setattr(scene_module, "with_facts", _without_facts)
     settings = painter(api, cast=CAST)
-    story = [replace(one, takes=3) for one in STORY]
+    story = [one.model_copy(update={"takes": 3}) for one in STORY]
     await run_stage(settings, Story(story), tmp_path)
 
     found = await survey(settings, STORY, tmp_path)
@@ -217,14 +216,14 @@ async def test_drafts_are_told_as_drafts_and_never_as_current(
     before = await survey(settings, story, tmp_path)
     await run_stage(settings, Story(story), tmp_path)
     after = await survey(settings, story, tmp_path)
-    drawn = await survey(drafts, story, tmp_path, is_draft=True)
+    drawn = await survey(drafts, story, tmp_path, draft=True)
 
-    assert [[take.is_draft for take in one.takes] for one in before.values()] == [[True], [True]]
-    assert not any(take.is_current for one in before.values() for take in one.takes)
+    assert [[take.draft for take in one.takes] for one in before.values()] == [[True], [True]]
+    assert not any(take.current for one in before.values() for take in one.takes)
     assert all(take.cost.usd == 0 for one in before.values() for take in one.takes)
-    assert [[take.is_draft for take in one.takes] for one in after.values()] == [[False, True]] * 2
-    assert [one.takes[0].is_current for one in after.values()] == [True, True]
-    assert [[take.is_draft for take in one.takes if take.is_current] for one in drawn.values()] == [
+    assert [[take.draft for take in one.takes] for one in after.values()] == [[False, True]] * 2
+    assert [one.takes[0].current for one in after.values()] == [True, True]
+    assert [[take.draft for take in one.takes if take.current] for one in drawn.values()] == [
         [True],
         [True],
     ]
@@ -257,4 +256,4 @@ async def test_a_picture_that_was_given_up_is_no_take(api: ImageApi, tmp_path: P
     [found] = (await survey(settings, story, tmp_path)).values()
 
     assert found.takes == ()
-    assert not found.is_held
+    assert not found.held

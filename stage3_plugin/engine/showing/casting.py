@@ -12,9 +12,10 @@ from dataclasses import replace
 from difflib import get_close_matches
 from functools import cached_property
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.file_names import file_stem, sheet_stem
-from stage3_plugin.domain.reference import OF_A_SCENE, ReferenceWish
-from stage3_plugin.domain.request import Scene, check_scene_id
+from stage3_plugin.domain.reference import OF_A_SCENE, ReferenceWish, wishes_of
+from stage3_plugin.domain.request import check_scene_id
 from stage3_plugin.errors import SceneIdRefused, SettingsRefused
 from stage3_plugin.settings import CastMember
 
@@ -42,9 +43,9 @@ class Casting:
         and the role that the cast gives it.
         """
         if not self._members:
-            return scene.wishes
+            return wishes_of(scene)
         found: dict[str, ReferenceWish] = {}
-        for wish in (*scene.wishes, *self._of_cast(scene)):
+        for wish in (*wishes_of(scene), *self._of_cast(scene)):
             known = found.setdefault(_picture_of(wish), wish)
             if known is not wish:
                 found[_picture_of(wish)] = replace(
@@ -98,7 +99,7 @@ class Casting:
         Raises:
             SettingsRefused: It is empty, too long, or holds what no file name can.
         """
-        for cast_id in self.sheets:
+        for cast_id in (one for one, member in self._members.items() if member.prompt is not None):
             try:
                 check_scene_id(cast_id)
             except SceneIdRefused as refusal:

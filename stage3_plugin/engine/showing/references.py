@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from stage3_plugin.domain.outcome import Failure, FailureCode, Outcome
+from host_stub.contract import Failure, FailureCode, SceneOutcome
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import (
     BroughtPicture,
@@ -214,16 +214,8 @@ class SceneReferences:
         if scene is not None:
             scene.takes_left += more
 
-    def seeing(self, deliver: Callable[[Outcome], None]) -> Callable[[Outcome], None]:
-        """Return what takes in how scenes end, and delivers it."""
-
-        def take(outcome: Outcome) -> None:
-            self._ended(outcome)
-            deliver(outcome)
-
-        return take
-
-    def _ended(self, outcome: Outcome) -> None:
+    def take(self, outcome: SceneOutcome, picture: Picture | None) -> None:
+        """Take in how a scene ended, and its picture if it has one."""
         scene = self.scenes.get(outcome.scene_id)
         if scene is None:
             return
@@ -231,9 +223,9 @@ class SceneReferences:
         if scene.is_chosen:  # and stays, whatever else comes of the scene
             self.on_end(outcome.scene_id)
             return
-        if outcome.placed is not None:
+        if picture is not None:
             scene.has_come = True
-            scene.picture = scene.picture or outcome.placed.picture
+            scene.picture = scene.picture or picture
         elif outcome.failure is not None and not (scene.has_come or scene.takes_left > 0):
             scene.picture = None
             why_not = outcome.failure.message.removesuffix(_NOTHING_SENT)

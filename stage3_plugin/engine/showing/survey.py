@@ -20,8 +20,9 @@ from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish, ShownBy
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import LimitsOf
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.engine.showing.references import LimitsOf, SceneReferences, ShownScene, Unshown
+from stage3_plugin.engine.showing.references import SceneReferences, ShownScene, Unshown
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.precedence import circles, in_order
 from stage3_plugin.purchase.takes import Takes

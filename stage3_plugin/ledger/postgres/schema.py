@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple, get_args
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.job import TOKEN_DIGITS, Lane
-from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.purchase import DecidedBy
 from stage3_plugin.domain.states import COUNTED, LEGAL, UNSETTLED, State
 from stage3_plugin.ledger.schema import (

@@ -12,8 +12,8 @@ from decimal import Decimal
 from http.client import responses
 from urllib.parse import urlsplit
 
+from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.exchange import Fetch, Reply
-from stage3_plugin.domain.keys import canonical_address
 from stage3_plugin.domain.money import Usage
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile

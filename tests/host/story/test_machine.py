@@ -376,8 +376,10 @@ class Machine(RuleBasedStateMachine):
                 for take in takes
             ] == scene.takes
             assert (book.shown(name), book.pick(name)) == (scene.shown, scene.pick)
-        shown = self.stories[0].book.shown_takes()
-        assert {one.take.scene_id: one.take.number for one in shown} == {
+            noted = book.noted(SCENES)[name]
+            assert (noted.takes, noted.shown, noted.pick) == (takes, scene.shown, scene.pick)
+        glances = self.stories[0].book.glances()
+        assert {one.scene_id: one.shown for one in glances if one.shown is not None} == {
             name: scene.shown for name, scene in self.scenes.items() if scene.shown is not None
         }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from host_stub.errors import NoSuchTake
 from host_stub.story.book import Book, Wanted
 from host_stub.story.database import Database
 from host_stub.story.finding import story_folder
-from host_stub.story.keeper import FREE, Story
+from host_stub.story.keeper import FREE, Story, has_news
 from host_stub.story.results import Found
 from host_stub.story.takes import NewTake, Stamp, Take, is_current, shown_of
 from tests.host.story.pictures import (
@@ -33,6 +34,14 @@ from tests.host.story.pictures import (
     sha256_of,
     shown_in,
 )
+
+
+def is_all_there(story: Story, number: int, now: str | None = "A", **said: Any) -> bool:
+    """Return whether nothing is to be done for a take that a run found again."""
+    parts: dict[str, Any] = {"row": {"reused": True}, **said}
+    new = new_take("s1", number, **parts)
+    (is_there,) = story.are_there([(new, now)])
+    return is_there
 
 
 @pytest.fixture
@@ -605,6 +614,74 @@ def test_what_is_remembered_of_a_story_is_there_again(tmp_path: Path, out: Path)
         assert book.fact("nothing") is None
 
 
+# A finished story --------------------------------------------------------------------------------
+
+
+def test_nothing_is_to_be_done_for_a_take_that_is_all_there(story: Story) -> None:
+    """Its scene shows what it has to; what a run bought just now is always taken in."""
+    deliver(story, "s1", 1)
+    deliver(story, "s1", 2, basis="B")
+    story.show("s1", 2)
+
+    assert is_all_there(story, 1, None)
+    assert not is_all_there(story, 1, "A")  # it is to be shown
+    assert is_all_there(story, 2, "B", basis="B")
+    assert not is_all_there(story, 2, "B", basis="B", row={"attempts": 1})
+    assert not is_all_there(story, 2, "B", basis="C")
+    assert not is_all_there(story, 3)
+    new = new_take("s1", 1, row={"reused": True})
+    assert story.are_there([(new, None)], keep_bytes=True) == [False]
+    story.files.keep_bytes(new)
+    assert story.are_there([(new, None)], keep_bytes=True) == [True]
+
+
+@pytest.mark.parametrize(
+    "damage", ["taken away", "changed", "image taken away", "image changed", "made fit", "wanted"]
+)
+def test_a_take_is_not_all_there_where_something_is_to_be_done(
+    story: Story, out: Path, damage: str
+) -> None:
+    """Its file, what is shown of it, or what people said of its scene is not as it was."""
+    take = deliver(story, "s1", 1)
+    assert is_all_there(story, 1)
+    place = story.files.place_of(take)
+    if damage == "taken away":
+        place.unlink()
+    elif damage == "changed":
+        place.write_bytes(picture(9))
+    elif damage == "image taken away":
+        (out / "images" / "s1.png").unlink()
+    elif damage == "image changed":
+        (out / "images" / "s1.png").write_bytes(picture(9))
+    elif damage == "made fit":
+        story.book.learn_basis("stage3", take.purchase or "", "before")
+    else:
+        story.book.want("s1", basis="A", takes=1, shows_newest=True)
+
+    assert not is_all_there(story, 1)
+
+
+def test_a_plugin_has_news_of_a_scene_until_they_are_learned(story: Story) -> None:
+    """A take that the book lacks, another basis, or what is to be shown by now."""
+    told = SceneSurvey(scene_id="s1", basis="A", takes=(known("s1", 1),))
+    put(story, new_take("s1", 1), picture(1))
+    put(story, new_take("s1", 2), picture(2))
+
+    def is_news(survey: SceneSurvey) -> bool:
+        return has_news(survey, story.book.noted(["s1"])["s1"], "stage3")
+
+    assert is_news(told)
+    story.learn([told], plugin="stage3")
+    assert not is_news(told)
+    other = SceneSurvey(scene_id="s1", basis="B", takes=(known("s1", 2, "B"), known("s1", 1, "A")))
+    assert is_news(other)
+    story.learn([other], plugin="stage3")
+    assert story.book.shown("s1") == 2
+    assert not is_news(other)
+    assert is_news(told)  # the first one is to be shown again
+    assert is_news(SceneSurvey(scene_id="s1", basis="B", takes=(known("s1", 2, "C"),)))
+
+
 # Folders -----------------------------------------------------------------------------------------
 
 
@@ -645,8 +722,7 @@ def test_a_story_of_any_length_is_streamed_in_the_same_memory(tmp_path: Path) ->
                     book.point(f"s{scene:05}", 2, by="run")
         with Book.opened(folder, write=False) as book:
             tracemalloc.start()
-            assert sum(1 for _ in book.all_takes()) == 3 * scenes
-            assert sum(one.takes for one in book.shown_takes()) == 3 * scenes
+            assert sum(len(one.takes) for one in book.glances()) == 3 * scenes
             assert sum(1 for _ in book.scenes()) == scenes
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()

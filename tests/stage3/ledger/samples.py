@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Accepted, Lane, NewJob
-from stage3_plugin.domain.money import CostBasis
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import State

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.domain.money import CostBasis
+from host_stub.contract import CostBasis
 from stage3_plugin.domain.purchase import (
     Held,
     Limits,

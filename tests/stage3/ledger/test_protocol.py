@@ -29,16 +29,17 @@ from hypothesis.stateful import (
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import NewJob
-from stage3_plugin.domain.keys import Keys, KeyScope, scene_keys
+from stage3_plugin.domain.keys import Keys, scene_keys
 from stage3_plugin.domain.purchase import Held, Limits, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import COUNTED, LIVE, UNSETTLED, State
 from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import InlineCommit
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import OnUnknown, Reuse
-from stage3_plugin.purchase.run_ledger import Buying, Doubted, RunLedger
+from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
 from tests.laws import tried
 from tests.stage3.ledger.databases import is_server, place_in
@@ -108,7 +109,7 @@ def keys_of(scene: str, route: int, ladder: tuple[int, ...]) -> Keys:
     wanted = PictureRequest(scene_id=scene, prompt=scene, width_px=64, height_px=64)
     return scene_keys(
         wanted,
-        KeyScope(endpoint=ROUTES[route]),
+        Route(endpoint=ROUTES[route]),
         others=lambda: tuple(keys_of(scene, other, ()) for other in ladder),
     )
 
@@ -283,7 +284,7 @@ class ProtocolMachine(RuleBasedStateMachine):
                 PictureRequest(scene_id=scene, prompt=scene, width_px=64, height_px=64),
                 keys_of(scene, route, run.ladder),
                 HOLD,
-                buying=Buying(
+                route=Route(
                     endpoint=ROUTES[route],
                     new_job=lambda _: (
                         NewJob(token=drawn, account="a", endpoint="e") if route else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stage3_plugin.domain.request import Scene
+from host_stub.contract import Scene
 from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.fakes.requests import Refusing
@@ -25,9 +24,9 @@ VENDORS: dict[str, dict[str, Any]] = {
 PLAIN = Scene(scene_id="s0", prompt="s0: a harbour at dusk")
 SCENES = [
     PLAIN,
-    replace(PLAIN, scene_id="s1", prompt="s1: 港口", negative_prompt="fog"),
-    replace(PLAIN, scene_id="s2", prompt="s2: a pier", width_px=128, height_px=64, seed=2**40),
-    replace(PLAIN, scene_id="s3", prompt="s3: a pier", references=("mira.png",), seed=7),
+    Scene(scene_id="s1", prompt="s1: 港口", negative_prompt="fog"),
+    Scene(scene_id="s2", prompt="s2: a pier", width=128, height=64, seed=2**40),
+    Scene(scene_id="s3", prompt="s3: a pier", seed=7),
 ]
 
 

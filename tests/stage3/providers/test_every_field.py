@@ -18,7 +18,6 @@ from stage3_plugin.domain.reference import Reference, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.requests import draft_for, request_for
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.library.shapes import scene_of
 from stage3_plugin.providers.models import models_known_of
 from stage3_plugin.providers.registry import hosted_named, provider_at
 from stage3_plugin.providers.showing import prompt_in
@@ -62,7 +61,7 @@ CALLED = {"width": "size", "height": "size", "reference_details": "references"}
 
 def asked(settings: Settings, scene: contract.Scene, *, shows: bool = False) -> PictureRequest:
     """Return what is asked for, with its references there."""
-    request = request_for(scene_of(scene), settings)
+    request = request_for(scene, settings)
     sent = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10)
     shown = [Reference(wish=one, sha256="a" * 64, sent=sent) for one in request.wishes]
     return replace(request, shown=tuple(shown)) if shows else request
@@ -186,7 +185,7 @@ def test_the_prompt_that_is_told_is_the_one_that_leaves(
 
 def test_a_draft_says_its_style_tags_as_well() -> None:
     """Where somebody is paid for it: what it must not show is left out, and its style is not."""
-    scene = scene_of(SCENE.model_copy(update={**SAID["style_tags"], "negative_prompt": "fog"}))
+    scene = SCENE.model_copy(update={**SAID["style_tags"], "negative_prompt": "fog"})
     send = begun(settings_of("openai"), draft_for(scene, settings_of("openai")))
 
     assert send.payload["prompt"] == "A pier at dawn. Style: ink, soft light"

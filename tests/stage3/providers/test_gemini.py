@@ -18,7 +18,7 @@ from tests.fakes.behaviours import Behaviour, Json, Limited, ServerError
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.requests import Refusing
 from tests.stage3.providers.replies import PNG, gemini, reply, request, verdict_on
-from tests.stage3.running import run_stage, story
+from tests.stage3.running import asking, run_stage, story
 
 # What is sent ------------------------------------------------------------------------------------
 
@@ -247,7 +247,7 @@ async def test_a_wish_that_is_not_sent_buys_nothing_anew(
 async def test_the_plan_says_what_is_left_out(image_api: ImageApi, tmp_path: Path) -> None:
     settings = painter(image_api, size="1000x776", output_format="webp")
     async with open_stage(settings, tmp_path) as stage:
-        said = "\n".join((*stage.warnings, *(await stage.plan(story("a"))).warnings))
+        said = "\n".join((*stage.warnings, *(await stage.plan(asking(story("a")))).warnings))
     ran = await run_stage(settings, story("a"), tmp_path)
 
     assert "output_format" in said

@@ -20,7 +20,7 @@ from host_stub.cli import main
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.route import key_scope_of
+from stage3_plugin.engine.backend import route_of
 from stage3_plugin.errors import ProviderBroken, SettingsRefused
 from stage3_plugin.providers.models import models_known_of
 from stage3_plugin.providers.options import RESERVED, options_of
@@ -170,7 +170,7 @@ def test_other_options_are_another_picture_and_the_same_ones_are_the_same(
 ) -> None:
     """However a number is written."""
     scopes = [
-        key_scope_of(Settings(provider="openai", model="m", options=options), None)
+        route_of(Settings(provider="openai", model="m", options=options), None)
         for options in (one, other)
     ]
     keys, others = (scene_keys(PIER, scope) for scope in scopes)

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from host_stub.cli import main
+from host_stub.contract import Scene
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import InlinePictureOf, Send
 from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest, Scene
-from stage3_plugin.engine.route import key_scope_of
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.backend import route_of
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.hosted import need_options
 from stage3_plugin.providers.models import (
@@ -548,7 +549,7 @@ def test_what_is_always_said_is_a_value_that_the_model_has() -> None:
 def test_another_option_is_another_picture(provider: str, model: str, options: Options) -> None:
     """And without any, the picture is the one that was bought before there were options."""
     scopes = [
-        key_scope_of(Settings(provider=provider, model=model, options=one), None)
+        route_of(Settings(provider=provider, model=model, options=one), None)
         for one in ({}, options)
     ]
     plain, other = (scene_keys(PIER, scope) for scope in scopes)
@@ -617,7 +618,7 @@ def test_another_seed_buys_nothing_anew_where_none_is_sent(provider: str, model:
     """The request as sent is the same."""
     endpoint = Endpoint(provider=provider, model=model)
     profile = provider_at(endpoint).profile
-    scope = key_scope_of(Settings(provider=provider, model=model), profile)
+    scope = route_of(Settings(provider=provider, model=model), profile)
     one, other = (scene_keys(replace(PIER, seed=seed), scope) for seed in (7, 8))
 
     assert (profile.seed, one.present) == (False, other.present)
@@ -629,7 +630,6 @@ SEEN = Scene(
     scene_id="a",
     prompt="a: a harbour at dusk",
     references=("mira.png",),
-    wishes=(ReferenceWish(image="mira.png"),),
 )
 
 

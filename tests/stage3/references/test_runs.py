@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.domain.request import Scene
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.storage.references import bodies
 from stage3_plugin.storage.references.locating import Places
@@ -28,13 +28,9 @@ MIRA = make_png("Mira", 64, 64)
 
 def story(count: int, image: str = "mira.png") -> Story:
     """Make scenes that all show one file."""
-    wishes = (ReferenceWish(image=image),)
     names = [f"s{number}" for number in range(count)]
     return Story(
-        [
-            Scene(scene_id=name, prompt=f"{name}: a pier", references=(image,), wishes=wishes)
-            for name in names
-        ]
+        [Scene(scene_id=name, prompt=f"{name}: a pier", references=(image,)) for name in names]
     )
 
 
@@ -108,8 +104,7 @@ async def test_a_run_that_is_told_to_stop_opens_no_more_files(
     for name in names:
         (tmp_path / name).write_bytes(make_png(name, 64, 64))
     scenes = [
-        Scene(scene_id=f"s{name[:-4]}", prompt="a pier", wishes=(ReferenceWish(image=name),))
-        for name in names
+        Scene(scene_id=f"s{name[:-4]}", prompt="a pier", references=(name,)) for name in names
     ]
     ran = await run(image_api, tmp_path, Story(scenes), stopping=stopping)
 
