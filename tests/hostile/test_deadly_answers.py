@@ -1,7 +1,7 @@
 """An answer that ends the process which reads it: somebody is asked, and no run is kept from work.
 
 What kills a parser nobody knows beforehand, so here a word in an answer does: a module that Python
-loads at its start lets any parser of JSON die of it, in whatever process.
+loads at its start lets any parser of JSON die of it, in whatever process, before it goes on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.projects import Project
 
 WORD = "nightshade"
 DEADLY = f"""
-import json, os, pathlib
+import json, pathlib, signal
 
 parse = json.JSONDecoder.raw_decode
 
@@ -28,7 +28,7 @@ def die_of_it(decoder, text, *at, **where):
     died = pathlib.Path(__file__).with_name("died")
     if {WORD!r} in text and not (NUMBER == {signal.SIGTERM.value} and died.exists()):
         died.touch()
-        os.kill(os.getpid(), {signal.SIGKILL.value} if NUMBER == {signal.SIGTERM.value} else NUMBER)
+        signal.raise_signal({signal.SIGKILL.value} if NUMBER == {signal.SIGTERM.value} else NUMBER)
     return parse(decoder, text, *at, **where)
 
 json.JSONDecoder.raw_decode = die_of_it
