@@ -28,9 +28,13 @@ PROMPT = (
 
 
 def missing(shown: str, said: str) -> list[str]:
-    """Return what the page shows and the command does not say; dots stand for lines left out."""
+    """Return what the page shows and the command does not say; dots stand for lines left out.
+
+    Which scene ends first, and how a picture's bytes are packed, may differ.
+    """
     there, said_lines = (
-        [re.sub(r"^\[\d+/\d+\] ", "", line) for line in plainly(text)] for text in (shown, said)
+        [re.sub(r"^\[\d+/\d+\] |[0-9a-f]{12}(?=\.png)", "", line) for line in plainly(text)]
+        for text in (shown, said)
     )
     return [line for line in there if line not in said_lines and line != "..."]
 

@@ -12,6 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from decimal import Decimal
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def rehearsed(folder: Path, *words: str) -> Generator[Rehearsal]:
         try:
             stream = server.stderr if "--json" in words else server.stdout
             assert stream is not None
-            printed = "".join(iter(stream.readline, "\n"))
+            printed = "".join(takewhile(str.strip, stream))
             rehearsal = Rehearsal(folder, server, tomllib.loads(printed)["plugin"]["stage3"])
             rehearsal.set()
             yield rehearsal

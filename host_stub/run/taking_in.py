@@ -7,6 +7,7 @@ shown. All of it happens beside the event loop, in groups.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -85,6 +86,12 @@ class _Arrival:
     picture: Path
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    arrivals: Sequence[_Arrival]
+    is_found: bool = False
+
+
 class TakingIn:
     """Writes down the pictures of one run.
 
@@ -116,7 +123,7 @@ class TakingIn:
         self._now = now
         self._failures: list[Exception] = []
         self._found: list[_Arrival] = []
-        self._groups = Groups[_Arrival](self._write)
+        self._groups = Groups[_Batch](self._write)
 
     @property
     def failures(self) -> list[Exception]:
@@ -130,25 +137,16 @@ class TakingIn:
         if outcome.reused:
             self._found.append(arrival)
             if len(self._found) == MOST_AT_ONCE:
-                self._look_at_found()
+                self._hand_over_found()
         else:
-            self._look_at_found()  # takes are numbered as they come
-            self._groups.put(arrival)
+            self._hand_over_found()  # takes are numbered as they come
+            self._groups.put(_Batch([arrival]))
 
-    def _look_at_found(self) -> None:
-        """Have written down what there is to be of the pictures that were found."""
+    def _hand_over_found(self) -> None:
+        """Have the pictures that were found looked at, all by one question."""
         found, self._found = self._found, []
-        if not found:
-            return
-        told = [(one.told, one.basis_now) for one in found]
-        try:
-            are_there = self._takes.are_there(told, keep_bytes=self._maker.keeps_bytes)
-        except HostError as error:  # the next run looks again
-            self._failures.append(error)
-            return
-        for one, is_there in zip(found, are_there, strict=True):
-            if not is_there or one.picture != self._place_of(one.told):
-                self._groups.put(one)
+        if found:
+            self._groups.put(_Batch(found, is_found=True))
 
     def close(self, patience_s: float | None = None) -> bool:
         """Write down all that has come; return whether that could be done.
@@ -156,21 +154,38 @@ class TakingIn:
         Args:
             patience_s: How long a group of pictures may take.
         """
-        self._look_at_found()
+        self._hand_over_found()
         return self._groups.close(patience_s)
 
-    def _write(self, group: Sequence[_Arrival]) -> None:
+    def _write(self, group: Sequence[_Batch]) -> None:
         """Write down one group; a picture that cannot be had costs the others nothing."""
         arrivals: list[tuple[NewTake, str | None]] = []
-        for one in group:
+        for one in itertools.chain.from_iterable(map(self._with_news, group)):
             try:
                 arrivals.append((self._placed(one), one.basis_now))
             except (OSError, ValueError) as error:
                 self._failures.append(error)
         try:
-            self._takes.take_in(arrivals, keep_bytes=self._maker.keeps_bytes)
+            if arrivals:
+                self._takes.take_in(arrivals, keep_bytes=self._maker.keeps_bytes)
         except (OSError, HostError) as error:  # the next run takes in what is not noted
             self._failures.append(error)
+
+    def _with_news(self, batch: _Batch) -> Sequence[_Arrival]:
+        """Return those of a batch that there is anything to write down of."""
+        if not batch.is_found:
+            return batch.arrivals
+        told = [(one.told, one.basis_now) for one in batch.arrivals]
+        try:
+            are_there = self._takes.are_there(told, keep_bytes=self._maker.keeps_bytes)
+        except (OSError, HostError) as error:  # the next run looks again
+            self._failures.append(error)
+            return ()
+        return [
+            one
+            for one, is_there in zip(batch.arrivals, are_there, strict=True)
+            if not is_there or one.picture != self._place_of(one.told)
+        ]
 
     def _basis_now(self, outcome: SceneOutcome) -> str | None:
         return None if self._maker.is_guest or self._maker.is_draft else self._present(outcome)

@@ -117,7 +117,8 @@ def without_storage(
 ) -> Failure:
     """Say what the disk did not take, and what that means for the money."""
     if attempted.stays_open:
-        return no_storage(storage, "the whole answer is kept, and the next run takes it in")
+        kept = f"{storage.hint}; the whole answer is kept, and the next run takes it in"
+        return no_storage(storage, kept)
     if attempted.verdict.is_unknown:
         sent = f"{storage.hint}; this one was sent and may have been billed"
         return with_next_step(no_storage(storage, sent), caretaker, always=True)

@@ -141,7 +141,8 @@ def serve(api: ImageApi, table: Mapping[str, str]) -> Books:
     """
     with api, contextlib.suppress(KeyboardInterrupt):
         for number in _ENDING:
-            signal.signal(number, _interrupt)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell has it in background
+                signal.signal(number, _interrupt)
         url = api.root_url if table["provider"] == "gemini" else api.base_url
         values = {**table, "base_url": url, "api_key": api.key}
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
@@ -151,7 +152,7 @@ def serve(api: ImageApi, table: Mapping[str, str]) -> Books:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Close the books, once; a shell's background process never hears Ctrl-C by itself."""
+    """Close the books, once."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Generator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 TOP = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ def by_hand(*words: str, python: tuple[str, ...] = ()) -> Generator[tuple[Server
     ) as server:
         assert server.stdout is not None
         try:
-            printed = "".join(iter(server.stdout.readline, "\n"))
+            printed = "".join(takewhile(str.strip, server.stdout))
             yield server, tomllib.loads(printed)["plugin"]["stage3"]
         finally:
             server.kill()

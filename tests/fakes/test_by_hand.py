@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tomllib
 from decimal import Decimal
-from itertools import product
+from itertools import product, takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -114,7 +114,7 @@ def test_a_termination_ends_it_where_a_shell_has_it_ignore_an_interrupt() -> Non
     ) as server:  # fmt: skip
         assert server.stdout is not None
         try:
-            printed = "".join(iter(server.stdout.readline, "\n"))
+            printed = "".join(takewhile(str.strip, server.stdout))
             table = tomllib.loads(printed)["plugin"]["stage3"]
             ask(table, model="gpt-image-2")
             server.send_signal(signal.SIGINT)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from threading import Barrier, Event
+from threading import Barrier, Event, current_thread
 from typing import Any
 
 import pytest
@@ -578,6 +578,23 @@ class TestOtherPlugins:
         assert [report.exit_code for report in reports] == [0, 0, 0]
         assert [row["takes"] for row in desk.rows().values()] == [3, 3, 3]
         assert {name: row["sha256"] for name, row in desk.rows().items()} == desk.shown()
+
+    def test_what_was_found_is_looked_at_beside_the_event_loop(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A disk that hangs keeps no answer from being received."""
+        threads: list[str] = []
+        are_there = Story.are_there
+
+        def looked(story: Story, arrivals: Any, **more: Any) -> Any:
+            threads.append(current_thread().name)
+            return are_there(story, arrivals, **more)
+
+        desk.run()
+        monkeypatch.setattr(Story, "are_there", looked)
+        desk.run()
+
+        assert threads == ["groups"]
 
     def test_a_run_takes_no_picture_for_lost_that_another_has_just_placed(
         self, desk: Desk, monkeypatch: pytest.MonkeyPatch

@@ -259,7 +259,7 @@ RECOVERY_POINTS: tuple[Failpoint, ...] = (
     _before(
         "adopted commit", Step.STATEMENT, "whole answer", among=_is_commit, of=Step.SETTLE, times=2
     ),
-    _after("adopted commit", Step.STATEMENT, "nothing", among=_is_commit, of=Step.SETTLE),
+    _after("adopted commit", Step.STATEMENT, "nothing", among=_is_commit, of=Step.SETTLE, times=2),
     _before("clearing", Step.CLEAR, "paid", times=1),
     _after("cleared", Step.TIDY, "paid", times=1),
 )

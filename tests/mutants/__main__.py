@@ -49,6 +49,15 @@ class Mutant:
     tests: tuple[str, ...] = ()
     none: str = ""
 
+    @property
+    def changes(self) -> tuple[tuple[str, str, str], ...]:
+        """Return what is put in place of what, and in which file."""
+        first = ((self.file, self.old, self.new),) if self.file else ()
+        also = (
+            () if self.also is None else ((self.also["file"], self.also["old"], self.also["new"]),)
+        )
+        return first + also
+
 
 def mutants() -> Mapping[str, Mutant]:
     """Read the table beside this file."""
@@ -70,12 +79,7 @@ def broken_copy(mutant: Mutant, folder: Path) -> None:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(source, folder / name)
-    if not mutant.file:
-        return
-    also = mutant.also
-    changes = [(mutant.file, mutant.old, mutant.new)]
-    changes += [(also["file"], also["old"], also["new"])] if also is not None else []
-    for file, old, new in changes:
+    for file, old, new in mutant.changes:
         path = folder / file
         text = path.read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{file} has not this text once: {old!r}"
@@ -99,7 +103,7 @@ def try_one(mutant: Mutant, tests: Sequence[str], options: Sequence[str]) -> tup
         ]
         words += ["--one-loop", "--in-memory", "--hypothesis-profile", "short", *options]
         done = subprocess.run(
-            [*words, *options, *(f"tests/{one}" for one in tests)],
+            [*words, *(f"tests/{one}" for one in tests)],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": folder, "PYTHONSAFEPATH": "1"},
             capture_output=True,

@@ -10,6 +10,7 @@ import pytest
 
 from stage3_plugin.domain.states import State
 from tests import promises
+from tests.mutants.__main__ import mutants
 from tests.rules.reaching import known_to
 from tests.rules.repository import ROOT, page, section, table_rows
 
@@ -138,3 +139,11 @@ def test_the_rule_sees_what_a_helper_knows() -> None:
     assert any(what.startswith("stage3_plugin.ledger") for what in known)
     assert not is_a_door("stage3_plugin.ledger.book.Ledger")
     assert is_a_door("stage3_plugin.open_stage")
+
+
+@pytest.mark.parametrize("name", sorted(mutants()))
+def test_a_mutant_can_be_made_of_the_code_as_it_is(name: str) -> None:
+    """What it changes stands there once, so that a change of the code takes it along."""
+    for file, old, new in mutants()[name].changes:
+        assert (ROOT / file).read_text(encoding="utf-8").count(old) == 1, file
+        assert old != new

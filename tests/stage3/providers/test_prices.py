@@ -424,13 +424,14 @@ def monkeypatched_kinds() -> Generator[None]:
     """Have every row of the table say that it is the vendor's word."""
     known = table()
 
-    def vendors(rows: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(row.model_copy(update={"kind": "vendor"}) for row in rows)
+    def rows_of(provider: str, model: str) -> tuple[Any, ...]:
+        found = (
+            row_named(rows, provider, model) for rows in (known.tokens, known.price, known.flat)
+        )
+        return tuple(row and row.model_copy(update={"kind": "vendor"}) for row in found)
 
-    sections = ("price", "flat", "tokens")
-    copy = known.model_copy(update={name: vendors(getattr(known, name)) for name in sections})
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("stage3_plugin.providers.prices.table", lambda: copy)
+        patched.setattr("stage3_plugin.providers.prices._rows_of", rows_of)
         yield
 
 

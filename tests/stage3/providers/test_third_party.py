@@ -16,6 +16,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import takewhile
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -315,7 +316,7 @@ def test_the_page_about_queues_makes_pictures(environment: Environment, kiln_pro
     ) as server:  # fmt: skip
         assert server.stdout is not None
         try:
-            table = "".join(iter(server.stdout.readline, "\n"))
+            table = "".join(takewhile(str.strip, server.stdout))
             (kiln_project / "host.toml").write_text(table, encoding="utf-8")
             environment.host_stub(kiln_project, "run", "story.json")
             server.send_signal(signal.SIGINT)
