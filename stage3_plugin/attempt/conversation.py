@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -67,14 +67,8 @@ if TYPE_CHECKING:
         Client,
     )
 
-_JUDGES = 2
-"""Answers judged at once. It is work for the interpreter, of which there is one: each further one
-would only make the event loop wait longer for it."""
-
 _ALL = Decimal(1)
 """The share of what is bought by itself."""
-
-Judged = TypeVar("Judged")
 
 
 class Conversation:
@@ -116,7 +110,6 @@ class Conversation:
         self._model = model
         self._caps = caps
         self._masked = masked
-        self._judges = anyio.Semaphore(_JUDGES)
         self._fetching = Fetching(
             client, pictures, hosts=hosts, cap=caps.total_bytes, masked=masked
         )
@@ -126,7 +119,6 @@ class Conversation:
             hosts=job_hosts,
             caps=caps,
             masked=masked,
-            judges=self._judges,
             key=key,
         )
         self._polling = Polling(provider, asking, pictures, now=now)
@@ -281,7 +273,7 @@ class Conversation:
         """Go on from the last answer of a job, which lies on the disk, as from any whole answer."""
         with trace.span("ingest", attempt_id=folder.name) as span:
             try:
-                judged = await self._judged(partial(self._read_last, answer, accepted))
+                judged = await self._asking.in_turn(partial(self._read_last, answer, accepted))
             except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
                 result = not_taken_in(error, answer.folder)
             else:
@@ -295,7 +287,7 @@ class Conversation:
         """Go on from a line of a batch's results, which lies in a folder as a whole answer does."""
         with trace.span("ingest", attempt_id=folder.name) as span:
             try:
-                judged = await self._judged(partial(self._read_line, lane, folder))
+                judged = await self._asking.in_turn(partial(self._read_line, lane, folder))
             except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
                 result = not_taken_in(error, folder)
             else:
@@ -321,7 +313,7 @@ class Conversation:
 
     async def _after_the_answer(self, folder: Path, book: JobBook, age_s: float) -> AttemptResult:
         try:
-            answer = await self._judged(partial(self._read, folder))
+            answer = await self._asking.in_turn(partial(self._read, folder))
         except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
             return not_taken_in(error, folder)
         if isinstance(answer, Accepted):
@@ -339,10 +331,6 @@ class Conversation:
         if job is None:  # somebody has decided about its purchase: that is looked at next
             return replace(_AWAITED, stays_open=True)
         return _being_made(BeingMade(job=job, again_s=first_wait_s()))
-
-    async def _judged(self, read: Callable[[], Judged]) -> Judged:
-        async with self._judges:
-            return await self._pictures.blocking(read)
 
     async def _pictures_of(
         self, folder: Path, answer: _Answer, age_s: float, *, noted_in: Path

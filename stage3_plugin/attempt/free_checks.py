@@ -7,7 +7,6 @@ beside them because it needs the provider's words and the transport, as they do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -16,11 +15,10 @@ import anyio
 
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.free_checks import Ask, Finding, settled
-from stage3_plugin.errors import SpoolRefused
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.replies.free_answers import ONE_PICTURE
 from stage3_plugin.runtime.masking import Masked
-from stage3_plugin.storage.inflating import Damaged, codings_of, inflated
+from stage3_plugin.storage.inflating import codings_of, inflate
 from stage3_plugin.storage.spool.documents import MOST_BYTES, document_in
 
 if TYPE_CHECKING:
@@ -89,7 +87,8 @@ class FreeChecks:
             yield from ask.judged(self._reply(answer), today)
 
     def _reply(self, answer: Answer) -> Reply:
-        body = self.masked.covered(_inflated(answer))
+        body = inflate(answer.body, codings_of(answer.headers), most_bytes=MOST_BYTES)
+        body = self.masked.covered(body)
         document = document_in(body)
         return Reply(
             status=answer.status,
@@ -104,14 +103,3 @@ class FreeChecks:
         if finding.about == "key" and finding.verdict == "good" and not self.has_key:
             finding = replace(finding, message="none is set, and none was asked for")
         return self.masked.record(finding)
-
-
-def _inflated(answer: Answer) -> bytes:
-    """Return what a body stands for, as far as it is of a length that is read."""
-    body = b""
-    with suppress(Damaged, SpoolRefused):
-        for piece in inflated(lambda: [answer.body], codings_of(answer.headers)):
-            body += piece
-            if len(body) > MOST_BYTES:
-                break
-    return body

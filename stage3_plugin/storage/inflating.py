@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -64,12 +65,25 @@ def inflated(pieces: Pieces, codings: Sequence[str]) -> Iterable[bytes]:
     return pieces()
 
 
+def inflate(body: bytes, codings: Sequence[str], *, most_bytes: int) -> bytes:
+    """Return what a body stands for: what can be had of it, and little more than so many bytes."""
+    whole = b""
+    with suppress(Damaged, SpoolRefused):
+        for piece in inflated(lambda: [body], codings):
+            whole += piece
+            if len(whole) > most_bytes:
+                break
+    return whole
+
+
 def inflate_file(path: Path, codings: Sequence[str], *, most_bytes: int | None) -> bool:
     """Put what a file stands for in its place; return whether that is all there.
 
     Raises:
         StorageFailed: The disk did not take it.
     """
+    if not codings:
+        return True
     aside = path.with_name(f"{path.name}-{secrets.token_hex(4)}")
     is_whole = True
     try:

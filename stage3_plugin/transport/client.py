@@ -34,7 +34,7 @@ from stage3_plugin.runtime import interrupt
 from stage3_plugin.transport.asking import Answer, ask
 from stage3_plugin.transport.bodies import Base64Of, Body, Content, body_of, no_pictures
 from stage3_plugin.transport.connection import FreshConnection, Terms
-from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange, reading
+from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange, freely, reading
 from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.lookups import Lookups
@@ -323,15 +323,9 @@ class Client:
     ) -> Receiving:
         """Run an exchange that costs nothing, so that the interrupt in force ends it at once."""
         state = Receiving(self._judges)
-        with anyio.CancelScope(shield=True) as scope:
-
-            def abandon() -> None:
-                state.interrupted = True
-                scope.cancel()
-
-            with interrupt.current().calling(abandon):
-                terms = Terms(self._lookups, patience)
-                await exchange(self._transport, request, open_sink, state, terms)
+        with freely(state):
+            terms = Terms(self._lookups, patience)
+            await exchange(self._transport, request, open_sink, state, terms)
         if patience.is_over and not state.interrupted:
             state.problem = f"no complete answer within {self._timeout_s:g} s"
         return state

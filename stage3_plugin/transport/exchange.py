@@ -6,7 +6,8 @@ it knows what was asked for, or what follows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import cast
 
 import anyio
@@ -14,6 +15,7 @@ import anyio.to_thread
 import httpx
 
 from stage3_plugin.errors import SpoolRefused, Stage3Error, StorageFailed
+from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.transport.connection import (
     NUMBER,
@@ -22,6 +24,7 @@ from stage3_plugin.transport.connection import (
     ProxyFailed,
     Terms,
     TlsSpoken,
+    announced_bytes,
     refused_by_proxy,
 )
 from stage3_plugin.transport.faults import TurnedAway, fault_of, links
@@ -69,6 +72,19 @@ async def exchange(
                 state.note_storage(failure)
             if response is not None:
                 await response.aclose()
+
+
+@contextmanager
+def freely(state: Receiving) -> Generator[None]:
+    """Run an exchange that costs nothing in the block: the interrupt in force ends it at once."""
+    with anyio.CancelScope(shield=True) as scope:
+
+        def abandon() -> None:
+            state.interrupted = True
+            scope.cancel()
+
+        with interrupt.current().calling(abandon):
+            yield
 
 
 class Receiving:
@@ -244,7 +260,7 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) 
         StorageFailed: The disk did not take it.
     """
     refused: Exception | None = None
-    whole_bytes = _announced_bytes(response.headers)
+    whole_bytes = announced_bytes(response.headers)
     try:
         async for chunk in cast("AsyncIterable[bytes]", response.stream):
             if refused is not None:
@@ -267,12 +283,6 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) 
         raise refused
 
 
-def _announced_bytes(headers: httpx.Headers) -> int | None:
-    """Return the length of a body; ``None`` if it is not what ends it."""
-    length = headers.get("content-length", "")
-    return int(length) if length.isdigit() and not _is_chunked(headers) else None
-
-
 def _is_chunked(headers: httpx.Headers) -> bool:
     return "chunked" in headers.get("transfer-encoding", "").lower()
 
@@ -284,7 +294,7 @@ def _ending_of(headers: httpx.Headers, received_bytes: int) -> Ending:
     """
     if _is_chunked(headers):
         return "whole"
-    whole_bytes = _announced_bytes(headers)
+    whole_bytes = announced_bytes(headers)
     if whole_bytes is None:
         return "closed"
     return "whole" if received_bytes == whole_bytes else "cut"

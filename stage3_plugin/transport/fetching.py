@@ -9,18 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-import anyio
 import httpx
 
-from stage3_plugin.errors import FetchReason, FetchRefused, SpoolRefused, Stage3Error
-from stage3_plugin.runtime import interrupt
+from stage3_plugin.errors import FetchReason, FetchRefused, Stage3Error
 from stage3_plugin.runtime.hosts import is_number
 from stage3_plugin.transport.connection import FreshConnection, Terms
-from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange, reading
+from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange, freely, reading
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place, may_connect
-from stage3_plugin.transport.sinks import Ending, ReplySink
+from stage3_plugin.transport.sinks import Ignored, ReplySink
 
 GONE = frozenset({404, 410})
 """Statuses by which a picture's address says that there is no such picture."""
@@ -31,8 +29,6 @@ MOST_REDIRECTS = 5
 LAST_PORT = 65535
 
 _PICTURES = "image/*, */*;q=0.5"
-_IGNORED_BYTES = 64 * 1024
-"""Of a page that is no picture, so that its connection ends in good order where it is short."""
 
 
 class Fetcher:
@@ -108,23 +104,17 @@ class Fetcher:
 
         def opened(status: int, headers: Mapping[str, str]) -> ReplySink:
             state.location = headers.get("location", "")
-            return open_sink(status, headers) if status in WITH_A_PICTURE else _Nowhere()
+            return open_sink(status, headers) if status in WITH_A_PICTURE else Ignored("picture")
 
-        with anyio.CancelScope(shield=True) as scope:
-
-            def abandon() -> None:
-                state.interrupted = True
-                scope.cancel()
-
-            with interrupt.current().calling(abandon):
-                try:
-                    near = await self._near(api, patience)
-                    request = reading(url, {}, connect_s=self._connect_s, accept=_PICTURES)
-                except (OSError, ValueError, httpx.InvalidURL, Stage3Error) as error:
-                    state.note(error, api.host)
-                else:
-                    terms = Terms(self._lookups, patience, partial(may_connect, api=near))
-                    await exchange(self._transport, request, opened, state, terms)
+        with freely(state):
+            try:
+                near = await self._near(api, patience)
+                request = reading(url, {}, connect_s=self._connect_s, accept=_PICTURES)
+            except (OSError, ValueError, httpx.InvalidURL, Stage3Error) as error:
+                state.note(error, api.host)
+            else:
+                terms = Terms(self._lookups, patience, partial(may_connect, api=near))
+                await exchange(self._transport, request, opened, state, terms)
         return state
 
     async def _near(self, api: Place, patience: Patience) -> str:
@@ -164,21 +154,6 @@ class Fetcher:
 def place_of(address: httpx.URL) -> Place:
     """Return where an address connects to."""
     return Place.of(address.scheme, address.raw_host.decode("ascii"), address.port)
-
-
-class _Nowhere:
-    """The sink of a body that is not wanted."""
-
-    def __init__(self) -> None:
-        self._left = _IGNORED_BYTES
-
-    def feed(self, chunk: bytes) -> None:
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise SpoolRefused("a page that is no picture")
-
-    def finish(self, how: Ending) -> bool:
-        return how != "cut"
 
 
 def _parsed(url: str) -> httpx.URL:

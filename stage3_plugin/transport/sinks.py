@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
+from stage3_plugin.errors import SpoolRefused
+
 PIECE_BYTES = 64 * 1024
+_IGNORED_BYTES = 64 * 1024
 
 Ending: TypeAlias = Literal["whole", "closed", "cut"]
 """How a body ended: as its head said, in good order and without a word of its length, or not so."""
@@ -34,6 +37,26 @@ class ReplySink(Protocol):
             StorageFailed: The disk did not take it.
         """
         ...
+
+
+class Ignored:
+    """A page that is not wanted, taken so far that a short one's connection ends in good order.
+
+    Args:
+        what: It is in place of.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._left = _IGNORED_BYTES
+
+    def feed(self, chunk: bytes) -> None:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise SpoolRefused(f"a page that is no {self._what}")
+
+    def finish(self, how: Ending) -> bool:
+        return how != "cut"
 
 
 class Moving:

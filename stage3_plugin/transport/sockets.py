@@ -154,6 +154,7 @@ class Stream(httpcore.AsyncNetworkStream):
         """
         with _translated(httpcore.ReadTimeout, httpcore.ReadError):
             await anyio.lowlevel.checkpoint()  # a fast sender must not keep the loop to itself
+            self._check()
             take = partial(self.take, min(max_bytes, READ_BYTES))
             piece = await self._patience.within(timeout, partial(self._when_ready, take))
         self.tail = piece[-TAIL_BYTES:]
@@ -176,7 +177,9 @@ class Stream(httpcore.AsyncNetworkStream):
 
     async def _write(self, rest: memoryview) -> None:
         while rest:
+            self._check()
             rest = rest[await self._when_ready(partial(self.put, rest), anyio.wait_writable) :]
+        # what has left as a whole did so, however late it is: that decides about money
         await self._when_ready(self.push, anyio.wait_writable)
 
     async def start_tls(
@@ -212,6 +215,17 @@ class Stream(httpcore.AsyncNetworkStream):
     def push(self) -> None:
         """Send what is left of what was put before."""
 
+    def _check(self) -> None:
+        """Look whether there is time for what flows without a pause.
+
+        Raises:
+            _OutOfPatience: There is not.
+        """
+        try:
+            self._patience.check()
+        except TimeoutError:
+            raise _OutOfPatience from None
+
     async def _when_ready(
         self,
         step: Callable[[], _Result],
@@ -222,10 +236,6 @@ class Stream(httpcore.AsyncNetworkStream):
         Raises:
             _OutOfPatience: The time for waiting is over.
         """
-        try:
-            self._patience.check()
-        except TimeoutError:
-            raise _OutOfPatience from None
         while True:
             try:
                 return step()

@@ -217,7 +217,7 @@ class Killed(BaseException):
 def write_answer(folder: Path, kind: str) -> None:
     """Let a whole answer lie in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "answer").write_text(f"{kind}\nend\n", encoding="ascii")
+    (folder / "answer").write_text(f"{kind}\n{{}}\nend\n", encoding="ascii")
 
 
 def kind_in(folder: Path) -> str:
