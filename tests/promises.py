@@ -33,10 +33,12 @@ PROMISES: Table = {
     "No complete answer is lost.": """
         killing/test_failpoints.py hostile/test_stopped.py hostile/test_received.py
         hostile/test_limits.py::test_descriptors_that_others_use_up_meanwhile_lose_no_answer
+        hostile/test_limits.py::test_results_of_a_batch_that_do_not_fit_are_taken_in_when_they_do
         stage3/test_disk.py""",
     "What is there is free.": """
         test_money_commands.py::test_a_rerun_costs_nothing_and_tells_so
         test_director_end_to_end.py::test_everything_comes_back_after_out_is_deleted
+        test_director_end_to_end.py::test_a_pick_whose_picture_is_lost_gives_way_and_stays_so
         library/test_open_stage.py::test_what_is_there_costs_nothing_and_a_plan_says_so""",
 }
 

@@ -268,6 +268,26 @@ def test_every_paid_take_comes_back_after_the_story_is_deleted(director: Directo
     assert director.json("status")["story"]["stale"] == 0
 
 
+def test_a_pick_whose_picture_is_lost_gives_way_and_stays_so(director: Director) -> None:
+    """What is shown, and what commands say of it, are one; nothing is bought in its place."""
+    director.write(2)
+    director("run", "scenes.json")
+    director("reroll", "s01")
+    director("run", "scenes.json")
+    first, second = director.takes("s01")
+    director("show", "s01", "2")
+    files = [one for one in director.folder.rglob("*") if one.is_file()]
+    for one in files:
+        if hashlib.sha256(one.read_bytes()).hexdigest() == second:
+            one.unlink()
+
+    for _ in range(2):
+        director("run", "scenes.json", code=1)  # take 2 is wanted, paid for and not here
+        assert director.shown()["s01"] == first
+        assert director.json("takes", "s01")["shown"] == first
+    assert director.api.billed() == 3
+
+
 def test_a_sheets_pick_that_holds_again_is_priced_before_it_is_paid_for(
     director: Director,
 ) -> None:

@@ -44,6 +44,8 @@ from host_stub.story.takes import Glance, NewTake, Stamp, Take
 
 _NO_STAMPS: Final[Mapping[int, Stamp]] = {}
 _TOO_MANY: Final = 1 << 63
+LOST: Final = "its picture is lost"
+"""Why a run shows another take than the one that was shown; a pick that this befalls is none."""
 """SQLite has no such number."""
 _IDENTITY: Final = "identity"
 PAGE_ROWS: Final = 500
@@ -341,19 +343,25 @@ class Book:
     def _pointed(
         self, among: str, names: Collection[str]
     ) -> tuple[dict[str, int | None], dict[str, int | None]]:
-        """Return what scenes show, and their picks."""
+        """Return what scenes show, and their picks; one whose picture is lost is none any more."""
         rows = self._read(
-            f"SELECT seq, scene, number, said_by, undoes FROM pointers WHERE {among} ORDER BY seq",  # noqa: S608 - likewise
+            f"""
+            SELECT seq, scene, number, said_by, why, undoes FROM pointers
+            WHERE {among} ORDER BY seq
+            """,  # noqa: S608 - likewise
             *names,
         )
         gone = {undoes for *_, undoes in rows}
         shown: dict[str, int | None] = {}
         picks: dict[str, int | None] = {}
-        for seq, name, number, said_by, undoes in rows:
-            if undoes is None and seq not in gone:
-                shown[name] = number
-                if said_by == "person":
-                    picks[name] = number
+        for seq, name, number, said_by, why, undoes in rows:
+            if undoes is not None or seq in gone:
+                continue
+            if said_by == "person":
+                picks[name] = number
+            elif why == text(LOST) and picks.get(name) == shown.get(name):
+                picks[name] = None
+            shown[name] = number
         return shown, picks
 
     def glances(self) -> Iterator[Glance]:
@@ -432,7 +440,10 @@ class Book:
         return self._pointed("scene = ?", (name,))[0].get(name)
 
     def pick(self, scene_id: str) -> int | None:
-        """Return the number of the take that a person chose last, whether or not it is shown."""
+        """Return the number of the take that a person chose last, whether or not it is shown.
+
+        None where its picture is lost for good.
+        """
         name = text(scene_id)
         return self._pointed("scene = ?", (name,))[1].get(name)
 

@@ -30,7 +30,7 @@ from typing import Any, Final
 
 from host_stub.contract import Cost, KnownTake, Role, SceneSurvey, ShownPicture, WantedTakes
 from host_stub.errors import HostError, NoSuchTake, ResultsNotWritten, StoryError
-from host_stub.story.book import Book, Noted
+from host_stub.story.book import LOST, Book, Noted
 from host_stub.story.files import named_file
 from host_stub.story.finding import note_places, own_folder, story_folder
 from host_stub.story.pictures import MOST_BYTES, Looks, extension_of, is_whole, look_at
@@ -595,7 +595,7 @@ class Story:
         left = [take for take in takes if take.number not in lost]
         other = shown_of(left, basis, pick=self.book.pick(scene_id), shown=None)
         number = None if other is None else other.number
-        self.book.point(scene_id, number, by="run", why="its picture is lost")
+        self.book.point(scene_id, number, by="run", why=LOST)
 
     def leave(self, is_there: Callable[[str], bool]) -> list[str]:
         """Take the pictures of scenes that are not in the story any more out of ``images``.

@@ -226,9 +226,7 @@ class PendingScenes:
         waiting.making = brought.making
         if brought.storage is not None:
             is_line = brought.purchase is not None and brought.purchase.new.line is not None
-            kept = "its provider keeps the results" if is_line else "the whole answer is kept"
-            message = f"{brought.storage}; {kept}, and the next run takes it in"
-            self._give_up(scene, Failure(code="storage", message=message, retryable=True))
+            self._give_up(scene, messages.kept_anyway(brought.storage, is_line=is_line))
             return None
         is_lost = brought.is_lost and waiting.hold_microusd is not None
         if is_lost or brought.making is not None:

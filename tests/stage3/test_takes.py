@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from host_stub.contract import SceneSurvey, WantedTakes
@@ -33,6 +34,7 @@ from tests.doors import (
 from tests.fakes.behaviours import Behaviour, Gate, Json, Ok, ResetAfterRead, TextOnly
 from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.pngs import make_png
+from tests.projects import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -160,6 +162,31 @@ async def test_a_take_that_fails_keeps_no_other_from_being_made(
     assert again.codes("a") == ["made"] * 3
     assert sorted(found(again)) == [False, True, True]
     assert states(tmp_path).count(State.PAID) == 3
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+async def test_nothing_is_sent_again_where_a_bill_without_a_picture_came_meanwhile(
+    api: ImageApi, tmp_path: Path, wanted: int
+) -> None:
+    """Of what two other runs did while this one was busy, it may have seen neither."""
+    gate = Gate()
+    api.script(picture(0, gate=gate), scene="first")
+    api.script(TextOnly(), scene="a")
+    api.script(ResetAfterRead(), scene="a")
+    asked = Story([*takes(1, "first"), *takes(wanted, "a")])
+    ran = Ran()
+    resending = painter(api, on_unknown="resend", capacity=1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(run_stage, resending, asked, tmp_path, into=ran))
+        await anyio.to_thread.run_sync(wait_until, lambda: api.received() == 1)
+        billed = await run_stage(painter(api), takes(1), tmp_path)
+        lost = await run_stage(painter(api), takes(1), tmp_path)
+        gate.open()
+
+    assert (billed.code("a"), lost.code("a")) == ("no_picture", "unknown")
+    assert ran.codes("a") == ["no_picture"] * wanted
+    assert states(tmp_path, "a") == [State.PAID_BAD, State.UNKNOWN]
+    assert api.received() == 3
 
 
 async def test_what_is_in_doubt_is_one_of_them(run: Run, api: ImageApi, tmp_path: Path) -> None:
