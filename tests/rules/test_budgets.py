@@ -37,7 +37,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "renderers": 1262,
         "runtime": 839,
         "settings": 870,
-        "storage": 3909,
+        "storage": 3918,
         "testing": 4496,
         "transport": 1928,
     },

@@ -13,6 +13,7 @@ import mmap
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -163,10 +164,16 @@ def _document(strings: _Strings, masked: Masked) -> tuple[Document, str]:
 
 
 def _inflated(received: Received, codings: tuple[str, ...]) -> Received:
-    """Inflate a body into an answer of its own, anew each time; what came stays as it is."""
-    directory = received.directory / f"inflated-{secrets.token_hex(8)}"
+    """Inflate a body into an answer of its own, once; what came stays as it is."""
+    directory = received.directory / "inflated"
+    with suppress(SpoolRefused):  # it is not there yet, or a power cut has left half of it
+        found = receipt.read(directory)
+        for index in range(len(found.end.parts)):
+            _part(found, index, None)
+        return found
+    aside = directory.with_name(f"inflated-{secrets.token_hex(8)}")
     headers = received.head.headers.items()
-    spool = Spool(directory, caps=Caps(total_bytes=2 * Caps().total_bytes))
+    spool = Spool(aside, caps=Caps(total_bytes=2 * Caps().total_bytes))
     try:
         spool.head(received.head.status, [(k, v) for k, v in headers if k != "content-encoding"])
         start, stop = received.start, received.start + received.end.body_bytes
@@ -179,7 +186,10 @@ def _inflated(received: Received, codings: tuple[str, ...]) -> Received:
         spool.end(replace(spool.flush().end, is_cut=is_cut))
     finally:
         spool.close()
-    return receipt.read(directory)
+    with suppress(OSError):  # something is there: half of it, or another run was before us
+        aside.rename(directory)
+        return receipt.read(directory)
+    return receipt.read(aside)
 
 
 class _Strings:

@@ -2,6 +2,7 @@
 
 import base64
 import errno
+import gzip
 import json
 import os
 import re
@@ -478,3 +479,32 @@ def test_a_cut_answer_whose_look_fails_is_none_and_raises_nothing(
 
     assert not answer.finish("cut")
     assert not is_complete(tmp_path / "a")
+
+
+def test_a_compressed_answer_is_inflated_once_however_often_it_is_read(tmp_path: Path) -> None:
+    """Every run reads anew what is unknown, and must not leave a copy each time."""
+    body = gzip.compress(json.dumps({"data": [{"b64_json": TEXT}]}).encode())
+    answer = SpooledAnswer(tmp_path / "a")
+    answer.head(200, [("Content-Type", "application/json"), ("Content-Encoding", "gzip")])
+    answer.feed(body)
+    answer.finish("whole")
+    found = [load_reply(tmp_path / "a") for _ in range(3)]
+
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["answer", "inflated"]
+    assert found[0] == found[1] == found[2]
+    (part,) = found[0].parts.values()
+    assert part.path.read_bytes() == PICTURE
+
+
+@pytest.mark.parametrize("name", ["answer", "part-0"])
+def test_half_of_what_was_inflated_is_not_taken_for_the_answer(name: str, tmp_path: Path) -> None:
+    """A power cut leaves that of it, since only what came is synced; it is inflated once more."""
+    answer = SpooledAnswer(tmp_path / "a")
+    answer.head(200, [("Content-Encoding", "gzip")])
+    answer.feed(gzip.compress(json.dumps({"data": TEXT}).encode()))
+    answer.finish("whole")
+    load_reply(tmp_path / "a")
+    (tmp_path / "a" / "inflated" / name).write_bytes(b"")
+    (part,) = load_reply(tmp_path / "a").parts.values()
+
+    assert part.path.read_bytes() == PICTURE
