@@ -357,18 +357,3 @@ class Tally:
     counted_microusd: int = 0
     unknown_costs: int = 0
     held_costs: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovered:
-    """What became of the purchases that were found.
-
-    Attributes:
-        adopted: Answers that were taken in.
-        unknown: Requests that may have been billed.
-        void: Requests that were never sent.
-    """
-
-    adopted: int = 0
-    unknown: int = 0
-    void: int = 0

@@ -233,11 +233,6 @@ class Notices:
         """Return all there is to say, a line each."""
         return (*self.wishes.warnings(), *self.replaced.warnings())
 
-    def say(self, warn: Callable[[str], None]) -> None:
-        """Say it."""
-        for warning in self.warnings():
-            warn(warning)
-
 
 def wishes_of(request: PictureRequest) -> tuple[object, ...]:
     """Return what decides which wishes of a request are left out; its words do not."""

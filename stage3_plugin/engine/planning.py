@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from host_stub.contract import PlannedState, PlannedStep, ScenePlan, StagePlan
-from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_of
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import (
     PictureRequest,
     WantedOf,
+    labels_of,
     one_take,
 )
 from stage3_plugin.engine.notices import Notices

@@ -7,19 +7,25 @@ the same evidence, and it is dropped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Final
 
+from stage3_plugin.domain.events import SceneRecovered
+from stage3_plugin.domain.money import usd_of
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
 
 NOTHING_TO_SHOW = {State.PAID, State.REFUSED, State.VOID}
 """Settled, and what came is either stored or worth nothing."""
+_OUTCOMES: Final[Mapping[State, str]] = {State.PAID: "made", State.UNKNOWN: "unknown"}
+"""What became of a request that an earlier run had sent, where it did not simply fail."""
 
 
 class Endings:
@@ -28,25 +34,25 @@ class Endings:
     Args:
         session: The opened ledger.
         pictures: Has the received answers.
-        settled: Called with every purchase that was settled.
+        book: Notes every purchase that was settled.
 
     Attributes:
         counted: How many purchases of other runs came to which state.
     """
 
-    def __init__(
-        self, session: Session, pictures: Pictures, settled: Callable[[Purchase], None]
-    ) -> None:
+    def __init__(self, session: Session, pictures: Pictures, book: RunLedger) -> None:
         self.counted = Counter[State]()
         self._session = session
         self._pictures = pictures
-        self._settled = settled
+        self._book = book
 
     def note(self, after: Purchase) -> None:
-        """Note that a purchase has ended."""
+        """Note that a purchase has ended, and report what became of one of another run."""
+        self._book.note(after)
         if after.new.run_id != self._session.run_id:
             self.counted[after.state] += 1
-        self._settled(after)
+            if after.state is not State.VOID:
+                trace.event(recovered(after))
 
     async def settle(
         self, purchase: Purchase, settlement: Settlement, *, untold: str | None = None
@@ -125,6 +131,23 @@ class Endings:
         for one in after:
             self.note(one)
         return after
+
+
+def recovered(purchase: Purchase) -> SceneRecovered:
+    """Return what is reported of a request that a run before had sent."""
+    new, basis = purchase.new, purchase.counted_basis or "unknown"
+    return SceneRecovered(
+        scene_id=new.scene_id,
+        take=new.take,
+        outcome=_OUTCOMES.get(purchase.state, "failed"),
+        cost_usd=None if basis == "unknown" else usd_of(purchase.counted_microusd),
+        cost_basis=basis,
+        purchase=new.attempt_id,
+        provider=new.endpoint.provider,
+        model=new.endpoint.model,
+        sent_at=purchase.held_at,
+        request_id=purchase.request_id,
+    )
 
 
 def as_settled(line: Purchase, settlement: Settlement) -> Purchase:

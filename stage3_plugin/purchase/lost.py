@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 import anyio
 
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.exchange import Lost, Sought
 from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.profile import Listing
@@ -25,7 +26,6 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.absence import measured, why_not_absent
 from stage3_plugin.policy.polling import GONE_PART
-from stage3_plugin.runtime import trace
 
 APART_S = 2.0
 """Seconds between the two listings that have to agree."""
@@ -167,7 +167,7 @@ class LostRequests:
         why = f"{making.problem}; that it is lost is believed {when}"
         await self._record(line, "cannot_tell", why, making.gone_at)
         if not watched_s:
-            trace.event("stage.warned", message=f"{why}: until then it counts as being made")
+            warn_of(f"{why}: until then it counts as being made")
         return replace(making, problem=why)
 
     async def back(self, purchase: Purchase, making: BeingMade) -> Purchase:

@@ -17,6 +17,7 @@ import anyio
 import anyio.lowlevel
 
 from stage3_plugin.domain.addressing import canonical_address
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Purchase
@@ -112,7 +113,6 @@ class Elsewhere:
         story: All its requests; gone through only if there is anything to be said.
         keys_of: Returns what a request is known by.
         estimate: Returns what a picture may cost.
-        warn: Shows the warning.
 
     Attributes:
         route: Where the run buys.
@@ -127,14 +127,12 @@ class Elsewhere:
         *,
         keys_of: Callable[[PictureRequest], Keys],
         estimate: Callable[[PictureRequest], Estimate],
-        warn: Callable[[str], None],
     ) -> None:
         self._ledger = ledger
         self.route = route
         self._story = story
         self._keys_of = keys_of
         self._estimate = estimate
-        self._warn = warn
         self.doubts = Doubts(ledger, route)
         self._looking = anyio.Lock()
         self._was_said = route.is_here
@@ -160,4 +158,4 @@ class Elsewhere:
             if number % _SCENES_A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
         for warning in found.warnings():
-            self._warn(warning)
+            warn_of(warning)

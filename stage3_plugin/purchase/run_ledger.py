@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import anyio
 
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import Accepted, Job, NewJob
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
@@ -28,6 +29,7 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import is_absurd, overbilled
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, may_be_resent, reuse_of
 from stage3_plugin.policy.slots import needed
+from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes
 from stage3_plugin.runtime import trace
 
@@ -44,7 +46,7 @@ class RunLedger:
         is_local: What its rows say of where they are made.
         limits: The caps.
         on_unknown: The setting.
-        doubt: Called with a purchase whose bill is absurd.
+        caretaker: Returns the command line of a ``stage3`` command for this ledger.
         story: What the ledger is to call the story that this run is of; without, it notes none.
 
     Raises:
@@ -63,7 +65,7 @@ class RunLedger:
         is_local: bool,
         limits: Limits,
         on_unknown: OnUnknown,
-        doubt: Callable[[Purchase], None],
+        caretaker: Callable[[str], str],
         story: str = "",
     ) -> None:
         self.is_local = is_local
@@ -75,7 +77,7 @@ class RunLedger:
         self._story = story
         self._story_is_noted = False
         self._first_event = session.reader.last_event()
-        self._doubt = doubt
+        self.caretaker = caretaker
         self._version = 0
         self._waited_for: anyio.Event | None = None
         self._in_doubt: list[str] = []
@@ -471,7 +473,7 @@ class RunLedger:
         if self._limits.any and is_ours and is_over:
             self.overrun = self.overrun or purchase
         if is_absurd(purchase):
-            self._doubt(purchase)
+            warn_of(messages.absurd_bill(purchase, self.caretaker))
         self.notify()
 
     @property

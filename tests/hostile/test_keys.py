@@ -19,10 +19,9 @@ from host_stub.contract import Scene, StagePlan
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import Keys, scene_keys
-from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest, Wish
+from stage3_plugin.domain.request import PictureRequest, Wish, labels_of
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.backend import endpoint_of, route_of

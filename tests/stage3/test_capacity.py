@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.policy.capacity import AdaptiveLimiter, Change, FixedLimiter, Limiter, Permission
+from stage3_plugin.domain.events import CapacityChanged
+from stage3_plugin.policy.capacity import AdaptiveLimiter, FixedLimiter, Limiter, Permission
 
 
 def middle() -> float:
@@ -113,7 +114,7 @@ def test_a_passage_that_has_ended_teaches_nothing_more() -> None:
 
 def test_a_fixed_limiter_tells_why_it_pauses() -> None:
     """A longer pause is a change, a shorter one within it is none."""
-    told: list[Change] = []
+    told: list[CapacityChanged] = []
     limiter = FixedLimiter(3, on_change=told.append)
     permit = limiter.enter()
     permit.sent(0)
@@ -121,7 +122,7 @@ def test_a_fixed_limiter_tells_why_it_pauses() -> None:
     limiter.hold_back(1, 5)
     limiter.hold_back(2, 20)
 
-    assert [(one.reason, one.pause_s, one.limit, one.sent) for one in told] == [
+    assert [(one.reason, one.pause_s, one.limit, one.in_flight) for one in told] == [
         ("asked_to_wait", 10, 3, 1),
         ("used_up", 20, 3, 0),
     ]

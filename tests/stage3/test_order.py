@@ -222,7 +222,6 @@ async def test_what_is_held_back_comes_out_when_nothing_is_made_any_more() -> No
     waiting = InOrder(
         iter([SceneState(request=one, queued_at=0.0) for one in requests]),
         needs,
-        waits=lambda _scene, _needs: None,
         released=lambda: None,
     )
 

@@ -25,7 +25,7 @@ def route(settings: Settings = PAID, /, *, is_here: bool = False, **properties: 
 
 
 def limiter_at(one: Route, settings: Settings = PAID) -> object:
-    return limiter_of(one, settings, 4, draw=lambda: 0.5, on_change=lambda _: None)
+    return limiter_of(one, settings, 4, draw=lambda: 0.5)
 
 
 def wish() -> PictureRequest:

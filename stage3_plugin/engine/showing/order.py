@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from stage3_plugin.domain.events import SceneWaiting
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.dispatch import Peekable
 from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.policy.precedence import HeldBack
+from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 
 MOST_HELD_BACK = 1024
@@ -45,7 +47,6 @@ class InOrder(Peekable[SceneState]):
     Args:
         scenes: In the order of the story.
         needs: What each has to wait for.
-        waits: Called with a scene that has to wait, and for which.
         released: Called when some need wait no longer.
     """
 
@@ -54,12 +55,10 @@ class InOrder(Peekable[SceneState]):
         scenes: Iterator[SceneState],
         needs: Needs,
         *,
-        waits: Callable[[SceneState, tuple[str, ...]], None],
         released: Callable[[], None],
     ) -> None:
         super().__init__(scenes)
         self._needs = needs
-        self._waits = waits
         self._released = released
         self._held = HeldBack[SceneState]()
         self._free = deque[SceneState]()
@@ -95,7 +94,8 @@ class InOrder(Peekable[SceneState]):
         needs = () if self._is_over else self._needs.needs(scene.request)
         if needs:
             self._held.add(scene, needs)
-            self._waits(scene, needs)
+            scene_id = scene.request.scene_id
+            trace.event(SceneWaiting(scene_id=scene_id, take=scene.take, waits_for=needs))
         else:
             self._next.append(scene)
 

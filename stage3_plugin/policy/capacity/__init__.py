@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
 from stage3_plugin.policy.capacity.limiter import (
-    Change,
     FixedLimiter,
     Limiter,
     LimiterState,
@@ -30,7 +29,6 @@ from stage3_plugin.policy.capacity.rate_limit import (
 
 __all__ = [
     "AdaptiveLimiter",
-    "Change",
     "FixedLimiter",
     "Limiter",
     "LimiterState",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, TypeAlias
 
+from stage3_plugin.domain.events import CapacityChanged
 from stage3_plugin.policy.capacity.rate_limit import RateLimit
 
 Reason: TypeAlias = Literal[
@@ -44,25 +45,6 @@ class Permission:
 
     allowed: bool
     wake_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """Capacity changed.
-
-    Attributes:
-        reason: Why.
-        limit: At most so many may be in flight from now on.
-        previous: How many could when it was last reported.
-        pause_s: Seconds for which nothing leaves, counted from now.
-        sent: Requests at the provider now.
-    """
-
-    reason: Reason
-    limit: int
-    previous: int
-    pause_s: float
-    sent: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +188,7 @@ class CountingLimiter:
         ceiling: int,
         *,
         rate_limit: RateLimit | None,
-        on_change: Callable[[Change], None] | None,
+        on_change: Callable[[CapacityChanged], None] | None,
         beside: Callable[[], int],
     ) -> None:
         if ceiling < 1:
@@ -343,12 +325,12 @@ class CountingLimiter:
         previous, self._reported_limit = self._reported_limit, self.limit
         if self._on_change is not None:
             self._on_change(
-                Change(
+                CapacityChanged(
                     reason=reason,
                     limit=self.limit,
                     previous=previous,
                     pause_s=self._pause_left_s(now),
-                    sent=self._sent,
+                    in_flight=self._sent,
                 )
             )
 
@@ -367,7 +349,7 @@ class FixedLimiter(CountingLimiter):
         capacity: int,
         *,
         rate_limit: RateLimit | None = None,
-        on_change: Callable[[Change], None] | None = None,
+        on_change: Callable[[CapacityChanged], None] | None = None,
         beside: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(capacity, rate_limit=rate_limit, on_change=on_change, beside=beside)
