@@ -19,7 +19,6 @@ from stage3_plugin.domain.request import Expression, PictureRequest, Wish
 from stage3_plugin.domain.route import Route
 from stage3_plugin.policy.capacity import (
     AdaptiveLimiter,
-    FixedLimiter,
     Limiter,
     rate_limit_of,
 )
@@ -90,10 +89,10 @@ def limiter_of(
         beside: Returns how many jobs of other runs are in work at its provider.
     """
     if route.is_uncapped:
-        return FixedLimiter(capacity)
+        return Limiter(capacity)
     rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
     if not settings.adaptive:
-        return FixedLimiter(capacity, rate_limit=rate_limit, on_change=trace.event, beside=beside)
+        return Limiter(capacity, rate_limit=rate_limit, on_change=trace.event, beside=beside)
     return AdaptiveLimiter(
         capacity,
         draw=draw,

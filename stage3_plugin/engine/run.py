@@ -39,7 +39,7 @@ from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.engine.showing.order import InOrder
 from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.engine.steps import Steps
-from stage3_plugin.policy.capacity import FixedLimiter
+from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
@@ -154,7 +154,7 @@ class Run:
         Those for batches have a lane of their own: nothing of them is at a provider yet.
         """
         first, *further = (place.limiter for place in self._places)
-        gathering = FixedLimiter(first.ceiling)
+        gathering = Limiter(first.ceiling)
         return Dispatcher(
             scenes, self._perform, first, further=(*further, gathering), lane_of=self._lane_of
         )

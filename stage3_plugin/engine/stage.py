@@ -32,11 +32,10 @@ from host_stub.contract import (
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.events import StageStarted, warn_of
-from stage3_plugin.domain.money import Estimate, cap_in_microusd
+from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.domain.request import PictureRequest, WantedFor, why_unsendable
-from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked
@@ -69,11 +68,11 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.policy.ladder import Step
-from stage3_plugin.policy.pricing import Pricing
 from stage3_plugin.providers.models import row_named, table
 from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.lines import LineCheckout
+from stage3_plugin.purchase.pricing import Pricing
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.takes import Takes
@@ -157,7 +156,7 @@ class Stage:
             ledger = stack.enter_context(self._accounts.look())
             forecast = self._forecast(ledger)
             notices = self._notices(request, pictures_dir or request.out_dir / "images")
-            ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
+            ways = Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes])
             takes = Takes(ledger)
             planning = Planning(
                 self._settings,
@@ -298,7 +297,7 @@ class Stage:
         async with AsyncExitStack() as stack:
             ledger = stack.enter_context(self._accounts.look())
             forecast = self._forecast(ledger)
-            ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
+            ways = Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes])
             notices = self._notices(request, None)
             takes = Takes(ledger)
             planning = Planning(
@@ -414,10 +413,9 @@ class Stage:
             recovery = self._recovery(session, run_ledger, beside=1)
             stack.callback(recovery.halt)
             waiting = Waiting(
-                session.reader,
+                session,
                 recovery,
                 can_ask=lambda one: _conversation_at(self.backends, one.new.endpoint) is not None,
-                now=session.now,
                 report=report,
             )
             return await waiting.to_the_end(for_s)
@@ -811,10 +809,6 @@ def _conversation_at(backends: Sequence[Backend], endpoint: Endpoint) -> Convers
     there = [one for one in backends if one.route.is_at(endpoint)]
     named = [one for one in backends if one.route.endpoint.provider == endpoint.provider]
     return (*there, *named, *backends)[0].conversation_for(endpoint)
-
-
-def _estimate_of(route: Route, forecast: Forecast) -> Callable[[PictureRequest], Estimate]:
-    return Pricing(route.list_price, partial(forecast.highest_bill, route)).estimate
 
 
 def _microusd(usd: Decimal | None) -> int | None:

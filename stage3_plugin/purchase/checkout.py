@@ -13,7 +13,6 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Final
 
 from host_stub.contract import Failure
@@ -26,11 +25,11 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import UNSETTLED, State
 from stage3_plugin.errors import IllegalTransition
-from stage3_plugin.policy.pricing import Pricing
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.other_endpoints import Elsewhere
+from stage3_plugin.purchase.pricing import Pricing
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part
@@ -166,10 +165,9 @@ class Checkout:
         story: Iterable[PictureRequest],
     ) -> None:
         book = self.run_ledger
-        bills = partial(book.highest_bill, route)
         self.route = route
         self.keys_of = keys_of
-        self.estimate = Pricing(route.list_price, bills, news=lambda: book.overruns).estimate
+        self.estimate = Pricing(route, book.reader, run=book).estimate
         self.elsewhere = Elsewhere(
             book.reader, route, story, keys_of=keys_of, estimate=self.estimate
         )

@@ -186,32 +186,6 @@ class Forecast:
         ]
         return min(rooms, default=None)
 
-    def highest_bill(
-        self,
-        route: Route,
-        model: str,
-        size: str,
-        quality: str,
-        plausible_microusd: int,
-        /,
-        *,
-        shows: bool,
-        in_batch: bool = False,
-    ) -> int | None:
-        """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
-        if self._ledger is None:
-            return None
-        endpoint = route.endpoint_of(model)
-        return self._ledger.highest_bill(
-            provider=endpoint.provider,
-            model=endpoint.model,
-            size=size,
-            quality=quality,
-            shows=shows,
-            plausible_microusd=plausible_microusd,
-            in_batch=in_batch,
-        )
-
     def day_microusd(self) -> dict[str, int]:
         """Return what is held and spent today, by provider."""
         return {} if self._ledger is None else self._ledger.day_sums(self._day)

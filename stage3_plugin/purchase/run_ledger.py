@@ -26,7 +26,7 @@ from stage3_plugin.domain.states import LEGAL, State
 from stage3_plugin.errors import LedgerFailed, LedgerInDoubt
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.policy.pricing import is_absurd, overbilled
+from stage3_plugin.policy.pricing import ABSURD, is_absurd
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, may_be_resent, reuse_of
 from stage3_plugin.policy.slots import needed
 from stage3_plugin.purchase import messages
@@ -116,30 +116,6 @@ class RunLedger:
     def purchase(self, attempt_id: str) -> Purchase | None:
         """Return a purchase of any run as it stands now."""
         return self._session.reader.purchase(attempt_id)
-
-    def highest_bill(
-        self,
-        route: Route,
-        model: str,
-        size: str,
-        quality: str,
-        plausible_microusd: int,
-        /,
-        *,
-        shows: bool,
-        in_batch: bool = False,
-    ) -> int | None:
-        """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
-        endpoint = route.endpoint_of(model)
-        return self._session.reader.highest_bill(
-            provider=endpoint.provider,
-            model=endpoint.model,
-            size=size,
-            quality=quality,
-            shows=shows,
-            plausible_microusd=plausible_microusd,
-            in_batch=in_batch,
-        )
 
     def standing(self, purchase: Purchase | None, keys: Keys) -> Reuse:
         """Return what a purchase means for its scene."""
@@ -499,7 +475,7 @@ class RunLedger:
 
     def has_absurd_bill(self) -> bool:
         """Return whether the ledger has an absurd bill that no person has confirmed."""
-        return bool(overbilled(self._session.reader))
+        return bool(self._session.reader.overbilled(**ABSURD))
 
     def notify(self) -> None:
         """Wake the claims that wait for a purchase to be settled, to look again."""

@@ -13,7 +13,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
 from stage3_plugin.engine.backend import limiter_of, route_of
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.policy.capacity import AdaptiveLimiter, FixedLimiter
+from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter
 from stage3_plugin.settings import Settings
 
 PAID = Settings(provider="openai", model="m", base_url="http://one.example/v1", capacity=4)
@@ -39,8 +39,8 @@ def test_only_what_is_uncapped_is_not_limited(others: dict[str, Any]) -> None:
 
     assert isinstance(limiter_at(route(**others)), AdaptiveLimiter)
     assert isinstance(limiter_at(route(is_here=True, **others)), AdaptiveLimiter)
-    assert isinstance(limiter_at(route(is_uncapped=True, **others)), FixedLimiter)
-    assert isinstance(limiter_at(route(**others), paced), FixedLimiter)
+    assert isinstance(limiter_at(route(is_uncapped=True, **others)), Limiter)
+    assert isinstance(limiter_at(route(**others), paced), Limiter)
 
 
 def test_only_what_is_made_here_has_no_address_in_its_keys() -> None:

@@ -37,7 +37,7 @@ from collections.abc import Callable
 from stage3_plugin.domain.events import CapacityChanged
 from stage3_plugin.policy.capacity.departures import LONGEST_PAUSE_S, Departures
 from stage3_plugin.policy.capacity.level import FIRST_ROOM, Level
-from stage3_plugin.policy.capacity.limiter import NEVER, CountingLimiter, Permit
+from stage3_plugin.policy.capacity.limiter import NEVER, Limiter, Permit
 from stage3_plugin.policy.capacity.rate_estimate import SURE_RUN, RateEstimate
 from stage3_plugin.policy.capacity.rate_limit import RateLimit
 
@@ -83,7 +83,7 @@ FIRST_QUIET_S, LONGEST_QUIET_S = 18.0, 160.0
 """Seconds without a rejection until then; twice as long after each."""
 
 
-class AdaptiveLimiter(CountingLimiter):
+class AdaptiveLimiter(Limiter):
     """Follows the provider's limit, below a ceiling.
 
     Args:

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import cast
 
 from host_stub.contract import CostBasis
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Accepted, Lane, NewJob
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import State
@@ -91,13 +93,15 @@ class Known:
         return (self.present, *self.elsewhere)
 
 
-def known(scene_id: str) -> Known:
+def known(scene_id: str, *, elsewhere: tuple[str, ...] = ()) -> Keys:
     """Return the keys of :func:`new_purchase`."""
-    return Known(
+    keys = Known(
+        elsewhere=elsewhere,
         present=key_of(scene_id),
         content=key_of(f"content of {scene_id}"),
         subject=key_of(f"subject of {scene_id}"),
     )
+    return cast("Keys", keys)
 
 
 def picture(content: str = "a picture") -> Picture:
