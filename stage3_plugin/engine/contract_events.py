@@ -25,7 +25,8 @@ class ContractEvents:
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
-        self._totals = dict.fromkeys(("made", "reused", "failed", "skipped", "retries"), 0)
+        totals = ("made", "reused", "failed", "skipped", "retries")
+        self._totals: dict[str, int] = dict.fromkeys(totals, 0)
         self._warned_of = set[object]()
 
     def handle(self, name: str, fields: Mapping[str, object], /) -> None:

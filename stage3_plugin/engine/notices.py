@@ -283,7 +283,7 @@ class _Known:
         return first_take(self._ledger, self.keys)
 
     def picture(self) -> str | None:
-        return self._ledger.live_picture(self.keys.present)
+        return self._ledger.live_picture(self.keys.scene_key)
 
     def is_too_little(self) -> bool:
         if self._takes == 1:

@@ -31,8 +31,8 @@ from stage3_plugin.policy.retry import Again
 from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.purchase import lost, messages
 from stage3_plugin.purchase.batches import SOON_S
-from stage3_plugin.purchase.brought import Brought
 from stage3_plugin.purchase.checkout import Checkout
+from stage3_plugin.purchase.lost import Brought
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock

@@ -301,7 +301,7 @@ class Planning:
         route, forecast = self._route, self._forecast
         keys = self._keys_of(request)
         is_known = not any(map(is_to_come, request.shown))
-        wanted = self._wanted_of(request, keys.present) if is_known else 1
+        wanted = self._wanted_of(request, keys.scene_key) if is_known else 1
         wanted = max(request.takes, wanted)
         prospects = forecast.prospects(request, keys, wanted=wanted)
         will_be_made = not _MADE.isdisjoint(prospects)

@@ -693,8 +693,10 @@ class SceneRunner:
         """Return what the ledger keeps of how a scene's picture was wanted."""
         request, steps = scene.request, self._steps
         keys = steps.keys_of(request, route=scene.at.route)
-        own_key = keys.of_take(scene.number).present
-        return made_from(request, key=keys.present, basis=steps.basis_of(request), own_key=own_key)
+        own_key = keys.of_take(scene.number).scene_key
+        return made_from(
+            request, key=keys.scene_key, basis=steps.basis_of(request), own_key=own_key
+        )
 
     def _with_a_seed(self, scene: SceneState) -> PictureRequest:
         """Draw a seed where one before was refused for what came of it, and no person set one.

@@ -37,7 +37,6 @@ from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.domain.request import PictureRequest, WantedFor, why_unsendable
 from stage3_plugin.domain.waited import Waited
-from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.backend import Backend, in_ladder, limiter_of
 from stage3_plugin.engine.contract_events import ContractEvents
@@ -50,7 +49,7 @@ from stage3_plugin.engine.notices import (
     reference_is_there,
 )
 from stage3_plugin.engine.planning import Planning, Ways
-from stage3_plugin.engine.preconditions import Preconditions
+from stage3_plugin.engine.preconditions import Advice, Preconditions
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.results import Results

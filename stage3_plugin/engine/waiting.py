@@ -24,8 +24,7 @@ from stage3_plugin.domain.waited import Waited, WaitedJob
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.waiting import batch_wait_s
-from stage3_plugin.purchase.brought import Brought
-from stage3_plugin.purchase.lost import is_lost, name_of
+from stage3_plugin.purchase.lost import Brought, is_lost, name_of
 from stage3_plugin.purchase.recovery import AT_ONCE, Recovery
 
 LOOK_S: Final = 60.0

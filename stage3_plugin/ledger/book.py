@@ -599,7 +599,7 @@ class Ledger(Accountable):
         In its slot, whatever route it was sent to; or by its keys, for a wish that differs in what
         the route is not told.
         """
-        found = self._execute(sql.RESENDS_IN_A_SLOT, (known_as.subject, take)).fetchall()
+        found = self._execute(sql.RESENDS_IN_A_SLOT, (known_as.subject_key, take)).fetchall()
         for key in known_as.all:
             found += self._execute(sql.RESENDS, (key, take)).fetchall()
         return len(set(found))
@@ -607,7 +607,7 @@ class Ledger(Accountable):
     @translated
     def paid_elsewhere(self, known_as: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish, but at another endpoint."""
-        found = self._execute(sql.PAID_CONTENT, (known_as.content,)).fetchall()
+        found = self._execute(sql.PAID_CONTENT, (known_as.content_key,)).fetchall()
         others = (one for one in map(self._read, found) if one.new.scene_key not in known_as.all)
         return next(others, None)
 
@@ -697,7 +697,7 @@ class Ledger(Accountable):
             known_as: The scene's keys.
             event: See :meth:`last_event`.
         """
-        slots = (known_as.subject, event)
+        slots = (known_as.subject_key, event)
         found = self._execute(sql.BILLED_FOR_NOTHING_IN_SLOTS, slots).fetchall()
         for key in known_as.all:
             found += self._execute(sql.BILLED_FOR_NOTHING, (key, event)).fetchall()

@@ -12,12 +12,14 @@ come back together.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from host_stub.contract import Failure, FailureCode
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.policy.streaks import NONE, Streaks
-from stage3_plugin.settings import Settings
+
+if TYPE_CHECKING:  # settings load ssl, and a decision no network
+    from stage3_plugin.settings import Settings
 
 HINT_JITTER_S = 0.5
 """Added at most to a wait the provider asked for, so that not all scenes return at one instant."""

@@ -45,12 +45,17 @@ from stage3_plugin.errors import JobRefused, LookupRefused, StorageFailed
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.polling import GiveUp, without_asking
 from stage3_plugin.policy.settlement import settlement_of_create
-from stage3_plugin.purchase.brought import Brought
-from stage3_plugin.purchase.endings import Endings, as_settled
+from stage3_plugin.purchase.endings import Endings, as_settled, result_of, word_of
 from stage3_plugin.purchase.line_results import AT_ITS_PROVIDER, LineResults
-from stage3_plugin.purchase.lost import Listed, LostRequests, is_lost, name_of, was_accepted
+from stage3_plugin.purchase.lost import (
+    Brought,
+    Listed,
+    LostRequests,
+    is_lost,
+    name_of,
+    was_accepted,
+)
 from stage3_plugin.purchase.turns import Turns
-from stage3_plugin.purchase.untold import result_of, word_of
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_owner
@@ -219,12 +224,12 @@ class Batches:
         One that this run has taken in; or one that somebody else has, and that no scene was told
         of: see :meth:`tell`.
         """
-        for line in self._refused.get(keys.subject, ()):
+        for line in self._refused.get(keys.subject_key, ()):
             if keys.take_of(line.new) is not None:
                 self.forget(line)
                 return line, self._came[line.new.attempt_id]
         reader = self._session.reader
-        for attempt_id, word in reader.untold(keys.subject).items():
+        for attempt_id, word in reader.untold(keys.subject_key).items():
             noted = None if attempt_id in self._told else reader.purchase(attempt_id)
             attempted = None if noted is None else result_of(noted, word)
             if noted is not None and attempted is not None and keys.take_of(noted.new) is not None:

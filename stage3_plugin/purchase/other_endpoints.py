@@ -93,7 +93,7 @@ class Doubts:
         """
         if not self._known:
             return None
-        names = (keys.subject, keys.content, *keys.all)
+        names = (keys.subject_key, keys.content_key, *keys.all)
         known = (self._known.get(name, ()) for name in names)
         for attempt_id in chain.from_iterable(known):
             purchase = None if attempt_id in but else self._ledger.purchase(attempt_id)
@@ -151,7 +151,7 @@ class Elsewhere:
         for number, request in enumerate(self._story, start=1):
             first = self._keys_of(request)
             for keys in map(first.of_take, range(1, request.takes + 1)):
-                if self._ledger.live(keys.present, keys) is None:
+                if self._ledger.live(keys.scene_key, keys) is None:
                     purchase = self._ledger.paid_elsewhere(keys)
                     if purchase is not None:
                         found.add(purchase, self._estimate(request))

@@ -44,9 +44,15 @@ from stage3_plugin.policy.polling import GiveUp, without_asking
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.purchase.batches import Batches
-from stage3_plugin.purchase.brought import Brought
 from stage3_plugin.purchase.endings import NOTHING_TO_SHOW, Endings
-from stage3_plugin.purchase.lost import Listed, LostRequests, is_lost, name_of, was_accepted
+from stage3_plugin.purchase.lost import (
+    Brought,
+    Listed,
+    LostRequests,
+    is_lost,
+    name_of,
+    was_accepted,
+)
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace

@@ -19,7 +19,7 @@ from datetime import datetime
 from decimal import Decimal
 from time import perf_counter
 from types import TracebackType
-from typing import Any, ClassVar, Final, Protocol, Self, dataclass_transform
+from typing import Any, ClassVar, Final, Protocol, Self, cast, dataclass_transform
 
 _LOG: Final = logging.getLogger(__name__)
 """Python's own, for what cannot be told to the listener it is about; nothing is configured."""
@@ -73,7 +73,7 @@ def _plain(value: object) -> object:
         case datetime():
             return value.isoformat()
         case tuple():
-            return list(value)
+            return list(cast("tuple[object, ...]", value))
         case _:
             return value
 

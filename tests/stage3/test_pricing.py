@@ -44,7 +44,11 @@ def pricing(
 ) -> Pricing:
     """Return what a ledger with such bills teaches of a price table."""
     expected = Estimate(low_microusd=low, high_microusd=high)
-    route = replace(ROUTE, list_price=lambda _: expected)
+
+    def list_price(_: PictureRequest) -> Estimate:
+        return expected
+
+    route = replace(ROUTE, list_price=list_price)
     ledger = cast("Ledger", SimpleNamespace(highest_bill=highest_bill))
     return Pricing(route, ledger, run=cast("RunLedger | None", run))
 

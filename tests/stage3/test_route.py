@@ -47,11 +47,14 @@ def test_only_what_is_made_here_has_no_address_in_its_keys() -> None:
     """What is free and far away is another picture where it is made somewhere else."""
     elsewhere = PAID.model_copy(update={"base_url": "http://two.example/v1"})
     far = [
-        scene_keys(wish(), route(settings, is_free=True, is_uncapped=True, may_be_cut=True)).present
+        scene_keys(
+            wish(), route(settings, is_free=True, is_uncapped=True, may_be_cut=True)
+        ).scene_key
         for settings in (PAID, elsewhere)
     ]
     here = [
-        scene_keys(wish(), route(settings, is_here=True)).present for settings in (PAID, elsewhere)
+        scene_keys(wish(), route(settings, is_here=True)).scene_key
+        for settings in (PAID, elsewhere)
     ]
 
     assert far[0] != far[1]

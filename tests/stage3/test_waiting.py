@@ -34,7 +34,7 @@ from stage3_plugin.policy.waiting import (
     LONGEST_WAIT_S,
     batch_wait_s,
 )
-from stage3_plugin.purchase.brought import Brought
+from stage3_plugin.purchase.lost import Brought
 from stage3_plugin.purchase.recovery import Recovery
 
 START = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)

@@ -83,23 +83,23 @@ def accepted(attempt_id: str, *, keeps_s: float = 3600.0) -> Accepted:
 class Known:
     """The keys of a scene."""
 
-    present: str
+    scene_key: str
     elsewhere: tuple[str, ...] = ()
-    content: str = ""
-    subject: str = ""
+    content_key: str = ""
+    subject_key: str = ""
 
     @property
     def all(self) -> tuple[str, ...]:
-        return (self.present, *self.elsewhere)
+        return (self.scene_key, *self.elsewhere)
 
 
 def known(scene_id: str, *, elsewhere: tuple[str, ...] = ()) -> Keys:
     """Return the keys of :func:`new_purchase`."""
     keys = Known(
         elsewhere=elsewhere,
-        present=key_of(scene_id),
-        content=key_of(f"content of {scene_id}"),
-        subject=key_of(f"subject of {scene_id}"),
+        scene_key=key_of(scene_id),
+        content_key=key_of(f"content of {scene_id}"),
+        subject_key=key_of(f"subject of {scene_id}"),
     )
     return cast("Keys", keys)
 
