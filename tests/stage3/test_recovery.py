@@ -55,7 +55,7 @@ class Dead:
         keys = keys_of(request, self.settings)
         given: dict[str, Any] = {
             "attempt_id": uuid.uuid4().hex,
-            "scene_key": keys.present,
+            "scene_key": keys.scene_key,
             "scene_id": request.scene_id,
             "run_id": self.run_id,
             "endpoint": endpoint_of(self.settings),
@@ -63,7 +63,7 @@ class Dead:
             "quality": request.quality,
             "is_local": False,
             "hold_microusd": HOLD,
-            "content_key": keys.content,
+            "content_key": keys.content_key,
             "subject_key": uuid.uuid4().hex,
         }
         now = datetime.now(UTC)
