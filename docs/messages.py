@@ -212,7 +212,7 @@ class Reader:
             texts, hints = self._constructed(name, *self._arguments(source, call, env))
             yield from (Found(name, text, hints) for text in texts)
         elif (message := _message(name, call, words)) is not None:
-            kind = {"replace": "Verdict", "model_copy": "Failure", "event": "warning"}.get(
+            kind = {"replace": "Verdict", "model_copy": "Failure", "warn_of": "warning"}.get(
                 name, "OSError" if name in OF_THE_SYSTEM else name
             )
             hint = words.get("hint", ast.Constant(None))
@@ -466,7 +466,9 @@ def _message(name: str, call: ast.Call, words: Mapping[str, ast.expr]) -> ast.ex
     if name == "model_copy" and isinstance(update := words.get("update"), ast.Dict):
         keyed = zip(update.keys, update.values, strict=True)
         return next((said for key, said in keyed if _is_word(key, "message")), None)
-    return words.get("message") if name in {"warning", "event"} else None
+    if name == "warn_of":
+        return call.args[0] if call.args else None
+    return words.get("message") if name == "warning" else None
 
 
 def _is_word(node: ast.expr | None, word: str) -> bool:

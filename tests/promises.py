@@ -33,6 +33,7 @@ PROMISES: Table = {
     "No complete answer is lost.": """
         killing/test_failpoints.py hostile/test_stopped.py hostile/test_received.py
         hostile/test_limits.py::test_descriptors_that_others_use_up_meanwhile_lose_no_answer
+        hostile/test_limits.py::test_results_of_a_batch_that_do_not_fit_are_taken_in_when_they_do
         stage3/test_disk.py""",
     "What is there is free.": """
         test_money_commands.py::test_a_rerun_costs_nothing_and_tells_so

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     )
     from stage3_plugin.transport.exchange import OpenSink
 
+_JUDGES = 2
+"""Answers judged at once. It is work for the interpreter, of which there is one: each further one
+would only make the event loop wait longer for it."""
+
 Judged = TypeVar("Judged")
 
 
@@ -77,7 +81,6 @@ class Asking:
         hosts: Where the key may go.
         caps: How much of an answer is taken.
         masked: Covers secrets in what comes back.
-        judges: Held while an answer is judged.
         key: The key, where another one can be had.
     """
 
@@ -89,7 +92,6 @@ class Asking:
         hosts: JobHosts,
         caps: Caps,
         masked: Masked,
-        judges: anyio.Semaphore,
         key: RenewableKey | None = None,
     ) -> None:
         self._key = key
@@ -98,7 +100,7 @@ class Asking:
         self._hosts = hosts
         self._caps = caps
         self._masked = masked
-        self._judges = judges
+        self._judges = anyio.Semaphore(_JUDGES)
 
     @property
     def account(self) -> str:
@@ -181,5 +183,14 @@ class Asking:
 
     async def judged(self, answer: Path, judge: Callable[[Reply], Judged]) -> Judged:
         """Read a whole answer, and judge it, in a thread."""
+
+        def read() -> Judged:
+            with self._pictures.judging(answer, comes_anew=True):
+                return judge(load_reply(answer, self._masked))
+
+        return await self.in_turn(read)
+
+    async def in_turn(self, read: Callable[[], Judged]) -> Judged:
+        """Read and judge an answer in a thread, when fewer are judged than may be at once."""
         async with self._judges:
-            return await self._pictures.blocking(lambda: judge(load_reply(answer, self._masked)))
+            return await self._pictures.blocking(read)

@@ -25,7 +25,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -67,14 +67,8 @@ if TYPE_CHECKING:
         Client,
     )
 
-_JUDGES = 2
-"""Answers judged at once. It is work for the interpreter, of which there is one: each further one
-would only make the event loop wait longer for it."""
-
 _ALL = Decimal(1)
 """The share of what is bought by itself."""
-
-Judged = TypeVar("Judged")
 
 
 class Conversation:
@@ -116,7 +110,6 @@ class Conversation:
         self._model = model
         self._caps = caps
         self._masked = masked
-        self._judges = anyio.Semaphore(_JUDGES)
         self._fetching = Fetching(
             client, pictures, hosts=hosts, cap=caps.total_bytes, masked=masked
         )
@@ -126,7 +119,6 @@ class Conversation:
             hosts=job_hosts,
             caps=caps,
             masked=masked,
-            judges=self._judges,
             key=key,
         )
         self._polling = Polling(provider, asking, pictures, now=now)
@@ -281,7 +273,7 @@ class Conversation:
         """Go on from the last answer of a job, which lies on the disk, as from any whole answer."""
         with trace.span("ingest", attempt_id=folder.name) as span:
             try:
-                judged = await self._judged(partial(self._read_last, answer, accepted))
+                judged = await self._asking.in_turn(partial(self._read_last, answer, accepted))
             except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
                 result = not_taken_in(error, answer.folder)
             else:
@@ -295,7 +287,7 @@ class Conversation:
         """Go on from a line of a batch's results, which lies in a folder as a whole answer does."""
         with trace.span("ingest", attempt_id=folder.name) as span:
             try:
-                judged = await self._judged(partial(self._read_line, lane, folder))
+                judged = await self._asking.in_turn(partial(self._read_line, lane, folder))
             except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
                 result = not_taken_in(error, folder)
             else:
@@ -306,7 +298,8 @@ class Conversation:
     async def _came_to(self, folder: Path, result: AttemptResult) -> AttemptResult:
         """Keep what is evidence, and cover what is secret, in what came of an answer."""
         if result.leaves_evidence:
-            await self._pictures.secure(folder.name)  # it is the only evidence of what was paid for
+            # it is the only evidence of what was paid for
+            await self._pictures.secure(folder.name)
         url = result.image_url
         return replace(
             result,
@@ -320,7 +313,7 @@ class Conversation:
 
     async def _after_the_answer(self, folder: Path, book: JobBook, age_s: float) -> AttemptResult:
         try:
-            answer = await self._judged(partial(self._read, folder))
+            answer = await self._asking.in_turn(partial(self._read, folder))
         except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
             return not_taken_in(error, folder)
         if isinstance(answer, Accepted):
@@ -338,10 +331,6 @@ class Conversation:
         if job is None:  # somebody has decided about its purchase: that is looked at next
             return replace(_AWAITED, stays_open=True)
         return _being_made(BeingMade(job=job, again_s=first_wait_s()))
-
-    async def _judged(self, read: Callable[[], Judged]) -> Judged:
-        async with self._judges:
-            return await self._pictures.blocking(read)
 
     async def _pictures_of(
         self, folder: Path, answer: _Answer, age_s: float, *, noted_in: Path
@@ -365,8 +354,9 @@ class Conversation:
 
     def _read(self, folder: Path) -> _Answer | Accepted:
         """Read an answer and ask what follows; run in a thread, since it may be large."""
-        reply = load_reply(folder, self._masked)
-        step = self._provider.next(reply)
+        with self._pictures.judging(folder):
+            reply = load_reply(folder, self._masked)
+            step = self._provider.next(reply)
         if not isinstance(step, Accepted):
             return self._answer(reply, step)
         profile = self._provider.profile
@@ -376,8 +366,9 @@ class Conversation:
 
     def _read_last(self, answer: KeptAnswer, accepted: Accepted) -> _Answer:
         """Likewise with the answer that has ended a job."""
-        reply = load_reply(answer.folder, self._masked)
-        step = self._provider.polled(reply, accepted, answer.of)
+        with self._pictures.judging(answer.folder):
+            reply = load_reply(answer.folder, self._masked)
+            step = self._provider.polled(reply, accepted, answer.of)
         if not isinstance(step, Verdict | Fetch):
             raise ProviderBroken(
                 self._provider.profile.name, "polled", "does not end any more what it has ended"
@@ -386,8 +377,10 @@ class Conversation:
 
     def _read_line(self, lane: BatchLane, folder: Path) -> _Answer:
         """Likewise with a line of a batch's results, which costs the lane's share."""
-        reply = load_reply(folder, self._masked)
-        return self._answer(reply, lane.said(reply).step, share=lane.share(self._model))
+        with self._pictures.judging(folder):
+            reply = load_reply(folder, self._masked)
+            said = lane.said(reply)
+        return self._answer(reply, said.step, share=lane.share(self._model))
 
     def _answer(
         self, reply: Reply, step: Verdict | Fetch, *, share: Decimal | None = _ALL

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
+import anyio.to_thread
+
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.storage.inflating import codings_of, inflate_file
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
@@ -92,6 +95,9 @@ async def fetch_into(
     try:
         with FileSink(path, cap) as file:
             await client.fetch(url, file.opened, hosts=hosts)
+        if file.codings:
+            work = partial(inflate_file, path, file.codings, most_bytes=cap)
+            await anyio.to_thread.run_sync(work)
     except BaseException:
         _remove(path)
         raise
@@ -104,6 +110,7 @@ class FileSink:
         self._path = path
         self._left = cap
         self._file: NewFile | None = None
+        self.codings: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -112,8 +119,9 @@ class FileSink:
         if self._file is not None:
             self._file.close()
 
-    def opened(self, _status: int, _headers: Mapping[str, str]) -> Self:
+    def opened(self, _status: int, headers: Mapping[str, str]) -> Self:
         """Take a body whatever its head says."""
+        self.codings = codings_of(headers)
         self._file = NewFile(self._path)
         return self
 
@@ -124,18 +132,8 @@ class FileSink:
             raise SpoolRefused("the picture passes max_reply_bytes")
         self._file.write(chunk)
 
-    def go_on(self) -> bool:
-        return False
-
-    def keep(self, raw: bytes) -> None:
-        pass  # a picture can be fetched again
-
-    @property
-    def document_ended(self) -> bool:
-        return True  # a cut picture is found by its own structure
-
-    def finish(self, *, complete: bool) -> bool:
-        return complete  # there is nothing to add to the file, and leaving the block closes it
+    def finish(self, how: str) -> bool:
+        return how != "cut"  # one without a length shows by its own structure whether it is whole
 
 
 def _remove(path: Path) -> None:

@@ -18,7 +18,8 @@ from stage3_plugin.domain.free_checks import Ask, Finding, settled
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.replies.free_answers import ONE_PICTURE
 from stage3_plugin.runtime.masking import Masked
-from stage3_plugin.storage.spool.documents import document_in
+from stage3_plugin.storage.inflating import codings_of, inflate
+from stage3_plugin.storage.spool.documents import MOST_BYTES, document_in
 
 if TYPE_CHECKING:
     from stage3_plugin.transport.asking import Answer
@@ -86,7 +87,8 @@ class FreeChecks:
             yield from ask.judged(self._reply(answer), today)
 
     def _reply(self, answer: Answer) -> Reply:
-        body = self.masked.covered(answer.body)
+        body = inflate(answer.body, codings_of(answer.headers), most_bytes=MOST_BYTES)
+        body = self.masked.covered(body)
         document = document_in(body)
         return Reply(
             status=answer.status,

@@ -12,6 +12,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pybase64
+
 from stage3_plugin.attempt.asking import Asking, NotAsked
 from stage3_plugin.attempt.ingest import storage_behind
 from stage3_plugin.attempt.sending import slept, unsendable, without_storage
@@ -25,7 +27,6 @@ from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
-from stage3_plugin.storage.spool.base64_stream import decoded_groups
 from stage3_plugin.transport.bodies import Base64Of, Content
 
 MOST_TRIES = 3
@@ -148,7 +149,7 @@ def _not_handed_over(problem: NotAsked) -> AttemptResult:
 def _decoded(sent: SentPicture, base64_of: Base64Of) -> Iterator[bytes]:
     text = base64_of(sent)
     for start in range(0, len(text), _PIECE_BYTES):  # in whole groups of four
-        yield decoded_groups(text[start : start + _PIECE_BYTES])
+        yield pybase64.b64decode(text[start : start + _PIECE_BYTES], validate=True)
 
 
 def _read(path: Path) -> Iterator[bytes]:

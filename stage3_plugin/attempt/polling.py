@@ -23,6 +23,7 @@ from typing import TypeAlias
 from stage3_plugin.attempt.asking import Asking, NotAsked
 from stage3_plugin.attempt.ingest import storage_behind
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.exchange import Asked, Fetch, Gone, Poll, Unclear, Unsaid
 from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.money import UNKNOWN
@@ -31,7 +32,7 @@ from stage3_plugin.errors import ProviderBroken, SpoolRefused, StorageFailed
 from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
 from stage3_plugin.providers.base import Polled, Provider
-from stage3_plugin.runtime import interrupt, trace
+from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.polls import KeptAnswer
@@ -197,11 +198,10 @@ def tell_of_strange(said: object, before: BeingMade) -> None:
     """Warn of an answer that is not understood: the first of a job's in a row, once a run."""
     if isinstance(said, Unclear) and not before.strange:
         who = before.job.provider
-        trace.event(
-            "stage.warned",
-            message=f"{who} says what is not known here: {said.message}; nothing is given up, it "
-            f"is asked for again, more slowly, as long as {who} keeps it: see whether a newer "
-            "release knows it",
+        warn_of(
+            f"{who} says what is not known here: {said.message}; nothing is given up, it is asked "
+            f"for again, more slowly, as long as {who} keeps it: see whether a newer release knows "
+            "it"
         )
 
 

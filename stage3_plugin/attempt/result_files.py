@@ -40,6 +40,7 @@ from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.storage.inflating import codings_of, inflate_file
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.storage.spool.covering import cover
@@ -48,6 +49,7 @@ from stage3_plugin.storage.spool.receipt import is_complete
 from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine, remove_line
 from stage3_plugin.storage.spool.result_file import ResultFile as OpenResultFile
 from stage3_plugin.storage.spool.writing import Caps
+from stage3_plugin.transport.sinks import Ignored
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,8 +63,6 @@ _BAD_KEY = frozenset({401, 403})
 _MORE_LINES = 8
 """Of a result file, beside twice those of its batch, as long as an answer may be: a file without
 end is not taken until the disk is full."""
-_IGNORED_BYTES = 64 * 1024
-"""Of a page that is no result file, so that its connection ends in good order where it is short."""
 
 Take: TypeAlias = Callable[[ReadLine], Awaitable[None]]
 _How: TypeAlias = Literal["whole", "unframed", "cut"]
@@ -165,9 +165,12 @@ class ResultFiles:
                 exchange = await self._asking.downloaded(url, arriving.opened)
             if exchange.storage is not None:
                 raise exchange.storage
+            is_whole = False
             if arriving.status == _OK:
+                inflate = partial(inflate_file, part, arriving.codings, most_bytes=most_bytes)
+                is_whole = await self._pictures.blocking(inflate) and exchange.complete
                 await self._pictures.blocking(partial(cover, part, self._masked))
-            if exchange.complete and arriving.status == _OK:
+            if is_whole:
                 await self._pictures.blocking(partial(batch_files.keep, part, whole))
                 came = _Came(file=ResultFile(path=whole, is_whole=True))
             else:
@@ -483,8 +486,8 @@ class _Arriving:
         self._path = path
         self._most_bytes = most_bytes
         self._file: NewFile | None = None
-        self._ignored_bytes = 0
         self.status: int | None = None
+        self.codings: tuple[str, ...] = ()
         self.is_unframed = False
 
     def __enter__(self) -> Self:
@@ -494,35 +497,23 @@ class _Arriving:
         if self._file is not None:
             self._file.close()
 
-    def opened(self, status: int, headers: Mapping[str, str]) -> Self:
+    def opened(self, status: int, headers: Mapping[str, str]) -> Self | Ignored:
         """Take a body: a file, or a page that says why there is none."""
         self.status = status
+        self.codings = codings_of(headers)
         self.is_unframed = not {"content-length", "transfer-encoding"} & set(headers)
-        if status == _OK:
-            self._file = NewFile(self._path)
+        if status != _OK:
+            return Ignored("result file")
+        self._file = NewFile(self._path)
         return self
 
     def feed(self, chunk: bytes) -> None:
-        if self._file is not None:
-            self._file.write(chunk)
-            if self._most_bytes is not None and self._file.size_bytes > self._most_bytes:
-                raise SpoolRefused(f"the answer is longer than {self._most_bytes} bytes")
-            return
-        self._ignored_bytes += len(chunk)
-        if self._ignored_bytes > _IGNORED_BYTES:
-            raise SpoolRefused("a page that is no result file")
+        assert self._file is not None
+        self._file.write(chunk)
+        if self._most_bytes is not None and self._file.size_bytes > self._most_bytes:
+            raise SpoolRefused(f"the answer is longer than {self._most_bytes} bytes")
 
-    def go_on(self) -> bool:
-        return False
-
-    def keep(self, raw: bytes) -> None:
-        pass  # a file can be asked for again
-
-    @property
-    def document_ended(self) -> bool:
-        return False  # where nothing says how long a file is, it may have been cut
-
-    def finish(self, *, complete: bool) -> bool:
+    def finish(self, how: str) -> bool:
         if self._file is not None:
             self._file.close()
-        return complete
+        return how == "whole"  # where nothing says how long a file is, it may have been cut

@@ -19,8 +19,9 @@ from stage3_plugin.errors import ProviderBroken, SettingsRefused, StorageFailed
 from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.storage.spool.reading import SpooledAnswer
 from stage3_plugin.storage.spool.receipt import Receipt
-from stage3_plugin.storage.spool.writing import Caps, Spool
+from stage3_plugin.storage.spool.writing import Caps
 
 if TYPE_CHECKING:
     from stage3_plugin.transport.client import Exchange  # imports httpx, which drawing needs not
@@ -34,17 +35,11 @@ def open_spool(
     receipt: Receipt | None = None,
     caps: Caps,
     masked: Masked,
-) -> Spool:
+) -> SpooledAnswer:
     """Open what an answer goes into, and write its head."""
-    spool = Spool(
-        folder,
-        media_type=headers.get("content-type"),
-        caps=caps,
-        masked=masked,
-        receipt=receipt,
-    )
-    spool.head(status, headers.items())
-    return spool
+    answer = SpooledAnswer(folder, caps=caps, masked=masked, receipt=receipt)
+    answer.head(status, headers.items())
+    return answer
 
 
 def outcome_of(exchange: Exchange) -> str:

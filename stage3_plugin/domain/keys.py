@@ -34,7 +34,7 @@ class Keys:
     for it: a picture that was made in another way is found by them, too.
 
     Attributes:
-        present: Its key; a new purchase gets it.
+        scene_key: Its key; a new purchase gets it.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Keys:
         self._edition = edition
         self._takes: dict[int, Keys] = {take: self}
         self._wanted = _wanted(request, route, take, edition)
-        self.present = hashed(self._wanted | route.places[0])
+        self.scene_key = hashed(self._wanted | route.places[0])
 
     def of_take(self, take: int) -> Keys:
         """Return the keys of another take of the same wish."""
@@ -94,7 +94,7 @@ class Keys:
         """Return the keys it has under other addresses of its endpoint, and in other ways."""
         return (
             *self._own_elsewhere,
-            *self._of_others(lambda keys: (keys.present, *keys.elsewhere)),
+            *self._of_others(lambda keys: (keys.scene_key, *keys.elsewhere)),
         )
 
     @property
@@ -104,22 +104,18 @@ class Keys:
     @cached_property
     def _others(self) -> tuple[Keys, ...]:
         """Return the keys of all other ways in which the picture may be tried."""
-        return tuple(keys for keys in self._others_of() if keys.present != self.present)
+        return tuple(keys for keys in self._others_of() if keys.scene_key != self.scene_key)
 
     def _of_others(self, keys_of: Callable[[Keys], Iterable[str]]) -> Iterator[str]:
         return chain.from_iterable(map(keys_of, self._others))
 
-    @property
-    def content(self) -> str:
-        """Return the hash of the wish without its endpoint."""
-        return self._content
-
     @cached_property
-    def _content(self) -> str:
+    def content_key(self) -> str:
+        """Return the hash of the wish without its endpoint."""
         return hashed(self._wanted | _NOWHERE)
 
-    @property
-    def subject(self) -> str:
+    @cached_property
+    def subject_key(self) -> str:
         """Return the hash of what is wanted, whatever route it is bought by: its slots are of that.
 
         Neither a provider nor a model is in it, nor style tags, nor what a route cannot be told:
@@ -127,16 +123,12 @@ class Keys:
         references are, and not what is said of them; a picture of a renderer on this machine is
         another subject.
         """
-        return self._subject
-
-    @cached_property
-    def _subject(self) -> str:
         return _subject(self._subject_of, is_here=self._route.is_here)
 
     @property
     def all(self) -> tuple[str, ...]:
         """Return every key, the present one first."""
-        return (self.present, *self.elsewhere)
+        return (self.scene_key, *self.elsewhere)
 
     @property
     def _shows(self) -> bool:
@@ -144,23 +136,23 @@ class Keys:
         return "references" in self._wanted
 
     @cached_property
-    def bases(self) -> tuple[str, ...]:
+    def base_keys(self) -> tuple[str, ...]:
         """Return the keys of the wish without references, at every address and in every way.
 
         They are found in the ledger whatever the wish shows the model, and if it cannot be opened.
         """
         bare = {name: wish for name, wish in self._wanted.items() if name != "references"}
         own = (hashed(bare | place) for place in self._route.places)
-        return (*own, *self._of_others(lambda keys: keys.bases))
+        return (*own, *self._of_others(lambda keys: keys.base_keys))
 
     @property
-    def base(self) -> str | None:
+    def base_key(self) -> str | None:
         """Return the key it would have without its references; ``None`` if it shows none."""
-        return self.bases[0] if self._shows else None
+        return self.base_keys[0] if self._shows else None
 
     def has(self, new: NewPurchase) -> bool:
         """Return whether a purchase was made in this very way."""
-        return new.scene_key == self.present or new.scene_key in self._own_elsewhere
+        return new.scene_key == self.scene_key or new.scene_key in self._own_elsewhere
 
     def stands_for(self, new: NewPurchase) -> bool:
         """Return whether a purchase was made in this way, or in another way of the picture's."""

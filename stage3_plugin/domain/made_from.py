@@ -199,7 +199,7 @@ def _is_but_for_references(new: NewPurchase, keys: Keys) -> bool:
     """Return whether a picture was made for the same wish, whatever it showed the model."""
     if new.base_key is None:
         return False
-    return any(new.base_key in keys.of_take(one).bases for one in range(1, MOST_TAKES + 1))
+    return any(new.base_key in keys.of_take(one).base_keys for one in range(1, MOST_TAKES + 1))
 
 
 def _words(request: PictureRequest) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from host_stub.contract import CostBasis
 from stage3_plugin.domain.endpoint import Endpoint
@@ -67,31 +67,6 @@ class NewPurchase:
     take: int = 1
     job: NewJob | None = None
     line: int | None = None
-
-
-class KnownAs(Protocol):
-    """The keys by which a scene's purchase may be found.
-
-    :class:`~stage3_plugin.domain.keys.Keys` are such.
-
-    Attributes:
-        present: That of a new one.
-        elsewhere: Its keys under other addresses of its endpoint, and in other ways.
-        all: All of them, the present one first.
-        content: What it is known by whatever its endpoint.
-        subject: What it is known by whatever its route; see :attr:`NewPurchase.subject_key`.
-    """
-
-    @property
-    def present(self) -> str: ...
-    @property
-    def elsewhere(self) -> tuple[str, ...]: ...
-    @property
-    def all(self) -> tuple[str, ...]: ...
-    @property
-    def content(self) -> str: ...
-    @property
-    def subject(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -357,18 +332,3 @@ class Tally:
     counted_microusd: int = 0
     unknown_costs: int = 0
     held_costs: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovered:
-    """What became of the purchases that were found.
-
-    Attributes:
-        adopted: Answers that were taken in.
-        unknown: Requests that may have been billed.
-        void: Requests that were never sent.
-    """
-
-    adopted: int = 0
-    unknown: int = 0
-    void: int = 0

@@ -1,12 +1,15 @@
 """One picture as a caller wants it, and as it will be asked for.
 
 Pure. Everything that decides the picture is in the request, whatever the scene's position in its
-file. The prompt goes out as written, with the style tags behind it that do not stand in it.
+file. The prompt goes out as written, with the style tags behind it that do not stand in it. How its
+references are bound to names is said in the same words by all providers, and shown by a plan: names
+are a user's text, which stays on one line, and short.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -24,6 +27,10 @@ Expression: TypeAlias = BehindPrompt | Literal["field"]
 """How a negative prompt is expressed: behind the prompt, not at all, or in a field of its own."""
 
 MOST_ID_BYTES = 1024
+MOST_NAME = 100
+"""Characters of a name or a role that are sent."""
+_UNSENDABLE = frozenset({"Cc", "Cs"})
+"""Control characters, and halves of surrogate pairs."""
 WantedFor: TypeAlias = Callable[[str], Sequence[WantedTakes]]
 """Returns what is wanted of a scene or a sheet, by its id."""
 
@@ -200,3 +207,34 @@ def check_scene_id(scene_id: str) -> None:
         raise SceneIdRefused(scene_id, "holds half of a surrogate pair") from None
     if len(encoded) > MOST_ID_BYTES:
         raise SceneIdRefused(scene_id, f"is longer than {MOST_ID_BYTES} bytes")
+
+
+def labels_of(request: PictureRequest) -> str | None:
+    """Return all that is said of a request's references; ``None`` if that is nothing."""
+    return " ".join(label for _, label in labelled(request) if label) or None
+
+
+def labelled(request: PictureRequest) -> list[tuple[Reference, str]]:
+    """Return each reference with what is said of it, which may be nothing."""
+    return [
+        (shown, _label(number, shown) if request.labels else "")
+        for number, shown in enumerate(request.shown, start=1)
+    ]
+
+
+def _label(number: int, shown: Reference) -> str:
+    name, role = one_line(shown.wish.name), one_line(shown.wish.role)
+    if name and role:
+        return f"Reference image {number} is {name}. Use it for: {role}."
+    if name:
+        return f"Reference image {number} is {name}."
+    return f"Use reference image {number} for: {role}." if role else ""
+
+
+def one_line(text: str | None) -> str:
+    """Return a name as it is sent: on one line, and cut."""
+    spaced = "".join(
+        " " if unicodedata.category(character) in _UNSENDABLE else character
+        for character in text or ""
+    )
+    return " ".join(spaced.split())[:MOST_NAME].rstrip()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+UNKNOWN_KIND = "of no known kind"
 OPENING_BYTES = 64
 """As many bytes as ever matter here."""
 
@@ -90,4 +91,4 @@ def name_of(opening: bytes) -> str:
     for beginning, name in _TEXTS:
         if text.startswith(beginning):
             return name
-    return "of no known kind"
+    return UNKNOWN_KIND

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from host_stub.contract import ImageRequest, SceneOutcome, SceneSource
 from stage3_plugin.domain.picture import Picture
@@ -16,9 +17,12 @@ from stage3_plugin.domain.route import LimitsOf
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import draft_for, request_for, sheets_of
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.engine.showing.references import SceneReferences, Shelf
+from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.engine.showing.survey import Chosen, Standing, Survey, nothing_chosen
 from stage3_plugin.settings import Settings
+
+if TYPE_CHECKING:
+    from stage3_plugin.storage.references import References
 
 MOST_HELD = 2_000
 """Scenes of a story whose requests are held: one pass makes them for those that follow."""
@@ -134,7 +138,7 @@ class Asked:
 
     async def survey(
         self,
-        shelf: Shelf,
+        shelf: References,
         limits_of: LimitsOf,
         standing: Standing,
         is_over: Callable[[], bool] = lambda: False,

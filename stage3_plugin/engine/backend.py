@@ -19,13 +19,12 @@ from stage3_plugin.domain.request import Expression, PictureRequest, Wish
 from stage3_plugin.domain.route import Route
 from stage3_plugin.policy.capacity import (
     AdaptiveLimiter,
-    Change,
-    FixedLimiter,
     Limiter,
     rate_limit_of,
 )
 from stage3_plugin.purchase.recovery import ConversationFor
 from stage3_plugin.renderers.base import LocalRenderer
+from stage3_plugin.runtime import trace
 from stage3_plugin.settings import Settings
 from stage3_plugin.transport.bodies import Base64Of, no_pictures
 
@@ -78,7 +77,6 @@ def limiter_of(
     capacity: int,
     *,
     draw: Callable[[], float],
-    on_change: Callable[[Change], None],
     beside: Callable[[], int] = lambda: 0,
 ) -> Limiter:
     """Return what decides, in one run, how many may be in flight and when the next may leave.
@@ -88,20 +86,19 @@ def limiter_of(
         settings: What the user knows of limits there.
         capacity: The most that may be in flight.
         draw: Returns a number in [0, 1) for jitter.
-        on_change: Called with every change of capacity.
         beside: Returns how many jobs of other runs are in work at its provider.
     """
     if route.is_uncapped:
-        return FixedLimiter(capacity)
+        return Limiter(capacity)
     rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
     if not settings.adaptive:
-        return FixedLimiter(capacity, rate_limit=rate_limit, on_change=on_change, beside=beside)
+        return Limiter(capacity, rate_limit=rate_limit, on_change=trace.event, beside=beside)
     return AdaptiveLimiter(
         capacity,
         draw=draw,
         longest_hint_s=settings.max_wait_s,
         rate_limit=rate_limit,
-        on_change=on_change,
+        on_change=trace.event,
         beside=beside,
     )
 

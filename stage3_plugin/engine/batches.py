@@ -29,8 +29,9 @@ from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.maker import shielded
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import Uploaded
+from stage3_plugin.domain.events import BatchCreated, BatchUploaded
 from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, NewJob
-from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -44,6 +45,7 @@ from stage3_plugin.policy.retry import Again, GiveUp, Stop, was_turned_away
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Denied
 from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
+from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.storage.pictures import Pictures
@@ -350,9 +352,8 @@ class GatheredScenes:
         await self._pictures.blocking(partial(line_facts.write, folder, facts))
         uploaded = await batching.upload(token)
         if isinstance(uploaded, Uploaded):
-            self._reporter.telemetry.batch_uploaded(
-                token, lines=len(lines), size_bytes=written.size_bytes
-            )
+            size_bytes = written.size_bytes
+            trace.event(BatchUploaded(batch=token, lines=len(lines), size_bytes=size_bytes))
         return uploaded
 
     async def _remove(self, token: str) -> None:
@@ -453,13 +454,15 @@ class GatheredScenes:
         if self._place.backend.key is not None:
             self._place.backend.key.note_bought()
         first = lines[0].request
-        self._reporter.telemetry.batch_created(
-            token,
-            job=accepted.job_id,
-            lines=len(lines),
-            held_microusd=sum(one.hold_microusd for one in held),
-            provider=first.provider,
-            model=first.model,
+        trace.event(
+            BatchCreated(
+                batch=token,
+                job=accepted.job_id,
+                lines=len(lines),
+                held_usd=to_usd(sum(one.hold_microusd for one in held)),
+                provider=first.provider,
+                model=first.model,
+            )
         )
         return job
 
@@ -579,7 +582,6 @@ class GatheredScenes:
                 continue
             scene, line.held = line.scene, None
             self._reporter.retried(scene, again, scene.costs[-1], result.verdict.message)
-            scene.cause = again.cause
             scene.queued_at = self._now() + again.wait_s
 
 

@@ -35,9 +35,9 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
-from stage3_plugin.engine.at_stake import paid_twice
 from stage3_plugin.engine.backend import Backend, endpoint_of, route_of
 from stage3_plugin.engine.model_route import open_model, runs_model_class, with_model_named
+from stage3_plugin.engine.preconditions import paid_twice
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import EnvironmentRefused, SettingsRefused, out_of
 from stage3_plugin.files.state_dir import StateDir

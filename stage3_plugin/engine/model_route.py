@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from stage3_plugin.attempt.local import LocalMaker
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
@@ -26,7 +27,6 @@ from stage3_plugin.renderers.finding import NotFound, found_class
 from stage3_plugin.renderers.model import Limitations, ModelRenderer, Named, decided_by
 from stage3_plugin.renderers.model_jobs import setup_of
 from stage3_plugin.renderers.replica import WORK
-from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.database_url import passwords_in
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.settings import Settings, who_makes
@@ -138,7 +138,7 @@ async def open_model(
     surroundings = Surroundings(
         secrets=secrets_known,
         timeout_s=settings.timeout_s,
-        tell=lambda sentence: trace.event("stage.warned", message=sentence),
+        tell=warn_of,
     )
     hidden = Masked(secrets_known).text
     async with executor_type(work, options, surroundings=surroundings) as executor:

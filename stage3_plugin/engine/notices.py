@@ -233,11 +233,6 @@ class Notices:
         """Return all there is to say, a line each."""
         return (*self.wishes.warnings(), *self.replaced.warnings())
 
-    def say(self, warn: Callable[[str], None]) -> None:
-        """Say it."""
-        for warning in self.warnings():
-            warn(warning)
-
 
 def wishes_of(request: PictureRequest) -> tuple[object, ...]:
     """Return what decides which wishes of a request are left out; its words do not."""
@@ -288,7 +283,7 @@ class _Known:
         return first_take(self._ledger, self.keys)
 
     def picture(self) -> str | None:
-        return self._ledger.live_picture(self.keys.present)
+        return self._ledger.live_picture(self.keys.scene_key)
 
     def is_too_little(self) -> bool:
         if self._takes == 1:

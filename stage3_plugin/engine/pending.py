@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from host_stub.contract import Failure, FailureCode
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
+from stage3_plugin.domain.events import BatchProgress
 from stage3_plugin.domain.job import BeingMade, Job, LineCount
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.purchase import Purchase
@@ -30,9 +31,10 @@ from stage3_plugin.policy.retry import Again
 from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.purchase import lost, messages
 from stage3_plugin.purchase.batches import SOON_S
-from stage3_plugin.purchase.brought import Brought
 from stage3_plugin.purchase.checkout import Checkout
+from stage3_plugin.purchase.lost import Brought
 from stage3_plugin.purchase.recovery import Recovery
+from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.due_items import DueItems
 from stage3_plugin.settings import Settings
@@ -190,7 +192,6 @@ class PendingScenes:
             return None
         again = Again(wait_s(waiting.asked), "pending")
         self._reporter.retried(scene, again, scene.costs[-1], _pending(waiting).message)
-        scene.cause = again.cause
         return waiting.since + again.wait_s
 
     def _stop_if_nothing_comes(self, waiting: Waiting) -> None:
@@ -226,9 +227,7 @@ class PendingScenes:
         waiting.making = brought.making
         if brought.storage is not None:
             is_line = brought.purchase is not None and brought.purchase.new.line is not None
-            kept = "its provider keeps the results" if is_line else "the whole answer is kept"
-            message = f"{brought.storage}; {kept}, and the next run takes it in"
-            self._give_up(scene, Failure(code="storage", message=message, retryable=True))
+            self._give_up(scene, messages.kept_anyway(brought.storage, is_line=is_line))
             return None
         is_lost = brought.is_lost and waiting.hold_microusd is not None
         if is_lost or brought.making is not None:
@@ -305,7 +304,17 @@ class PendingScenes:
         if lines is None or self._told.get(token) == lines:
             return
         self._told[token] = lines
-        self._reporter.telemetry.batch_progress(making.job, lines)
+        accepted = making.job.accepted
+        trace.event(
+            BatchProgress(
+                batch=making.job.new.token,
+                job=None if accepted is None else accepted.job_id,
+                lines=lines.total,
+                done=lines.done,
+                failed=lines.failed,
+                expired=lines.expired,
+            )
+        )
 
     def still_being_made(self) -> Iterator[Purchase]:
         """Yield what is left being made by now: others of its batch may have come to its end."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from host_stub.contract import PlannedState, PlannedStep, ScenePlan, StagePlan
-from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_of
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import (
     PictureRequest,
     WantedOf,
+    labels_of,
     one_take,
 )
 from stage3_plugin.engine.notices import Notices
@@ -301,7 +301,7 @@ class Planning:
         route, forecast = self._route, self._forecast
         keys = self._keys_of(request)
         is_known = not any(map(is_to_come, request.shown))
-        wanted = self._wanted_of(request, keys.present) if is_known else 1
+        wanted = self._wanted_of(request, keys.scene_key) if is_known else 1
         wanted = max(request.takes, wanted)
         prospects = forecast.prospects(request, keys, wanted=wanted)
         will_be_made = not _MADE.isdisjoint(prospects)

@@ -2,18 +2,26 @@
 
 Asked before a run opens its ledger, so that nothing is made where the answer is no, and by a plan,
 which is refused where the run would be. Apart from the stage, which puts a run together, and from
-the ledger, which knows nothing of what lies around it.
+the ledger, which knows nothing of what lies around it. Beside that what is said before there is a
+run: what a provider is known not to take, and which money a setting may pay twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
+from host_stub.contract import Scene
+from stage3_plugin.domain.money import Estimate, usd_text
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.requests import request_for
 from stage3_plugin.errors import LedgerFailed, LedgerOutdated, SettingsRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.purchase.inventory import Listed, beyond
+from stage3_plugin.settings import Settings
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.spool.folders import SpoolFolders
 
@@ -99,3 +107,73 @@ class Preconditions:
             f"{where}, and deleting results would delete what was bought",
             hint="name another folder for one of them: state_dir, or out_dir (--out)",
         )
+
+
+MOST_ADVICE = 20
+"""Lines of a plan about what a provider will not take; a story may have thousands of scenes."""
+
+
+class Advice:
+    """Requests that are looked at for what their maker is known not to take, as they go by.
+
+    Attributes:
+        lines: One for each kind of trouble, with the first scene that has it; none for what the
+            settings alone have led to, which was said before.
+    """
+
+    def __init__(
+        self,
+        requests: Iterable[PictureRequest],
+        advise: Callable[[PictureRequest], Iterable[str]],
+        *,
+        said_before: tuple[str, ...],
+    ) -> None:
+        self._requests = requests
+        self._advise = advise
+        self._said_before = said_before
+        self._first: dict[str, str] = {}
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(f"scene {scene_id!r}: {line}" for line, scene_id in self._first.items())
+
+    def __iter__(self) -> Iterator[PictureRequest]:
+        for request in self._requests:
+            for line in self._advise(request):
+                if line not in self._said_before and len(self._first) < MOST_ADVICE:
+                    self._first.setdefault(line, request.scene_id)
+            yield request
+
+
+EstimateOf: TypeAlias = Callable[[PictureRequest], Estimate]
+
+
+def paid_twice(settings: Settings, estimate: EstimateOf) -> tuple[str, ...]:
+    """Say what ``on_unknown = "resend"`` may pay twice with a route; nothing where it is free.
+
+    The sum is what is in flight at one moment, since that is what one fault can take the answers
+    of: a connection, a killed run, a power cut. A slot is sent again once and never more by itself,
+    so that a story's own sum is bounded by its pictures, and by the caps that both payments are
+    counted under.
+
+    Args:
+        settings: Those of the route.
+        estimate: What its pictures are expected to cost.
+    """
+    if settings.on_unknown != "resend":
+        return ()
+    one = estimate(request_for(Scene(scene_id="any", prompt="any"), settings)).high_microusd
+    if one == 0:
+        return ()
+    if one is None:
+        price = "and what one costs is not known: set `price_usd`, which says it, also that it is 0"
+    else:
+        together = usd_text(one * settings.capacity)
+        price = (
+            f"${usd_text(one)} for a picture, so up to ${together} where one fault takes the "
+            f"answers of all {settings.capacity} that `capacity` lets be in flight; for each "
+            "picture once at most, and within your caps. On a server that bills nothing, say so: "
+            "price_usd = 0"
+        )
+    said = f'`on_unknown = "resend"` sends a request of {settings.provider!r} whose answer is lost '
+    return (f"{said}once more, and both may be billed: {price}",)

@@ -11,16 +11,24 @@ from typing import Any
 from pydantic import JsonValue
 
 from host_stub.contract import Failure, FailureCode, SceneOutcome
-from stage3_plugin.domain.labels import labels_of
+from stage3_plugin.domain.events import (
+    SceneAwaited,
+    SceneFailed,
+    SceneFinished,
+    SceneRetried,
+    SceneReused,
+    SceneSkipped,
+    SceneStarted,
+)
 from stage3_plugin.domain.made_from import without_our_facts
-from stage3_plugin.domain.money import FREE, Charge, add_costs
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, add_costs, to_usd
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
-from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.events import Telemetry
+from stage3_plugin.domain.request import PictureRequest, labels_of
 from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.purchase import messages
+from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 
 OFTEN_S, REPORTED_EVERY_S = 1.0, 30.0
@@ -31,7 +39,6 @@ class Reporter:
     """Reports every scene to the host, once.
 
     Args:
-        telemetry: Takes the events.
         deliver: Takes the outcomes.
         took: Takes in how a scene ended, and its picture, where others show it; before that.
         url_of: Returns the address of a picture in the bucket of ``store``, if there is one.
@@ -40,14 +47,12 @@ class Reporter:
 
     def __init__(
         self,
-        telemetry: Telemetry,
         deliver: Callable[[SceneOutcome], None],
         took: Callable[[SceneOutcome, Picture | None], None],
         *,
         url_of: Callable[[str], str | None],
         options: Sequence[Mapping[str, JsonValue]],
     ) -> None:
-        self.telemetry = telemetry
         self._deliver = deliver
         self._took = took
         self._url_of = url_of
@@ -56,46 +61,48 @@ class Reporter:
 
     def started(self, scene: SceneState, held: Held, *, base_url: str | None) -> None:
         """Report that a request starts, with the money that is held for it."""
-        now = self._now()
+        now, request = self._now(), scene.request
         if not scene.was_started:
             scene.started_at = now
         scene.attempts += 1
-        self.telemetry.started(
-            scene.request,
-            take=scene.take,
-            attempt=scene.attempts,
-            queued_s=now - scene.queued_at,
-            held=held,
-            base_url=base_url,
+        trace.event(
+            SceneStarted(
+                scene_id=request.scene_id,
+                take=scene.take,
+                attempt=scene.attempts,
+                queued_s=now - scene.queued_at,
+                purchase=held.attempt_id,
+                held_usd=to_usd(held.hold_microusd),
+                provider=request.provider,
+                model=request.model or "",
+                size=request.size,
+                base_url=base_url,
+            )
         )
 
     def stepped(
         self, scene: SceneState, failure: Failure, cost: Charge, to: PictureRequest
     ) -> None:
         """Report that a request was the last of its step, and its scene goes on to another one."""
-        self.telemetry.retried(
-            scene.request.scene_id,
-            take=scene.take,
-            attempt=scene.attempts,
-            cause=failure.code,
-            wait_s=0.0,
-            cost=cost,
-            message=f"{failure.message}; tried next: {to.provider} {to.model}".rstrip(),
-            request_id=scene.request_id,
-        )
+        message = f"{failure.message}; tried next: {to.provider} {to.model}".rstrip()
+        self.retried(scene, Again(0.0, failure.code), cost, message)
 
     def retried(self, scene: SceneState, again: Again, cost: Charge, message: str) -> None:
-        """Report that a request failed and its scene waits to go again."""
-        self.telemetry.retried(
-            scene.request.scene_id,
-            take=scene.take,
-            attempt=scene.attempts,
-            cause=again.cause,
-            wait_s=again.wait_s,
-            cost=cost,
-            message=message,
-            request_id=scene.request_id,
-            asked_for=again.is_asked_for,
+        """Report that a request failed and its scene waits to go again; it keeps the cause."""
+        scene.cause = again.cause
+        trace.event(
+            SceneRetried(
+                scene_id=scene.request.scene_id,
+                take=scene.take,
+                attempt=scene.attempts,
+                cause=again.cause,
+                wait_s=again.wait_s,
+                asked_for=again.is_asked_for,
+                cost_usd=cost.usd,
+                cost_basis=cost.basis,
+                message=message,
+                request_id=scene.request_id,
+            )
         )
 
     def awaited(
@@ -117,15 +124,17 @@ class Reporter:
         otherwise = _WAITS_FOR.get(cause, "bought, and not here yet")
         if waiting.making is not None:
             otherwise = messages.in_the_making(waiting.making)
-        self.telemetry.awaited(
-            scene.request.scene_id,
-            take=scene.take,
-            attempt=scene.attempts,
-            cause=cause,
-            waited_s=now - waiting.since,
-            wait_s=wait_s,
-            left_s=left_s,
-            message=otherwise if missing is None else f"{missing.address}: {missing.problem}",
+        trace.event(
+            SceneAwaited(
+                scene_id=scene.request.scene_id,
+                take=scene.take,
+                attempt=scene.attempts,
+                cause=cause,
+                waited_s=now - waiting.since,
+                wait_s=wait_s,
+                left_s=left_s,
+                message=otherwise if missing is None else f"{missing.address}: {missing.problem}",
+            )
         )
 
     def made(
@@ -166,7 +175,8 @@ class Reporter:
         if scene.was_started:
             self._ended(scene, outcome, placed.picture)
         else:
-            self.telemetry.reused(outcome)
+            scene_id, sha256 = outcome.scene_id, outcome.sha256
+            trace.event(SceneReused(scene_id=scene_id, take=outcome.take, sha256=sha256))
             self._hand_over(outcome, placed.picture)
 
     def _outcome(
@@ -193,17 +203,21 @@ class Reporter:
             **more,
         )
 
-    def waits(self, scene: SceneState, waits_for: tuple[str, ...]) -> None:
-        """Report that a scene waits for the pictures of others."""
-        self.telemetry.waiting(scene.request.scene_id, waits_for, take=scene.take)
-
     def failed(
         self, scene: SceneState, failure: Failure, *, waits_for: tuple[str, ...] = ()
     ) -> None:
         """End a scene without a picture; ``waits_for`` names those whose pictures it lacks."""
         request = scene.request
         if not scene.was_started:
-            self.telemetry.skipped(request.scene_id, failure, waits_for, take=scene.take)
+            trace.event(
+                SceneSkipped(
+                    scene_id=request.scene_id,
+                    take=scene.take,
+                    code=failure.code,
+                    message=failure.message,
+                    waits_for=waits_for,
+                )
+            )
             skipped = SceneOutcome(
                 scene_id=request.scene_id,
                 role=request.role,
@@ -241,7 +255,24 @@ class Reporter:
         return params | ({"route": scene.at.route + 1} if has_several else {})
 
     def _ended(self, scene: SceneState, outcome: SceneOutcome, picture: Picture | None) -> None:
-        self.telemetry.ended(outcome, scene.costs[-1] if scene.costs else None)
+        last = scene.costs[-1] if scene.costs else UNKNOWN
+        facts: dict[str, Any] = {
+            "last_cost_usd": last.usd,
+            "last_cost_basis": last.basis,
+            "scene_id": outcome.scene_id,
+            "take": outcome.take,
+            "attempt": outcome.attempts,
+            "attempts": outcome.attempts,
+            "duration_s": outcome.duration_s,
+            "cost_usd": outcome.cost.usd,
+            "cost_basis": outcome.cost.basis,
+            "request_id": outcome.request_id,
+        }
+        failure = outcome.failure
+        if failure is None:
+            trace.event(SceneFinished(sha256=outcome.sha256, **facts))
+        else:
+            trace.event(SceneFailed(code=failure.code, message=failure.message, **facts))
         self._hand_over(outcome, picture)
 
     def _hand_over(self, outcome: SceneOutcome, picture: Picture | None) -> None:

@@ -5,10 +5,10 @@ Apart from ``storage.pictures``, which keeps such a file silently: here it is re
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from host_stub.contract import PlaceFor
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.file_names import picture_name
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Purchase
@@ -27,7 +27,6 @@ class Results:
     Args:
         pictures: Has them.
         folder: The folder of results.
-        warn: Says what was kept.
         place: Says where each picture goes; else they lie in the folder, called after their scenes.
         root: What no link on the way to such a place may lead out of.
     """
@@ -36,14 +35,12 @@ class Results:
         self,
         pictures: Pictures,
         folder: Path,
-        warn: Callable[[str], None],
         *,
         place: PlaceFor | None = None,
         root: Path | None = None,
     ) -> None:
         self._pictures = pictures
         self._folder = folder
-        self._warn = warn
         self._place = place
         self._root = folder.parent if root is None else root
         self._kept = 0
@@ -82,13 +79,11 @@ class Results:
     def _say(self, path: Path, kept: Path) -> None:
         self._kept += 1
         if self._kept <= MOST_KEPT:
-            self._warn(
+            warn_of(
                 f"{from_here(path)} is not what was put there, so it is kept as {from_here(kept)}"
             )
         elif self._kept == MOST_KEPT + 1:
-            self._warn(
-                f"further pictures that are not what was put there are kept in {kept.parent}"
-            )
+            warn_of(f"further pictures that are not what was put there are kept in {kept.parent}")
 
     async def note_late(self, purchase: Purchase, picture: Picture) -> None:
         """Note that the picture of a purchase came after it was given up."""

@@ -17,6 +17,7 @@ import anyio
 import anyio.lowlevel
 
 from host_stub.contract import Failure, StageSummary
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.request import PictureRequest, WantedOf, one_take
 from stage3_plugin.engine.batches import GatheredScenes
@@ -38,7 +39,7 @@ from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.engine.showing.order import InOrder
 from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.engine.steps import Steps
-from stage3_plugin.policy.capacity import FixedLimiter
+from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
@@ -153,7 +154,7 @@ class Run:
         Those for batches have a lane of their own: nothing of them is at a provider yet.
         """
         first, *further = (place.limiter for place in self._places)
-        gathering = FixedLimiter(first.ceiling)
+        gathering = Limiter(first.ceiling)
         return Dispatcher(
             scenes, self._perform, first, further=(*further, gathering), lane_of=self._lane_of
         )
@@ -170,7 +171,6 @@ class Run:
         return InOrder(
             scenes,
             references,
-            waits=self._reporter.waits,
             released=lambda: self._dispatcher.wake(),  # noqa: PLW0108 - it is another one later
         )
 
@@ -264,7 +264,7 @@ class Run:
 
     async def _recover(self) -> None:
         """Look after what other runs have left, and report what became of it."""
-        self._reporter.telemetry.recovered(await self._recovery.of_all())
+        await self._recovery.of_all()
 
     async def _end_recovery(self) -> None:
         """Give recovery a moment after the last scene: what it has not done the next run does."""
@@ -296,7 +296,7 @@ class Run:
         if patience.cancelled_caught:
             message = f"the run's deadline of {deadline_s:g} s is over"
         elif self._runner.in_flight:
-            self._reporter.telemetry.warned(self._still_waiting())
+            warn_of(self._still_waiting())
         self._state.stop(Failure(code="cancelled", message=message, retryable=True))
         await anyio.sleep(self._settings.drain_s)
         self._state.interrupt.trigger()
@@ -338,12 +338,11 @@ class Run:
             elif purchase.job is not None:
                 jobs.append(purchase.job)
         if jobs:
-            self._reporter.telemetry.warned(messages.left_being_made(jobs))
+            warn_of(messages.left_being_made(jobs))
         if batches:
             within_s, caretaker = self._gathered.within_s, self._checkout.caretaker
             lines = self._pending.lines_of(batches)
-            told = messages.left_in_batches(batches, lines, held_microusd, within_s, caretaker)
-            self._reporter.telemetry.warned(told)
+            warn_of(messages.left_in_batches(batches, lines, held_microusd, within_s, caretaker))
 
     # Scenes the run does not come to -------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import anyio
 from host_stub.contract import Failure
 from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import BeingMade, Jobs
 from stage3_plugin.domain.made_from import MadeFrom, made_from
 from stage3_plugin.domain.money import FREE, Charge
@@ -505,7 +506,6 @@ class SceneRunner:
             return Due(now)
         if isinstance(decision, Again):
             self._reporter.retried(scene, replace(decision, wait_s=0.0), cost, verdict.message)
-            scene.cause = decision.cause
             return Due(now)
         if isinstance(decision, GiveUp | Stop):
             is_refusal, attempt_id = verdict.kind is VerdictKind.REFUSED, purchase.new.attempt_id
@@ -585,10 +585,8 @@ class SceneRunner:
         """Send nothing more to a place where nothing can be had; the last one ends the run."""
         if place.closed is None:
             asked = place.route.endpoint
-            self._reporter.telemetry.warned(
-                f"{asked.provider} {asked.model} is not asked any more in this run: "
-                f"{failure.message}"
-            )
+            who = f"{asked.provider} {asked.model}"
+            warn_of(f"{who} is not asked any more in this run: {failure.message}")
         place.closed = failure
         if all(one.closed is not None for one in self._places):
             self._state.stop(failure)
@@ -647,7 +645,7 @@ class SceneRunner:
         if denied.stops and not was_stopped:
             self._state.stop(denied.failure)
             if over is not None:
-                self._reporter.telemetry.budget_reached(over, self._checkout.resets_at(over))
+                trace.event(self._checkout.reached(over))
         if denied is HALTED or (denied.stops and (was_stopped or denied.had_room)):
             return NOT_SENT
         self._reporter.failed(scene, denied.failure)
@@ -695,8 +693,10 @@ class SceneRunner:
         """Return what the ledger keeps of how a scene's picture was wanted."""
         request, steps = scene.request, self._steps
         keys = steps.keys_of(request, route=scene.at.route)
-        own_key = keys.of_take(scene.number).present
-        return made_from(request, key=keys.present, basis=steps.basis_of(request), own_key=own_key)
+        own_key = keys.of_take(scene.number).scene_key
+        return made_from(
+            request, key=keys.scene_key, basis=steps.basis_of(request), own_key=own_key
+        )
 
     def _with_a_seed(self, scene: SceneState) -> PictureRequest:
         """Draw a seed where one before was refused for what came of it, and no person set one.
@@ -814,8 +814,7 @@ class SceneRunner:
         await self._results.note_late(purchase, picture)
         instead = self._checkout.made_instead(scene.request, scene.part)
         scene_id = scene.request.scene_id
-        warning = messages.overtaken(scene_id, purchase, instead, self._checkout.caretaker)
-        self._reporter.telemetry.warned(warning)
+        warn_of(messages.overtaken(scene_id, purchase, instead, self._checkout.caretaker))
         return instead
 
     async def place(
@@ -920,7 +919,6 @@ class SceneRunner:
         if permit.is_covered:
             again = replace(again, wait_s=self._at(scene).limiter.state(now).pause_s)
         self._reporter.retried(scene, again, result.cost, result.verdict.message)
-        scene.cause = again.cause
         scene.queued_at = now + again.wait_s
         return Due(now if permit.is_covered else scene.queued_at)
 

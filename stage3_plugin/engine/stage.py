@@ -31,16 +31,15 @@ from host_stub.contract import (
 )
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.money import Estimate, cap_in_microusd
+from stage3_plugin.domain.events import StageStarted, warn_of
+from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.domain.request import PictureRequest, WantedFor, why_unsendable
-from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.waited import Waited
-from stage3_plugin.engine.advice import Advice
 from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.backend import Backend, in_ladder, limiter_of
-from stage3_plugin.engine.events import ContractEvents, Telemetry
+from stage3_plugin.engine.contract_events import ContractEvents
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.notices import (
     Notices,
@@ -50,7 +49,7 @@ from stage3_plugin.engine.notices import (
     reference_is_there,
 )
 from stage3_plugin.engine.planning import Planning, Ways
-from stage3_plugin.engine.preconditions import Preconditions
+from stage3_plugin.engine.preconditions import Advice, Preconditions
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.results import Results
@@ -68,12 +67,11 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.policy.ladder import Step
-from stage3_plugin.policy.pricing import Pricing
 from stage3_plugin.providers.models import row_named, table
-from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.lines import LineCheckout
+from stage3_plugin.purchase.pricing import Pricing
 from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.takes import Takes
@@ -157,7 +155,7 @@ class Stage:
             ledger = stack.enter_context(self._accounts.look())
             forecast = self._forecast(ledger)
             notices = self._notices(request, pictures_dir or request.out_dir / "images")
-            ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
+            ways = Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes])
             takes = Takes(ledger)
             planning = Planning(
                 self._settings,
@@ -219,7 +217,6 @@ class Stage:
         await self.backends[0].study(asked.whole_story)
         shows = self._look_through(asked, limits)
         at_once = self._capacity(context.max_in_flight)
-        telemetry = Telemetry()
         async with AsyncExitStack() as stack:
             stack.enter_context(trace.listening(ContractEvents(context.log)))
             session, capacity, fewer = await self._opened(stack, at_once)
@@ -236,44 +233,36 @@ class Stage:
                     is_over=stopping.is_set,
                 )
                 self._need_prices(asked.to_be_made(), limits)
-            with telemetry.stage(
+            started = StageStarted(
                 scenes=len(request.scenes),
                 provider=self._settings.provider,
                 model=self._settings.model or "",
                 capacity=capacity,
-                sheets=[sheet.scene_id for sheet in asked.sheets],
-            ):
+                sheets=tuple(sheet.scene_id for sheet in asked.sheets),
+            )
+            with trace.span("stage", **started.fields()):
                 for line in (*filter(None, (fewer,)), *asked.told):
-                    telemetry.warned(line)
+                    warn_of(line)
                 notices = self._notices(request, pictures_dir)
                 made = asked.to_be_made()
                 await notices.look_at_all(made, session.reader, keys_of, stopping)
-                notices.say(telemetry.warned)
-                for line in self._unsaid_of(asked.lanes):
-                    telemetry.warned(line)
-                run_ledger = self._run_ledger(
-                    session,
-                    limits,
-                    telemetry,
-                    story=_name_of(pictures_dir.parent, self._project_dir),
-                )
-                recovery = self._recovery(session, run_ledger, telemetry, beside=capacity)
+                for line in (*notices.warnings(), *self._unsaid_of(asked.lanes)):
+                    warn_of(line)
+                story = _name_of(pictures_dir.parent, self._project_dir)
+                run_ledger = self._run_ledger(session, limits, story=story)
+                recovery = self._recovery(session, run_ledger, beside=capacity)
                 run = Run(
                     settings=self._settings,
                     requests=asked.named(),
                     places=self._places(
                         backends,
-                        self._checkout(run_ledger, recovery, asked, telemetry),
+                        self._checkout(run_ledger, recovery, asked),
                         capacity,
-                        telemetry,
                         recovery=recovery,
                     ),
                     steps=self._steps,
-                    results=Results(
-                        self._pictures, pictures_dir, telemetry.warned, place=request.place
-                    ),
+                    results=Results(self._pictures, pictures_dir, place=request.place),
                     reporter=Reporter(
-                        telemetry,
                         context.deliver,
                         asked.took,
                         url_of=self.url_of,
@@ -307,7 +296,7 @@ class Stage:
         async with AsyncExitStack() as stack:
             ledger = stack.enter_context(self._accounts.look())
             forecast = self._forecast(ledger)
-            ways = Ways(self._steps, [_estimate_of(one, forecast) for one in self.routes])
+            ways = Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes])
             notices = self._notices(request, None)
             takes = Takes(ledger)
             planning = Planning(
@@ -375,8 +364,8 @@ class Stage:
         """
         async with AsyncExitStack() as stack:
             session, _, _ = await self._opened(stack, 1)
-            run_ledger = self._run_ledger(session, Limits(), Telemetry())
-            recovery = self._recovery(session, run_ledger, Telemetry(), beside=1)
+            run_ledger = self._run_ledger(session, Limits())
+            recovery = self._recovery(session, run_ledger, beside=1)
             reader = session.reader
             wanted = [_purchase_of(reader, one) for one in ids] or [
                 *reader.open_purchases(),
@@ -419,14 +408,13 @@ class Stage:
                 return Waited(jobs=(), waited_s=0.0)
         async with AsyncExitStack() as stack:
             session, _, _ = await self._opened(stack, 1)
-            run_ledger = self._run_ledger(session, Limits(), Telemetry())
-            recovery = self._recovery(session, run_ledger, Telemetry(), beside=1)
+            run_ledger = self._run_ledger(session, Limits())
+            recovery = self._recovery(session, run_ledger, beside=1)
             stack.callback(recovery.halt)
             waiting = Waiting(
-                session.reader,
+                session,
                 recovery,
                 can_ask=lambda one: _conversation_at(self.backends, one.new.endpoint) is not None,
-                now=session.now,
                 report=report,
             )
             return await waiting.to_the_end(for_s)
@@ -493,18 +481,9 @@ class Stage:
         self._pictures.spool.state_dir.keep_to_what_is_there()
         return session, capacity, fewer
 
-    def _recovery(
-        self, session: Session, run_ledger: RunLedger, telemetry: Telemetry, *, beside: int
-    ) -> Recovery:
+    def _recovery(self, session: Session, run_ledger: RunLedger, *, beside: int) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""
-        route = self._route
-
-        def settled(purchase: Purchase) -> None:
-            run_ledger.note(purchase)
-            if purchase.new.run_id != session.run_id:
-                telemetry.brought_to_its_end(purchase)
-
-        room = None if route.is_here else descriptors.room()
+        room = None if self._route.is_here else descriptors.room()
         recovery = Recovery(
             session,
             self._pictures,
@@ -512,44 +491,31 @@ class Stage:
             longest_s=max(one.timeout_s for one in self._settings.routes),
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
             book=run_ledger,
-            settled=settled,
-            moved=run_ledger.notify,
         )
         recovery.look()
         return recovery
 
-    def _run_ledger(
-        self, session: Session, limits: Limits, telemetry: Telemetry, *, story: str = ""
-    ) -> RunLedger:
-        route = self._route
-
-        def doubt(purchase: Purchase) -> None:
-            telemetry.warned(messages.absurd_bill(purchase, self._accounts.caretaker))
-
+    def _run_ledger(self, session: Session, limits: Limits, *, story: str = "") -> RunLedger:
         return RunLedger(
             session,
-            is_local=route.may_be_cut,
+            is_local=self._route.may_be_cut,
             limits=limits,
             on_unknown=self._settings.on_unknown,
             story=story,
-            doubt=doubt,
+            caretaker=self._accounts.caretaker,
         )
 
-    def _checkout(
-        self, run_ledger: RunLedger, recovery: Recovery, asked: Asked, telemetry: Telemetry
-    ) -> Checkout:
+    def _checkout(self, run_ledger: RunLedger, recovery: Recovery, asked: Asked) -> Checkout:
         route = self._route
         return Checkout(
             run_ledger,
             route,
             keys_of=self._steps.keys_of,
             story=asked.to_be_made(),
-            warn=telemetry.warned,
             free_bytes=self._pictures.free_bytes,
             free_files=self._pictures.free_files,
             answer_bytes=0 if route.is_free else self._settings.max_reply_bytes,
             recovery=recovery,
-            caretaker=self._accounts.caretaker,
         )
 
     def _places(
@@ -557,7 +523,6 @@ class Stage:
         backends: Sequence[Backend],
         checkout: Checkout,
         capacity: int,
-        telemetry: Telemetry,
         *,
         recovery: Recovery,
     ) -> list[Place]:
@@ -572,7 +537,6 @@ class Stage:
                 settings,
                 min(capacity, settings.capacity) if number else capacity,
                 draw=self._draw,
-                on_change=telemetry.capacity_changed,
                 beside=partial(recovery.jobs_at, route.endpoint.provider),
             )
             if number:
@@ -844,10 +808,6 @@ def _conversation_at(backends: Sequence[Backend], endpoint: Endpoint) -> Convers
     there = [one for one in backends if one.route.is_at(endpoint)]
     named = [one for one in backends if one.route.endpoint.provider == endpoint.provider]
     return (*there, *named, *backends)[0].conversation_for(endpoint)
-
-
-def _estimate_of(route: Route, forecast: Forecast) -> Callable[[PictureRequest], Estimate]:
-    return Pricing(route.list_price, partial(forecast.highest_bill, route)).estimate
 
 
 def _microusd(usd: Decimal | None) -> int | None:

@@ -81,7 +81,7 @@ class Steps:
 
         It is the key that its first take has at the first route, with the scene's own words.
         """
-        return self.keys_of(request.wanted or request).present
+        return self.keys_of(request.wanted or request).scene_key
 
     def keys_of(self, request: PictureRequest, *, route: int = 0, take: int = 1) -> Keys:
         """Return what a request is known by at a route, with all other steps of its picture."""

@@ -118,8 +118,8 @@ class Surveying:
         is_bought = prospect is Reuse.REUSE and not current  # and is taken in by the next run
         return survey(
             problem=problem,
-            basis=keys.present,
-            takes=self._known(found, current, shown, keys.present, keys),
+            basis=keys.scene_key,
+            takes=self._known(found, current, shown, keys.scene_key, keys),
             held=prospect is Reuse.UNDECIDED,
             pending=is_bought or prospect in _PENDING,
             cost_usd=self._high(shown),

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import anyio
 import anyio.lowlevel
@@ -23,10 +22,10 @@ from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import COUNTED, OPEN, State
 from stage3_plugin.domain.waited import Waited, WaitedJob
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.waiting import batch_wait_s
-from stage3_plugin.purchase.brought import Brought
-from stage3_plugin.purchase.lost import is_lost, name_of
-from stage3_plugin.purchase.recovery import AT_ONCE
+from stage3_plugin.purchase.lost import Brought, is_lost, name_of
+from stage3_plugin.purchase.recovery import AT_ONCE, Recovery
 
 LOOK_S: Final = 60.0
 """Seconds between two looks at the ledger for jobs that have come to be meanwhile."""
@@ -40,47 +39,28 @@ _A_TURN: Final = 200
 """Rows that are read without a pause for others."""
 
 
-class Rows(Protocol):
-    """Where purchases are read; a ledger is such."""
-
-    def accepted(self) -> Sequence[Purchase]: ...
-    def lost(self) -> Sequence[Purchase]: ...
-    def open_purchases(self) -> Sequence[Purchase]: ...
-    def purchase(self, attempt_id: str, /) -> Purchase | None: ...
-
-
-class Brings(Protocol):
-    """Brings purchases on; a run's recovery is such."""
-
-    async def bring_on(self, attempt_id: str, /) -> Brought: ...
-    def lives(self, purchase: Purchase, /) -> bool: ...
-    def halt(self) -> None: ...
-
-
 class Waiting:
     """Waits for one ledger's jobs.
 
     Args:
-        rows: The ledger.
+        session: The ledger.
         recovery: Asks for them, and takes in what has come.
         can_ask: Whether the settings let a purchase be asked for at all.
-        now: The wall clock, aware.
         report: Called with how all of it stands, whenever something was asked.
     """
 
     def __init__(
         self,
-        rows: Rows,
-        recovery: Brings,
+        session: Session,
+        recovery: Recovery,
         *,
         can_ask: Callable[[Purchase], bool],
-        now: Callable[[], datetime],
         report: Callable[[Waited], None],
     ) -> None:
-        self._rows = rows
+        self._rows = session.reader
         self._recovery = recovery
         self._can_ask = can_ask
-        self._now = now
+        self._now = session.now
         self._report = report
         self._followed: dict[str, _Followed] = {}
         self._going_on = 0

@@ -23,8 +23,8 @@ from stage3_plugin.errors import ResourceLacking
 
 Opened = TypeVar("Opened")
 
-KEPT_FOR_EACH: Final = 4
-"""Of the oddest answer: a part and its text, the document, and the body as it came compressed."""
+KEPT_FOR_EACH: Final = 1
+"""The file of a picture; whatever else is made of an answer is made when its socket is closed."""
 EACH: Final = KEPT_FOR_EACH + 2
 """With its socket, and its receipt. A fetch, and whatever is done with a whole answer, needs less,
 and comes when these are closed."""

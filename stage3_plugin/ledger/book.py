@@ -16,12 +16,12 @@ from operator import attrgetter
 from typing import Any, Final, get_args
 
 from stage3_plugin.domain.job import Accepted, Job
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import (
     Answered,
     Asking,
     Correction,
     Held,
-    KnownAs,
     Limits,
     Look,
     NewPurchase,
@@ -87,7 +87,7 @@ class Ledger(Accountable):
         *,
         day: date,
         now: datetime,
-        known_as: KnownAs | None = None,
+        known_as: Keys | None = None,
     ) -> Held | Purchase | OverCap:
         """Hold the money for one request, which may leave right after the commit.
 
@@ -414,7 +414,7 @@ class Ledger(Accountable):
     # Reading -------------------------------------------------------------------------------------
 
     @translated
-    def live(self, scene_key: str, known_as: KnownAs | None = None) -> Purchase | None:
+    def live(self, scene_key: str, known_as: Keys | None = None) -> Purchase | None:
         """Return the purchase that stands for a scene, of any run.
 
         Args:
@@ -423,7 +423,7 @@ class Ledger(Accountable):
         """
         return self._live(scene_key, known_as)
 
-    def _live(self, scene_key: str, known_as: KnownAs | None) -> Purchase | None:
+    def _live(self, scene_key: str, known_as: Keys | None) -> Purchase | None:
         row = self._execute(sql.LIVE, (scene_key,)).fetchone()
         if row is not None:
             return self._read(row)
@@ -593,21 +593,21 @@ class Ledger(Accountable):
         return self._number(sql.BEING_MADE_OF, run_id) or 0
 
     @translated
-    def resends(self, known_as: KnownAs, take: int = 1) -> int:
+    def resends(self, known_as: Keys, take: int = 1) -> int:
         """Count how often what is wanted was sent again because the setting said so.
 
         In its slot, whatever route it was sent to; or by its keys, for a wish that differs in what
         the route is not told.
         """
-        found = self._execute(sql.RESENDS_IN_A_SLOT, (known_as.subject, take)).fetchall()
+        found = self._execute(sql.RESENDS_IN_A_SLOT, (known_as.subject_key, take)).fetchall()
         for key in known_as.all:
             found += self._execute(sql.RESENDS, (key, take)).fetchall()
         return len(set(found))
 
     @translated
-    def paid_elsewhere(self, known_as: KnownAs) -> Purchase | None:
+    def paid_elsewhere(self, known_as: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish, but at another endpoint."""
-        found = self._execute(sql.PAID_CONTENT, (known_as.content,)).fetchall()
+        found = self._execute(sql.PAID_CONTENT, (known_as.content_key,)).fetchall()
         others = (one for one in map(self._read, found) if one.new.scene_key not in known_as.all)
         return next(others, None)
 
@@ -687,7 +687,7 @@ class Ledger(Accountable):
         return [self._read(row) for row in self._execute(sql.OVERBILLED, asked).fetchall()]
 
     @translated
-    def billed_for_nothing_since(self, known_as: KnownAs, event: int) -> list[Purchase]:
+    def billed_for_nothing_since(self, known_as: Keys, event: int) -> list[Purchase]:
         """Return all that was billed for a scene without a picture, after an event.
 
         In its slots, whatever route it was sent to, or by its keys. One that a person has decided
@@ -697,7 +697,7 @@ class Ledger(Accountable):
             known_as: The scene's keys.
             event: See :meth:`last_event`.
         """
-        slots = (known_as.subject, event)
+        slots = (known_as.subject_key, event)
         found = self._execute(sql.BILLED_FOR_NOTHING_IN_SLOTS, slots).fetchall()
         for key in known_as.all:
             found += self._execute(sql.BILLED_FOR_NOTHING, (key, event)).fetchall()

@@ -362,7 +362,7 @@ def move_ledger(options: Namespace, progress: Progress) -> Said:
     """Move a ledger from its file to a server."""
     from datetime import UTC, datetime
 
-    from stage3_plugin.maintenance import moving, moving_report, next_steps
+    from stage3_plugin.maintenance import moving, next_steps
     from stage3_plugin.maintenance.state_folder import StateFolder
 
     where = _server(options)
@@ -370,15 +370,15 @@ def move_ledger(options: Namespace, progress: Progress) -> Said:
     place = _server_place(where)
     if options.back:
         path = moving.take_back(folder, place)
-        return Said(moving_report.back_text(path), moving_report.back_json(path))
+        return Said(moving.back_text(path), moving.back_json(path))
 
     def tell(table: str, count: int) -> None:
         progress(f"{count:,} {table} are there")
 
     moved = moving.move(folder, place, now=datetime.now(UTC), tell=tell)
     return Said(
-        moving_report.moved_text(moved),
-        moving_report.moved_json(moved),
+        moving.moved_text(moved),
+        moving.moved_json(moved),
         next_actions=(next_steps.checking(folder),),
     )
 

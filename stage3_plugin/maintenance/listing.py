@@ -20,7 +20,7 @@ from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.maintenance.state_folder import StateFolder
-from stage3_plugin.policy.pricing import overbilled
+from stage3_plugin.policy.pricing import ABSURD
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.providers.replies.answers import request_id_of
 from stage3_plugin.purchase.lost import name_of
@@ -246,7 +246,7 @@ class _Situations:
 
     def overbilled(self) -> list[Purchase]:
         """Return the purchases whose bill is absurd."""
-        found = overbilled(self._ledger)
+        found = self._ledger.overbilled(**ABSURD)
         self._overbilled = {one.new.attempt_id for one in found}
         return found
 

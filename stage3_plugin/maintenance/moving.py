@@ -28,6 +28,7 @@ from stage3_plugin.ledger.making import configure
 from stage3_plugin.ledger.refusal import refuse_a_snapshots
 from stage3_plugin.ledger.sqlite import is_file
 from stage3_plugin.ledger.translation import ledger_failed
+from stage3_plugin.maintenance.report import counted, on_one_line
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 
 if TYPE_CHECKING:
@@ -300,3 +301,53 @@ class _Rows:
             yield from connection.execute(
                 f"SELECT * FROM {table} ORDER BY {_KEYS.get(table, 'seq')}"
             )
+
+
+_CALLED: Final[Mapping[str, str]] = {
+    "purchases": "purchase",
+    "jobs": "job",
+    "events": "event",
+    "counters": "counter",
+    "meta": "note",
+}
+
+
+def moved_text(moved: Moved) -> str:
+    """Put into words what was moved, and what holds from now on."""
+    path = on_one_line(str(moved.path))
+    if moved.was_there:
+        lines = [f"{path} is at {moved.where}: an earlier move had brought it there already"]
+    else:
+        rows = ", ".join(counted(moved.rows[table], name) for table, name in _CALLED.items())
+        lines = [f"{path} is at {moved.where} now: {rows}, each compared with what it was"]
+    return "\n".join(
+        [
+            *lines,
+            "the file is kept, and no program buys by it any more; each says where it went",
+            "keep the state folder: answers and pictures are there, as before",
+        ]
+    )
+
+
+def moved_json(moved: Moved) -> dict[str, object]:
+    """Return what was moved as plain JSON values."""
+    return {
+        "format": "stage3-moved/1",
+        "ledger": moved.where,
+        "from": str(moved.path),
+        "was_there": moved.was_there,
+        "rows": dict(moved.rows),
+    }
+
+
+def back_text(path: Path) -> str:
+    """Put into words that a move was given up."""
+    return (
+        f"nothing was moved: {on_one_line(str(path))} is the ledger again; take `ledger` out of "
+        "the config, or move again"
+    )
+
+
+def back_json(path: Path) -> dict[str, object]:
+    """Return that a move was given up as plain JSON values."""
+    return {"format": "stage3-moved-back/1", "ledger": str(path)}

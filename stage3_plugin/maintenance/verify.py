@@ -6,7 +6,9 @@ no files, and from the store, which knows no purchases.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from errno import EIO
@@ -23,7 +25,6 @@ from stage3_plugin.errors import (
     StorageFailed,
 )
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.maintenance import far_side
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
@@ -207,11 +208,11 @@ class _FarSide:
         if self._bucket is None:
             return
         try:
-            there = far_side.sizes_of(self._bucket, wanted)
-            found = {one: far_side.what_lacks(one, there) for one in wanted}
+            there = sizes_of(self._bucket, wanted)
+            found = {one: what_lacks(one, there) for one in wanted}
             for done, one in enumerate(wanted if self.read else ()):
                 self.progress(done, len(wanted))
-                if found[one] is None and not far_side.is_whole(self._bucket, one.sha256):
+                if found[one] is None and not is_whole(self._bucket, one.sha256):
                     found[one] = "the bucket has other bytes by its name"
         except BucketFailed as failed:
             if self.fill:
@@ -221,7 +222,7 @@ class _FarSide:
         lacks = {picture: why for picture, why in found.items() if why is not None}
         self.has = {picture.sha256 for picture in wanted if picture not in lacks}
         if self.fill:
-            filled = far_side.fill(self._bucket, folder.store, lacks, progress=self.progress)
+            filled = fill(self._bucket, folder.store, lacks, progress=self.progress)
             self.filled = len(filled)
             self.has |= filled
         self.problems += (
@@ -351,3 +352,68 @@ def _what_is_wrong(recorded: Picture, store: PictureStore) -> tuple[ProblemKind,
     if seen != recorded:
         return "different", "the picture is whole, but the ledger describes it differently"
     return None
+
+
+_AT_ONCE = 12
+
+
+def sizes_of(bucket: Bucket, wanted: Iterable[Picture]) -> dict[str, int]:
+    """Return which of these pictures a bucket has, with their lengths there in bytes.
+
+    Raises:
+        BucketFailed: It cannot be listed.
+    """
+    names = {picture.sha256 for picture in wanted}
+    return {sha256: size for sha256, size in bucket.sizes() if sha256 in names}
+
+
+def what_lacks(picture: Picture, there: Mapping[str, int]) -> str | None:
+    """Say what is wrong with a picture in a bucket, as far as a list of names shows."""
+    size = there.get(picture.sha256)
+    if size is None:
+        return "the bucket lacks it"
+    if size != picture.size_bytes:
+        return f"the bucket has {size:,} bytes of its {picture.size_bytes:,}"
+    return None
+
+
+def is_whole(bucket: Bucket, sha256: str) -> bool:
+    """Return whether what a bucket has by a picture's name are its bytes; reads all of them.
+
+    Raises:
+        BucketFailed: It cannot be read.
+    """
+    digest = hashlib.sha256()
+    return bucket.get(sha256, digest.update) and digest.hexdigest() == sha256
+
+
+def fill(
+    bucket: Bucket,
+    store: PictureStore,
+    lacking: Iterable[Picture],
+    *,
+    progress: Callable[[int, int], None],
+) -> frozenset[str]:
+    """Put pictures into a bucket that lacks them, each as it is in the store, whole.
+
+    Returns:
+        Which; those that the store lacks too are not among them.
+
+    Raises:
+        StorageFailed: One cannot be read or written; those before it are there.
+    """
+    pictures = list(lacking)
+    filled: set[str] = set()
+
+    def put(picture: Picture) -> str | None:
+        if not store.holds(picture.sha256):
+            return None
+        bucket.put(picture.sha256, store.where(picture.sha256), picture.media_type)
+        return picture.sha256
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        for done, sha256 in enumerate(threads.map(put, pictures)):
+            progress(done, len(pictures))
+            if sha256 is not None:
+                filled.add(sha256)
+    return frozenset(filled)

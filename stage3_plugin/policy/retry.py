@@ -12,11 +12,14 @@ come back together.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from host_stub.contract import Failure, FailureCode
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.policy.streaks import NONE, Streaks
+
+if TYPE_CHECKING:  # settings load ssl, and a decision no network
+    from stage3_plugin.settings import Settings
 
 HINT_JITTER_S = 0.5
 """Added at most to a wait the provider asked for, so that not all scenes return at one instant."""
@@ -24,25 +27,6 @@ OVERLOADED_WAIT_S = 1.0
 """Waited at the least after an overload, if backoff may be as long."""
 CHANCE_TRIES = 2
 """Requests in all when an unbilled answer had no usable picture: that can be chance."""
-
-
-class Policy(Protocol):
-    """The settings that bear on retries; seconds. ``Settings`` has them all."""
-
-    @property
-    def max_attempts(self) -> int: ...
-    @property
-    def backoff_base_s(self) -> float: ...
-    @property
-    def backoff_max_s(self) -> float: ...
-    @property
-    def max_wait_s(self) -> float: ...
-    @property
-    def deadline_s(self) -> float: ...
-    @property
-    def on_unknown(self) -> Literal["hold", "resend"]: ...
-    @property
-    def seeds_after_refusal(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +105,7 @@ _RAN = {VerdictKind.PICTURES, VerdictKind.REFUSED, *_BY_CHANCE}
 _LATER_MAY_HELP = {"rate_limited", "unavailable", "out_of_money"}
 
 
-def decide(verdict: Verdict, history: History, policy: Policy, *, chance: float) -> Decision:
+def decide(verdict: Verdict, history: History, policy: Settings, *, chance: float) -> Decision:
     """Decide what follows from a verdict.
 
     Args:
@@ -158,7 +142,7 @@ def is_by_chance(verdict: Verdict) -> bool:
 
 
 def _with_another_seed(
-    verdict: Verdict, history: History, policy: Policy, chance: float
+    verdict: Verdict, history: History, policy: Settings, chance: float
 ) -> Again | GiveUp:
     """Draw a picture anew that was refused for what it shows, as often as the settings say."""
     if history.has_seed:
@@ -179,7 +163,7 @@ def _follow_billed(verdict: Verdict, history: History) -> Stop | GiveUp:
     return GiveUp(_failure(verdict, because="billed, perhaps; another run pays for another"))
 
 
-def _without_tries(verdict: Verdict, history: History, policy: Policy) -> Stop | GiveUp:
+def _without_tries(verdict: Verdict, history: History, policy: Settings) -> Stop | GiveUp:
     """Give up a scene whose tries are used up; stop, where nothing gets through.
 
     That takes as long as one scene's waits are on average.
@@ -194,7 +178,7 @@ def _without_tries(verdict: Verdict, history: History, policy: Policy) -> Stop |
 
 
 def _follow_unknown(
-    verdict: Verdict, history: History, policy: Policy, chance: float
+    verdict: Verdict, history: History, policy: Settings, chance: float
 ) -> Stop | GiveUp | Again:
     """Give the scene up, or send once more where the user has said so: the first stays counted."""
     in_a_row = history.streaks.all_unanswered
@@ -206,7 +190,7 @@ def _follow_unknown(
     return GiveUp(_failure(verdict))
 
 
-def _tries_left(verdict: Verdict, history: History, policy: Policy) -> bool:
+def _tries_left(verdict: Verdict, history: History, policy: Settings) -> bool:
     """Return whether the scene may be sent once more; being turned away uses up nothing."""
     if was_turned_away(verdict):
         return True
@@ -215,7 +199,7 @@ def _tries_left(verdict: Verdict, history: History, policy: Policy) -> bool:
     return history.ran < min(verdict.most_tries or policy.max_attempts, policy.max_attempts)
 
 
-def _wait(verdict: Verdict, history: History, policy: Policy, chance: float) -> Decision:
+def _wait(verdict: Verdict, history: History, policy: Settings, chance: float) -> Decision:
     """Find the wait before the next request, or give up where it would be too long."""
     if verdict.hint_s is None:
         failed = history.turned_away if was_turned_away(verdict) else history.ran
@@ -236,7 +220,7 @@ def was_turned_away(verdict: Verdict) -> bool:
     return verdict.kind is VerdictKind.RATE_LIMITED or is_overloaded
 
 
-def least_wait_s(verdict: Verdict, policy: Policy) -> float:
+def least_wait_s(verdict: Verdict, policy: Settings) -> float:
     """Return the shortest wait before the next request in seconds.
 
     An overloaded provider is asked until the deadline, so short waits drawn by chance must not
@@ -254,7 +238,7 @@ def was_taken(verdict: Verdict) -> bool:
     return verdict.kind in _RAN
 
 
-def backoff_bound_s(failed: int, policy: Policy) -> float:
+def backoff_bound_s(failed: int, policy: Settings) -> float:
     """Return the longest wait after ``failed`` requests in seconds; the first is the base."""
     doublings = min(failed - 1, 63)  # more would only overflow; the maximum is long reached
     return min(policy.backoff_max_s, policy.backoff_base_s * 2.0**doublings)

@@ -48,9 +48,8 @@ from stage3_plugin.domain.exchange import (
     Unsaid,
 )
 from stage3_plugin.domain.job import Accepted, LineCount
-from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.profile import Listing
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.request import PictureRequest, labels_of
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked
 from stage3_plugin.providers.models import row_named, table

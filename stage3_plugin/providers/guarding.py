@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from math import isfinite
-from typing import Protocol, TypeGuard, TypeVar, get_args
+from typing import TypeGuard, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from stage3_plugin.domain.batch import (
@@ -84,7 +84,7 @@ class Guarded:
     def __init__(self, provider: Provider, name: str) -> None:
         self._provider = provider
         self._name = name
-        self._profile = self._asked("profile_of", lambda: _profile(provider.profile))
+        self._profile = self.asked("profile_of", lambda: _profile(provider.profile))
         self._begun: tuple[PictureRequest | None, Send | None] = (None, None)
 
     @property
@@ -95,54 +95,54 @@ class Guarded:
     @property
     def batch(self) -> BatchLane | None:
         """Return its batch lane, if it has one."""
-        lane = self._asked("batch", lambda: _lane(getattr(self._provider, "batch", None)))
-        return None if lane is None else GuardedBatch(lane, self._asked)
+        lane = self.asked("batch", lambda: _lane(getattr(self._provider, "batch", None)))
+        return None if lane is None else GuardedBatch(lane, self)
 
     @property
     def prices(self) -> Prices | None:
         """Return the price table in force."""
-        return self._asked("prices", lambda: self._provider.prices)
+        return self.asked("prices", lambda: self._provider.prices)
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
         known, send = self._begun
         if send is None or known is not request:  # of one request, a plan asks several times
-            send = self._asked("begin", lambda: _send(self._provider.begin(request)))
+            send = self.asked("begin", lambda: _send(self._provider.begin(request)))
             self._begun = request, send
         return send
 
     def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer."""
-        return self._asked("next", lambda: _next(self._provider.next(reply)))
+        return self.asked("next", lambda: _next(self._provider.next(reply)))
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from a complete answer to a poll."""
-        return self._asked("polled", lambda: _polled(self._provider.polled(reply, job, of)))
+        return self.asked("polled", lambda: _polled(self._provider.polled(reply, job, of)))
 
     def look_for(self, lost: Lost) -> str:
         """Return the address of the first page of a listing."""
-        return self._asked("look_for", lambda: _address(self._provider.look_for(lost), "look_for"))
+        return self.asked("look_for", lambda: _address(self._provider.look_for(lost), "look_for"))
 
     def looked(self, reply: Reply, lost: Lost) -> Looked:
         """Return what a page of a listing shows."""
-        return self._asked("looked", lambda: _looked(self._provider.looked(reply, lost)))
+        return self.asked("looked", lambda: _looked(self._provider.looked(reply, lost)))
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what the picture is expected to cost by the price table."""
-        return self._asked("estimate", lambda: _estimate(self._provider.estimate(request)))
+        return self.asked("estimate", lambda: _estimate(self._provider.estimate(request)))
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free; the judges of the answers are looked at as well."""
-        found = self._asked("checks", lambda: _checks(self._provider.checks(models)))
+        found = self.asked("checks", lambda: _checks(self._provider.checks(models)))
         return tuple(self._judging(one) if isinstance(one, Ask) else one for one in found)
 
     def _judging(self, ask: Ask) -> Ask:
         def judge(_: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
-            return self._asked("checks", lambda: _findings(ask.judged(reply, today)))
+            return self.asked("checks", lambda: _findings(ask.judged(reply, today)))
 
         return replace(ask, judge=judge)
 
-    def _asked(self, call: str, ask: Callable[[], Result]) -> Result:
+    def asked(self, call: str, ask: Callable[[], Result]) -> Result:
         try:
             return ask()
         except Wrong as wrong:
@@ -158,78 +158,68 @@ class GuardedBatch:
 
     Args:
         lane: Says the steps.
-        asked: Asks it, and makes one error of what it raises or must not return.
+        provider: Whose it is: it makes one error of what the lane raises or must not return.
 
     Raises:
         ProviderBroken: In every method: it failed, or returned what it must not.
     """
 
-    def __init__(self, lane: BatchLane, asked: Asking) -> None:
+    def __init__(self, lane: BatchLane, provider: Guarded) -> None:
         self._lane = lane
-        self._asked = asked
+        self.asked = provider.asked
 
     @property
     def terms(self) -> BatchTerms:
         """Return what it takes and promises."""
-        return self._asked("batch.terms", lambda: _terms(self._lane.terms))
+        return self.asked("batch.terms", lambda: _terms(self._lane.terms))
 
     def share(self, model: str) -> Decimal | None:
         """Return what part of the ordinary price a picture costs."""
-        return self._asked("batch.share", lambda: _share(self._lane.share(model)))
+        return self.asked("batch.share", lambda: _share(self._lane.share(model)))
 
     def kind(self, request: PictureRequest) -> str:
         """Return what the lines of one batch have in common."""
-        return self._asked("batch.kind", lambda: _kind_of(self._lane.kind(request)))
+        return self.asked("batch.kind", lambda: _kind_of(self._lane.kind(request)))
 
     def line(self, request: PictureRequest, key: str, files: Mapping[str, str]) -> BatchLine:
         """Return a request as a line."""
-        return self._asked("batch.line", lambda: _batch_line(self._lane.line(request, key, files)))
+        return self.asked("batch.line", lambda: _batch_line(self._lane.line(request, key, files)))
 
     def upload(self, size_bytes: int, of: UploadedAs, media_type: str) -> UploadStep:
         """Return the first step of handing over a file."""
-        return self._asked(
+        return self.asked(
             "batch.upload", lambda: _upload_step(self._lane.upload(size_bytes, of, media_type))
         )
 
     def uploaded(self, reply: Reply, size_bytes: int, of: UploadedAs) -> UploadStep:
         """Return what follows from the answer to a step of it."""
-        return self._asked(
+        return self.asked(
             "batch.uploaded", lambda: _upload_step(self._lane.uploaded(reply, size_bytes, of))
         )
 
     def create(self, input_file: str, label: str, kind: str) -> Send:
         """Return the request that begins a batch."""
-        return self._asked(
-            "batch.create", lambda: _send(self._lane.create(input_file, label, kind))
-        )
+        return self.asked("batch.create", lambda: _send(self._lane.create(input_file, label, kind)))
 
     def created(self, reply: Reply) -> CreateStep:
         """Return what follows from its complete answer."""
-        return self._asked("batch.created", lambda: _created(self._lane.created(reply)))
+        return self.asked("batch.created", lambda: _created(self._lane.created(reply)))
 
     def polled(self, reply: Reply, job: Accepted) -> BatchPolled:
         """Return what follows from a complete answer to a poll."""
-        return self._asked("batch.polled", lambda: _batch_polled(self._lane.polled(reply, job)))
+        return self.asked("batch.polled", lambda: _batch_polled(self._lane.polled(reply, job)))
 
     def look_for(self, lost: Lost) -> str:
         """Return the address of the first page of the listing."""
-        return self._asked(
-            "batch.look_for", lambda: _address(self._lane.look_for(lost), "look_for")
-        )
+        return self.asked("batch.look_for", lambda: _address(self._lane.look_for(lost), "look_for"))
 
     def looked(self, reply: Reply, lost: Lost) -> Looked:
         """Return what a page of it shows."""
-        return self._asked("batch.looked", lambda: _looked(self._lane.looked(reply, lost)))
+        return self.asked("batch.looked", lambda: _looked(self._lane.looked(reply, lost)))
 
     def said(self, reply: Reply) -> LineSaid:
         """Return what one line of a result file says."""
-        return self._asked("batch.said", lambda: _line_said(self._lane.said(reply)))
-
-
-class Asking(Protocol):
-    """Asks a provider one thing, by its name, and makes one error of what is wrong."""
-
-    def __call__(self, call: str, ask: Callable[[], Result], /) -> Result: ...
+        return self.asked("batch.said", lambda: _line_said(self._lane.said(reply)))
 
 
 def _lane(found: Result) -> Result:

@@ -14,9 +14,8 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import TypeVar
 
-from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import Estimate, Prices, to_microusd
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.request import PictureRequest, labels_of
 from stage3_plugin.providers.models import (
     FlatRow,
     PriceRow,

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 from stage3_plugin.domain.exchange import InlinePictureOf
-from stage3_plugin.domain.labels import labelled, labels_of
 from stage3_plugin.domain.reference import SentPicture
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.request import PictureRequest, labelled, labels_of
 
 Part = TypeVar("Part")
 _IN_WORDS = ("prompt", "input", "text", "content", "messages", "parts", "contents")

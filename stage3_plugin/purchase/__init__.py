@@ -14,7 +14,7 @@ held: SENDING        commit                                          sent
 the answer's folder  ``storage.pictures:Pictures.new_folder``        the same
 the request          ``transport.client:Client.post``                the same
 the answer's pieces  ``storage.spool.writing:Spool.feed``            the same
-the whole answer     ``storage.spool.writing:Spool.finish``          a picture to be taken in
+the whole answer     ``storage.spool.reading:SpooledAnswer.finish``  a picture to be taken in
 the job: ACCEPTED     ``ledger.book:Ledger.accept`` with its          a job to be asked for, by
 (at a queue)          commit                                          any run
 its last answer       ``storage.spool.polls:keep``                    a picture to be taken in

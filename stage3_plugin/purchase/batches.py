@@ -29,9 +29,11 @@ import anyio
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.attempt.polling import lost as lost_job
+from stage3_plugin.domain import events
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.events import LedgerLeftOpen
 from stage3_plugin.domain.exchange import Lost, Sought
 from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.keys import Keys
@@ -43,12 +45,17 @@ from stage3_plugin.errors import JobRefused, LookupRefused, StorageFailed
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.polling import GiveUp, without_asking
 from stage3_plugin.policy.settlement import settlement_of_create
-from stage3_plugin.purchase.brought import Brought
-from stage3_plugin.purchase.endings import Endings, as_settled
+from stage3_plugin.purchase.endings import Endings, as_settled, result_of, word_of
 from stage3_plugin.purchase.line_results import AT_ITS_PROVIDER, LineResults
-from stage3_plugin.purchase.lost import Listed, LostRequests, is_lost, name_of, was_accepted
+from stage3_plugin.purchase.lost import (
+    Brought,
+    Listed,
+    LostRequests,
+    is_lost,
+    name_of,
+    was_accepted,
+)
 from stage3_plugin.purchase.turns import Turns
-from stage3_plugin.purchase.untold import result_of, word_of
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_owner
@@ -217,12 +224,12 @@ class Batches:
         One that this run has taken in; or one that somebody else has, and that no scene was told
         of: see :meth:`tell`.
         """
-        for line in self._refused.get(keys.subject, ()):
+        for line in self._refused.get(keys.subject_key, ()):
             if keys.take_of(line.new) is not None:
                 self.forget(line)
                 return line, self._came[line.new.attempt_id]
         reader = self._session.reader
-        for attempt_id, word in reader.untold(keys.subject).items():
+        for attempt_id, word in reader.untold(keys.subject_key).items():
             noted = None if attempt_id in self._told else reader.purchase(attempt_id)
             attempted = None if noted is None else result_of(noted, word)
             if noted is not None and attempted is not None and keys.take_of(noted.new) is not None:
@@ -240,7 +247,7 @@ class Batches:
             if attempt_id in self._session.reader.untold(subject):
                 await self._session.commit(lambda ledger: ledger.tell(line))
         except StorageFailed as failure:
-            trace.event("ledger.left_open", attempt_id=attempt_id, problem=str(failure))
+            trace.event(LedgerLeftOpen(attempt_id=attempt_id, problem=str(failure)))
 
     def forget(self, line: Purchase) -> None:
         """Note, for this process, that the scene of a line has heard what came of it."""
@@ -316,12 +323,12 @@ class Batches:
         except StorageFailed as failure:
             known.storage = failure
             self._leave(known, str(failure), AGAIN_S)
-            trace.event("ledger.left_open", attempt_id=token, problem=str(failure))
+            trace.event(LedgerLeftOpen(attempt_id=token, problem=str(failure)))
             return
         except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
             problem = type(error).__name__
             self._leave(known, f"it could not be looked after: {problem}", AGAIN_S)
-            trace.event("ledger.left_open", attempt_id=token, problem=problem)
+            trace.event(LedgerLeftOpen(attempt_id=token, problem=problem))
         self._tried.add(token)
 
     def _leave(self, known: _Known, problem: str, again_s: float | None) -> None:
@@ -553,15 +560,16 @@ class Batches:
         self._was_told.add(token)
         count = ended.lines
         trace.event(
-            "batch.ended",
-            batch=token,
-            job="" if job.accepted is None else job.accepted.job_id,
-            how=ended.how,
-            lines=None if count is None else count.total,
-            done=None if count is None else count.done,
-            failed=None if count is None else count.failed,
-            expired=None if count is None else count.expired,
-            message=ended.message,
+            events.BatchEnded(
+                batch=token,
+                job="" if job.accepted is None else job.accepted.job_id,
+                how=ended.how,
+                lines=None if count is None else count.total,
+                done=None if count is None else count.done,
+                failed=None if count is None else count.failed,
+                expired=None if count is None else count.expired,
+                message=ended.message,
+            )
         )
 
     # What came of it -----------------------------------------------------------------------------

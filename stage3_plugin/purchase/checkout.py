@@ -13,24 +13,24 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
-from pathlib import Path
-from typing import Protocol
+from typing import Final
 
 from host_stub.contract import Failure
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.events import BudgetReached
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
-from stage3_plugin.domain.purchase import Held, OverCap, Purchase, Settlement
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
+from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import UNSETTLED, State
 from stage3_plugin.errors import IllegalTransition
-from stage3_plugin.policy.pricing import Pricing
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.other_endpoints import Elsewhere
+from stage3_plugin.purchase.pricing import Pricing
+from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part
 
@@ -40,6 +40,8 @@ ANSWER_FILES = 12
 """Of an answer: its folder and what is in it, the object and its folder, what is being written."""
 RESERVE_FILES = 16
 """Kept free beside them, for the folders around them, the ledger and its log."""
+_SCOPES: Final[dict[CapName, str]] = {"budget_usd": "run", "daily_usd": "day", "total_usd": "total"}
+"""What is reported of which cap is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,21 +106,6 @@ class Overtaken(Exception):
         super().__init__(purchase.new.attempt_id)
 
 
-class Looking(Protocol):
-    """Looks after what other runs have left; a :class:`~.purchase.recovery.Recovery` does."""
-
-    @property
-    def is_going(self) -> bool: ...
-
-    def may_have(self, purchase: Purchase) -> bool: ...
-
-    def refused_line(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None: ...
-
-    async def tell(self, line: Purchase) -> None: ...
-
-    async def new_batch_folder(self, token: str) -> Path: ...
-
-
 @dataclass(slots=True)
 class _InWork:
     """What one run has in work, at whatever route.
@@ -144,12 +131,10 @@ class Checkout:
         route: Where it is bought.
         keys_of: Returns what a request is known by there.
         story: What is to be bought; what was paid for elsewhere is said of it.
-        warn: Says that.
         free_bytes: Returns how much the disk can still take.
         free_files: Returns how many more files it can take, if that is limited.
         answer_bytes: The most one answer takes.
         recovery: Looks after what other runs have left.
-        caretaker: Returns the command line of a ``stage3`` command for this ledger.
     """
 
     def __init__(
@@ -159,20 +144,17 @@ class Checkout:
         *,
         keys_of: Callable[[PictureRequest], Keys],
         story: Iterable[PictureRequest],
-        warn: Callable[[str], None],
         free_bytes: Callable[[], int],
         free_files: Callable[[], int | None] = lambda: None,
         answer_bytes: int,
-        recovery: Looking,
-        caretaker: Callable[[str], str],
+        recovery: Recovery,
     ) -> None:
         self.run_ledger = run_ledger
-        self._warn = warn
         self._free_bytes = free_bytes
         self._free_files = free_files
         self._answer_bytes = answer_bytes
         self.recovery = recovery
-        self.caretaker = caretaker
+        self.caretaker = run_ledger.caretaker
         self._in_work = _InWork()
         self._go_to(route, keys_of, story)
 
@@ -183,17 +165,11 @@ class Checkout:
         story: Iterable[PictureRequest],
     ) -> None:
         book = self.run_ledger
-        bills = partial(book.highest_bill, route)
         self.route = route
         self.keys_of = keys_of
-        self.estimate = Pricing(route.list_price, bills, news=lambda: book.overruns).estimate
+        self.estimate = Pricing(route, book.reader, run=book).estimate
         self.elsewhere = Elsewhere(
-            book.reader,
-            route,
-            story,
-            keys_of=keys_of,
-            estimate=self.estimate,
-            warn=self._warn,
+            book.reader, route, story, keys_of=keys_of, estimate=self.estimate
         )
 
     def at(self, route: Route, keys_of: Callable[[PictureRequest], Keys]) -> Checkout:
@@ -451,16 +427,24 @@ class Checkout:
         """Return the failure of what does not fit under a cap."""
         return messages.over_cap(
             over,
-            resets_at=self.resets_at(over),
+            resets_at=self._resets_at(over),
             is_doubted=self.run_ledger.has_absurd_bill(),
             caretaker=self.caretaker,
         )
 
-    def resets_at(self, over: OverCap) -> datetime | None:
+    def reached(self, over: OverCap) -> BudgetReached:
+        """Return what is to be reported of what does not fit under a cap."""
+        return BudgetReached(
+            scope=_SCOPES[over.cap],
+            limit_usd=to_usd(over.limit_microusd),
+            committed_usd=to_usd(over.committed_microusd),
+            needed_usd=to_usd(over.needed_microusd),
+            resets_at=self._resets_at(over),
+        )
+
+    def _resets_at(self, over: OverCap) -> datetime | None:
         """Return when a cap begins anew, in UTC; ``None`` if it does not by itself."""
-        if over.cap != "daily_usd":
-            return None
-        return self.run_ledger.resets_at(over.day)
+        return self.run_ledger.resets_at(over.day) if over.cap == "daily_usd" else None
 
     def made_instead(self, request: PictureRequest, part: Part) -> Purchase | None:
         """Return the purchase, of any run, that has given a take its picture."""

@@ -120,7 +120,7 @@ class Forecast:
 
     def made_with_others(self, bare: Keys) -> Purchase | None:
         """Return the newest picture of a wish with whatever references, or with none."""
-        found = [] if self._ledger is None else self._ledger.with_base(bare.bases)
+        found = [] if self._ledger is None else self._ledger.with_base(bare.base_keys)
         return found[0] if found else None
 
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
@@ -129,7 +129,7 @@ class Forecast:
 
     def lost(self, keys: Keys) -> int:
         """Count what was paid for of a wish, on any route, and given up."""
-        return self._given_up.get(keys.subject, 0) if self._given_up else 0
+        return self._given_up.get(keys.subject_key, 0) if self._given_up else 0
 
     @cached_property
     def _given_up(self) -> dict[str, int]:
@@ -185,32 +185,6 @@ class Forecast:
             if limit is not None
         ]
         return min(rooms, default=None)
-
-    def highest_bill(
-        self,
-        route: Route,
-        model: str,
-        size: str,
-        quality: str,
-        plausible_microusd: int,
-        /,
-        *,
-        shows: bool,
-        in_batch: bool = False,
-    ) -> int | None:
-        """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
-        if self._ledger is None:
-            return None
-        endpoint = route.endpoint_of(model)
-        return self._ledger.highest_bill(
-            provider=endpoint.provider,
-            model=endpoint.model,
-            size=size,
-            quality=quality,
-            shows=shows,
-            plausible_microusd=plausible_microusd,
-            in_batch=in_batch,
-        )
 
     def day_microusd(self) -> dict[str, int]:
         """Return what is held and spent today, by provider."""

@@ -20,6 +20,7 @@ from stage3_plugin.attempt.batched import ReadingStopped, ReadLine, ReadLines, R
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, line_of
+from stage3_plugin.domain.events import BatchStrangeLines, LedgerLeftOpen
 from stage3_plugin.domain.money import UNKNOWN
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
@@ -231,10 +232,10 @@ class LineResults:
             before = self.stuck.get(attempt_id)
             if before is None or before.storage is None:
                 self.stuck[attempt_id] = replace(_LEFT, storage=failure)
-            trace.event("ledger.left_open", attempt_id=attempt_id, problem=str(failure))
+            trace.event(LedgerLeftOpen(attempt_id=attempt_id, problem=str(failure)))
         except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
             problem = type(error).__name__
-            trace.event("ledger.left_open", attempt_id=attempt_id, problem=problem)
+            trace.event(LedgerLeftOpen(attempt_id=attempt_id, problem=problem))
 
     async def _settle(
         self, line: Purchase, batching: Batching, facts: Mapping[str, str], *, is_left: bool
@@ -268,8 +269,8 @@ class LineResults:
         """Tell once that results have lines that are none of the batch's: they change nothing."""
         if (keys or more) and token not in self._strange:
             self._strange.add(token)
-            shown = [key[:80] for key in keys[:SHOWN_KEYS]]
-            trace.event("batch.strange_lines", batch=token, count=len(keys) + more, keys=shown)
+            count, shown = len(keys) + more, tuple(key[:80] for key in keys[:SHOWN_KEYS])
+            trace.event(BatchStrangeLines(batch=token, count=count, keys=shown))
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,18 +14,19 @@ from datetime import datetime, timedelta
 
 import anyio
 
+from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.exchange import Lost, Sought
 from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Answered, Asking, Look, Purchase, Settlement
-from stage3_plugin.domain.states import State
+from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.verdict import Verdict
-from stage3_plugin.errors import JobRefused
+from stage3_plugin.errors import JobRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.absence import measured, why_not_absent
 from stage3_plugin.policy.polling import GONE_PART
-from stage3_plugin.runtime import trace
 
 APART_S = 2.0
 """Seconds between the two listings that have to agree."""
@@ -167,7 +168,7 @@ class LostRequests:
         why = f"{making.problem}; that it is lost is believed {when}"
         await self._record(line, "cannot_tell", why, making.gone_at)
         if not watched_s:
-            trace.event("stage.warned", message=f"{why}: until then it counts as being made")
+            warn_of(f"{why}: until then it counts as being made")
         return replace(making, problem=why)
 
     async def back(self, purchase: Purchase, making: BeingMade) -> Purchase:
@@ -241,3 +242,32 @@ class LostRequests:
 
     def _as_it_is(self, purchase: Purchase) -> Purchase:
         return self._session.reader.purchase(purchase.new.attempt_id) or purchase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """How far a purchase was brought.
+
+    Attributes:
+        purchase: As it stands now; ``None`` if there is none.
+        attempted: What its answer came to, if it was looked at.
+        not_here: Its picture's address did not give it, and may yet.
+        making: Its picture is being made.
+        storage: The disk failed.
+    """
+
+    purchase: Purchase | None
+    attempted: AttemptResult | None = None
+    not_here: MissingPicture | None = None
+    making: BeingMade | None = None
+    storage: StorageFailed | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether its provider has not said what became of its request."""
+        return self.purchase is not None and is_lost(self.purchase)
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the purchase is still to be brought to an end."""
+        return self.purchase is not None and self.purchase.state in {*OPEN, State.ACCEPTED}

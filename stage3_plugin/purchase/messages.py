@@ -117,8 +117,7 @@ def without_storage(
 ) -> Failure:
     """Say what the disk did not take, and what that means for the money."""
     if attempted.stays_open:
-        kept = f"{storage.hint}; the whole answer is kept, and the next run takes it in"
-        return no_storage(storage, kept)
+        return kept_anyway(storage)
     if attempted.verdict.is_unknown:
         sent = f"{storage.hint}; this one was sent and may have been billed"
         return with_next_step(no_storage(storage, sent), caretaker, always=True)
@@ -483,6 +482,15 @@ def lost_picture(attempt_id: str, failure: StorageFailed) -> Failure:
 def no_storage(failure: StorageFailed, then: str | None = None) -> Failure:
     """Put into words that the disk did not take something, and what to do or what comes then."""
     return Failure(code="storage", message=f"{failure}; {then or failure.hint}", retryable=True)
+
+
+def kept_anyway(failure: StorageFailed, *, is_line: bool = False) -> Failure:
+    """Put into words that the disk did not take a picture whose answer is not lost by that."""
+    if is_line:
+        then = f"{failure.hint}; its provider keeps the results, and the next run takes it in"
+    else:
+        then = f"{failure.hint}; the whole answer is kept, and the next run takes it in"
+    return no_storage(failure, then)
 
 
 def absurd_bill(purchase: Purchase, caretaker: Caretaker) -> str:

@@ -17,6 +17,7 @@ import anyio
 import anyio.lowlevel
 
 from stage3_plugin.domain.addressing import canonical_address
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Purchase
@@ -92,7 +93,7 @@ class Doubts:
         """
         if not self._known:
             return None
-        names = (keys.subject, keys.content, *keys.all)
+        names = (keys.subject_key, keys.content_key, *keys.all)
         known = (self._known.get(name, ()) for name in names)
         for attempt_id in chain.from_iterable(known):
             purchase = None if attempt_id in but else self._ledger.purchase(attempt_id)
@@ -112,7 +113,6 @@ class Elsewhere:
         story: All its requests; gone through only if there is anything to be said.
         keys_of: Returns what a request is known by.
         estimate: Returns what a picture may cost.
-        warn: Shows the warning.
 
     Attributes:
         route: Where the run buys.
@@ -127,14 +127,12 @@ class Elsewhere:
         *,
         keys_of: Callable[[PictureRequest], Keys],
         estimate: Callable[[PictureRequest], Estimate],
-        warn: Callable[[str], None],
     ) -> None:
         self._ledger = ledger
         self.route = route
         self._story = story
         self._keys_of = keys_of
         self._estimate = estimate
-        self._warn = warn
         self.doubts = Doubts(ledger, route)
         self._looking = anyio.Lock()
         self._was_said = route.is_here
@@ -153,11 +151,11 @@ class Elsewhere:
         for number, request in enumerate(self._story, start=1):
             first = self._keys_of(request)
             for keys in map(first.of_take, range(1, request.takes + 1)):
-                if self._ledger.live(keys.present, keys) is None:
+                if self._ledger.live(keys.scene_key, keys) is None:
                     purchase = self._ledger.paid_elsewhere(keys)
                     if purchase is not None:
                         found.add(purchase, self._estimate(request))
             if number % _SCENES_A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
         for warning in found.warnings():
-            self._warn(warning)
+            warn_of(warning)

@@ -31,9 +31,10 @@ import anyio
 from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.job import BeingMade, Job, JobBook
+from stage3_plugin.domain.events import LedgerLeftOpen, LedgerNotTidied, LedgerRecovered
+from stage3_plugin.domain.job import BeingMade, Job
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.purchase import Purchase, Recovered, Settlement
+from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import LookupRefused, StorageFailed
@@ -43,9 +44,16 @@ from stage3_plugin.policy.polling import GiveUp, without_asking
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.purchase.batches import Batches
-from stage3_plugin.purchase.brought import Brought
 from stage3_plugin.purchase.endings import NOTHING_TO_SHOW, Endings
-from stage3_plugin.purchase.lost import Listed, LostRequests, is_lost, name_of, was_accepted
+from stage3_plugin.purchase.lost import (
+    Brought,
+    Listed,
+    LostRequests,
+    is_lost,
+    name_of,
+    was_accepted,
+)
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.due_items import HANDS, DueItems
@@ -77,9 +85,7 @@ class Recovery:
         conversation_for: See :data:`ConversationFor`.
         longest_s: Seconds that a request may take.
         taken_at_once: So many answers are read or fetched at once, as far as descriptors go.
-        book: Where a job is written down whose acceptance was left behind.
-        settled: Called with every purchase that was settled.
-        moved: Called whenever one was brought as far as it can be brought now.
+        book: The ledger as the run sees it: it notes what is settled, and wakes who waits for it.
 
     Attributes:
         is_over: All is done, or was cut off.
@@ -94,9 +100,7 @@ class Recovery:
         *,
         longest_s: float,
         taken_at_once: int = MOST_TAKEN_AT_ONCE,
-        book: JobBook,
-        settled: Callable[[Purchase], None],
-        moved: Callable[[], None],
+        book: RunLedger,
     ) -> None:
         self._session = session
         self._pictures = pictures
@@ -104,7 +108,6 @@ class Recovery:
         self._turns = Turns(min(taken_at_once, MOST_TAKEN_AT_ONCE))
         self._longest_s = longest_s
         self._book = book
-        self._moved = moved
         self._dead: set[str] = set()
         self._connected: dict[str, tuple[float, bool]] = {}
         self._found = deque[str]()
@@ -113,7 +116,7 @@ class Recovery:
         self._jobs = _Jobs()
         self._asking = DueItems[str](self._ask_again)
         self._lost = LostRequests(session)
-        self._endings = Endings(session, pictures, settled)
+        self._endings = Endings(session, pictures, book)
         self._batches = Batches(
             session,
             pictures,
@@ -174,8 +177,8 @@ class Recovery:
         """Return whether what was found open may still be brought to its end, and make room."""
         return bool(self._open) and not (self.is_over or self.is_halted)
 
-    async def of_all(self) -> Recovered:
-        """Look after everything that was found, and remove what is not needed any more.
+    async def of_all(self) -> None:
+        """Look after all that was found, remove what is not needed any more, and report of that.
 
         Never raises for what it finds. What it has not come to when it is halted or cancelled is
         as it was.
@@ -194,13 +197,15 @@ class Recovery:
                 left = self._session.reader.open_purchases()
                 self._session.owners.tidy(keep={one.new.run_id for one in left})
         except StorageFailed as failure:
-            trace.event("ledger.not_tidied", problem=str(failure))
+            trace.event(LedgerNotTidied(problem=str(failure)))
         finally:
             self.is_over = True
-            self._moved()
+            self._book.notify()
         counted = self._endings.counted.copy()
         unknown, void = counted.pop(State.UNKNOWN, 0), counted.pop(State.VOID, 0)
-        return Recovered(adopted=counted.total(), unknown=unknown, void=void)
+        if unknown or void or counted.total():
+            adopted = counted.total()
+            trace.event(LedgerRecovered(adopted=adopted, unknown=unknown, void=void))
 
     def halt(self) -> None:
         """Begin nothing more, and cut short what is under way; it costs nothing to do again."""
@@ -333,7 +338,7 @@ class Recovery:
             if not _is_being_made(underway.brought):
                 self._open.discard(attempt_id)
             underway.over.set()
-            self._moved()
+            self._book.notify()
         return underway.brought
 
     async def _fenced(self, attempt_id: str) -> Brought:
@@ -341,11 +346,11 @@ class Recovery:
         try:
             return await self._recover(attempt_id)
         except StorageFailed as failure:
-            trace.event("ledger.left_open", attempt_id=attempt_id, problem=str(failure))
+            trace.event(LedgerLeftOpen(attempt_id=attempt_id, problem=str(failure)))
             return Brought(purchase=self._now(attempt_id), storage=failure)
         except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
             problem = type(error).__name__
-            trace.event("ledger.left_open", attempt_id=attempt_id, problem=problem)
+            trace.event(LedgerLeftOpen(attempt_id=attempt_id, problem=problem))
             return Brought(purchase=self._now(attempt_id))
 
     def _now(self, attempt_id: str) -> Purchase | None:
@@ -414,7 +419,7 @@ class Recovery:
         self._tried.add(attempt_id)
         if after is None or after.state is purchase.state:
             return Brought(purchase=purchase)
-        self._moved()
+        self._book.notify()
         if after.state is State.ACCEPTED:
             return await self._ask(after)
         self._endings.note(after)

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import anyio
 
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import Accepted, Job, NewJob
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
@@ -25,10 +26,10 @@ from stage3_plugin.domain.states import LEGAL, State
 from stage3_plugin.errors import LedgerFailed, LedgerInDoubt
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.policy.pricing import is_absurd, overbilled
+from stage3_plugin.policy.pricing import ABSURD, is_absurd
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, may_be_resent, reuse_of
-from stage3_plugin.policy.slots import needed
-from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes
+from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes, needed
 from stage3_plugin.runtime import trace
 
 WITHDRAWING_S = 5.0
@@ -44,7 +45,7 @@ class RunLedger:
         is_local: What its rows say of where they are made.
         limits: The caps.
         on_unknown: The setting.
-        doubt: Called with a purchase whose bill is absurd.
+        caretaker: Returns the command line of a ``stage3`` command for this ledger.
         story: What the ledger is to call the story that this run is of; without, it notes none.
 
     Raises:
@@ -63,7 +64,7 @@ class RunLedger:
         is_local: bool,
         limits: Limits,
         on_unknown: OnUnknown,
-        doubt: Callable[[Purchase], None],
+        caretaker: Callable[[str], str],
         story: str = "",
     ) -> None:
         self.is_local = is_local
@@ -75,7 +76,7 @@ class RunLedger:
         self._story = story
         self._story_is_noted = False
         self._first_event = session.reader.last_event()
-        self._doubt = doubt
+        self.caretaker = caretaker
         self._version = 0
         self._waited_for: anyio.Event | None = None
         self._in_doubt: list[str] = []
@@ -92,14 +93,14 @@ class RunLedger:
         The reader sees what is durable; the hold asks again, in its transaction.
         """
         if part.wanted == 1:
-            first = self._session.reader.live(keys.present, keys)
+            first = self._session.reader.live(keys.scene_key, keys)
             if first is not None and first.state is State.PAID:
                 return LiveTake(first, 1)
         return part.among(live_takes(self._session.reader, keys, wanted=part.wanted))
 
     def made_with_others(self, bare: Keys) -> Purchase | None:
         """Return the newest picture of a wish with whatever references, or with none."""
-        return next(iter(self._session.reader.with_base(bare.bases)), None)
+        return next(iter(self._session.reader.with_base(bare.base_keys)), None)
 
     def age_s(self, held: Held) -> float:
         """Return the seconds since a hold by the wall clock; 0 where it is set back."""
@@ -114,30 +115,6 @@ class RunLedger:
     def purchase(self, attempt_id: str) -> Purchase | None:
         """Return a purchase of any run as it stands now."""
         return self._session.reader.purchase(attempt_id)
-
-    def highest_bill(
-        self,
-        route: Route,
-        model: str,
-        size: str,
-        quality: str,
-        plausible_microusd: int,
-        /,
-        *,
-        shows: bool,
-        in_batch: bool = False,
-    ) -> int | None:
-        """Return the highest plausible bill that ever came for such a picture, in micro-USD."""
-        endpoint = route.endpoint_of(model)
-        return self._session.reader.highest_bill(
-            provider=endpoint.provider,
-            model=endpoint.model,
-            size=size,
-            quality=quality,
-            shows=shows,
-            plausible_microusd=plausible_microusd,
-            in_batch=in_batch,
-        )
 
     def standing(self, purchase: Purchase | None, keys: Keys) -> Reuse:
         """Return what a purchase means for its scene."""
@@ -207,7 +184,7 @@ class RunLedger:
     ) -> NewPurchase:
         return NewPurchase(
             attempt_id=secrets.token_hex(16),
-            scene_key=keys.present,
+            scene_key=keys.scene_key,
             scene_id=request.scene_id,
             run_id=self._session.run_id,
             endpoint=route.endpoint_of(request.model),
@@ -215,9 +192,9 @@ class RunLedger:
             quality=request.quality,
             is_local=self.is_local,
             hold_microusd=hold_microusd,
-            content_key=keys.content,
-            base_key=keys.base,
-            subject_key=keys.subject,
+            content_key=keys.content_key,
+            base_key=keys.base_key,
+            subject_key=keys.subject_key,
             job=job,
             line=line,
         )
@@ -388,7 +365,7 @@ class RunLedger:
         is_instead: bool = False,
     ) -> Held | Purchase | OverCap | Doubted:
         """Hold a free slot, unless something stands for the take, or is in doubt elsewhere."""
-        rows = ledger.of_subject(keys.subject)
+        rows = ledger.of_subject(keys.subject_key)
         is_first = part.wanted == 1 and not (rows or unseen)  # and the hold itself looks again
         live = [] if is_first else live_takes(ledger, keys, wanted=part.wanted, rows=rows)
         mine = part.among(live)
@@ -400,7 +377,7 @@ class RunLedger:
             is_ours=lambda one: keys.take_of(one) is not None,
             unseen=unseen,
             wanted=part.wanted,
-            beside=sum(one.purchase.new.subject_key != keys.subject for one in live),
+            beside=sum(one.purchase.new.subject_key != keys.subject_key for one in live),
         )
         if not slots:
             return next(iter(unseen.values()))
@@ -412,9 +389,9 @@ class RunLedger:
         if number > 1:
             in_its_slot = replace(
                 in_its_slot,
-                scene_key=known_as.present,
-                content_key=known_as.content,
-                base_key=known_as.base,
+                scene_key=known_as.scene_key,
+                content_key=known_as.content_key,
+                base_key=known_as.base_key,
             )
         held = ledger.hold(in_its_slot, self._limits, day=day, now=now, known_as=known_as)
         return replace(held, number=number) if isinstance(held, Held) else held
@@ -471,7 +448,7 @@ class RunLedger:
         if self._limits.any and is_ours and is_over:
             self.overrun = self.overrun or purchase
         if is_absurd(purchase):
-            self._doubt(purchase)
+            warn_of(messages.absurd_bill(purchase, self.caretaker))
         self.notify()
 
     @property
@@ -497,7 +474,7 @@ class RunLedger:
 
     def has_absurd_bill(self) -> bool:
         """Return whether the ledger has an absurd bill that no person has confirmed."""
-        return bool(overbilled(self._session.reader))
+        return bool(self._session.reader.overbilled(**ABSURD))
 
     def notify(self) -> None:
         """Wake the claims that wait for a purchase to be settled, to look again."""
@@ -516,7 +493,7 @@ class Doubted:
 
 def _is_of(purchase: Purchase, keys: Keys) -> bool:
     """Return whether a purchase was for a picture, on whatever route or of whatever subject."""
-    return purchase.new.subject_key == keys.subject or keys.take_of(purchase.new) is not None
+    return purchase.new.subject_key == keys.subject_key or keys.take_of(purchase.new) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,20 @@
 What counts as a take of a wish are the purchases that live, whichever number their keys have: those
 made by a route of this run, and on whatever route what is in doubt. So many fewer are bought. In
 one run no two takes of a scene are at the same purchase.
+
+A slot is what is bought once, on whatever route: the first ``k`` of a subject where ``k`` pictures
+of it are wanted, so that two runs that want the same number want the same slots.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
 from typing import NamedTuple
 
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.states import LIVE, UNSETTLED, State
 from stage3_plugin.ledger.book import Ledger
 
@@ -45,10 +49,10 @@ def live_takes(
     found: dict[str, LiveTake] = {}
     for number in range(1, wanted + 1):
         known_as = keys.of_take(number)
-        purchase = ledger.live(known_as.present, known_as)
+        purchase = ledger.live(known_as.scene_key, known_as)
         if purchase is not None:
             found[purchase.new.attempt_id] = LiveTake(purchase, number)
-    for row in ledger.of_subject(keys.subject) if rows is None else rows:
+    for row in ledger.of_subject(keys.subject_key) if rows is None else rows:
         if row.state in LIVE and row.new.attempt_id not in found:
             number_of_it = keys.take_of(row.new)
             if number_of_it is not None or row.state in UNSETTLED:
@@ -65,7 +69,7 @@ def _rank(take: LiveTake) -> tuple[bool, bool, str, str]:
 
 def first_take(ledger: Ledger, keys: Keys) -> Purchase | None:
     """Return what stands for a scene where one picture of it is wanted, made by a route of ours."""
-    found = ledger.live(keys.present, keys)
+    found = ledger.live(keys.scene_key, keys)
     if found is not None and found.state is State.PAID:
         return found
     ours = (take.purchase for take in live_takes(ledger, keys, wanted=1) if take.number is not None)
@@ -141,3 +145,32 @@ class Part:
         """Return the first that no other take of the scene is at."""
         others: Collection[str] = self.of_others
         return next((one for one in live if one.purchase.new.attempt_id not in others), None)
+
+
+def needed(
+    rows: Iterable[Purchase],
+    *,
+    is_ours: Callable[[NewPurchase], bool],
+    unseen: Collection[int] = (),
+    wanted: int = 1,
+    beside: int = 0,
+) -> tuple[int, ...]:
+    """Return the slots that are to be bought, lowest first.
+
+    A picture of a route that is not among ours keeps its slot and counts for nothing; what is in
+    doubt counts on whatever route it was bought.
+
+    Args:
+        rows: The purchases of the subject.
+        is_ours: Returns whether a picture was made by a route of this run.
+        unseen: Slots that were billed for nothing so lately that nobody can have seen it: they
+            stay unfilled, and no other is taken in their place.
+        wanted: So many pictures.
+        beside: So many of them are in no slot of the subject: they differ in a wish that no route
+            of this run is told of.
+    """
+    live = [row for row in rows if row.state in LIVE]
+    counted = beside + sum(row.state in UNSETTLED or is_ours(row.new) for row in live)
+    taken = {row.new.take for row in live}
+    free = (slot for slot in count(1) if slot not in taken)
+    return tuple(slot for slot in islice(free, max(wanted - counted, 0)) if slot not in unseen)

@@ -1,10 +1,11 @@
 """One trace of what a run does, and its listeners.
 
-What happens is reported here once, by name: a moment with :func:`event`, what has a beginning and
-an end with :func:`span`. The listeners are a property of the run and not of each function it goes
-through: a listener is put in force around the run, as its interrupt is, and names what it is to be
-called for. The contract's events are the first listener (``engine/events``). A span without a
-listener costs a look into a dictionary.
+What happens is reported here once: a moment with :func:`event`, which is sent an object of a class
+of its own; what has a beginning and an end with :func:`span`, by name. The listeners are a property
+of the run and not of each function it goes through: a listener is put in force around the run, as
+its interrupt is, and names what it is to be called for. What logs the contract's events
+(``domain/events``) is the first, ``engine/contract_events``. A span without a listener costs a look
+into a dictionary.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import logging
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import Field, dataclass, fields
+from datetime import datetime
+from decimal import Decimal
 from time import perf_counter
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Any, ClassVar, Final, Protocol, Self, cast, dataclass_transform
 
 _LOG: Final = logging.getLogger(__name__)
 """Python's own, for what cannot be told to the listener it is about; nothing is configured."""
@@ -26,6 +30,52 @@ SPANS: Final = ("stage", "claim", "attempt", "receive", "ingest", "settle", "pub
 Each of a scene has its ``attempt_id`` at the end, but for a ``claim`` that held nothing; all but
 ``receive`` and ``ingest``, which lie within ``attempt``, have its ``scene_id``.
 """
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Event:
+    """What has happened. A class that derives from it is a frozen dataclass of its fields.
+
+    Attributes:
+        name: What it is called; a class that others share their fields with has none.
+        level: At which it is logged.
+        counts_as: What of a run's totals it adds to.
+        kinds: Every class that has a name.
+    """
+
+    name: ClassVar[str]
+    level: ClassVar[str]
+    counts_as: ClassVar[str | None]
+    kinds: ClassVar[list[type[Event]]] = []
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def __init_subclass__(
+        cls, *, name: str = "", level: str = "info", counts_as: str | None = None
+    ) -> None:
+        dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)  # these take time to make
+        cls.name, cls.level, cls.counts_as = name, level, counts_as
+        if name:
+            Event.kinds.append(cls)
+
+    def fields(self) -> dict[str, object]:
+        """Return what is written down: plain values, without those that have their default."""
+        said = ((one, getattr(self, one.name)) for one in fields(self))
+        return {one.name: _plain(value) for one, value in said if value != one.default}
+
+
+def _plain(value: object) -> object:
+    """Return a value as it is written down: seconds rounded, money and moments as text."""
+    match value:
+        case float():
+            return round(value, 6)
+        case Decimal():
+            return format(value, "f")
+        case datetime():
+            return value.isoformat()
+        case tuple():
+            return list(cast("tuple[object, ...]", value))
+        case _:
+            return value
 
 
 class Listener(Protocol):
@@ -144,10 +194,12 @@ def listening(*listeners: Listener) -> Generator[None]:
         _in_force.reset(token)
 
 
-def event(name: str, /, **fields: object) -> None:
+def event(happened: Event) -> None:
     """Report a moment."""
-    for ear in _in_force.get({}).get(name, ()):
-        ear.hear(name, fields)
+    ears = _in_force.get({}).get(happened.name, ())
+    said = happened.fields() if ears else {}
+    for ear in ears:
+        ear.hear(happened.name, said)
 
 
 def span(name: str, /, **fields: object) -> Span:

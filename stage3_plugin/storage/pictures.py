@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -25,6 +25,7 @@ from stage3_plugin.storage.noting import note_bucket
 from stage3_plugin.storage.placing import PlacedPictures, is_taken, is_there
 from stage3_plugin.storage.room import free_bytes, free_files
 from stage3_plugin.storage.spool.folders import SpoolFolders
+from stage3_plugin.storage.spool.trial import judging
 
 Result = TypeVar("Result")
 IS_SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -87,6 +88,16 @@ class Pictures:
         """Return how many more files the disk of the answers takes, if that is limited."""
         return free_files(self.spool.state_dir.path)
 
+    def judging(self, answer: Path, *, comes_anew: bool = False) -> AbstractContextManager[None]:
+        """Judge an answer in the block; see :func:`stage3_plugin.storage.spool.trial.judging`.
+
+        Args:
+            answer: Its folder, in that of an attempt if it comes anew each time.
+            comes_anew: It has another folder then.
+        """
+        attempt = self.spool.attempt_of(answer) if comes_anew else None
+        return judging(answer, max_pixels=self.max_pixels, known_at=attempt)
+
     async def note_late(self, attempt_id: str, picture: Picture) -> None:
         """Note at an attempt that was given up that its picture came all the same."""
         await self.blocking(partial(self.spool.note_late, attempt_id, picture.sha256))
@@ -123,7 +134,12 @@ class Pictures:
         Raises:
             PictureRefused: The bytes are not an acceptable picture.
         """
-        return await self.storing(partial(self._save, part, when_whole))
+
+        def save() -> Picture:
+            with self.judging(part.parent):
+                return self._save(part, when_whole)
+
+        return await self.storing(save)
 
     async def save_drawn(
         self, part: Path, *, size_px: tuple[int, int] | None = None

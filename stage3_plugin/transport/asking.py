@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import httpx
-
 from stage3_plugin.errors import SpoolRefused
 from stage3_plugin.transport.connection import FreshConnection, Terms
-from stage3_plugin.transport.exchange import Receiving, exchange
-from stage3_plugin.transport.fetching import NoBody
+from stage3_plugin.transport.exchange import Receiving, exchange, reading
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
+from stage3_plugin.transport.sinks import Ending
 
 ANSWERED_WITHIN_S = 15.0
 MOST_BYTES = 1 << 20
@@ -32,7 +30,7 @@ class Answer:
         problem: Why there is no whole answer; empty if there is one.
         status: Its HTTP status.
         headers: Names in lower case.
-        body: As it came, inflated.
+        body: As it came.
     """
 
     problem: str = ""
@@ -74,22 +72,6 @@ async def ask(
     return Answer(problem=state.problem)
 
 
-def reading(
-    url: str, headers: Mapping[str, str], *, connect_s: float, accept: str = "application/json"
-) -> httpx.Request:
-    """Return the request that reads an address of the API; the key is among the headers."""
-    request = httpx.Request(
-        "GET",
-        url,
-        headers={"user-agent": "stage3-plugin", "accept": accept}
-        | dict(headers)
-        | {"accept-encoding": "identity", "connection": "close"},
-        extensions={"timeout": httpx.Timeout(None, connect=connect_s).as_dict()},
-    )
-    request.stream = NoBody()
-    return request
-
-
 class _Memory:
     """A body that is kept in memory, up to a bound."""
 
@@ -107,15 +89,6 @@ class _Memory:
             raise SpoolRefused(f"the answer has over {MOST_BYTES:,} bytes")
         self.body += chunk
 
-    def go_on(self) -> bool:
-        return False
-
-    def keep(self, raw: bytes) -> None:
-        pass
-
-    @property
-    def document_ended(self) -> bool:
-        return True  # it is read as far as it came, and JSON shows a cut by itself
-
-    def finish(self, *, complete: bool) -> bool:
-        return complete
+    def finish(self, how: Ending) -> bool:
+        """Take one without a length as it came: JSON shows a cut by itself."""
+        return how != "cut"

@@ -41,11 +41,7 @@ class Body:
         self.length = sum(len(piece) for piece in pieces)
 
     def __iter__(self) -> Iterator[memoryview]:
-        """Yield the body in pieces that a connection can take at once."""
-        for piece in self._pieces:
-            view = memoryview(piece)
-            for start in range(0, len(view), PIECE_BYTES):
-                yield view[start : start + PIECE_BYTES]
+        return small(self._pieces)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +56,14 @@ class Content:
 
     size_bytes: int
     pieces: Callable[[], Iterable[bytes | memoryview]]
+
+
+def small(pieces: Iterable[bytes | memoryview]) -> Iterator[memoryview]:
+    """Yield pieces that a connection can take at once."""
+    for piece in pieces:
+        view = memoryview(piece)
+        for start in range(0, len(view), PIECE_BYTES):
+            yield view[start : start + PIECE_BYTES]
 
 
 def no_pictures(_sent: SentPicture) -> memoryview:

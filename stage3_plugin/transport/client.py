@@ -31,10 +31,10 @@ from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.job import account_of
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.transport.asking import Answer, ask, reading
+from stage3_plugin.transport.asking import Answer, ask
 from stage3_plugin.transport.bodies import Base64Of, Body, Content, body_of, no_pictures
 from stage3_plugin.transport.connection import FreshConnection, Terms
-from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
+from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange, freely, reading
 from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.lookups import Lookups
@@ -171,7 +171,7 @@ class Client:
             tls or named_trust() or httpx.create_ssl_context(trust_env=False), trust_env=trust_env
         )
         self._lookups = Lookups()
-        self._turn = anyio.Lock()
+        self._judges = anyio.CapacityLimiter(1)
         self._fetcher = Fetcher(self._transport, timeout_s=timeout_s, connect_s=connect_s)
 
     def check(self, url: str) -> None:
@@ -226,7 +226,7 @@ class Client:
             return Exchange(
                 sent=False, complete=False, problem=_unsendable(error, send.url), permanent=True
             )
-        state = Receiving(self._turn)
+        state = Receiving(self._judges)
         with anyio.CancelScope(shield=True) as scope:
 
             def abandon() -> None:
@@ -322,16 +322,10 @@ class Client:
         self, request: httpx.Request, open_sink: OpenSink, patience: Patience
     ) -> Receiving:
         """Run an exchange that costs nothing, so that the interrupt in force ends it at once."""
-        state = Receiving(self._turn)
-        with anyio.CancelScope(shield=True) as scope:
-
-            def abandon() -> None:
-                state.interrupted = True
-                scope.cancel()
-
-            with interrupt.current().calling(abandon):
-                terms = Terms(self._lookups, patience)
-                await exchange(self._transport, request, open_sink, state, terms)
+        state = Receiving(self._judges)
+        with freely(state):
+            terms = Terms(self._lookups, patience)
+            await exchange(self._transport, request, open_sink, state, terms)
         if patience.is_over and not state.interrupted:
             state.problem = f"no complete answer within {self._timeout_s:g} s"
         return state
@@ -443,10 +437,11 @@ def _exchange_of(
         return Exchange(sent=True, complete=True)
     problem = "interrupted" if state.interrupted else state.problem
     is_answered = asked and state.status is not None
+    sent = (may_run or is_answered) and state.passed_on
     return Exchange(
-        sent=(may_run or is_answered) and state.passed_on,
+        sent=sent,
         complete=False,
-        in_part=asked and not may_run and not is_answered,
+        in_part=asked and not sent and not has_left,
         problem=problem,
         permanent=state.permanent,
         stops_run=state.stops_run,

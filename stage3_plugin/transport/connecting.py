@@ -9,7 +9,6 @@ import os
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Protocol
 
 import anyio
 
@@ -19,25 +18,8 @@ HEAD_START_S = 0.25
 """How long an address may take before the next one is tried beside it (RFC 8305, section 5)."""
 
 
-class Carrier(Protocol):
-    """What bytes are put on and taken from without waiting: a socket, or a connection on one.
-
-    Both raise ``BlockingIOError`` where one would have to wait.
-    """
-
-    def recv_into(self, buffer: memoryview, /) -> int: ...
-
-    def send(self, data: memoryview, /) -> int: ...
-
-    def fileno(self) -> int: ...
-
-    def close(self) -> None: ...
-
-
 async def connect_to_any(addresses: Sequence[Address]) -> socket.socket:
     """Connect to the first address that answers, each a little later than the one before."""
-    if len(addresses) == 1:
-        return await _connect(addresses[0])
     winners: list[socket.socket] = []
     failures: list[OSError] = []
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
@@ -24,7 +24,7 @@ from stage3_plugin.transport.faults import fault_of, links
 from stage3_plugin.transport.lookups import AddressForbidden, Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.proxies import Proxies, Proxy
-from stage3_plugin.transport.sockets import READ_BYTES, TAIL_BYTES, Buffers, Sockets, Stream
+from stage3_plugin.transport.sockets import READ_BYTES, TAIL_BYTES, Sockets, Stream, new_buffer
 
 NUMBER = "stage3.number"
 """The extension of a response that says which address it came from, if not over a proxy."""
@@ -81,7 +81,7 @@ class FreshConnection(httpx.AsyncBaseTransport):
     def __init__(self, tls: ssl.SSLContext, *, trust_env: bool) -> None:
         self._tls = tls
         self._proxies = Proxies.of_environment() if trust_env else Proxies({})
-        self._buffers = Buffers()
+        self._buffer = new_buffer()
 
     def check(self, url: str) -> None:
         """Look whether an address could be asked as the environment wants it.
@@ -112,7 +112,7 @@ class FreshConnection(httpx.AsyncBaseTransport):
                 raise AddressForbidden(url.host)
             terms = replace(terms, may_connect=None)
         sockets = Sockets(
-            self._buffers,
+            self._buffer,
             lookups=terms.lookups,
             patience=terms.patience,
             may_connect=terms.may_connect,
@@ -127,14 +127,15 @@ class FreshConnection(httpx.AsyncBaseTransport):
                 if sockets.stream is not None:  # httpcore leaves one open to a SOCKS proxy
                     await sockets.stream.aclose()
             raise
+        headers = httpx.Headers(response.headers)
         timeouts: dict[str, float | None] = request.extensions.get("timeout", {})
         extensions: dict[str, object] = {NUMBER: sockets.number} if proxy is None else {}
         if proxy is not None and url.scheme == "http" and not proxy.is_socks:
             extensions[PROXY] = proxy
         return httpx.Response(
             response.status,
-            headers=response.headers,
-            stream=_Body(response, connection, timeouts.get("read")),
+            headers=headers,
+            stream=_Body(response, connection, timeouts.get("read"), announced_bytes(headers) or 0),
             extensions=extensions,
         )
 
@@ -279,7 +280,9 @@ class _Body(httpx.AsyncByteStream):
         response: httpcore.Response,
         connection: _Connection,
         read_timeout_s: float | None,
+        announced_bytes: int,
     ) -> None:
+        self._announced_bytes = announced_bytes
         self._response = response
         self._connection = connection
         self._read_timeout_s = read_timeout_s
@@ -287,7 +290,7 @@ class _Body(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = aiter(cast("AsyncIterable[bytes]", self._response.stream))
         network = _network_of(self._response)
-        left = _announced_bytes(self._response.headers)
+        left = self._announced_bytes
         with _translated(None, None, is_plain=False):
             async for piece in pieces:
                 yield piece
@@ -329,11 +332,10 @@ def _network_of(response: httpcore.Response) -> httpcore.AsyncNetworkStream:
     return cast("httpcore.AsyncNetworkStream", extensions["network_stream"])
 
 
-def _announced_bytes(headers: Sequence[tuple[bytes, bytes]]) -> int:
-    """Return the length of a body, or 0 if it ends in another way; h11 has checked the number."""
-    fields = {name.lower(): value for name, value in headers}
-    length = fields.get(b"content-length", b"")
-    return int(length) if length.isdigit() and b"transfer-encoding" not in fields else 0
+def announced_bytes(headers: httpx.Headers) -> int | None:
+    """Return the length of a body; ``None`` if it is not what ends it. h11 has checked it."""
+    length = headers.get("content-length", "")
+    return int(length) if length.isdigit() and "transfer-encoding" not in headers else None
 
 
 _SAME: dict[type[Exception], type[httpx.TransportError]] = {

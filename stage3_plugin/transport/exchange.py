@@ -6,15 +6,17 @@ it knows what was asked for, or what follows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Mapping
-from functools import partial
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import cast
 
 import anyio
-import anyio.lowlevel
+import anyio.to_thread
 import httpx
 
 from stage3_plugin.errors import SpoolRefused, Stage3Error, StorageFailed
+from stage3_plugin.runtime import interrupt
+from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.transport.connection import (
     NUMBER,
     PROXY,
@@ -22,12 +24,13 @@ from stage3_plugin.transport.connection import (
     ProxyFailed,
     Terms,
     TlsSpoken,
+    announced_bytes,
     refused_by_proxy,
 )
-from stage3_plugin.transport.faults import fault_of, links
+from stage3_plugin.transport.faults import TurnedAway, fault_of, links
 from stage3_plugin.transport.lookups import AddressForbidden
 from stage3_plugin.transport.proxies import Proxy
-from stage3_plugin.transport.sinks import PIECE_BYTES, ReplySink, decoded
+from stage3_plugin.transport.sinks import Ending, ReplySink
 
 OpenSink = Callable[[int, Mapping[str, str]], ReplySink]
 """Makes the sink of one body from its status and headers (names in lower case)."""
@@ -49,11 +52,9 @@ async def exchange(
     try:
         response = await transport.send(request, terms)
         state.head(response, is_plain=request.url.scheme == "http")
-        headers = _plain_headers(response.headers)
-        state.sink = decoded(open_sink(response.status_code, headers), headers)
-        await _receive(response, state.sink, state)
-        if not state.is_over and _is_whole(response.headers, state.sink, state.received_bytes):
-            state.end(state.sink, complete=True)
+        headers = dict(response.headers)
+        await _receive(response, state.begin(open_sink(response.status_code, headers)), state)
+        await state.end(_ending_of(response.headers, state.received_bytes))
         if not state.complete:
             state.problem = "the answer was cut off"
     except SpoolRefused as refusal:
@@ -64,17 +65,32 @@ async def exchange(
     except Exception as error:  # noqa: BLE001 - ssl.SSLError and others escape httpx's own tree
         state.note(error, request.url.netloc.decode("ascii", "replace"))
     finally:
-        state.give_up()
-        if response is not None:
-            with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True):
+            try:
+                await state.end("cut")
+            except StorageFailed as failure:
+                state.note_storage(failure)
+            if response is not None:
                 await response.aclose()
+
+
+@contextmanager
+def freely(state: Receiving) -> Generator[None]:
+    """Run an exchange that costs nothing in the block: the interrupt in force ends it at once."""
+    with anyio.CancelScope(shield=True) as scope:
+
+        def abandon() -> None:
+            state.interrupted = True
+            scope.cancel()
+
+        with interrupt.current().calling(abandon):
+            yield
 
 
 class Receiving:
     """How far an exchange came; kept outside it so that a cut leaves what is known.
 
     Attributes:
-        sink: Where the body goes.
         status: Of the answer, as soon as its head came.
         number: The address it came from, if not over a proxy.
         location: Where a redirect leads to.
@@ -91,16 +107,14 @@ class Receiving:
         interrupted: It was cut short by us.
         over_cap: The body passed a cap.
         storage: The disk did not take it.
-        is_over: The sink has seen the end.
-        turn: Held for a step of taking a body in. The exchanges of an event loop share it.
 
     Args:
-        turn: By default it is alone.
+        judges: How many bodies that were cut are looked at in threads at once.
     """
 
-    def __init__(self, turn: anyio.Lock | None = None) -> None:
-        self.turn = turn or anyio.Lock()
-        self.sink: ReplySink | None = None
+    def __init__(self, judges: anyio.CapacityLimiter | None = None) -> None:
+        self._judges = judges
+        self._unended: ReplySink | None = None
         self.status: int | None = None
         self.location = ""
         self.number = ""
@@ -118,7 +132,6 @@ class Receiving:
         self.interrupted = False
         self.over_cap = False
         self.storage: StorageFailed | None = None
-        self.is_over = False
         self._proxy: Proxy | None = None
 
     def head(self, response: httpx.Response, *, is_plain: bool) -> None:
@@ -129,18 +142,28 @@ class Receiving:
         self.number = str(response.extensions.get(NUMBER, ""))
         self._proxy = response.extensions.get(PROXY)
 
-    def end(self, sink: ReplySink, *, complete: bool) -> None:
-        """Let the sink see the end of the body."""
-        self.is_over = True
-        self.complete = sink.finish(complete=complete)
+    def begin(self, sink: ReplySink) -> ReplySink:
+        """Note where the body goes."""
+        self._unended = sink
+        return sink
 
-    def give_up(self) -> None:
-        """Let the sink see that no more comes, unless it has seen the end."""
-        if self.sink is not None and not self.is_over:
-            try:
-                self.end(self.sink, complete=False)
-            except StorageFailed as failure:
-                self.note_storage(failure)
+    async def end(self, how: Ending) -> None:
+        """Let the sink see the end of the body, if it has not seen one.
+
+        Whether one that was cut is whole all the same is looked for in a thread.
+        """
+        sink, self._unended = self._unended, None
+        if sink is None:
+            return
+        if how == "whole":
+            self.complete = sink.finish(how)
+            return
+        try:
+            self.complete = await anyio.to_thread.run_sync(sink.finish, how, limiter=self._judges)
+        except RuntimeError as error:
+            if from_lack(error) is None:
+                raise
+            self.complete = sink.finish(how)
 
     def note_storage(self, failure: StorageFailed) -> None:
         """Note that the disk did not take the answer."""
@@ -153,8 +176,9 @@ class Receiving:
         The text of some of them holds header values, and so the key.
         """
         chain = links(error)
+        is_turned_away = any(isinstance(link, TurnedAway) for link in chain)
         is_connecting = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | OSError)
-        fault = fault_of(error, host) if is_connecting else None
+        fault = fault_of(error, host) if is_connecting or is_turned_away else None
         self.lacks_last_chunk = self._is_chunked and isinstance(error, httpx.RemoteProtocolError)
         self.forbidden = any(isinstance(link, AddressForbidden) for link in chain)
         if isinstance(error, ProxyFailed):
@@ -167,6 +191,7 @@ class Receiving:
         elif fault is not None:
             self.problem = fault.words
             self.permanent, self.stops_run = fault.is_permanent, fault.is_for_all
+            self.passed_on = not is_turned_away
         elif isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             self.problem = f"{_WORDS[type(error)]} to {host}"
         else:
@@ -194,16 +219,23 @@ class Receiving:
             self.passed_on = False
         elif self.is_asked_plainly and self._says_it_wants_tls():
             self._wants_tls("the server")
-        elif not self.complete and self.status is not None:
-            if self.status >= 400 and not has_left:
-                self.problem = f"the server answered {self.status} before it had the whole request"
-                self.permanent = True
-                self.passed_on = False
-            elif self.problem and not self.over_cap and self.storage is None:
-                self.problem += f" after the head of an answer came, with status {self.status}"
+        elif self.status is not None and self._came_early(has_left=has_left):
+            self.problem = f"the server answered {self.status} before it had the whole request"
+            self.permanent = self.status < 500  # a gateway may have its server again in a moment
+            self.passed_on = False
+        elif self.problem and self.status is not None and not self._says_all():
+            self.problem += f" after the head of an answer came, with status {self.status}"
 
+    def _says_all(self) -> bool:
+        return self.complete or self.over_cap or self.storage is not None
 
-_SMALL_PIECE_BYTES = 8 * 1024
+    def _came_early(self, *, has_left: bool) -> bool:
+        """Return whether an error came in place of an answer, for half of a request.
+
+        A whole one that is not a gateway's says more by its words.
+        """
+        least = 500 if self.complete else 400
+        return self.status is not None and self.status >= least and not has_left
 
 
 _WORDS: dict[type[Exception], str] = {
@@ -228,7 +260,7 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) 
         StorageFailed: The disk did not take it.
     """
     refused: Exception | None = None
-    whole_bytes = _announced_bytes(response.headers)
+    whole_bytes = announced_bytes(response.headers)
     try:
         async for chunk in cast("AsyncIterable[bytes]", response.stream):
             if refused is not None:
@@ -237,9 +269,9 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) 
             if len(state.beginning) < _BEGINNING_BYTES:
                 state.beginning += chunk[:_BEGINNING_BYTES]
             try:
-                await _feed(sink, chunk, state)
+                sink.feed(chunk)
                 if state.received_bytes == whole_bytes:
-                    state.end(sink, complete=True)
+                    await state.end("whole")
             except (SpoolRefused, StorageFailed) as error:
                 refused = error
                 await response.aclose()
@@ -251,68 +283,47 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) 
         raise refused
 
 
-async def _feed(sink: ReplySink, chunk: bytes, state: Receiving) -> None:
-    """Feed a sink in pieces; what is much work takes its turn with that of the other answers.
-
-    A picture is little work and comes in large pieces. Text is a hundred times as much for each
-    byte, so its pieces are small, and between two of them all other tasks get on.
-    """
-    start, most = 0, _SMALL_PIECE_BYTES
-    while start < len(chunk):
-        piece = chunk[start : start + most]
-        start, most = start + most, PIECE_BYTES
-        has_more = await _step(state.turn, partial(_fed, sink, piece))
-        while has_more:
-            most = _SMALL_PIECE_BYTES
-            has_more = await _step(state.turn, sink.go_on)
-
-
-def _fed(sink: ReplySink, piece: bytes) -> bool:
-    sink.feed(piece)
-    return sink.go_on()
-
-
-async def _step(turn: anyio.Lock, work: Callable[[], bool]) -> bool:
-    """Take a step that may be much work, and return whether it was.
-
-    If it was, the turn is kept until the event loop has been around once: then there is one such
-    step to a round, however many answers come at once. Small steps do not even give way.
-    """
-    try:
-        turn.acquire_nowait()
-    except anyio.WouldBlock:
-        await turn.acquire()
-    try:
-        was_much = work()
-        if was_much:
-            await anyio.lowlevel.checkpoint()
-    finally:
-        turn.release()
-    return was_much
-
-
-def _announced_bytes(headers: httpx.Headers) -> int | None:
-    """Return the length of a body; ``None`` if it is not what ends it."""
-    length = headers.get("content-length", "")
-    return int(length) if length.isdigit() and not _is_chunked(headers) else None
-
-
 def _is_chunked(headers: httpx.Headers) -> bool:
     return "chunked" in headers.get("transfer-encoding", "").lower()
 
 
-def _is_whole(headers: httpx.Headers, sink: ReplySink, received_bytes: int) -> bool:
-    """Return whether a body that ended without an error is whole.
+def _ending_of(headers: httpx.Headers, received_bytes: int) -> Ending:
+    """Return how a body ended that came without an error.
 
-    A body with neither length nor chunks ends when the server closes, and a cut looks the same:
-    there only the document itself shows it.
+    One with neither length nor chunks ends when the server closes, and a cut looks the same.
     """
     if _is_chunked(headers):
-        return True
-    whole_bytes = _announced_bytes(headers)
-    return sink.document_ended if whole_bytes is None else received_bytes == whole_bytes
+        return "whole"
+    whole_bytes = announced_bytes(headers)
+    if whole_bytes is None:
+        return "closed"
+    return "whole" if received_bytes == whole_bytes else "cut"
 
 
-def _plain_headers(headers: httpx.Headers) -> dict[str, str]:
-    """Return names in lower case; httpx joins a repeated header's values with ``", "``."""
-    return {name.lower(): value for name, value in headers.items()}
+def reading(
+    url: str, headers: Mapping[str, str], *, connect_s: float, accept: str = "application/json"
+) -> httpx.Request:
+    """Return the request that reads an address of the API; the key is among the headers."""
+    request = httpx.Request(
+        "GET",
+        url,
+        headers={"user-agent": "stage3-plugin", "accept": accept}
+        | dict(headers)
+        | {"accept-encoding": "identity", "connection": "close"},
+        extensions={"timeout": httpx.Timeout(None, connect=connect_s).as_dict()},
+    )
+    request.stream = NoBody()
+    return request
+
+
+class NoBody(httpx.AsyncByteStream):
+    """Nothing to be sent. Not httpx's own: that is a generator, and trio warns where one is left.
+
+    An interrupt that comes between the head and the end of such a body leaves it.
+    """
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        raise StopAsyncIteration

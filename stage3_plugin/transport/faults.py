@@ -15,6 +15,10 @@ from stage3_plugin.runtime.system_errors import THREADS_HINT, ThreadLacking, hin
 from stage3_plugin.transport.lookups import AddressForbidden, NameServerSilent
 
 
+class TurnedAway(OSError):
+    """A server ended a connection in TLS, over who asks, before a byte of an answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """What keeps a connection from being made.
@@ -76,7 +80,33 @@ def _of_socket(link: BaseException) -> str | None:
 _ISSUER_UNKNOWN = {2, 18, 19, 20, 21}
 """Codes of X509_verify_cert for what one's own authority would cure."""
 _NO_TLS = {"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "UNKNOWN_PROTOCOL", "WRONG_VERSION_NUMBER"}
+_ABOUT_CERTIFICATES = (
+    "bad certificate",
+    "certificate expired",
+    "certificate required",
+    "certificate revoked",
+    "certificate unknown",
+    "unknown ca",
+    "unsupported certificate",
+)
+_WHO_MAY_NOT = (
+    *_ABOUT_CERTIFICATES,
+    "alert access denied",
+    "alert handshake failure",
+    "alert no application protocol",
+    "unrecognized name",
+)
+"""OpenSSL's words for alerts that are sent only before anything is handed on."""
 _OLD_TLS = {"NO_PROTOCOLS_AVAILABLE", "TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"}
+
+
+def says_who_may_not(error: OSError) -> bool:
+    """Return whether an error is an alert by which a server turns away whoever asks."""
+    return isinstance(error, ssl.SSLError) and _ends_with(_WHO_MAY_NOT, error)
+
+
+def _ends_with(words: tuple[str, ...], error: ssl.SSLError) -> bool:
+    return str(error).partition(" (_ssl")[0].endswith(words)
 
 
 def _of_tls(error: ssl.SSLError, peer: str) -> Fault:
@@ -95,5 +125,7 @@ def _of_tls(error: ssl.SSLError, peer: str) -> Fault:
     if isinstance(error, ssl.SSLEOFError) or not reason:
         return Fault(words=f"{peer} ended the connection while TLS was being agreed on")
     words = f"no TLS with {peer}: {reason.lower().replace('_', ' ')}"
+    if _ends_with(_ABOUT_CERTIFICATES, error):
+        words += "; it wants a certificate of the client's that it knows, which cannot be given"
     is_from_peer = "ALERT" in reason  # by the other side, which will say so again
     return Fault(words=words, is_permanent=is_from_peer, is_for_all=is_from_peer)

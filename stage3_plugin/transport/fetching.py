@@ -6,21 +6,19 @@ by the name before anything is looked up, and by the number that is connected to
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 
-import anyio
 import httpx
 
-from stage3_plugin.errors import FetchReason, FetchRefused, SpoolRefused, Stage3Error
-from stage3_plugin.runtime import interrupt
+from stage3_plugin.errors import FetchReason, FetchRefused, Stage3Error
 from stage3_plugin.runtime.hosts import is_number
 from stage3_plugin.transport.connection import FreshConnection, Terms
-from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange
+from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange, freely, reading
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place, may_connect
-from stage3_plugin.transport.sinks import ReplySink
+from stage3_plugin.transport.sinks import Ignored, ReplySink
 
 GONE = frozenset({404, 410})
 """Statuses by which a picture's address says that there is no such picture."""
@@ -30,8 +28,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
 LAST_PORT = 65535
 
-_IGNORED_BYTES = 64 * 1024
-"""Of a page that is no picture, so that its connection ends in good order where it is short."""
+_PICTURES = "image/*, */*;q=0.5"
 
 
 class Fetcher:
@@ -107,23 +104,17 @@ class Fetcher:
 
         def opened(status: int, headers: Mapping[str, str]) -> ReplySink:
             state.location = headers.get("location", "")
-            return open_sink(status, headers) if status in WITH_A_PICTURE else _Nowhere()
+            return open_sink(status, headers) if status in WITH_A_PICTURE else Ignored("picture")
 
-        with anyio.CancelScope(shield=True) as scope:
-
-            def abandon() -> None:
-                state.interrupted = True
-                scope.cancel()
-
-            with interrupt.current().calling(abandon):
-                try:
-                    near = await self._near(api, patience)
-                    request = self._request(url)
-                except (OSError, ValueError, httpx.InvalidURL, Stage3Error) as error:
-                    state.note(error, api.host)
-                else:
-                    terms = Terms(self._lookups, patience, partial(may_connect, api=near))
-                    await exchange(self._transport, request, opened, state, terms)
+        with freely(state):
+            try:
+                near = await self._near(api, patience)
+                request = reading(url, {}, connect_s=self._connect_s, accept=_PICTURES)
+            except (OSError, ValueError, httpx.InvalidURL, Stage3Error) as error:
+                state.note(error, api.host)
+            else:
+                terms = Terms(self._lookups, patience, partial(may_connect, api=near))
+                await exchange(self._transport, request, opened, state, terms)
         return state
 
     async def _near(self, api: Place, patience: Patience) -> str:
@@ -159,63 +150,10 @@ class Fetcher:
             f"the picture's address did not give it: {problem}", reason=reason, status=state.status
         )
 
-    def _request(self, url: str) -> httpx.Request:
-        request = httpx.Request(
-            "GET",
-            url,
-            headers={
-                "user-agent": "stage3-plugin",
-                "accept": "image/*, */*;q=0.5",
-                "accept-encoding": "identity",
-                "connection": "close",
-            },
-            extensions={"timeout": httpx.Timeout(None, connect=self._connect_s).as_dict()},
-        )
-        request.stream = NoBody()
-        return request
-
-
-class NoBody(httpx.AsyncByteStream):
-    """Nothing to be sent. Not httpx's own: that is a generator, and trio warns where one is left.
-
-    An interrupt that comes between the head and the end of such a body leaves it.
-    """
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        raise StopAsyncIteration
-
 
 def place_of(address: httpx.URL) -> Place:
     """Return where an address connects to."""
     return Place.of(address.scheme, address.raw_host.decode("ascii"), address.port)
-
-
-class _Nowhere:
-    """The sink of a body that is not wanted."""
-
-    def __init__(self) -> None:
-        self._left = _IGNORED_BYTES
-
-    def feed(self, chunk: bytes) -> None:
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise SpoolRefused("a page that is no picture")
-
-    def go_on(self) -> bool:
-        return False
-
-    def keep(self, raw: bytes) -> None:
-        pass
-
-    @property
-    def document_ended(self) -> bool:
-        return True
-
-    def finish(self, *, complete: bool) -> bool:
-        return complete
 
 
 def _parsed(url: str) -> httpx.URL:

@@ -1,23 +1,21 @@
-"""Where a body goes while it arrives: straight on, or through an inflater.
-
-Apart from the client because none of it knows a connection: bytes come in pieces, and only the sink
-knows what they are pieces of.
-"""
+"""Where a body goes while it arrives: only the sink knows what its pieces are pieces of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable
+from typing import Literal, Protocol, TypeAlias
 
-from stage3_plugin.transport.inflating import Inflating
+from stage3_plugin.errors import SpoolRefused
 
 PIECE_BYTES = 64 * 1024
-_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
-_MOST_LAYERS = 4
+_IGNORED_BYTES = 64 * 1024
+
+Ending: TypeAlias = Literal["whole", "closed", "cut"]
+"""How a body ended: as its head said, in good order and without a word of its length, or not so."""
 
 
 class ReplySink(Protocol):
-    """Where a body goes while it arrives; the spool is one."""
+    """Where a body goes, as it comes; an answer's folder is one."""
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece.
@@ -28,11 +26,11 @@ class ReplySink(Protocol):
         """
         ...
 
-    def go_on(self) -> bool:
-        """Do a step of what the last piece left to be done, if it did.
+    def finish(self, how: Ending) -> bool:
+        """Take the end of the body, once; in a thread, if it is not whole.
 
         Returns:
-            Whether that was much work, and others are to take their turn before more is done.
+            Whether what came counts as an answer: a cut one does too, if what matters is whole.
 
         Raises:
             SpoolRefused: A cap is passed.
@@ -40,30 +38,25 @@ class ReplySink(Protocol):
         """
         ...
 
-    def keep(self, raw: bytes) -> None:
-        """Take a piece of a compressed body as it came, beside what :meth:`feed` takes of it.
 
-        Raises:
-            StorageFailed: The disk did not take it.
-        """
-        ...
+class Ignored:
+    """A page that is not wanted, taken so far that a short one's connection ends in good order.
 
-    @property
-    def document_ended(self) -> bool:
-        """Return whether what came so far is a whole document, or a picture by itself."""
-        ...
+    Args:
+        what: It is in place of.
+    """
 
-    def finish(self, *, complete: bool) -> bool:
-        """Take the end of the body, once; with ``complete``, all of it came.
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._left = _IGNORED_BYTES
 
-        Returns:
-            Whether what came counts as an answer: a cut one does too, if what matters is whole.
+    def feed(self, chunk: bytes) -> None:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise SpoolRefused(f"a page that is no {self._what}")
 
-        Raises:
-            SpoolRefused: It was to be complete, and a cap is passed.
-            StorageFailed: The disk did not take it.
-        """
-        ...
+    def finish(self, how: Ending) -> bool:
+        return how != "cut"
 
 
 class Moving:
@@ -77,34 +70,8 @@ class Moving:
     def __init__(self, sink: ReplySink, moved: Callable[[int], None]) -> None:
         self._sink = sink
         self._moved = moved
+        self.finish = sink.finish
 
     def feed(self, chunk: bytes) -> None:
         self._moved(len(chunk))
         self._sink.feed(chunk)
-
-    def go_on(self) -> bool:
-        return self._sink.go_on()
-
-    def keep(self, raw: bytes) -> None:
-        self._sink.keep(raw)
-
-    @property
-    def document_ended(self) -> bool:
-        return self._sink.document_ended
-
-    def finish(self, *, complete: bool) -> bool:
-        return self._sink.finish(complete=complete)
-
-
-def decoded(sink: ReplySink, headers: Mapping[str, str]) -> ReplySink:
-    """Return the sink for a body with these headers: one that inflates, if it is compressed.
-
-    What is compressed in a way that is not known here goes on as it is.
-    """
-    named = headers.get("content-encoding", "").lower().split(",")
-    ways = [way for name in named if (way := name.strip()) not in {"", "identity"}]
-    if len(ways) > _MOST_LAYERS or not all(way in _COMPRESSED for way in ways):
-        return sink
-    for way in ways:  # the last one named was done last
-        sink = Inflating(sink, way)
-    return sink

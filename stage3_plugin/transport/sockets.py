@@ -1,4 +1,4 @@
-"""How bytes come in from a socket: all that are there, into two buffers for all connections.
+"""How bytes come in from a socket: all that are there, into one buffer for all connections.
 
 httpcore's own backends hand out one TLS record of 16 KiB at a time, and asyncio's transports hold
 up to 256 KiB for every connection that is not read at once. For answers of 4 MB the first costs
@@ -19,14 +19,15 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cached_property, partial
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
 import httpcore
 
-from stage3_plugin.transport.connecting import Carrier, connect_to_any
+from stage3_plugin.transport.connecting import connect_to_any
+from stage3_plugin.transport.faults import TurnedAway, says_who_may_not
 from stage3_plugin.transport.lookups import Address, AddressForbidden, Lookups, NameServerSilent
 from stage3_plugin.transport.patience import Patience
 
@@ -37,16 +38,15 @@ TAIL_BYTES = 64
 
 _AT_ONCE_BYTES = 64 * 1024
 """The most that OpenSSL is given at once: it keeps that much room for every connection."""
-_KEPT_BYTES = 2 << 20
-"""A block of this size, made and freed once, is what glibc then keeps to give out again, instead
-of asking the system for every piece of an answer and clearing it anew (mallopt(3), on the dynamic
-M_MMAP_THRESHOLD); elsewhere it changes nothing."""
 _RECORD_BYTES = 16 * 1024
 """The most that one record of TLS holds (RFC 8446, section 5.1)."""
 
 _Result = TypeVar("_Result")
-_ReadRecord = Callable[[int, memoryview], int]
-"""What SSLObject.read is when it is given a buffer; typeshed knows only what it is without one."""
+
+
+def new_buffer() -> memoryview:
+    """Return what the connections of one event loop share."""
+    return memoryview(bytearray(READ_BYTES))
 
 
 class Sockets(httpcore.AsyncNetworkBackend):
@@ -55,7 +55,7 @@ class Sockets(httpcore.AsyncNetworkBackend):
     Belongs to one event loop: its connections share their buffers.
 
     Args:
-        buffers: What they share.
+        buffer: What they share, and none of them holds over a wait; by default one is made.
         lookups: Finds the addresses of names.
         patience: How long its connections wait for their peers; for ever by default.
         may_connect: Whether an address, given as a number, may be connected to.
@@ -67,13 +67,13 @@ class Sockets(httpcore.AsyncNetworkBackend):
 
     def __init__(
         self,
-        buffers: Buffers | None = None,
+        buffer: memoryview | None = None,
         *,
         lookups: Lookups | None = None,
         patience: Patience | None = None,
         may_connect: Callable[[str], bool] | None = None,
     ) -> None:
-        self._buffers = buffers or Buffers()
+        self._buffer = new_buffer() if buffer is None else buffer
         self._lookups = lookups or Lookups()
         self._patience = patience or Patience()
         self._may_connect = may_connect
@@ -101,9 +101,8 @@ class Sockets(httpcore.AsyncNetworkBackend):
             nonlocal found
             found = await self._addresses(host, port)
             connected = await connect_to_any(found)
-            self.stream = Stream(
-                connected, self._buffers, self._patience
-            )  # the failing caller closes it
+            # the failing caller closes it
+            self.stream = Stream(connected, self._buffer, self._patience)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.number = str(connected.getpeername()[0])
             return self.stream
@@ -131,20 +130,6 @@ class Sockets(httpcore.AsyncNetworkBackend):
         return allowed
 
 
-class Buffers:
-    """What the connections of one event loop share: none of them holds it over a wait."""
-
-    def __init__(self) -> None:
-        bytearray(_KEPT_BYTES)
-        self.plain = memoryview(bytearray(READ_BYTES))
-        self.encrypted = memoryview(bytearray(READ_BYTES))
-
-    @cached_property
-    def carrying(self) -> Buffers:
-        """Return those of connections that carry another encrypted one, through a proxy."""
-        return Buffers()
-
-
 class Stream(httpcore.AsyncNetworkStream):
     """One connection, not encrypted.
 
@@ -153,9 +138,9 @@ class Stream(httpcore.AsyncNetworkStream):
             by them that the first has held nothing back.
     """
 
-    def __init__(self, connected: Carrier, buffers: Buffers, patience: Patience) -> None:
+    def __init__(self, connected: socket.socket, buffer: memoryview, patience: Patience) -> None:
         self._socket = connected
-        self._buffers = buffers
+        self._buffer = buffer
         self._patience = patience
         self.tail = b""
 
@@ -168,18 +153,12 @@ class Stream(httpcore.AsyncNetworkStream):
                 nothing more lies there.
         """
         with _translated(httpcore.ReadTimeout, httpcore.ReadError):
-            return await self._patience.within(timeout, partial(self._read, max_bytes))
-
-    async def _read(self, max_bytes: int) -> bytes:
-        await anyio.lowlevel.checkpoint()  # a fast sender must not keep the loop to itself
-        count = await self._when_ready(partial(self._fill, min(max_bytes, READ_BYTES)))
-        piece = bytes(self._buffers.plain[:count])
+            await anyio.lowlevel.checkpoint()  # a fast sender must not keep the loop to itself
+            self._check()
+            take = partial(self.take, min(max_bytes, READ_BYTES))
+            piece = await self._patience.within(timeout, partial(self._when_ready, take))
         self.tail = piece[-TAIL_BYTES:]
         return piece
-
-    def _fill(self, most: int) -> int:
-        """Read what is there into the buffer; return the number of bytes."""
-        return self._socket.recv_into(self._buffers.plain[:most])
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send all of ``buffer``.
@@ -198,8 +177,10 @@ class Stream(httpcore.AsyncNetworkStream):
 
     async def _write(self, rest: memoryview) -> None:
         while rest:
-            sent = await self._when_ready(partial(self._socket.send, rest), anyio.wait_writable)
-            rest = rest[sent:]
+            self._check()
+            rest = rest[await self._when_ready(partial(self.put, rest), anyio.wait_writable) :]
+        # what has left as a whole did so, however late it is: that decides about money
+        await self._when_ready(self.push, anyio.wait_writable)
 
     async def start_tls(
         self,
@@ -215,30 +196,46 @@ class Stream(httpcore.AsyncNetworkStream):
         """
         with ExitStack() as failing, _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
             failing.callback(self._socket.close)
-            encrypted = self._encrypted(ssl_context, server_hostname)
-            await self._patience.within(timeout, encrypted.shake_hands)
+            encrypted = _EncryptedStream(self, ssl_context, server_hostname)
+            shake_hands = partial(encrypted._when_ready, encrypted.shake_hands)  # noqa: SLF001 - of the same kind
+            await self._patience.within(timeout, shake_hands)
             failing.pop_all()
         return encrypted
 
-    def _encrypted(self, context: ssl.SSLContext, server_hostname: str | None) -> _EncryptedStream:
-        return _EncryptedStream(
-            self._socket, self._buffers, self._patience, context, server_hostname
-        )
+    # Steps that do not wait: each raises BlockingIOError where one would have to ----------------
+
+    def take(self, most: int) -> bytes:
+        """Return what is there, nothing at the end."""
+        return bytes(self._buffer[: self._socket.recv_into(self._buffer[:most])])
+
+    def put(self, data: memoryview) -> int:
+        """Send the beginning of ``data``; return how much."""
+        return self._socket.send(data)
+
+    def push(self) -> None:
+        """Send what is left of what was put before."""
+
+    def _check(self) -> None:
+        """Look whether there is time for what flows without a pause.
+
+        Raises:
+            _OutOfPatience: There is not.
+        """
+        try:
+            self._patience.check()
+        except TimeoutError:
+            raise _OutOfPatience from None
 
     async def _when_ready(
         self,
         step: Callable[[], _Result],
-        readiness: Callable[[Carrier], Awaitable[None]] = anyio.wait_readable,
+        readiness: Callable[[socket.socket], Awaitable[None]] = anyio.wait_readable,
     ) -> _Result:
         """Take a step that does not wait, as soon as ``readiness`` says that it can be taken.
 
         Raises:
             _OutOfPatience: The time for waiting is over.
         """
-        try:
-            self._patience.check()
-        except TimeoutError:
-            raise _OutOfPatience from None
         while True:
             try:
                 return step()
@@ -258,175 +255,103 @@ class Stream(httpcore.AsyncNetworkStream):
 
 
 class _EncryptedStream(Stream):
-    """One connection with TLS on it.
+    """One connection with TLS on it, which lies on another one; that may be encrypted, too.
 
     What came is taken from the system in one go and decrypted from memory. OpenSSL, left to read
     the socket itself, asks the system twice for every record of 16 KiB, which takes longer than
     decrypting it.
     """
 
-    def __init__(
-        self,
-        connected: Carrier,
-        buffers: Buffers,
-        patience: Patience,
-        context: ssl.SSLContext,
-        server_hostname: str | None,
-    ) -> None:
-        super().__init__(connected, buffers, patience)
+    def __init__(self, below: Stream, context: ssl.SSLContext, server_hostname: str | None) -> None:
+        super().__init__(below._socket, below._buffer, below._patience)  # noqa: SLF001 - of the same kind
+        self._below = below
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_hostname=server_hostname
         )
-        self._read_record = cast("_ReadRecord", self._tls.read)
         self._unsent = memoryview(b"")
-        self._received = memoryview(b"")
         self._failure: OSError | None = None
         self._took_all = False
 
-    async def shake_hands(self) -> None:
+    def shake_hands(self) -> None:
         """Agree on keys, and check that the peer is the right one."""
-        try:
-            await self._step(self._tls.do_handshake)
-        except ssl.SSLError:
-            self._answer()  # so that the peer knows why
-            raise
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._hear()
+            except ssl.SSLError:
+                self._answer()  # so that the peer knows why
+                raise
+            else:
+                return self.push()
 
-    def _fill(self, most: int) -> int:
-        """Decrypt until nothing is there or ``most`` is reached; return the number of bytes."""
+    def take(self, most: int) -> bytes:
+        """Decrypt what is there."""
         if self._failure is not None:
             raise self._failure
-        space = self._buffers.plain[:most]
-        filled = 0
+        pieces: list[bytes] = []
+        left = most
         try:
-            while filled < len(space):
-                count = self._decrypt(space[filled:], is_first=not filled)
-                if not count:
-                    break
-                filled += count
+            while left and (piece := self._record(left, is_first=not pieces)):
+                pieces.append(piece)
+                left -= len(piece)
         except BlockingIOError:
-            if not filled:
+            if not pieces:
                 raise
         except OSError as error:
             self._failure = error  # it is raised once, by the next read
-            if not filled:
+            if not pieces and not self.tail and says_who_may_not(error):
+                raise TurnedAway from error
+            if not pieces:
                 raise
-        finally:
-            while self._received:  # others use the buffer next
-                self._feed()
-        return filled
+        return b"".join(pieces)
 
-    def _decrypt(self, space: memoryview, *, is_first: bool) -> int:
-        """Decrypt a record; 0 at the end, and where nothing but the first is worth asking for.
-
-        Raises:
-            BlockingIOError: Nothing came.
-        """
+    def _record(self, most: int, *, is_first: bool) -> bytes:
+        """Decrypt a record; nothing at the end, and where only the first is worth asking for."""
         while True:
             try:
-                return self._read_record(len(space), space)
+                return self._tls.read(most)
             except ssl.SSLWantReadError:
-                if self._received:
-                    self._feed()
-                elif not is_first and (self._took_all or len(space) < _RECORD_BYTES):
-                    return 0
-                else:
-                    self._receive(len(space))
+                if not is_first and (self._took_all or most < _RECORD_BYTES):
+                    return b""
+                self._hear()
             except ssl.SSLEOFError:  # an end without a word: what lacks, if any, HTTP knows
-                return 0
+                return b""
 
-    def _receive(self, most: int = _AT_ONCE_BYTES) -> None:
-        """Take from the system what came, and pass OpenSSL the first of it.
-
-        Raises:
-            BlockingIOError: Nothing came.
-        """
+    def _hear(self) -> None:
+        """Pass OpenSSL what came."""
         self._answer()
-        space = self._buffers.encrypted[:most]
-        count = self._socket.recv_into(space)
-        self._took_all = count < len(space)
-        if count:
-            self._received = space[:count]
-            self._feed()
+        data = self._below.take(_AT_ONCE_BYTES)
+        self._took_all = len(data) < _AT_ONCE_BYTES
+        if data:
+            self._incoming.write(data)
         else:
             self._incoming.write_eof()
-
-    def _feed(self) -> None:
-        """Pass OpenSSL the next of what was received."""
-        self._incoming.write(self._received[:_AT_ONCE_BYTES])
-        self._received = self._received[_AT_ONCE_BYTES:]
 
     def _answer(self) -> None:
         """Send what TLS has to say while it reads, as far as the system takes it at once.
 
         A peer that takes nothing any more may have answered all the same: no error is raised here.
         """
-        if self._has_something_to_send():
-            with suppress(OSError):
-                self._send_once()
-
-    def _has_something_to_send(self) -> bool:
-        if not self._unsent and self._outgoing.pending:
-            self._unsent = memoryview(self._outgoing.read())
-        below = self._socket
-        return bool(self._unsent) or (isinstance(below, _Carried) and below.has_something_to_send())
-
-    def _send_once(self) -> None:
-        self._unsent = self._unsent[self._socket.send(self._unsent) :]
-
-    async def _write(self, rest: memoryview) -> None:
-        while rest:
-            rest = rest[await self._step(partial(self._tls.write, rest[:_AT_ONCE_BYTES])) :]
-
-    async def _step(self, step: Callable[[], _Result]) -> _Result:
-        """Take a step of TLS: send what it has to say, and wait for what it has to hear."""
-        while True:
-            try:
-                result = step()
-            except ssl.SSLWantReadError:
-                await self._flush()
-                await self._when_ready(self._receive)
-            else:
-                await self._flush()
-                return result
-
-    async def _flush(self) -> None:
-        while self._has_something_to_send():
-            await self._when_ready(self._send_once, anyio.wait_writable)
-
-    def _encrypted(self, context: ssl.SSLContext, server_hostname: str | None) -> _EncryptedStream:
-        """Return a connection inside this one: to a server behind a proxy that speaks TLS."""
-        buffers, self._buffers = self._buffers, self._buffers.carrying
-        return _EncryptedStream(_Carried(self), buffers, self._patience, context, server_hostname)
-
-    # What a connection inside this one needs: steps that do not wait.
-
-    def take(self, buffer: memoryview) -> int:
-        """Decrypt what is there into ``buffer``; 0 at the end."""
-        self._answer()
-        count = self._fill(min(len(buffer), READ_BYTES))
-        buffer[:count] = self._buffers.plain[:count]
-        return count
+        with suppress(OSError):
+            self.push()
 
     def put(self, data: memoryview) -> int:
-        """Encrypt the beginning of ``data`` and send of it what is taken at once."""
-        while self._has_something_to_send():
-            self._send_once()
-        count = self._tls.write(data[:_AT_ONCE_BYTES]) if data else 0
+        """Encrypt the beginning of ``data``, and send of it what is taken at once."""
+        self.push()
+        count = self._tls.write(data[:_AT_ONCE_BYTES])
         with suppress(BlockingIOError):
-            while self._has_something_to_send():
-                self._send_once()
+            self.push()
         return count
 
-    has_something_to_send = _has_something_to_send
-
-    def drop(self) -> None:
-        """Close what this connection lies on."""
-        self._socket.close()
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
+    def push(self) -> None:
+        """Send what TLS has to say."""
+        while self._unsent or self._outgoing.pending:
+            self._unsent = self._unsent or memoryview(self._outgoing.read())
+            self._unsent = self._unsent[self._below.put(self._unsent) :]
+        self._below.push()
 
     async def aclose(self) -> None:
         """Close as :meth:`Stream.aclose` does; what was not asked for is never returned."""
@@ -436,17 +361,6 @@ class _EncryptedStream(Stream):
     def get_extra_info(self, info: str) -> Any:
         """Return to httpcore which protocol was agreed on."""
         return self._tls if info == "ssl_object" else None
-
-
-class _Carried:
-    """An encrypted connection as the carrier of another one."""
-
-    def __init__(self, carrying: _EncryptedStream) -> None:
-        self.recv_into = carrying.take
-        self.send = carrying.put
-        self.fileno = carrying.fileno
-        self.close = carrying.drop
-        self.has_something_to_send = carrying.has_something_to_send
 
 
 class _OutOfPatience(TimeoutError):

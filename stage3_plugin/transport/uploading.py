@@ -15,9 +15,8 @@ from itertools import chain
 import httpx
 
 from stage3_plugin.domain.batch import Upload
-from stage3_plugin.transport.bodies import Content
+from stage3_plugin.transport.bodies import Content, small
 from stage3_plugin.transport.patience import Patience
-from stage3_plugin.transport.sinks import PIECE_BYTES
 
 JSON = "application/json"
 
@@ -91,7 +90,7 @@ class SentFile(httpx.AsyncByteStream):
     """
 
     def __init__(self, body: UploadBody, patience: Patience) -> None:
-        self._pieces = _small(body.pieces)
+        self._pieces = map(bytes, small(body.pieces))
         self._left = body.length
         self._patience = patience
         self.has_left = False
@@ -107,11 +106,3 @@ class SentFile(httpx.AsyncByteStream):
         self._left -= len(piece)
         self._patience.moved(len(piece))
         return piece
-
-
-def _small(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes]:
-    """Yield pieces that a connection can take at once."""
-    for piece in pieces:
-        view = memoryview(piece)
-        for start in range(0, len(view), PIECE_BYTES):
-            yield bytes(view[start : start + PIECE_BYTES])

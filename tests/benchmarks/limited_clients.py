@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import anyio
 import httpx
@@ -32,7 +32,6 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.dispatch import Dispatcher
 from stage3_plugin.policy.capacity import (
     AdaptiveLimiter,
-    FixedLimiter,
     Limiter,
     LimiterState,
     Permission,
@@ -40,6 +39,7 @@ from stage3_plugin.policy.capacity import (
 )
 from stage3_plugin.policy.retry import Again, History, decide
 from stage3_plugin.providers.openai_images import OpenAIImages
+from stage3_plugin.settings import Settings
 from tests.benchmarks.simulation import DeafLimiter
 from tests.fakes.hidden import Hidden
 from tests.fakes.image_api import KEY, ImageApi
@@ -167,7 +167,7 @@ class Limited:
     async def run(self) -> None:
         scenes = (Scene(number) for number in range(self._job.scenes))
         limiter = CompressedLimiter(self._limiter, self._job.speed)
-        await Dispatcher(scenes, self._perform, limiter).run()
+        await Dispatcher(scenes, self._perform, cast("Limiter", limiter)).run()
 
     def _now(self) -> float:
         return anyio.current_time() * self._job.speed
@@ -213,7 +213,7 @@ class Limited:
         scene.turned_away += 1
         is_covered = permit.rejected(now, verdict.hint_s)
         history = History(ran=0, turned_away=scene.turned_away, elapsed_s=now - scene.started_at)
-        decision = decide(verdict, history, Patience(), chance=self._draw())
+        decision = decide(verdict, history, cast("Settings", Patience()), chance=self._draw())
         if not isinstance(decision, Again):
             return None
         return anyio.current_time() + (0.0 if is_covered else decision.wait_s / self._job.speed)
@@ -239,7 +239,7 @@ async def alone(job: Job) -> Result:
     return await _limited(job, DeafLimiter(job.ceiling))
 
 
-class KnowingLimiter(FixedLimiter):
+class KnowingLimiter(Limiter):
     """Keeps a copy of the provider's books, and sends when there is room by them."""
 
     def __init__(self, limit: Limit, ceiling: int) -> None:

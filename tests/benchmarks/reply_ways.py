@@ -157,22 +157,22 @@ class Ours:
 
     async def _one(self, number: int) -> None:
         from stage3_plugin.domain.exchange import Send
-        from stage3_plugin.storage.spool.writing import Spool
+        from stage3_plugin.storage.spool.reading import SpooledAnswer
 
-        spools: list[Spool] = []
+        answers: list[SpooledAnswer] = []
 
         def open_sink(status: int, headers: Mapping[str, str]) -> ReplySink:
             if self._options.work == "nothing":
                 return _Nowhere()
             folder = self._store.spool.new_folder(f"picture-{number}")
-            spools.append(Spool(folder, media_type=headers.get("content-type")))
-            spools[0].head(status, headers.items())
-            return spools[0]
+            answers.append(SpooledAnswer(folder))
+            answers[0].head(status, headers.items())
+            return answers[0]
 
         send = Send(url=self._options.url, payload={"prompt": f"scene {number}"})
         exchange = await self._client.post(send, open_sink)
         assert exchange.complete, exchange
-        if spools:
+        if answers:
             await self._in_thread(partial(self._take_in, f"picture-{number}"))
 
     def _take_in(self, name: str) -> None:
@@ -207,19 +207,11 @@ class Ours:
 class _Nowhere:
     """Takes a body and forgets it."""
 
-    document_ended = True
-
     def feed(self, chunk: bytes) -> None:
         pass
 
-    def go_on(self) -> bool:
-        return False
-
-    def keep(self, raw: bytes) -> None:
-        pass
-
-    def finish(self, *, complete: bool) -> bool:
-        return complete
+    def finish(self, how: str) -> bool:
+        return how != "cut"
 
 
 def _trust(options: Options) -> ssl.SSLContext | None:

@@ -84,7 +84,7 @@ def fill_ledger(state_dir: Path, scenes: Sequence[Scene], *, days_ago: int = 0) 
             keys = scene_keys(request, scope)
             new = NewPurchase(
                 attempt_id=uuid.uuid4().hex,
-                scene_key=keys.present,
+                scene_key=keys.scene_key,
                 scene_id=scene.scene_id,
                 run_id="before",
                 endpoint=endpoint_of(SETTINGS),
@@ -92,8 +92,8 @@ def fill_ledger(state_dir: Path, scenes: Sequence[Scene], *, days_ago: int = 0) 
                 quality=request.quality,
                 is_local=False,
                 hold_microusd=50_000,
-                content_key=keys.content,
-                subject_key=keys.subject,
+                content_key=keys.content_key,
+                subject_key=keys.subject_key,
             )
             ledger.hold(new, Limits(), day=now.date(), now=now)
             ledger.settle(new.attempt_id, paid, now=now)

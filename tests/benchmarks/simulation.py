@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, TypeAlias
 
-from stage3_plugin.policy.capacity import FixedLimiter, Limiter, Permission, Permit
+from stage3_plugin.policy.capacity import Limiter, Permission, Permit
 from tests.fakes.limits import Limit, TurnedAway, judge
 
 HOUR_S = 3600.0
@@ -241,7 +241,7 @@ class World:
 # Yardsticks ----------------------------------------------------------------------------------
 
 
-class KnowingLimiter(FixedLimiter):
+class KnowingLimiter(Limiter):
     """The yardstick before a limit: it sees the provider's own books."""
 
     def __init__(self, capacity: int, limit: Limit, world: World) -> None:
@@ -256,7 +256,7 @@ class KnowingLimiter(FixedLimiter):
         return Permission(allowed=wait_s == 0, wake_at=now + wait_s if wait_s else None)
 
 
-class DeafLimiter(FixedLimiter):
+class DeafLimiter(Limiter):
     """Each request backs off for itself, as clients without a shared limiter do.
 
     Before chance it is the yardstick, for there is nothing that a limiter could learn.

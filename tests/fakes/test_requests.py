@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Send
-from stage3_plugin.domain.labels import labelled
 from stage3_plugin.domain.reference import MediaType, Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.request import PictureRequest, labelled
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.models import Takes, takes_of

@@ -32,18 +32,8 @@ class Kept:
     def feed(self, chunk: bytes) -> None:
         self.body += chunk
 
-    @property
-    def document_ended(self) -> bool:
-        return self.body.rstrip().endswith(b"}")
-
-    def go_on(self) -> bool:
-        return False
-
-    def keep(self, raw: bytes) -> None:
-        """A compressed body is of interest only as what it says."""
-
-    def finish(self, *, complete: bool) -> bool:
-        return complete
+    def finish(self, how: str) -> bool:
+        return how == "whole" or (how == "closed" and self.body.rstrip().endswith(b"}"))
 
 
 def client(

@@ -15,8 +15,7 @@ import pytest
 
 from stage3_plugin.storage.spool import documents
 from stage3_plugin.storage.spool.documents import MOST_LEVELS, MOST_VALUES, document_in
-from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.writing import Spool
+from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
 from tests.benchmarks.hostile import PROGRAM
 from tests.benchmarks.hostile_answers import (
     COMPRESSED,
@@ -47,7 +46,8 @@ PARSERS = {
     "reader",
 }
 DOORS = {
-    ("storage/spool/documents.py", "loads"): "the door",
+    ("storage/spool/documents.py", "JSONDecoder"): "the door",
+    ("storage/spool/documents.py", "raw_decode"): "likewise",
     ("storage/spool/receipt.py", "validate_json"): "what we wrote, of bounded length",
     ("storage/spool/awaited.py", "loads"): "what we wrote, of bounded length",
     ("storage/spool/line_facts.py", "loads"): "likewise",
@@ -101,20 +101,20 @@ def test_there_is_one_door_to_a_parser() -> None:
 
 
 class _Noted:
-    """Stands in for the parser's module, and notes what it was asked to parse."""
+    """Stands in for the parser, and notes what it was asked to parse."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def loads(self, text: str, **options: Any) -> Any:
+    def raw_decode(self, text: str) -> Any:
         self.asked.append(text)
-        return json.loads(text, **options)
+        return json.JSONDecoder().raw_decode(text)
 
 
 @pytest.fixture
 def parser(monkeypatch: pytest.MonkeyPatch) -> _Noted:
     noted = _Noted()
-    monkeypatch.setattr(documents, "json", noted)
+    monkeypatch.setattr(documents, "DECODER", noted)
     return noted
 
 
@@ -140,11 +140,11 @@ def test_a_document_of_too_many_values_reaches_no_parser(
 ) -> None:
     """It is not understood, and says why; what came is on the disk."""
     body = BURDENS[name]
-    spool = Spool(tmp_path / "a")
+    spool = SpooledAnswer(tmp_path / "a")
     spool.head(200, [])
     for start in range(0, len(body), piece_bytes):
         spool.feed(body[start : start + piece_bytes])
-    spool.finish(complete=True)
+    spool.finish("whole")
     reply = load_reply(tmp_path / "a")
 
     assert parser.asked == []

@@ -19,10 +19,9 @@ from host_stub.contract import Scene, StagePlan
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.keys import Keys, scene_keys
-from stage3_plugin.domain.labels import labels_of
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest, Wish
+from stage3_plugin.domain.request import PictureRequest, Wish, labels_of
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.backend import endpoint_of, route_of
@@ -174,10 +173,10 @@ def test_one_key_is_one_request_as_sent(
     keys, others = scene_keys(one, scope), scene_keys(other, scope)
     unsent = replace(one, **_unsent(one, other, provider))
 
-    if keys.present == others.present:
+    if keys.scene_key == others.scene_key:
         assert provider.begin(one).payload == provider.begin(other).payload
-    assert (keys.present == others.present) is (keys.content == others.content)
-    assert scene_keys(unsent, scope).present == keys.present
+    assert (keys.scene_key == others.scene_key) is (keys.content_key == others.content_key)
+    assert scene_keys(unsent, scope).scene_key == keys.scene_key
     assert provider.begin(unsent).payload == provider.begin(one).payload
 
 
@@ -241,10 +240,10 @@ def test_one_key_is_what_is_shown_and_what_is_said_of_it(
 
     keys, others = scene_keys(one, OPENAI), scene_keys(other, OPENAI)
 
-    assert (keys.present == others.present) is (sent(one) == sent(other))
-    assert (keys.content == others.content) is (sent(one) == sent(other))
-    assert keys.bases == others.bases
-    assert keys.base == (keys.bases[0] if one.shown else None)
+    assert (keys.scene_key == others.scene_key) is (sent(one) == sent(other))
+    assert (keys.content_key == others.content_key) is (sent(one) == sent(other))
+    assert keys.base_keys == others.base_keys
+    assert keys.base_key == (keys.base_keys[0] if one.shown else None)
 
 
 def test_a_smaller_copy_is_in_no_key() -> None:
@@ -253,8 +252,8 @@ def test_a_smaller_copy_is_in_no_key() -> None:
     whole, small = shown(), replace(shown(), sent=copy)
 
     assert (
-        scene_keys(replace(PIER, shown=(whole,)), OPENAI).present
-        == scene_keys(replace(PIER, shown=(small,)), OPENAI).present
+        scene_keys(replace(PIER, shown=(whole,)), OPENAI).scene_key
+        == scene_keys(replace(PIER, shown=(small,)), OPENAI).scene_key
     )
 
 
@@ -263,8 +262,8 @@ def test_what_an_endpoint_is_not_sent_is_not_in_its_key() -> None:
     unsent = replace(OPENAI, sends=SENT - {"references"})
     keys = scene_keys(replace(PIER, shown=(shown(),)), unsent)
 
-    assert keys.present == scene_keys(PIER, unsent).present
-    assert keys.base is None
+    assert keys.scene_key == scene_keys(PIER, unsent).scene_key
+    assert keys.base_key is None
 
 
 @given(showing)
@@ -273,8 +272,8 @@ def test_the_base_is_the_key_without_references(one: PictureRequest) -> None:
     scope = replace(OPENAI, name="studio", was=("http://old:4000/v1",))
     keys, bare = scene_keys(one, scope), scene_keys(replace(one, shown=()), scope)
 
-    assert keys.bases == bare.bases == (bare.present, *bare.elsewhere)
-    assert len(set(bare.bases)) == 3
+    assert keys.base_keys == bare.base_keys == (bare.scene_key, *bare.elsewhere)
+    assert len(set(bare.base_keys)) == 3
 
 
 # Where it is bought -------------------------------------------------------------------------------
@@ -458,10 +457,10 @@ def test_a_recorded_key_never_changes(one: Mapping[str, Any]) -> None:
     """What was bought under it would be bought again."""
     keys = keys_of_recorded(one)
 
-    assert keys.present == one["key"]
-    assert keys.content == one["content"]
-    assert keys.subject == one["subject"]
-    assert keys.base == one.get("base")
+    assert keys.scene_key == one["key"]
+    assert keys.content_key == one["content"]
+    assert keys.subject_key == one["subject"]
+    assert keys.base_key == one.get("base")
 
 
 @RUNS

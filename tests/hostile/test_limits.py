@@ -22,6 +22,7 @@ import pytest
 
 from host_stub.contract import StageError
 from stage3_plugin.domain.states import State
+from stage3_plugin.testing.batch_plans import Batched, Line
 from tests.doors import Ran, bills, painter, purchases, run_stage, scenes, states
 from tests.fakes.behaviours import (
     Behaviour,
@@ -46,6 +47,14 @@ pytestmark = [
 
 DESCRIPTORS = Path("/proc/self/fd")
 A_PICTURE: dict[str, Any] = {"heavy": True, "delay_s": 0.1}
+SHOP: dict[str, Any] = {
+    "provider": "openai",
+    "model": "gpt-image-2",
+    "lane": "batch",
+    "size": "1024x1024",
+    "quality": "low",
+    "listing_is_whole": True,
+}
 BESIDE: dict[str, Any] = {"extra": {"story": "a word of it " * 8000}}
 """So much beside the picture that the document has a file of its own."""
 
@@ -485,3 +494,24 @@ async def test_a_ledger_without_a_thread_says_what_is_lacking(
 
     assert "ulimit -u" in (refused.value.hint or "")
     assert image_api.received() == 0
+
+
+# Files -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("prlimit") is None, reason="sets the limit")
+def test_results_of_a_batch_that_do_not_fit_are_taken_in_when_they_do(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """They stay at their provider; the run says what to do, and nothing is bought once more."""
+    image_api.batches.plan = Batched(polls=0)
+    image_api.batches.script_line(Line(heavy=True), scene="harbour", times=3)
+    project = a_project(tmp_path, image_api, count=3, capacity=3, max_reply_bytes=8 << 20, **SHOP)
+    done = under(project, "prlimit", "--fsize=600000")
+    after = under(project, "prlimit")
+
+    assert done.returncode == 1, done.stderr
+    assert "ulimit -f" in done.stdout
+    assert "its provider keeps the results, and the next run takes it in" in done.stdout
+    assert after.returncode == 0, after.stderr
+    assert image_api.batches.billed() == 3

@@ -22,8 +22,7 @@ from stage3_plugin.domain.picture import InlinePicture, SpooledPart
 from stage3_plugin.providers.replies.answers import pictures_in
 from stage3_plugin.runtime.masking import LONG_ENOUGH, MASK, Masked
 from stage3_plugin.storage.spool.inline import inline_bytes
-from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.writing import Spool
+from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
 from tests.fakes.behaviours import Behaviour, Hang, Ok
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -390,10 +389,10 @@ def test_a_picture_keeps_every_byte(tmp_path: Path) -> None:
     picture = make_png("a harbour", 160, 120, heavy=True)
     text = base64.b64encode(picture)
     secrets = [text[5000:5020].decode(), picture[900:950].hex(), "sk-test-0123456789"]
-    spool = Spool(tmp_path / "a", masked=Masked(secrets))
+    spool = SpooledAnswer(tmp_path / "a", masked=Masked(secrets))
     spool.head(200, [])
     spool.feed(b'{"data": [{"b64_json": "' + text + b'"}]}')
-    spool.finish(complete=True)
+    spool.finish("whole")
 
     [part] = load_reply(tmp_path / "a", Masked(secrets)).parts.values()
     assert part.path.read_bytes() == picture
@@ -485,11 +484,11 @@ def test_a_picture_that_holds_a_secret_is_read_back(
     """Bit for bit, as what an answer's reader takes for it."""
     masked = Masked([NAMED])
     body = _bodies(picture)[name]
-    spool = Spool(tmp_path / "a", masked=masked)
+    spool = SpooledAnswer(tmp_path / "a", masked=masked)
     spool.head(200, [])
     for start in range(0, len(body), 1000):
         spool.feed(body[start : start + 1000])
-    spool.finish(complete=True)
+    spool.finish("whole")
     reply = load_reply(tmp_path / "a", masked)
 
     sources = pictures_in(reply, base_url="https://api.example/v1").sources

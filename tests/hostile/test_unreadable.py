@@ -84,7 +84,7 @@ def message(ran: Ran, scene_id: str = "s01") -> str:
 # An answer ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["answer", "skeleton", "part-0"])
+@pytest.mark.parametrize("name", ["answer", "part-0"])
 @pytest.mark.parametrize("number", some_of(MOMENTARY, every=len(MOMENTARY)))
 async def test_an_answer_that_cannot_be_read_now_is_taken_in_later(
     image_api: ImageApi, tmp_path: Path, number: int, name: str

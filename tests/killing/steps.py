@@ -37,7 +37,7 @@ class Step(StrEnum):
     HEAD = "stage3_plugin.attempt.conversation:open_spool"
     PIECE = "stage3_plugin.storage.spool.writing:Spool.feed"
     BODY = "stage3_plugin.storage.spool.writing:Spool._take"
-    FINISH = "stage3_plugin.storage.spool.writing:Spool.finish"
+    FINISH = "stage3_plugin.storage.spool.reading:SpooledAnswer.finish"
     LINE = "stage3_plugin.files.new_file:NewFile.write"
 
     # Of a job, where the complete answer is only its acceptance.

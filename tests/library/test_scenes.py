@@ -14,10 +14,10 @@ import pytest
 
 from host_stub.contract import Cost, Failure, Scene, SceneOutcome
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.library import run as library_run
 from stage3_plugin.library import scenes as library_scenes
-from stage3_plugin.library import waiting
+from stage3_plugin.library.run import WaitingOutcomes
 from stage3_plugin.library.scenes import ScenesRefused, keep, keep_in_turns
-from stage3_plugin.library.waiting import WaitingOutcomes
 from tests.library.calling import scenes
 
 
@@ -159,7 +159,7 @@ def test_outcomes_wait_in_their_order(
     rhythm: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those at hand and those in the file, in whatever rhythm they come and go."""
-    monkeypatch.setattr(waiting, "IN_MEMORY", 3)
+    monkeypatch.setattr(library_run, "IN_MEMORY", 3)
     queue, put, taken = WaitingOutcomes(), 0, list[SceneOutcome]()
     while put < 40:
         for _ in range(rhythm[0]):
@@ -176,10 +176,10 @@ def test_a_disk_that_takes_no_outcome_costs_memory_and_no_outcome(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where it took the first ones."""
-    monkeypatch.setattr(waiting, "IN_MEMORY", 2)
+    monkeypatch.setattr(library_run, "IN_MEMORY", 2)
     queue = WaitingOutcomes()
     file = TemporaryFile()  # noqa: SIM115 - the queue closes it
-    monkeypatch.setattr(waiting, "TemporaryFile", lambda: file)
+    monkeypatch.setattr(library_run, "TemporaryFile", lambda: file)
     for number in range(4):
         queue.put(outcome(number))
     monkeypatch.setattr(file, "write", FullDisk().write)

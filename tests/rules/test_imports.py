@@ -110,7 +110,6 @@ def test_only_the_transport_knows_httpx() -> None:
 
     assert found == {
         "stage3_plugin": {
-            "stage3_plugin.transport.asking": {"httpx"},
             "stage3_plugin.transport.client": {"httpx"},
             "stage3_plugin.transport.fetching": {"httpx"},
             "stage3_plugin.transport.exchange": {"httpx"},

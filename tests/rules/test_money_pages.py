@@ -125,15 +125,16 @@ def test_what_makes_a_picture_the_same_is_documented() -> None:
     sends: frozenset[Wish] = frozenset(get_args(Wish))
     endpoint = Endpoint(provider="openai")
     scope = Route(endpoint=endpoint, public_url="https://api.openai.com/v1", sends=sends)
-    key = scene_keys(request, scope).present
+    key = scene_keys(request, scope).scene_key
 
     assert named == set(changed) | set(asked) | {"what only the provider has"}
-    assert scene_keys(request, replace(scope, options={"moderation": "low"})).present != key
+    assert scene_keys(request, replace(scope, options={"moderation": "low"})).scene_key != key
     assert all(
-        scene_keys(replace(request, **change), scope).present != key for change in changed.values()
+        scene_keys(replace(request, **change), scope).scene_key != key
+        for change in changed.values()
     )
     assert all(
-        scene_keys(request, replace(scope, endpoint=replace(endpoint, **change))).present != key
+        scene_keys(request, replace(scope, endpoint=replace(endpoint, **change))).scene_key != key
         for change in asked.values()
     )
     assert {name for change in changed.values() for name in change} | fixed | {"height_px"} == {

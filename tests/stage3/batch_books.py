@@ -26,6 +26,7 @@ from stage3_plugin.domain.exchange import Sought
 from stage3_plugin.domain.job import Accepted, BeingMade
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.profile import Listing
+from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.state_dir import StateDir
@@ -34,6 +35,7 @@ from stage3_plugin.ledger.commits import InlineCommit
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.purchase.recovery import Recovery
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.folders import SpoolFolders
@@ -217,7 +219,7 @@ class Killed(BaseException):
 def write_answer(folder: Path, kind: str) -> None:
     """Let a whole answer lie in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "answer").write_text(f"{kind}\nend\n", encoding="ascii")
+    (folder / "answer").write_text(f"{kind}\n{{}}\nend\n", encoding="ascii")
 
 
 def kind_in(folder: Path) -> str:
@@ -296,10 +298,13 @@ class Process:
             lambda _: cast("Conversation", conversation),
             longest_s=60.0,
             taken_at_once=at_once_most,
-            book=cast("Any", None),
-            settled=lambda one: self.settled.append(one.new.attempt_id),
-            moved=lambda: None,
+            book=cast("RunLedger", self),
         )
+
+    def note(self, settled: Purchase) -> None:
+        self.settled.append(settled.new.attempt_id)
+
+    def notify(self) -> None: ...
 
     @contextmanager
     def hearing(self) -> Any:

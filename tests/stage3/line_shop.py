@@ -111,7 +111,7 @@ class LineShop:
             is_local=False,
             limits=Limits(total_microusd=cap),
             on_unknown=on_unknown,
-            doubt=lambda _: None,
+            caretaker=str,
         )
 
         def estimate(wanted: PictureRequest) -> Estimate:
@@ -122,11 +122,9 @@ class LineShop:
             replace(ROUTE, list_price=estimate),
             keys_of=keys_of,
             story=(),
-            warn=print,
             free_bytes=lambda: 1 << 40,
             answer_bytes=1,
             recovery=cast("Recovery", self.recovery),
-            caretaker=str,
         )
         self.lines = LineCheckout(self.checkout)
 

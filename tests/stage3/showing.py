@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
 import structlog
@@ -43,6 +43,7 @@ from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.references import References
 from tests.stage3.running import Ran, Story, asking, context_of, costing
 from tests.stage3.stored import Stored
 
@@ -165,8 +166,8 @@ def stage_in(
     stored = Stored(folder)
 
     @asynccontextmanager
-    async def shelf(_scenes_dir: Path) -> AsyncGenerator[OpenShelf]:
-        yield OpenShelf(files or {})
+    async def shelf(_scenes_dir: Path) -> AsyncGenerator[References]:
+        yield cast("References", OpenShelf(files or {}))
 
     return Stage(
         wanted,

@@ -28,8 +28,8 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase import batches
-from stage3_plugin.purchase.brought import Brought
 from stage3_plugin.purchase.checkout import InOtherHands
+from stage3_plugin.purchase.lost import Brought
 from stage3_plugin.purchase.turns import TURN_S
 from stage3_plugin.storage.spool import batch_owner, line_facts
 from tests.laws import tried

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.policy.capacity import AdaptiveLimiter, Change, FixedLimiter, Limiter, Permission
+from stage3_plugin.domain.events import CapacityChanged
+from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter, Permission
 
 
 def middle() -> float:
@@ -15,7 +16,7 @@ def middle() -> float:
 
 def test_a_full_limiter_opens_when_one_has_ended() -> None:
     """It names no moment, since none is known."""
-    limiter = FixedLimiter(2)
+    limiter = Limiter(2)
 
     assert limiter.may_send(0, 1) == Permission(allowed=True)
     assert limiter.may_send(0, 2) == Permission(allowed=False)
@@ -24,7 +25,7 @@ def test_a_full_limiter_opens_when_one_has_ended() -> None:
 def test_capacity_is_at_least_one() -> None:
     """Nothing could ever be made."""
     with pytest.raises(ValueError, match="at least 1"):
-        FixedLimiter(0)
+        Limiter(0)
     with pytest.raises(ValueError, match="at least 1"):
         AdaptiveLimiter(0, draw=middle)
 
@@ -34,7 +35,7 @@ def test_a_pause_lasts_as_long_as_the_longest_that_was_asked_for(
     rejections: list[tuple[float, float]],
 ) -> None:
     """A shorter hint that comes later does not cut a longer one short."""
-    limiter = FixedLimiter(1)
+    limiter = Limiter(1)
     for now, wait_s in rejections:
         permit = limiter.enter()
         permit.sent(now)
@@ -47,7 +48,7 @@ def test_a_pause_lasts_as_long_as_the_longest_that_was_asked_for(
 
 def test_a_clock_that_is_set_back_makes_no_pause_longer() -> None:
     """Nobody knows how much of it is over; but it was ten seconds and not an hour."""
-    limiter = FixedLimiter(1)
+    limiter = Limiter(1)
     limiter.hold_back(3600, 10)
 
     assert limiter.may_send(0, 0) == Permission(allowed=False, wake_at=10)
@@ -56,7 +57,7 @@ def test_a_clock_that_is_set_back_makes_no_pause_longer() -> None:
 
 def test_a_rejection_without_a_hint_pauses_nobody_at_a_fixed_limiter() -> None:
     """The scene backs off for itself; so it does with a hint, beside everybody's pause."""
-    limiter = FixedLimiter(4)
+    limiter = Limiter(4)
     first, second = limiter.enter(), limiter.enter()
     first.sent(0)
     second.sent(0)
@@ -67,7 +68,7 @@ def test_a_rejection_without_a_hint_pauses_nobody_at_a_fixed_limiter() -> None:
     assert limiter.may_send(1, 0) == Permission(allowed=False, wake_at=6)
 
 
-@pytest.mark.parametrize("limiter", [FixedLimiter(4), AdaptiveLimiter(4, draw=middle)])
+@pytest.mark.parametrize("limiter", [Limiter(4), AdaptiveLimiter(4, draw=middle)])
 def test_a_used_up_window_holds_everybody_back_until_it_begins_anew(limiter: Limiter) -> None:
     """An answer told that nothing is left: that is obeyed, and no reason to doubt the limit."""
     limiter.hold_back(0, 30)
@@ -78,7 +79,7 @@ def test_a_used_up_window_holds_everybody_back_until_it_begins_anew(limiter: Lim
     assert limiter.state(30).limit == 4
 
 
-@pytest.mark.parametrize("limiter", [FixedLimiter(8), AdaptiveLimiter(8, draw=middle)])
+@pytest.mark.parametrize("limiter", [Limiter(8), AdaptiveLimiter(8, draw=middle)])
 def test_the_state_tells_what_is_at_the_provider(limiter: Limiter) -> None:
     """Requests are counted from leaving to being answered, turned away, or lost."""
     passages = [limiter.enter() for _ in range(5)]
@@ -97,7 +98,7 @@ def test_the_state_tells_what_is_at_the_provider(limiter: Limiter) -> None:
 
 def test_a_passage_that_has_ended_teaches_nothing_more() -> None:
     """Its place is given back once, whatever is told of it afterwards."""
-    limiter = FixedLimiter(2)
+    limiter = Limiter(2)
     with limiter.enter() as permit:
         permit.sent(0)
         permit.answered(1)
@@ -113,15 +114,15 @@ def test_a_passage_that_has_ended_teaches_nothing_more() -> None:
 
 def test_a_fixed_limiter_tells_why_it_pauses() -> None:
     """A longer pause is a change, a shorter one within it is none."""
-    told: list[Change] = []
-    limiter = FixedLimiter(3, on_change=told.append)
+    told: list[CapacityChanged] = []
+    limiter = Limiter(3, on_change=told.append)
     permit = limiter.enter()
     permit.sent(0)
     permit.rejected(0, 10.0)
     limiter.hold_back(1, 5)
     limiter.hold_back(2, 20)
 
-    assert [(one.reason, one.pause_s, one.limit, one.sent) for one in told] == [
+    assert [(one.reason, one.pause_s, one.limit, one.in_flight) for one in told] == [
         ("asked_to_wait", 10, 3, 1),
         ("used_up", 20, 3, 0),
     ]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stage3_plugin.domain.events import CapacityChanged
 from stage3_plugin.policy.capacity import (
     AdaptiveLimiter,
-    Change,
     Permission,
     Permit,
     Spacing,
@@ -43,7 +43,7 @@ def middle() -> float:
     return 0.5
 
 
-def limiter_of(ceiling: int = 16, told: list[Change] | None = None) -> AdaptiveLimiter:
+def limiter_of(ceiling: int = 16, told: list[CapacityChanged] | None = None) -> AdaptiveLimiter:
     return AdaptiveLimiter(ceiling, draw=middle, on_change=None if told is None else told.append)
 
 
@@ -64,7 +64,7 @@ def stage(limiter: AdaptiveLimiter, now: float) -> list[Permit]:
 
 
 def known(
-    ceiling: int = 64, told: list[Change] | None = None
+    ceiling: int = 64, told: list[CapacityChanged] | None = None
 ) -> tuple[AdaptiveLimiter, list[Permit]]:
     """Return a limiter that sent 16 of which 8 were turned away, and the 8 that were taken."""
     limiter = limiter_of(ceiling, told)
@@ -332,7 +332,7 @@ def test_a_wait_that_a_lone_rejection_names_is_its_scenes_alone() -> None:
 
 def test_rejections_far_apart_stay_alone() -> None:
     """One in ten is forgiven for ever."""
-    told: list[Change] = []
+    told: list[CapacityChanged] = []
     limiter = limiter_of(told=told)
     inside = send(limiter, 16)
     for turn in range(1, 400):
@@ -418,7 +418,7 @@ def test_requests_that_are_lost_teach_nothing() -> None:
 
 def test_a_rate_is_found_and_kept_with_all_places_open() -> None:
     """Departures are spaced by what was taken between two rejections, whatever the bucket holds."""
-    told: list[Change] = []
+    told: list[CapacityChanged] = []
     limiter = AdaptiveLimiter(64, draw=middle, on_change=told.append)
     world = World(Case("60 a minute", lambda _: Bucket(60, 4)), 3)
     world.run(limiter, until_s=600)
@@ -590,7 +590,7 @@ def test_a_clock_that_is_set_back_makes_no_departure_wait_for_long() -> None:
 
 def test_a_number_that_is_found_is_told_once() -> None:
     """And not with every try above it."""
-    told: list[Change] = []
+    told: list[CapacityChanged] = []
     limiter, inside = known(told=told)
     now = 1.0
     for _ in range(100):
@@ -606,7 +606,7 @@ def test_a_number_that_is_found_is_told_once() -> None:
 
 def test_pauses_are_told_while_they_grow_and_that_they_are_over() -> None:
     """From the first to the longest, and then that all places are open."""
-    told: list[Change] = []
+    told: list[CapacityChanged] = []
     limiter = limiter_of(told=told)
     for permit in stage(limiter, 0):
         permit.rejected(0.2, None)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.engine.dispatch import LEAST_MOST_WAITING, MOST_WAITING, Dispatcher, Peekable
-from stage3_plugin.policy.capacity import FixedLimiter, Permission
+from stage3_plugin.policy.capacity import Limiter, Permission
 
 
 def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
@@ -64,7 +64,7 @@ def test_a_thousand_scenes_need_what_an_ideal_list_schedule_needs(capacity: int)
     async def main() -> None:
         nonlocal took_s
         began = anyio.current_time()
-        await Dispatcher(range(1000), perform, FixedLimiter(capacity)).run()
+        await Dispatcher(range(1000), perform, Limiter(capacity)).run()
         took_s = anyio.current_time() - began
 
     in_virtual_time(main)
@@ -82,7 +82,7 @@ def test_a_slow_scene_holds_nobody_back() -> None:
         await anyio.sleep(3600 if item == 0 else 1)
         ended.append(item)
 
-    in_virtual_time(lambda: Dispatcher(range(50), perform, FixedLimiter(2)).run())
+    in_virtual_time(lambda: Dispatcher(range(50), perform, Limiter(2)).run())
 
     assert ended == [*range(1, 50), 0]
 
@@ -96,7 +96,7 @@ def test_serial_mode_starts_and_ends_in_input_order() -> None:
         await anyio.sleep(1 / (item + 1))
         log.end(item)
 
-    in_virtual_time(lambda: Dispatcher(range(10), perform, FixedLimiter(1)).run())
+    in_virtual_time(lambda: Dispatcher(range(10), perform, Limiter(1)).run())
 
     assert log.started == log.ended == list(range(10))
     assert log.most == 1
@@ -119,7 +119,7 @@ def test_a_waiting_scene_holds_no_capacity_and_goes_before_new_ones() -> None:
     async def main() -> None:
         nonlocal began
         began = anyio.current_time()
-        await Dispatcher(range(8), perform, FixedLimiter(1)).run()
+        await Dispatcher(range(8), perform, Limiter(1)).run()
 
     in_virtual_time(main)
 
@@ -128,7 +128,7 @@ def test_a_waiting_scene_holds_no_capacity_and_goes_before_new_ones() -> None:
     ]  # fmt: skip
 
 
-class NarrowGate(FixedLimiter):
+class NarrowGate(Limiter):
     """Lets four through where five hundred could be, and counts how often it is asked."""
 
     asked = 0
@@ -166,14 +166,14 @@ def test_retries_that_are_due_later_do_not_end_the_run_early() -> None:
         await anyio.sleep(0.1)
         return anyio.current_time() + 100 if tries[item] < 4 else None
 
-    in_virtual_time(lambda: Dispatcher(range(20), perform, FixedLimiter(3)).run())
+    in_virtual_time(lambda: Dispatcher(range(20), perform, Limiter(3)).run())
 
     assert tries == dict.fromkeys(range(20), 4)
 
 
 def test_a_pause_of_the_gate_holds_back_every_start_until_it_is_over() -> None:
     """One rejection with a wait of 30 s keeps every other scene from starting before."""
-    gate = FixedLimiter(4)
+    gate = Limiter(4)
     started: list[float] = []
 
     async def perform(item: int) -> float | None:
@@ -213,7 +213,7 @@ def test_after_a_halt_what_is_in_flight_ends_and_nothing_starts() -> None:
             dispatcher.halt()
         return None
 
-    dispatcher = Dispatcher(rest, perform, FixedLimiter(4))
+    dispatcher = Dispatcher(rest, perform, Limiter(4))
     in_virtual_time(dispatcher.run)
 
     assert ended == [0, 1, 2, 3, 4]
@@ -234,7 +234,7 @@ def test_a_source_that_breaks_ends_what_is_in_flight_first() -> None:
         ended.append(item)
 
     with pytest.raises(OSError, match="the file changed"):
-        in_virtual_time(lambda: Dispatcher(scenes(), perform, FixedLimiter(8)).run())
+        in_virtual_time(lambda: Dispatcher(scenes(), perform, Limiter(8)).run())
 
     assert sorted(ended) == [0, 1, 2]
 
@@ -256,7 +256,7 @@ async def test_cancelling_leaves_no_task_behind() -> None:
             raise
 
     with anyio.fail_after(10), anyio.CancelScope() as scope:
-        await Dispatcher(range(10), perform, FixedLimiter(4)).run()
+        await Dispatcher(range(10), perform, Limiter(4)).run()
 
     assert scope.cancelled_caught
     assert sorted(cancelled) == [0, 1, 2, 3]
@@ -286,9 +286,7 @@ def test_every_item_runs_as_often_as_it_asks_and_never_above_capacity(
         due[item] = anyio.current_time() + 3
         return due[item]
 
-    in_virtual_time(
-        lambda: Dispatcher(range(len(durations)), perform, FixedLimiter(capacity)).run()
-    )
+    in_virtual_time(lambda: Dispatcher(range(len(durations)), perform, Limiter(capacity)).run())
 
     assert tries == {item: fails[item] + 1 for item in range(len(durations))}
     assert log.most <= capacity
@@ -298,7 +296,7 @@ def test_every_item_runs_as_often_as_it_asks_and_never_above_capacity(
 @pytest.mark.parametrize("stays_shut_for_s", [0.0, 3600.0])
 def test_nobody_waits_at_the_gate_when_nothing_is_left(*, stays_shut_for_s: float) -> None:
     """The last scene has ended: the run has, too, whatever the gate says of the next."""
-    gate = FixedLimiter(4)
+    gate = Limiter(4)
     took_s = 0.0
 
     async def perform(item: int) -> None:
@@ -321,7 +319,7 @@ def test_what_was_looked_at_is_still_there_after_a_halt() -> None:
     """A shut gate made dispatch look for one more; it was never started, and is not lost."""
     rest = Peekable(range(10))
     ended: list[int] = []
-    gate = FixedLimiter(1)
+    gate = Limiter(1)
 
     async def perform(item: int) -> None:
         gate.hold_back(anyio.current_time(), 100)
@@ -352,7 +350,7 @@ def test_no_new_scene_is_started_while_many_wait(capacity: int) -> None:
         waits[item] += 1
         return anyio.current_time() + 300 if waits[item] == 1 else None
 
-    dispatcher = Dispatcher(range(5000), perform, FixedLimiter(capacity))
+    dispatcher = Dispatcher(range(5000), perform, Limiter(capacity))
     in_virtual_time(dispatcher.run)
 
     assert waits == [2] * 5000
@@ -385,7 +383,7 @@ def test_each_lane_keeps_its_own_limit_and_all_of_them_the_first(
         return anyio.current_time() + item % 2
 
     async def main() -> None:
-        first, *further = map(FixedLimiter, ceilings)
+        first, *further = map(Limiter, ceilings)
         items = range(len(moves))
         await Dispatcher(items, perform, first, further=further, lane_of=at.__getitem__).run()
 
@@ -396,7 +394,7 @@ def test_each_lane_keeps_its_own_limit_and_all_of_them_the_first(
 
 def test_an_item_that_comes_back_from_elsewhere_goes_by_its_own_lane() -> None:
     """What is new here may have moved before, and its lane is asked, not the first one."""
-    shut = FixedLimiter(1)
+    shut = Limiter(1)
     performed: list[int] = []
 
     async def perform(item: int) -> None:
@@ -406,7 +404,7 @@ def test_an_item_that_comes_back_from_elsewhere_goes_by_its_own_lane() -> None:
     async def main() -> None:
         lanes = [1, 1, 0]
         dispatcher = Dispatcher(
-            range(3), perform, FixedLimiter(2), further=[shut], lane_of=lanes.__getitem__
+            range(3), perform, Limiter(2), further=[shut], lane_of=lanes.__getitem__
         )
         await dispatcher.run()
 

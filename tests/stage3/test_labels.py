@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.domain.labels import MOST_NAME, labelled, labels_of, one_line
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.request import MOST_NAME, PictureRequest, labelled, labels_of, one_line
 
 
 def showing(*named: tuple[str | None, str | None], labels: bool = True) -> PictureRequest:

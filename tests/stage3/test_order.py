@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -19,6 +19,7 @@ from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.engine.showing import order
 from stage3_plugin.engine.showing.order import InOrder
+from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.settings import Settings
 from tests.stage3.showing import Maker, Timed, ideal_s, picture_of, run, virtually
 
@@ -58,8 +59,8 @@ def test_five_sheets_and_two_hundred_scenes_take_what_an_ideal_schedule_takes(
     ideal = ideal_s([*CAST, *needs], needs, takes_s, 16)
     assert ran.took_s <= 1.05 * ideal
     assert maker.most == 16
-    for one, cast in needs.items():
-        assert maker.shown[one] == [picture_of(f"{c}: {CAST[c]['prompt']}").sha256 for c in cast]
+    for one, faces in needs.items():
+        assert maker.shown[one] == [picture_of(f"{c}: {CAST[c]['prompt']}").sha256 for c in faces]
 
 
 @st.composite
@@ -221,8 +222,7 @@ async def test_what_is_held_back_comes_out_when_nothing_is_made_any_more() -> No
     needs = Always()
     waiting = InOrder(
         iter([SceneState(request=one, queued_at=0.0) for one in requests]),
-        needs,
-        waits=lambda _scene, _needs: None,
+        cast("SceneReferences", needs),
         released=lambda: None,
     )
 

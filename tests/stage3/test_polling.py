@@ -163,7 +163,7 @@ class Vendor:
             raise FetchRefused("status 403", reason="trouble", status=403)
         sink = open_sink(200, {})
         sink.feed(PICTURE)
-        sink.finish(complete=True)
+        sink.finish("whole")
 
     def times(self, url: str) -> int:
         return sum(asked == url for asked, _ in self.asked)
@@ -179,7 +179,7 @@ def _answered(answer: Says, open_sink: OpenSink) -> Exchange:
     kind = "image/png" if isinstance(answer.document, bytes) else "application/json"
     sink = open_sink(answer.status, {"content-type": kind})
     sink.feed(answer.body)
-    sink.finish(complete=True)
+    sink.finish("whole")
     return Exchange(sent=True, complete=True)
 
 

@@ -1,6 +1,9 @@
 """What a picture can cost: by the table, and by the bills that came."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -11,8 +14,12 @@ from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
-from stage3_plugin.policy.pricing import Pricing, is_absurd, most_plausible
+from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.policy.pricing import is_absurd, most_plausible
+from stage3_plugin.purchase.pricing import Pricing
+from stage3_plugin.purchase.run_ledger import RunLedger
 from tests.stage3.ledger.samples import DAY, NOW, new_purchase
+from tests.stage3.line_shop import ROUTE
 
 SHOWN = Reference(
     wish=ReferenceWish(image="mira.png"),
@@ -28,6 +35,24 @@ def request(side_px: int = 64, quality: str = "low") -> PictureRequest:
     )
 
 
+def pricing(
+    highest_bill: Callable[..., int | None],
+    *,
+    low: int | None = 0,
+    high: int | None = 0,
+    run: object = None,
+) -> Pricing:
+    """Return what a ledger with such bills teaches of a price table."""
+    expected = Estimate(low_microusd=low, high_microusd=high)
+
+    def list_price(_: PictureRequest) -> Estimate:
+        return expected
+
+    route = replace(ROUTE, list_price=list_price)
+    ledger = cast("Ledger", SimpleNamespace(highest_bill=highest_bill))
+    return Pricing(route, ledger, run=cast("RunLedger | None", run))
+
+
 @given(st.tuples(amounts, amounts), amounts)
 def test_the_highest_bill_counts_where_the_table_says_less(
     table: tuple[int | None, int | None], billed: int | None
@@ -36,22 +61,15 @@ def test_the_highest_bill_counts_where_the_table_says_less(
     low, high = table
 
     def highest_bill(
-        _model: str,
-        _size: str,
-        _quality: str,
-        plausible: int,
-        /,
-        *,
-        shows: bool,
-        in_batch: bool = False,
+        *, plausible_microusd: int, shows: bool, in_batch: bool, **_: str
     ) -> int | None:
-        return None if shows or in_batch or (billed or 0) > plausible else billed
-
-    pricing = Pricing(lambda _: Estimate(low_microusd=low, high_microusd=high), highest_bill)
+        return None if shows or in_batch or (billed or 0) > plausible_microusd else billed
 
     believed = 0 if billed is None or billed > most_plausible(high or 0) else billed
     expected = None if high is None else max(high, believed)
-    assert pricing.estimate(request()) == Estimate(low_microusd=low, high_microusd=expected)
+    found = pricing(highest_bill, low=low, high=high).estimate(request())
+
+    assert found == Estimate(low_microusd=low, high_microusd=expected)
 
 
 def test_bills_are_asked_for_once_for_each_kind_of_picture() -> None:
@@ -60,55 +78,45 @@ def test_bills_are_asked_for_once_for_each_kind_of_picture() -> None:
     And what shows references has another than what shows none, a line of a batch than what is
     bought by itself.
     """
-    asked: list[tuple[str, str, str, bool, bool]] = []
+    asked: list[tuple[object, ...]] = []
 
-    def highest_bill(
-        model: str,
-        size: str,
-        quality: str,
-        _plausible: int,
-        /,
-        *,
-        shows: bool,
-        in_batch: bool = False,
-    ) -> int | None:
-        asked.append((model, size, quality, shows, in_batch))
+    def highest_bill(**kind: object) -> int | None:
+        asked.append(tuple(kind[one] for one in ("model", "size", "quality", "shows", "in_batch")))
         return len(asked)
 
-    pricing = Pricing(lambda _: Estimate(low_microusd=0, high_microusd=0), highest_bill)
+    prices = pricing(highest_bill)
     kinds = [request(), request(32), request(quality="high"), replace(request(), model="own")]
     kinds += [replace(request(), shown=(SHOWN,)), replace(request(), lane="batch")]
-    highs = [pricing.estimate(kind).high_microusd for kind in kinds * 2]
+    highs = [prices.estimate(kind).high_microusd for kind in kinds * 2]
+    model = ROUTE.endpoint.model
 
     assert highs == [1, 2, 3, 4, 5, 6] * 2
     assert asked == [
-        ("", "64x64", "low", False, False),
-        ("", "32x32", "low", False, False),
-        ("", "64x64", "high", False, False),
+        (model, "64x64", "low", False, False),
+        (model, "32x32", "low", False, False),
+        (model, "64x64", "high", False, False),
         ("own", "64x64", "low", False, False),
-        ("", "64x64", "low", True, False),
-        ("", "64x64", "low", False, True),
+        (model, "64x64", "low", True, False),
+        (model, "64x64", "low", False, True),
     ]
 
 
 def test_bills_are_asked_for_anew_once_a_higher_one_has_come() -> None:
     """One that a run records of a batch of another run's is the first of many."""
-    bills, news = [7, 9], [0]
+    bills, run = [7, 9], SimpleNamespace(overruns=0)
 
-    def highest_bill(*_: object, shows: bool, in_batch: bool = False) -> int:
+    def highest_bill(*, shows: bool, in_batch: bool, **_: object) -> int:
         assert not shows
         assert not in_batch
         return bills[0]
 
-    pricing = Pricing(
-        lambda _: Estimate(low_microusd=0, high_microusd=5), highest_bill, news=lambda: news[0]
-    )
-    before = pricing.estimate(request()).high_microusd
+    prices = pricing(highest_bill, high=5, run=run)
+    before = prices.estimate(request()).high_microusd
     bills.pop(0)
-    unheard = pricing.estimate(request()).high_microusd
-    news[0] += 1
+    unheard = prices.estimate(request()).high_microusd
+    run.overruns += 1
 
-    assert (before, unheard, pricing.estimate(request()).high_microusd) == (7, 7, 9)
+    assert (before, unheard, prices.estimate(request()).high_microusd) == (7, 7, 9)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.policy.capacity import (
-    FixedLimiter,
+    Limiter,
     Permit,
     RateLimit,
     Spacing,
@@ -118,7 +118,7 @@ def test_those_that_prepare_together_do_not_pass_together(
     Being let through and being sent are apart, since the ledger is asked in between.
     """
     rate_limit = Window(most, WINDOW_S) if pacing == "window" else Spacing(WINDOW_S / most)
-    limiter = FixedLimiter(100, rate_limit=rate_limit)
+    limiter = Limiter(100, rate_limit=rate_limit)
     inside: list[Permit] = []
     left: list[float] = []
     now = 0.0
@@ -142,7 +142,7 @@ def test_those_that_prepare_together_do_not_pass_together(
 
 def test_a_window_counts_those_that_prepare_beside_those_that_left() -> None:
     """One left and one prepares: for a third the first has to be out of the window."""
-    limiter = FixedLimiter(4, rate_limit=Window(2, WINDOW_S))
+    limiter = Limiter(4, rate_limit=Window(2, WINDOW_S))
     first, second = limiter.enter(), limiter.enter()
     first.sent(0)
     before = limiter.may_send(1, 2)
@@ -155,7 +155,7 @@ def test_a_window_counts_those_that_prepare_beside_those_that_left() -> None:
 @pytest.mark.parametrize("rate_limit", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
 def test_what_was_let_through_and_never_sent_uses_up_nothing(rate_limit: RateLimit) -> None:
     """A thousand scenes whose picture is already there pass in no time."""
-    limiter = FixedLimiter(4, rate_limit=rate_limit)
+    limiter = Limiter(4, rate_limit=rate_limit)
     for _ in range(1000):
         assert limiter.may_send(0, 0).allowed
         with limiter.enter():
@@ -168,7 +168,7 @@ def test_what_was_let_through_and_never_sent_uses_up_nothing(rate_limit: RateLim
 @pytest.mark.parametrize("rate_limit", [Window(1, WINDOW_S), Spacing(WINDOW_S)])
 def test_while_one_prepares_the_next_is_told_when_to_ask_again(rate_limit: RateLimit) -> None:
     """Nobody knows when it will leave; the moment named is the earliest, and never passed by."""
-    limiter = FixedLimiter(4, rate_limit=rate_limit)
+    limiter = Limiter(4, rate_limit=rate_limit)
     permit = limiter.enter()
     first = limiter.may_send(1, 1)
     permit.sent(3)

@@ -25,7 +25,7 @@ from stage3_plugin.ledger.home import home_of, new_run_id
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.spool.writing import Spool
+from stage3_plugin.storage.spool.reading import SpooledAnswer
 from tests.doors import HOLD, bills, painter
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -55,7 +55,7 @@ class Dead:
         keys = keys_of(request, self.settings)
         given: dict[str, Any] = {
             "attempt_id": uuid.uuid4().hex,
-            "scene_key": keys.present,
+            "scene_key": keys.scene_key,
             "scene_id": request.scene_id,
             "run_id": self.run_id,
             "endpoint": endpoint_of(self.settings),
@@ -63,7 +63,7 @@ class Dead:
             "quality": request.quality,
             "is_local": False,
             "hold_microusd": HOLD,
-            "content_key": keys.content,
+            "content_key": keys.content_key,
             "subject_key": uuid.uuid4().hex,
         }
         now = datetime.now(UTC)
@@ -81,10 +81,10 @@ class Dead:
     ) -> None:
         """Leave an answer, or what had come of one."""
         body = json.dumps(document).encode()
-        spool = Spool(self.store.spool.new_folder(attempt_id))
+        spool = SpooledAnswer(self.store.spool.new_folder(attempt_id))
         spool.head(status, [("content-type", "application/json")])
         spool.feed(body if complete else body[: len(body) // 2])
-        spool.finish(complete=complete)
+        spool.finish("whole" if complete else "cut")
 
 
 PICTURE = make_png("s01", 128, 128, heavy=True)

@@ -286,7 +286,7 @@ def test_every_field_of_a_request_is_known_to_decide_or_not() -> None:
     beside |= {"token", "wanted", "if_refused", "takes", "lane"}
     scope = Route(endpoint=Endpoint(provider="openai", model="m"), sends=frozenset(get_args(Wish)))
     requests = [replace(REQUEST, **{name: value}) for name, value in deciding.items()]
-    keys = {scene_keys(one, scope).present for one in (REQUEST, *requests)}
+    keys = {scene_keys(one, scope).scene_key for one in (REQUEST, *requests)}
 
     assert len(keys) == len(deciding) + 1
     assert deciding.keys() | beside == set(PictureRequest.__slots__)

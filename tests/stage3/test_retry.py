@@ -1,8 +1,8 @@
 """The decision table, and its laws."""
 
 import itertools
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, cast
 
 import pytest
 from hypothesis import example, given
@@ -39,6 +39,10 @@ class Rules:
     seeds_after_refusal: int = 0
 
 
+def rules(**values: Any) -> Settings:
+    return cast("Settings", Rules(**values))
+
+
 FIRST = History(ran=1, turned_away=0, elapsed_s=1.0)
 K = VerdictKind
 
@@ -72,7 +76,7 @@ K = VerdictKind
 )
 def test_the_first_answer_decides(verdict: Verdict, expected: str) -> None:
     """Each kind of first answer leads to one decision."""
-    assert in_words(decide(verdict, FIRST, Rules(), chance=0.5)) == expected
+    assert in_words(decide(verdict, FIRST, rules(), chance=0.5)) == expected
 
 
 def unknown(**more: Any) -> History:
@@ -84,9 +88,9 @@ LOST = Verdict(kind=K.UNKNOWN, message="cut", may_be_billed=True)
 
 def test_a_lost_request_is_sent_once_more_where_the_user_says_so() -> None:
     """And only once: each may have been billed."""
-    resend = Rules(on_unknown="resend")
+    resend = rules(on_unknown="resend")
 
-    assert isinstance(decide(LOST, unknown(), Rules(), chance=0), GiveUp)
+    assert isinstance(decide(LOST, unknown(), rules(), chance=0), GiveUp)
     assert decide(LOST, unknown(), resend, chance=0) == Again(0.0, "unknown")
     assert isinstance(decide(LOST, replace(FIRST, unknown=2), resend, chance=0), GiveUp)
     begun = replace(LOST, should_retry=False)  # its job was accepted, and is not known any more
@@ -95,8 +99,8 @@ def test_a_lost_request_is_sent_once_more_where_the_user_says_so() -> None:
 
 def test_the_run_stops_when_nobody_answers_any_more() -> None:
     """Each of them may have been billed, so the fifth in a row is the last."""
-    before = decide(LOST, unknown(streaks=Streaks(unknown=UNKNOWN_IN_A_ROW - 1)), Rules(), chance=0)
-    at_last = decide(LOST, unknown(streaks=Streaks(unknown=UNKNOWN_IN_A_ROW)), Rules(), chance=0)
+    before = decide(LOST, unknown(streaks=Streaks(unknown=UNKNOWN_IN_A_ROW - 1)), rules(), chance=0)
+    at_last = decide(LOST, unknown(streaks=Streaks(unknown=UNKNOWN_IN_A_ROW)), rules(), chance=0)
 
     assert isinstance(before, GiveUp)
     assert isinstance(at_last, Stop)
@@ -120,25 +124,19 @@ def test_the_settings_are_a_policy() -> None:
     """The settings can be passed as they are, and their defaults are the ones tested here."""
     settings = Settings()
 
-    assert Rules() == Rules(
-        settings.max_attempts,
-        settings.backoff_base_s,
-        settings.backoff_max_s,
-        settings.max_wait_s,
-        settings.deadline_s,
-    )
+    assert {name: getattr(settings, name) for name in asdict(Rules())} == asdict(Rules())
 
 
 def test_a_hint_is_waited_out_with_a_little_jitter() -> None:
     """The wait a provider asks for is never cut short."""
-    decision = decide(Verdict(kind=K.RATE_LIMITED, hint_s=12), FIRST, Rules(), chance=0.5)
+    decision = decide(Verdict(kind=K.RATE_LIMITED, hint_s=12), FIRST, rules(), chance=0.5)
 
     assert decision == Again(12 + HINT_JITTER_S / 2, "rate_limited", is_asked_for=True)
 
 
 def test_a_hint_beyond_the_longest_wait_fails_the_scene() -> None:
     """It is not shortened: coming back early would only be turned away again."""
-    decision = decide(Verdict(kind=K.RATE_LIMITED, hint_s=121), FIRST, Rules(), chance=0.0)
+    decision = decide(Verdict(kind=K.RATE_LIMITED, hint_s=121), FIRST, rules(), chance=0.0)
 
     assert isinstance(decision, GiveUp)
     assert decision.failure.code == "rate_limited"
@@ -151,11 +149,11 @@ def test_being_turned_away_uses_up_the_deadline_but_no_attempts() -> None:
 
     Even with all attempts used: the last one's answer was lost, and it is being sent once more.
     """
-    often = History(ran=Rules().max_attempts, turned_away=100, unknown=1, elapsed_s=3000)
+    often = History(ran=rules().max_attempts, turned_away=100, unknown=1, elapsed_s=3000)
     verdict = Verdict(kind=K.RATE_LIMITED, hint_s=30)
 
-    within = decide(verdict, often, Rules(), chance=0.0)
-    beyond = decide(verdict, replace(often, elapsed_s=3571), Rules(), chance=0.0)
+    within = decide(verdict, often, rules(), chance=0.0)
+    beyond = decide(verdict, replace(often, elapsed_s=3571), rules(), chance=0.0)
 
     assert isinstance(within, Again)
     assert isinstance(beyond, GiveUp)
@@ -167,10 +165,10 @@ def test_rejected_scenes_in_a_row_stop_the_run() -> None:
     verdict = Verdict(kind=K.REJECTED)
 
     before = decide(
-        verdict, replace(FIRST, streaks=Streaks(rejected=REJECTED_IN_A_ROW - 1)), Rules(), chance=0
+        verdict, replace(FIRST, streaks=Streaks(rejected=REJECTED_IN_A_ROW - 1)), rules(), chance=0
     )
     after = decide(
-        verdict, replace(FIRST, streaks=Streaks(rejected=REJECTED_IN_A_ROW)), Rules(), chance=0
+        verdict, replace(FIRST, streaks=Streaks(rejected=REJECTED_IN_A_ROW)), rules(), chance=0
     )
 
     assert isinstance(before, GiveUp)
@@ -181,8 +179,8 @@ def test_an_unbilled_answer_without_a_picture_gets_one_more_chance() -> None:
     """It can be chance, but not twice."""
     verdict = Verdict(kind=K.NO_PICTURE)
 
-    assert isinstance(decide(verdict, FIRST, Rules(), chance=0), Again)
-    assert isinstance(decide(verdict, replace(FIRST, ran=2), Rules(), chance=0), GiveUp)
+    assert isinstance(decide(verdict, FIRST, rules(), chance=0), Again)
+    assert isinstance(decide(verdict, replace(FIRST, ran=2), rules(), chance=0), GiveUp)
 
 
 def test_overload_is_not_met_by_a_hail_of_requests() -> None:
@@ -190,7 +188,7 @@ def test_overload_is_not_met_by_a_hail_of_requests() -> None:
     overloaded = Verdict(kind=VerdictKind.BUSY, lower_capacity=True)
     history = History(ran=0, turned_away=1, elapsed_s=0.0)
     waits = [
-        decide(overloaded, history, Rules(backoff_max_s=most_s), chance=0.0)
+        decide(overloaded, history, rules(backoff_max_s=most_s), chance=0.0)
         for most_s in (60.0, 0.02)
     ]
 
@@ -199,7 +197,7 @@ def test_overload_is_not_met_by_a_hail_of_requests() -> None:
 
 def test_backoff_doubles_up_to_its_maximum() -> None:
     """1, 2, 4 … 32, 60, 60 seconds, for ever without overflowing."""
-    bounds = [backoff_bound_s(failed, Rules()) for failed in (1, 2, 3, 6, 7, 8, 10_000)]
+    bounds = [backoff_bound_s(failed, rules()) for failed in (1, 2, 3, 6, 7, 8, 10_000)]
 
     assert bounds == [1, 2, 4, 32, 60, 60, 60]
 
@@ -208,8 +206,8 @@ def test_a_wait_grows_with_the_requests_that_failed_alike() -> None:
     """Rejections make the next rejection's wait longer, failures the next failure's."""
     history = History(ran=2, turned_away=5, elapsed_s=1.0)
 
-    limited = decide(Verdict(kind=K.RATE_LIMITED), history, Rules(), chance=0.5)
-    broken = decide(Verdict(kind=K.BUSY), history, Rules(), chance=0.5)
+    limited = decide(Verdict(kind=K.RATE_LIMITED), history, rules(), chance=0.5)
+    broken = decide(Verdict(kind=K.BUSY), history, rules(), chance=0.5)
 
     assert limited == Again(16 / 2, "rate_limited")
     assert broken == Again(2 / 2, "unavailable")
@@ -244,7 +242,7 @@ chances = st.floats(0, 1, exclude_max=True)
 
 @given(verdicts, histories, policies, chances)
 def test_nothing_that_may_have_been_billed_is_sent_again(
-    verdict: Verdict, history: History, policy: Rules, chance: float
+    verdict: Verdict, history: History, policy: Settings, chance: float
 ) -> None:
     """Whatever else the answer says."""
     decision = decide(replace(verdict, may_be_billed=True), history, policy, chance=chance)
@@ -254,7 +252,7 @@ def test_nothing_that_may_have_been_billed_is_sent_again(
 
 @given(verdicts, histories, policies, chances)
 def test_a_scene_is_never_sent_before_its_hint_nor_after_its_deadline(
-    verdict: Verdict, history: History, policy: Rules, chance: float
+    verdict: Verdict, history: History, policy: Settings, chance: float
 ) -> None:
     """And never waits longer than the settings allow."""
     decision = decide(verdict, history, policy, chance=chance)
@@ -291,10 +289,10 @@ def test_an_answer_tells_whether_there_was_room(verdict: Verdict, expected: str)
     assert " and ".join(name for name, holds in told.items() if holds) == expected
 
 
-@example([Verdict(kind=K.BUSY, lower_capacity=True)], Rules(max_attempts=1), [0.0] * 60)
+@example([Verdict(kind=K.BUSY, lower_capacity=True)], rules(max_attempts=1), [0.0] * 60)
 @given(st.lists(verdicts, min_size=1, max_size=60), policies, st.lists(chances, min_size=60))
 def test_a_scene_never_runs_more_often_than_max_attempts(
-    answers: list[Verdict], policy: Rules, draws: list[float]
+    answers: list[Verdict], policy: Settings, draws: list[float]
 ) -> None:
     """Requests that were turned away did not run; all others count, in any order of answers."""
     ran = turned_away = 0
@@ -315,7 +313,7 @@ def test_a_scene_never_runs_more_often_than_max_attempts(
 def test_a_scene_without_tries_says_how_often_it_was_tried(ran: int, told: str) -> None:
     """In words that read well where it was tried once."""
     verdict = Verdict(kind=K.BUSY, message="overloaded")
-    given_up = decide(verdict, replace(FIRST, ran=ran), Rules(max_attempts=ran), chance=0)
+    given_up = decide(verdict, replace(FIRST, ran=ran), rules(max_attempts=ran), chance=0)
 
     assert isinstance(given_up, GiveUp)
     assert told in given_up.failure.message

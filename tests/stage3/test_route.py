@@ -13,7 +13,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
 from stage3_plugin.engine.backend import limiter_of, route_of
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.policy.capacity import AdaptiveLimiter, FixedLimiter
+from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter
 from stage3_plugin.settings import Settings
 
 PAID = Settings(provider="openai", model="m", base_url="http://one.example/v1", capacity=4)
@@ -25,7 +25,7 @@ def route(settings: Settings = PAID, /, *, is_here: bool = False, **properties: 
 
 
 def limiter_at(one: Route, settings: Settings = PAID) -> object:
-    return limiter_of(one, settings, 4, draw=lambda: 0.5, on_change=lambda _: None)
+    return limiter_of(one, settings, 4, draw=lambda: 0.5)
 
 
 def wish() -> PictureRequest:
@@ -39,19 +39,22 @@ def test_only_what_is_uncapped_is_not_limited(others: dict[str, Any]) -> None:
 
     assert isinstance(limiter_at(route(**others)), AdaptiveLimiter)
     assert isinstance(limiter_at(route(is_here=True, **others)), AdaptiveLimiter)
-    assert isinstance(limiter_at(route(is_uncapped=True, **others)), FixedLimiter)
-    assert isinstance(limiter_at(route(**others), paced), FixedLimiter)
+    assert isinstance(limiter_at(route(is_uncapped=True, **others)), Limiter)
+    assert isinstance(limiter_at(route(**others), paced), Limiter)
 
 
 def test_only_what_is_made_here_has_no_address_in_its_keys() -> None:
     """What is free and far away is another picture where it is made somewhere else."""
     elsewhere = PAID.model_copy(update={"base_url": "http://two.example/v1"})
     far = [
-        scene_keys(wish(), route(settings, is_free=True, is_uncapped=True, may_be_cut=True)).present
+        scene_keys(
+            wish(), route(settings, is_free=True, is_uncapped=True, may_be_cut=True)
+        ).scene_key
         for settings in (PAID, elsewhere)
     ]
     here = [
-        scene_keys(wish(), route(settings, is_here=True)).present for settings in (PAID, elsewhere)
+        scene_keys(wish(), route(settings, is_here=True)).scene_key
+        for settings in (PAID, elsewhere)
     ]
 
     assert far[0] != far[1]

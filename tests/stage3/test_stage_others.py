@@ -37,7 +37,7 @@ def hold(state_dir: Path, story: Story, positions: range, *, was_sent: bool) -> 
             keys = scene_keys(request, route_of(Settings(), None))
             new = NewPurchase(
                 attempt_id=uuid.uuid4().hex,
-                scene_key=keys.present,
+                scene_key=keys.scene_key,
                 scene_id=request.scene_id,
                 run_id=OTHER,
                 endpoint=Endpoint(provider="previz"),
@@ -45,7 +45,7 @@ def hold(state_dir: Path, story: Story, positions: range, *, was_sent: bool) -> 
                 quality=request.quality,
                 is_local=False,
                 hold_microusd=0,
-                content_key=keys.content,
+                content_key=keys.content_key,
                 subject_key=uuid.uuid4().hex,
             )
             now = datetime.now(UTC)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stage3_plugin.engine.events import ContractEvents
+from stage3_plugin.domain.events import SceneWaiting
+from stage3_plugin.engine.contract_events import ContractEvents
 from stage3_plugin.runtime import trace
 from tests.doors import settings_for
 from tests.fakes.behaviours import Json
@@ -36,13 +37,13 @@ class Other(Listener):
 
 def test_an_event_reaches_whoever_named_it_inside_the_block() -> None:
     """Others, and what happens outside, are not called."""
-    ours, theirs = Listener({"scene.started"}), Other({"scene.failed"})
-    trace.event("scene.started", scene_id="early")
+    ours, theirs = Listener({"scene.waiting"}), Other({"scene.failed"})
+    trace.event(SceneWaiting(scene_id="early", waits_for=()))
     with trace.listening(ours, theirs):
-        trace.event("scene.started", scene_id="a")
-    trace.event("scene.started", scene_id="late")
+        trace.event(SceneWaiting(scene_id="a", waits_for=("b",)))
+    trace.event(SceneWaiting(scene_id="late", waits_for=()))
 
-    assert ours.heard == [("scene.started", {"scene_id": "a"})]
+    assert ours.heard == [("scene.waiting", {"scene_id": "a", "waits_for": ["b"]})]
     assert theirs.heard == []
 
 
@@ -56,15 +57,15 @@ class Raising(Listener):
 
 def test_one_that_raises_is_muted_and_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
     """What is reported is that money is held, or spent: that goes on, and the others hear it."""
-    broken, other = Raising(("claim", "scene.started")), Other(("claim", "scene.started"))
+    broken, other = Raising(("claim", "scene.waiting")), Other(("claim", "scene.waiting"))
     with trace.listening(broken, other):
-        trace.event("scene.started", scene_id="a")
+        trace.event(SceneWaiting(scene_id="a", waits_for=("b",)))
         with trace.span("claim", scene_id="a"):
             pass
 
-    assert [name for name, _ in broken.heard] == ["scene.started"]
-    assert [name for name, _ in other.heard] == ["scene.started", "claim.started", "claim.finished"]
-    assert caplog.messages == ["the listener Raising is muted: it raised OSError at scene.started"]
+    assert [name for name, _ in broken.heard] == ["scene.waiting"]
+    assert [name for name, _ in other.heard] == ["scene.waiting", "claim.started", "claim.finished"]
+    assert caplog.messages == ["the listener Raising is muted: it raised OSError at scene.waiting"]
 
 
 def test_a_span_has_one_beginning_and_one_end() -> None:

@@ -12,8 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from stage3_plugin.domain.batch import Upload
-from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.writing import Spool
+from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.transport.bodies import Content
 from stage3_plugin.transport.client import Client
@@ -144,9 +143,9 @@ def client_of(api: ImageApi) -> Client:
     )
 
 
-def into(folder: Path) -> Callable[[int, Mapping[str, str]], Spool]:
-    def opened(status: int, headers: Mapping[str, str]) -> Spool:
-        spool = Spool(folder, media_type=headers.get("content-type"))
+def into(folder: Path) -> Callable[[int, Mapping[str, str]], SpooledAnswer]:
+    def opened(status: int, headers: Mapping[str, str]) -> SpooledAnswer:
+        spool = SpooledAnswer(folder)
         spool.head(status, headers.items())
         return spool
 

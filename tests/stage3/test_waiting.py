@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import TypeAlias
+from types import SimpleNamespace
+from typing import TypeAlias, cast
 
 import anyio
 import pytest
@@ -25,6 +26,7 @@ from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.waiting import IN_HANDS_S, LOOK_S, LOST_S, Waiting
+from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.waiting import (
     FIRST_WAIT_S,
     LEAST_WAIT_S,
@@ -32,7 +34,8 @@ from stage3_plugin.policy.waiting import (
     LONGEST_WAIT_S,
     batch_wait_s,
 )
-from stage3_plugin.purchase.brought import Brought
+from stage3_plugin.purchase.lost import Brought
+from stage3_plugin.purchase.recovery import Recovery
 
 START = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 HOLD = 20_000
@@ -160,11 +163,14 @@ def stay(
 
     async def main() -> Stood:
         began = trio.current_time()
+
+        def now() -> datetime:
+            return START + timedelta(seconds=trio.current_time() - began)
+
         waiting = Waiting(
-            shop,
-            shop,
+            cast("Session", SimpleNamespace(reader=shop, now=now)),
+            cast("Recovery", shop),
             can_ask=lambda _: can_ask,
-            now=lambda: START + timedelta(seconds=trio.current_time() - began),
             report=reports.append,
         )
         async with trio.open_nursery() as nursery:

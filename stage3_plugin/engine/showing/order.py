@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.events import SceneWaiting
 from stage3_plugin.engine.dispatch import Peekable
 from stage3_plugin.engine.scene_state import SceneState
+from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.policy.precedence import HeldBack
+from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 
 MOST_HELD_BACK = 1024
@@ -21,45 +22,24 @@ MOST_HELD_BACK = 1024
 ahead; as long as one of those that they wait for is under way."""
 
 
-class Needs(Protocol):
-    """Knows what scenes refer to, and calls :attr:`on_end` as a take of one of those ends."""
-
-    on_end: Callable[[str], None]
-
-    def needs(self, request: PictureRequest) -> tuple[str, ...]:
-        """Return the scenes of this run that a request shows and that have not ended."""
-        ...
-
-    def is_shown(self, scene_id: str) -> bool:
-        """Return whether any scene shows this one's picture."""
-        ...
-
-    def is_awaited(self, scene_id: str) -> bool:
-        """Return whether such a scene's picture is still to come: of another take of it."""
-        ...
-
-
 class InOrder(Peekable[SceneState]):
     """The scenes of a run, each when what it refers to has ended.
 
     Args:
         scenes: In the order of the story.
-        needs: What each has to wait for.
-        waits: Called with a scene that has to wait, and for which.
+        needs: What each has to wait for; it says when a take that is shown has ended.
         released: Called when some need wait no longer.
     """
 
     def __init__(
         self,
         scenes: Iterator[SceneState],
-        needs: Needs,
+        needs: SceneReferences,
         *,
-        waits: Callable[[SceneState, tuple[str, ...]], None],
         released: Callable[[], None],
     ) -> None:
         super().__init__(scenes)
         self._needs = needs
-        self._waits = waits
         self._released = released
         self._held = HeldBack[SceneState]()
         self._free = deque[SceneState]()
@@ -95,7 +75,8 @@ class InOrder(Peekable[SceneState]):
         needs = () if self._is_over else self._needs.needs(scene.request)
         if needs:
             self._held.add(scene, needs)
-            self._waits(scene, needs)
+            scene_id = scene.request.scene_id
+            trace.event(SceneWaiting(scene_id=scene_id, take=scene.take, waits_for=needs))
         else:
             self._next.append(scene)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from host_stub.contract import Failure, FailureCode, SceneOutcome
 from stage3_plugin.domain.picture import Picture
@@ -26,44 +26,16 @@ from stage3_plugin.domain.reference import (
     SentPicture,
 )
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import LimitsOf
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.errors import ReferenceRefused
 from stage3_plugin.policy.precedence import waves
 
-LimitsOf: TypeAlias = Callable[[PictureRequest, int], Limits]
-"""Returns what the endpoint takes of a request's references, when there are so many of them."""
+if TYPE_CHECKING:
+    from stage3_plugin.storage.references import References
 
-
-class Shelf(Protocol):
-    """Holds the bytes of references; a :class:`~stage3_plugin.storage.references.References`.
-
-    Raises:
-        ReferenceRefused: In every method: it cannot be shown.
-    """
-
-    async def show(self, wish: ReferenceWish, limits: Limits) -> Reference: ...
-
-    async def show_stored(
-        self, wish: ReferenceWish, picture: Picture, limits: Limits
-    ) -> Reference: ...
-
-    async def show_brought(
-        self, wish: ReferenceWish, picture: BroughtPicture, limits: Limits
-    ) -> Reference: ...
-
-
-class OpenedShelf(Shelf, Protocol):
-    """One that is open, and gives out what it holds."""
-
-    def body_of(self, sent: SentPicture) -> memoryview:
-        """Return the base64 of what is sent of a reference."""
-        ...
-
-
-OpenShelf: TypeAlias = Callable[[Path], AbstractAsyncContextManager[OpenedShelf]]
-"""Opens one for a run or a plan, by the folder that scenes' files start at."""
-
-
+OpenShelf: TypeAlias = Callable[[Path], AbstractAsyncContextManager["References"]]
+"""Opens what holds references for a run or a plan, by the folder that scenes' files start at."""
 _NOTHING_SENT: Final = "; nothing was sent"
 
 
@@ -161,7 +133,7 @@ class SceneReferences:
 
     def __init__(
         self,
-        shelf: Shelf,
+        shelf: References,
         limits_of: LimitsOf,
         *,
         is_over: Callable[[], bool] = lambda: False,
@@ -351,7 +323,7 @@ def _each_once(shown: Sequence[Reference]) -> tuple[Reference, ...]:
     return tuple(once.values())
 
 
-async def unshown_in(casting: Casting, shelf: Shelf) -> tuple[str, ...]:
+async def unshown_in(casting: Casting, shelf: References) -> tuple[str, ...]:
     """Say which pictures of a cast cannot be shown at all, whatever an endpoint takes.
 
     Raises:

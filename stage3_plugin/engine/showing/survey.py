@@ -311,7 +311,7 @@ def standing_in(
         request: PictureRequest, shown: PictureRequest | Unshown
     ) -> tuple[Picture | None, str]:
         if isinstance(shown, Unshown):
-            kept = ledger.with_base(keys_of(request).bases) if shown.is_refused else ()
+            kept = ledger.with_base(keys_of(request).base_keys) if shown.is_refused else ()
             if not kept:
                 return None, f"would not be made: {shown.why}"
             return kept[0].picture, ""

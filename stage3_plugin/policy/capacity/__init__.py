@@ -2,8 +2,8 @@
 
 Pure: no clock, no chance and no I/O; the caller passes ``now`` in seconds of its own clock, and
 draws for jitter. One limiter serves one account and model of one provider, so a limit that one
-scene ran into holds back all of them. ``limiter`` has what every limiter does and the fixed one,
-``adaptive`` the one that finds out the provider's limit: ``level`` is how many at once,
+scene ran into holds back all of them. ``limiter`` is a fixed one,
+``adaptive`` one that finds out the provider's limit: ``level`` is how many at once,
 ``rate_estimate`` how fast, ``departures`` when the next may leave. ``rate_limit`` has the limits
 that are known.
 """
@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from stage3_plugin.policy.capacity.adaptive import AdaptiveLimiter
 from stage3_plugin.policy.capacity.limiter import (
-    Change,
-    FixedLimiter,
     Limiter,
     LimiterState,
     Permission,
@@ -30,8 +28,6 @@ from stage3_plugin.policy.capacity.rate_limit import (
 
 __all__ = [
     "AdaptiveLimiter",
-    "Change",
-    "FixedLimiter",
     "Limiter",
     "LimiterState",
     "Pacing",

@@ -34,9 +34,10 @@ import math
 from collections import deque
 from collections.abc import Callable
 
+from stage3_plugin.domain.events import CapacityChanged
 from stage3_plugin.policy.capacity.departures import LONGEST_PAUSE_S, Departures
 from stage3_plugin.policy.capacity.level import FIRST_ROOM, Level
-from stage3_plugin.policy.capacity.limiter import NEVER, Change, CountingLimiter, Permit
+from stage3_plugin.policy.capacity.limiter import NEVER, Limiter, Permit
 from stage3_plugin.policy.capacity.rate_estimate import SURE_RUN, RateEstimate
 from stage3_plugin.policy.capacity.rate_limit import RateLimit
 
@@ -82,7 +83,7 @@ FIRST_QUIET_S, LONGEST_QUIET_S = 18.0, 160.0
 """Seconds without a rejection until then; twice as long after each."""
 
 
-class AdaptiveLimiter(CountingLimiter):
+class AdaptiveLimiter(Limiter):
     """Follows the provider's limit, below a ceiling.
 
     Args:
@@ -101,7 +102,7 @@ class AdaptiveLimiter(CountingLimiter):
         draw: Callable[[], float],
         longest_hint_s: float = 120.0,
         rate_limit: RateLimit | None = None,
-        on_change: Callable[[Change], None] | None = None,
+        on_change: Callable[[CapacityChanged], None] | None = None,
         beside: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(ceiling, rate_limit=rate_limit, on_change=on_change, beside=beside)

@@ -1,4 +1,4 @@
-"""What every limiter does: let scenes through, count them, report its state; and the fixed one.
+"""A limiter: lets scenes through, counts them, reports its state; at a fixed number by itself.
 
 Dispatch asks ``may_send`` before it takes a scene, and asking uses up nothing. A scene that was
 taken gets a :class:`Permit`, which notes what becomes of it: many are never sent, because their
@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
+from stage3_plugin.domain.events import CapacityChanged
 from stage3_plugin.policy.capacity.rate_limit import RateLimit
 
 Reason: TypeAlias = Literal[
@@ -47,25 +48,6 @@ class Permission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """Capacity changed.
-
-    Attributes:
-        reason: Why.
-        limit: At most so many may be in flight from now on.
-        previous: How many could when it was last reported.
-        pause_s: Seconds for which nothing leaves, counted from now.
-        sent: Requests at the provider now.
-    """
-
-    reason: Reason
-    limit: int
-    previous: int
-    pause_s: float
-    sent: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LimiterState:
     """How a limiter stands at a moment.
 
@@ -86,31 +68,6 @@ class LimiterState:
     turned_away: int
 
 
-class Limiter(Protocol):
-    """Decides from what is reported to it; dispatch asks it before every start."""
-
-    @property
-    def ceiling(self) -> int:
-        """Return the most that will ever be in flight."""
-        ...
-
-    def may_send(self, now: float, in_flight: int) -> Permission:
-        """Return whether one more may be in flight; uses up nothing."""
-        ...
-
-    def enter(self) -> Permit:
-        """Let a scene through that was taken; call it before anything else may ask."""
-        ...
-
-    def hold_back(self, now: float, wait_s: float) -> None:
-        """Let nothing leave for ``wait_s`` seconds: an answer said that nothing is left."""
-        ...
-
-    def state(self, now: float) -> LimiterState:
-        """Return how the limiter stands now."""
-        ...
-
-
 class Permit:
     """The permit of one try of one scene, from being taken to its end.
 
@@ -128,7 +85,7 @@ class Permit:
 
     __slots__ = ("_left", "_limiter", "fate", "hint_s", "is_covered", "number", "others", "sent_at")
 
-    def __init__(self, limiter: CountingLimiter, number: int) -> None:
+    def __init__(self, limiter: Limiter, number: int) -> None:
         self._limiter = limiter
         self.number = number
         self.sent_at = NEVER
@@ -191,8 +148,11 @@ class Permit:
             self._limiter.count_left(was_sent=self.sent_at > NEVER)
 
 
-class CountingLimiter:
-    """What is the same for all limiters: places, the known rate limit, pauses and counts.
+class Limiter:
+    """Decides from what is reported to it; dispatch asks it before every start.
+
+    This one lets a fixed number be in flight, with one shared pause when the provider asks for one:
+    a scene that was turned away keeps its own wait, since nothing else spreads them out.
 
     Args:
         ceiling: The most that will ever be in flight.
@@ -205,9 +165,9 @@ class CountingLimiter:
         self,
         ceiling: int,
         *,
-        rate_limit: RateLimit | None,
-        on_change: Callable[[Change], None] | None,
-        beside: Callable[[], int],
+        rate_limit: RateLimit | None = None,
+        on_change: Callable[[CapacityChanged], None] | None = None,
+        beside: Callable[[], int] = lambda: 0,
     ) -> None:
         if ceiling < 1:
             raise ValueError("capacity is at least 1")
@@ -343,31 +303,14 @@ class CountingLimiter:
         previous, self._reported_limit = self._reported_limit, self.limit
         if self._on_change is not None:
             self._on_change(
-                Change(
+                CapacityChanged(
                     reason=reason,
                     limit=self.limit,
                     previous=previous,
                     pause_s=self._pause_left_s(now),
-                    sent=self._sent,
+                    in_flight=self._sent,
                 )
             )
 
 
 _ALLOWED = Permission(allowed=True)
-
-
-class FixedLimiter(CountingLimiter):
-    """A fixed number in flight, and one shared pause when the provider asks for one.
-
-    A scene that was turned away keeps its own wait, since nothing else spreads them out.
-    """
-
-    def __init__(
-        self,
-        capacity: int,
-        *,
-        rate_limit: RateLimit | None = None,
-        on_change: Callable[[Change], None] | None = None,
-        beside: Callable[[], int] = lambda: 0,
-    ) -> None:
-        super().__init__(capacity, rate_limit=rate_limit, on_change=on_change, beside=beside)

@@ -15,38 +15,39 @@ from pathlib import Path
 from stage3_plugin.domain.signature import OPENING_BYTES, is_picture_behind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime.masking import Masked
-from stage3_plugin.storage.spool.receipt import SKELETON
-from stage3_plugin.storage.spool.writing import ENCODED
+from stage3_plugin.storage.spool.receipt import RECEIPT
 
 
 def cover_answer(directory: Path, masked: Masked) -> None:
-    """Cover secrets in all files of an answer but its receipt, which was written without any.
+    """Cover secrets in all files of an answer, and of those that lie in its folder.
 
     Raises:
         StorageFailed: The disk did not let us.
     """
     with suppress(FileNotFoundError):  # another run has taken it in and removed it
         for name in os.listdir(directory):  # noqa: PTH208 - asked for every answer: no parsing
-            if name in {SKELETON, ENCODED} or name.startswith("part-"):
-                cover(directory / name, masked)
+            path = directory / name
+            if name == RECEIPT or name.startswith("part-"):
+                cover(path, masked)
+            elif path.is_dir():
+                cover_answer(path, masked)
 
 
 def cover(path: Path, masked: Masked) -> None:
-    """Cover secrets in a file, unless it is a picture; a text that begins as one is, so far.
+    """Cover secrets in a file, unless it is a picture; its age stays.
 
     Raises:
         StorageFailed: The disk did not let us.
     """
     try:
-        if not _is_picture(path):
-            goes_on = path.suffix == ".raw" and _is_picture(path.with_suffix(""))
-            masked.cover_file(path, within_picture=goes_on)
+        with path.open("rb", buffering=0) as file:
+            if is_picture_behind(file.read(OPENING_BYTES)):
+                return
+            before = os.fstat(file.fileno())
+        masked.cover_file(path)
+        if path.stat().st_mtime_ns != before.st_mtime_ns:
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     except FileNotFoundError:
         pass
     except OSError as error:
         raise StorageFailed(path, error) from error
-
-
-def _is_picture(path: Path) -> bool:
-    with path.open("rb", buffering=0) as file:
-        return is_picture_behind(file.read(OPENING_BYTES))

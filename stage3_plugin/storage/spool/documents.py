@@ -51,8 +51,8 @@ class Document:
 def document_in(data: bytes) -> Document:
     """Read a document, if it is not too large to parse.
 
-    Control characters within strings are accepted, as are bytes that are no UTF-8: a paid picture
-    is not lost to them.
+    Control characters within strings are accepted, as are bytes that are no UTF-8, and whatever a
+    gateway puts behind the document: a paid picture is not lost to them.
     """
     if unread := why_not(data):
         return Document(unread=unread)
@@ -61,15 +61,11 @@ def document_in(data: bytes) -> Document:
     except UnicodeDecodeError:
         text = data.decode("utf-8-sig", "replace")
     try:
-        value = json.loads(
-            text.lstrip("\ufeff \t\r\n"),  # a byte order mark may stand behind blanks
-            strict=False,
-            parse_int=_whole,
-            parse_float=_decimal,
-            parse_constant=_no_number,
-            object_pairs_hook=_object,
-        )
+        text = text.lstrip("\ufeff \t\r\n")  # a byte order mark may stand behind blanks
+        value, end = DECODER.raw_decode(text)
     except (ValueError, RecursionError):
+        return Document()
+    if not isinstance(value, dict | list) and text[end:].strip():
         return Document()
     return Document(value=cast("JsonValue | Decimal", value), is_json=True)
 
@@ -133,3 +129,12 @@ def _decimal(text: str) -> Decimal | None:
 
 def _no_number(_name: str) -> None:
     """Take ``NaN`` and ``Infinity``, which are no JSON, for a value that is not known."""
+
+
+DECODER = json.JSONDecoder(
+    strict=False,
+    parse_int=_whole,
+    parse_float=_decimal,
+    parse_constant=_no_number,
+    object_pairs_hook=_object,
+)

@@ -53,6 +53,10 @@ class SpoolFolders:
             raise ValueError("an attempt id is 1 to 64 letters, digits, '-' and '_'")
         return self._path / attempt_id
 
+    def attempt_of(self, answer: Path) -> Path:
+        """Return the attempt's folder that an answer lies in."""
+        return self._path / answer.relative_to(self._path).parts[0]
+
     def received(self) -> list[str]:
         """Name the attempts whose folders are there."""
         try:
@@ -81,7 +85,7 @@ class SpoolFolders:
         path = self.folder_of(attempt_id)
         try:
             cover_answer(path, self._masked)
-            _sync_all(path)
+            sync_all(path)
             self.state_dir.anchor(path, self._path)
         except FileNotFoundError:
             pass  # another run has taken it in and removed it
@@ -125,7 +129,7 @@ class SpoolFolders:
         return late.noted(self.folder_of(attempt_id))
 
 
-def _sync_all(path: Path) -> None:
+def sync_all(path: Path) -> None:
     """Sync what is in a folder, and in the folders in it, which have the answers of jobs."""
     with os.scandir(path) as entries:
         for entry in entries:
@@ -133,5 +137,5 @@ def _sync_all(path: Path) -> None:
                 if entry.is_file(follow_symlinks=False):
                     sync_file(Path(entry.path))
                 elif entry.is_dir(follow_symlinks=False):
-                    _sync_all(Path(entry.path))
+                    sync_all(Path(entry.path))
     sync_folder(path)

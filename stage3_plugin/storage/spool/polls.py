@@ -25,7 +25,8 @@ from typing import Literal, TypeAlias, get_args
 
 from stage3_plugin.domain.exchange import Asked
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.files.private_folders import sync_file, sync_folder
+from stage3_plugin.files.private_folders import sync_folder
+from stage3_plugin.storage.spool.folders import sync_all
 from stage3_plugin.storage.spool.receipt import age_s, is_complete
 
 OLD_S = 60.0
@@ -73,9 +74,7 @@ def keep(answer: Path, of: Asked, *, how: Kept) -> None:
     try:
         if how == "unclear":
             shutil.rmtree(whole, ignore_errors=True)
-        for path in answer.iterdir():
-            sync_file(path)
-        sync_folder(answer)
+        sync_all(answer)
         _rename(answer, whole)
         sync_folder(answer.parent)
     except OSError as error:

@@ -1,54 +1,98 @@
-"""A received answer, read back from its files alone, by whatever process they were written.
+"""The judge: makes values of a received answer, from its files alone, whoever has written them.
 
-:mod:`stage3_plugin.storage.spool.writing` says what lies in them. Apart from it because reading
+What stands in it is found in the file: one search for strings that are long, or that were cut out
+while they arrived. Pictures become parts, in whatever way they are written; all other text stands
+where it stood, as far as memory allows; then it is parsed. Apart from the spool because this
 happens in a thread, later, perhaps after a crash, and has to make the best of what is there.
 """
 
 from __future__ import annotations
 
-import os
+import heapq
+import mmap
 import re
 import secrets
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from threading import Lock
-from typing import TypeVar
+
+import pybase64
 
 from stage3_plugin.domain.exchange import Part, Reply
-from stage3_plugin.domain.signature import is_picture_behind, media_type_of, nothing_before
-from stage3_plugin.errors import SpoolRefused
+from stage3_plugin.domain.signature import (
+    OPENING_BYTES,
+    blanks_before,
+    is_picture_behind,
+    media_type_of,
+    nothing_before,
+)
+from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.runtime.masking import NOTHING, Masked
+from stage3_plugin.storage.inflating import Damaged, codings_of, inflated, pieces_of
+from stage3_plugin.storage.inspect import is_whole_picture
 from stage3_plugin.storage.spool import receipt
-from stage3_plugin.storage.spool.base64_stream import LooseBase64
 from stage3_plugin.storage.spool.covering import cover_answer
-from stage3_plugin.storage.spool.documents import (
-    MOST_BYTES,
-    MOST_VALUES,
-    TOO_LONG,
-    TOO_MANY,
-    Document,
-    document_in,
+from stage3_plugin.storage.spool.cutting import PLACEHOLDER, RUN_BYTES, placeholder, tail_bytes
+from stage3_plugin.storage.spool.documents import MOST_BYTES, TOO_LONG, Document, document_in
+from stage3_plugin.storage.spool.loose_base64 import (
+    behind_prefix,
+    loosely_decoded,
+    media_type_in,
 )
-from stage3_plugin.storage.spool.part import LongString
-from stage3_plugin.storage.spool.receipt import SKELETON, Contents, placeholder
-
-Read = TypeVar("Read")
+from stage3_plugin.storage.spool.receipt import Received
+from stage3_plugin.storage.spool.writing import MOST_PARTS, Caps, Spool
 
 _PIECE_BYTES = 256 * 1024
-_OPENING_BYTES = 12
+_MOST_OPENING = 512
+_MOST_PREFIX = 1024
+_QUOTE = b'"'
+_ENDS = re.compile(rb"(?:\\[nrt\"]|[\s'`>)])*+")
+"""What may stand behind base64 in its string."""
 _TEXT_CHARACTERS = 2000
 _BEGINNING_BYTES = 4 * _TEXT_CHARACTERS + 3
 _MOST_TEXT_BYTES = MOST_BYTES // 2
-_LARGE_BYTES = 256 << 10
-_LARGE_ONES = Lock()
-"""Held while a large document is read: it is in memory several times over meanwhile."""
+_CUT = "the answer was cut off"
+
+
+class SpooledAnswer(Spool):
+    """An answer on its way, which is looked at where its end does not say that it is whole."""
+
+    def finish(self, how: str) -> bool:
+        """Write what is still in memory, and make the answer one that counts if it can be read.
+
+        That is so if all of it came, and also if it was cut and its document or a picture in it is
+        whole: that can be delivered, and was paid for. But for a whole one, the file is read for
+        it: then it is to be called in a thread.
+
+        Args:
+            how: How the body ended: ``whole``, ``closed`` without a word of its length, or ``cut``.
+
+        Returns:
+            Whether it counts.
+
+        Raises:
+            SpoolRefused: It was finished before.
+            StorageFailed: The disk did not take it.
+        """
+        try:
+            received = self.flush()
+            if how == "whole" and self.is_taken:
+                self.end(received.end)
+                return True
+            is_whole, has_picture = _found_in(received)
+            counts = has_picture or (is_whole and self.is_taken)
+            if counts:
+                self.end(replace(received.end, is_cut=how != "closed" or not is_whole))
+            return counts
+        finally:
+            self.close()
 
 
 def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
-    """Build the answer from its files alone, by whatever process they were written.
+    """Build the answer from its files alone.
 
     Secrets are covered first in what is no picture: what is read here may be kept and shown.
 
@@ -60,151 +104,287 @@ def load_reply(directory: Path, masked: Masked = NOTHING) -> Reply:
         SpoolRefused: The answer is not complete, or its files are not what was written.
     """
     cover_answer(directory, masked)
-    head, contents = receipt.read(directory)
-    if contents.body == "picture":
-        part = _part(directory, 0, contents.media_type, contents.picture_bytes)
-        return Reply(
-            status=head.status,
-            headers=head.headers,
-            parts={"": part},
-            unread=_CUT if contents.is_cut else "",
-        )
-    parts = {
-        placeholder(contents.nonce, string.index): _part(
-            directory, string.index, string.media_type, string.size_bytes
-        )
-        for string in contents.strings
-        if string.kind == "base64" and string.is_whole
-    } | _loose_parts(directory, contents)
-    if contents.skeleton_bytes <= _LARGE_BYTES:
-        document, text = _document(directory, contents, masked)
-    else:
-        document, text = _alone(partial(_document, directory, contents, masked))
+    return _judged(receipt.read(directory), masked)
+
+
+def _found_in(received: Received) -> tuple[bool, bool]:
+    """Return whether the body of an answer is whole by its own structure, and whether a picture is.
+
+    Its document has ended, or it is a picture; what stands behind either is left out.
+    """
+    try:
+        reply = _judged(received, NOTHING)
+    except StorageFailed:
+        raise
+    except Exception:  # noqa: BLE001 - strangers' bytes may raise anything, and it was cut anyway
+        return False, False
+    if "" in reply.parts:
+        is_whole = is_whole_picture(reply.parts[""].path)
+        return is_whole, is_whole
+    is_whole = isinstance(reply.document, dict | list | str)
+    return is_whole, any(is_picture_behind(_opening_of(part.path)) for part in reply.parts.values())
+
+
+def _judged(received: Received, masked: Masked) -> Reply:
+    head, end = received.head, received.end
+    headers = head.headers
+    cut = _CUT if end.is_cut else ""
+    if codings := codings_of(head.headers):
+        reply = _judged(_inflated(received, codings), masked)
+        return replace(reply, headers=headers, unread=reply.unread or cut)
+    if end.body == "picture":
+        named = head.headers.get("content-type", "").partition(";")[0].strip().lower() or None
+        parts = {"": _part(received, 0, named)}
+        return Reply(status=head.status, headers=headers, parts=parts, unread=cut)
+    strings = _Strings(received)
+    document, text = _document(strings, masked)
     return Reply(
         status=head.status,
-        headers=head.headers,
+        headers=headers,
         document=document.value,
         text=text,
-        parts=parts,
-        unread=_CUT if contents.is_cut else document.unread,
+        parts=strings.parts,
+        unread=cut or document.unread,
     )
 
 
-_CUT = "the answer was cut off"
-
-
-def _document(directory: Path, contents: Contents, masked: Masked) -> tuple[Document, str]:
+def _document(strings: _Strings, masked: Masked) -> tuple[Document, str]:
     """Read what stands beside the pictures; if it is no document, return its beginning as well."""
-    unread = _why_unread(contents)
-    if contents.skeleton is None:
-        is_read = contents.body == "json" and not unread
-        most = None if is_read else _BEGINNING_BYTES
-        path, size = directory / SKELETON, contents.skeleton_bytes
-        skeleton = _read_file(path, size, most_bytes=most)
+    source = strings.document()
+    beginning = b"" if source is not None else strings.beginning(_BEGINNING_BYTES)
+    if source is not None:
+        document = document_in(masked.covered(source))
     else:
-        skeleton = contents.skeleton.encode("latin-1")
-    if unread:
-        document = Document(unread=unread)
-    else:
-        document = document_in(_with_texts(directory, contents, skeleton, masked))
+        is_json = beginning[blanks_before(beginning) :][:1] in {b"{", b"[", b'"'}
+        document = Document(unread=TOO_LONG if is_json else "")
     if document.is_json:
         return document, ""
-    beginning = skeleton[:_BEGINNING_BYTES].decode("utf-8-sig", "replace")
-    return document, beginning[:_TEXT_CHARACTERS]
+    beginning = beginning or strings.beginning(_BEGINNING_BYTES)
+    return document, masked.covered(beginning).decode("utf-8-sig", "replace")[:_TEXT_CHARACTERS]
 
 
-def _alone(read: Callable[[], Read]) -> Read:
-    """Read a large document, one at a time, in a thread of its own.
-
-    The allocator keeps for each thread some of what that has freed; with eight threads that have
-    read one, that would be more than all other memory.
-    """
-    with _LARGE_ONES, ThreadPoolExecutor(max_workers=1) as one:
-        return one.submit(read).result()
-
-
-def _why_unread(contents: Contents) -> str:
-    """Return why a document is not even looked at; ``documents`` asks once more before parsing."""
-    if contents.body != "json":
-        return ""
-    if contents.skeleton_bytes > MOST_BYTES:
-        return TOO_LONG
-    return TOO_MANY if contents.values > MOST_VALUES else ""
-
-
-def _loose_parts(directory: Path, contents: Contents) -> dict[str, Part]:
-    """Return the strings that begin as a picture and have odd characters, without those.
-
-    Its structure shows whether one is whole. The file is made once, by the first reader.
-    """
-    parts: dict[str, Part] = {}
-    for string in contents.strings:
-        path = directory / f"part-{string.index}"
-        if string.kind == "text" and string.is_whole and is_picture_behind(_opening_of(path)):
-            loose = path.with_suffix(".loose")
-            if not loose.exists():
-                _write_loosely(path, string, loose)
-            size_bytes = loose.stat().st_size
-            parts[placeholder(contents.nonce, string.index)] = Part(
-                index=string.index, path=loose, media_type=string.media_type, size_bytes=size_bytes
-            )
-    return parts
-
-
-def _opening_of(path: Path) -> bytes:
+def _inflated(received: Received, codings: tuple[str, ...]) -> Received:
+    """Inflate a body into an answer of its own, once; what came stays as it is."""
+    directory = received.directory / "inflated"
+    with suppress(SpoolRefused):  # it is not there yet, or a power cut has left half of it
+        found = receipt.read(directory)
+        for index in range(len(found.end.parts)):
+            _part(found, index, None)
+        return found
+    aside = directory.with_name(f"inflated-{secrets.token_hex(8)}")
+    headers = received.head.headers.items()
+    spool = Spool(aside, caps=Caps(total_bytes=2 * Caps().total_bytes))
     try:
-        with path.open("rb", buffering=0) as file:
-            return file.read(_OPENING_BYTES)
+        spool.head(received.head.status, [(k, v) for k, v in headers if k != "content-encoding"])
+        start, stop = received.start, received.start + received.end.body_bytes
+        is_cut = received.end.is_cut
+        try:
+            for piece in inflated(partial(pieces_of, received.path, start, stop), codings):
+                spool.feed(piece)
+        except (Damaged, SpoolRefused):
+            is_cut = True
+        spool.end(replace(spool.flush().end, is_cut=is_cut))
+    finally:
+        spool.close()
+    with suppress(OSError):  # something is there: half of it, or another run was before us
+        aside.rename(directory)
+        return receipt.read(directory)
+    return receipt.read(aside)
+
+
+class _Strings:
+    """The strings of a body that are long, or were cut out of it while it arrived.
+
+    Args:
+        received: The answer.
+
+    Attributes:
+        parts: The pictures, and other base64 that was cut out, by what stands for them.
+
+    Raises:
+        SpoolRefused: Here and in every method: a file is not what was written.
+    """
+
+    def __init__(self, received: Received) -> None:
+        self.parts: dict[str, Part] = {}
+        self._received = received
+        self._nonce = received.end.nonce
+        self._start = received.start
+        self._stop = received.start + received.end.body_bytes
+        self._room = _MOST_TEXT_BYTES
+        self._loose = 0
+        self._data = _mapped(received.path) if self._stop > MOST_BYTES else _read(received.path)
+
+    def beginning(self, most_bytes: int) -> bytes:
+        """Return the first bytes of the body as it came."""
+        beginning = b""
+        for piece in self._restored(self._start, self._stop):
+            beginning += piece[:most_bytes]
+            if len(beginning) >= most_bytes:
+                break
+        return beginning[:most_bytes]
+
+    def document(self) -> bytes | None:
+        """Return the body with what stands for its parts; ``None`` if it is too long to parse.
+
+        A text that is not base64 stands where it stood. A very long one is left out, though it lies
+        on the disk: parsing it would fill the memory, and no provider says anything in half a
+        megabyte of text.
+        """
+        pieces: list[bytes] = []
+        at, left = self._start, MOST_BYTES
+        for begin, end in self._found():
+            instead = self._instead_of(begin, end)
+            left -= begin - at + len(instead)
+            if left >= 0:
+                pieces += (self._data[at:begin], instead)
+            at = end
+        left -= self._stop - at
+        return None if left < 0 else b"".join((*pieces, self._data[at : self._stop]))
+
+    def _found(self) -> Iterator[tuple[int, int]]:
+        """Yield where such strings stand, without their quotes."""
+        marks = (mark.start() for mark in self._marks(self._start, self._stop))
+        at = self._start
+        for position in heapq.merge(marks, self._within_long_ones()):
+            if position < at:
+                continue
+            begin, end = self._quote_before(position, at), self._quote_behind(position)
+            if begin >= 0:
+                yield begin + 1, end
+            at = end
+
+    def _marks(self, begin: int, end: int) -> Iterator[re.Match[bytes]]:
+        """Yield what stands for a part of this answer."""
+        return filter(self._is_ours, PLACEHOLDER.finditer(self._data, begin, end))
+
+    def _is_ours(self, mark: re.Match[bytes]) -> bool:
+        return mark["nonce"] == self._nonce.encode()
+
+    def _within_long_ones(self) -> Iterator[int]:
+        step = RUN_BYTES // 2
+        for position in range(self._start, self._stop, step):
+            if self._data.find(_QUOTE, position, min(position + step, self._stop)) < 0:
+                yield position
+
+    def _quote_before(self, position: int, least: int) -> int:
+        while (position := self._data.rfind(_QUOTE, least, position)) >= 0:
+            if not self._is_escaped(position):
+                break
+        return position
+
+    def _quote_behind(self, position: int) -> int:
+        while (position := self._data.find(_QUOTE, position, self._stop)) >= 0:
+            if not self._is_escaped(position):
+                return position
+            position += 1
+        return self._stop
+
+    def _is_escaped(self, position: int) -> bool:
+        first = position
+        while first > self._start and self._data[first - 1 : first] == b"\\":
+            first -= 1
+        return (position - first) % 2 == 1
+
+    def _instead_of(self, begin: int, end: int) -> bytes:
+        """Return what stands for a string in the document."""
+        head = self._data[begin : min(end, begin + _MOST_PREFIX)]
+        data_at = begin + behind_prefix(head)
+        media_type = media_type_in(head)
+        is_whole = end < self._stop
+        mark = PLACEHOLDER.match(self._data, data_at, end)
+        is_alone = mark is not None and _ENDS.fullmatch(self._data, mark.end(), end) is not None
+        if is_whole and mark is not None and is_alone and self._is_ours(mark):
+            return self._known(mark, media_type)
+        if is_whole and is_picture_behind(self._opening_of(data_at, end)):
+            return self._written_loosely(data_at, end, media_type)
+        cut_out = list(self._marks(begin, end))
+        text_bytes = end - begin + sum(self._text_bytes(mark) for mark in cut_out)
+        if text_bytes <= RUN_BYTES or text_bytes <= self._room:
+            self._room -= text_bytes
+            return b"".join(self._restored(begin, end))
+        for mark in cut_out:  # a picture that is named in the middle of a text
+            part = self._part_of(mark, None)
+            if is_whole and is_picture_behind(_opening_of(part.path)):
+                self._known(mark, None)
+        return f"spooled:{self._nonce}:text:".encode()
+
+    def _known(self, mark: re.Match[bytes], media_type: str | None) -> bytes:
+        self.parts[mark[0].decode()] = self._part_of(mark, media_type)
+        return mark[0]
+
+    def _part_of(self, mark: re.Match[bytes], media_type: str | None) -> Part:
+        return _part(self._received, int(mark["index"]), media_type)
+
+    def _text_bytes(self, mark: re.Match[bytes]) -> int:
+        return self._part_of(mark, None).size_bytes // 3 * 4
+
+    def _opening_of(self, begin: int, end: int) -> bytes:
+        """Decode the first bytes of a string, if they are base64."""
+        source = next(iter(self._restored(begin, min(end, begin + _MOST_OPENING))), b"")
+        return next(loosely_decoded([source[:_MOST_OPENING]]), b"")
+
+    def _written_loosely(self, begin: int, end: int, media_type: str | None) -> bytes:
+        """Decode a picture that is base64 in an odd way; its file is made once."""
+        index = MOST_PARTS + self._loose
+        if self._loose == MOST_PARTS:
+            return f"spooled:{self._nonce}:text:".encode()
+        self._loose += 1
+        path = self._received.directory / f"part-{index}"
+        if not path.exists():
+            aside = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
+            with NewFile(aside) as file:
+                for piece in loosely_decoded(self._restored(begin, end)):
+                    file.write(piece)
+            aside.replace(path)
+        opening = _opening_of(path)
+        name = placeholder(self._nonce, index)
+        self.parts[name] = Part(
+            index=index,
+            path=path,
+            media_type=media_type or media_type_of(opening[nothing_before(opening) :]),
+            size_bytes=path.stat().st_size,
+        )
+        return name.encode()
+
+    def _restored(self, begin: int, end: int) -> Iterator[bytes]:
+        """Yield what came, what was cut out of it written as it was."""
+        for mark in self._marks(begin, end):
+            yield from self._pieces(begin, mark.start())
+            begin = mark.end()
+            yield from self._encoded(mark)
+        yield from self._pieces(begin, end)
+
+    def _pieces(self, begin: int, end: int) -> Iterator[bytes]:
+        for start in range(begin, end, _PIECE_BYTES):
+            yield self._data[start : min(start + _PIECE_BYTES, end)]
+
+    def _encoded(self, mark: re.Match[bytes]) -> Iterator[bytes]:
+        part, tail = self._part_of(mark, None), mark["tail"]
+        left = part.size_bytes - len(tail_bytes(tail))
+        with part.path.open("rb", buffering=0) as file:
+            while left > 0 and (piece := file.read(min(left, _PIECE_BYTES // 3 * 3))):
+                left -= len(piece)
+                yield pybase64.b64encode(piece)
+        yield tail
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
 
 
-def _write_loosely(path: Path, string: LongString, loose: Path) -> None:
-    aside = loose.with_name(f"{loose.name}-{secrets.token_hex(8)}")
-    stream = LooseBase64()
-    try:
-        with (
-            path.open("rb", buffering=0) as decoded,
-            path.with_suffix(".raw").open("rb", buffering=0) as raw,
-            NewFile(aside) as file,
-        ):
-            file.write_from(decoded, string.decoded_bytes)
-            while piece := raw.read(_PIECE_BYTES):
-                file.write(stream.take(piece))
-            file.write(stream.end())
-        aside.replace(loose)
-    except OSError as error:
-        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
-
-
-def _with_texts(directory: Path, contents: Contents, skeleton: bytes, masked: Masked) -> bytes:
-    """Put the strings that were not base64 back where they stood.
-
-    A very long one stays a placeholder without a part: parsing it would fill the memory, and no
-    provider says anything in half a megabyte of text. A secret may lie in both files of one.
-    """
-    texts: dict[bytes, bytes] = {}
-    room = _MOST_TEXT_BYTES
-    for string in contents.strings:
-        path = directory / f"part-{string.index}"
-        if path.with_suffix(".loose").exists():
-            continue  # its placeholder stands for a picture
-        if string.kind == "text" and string.text_bytes <= room:
-            room -= string.text_bytes
-            texts[placeholder(contents.nonce, string.index).encode()] = string.source(
-                _beginning_of(path, string.decoded_bytes),
-                _read_file(path.with_suffix(".raw"), string.size_bytes),
-            )
-    if not texts:
-        return skeleton
-    any_placeholder = re.compile(rb"spooled:%b:[0-9]+:" % contents.nonce.encode())
-    return masked.covered(
-        any_placeholder.sub(lambda match: texts.get(match[0], match[0]), skeleton)
-    )
-
-
-def _part(directory: Path, index: int, media_type: str | None, size_bytes: int) -> Part:
-    path = directory / f"part-{index}"
+def _part(received: Received, index: int, media_type: str | None) -> Part:
+    path = received.directory / f"part-{index}"
+    sizes = received.end.parts
+    size_bytes = sizes[index] if index < len(sizes) else -1
     try:
         found_bytes = path.stat().st_size
     except OSError as error:
@@ -216,27 +396,9 @@ def _part(directory: Path, index: int, media_type: str | None, size_bytes: int) 
     return Part(index=index, path=path, media_type=media_type, size_bytes=size_bytes)
 
 
-def _read_file(path: Path, size_bytes: int, *, most_bytes: int | None = None) -> bytes:
-    """Read a file of so many bytes, or its beginning."""
-    most_bytes = size_bytes if most_bytes is None else min(most_bytes, size_bytes)
+def _opening_of(path: Path) -> bytes:
     try:
         with path.open("rb", buffering=0) as file:
-            found_bytes = os.fstat(file.fileno()).st_size
-            data = file.read(most_bytes)
+            return file.read(OPENING_BYTES)
     except OSError as error:
         raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
-    if found_bytes != size_bytes or len(data) != most_bytes:
-        raise SpoolRefused(f"{path.name} has {found_bytes} bytes instead of {size_bytes}")
-    return data
-
-
-def _beginning_of(path: Path, size_bytes: int) -> bytes:
-    """Read the first bytes of a file that may have more."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            data = file.read(size_bytes)
-    except OSError as error:
-        raise SpoolRefused(f"{path.name} cannot be read: {error.strerror}") from error
-    if len(data) != size_bytes:
-        raise SpoolRefused(f"{path.name} has {len(data)} bytes instead of {size_bytes}")
-    return data

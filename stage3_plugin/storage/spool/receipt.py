@@ -1,9 +1,15 @@
-"""The receipt of an answer: one file that says what its other files are, and whether it is whole.
+"""The file of an answer: its head, what came as it came, and last that it is whole.
 
-A line of JSON for the head, as soon as that is there; a line for everything else, once it came; and
-last, of a complete answer, the word ``end``. None of the lines holds a line break, so a file that
-was cut anywhere does not end with that word. Apart from the spool, which knows how a body is taken
-apart, because this decides what counts as received, also after the run that received it has died.
+::
+
+    {"status": 200, "headers": …, "nonce": …}       as soon as the head is there
+    …                                               the body; see the module cutting
+    {"nonce": …, "is_cut": false, "parts": […]}     in the moment of the last byte
+    end
+
+The nonce is made anew for each answer, so nothing that a body says can be taken for its end, and a
+file that was cut anywhere has none. Apart from the spool because this decides what counts as
+received, also after the run that received it has died.
 """
 
 from __future__ import annotations
@@ -13,7 +19,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
 from pydantic import TypeAdapter
 
@@ -21,21 +27,19 @@ from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files.descriptors import KEPT_FOR_EACH, release
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.runtime.system_errors import says_not_there
-from stage3_plugin.storage.spool.part import LongString
 
-SKELETON = "skeleton"
-"""The file of a document that is too long for a line."""
 RECEIPT = "answer"
 """The file itself."""
 _TAKING_IN_S = 10.0
 _ROOM_BYTES = 16 << 20
 """Memory that there is room for before a request leaves: several answers, and a thread's stack."""
 _END_OF_LINE = b"\n"
-_END = b"end\n"
-_MOST_BYTES = 4 << 20
-"""Far more than there ever is: what is long has a file of its own."""
+_END = b"\nend\n"
+_MOST_BYTES = 1 << 20
+"""Of the head's line; far more than there ever is."""
+_MOST_END_BYTES = 4 << 10
 
-BodyKind: TypeAlias = Literal["json", "text", "picture"]
+BodyKind: TypeAlias = Literal["text", "picture"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,64 +48,70 @@ class Head:
 
     status: int
     headers: dict[str, str]
+    nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
-    """What the second line holds.
+class End:
+    """What the last line but one holds.
 
     Attributes:
-        body: What kind of body it is.
-        media_type: As the answer's header says.
-        nonce: In every placeholder.
-        received_bytes: Of the body.
-        skeleton: The body with its placeholders, a character for each byte; ``None`` if it has a
-            file of its own.
-        skeleton_bytes: How long it is.
-        picture_bytes: Of a body that is one picture.
-        strings: What the placeholders stand for.
-        values: In the body, roughly; 0 where they were not counted.
-        is_cut: Not all of it came. If it is complete all the same, something in it is whole.
+        nonce: That of the head.
+        body: A picture that was the whole body lies in the first of its parts.
+        body_bytes: What stands between the head and this.
+        parts: How many bytes lie in the file of each part.
+        is_cut: Not all of it came. If it counts all the same, something in it is whole.
     """
 
-    body: BodyKind
-    media_type: str | None
     nonce: str
-    received_bytes: int
-    skeleton: str | None
-    skeleton_bytes: int
-    picture_bytes: int
-    strings: list[LongString]
-    values: int = 0
+    body: BodyKind = "text"
+    body_bytes: int
+    parts: tuple[int, ...] = ()
     is_cut: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An answer in its folder.
+
+    Attributes:
+        directory: Where.
+        head: Its head.
+        end: What is known of it in the end.
+        start: Where its body begins in the file.
+    """
+
+    directory: Path
+    head: Head
+    end: End
+    start: int
+
+    @property
+    def path(self) -> Path:
+        return self.directory / RECEIPT
+
+
 _HEAD = TypeAdapter(Head)
-_CONTENTS = TypeAdapter(Contents)
-
-
-def placeholder(nonce: str, index: int) -> str:
-    """Name a string so that no text of a model can be taken for it."""
-    return f"spooled:{nonce}:{index}:"
+_ENDED = TypeAdapter(End)
 
 
 class Receipt:
-    """The receipt of an answer that is coming in, or will; made once, and open until it ends.
+    """The file of an answer that is coming in, or will; made once, and open until it ends.
 
-    Made before a paid request leaves, it has what the answer will need: its own file, and
-    descriptors that are kept for the others.
+    Made before a paid request leaves, it has what the answer will need: its own file, and a
+    descriptor that is kept for the file of a picture.
 
     Args:
         directory: The answer's folder.
 
     Raises:
-        StorageFailed: Here and in every method: the disk did not take it, or there is a receipt
+        StorageFailed: Here and in every method: the disk did not take it, or there is an answer
             already, or the system has no more descriptors for it.
     """
 
     def __init__(self, directory: Path) -> None:
         self._kept = 0
-        self._has_head = False
+        self._body_at: int | None = None
         try:  # mapped and let go untouched, which costs some microseconds
             mmap.mmap(-1, _ROOM_BYTES).close()
         except OSError as error:
@@ -114,28 +124,37 @@ class Receipt:
             raise
         self._kept = KEPT_FOR_EACH
 
+    @property
+    def start(self) -> int:
+        """Return where the body begins."""
+        return self._body_at or 0
+
+    @property
+    def body_bytes(self) -> int:
+        """Return how much of the body is written."""
+        return self._file.size_bytes - self.start
+
     def make_way(self) -> None:
         """Release a descriptor that is kept, right before a file of the answer is opened."""
         if self._kept:
             self._kept -= 1
             release()
 
-    def head(self, head: Head | None) -> None:
-        """Write the first line; without a head it is empty, and the answer can never be read."""
-        self._has_head = True
-        try:
-            self._file.write((b"" if head is None else _HEAD.dump_json(head)) + _END_OF_LINE)
-        except StorageFailed:
-            self.close()
-            raise
+    def head(self, head: Head) -> None:
+        """Write the first line."""
+        self._write(_HEAD.dump_json(head) + _END_OF_LINE)
+        self._body_at = self._file.size_bytes
 
-    def end(self, contents: Contents, *, complete: bool) -> None:
-        """Write the other lines."""
-        if not self._has_head:
-            self.head(None)
-        lines = _CONTENTS.dump_json(contents) + _END_OF_LINE + (_END if complete else b"")
+    def write(self, data: bytes) -> None:
+        """Write more of the body."""
+        if data:
+            self._write(data)
+
+    def end(self, end: End | None) -> None:
+        """Write the last lines, if the answer counts; and close."""
         try:
-            self._file.write(lines)
+            if end is not None:
+                self._file.write(_END_OF_LINE + _ENDED.dump_json(end) + _END)
         finally:
             self.close()
 
@@ -144,6 +163,13 @@ class Receipt:
         kept, self._kept = self._kept, 0
         release(kept)
         self._file.close()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except StorageFailed:
+            self.close()
+            raise
 
 
 def is_complete(directory: Path) -> bool:
@@ -155,9 +181,7 @@ def is_complete(directory: Path) -> bool:
     path = directory / RECEIPT
     try:
         with path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - len(_END) - 1))
-            return file.read() == _END_OF_LINE + _END
+            return _ending_of(file) is not None
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
@@ -194,28 +218,45 @@ def head_of(directory: Path) -> Head | None:
     """Return the head of an answer, also of one that broke off behind it; ``None`` without one."""
     try:
         with (directory / RECEIPT).open("rb") as file:
-            line = file.readline(_MOST_BYTES)
-        return _HEAD.validate_json(line) if line.endswith(_END_OF_LINE) else None
-    except (OSError, ValueError):
+            return _head_of(file.readline(_MOST_BYTES))
+    except OSError:
         return None
 
 
-def read(directory: Path) -> tuple[Head, Contents]:
-    """Read the receipt of a complete answer.
+def read(directory: Path) -> Received:
+    """Read what is known of a complete answer.
 
     Raises:
-        SpoolRefused: The answer is not complete, or the receipt is not what was written.
+        SpoolRefused: The answer is not complete, or its file is not what was written.
     """
-    path = directory / RECEIPT
     try:
-        with path.open("rb") as file:
-            lines = file.read(_MOST_BYTES).splitlines(keepends=True)
+        with (directory / RECEIPT).open("rb") as file:
+            first, found = file.readline(_MOST_BYTES), _ending_of(file)
     except OSError as error:
         raise SpoolRefused(f"{RECEIPT} cannot be read: {error.strerror}") from error
-    if len(lines) < 2 or lines[-1] != _END:
+    if found is None:
         raise SpoolRefused(f"the answer in {directory.name} is not complete")
+    head, (ending, stop) = _head_of(first), found
     try:
-        head, contents = lines[:-1]
-        return _HEAD.validate_json(head), _CONTENTS.validate_json(contents)
+        end = _ENDED.validate_json(ending)
     except ValueError as error:
         raise SpoolRefused(f"{RECEIPT} is not what was written") from error
+    if head is None or head.nonce != end.nonce or len(first) + end.body_bytes != stop:
+        raise SpoolRefused(f"{RECEIPT} is not what was written")
+    return Received(directory, head, end, len(first))
+
+
+def _head_of(line: bytes) -> Head | None:
+    try:
+        return _HEAD.validate_json(line) if line.endswith(_END_OF_LINE) else None
+    except ValueError:
+        return None
+
+
+def _ending_of(file: BinaryIO) -> tuple[bytes, int] | None:
+    """Return the last line but one of a whole answer, and where its body stops."""
+    size = file.seek(0, os.SEEK_END)
+    at = file.seek(max(0, size - _MOST_END_BYTES))
+    last = file.read()
+    line = last.rfind(_END_OF_LINE, 0, -len(_END)) if last.endswith(_END) else -1
+    return None if line < 0 else (last[line + 1 : -len(_END)], at + line)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +18,8 @@ from typing import BinaryIO, Self
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.runtime.masking import NOTHING, Masked
-from stage3_plugin.storage.spool.writing import Caps, Spool
+from stage3_plugin.storage.spool.reading import SpooledAnswer
+from stage3_plugin.storage.spool.writing import Caps
 
 _PIECE_BYTES = 256 * 1024
 _END = b"\n"
@@ -142,21 +142,20 @@ class ResultFile:
 
     def _spooled(self, folder: Path, piece: bytes) -> SpooledLine | None:
         """Spool a line; ``None`` if not all of it came."""
-        spool = Spool(folder, media_type="application/json", caps=self._caps, masked=self._masked)
+        answer = SpooledAnswer(folder, caps=self._caps, masked=self._masked)
         problem = ""
-        is_whole = False
         try:
-            spool.head(_STATUS, _HEADERS)
+            answer.head(_STATUS, _HEADERS)
             while piece:
                 if not problem:
-                    problem = _fed(spool, piece)
+                    problem = _fed(answer, piece)
                 if piece.endswith(_END):
                     break
                 piece = self._piece()
-            is_whole = bool(piece) or self._is_whole or spool.document_ended
+            is_whole = answer.finish("whole" if piece or self._is_whole else "closed")
         finally:
-            problem = _finished(spool, problem, complete=is_whole)
-        return SpooledLine(folder, problem) if is_whole else None
+            answer.close()
+        return SpooledLine(folder, problem) if is_whole or problem else None
 
     def _can_be_ours(self, piece: bytes) -> bool:
         """Return whether a line is worth being spooled."""
@@ -190,23 +189,10 @@ def remove_line(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _fed(spool: Spool, piece: bytes) -> str:
-    """Let a spool take a piece; return why it takes no more."""
+def _fed(answer: SpooledAnswer, piece: bytes) -> str:
+    """Let an answer take a piece; return why it takes no more."""
     try:
-        spool.feed(piece)
-    except SpoolRefused as refusal:
-        return str(refusal)
-    return ""
-
-
-def _finished(spool: Spool, problem: str, *, complete: bool) -> str:
-    """Let a spool see the end of a line; return why it is none that could be read."""
-    if problem or not complete:
-        with suppress(SpoolRefused):
-            spool.finish(complete=False)
-        return problem
-    try:
-        spool.finish(complete=True)
+        answer.feed(piece)
     except SpoolRefused as refusal:
         return str(refusal)
     return ""

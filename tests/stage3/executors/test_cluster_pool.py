@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from stage3_plugin.executors.base import Problem
-from stage3_plugin.executors.cluster.patience import Patience
+from stage3_plugin.executors.cluster.broker import Patience
 from stage3_plugin.executors.cluster.pool import Gone, Job, NotBegun, Pool, Unusable
 
 Deed = Callable[[list[bytes]], Sequence[bytes | Problem]]

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import cast
 
 from host_stub.contract import CostBasis
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Accepted, Lane, NewJob
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, Purchase, Settlement
 from stage3_plugin.domain.states import State
@@ -81,23 +83,25 @@ def accepted(attempt_id: str, *, keeps_s: float = 3600.0) -> Accepted:
 class Known:
     """The keys of a scene."""
 
-    present: str
+    scene_key: str
     elsewhere: tuple[str, ...] = ()
-    content: str = ""
-    subject: str = ""
+    content_key: str = ""
+    subject_key: str = ""
 
     @property
     def all(self) -> tuple[str, ...]:
-        return (self.present, *self.elsewhere)
+        return (self.scene_key, *self.elsewhere)
 
 
-def known(scene_id: str) -> Known:
+def known(scene_id: str, *, elsewhere: tuple[str, ...] = ()) -> Keys:
     """Return the keys of :func:`new_purchase`."""
-    return Known(
-        present=key_of(scene_id),
-        content=key_of(f"content of {scene_id}"),
-        subject=key_of(f"subject of {scene_id}"),
+    keys = Known(
+        elsewhere=elsewhere,
+        scene_key=key_of(scene_id),
+        content_key=key_of(f"content of {scene_id}"),
+        subject_key=key_of(f"subject of {scene_id}"),
     )
+    return cast("Keys", keys)
 
 
 def picture(content: str = "a picture") -> Picture:

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType] - hypothesis tells no types
 )
 
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, OPEN, State
 from stage3_plugin.errors import IllegalTransition
@@ -36,7 +37,6 @@ from tests.stage3.ledger.samples import (
     DAY,
     NOW,
     SETTLEMENTS,
-    Known,
     key_of,
     known,
     new_purchase,
@@ -80,9 +80,9 @@ class Bought:
         return self.hold if self.cost is None else self.cost
 
 
-def keys_of(scene: str) -> Known:
+def keys_of(scene: str) -> Keys:
     """Return a scene's keys, at both addresses of its endpoint."""
-    return replace(known(scene), elsewhere=(there(scene, is_foreign=False),))
+    return known(scene, elsewhere=(there(scene, is_foreign=False),))
 
 
 def there(scene: str, *, is_foreign: bool) -> str:

@@ -172,7 +172,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         )  # fmt: skip
         limits = Limits(total_microusd=self.cap)
         buys = RunLedger(
-            session, is_local=False, limits=limits, on_unknown=on_unknown, doubt=lambda _: None
+            session, is_local=False, limits=limits, on_unknown=on_unknown, caretaker=str
         )
         self.runs[name] = Run(home, ladder, ledger, buys)
 

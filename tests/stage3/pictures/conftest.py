@@ -2,13 +2,11 @@
 
 import pytest
 
-from stage3_plugin.storage.spool import splitter, writing
+from stage3_plugin.storage.spool import cutting, reading
 from tests.stage3.pictures.spooling import SHORT
 
 
 @pytest.fixture
 def short_strings_count_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(splitter, "LONG_STRING_BYTES", SHORT)
-    monkeypatch.setattr(splitter, "_JOINED_BYTES", 40)
-    monkeypatch.setattr(writing, "_IN_LINE_BYTES", SHORT * 2)
-    monkeypatch.setattr(writing, "_SKELETON_BUFFER_BYTES", SHORT * 3)
+    monkeypatch.setattr(cutting, "RUN_BYTES", SHORT)
+    monkeypatch.setattr(reading, "RUN_BYTES", SHORT)

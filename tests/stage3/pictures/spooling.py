@@ -1,23 +1,22 @@
 """The shortest way to have a body spooled and read back."""
 
 import base64
-import json
+import re
 import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.writing import Caps, Spool
+from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
+from stage3_plugin.storage.spool.writing import Caps
 
 SHORT = 64
 """What counts as a long string in the laws, so that documents stay small."""
 
-PICTURE = Random(1).randbytes(40_000)
+PICTURE = b"\x89PNG\r\n\x1a\n" + Random(1).randbytes(40_000)
 
 
 TEXT = base64.b64encode(PICTURE).decode()
@@ -32,25 +31,37 @@ def spooled(
     caps: Caps | None = None,
 ) -> Reply:
     """Spool a whole body in pieces of the given lengths, over and over, and read it back."""
-    spool = Spool(directory, media_type=media_type, caps=caps)
-    spool.head(200, [("Content-Type", media_type or "")])
-    lengths = [pieces] if isinstance(pieces, int) else pieces
-    position = turn = 0
-    while position < len(body):
-        spool.feed(body[position : position + lengths[turn % len(lengths)]])
-        position += lengths[turn % len(lengths)]
-        turn += 1
-    spool.finish(complete=True)
+    answer = SpooledAnswer(directory, caps=caps)
+    answer.head(200, [("Content-Type", media_type or "")])
+    feed(answer, body, [pieces] if isinstance(pieces, int) else pieces)
+    answer.finish("whole")
     return load_reply(directory)
 
 
-def contents_of(directory: Path) -> tuple[dict[str, Any], bytes]:
-    """Read what the spool has written down of an answer, and its skeleton, from the files."""
-    line = (directory / "answer").read_bytes().splitlines()[1]
-    contents = json.loads(line)
-    if contents["skeleton"] is None:
-        return contents, (directory / "skeleton").read_bytes()
-    return contents, contents["skeleton"].encode("latin-1")
+def feed(answer: SpooledAnswer, data: bytes, lengths: list[int]) -> None:
+    """Feed an answer in pieces of the given lengths, over and over."""
+    position = turn = 0
+    while position < len(data):
+        length = lengths[turn % len(lengths)]
+        answer.feed(data[position : position + length])
+        position += length
+        turn += 1
+
+
+def everything_in(directory: Path) -> bytes:
+    """Put a body together again as it came, from the files alone."""
+    whole = (directory / "answer").read_bytes()
+    first, _, rest = whole.partition(b"\n")
+    nonce = re.search(rb'"nonce":"([0-9a-f]+)"', first)
+    assert nonce is not None
+    body = re.sub(rb'\n\{"nonce":"%b".*\nend\n\Z' % nonce[1], b"", rest, flags=re.DOTALL)
+
+    def written(mark: re.Match[bytes]) -> bytes:
+        data, tail = (directory / f"part-{mark[1].decode()}").read_bytes(), mark[2]
+        decoded = base64.b64decode(tail.rstrip(b"=") + b"=" * (-len(tail.rstrip(b"=")) % 4))
+        return base64.b64encode(data[: len(data) - len(decoded)]) + tail
+
+    return re.sub(rb"spooled:%b:(\d+):([\w+/=]{0,5}):" % nonce[1], written, body)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.spool.writing import Spool
+from stage3_plugin.storage.spool.reading import SpooledAnswer
 from tests.fakes.pngs import make_png
 from tests.stage3.stored import Stored
 
@@ -158,10 +158,10 @@ async def test_only_an_answer_that_came_to_its_end_is_whole(
 ) -> None:
     """And when it is tidied away nothing of it is left; a second time does no harm."""
     pictures = store.pictures(max_pixels=10_000, blocking=Counted())
-    spool = Spool(pictures.new_folder(ATTEMPT))
+    spool = SpooledAnswer(pictures.new_folder(ATTEMPT))
     spool.head(200, [("content-type", "application/json")])
     spool.feed(b'{"data": []}' if complete else b'{"data": [')
-    spool.finish(complete=complete)
+    spool.finish("whole" if complete else "cut")
     whole, there = pictures.spool.has_whole_answer(ATTEMPT), await pictures.received()
     await pictures.remove_answer(ATTEMPT)
     await pictures.remove_answer(ATTEMPT)

@@ -175,8 +175,8 @@ def test_other_options_are_another_picture_and_the_same_ones_are_the_same(
     ]
     keys, others = (scene_keys(PIER, scope) for scope in scopes)
 
-    assert (keys.present == others.present) is (in_one_way(one) == in_one_way(other))
-    assert (keys.content == others.content) is (keys.present == others.present)
+    assert (keys.scene_key == others.scene_key) is (in_one_way(one) == in_one_way(other))
+    assert (keys.content_key == others.content_key) is (keys.scene_key == others.scene_key)
 
 
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": [-float("inf")]}])

@@ -554,7 +554,7 @@ def test_another_option_is_another_picture(provider: str, model: str, options: O
     ]
     plain, other = (scene_keys(PIER, scope) for scope in scopes)
 
-    assert plain.present != other.present
+    assert plain.scene_key != other.scene_key
     assert not set(plain.all) & set(other.all)
 
 
@@ -621,7 +621,7 @@ def test_another_seed_buys_nothing_anew_where_none_is_sent(provider: str, model:
     scope = route_of(Settings(provider=provider, model=model), profile)
     one, other = (scene_keys(replace(PIER, seed=seed), scope) for seed in (7, 8))
 
-    assert (profile.seed, one.present) == (False, other.present)
+    assert (profile.seed, one.scene_key) == (False, other.scene_key)
 
 
 # Through the doors --------------------------------------------------------------------------------

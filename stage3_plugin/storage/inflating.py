@@ -1,0 +1,209 @@
+"""What a compressed body stands for, also one that is damaged or is none.
+
+``identity`` is asked for, and some servers and proxies compress all the same, and some of those say
+so of what they did not compress. The first bytes say what a body is, and not its name: plain JSON
+that is called gzip is plain JSON, and ``deflate`` is written with zlib's frame and without. Read
+from what lies on the disk, so that nothing here ever loses what came.
+"""
+
+from __future__ import annotations
+
+import secrets
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+from stage3_plugin.domain.signature import is_picture
+from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.files.new_file import NewFile
+
+Pieces: TypeAlias = Callable[[], Iterable[bytes]]
+"""Begins to yield a body, anew each time."""
+
+_COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
+_MOST_LAYERS = 4
+_SLICE_BYTES = 16 * 1024
+"""Bytes inflated at a time: what is left over is copied every time."""
+_PIECE_BYTES = 64 * 1024
+_OPENING_BYTES = 12
+_GZIP = b"\x1f\x8b"
+_AS_GZIP, _AS_ZLIB, _AS_DEFLATE = 31, 15, -15
+_MOST = 1000
+"""Members of a gzip file."""
+_MOST_EASILY = 8 << 20
+_MOST_TIMES = 200
+"""A picture in base64 inflates to 1.3 times its length, words to ten times, one of a single colour
+that was not compressed to some hundred."""
+_PLAIN = frozenset(b"\t\n\r") | frozenset(range(0x20, 0x7F))
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Damaged(Exception):
+    """A compressed body has no end, or goes wrong; all that could be had of it was yielded."""
+
+
+def codings_of(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return in which ways a body with these headers is compressed; none if one is not known."""
+    named = headers.get("content-encoding", "").lower().split(",")
+    codings = tuple(coding for name in named if (coding := name.strip()) not in {"", "identity"})
+    is_known = len(codings) <= _MOST_LAYERS and _COMPRESSED.issuperset(codings)
+    return codings if is_known else ()
+
+
+def inflated(pieces: Pieces, codings: Sequence[str]) -> Iterable[bytes]:
+    """Yield what a body stands for.
+
+    Raises:
+        Damaged: Behind the last piece: not all of it was there.
+        SpoolRefused: It inflates to far more than any answer.
+    """
+    for coding in reversed(codings):  # the last one named was done last
+        pieces = partial(_inflated, pieces, coding)
+    return pieces()
+
+
+def inflate(body: bytes, codings: Sequence[str], *, most_bytes: int) -> bytes:
+    """Return what a body stands for: what can be had of it, and little more than so many bytes."""
+    whole = b""
+    with suppress(Damaged, SpoolRefused):
+        for piece in inflated(lambda: [body], codings):
+            whole += piece
+            if len(whole) > most_bytes:
+                break
+    return whole
+
+
+def inflate_file(path: Path, codings: Sequence[str], *, most_bytes: int | None) -> bool:
+    """Put what a file stands for in its place; return whether that is all there.
+
+    Raises:
+        StorageFailed: The disk did not take it.
+    """
+    if not codings:
+        return True
+    aside = path.with_name(f"{path.name}-{secrets.token_hex(4)}")
+    is_whole = True
+    try:
+        with NewFile(aside) as file:
+            try:
+                for piece in inflated(partial(pieces_of, path), codings):
+                    file.write(piece)
+                    is_whole = most_bytes is None or file.size_bytes <= most_bytes
+                    if not is_whole:
+                        break
+            except (Damaged, SpoolRefused):
+                is_whole = False
+        aside.replace(path)
+    except OSError as error:
+        raise StorageFailed(path, error) from error
+    finally:
+        aside.unlink(missing_ok=True)
+    return is_whole
+
+
+def pieces_of(path: Path, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """Yield a file, or what stands between two places of it."""
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while piece := file.read(_PIECE_BYTES if end is None else min(_PIECE_BYTES, end - start)):
+            start += len(piece)
+            yield piece
+
+
+def _inflated(pieces: Pieces, coding: str) -> Iterator[bytes]:
+    """Yield what one layer stands for: by the first way that brings anything, else as it is."""
+    for way in _ways_of(_opening_of(pieces()), coding):
+        came = False
+        try:
+            for piece in filter(None, _by(way, pieces())):
+                came = True
+                yield piece
+        except (zlib.error, Damaged):  # another way, or none
+            if came:
+                raise
+        if came:
+            return
+    yield from pieces()
+
+
+def _by(way: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    inflate = zlib.decompressobj(way)
+    received_bytes = inflated_bytes = members = 0
+    for data in _slices(pieces):
+        rest = data
+        received_bytes += len(data)
+        while rest:
+            if inflate.eof:
+                rest = rest.lstrip(b"\0")  # filling, as tar leaves it
+                if rest and not (way == _AS_GZIP and rest.startswith(_GZIP[: len(rest)])):
+                    return  # what follows is looked at no more
+                inflate = zlib.decompressobj(way) if rest else inflate
+                members += 1
+                continue
+            out, is_damaged = _step(inflate.decompress, inflate.copy().decompress, rest)
+            if way == _AS_DEFLATE and out and not inflated_bytes and not _is_sensible(out):
+                raise zlib.error("no deflated text or picture")
+            inflated_bytes += len(out)
+            if inflated_bytes > _MOST_EASILY + _MOST_TIMES * received_bytes or members > _MOST:
+                raise SpoolRefused(f"the answer inflates more than {_MOST_TIMES} times")
+            yield out
+            if is_damaged:
+                raise Damaged
+            rest = inflate.unconsumed_tail or inflate.unused_data
+    if not inflate.eof:
+        raise Damaged
+
+
+def _slices(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        for start in range(0, len(piece), _SLICE_BYTES):
+            yield piece[start : start + _SLICE_BYTES]
+
+
+def _step(
+    decompress: Callable[[bytes, int], bytes], before: Callable[[bytes], bytes], data: bytes
+) -> tuple[bytes, bool]:
+    """Inflate the beginning of some data; return also whether it goes wrong there."""
+    try:
+        return decompress(data, _SLICE_BYTES), False
+    except zlib.error:
+        return b"".join(_sound(before, data)), True
+
+
+def _sound(inflate: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:
+    """Inflate what stands before a byte that goes wrong."""
+    for at in range(len(data)):
+        try:
+            yield inflate(data[at : at + 1])
+        except zlib.error:
+            return
+
+
+def _opening_of(pieces: Iterable[bytes]) -> bytes:
+    opening = b""
+    for piece in pieces:
+        opening += piece[:_OPENING_BYTES]
+        if len(opening) >= _OPENING_BYTES:
+            break
+    return opening
+
+
+def _ways_of(opening: bytes, coding: str) -> list[int]:
+    """Return the ways in which a body may be compressed, the likeliest first."""
+    if opening.startswith(_GZIP):
+        return [_AS_GZIP]
+    if not opening or _is_sensible(opening):
+        return []
+    is_zlib = opening[0] & 0x0F == 8 and int.from_bytes(opening[:2]) % 31 == 0
+    if is_zlib:
+        return [_AS_ZLIB, _AS_DEFLATE]
+    return [_AS_DEFLATE] if coding == "deflate" else [_AS_GZIP, _AS_DEFLATE]
+
+
+def _is_sensible(opening: bytes) -> bool:
+    """Return whether bytes begin as an answer would: a picture, or signs that can be typed."""
+    text = opening.removeprefix(_BYTE_ORDER_MARK)[:_OPENING_BYTES]
+    return is_picture(opening) or _PLAIN.issuperset(text)
