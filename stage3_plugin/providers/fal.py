@@ -47,14 +47,8 @@ from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
-from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.providers.models import (
-    is_same_ratio,
-    nearest_ratio,
-    shapes_of,
-    takes_of,
-    tier_of,
-)
+from stage3_plugin.providers.hosted import Hosted, unsaid_of
+from stage3_plugin.providers.models import formats_of
 from stage3_plugin.providers.prices import listed_usd
 from stage3_plugin.providers.replies.answers import details_of
 from stage3_plugin.providers.replies.figures import figure_of
@@ -260,13 +254,15 @@ class Fal(Hosted):
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
-        known = self.known_as(model)
+        known, form = self.known_as(model), self.form_of(request)
         family, endpoint = _family(known), endpoint_of(model, shows=bool(request.shown), of=known)
+        formats = formats_of("fal", known) if family.output_format else ()
+        size = {"width": request.width_px, "height": request.height_px}
         payload: dict[str, Payload] = {
             "prompt": named_first(prompt, request),
-            **_form(request, known),
+            **({"image_size": size} if form is None else form.said("aspect_ratio", "resolution")),
             **_seed(request, family),
-            **_file(request, family, known),
+            **_file(request, family, formats),
             **self.said_of(model),
         }
         if request.shown and family.references is not None:
@@ -276,7 +272,17 @@ class Fal(Hosted):
             url=f"{self.base_url}/{_in_a_path(endpoint)}",
             payload=payload,
             headers=HEADERS,
-            dropped=(*dropped, *_unsaid_of(request, family, known)),
+            dropped=(
+                *dropped,
+                *unsaid_of(
+                    request,
+                    form,
+                    seed=family.seed,
+                    formats=formats,
+                    background=family.background,
+                ),
+                *(["references"] if family.references is None and request.shown else []),
+            ),
         )
 
     def next(self, reply: Reply) -> Next:
@@ -550,18 +556,6 @@ def _in_a_path(endpoint: str) -> str:
     )
 
 
-def _form(request: PictureRequest, endpoint: str) -> Mapping[str, Payload]:
-    """Say how large a picture is: in pixels, or by a ratio and a tier."""
-    shapes = shapes_of("fal", endpoint)
-    if shapes is None:
-        return {"image_size": {"width": request.width_px, "height": request.height_px}}
-    ratio = nearest_ratio(request.width_px, request.height_px, shapes.ratios)
-    if not shapes.tiers:
-        return {"aspect_ratio": ratio}
-    tier = tier_of(request.width_px, request.height_px, shapes.tiers)
-    return {"aspect_ratio": ratio, "resolution": shapes.words.get(tier, tier)}
-
-
 def _seed(request: PictureRequest, family: Family) -> Mapping[str, Payload]:
     """Send a person's seed, else the one that stands for the request in the history."""
     if not family.seed:
@@ -571,40 +565,18 @@ def _seed(request: PictureRequest, family: Family) -> Mapping[str, Payload]:
     return {} if request.token is None else {"seed": seed_of(request.token)}
 
 
-def _file(request: PictureRequest, family: Family, endpoint: str) -> Mapping[str, Payload]:
+def _file(
+    request: PictureRequest, family: Family, formats: tuple[str, ...]
+) -> Mapping[str, Payload]:
     """Say what the file should be."""
     said: dict[str, Payload] = {}
     if family.output_format:
-        said["output_format"] = request.output_format if _has(request, endpoint) else "png"
+        said["output_format"] = request.output_format if request.output_format in formats else "png"
     if family.quality:
         said["quality"] = request.quality
     if family.background and request.background != "auto":
         said["background"] = request.background
     return said
-
-
-def _has(request: PictureRequest, endpoint: str) -> bool:
-    takes = takes_of("fal", endpoint)
-    return takes is not None and request.output_format in takes.formats
-
-
-def _unsaid_of(request: PictureRequest, family: Family, endpoint: str) -> list[str]:
-    """Name the wishes that there is no word for."""
-    shapes = shapes_of("fal", endpoint)
-    wishes = {
-        "seed": request.seed is not None and not family.seed,
-        "size": shapes is not None
-        and not is_same_ratio(
-            request.width_px,
-            request.height_px,
-            nearest_ratio(request.width_px, request.height_px, shapes.ratios),
-        ),
-        "output_format": request.output_format != "png"
-        and not (family.output_format and _has(request, endpoint)),
-        "background": request.background != "auto" and not family.background,
-        "references": family.references is None and bool(request.shown),
-    }
-    return [name for name, is_unsaid in wishes.items() if is_unsaid]
 
 
 def _price(listed: Json) -> Price | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from decimal import Decimal
 
@@ -26,7 +26,15 @@ from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers import prices as price_table
 from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled
-from stage3_plugin.providers.models import like_of, option_problem, said_of, takes_of, who_has
+from stage3_plugin.providers.models import (
+    Form,
+    form_of,
+    like_of,
+    option_problem,
+    said_of,
+    takes_of,
+    who_has,
+)
 from stage3_plugin.providers.replies.free_answers import compared
 from stage3_plugin.providers.replies.judging import judge_reply
 from stage3_plugin.settings import PictureMaker
@@ -198,6 +206,12 @@ class Hosted(PictureMaker, ABC):
         asked = self.endpoint
         return like_of(self._profile.name, model, own=asked.model, like=asked.like) or model
 
+    def form_of(self, request: PictureRequest) -> Form | None:
+        """Return how the size is asked for; ``None`` where it is in pixels."""
+        known = self.known_as(self.model_of(request)).removeprefix("models/").partition(":")[0]
+        size_px = (request.width_px, request.height_px)
+        return form_of(self._profile.name, known, size_px, api=self.endpoint.api)
+
     def prompt_of(self, request: PictureRequest) -> tuple[str, list[str]]:
         """Word the prompt, and name the wishes that no paid provider here can take."""
         says_tags, says_what_not = self._style_tags != "drop", self._negative_prompt != "drop"
@@ -211,6 +225,32 @@ class Hosted(PictureMaker, ABC):
         avoid = request.negative_prompt if says_what_not else None
         prompt = worded(request.prompt, request.style_tags if says_tags else (), avoid)
         return prompt, [name for name, is_unmet in unmet.items() if is_unmet]
+
+
+def unsaid_of(
+    request: PictureRequest,
+    form: Form | None,
+    *,
+    seed: bool = False,
+    formats: Collection[str] = (),
+    background: bool = False,
+) -> list[str]:
+    """Name the wishes that there is no word for.
+
+    Args:
+        request: The picture.
+        form: How its size is asked for.
+        seed: Whether its seed can be said.
+        formats: The kinds of file that can be, beside PNG.
+        background: Whether its background can be.
+    """
+    wishes = {
+        "seed": request.seed is not None and not seed,
+        "size": form is not None and not form.is_size,
+        "output_format": request.output_format not in {"png", *formats},
+        "background": request.background != "auto" and not background,
+    }
+    return [name for name, is_unsaid in wishes.items() if is_unsaid]
 
 
 PLAIN = PictureRequest(scene_id="plain", prompt="", width_px=1000, height_px=1000)
