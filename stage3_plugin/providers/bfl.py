@@ -28,7 +28,6 @@ from stage3_plugin.domain.exchange import (
     Reply,
     Send,
     Unclear,
-    Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted
@@ -42,10 +41,8 @@ from stage3_plugin.providers.hosted import Hosted, unsaid_of
 from stage3_plugin.providers.models import Form, formats_of, takes_of
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, good, trouble
-from stage3_plugin.providers.replies.judging import forbidden
-from stage3_plugin.providers.replies.polling import about_another, is_gone, unsaid
+from stage3_plugin.providers.replies.polling import about_another, is_gone
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
-from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.providers.showing import named_first
 from stage3_plugin.settings import ProviderOptions
 
@@ -158,8 +155,7 @@ class Bfl(Hosted):
         """Return what follows from the answer to a submit."""
         if 200 <= reply.status < 300 and (accepted := self._accepted(reply.document)) is not None:
             return accepted
-        step = self.judged(reply)
-        return forbidden(step) if isinstance(step, Verdict) else step
+        return self.forbidding(reply)
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a task's; its result is on the same page."""
@@ -171,7 +167,7 @@ class Bfl(Hosted):
             return Gone(message=f"Black Forest Labs does not know it: {cleaned(word)}".rstrip(": "))
         is_failure = reply.status == FAILS_AS and word in {*REFUSED, *FAILED}
         if not (word and (200 <= reply.status < 300 or is_failure)):
-            return self._unsaid(reply)
+            return self.says_nothing(reply)
         if word in PENDING:
             return Poll(url=job.poll_url)
         if word == READY:
@@ -206,13 +202,6 @@ class Bfl(Hosted):
         if left <= 0:
             return (key, bad("account", "no credit is left", hint=_BUY))
         return (key, good("account", f"${left * CREDIT_USD:.2f} of credit is left"))
-
-    def _unsaid(self, reply: Reply) -> Unsaid:
-        """Return that an answer says nothing; one about the key is the same for every job."""
-        step, is_key = self.judged(reply), False
-        if isinstance(step, Verdict) and error_in(reply.document) is not None:
-            is_key = forbidden(step).kind is VerdictKind.BAD_CREDENTIALS
-        return replace(unsaid(reply, now_s=self._clock()), stops_run=is_key)
 
     def _accepted(self, document: Json) -> Accepted | None:
         name = name_at(document, "id")

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import Field
@@ -43,7 +43,7 @@ from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.money import MOST_USD
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
-from stage3_plugin.domain.profile import Listing, Profile
+from stage3_plugin.domain.profile import Listing, Profile, Unsayable
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
@@ -53,8 +53,7 @@ from stage3_plugin.providers.prices import listed_usd
 from stage3_plugin.providers.replies.answers import details_of
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import found_model, missing, trouble
-from stage3_plugin.providers.replies.judging import forbidden
-from stage3_plugin.providers.replies.polling import about_another, is_gone, unsaid
+from stage3_plugin.providers.replies.polling import about_another, is_gone
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
 from stage3_plugin.providers.replies.words import ErrorWords, error_in
 from stage3_plugin.providers.showing import data_url, named_first
@@ -206,8 +205,6 @@ _BY_END = {_SIBLING.plain: _SIBLING, _SIBLING.edit: _EDIT}
 """A name of a known family may end so as well, where its others do not."""
 _UNKNOWN = Family(begins=(), references=None)
 
-Unsayable: TypeAlias = Literal["output_format", "background", "quality"]
-
 
 class FalOptions(ProviderOptions):
     """What only fal has: none of them changes what a picture costs, or how many there are."""
@@ -292,8 +289,7 @@ class Fal(Hosted):
         is_infrastructure = INFRASTRUCTURE.fullmatch(text_at(reply.document, "error_type"))
         if self.is_vendors and reply.status >= UNBILLED_FROM and is_infrastructure:
             return _failed(reply, None)
-        step = self.judged(reply)
-        return forbidden(step) if isinstance(step, Verdict) else step
+        return self.forbidding(reply)
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a job's."""
@@ -306,13 +302,13 @@ class Fal(Hosted):
         if _is_being_made(reply):
             return Poll(url=job.poll_url)
         if _is_about_us(reply) or not isinstance(reply.document, dict):
-            return self._unsaid(reply)
+            return self.says_nothing(reply)
         if of == "record" or job.result_url is None:  # one that was found has no other page
             return self._of_record(reply, job)
         if of == "status":
             return self._of_status(reply, job, job.result_url)
         is_told = 200 <= reply.status < 300 or _is_of_the_job(reply, job)
-        return self._outcome(reply, job) if is_told else self._unsaid(reply)
+        return self._outcome(reply, job) if is_told else self.says_nothing(reply)
 
     def look_for(self, lost: Lost) -> str:
         """Return where the history begins that would have a lost request's job."""
@@ -322,7 +318,7 @@ class Fal(Hosted):
         """Return what a page of the history shows."""
         items = at(reply.document, "items")
         if reply.status != 200 or not isinstance(items, list):
-            return self._unsaid(reply)
+            return self.says_nothing(reply)
         if lost.token is None:
             return Unsaid(
                 message="its seed is a person's, by which no job can be told from another"
@@ -362,13 +358,6 @@ class Fal(Hosted):
         found = found_model("fal", self.who, model, None, today)
         return (found, *self.priced(model, filter(None, listed)))
 
-    def _unsaid(self, reply: Reply) -> Unsaid:
-        """Return that an answer says nothing; one about the key is the same for every job."""
-        step, is_key = self.judged(reply), False
-        if isinstance(step, Verdict) and error_in(reply.document) is not None:
-            is_key = forbidden(step).kind is VerdictKind.BAD_CREDENTIALS
-        return replace(unsaid(reply, now_s=self._clock()), stops_run=is_key)
-
     def _accepted(self, document: Json) -> Accepted | None:
         name = name_at(document, "request_id")
         places = (text_at(document, f"{of}_url") for of in ("status", "response", "cancel"))
@@ -382,7 +371,7 @@ class Fal(Hosted):
     def _of_status(self, reply: Reply, job: Accepted, result_url: str) -> Polled:
         word = text_at(reply.document, "status")
         if not (200 <= reply.status < 300 and word):
-            return self._unsaid(reply)
+            return self.says_nothing(reply)
         if word != COMPLETED:
             return _called(word)
         if INFRASTRUCTURE.fullmatch(text_at(reply.document, "error_type")):
@@ -393,7 +382,7 @@ class Fal(Hosted):
         """Read the history's page of a job as if its result's address had answered."""
         items = at(reply.document, "items")
         if reply.status != 200 or not isinstance(items, list):
-            return self._unsaid(reply)
+            return self.says_nothing(reply)
         found = next((one for one in items if text_at(one, "request_id") == job.job_id), None)
         if found is None:
             others = text_at(items[0], "request_id") if items else ""

@@ -25,7 +25,6 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.providers.base import Next
 from stage3_plugin.providers.gemini_batch import GeminiBatch
 from stage3_plugin.providers.hosted import Hosted, unsaid_of
 from stage3_plugin.providers.models import Form
@@ -74,14 +73,7 @@ class Gemini(Hosted):
     @property
     def batch(self) -> GeminiBatch:
         """Return its batch lane."""
-        return GeminiBatch(
-            self.base_url,
-            who=lambda: self.who,
-            begin=self.begin,
-            model_of=self.model_of,
-            judged=self._of_answer,
-            clock=self._clock,
-        )
+        return GeminiBatch(self)
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
@@ -99,12 +91,9 @@ class Gemini(Hosted):
             dropped=(*dropped, *unsaid_of(request, form, seed=_has_sendable_seed(request))),
         )
 
-    def next(self, reply: Reply) -> Next:
-        """Return what follows from a complete answer; one of its own without a count is free."""
-        return self._of_answer(reply)
-
-    def _of_answer(self, reply: Reply) -> Verdict | Fetch:
-        step = self.judged(reply)
+    def judged(self, reply: Reply) -> Verdict | Fetch:
+        """Read a complete answer as all providers do; one of its own without a count is free."""
+        step = super().judged(reply)
         if isinstance(step, Verdict) and step.kind in _WITHOUT and _counts_nothing(reply):
             return replace(step, may_be_billed=False)
         return step

@@ -16,13 +16,13 @@ from pydantic import JsonValue
 
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send
+from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send, Unsaid
 from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import Estimate, Prices, to_usd
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import BehindPrompt, PictureRequest, worded
-from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers import prices as price_table
 from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled
@@ -36,7 +36,9 @@ from stage3_plugin.providers.models import (
     who_has,
 )
 from stage3_plugin.providers.replies.free_answers import compared
-from stage3_plugin.providers.replies.judging import judge_reply
+from stage3_plugin.providers.replies.judging import forbidden, judge_reply
+from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.settings import PictureMaker
 
 
@@ -56,6 +58,7 @@ class Hosted(PictureMaker, ABC):
         base_url: Where its API is, without a slash at the end.
         endpoint: Where it is asked, and for which model.
         options: What to send beside the wishes of a scene, by its own names: those that are set.
+        clock: Seconds since 1970.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class Hosted(PictureMaker, ABC):
         self._flat_usd = flat_usd
         self._negative_prompt: BehindPrompt = negative_prompt
         self._style_tags: BehindPrompt = style_tags
-        self._clock = clock
+        self.clock = clock
         self._is_free = self.base_url != profile.base_url and _costs_nothing(prices, flat_usd)
 
     @staticmethod
@@ -114,9 +117,21 @@ class Hosted(PictureMaker, ABC):
             reply,
             profile=self._profile,
             base_url=self.base_url,
-            now_s=self._clock(),
+            now_s=self.clock(),
             is_free=self._is_free,
         )
+
+    def forbidding(self, reply: Reply) -> Verdict | Fetch:
+        """Read one of a vendor that says 403 of nothing but the key."""
+        step = self.judged(reply)
+        return forbidden(step) if isinstance(step, Verdict) else step
+
+    def says_nothing(self, reply: Reply) -> Unsaid:
+        """Return that its answer says nothing of a job; one about the key is so of every job."""
+        step = self.forbidding(reply)
+        is_key = isinstance(step, Verdict) and step.kind is VerdictKind.BAD_CREDENTIALS
+        is_said = error_in(reply.document) is not None
+        return replace(unsaid(reply, now_s=self.clock()), stops_run=is_key and is_said)
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a job's: one without a queue has none."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar
 from urllib.parse import quote
 
 from pydantic import ConfigDict
@@ -40,7 +40,7 @@ from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture
-from stage3_plugin.domain.profile import Listing, Profile
+from stage3_plugin.domain.profile import Listing, Profile, Unsayable
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
@@ -360,7 +360,7 @@ class Replicate(Hosted):
             return Gone(message=f"Replicate does not know the prediction {job.job_id} any more")
         is_about_it = text_at(reply.document, "id") == job.job_id
         if not (200 <= reply.status < 300 and is_about_it):
-            return unsaid(_without_what_was_sent(reply), now_s=self._clock())
+            return unsaid(_without_what_was_sent(reply), now_s=self.clock())
         return self._of_prediction(reply, job)
 
     def look_for(self, lost: Lost) -> str:
@@ -372,7 +372,7 @@ class Replicate(Hosted):
         """Return what a page of the listing shows; a page that cannot be read proves nothing."""
         items, following = at(reply.document, "results"), at(reply.document, "next")
         if not (200 <= reply.status < 300 and isinstance(items, list)):
-            return unsaid(reply, now_s=self._clock())
+            return unsaid(reply, now_s=self.clock())
         next_url = (
             address_of(following, base_url=self.base_url) if isinstance(following, str) else None
         )
@@ -494,17 +494,15 @@ class Replicate(Hosted):
     def _asked_to_wait_s(self, reply: Reply) -> float | None:
         """Return what ``Retry-After`` says; the reset of a window that has room left is no hint."""
         named = {name: reply.headers.get(name, "") for name in ("retry-after", "date")}
-        return hint_of(named, None, now_s=self._clock()) or None
+        return hint_of(named, None, now_s=self.clock()) or None
 
     def _apart_s(self, reply: Reply) -> float:
         """Return how far a moment of ours and one of Replicate's may be apart."""
         there_s = moment_s(reply.headers.get("date", ""))
         if there_s is None:
             return SINCE.total_seconds()
-        return CLOCKS_S + abs(there_s - self._clock())
+        return CLOCKS_S + abs(there_s - self.clock())
 
-
-Unsayable: TypeAlias = Literal["output_format", "background", "quality"]
 
 MOST_SEED = 2**31 - 1
 _NO_ACCOUNT = Finding(

@@ -157,10 +157,10 @@ class XAI(Hosted):
         if is_gone(_in_known_words(reply)):
             return Gone(message=f"xAI has the file {job.job_id} no more")
         if not 200 <= reply.status < 300:
-            return unsaid(_in_known_words(reply), now_s=self._clock())
+            return unsaid(_in_known_words(reply), now_s=self.clock())
         part = reply.parts.get("")
         if part is None:  # a page of what stands in between, say
-            return unsaid(reply, now_s=self._clock())
+            return unsaid(reply, now_s=self.clock())
         return Verdict(
             kind=VerdictKind.PICTURES,
             may_be_billed=True,
@@ -177,7 +177,7 @@ class XAI(Hosted):
         """Return what a page of the files shows."""
         files = at(reply.document, "data")
         if not (200 <= reply.status < 300 and isinstance(files, list)):
-            return unsaid(_in_known_words(reply), now_s=self._clock())
+            return unsaid(_in_known_words(reply), now_s=self.clock())
         for one in files:
             job_id = text_at(one, "id")
             is_it = lost.token is not None and text_at(one, "filename") == _file_name(lost.token)
