@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
+from stage3_plugin.domain.declared import Address, Fact, Message
 from stage3_plugin.domain.exchange import Reply
 
 About: TypeAlias = Literal["key", "model", "account"]
@@ -35,9 +36,9 @@ class Finding:
 
     about: About
     verdict: Standing
-    message: str
-    hint: str | None = None
-    model: str | None = None
+    message: Message
+    hint: Message | None = None
+    model: Fact | None = None
     is_warning: bool = False
 
 
@@ -65,10 +66,10 @@ class Ask:
         model: Which model is asked about, if one is.
     """
 
-    url: str
+    url: Address
     about: tuple[About, ...]
     judge: Judge
-    model: str | None = None
+    model: Fact | None = None
 
     def judged(self, reply: Reply, today: date) -> tuple[Finding, ...]:
         """Return what an answer says."""
