@@ -31,7 +31,7 @@ from stage3_plugin.domain.request import (
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.backend import Backend
+from stage3_plugin.engine.backend import Sender
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.run_state import CUT_SHORT, RunState
@@ -40,7 +40,14 @@ from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Uns
 from stage3_plugin.engine.showing.stale import facts_of, with_facts
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import PictureLost, StorageFailed
-from stage3_plugin.policy.capacity import Limiter, Permit
+from stage3_plugin.policy.capacity import (
+    AdaptiveLimiter,
+    Change,
+    FixedLimiter,
+    Limiter,
+    Permit,
+    rate_limit_of,
+)
 from stage3_plugin.policy.ladder import FIRST, Step
 from stage3_plugin.policy.ladder import Ended as StepEnded
 from stage3_plugin.policy.refusal import refused_for
@@ -160,7 +167,8 @@ class Place:
     """One route, as a run goes about it.
 
     Attributes:
-        backend: What makes the pictures.
+        route: Where they are made.
+        sender: What makes them.
         checkout: Holds money for them, and settles.
         limiter: Decides how many may be in flight there.
         lines: Holds money for lines of batches, and settles, where there may be any.
@@ -168,17 +176,47 @@ class Place:
         streaks: What has come there in a row.
     """
 
-    backend: Backend
+    route: Route
+    sender: Sender
     checkout: Checkout
     limiter: Limiter
     lines: LineCheckout | None = None
     closed: Failure | None = None
     streaks: Streaks = NONE
 
-    @property
-    def route(self) -> Route:
-        """Return where they are made."""
-        return self.backend.route
+
+def limiter_of(
+    route: Route,
+    settings: Settings,
+    capacity: int,
+    *,
+    draw: Callable[[], float],
+    on_change: Callable[[Change], None],
+    beside: Callable[[], int] = lambda: 0,
+) -> Limiter:
+    """Return what decides, in one run, how many may be in flight and when the next may leave.
+
+    Args:
+        route: Where they are made.
+        settings: What the user knows of limits there.
+        capacity: The most that may be in flight.
+        draw: Returns a number in [0, 1) for jitter.
+        on_change: Called with every change of capacity.
+        beside: Returns how many jobs of other runs are in work at its provider.
+    """
+    if route.is_uncapped:
+        return FixedLimiter(capacity)
+    rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
+    if not settings.adaptive:
+        return FixedLimiter(capacity, rate_limit=rate_limit, on_change=on_change, beside=beside)
+    return AdaptiveLimiter(
+        capacity,
+        draw=draw,
+        longest_hint_s=settings.max_wait_s,
+        rate_limit=rate_limit,
+        on_change=on_change,
+        beside=beside,
+    )
 
 
 class SceneRunner:
@@ -297,7 +335,7 @@ class SceneRunner:
         scene.number = claim.number
         base_url = place.route.endpoint.base_url
         self._reporter.started(scene, claim, base_url=base_url)
-        key = place.backend.key
+        key = place.sender.key
         number = 0 if key is None else key.number
         result = await self._attempt(scene, claim, permit, shield)
         settled = await self._settle(scene, claim, result)
@@ -670,7 +708,7 @@ class SceneRunner:
                 self._state.interrupt.in_force(),
             ):
                 request = self._with_a_seed(scene)
-                result = await self._at(scene).backend.maker.attempt(
+                result = await self._at(scene).sender.maker.attempt(
                     held.attempt_id,
                     replace(request, token=held.token),
                     self._jobs_of(scene, held),

@@ -22,7 +22,7 @@ from host_stub.contract import Scene, SceneOutcome
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.backend import Backend, route_of
+from stage3_plugin.engine.backend import Backend, Sender, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
@@ -110,8 +110,7 @@ async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path)
                     route_of(of_route, None),
                     list_price=costing(50_000),
                 ),
-                maker=maker,
-                conversation_for=lambda _: None,
+                sender=lambda maker=maker: Sender(maker=maker, conversation_for=lambda _: None),
             )
             for of_route, maker in zip(wanted.routes, makers, strict=True)
         ),
