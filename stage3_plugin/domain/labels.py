@@ -20,7 +20,8 @@ _UNSENDABLE = frozenset({"Cc", "Cs"})
 
 def labels_of(request: PictureRequest) -> str | None:
     """Return all that is said of a request's references; ``None`` if that is nothing."""
-    return " ".join(label for _, label in labelled(request) if label) or None
+    said = (label for _, label in labelled(request) if label) if request.shown else ()
+    return " ".join(said) or None
 
 
 def labelled(request: PictureRequest) -> list[tuple[Reference, str]]:

@@ -154,10 +154,9 @@ def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_prompt: bo
 def _is_broken(text: str | None) -> bool:
     """Return whether a text cannot be put into UTF-8, and so into no request."""
     try:
-        (text or "").encode()
+        return text is not None and not (text.isascii() or text.encode())
     except UnicodeEncodeError:
         return True
-    return False
 
 
 @lru_cache(maxsize=256)  # keys, price, plan and request ask it of one scene

@@ -17,10 +17,11 @@ from contextlib import (
     contextmanager,
     suppress,
 )
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -288,11 +289,57 @@ def _paid(
     _need_key(settings, profile)
     providers = _Providers(settings, provider)
     trust = tls or named_trust()  # what the environment names is refused here
-    sender = cache(
-        partial(
-            _sender, settings, providers, pictures, trust, now, masked=masked, key_anew=key_anew
+
+    @cache
+    def sender() -> Sender:
+        """Load and make what sends."""
+        from stage3_plugin.attempt.free_checks import FreeChecks  # noqa: PLC0415 - a plan sends nothing
+        from stage3_plugin.attempt.paid import PaidMaker  # noqa: PLC0415 - likewise
+        from stage3_plugin.attempt.renewing import RenewableKey  # noqa: PLC0415 - likewise
+        from stage3_plugin.transport.client import Client  # noqa: PLC0415 - likewise
+
+        client = Client(
+            key_header=profile.key_header,
+            key_prefix=profile.key_prefix,
+            key=settings.api_key,
+            own_urls=_own_urls(settings, profile),
+            headers=_own_headers(settings),
+            timeout_s=settings.timeout_s,
+            trust_env=settings.trust_env,
+            tls=trust,
         )
-    )
+        client.check(settings.base_url or profile.base_url)
+        key, blocking = None, pictures.blocking
+        if settings.api_key is not None and key_anew is not None:
+            key = RenewableKey(
+                settings.api_key, ask=key_anew, use=client.use_key, blocking=blocking
+            )
+        conversations = _Conversations(
+            settings=settings,
+            providers=providers,
+            client=client,
+            pictures=pictures,
+            masked=masked,
+            now=now,
+            key=key,
+            by_endpoint={},
+        )
+        maker = PaidMaker(conversations.of_request, pictures)
+        return Sender(
+            maker=maker,
+            maker_with=maker.showing if profile.references else None,
+            conversation_for=conversations.of,
+            free_checks=FreeChecks(
+                provider=provider,
+                client=client,
+                models=_models(settings),
+                has_key=_has_key(settings, profile),
+                masked=masked,
+            ),
+            key=key,
+            account=lambda: client.account,
+        )
+
     if settings.trust_env:
         sender()  # so is a proxy that cannot be used
     return Backend(
@@ -316,57 +363,6 @@ def _paid(
     )
 
 
-def _sender(
-    settings: Settings,
-    providers: _Providers,
-    pictures: Pictures,
-    tls: ssl.SSLContext | None,
-    now: Callable[[], datetime],
-    *,
-    masked: Masked,
-    key_anew: KeyAnew | None,
-) -> Sender:
-    """Load and make what sends; nothing is sent.
-
-    Raises:
-        EnvironmentRefused: A proxy is named that cannot be used.
-    """
-    from stage3_plugin.attempt.free_checks import FreeChecks  # noqa: PLC0415 - a plan sends nothing
-    from stage3_plugin.attempt.paid import PaidMaker  # noqa: PLC0415 - likewise
-    from stage3_plugin.transport.client import Client  # noqa: PLC0415 - likewise
-
-    provider = providers.own
-    profile = provider.profile
-    client = Client(
-        key_header=profile.key_header,
-        key_prefix=profile.key_prefix,
-        key=settings.api_key,
-        own_urls=_own_urls(settings, profile),
-        headers=_own_headers(settings),
-        timeout_s=settings.timeout_s,
-        trust_env=settings.trust_env,
-        tls=tls,
-    )
-    client.check(settings.base_url or profile.base_url)
-    key = _renewable(settings.api_key, key_anew, client, pictures.blocking)
-    conversations = _Conversations(settings, providers, client, pictures, masked, now=now, key=key)
-    maker = PaidMaker(conversations.of_request, pictures)
-    return Sender(
-        maker=maker,
-        maker_with=maker.showing if profile.references else None,
-        conversation_for=conversations.of,
-        free_checks=FreeChecks(
-            provider=provider,
-            client=client,
-            models=_models(settings),
-            has_key=_has_key(settings, profile),
-            masked=masked,
-        ),
-        key=key,
-        account=lambda: client.account,
-    )
-
-
 def _key_anew(anew: Anew, number: int, masked: Masked) -> SecretStr | None:
     """Return the key of a route as settings that are read anew have it; blocks."""
     settings = anew()
@@ -374,16 +370,6 @@ def _key_anew(anew: Anew, number: int, masked: Masked) -> SecretStr | None:
         return None
     masked.add(settings.secrets())
     return settings.routes[number].api_key
-
-
-def _renewable(
-    key: SecretStr | None, anew: KeyAnew | None, client: Client, blocking: RunBlocking
-) -> RenewableKey | None:
-    from stage3_plugin.attempt.renewing import RenewableKey  # noqa: PLC0415 - a plan sends nothing
-
-    if key is None or anew is None:
-        return None
-    return RenewableKey(key, ask=anew, use=client.use_key, blocking=blocking)
 
 
 def _new_job(
@@ -454,23 +440,26 @@ def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:
         return ()
 
 
+_but_lane = attrgetter(*(one.name for one in fields(PictureRequest) if one.name != "lane"))
+
+
 class _Providers:
     """That of the settings, for each model, and what its pictures cost."""
 
     def __init__(self, settings: Settings, own: Provider) -> None:
-        self.own = own
         self._settings = settings
         self._endpoint = endpoint_of(settings)
         self._by_endpoint = {self._endpoint: own}
-        self._estimated: tuple[PictureRequest | None, Estimate | None] = (None, None)
+        self._estimated: tuple[object, Estimate | None] = (None, None)
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a request is expected to cost with its model, in its lane."""
         provider = self.at(self.endpoint_of(request))
         known, expected = self._estimated
-        if known is None or expected is None or replace(known, lane=request.lane) != request:
+        asked = _but_lane(request)  # a plan asks for both lanes
+        if expected is None or known != asked:
             expected = provider.estimate(request)
-            self._estimated = request, expected  # a plan asks for both lanes, and several times
+            self._estimated = asked, expected
         if request.lane == "ordinary" or provider.batch is None:
             return expected
         return expected.at_share(provider.batch.share(request.model or self._endpoint.model))
@@ -494,32 +483,22 @@ class _Providers:
         return self._by_endpoint[endpoint]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Conversations:
     """With the endpoint of the settings, for each model, and with those that they named before."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        providers: _Providers,
-        client: Client,
-        pictures: Pictures,
-        masked: Masked,
-        *,
-        now: Callable[[], datetime],
-        key: RenewableKey | None,
-    ) -> None:
-        self._settings = settings
-        self._key = key
-        self._now = now
-        self._client = client
-        self._pictures = pictures
-        self._masked = masked
-        self._providers = providers
-        self._by_endpoint: dict[Endpoint, Conversation] = {}
+    settings: Settings
+    providers: _Providers
+    client: Client
+    pictures: Pictures
+    masked: Masked
+    now: Callable[[], datetime]
+    key: RenewableKey | None
+    by_endpoint: dict[Endpoint, Conversation]
 
     def of_request(self, request: PictureRequest) -> Conversation:
         """Return the conversation for a request, whose model may be its own, and so its price."""
-        return self._at(self._providers.endpoint_of(request))
+        return self._at(self.providers.endpoint_of(request))
 
     def of(self, endpoint: Endpoint) -> Conversation | None:
         """Return the conversation with an endpoint; ``None`` if nothing here can speak with it."""
@@ -529,14 +508,14 @@ class _Conversations:
 
     def _has_key_of(self, endpoint: Endpoint, profile: Profile) -> bool:
         """Return whether the key is for an endpoint: the settings' own, whatever its model."""
-        route = route_of(self._settings, profile)
+        route = route_of(self.settings, profile)
         address = canonical_address(endpoint.base_url or profile.base_url)
-        return endpoint.provider == self._settings.provider and address in route.addresses
+        return endpoint.provider == self.settings.provider and address in route.addresses
 
     def _at(self, endpoint: Endpoint) -> Conversation:
-        if endpoint not in self._by_endpoint:
-            self._by_endpoint[endpoint] = self._with(self._providers.at(endpoint), endpoint)
-        return self._by_endpoint[endpoint]
+        if endpoint not in self.by_endpoint:
+            self.by_endpoint[endpoint] = self._with(self.providers.at(endpoint), endpoint)
+        return self.by_endpoint[endpoint]
 
     def _with(self, provider: Provider, endpoint: Endpoint) -> Conversation:
         from stage3_plugin.attempt.conversation import Conversation  # noqa: PLC0415 - a plan sends nothing
@@ -544,14 +523,14 @@ class _Conversations:
         from stage3_plugin.transport.job_hosts import JobHosts  # noqa: PLC0415 - likewise
         from stage3_plugin.transport.picture_hosts import PictureHosts  # noqa: PLC0415 - likewise
 
-        settings = self._settings
+        settings = self.settings
         profile = provider.profile
         others = (*profile.picture_hosts, *settings.picture_hosts)
         most_bytes = settings.max_reply_bytes
         return Conversation(
             provider,
-            self._client,
-            self._pictures,
+            self.client,
+            self.pictures,
             hosts=PictureHosts(endpoint.base_url or profile.base_url, others),
             job_hosts=JobHosts(
                 endpoint.base_url or profile.base_url,
@@ -562,9 +541,9 @@ class _Conversations:
             ),
             flat_usd=_prices_for(settings, endpoint)[1],
             caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
-            masked=self._masked,
-            now=self._now,
-            key=self._key,
+            masked=self.masked,
+            now=self.now,
+            key=self.key,
             model=endpoint.model,
         )
 

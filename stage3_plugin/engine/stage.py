@@ -75,7 +75,6 @@ if TYPE_CHECKING:
     from stage3_plugin.attempt.conversation import Conversation
     from stage3_plugin.engine.events import Telemetry
     from stage3_plugin.engine.scene import Place
-    from stage3_plugin.purchase.checkout import Checkout
     from stage3_plugin.purchase.recovery import Recovery
     from stage3_plugin.purchase.run_ledger import RunLedger
 
@@ -263,11 +262,7 @@ class Stage:
                     settings=self._settings,
                     requests=asked.named(),
                     places=self._places(
-                        backends,
-                        self._checkout(run_ledger, recovery, asked, telemetry),
-                        capacity,
-                        telemetry,
-                        recovery=recovery,
+                        backends, run_ledger, recovery, asked, telemetry, capacity=capacity
                     ),
                     steps=self._steps,
                     results=Results(
@@ -546,38 +541,34 @@ class Stage:
             doubt=doubt,
         )
 
-    def _checkout(
-        self, run_ledger: RunLedger, recovery: Recovery, asked: Asked, telemetry: Telemetry
-    ) -> Checkout:
+    def _places(
+        self,
+        backends: Sequence[Backend],
+        run_ledger: RunLedger,
+        recovery: Recovery,
+        asked: Asked,
+        telemetry: Telemetry,
+        *,
+        capacity: int,
+    ) -> list[Place]:
+        """Return the routes as a run goes about them; none takes more at once than all together."""
+        from stage3_plugin.engine.scene import Place, limiter_of
         from stage3_plugin.purchase.checkout import Checkout
+        from stage3_plugin.purchase.lines import LineCheckout
 
-        route = self._route
-        return Checkout(
+        first = self._route
+        checkout = Checkout(
             run_ledger,
-            route,
+            first,
             keys_of=self._steps.keys_of,
             story=asked.to_be_made(),
             warn=telemetry.warned,
             free_bytes=self._pictures.free_bytes,
             free_files=self._pictures.free_files,
-            answer_bytes=0 if route.is_free else self._settings.max_reply_bytes,
+            answer_bytes=0 if first.is_free else self._settings.max_reply_bytes,
             recovery=recovery,
             caretaker=self._accounts.caretaker,
         )
-
-    def _places(
-        self,
-        backends: Sequence[Backend],
-        checkout: Checkout,
-        capacity: int,
-        telemetry: Telemetry,
-        *,
-        recovery: Recovery,
-    ) -> list[Place]:
-        """Return the routes as a run goes about them; none takes more at once than all together."""
-        from stage3_plugin.engine.scene import Place, limiter_of
-        from stage3_plugin.purchase.lines import LineCheckout
-
         places: list[Place] = []
         for number, (backend, settings) in enumerate(
             zip(backends, self._settings.routes, strict=True)

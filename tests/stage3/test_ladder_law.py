@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias
@@ -110,7 +111,7 @@ async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path)
                     route_of(of_route, None),
                     list_price=costing(50_000),
                 ),
-                sender=lambda maker=maker: Sender(maker=maker, conversation_for=lambda _: None),
+                sender=partial(Sender, maker=maker, conversation_for=lambda _: None),
             )
             for of_route, maker in zip(wanted.routes, makers, strict=True)
         ),
