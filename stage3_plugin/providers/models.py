@@ -137,6 +137,9 @@ class TokensRow(_OfModels):
     words: int = 0
     reference: Shown | None = None
 
+    def __hash__(self) -> int:
+        return id(self)  # what was counted by it is kept with it
+
 
 class FreeSizes(BaseModel):
     """Bounds within which every size can be asked for.

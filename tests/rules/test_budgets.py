@@ -58,7 +58,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "review": 569,
         "run": 2537,
         "scenes": 1764,
-        "stage": 1473,
+        "stage": 1474,
         "standing": 858,
         "story": 2385,
         "telemetry": 652,
