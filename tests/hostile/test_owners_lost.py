@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,10 +10,9 @@ import anyio
 import pytest
 
 from stage3_plugin.settings import Settings
-from tests.doors import Ran, bills, only, painter, purchases, run_stage, scenes, states
+from tests.doors import Ran, bills, only, painter, purchases, run_stage, scenes, stage3, states
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
-from tests.hostile.test_identity import stage3
 from tests.places import wait
 from tests.stage3.test_recovery import Dead
 
@@ -104,8 +102,7 @@ async def write_off(settings: Settings, folder: Path) -> str:
     later = datetime.now(UTC) + timedelta(hours=1)
     await run_stage(settings, scenes(1), folder, now=lambda: later)
     attempt_id = only(folder).attempt_id
-    decided = stage3("resolve", folder / ".stage3", attempt_id, "--resend")
-    assert decided.returncode == 0, decided.stderr
+    stage3("resolve", attempt_id, "--resend", "--state-dir", str(folder / ".stage3"))
     return attempt_id
 
 
@@ -134,7 +131,7 @@ async def test_a_picture_that_comes_after_it_was_written_off_is_kept_and_named(
         gate.open()
 
     outcome = first.outcomes["s01"]
-    listed = json.loads(stage3("attempts", tmp_path / ".stage3", "--json").stdout)["attempts"]
+    listed = stage3("attempts", "--state-dir", str(tmp_path / ".stage3")).data["attempts"]
     (warned,) = first.named("stage.warned")
     assert first.code("s01") == "made"
     assert outcome.reused is has_another

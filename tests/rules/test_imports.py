@@ -330,9 +330,12 @@ def test_a_plan_loads_nothing_of_what_only_a_run_needs(provider: str, tmp_path: 
     (tmp_path / "host.toml").write_text(
         f'[plugin.stage3]\nprovider = "{provider}"\nmodel = "gpt-image-2"\napi_key = "k"\n'
         if provider == "openai"
-        else "[plugin.stage3]\n"
+        else "[plugin.stage3]\n",
+        encoding="utf-8",
     )
-    (tmp_path / "scenes.json").write_text('[{"scene_id": "s1", "prompt": "a harbour"}]')
+    (tmp_path / "scenes.json").write_text(
+        '[{"scene_id": "s1", "prompt": "a harbour"}]', encoding="utf-8"
+    )
 
     loaded = loaded_by(
         f"import os; os.chdir({str(tmp_path)!r})\nfrom host_stub.cli import main\n"
