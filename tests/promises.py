@@ -102,6 +102,7 @@ WHEN_SOMETHING_BREAKS: Table = {
     "the disk fills up": "stage3/test_disk.py",
     "there are too few descriptors": """
         hostile/test_limits.py::test_nothing_is_lost_where_descriptors_are_few""",
+    "an answer ends the process that reads it": "hostile/test_deadly_answers.py",
     "no memory or no thread": """
         hostile/test_limits.py::test_a_thread_that_cannot_be_started_loses_nothing
         hostile/test_unreadable.py""",

@@ -10,7 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
-from stage3_plugin.domain.declared import (
+from stage3_plugin.domain.exchange import Body, Fetch, Gone, Unclear, Unsaid
+from stage3_plugin.domain.job import Accepted, LineCount
+from stage3_plugin.domain.profile import Listing
+from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.runtime.declared import (
     Address,
     Amount,
     Count,
@@ -24,10 +28,6 @@ from stage3_plugin.domain.declared import (
     Words,
     counts_of,
 )
-from stage3_plugin.domain.exchange import Body, Fetch, Gone, Unclear, Unsaid
-from stage3_plugin.domain.job import Accepted, LineCount
-from stage3_plugin.domain.profile import Listing
-from stage3_plugin.domain.verdict import Verdict
 
 UploadedAs: TypeAlias = Literal["lines", "reference"]
 """What a file is uploaded for: the lines of a batch, or to be shown by some of them."""

@@ -16,12 +16,12 @@ from typing import Annotated, TypeAlias
 from pydantic import JsonValue
 
 from stage3_plugin.domain.addressing import address_of, claims_to_be_address, unwrapped
-from stage3_plugin.domain.declared import MAPPING, Address, Headers, Hint, Line, Message
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.job import Asked as Asked  # noqa: PLC0414 - a step names it
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture, SpooledPart
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.runtime.declared import MAPPING, Address, Headers, Hint, Line, Message
 
 
 @dataclass(frozen=True, slots=True)

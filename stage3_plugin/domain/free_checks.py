@@ -12,8 +12,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
-from stage3_plugin.domain.declared import Address, Fact, Message
 from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.runtime.declared import Address, Fact, Message
 
 About: TypeAlias = Literal["key", "model", "account"]
 Standing: TypeAlias = Literal["good", "bad", "unknown"]

@@ -14,8 +14,8 @@ from hashlib import sha256
 from secrets import token_hex
 from typing import Literal, Protocol, TypeAlias
 
-from stage3_plugin.domain.declared import Address, Count, Name, Seconds
 from stage3_plugin.domain.money import Usd
+from stage3_plugin.runtime.declared import Address, Count, Name, Seconds
 
 Lane: TypeAlias = Literal["one", "batch"]
 Asked: TypeAlias = Literal["status", "result", "record"]

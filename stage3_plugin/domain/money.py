@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-from stage3_plugin.domain.declared import Count, counts_of, if_it_is, is_count, must
+from stage3_plugin.runtime.declared import Count, counts_of, if_it_is, is_count, must
 
 if TYPE_CHECKING:
     from host_stub.contract import Cost, CostBasis

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from stage3_plugin.domain.declared import Count, Text
+from stage3_plugin.runtime.declared import Count, Text
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 """Of picture files, by their media type."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from stage3_plugin.domain.declared import Address, Header, Line, LineOrEmpty, Seconds
+from stage3_plugin.runtime.declared import Address, Header, Line, LineOrEmpty, Seconds
 
 Unsayable: TypeAlias = Literal["output_format", "background", "quality"]
 

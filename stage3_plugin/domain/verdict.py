@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias, get_args
 
-from stage3_plugin.domain.declared import (
+from stage3_plugin.domain.money import Tokens, Usd
+from stage3_plugin.domain.picture import PictureSource
+from stage3_plugin.runtime.declared import (
     Count,
     Fact,
     Facts,
@@ -16,8 +18,6 @@ from stage3_plugin.domain.declared import (
     if_it_is,
     must,
 )
-from stage3_plugin.domain.money import Tokens, Usd
-from stage3_plugin.domain.picture import PictureSource
 
 RefusedFor: TypeAlias = Literal["prompt", "reference", "output", "rights", "input"]
 """What a refusal is about; ``input`` is the prompt or a reference, and it is not said which."""

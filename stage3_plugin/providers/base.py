@@ -26,7 +26,6 @@ from stage3_plugin.domain.batch import (
     UploadedAs,
     UploadStep,
 )
-from stage3_plugin.domain.declared import Address, Name, must
 from stage3_plugin.domain.exchange import (
     Asked,
     Fetch,
@@ -46,6 +45,7 @@ from stage3_plugin.domain.money import Estimate, Prices, Share
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.runtime.declared import Address, Name, must
 
 Next: TypeAlias = Verdict | Fetch | Accepted
 """What follows from the answer to the one request that is paid for."""

@@ -21,7 +21,6 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from stage3_plugin.domain.batch import BatchEnded, LineSaid, Upload, Uploaded
-from stage3_plugin.domain.declared import Rule, Wrong, must
 from stage3_plugin.domain.exchange import Fetch, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted
@@ -31,6 +30,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import ProviderBroken
 from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.providers.replies.answers import MOST_PICTURES
+from stage3_plugin.runtime.declared import Rule, Wrong, must
 from stage3_plugin.runtime.system_errors import from_lack
 
 
