@@ -235,7 +235,7 @@ def _models(options: Namespace, _: Progress) -> Said:
         said: dict[tuple[str, str], list[Finding]] = {}
         async with _Chosen.by(options).opened() as stage:
             for backend in stage.backends:
-                provider, checks = backend.route.endpoint.provider, backend.free_checks
+                provider, checks = backend.route.endpoint.provider, backend.sender().free_checks
                 asked = [one.model for one in known if one.provider == provider and one.is_whole]
                 if checks is None or any((provider, one) in said for one in asked):
                     continue

@@ -139,8 +139,8 @@ class _HostedStage:
             found = [
                 (finding, one.route.endpoint.provider if len(backends) > 1 else None)
                 for one in backends
-                if one.free_checks is not None
-                for finding in await one.free_checks.ask(today)
+                if (checks := one.sender().free_checks) is not None
+                for finding in await checks.ask(today)
             ]
         store = await self._check_store()
         return store + tuple(

@@ -33,6 +33,7 @@ from pydantic import (
 
 from stage3_plugin.runtime.buckets import bucket_address
 from stage3_plugin.runtime.database_url import DatabaseUrl
+from stage3_plugin.runtime.headers import HEADER_NAME, OUR_HEADERS
 from stage3_plugin.runtime.hosts import in_ascii, is_number, split_host
 from stage3_plugin.runtime.offers import OFFLINE, PROVIDERS, NotOffered
 
@@ -58,15 +59,6 @@ LARGEST_SIDE_PX = 16384
 _NOT_IN_ADDRESSES = frozenset(" \"'<>\\^`{|}")
 _NOT_IN_HOSTS = _NOT_IN_ADDRESSES | frozenset("/?#@%*,;")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-HEADER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
-OUR_HEADERS = frozenset(
-    {
-        "accept-encoding", "connection", "content-encoding", "content-length", "content-type",
-        "cookie", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
-        "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
-    }
-)  # fmt: skip
-"""What says how the request travels, or how long it is: only the client may set these."""
 _PROJECT = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NO_PROJECTS = frozenset({"public", "information_schema"})
 _PLAIN_WORD = re.compile(r"[A-Za-z]{1,12}|[0-9.]{1,6}|.{1,3}")

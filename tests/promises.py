@@ -29,7 +29,8 @@ PROMISES: Table = {
         library/test_page.py::test_two_consumers_with_one_message_at_once_pay_once""",
     "No cap is passed.": """
         stage3/test_caps.py hostile/test_bills.py::test_a_command_without_asserts_passes_no_cap
-        stage3/test_references_refused.py::test_no_bill_is_above_its_hold""",
+        stage3/test_references_refused.py::test_no_bill_is_above_its_hold
+        stage3/test_ladder_runs.py::test_a_ladder_that_could_not_work_is_refused_before_anything_is_sent""",
     "No complete answer is lost.": """
         killing/test_failpoints.py hostile/test_stopped.py hostile/test_received.py
         hostile/test_limits.py::test_descriptors_that_others_use_up_meanwhile_lose_no_answer
@@ -101,6 +102,7 @@ WHEN_SOMETHING_BREAKS: Table = {
     "the disk fills up": "stage3/test_disk.py",
     "there are too few descriptors": """
         hostile/test_limits.py::test_nothing_is_lost_where_descriptors_are_few""",
+    "an answer ends the process that reads it": "hostile/test_deadly_answers.py",
     "no memory or no thread": """
         hostile/test_limits.py::test_a_thread_that_cannot_be_started_loses_nothing
         hostile/test_unreadable.py""",
@@ -145,6 +147,23 @@ STATES: Table = {
     "WROTE_OFF": """
         stage3/test_unknown.py::test_resend_sends_once_more_in_the_same_run
         stage3/test_unknown.py::test_resend_never_sends_a_third_time""",
+}
+
+OTHER_PAGES: Table = {
+    # what other pages promise, in their words
+    "takes.md: as often as there is something to take back": """
+        test_director_end_to_end.py::test_a_take_is_shown_at_once_for_nothing_and_taken_back""",
+    "decisions.md: takes that came since do not matter": """
+        host/decisions/test_commands.py::test_takes_that_came_since_stay_as_another_said""",
+    "agents.md: whatever is another is refused": """
+        test_confirmed_runs.py::test_a_file_that_is_shown_beside_an_awaited_picture_is_held_to_its_bytes
+        test_confirmed_runs.py::test_whatever_changes_is_refused_before_anything_is_sent""",
+    "command-line.md: one that names no run goes to runs/earlier/": """
+        host/test_cli.py::test_no_record_that_names_no_run_takes_the_place_of_another""",
+    "configuration.md: relative paths start at the config's folder": """
+        test_looking.py::test_a_file_that_holds_a_key_is_looked_for_where_the_config_lies""",
+    "api.md: file references start at the scene file's folder": """
+        library/test_blocking.py::test_files_that_scenes_show_lie_beside_their_scene_file""",
 }
 
 FIRST_FINDINGS: Table = {
@@ -197,7 +216,8 @@ FIRST_FINDINGS: Table = {
     # Secrets and the network
     "N1 keys that a provider quotes": """
         test_end_to_end.py::test_the_key_is_nowhere hostile/test_places.py
-        hostile/test_secrets.py::test_what_was_paid_arrives_though_it_holds_the_key""",
+        hostile/test_secrets.py::test_what_was_paid_arrives_though_it_holds_the_key
+        stage3/test_renewing.py::test_a_command_is_asked_twice_at_most_and_neither_key_is_written""",
     "N2 picture hosts with private addresses": "hostile/test_picture_hosts.py",
     "N3 signed addresses in the manifest": "hostile/test_manifest_secrets.py",
     "N4 figures that only Python reads": """
@@ -227,6 +247,7 @@ FIRST_FINDINGS: Table = {
         hostile/test_told.py::test_a_long_reason_is_said_once_on_each_stream""",
     "stranger 8 many unknowns, and a wrong key": """
         hostile/test_deciding.py::test_many_are_shown_first_and_decided_with_yes
+        hostile/test_deciding.py::test_since_is_when_a_request_was_sent_and_not_when_it_was_called_lost
         test_check_online.py::test_a_key_that_is_refused_ends_the_command""",
     "stranger 9 what init draws": "host/test_cli.py::test_a_new_project_runs_at_once",
     "stranger 10 pages as a browser shows them": """
@@ -413,6 +434,7 @@ TABLES: Mapping[str, Table] = {
     "when something breaks": WHEN_SOMETHING_BREAKS,
     "exit codes": EXIT_CODES,
     "states": STATES,
+    "other pages": OTHER_PAGES,
     "first findings": FIRST_FINDINGS,
     "second findings": SECOND_FINDINGS,
 }
@@ -433,9 +455,7 @@ KNOW_A_ROOM = """
     hostile/test_manifest_secrets.py::test_the_worst_text_is_read_once
     hostile/test_manifest_secrets.py::test_what_is_no_address_stays_as_it_is
     hostile/test_manifest_secrets.py::test_what_makes_an_address_as_good_as_a_key_is_left_out
-    hostile/test_owners_lost.py::test_a_picture_that_comes_after_it_was_written_off_is_kept_and_named
     hostile/test_owners_lost.py::test_a_row_that_no_request_lasts_as_long_as_is_nobodys
-    hostile/test_owners_lost.py::test_the_picture_that_came_late_keeps_no_run_from_starting
     hostile/test_readonly.py::test_a_path_that_is_too_long_for_sqlite_is_called_that
     hostile/test_stopped.py::test_a_request_whose_time_is_over_does_not_leave
     hostile/test_stopped.py::test_finding_and_connecting_together_take_no_more_than_the_whole_time

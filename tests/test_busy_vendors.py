@@ -53,7 +53,7 @@ class Command:
 
     def config(self, provider: str, model: str, /, *, is_vendors: bool = True) -> None:
         """Write the config, and let the server be the vendor's own address, or another."""
-        at = self._api.root_url if provider == "gemini" else self._api.base_url
+        at = self._api.root_url if provider in {"gemini", "xai"} else self._api.base_url
         if is_vendors:
             vendor_at(self._monkeypatch, provider, at)
         values: dict[str, Any] = {
@@ -168,3 +168,22 @@ def test_a_blocked_prompt_costs_the_tokens_that_its_answer_counts(
     assert refused.counted_microusd == 5  # ten at $0.50 for a million
     (failure,) = command.project.manifest()["failures"]
     assert Decimal(failure["cost_usd"]) == Decimal("0.000005")
+
+
+def test_what_xai_withholds_is_charged_unless_its_answer_says_a_cost_of_0(
+    command: Command, image_api: ImageApi
+) -> None:
+    """An answer that says nothing of a cost is no free one."""
+    withheld = {"data": [{"mime_type": "image/jpeg", "respect_moderation": False}]}
+    command.project.scenes(2)
+    command.config("xai", "grok-imagine-image-2.0")
+    image_api.script(Json(withheld, billed=True), scene="s01:")
+    image_api.script(Json(withheld | {"usage": {"cost_in_usd_ticks": 0}}), scene="s02:")
+    code, said = command.run()
+    charged, free = sorted(command.project.purchases(), key=lambda one: one.scene_id)
+
+    assert code == 1, said
+    assert command.project.codes() == {"s01": "refused", "s02": "refused"}
+    assert (charged.state, free.state) == (State.PAID_BAD, State.REFUSED)
+    assert charged.counted_microusd == charged.hold_microusd > 0
+    assert image_api.received() == 2

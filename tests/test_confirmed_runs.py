@@ -20,6 +20,7 @@ from stage3_plugin.domain.states import State
 from tests.doors import bills
 from tests.fakes.behaviours import CutPng, Gate, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import KEY, ImageApi
+from tests.fakes.pngs import make_png
 from tests.heavy import further
 from tests.projects import Project, ended, wait_until
 
@@ -172,6 +173,20 @@ def test_whatever_changes_is_refused_before_anything_is_sent(
     code, done = here.do(retry)
     assert code == 0, done
     assert Decimal(done["cost_usd"]) <= Decimal(retry["cost_usd"])
+
+
+def test_a_file_that_is_shown_beside_an_awaited_picture_is_held_to_its_bytes(here: Here) -> None:
+    """Though what the scene is made from is not known yet."""
+    coat = here.project.folder / "coat.png"
+    coat.write_bytes(make_png("a coat", 64, 64))
+    shows = {"scene_id": "s1", "prompt": "pier 1", "references": ["scene:s0", "coat.png"]}
+    here.story({"scene_id": "s0", "prompt": "pier 0"}, shows)
+    confirm = here.plan()["confirm"]
+    coat.write_bytes(make_png("another coat", 64, 64))
+    code, told = here.run(confirm)
+
+    assert (code, told["error"]["code"]) == (2, "not_confirmed"), told
+    assert here.api.received() == 0
 
 
 def test_what_a_cut_off_run_has_left_is_still_confirmed(here: Here) -> None:

@@ -48,6 +48,20 @@ async def test_what_decides_a_picture_buys_it_anew_and_nothing_else(
     assert image_api.received() == 2 - is_found
 
 
+@pytest.mark.parametrize("seed", [0, 7])
+async def test_a_seed_decides_a_picture_where_it_is_sent(
+    seed: int, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Nought is one like any other; without it, the picture from before is found."""
+    settings = painter(image_api)
+    await run_stage(settings, story("s1"), tmp_path)
+    ran = await run_stage(settings, story("s1", seed=seed), tmp_path)
+    back = await run_stage(settings, story("s1"), tmp_path)
+
+    assert (reused(ran), reused(back)) == (False, True)
+    assert [asked.document.get("seed") for asked in image_api.asked("s1")] == [None, seed]
+
+
 async def test_another_address_buys_anew_unless_it_is_said_to_be_the_same(
     image_api: ImageApi, tmp_path: Path
 ) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from host_stub.cli import main
 from stage3_plugin.cli import main as stage3
+from tests.fakes.image_api import KEY, ImageApi
+from tests.projects import Project
 
 CONFIG = """
 [plugin.stage3]
@@ -160,3 +162,21 @@ def test_a_key_that_is_set_is_judged_by_every_look(
     assert "printable ASCII" in said
     assert "hunter2" not in said
     assert folder.exists()
+
+
+def test_a_file_that_holds_a_key_is_looked_for_where_the_config_lies(
+    image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the command is started, where another project's may lie under the same name."""
+    project = Project(tmp_path / "project")
+    project.scenes(1)
+    project.config(image_api)
+    config = project.folder / "host.toml"
+    told = config.read_text(encoding="utf-8")
+    config.write_text(told.replace('env = "LOOPBACK_KEY"', 'file = "openai.key"'), encoding="utf-8")
+    for folder, key in ((project.folder, KEY), (tmp_path, "sk-of-another-0123456789")):
+        (folder / "openai.key").write_text(key, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["run", "project/scenes.json", "--config", "project/host.toml"]) == 0
+    assert image_api.billed() == 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
+from host_stub.cli import main
 from stage3_plugin.domain.states import State
 from tests.doors import bills
 from tests.fakes.behaviours import Json, ResetAfterRead
@@ -132,6 +134,27 @@ def test_a_rerun_costs_nothing_and_tells_so(project: Project, image_api: ImageAp
     assert image_api.billed() == 6
 
 
+Plans: TypeAlias = Callable[..., str]
+
+
+@pytest.fixture
+def plans(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Plans:
+    """Make a project of two scenes; return what says the plan of a model, with more words."""
+    monkeypatch.chdir(tmp_path)
+    Project(tmp_path).scenes(2)
+
+    def plan_of(settings: dict[str, str], *words: str) -> str:
+        listed = [f'{name} = "{is_}"' for name, is_ in settings.items()]
+        table = ["[plugin.stage3]", 'api_key = "k-0123456789abcdef"', *listed]
+        Path("host.toml").write_text("\n".join(table), encoding="utf-8")
+        assert main(["plan", "scenes.json", *words]) == 0
+        return capsys.readouterr().out
+
+    return plan_of
+
+
 @pytest.mark.parametrize(
     "settings, low, high",
     [
@@ -140,21 +163,12 @@ def test_a_rerun_costs_nothing_and_tells_so(project: Project, image_api: ImageAp
     ],
 )
 def test_a_price_that_a_third_party_says_is_held_higher_and_told(
-    tmp_path: Path, settings: dict[str, str], low: str, high: str
+    plans: Plans, settings: dict[str, str], low: str, high: str
 ) -> None:
     """In words and in JSON, also where the cap leaves all of it out; one's own price is not."""
-    project = Project(tmp_path)
-    project.scenes(2)
-    listed = [
-        'api_key = "k-0123456789abcdef"',
-        *(f'{name} = "{is_}"' for name, is_ in settings.items()),
-    ]
-    table = "\n".join(["[plugin.stage3]", *listed])
-    (tmp_path / "host.toml").write_text(table, encoding="utf-8")
-    planned, words = plan(project), project.run("plan", "scenes.json").stdout
-    capped = plan(project, "--max-cost", low)
-    (tmp_path / "host.toml").write_text(f'{table}\nprice_usd = "{low}"', encoding="utf-8")
-    own = plan(project)
+    planned, words = json.loads(plans(settings, "--json")), plans(settings)
+    capped = json.loads(plans(settings, "--json", "--max-cost", low))
+    own = json.loads(plans(settings | {"price_usd": low}, "--json"))
 
     told = (
         f"the price of '{settings['model']}' at '{settings['provider']}' is by a third party: 1.5 "
@@ -167,6 +181,19 @@ def test_a_price_that_a_third_party_says_is_held_higher_and_told(
     assert [line for line in capped["warnings"] if told in line] != []
     assert Decimal(own["cost_high_usd"]) == 2 * Decimal(low)
     assert "third party" not in json.dumps(own)
+
+
+def test_a_third_partys_word_of_how_many_tokens_a_picture_has_is_a_third_partys_price(
+    plans: Plans,
+) -> None:
+    """Whoever says what a million of them costs: half as much again is held."""
+    by_vendor = {"provider": "openai", "quality": "high", "model": "gpt-image-2"}
+    by_others = by_vendor | {"model": "gpt-image-2.6-flare"}
+    vendors, others = (json.loads(plans(one, "--json")) for one in (by_vendor, by_others))
+
+    assert Decimal(others["cost_high_usd"]) >= Decimal("1.5") * Decimal(others["cost_low_usd"])
+    assert "'gpt-image-2.6-flare' at 'openai' is by a third party" in str(others["warnings"])
+    assert "third party" not in json.dumps(vendors)
 
 
 def test_a_plan_for_openai_is_what_its_calculator_says(

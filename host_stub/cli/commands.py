@@ -26,7 +26,7 @@ from host_stub.text.console import Console
 if TYPE_CHECKING:
     from host_stub.config.file import HostConfig
     from host_stub.plugins.selection import PluginSet, SelectedPlugin
-    from host_stub.run.pipeline import RunOptions
+    from host_stub.stage.asking import RunOptions
     from host_stub.stage.preflight import Preflight
 
 
@@ -368,8 +368,8 @@ def _asked(
     options: Namespace, scenes: Path, config: HostConfig, chosen: PluginSet, console: Console
 ) -> RunOptions:
     """Put together what a run, or the plan of one, is asked to do."""
-    from host_stub.run.pipeline import RunOptions
     from host_stub.scenes.shard import Shard
+    from host_stub.stage.asking import RunOptions
 
     return RunOptions(
         scenes_path=scenes,

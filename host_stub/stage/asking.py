@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
-from typing import Final, Literal, Protocol, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TypeAlias, get_args
 
 from host_stub.contract import ImageRequest, Lane, PlaceFor, ShownPicture, WantedTakes
 from host_stub.decisions.judge import SaidPrompt
 from host_stub.decisions.prompts import DirectedScenes
 from host_stub.errors import PluginError, UsageError
-from host_stub.events.stream import Observer
 from host_stub.plugins.selection import SelectedPlugin
 from host_stub.scenes.asked import AskedScenes
 from host_stub.scenes.file import SceneFile, read_scenes
@@ -27,6 +26,9 @@ from host_stub.standing.standing import SceneStanding
 from host_stub.story.takes import is_current
 from host_stub.text.escape import escaped
 from host_stub.text.file_names import expect_names
+
+if TYPE_CHECKING:  # loads structlog, and with it rich: a plan writes no events
+    from host_stub.events.stream import Observer
 
 Only: TypeAlias = Literal["missing", "stale"]
 ONLY: Final[tuple[Only, ...]] = get_args(Only)

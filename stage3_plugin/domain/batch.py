@@ -7,17 +7,35 @@ row are held at once; then the batch is created, by the one request that is paid
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from stage3_plugin.domain.exchange import Fetch, Gone, Payload, Unclear, Unsaid
+from stage3_plugin.domain.exchange import Body, Fetch, Gone, Unclear, Unsaid
 from stage3_plugin.domain.job import Accepted, LineCount
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.runtime.declared import (
+    Address,
+    Amount,
+    Count,
+    Headers,
+    Hint,
+    Key,
+    Line,
+    Message,
+    Name,
+    Seconds,
+    Words,
+    counts_of,
+)
 
 UploadedAs: TypeAlias = Literal["lines", "reference"]
 """What a file is uploaded for: the lines of a batch, or to be shown by some of them."""
+ShownAs: TypeAlias = Literal["file", "inline"]
+How: TypeAlias = Literal["completed", "expired", "cancelled", "failed"]
+"""How a batch has ended."""
+Lacking: TypeAlias = Literal["never_ran", "unknown"]
+Lines: TypeAlias = Annotated[LineCount, counts_of(LineCount)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +54,13 @@ class BatchTerms:
         most_reference_bytes: Of a picture that is uploaded; ``None`` where no bound is known.
     """
 
-    most_lines: int
-    most_bytes: int
-    most_queued_tokens: int | None = None
-    within_s: float
+    most_lines: Amount
+    most_bytes: Amount
+    most_queued_tokens: Amount | None = None
+    within_s: Seconds
     listing: Listing
-    references: Literal["file", "inline"]
-    most_reference_bytes: int | None = None
+    references: ShownAs
+    most_reference_bytes: Amount | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +73,9 @@ class BatchLine:
         tokens: What counts against :attr:`BatchTerms.most_queued_tokens`, at most; 0 if unknown.
     """
 
-    payload: Mapping[str, Payload] = field(repr=False)
-    dropped: tuple[str, ...] = ()
-    tokens: int = 0
+    payload: Body = field(repr=False)
+    dropped: tuple[Line, ...] = ()
+    tokens: Count = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +93,14 @@ class Upload:
         file_name: Of the file, in a form.
     """
 
-    url: str
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    url: Address
+    headers: Headers = field(default_factory=dict[str, str])
     has_file: bool = True
-    file_field: str | None = None
-    fields: Mapping[str, str] = field(default_factory=dict[str, str])
-    payload: Mapping[str, Payload] | None = None
-    media_type: str = "application/jsonl"
-    file_name: str = "stage3.jsonl"
+    file_field: Line | None = None
+    fields: Words = field(default_factory=dict[str, str])
+    payload: Body | None = None
+    media_type: Line = "application/jsonl"
+    file_name: Line = "stage3.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +111,7 @@ class Uploaded:
         name: What it calls it, as ``create`` and lines name it.
     """
 
-    name: str
+    name: Name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +124,9 @@ class BatchMaking:
         message: The provider's word for where it is, for people.
     """
 
-    lines: LineCount | None = None
-    hint_s: float | None = None
-    message: str = ""
+    lines: Lines | None = None
+    hint_s: Hint | None = None
+    message: Message = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +144,11 @@ class BatchEnded:
             queue that is full: that.
     """
 
-    how: Literal["completed", "expired", "cancelled", "failed"]
-    files: tuple[str, ...] = ()
-    lacking: Literal["never_ran", "unknown"] = "never_ran"
-    lines: LineCount | None = None
-    message: str = ""
+    how: How
+    files: tuple[Address, ...] = ()
+    lacking: Lacking = "never_ran"
+    lines: Lines | None = None
+    message: Message = ""
     verdict: Verdict | None = None
 
 
@@ -145,7 +163,7 @@ class LineSaid:
             verdict of ``BUSY`` that cost nothing: the picture can be made by another batch.
     """
 
-    key: str | None
+    key: Key | None
     step: Verdict | Fetch
     never_ran: bool = False
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import JsonValue
 
@@ -21,6 +21,7 @@ from stage3_plugin.domain.job import Asked as Asked  # noqa: PLC0414 - a step na
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture, SpooledPart
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.runtime.declared import MAPPING, Address, Headers, Hint, Line, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class InlinePictureOf:
 
 Payload: TypeAlias = JsonValue | InlinePictureOf | Mapping[str, "Payload"] | Sequence["Payload"]
 """What becomes JSON; pictures are put in as it is sent, from buffers that all requests share."""
+Body: TypeAlias = Annotated[Mapping[str, Payload], MAPPING]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +54,10 @@ class Send:
         dropped: Wishes of the request that it cannot express, such as ``seed``.
     """
 
-    url: str
-    payload: Mapping[str, Payload] = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    dropped: tuple[str, ...] = ()
+    url: Address
+    payload: Body = field(repr=False)
+    headers: Headers = field(default_factory=dict[str, str])
+    dropped: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +96,8 @@ class Poll:
         of: What is asked for.
     """
 
-    url: str
-    after_s: float | None = None
+    url: Address
+    after_s: Hint | None = None
     of: Asked = "status"
 
 
@@ -109,8 +111,8 @@ class Unsaid:
         stops_run: It would be the same for every other job, such as a key that is not taken.
     """
 
-    message: str
-    hint_s: float | None = None
+    message: Message
+    hint_s: Hint | None = None
     stops_run: bool = False
 
 
@@ -123,7 +125,7 @@ class Gone:
         said_at: When it said so, by its own clock; ``None`` if its answer has no date.
     """
 
-    message: str
+    message: Message
     said_at: datetime | None = None
 
 
@@ -137,7 +139,7 @@ class Unclear:
         message: One line for people: who says it, and the word.
     """
 
-    message: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +174,7 @@ class NotListed:
         next_url: Where its next page is; ``None`` if this was the last, and the listing is whole.
     """
 
-    next_url: str | None
+    next_url: Address | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.runtime.declared import Address, Fact, Message
 
 About: TypeAlias = Literal["key", "model", "account"]
 Standing: TypeAlias = Literal["good", "bad", "unknown"]
@@ -35,9 +36,9 @@ class Finding:
 
     about: About
     verdict: Standing
-    message: str
-    hint: str | None = None
-    model: str | None = None
+    message: Message
+    hint: Message | None = None
+    model: Fact | None = None
     is_warning: bool = False
 
 
@@ -65,10 +66,10 @@ class Ask:
         model: Which model is asked about, if one is.
     """
 
-    url: str
+    url: Address
     about: tuple[About, ...]
     judge: Judge
-    model: str | None = None
+    model: Fact | None = None
 
     def judged(self, reply: Reply, today: date) -> tuple[Finding, ...]:
         """Return what an answer says."""

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from hashlib import sha256
 from secrets import token_hex
 from typing import Literal, Protocol, TypeAlias
+
+from stage3_plugin.domain.money import Usd
+from stage3_plugin.runtime.declared import Address, Count, Name, Seconds
 
 Lane: TypeAlias = Literal["one", "batch"]
 Asked: TypeAlias = Literal["status", "result", "record"]
@@ -38,12 +40,12 @@ class Accepted:
             later does.
     """
 
-    job_id: str
-    poll_url: str
-    result_url: str | None = None
-    cancel_url: str | None = None
-    keeps_s: float
-    cost_usd: Decimal | None = None
+    job_id: Name
+    poll_url: Address
+    result_url: Address | None = None
+    cancel_url: Address | None = None
+    keeps_s: Seconds
+    cost_usd: Usd | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +110,10 @@ class LineCount:
         expired: Those that were not begun in time.
     """
 
-    total: int
-    done: int = 0
-    failed: int = 0
-    expired: int = 0
+    total: Count
+    done: Count = 0
+    failed: Count = 0
+    expired: Count = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,10 @@ from typing import Any, cast, get_args
 
 from host_stub.contract import MOST_TAKES, StaleReason
 from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.reference import OF_A_SCENE
-from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.request import PictureRequest, labels_of
 
 WISH = "wish"
 """The fact about a picture that says what it was made from: a JSON object; see :class:`MadeFrom`.
@@ -233,3 +234,46 @@ def _read(text: str | None) -> Any:
 def without_our_facts(details: Mapping[str, str]) -> dict[str, str]:
     """Return the facts about a picture without those that the ledger keeps for itself."""
     return {name: fact for name, fact in details.items() if name != WISH}
+
+
+def generation_params(
+    request: PictureRequest, picture: Picture, details: Mapping[str, str]
+) -> dict[str, object]:
+    """Return what a picture was made with."""
+    params: dict[str, object] = {
+        **without_our_facts(details),
+        "model": request.model or request.provider,
+        "size": request.size,
+        "quality": request.quality,
+        "prompt": request.prompt,
+        "provider": request.provider,
+    }
+    if request.negative_prompt is not None:
+        params["negative_prompt"] = request.negative_prompt
+    if request.style_tags:
+        params["style_tags"] = list(request.style_tags)
+    if request.seed is not None:
+        params["seed"] = request.seed
+    params.update(shown_params(request))
+    if (picture.width_px, picture.height_px) != (request.width_px, request.height_px):
+        params["size_mismatch"] = True
+    return params
+
+
+def shown_params(request: PictureRequest) -> dict[str, object]:
+    """Return which pictures were shown to the model, by their bytes, and what was said of them."""
+    if not request.shown:
+        return {}
+    labels = labels_of(request)
+    references: list[dict[str, object]] = [
+        {
+            "image": one.wish.image,
+            "name": one.wish.name,
+            "role": one.wish.role,
+            "sha256": one.sha256,
+            **({"sent_sha256": one.sent.sha256} if one.is_copy else {}),
+        }
+        for one in request.shown
+    ]
+    params: dict[str, object] = {"references": references}
+    return params if labels is None else params | {"labels": labels}

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_CEILING, Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from stage3_plugin.runtime.declared import Count, counts_of, if_it_is, is_count, must
 
 if TYPE_CHECKING:
     from host_stub.contract import Cost, CostBasis
@@ -21,6 +23,24 @@ MOST_USD = 10**6
 MOST_MICROUSD = MOST_USD * MICRO
 """A million dollars for one answer is a broken figure, not a price."""
 _WHOLE = Decimal(1)
+
+
+def _is_usd(found: object) -> bool:
+    return isinstance(found, Decimal) and found.is_finite() and 0 <= found <= MOST_USD
+
+
+Usd: TypeAlias = Annotated[Decimal, if_it_is(_is_usd)]
+"""A figure that cannot be one is none: it is no reason to lose what was bought."""
+Share: TypeAlias = Annotated[
+    Decimal, must(lambda found: _is_usd(found) and found <= 1, "no Decimal from 0 to 1")
+]
+Microusd: TypeAlias = Annotated[
+    int,
+    must(
+        lambda found: is_count(found) and found <= MOST_MICROUSD,
+        "no whole number of millionths of a dollar",
+    ),
+]
 LEAST_PICTURE_TOKENS = 64
 """The smallest picture on record has 120; fewer than this are no count of a picture's tokens."""
 
@@ -101,10 +121,10 @@ UNKNOWN = Charge(None, "unknown")
 class Usage:
     """Tokens of one answer, by price class."""
 
-    input_text: int = 0
-    input_image: int = 0
-    output_text: int = 0
-    output_image: int = 0
+    input_text: Count = 0
+    input_image: Count = 0
+    output_text: Count = 0
+    output_image: Count = 0
 
     @property
     def lacks_input(self) -> bool:
@@ -112,14 +132,17 @@ class Usage:
         return not self.input_text and not self.input_image
 
 
+Tokens: TypeAlias = Annotated[Usage, counts_of(Usage)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
     """USD per million tokens, by class; ``None`` is a class whose price is not known."""
 
-    input_text: Decimal | None = None
-    input_image: Decimal | None = None
-    output_text: Decimal | None = None
-    output_image: Decimal | None = None
+    input_text: Usd | None = None
+    input_image: Usd | None = None
+    output_text: Usd | None = None
+    output_image: Usd | None = None
 
     def at_share(self, share: Decimal | None) -> Prices:
         """Return a part of all prices; of what part is not known, only what is free has one."""
@@ -289,8 +312,8 @@ class Estimate:
         is_third_partys: Nobody but a third party says so; see :meth:`of_third_party`.
     """
 
-    low_microusd: int | None
-    high_microusd: int | None
+    low_microusd: Microusd | None
+    high_microusd: Microusd | None
     is_third_partys: bool = False
 
     def of_third_party(self) -> Estimate:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from stage3_plugin.runtime.declared import Count, Text
+
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 """Of picture files, by their media type."""
 
@@ -41,21 +43,21 @@ class Placed:
 class SpooledPart:
     """A picture whose bytes were decoded into a part file while the answer arrived."""
 
-    index: int
+    index: Count
 
 
 @dataclass(frozen=True, slots=True)
 class InlinePicture:
     """A picture short enough to have stayed in the document: base64, data URLs included."""
 
-    base64: str = field(repr=False)
+    base64: Text = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RemotePicture:
     """A picture that must be fetched; the address is absolute, ``http`` or ``https``."""
 
-    url: str
+    url: Text
 
 
 PictureSource: TypeAlias = SpooledPart | InlinePicture

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from stage3_plugin.runtime.declared import Address, Header, Line, LineOrEmpty, Seconds
+
+Unsayable: TypeAlias = Literal["output_format", "background", "quality"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +22,8 @@ class Listing:
     """
 
     proves_absence: bool = False
-    settle_s: float
-    reaches_back_s: float
+    settle_s: Seconds
+    reaches_back_s: Seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,24 +60,24 @@ class Profile:
         listing: What its listing can prove; ``None`` where it has none that helps.
     """
 
-    name: str
-    base_url: str
-    key_variable: str
+    name: Line
+    base_url: Address
+    key_variable: Line
     needs_key: bool = True
-    key_header: str = "authorization"
-    key_prefix: str = "Bearer "
+    key_header: Header = "authorization"
+    key_prefix: LineOrEmpty = "Bearer "
     billed_statuses: frozenset[int] = frozenset()
     empty_is_unbilled: bool = False
-    picture_hosts: tuple[str, ...] = ()
+    picture_hosts: tuple[Line, ...] = ()
     seed: bool = False
     negative_prompt: bool = False
     references: bool = False
-    unsaid: frozenset[Literal["output_format", "background", "quality"]] = frozenset()
+    unsaid: frozenset[Unsayable] = frozenset()
     reports_cost: bool = False
-    pictures_last_s: float | None = None
-    vendor: str = ""
+    pictures_last_s: Seconds | None = None
+    vendor: LineOrEmpty = ""
     has_jobs: bool = False
     token_is_seed: bool = False
-    job_hosts: tuple[str, ...] = ()
-    keeps_s: float | None = None
+    job_hosts: tuple[Line, ...] = ()
+    keeps_s: Seconds | None = None
     listing: Listing | None = None

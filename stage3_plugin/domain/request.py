@@ -161,10 +161,9 @@ def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_prompt: bo
 def _is_broken(text: str | None) -> bool:
     """Return whether a text cannot be put into UTF-8, and so into no request."""
     try:
-        (text or "").encode()
+        return text is not None and not (text.isascii() or text.encode())
     except UnicodeEncodeError:
         return True
-    return False
 
 
 @lru_cache(maxsize=256)  # keys, price, plan and request ask it of one scene
@@ -211,7 +210,8 @@ def check_scene_id(scene_id: str) -> None:
 
 def labels_of(request: PictureRequest) -> str | None:
     """Return all that is said of a request's references; ``None`` if that is nothing."""
-    return " ".join(label for _, label in labelled(request) if label) or None
+    said = (label for _, label in labelled(request) if label) if request.shown else ()
+    return " ".join(said) or None
 
 
 def labelled(request: PictureRequest) -> list[tuple[Reference, str]]:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
-from stage3_plugin.domain.money import Usage
+from stage3_plugin.domain.money import Tokens, Usd
 from stage3_plugin.domain.picture import PictureSource
+from stage3_plugin.runtime.declared import (
+    Count,
+    Fact,
+    Facts,
+    Hint,
+    Message,
+    Status,
+    if_it_is,
+    must,
+)
 
 RefusedFor: TypeAlias = Literal["prompt", "reference", "output", "rights", "input"]
 """What a refusal is about; ``input`` is the prompt or a reference, and it is not said which."""
+Cause: TypeAlias = Annotated[RefusedFor, if_it_is(get_args(RefusedFor).__contains__)]
+"""One that is not known is none."""
 
 
 class VerdictKind(StrEnum):
@@ -39,6 +49,15 @@ class VerdictKind(StrEnum):
     """Provably nothing left: no connection."""
     UNKNOWN = "unknown"
     """Sent, and no complete answer: it may have been billed."""
+
+
+Said: TypeAlias = Annotated[
+    VerdictKind,
+    must(
+        lambda found: isinstance(found, VerdictKind) and found is not VerdictKind.NOT_SENT,
+        "no VerdictKind that an answer can have",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,25 +90,25 @@ class Verdict:
         most_tries: So many in all for one scene, if those are fewer than the settings allow.
     """
 
-    kind: VerdictKind
-    message: str = ""
+    kind: Said
+    message: Message = ""
     may_be_billed: bool = False
     sources: tuple[PictureSource, ...] = ()
-    hint_s: float | None = None
-    used_up_s: float | None = None
+    hint_s: Hint | None = None
+    used_up_s: Hint | None = None
     stops_run: bool = False
     lower_capacity: bool = False
-    reported_usd: Decimal | None = None
-    gateway_usd: Decimal | None = None
-    listed_usd: Decimal | None = None
-    usage: Usage | None = None
-    provider_status: int | None = None
-    provider_code: str | None = None
-    request_id: str | None = None
-    details: Mapping[str, str] = field(default_factory=dict[str, str])
+    reported_usd: Usd | None = None
+    gateway_usd: Usd | None = None
+    listed_usd: Usd | None = None
+    usage: Tokens | None = None
+    provider_status: Status | None = None
+    provider_code: Fact | None = None
+    request_id: Fact | None = None
+    details: Facts = field(default_factory=dict[str, str])
     should_retry: bool | None = None
-    about: RefusedFor | None = None
-    most_tries: int | None = None
+    about: Cause | None = None
+    most_tries: Count | None = None
 
     @property
     def is_unknown(self) -> bool:

@@ -1,32 +1,66 @@
 """What makes the pictures of a route, and what the settings make of one.
 
 A :class:`~stage3_plugin.domain.route.Route` is known on every floor; this is the part of it that
-sends, draws and waits, which the run alone has to do with.
+sends, draws and waits, which the run alone has to do with. It is loaded by who asks for a sender: a
+plan needs neither a client nor what reads an answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
 
-from stage3_plugin.attempt.batching import Batching
-from stage3_plugin.attempt.free_checks import FreeChecks
-from stage3_plugin.attempt.maker import Maker
-from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import Expression, PictureRequest, Wish
 from stage3_plugin.domain.route import Route
-from stage3_plugin.policy.capacity import (
-    AdaptiveLimiter,
-    Limiter,
-    rate_limit_of,
-)
-from stage3_plugin.purchase.recovery import ConversationFor
-from stage3_plugin.renderers.base import LocalRenderer
-from stage3_plugin.runtime import trace
-from stage3_plugin.settings import Settings
+from stage3_plugin.settings import Settings, who_makes
 from stage3_plugin.transport.bodies import Base64Of, no_pictures
+
+if TYPE_CHECKING:  # the sending half, which a plan does not load
+    from stage3_plugin.attempt.batching import Batching
+    from stage3_plugin.attempt.free_checks import FreeChecks
+    from stage3_plugin.attempt.maker import Maker
+    from stage3_plugin.attempt.renewing import RenewableKey
+    from stage3_plugin.purchase.recovery import ConversationFor
+    from stage3_plugin.renderers.base import LocalRenderer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """What sends, or draws.
+
+    Attributes:
+        maker: Makes attempts.
+        maker_with: Returns the maker for a run that holds the pictures which requests show; where
+            the route is sent none, that is the same one.
+        conversation_for: Goes on from answers that a run before left behind.
+        free_checks: Asks the paid provider what costs nothing.
+        base64_of: Has the pictures that requests show, in a run that holds them.
+        key: The key, where another one can be had.
+        account: Says whose account pictures are bought with, if they are.
+    """
+
+    maker: Maker
+    conversation_for: ConversationFor
+    maker_with: Callable[[Base64Of], Maker] | None = None
+    free_checks: FreeChecks | None = None
+    base64_of: Base64Of = no_pictures
+    key: RenewableKey | None = None
+    account: Callable[[], str] = str
+
+    def batching_at(self, endpoint: Endpoint) -> Batching | None:
+        """Return what takes the steps of batches with an endpoint, where there are any."""
+        conversation = self.conversation_for(endpoint)
+        return None if conversation is None else conversation.batching
+
+    def showing(self, base64_of: Base64Of) -> Sender:
+        """Return it for a run that holds references."""
+        if self.maker_with is None:
+            return self
+        return replace(self, maker=self.maker_with(base64_of), base64_of=base64_of)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,35 +69,17 @@ class Backend:
 
     Attributes:
         route: The route.
-        maker: Makes attempts.
-        maker_with: Returns the maker for a run that holds the pictures which requests show; where
-            the route is sent none, that is the same one.
-        conversation_for: Goes on from answers that a run before left behind.
+        sender: Returns what sends or draws, always the same.
         renderer: The renderer, if it is one; it wants to see the whole story first.
-        free_checks: Asks the paid provider what costs nothing.
-        base64_of: Has the pictures that requests show, in a run that holds them.
-        key: The key, where another one can be had.
     """
 
     route: Route
-    maker: Maker
-    conversation_for: ConversationFor
-    maker_with: Callable[[Base64Of], Maker] | None = None
+    sender: Callable[[], Sender]
     renderer: LocalRenderer | None = None
-    free_checks: FreeChecks | None = None
-    base64_of: Base64Of = no_pictures
-    key: RenewableKey | None = None
-
-    def batching_of(self, request: PictureRequest) -> Batching | None:
-        """Return what takes the steps of batches with a request's model, where there are any."""
-        conversation = self.conversation_for(self.route.endpoint_of(request.model))
-        return None if conversation is None else conversation.batching
 
     def showing(self, base64_of: Base64Of) -> Backend:
         """Return it for a run that holds references."""
-        if self.maker_with is None:
-            return self
-        return replace(self, maker=self.maker_with(base64_of), base64_of=base64_of)
+        return replace(self, sender=cache(lambda: self.sender().showing(base64_of)))
 
     async def study(self, story: Iterable[PictureRequest]) -> None:
         """Let a renderer see the whole story, if it wants to; the story is iterated anew."""
@@ -71,36 +87,21 @@ class Backend:
             await self.renderer.study(story)
 
 
-def limiter_of(
-    route: Route,
-    settings: Settings,
-    capacity: int,
-    *,
-    draw: Callable[[], float],
-    beside: Callable[[], int] = lambda: 0,
-) -> Limiter:
-    """Return what decides, in one run, how many may be in flight and when the next may leave.
+def runs_model_class(settings: Settings) -> bool:
+    """Return whether pictures are rendered by a class of the user's."""
+    maker = who_makes(settings.provider)
+    return maker is not None and maker.runs_model_class
 
-    Args:
-        route: Where they are made.
-        settings: What the user knows of limits there.
-        capacity: The most that may be in flight.
-        draw: Returns a number in [0, 1) for jitter.
-        beside: Returns how many jobs of other runs are in work at its provider.
-    """
-    if route.is_uncapped:
-        return Limiter(capacity)
-    rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
-    if not settings.adaptive:
-        return Limiter(capacity, rate_limit=rate_limit, on_change=trace.event, beside=beside)
-    return AdaptiveLimiter(
-        capacity,
-        draw=draw,
-        longest_hint_s=settings.max_wait_s,
-        rate_limit=rate_limit,
-        on_change=trace.event,
-        beside=beside,
-    )
+
+def with_model_named(settings: Settings) -> Settings:
+    """Return settings in which a model class without a name for people has its own."""
+    if settings.model or not runs_model_class(settings):
+        return settings
+    if settings.model_class is None:
+        name = str(settings.model_args.get("weights", ""))
+    else:
+        name = settings.model_class.rpartition(":")[2].rpartition(".")[2]
+    return settings.model_copy(update={"model": name})
 
 
 def endpoint_of(settings: Settings) -> Endpoint:

@@ -206,7 +206,7 @@ class GatheredScenes:
 
     def _add(self, scene: SceneState, ready: Ready) -> tuple[_Group, list[_Line]] | None:
         request = self._runner.request_of_line(scene)
-        batching = self._place.backend.batching_of(request)
+        batching = self._place.sender.batching_at(self._place.route.endpoint_of(request.model))
         if batching is None:
             why = f"{request.provider} {request.model} makes no batches; nothing was sent"
             self._end(scene, GiveUp(Failure(code="rejected", message=why)))
@@ -215,7 +215,7 @@ class GatheredScenes:
         if isinstance(kind, AttemptResult):
             self._put(scene, self._runner.end_unsent(scene, kind))
             return None
-        measured = batching.measured(request, base64_of=self._place.backend.base64_of)
+        measured = batching.measured(request, base64_of=self._place.sender.base64_of)
         if isinstance(measured, AttemptResult):
             self._put(scene, self._runner.end_unsent(scene, measured))
             return None
@@ -300,7 +300,7 @@ class GatheredScenes:
             self._leave(lines)
             return []
         token = secrets.token_hex(TOKEN_DIGITS // 2)
-        key = self._place.backend.key
+        key = self._place.sender.key
         number = 0 if key is None else key.number
         tries.ran += 1
         is_kept = False
@@ -337,7 +337,7 @@ class GatheredScenes:
         self, token: str, group: _Group, lines: Sequence[_Line]
     ) -> Uploaded | AttemptResult:
         """Bring a batch's file, and the pictures that its lines show, to the provider."""
-        batching, base64_of = group.batching, self._place.backend.base64_of
+        batching, base64_of = group.batching, self._place.sender.base64_of
         requests = [line.request for line in lines]
         folder = await self._checkout.new_folder(token)
         failed = await batching.upload_references(token, requests, self._names, base64_of=base64_of)
@@ -451,8 +451,8 @@ class GatheredScenes:
         except JobRefused as refusal:
             verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(refusal), may_be_billed=True)
             return AttemptResult(verdict=verdict, cost=UNKNOWN)
-        if self._place.backend.key is not None:
-            self._place.backend.key.note_bought()
+        if self._place.sender.key is not None:
+            self._place.sender.key.note_bought()
         first = lines[0].request
         trace.event(
             BatchCreated(
@@ -542,7 +542,7 @@ class GatheredScenes:
             for line in left:
                 self._end_cut_short(line, result)
             return []
-        key = self._place.backend.key
+        key = self._place.sender.key
         if key is not None and await self._runner.has_another(key, key_number, result):
             self._retry(left, result, Again(0.0, "credentials"))
             return left

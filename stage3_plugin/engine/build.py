@@ -1,8 +1,8 @@
 """From settings to an opened stage: what has to be built, and what can be refused before money is.
 
-The only place that knows every part. Imports of the client and of the renderers happen inside, so
-that a host can look at the plugin without loading either. Opening writes nothing; the ledger is
-opened by a run.
+The only place that knows every part. Imports of the sending half and of the renderers happen
+inside, so that a host can look at the plugin, and plan, without loading either. Opening writes
+nothing; the ledger is opened by a run.
 """
 
 from __future__ import annotations
@@ -10,11 +10,18 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import replace
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -22,11 +29,6 @@ import anyio
 import anyio.to_thread
 from pydantic import JsonValue, SecretStr
 
-from stage3_plugin.attempt.conversation import Conversation
-from stage3_plugin.attempt.free_checks import FreeChecks
-from stage3_plugin.attempt.local import LocalMaker
-from stage3_plugin.attempt.paid import PaidMaker
-from stage3_plugin.attempt.renewing import KeyAnew, RenewableKey
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import NewJob, new_token
@@ -35,8 +37,14 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
-from stage3_plugin.engine.backend import Backend, endpoint_of, route_of
-from stage3_plugin.engine.model_route import open_model, runs_model_class, with_model_named
+from stage3_plugin.engine.backend import (
+    Backend,
+    Sender,
+    endpoint_of,
+    route_of,
+    runs_model_class,
+    with_model_named,
+)
 from stage3_plugin.engine.preconditions import paid_twice
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import EnvironmentRefused, SettingsRefused, out_of
@@ -67,11 +75,11 @@ from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.spool.folders import SpoolFolders
-from stage3_plugin.storage.spool.writing import Caps
-from stage3_plugin.transport.job_hosts import JobHosts
-from stage3_plugin.transport.picture_hosts import PictureHosts
+from stage3_plugin.transport.trust import named_trust
 
 if TYPE_CHECKING:
+    from stage3_plugin.attempt.conversation import Conversation
+    from stage3_plugin.attempt.renewing import KeyAnew, RenewableKey
     from stage3_plugin.storage.references import References
     from stage3_plugin.transport.client import Client
 
@@ -146,7 +154,7 @@ async def open_stage(
             with _of_fallback(number):
                 key_anew = None if anew is None else partial(_key_anew, anew, number, masked)
                 opened = (
-                    open_model(of_route, project_dir, pictures, secret_texts)
+                    _open_model(of_route, project_dir, pictures, secret_texts)
                     if runs_model_class(of_route)
                     else _open_route(of_route, pictures, tls, now, masked=masked, key_anew=key_anew)
                 )
@@ -209,6 +217,14 @@ def _need_paid(routes: Sequence[Route]) -> None:
             )
 
 
+def _open_model(
+    settings: Settings, project_dir: Path, pictures: Pictures, secret_texts: Sequence[str]
+) -> AbstractAsyncContextManager[Backend]:
+    from stage3_plugin.engine.model_route import open_model  # noqa: PLC0415 - only when it is used
+
+    return open_model(settings, project_dir, pictures, secret_texts)
+
+
 @asynccontextmanager
 async def _open_route(
     settings: Settings,
@@ -221,21 +237,21 @@ async def _open_route(
 ) -> AsyncGenerator[Backend]:
     made_by = maker_named(settings.provider)
     if issubclass(made_by, Hosted):
-        opened = _open_paid(settings, pictures, tls, now, masked=masked, key_anew=key_anew)
+        yield _paid(settings, pictures, tls, now, masked=masked, key_anew=key_anew)
     elif is_renderer(made_by):
-        opened = _open_local(settings, made_by, pictures)
+        async with _open_local(settings, made_by, pictures) as drawing:
+            yield drawing
     else:
         problem = f"provider {settings.provider!r} neither buys pictures nor draws them"
         raise SettingsRefused("provider", problem)
-    async with opened as route:
-        yield route
 
 
 @asynccontextmanager
 async def _open_local(
     settings: Settings, renderer_type: RendererType, pictures: Pictures
 ) -> AsyncGenerator[Backend]:
-    from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - only when it is used
+    from stage3_plugin.attempt.local import LocalMaker  # noqa: PLC0415 - only when it is used
+    from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - likewise
 
     workers = min(settings.capacity, usable_cores())
     options = options_of(renderer_type.Options, settings.provider, settings.options)
@@ -252,16 +268,11 @@ async def _open_local(
             may_be_cut=True,
             dropped=renderer.unmet,
         )
-        yield Backend(
-            route=route,
-            maker=LocalMaker(renderer, pictures),
-            conversation_for=_not_here,
-            renderer=renderer,
-        )
+        sender = Sender(maker=LocalMaker(renderer, pictures), conversation_for=_not_here)
+        yield Backend(route=route, sender=lambda: sender, renderer=renderer)
 
 
-@asynccontextmanager
-async def _open_paid(
+def _paid(
     settings: Settings,
     pictures: Pictures,
     tls: ssl.SSLContext | None,
@@ -269,49 +280,52 @@ async def _open_paid(
     *,
     masked: Masked,
     key_anew: KeyAnew | None,
-) -> AsyncGenerator[Backend]:
-    from stage3_plugin.transport.client import Client  # noqa: PLC0415 - imports httpx, only when it is used
-
+) -> Backend:
     _need_like(settings)
     provider = _provider(settings, endpoint_of(settings))
     for model in _models(settings):
         need_options(settings.provider, _like_of(settings, model) or model, settings.options)
     profile = provider.profile
     _need_key(settings, profile)
-    client = Client(
-        key_header=profile.key_header,
-        key_prefix=profile.key_prefix,
-        key=settings.api_key,
-        own_urls=_own_urls(settings, profile),
-        headers=_own_headers(settings),
-        timeout_s=settings.timeout_s,
-        trust_env=settings.trust_env,
-        tls=tls,
-    )
-    client.check(settings.base_url or profile.base_url)
-    key = _renewable(settings.api_key, key_anew, client, pictures.blocking)
-    conversations = _Conversations(settings, provider, client, pictures, masked, now=now, key=key)
-    maker = PaidMaker(conversations.of_request, pictures)
-    limits_of = partial(_limits_of, settings, provider.batch)
-    try:
-        route = replace(
-            route_of(settings, profile),
-            list_price=conversations.estimate,
-            warnings=(
-                *_warnings(settings, profile, now()),
-                *paid_twice(settings, conversations.estimate),
-            ),
-            options_of=partial(_options_of, settings),
-            advise=partial(_advice, settings, provider, now),
-            refuse=partial(_refusal, settings, provider),
-            dropped=partial(_left_out, provider),
-            prompt_sent=partial(_words_of, provider),
-            new_job=partial(_new_job, settings, provider, client),
-            limits_of=limits_of if profile.references else None,
-            batch=None if provider.batch is None else provider.batch.terms,
+    providers = _Providers(settings, provider)
+    trust = tls or named_trust()  # what the environment names is refused here
+
+    @cache
+    def sender() -> Sender:
+        """Load and make what sends."""
+        from stage3_plugin.attempt.free_checks import FreeChecks  # noqa: PLC0415 - a plan sends nothing
+        from stage3_plugin.attempt.paid import PaidMaker  # noqa: PLC0415 - likewise
+        from stage3_plugin.attempt.renewing import RenewableKey  # noqa: PLC0415 - likewise
+        from stage3_plugin.transport.client import Client  # noqa: PLC0415 - likewise
+
+        client = Client(
+            key_header=profile.key_header,
+            key_prefix=profile.key_prefix,
+            key=settings.api_key,
+            own_urls=_own_urls(settings, profile),
+            headers=_own_headers(settings),
+            timeout_s=settings.timeout_s,
+            trust_env=settings.trust_env,
+            tls=trust,
         )
-        yield Backend(
-            route=route,
+        client.check(settings.base_url or profile.base_url)
+        key, blocking = None, pictures.blocking
+        if settings.api_key is not None and key_anew is not None:
+            key = RenewableKey(
+                settings.api_key, ask=key_anew, use=client.use_key, blocking=blocking
+            )
+        conversations = _Conversations(
+            settings=settings,
+            providers=providers,
+            client=client,
+            pictures=pictures,
+            masked=masked,
+            now=now,
+            key=key,
+            by_endpoint={},
+        )
+        maker = PaidMaker(conversations.of_request, pictures)
+        return Sender(
             maker=maker,
             maker_with=maker.showing if profile.references else None,
             conversation_for=conversations.of,
@@ -323,9 +337,30 @@ async def _open_paid(
                 masked=masked,
             ),
             key=key,
+            account=lambda: client.account,
         )
-    finally:
-        await client.aclose()
+
+    if settings.trust_env:
+        sender()  # so is a proxy that cannot be used
+    return Backend(
+        route=replace(
+            route_of(settings, profile),
+            list_price=providers.estimate,
+            warnings=(
+                *_warnings(settings, profile, now()),
+                *paid_twice(settings, providers.estimate),
+            ),
+            options_of=partial(_options_of, settings),
+            advise=partial(_advice, settings, provider, now),
+            refuse=partial(_refusal, settings, provider),
+            dropped=partial(_left_out, provider),
+            prompt_sent=partial(_words_of, provider),
+            new_job=partial(_new_job, settings, provider, sender),
+            limits_of=partial(_limits_of, settings, provider.batch) if profile.references else None,
+            batch=None if provider.batch is None else provider.batch.terms,
+        ),
+        sender=sender,
+    )
 
 
 def _key_anew(anew: Anew, number: int, masked: Masked) -> SecretStr | None:
@@ -337,16 +372,8 @@ def _key_anew(anew: Anew, number: int, masked: Masked) -> SecretStr | None:
     return settings.routes[number].api_key
 
 
-def _renewable(
-    key: SecretStr | None, anew: KeyAnew | None, client: Client, blocking: RunBlocking
-) -> RenewableKey | None:
-    if key is None or anew is None:
-        return None
-    return RenewableKey(key, ask=anew, use=client.use_key, blocking=blocking)
-
-
 def _new_job(
-    settings: Settings, provider: Provider, client: Client, request: PictureRequest
+    settings: Settings, provider: Provider, sender: Callable[[], Sender], request: PictureRequest
 ) -> NewJob | None:
     """Draw what the job of a request is begun with, where one may come of it."""
     profile = provider.profile
@@ -355,7 +382,7 @@ def _new_job(
     is_told = not (profile.token_is_seed and request.seed is not None)
     return NewJob(
         token=new_token(_words_of(provider, request)) if is_told else None,
-        account=client.account,
+        account=sender().account(),
         endpoint=request.model or settings.model or "",
     )
 
@@ -413,83 +440,97 @@ def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:
         return ()
 
 
-class _Conversations:
-    """With the endpoint of the settings, for each model, and with those that they named before."""
+_but_lane = attrgetter(*(one.name for one in fields(PictureRequest) if one.name != "lane"))
 
-    def __init__(
-        self,
-        settings: Settings,
-        provider: Provider,
-        client: Client,
-        pictures: Pictures,
-        masked: Masked,
-        *,
-        now: Callable[[], datetime],
-        key: RenewableKey | None,
-    ) -> None:
+
+class _Providers:
+    """That of the settings, for each model, and what its pictures cost."""
+
+    def __init__(self, settings: Settings, own: Provider) -> None:
         self._settings = settings
-        self._key = key
-        self._now = now
-        self._client = client
-        self._pictures = pictures
-        self._masked = masked
-        self._endpoint = endpoint = endpoint_of(settings)
-        self._providers = {endpoint: provider}
-        self._by_endpoint = {endpoint: self._with(provider, endpoint)}
-        self._estimated: tuple[PictureRequest | None, Estimate | None] = (None, None)
-
-    def of_request(self, request: PictureRequest) -> Conversation:
-        """Return the conversation for a request, whose model may be its own, and so its price."""
-        endpoint = self._endpoint_of(request)
-        if endpoint not in self._by_endpoint:
-            self._by_endpoint[endpoint] = self._with(self._provider_of(endpoint), endpoint)
-        return self._by_endpoint[endpoint]
+        self._endpoint = endpoint_of(settings)
+        self._by_endpoint = {self._endpoint: own}
+        self._estimated: tuple[object, Estimate | None] = (None, None)
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a request is expected to cost with its model, in its lane."""
-        provider = self._provider_of(self._endpoint_of(request))
+        provider = self.at(self.endpoint_of(request))
         known, expected = self._estimated
-        if known is None or expected is None or replace(known, lane=request.lane) != request:
+        asked = _but_lane(request)  # a plan asks for both lanes
+        if expected is None or known != asked:
             expected = provider.estimate(request)
-            self._estimated = request, expected  # a plan asks for both lanes, and several times
+            self._estimated = asked, expected
         if request.lane == "ordinary" or provider.batch is None:
             return expected
         return expected.at_share(provider.batch.share(request.model or self._endpoint.model))
 
-    def _endpoint_of(self, request: PictureRequest) -> Endpoint:
+    def endpoint_of(self, request: PictureRequest) -> Endpoint:
+        """Return where a request is sent."""
         if request.model in {"", self._endpoint.model}:
             return self._endpoint
         return replace(self._endpoint, model=request.model)
 
-    def _provider_of(self, endpoint: Endpoint) -> Provider:
-        if endpoint not in self._providers:
-            self._providers[endpoint] = _provider(self._settings, endpoint)
-        return self._providers[endpoint]
+    def at(self, endpoint: Endpoint) -> Provider:
+        """Return the one of an endpoint, perhaps of one that the settings named before.
+
+        Raises:
+            SettingsRefused: It is not installed any more.
+        """
+        if endpoint not in self._by_endpoint:
+            is_ours = replace(endpoint, model=self._endpoint.model) == self._endpoint
+            found = _provider(self._settings, endpoint) if is_ours else provider_at(endpoint)
+            self._by_endpoint[endpoint] = found
+        return self._by_endpoint[endpoint]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Conversations:
+    """With the endpoint of the settings, for each model, and with those that they named before."""
+
+    settings: Settings
+    providers: _Providers
+    client: Client
+    pictures: Pictures
+    masked: Masked
+    now: Callable[[], datetime]
+    key: RenewableKey | None
+    by_endpoint: dict[Endpoint, Conversation]
+
+    def of_request(self, request: PictureRequest) -> Conversation:
+        """Return the conversation for a request, whose model may be its own, and so its price."""
+        return self._at(self.providers.endpoint_of(request))
 
     def of(self, endpoint: Endpoint) -> Conversation | None:
         """Return the conversation with an endpoint; ``None`` if nothing here can speak with it."""
-        if endpoint not in self._by_endpoint:
-            is_ours = replace(endpoint, model=self._endpoint.model) == self._endpoint
-            with suppress(SettingsRefused):  # its provider is not installed any more
-                provider = self._provider_of(endpoint) if is_ours else provider_at(endpoint)
-                self._by_endpoint[endpoint] = self._with(provider, endpoint)
-        return self._by_endpoint.get(endpoint)
+        with suppress(SettingsRefused):  # its provider is not installed any more
+            return self._at(endpoint)
+        return None
 
     def _has_key_of(self, endpoint: Endpoint, profile: Profile) -> bool:
         """Return whether the key is for an endpoint: the settings' own, whatever its model."""
-        route = route_of(self._settings, profile)
+        route = route_of(self.settings, profile)
         address = canonical_address(endpoint.base_url or profile.base_url)
-        return endpoint.provider == self._settings.provider and address in route.addresses
+        return endpoint.provider == self.settings.provider and address in route.addresses
+
+    def _at(self, endpoint: Endpoint) -> Conversation:
+        if endpoint not in self.by_endpoint:
+            self.by_endpoint[endpoint] = self._with(self.providers.at(endpoint), endpoint)
+        return self.by_endpoint[endpoint]
 
     def _with(self, provider: Provider, endpoint: Endpoint) -> Conversation:
-        settings = self._settings
+        from stage3_plugin.attempt.conversation import Conversation  # noqa: PLC0415 - a plan sends nothing
+        from stage3_plugin.storage.spool.writing import Caps  # noqa: PLC0415 - likewise
+        from stage3_plugin.transport.job_hosts import JobHosts  # noqa: PLC0415 - likewise
+        from stage3_plugin.transport.picture_hosts import PictureHosts  # noqa: PLC0415 - likewise
+
+        settings = self.settings
         profile = provider.profile
         others = (*profile.picture_hosts, *settings.picture_hosts)
         most_bytes = settings.max_reply_bytes
         return Conversation(
             provider,
-            self._client,
-            self._pictures,
+            self.client,
+            self.pictures,
             hosts=PictureHosts(endpoint.base_url or profile.base_url, others),
             job_hosts=JobHosts(
                 endpoint.base_url or profile.base_url,
@@ -500,9 +541,9 @@ class _Conversations:
             ),
             flat_usd=_prices_for(settings, endpoint)[1],
             caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
-            masked=self._masked,
-            now=self._now,
-            key=self._key,
+            masked=self.masked,
+            now=self.now,
+            key=self.key,
             model=endpoint.model,
         )
 

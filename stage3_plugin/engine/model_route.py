@@ -20,7 +20,7 @@ from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.backend import Backend, route_of
+from stage3_plugin.engine.backend import Backend, Sender, route_of
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.executors.base import Surroundings, Work
 from stage3_plugin.renderers.finding import NotFound, found_class
@@ -29,26 +29,9 @@ from stage3_plugin.renderers.model_jobs import setup_of
 from stage3_plugin.renderers.replica import WORK
 from stage3_plugin.runtime.database_url import passwords_in
 from stage3_plugin.runtime.masking import Masked
-from stage3_plugin.settings import Settings, who_makes
+from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.transport.bodies import Base64Of
-
-
-def runs_model_class(settings: Settings) -> bool:
-    """Return whether pictures are rendered by a class of the user's."""
-    maker = who_makes(settings.provider)
-    return maker is not None and maker.runs_model_class
-
-
-def with_model_named(settings: Settings) -> Settings:
-    """Return settings in which a model class without a name for people has its own."""
-    if settings.model or not runs_model_class(settings):
-        return settings
-    if settings.model_class is None:
-        name = str(settings.model_args.get("weights", ""))
-    else:
-        name = settings.model_class.rpartition(":")[2].rpartition(".")[2]
-    return settings.model_copy(update={"model": name})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,13 +152,12 @@ async def open_model(
             dropped=renderer.unmet,
             limits_of=_all,
         )
-        yield Backend(
-            route=route,
+        sender = Sender(
             maker=LocalMaker(renderer, pictures, is_exact=True),
             maker_with=maker_with,
             conversation_for=_not_here,
-            renderer=renderer,
         )
+        yield Backend(route=route, sender=lambda: sender, renderer=renderer)
 
 
 def _searched(project_dir: Path) -> tuple[str, ...]:

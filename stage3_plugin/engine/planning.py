@@ -108,8 +108,9 @@ class Ways:
 
     def add(self, request: PictureRequest) -> None:
         """Count a picture that would be made."""
-        each = self._of(request)
-        for step, estimate in each.items() if len(each) > 1 else ():
+        if len(self._steps.ladder_of(request).all) == 1:
+            return
+        for step, estimate in self._of(request).items():
             asked = self._steps.request_at(request, step)
             way = self._ways.setdefault(step, _Way(provider=asked.provider))
             way.models[asked.model or None] = None

@@ -20,11 +20,11 @@ from stage3_plugin.domain.events import (
     SceneSkipped,
     SceneStarted,
 )
-from stage3_plugin.domain.made_from import without_our_facts
+from stage3_plugin.domain.made_from import generation_params
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, add_costs, to_usd
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
-from stage3_plugin.domain.request import PictureRequest, labels_of
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.purchase import messages
@@ -278,49 +278,6 @@ class Reporter:
     def _hand_over(self, outcome: SceneOutcome, picture: Picture | None) -> None:
         self._took(outcome, picture)
         self._deliver(outcome)
-
-
-def generation_params(
-    request: PictureRequest, picture: Picture, details: Mapping[str, str]
-) -> dict[str, object]:
-    """Return what a picture was made with."""
-    params: dict[str, object] = {
-        **without_our_facts(details),
-        "model": request.model or request.provider,
-        "size": request.size,
-        "quality": request.quality,
-        "prompt": request.prompt,
-        "provider": request.provider,
-    }
-    if request.negative_prompt is not None:
-        params["negative_prompt"] = request.negative_prompt
-    if request.style_tags:
-        params["style_tags"] = list(request.style_tags)
-    if request.seed is not None:
-        params["seed"] = request.seed
-    params.update(shown_params(request))
-    if (picture.width_px, picture.height_px) != (request.width_px, request.height_px):
-        params["size_mismatch"] = True
-    return params
-
-
-def shown_params(request: PictureRequest) -> dict[str, object]:
-    """Return which pictures were shown to the model, by their bytes, and what was said of them."""
-    if not request.shown:
-        return {}
-    labels = labels_of(request)
-    references: list[dict[str, object]] = [
-        {
-            "image": one.wish.image,
-            "name": one.wish.name,
-            "role": one.wish.role,
-            "sha256": one.sha256,
-            **({"sent_sha256": one.sent.sha256} if one.is_copy else {}),
-        }
-        for one in request.shown
-    ]
-    params: dict[str, object] = {"references": references}
-    return params if labels is None else params | {"labels": labels}
 
 
 _WAITS_FOR: dict[FailureCode, str] = {

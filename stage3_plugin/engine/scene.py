@@ -32,7 +32,7 @@ from stage3_plugin.domain.request import (
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.backend import Backend
+from stage3_plugin.engine.backend import Sender
 from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.results import Results
 from stage3_plugin.engine.run_state import CUT_SHORT, RunState
@@ -41,7 +41,12 @@ from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Uns
 from stage3_plugin.engine.showing.stale import facts_of, with_facts
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import PictureLost, StorageFailed
-from stage3_plugin.policy.capacity import Limiter, Permit
+from stage3_plugin.policy.capacity import (
+    AdaptiveLimiter,
+    Limiter,
+    Permit,
+    rate_limit_of,
+)
 from stage3_plugin.policy.ladder import FIRST, Step
 from stage3_plugin.policy.ladder import Ended as StepEnded
 from stage3_plugin.policy.refusal import refused_for
@@ -161,7 +166,8 @@ class Place:
     """One route, as a run goes about it.
 
     Attributes:
-        backend: What makes the pictures.
+        route: Where they are made.
+        sender: What makes them.
         checkout: Holds money for them, and settles.
         limiter: Decides how many may be in flight there.
         lines: Holds money for lines of batches, and settles, where there may be any.
@@ -169,17 +175,45 @@ class Place:
         streaks: What has come there in a row.
     """
 
-    backend: Backend
+    route: Route
+    sender: Sender
     checkout: Checkout
     limiter: Limiter
     lines: LineCheckout | None = None
     closed: Failure | None = None
     streaks: Streaks = NONE
 
-    @property
-    def route(self) -> Route:
-        """Return where they are made."""
-        return self.backend.route
+
+def limiter_of(
+    route: Route,
+    settings: Settings,
+    capacity: int,
+    *,
+    draw: Callable[[], float],
+    beside: Callable[[], int] = lambda: 0,
+) -> Limiter:
+    """Return what decides, in one run, how many may be in flight and when the next may leave.
+
+    Args:
+        route: Where they are made.
+        settings: What the user knows of limits there.
+        capacity: The most that may be in flight.
+        draw: Returns a number in [0, 1) for jitter.
+        beside: Returns how many jobs of other runs are in work at its provider.
+    """
+    if route.is_uncapped:
+        return Limiter(capacity)
+    rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
+    if not settings.adaptive:
+        return Limiter(capacity, rate_limit=rate_limit, on_change=trace.event, beside=beside)
+    return AdaptiveLimiter(
+        capacity,
+        draw=draw,
+        longest_hint_s=settings.max_wait_s,
+        rate_limit=rate_limit,
+        on_change=trace.event,
+        beside=beside,
+    )
 
 
 class SceneRunner:
@@ -298,7 +332,7 @@ class SceneRunner:
         scene.number = claim.number
         base_url = place.route.endpoint.base_url
         self._reporter.started(scene, claim, base_url=base_url)
-        key = place.backend.key
+        key = place.sender.key
         number = 0 if key is None else key.number
         result = await self._attempt(scene, claim, permit, shield)
         settled = await self._settle(scene, claim, result)
@@ -668,7 +702,7 @@ class SceneRunner:
                 self._state.interrupt.in_force(),
             ):
                 request = self._with_a_seed(scene)
-                result = await self._at(scene).backend.maker.attempt(
+                result = await self._at(scene).sender.maker.attempt(
                     held.attempt_id,
                     replace(request, token=held.token),
                     self._jobs_of(scene, held),

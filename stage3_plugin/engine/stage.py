@@ -1,8 +1,11 @@
 """An opened stage: plans a story, or runs it from its first scene to the last outcome.
 
 ``Stage`` is what a host's plugin and the library both use. It makes no decision;
-it puts together what one run needs, and takes it apart again when the run has ended.
+it puts together what one run needs, and takes it apart again when the run has ended. What only that
+needs is imported by it: a plan buys nothing, and is asked for most often.
 """
+
+# ruff: noqa: PLC0415  - see above
 
 from __future__ import annotations
 
@@ -29,7 +32,6 @@ from host_stub.contract import (
     StagePlan,
     StageSummary,
 )
-from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.events import StageStarted, warn_of
 from stage3_plugin.domain.money import cap_in_microusd
@@ -38,8 +40,7 @@ from stage3_plugin.domain.reference import nothing_shown
 from stage3_plugin.domain.request import PictureRequest, WantedFor, why_unsendable
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.asked import Asked
-from stage3_plugin.engine.backend import Backend, in_ladder, limiter_of
-from stage3_plugin.engine.contract_events import ContractEvents
+from stage3_plugin.engine.backend import Backend, in_ladder
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.notices import (
     Notices,
@@ -50,17 +51,12 @@ from stage3_plugin.engine.notices import (
 )
 from stage3_plugin.engine.planning import Planning, Ways
 from stage3_plugin.engine.preconditions import Advice, Preconditions
-from stage3_plugin.engine.reporter import Reporter
 from stage3_plugin.engine.requests import request_for
-from stage3_plugin.engine.results import Results
-from stage3_plugin.engine.run import Run
-from stage3_plugin.engine.scene import Place
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
 from stage3_plugin.engine.showing.survey import Standing, chosen_by, standing_in
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.engine.surveying import Surveying
-from stage3_plugin.engine.waiting import Waiting
 from stage3_plugin.errors import LookupRefused, NotStarted, SettingsRefused, StorageFailed
 from stage3_plugin.files import descriptors
 from stage3_plugin.ledger.book import Ledger
@@ -68,19 +64,17 @@ from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.policy.ladder import Step
 from stage3_plugin.providers.models import row_named, table
-from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.forecast import Forecast
-from stage3_plugin.purchase.lines import LineCheckout
 from stage3_plugin.purchase.pricing import Pricing
-from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
-from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.takes import Takes
-from stage3_plugin.runtime import trace
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
-if TYPE_CHECKING:  # importing structlog loads rich, and only a run writes events
-    pass
+if TYPE_CHECKING:
+    from stage3_plugin.attempt.conversation import Conversation
+    from stage3_plugin.engine.scene import Place
+    from stage3_plugin.purchase.recovery import Recovery
+    from stage3_plugin.purchase.run_ledger import RunLedger
 
 _SURVEYED_A_TURN = 100
 _NEAR_ALONE = (
@@ -211,6 +205,12 @@ class Stage:
             Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
+        from stage3_plugin.engine.contract_events import ContractEvents
+        from stage3_plugin.engine.reporter import Reporter
+        from stage3_plugin.engine.results import Results
+        from stage3_plugin.engine.run import Run
+        from stage3_plugin.runtime import trace
+
         limits = self._limits(request.max_cost_usd)
         asked = self._asked(request)
         stopping, pictures_dir = context.stopping, pictures_dir or request.out_dir / "images"
@@ -254,12 +254,7 @@ class Stage:
                 run = Run(
                     settings=self._settings,
                     requests=asked.named(),
-                    places=self._places(
-                        backends,
-                        self._checkout(run_ledger, recovery, asked),
-                        capacity,
-                        recovery=recovery,
-                    ),
+                    places=self._places(backends, run_ledger, recovery, asked, capacity=capacity),
                     steps=self._steps,
                     results=Results(self._pictures, pictures_dir, place=request.place),
                     reporter=Reporter(
@@ -402,6 +397,8 @@ class Stage:
             NotStarted: The ledger cannot be opened.
             StorageFailed: It cannot be read any more.
         """
+        from stage3_plugin.engine.waiting import Waiting
+
         await self._need_preconditions()
         with self._accounts.look() as ledger:
             if ledger is None:  # nothing was ever bought, and none is begun
@@ -483,6 +480,8 @@ class Stage:
 
     def _recovery(self, session: Session, run_ledger: RunLedger, *, beside: int) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""
+        from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
+
         room = None if self._route.is_here else descriptors.room()
         recovery = Recovery(
             session,
@@ -496,6 +495,8 @@ class Stage:
         return recovery
 
     def _run_ledger(self, session: Session, limits: Limits, *, story: str = "") -> RunLedger:
+        from stage3_plugin.purchase.run_ledger import RunLedger
+
         return RunLedger(
             session,
             is_local=self._route.may_be_cut,
@@ -505,28 +506,31 @@ class Stage:
             caretaker=self._accounts.caretaker,
         )
 
-    def _checkout(self, run_ledger: RunLedger, recovery: Recovery, asked: Asked) -> Checkout:
-        route = self._route
-        return Checkout(
+    def _places(
+        self,
+        backends: Sequence[Backend],
+        run_ledger: RunLedger,
+        recovery: Recovery,
+        asked: Asked,
+        *,
+        capacity: int,
+    ) -> list[Place]:
+        """Return the routes as a run goes about them; none takes more at once than all together."""
+        from stage3_plugin.engine.scene import Place, limiter_of
+        from stage3_plugin.purchase.checkout import Checkout
+        from stage3_plugin.purchase.lines import LineCheckout
+
+        first = self._route
+        checkout = Checkout(
             run_ledger,
-            route,
+            first,
             keys_of=self._steps.keys_of,
             story=asked.to_be_made(),
             free_bytes=self._pictures.free_bytes,
             free_files=self._pictures.free_files,
-            answer_bytes=0 if route.is_free else self._settings.max_reply_bytes,
+            answer_bytes=0 if first.is_free else self._settings.max_reply_bytes,
             recovery=recovery,
         )
-
-    def _places(
-        self,
-        backends: Sequence[Backend],
-        checkout: Checkout,
-        capacity: int,
-        *,
-        recovery: Recovery,
-    ) -> list[Place]:
-        """Return the routes as a run goes about them; none takes more at once than all together."""
         places: list[Place] = []
         for number, (backend, settings) in enumerate(
             zip(backends, self._settings.routes, strict=True)
@@ -542,8 +546,15 @@ class Stage:
             if number:
                 checkout = checkout.at(route, partial(self._steps.keys_of, route=number))
             lines = LineCheckout(checkout) if not number and not route.is_here else None
-            place = Place(backend=backend, checkout=checkout, limiter=limiter, lines=lines)
-            places.append(place)
+            places.append(
+                Place(
+                    route=route,
+                    sender=backend.sender(),
+                    checkout=checkout,
+                    limiter=limiter,
+                    lines=lines,
+                )
+            )
         return places
 
     def check(self, out_dir: Path | None = None) -> None:
@@ -807,7 +818,7 @@ def _conversation_at(backends: Sequence[Backend], endpoint: Endpoint) -> Convers
     """
     there = [one for one in backends if one.route.is_at(endpoint)]
     named = [one for one in backends if one.route.endpoint.provider == endpoint.provider]
-    return (*there, *named, *backends)[0].conversation_for(endpoint)
+    return (*there, *named, *backends)[0].sender().conversation_for(endpoint)
 
 
 def _microusd(usd: Decimal | None) -> int | None:

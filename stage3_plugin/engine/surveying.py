@@ -17,6 +17,7 @@ from stage3_plugin.domain.made_from import (
     SHOWN,
     WISH,
     basis_of,
+    generation_params,
     is_draft,
     shown_to,
     what_is_another,
@@ -25,7 +26,6 @@ from stage3_plugin.domain.money import Estimate, usd_of
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.reporter import generation_params
 from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Unshown
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.plan import Prospect

@@ -15,12 +15,14 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from errno import EWOULDBLOCK
 from functools import partial
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.private_folders import make_private, sync_folder
 from stage3_plugin.ledger.identity import numbers_of
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 NO_PROOF_S = 310.0
 """Age of a row from which its owner counts as dead although its lock is missing, where it is not
@@ -234,6 +236,8 @@ class Owners:
         self, path: Path, patience_s: float = 0.0, within: Path | None = None
     ) -> FileLock | None:
         """Try for so many seconds, and at least once; ``None`` if another process has the lock."""
+        from filelock import FileLock, Timeout  # noqa: PLC0415 - 20 modules, and a plan takes no lock
+
         try:
             make_private(self._folder, within=within)
             # Another thread may end the block than began it. And no lock by mere existence where
@@ -284,6 +288,8 @@ def _is_free(path: Path) -> bool:
 
 def _is_free_for_a_moment(path: Path) -> bool:
     """Return the same by taking the lock, trying again where another may only be looking."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - likewise
+
     lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
     try:
         lock.acquire(timeout=0.1, poll_interval=0.005)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from host_stub.contract import Cause
 from stage3_plugin.domain.states import State
@@ -64,6 +65,13 @@ class Ended:
         return self.is_refusal and self.cause != "reference"
 
 
+@lru_cache
+def _steps(prompts: int, routes: int) -> tuple[Step, ...]:
+    return tuple(
+        Step(prompt=prompt, route=route) for prompt in range(prompts) for route in range(routes)
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ladder:
     """The steps that there are for a picture.
@@ -81,10 +89,7 @@ class Ladder:
     @property
     def all(self) -> tuple[Step, ...]:
         """Return every step, in order."""
-        routes = range(len(self.after_billed))
-        return tuple(
-            Step(prompt=prompt, route=route) for prompt in range(self.prompts) for route in routes
-        )
+        return _steps(self.prompts, len(self.after_billed))
 
     @property
     def first(self) -> Step:

@@ -15,8 +15,7 @@ decided in :mod:`stage3_plugin.policy.retry`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Protocol, TypeAlias
+from typing import Annotated, Protocol, TypeAlias
 
 from stage3_plugin.domain.batch import (
     BatchLine,
@@ -42,10 +41,11 @@ from stage3_plugin.domain.exchange import (
 )
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted
-from stage3_plugin.domain.money import Estimate, Prices
+from stage3_plugin.domain.money import Estimate, Prices, Share
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.runtime.declared import Address, Name, must
 
 Next: TypeAlias = Verdict | Fetch | Accepted
 """What follows from the answer to the one request that is paid for."""
@@ -67,11 +67,11 @@ class BatchLane(Protocol):
         """Return what it takes and promises."""
         ...
 
-    def share(self, model: str) -> Decimal | None:
+    def share(self, model: str) -> Share | None:
         """Return what part of the ordinary price a picture costs; ``None`` if it is not known."""
         ...
 
-    def kind(self, request: PictureRequest) -> str:
+    def kind(self, request: PictureRequest) -> Name:
         """Return what the lines of one batch have in common, such as the address they are for.
 
         It is kept as the job's ``endpoint``, and handed to ``create``.
@@ -109,7 +109,7 @@ class BatchLane(Protocol):
         """Return what follows from a complete answer to a poll; a failed poll is ``Unsaid``."""
         ...
 
-    def look_for(self, lost: Lost) -> str:
+    def look_for(self, lost: Lost) -> Address:
         """Return the address of the first page of the listing."""
         ...
 
@@ -122,11 +122,16 @@ class BatchLane(Protocol):
         ...
 
 
+Lane: TypeAlias = Annotated[
+    BatchLane, must(lambda found: not callable(found), "a batch that is no lane but makes one")
+]
+
+
 class Provider(Protocol):
     """A paid service over HTTP."""
 
     @property
-    def batch(self) -> BatchLane | None:
+    def batch(self) -> Lane | None:
         """Return its batch lane; ``None`` where it has none."""
         ...
 
@@ -158,7 +163,7 @@ class Provider(Protocol):
         """
         ...
 
-    def look_for(self, lost: Lost) -> str:
+    def look_for(self, lost: Lost) -> Address:
         """Return the address of the first page of a listing that would have a lost request's job.
 
         Asked only where the profile has a ``listing``.

@@ -28,7 +28,6 @@ from stage3_plugin.domain.exchange import (
     Reply,
     Send,
     Unclear,
-    Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted
@@ -38,20 +37,12 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.providers.base import Next, Polled
-from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.providers.models import (
-    is_same_ratio,
-    nearest_ratio,
-    shapes_of,
-    takes_of,
-    tier_of,
-)
+from stage3_plugin.providers.hosted import Hosted, unsaid_of
+from stage3_plugin.providers.models import Form, formats_of, takes_of
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, good, trouble
-from stage3_plugin.providers.replies.judging import forbidden
-from stage3_plugin.providers.replies.polling import about_another, is_gone, unsaid
+from stage3_plugin.providers.replies.polling import about_another, is_gone
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
-from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.providers.showing import named_first
 from stage3_plugin.settings import ProviderOptions
 
@@ -145,26 +136,26 @@ class Bfl(Hosted):
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
-        known = self.known_as(model)
+        known, form = self.known_as(model), self.form_of(request)
+        formats, has_fields = formats_of("bfl", known), _has_file_fields(known)
         payload: dict[str, Payload] = {
             "prompt": named_first(prompt, request),
-            **_form(request, known),
-            **_file(request, known),
+            **_size(request, form),
+            **(_file(request, formats) if has_fields else {}),
             **self.said_of(model),
             **_references(request, known),
         }
         return Send(
             url=f"{self.base_url}/v1/{quote(model, safe='')}",
             payload=payload,
-            dropped=(*dropped, *_unsaid_of(request, known)),
+            dropped=(*dropped, *unsaid_of(request, form, seed=has_fields, formats=formats)),
         )
 
     def next(self, reply: Reply) -> Next:
         """Return what follows from the answer to a submit."""
         if 200 <= reply.status < 300 and (accepted := self._accepted(reply.document)) is not None:
             return accepted
-        step = self.judged(reply)
-        return forbidden(step) if isinstance(step, Verdict) else step
+        return self.forbidding(reply)
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a task's; its result is on the same page."""
@@ -176,7 +167,7 @@ class Bfl(Hosted):
             return Gone(message=f"Black Forest Labs does not know it: {cleaned(word)}".rstrip(": "))
         is_failure = reply.status == FAILS_AS and word in {*REFUSED, *FAILED}
         if not (word and (200 <= reply.status < 300 or is_failure)):
-            return self._unsaid(reply)
+            return self.says_nothing(reply)
         if word in PENDING:
             return Poll(url=job.poll_url)
         if word == READY:
@@ -211,13 +202,6 @@ class Bfl(Hosted):
         if left <= 0:
             return (key, bad("account", "no credit is left", hint=_BUY))
         return (key, good("account", f"${left * CREDIT_USD:.2f} of credit is left"))
-
-    def _unsaid(self, reply: Reply) -> Unsaid:
-        """Return that an answer says nothing; one about the key is the same for every job."""
-        step, is_key = self.judged(reply), False
-        if isinstance(step, Verdict) and error_in(reply.document) is not None:
-            is_key = forbidden(step).kind is VerdictKind.BAD_CREDENTIALS
-        return replace(unsaid(reply, now_s=self._clock()), stops_run=is_key)
 
     def _accepted(self, document: Json) -> Accepted | None:
         name = name_at(document, "id")
@@ -277,12 +261,11 @@ def _has_file_fields(model: str) -> bool:
     return takes is None or bool(takes.formats)
 
 
-def _file(request: PictureRequest, model: str) -> Mapping[str, Payload]:
+def _file(request: PictureRequest, formats: tuple[str, ...]) -> Mapping[str, Payload]:
     """Say what the file should be, and from which seed."""
-    if not _has_file_fields(model):
-        return {}
     seed: dict[str, Payload] = {} if request.seed is None else {"seed": request.seed}
-    return {"output_format": request.output_format if _has(request, model) else "png", **seed}
+    output_format = request.output_format if request.output_format in formats else "png"
+    return {"output_format": output_format, **seed}
 
 
 def _references(request: PictureRequest, model: str) -> Mapping[str, Payload]:
@@ -293,35 +276,7 @@ def _references(request: PictureRequest, model: str) -> Mapping[str, Payload]:
     return {f"{name}_{number}" if number > 1 else name: one for number, one in enumerate(shown, 1)}
 
 
-def _form(request: PictureRequest, model: str) -> Mapping[str, Payload]:
-    """Say how large a picture is: in pixels, or by a ratio and a tier."""
-    shapes = shapes_of("bfl", model)
-    if shapes is None:
+def _size(request: PictureRequest, form: Form | None) -> Mapping[str, Payload]:
+    if form is None:
         return {"width": request.width_px, "height": request.height_px}
-    ratio = nearest_ratio(request.width_px, request.height_px, shapes.ratios)
-    if not shapes.tiers:
-        return {"aspect_ratio": ratio}
-    tier = tier_of(request.width_px, request.height_px, shapes.tiers)
-    return {"aspect_ratio": ratio, "resolution": shapes.words.get(tier, tier)}
-
-
-def _has(request: PictureRequest, model: str) -> bool:
-    takes = takes_of("bfl", model)
-    return takes is not None and request.output_format in takes.formats
-
-
-def _unsaid_of(request: PictureRequest, model: str) -> list[str]:
-    """Name the wishes that there is no word for."""
-    shapes = shapes_of("bfl", model)
-    wishes = {
-        "size": shapes is not None
-        and not is_same_ratio(
-            request.width_px,
-            request.height_px,
-            nearest_ratio(request.width_px, request.height_px, shapes.ratios),
-        ),
-        "output_format": request.output_format != "png" and not _has(request, model),
-        "background": request.background != "auto",
-        "seed": request.seed is not None and not _has_file_fields(model),
-    }
-    return [name for name, is_unsaid in wishes.items() if is_unsaid]
+    return form.said("aspect_ratio", "resolution")

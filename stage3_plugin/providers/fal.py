@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import Field
@@ -43,24 +43,17 @@ from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.money import MOST_USD
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
-from stage3_plugin.domain.profile import Listing, Profile
+from stage3_plugin.domain.profile import Listing, Profile, Unsayable
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
-from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.providers.models import (
-    is_same_ratio,
-    nearest_ratio,
-    shapes_of,
-    takes_of,
-    tier_of,
-)
+from stage3_plugin.providers.hosted import Hosted, unsaid_of
+from stage3_plugin.providers.models import formats_of
 from stage3_plugin.providers.prices import listed_usd
 from stage3_plugin.providers.replies.answers import details_of
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import found_model, missing, trouble
-from stage3_plugin.providers.replies.judging import forbidden
-from stage3_plugin.providers.replies.polling import about_another, is_gone, unsaid
+from stage3_plugin.providers.replies.polling import about_another, is_gone
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
 from stage3_plugin.providers.replies.words import ErrorWords, error_in
 from stage3_plugin.providers.showing import data_url, named_first
@@ -212,8 +205,6 @@ _BY_END = {_SIBLING.plain: _SIBLING, _SIBLING.edit: _EDIT}
 """A name of a known family may end so as well, where its others do not."""
 _UNKNOWN = Family(begins=(), references=None)
 
-Unsayable: TypeAlias = Literal["output_format", "background", "quality"]
-
 
 class FalOptions(ProviderOptions):
     """What only fal has: none of them changes what a picture costs, or how many there are."""
@@ -260,13 +251,15 @@ class Fal(Hosted):
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
-        known = self.known_as(model)
+        known, form = self.known_as(model), self.form_of(request)
         family, endpoint = _family(known), endpoint_of(model, shows=bool(request.shown), of=known)
+        formats = formats_of("fal", known) if family.output_format else ()
+        size = {"width": request.width_px, "height": request.height_px}
         payload: dict[str, Payload] = {
             "prompt": named_first(prompt, request),
-            **_form(request, known),
+            **({"image_size": size} if form is None else form.said("aspect_ratio", "resolution")),
             **_seed(request, family),
-            **_file(request, family, known),
+            **_file(request, family, formats),
             **self.said_of(model),
         }
         if request.shown and family.references is not None:
@@ -276,7 +269,17 @@ class Fal(Hosted):
             url=f"{self.base_url}/{_in_a_path(endpoint)}",
             payload=payload,
             headers=HEADERS,
-            dropped=(*dropped, *_unsaid_of(request, family, known)),
+            dropped=(
+                *dropped,
+                *unsaid_of(
+                    request,
+                    form,
+                    seed=family.seed,
+                    formats=formats,
+                    background=family.background,
+                ),
+                *(["references"] if family.references is None and request.shown else []),
+            ),
         )
 
     def next(self, reply: Reply) -> Next:
@@ -286,8 +289,7 @@ class Fal(Hosted):
         is_infrastructure = INFRASTRUCTURE.fullmatch(text_at(reply.document, "error_type"))
         if self.is_vendors and reply.status >= UNBILLED_FROM and is_infrastructure:
             return _failed(reply, None)
-        step = self.judged(reply)
-        return forbidden(step) if isinstance(step, Verdict) else step
+        return self.forbidding(reply)
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a job's."""
@@ -300,13 +302,13 @@ class Fal(Hosted):
         if _is_being_made(reply):
             return Poll(url=job.poll_url)
         if _is_about_us(reply) or not isinstance(reply.document, dict):
-            return self._unsaid(reply)
+            return self.says_nothing(reply)
         if of == "record" or job.result_url is None:  # one that was found has no other page
             return self._of_record(reply, job)
         if of == "status":
             return self._of_status(reply, job, job.result_url)
         is_told = 200 <= reply.status < 300 or _is_of_the_job(reply, job)
-        return self._outcome(reply, job) if is_told else self._unsaid(reply)
+        return self._outcome(reply, job) if is_told else self.says_nothing(reply)
 
     def look_for(self, lost: Lost) -> str:
         """Return where the history begins that would have a lost request's job."""
@@ -316,7 +318,7 @@ class Fal(Hosted):
         """Return what a page of the history shows."""
         items = at(reply.document, "items")
         if reply.status != 200 or not isinstance(items, list):
-            return self._unsaid(reply)
+            return self.says_nothing(reply)
         if lost.token is None:
             return Unsaid(
                 message="its seed is a person's, by which no job can be told from another"
@@ -356,13 +358,6 @@ class Fal(Hosted):
         found = found_model("fal", self.who, model, None, today)
         return (found, *self.priced(model, filter(None, listed)))
 
-    def _unsaid(self, reply: Reply) -> Unsaid:
-        """Return that an answer says nothing; one about the key is the same for every job."""
-        step, is_key = self.judged(reply), False
-        if isinstance(step, Verdict) and error_in(reply.document) is not None:
-            is_key = forbidden(step).kind is VerdictKind.BAD_CREDENTIALS
-        return replace(unsaid(reply, now_s=self._clock()), stops_run=is_key)
-
     def _accepted(self, document: Json) -> Accepted | None:
         name = name_at(document, "request_id")
         places = (text_at(document, f"{of}_url") for of in ("status", "response", "cancel"))
@@ -376,7 +371,7 @@ class Fal(Hosted):
     def _of_status(self, reply: Reply, job: Accepted, result_url: str) -> Polled:
         word = text_at(reply.document, "status")
         if not (200 <= reply.status < 300 and word):
-            return self._unsaid(reply)
+            return self.says_nothing(reply)
         if word != COMPLETED:
             return _called(word)
         if INFRASTRUCTURE.fullmatch(text_at(reply.document, "error_type")):
@@ -387,7 +382,7 @@ class Fal(Hosted):
         """Read the history's page of a job as if its result's address had answered."""
         items = at(reply.document, "items")
         if reply.status != 200 or not isinstance(items, list):
-            return self._unsaid(reply)
+            return self.says_nothing(reply)
         found = next((one for one in items if text_at(one, "request_id") == job.job_id), None)
         if found is None:
             others = text_at(items[0], "request_id") if items else ""
@@ -550,18 +545,6 @@ def _in_a_path(endpoint: str) -> str:
     )
 
 
-def _form(request: PictureRequest, endpoint: str) -> Mapping[str, Payload]:
-    """Say how large a picture is: in pixels, or by a ratio and a tier."""
-    shapes = shapes_of("fal", endpoint)
-    if shapes is None:
-        return {"image_size": {"width": request.width_px, "height": request.height_px}}
-    ratio = nearest_ratio(request.width_px, request.height_px, shapes.ratios)
-    if not shapes.tiers:
-        return {"aspect_ratio": ratio}
-    tier = tier_of(request.width_px, request.height_px, shapes.tiers)
-    return {"aspect_ratio": ratio, "resolution": shapes.words.get(tier, tier)}
-
-
 def _seed(request: PictureRequest, family: Family) -> Mapping[str, Payload]:
     """Send a person's seed, else the one that stands for the request in the history."""
     if not family.seed:
@@ -571,40 +554,18 @@ def _seed(request: PictureRequest, family: Family) -> Mapping[str, Payload]:
     return {} if request.token is None else {"seed": seed_of(request.token)}
 
 
-def _file(request: PictureRequest, family: Family, endpoint: str) -> Mapping[str, Payload]:
+def _file(
+    request: PictureRequest, family: Family, formats: tuple[str, ...]
+) -> Mapping[str, Payload]:
     """Say what the file should be."""
     said: dict[str, Payload] = {}
     if family.output_format:
-        said["output_format"] = request.output_format if _has(request, endpoint) else "png"
+        said["output_format"] = request.output_format if request.output_format in formats else "png"
     if family.quality:
         said["quality"] = request.quality
     if family.background and request.background != "auto":
         said["background"] = request.background
     return said
-
-
-def _has(request: PictureRequest, endpoint: str) -> bool:
-    takes = takes_of("fal", endpoint)
-    return takes is not None and request.output_format in takes.formats
-
-
-def _unsaid_of(request: PictureRequest, family: Family, endpoint: str) -> list[str]:
-    """Name the wishes that there is no word for."""
-    shapes = shapes_of("fal", endpoint)
-    wishes = {
-        "seed": request.seed is not None and not family.seed,
-        "size": shapes is not None
-        and not is_same_ratio(
-            request.width_px,
-            request.height_px,
-            nearest_ratio(request.width_px, request.height_px, shapes.ratios),
-        ),
-        "output_format": request.output_format != "png"
-        and not (family.output_format and _has(request, endpoint)),
-        "background": request.background != "auto" and not family.background,
-        "references": family.references is None and bool(request.shown),
-    }
-    return [name for name, is_unsaid in wishes.items() if is_unsaid]
 
 
 def _price(listed: Json) -> Price | None:

@@ -25,16 +25,9 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.providers.base import Next
 from stage3_plugin.providers.gemini_batch import GeminiBatch
-from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.providers.models import (
-    Shapes,
-    is_same_ratio,
-    nearest_ratio,
-    shapes_of,
-    tier_of,
-)
+from stage3_plugin.providers.hosted import Hosted, unsaid_of
+from stage3_plugin.providers.models import Form
 from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
 from stage3_plugin.providers.replies.reading import at, items_at, text_at
 from stage3_plugin.providers.showing import as_parts
@@ -80,37 +73,27 @@ class Gemini(Hosted):
     @property
     def batch(self) -> GeminiBatch:
         """Return its batch lane."""
-        return GeminiBatch(
-            self.base_url,
-            who=lambda: self.who,
-            begin=self.begin,
-            model_of=self.model_of,
-            judged=self._of_answer,
-            clock=self._clock,
-        )
+        return GeminiBatch(self)
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
-        model = self.model_of(request)
-        known = self.known_as(model)
+        model, form = self.model_of(request), self.form_of(request)
+        assert form is not None  # the shipped table has a row for every model of it
         parts = as_parts(prompt, request, text=_text, picture=_inline)
         payload: dict[str, Payload] = {
             "contents": [{"role": "user", "parts": parts}],
-            "generationConfig": _config(request, known, self.said_of(model)),
+            "generationConfig": _config(request, form, self.said_of(model)),
         }
         return Send(
             url=f"{self.base_url}/v1beta/models/{_in_a_path(model)}:generateContent",
             payload=payload,
-            dropped=(*dropped, *_unsaid(request, known)),
+            dropped=(*dropped, *unsaid_of(request, form, seed=_has_sendable_seed(request))),
         )
 
-    def next(self, reply: Reply) -> Next:
-        """Return what follows from a complete answer; one of its own without a count is free."""
-        return self._of_answer(reply)
-
-    def _of_answer(self, reply: Reply) -> Verdict | Fetch:
-        step = self.judged(reply)
+    def judged(self, reply: Reply) -> Verdict | Fetch:
+        """Read a complete answer as all providers do; one of its own without a count is free."""
+        step = super().judged(reply)
         if isinstance(step, Verdict) and step.kind in _WITHOUT and _counts_nothing(reply):
             return replace(step, may_be_billed=False)
         return step
@@ -163,33 +146,15 @@ def _counts_nothing(reply: Reply) -> bool:
 
 
 def _config(
-    request: PictureRequest, model: str, said: Mapping[str, JsonValue]
+    request: PictureRequest, form: Form, said: Mapping[str, JsonValue]
 ) -> dict[str, JsonValue]:
-    shapes = _shapes(model)
-    image_config: dict[str, JsonValue] = {
-        "aspectRatio": nearest_ratio(request.width_px, request.height_px, shapes.ratios)
-    }
-    if shapes.tiers:
-        image_config["imageSize"] = tier_of(request.width_px, request.height_px, shapes.tiers)
     config: dict[str, JsonValue] = {"responseModalities": ["IMAGE"]}
     if _has_sendable_seed(request):
         config["seed"] = request.seed
-    config["imageConfig"] = image_config
+    config["imageConfig"] = form.said("aspectRatio", "imageSize")
     if "thinking_level" in said:
         config["thinkingConfig"] = {"thinkingLevel": str(said["thinking_level"]).upper()}
     return config
-
-
-def _unsaid(request: PictureRequest, model: str) -> list[str]:
-    """Name the wishes that there is no word for."""
-    ratio = nearest_ratio(request.width_px, request.height_px, _shapes(model).ratios)
-    wishes = {
-        "seed": request.seed is not None and not _has_sendable_seed(request),
-        "size": not is_same_ratio(request.width_px, request.height_px, ratio),
-        "output_format": request.output_format != "png",
-        "background": request.background != "auto",
-    }
-    return [name for name, is_unsaid in wishes.items() if is_unsaid]
 
 
 def _has_sendable_seed(request: PictureRequest) -> bool:
@@ -199,9 +164,3 @@ def _has_sendable_seed(request: PictureRequest) -> bool:
 
 def _in_a_path(model: str) -> str:
     return quote(model.removeprefix("models/"), safe="")
-
-
-def _shapes(model: str) -> Shapes:
-    shapes = shapes_of("gemini", model.removeprefix("models/"))
-    assert shapes is not None  # the shipped table has a row for every model of it
-    return shapes

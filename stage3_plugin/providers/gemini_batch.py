@@ -13,11 +13,11 @@ shows that it was not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, TypeAlias
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import JsonValue
@@ -30,6 +30,7 @@ from stage3_plugin.domain.batch import (
     BatchPolled,
     BatchTerms,
     CreateStep,
+    How,
     LineSaid,
     Upload,
     Uploaded,
@@ -52,6 +53,7 @@ from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.request import PictureRequest, labels_of
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked
+from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import row_named, table
 from stage3_plugin.providers.prices import share_in_batch
 from stage3_plugin.providers.replies.batches import (
@@ -85,7 +87,6 @@ LAG_S = 3600.0
 """How long a result file is waited for after the batch has ended: it may come behind the word."""
 
 PENDING = frozenset({"PENDING", "QUEUED", "RUNNING", "UPDATING", "CANCELLING", "PAUSED"})
-How: TypeAlias = Literal["completed", "expired", "cancelled", "failed"]
 _ENDS: Mapping[str, How] = {
     "SUCCEEDED": "completed",
     "PARTIALLY_SUCCEEDED": "completed",
@@ -130,30 +131,11 @@ class GeminiBatch:
     """The batch lane of the provider ``gemini``.
 
     Args:
-        base_url: Where its API is, without the version and a slash at the end.
-        who: Returns who answers, as people call it.
-        begin: Makes an ordinary request.
-        model_of: Returns the model that a request asks for.
-        judged: Judges the answer to an ordinary request.
-        clock: Seconds since 1970, for answers that name a moment and have no ``Date``.
+        provider: Makes and judges the ordinary requests.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        who: Callable[[], str],
-        begin: Callable[[PictureRequest], Send],
-        model_of: Callable[[PictureRequest], str],
-        judged: Callable[[Reply], Verdict | Fetch],
-        clock: Callable[[], float],
-    ) -> None:
-        self._base_url = base_url
-        self._who = who
-        self._begin = begin
-        self._model_of = model_of
-        self._judged = judged
-        self._clock = clock
+    def __init__(self, provider: Hosted) -> None:
+        self._of = provider
 
     @property
     def terms(self) -> BatchTerms:
@@ -166,11 +148,11 @@ class GeminiBatch:
 
     def kind(self, request: PictureRequest) -> str:
         """Return the model: it is in the address of the create."""
-        return self._model_of(request).removeprefix("models/")
+        return self._of.model_of(request).removeprefix("models/")
 
     def line(self, request: PictureRequest, key: str, files: Mapping[str, str]) -> BatchLine:  # noqa: ARG002 - its pictures are in the line
         """Return a request as a line; its pictures are in it."""
-        send = self._begin(request)
+        send = self._of.begin(request)
         return BatchLine(
             payload={"key": key, "request": send.payload},
             dropped=send.dropped,
@@ -181,7 +163,7 @@ class GeminiBatch:
         """Return the first of two steps: that a file comes, and how large it is."""
         of_it = "application/jsonl" if of == "lines" else media_type
         return Upload(
-            url=f"{self._base_url}/upload/v1beta/files",
+            url=f"{self._of.base_url}/upload/v1beta/files",
             headers={
                 "x-goog-upload-protocol": "resumable",
                 "x-goog-upload-command": "start",
@@ -202,8 +184,8 @@ class GeminiBatch:
         if is_good and not name and place:
             return self._second_step(place, of, reply)
         if not (is_good and _is_path_of("files", name)):
-            step = self._judged(reply)
-            return why_not_uploaded(reply, step, who=self._who(), now_s=self._clock())
+            step = self._of.judged(reply)
+            return why_not_uploaded(reply, step, who=self._of.who, now_s=self._of.clock())
         arrived = count_of(at(file, "sizeBytes"), most=10**13)
         if arrived is not None and arrived != size_bytes:
             return not_taken(f"{arrived} of its {size_bytes} bytes have arrived", reply)
@@ -213,7 +195,7 @@ class GeminiBatch:
         return Uploaded(name)
 
     def _second_step(self, place: str, of: UploadedAs, reply: Reply) -> UploadStep:
-        url = address_of(place, base_url=self._base_url)
+        url = address_of(place, base_url=self._of.base_url)
         if url is None:
             return not_taken("the address for its bytes is none", reply)
         return Upload(
@@ -225,7 +207,7 @@ class GeminiBatch:
     def create(self, input_file: str, label: str, kind: str) -> Send:
         """Return the request that begins a batch: the one that is paid for."""
         return Send(
-            url=f"{self._base_url}/v1beta/models/{quote(kind, safe='')}:batchGenerateContent",
+            url=f"{self._of.base_url}/v1beta/models/{quote(kind, safe='')}:batchGenerateContent",
             payload={
                 "batch": {
                     "displayName": f"{_LABEL}{label}",
@@ -240,16 +222,16 @@ class GeminiBatch:
             accepted = self._accepted(reply.document)
             if accepted is not None:
                 return accepted
-        return why_not_created(reply, self._judged(reply), now_s=self._clock())
+        return why_not_created(reply, self._of.judged(reply), now_s=self._of.clock())
 
     def polled(self, reply: Reply, job: Accepted) -> BatchPolled:
         """Return what follows from a complete answer to a poll."""
         document = reply.document
         is_about_it = text_at(document, "name") == job.job_id
         if not is_about_it and is_gone(reply):
-            return Gone(message=f"{self._who()} does not know the batch {job.job_id} any more")
+            return Gone(message=f"{self._of.who} does not know the batch {job.job_id} any more")
         if not (200 <= reply.status < 300 and is_about_it):
-            return unsaid(reply, now_s=self._clock())
+            return unsaid(reply, now_s=self._of.clock())
         batch = _batch_of(document)
         word = text_at(batch, "state")
         for prefix in _PREFIXES:
@@ -259,12 +241,12 @@ class GeminiBatch:
             return BatchMaking(lines=known(lines), message=word.lower())
         if word not in _ENDS:
             shown = cleaned(word, most=80)
-            return Unclear(message=f"{self._who()} calls the batch {shown!r}, which is not known")
+            return Unclear(message=f"{self._of.who} calls the batch {shown!r}, which is not known")
         return self._ended(reply, _ENDS[word], lines)
 
     def look_for(self, lost: Lost) -> str:  # noqa: ARG002 - its listing has no filter
         """Return where the listing of batches begins."""
-        return f"{self._base_url}/v1beta/batches?pageSize=100"
+        return f"{self._of.base_url}/v1beta/batches?pageSize=100"
 
     def looked(self, reply: Reply, lost: Lost) -> Looked:
         """Return what a page of it shows; a page that cannot be read proves nothing.
@@ -279,7 +261,7 @@ class GeminiBatch:
             items = []
         is_page = isinstance(items, list) and (token is None or _is_token(token))
         if not (200 <= reply.status < 300 and isinstance(items, list) and is_page):
-            return unsaid(reply, now_s=self._clock())
+            return unsaid(reply, now_s=self._of.clock())
         for item in items:
             if not _is_path_of("batches", name_at(item, "name")):
                 return Unsaid(message="a batch is listed without its name")
@@ -291,7 +273,9 @@ class GeminiBatch:
         if not isinstance(token, str) or not token:
             return NotListed(next_url=None)
         page = quote(token, safe="")
-        return NotListed(next_url=f"{self._base_url}/v1beta/batches?pageSize=100&pageToken={page}")
+        return NotListed(
+            next_url=f"{self._of.base_url}/v1beta/batches?pageSize=100&pageToken={page}"
+        )
 
     def said(self, reply: Reply) -> LineSaid:
         """Return what one line of a result file says.
@@ -304,18 +288,20 @@ class GeminiBatch:
         response = at(document, "response")
         if isinstance(response, dict):
             answer = Reply(status=200, headers={}, document=response, parts=reply.parts)
-            return LineSaid(key=key, step=of_a_line(self._judged(answer)))
+            return LineSaid(key=key, step=of_a_line(self._of.judged(answer)))
         error = at(document, "error") or at(document, "status")
         code = _code_of(error)
         if not isinstance(error, dict) or code is None:
-            step = self._judged(Reply(status=0, headers={}, document=document, parts=reply.parts))
+            step = self._of.judged(
+                Reply(status=0, headers={}, document=document, parts=reply.parts)
+            )
             return LineSaid(key=key, step=of_a_line(_in_words(step, "a line without an answer")))
         return LineSaid(key=key, step=of_a_line(self._of_error(reply, error, code)))
 
     def _of_error(self, reply: Reply, error: dict[str, JsonValue], code: int) -> Verdict | Fetch:
         """Judge an error that stands in the place of an answer."""
         status = _STATUSES.get(code, code if 400 <= code < 600 else 500)
-        step = self._judged(replace(reply, status=status, headers={}, document={"error": error}))
+        step = self._of.judged(replace(reply, status=status, headers={}, document={"error": error}))
         if isinstance(step, Fetch) or step.kind is VerdictKind.PICTURES:
             return step
         if usage_in(reply.document) is not None or not step.is_unknown:
@@ -328,13 +314,13 @@ class GeminiBatch:
         name = name_at(document, "name")
         if not _is_path_of("batches", name):
             return None
-        url = f"{self._base_url}/v1beta/{name}"
+        url = f"{self._of.base_url}/v1beta/{name}"
         return Accepted(job_id=name, poll_url=url, cancel_url=f"{url}:cancel", keeps_s=KEEPS_S)
 
     def _ended(self, reply: Reply, how: How, lines: LineCount | None) -> BatchEnded | BatchMaking:
         batch = _batch_of(reply.document)
         files = tuple(
-            f"{self._base_url}/download/v1beta/{name}:download?alt=media"
+            f"{self._of.base_url}/download/v1beta/{name}:download?alt=media"
             for name in dict.fromkeys(_result_files(reply.document, batch))
         )
         error = at(reply.document, "error")
@@ -362,13 +348,13 @@ class GeminiBatch:
         """Judge why a batch was not begun, as if its create had been refused with these words."""
         status = _STATUSES.get(_code_of(error) or 0, 400)
         told: dict[str, JsonValue] = {"code": status, "message": text_at(error, "message")}
-        judged = self._judged(Reply(status=status, headers={}, document={"error": told}))
+        judged = self._of.judged(Reply(status=status, headers={}, document={"error": told}))
         return why_not_begun(judged)
 
     def _since_its_end_s(self, reply: Reply, batch: Json) -> float:
         ended_s, begun_s = _moment_at(batch, "endTime"), _moment_at(batch, "createTime")
         return since_its_end_s(
-            reply, ended_s, begun_s, within_s=TERMS.within_s, now_s=self._clock()
+            reply, ended_s, begun_s, within_s=TERMS.within_s, now_s=self._of.clock()
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from decimal import Decimal
 
@@ -16,19 +16,29 @@ from pydantic import JsonValue
 
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send
+from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send, Unsaid
 from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import Estimate, Prices, to_usd
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import BehindPrompt, PictureRequest, worded
-from stage3_plugin.domain.verdict import Verdict
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers import prices as price_table
 from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled
-from stage3_plugin.providers.models import like_of, option_problem, said_of, takes_of, who_has
+from stage3_plugin.providers.models import (
+    Form,
+    form_of,
+    like_of,
+    option_problem,
+    said_of,
+    takes_of,
+    who_has,
+)
 from stage3_plugin.providers.replies.free_answers import compared
-from stage3_plugin.providers.replies.judging import judge_reply
+from stage3_plugin.providers.replies.judging import forbidden, judge_reply
+from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.settings import PictureMaker
 
 
@@ -48,6 +58,7 @@ class Hosted(PictureMaker, ABC):
         base_url: Where its API is, without a slash at the end.
         endpoint: Where it is asked, and for which model.
         options: What to send beside the wishes of a scene, by its own names: those that are set.
+        clock: Seconds since 1970.
     """
 
     def __init__(
@@ -69,7 +80,7 @@ class Hosted(PictureMaker, ABC):
         self._flat_usd = flat_usd
         self._negative_prompt: BehindPrompt = negative_prompt
         self._style_tags: BehindPrompt = style_tags
-        self._clock = clock
+        self.clock = clock
         self._is_free = self.base_url != profile.base_url and _costs_nothing(prices, flat_usd)
 
     @staticmethod
@@ -106,9 +117,21 @@ class Hosted(PictureMaker, ABC):
             reply,
             profile=self._profile,
             base_url=self.base_url,
-            now_s=self._clock(),
+            now_s=self.clock(),
             is_free=self._is_free,
         )
+
+    def forbidding(self, reply: Reply) -> Verdict | Fetch:
+        """Read one of a vendor that says 403 of nothing but the key."""
+        step = self.judged(reply)
+        return forbidden(step) if isinstance(step, Verdict) else step
+
+    def says_nothing(self, reply: Reply) -> Unsaid:
+        """Return that its answer says nothing of a job; one about the key is so of every job."""
+        step = self.forbidding(reply)
+        is_key = isinstance(step, Verdict) and step.kind is VerdictKind.BAD_CREDENTIALS
+        is_said = error_in(reply.document) is not None
+        return replace(unsaid(reply, now_s=self.clock()), stops_run=is_key and is_said)
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a job's: one without a queue has none."""
@@ -198,6 +221,12 @@ class Hosted(PictureMaker, ABC):
         asked = self.endpoint
         return like_of(self._profile.name, model, own=asked.model, like=asked.like) or model
 
+    def form_of(self, request: PictureRequest) -> Form | None:
+        """Return how the size is asked for; ``None`` where it is in pixels."""
+        known = self.known_as(self.model_of(request)).removeprefix("models/").partition(":")[0]
+        size_px = (request.width_px, request.height_px)
+        return form_of(self._profile.name, known, size_px, api=self.endpoint.api)
+
     def prompt_of(self, request: PictureRequest) -> tuple[str, list[str]]:
         """Word the prompt, and name the wishes that no paid provider here can take."""
         says_tags, says_what_not = self._style_tags != "drop", self._negative_prompt != "drop"
@@ -211,6 +240,32 @@ class Hosted(PictureMaker, ABC):
         avoid = request.negative_prompt if says_what_not else None
         prompt = worded(request.prompt, request.style_tags if says_tags else (), avoid)
         return prompt, [name for name, is_unmet in unmet.items() if is_unmet]
+
+
+def unsaid_of(
+    request: PictureRequest,
+    form: Form | None,
+    *,
+    seed: bool = False,
+    formats: Collection[str] = (),
+    background: bool = False,
+) -> list[str]:
+    """Name the wishes that there is no word for.
+
+    Args:
+        request: The picture.
+        form: How its size is asked for.
+        seed: Whether its seed can be said.
+        formats: The kinds of file that can be, beside PNG.
+        background: Whether its background can be.
+    """
+    wishes = {
+        "seed": request.seed is not None and not seed,
+        "size": form is not None and not form.is_size,
+        "output_format": request.output_format not in {"png", *formats},
+        "background": request.background != "auto" and not background,
+    }
+    return [name for name, is_unsaid in wishes.items() if is_unsaid]
 
 
 PLAIN = PictureRequest(scene_id="plain", prompt="", width_px=1000, height_px=1000)

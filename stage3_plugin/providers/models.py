@@ -13,6 +13,7 @@ import functools
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from importlib.resources import files
@@ -135,6 +136,9 @@ class TokensRow(_OfModels):
     factor: Mapping[str, Bounds] = {}
     words: int = 0
     reference: Shown | None = None
+
+    def __hash__(self) -> int:
+        return id(self)  # what was counted by it is kept with it
 
 
 class FreeSizes(BaseModel):
@@ -381,6 +385,43 @@ def limits_of(provider: str, model: str, count: int) -> Limits:
 def shapes_of(provider: str, model: str, *, api: str = "images") -> Shapes | None:
     """Return the ratios and tiers of a model, where it is asked by them."""
     return _family([row for row in table().shapes if row.api == api], provider, model)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a size is asked for where it is not in pixels.
+
+    Attributes:
+        ratio: The nearest that there is.
+        tier: By the model's own word; empty if there is no choice.
+        is_size: The size has that ratio, but for what no eye sees.
+    """
+
+    ratio: str
+    tier: str
+    is_size: bool
+
+    def said(self, ratio: str, tier: str) -> dict[str, JsonValue]:
+        """Return it by the names of its two fields."""
+        return {ratio: self.ratio, **({tier: self.tier} if self.tier else {})}
+
+
+def form_of(
+    provider: str, model: str, size_px: tuple[int, int], *, api: str = "images"
+) -> Form | None:
+    """Return how a size is asked for; ``None`` where it is in pixels."""
+    shapes = shapes_of(provider, model, api=api)
+    if shapes is None:
+        return None
+    ratio = nearest_ratio(*size_px, shapes.ratios)
+    tier = tier_of(*size_px, shapes.tiers) if shapes.tiers else ""
+    return Form(ratio, shapes.words.get(tier, tier), is_same_ratio(*size_px, ratio))
+
+
+def formats_of(provider: str, model: str) -> tuple[str, ...]:
+    """Return the kinds of file that a model can be asked for; none where that is not known."""
+    takes = takes_of(provider, model)
+    return () if takes is None else takes.formats
 
 
 def models_known_of(provider: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import quote
 
 from stage3_plugin.domain.batch import (
@@ -24,6 +24,7 @@ from stage3_plugin.domain.batch import (
     BatchPolled,
     BatchTerms,
     CreateStep,
+    How,
     LineSaid,
     Upload,
     Uploaded,
@@ -47,6 +48,7 @@ from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked
+from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.prices import share_in_batch
 from stage3_plugin.providers.replies.batches import (
     known,
@@ -94,7 +96,6 @@ NEVER_RAN = frozenset({"batch_expired", "batch_cancelled"})
 QUEUE_FULL = frozenset({"token_limit_exceeded", "too_many_tasks"})
 """Why a file is not taken now, and may be later."""
 
-How: TypeAlias = Literal["completed", "expired", "cancelled", "failed"]
 _ENDS: Mapping[str, How] = {
     "completed": "completed",
     "expired": "expired",
@@ -119,27 +120,13 @@ class OpenAIBatch:
     """The batch lane of the provider ``openai``.
 
     Args:
-        base_url: Where its API is, without a slash at the end.
-        who: Returns who answers, as people call it.
+        provider: Judges the answers to ordinary requests.
         body: Makes the body of a line.
-        judged: Reads an answer as that of an ordinary request.
-        clock: Seconds since 1970, for answers that name a moment and have no ``Date``.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        who: Callable[[], str],
-        body: Body,
-        judged: Callable[[Reply], Verdict | Fetch],
-        clock: Callable[[], float],
-    ) -> None:
-        self._base_url = base_url
-        self._who = who
+    def __init__(self, provider: Hosted, body: Body) -> None:
+        self._of = provider
         self._body = body
-        self._judged = judged
-        self._clock = clock
 
     @property
     def terms(self) -> BatchTerms:
@@ -177,7 +164,7 @@ class OpenAIBatch:
 
     def upload(self, size_bytes: int, of: UploadedAs, media_type: str) -> UploadStep:  # noqa: ARG002 - named in the protocol
         """Return the one step of handing over a file: a form."""
-        url = f"{self._base_url}/files"
+        url = f"{self._of.base_url}/files"
         if of == "lines":
             return Upload(
                 url=url,
@@ -202,8 +189,8 @@ class OpenAIBatch:
         document = reply.document
         name = name_at(document, "id")
         if not (200 <= reply.status < 300 and name and error_in(document) is None):
-            step = self._judged(reply)
-            return why_not_uploaded(reply, step, who=self._who(), now_s=self._clock())
+            step = self._of.judged(reply)
+            return why_not_uploaded(reply, step, who=self._of.who, now_s=self._of.clock())
         arrived = at(document, "bytes")
         if isinstance(arrived, int) and not isinstance(arrived, bool) and arrived != size_bytes:
             return not_taken(f"{arrived} of its {size_bytes} bytes have arrived", reply)
@@ -215,7 +202,7 @@ class OpenAIBatch:
     def create(self, input_file: str, label: str, kind: str) -> Send:
         """Return the request that begins a batch: the one that is paid for."""
         return Send(
-            url=f"{self._base_url}/batches",
+            url=f"{self._of.base_url}/batches",
             payload={
                 "input_file_id": input_file,
                 "endpoint": kind,
@@ -230,7 +217,7 @@ class OpenAIBatch:
             accepted = self._accepted(reply.document)
             if accepted is not None:
                 return accepted
-        verdict = why_not_created(reply, self._judged(reply), now_s=self._clock())
+        verdict = why_not_created(reply, self._of.judged(reply), now_s=self._of.clock())
         if verdict.kind is VerdictKind.REJECTED and verdict.provider_code in QUEUE_FULL:
             return replace(verdict, kind=VerdictKind.RATE_LIMITED, stops_run=False)
         return verdict
@@ -239,21 +226,21 @@ class OpenAIBatch:
         """Return what follows from a complete answer to a poll."""
         document = reply.document
         if is_gone(reply):
-            return Gone(message=f"{self._who()} does not know the batch {job.job_id} any more")
+            return Gone(message=f"{self._of.who} does not know the batch {job.job_id} any more")
         is_about_it = text_at(document, "id") == job.job_id
         if not (200 <= reply.status < 300 and is_about_it):
-            return unsaid(reply, now_s=self._clock())
+            return unsaid(reply, now_s=self._of.clock())
         word, lines = text_at(document, "status"), _lines_of(document)
         if word in PENDING:
             return BatchMaking(lines=known(lines), message=word)
         if word not in _ENDS:
             shown = cleaned(word, most=80)
-            return Unclear(message=f"{self._who()} calls the batch {shown!r}, which is not known")
+            return Unclear(message=f"{self._of.who} calls the batch {shown!r}, which is not known")
         return self._ended(reply, _ENDS[word], lines)
 
     def look_for(self, lost: Lost) -> str:  # noqa: ARG002 - its listing has no filter
         """Return where the listing of batches begins."""
-        return f"{self._base_url}/batches?limit=100"
+        return f"{self._of.base_url}/batches?limit=100"
 
     def looked(self, reply: Reply, lost: Lost) -> Looked:
         """Return what a page of it shows; a page that cannot be read proves nothing."""
@@ -261,7 +248,7 @@ class OpenAIBatch:
         items, more = at(document, "data"), at(document, "has_more")
         is_page = isinstance(items, list) and isinstance(more, bool)
         if not (200 <= reply.status < 300 and isinstance(items, list) and is_page):
-            return unsaid(reply, now_s=self._clock())
+            return unsaid(reply, now_s=self._of.clock())
         for item in items:
             if not name_at(item, "id"):
                 return Unsaid(message="a batch is listed without its name")
@@ -274,7 +261,7 @@ class OpenAIBatch:
         if not items:
             return Unsaid(message="a page of the listing does not say where the next one is")
         last = quote(name_at(items[-1], "id"), safe="")
-        return NotListed(next_url=f"{self._base_url}/batches?limit=100&after={last}")
+        return NotListed(next_url=f"{self._of.base_url}/batches?limit=100&after={last}")
 
     def said(self, reply: Reply) -> LineSaid:
         """Return what one line of a result file says.
@@ -299,11 +286,11 @@ class OpenAIBatch:
             unread=reply.unread,
             parts=reply.parts,
         )
-        return LineSaid(key=key, step=of_a_line(self._judged(answer)))
+        return LineSaid(key=key, step=of_a_line(self._of.judged(answer)))
 
     def _unanswered(self, reply: Reply, key: str | None, error: Json) -> LineSaid:
         """Judge a line without an answer; a picture in it is one all the same."""
-        step = self._judged(replace(reply, status=200))
+        step = self._of.judged(replace(reply, status=200))
         verdict = step.verdict if isinstance(step, Fetch) else step
         if verdict.kind is VerdictKind.PICTURES:
             return LineSaid(key=key, step=of_a_line(step))
@@ -332,14 +319,14 @@ class OpenAIBatch:
         name = name_at(document, "id")
         if not name or text_at(document, "object") != "batch":
             return None
-        url = f"{self._base_url}/batches/{quote(name, safe='')}"
+        url = f"{self._of.base_url}/batches/{quote(name, safe='')}"
         return Accepted(job_id=name, poll_url=url, cancel_url=f"{url}/cancel", keeps_s=KEEPS_S)
 
     def _ended(self, reply: Reply, how: How, lines: LineCount | None) -> BatchEnded | BatchMaking:
         document = reply.document
         output, errors = name_at(document, "output_file_id"), name_at(document, "error_file_id")
         files = tuple(
-            f"{self._base_url}/files/{quote(name, safe='')}/content"
+            f"{self._of.base_url}/files/{quote(name, safe='')}/content"
             for name in (output, errors)
             if name
         )
@@ -382,7 +369,7 @@ class OpenAIBatch:
         is_full = code in QUEUE_FULL
         if is_full:
             words["type"] = "tokens"
-        judged = self._judged(
+        judged = self._of.judged(
             Reply(status=429 if is_full else 400, headers={}, document={"error": {**words}})
         )
         verdict = why_not_begun(judged)
@@ -394,7 +381,7 @@ class OpenAIBatch:
         ended_s = max((one for one in moments if one is not None), default=None)
         begun_s = _moment_at(reply.document, "created_at")
         return since_its_end_s(
-            reply, ended_s, begun_s, within_s=TERMS.within_s, now_s=self._clock()
+            reply, ended_s, begun_s, within_s=TERMS.within_s, now_s=self._of.clock()
         )
 
 

@@ -75,13 +75,7 @@ class OpenAIImages(Hosted):
     @property
     def batch(self) -> OpenAIBatch:
         """Return its batch lane."""
-        return OpenAIBatch(
-            self.base_url,
-            who=lambda: self.who,
-            body=self._body,
-            judged=self.judged,
-            clock=self._clock,
-        )
+        return OpenAIBatch(self, self._body)
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""

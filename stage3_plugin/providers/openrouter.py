@@ -23,14 +23,8 @@ from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.providers.models import (
-    Shapes,
-    is_same_ratio,
-    nearest_ratio,
-    shapes_of,
-    tier_of,
-)
+from stage3_plugin.providers.hosted import Hosted, unsaid_of
+from stage3_plugin.providers.models import Form
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import (
     bad,
@@ -117,9 +111,11 @@ class OpenRouter(Hosted):
         if self.endpoint.api == "images":
             path, payload = "/images", payload | _images(request, prompt)
         else:
-            known = self.known_as(model)
-            path, payload = "/chat/completions", payload | _chat(request, prompt, known)
-            dropped += _unsaid_in_chat(request, known)
+            form = self.form_of(request)
+            assert form is not None  # the shipped table has a row for every model of it
+            chat = _chat(request, prompt, form, self.known_as(model))
+            path, payload = "/chat/completions", payload | chat
+            dropped += unsaid_of(request, form, seed=True)
         options = self.said_of(model)
         if self.endpoint.api == "chat" and "output_compression" in options:
             options = {name: options[name] for name in options if name != "output_compression"}
@@ -262,22 +258,15 @@ def _images(request: PictureRequest, prompt: str) -> dict[str, Payload]:
     return payload
 
 
-def _chat(request: PictureRequest, prompt: str, model: str) -> dict[str, Payload]:
+def _chat(request: PictureRequest, prompt: str, form: Form, model: str) -> dict[str, Payload]:
     """Say the request as a chat completion; without references its content is a text."""
     content: Payload = prompt
     if request.shown:
         content = as_parts(prompt, request, text=_text, picture=_image_url)
-    shapes = _shapes(model)
-    image_config: dict[str, Payload] = {
-        "quality": request.quality,
-        "aspect_ratio": nearest_ratio(request.width_px, request.height_px, shapes.ratios),
-    }
-    if shapes.tiers:
-        image_config["image_size"] = tier_of(request.width_px, request.height_px, shapes.tiers)
     return {
         "messages": [{"role": "user", "content": content}],
         "modalities": ["image"] if model.startswith(_IMAGE_ONLY) else ["image", "text"],
-        "image_config": image_config,
+        "image_config": {"quality": request.quality, **form.said("aspect_ratio", "image_size")},
     }
 
 
@@ -287,20 +276,3 @@ def _text(words: str) -> Payload:
 
 def _image_url(sent: SentPicture) -> Payload:
     return {"type": "image_url", "image_url": {"url": data_url(sent)}}
-
-
-def _unsaid_in_chat(request: PictureRequest, model: str) -> list[str]:
-    """Name the wishes a chat completion has no word for."""
-    ratio = nearest_ratio(request.width_px, request.height_px, _shapes(model).ratios)
-    wishes = {
-        "size": not is_same_ratio(request.width_px, request.height_px, ratio),
-        "output_format": request.output_format != "png",
-        "background": request.background != "auto",
-    }
-    return [name for name, is_unsaid in wishes.items() if is_unsaid]
-
-
-def _shapes(model: str) -> Shapes:
-    shapes = shapes_of("openrouter", model, api="chat")
-    assert shapes is not None  # the shipped table has a row for every model of it
-    return shapes

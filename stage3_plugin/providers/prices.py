@@ -166,7 +166,7 @@ def _by_tokens(
     least_shown, most_shown = (
         (0, 0) if row.reference is None else (row.reference.least, row.reference.most)
     )
-    least, most = _picture_tokens(request, row)
+    least, most = _picture_tokens(row, request.width_px, request.height_px, request.quality)
     text = f"{request.whole_prompt}{labels_of(request) or ''}"
     input_text, words = prices.input_text or Decimal(0), prices.output_text or Decimal(0)
     low = (
@@ -201,8 +201,12 @@ def _of_quality(
     return tuple(by_quality.values()) if found is None else (found,)
 
 
-def _picture_tokens(request: PictureRequest, row: TokensRow) -> tuple[int, int]:
-    """Bound a picture's tokens."""
+@lru_cache
+def _picture_tokens(row: TokensRow, width_px: int, height_px: int, quality: str) -> tuple[int, int]:
+    """Bound a picture's tokens, whatever is said of it."""
+    request = PictureRequest(
+        scene_id="", prompt="", width_px=width_px, height_px=height_px, quality=quality
+    )
     found = [_sized_tokens(request, sizes) for sizes in _of_quality(row.quality, request)]
     found += [
         (_calculated_tokens(request, least), _calculated_tokens(request, most))

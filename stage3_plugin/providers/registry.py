@@ -19,7 +19,7 @@ from stage3_plugin.domain.money import Prices
 from stage3_plugin.domain.request import BehindPrompt
 from stage3_plugin.errors import ProviderBroken, SettingsRefused
 from stage3_plugin.providers.base import Provider
-from stage3_plugin.providers.guarding import Guarded
+from stage3_plugin.providers.guarding import guarded
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.options import options_of
 from stage3_plugin.runtime.offers import PROVIDERS, Broken, NotOffered, Offer, Offers
@@ -122,7 +122,7 @@ def provider_at(
             style_tags=style_tags,
             options=options_of(found.Options, name, options or {}),
         )
-        return Guarded(made, name)
+        return guarded(made, name)
     except SettingsRefused:
         raise
     except ProviderBroken as error:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar
 from urllib.parse import quote
 
 from pydantic import ConfigDict
@@ -40,18 +40,12 @@ from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture
-from stage3_plugin.domain.profile import Listing, Profile
+from stage3_plugin.domain.profile import Listing, Profile, Unsayable
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
-from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.providers.models import (
-    Shapes,
-    is_same_ratio,
-    nearest_ratio,
-    shapes_of,
-    tier_of,
-)
+from stage3_plugin.providers.hosted import Hosted, unsaid_of
+from stage3_plugin.providers.models import Form
 from stage3_plugin.providers.replies.answers import MOST_PICTURES, begins_as_picture
 from stage3_plugin.providers.replies.causes import about_of_sentence
 from stage3_plugin.providers.replies.figures import figure_of
@@ -311,14 +305,16 @@ class Replicate(Hosted):
         """Return the request to send for a picture."""
         model = self.model_of(request)
         known = self.known_as(model)
-        inputs = inputs_of(known)
+        inputs, form = inputs_of(known), self.form_of(request)
+        assert form is not None  # the shipped table has a row for every model of it
+        is_custom = _is_custom(request, inputs)
         shown = request.shown[: _most_shown(inputs)]
         prompt, dropped = self.prompt_of(replace(request, shown=shown))
         if shown and len(shown) < len(request.shown):
             dropped.append("references")
         given: dict[str, Payload] = {
             "prompt": named_first(prompt, replace(request, shown=shown)),
-            **_size(request, known, inputs),
+            **(_in_pixels(request) if is_custom else _in_words(form, inputs)),
             **_said(request, inputs),
             **self.said_of(_named(model)),
         }
@@ -333,7 +329,16 @@ class Replicate(Hosted):
             url=f"{self.base_url}/v1/{path}",
             payload=payload,
             headers={"cancel-after": CANCEL_AFTER},
-            dropped=(*dropped, *_unsaid(request, known, inputs)),
+            dropped=(
+                *dropped,
+                *unsaid_of(
+                    request,
+                    None if is_custom else form,
+                    seed=inputs.seed and _seed(request) is not None,
+                    formats=tuple(inputs.formats),
+                    background=inputs.background,
+                ),
+            ),
         )
 
     def next(self, reply: Reply) -> Next:
@@ -355,7 +360,7 @@ class Replicate(Hosted):
             return Gone(message=f"Replicate does not know the prediction {job.job_id} any more")
         is_about_it = text_at(reply.document, "id") == job.job_id
         if not (200 <= reply.status < 300 and is_about_it):
-            return unsaid(_without_what_was_sent(reply), now_s=self._clock())
+            return unsaid(_without_what_was_sent(reply), now_s=self.clock())
         return self._of_prediction(reply, job)
 
     def look_for(self, lost: Lost) -> str:
@@ -367,7 +372,7 @@ class Replicate(Hosted):
         """Return what a page of the listing shows; a page that cannot be read proves nothing."""
         items, following = at(reply.document, "results"), at(reply.document, "next")
         if not (200 <= reply.status < 300 and isinstance(items, list)):
-            return unsaid(reply, now_s=self._clock())
+            return unsaid(reply, now_s=self.clock())
         next_url = (
             address_of(following, base_url=self.base_url) if isinstance(following, str) else None
         )
@@ -489,17 +494,15 @@ class Replicate(Hosted):
     def _asked_to_wait_s(self, reply: Reply) -> float | None:
         """Return what ``Retry-After`` says; the reset of a window that has room left is no hint."""
         named = {name: reply.headers.get(name, "") for name in ("retry-after", "date")}
-        return hint_of(named, None, now_s=self._clock()) or None
+        return hint_of(named, None, now_s=self.clock()) or None
 
     def _apart_s(self, reply: Reply) -> float:
         """Return how far a moment of ours and one of Replicate's may be apart."""
         there_s = moment_s(reply.headers.get("date", ""))
         if there_s is None:
             return SINCE.total_seconds()
-        return CLOCKS_S + abs(there_s - self._clock())
+        return CLOCKS_S + abs(there_s - self.clock())
 
-
-Unsayable: TypeAlias = Literal["output_format", "background", "quality"]
 
 MOST_SEED = 2**31 - 1
 _NO_ACCOUNT = Finding(
@@ -537,12 +540,6 @@ def _most_shown(inputs: Inputs) -> int | None:
 # What is asked for -------------------------------------------------------------------------------
 
 
-def _shapes(model: str) -> Shapes:
-    shapes = shapes_of("replicate", _named(model))
-    assert shapes is not None  # the shipped table has a row for every model of it
-    return shapes
-
-
 def _is_custom(request: PictureRequest, inputs: Inputs) -> bool:
     if inputs.custom is None:
         return False
@@ -552,17 +549,13 @@ def _is_custom(request: PictureRequest, inputs: Inputs) -> bool:
     )
 
 
-def _size(request: PictureRequest, model: str, inputs: Inputs) -> dict[str, Payload]:
-    if _is_custom(request, inputs):
-        return {"aspect_ratio": "custom", "width": request.width_px, "height": request.height_px}
-    shapes = _shapes(model)
-    size: dict[str, Payload] = {
-        "aspect_ratio": nearest_ratio(request.width_px, request.height_px, shapes.ratios)
-    }
-    if inputs.tier:
-        tier = tier_of(request.width_px, request.height_px, shapes.tiers)
-        size[inputs.tier] = inputs.tiers[tier]
-    return size
+def _in_pixels(request: PictureRequest) -> dict[str, Payload]:
+    return {"aspect_ratio": "custom", "width": request.width_px, "height": request.height_px}
+
+
+def _in_words(form: Form, inputs: Inputs) -> dict[str, Payload]:
+    tier: dict[str, Payload] = {inputs.tier: inputs.tiers[form.tier]} if inputs.tier else {}
+    return {"aspect_ratio": form.ratio, **tier}
 
 
 def _said(request: PictureRequest, inputs: Inputs) -> dict[str, Payload]:
@@ -584,21 +577,6 @@ def _seed(request: PictureRequest) -> int | None:
     if request.seed is not None:
         return request.seed if 0 <= request.seed <= MOST_SEED else None
     return None if request.token is None else seed_of(request.token)
-
-
-def _unsaid(request: PictureRequest, model: str, inputs: Inputs) -> list[str]:
-    """Name the wishes that there is no word for."""
-    ratio = nearest_ratio(request.width_px, request.height_px, _shapes(model).ratios)
-    is_size = _is_custom(request, inputs) or is_same_ratio(
-        request.width_px, request.height_px, ratio
-    )
-    wishes = {
-        "seed": request.seed is not None and not (inputs.seed and _seed(request) is not None),
-        "size": not is_size,
-        "output_format": request.output_format not in (inputs.formats or {"png"}),
-        "background": request.background != "auto" and not inputs.background,
-    }
-    return [name for name, is_unsaid in wishes.items() if is_unsaid]
 
 
 # What came of it ---------------------------------------------------------------------------------

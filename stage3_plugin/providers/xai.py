@@ -33,15 +33,8 @@ from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
-from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.providers.models import (
-    Shapes,
-    is_same_ratio,
-    nearest_ratio,
-    shapes_of,
-    takes_of,
-    tier_of,
-)
+from stage3_plugin.providers.hosted import Hosted, unsaid_of
+from stage3_plugin.providers.models import takes_of
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
 from stage3_plugin.providers.replies.polling import is_gone, is_job_id, unsaid
@@ -105,13 +98,15 @@ class XAI(Hosted):
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
         prompt, dropped = self.prompt_of(request)
-        model = self.model_of(request)
+        model, form = self.model_of(request), self.form_of(request)
+        assert form is not None  # the shipped table has a row for every model of it
         known = self.known_as(model)
         payload: dict[str, Payload] = {
             "model": model,
             "prompt": named_first(prompt, request),
             "n": 1,
-            **_size(request, known),
+            "aspect_ratio": form.ratio,
+            "resolution": form.tier.lower(),
             "response_format": "b64_json",
         }
         quality = _quality(request, known)
@@ -131,7 +126,11 @@ class XAI(Hosted):
         return Send(
             url=f"{self.base_url}/v1/images/{path}",
             payload=payload,
-            dropped=(*dropped, *_unsaid(request, known)),
+            dropped=(
+                *dropped,
+                *unsaid_of(request, form, formats=("jpeg",)),  # all pictures are JPEG
+                *_unsaid_quality(request, known),
+            ),
         )
 
     def estimate(self, request: PictureRequest) -> Estimate:
@@ -158,10 +157,10 @@ class XAI(Hosted):
         if is_gone(_in_known_words(reply)):
             return Gone(message=f"xAI has the file {job.job_id} no more")
         if not 200 <= reply.status < 300:
-            return unsaid(_in_known_words(reply), now_s=self._clock())
+            return unsaid(_in_known_words(reply), now_s=self.clock())
         part = reply.parts.get("")
         if part is None:  # a page of what stands in between, say
-            return unsaid(reply, now_s=self._clock())
+            return unsaid(reply, now_s=self.clock())
         return Verdict(
             kind=VerdictKind.PICTURES,
             may_be_billed=True,
@@ -178,7 +177,7 @@ class XAI(Hosted):
         """Return what a page of the files shows."""
         files = at(reply.document, "data")
         if not (200 <= reply.status < 300 and isinstance(files, list)):
-            return unsaid(_in_known_words(reply), now_s=self._clock())
+            return unsaid(_in_known_words(reply), now_s=self.clock())
         for one in files:
             job_id = text_at(one, "id")
             is_it = lost.token is not None and text_at(one, "filename") == _file_name(lost.token)
@@ -262,31 +261,9 @@ def _quality(request: PictureRequest, model: str) -> str:
     return request.quality if request.quality in qualities else "".join(qualities[-1:])
 
 
-def _shapes(model: str) -> Shapes:
-    shapes = shapes_of("xai", model)
-    assert shapes is not None  # the shipped table has a row for every model of it
-    return shapes
-
-
-def _size(request: PictureRequest, model: str) -> dict[str, JsonValue]:
-    shapes = _shapes(model)
-    ratio = nearest_ratio(request.width_px, request.height_px, shapes.ratios)
-    tier = tier_of(request.width_px, request.height_px, shapes.tiers)
-    return {"aspect_ratio": ratio, "resolution": tier.lower()}
-
-
-def _unsaid(request: PictureRequest, model: str) -> list[str]:
-    """Name the wishes that there is no word for. All pictures are JPEG."""
-    ratio = nearest_ratio(request.width_px, request.height_px, _shapes(model).ratios)
+def _unsaid_quality(request: PictureRequest, model: str) -> list[str]:
     qualities = _qualities(model)
-    wishes = {
-        "seed": request.seed is not None,
-        "size": not is_same_ratio(request.width_px, request.height_px, ratio),
-        "quality": bool(qualities) and request.quality not in {*qualities, "auto"},
-        "output_format": request.output_format not in {"png", "jpeg"},
-        "background": request.background != "auto",
-    }
-    return [name for name, is_unsaid in wishes.items() if is_unsaid]
+    return ["quality"] if qualities and request.quality not in {*qualities, "auto"} else []
 
 
 # What came of it ---------------------------------------------------------------------------------

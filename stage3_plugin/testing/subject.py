@@ -18,7 +18,7 @@ from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.job import Accepted, new_token
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.base import Provider
-from stage3_plugin.providers.guarding import Guarded
+from stage3_plugin.providers.guarding import guarded
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.testing.queues import Dialect, Ends, Queue, Queued, QueueJob, Standing
 from stage3_plugin.testing.recordings import Heard, Step, lost
@@ -97,7 +97,7 @@ class Subject:
 
     def at(self, base_url: str | None = None) -> Provider:
         """Make it, with what every run has around it: a promise that is not kept is an error."""
-        return Guarded(self.make(base_url), self.name)
+        return guarded(self.make(base_url), self.name)
 
     @cached_property
     def known(self) -> tuple[Heard, ...]:

@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PLAIN = Path(__file__).with_name("plain_client.py")
 IN_FLIGHT = 16
 ROUNDS = 3
+NOT_A_USERS = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONPATH"})
+"""Who sets the first compiles all that is imported at each start: it doubles the cost of a plan."""
 Row = dict[str, Any]
 
 
@@ -52,8 +54,11 @@ class Took:
 
 def timed(command: Sequence[str | Path], folder: Path) -> Took:
     """Run a command to its end in a folder; 1 means that it did not do what it was asked for."""
+    ours = {name: value for name, value in os.environ.items() if name not in NOT_A_USERS}
     with (folder / "said.txt").open("wb") as said:
-        process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=folder, env=ours, stdout=said, stderr=subprocess.STDOUT
+        )
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -228,15 +233,17 @@ def start(installed: Installed, *, quick: bool) -> list[Row]:
     rounds = 1 if quick else 7
     few = installed.story(6)
     paid = installed.story(6, url="http://127.0.0.1:9/v1/images/generations")
-    more = installed.story(100 if quick else 10_000, url="http://127.0.0.1:9/v1/images/generations")
+    many = 100 if quick else 10_000
+    more = installed.story(many, url="http://127.0.0.1:9/v1/images/generations")
     nothing: list[str | Path] = [installed.python, "-c", "pass"]
     bare_s = statistics.median(timed(nothing, few).cpu_s for _ in range(rounds))
     asked = (
         ("host-stub --help", few, ("--help",), 0.08, rounds),
         ("plan, 6 scenes, storyboards", few, ("plan", "scenes.jsonl"), 0.35, rounds),
         ("plan, 6 scenes, paid", paid, ("plan", "scenes.jsonl"), 0.35, rounds),
-        ("plan, 10,000 scenes, paid", more, ("plan", "scenes.jsonl"), 3.5, 1),
+        (f"plan, {many:,} scenes, paid", more, ("plan", "scenes.jsonl"), 3.5, min(rounds, ROUNDS)),
     )
+    installed.run(paid, "plan", "scenes.jsonl")  # what is imported is compiled once
     rows: list[Row] = []
     for name, folder, words, bound, times in asked:
         took_s = statistics.median(installed.run(folder, *words).cpu_s for _ in range(times))

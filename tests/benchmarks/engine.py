@@ -43,7 +43,7 @@ from stage3_plugin.domain.money import Charge
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.backend import Backend, route_of
+from stage3_plugin.engine.backend import Backend, Sender, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts
@@ -154,8 +154,7 @@ def stage_in(folder: Path, capacity: int, maker: Maker) -> Stage:
         (
             Backend(
                 route=replace(route_of(settings, None), list_price=costing(50_000, 40_000)),
-                maker=maker,
-                conversation_for=lambda _: None,
+                sender=lambda: Sender(maker=maker, conversation_for=lambda _: None),
             ),
         ),
         pictures=NoPictures(stored.objects, stored.spool, max_pixels=1, blocking=blocking),

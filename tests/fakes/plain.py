@@ -149,10 +149,10 @@ class Plain(Hosted):
             return (
                 verdict
                 if verdict.kind is VerdictKind.REFUSED
-                else unsaid(reply, now_s=self._clock())
+                else unsaid(reply, now_s=self.clock())
             )
         if reply.status != 200 or not isinstance(document, dict):
-            return unsaid(reply, now_s=self._clock())
+            return unsaid(reply, now_s=self.clock())
         if of == "result" and "picture" in document:
             return self._pictures(reply, document["picture"], document.get("usd"))
         match document.get("state"):
@@ -189,7 +189,7 @@ class Plain(Hosted):
         document = reply.document
         jobs = document.get("jobs") if isinstance(document, dict) else None
         if reply.status != 200 or not isinstance(document, dict) or not isinstance(jobs, list):
-            return unsaid(reply, now_s=self._clock())
+            return unsaid(reply, now_s=self.clock())
         if lost.token is None:
             return Unsaid(message="its seed is a person's, by which no job can be told")
         for job in jobs:

@@ -142,6 +142,21 @@ def test_results_go_where_out_says(say: Say) -> None:
     assert not Path("project/out").exists()
 
 
+def test_no_record_that_names_no_run_takes_the_place_of_another(say: Say) -> None:
+    """Each of them is kept in ``runs/earlier``."""
+    Path("out").mkdir()
+    names = ("manifest.json", "events.jsonl")
+    for number in range(2):
+        for name in names:
+            Path("out", name).write_text(f'{{"number": {number}}}', encoding="utf-8")
+        assert say("run", "story.json", "--image", "plain").code == 0
+
+    for name in names:
+        kept = Path("out/runs/earlier").glob(name.replace(".", "*."))
+        told = sorted(path.read_text(encoding="utf-8") for path in kept)
+        assert told == ['{"number": 0}', '{"number": 1}']
+
+
 def test_observers_of_the_config_are_told_and_can_be_left_out(
     say: Say, distribute: Distribute
 ) -> None:

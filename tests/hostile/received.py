@@ -74,6 +74,7 @@ _PNG = {"Content-Type": "image/png"}
 _GZIP = {"Content-Encoding": "gzip"}
 _DEFLATE = {"Content-Encoding": "deflate"}
 _MIDDLE = 20_000
+_LONG_TEXT = text_of(bytes(range(256)) * 99)
 
 COMPRESSED: dict[str, Odd] = {
     "gzip": Odd(make=lambda _, body: gzip.compress(body), headers=_GZIP),
@@ -128,6 +129,9 @@ FRAMED: dict[str, Odd] = {
     "a length too long": Odd(make=lambda _, body: body, framing="cut"),
     "a document that stops behind its picture": Odd(
         make=lambda picture, _: images(text_of(picture))[:-3], framing="cut"
+    ),
+    "a document that stops behind its picture and another long text": Odd(
+        make=lambda picture, _: images(text_of(picture), signature=_LONG_TEXT)[:-1], framing="cut"
     ),
 }
 

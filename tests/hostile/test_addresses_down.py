@@ -316,6 +316,28 @@ async def test_what_is_gone_for_good_is_unknown_and_never_bought_again(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("trouble", [Page(200), HalfPicture(is_cut=True)], ids=["page", "cut"])
+async def test_what_is_no_picture_is_trouble_however_long_it_lasts(
+    trouble: Behaviour, image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not say that there is nothing: nobody has to decide, and the next run has it."""
+    impatient(monkeypatch)
+    image_api.always(BY_ADDRESS)
+    image_api.visit_always(trouble)
+    first = await run_stage(painter(image_api), scenes(1), tmp_path)
+    later = datetime.now(UTC) + timedelta(minutes=61)
+    second = await run_stage(painter(image_api), scenes(1), tmp_path, now=lambda: later)
+    open_states = states(tmp_path)
+    image_api.visit_always(None)
+    third = await run_stage(painter(image_api), scenes(1), tmp_path, now=lambda: later)
+
+    assert (first.code("s01"), second.code("s01")) == ("pending", "pending")
+    assert open_states == [State.SENDING]
+    assert third.outcomes["s01"].reused
+    assert image_api.received() == 1
+
+
+@pytest.mark.anyio
 async def test_a_cap_is_not_waited_for_under_what_stays_pending(
     image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -269,6 +269,20 @@ async def test_a_bill_that_says_next_to_nothing_lets_nothing_through_a_cap(
     assert "made" in {ran.code(f"s{number:02}") for number in range(1, 14)}
 
 
+async def test_no_picture_and_a_zero_of_a_gateway_are_no_proof_of_an_unbilled_request(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """It reports 0 for what it has no price for: sent once, and what was held counts."""
+    image_api.script(Answer(json.dumps({"data": [], "usage": {"cost": 0}})))
+    settings = painter(image_api, provider="openai", model="gpt-image-1", price_usd=None)
+    await run_stage(settings, scenes(1), tmp_path)
+    [bad] = purchases(tmp_path)
+
+    assert image_api.received() == 1
+    assert bad.state is State.PAID_BAD
+    assert bad.counted_microusd == bad.hold_microusd > 0
+
+
 @pytest.mark.parametrize("usage", [{}, {"input_tokens": 0}, {"prompt_tokens": "many"}])
 async def test_tokens_without_the_requests_own_are_a_part_of_a_bill(
     usage: dict[str, Any], image_api: ImageApi, tmp_path: Path

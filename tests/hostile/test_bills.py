@@ -13,6 +13,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.settings import Settings
 from tests.doors import (
     Ran,
+    Story,
     bills,
     counted,
     micro,
@@ -22,9 +23,11 @@ from tests.doors import (
     purchases,
     run_stage,
     scenes,
+    story,
 )
 from tests.fakes.behaviours import EmptyData
 from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
 from tests.heavy import further
 from tests.projects import Project
 
@@ -86,6 +89,24 @@ async def test_a_dear_bill_is_a_price_as_before(
     assert warned(first) == []
     holds = [one.hold_microusd for one in purchases(tmp_path)]
     assert holds == [50_000, round(usd * 1_000_000)]
+
+
+async def test_a_dear_bill_of_what_shows_a_picture_is_no_price_of_what_shows_none(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Each has its own highest bill, in one run as well, and its plan knows both."""
+    (tmp_path / "mira.png").write_bytes(make_png("Mira", 64, 64))
+    shows, plain = story("s01", "s03", references=("mira.png",)).scenes, story("s02").scenes
+    image_api.script(bills(0.06), scene="s01")
+    image_api.always(bills(0.05))
+    settings = one_by_one(image_api, budget_usd="0.70")
+    await run_stage(settings, Story(shows[:1]), tmp_path, scenes_dir=tmp_path)
+    both = Story([*plain, *shows[1:]])
+    planned = await plan_of(settings, both, tmp_path, scenes_dir=tmp_path)
+    await run_stage(settings, both, tmp_path, scenes_dir=tmp_path)
+
+    assert [one.hold_microusd for one in purchases(tmp_path)] == [50_000, 50_000, 60_000]
+    assert micro(planned.cost_high_usd) == 110_000
 
 
 async def test_a_plan_reckons_without_an_absurd_bill(image_api: ImageApi, tmp_path: Path) -> None:

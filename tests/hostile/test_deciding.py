@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits
 from stage3_plugin.domain.states import State
 from stage3_plugin.storage.spool import awaited
-from tests.doors import bills
-from tests.fakes.behaviours import Json, Ok, ResetAfterRead
+from tests.doors import bills, painter, purchases, run_stage, scenes, stage3
+from tests.fakes.behaviours import Hang, Json, Ok, ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.heavy import first_of, further, some_of
 from tests.projects import Project
@@ -297,6 +300,32 @@ def test_many_are_shown_first_and_decided_with_yes(tmp_path: Path, image_api: Im
     assert (
         sorted(one.state for one in project.purchases()) == [State.PAID] * 4 + [State.REFUSED] * 4
     )
+
+
+@pytest.mark.anyio
+async def test_since_is_when_a_request_was_sent_and_not_when_it_was_called_lost(
+    tmp_path: Path, image_api: ImageApi
+) -> None:
+    """Today's run finds out of yesterday's: who decides for today's has that one left out."""
+    state_dir, yesterday = tmp_path / ".stage3", datetime.now(UTC) - timedelta(days=1)
+    image_api.script(Hang(), scene="s01")
+    image_api.script(ResetAfterRead(), scene="s02")
+    first = partial(run_stage, painter(image_api), scenes(1), tmp_path, now=lambda: yesterday)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(first)
+        while image_api.received("s01") == 0:
+            await anyio.sleep(0.01)
+        shutil.rmtree(state_dir / "owners")  # nobody lives any more, by what is to be seen
+        await run_stage(painter(image_api), scenes(2), tmp_path)
+        tasks.cancel_scope.cancel()
+    unknown = [(one.scene_id, one.state) for one in purchases(tmp_path)]
+
+    def chosen(since: str) -> set[str]:
+        words = ("--since", since, "--not-billed", "--state-dir", str(state_dir))
+        return {one["scene_id"] for one in stage3("resolve", *words).data["would_resolve"]}
+
+    assert unknown == [("s01", State.UNKNOWN), ("s02", State.UNKNOWN)]
+    assert (chosen("2h"), chosen("2d")) == ({"s02"}, {"s01", "s02"})
 
 
 @pytest.mark.parametrize(

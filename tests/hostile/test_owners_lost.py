@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
 import pytest
 
-from stage3_plugin.domain.purchase import Settlement
-from stage3_plugin.domain.states import State
-from stage3_plugin.ledger.book import Ledger
-from tests.doors import Ran, bills, painter, purchases, run_stage, scenes, states
+from stage3_plugin.settings import Settings
+from tests.doors import Ran, bills, only, painter, purchases, run_stage, scenes, stage3, states
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
-from tests.hostile.test_identity import stage3
 from tests.places import wait
-from tests.stage3.buying import ledger_path
 from tests.stage3.test_recovery import Dead
 
 pytestmark = pytest.mark.anyio
@@ -100,15 +96,13 @@ async def test_a_row_that_no_request_lasts_as_long_as_is_nobodys(
     assert states(tmp_path) == ["UNKNOWN"]
 
 
-def write_off(folder: Path) -> str:
-    """Give up what is in flight, as an older program did whose eyes the lock file was out of."""
-    with Ledger.open(ledger_path(folder)) as ledger:
-        (purchase,) = ledger.open_purchases()
-        attempt_id, now = purchase.new.attempt_id, purchase.held_at
-        with ledger.transaction():
-            ledger.settle(attempt_id, Settlement(state=State.UNKNOWN, why="dead"), now=now)
-            off = Settlement(state=State.WROTE_OFF, why="sent again", decided_by="policy")
-            ledger.settle(attempt_id, off, now=now)
+async def write_off(settings: Settings, folder: Path) -> str:
+    """Have a later run give up what is in flight, its lock out of its eyes, and a person decide."""
+    shutil.rmtree(folder / ".stage3" / "owners")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    await run_stage(settings, scenes(1), folder, now=lambda: later)
+    attempt_id = only(folder).attempt_id
+    stage3("resolve", attempt_id, "--resend", "--state-dir", str(folder / ".stage3"))
     return attempt_id
 
 
@@ -130,14 +124,14 @@ async def test_a_picture_that_comes_after_it_was_written_off_is_kept_and_named(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         await until_received(image_api, 1)
-        attempt_id = write_off(tmp_path)
+        attempt_id = await write_off(painter(image_api), tmp_path)
         if has_another:
             other = await run_stage(painter(image_api), scenes(1), tmp_path)
             assert other.code("s01") == "made"
         gate.open()
 
     outcome = first.outcomes["s01"]
-    listed = json.loads(stage3("attempts", tmp_path / ".stage3", "--json").stdout)["attempts"]
+    listed = stage3("attempts", "--state-dir", str(tmp_path / ".stage3")).data["attempts"]
     (warned,) = first.named("stage.warned")
     assert first.code("s01") == "made"
     assert outcome.reused is has_another
@@ -165,7 +159,7 @@ async def test_the_picture_that_came_late_keeps_no_run_from_starting(
 
         tasks.start_soon(run)
         await until_received(image_api, 1)
-        write_off(tmp_path)
+        await write_off(painter(image_api), tmp_path)
         gate.open()
     again = await run_stage(painter(image_api), scenes(1), tmp_path)
 

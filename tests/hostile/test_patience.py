@@ -17,7 +17,7 @@ from stage3_plugin.domain.money import Charge
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.backend import Backend
+from stage3_plugin.engine.backend import Sender
 from stage3_plugin.policy.refetch import LONGEST_WAIT_S, PATIENCE_S
 from stage3_plugin.runtime import interrupt
 from tests.stage3 import test_stage
@@ -83,9 +83,9 @@ def with_addresses(monkeypatch: pytest.MonkeyPatch) -> Callable[[Addresses], Non
                 return cast("Conversation", addresses)
 
             parts["conversation_for"] = conversation_for
-            return Backend(**parts)
+            return Sender(**parts)
 
-        monkeypatch.setattr(test_stage, "Backend", made)
+        monkeypatch.setattr(test_stage, "Sender", made)
 
     return use
 

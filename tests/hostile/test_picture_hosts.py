@@ -29,6 +29,7 @@ pytestmark = pytest.mark.anyio
 
 API = "api.example"
 FILES = "files.blob.core.windows.net"  # where the vendor itself keeps pictures
+NEIGHBOUR = "notblob.core.windows.net"
 PUBLIC = "93.184.216.34"
 PICTURE = make_png("a harbour", 64, 64)
 PAGE = response(200, PICTURE, content_type="image/png")
@@ -95,7 +96,7 @@ def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture(scope="module")
 def served(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    issued = authority.issue_cert(API, FILES)
+    issued = authority.issue_cert(API, FILES, NEIGHBOUR)
     with issued.private_key_and_cert_chain_pem.tempfile() as path:
         context.load_cert_chain(path)
     return context
@@ -162,6 +163,20 @@ async def test_the_same_host_with_a_public_number_is_fetched_from(
 
     assert ran.code("s1") == "made"
     assert api.asked() == ["/v1/images/generations", "/1"]
+
+
+@pytest.mark.usefixtures("trust")
+async def test_a_name_that_merely_ends_like_a_known_one_is_not_fetched_from(
+    net: Net, api: Pages, tmp_path: Path
+) -> None:
+    """``.blob.core.windows.net`` is every host below it, and no neighbour that anybody can buy."""
+    net.names[NEIGHBOUR] = [PUBLIC]
+    answers(api, f"https://{NEIGHBOUR}/1")
+    ran = await bought(f"https://{API}/v1", tmp_path)
+
+    assert api.asked() == ["/v1/images/generations"]
+    assert ran.code("s1") == "pending"
+    assert f"picture_hosts = ['{NEIGHBOUR}']" in str(ran.outcomes["s1"].failure).replace('"', "'")
 
 
 @pytest.mark.usefixtures("trust")

@@ -25,7 +25,7 @@ from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import ProviderBroken
 from stage3_plugin.providers.base import BatchLane
-from stage3_plugin.providers.guarding import Guarded
+from stage3_plugin.providers.guarding import guarded
 from tests.hostile.test_strange_providers import Strange, with_
 from tests.stage3.providers.replies import request
 
@@ -86,7 +86,7 @@ class StrangeLane:
 
 
 def lane_of(found: object) -> BatchLane:
-    lane = Guarded(Strange(batch=StrangeLane(found)), "strange").batch
+    lane = guarded(Strange(batch=StrangeLane(found)), "strange").batch
     assert lane is not None
     return lane
 
@@ -231,19 +231,8 @@ def test_a_fact_that_is_odd_is_left_out() -> None:
     assert lane_of(with_(SAID, key=7)).said(REPLY) == replace(SAID, key=None)
 
 
-def test_a_provider_of_before_there_were_lanes_has_none() -> None:
-    """It has no such attribute, and that is no fault."""
-
-    class Old(Strange):
-        def __init__(self) -> None:
-            super().__init__()
-            del self.batch
-
-    assert Guarded(Old(), "old").batch is None
-
-
 def test_a_lane_that_is_a_method_is_named() -> None:
     """Whoever forgets that it is a property is told so."""
     strange = Strange(batch=lambda: StrangeLane(TERMS))
     with pytest.raises(ProviderBroken, match="batch of the provider 'strange' returned a batch th"):
-        _ = Guarded(strange, "strange").batch
+        _ = guarded(strange, "strange").batch

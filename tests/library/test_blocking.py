@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -25,6 +26,7 @@ from stage3_plugin.domain.states import State
 from tests.doors import bills, states
 from tests.fakes.behaviours import Gate
 from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
 from tests.library.calling import code, painter, scenes
 from tests.projects import wait_until
 
@@ -98,6 +100,26 @@ def test_scenes_are_read_in_the_calling_thread(caller: Caller) -> None:
     )
 
     assert threads == {threading.get_ident()}
+
+
+def test_files_that_scenes_show_lie_beside_their_scene_file(caller: Caller) -> None:
+    """Wherever the program was started: for what makes pictures as for its plan."""
+    beside = caller.folder / "story"
+    beside.mkdir()
+    (beside / "mira.png").write_bytes(make_png("Mira", 64, 64))
+    told, [scene] = beside / "scenes.json", scenes(1)
+    told.write_text(json.dumps([scene | {"references": ["mira.png"]}]), encoding="utf-8")
+    planned = plan_pictures(told, painter(caller.api), project_dir=caller.folder)
+    pictures = make_pictures(
+        told,
+        painter(caller.api),
+        project_dir=caller.folder,
+        out_dir=caller.folder / "pictures",
+        check=False,
+    )
+
+    assert planned.make == 1
+    assert [code(one) for one in pictures] == ["made"]
 
 
 def test_errors_are_raised_where_it_was_called(caller: Caller) -> None:

@@ -313,6 +313,39 @@ def test_settings_that_are_refused_load_no_http_client() -> None:
     assert loaded & {"httpx", "httpcore", "PIL", "resvg_py", "sqlite3"} == set()
 
 
+NOT_PLANNED = {
+    *("httpx", "httpcore", "structlog", "rich", "filelock", "PIL", "resvg_py", "trio"),
+    *("host_stub.run.pipeline", "host_stub.events.stream", "stage3_plugin.transport.client"),
+    *("stage3_plugin.attempt.conversation", "stage3_plugin.storage.spool.writing"),
+    *("stage3_plugin.purchase.checkout", "stage3_plugin.purchase.recovery"),
+    *("stage3_plugin.engine.run", "stage3_plugin.engine.scene", "stage3_plugin.engine.reporter"),
+    *("stage3_plugin.policy.capacity", "stage3_plugin.policy.retry"),
+}
+"""What only a run needs: its events, and what sends, waits, receives, holds money and settles."""
+
+
+@pytest.mark.parametrize("provider", ["openai", "previz"])
+def test_a_plan_loads_nothing_of_what_only_a_run_needs(provider: str, tmp_path: Path) -> None:
+    """It is asked for most often, and sends nothing: half of its time was loading what sends."""
+    (tmp_path / "host.toml").write_text(
+        f'[plugin.stage3]\nprovider = "{provider}"\nmodel = "gpt-image-2"\napi_key = "k"\n'
+        if provider == "openai"
+        else "[plugin.stage3]\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "scenes.json").write_text(
+        '[{"scene_id": "s1", "prompt": "a harbour"}]', encoding="utf-8"
+    )
+
+    loaded = loaded_by(
+        f"import os; os.chdir({str(tmp_path)!r})\nfrom host_stub.cli import main\n"
+        "assert main(['plan', 'scenes.json', '--json']) == 0\nprint()"
+    )
+
+    assert "stage3_plugin.engine.stage" in loaded
+    assert loaded & NOT_PLANNED == set()
+
+
 def test_a_run_imports_only_the_providers_that_it_names() -> None:
     """Those of its ladder; whoever else is installed, broken or slow, is not its affair."""
     loaded = loaded_by(

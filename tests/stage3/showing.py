@@ -36,7 +36,7 @@ from stage3_plugin.domain.reference import (
 )
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.backend import Backend, route_of
+from stage3_plugin.engine.backend import Backend, Sender, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
@@ -178,8 +178,7 @@ def stage_in(
                     list_price=costing(50_000, 40_000),
                     limits_of=_any_references,
                 ),
-                maker=maker,
-                conversation_for=lambda _: None,
+                sender=lambda: Sender(maker=maker, conversation_for=lambda _: None),
             ),
         ),
         pictures=NoPictures(stored.objects, stored.spool, max_pixels=1 << 20, blocking=_at_once),

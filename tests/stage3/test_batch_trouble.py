@@ -247,7 +247,8 @@ async def tokens_of(settings: Settings, folder: Path) -> int:
     async with open_stage(settings, folder) as stage:
         (scene,) = running.story("s01")
         request = request_for(scene, settings)
-        batching = stage.backends[0].batching_of(request)
+        (backend,) = stage.backends
+        batching = backend.sender().batching_at(backend.route.endpoint_of(request.model))
         assert batching is not None
         measured = batching.measured(request)
         assert isinstance(measured, Measured)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias
@@ -22,7 +23,7 @@ from host_stub.contract import Scene, SceneOutcome
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.backend import Backend, route_of
+from stage3_plugin.engine.backend import Backend, Sender, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
@@ -110,8 +111,7 @@ async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path)
                     route_of(of_route, None),
                     list_price=costing(50_000),
                 ),
-                maker=maker,
-                conversation_for=lambda _: None,
+                sender=partial(Sender, maker=maker, conversation_for=lambda _: None),
             )
             for of_route, maker in zip(wanted.routes, makers, strict=True)
         ),

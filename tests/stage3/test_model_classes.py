@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from stage3_plugin.domain.model import ModelReference, ModelRequest
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.model_route import with_model_named
+from stage3_plugin.engine.backend import with_model_named
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.executors.base import Problem, Work
 from stage3_plugin.executors.registry import executor_of

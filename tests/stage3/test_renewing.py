@@ -190,8 +190,10 @@ def test_a_command_is_asked_twice_at_most_and_neither_key_is_written(
 ) -> None:
     """By the command line: the first key has run out, and the server quotes whatever it is sent."""
     monkeypatch.chdir(tmp_path)
+    image_api.key = None  # it says by itself which key it does not take
+    stale = {"error": {"message": f"Incorrect API key: {STALE}", "code": "invalid_api_key"}}
     quoting = {"error": {"message": f"{KEY} is the key, {STALE} was", "code": "invalid_value"}}
-    image_api.script(Ok(), Json(quoting, status=400))
+    image_api.script(Json(stale, status=401), Ok(), Json(quoting, status=400))
     (tmp_path / "keys.txt").write_text(f"{STALE}\n{KEY}\n", "utf-8")
     told = [{"scene_id": name, "image_prompt": "a pier"} for name in ("s1", "s2")]
     (tmp_path / "scenes.json").write_text(json.dumps(told), "utf-8")

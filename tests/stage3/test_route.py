@@ -11,8 +11,9 @@ import pytest
 from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
-from stage3_plugin.engine.backend import limiter_of, route_of
+from stage3_plugin.engine.backend import route_of
 from stage3_plugin.engine.build import open_stage
+from stage3_plugin.engine.scene import limiter_of
 from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter
 from stage3_plugin.settings import Settings
 

@@ -22,7 +22,7 @@ from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.backend import Backend, route_of
+from stage3_plugin.engine.backend import Backend, Sender, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
@@ -155,10 +155,9 @@ async def run(
     capturing = CapturingLogger()
     log = structlog.wrap_logger(capturing, processors=[_keep(ran.events)])
     wanted = Settings(**settings)
+    sender = Sender(maker=maker, conversation_for=lambda _: None)
     backend = Backend(
-        route=replace(route_of(wanted, None), list_price=costing(0)),
-        maker=maker,
-        conversation_for=lambda _: None,
+        route=replace(route_of(wanted, None), list_price=costing(0)), sender=lambda: sender
     )
     began = anyio.current_time()
     with TemporaryDirectory(dir=MEMORY) as folder:

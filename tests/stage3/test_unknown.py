@@ -127,10 +127,11 @@ async def test_requests_that_never_left_are_not_unknown(
 async def test_a_decision_lets_the_scene_be_made(
     image_api: ImageApi, tmp_path: Path, decision: str, state: State, *, counts: bool
 ) -> None:
-    """Once more and no more than that; whether the first is counted is what was decided."""
-    image_api.script(ResetAfterRead(), scene="s01")
+    """Once more; the first is counted as was decided, and what came of it stays as evidence."""
+    image_api.script(CutBody(), scene="s01")
     image_api.always(bills(0.05))
     await run_stage(painter(image_api), scenes(1), tmp_path)
+    kept = tmp_path / ".stage3" / "spool" / only(tmp_path).attempt_id / "answer"
     resolve(tmp_path, only(tmp_path).attempt_id, decision)
     decided = counted(tmp_path)
     second = await run_stage(painter(image_api), scenes(1), tmp_path)
@@ -143,6 +144,7 @@ async def test_a_decision_lets_the_scene_be_made(
     assert states(tmp_path) == [state, State.PAID]
     assert counted(tmp_path) == decided + HOLD
     assert purchases(tmp_path)[0].decided_by == "user"
+    assert kept.stat().st_size > 0
 
 
 # Sending again by policy -------------------------------------------------------------------------

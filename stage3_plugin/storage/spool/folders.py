@@ -19,7 +19,6 @@ from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.spool import awaited, batch_owner, late
 from stage3_plugin.storage.spool.awaited import Awaited
-from stage3_plugin.storage.spool.covering import cover_answer
 from stage3_plugin.storage.spool.receipt import Head, head_of, is_complete, is_left
 
 _ATTEMPT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -82,6 +81,8 @@ class SpoolFolders:
 
     def secure(self, attempt_id: str) -> None:
         """Keep what was received for an attempt, if anything: without secrets, and synced."""
+        from stage3_plugin.storage.spool.covering import cover_answer  # noqa: PLC0415 - only a run does
+
         path = self.folder_of(attempt_id)
         try:
             cover_answer(path, self._masked)

@@ -20,8 +20,6 @@ from pathlib import Path
 from stage3_plugin.errors import PictureRefused, SpoolRefused, StorageFailed
 from stage3_plugin.files.descriptors import opened
 from stage3_plugin.files.new_file import NEW_FILE_FLAGS
-from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import RECEIPT, head_of
 
 _MODULE = __name__
@@ -101,6 +99,9 @@ def _stand_trial(answer: Path, max_pixels: int) -> None:
 
 def _main(answer: Path, max_pixels: int) -> int:
     """Do with an answer what its judge would, as far as bytes can do harm."""
+    from stage3_plugin.storage.inspect import inspect_file  # noqa: PLC0415 - of the process that is tried
+    from stage3_plugin.storage.spool.reading import load_reply  # noqa: PLC0415 - likewise
+
     with suppress(ImportError):  # not on Windows, which has no such limit
         import resource  # noqa: PLC0415 - see above
 

@@ -74,6 +74,20 @@ def test_a_pick_is_shown_and_a_rejected_take_stays(studio: Studio) -> None:
     assert [one["state"] for one in studio.takes("s1")] == ["current", "current"]
 
 
+def test_takes_that_came_since_stay_as_another_said(studio: Studio) -> None:
+    """A file says nothing of what its reviewer has not seen."""
+    first = studio.seen("s1")
+    ana = studio.decided({"scene": "s1", "seen": first, "reject": []})
+    studio.run("--takes", "2")
+    both = studio.seen("s1")
+    ben = studio.decided({"scene": "s1", "seen": both, "reject": both[1:]}, name="ben")
+
+    codes = [studio.run("--decisions", file).code for file in (ben, ana)]
+
+    assert codes == [0, 0]
+    assert [one["rejected"] for one in studio.takes("s1")] == [False, True]
+
+
 def test_what_is_stale_is_refused_by_name_and_the_rest_is_done(studio: Studio) -> None:
     """A scene that was edited since, in the plan as in the run; nothing is bought for it."""
     seen = {name: studio.seen(name) for name in ("s1", "s3")}

@@ -233,15 +233,9 @@ class Lane(OpenAIBatch):
     """A lane that is right; each below is wrong in one thing."""
 
     def __init__(self, base_url: str) -> None:
-        maker = OpenAIImages(Endpoint(provider="openai", base_url=base_url, model="m"))
-        right = maker.batch
-        super().__init__(
-            base_url,
-            who=lambda: "Plain",
-            body=right._body,
-            judged=maker.judged,
-            clock=lambda: 0.0,
-        )
+        endpoint = Endpoint(provider="openai", base_url=base_url, model="m")
+        maker = OpenAIImages(endpoint, clock=lambda: 0.0)
+        super().__init__(maker, maker._body)
 
 
 class NamesNoLine(Lane):
