@@ -112,7 +112,8 @@ def _in_a_row() -> Iterator[Case]:
 def _at_looks() -> Iterator[Case]:
     for (name, behaviour), word in product((SENT | SILENT).items(), ("fal", "replicate")):
         timeout_s = IMPATIENT_S if name in SILENT else None
-        yield between(ROUTES[word].with_(timeout_s=timeout_s), f"fault/{name}", behaviour)
+        route = ROUTES[word].with_(timeout_s=timeout_s)
+        yield between(route, f"fault/{name}", behaviour, haste=_haste(name))
 
 
 def cases() -> Iterator[Case]:

@@ -47,9 +47,10 @@ def _case(route: Route, name: str, prepare: Prepare, **more: Any) -> Case:
     return Case(name=f"{route.name}/{spoken}", route=route, prepare=prepare, waits=True, **more)
 
 
-def between(route: Route, name: str, behaviour: Behaviour) -> Case:
+def between(route: Route, name: str, behaviour: Behaviour, **more: Any) -> Case:
     """Return one thing in the place of the first look at a job."""
-    return _case(route, f"first look/{name}", meets(Queued(polls=0, between=(behaviour,))))
+    prepare = meets(Queued(polls=0, between=(behaviour,)))
+    return _case(route, f"first look/{name}", prepare, **more)
 
 
 def _bodies() -> Iterator[Case]:
