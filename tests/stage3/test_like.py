@@ -103,7 +103,7 @@ def test_references_go_to_the_sibling_of_its_own_name() -> None:
     fal = cast("Any", at("fal", "new/flux-4", "fal-ai/flux-2-pro"))
     limits = limits_of("fal", "fal-ai/flux-2-pro", 1)
 
-    assert fal._provider._siblings("new/flux-4") == ("new/flux-4", "new/flux-4/edit")
+    assert fal._of._siblings("new/flux-4") == ("new/flux-4", "new/flux-4/edit")
     assert not at("fal", NEW, "fal-ai/flux/dev").profile.references
     assert limits.most == 8
 
