@@ -481,7 +481,7 @@ TROUBLE: dict[str, tuple[Behaviour, str]] = {
     "resets": (ResetAfterRead(), "closed the connection|connection was lost"),
     "cuts": (CutBody(), "cut off|connection was lost|closed the connection"),
     "never ends": (Endless(), "the answer has over"),
-    "is a bomb": (Gzip(bomb=True), "the answer has over"),
+    "is a bomb": (Gzip(bomb=True), "not the answer that was expected"),
     "is a page": (Page(502), "HTTP 502"),
     "is no JSON": (Raw(b"<html>"), "HTTP 200 OK, and not the answer that was expected"),
     "is JSON of another kind": (Raw(b"[" * 5000), "not the answer that was expected"),

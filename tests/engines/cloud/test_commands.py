@@ -330,7 +330,8 @@ def test_a_folder_whose_disk_goes_away_in_mid_run_is_not_made_anew(
 
     assert first.returncode == 3, first.stderr
     assert f"file://{store}: it is gone, or another folder than at the start" in first.stderr
-    assert "see whether its disk is mounted; the whole answer is kept" in first.stderr
+    assert "see whether its disk is mounted" in first.stderr
+    assert "; the whole answer is kept, and the next run takes it in" in first.stderr
     assert made == []
     assert billed < 24
     assert second.returncode == 0, second.stderr
