@@ -281,10 +281,13 @@ class _Strings:
         return self._stop
 
     def _is_escaped(self, position: int) -> bool:
-        first = position
-        while first > self._start and self._data[first - 1 : first] == b"\\":
-            first -= 1
-        return (position - first) % 2 == 1
+        escapes = 0
+        while window := self._data[max(self._start, position - escapes - 256) : position - escapes]:
+            found = len(window) - len(window.rstrip(b"\\"))
+            escapes += found
+            if found < len(window):
+                break
+        return escapes % 2 == 1
 
     def _instead_of(self, begin: int, end: int) -> bytes:
         """Return what stands for a string in the document."""
