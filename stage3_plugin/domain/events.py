@@ -121,37 +121,30 @@ class SceneReused(_OfAScene, name="scene.reused", counts_as="reused"):
     sha256: str | None
 
 
-class SceneFinished(Event, name="scene.finished", counts_as="made"):
-    """A scene has its picture; ``last_cost`` is that of its last request."""
+class _SceneEnded(_OfAScene):
+    """How a scene ended that was started; ``last_cost`` is that of its last request."""
 
-    sha256: str | None
-    last_cost_usd: Decimal | None
-    last_cost_basis: CostBasis
-    scene_id: str
-    take: int = 1
     attempt: int
     attempts: int
     duration_s: float
     cost_usd: Decimal | None
     cost_basis: CostBasis
+    last_cost_usd: Decimal | None
+    last_cost_basis: CostBasis
     request_id: str | None = None
 
 
-class SceneFailed(Event, name="scene.failed", level="error", counts_as="failed"):
+class SceneFinished(_SceneEnded, name="scene.finished", counts_as="made"):
+    """A scene has its picture."""
+
+    sha256: str | None
+
+
+class SceneFailed(_SceneEnded, name="scene.failed", level="error", counts_as="failed"):
     """A scene that was started ends without a picture."""
 
     code: FailureCode
     message: str
-    last_cost_usd: Decimal | None
-    last_cost_basis: CostBasis
-    scene_id: str
-    take: int = 1
-    attempt: int
-    attempts: int
-    duration_s: float
-    cost_usd: Decimal | None
-    cost_basis: CostBasis
-    request_id: str | None = None
 
 
 class SceneSkipped(_OfAScene, name="scene.skipped", level="warning", counts_as="skipped"):
