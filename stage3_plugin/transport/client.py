@@ -195,10 +195,6 @@ class Client:
         """Send another key from now on."""
         self._key = key
 
-    async def aclose(self) -> None:
-        """Close the client; nothing is pooled, so there is nothing to wait for."""
-        await self._transport.aclose()
-
     async def post(
         self,
         send: Send,

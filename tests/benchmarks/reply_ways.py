@@ -153,7 +153,6 @@ class Ours:
         async with anyio.create_task_group() as workers:
             for _ in range(self._options.in_flight):
                 workers.start_soon(work)
-        await self._client.aclose()
 
     async def _one(self, number: int) -> None:
         from stage3_plugin.domain.exchange import Send

@@ -69,11 +69,8 @@ async def post(
         url=f"{base_url}/images/generations",
         payload={"model": "m", "prompt": prompt, "n": 1, "size": "64x64"},
     )
-    try:
-        with (interrupt or Interrupt()).in_force():
-            return await sender.post(call, (sink or Kept()).open)
-    finally:
-        await sender.aclose()
+    with (interrupt or Interrupt()).in_force():
+        return await sender.post(call, (sink or Kept()).open)
 
 
 async def fetch(
@@ -81,9 +78,6 @@ async def fetch(
 ) -> Path:
     """Fetch a picture."""
     sender = client(**more)
-    try:
-        path = folder / f"fetched-{secrets.token_hex(8)}"
-        await fetch_into(sender, url, path, hosts=hosts, cap=cap)
-        return path
-    finally:
-        await sender.aclose()
+    path = folder / f"fetched-{secrets.token_hex(8)}"
+    await fetch_into(sender, url, path, hosts=hosts, cap=cap)
+    return path

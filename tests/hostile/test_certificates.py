@@ -227,12 +227,11 @@ async def test_certificates_that_cannot_be_read_are_named_at_the_start(
     assert str(path) in caught.value.message
 
 
-@pytest.mark.anyio
-async def test_a_folder_of_certificates_is_trusted(
+def test_a_folder_of_certificates_is_trusted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """One that ``openssl rehash`` has been over."""
     (tmp_path / "0a1b2c3d.0").write_bytes(trustme.CA().cert_pem.bytes())
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
 
-    await client().aclose()
+    client()

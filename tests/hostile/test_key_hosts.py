@@ -120,7 +120,6 @@ async def test_an_address_is_the_apis_own_by_scheme_host_and_port(
     sender = client(own.format(port=elsewhere.port), headers=headers)
     url = f"http://127.0.0.1:{elsewhere.port}/v1/images/generations"
     await sender.post(Send(url=url, payload={}, headers={"x-theirs": "1"}), Kept().open)
-    await sender.aclose()
     (head,) = elsewhere.heads
 
     assert (KEY.encode() in head) == has_key
@@ -137,7 +136,6 @@ async def test_a_free_question_is_put_to_the_api_alone(
     answer = await asking.ask(f"http://{host}:{elsewhere.port}/v1/models/m")
     own = await asking.ask(f"{image_api.base_url}/models/m")
     bad = await asking.ask("http://[::1/v1/models/m")
-    await asking.aclose()
 
     assert (answer.problem, answer.status) == ("the address to ask is not the API's own", 0)
     assert (bad.problem, bad.status) == ("the address to ask is not the API's own", 0)

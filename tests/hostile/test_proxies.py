@@ -112,7 +112,6 @@ async def test_a_free_question_goes_the_way_of_a_paid_request(set_proxy: SetProx
         answer = await asking.ask(f"{api.base_url}/models/m")
         proxy.otherwise = response(407)
         refused = await asking.ask(f"{api.base_url}/models/m")
-        await asking.aclose()
 
         assert (answer.status, answer.problem) == (200, "")
         assert json.loads(answer.body)["id"] == "m"

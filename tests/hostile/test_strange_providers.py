@@ -153,7 +153,6 @@ async def speaking(
         ),
         pictures,
     )
-    await client.aclose()
 
 
 async def begun(api: ImageApi, state_dir: Path, strange: Strange) -> AttemptResult:

@@ -319,7 +319,6 @@ async def test_a_header_of_ones_own_comes_before_ours(image_api: ImageApi) -> No
     )
     call = Send(url=f"{image_api.base_url}/images/generations", payload={"prompt": "x"})
     await sender.post(call, Kept().open)
-    await sender.aclose()
     (asked,) = image_api.asked()
 
     assert asked.headers["x-litellm-num-retries"] == "2"
@@ -349,6 +348,5 @@ async def test_no_client_is_needed_twice(image_api: ImageApi) -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(20):
             tasks.start_soon(send)
-    await sender.aclose()
 
     assert ends == [True] * 20

@@ -226,7 +226,6 @@ async def at_desk(
     )
     assert conversation.batching is not None
     yield Desk(api, conversation.batching, pictures, endpoint.model, now=now)
-    await client.aclose()
 
 
 def shown(picture: bytes) -> tuple[Reference, Base64Of]:

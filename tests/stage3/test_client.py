@@ -110,11 +110,8 @@ async def post(
     size: str = "64x64",
 ) -> Exchange:
     sender = client(base_url, timeout_s=timeout_s, tls=tls)
-    try:
-        with (interrupt or Interrupt()).in_force():
-            return await sender.post(call(base_url, size), (sink or Sink()).open)
-    finally:
-        await sender.aclose()
+    with (interrupt or Interrupt()).in_force():
+        return await sender.post(call(base_url, size), (sink or Sink()).open)
 
 
 async def fetched(sender: Client, url: str, folder: Path, *, hosts: PictureHosts, cap: int) -> Path:
@@ -232,7 +229,6 @@ async def test_every_post_has_a_connection_of_its_own(image_api: ImageApi) -> No
     sender = client()
     for _ in range(3):
         assert (await sender.post(call(image_api.base_url), Sink().open)).complete
-    await sender.aclose()
 
     assert image_api.connections == 3
 
@@ -446,7 +442,6 @@ async def test_a_picture_is_fetched_from_an_allowed_host_without_the_key(
         hosts=PictureHosts(image_api.base_url),
         cap=1 << 20,
     )
-    await sender.aclose()
 
     assert path.read_bytes().startswith(b"\x89PNG")
     assert "authorization" not in image_api.visits()[0].headers
@@ -474,7 +469,6 @@ async def test_an_address_elsewhere_is_not_visited(url: str, tmp_path: Path) -> 
             hosts=PictureHosts("http://127.0.0.1:1/v1", (".cdn.example",)),
             cap=99,
         )
-    await sender.aclose()
 
     assert list(tmp_path.iterdir()) == []
 
@@ -493,7 +487,6 @@ async def test_a_picture_address_is_asked_once_and_says_how_it_failed(
             hosts=PictureHosts(image_api.base_url),
             cap=1 << 20,
         )
-    await sender.aclose()
 
     assert (caught.value.reason, caught.value.status) == ("missing", 404)
     assert len(image_api.visits()) == 1
@@ -526,7 +519,6 @@ async def test_fetching_ends_at_an_interrupt(tmp_path: Path) -> None:
                     hosts=PictureHosts(base_url),
                     cap=99,
                 )
-    await sender.aclose()
 
     assert len(asked) == 1
 
@@ -546,7 +538,6 @@ async def test_a_disk_that_does_not_take_a_fetched_picture_is_told(
             hosts=PictureHosts(image_api.base_url),
             cap=1 << 20,
         )
-    await sender.aclose()
 
     assert len(image_api.visits()) == 1
 
@@ -562,7 +553,6 @@ async def test_no_problem_is_told_with_a_header_value(image_api: ImageApi) -> No
         timeout_s=5,
     )
     exchange = await sender.post(call(image_api.base_url), Sink().open)
-    await sender.aclose()
 
     assert not exchange.sent
     assert KEY not in exchange.problem
@@ -579,7 +569,6 @@ async def test_pictures_are_sent_from_what_is_held(image_api: ImageApi) -> None:
     send = replace(send, payload={**send.payload, "images": shown})
     held = {sent: memoryview(base64.b64encode(picture))}
     exchange = await sender.post(send, Sink().open, base64_of=held.__getitem__)
-    await sender.aclose()
 
     assert exchange.complete
     (entry,) = image_api.entries
@@ -591,7 +580,6 @@ async def test_a_picture_that_is_not_held_keeps_its_request_back(image_api: Imag
     sender = client(image_api.base_url)
     send = replace(call(image_api.base_url), payload={"image": InlinePictureOf(sent)})
     exchange = await sender.post(send, Sink().open)
-    await sender.aclose()
 
     assert not exchange.sent
     assert exchange.permanent
@@ -606,11 +594,8 @@ async def read(
 ) -> Exchange:
     """Read an address once; only the API's own places are allowed."""
     reader = client(api.base_url)
-    try:
-        with (interrupt or Interrupt()).in_force():
-            return await reader.read(url, sink.open, hosts=JobHosts(api.base_url, api.base_url))
-    finally:
-        await reader.aclose()
+    with (interrupt or Interrupt()).in_force():
+        return await reader.read(url, sink.open, hosts=JobHosts(api.base_url, api.base_url))
 
 
 async def test_a_job_is_asked_for_with_the_key_whatever_the_answer_is(image_api: ImageApi) -> None:

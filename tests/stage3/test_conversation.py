@@ -116,7 +116,6 @@ async def speaking(
         ),
         pictures,
     )
-    await client.aclose()
 
 
 async def begun(api: ImageApi, state_dir: Path, following: Next) -> AttemptResult:

@@ -165,7 +165,6 @@ async def test_a_file_is_handed_over_with_the_key_and_nowhere_else(tmp_path: Pat
         elsewhere = await client.upload(away, content, into(tmp_path / "b"), hosts=hosts)
         no_address = Upload(url="a b", file_field="file")
         nowhere = await client.upload(no_address, content, into(tmp_path / "c"), hosts=hosts)
-        await client.aclose()
 
     assert there.complete
     assert load_reply(tmp_path / "a").status == 200
@@ -188,7 +187,6 @@ async def test_a_file_that_is_shorter_than_it_was_said_to_be_is_not_handed_over(
         said = await client.upload(
             step, content, into(tmp_path / "a"), hosts=JobHosts(api.base_url, api.base_url)
         )
-        await client.aclose()
 
     assert not said.complete
     assert said.problem
