@@ -193,6 +193,23 @@ def test_ones_own_picture_is_current(director: Director, tmp_path: Path) -> None
     ]
 
 
+def test_a_row_of_what_a_run_left_alone_says_that_it_did_nothing_for_it(
+    director: Director,
+) -> None:
+    """So that rows add up to what the run cost; what a picture cost is said beside."""
+    director.write(3)
+    director("run", "scenes.json", "--scene", "s01")
+    director("run", "scenes.json", "--scene", "s02")
+    manifest = director.project.manifest()
+    told = [
+        (one["scene_id"], one["reused"], one["attempts"], one["cost_usd"], one["take_cost_usd"])
+        for one in manifest["images"]
+    ]
+
+    assert told == [("s01", True, 0, "0", "0.05"), ("s02", False, 1, "0.05", "0.05")]
+    assert manifest["cost_usd"] == "0.05"
+
+
 def test_a_changed_sheet_marks_its_scenes_and_no_others(director: Director) -> None:
     """The plan, the status and the run say the same of them, with the price."""
 
