@@ -276,7 +276,7 @@ def test_what_a_killed_run_has_just_sent_is_not_called_unbilled(
     """Its provider may have it and not list it yet, as for one that a run has called lost."""
     monkeypatch.setenv("LOOPBACK_KEY", KEY)
     with ImageApi(dialect=ReplicateDialect()) as api:
-        api.queue.plan = Queued(gate=Gate())
+        api.script(Queued(gate=Gate()), scene="s01")
         project = Project(tmp_path)
         project.scenes(1)
         model = {"provider": "replicate", "model": "black-forest-labs/flux-2-pro"}

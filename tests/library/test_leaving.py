@@ -42,7 +42,7 @@ from tests.projects import Project, wait_until
 
 SCENES = 12
 AT_ONCE = 2
-DRAIN_S = 120
+DRAIN_S = 20
 
 
 class SoftTimeLimitExceeded(Exception):
@@ -270,7 +270,8 @@ def test_a_switch_that_is_set_again_may_give_up_what_is_in_flight(shop: Shop) ->
 
     watching = when(shop.is_in_flight, set_it_twice)
     began = time.monotonic()
-    made = make_pictures(scenes(SCENES), shop.settings, stop=stop, check=False, **shop.where)
+    settings = {**shop.settings, "drain_s": DRAIN_S}
+    made = make_pictures(scenes(SCENES), settings, stop=stop, check=False, **shop.where)
     watching.join()
 
     assert time.monotonic() - began < DRAIN_S / 2

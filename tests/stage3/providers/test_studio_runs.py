@@ -206,7 +206,7 @@ async def test_a_prediction_with_its_seed_and_other_words_is_not_it(
 async def test_a_prediction_whose_inputs_are_deleted_may_be_it(
     replicate_api: ImageApi, tmp_path: Path
 ) -> None:
-    """The vendor deletes them soon: what it lists without any proves nothing, and is for a person."""
+    """The vendor deletes them soon: what it lists without any proves nothing."""
     await lose(at_replicate(replicate_api), replicate_api, tmp_path, Queued(lost="begun"))
     (job,) = replicate_api.queue.jobs
     job.asked.document["input"].clear()
