@@ -173,10 +173,11 @@ async def test_all_that_left_with_a_key_that_has_run_out_are_sent_with_the_next(
             await anyio.sleep(0.01)
         gate.open()
 
+    ran = doors.Ran()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(open_once_all_are_there)
         stale = settings_for(image_api, api_key=STALE, capacity=3, adaptive=False)
-        ran = await doors.run_stage(stale, doors.scenes(3), tmp_path, anew=anew)
+        await doors.run_stage(stale, doors.scenes(3), tmp_path, anew=anew, into=ran)
 
     assert {ran.code(scene) for scene in ran.outcomes} == {"made"}
     assert anew.asked == 1
