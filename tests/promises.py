@@ -161,9 +161,30 @@ OTHER_PAGES: Table = {
     "command-line.md: one that names no run goes to runs/earlier/": """
         host/test_cli.py::test_no_record_that_names_no_run_takes_the_place_of_another""",
     "configuration.md: relative paths start at the config's folder": """
-        test_looking.py::test_a_file_that_holds_a_key_is_looked_for_where_the_config_lies""",
+        test_looking.py::test_a_file_that_holds_a_key_is_looked_for_where_the_config_lies
+        test_looking.py::test_a_folder_that_is_typed_begins_where_it_is_typed""",
+    "configuration.md: a run asks once more for a key that is not taken": """
+        stage3/test_renewing.py::test_all_that_left_with_a_key_that_has_run_out_are_sent_with_the_next""",
+    "configuration.md: HTTPS_PROXY, with a login": """
+        hostile/test_proxies.py::test_a_run_logs_in_at_a_proxy_with_the_password_that_its_address_spells""",
     "api.md: file references start at the scene file's folder": """
         library/test_blocking.py::test_files_that_scenes_show_lie_beside_their_scene_file""",
+    "takes.md: --takes, reroll and decisions still do": """
+        test_director_end_to_end.py::test_ones_own_picture_is_current""",
+    "command-line.md: rows are what this run did, and add up to it": """
+        test_director_end_to_end.py::test_a_row_of_what_a_run_left_alone_says_that_it_did_nothing_for_it""",
+    "command-line.md: --for 0s asks once": """
+        test_batches_by_programs.py::test_a_wait_for_no_time_asks_once_and_takes_in_what_is_done""",
+    "command-line.md: --not-billed is refused while it may be listed": """
+        hostile/test_deciding.py::test_what_a_killed_run_has_just_sent_is_not_called_unbilled""",
+    "library.md: at_once gives up what is in flight": """
+        library/test_leaving.py::test_a_switch_that_is_set_again_may_give_up_what_is_in_flight""",
+    "spending.md: the day, in UTC": """
+        stage3/caretaking/test_costs.py::test_a_day_in_the_file_lasts_until_the_next_one_begins""",
+    "buckets.md: paid once both have it": """
+        stage3/test_other_store.py::test_a_store_beside_that_goes_away_stops_the_run_and_loses_nothing""",
+    "telemetry.md: unknown, pending and cancelled may have been billed": """
+        host/test_telemetry.py::test_what_may_have_been_billed_is_told_by_its_own_name""",
 }
 
 FIRST_FINDINGS: Table = {
@@ -340,7 +361,8 @@ FIRST_FINDINGS: Table = {
 
 SECOND_FINDINGS: Table = {
     "W1 a batch whose page answers 404": """
-        test_batches_by_programs.py::test_a_batch_that_is_said_not_to_be_known_is_in_doubt_after_an_hour_and_then_at_once""",
+        test_batches_by_programs.py::test_a_batch_that_is_said_not_to_be_known_is_in_doubt_after_an_hour_and_then_at_once
+        test_batches_by_programs.py::test_a_batch_that_was_known_in_between_has_its_hour_once_more""",
     "W2 the same batch comes back": """
         test_batches_by_programs.py::test_a_batch_that_comes_back_is_being_made_and_is_not_offered_to_be_sent_again""",
     "W3 Google's words for busy": "test_busy_vendors.py",

@@ -143,6 +143,20 @@ def test_a_wait_goes_on_for_as_long_as_it_was_told(
     assert offered(found)[0] == ["stage3", "wait", "--for", kept, "--json"]
 
 
+def test_a_wait_for_no_time_asks_once_and_takes_in_what_is_done(agent: Agent) -> None:
+    """As somebody does who looks every few minutes, by a clock of the system."""
+    agent("run", *BY_BATCH)
+    (batch,) = agent.api.batches.all
+    batch.plan = Batched(polls=0)
+    waited = agent("stage3", "wait", "--for", "0s")
+    code = agent.code
+    had = agent("status")
+
+    assert (code, waited["taken_in"], waited["left"]) == (0, 3, 0)
+    assert had["story"]["pending"] == 0
+    assert len(agent.api.batches.all) == 1
+
+
 @pytest.mark.parametrize(
     "duration_s, text", [(90.0, "90s"), (600.0, "10m"), (86_400.0, "1d"), (0.0, None), (None, None)]
 )

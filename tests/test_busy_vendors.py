@@ -187,3 +187,19 @@ def test_what_xai_withholds_is_charged_unless_its_answer_says_a_cost_of_0(
     assert (charged.state, free.state) == (State.PAID_BAD, State.REFUSED)
     assert charged.counted_microusd == charged.hold_microusd > 0
     assert image_api.received() == 2
+
+
+def test_too_much_in_flight_is_waited_for_and_no_empty_purse(
+    command: Command, image_api: ImageApi
+) -> None:
+    """What OpenRouter holds for requests in flight is free again when they have ended."""
+    details = {"limit_source": "openrouter_in_flight_budget"}
+    busy = {"error": {"code": 402, "message": "too much in flight", "metadata": details}}
+    command.project.scenes(2)
+    command.project.config(image_api, capacity=1)
+    image_api.script(Json(busy, 402, {"Retry-After": "0.01"}), scene="s01:")
+    code, said = command.run()
+
+    assert code == 0, said
+    assert command.project.codes() == {"s01": "made", "s02": "made"}
+    assert (image_api.received(), image_api.billed()) == (3, 2)

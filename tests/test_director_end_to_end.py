@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,24 @@ def test_ones_own_picture_is_current(director: Director, tmp_path: Path) -> None
     assert [(one["scene"], one["reasons"]) for one in status["scenes"] if one["reasons"]] == [
         ("s03", ["sheet"])
     ]
+
+
+def test_a_row_of_what_a_run_left_alone_says_that_it_did_nothing_for_it(
+    director: Director,
+) -> None:
+    """So that rows add up to what the run cost; what a picture cost is said beside."""
+    director.write(3)
+    director("run", "scenes.json", "--scene", "s01")
+    director("run", "scenes.json", "--scene", "s02")
+    manifest = director.project.manifest()
+    told = [
+        (one["scene_id"], one["reused"], one["attempts"], one["cost_usd"], one["take_cost_usd"])
+        for one in manifest["images"]
+    ]
+
+    cost = manifest["cost_usd"]
+    assert Decimal(cost) > 0
+    assert told == [("s01", True, 0, "0", cost), ("s02", False, 1, cost, cost)]
 
 
 def test_a_changed_sheet_marks_its_scenes_and_no_others(director: Director) -> None:

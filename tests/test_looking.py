@@ -180,3 +180,20 @@ def test_a_file_that_holds_a_key_is_looked_for_where_the_config_lies(
 
     assert main(["run", "project/scenes.json", "--config", "project/host.toml"]) == 0
     assert image_api.billed() == 1
+
+
+def test_a_folder_that_is_typed_begins_where_it_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And the config's own begins where the config lies."""
+    project = Project(tmp_path / "project")
+    project.scenes(1)
+    (project.folder / "host.toml").write_text('[pipeline]\nimage = "plain"\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "project/scenes.json", "--config", "project/host.toml"]
+
+    assert main(words) == 0, capsys.readouterr().err
+    assert len(list((project.folder / "out" / "images").iterdir())) == 1
+    assert main([*words, "--out", "boards"]) == 0
+    assert len(list((tmp_path / "boards" / "images").iterdir())) == 1
+    assert not (project.folder / "boards").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -18,10 +19,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind
 
+from host_stub.cli import main
 from host_stub.contract import RunInfo, Scene, StageError
 from host_stub.events.schema import checked
 from host_stub.telemetry import delivery, exporters, facts
 from host_stub.telemetry.plugin import Otel, Settings
+from tests.host.conftest import Distribute
 from tests.watched_runs import AMOUNT, Kept, said_of
 
 BEGUN = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -214,6 +217,42 @@ def test_only_what_is_known_to_have_failed_is_an_error(code: str, *, is_error: b
         assert said_of(span)["error.type"] == code
     (run,) = kept.named("invoke_workflow")
     assert (run.status.is_unset, said_of(run)["stage3.exit_code"]) == (False, 4)
+
+
+def test_what_may_have_been_billed_is_told_by_its_own_name(
+    distribute: Distribute,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whoever looks for it finds it, and is alarmed by nothing of which nobody knows more."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    distribute("undecided", {"undecided": "tests.host.undecided"})
+    ends = ("unknown", "pending", "cancelled", "rejected")
+    scenes = [{"scene_id": one, "prompt": one} for one in ends]
+    Path("scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
+    Path("host.toml").write_text(
+        '[pipeline]\nimage = "undecided"\nobservers = ["otel"]\n', encoding="utf-8"
+    )
+    main(["run", "scenes.json"])
+    said = capsys.readouterr().err
+    spans = [json.loads(one) for one in re.findall(r"^\{$.*?^\}$", said, re.DOTALL | re.MULTILINE)]
+    told = {
+        one["attributes"]["stage3.scene_id"]: (
+            one["attributes"]["stage3.outcome"], one["status"]["status_code"],
+        )
+        for one in spans
+        if one["name"].startswith("generate_content")
+    }  # fmt: skip
+
+    assert told == {
+        "unknown": ("unknown", "UNSET"),
+        "pending": ("pending", "UNSET"),
+        "cancelled": ("cancelled", "UNSET"),
+        "rejected": ("failed", "ERROR"),
+    }
 
 
 def test_a_run_that_breaks_off_leaves_no_span_open() -> None:

@@ -14,15 +14,18 @@ from typing import Any
 import anyio
 import pytest
 
+from host_stub.commands import CommandError
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits
 from stage3_plugin.domain.states import State
 from stage3_plugin.storage.spool import awaited
+from stage3_plugin.testing.dialects.replicate import ReplicateDialect
+from stage3_plugin.testing.queues import Queued
 from tests.doors import bills, painter, purchases, run_stage, scenes, stage3
-from tests.fakes.behaviours import Hang, Json, Ok, ResetAfterRead
-from tests.fakes.image_api import ImageApi
+from tests.fakes.behaviours import Gate, Hang, Json, Ok, ResetAfterRead
+from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import first_of, further, some_of
-from tests.projects import Project
+from tests.projects import Project, wait_until
 from tests.stage3.caretaking.commands import living, run_process
 from tests.stage3.caretaking.purchases import START
 from tests.stage3.caretaking.purchases import Project as Ledgered
@@ -265,6 +268,30 @@ def test_a_picture_that_is_bought_and_not_here_from_first_to_last(
 
 
 # Many at once
+
+
+def test_what_a_killed_run_has_just_sent_is_not_called_unbilled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its provider may have it and not list it yet, as for one that a run has called lost."""
+    monkeypatch.setenv("LOOPBACK_KEY", KEY)
+    with ImageApi(dialect=ReplicateDialect()) as api:
+        api.script(Queued(gate=Gate()), scene="s01")
+        project = Project(tmp_path)
+        project.scenes(1)
+        model = {"provider": "replicate", "model": "black-forest-labs/flux-2-pro"}
+        project.config(api, **model, listing_is_whole=True)
+        running = project.start("run", "scenes.json")
+        wait_until(lambda: api.queue.jobs)
+        running.kill()
+        running.communicate()
+        (sent,) = project.purchases()
+        decide = ("resolve", sent.attempt_id, "--not-billed")
+        with pytest.raises(CommandError, match="may have it and not list it yet"):
+            stage3(*decide, "--state-dir", str(tmp_path / ".stage3"))
+        (then,) = project.purchases()
+
+    assert sent.state is then.state is State.SENDING
 
 
 def test_many_are_shown_first_and_decided_with_yes(tmp_path: Path, image_api: ImageApi) -> None:

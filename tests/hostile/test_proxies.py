@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import importlib.util
 import json
@@ -22,6 +23,7 @@ from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import EnvironmentRefused
 from stage3_plugin.settings import Settings
 from stage3_plugin.transport.proxies import read_proxy
+from tests import doors
 from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.hostile.pages import Pages, Serve, reset, response, serving
@@ -282,6 +284,21 @@ async def test_a_run_stops_at_a_proxy_that_is_wrong_for_every_scene(
     assert failure is not None
     assert "wants a login (407)" in failure.message
     assert set(states(tmp_path)) == {"VOID"}
+
+
+@pytest.mark.anyio
+async def test_a_run_logs_in_at_a_proxy_with_the_password_that_its_address_spells(
+    set_proxy: SetProxy, tmp_path: Path
+) -> None:
+    """One with a colon, a slash or an at sign can be written in no other way than escaped."""
+    with ImageApi() as api, proxying(response(407)) as proxy:
+        set_proxy(https_proxy=f"http://some%40one:p%40ss%3A%2F%23@127.0.0.1:{proxy.port}")
+        settings = settings_for(api, base_url="https://api.example/v1", trust_env=True, capacity=1)
+        ran = await doors.run_stage(settings, doors.scenes(1), tmp_path)
+
+    login = base64.b64encode(b"some@one:p@ss:/#")
+    assert ran.code("s01") != "made"
+    assert b"Proxy-Authorization: Basic " + login in proxy.heads[0]
 
 
 # What the environment says -----------------------------------------------------------------------

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from tests.projects import Project, wait_until
 
 SCENES = 12
 AT_ONCE = 2
+DRAIN_S = 20
 
 
 class SoftTimeLimitExceeded(Exception):
@@ -255,6 +257,26 @@ def test_a_switch_that_was_set_before_sends_nothing(shop: Shop) -> None:
 
     assert {code(one) for one in made} == {"not_tried"}
     assert shop.api.received() == 0
+
+
+def test_a_switch_that_is_set_again_may_give_up_what_is_in_flight(shop: Shop) -> None:
+    """As a button that says so now: the first has stopped the run, which waits for its answers."""
+    shop.api.always(Hang())
+    stop = Stop()
+
+    def set_it_twice() -> None:
+        stop.set()
+        stop.set(at_once=True)
+
+    watching = when(shop.is_in_flight, set_it_twice)
+    began = time.monotonic()
+    settings = {**shop.settings, "drain_s": DRAIN_S}
+    made = make_pictures(scenes(SCENES), settings, stop=stop, check=False, **shop.where)
+    watching.join()
+
+    assert time.monotonic() - began < DRAIN_S / 2
+    assert [code(one) for one in made].count("not_tried") == SCENES - 1 - AT_ONCE
+    assert states(shop.folder).count(State.UNKNOWN) == AT_ONCE
 
 
 def test_a_second_one_gives_up_what_is_in_flight(shop: Shop, handle: Handle) -> None:

@@ -306,6 +306,24 @@ async def test_other_words_are_tried_at_every_route_before_the_next_words(
 
 
 @ONE_LOOP
+async def test_other_words_are_not_tried_by_a_later_run_where_a_refusal_was_paid_for(
+    image_api: ImageApi, second: ImageApi, tmp_path: Path
+) -> None:
+    """The route that was paid for its refusal is closed to all words of the scene, in every run."""
+    image_api.always(BILLED_REFUSAL)
+    second.script(REFUSED, REFUSED, scene="first words")
+    settings = ladder(image_api, second, after_billed_refusal=True)
+    await run_stage(settings, Story([Scene(scene_id="s1", prompt="first words")]), tmp_path)
+    worded = Scene(scene_id="s1", prompt="first words", if_refused=("other words",))
+    later = await run_stage(settings, Story([worded]), tmp_path)
+
+    assert [one[:2] + one[4:] for one in steps(later)] == [
+        ("route/2", 0, "refused"), ("route/2", 1, "made"),
+    ]  # fmt: skip
+    assert image_api.received() == 1
+
+
+@ONE_LOOP
 async def test_other_words_work_with_one_route_and_help_nothing_but_a_refusal(
     image_api: ImageApi, tmp_path: Path
 ) -> None:

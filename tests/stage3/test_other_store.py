@@ -9,7 +9,10 @@ import pytest
 from stage3_plugin.engine import build
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.storage.inspect import InspectedFile
+from stage3_plugin.testing.wire import Asked
+from tests import doors
 from tests.doors import settings_for
+from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi
 from tests.stage3.pictures.in_memory import MemoryStore
 from tests.stage3.running import run_stage, story
@@ -92,3 +95,30 @@ async def test_a_store_that_takes_nothing_costs_nothing_again(
     assert second.code("s01") == "made"
     assert image_api.received() == image_api.billed() == 1
     assert len(store.kept) == 1
+
+
+async def test_a_store_beside_that_goes_away_stops_the_run_and_loses_nothing(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """No picture counts as paid until both have it; its answer is kept, and taken in later."""
+    pytest.importorskip("obstore")
+    store, disk = tmp_path / "store", tmp_path / "disk"
+    store.mkdir()
+
+    def answer(asked: Asked) -> Ok:
+        if asked.prompt.startswith("s02"):
+            store.rename(disk)
+        return Ok()
+
+    image_api.otherwise = answer
+    settings = doors.painter(image_api, store=f"file://{store}", capacity=1)
+    first = await doors.run_stage(settings, doors.scenes(3), tmp_path)
+    disk.rename(store)
+    second = await doors.run_stage(settings, doors.scenes(3), tmp_path)
+
+    assert [first.code(one) for one in ("s01", "s02", "s03")] == ["made", "storage", "not_tried"]
+    assert {second.code(one) for one in second.outcomes} == {"made"}
+    assert image_api.received() == image_api.billed() == 3
+    assert {one.sha256 for one in second.outcomes.values()} <= {
+        path.stem for path in store.rglob("*")
+    }

@@ -16,8 +16,10 @@ from host_stub.cli import main
 from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.runtime.masking import MASK, Masked
 from stage3_plugin.settings import Settings
+from stage3_plugin.testing.wire import Exchange
+from tests import doors
 from tests.doors import settings_for
-from tests.fakes.behaviours import Json, Ok
+from tests.fakes.behaviours import Gate, Json, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.stage3.running import run_stage, story
 
@@ -144,6 +146,42 @@ async def test_a_run_whose_key_has_run_out_goes_on_with_the_next(
     assert 1 <= keys.count(STALE) <= 3
     assert len(ran.named("scene.retried")) == keys.count(STALE)
     assert all(event["cause"] == "credentials" for event in ran.named("scene.retried"))
+
+
+@dataclass(frozen=True)
+class TurnedAway:
+    """Take no key, and say so once all requests are there."""
+
+    gate: Gate
+
+    async def answer(self, exchange: Exchange) -> None:
+        await self.gate.passed()
+        await exchange.reply_json(401, {"error": {"code": "invalid_api_key", "message": "no"}})
+
+
+@pytest.mark.anyio
+async def test_all_that_left_with_a_key_that_has_run_out_are_sent_with_the_next(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Whoever hears of it first asks for the next key, and the others go on with that one."""
+    gate, image_api.key = Gate(), None
+    image_api.script(*[TurnedAway(gate)] * 3)
+    anew = Anew(settings_for(image_api))
+
+    async def open_once_all_are_there() -> None:
+        while image_api.received() < 3:
+            await anyio.sleep(0.01)
+        gate.open()
+
+    ran = doors.Ran()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(open_once_all_are_there)
+        stale = settings_for(image_api, api_key=STALE, capacity=3, adaptive=False)
+        await doors.run_stage(stale, doors.scenes(3), tmp_path, anew=anew, into=ran)
+
+    assert {ran.code(scene) for scene in ran.outcomes} == {"made"}
+    assert anew.asked == 1
+    assert sorted(keys_of(image_api)) == sorted([STALE] * 3 + [KEY] * 3)
 
 
 @pytest.mark.anyio

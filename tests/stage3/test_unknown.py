@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from contextlib import redirect_stdout
 from decimal import Decimal
 from pathlib import Path
@@ -162,6 +163,23 @@ async def test_resend_sends_once_more_in_the_same_run(image_api: ImageApi, tmp_p
     assert states(tmp_path) == [State.WROTE_OFF, State.PAID]
     assert purchases(tmp_path)[0].decided_by == "policy"
     assert counted(tmp_path) == 2 * HOLD
+
+
+async def test_what_was_written_off_is_not_told_as_spent(
+    image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Nobody knows whether it was billed, whatever was decided: its hold is told apart for ever."""
+    image_api.script(ResetAfterRead(), scene="s01")
+    image_api.always(bills(0.05))
+    await run_stage(painter(image_api, on_unknown="resend"), scenes(1), tmp_path)
+    with redirect_stdout(io.StringIO()) as said:
+        assert main(["costs", "--state-dir", str(tmp_path / ".stage3"), "--json"]) == 0
+    total = json.loads(said.getvalue())["total"]
+
+    assert states(tmp_path) == [State.WROTE_OFF, State.PAID]
+    assert Decimal(total["spent_usd"]) == Decimal("0.05")
+    assert Decimal(total["unknown"]["at_most_usd"]) == Decimal("0.05")
+    assert Decimal(total["counted_usd"]) == Decimal("0.10")
 
 
 async def test_resend_sends_once_more_in_a_later_run(image_api: ImageApi, tmp_path: Path) -> None:

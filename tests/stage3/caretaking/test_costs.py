@@ -7,7 +7,7 @@ import io
 import json
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import chain, combinations
 from pathlib import Path
@@ -25,6 +25,7 @@ from stage3_plugin.maintenance import costs_file
 from stage3_plugin.maintenance.costs import Question, costs_text, look
 from stage3_plugin.maintenance.focus import COLUMNS, MANDATORY, harmless, row_of
 from stage3_plugin.maintenance.state_folder import StateFolder
+from tests import doors
 from tests.doors import painter
 from tests.fakes.image_api import ImageApi
 from tests.stage3.caretaking.commands import STAGE3, Say
@@ -246,6 +247,30 @@ def test_a_day_of_another_zone_begins_and_ends_where_it_does_there() -> None:
     assert row["ChargePeriodEnd"] == "2026-03-29T22:00:00Z"
     assert row["BillingPeriodStart"] == "2026-02-28T23:00:00Z"
     assert row["BillingPeriodEnd"] == "2026-03-31T22:00:00Z"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize(
+    "day, begins, ends",
+    [
+        ("2025-03-30", "2025-03-29T23:00:00Z", "2025-03-30T22:00:00Z"),
+        ("2025-10-26", "2025-10-25T22:00:00Z", "2025-10-26T23:00:00Z"),
+    ],
+    ids=["23 hours", "25 hours"],
+)
+async def test_a_day_in_the_file_lasts_until_the_next_one_begins(
+    image_api: ImageApi, tmp_path: Path, day: str, begins: str, ends: str
+) -> None:
+    """Where the clocks are set on it, too, so that days leave no gap and do not overlap."""
+    noon = datetime.fromisoformat(f"{day}T12:00:00+00:00")
+    settings = painter(image_api, time_zone="Europe/Berlin")
+    await doors.run_stage(settings, doors.story("a"), tmp_path, now=lambda: noon)
+    path = tmp_path / "costs.csv"
+    doors.stage3("costs", "--state-dir", str(tmp_path / ".stage3"), "--csv", str(path))
+    (row,) = rows_of(path.read_text(encoding="utf-8"))
+
+    assert (row["ChargePeriodStart"], row["ChargePeriodEnd"]) == (begins, ends)
 
 
 @pytest.mark.parametrize(

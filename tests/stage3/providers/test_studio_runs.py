@@ -203,6 +203,21 @@ async def test_a_prediction_with_its_seed_and_other_words_is_not_it(
 
 
 @ONE_LOOP
+async def test_a_prediction_whose_inputs_are_deleted_may_be_it(
+    replicate_api: ImageApi, tmp_path: Path
+) -> None:
+    """The vendor deletes them soon: what it lists without any proves nothing."""
+    await lose(at_replicate(replicate_api), replicate_api, tmp_path, Queued(lost="begun"))
+    (job,) = replicate_api.queue.jobs
+    job.asked.document["input"].clear()
+    ran = await run_stage(at_replicate(replicate_api), story("a"), tmp_path)
+
+    assert ran.code("a") == "unknown"
+    assert (states(tmp_path), counted(tmp_path)) == ([State.UNKNOWN], 50_000)
+    assert replicate_api.received("a:") == 1
+
+
+@ONE_LOOP
 @pytest.mark.parametrize("more", [{"seed": 7}, {"model": "google/nano-banana", "size": "256x256"}])
 async def test_without_a_token_nothing_is_bought_twice(
     replicate_api: ImageApi, tmp_path: Path, more: dict[str, Any]
