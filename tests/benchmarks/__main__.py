@@ -30,31 +30,15 @@ from tests.benchmarks.table import MARKDOWN_NAME, Row, Section, Table  # noqa: E
 SUITE = {
     "command": "what the whole command costs a user, beside a plain client: CPU, memory, disk",
     "calls": "how many calls of our functions one scene more costs",
-    "startup": "what it costs to start, and what is imported",
-    "engine": "what the engine costs per scene, without HTTP",
-    "ledger": "what it costs to make purchases durable",
-    "replies": "what one reply of 3 MB costs: CPU, memory, lateness of the loop, 512 in flight",
-    "hostile": "how late the loop is and what memory grows before a hostile provider",
-    "references": "what memory 256 requests in flight take that show the same 14 references",
-    "story": "200 scenes of uneven times: the window against batches and a semaphore",
-    "sheets": "how long scenes wait for the sheets they show, against an ideal schedule",
-    "scale": "time and memory per scene, 1,000 and 100,000 scenes",
     "scale_stories": "a million scenes through a plan: time for each, and memory",
     "scale_ledgers": "what grows with a ledger: opening, one claim, plan, attempts, size",
-    "scale_driver": "pictures a second of one driver, small ones and those of 3 MB",
     "scale_drivers": "one, two and four drivers on one ledger of PostgreSQL, and its purchases",
     "scale_replicas": "one to four replicas of a model, as processes and on Ray; 20,000 renders",
-    "resume": "how long a finished run takes to be recognised",
-    "previz_workers": "whether the local renderer uses all cores",
     "simulated_hour": "an hour before a provider that hides its limit, in virtual time",
     "simulated_runs": "short runs, chance, outages and clocks that jump, in virtual time",
     "hidden_limits": "480 scenes before a provider that hides its limit, over real sockets",
 }
-"""Each a module beside this one, with what it asks.
-
-``replies`` comes before those that delete files by the thousand: on ext4 without a journal, whoever
-creates a file looks at every inode that was freed nearby in the last minutes.
-"""
+"""Each a module beside this one, with what it asks."""
 
 
 class Benchmark(Protocol):

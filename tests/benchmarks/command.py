@@ -26,7 +26,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from tests.benchmarks.engines import lacking
-from tests.benchmarks.replies import Bench, answer, answer_with
+from tests.benchmarks.pictures import answer, answer_with, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = Path(__file__).with_name("plain_client.py")
@@ -133,12 +133,12 @@ def row(name: str, value: float, unit: str, bound: float | None, peer: float | N
     return {"name": name, "value": value, "unit": unit, "bound": bound, "peer": peer}
 
 
-def large(bench: Bench, installed: Installed, *, quick: bool) -> list[Row]:
+def large(place: Path, installed: Installed, *, quick: bool) -> list[Row]:
     """Measure 200 pictures of 1.5 MB beside the plain client."""
     count = 16 if quick else 200
     ours: list[Took] = []
     plain: list[Took] = []
-    with bench.serving(answer(1024, 1024, 32), tls=False, delay_s=0.2) as url:
+    with serving(place, answer(1024, 1024, 32), delay_s=0.2) as url:
         for _ in range(1 if quick else ROUNDS):
             plain.append(installed.plain(url, count))
             ours.append(installed.run(installed.story(count, url=url), "run", "scenes.jsonl"))
@@ -152,14 +152,14 @@ def large(bench: Bench, installed: Installed, *, quick: bool) -> list[Row]:
     ]
 
 
-def small(bench: Bench, installed: Installed, *, quick: bool) -> list[Row]:
+def small(place: Path, installed: Installed, *, quick: bool) -> list[Row]:
     """Measure 1,000 small pictures of 50 ms, and what taking their story up again costs."""
     count = 40 if quick else 1_000
     picture = small_picture()
     ours: list[Took] = []
     plain: list[Took] = []
     again: list[Took] = []
-    with bench.serving(answer_with(picture), tls=False, delay_s=0.05) as url:
+    with serving(place, answer_with(picture), delay_s=0.05) as url:
         for _ in range(1 if quick else ROUNDS):
             plain.append(installed.plain(url, count))
             folder = installed.story(count, url=url)
@@ -212,11 +212,11 @@ def _system_calls(installed: Installed, url: str, *, quick: bool) -> list[Row]:
     return [row("system calls a small scene, without futex", round(each), "calls", 500)]
 
 
-def written(bench: Bench, installed: Installed, *, quick: bool) -> list[Row]:
+def written(place: Path, installed: Installed, *, quick: bool) -> list[Row]:
     """Measure how often a large picture is written, and 256 answers of 4.1 MB at once."""
     count = 16 if quick else 256
     body = answer(1536, 1150, 32)
-    with bench.serving(body, tls=False, together=count) as url:
+    with serving(place, body, together=count) as url:
         folder = installed.story(count, url=url, in_flight=count)
         took = installed.run(folder, "run", "scenes.jsonl")
     images = sum(path.stat().st_size for path in (folder / "out" / "images").iterdir())
@@ -280,11 +280,11 @@ def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
     with tempfile.TemporaryDirectory(dir=folder) as inner:
         place = Path(inner)
         python = Path(sys.executable) if quick else installed_in(place)
-        bench, installed = Bench(place), Installed(python, place)
+        installed = Installed(python, place)
         rows = start(installed, quick=quick)
-        rows += small(bench, installed, quick=quick)
-        rows += large(bench, installed, quick=quick)
-        rows += written(bench, installed, quick=quick)
+        rows += small(place, installed, quick=quick)
+        rows += large(place, installed, quick=quick)
+        rows += written(place, installed, quick=quick)
     return rows
 
 

@@ -30,12 +30,13 @@ from typing import Any
 import anyio
 
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.purchase import Limits, NewPurchase
+from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
+from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.place import place_of
 from tests.benchmarks.engines import has_postgres
-from tests.benchmarks.ledger import PAID
-from tests.benchmarks.replies import Bench, answer
+from tests.benchmarks.pictures import answer, serving
 from tests.benchmarks.watched_command import ROOT, watched
 from tests.engines.postgres_server import PostgresServer, running
 
@@ -51,6 +52,15 @@ LEAST_RATIO = {2: 1.8, 4: 3.4}
 LEAST_PER_S = 150
 ROUNDS = 3
 LIMITS = Limits(budget_microusd=10**12, daily_microusd=10**12, total_microusd=10**12)
+PAID = Settlement(
+    state=State.PAID,
+    cost_microusd=40_000,
+    basis="flat",
+    picture=Picture(
+        sha256="0" * 64, media_type="image/png", width_px=1024, height_px=1024, size_bytes=1
+    ),
+    took_s=20.0,
+)
 Row = dict[str, Any]
 
 
@@ -109,8 +119,7 @@ def drivers(server: PostgresServer, folder: Path, *, quick: bool) -> list[Row]:
     """Measure drivers that share a ledger, beside as many that do not."""
     scenes = QUICK_SCENES if quick else SCENES
     found: dict[tuple[int, bool], float] = {}
-    bench = Bench(folder)
-    with bench.serving(answer(64, 64, 32), tls=False, delay_s=0.1 if quick else RENDER_S) as api:
+    with serving(folder, answer(64, 64, 32), delay_s=0.1 if quick else RENDER_S) as api:
         for number in DRIVERS[1:2] if quick else DRIVERS:
             shared = server.url(server.new_database())
             for ledger in (None, shared):

@@ -30,8 +30,8 @@ from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.engine.backend import endpoint_of
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import LEDGER_NAME
+from tests.benchmarks.bought import CONFIG, SETTINGS, fill_ledger
 from tests.benchmarks.bulk_ledger import A_DAY, fill
-from tests.benchmarks.resume import CONFIG, SETTINGS, fill_ledger
 
 SIZES, QUICK_SIZES = (10_000, 200_000), (1_000, 4_000)
 STORY, QUICK_STORY = 1_000, 100

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.resume import CONFIG
+from tests.benchmarks.bought import CONFIG
 from tests.benchmarks.watched_command import Watched, watched
 
 LENGTHS, QUICK_LENGTHS = (20_000, 1_000_000), (200, 1_000)

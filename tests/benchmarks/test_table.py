@@ -67,7 +67,7 @@ def test_a_row_is_taken_from_what_a_benchmark_gives() -> None:
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     """Figures can be put beside those of another hour."""
-    written = table(section("engine", KEPT, MISSED), section("story", failed="ValueError: no"))
+    written = table(section("calls", KEPT, MISSED), section("command", failed="ValueError: no"))
 
     written.write(tmp_path)
 
@@ -79,7 +79,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_the_page_shows_a_missed_bound_and_a_benchmark_that_could_not_run() -> None:
     """Whoever reads it sees at once what is not as it should be."""
-    text = table(section("engine", KEPT, MISSED, OPEN), section("story", failed="no disk"))
+    text = table(section("calls", KEPT, MISSED, OPEN), section("command", failed="no disk"))
 
     lines = text.markdown().splitlines()
 
@@ -104,7 +104,7 @@ def test_what_a_system_lacks_is_told_and_is_no_failure(monkeypatch: pytest.Monke
 
 def test_a_quick_run_judges_nothing() -> None:
     """Small numbers say that it runs and nothing else."""
-    quick = table(section("engine", MISSED), is_quick=True)
+    quick = table(section("calls", MISSED), is_quick=True)
 
     assert quick.missed == []
     assert "**no**" not in quick.markdown()
@@ -112,17 +112,17 @@ def test_a_quick_run_judges_nothing() -> None:
 
 def test_some_figures_take_the_places_of_earlier_ones() -> None:
     """The others stay, in the order of the suite, each with the time it was measured at."""
-    earlier = table(section("story", OPEN), section("engine", MISSED))
+    earlier = table(section("command", OPEN), section("calls", MISSED))
 
-    both = table(section("engine", KEPT)).beside(earlier, ["engine", "story"])
+    both = table(section("calls", KEPT)).beside(earlier, ["calls", "command"])
 
-    assert both.sections == (section("engine", KEPT), section("story", OPEN))
+    assert both.sections == (section("calls", KEPT), section("command", OPEN))
 
 
 def test_figures_of_another_machine_are_not_mixed_in() -> None:
     """A table speaks of one machine and one set of versions."""
-    here = table(section("engine", KEPT))
-    there = table(section("story", OPEN))
+    here = table(section("calls", KEPT))
+    there = table(section("command", OPEN))
 
     assert here.beside(replace(there, machine={"CPU": "a slow one"}), SUITE) == here
     assert here.beside(replace(there, versions={"Python": "3.13.5"}), SUITE) == here
@@ -157,14 +157,14 @@ def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["--only", "nothing-like-it"])
 
-    assert "there are command, calls, startup" in capsys.readouterr().err
+    assert "there are command, calls, scale_stories" in capsys.readouterr().err
 
 
 def test_a_quick_run_writes_both_files(tmp_path: Path) -> None:
     """It runs by the folder's name, from anywhere, on nothing but the checkout."""
     ran = subprocess.run(
-        [sys.executable, ROOT / "tests" / "benchmarks", "--quick", "--only", "startup",
-         "--only", "engine", "--out", "out"],
+        [sys.executable, ROOT / "tests" / "benchmarks", "--quick", "--only", "calls",
+         "--only", "scale_stories", "--out", "out"],
         cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
@@ -173,10 +173,10 @@ def test_a_quick_run_writes_both_files(tmp_path: Path) -> None:
         check=False,
     )  # fmt: skip
 
-    assert (ran.returncode, "[2/2] engine" in ran.stderr) == (0, True), ran.stderr
+    assert (ran.returncode, "[2/2] scale_stories" in ran.stderr) == (0, True), ran.stderr
     written = Table.read(tmp_path / "out")
     assert written is not None
-    assert [section.name for section in written.sections] == ["startup", "engine"]
+    assert [section.name for section in written.sections] == ["calls", "scale_stories"]
     assert all(section.rows for section in written.sections)
     assert written.markdown() == (tmp_path / "out" / MARKDOWN_NAME).read_text(encoding="utf-8")
     assert written.machine["cores"] == str(os.cpu_count())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -16,8 +17,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-
-from tests.benchmarks.scale import peak_rss_mb
 
 ROOT = Path(__file__).resolve().parents[2]
 NONE: Mapping[str, str] = {}
@@ -68,6 +67,20 @@ def watched(
         text = (folder / "said.txt").read_text(encoding="utf-8", errors="replace")
         raise SystemExit(f"host-stub {' '.join(words)} ended with {found.code}: {text[-2000:]}")
     return found
+
+
+def peak_rss_mb() -> float:
+    """Return the most memory this process ever held."""
+    status = Path("/proc/self/status")
+    if status.exists():  # where ru_maxrss begins with what the parent held
+        line = next(
+            line
+            for line in status.read_text(encoding="ascii").splitlines()
+            if line.startswith("VmHWM")
+        )
+        return int(line.split()[1]) / 1024
+    unit = 1024 * 1024 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def main() -> None:

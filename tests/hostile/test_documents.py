@@ -16,8 +16,9 @@ import pytest
 from stage3_plugin.storage.spool import documents
 from stage3_plugin.storage.spool.documents import MOST_LEVELS, MOST_VALUES, document_in
 from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
-from tests.benchmarks.hostile import PROGRAM
-from tests.benchmarks.hostile_answers import (
+from tests.fakes.image_api import KEY, ImageApi
+from tests.heavy import further
+from tests.hostile.worst_answers import (
     COMPRESSED,
     DOCUMENTS,
     SIZE,
@@ -28,12 +29,15 @@ from tests.benchmarks.hostile_answers import (
     made,
     trailing_gzip,
 )
-from tests.fakes.image_api import KEY, ImageApi
-from tests.heavy import further
 from tests.rules.repository import ROOT
 
 KINDS = {kind.__name__: kind for kind in (*DOCUMENTS, *TEXTS, *COMPRESSED)}
 MOST_GROWTH_MB = 64
+PROGRAM = f"""
+import runpy, sys
+sys.path.append({str(ROOT)!r})  # last, so that what is installed is what runs
+runpy.run_module("tests.hostile.watched_run", run_name="__main__")
+"""
 
 PARSERS = {
     "loads",
@@ -199,7 +203,7 @@ def test_an_absurd_number_is_nothing_and_spoils_nothing(written: str, read: obje
     assert document.value == {"cost": read, "beside": [Decimal("1.5")]}
 
 
-def run_before(kind: Made, folder: Path, api: ImageApi) -> dict[str, Any]:
+def growth_mb(kind: Made, folder: Path, api: ImageApi) -> float:
     """Have a run in a fresh process buy eight pictures, and be given eight such answers at once."""
     together = Together([made(kind, SIZE)], 8)
     for number in range(8):
@@ -208,16 +212,12 @@ def run_before(kind: Made, folder: Path, api: ImageApi) -> dict[str, Any]:
         "provider": "openai", "model": "gpt-image-2", "base_url": api.base_url, "api_key": KEY,
         "size": "64x64", "capacity": 8, "adaptive": False, "max_attempts": 1, "deadline_s": 20,
     }  # fmt: skip
-    options = {
-        "folder": str(folder), "backend": "asyncio", "story": "hostile", "scenes": 8,
-        "settings": settings,
-    }  # fmt: skip
+    options = {"folder": str(folder), "story": "hostile", "scenes": 8, "settings": settings}
     done = subprocess.run(
         [sys.executable, "-P", "-c", PROGRAM, json.dumps(options)],
         stdout=subprocess.PIPE, check=True, encoding="utf-8", timeout=60,
     )  # fmt: skip
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    return float(done.stdout)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads the system's own books")
@@ -226,9 +226,7 @@ def test_eight_hostile_answers_in_flight_take_little_memory(
     tmp_path: Path, image_api: ImageApi, names: Sequence[str]
 ) -> None:
     """4 MB each; the process grows by less than two of them would take as values."""
-    grown = {
-        name: run_before(KINDS[name], tmp_path / name, image_api)["growth_mb"] for name in names
-    }
+    grown = {name: growth_mb(KINDS[name], tmp_path / name, image_api) for name in names}
 
     assert {name: growth for name, growth in grown.items() if growth >= MOST_GROWTH_MB} == {}
 
@@ -243,4 +241,4 @@ def test_bytes_behind_a_compressed_answer_pile_up_nowhere(
     tmp_path: Path, image_api: ImageApi
 ) -> None:
     """However many come: eight such answers at once take no more than others do."""
-    assert run_before(lengthened, tmp_path, image_api)["growth_mb"] < MOST_GROWTH_MB
+    assert growth_mb(lengthened, tmp_path, image_api) < MOST_GROWTH_MB

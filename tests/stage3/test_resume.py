@@ -14,7 +14,7 @@ from host_stub.contract import Scene
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.states import State
 from stage3_plugin.settings import Settings
-from tests.benchmarks.resume import SETTINGS, fill_ledger
+from tests.benchmarks.bought import SETTINGS, fill_ledger
 from tests.doors import bills, painter
 from tests.fakes.behaviours import BadBase64, CutPng, Json, Limited, Ok, ServerError
 from tests.fakes.image_api import ImageApi

@@ -3,7 +3,7 @@
 No two pictures are the same, a comment at the end of each has its number: ours would keep one of
 them and put every other in its place.
 
-Run by ``replies.py`` as ``python -m tests.benchmarks.reply_server``; the options come as JSON on
+Run by ``pictures.py`` as ``python -m tests.benchmarks.picture_server``; the options come as JSON on
 the command line, the port goes to standard output, and the end of standard input is the end.
 """
 
@@ -13,7 +13,6 @@ import asyncio
 import base64
 import itertools
 import json
-import ssl
 import sys
 import threading
 import zlib
@@ -34,13 +33,11 @@ class Options:
         body: The file that holds the body, with one picture or none.
         together: Answer none until so many requests are there, and then all at once.
         delay_s: Seconds between a request and its answer.
-        certificate: A PEM file with key and certificate; without one, plain HTTP.
     """
 
     body: str
     together: int = 1
     delay_s: float = 0.0
-    certificate: str | None = None
 
 
 class Body:
@@ -76,11 +73,7 @@ class Server:
         self._gate = asyncio.Event()
 
     async def serve(self) -> None:
-        tls = None
-        if self._options.certificate is not None:
-            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            tls.load_cert_chain(self._options.certificate)
-        server = await asyncio.start_server(self._answer, "127.0.0.1", 0, ssl=tls, backlog=2048)
+        server = await asyncio.start_server(self._answer, "127.0.0.1", 0, backlog=2048)
         print(server.sockets[0].getsockname()[1], flush=True)
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
