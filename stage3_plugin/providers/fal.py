@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, timedelta
 from decimal import Decimal
 from typing import Literal
@@ -43,12 +43,12 @@ from stage3_plugin.domain.free_checks import Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.money import MOST_USD
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
-from stage3_plugin.domain.profile import Listing, Profile, Unsayable
+from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.hosted import Hosted, unsaid_of
-from stage3_plugin.providers.models import formats_of
+from stage3_plugin.providers.models import Inputs, formats_of, inputs_of
 from stage3_plugin.providers.prices import listed_usd
 from stage3_plugin.providers.replies.answers import details_of
 from stage3_plugin.providers.replies.figures import figure_of
@@ -120,92 +120,6 @@ PLATFORM = "https://api.fal.ai/v1"
 """History and prices, where the queue is fal's own; else they are below the same ``base_url``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    """What endpoints take whose names begin alike.
-
-    Attributes:
-        begins: How they begin; nothing where they are not known.
-        edit: The end of the sibling that takes references; empty where it is the same endpoint.
-        plain: The end of the one without.
-        references: The field for them; ``None`` where there is none.
-        seed: There is a field for it.
-        output_format: Likewise.
-        quality: Likewise.
-        background: Likewise.
-    """
-
-    begins: tuple[str, ...]
-    edit: str = ""
-    plain: str = ""
-    references: Literal["image_urls", "image_url"] | None = "image_urls"
-    seed: bool = True
-    output_format: bool = True
-    quality: bool = False
-    background: bool = False
-
-
-FAMILIES: tuple[Family, ...] = (
-    Family(
-        begins=("openai/gpt-image-2.",),
-        edit="/edit",
-        plain="/text-to-image",
-        seed=False,
-        quality=True,
-        background=True,
-    ),
-    # its default of quality is `high`, so that it is always sent (facts 0, point 9)
-    Family(
-        begins=("openai/gpt-image", "fal-ai/gpt-image"),
-        edit="/edit",
-        seed=False,
-        quality=True,
-        background=True,
-    ),
-    Family(begins=("fal-ai/nano-banana", "fal-ai/flux-2"), edit="/edit"),
-    Family(
-        begins=("blackforestlabs/flux-3",),
-        edit="/edit-image",
-        plain="/text-to-image",
-        seed=False,
-    ),
-    Family(
-        begins=("xai/grok-imagine-image/v2",),
-        edit="/edit",
-        plain="/text-to-image",
-        seed=False,
-        quality=True,
-    ),
-    Family(begins=("xai/grok-imagine-image",), edit="/edit", seed=False),
-    Family(
-        begins=("fal-ai/bytedance/seedream",),
-        edit="/edit",
-        plain="/text-to-image",
-        output_format=False,
-    ),
-    Family(
-        begins=("bytedance/seedream",),
-        edit="/edit",
-        plain="/text-to-image",
-        output_format=False,
-    ),
-    Family(begins=("fal-ai/flux-pro/kontext/multi", "fal-ai/flux-pro/kontext/max/multi")),
-    Family(begins=("fal-ai/flux-pro/kontext",), plain="/text-to-image", references="image_url"),
-    Family(begins=("fal-ai/flux-kontext",), references="image_url"),
-    Family(begins=("fal-ai/flux/", "fal-ai/flux-pro/"), references=None),
-    Family(begins=("fal-ai/ideogram", "fal-ai/recraft"), references=None, output_format=False),
-)
-"""The first that fits counts (facts 13 and 14; the endpoints' pages at fal.ai, 2026-11; of FLUX 3,
-Grok and Seedream 5 what clients of 2026-10 ask, who have read them)."""
-_SIBLING = Family(begins=(), edit="/edit", plain="/text-to-image")
-"""Of a name that is not known, and ends as that of a sibling which takes no references."""
-_EDIT = Family(begins=())
-"""Of one that ends as a sibling does which takes some; the other one may be called otherwise."""
-_BY_END = {_SIBLING.plain: _SIBLING, _SIBLING.edit: _EDIT}
-"""A name of a known family may end so as well, where its others do not."""
-_UNKNOWN = Family(begins=(), references=None)
-
-
 class FalOptions(ProviderOptions):
     """What only fal has: none of them changes what a picture costs, or how many there are."""
 
@@ -232,19 +146,14 @@ class Fal(Hosted):
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
         """Return what is known beforehand of one of its endpoints."""
-        family = _family(endpoint.known_as)
-        said: dict[Unsayable, bool] = {
-            "output_format": family.output_format,
-            "background": family.background,
-            "quality": family.quality,
-        }
+        inputs = _inputs(endpoint.known_as)
         return replace(
             PROFILE,
-            seed=family.seed,
+            seed=inputs.seed,
             # of one that is not known they are refused, by the table, and not left out unseen
-            references=family.references is not None or family is _UNKNOWN,
-            unsaid=frozenset(name for name, is_said in said.items() if not is_said),
-            listing=PROFILE.listing if family.seed else None,  # nothing to find it by
+            references=inputs.references is not None or inputs.is_a_guess,
+            unsaid=inputs.unsaid,
+            listing=PROFILE.listing if inputs.seed else None,  # nothing to find it by
         )
 
     def begin(self, request: PictureRequest) -> Send:
@@ -252,19 +161,19 @@ class Fal(Hosted):
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
         known, form = self.known_as(model), self.form_of(request)
-        family, endpoint = _family(known), endpoint_of(model, shows=bool(request.shown), of=known)
-        formats = formats_of("fal", known) if family.output_format else ()
+        inputs, endpoint = _inputs(known), endpoint_of(model, shows=bool(request.shown), of=known)
+        formats = formats_of("fal", known) if inputs.output_format else ()
         size = {"width": request.width_px, "height": request.height_px}
         payload: dict[str, Payload] = {
             "prompt": named_first(prompt, request),
             **({"image_size": size} if form is None else form.said("aspect_ratio", "resolution")),
-            **_seed(request, family),
-            **_file(request, family, formats),
+            **_seed(request, inputs),
+            **_file(request, inputs, formats),
             **self.said_of(model),
         }
-        if request.shown and family.references is not None:
+        if request.shown and inputs.references is not None:
             urls = [data_url(one.sent) for one in request.shown]
-            payload[family.references] = urls if family.references == "image_urls" else urls[0]
+            payload[inputs.references] = urls[0] if inputs.one else urls
         return Send(
             url=f"{self.base_url}/{_in_a_path(endpoint)}",
             payload=payload,
@@ -274,11 +183,11 @@ class Fal(Hosted):
                 *unsaid_of(
                     request,
                     form,
-                    seed=family.seed,
+                    seed=inputs.seed,
                     formats=formats,
-                    background=family.background,
+                    background=inputs.background,
                 ),
-                *(["references"] if family.references is None and request.shown else []),
+                *(["references"] if inputs.references is None and request.shown else []),
             ),
         )
 
@@ -507,12 +416,12 @@ def endpoint_of(model: str, *, shows: bool, of: str = "") -> str:
         shows: Whether references are shown to it.
         of: The model whose family it is of; its own where none is named.
     """
-    family = _family(of or model)
-    if not (family.edit or family.plain):
+    inputs = _inputs(of or model)
+    if not (inputs.edit or inputs.plain):
         return model
-    bare = model.removesuffix(family.edit)
-    bare = bare.removesuffix(family.plain) if family.plain else bare
-    return bare + (family.edit if shows else family.plain)
+    bare = model.removesuffix(inputs.edit)
+    bare = bare.removesuffix(inputs.plain) if inputs.plain else bare
+    return bare + (inputs.edit if shows else inputs.plain)
 
 
 def _is_it(item: Json, lost: Lost, seed: int, endpoints: Sequence[str]) -> bool:
@@ -528,14 +437,13 @@ def _many(endpoints: Sequence[str]) -> str:
     return ",".join(quote(endpoint, safe="/") for endpoint in endpoints)
 
 
-def _family(model: str) -> Family:
-    known = next((family for family in FAMILIES if model.startswith(family.begins)), None)
-    end = next((end for end in _BY_END if model.endswith(end)), "")
-    if known is None:
-        return _BY_END.get(end, _UNKNOWN)
-    if not end or known.references is None or end in {known.edit, known.plain}:
+def _inputs(model: str) -> Inputs:
+    """Return what a model is asked by; its name may end as a sibling's where its others do not."""
+    known, end = inputs_of("fal", model), model[model.rfind("/") :]
+    by_end = inputs_of("fal", end)
+    if known.references is None or by_end.ends == ("",) or end in {known.edit, known.plain}:
         return known
-    return replace(known, edit=_BY_END[end].edit, plain=_BY_END[end].plain)
+    return known.model_copy(update={"edit": by_end.edit, "plain": by_end.plain})
 
 
 def _in_a_path(endpoint: str) -> str:
@@ -545,9 +453,9 @@ def _in_a_path(endpoint: str) -> str:
     )
 
 
-def _seed(request: PictureRequest, family: Family) -> Mapping[str, Payload]:
+def _seed(request: PictureRequest, inputs: Inputs) -> Mapping[str, Payload]:
     """Send a person's seed, else the one that stands for the request in the history."""
-    if not family.seed:
+    if not inputs.seed:
         return {}
     if request.seed is not None:
         return {"seed": request.seed}
@@ -555,15 +463,15 @@ def _seed(request: PictureRequest, family: Family) -> Mapping[str, Payload]:
 
 
 def _file(
-    request: PictureRequest, family: Family, formats: tuple[str, ...]
+    request: PictureRequest, inputs: Inputs, formats: tuple[str, ...]
 ) -> Mapping[str, Payload]:
     """Say what the file should be."""
     said: dict[str, Payload] = {}
-    if family.output_format:
+    if inputs.output_format:
         said["output_format"] = request.output_format if request.output_format in formats else "png"
-    if family.quality:
+    if inputs.quality:
         said["quality"] = request.quality
-    if family.background and request.background != "auto":
+    if inputs.background and request.background != "auto":
         said["background"] = request.background
     return said
 

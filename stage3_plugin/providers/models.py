@@ -31,6 +31,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from stage3_plugin.domain.profile import Unsayable
 from stage3_plugin.domain.reference import Limits, MediaType
 
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
@@ -227,6 +228,54 @@ class Shapes(_OfFamily):
     words: Mapping[str, str] = {}
 
 
+class Inputs(_OfFamily):
+    """What models are asked by, at a provider that sells many vendors' models.
+
+    Attributes:
+        edit: The end of the sibling that takes references; empty where it is the same endpoint.
+        plain: The end of the one without.
+        references: The input for them; ``None`` where there is none.
+        one: It takes a single one.
+        seed: There is an input for it.
+        tier: The input for the size, and its words by those of our table.
+        tiers: Likewise.
+        custom: The least and most pixels of a side, and their step, where any size can be asked
+            for.
+        output_format: There is an input for it.
+        formats: Its words, where it has words of its own.
+        quality: There is an input for it.
+        background: Likewise.
+    """
+
+    edit: str = ""
+    plain: str = ""
+    references: str | None = None
+    one: bool = False
+    seed: bool = True
+    tier: str = ""
+    tiers: Mapping[str, str] = {}
+    custom: tuple[PositiveInt, PositiveInt, PositiveInt] | None = None
+    output_format: bool = False
+    formats: Mapping[str, str] = {}
+    quality: bool = False
+    background: bool = False
+
+    @property
+    def is_a_guess(self) -> bool:
+        """Whether the row is of every model that no other row is about."""
+        return self.begins == ("",)
+
+    @property
+    def unsaid(self) -> frozenset[Unsayable]:
+        """What there is no input for."""
+        said: dict[Unsayable, bool] = {
+            "output_format": self.output_format,
+            "background": self.background,
+            "quality": self.quality,
+        }
+        return frozenset(name for name, is_said in said.items() if not is_said)
+
+
 class BatchRow(_OfModels):
     """What part of the ordinary price a picture costs that is made in a batch."""
 
@@ -249,6 +298,7 @@ class Table(BaseModel):
     as_of: dt.date
     takes: tuple[Takes, ...]
     shapes: tuple[Shapes, ...]
+    inputs: tuple[Inputs, ...]
     ends: tuple[EndRow, ...]
     price: tuple[PriceRow, ...]
     flat: tuple[FlatRow, ...]
@@ -385,6 +435,14 @@ def limits_of(provider: str, model: str, count: int) -> Limits:
 def shapes_of(provider: str, model: str, *, api: str = "images") -> Shapes | None:
     """Return the ratios and tiers of a model, where it is asked by them."""
     return _family([row for row in table().shapes if row.api == api], provider, model)
+
+
+@functools.lru_cache
+def inputs_of(provider: str, model: str) -> Inputs:
+    """Return what a model is asked by; the last row of a provider is about any other."""
+    found = _family(table().inputs, provider, model)
+    assert found is not None, "the shipped table has a row for every model of it"
+    return found
 
 
 @dataclass(frozen=True, slots=True)

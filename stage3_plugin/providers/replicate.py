@@ -1,6 +1,6 @@
 """Replicate: a prediction is begun, asked for until it has ended, and found again by its seed.
 
-Every model has inputs of its own, by names of its own: :data:`INPUTS` has those of the families
+Every model has inputs of its own, by names of its own: ``models.toml`` has those of the families
 whose schemas are public. The request does not wait for the picture (no ``Prefer: wait``): its
 answer names the prediction at once, so that an answer that is lost is lost for as short a time as
 can be. The listing shows predictions of every state, with their inputs: where a person has set no
@@ -13,7 +13,7 @@ An answer about a prediction repeats what was shown to the model, so that pictur
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar
 from urllib.parse import quote
@@ -40,12 +40,12 @@ from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.domain.job import Accepted, is_for, seed_of
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture
-from stage3_plugin.domain.profile import Listing, Profile, Unsayable
+from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.hosted import Hosted, unsaid_of
-from stage3_plugin.providers.models import Form
+from stage3_plugin.providers.models import Form, Inputs, inputs_of
 from stage3_plugin.providers.replies.answers import MOST_PICTURES, begins_as_picture
 from stage3_plugin.providers.replies.causes import about_of_sentence
 from stage3_plugin.providers.replies.figures import figure_of
@@ -112,151 +112,6 @@ PROFILE = Profile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """The inputs of a family of models, by the names that its schema has for them.
-
-    Attributes:
-        begins: How the names of its models begin.
-        references: The input for pictures that are shown.
-        is_list: That takes several.
-        seed: It has one.
-        tier: The input for the size, and its words by those of our table.
-        tiers: Likewise.
-        custom: The least and most pixels of a side, and their step, where any size can be asked
-            for with ``aspect_ratio`` = ``custom``.
-        formats: The words of ``output_format``.
-        quality: It has one.
-        background: Likewise.
-    """
-
-    begins: tuple[str, ...]
-    references: str | None = None
-    is_list: bool = True
-    seed: bool = True
-    tier: str = ""
-    tiers: Mapping[str, str] = field(default_factory=dict[str, str])
-    custom: tuple[int, int, int] | None = None
-    formats: Mapping[str, str] = field(default_factory=dict[str, str])
-    quality: bool = False
-    background: bool = False
-
-
-_PNG_JPG: Mapping[str, str] = {"png": "png", "jpeg": "jpg"}
-_ALL: Mapping[str, str] = {**_PNG_JPG, "webp": "webp"}
-_K = {"512": "512", "1K": "1K", "2K": "2K", "4K": "4K"}
-
-_MEGAPIXELS = {"1K": "1 MP", "2K": "4 MP"}
-
-_OTHERS = Inputs(begins=("",))
-"""Of other models what nearly all of them have. An input that a model does not know is left alone
-there (replicate.com/changelog/2024-05-01), a value that it does not know is a 422, unbilled."""
-
-INPUTS: tuple[Inputs, ...] = (
-    # the models' pages, replicate.com/OWNER/NAME/versions/…/api, as stored in 2026-11
-    Inputs(begins=("black-forest-labs/flux-schnell",), formats=_ALL),
-    Inputs(
-        begins=("black-forest-labs/flux-dev",),
-        references="image",
-        is_list=False,
-        formats=_ALL,
-    ),
-    Inputs(
-        begins=("black-forest-labs/flux-kontext-",),
-        references="input_image",
-        is_list=False,
-        formats=_PNG_JPG,
-    ),
-    Inputs(
-        begins=("black-forest-labs/flux-1.1-pro-ultra",),
-        references="image_prompt",
-        is_list=False,
-        formats=_PNG_JPG,
-    ),
-    Inputs(
-        begins=("black-forest-labs/flux-1.1-pro", "black-forest-labs/flux-pro"),
-        references="image_prompt",
-        is_list=False,
-        custom=(256, 1440, 32),
-        formats=_ALL,
-    ),
-    Inputs(
-        begins=("black-forest-labs/flux-2-flex",),
-        references="input_images",
-        custom=(256, 2048, 32),
-        tier="resolution",
-        tiers=_MEGAPIXELS,
-        formats=_ALL,
-    ),
-    Inputs(
-        begins=("black-forest-labs/flux-2-",),
-        references="input_images",
-        custom=(256, 2048, 16),
-        tier="resolution",
-        tiers=_MEGAPIXELS,
-        formats=_ALL,
-    ),
-    Inputs(
-        begins=("black-forest-labs/flux-3",),  # its version ec84b8fb
-        references="images",
-        seed=False,
-        tier="resolution",
-        tiers={"768": "768sq", "1K": "1k", "1.5K": "1.5k", "2K": "2k", "4K": "4k"},
-        formats=_ALL,
-    ),
-    Inputs(
-        begins=("google/nano-banana-",),
-        references="image_input",
-        seed=False,
-        tier="resolution",
-        tiers=_K,
-        formats=_PNG_JPG,
-    ),
-    Inputs(
-        begins=("google/nano-banana",),
-        references="image_input",
-        seed=False,
-        formats=_PNG_JPG,
-    ),
-    Inputs(
-        begins=("bytedance/seedream-5",),
-        references="image_input",
-        seed=False,
-        tier="size",
-        tiers=_K,
-        formats={"png": "png", "jpeg": "jpeg"},
-    ),
-    Inputs(
-        begins=("bytedance/seedream-4",),
-        references="image_input",
-        seed=False,
-        tier="size",
-        tiers=_K,
-    ),
-    Inputs(
-        begins=("openai/gpt-image-",),
-        references="input_images",
-        seed=False,
-        formats={"png": "png", "jpeg": "jpeg", "webp": "webp"},
-        quality=True,
-        background=True,
-    ),
-    Inputs(
-        begins=("qwen/qwen-image-2512",),
-        references="image",
-        is_list=False,
-        custom=(256, 2048, 16),
-        formats=_ALL,
-    ),
-    Inputs(
-        begins=("qwen/qwen-image-2",),
-        references="image",
-        is_list=False,
-    ),
-    _OTHERS,
-)
-
-
 _SAID_BY_ITSELF = "it follows from size, output_format, the scene's references, or the model"
 
 
@@ -265,13 +120,13 @@ class ReplicateOptions(ProviderOptions):
 
     model_config = ConfigDict(extra="allow")
     reserved: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        sorted(
-            {"aspect_ratio", "width", "height", "input", "version", "sequential_image_generation"}
-            | {one.references for one in INPUTS if one.references is not None}
-            | {one.tier for one in INPUTS if one.tier}
+        (
+            "aspect_ratio", "height", "image", "image_input", "image_prompt", "images", "input",
+            "input_image", "input_images", "resolution", "sequential_image_generation", "size",
+            "version", "width",
         ),
         _SAID_BY_ITSELF,
-    )
+    )  # fmt: skip
 
 
 class Replicate(Hosted):
@@ -288,24 +143,19 @@ class Replicate(Hosted):
         """Return what is known beforehand of one of its endpoints, by the inputs of its model."""
         if not endpoint.model:
             return PROFILE  # what some of its models have
-        inputs = inputs_of(endpoint.known_as)
-        said: dict[Unsayable, bool] = {
-            "output_format": bool(inputs.formats),
-            "background": inputs.background,
-            "quality": inputs.quality,
-        }
+        inputs = _inputs(endpoint.known_as)
         return replace(
             PROFILE,
             seed=inputs.seed,
             references=inputs.references is not None,
-            unsaid=frozenset(name for name, is_said in said.items() if not is_said),
+            unsaid=inputs.unsaid,
         )
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
         model = self.model_of(request)
         known = self.known_as(model)
-        inputs, form = inputs_of(known), self.form_of(request)
+        inputs, form = _inputs(known), self.form_of(request)
         assert form is not None  # the shipped table has a row for every model of it
         is_custom = _is_custom(request, inputs)
         shown = request.shown[: _most_shown(inputs)]
@@ -320,7 +170,7 @@ class Replicate(Hosted):
         }
         if inputs.references is not None and shown:
             urls: list[Payload] = [data_url(one.sent) for one in shown]
-            given[inputs.references] = urls if inputs.is_list else urls[0]
+            given[inputs.references] = urls[0] if inputs.one else urls
         payload: dict[str, Payload] = {"input": given}
         path = _path_of(model)
         if path is None:
@@ -512,10 +362,8 @@ _NO_ACCOUNT = Finding(
 )
 
 
-def inputs_of(model: str) -> Inputs:
-    """Return the inputs of a model, by its name without a version."""
-    name = _named(model)
-    return next(one for one in INPUTS if name.startswith(one.begins))
+def _inputs(model: str) -> Inputs:
+    return inputs_of("replicate", _named(model))
 
 
 def _named(model: str) -> str:
@@ -534,7 +382,7 @@ def _path_of(model: str) -> str | None:
 def _most_shown(inputs: Inputs) -> int | None:
     if inputs.references is None:
         return 0
-    return None if inputs.is_list else 1
+    return 1 if inputs.one else None
 
 
 # What is asked for -------------------------------------------------------------------------------
@@ -651,11 +499,11 @@ def _may_be(item: Json, lost: Lost, since_s: float) -> bool:
     """
     if not _is_of(item, lost.endpoint) or _began_before(item, since_s):
         return False
-    given, inputs = at(item, "input"), inputs_of(lost.endpoint)
+    given, inputs = at(item, "input"), _inputs(lost.endpoint)
     if lost.token is None or not inputs.seed or not isinstance(given, dict):
         return True
     is_with_its_seed = given.get("seed") == seed_of(lost.token)
-    return is_with_its_seed or not given or (inputs is _OTHERS and "seed" not in given)
+    return is_with_its_seed or not given or (inputs.is_a_guess and "seed" not in given)
 
 
 def _is_of(item: Json, model: str) -> bool:

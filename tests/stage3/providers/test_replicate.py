@@ -25,9 +25,9 @@ from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPa
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.base import Polled
-from stage3_plugin.providers.models import models_known_of
+from stage3_plugin.providers.models import models_known_of, table
 from stage3_plugin.providers.options import options_of
-from stage3_plugin.providers.replicate import INPUTS, Replicate
+from stage3_plugin.providers.replicate import Replicate, ReplicateOptions
 from stage3_plugin.testing.dialects.replicate import ReplicateDialect
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.pngs import make_png
@@ -195,9 +195,17 @@ def test_a_models_further_inputs_are_set_as_options() -> None:
 
 def test_every_family_has_ratios() -> None:
     """A row without them would be an error at the first purchase."""
-    for family in INPUTS:
-        for begins in family.begins:
+    for row in (row for row in table().inputs if row.provider == "replicate"):
+        for begins in row.begins:
             replicate(begins or "a/b").begin(request(width_px=1000, height_px=777))
+
+
+def test_no_input_that_a_row_fills_in_is_an_option() -> None:
+    """What follows from size, files and references cannot be said once more by a person."""
+    rows = [row for row in table().inputs if row.provider == "replicate"]
+
+    assert {row.references for row in rows} - {None} <= ReplicateOptions.reserved.keys()
+    assert {row.tier for row in rows} - {""} <= ReplicateOptions.reserved.keys()
 
 
 # What becomes of a prediction --------------------------------------------------------------------
