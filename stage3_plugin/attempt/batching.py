@@ -43,7 +43,6 @@ from stage3_plugin.attempt.polling import OTHER_KEY, lost, tell_of_strange
 from stage3_plugin.attempt.result_files import ResultFiles
 from stage3_plugin.attempt.sending import (
     open_spool,
-    outcome_of,
     unsendable,
     without_answer,
     without_storage,
@@ -69,7 +68,7 @@ from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
 from stage3_plugin.policy.waiting import STRANGE_TIMES, batch_wait_s
 from stage3_plugin.providers.base import BatchLane
-from stage3_plugin.runtime import interrupt, trace
+from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files, polls
@@ -294,12 +293,10 @@ class Batching:
         except StorageFailed as failure:
             return without_storage(failure)
         try:
-            with trace.span("receive", attempt_id=token) as span:
-                opened = partial(
-                    open_spool, folder, receipt=receipt, caps=self._caps, masked=self._masked
-                )
-                exchange = await self._client.post(send, opened, is_late=is_late)
-                span.note(outcome=outcome_of(exchange))
+            opened = partial(
+                open_spool, folder, receipt=receipt, caps=self._caps, masked=self._masked
+            )
+            exchange = await self._client.post(send, opened, is_late=is_late)
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
                 receipt.close()

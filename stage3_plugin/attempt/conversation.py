@@ -36,7 +36,7 @@ from stage3_plugin.attempt.finding import Finding
 from stage3_plugin.attempt.ingest import Ingest, not_taken_in, without_pictures
 from stage3_plugin.attempt.polling import Over, Polling, lost
 from stage3_plugin.attempt.renewing import RenewableKey
-from stage3_plugin.attempt.sending import open_spool, outcome_of, slept, unsendable, without_answer
+from stage3_plugin.attempt.sending import open_spool, slept, unsendable, without_answer
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.exchange import Fetch, Lost, Reply, Sought
 from stage3_plugin.domain.job import Accepted, BeingMade, JobBook, Jobs
@@ -50,7 +50,7 @@ from stage3_plugin.policy.polling import first_wait_s
 from stage3_plugin.policy.refetch import next_of, shown
 from stage3_plugin.policy.refusal import refused_for
 from stage3_plugin.providers.base import BatchLane, Provider
-from stage3_plugin.runtime import interrupt, trace
+from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import awaited
@@ -150,16 +150,12 @@ class Conversation:
             except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
                 return unsendable(error)
             sent_at = anyio.current_time()
-            with trace.span("receive", attempt_id=folder.name) as span:
-                exchange = await self._client.post(
-                    send,
-                    partial(
-                        open_spool, folder, receipt=receipt, caps=self._caps, masked=self._masked
-                    ),
-                    base64_of=base64_of,
-                    is_late=jobs.is_late,
-                )
-                span.note(outcome=outcome_of(exchange))
+            exchange = await self._client.post(
+                send,
+                partial(open_spool, folder, receipt=receipt, caps=self._caps, masked=self._masked),
+                base64_of=base64_of,
+                is_late=jobs.is_late,
+            )
             took_s = anyio.current_time() - sent_at
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
@@ -199,9 +195,7 @@ class Conversation:
             book: Where a job is written down.
             age_s: How long ago it came.
         """
-        with trace.span("ingest", attempt_id=folder.name) as span:
-            result = await self._after_the_answer(folder, book, age_s)
-            span.note(outcome=result.verdict.kind.value)
+        result = await self._after_the_answer(folder, book, age_s)
         return await self._came_to(folder, result)
 
     async def ask(self, folder: Path, before: BeingMade) -> AttemptResult:
@@ -271,28 +265,22 @@ class Conversation:
 
     async def _take_in(self, folder: Path, answer: KeptAnswer, accepted: Accepted) -> AttemptResult:
         """Go on from the last answer of a job, which lies on the disk, as from any whole answer."""
-        with trace.span("ingest", attempt_id=folder.name) as span:
-            try:
-                judged = await self._asking.in_turn(partial(self._read_last, answer, accepted))
-            except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
-                result = not_taken_in(error, answer.folder)
-            else:
-                result = await self._pictures_of(
-                    answer.folder, judged, answer.age_s, noted_in=folder
-                )
-            span.note(outcome=result.verdict.kind.value)
+        try:
+            judged = await self._asking.in_turn(partial(self._read_last, answer, accepted))
+        except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
+            result = not_taken_in(error, answer.folder)
+        else:
+            result = await self._pictures_of(answer.folder, judged, answer.age_s, noted_in=folder)
         return await self._came_to(folder, result)
 
     async def _take_in_line(self, lane: BatchLane, folder: Path, age_s: float) -> AttemptResult:
         """Go on from a line of a batch's results, which lies in a folder as a whole answer does."""
-        with trace.span("ingest", attempt_id=folder.name) as span:
-            try:
-                judged = await self._asking.in_turn(partial(self._read_line, lane, folder))
-            except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
-                result = not_taken_in(error, folder)
-            else:
-                result = await self._pictures_of(folder, judged, age_s, noted_in=folder)
-            span.note(outcome=result.verdict.kind.value)
+        try:
+            judged = await self._asking.in_turn(partial(self._read_line, lane, folder))
+        except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
+            result = not_taken_in(error, folder)
+        else:
+            result = await self._pictures_of(folder, judged, age_s, noted_in=folder)
         return await self._came_to(folder, result)
 
     async def _came_to(self, folder: Path, result: AttemptResult) -> AttemptResult:

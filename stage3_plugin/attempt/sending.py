@@ -42,13 +42,6 @@ def open_spool(
     return answer
 
 
-def outcome_of(exchange: Exchange) -> str:
-    """Return the trace's word for what came of a request."""
-    if exchange.complete:
-        return "complete"
-    return "interrupted" if exchange.interrupted else "incomplete" if exchange.sent else "not_sent"
-
-
 def unsendable(error: Exception) -> AttemptResult:
     """Return an attempt that ended before its first byte, on something in the request itself."""
     problem = str(error) if isinstance(error, ProviderBroken) else type(error).__name__

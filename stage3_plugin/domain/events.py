@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 
 from host_stub.contract import CostBasis, FailureCode
 from stage3_plugin.runtime import trace
@@ -252,10 +251,6 @@ class LedgerNotTidied(Event, name="ledger.not_tidied", level="warning"):
     """What earlier runs left behind could not be tidied away."""
 
     problem: str
-
-
-EVENTS: Final = {kind.name: kind for kind in Event.kinds}
-"""All of them by name."""
 
 
 def warn_of(message: str) -> None:

@@ -123,19 +123,6 @@ MOST_SEED = 2**31 - 2
 
 _NO_BATCHES = "it has no batch lane, so nothing was sent (lane)"
 
-_CLAIMED: dict[
-    type[Held | Found | InOtherHands | Denied | OfAnotherStep | LineRefused | Ready], str
-] = {
-    Held: "held",
-    Found: "found",
-    InOtherHands: "in_other_hands",
-    Denied: "denied",
-    OfAnotherStep: "of_another_step",
-    LineRefused: "line_refused",
-    Ready: "gathered",
-}
-"""How the trace calls what came of a claim."""
-
 
 class _Settled(NamedTuple):
     """What an attempt came to, at the cost that the ledger counts.
@@ -315,11 +302,7 @@ class SceneRunner:
         place = await self._arrive(scene)
         if not isinstance(place, Place):
             return place
-        with trace.span("claim", scene_id=scene.request.scene_id) as span:
-            claim = await place.checkout.claim(scene.request, scene.part)
-            span.note(outcome=_CLAIMED[type(claim)])
-            if isinstance(claim, Held):
-                span.note(attempt_id=claim.attempt_id)
+        claim = await place.checkout.claim(scene.request, scene.part)
         if not isinstance(claim, Held):
             return await self._without_hold(scene, claim)
         if not self._state.is_going_on:  # it was stopped while the money was being held
@@ -363,9 +346,7 @@ class SceneRunner:
         if place.lines is None:
             made_by = scene.request.provider
             return self._fail(scene, Failure(code="rejected", message=f"{made_by}: {_NO_BATCHES}"))
-        with trace.span("claim", scene_id=scene.request.scene_id) as span:
-            looked = await place.lines.look(scene.request, scene.part)
-            span.note(outcome=_CLAIMED[type(looked)])
+        looked = await place.lines.look(scene.request, scene.part)
         if isinstance(looked, LineRefused):
             return self.end_late(scene, looked.purchase, looked.attempted, is_own=False)
         if not isinstance(looked, Ready):
@@ -695,12 +676,7 @@ class SceneRunner:
         self.in_flight[held.attempt_id] = held.hold_microusd
         try:
             shield.shield = False
-            with (
-                trace.span(
-                    "attempt", scene_id=scene.request.scene_id, attempt_id=held.attempt_id
-                ) as span,
-                self._state.interrupt.in_force(),
-            ):
+            with self._state.interrupt.in_force():
                 request = self._with_a_seed(scene)
                 result = await self._at(scene).sender.maker.attempt(
                     held.attempt_id,
@@ -709,7 +685,6 @@ class SceneRunner:
                 )
                 is_drawn = scene.refused > 0 and request.seed != scene.seed
                 result = with_facts(result, request, self._made_from(scene), drawn=is_drawn)
-                span.note(outcome=result.verdict.kind.value)
         except BaseException:
             # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
             shield.shield = True
@@ -815,11 +790,7 @@ class SceneRunner:
         result, overtaken = settled
         shown = _Shown()
         if result.picture is not None:
-            with trace.span(
-                "publish", scene_id=scene.request.scene_id, attempt_id=held.attempt_id
-            ) as span:
-                shown = await self._show_own(scene, held, result.picture, overtaken)
-                span.note(outcome="failed" if isinstance(shown.placed, Failure) else "placed")
+            shown = await self._show_own(scene, held, result.picture, overtaken)
         if overtaken is None and not result.leaves_evidence:
             await self._results.remove_answer(held.attempt_id)
         return shown

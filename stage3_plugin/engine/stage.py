@@ -218,7 +218,8 @@ class Stage:
         shows = self._look_through(asked, limits)
         at_once = self._capacity(context.max_in_flight)
         async with AsyncExitStack() as stack:
-            stack.enter_context(trace.listening(ContractEvents(context.log)))
+            log = ContractEvents(context.log)
+            stack.enter_context(trace.listening(log.handle))
             session, capacity, fewer = await self._opened(stack, at_once)
             keys_of, ledger = self._steps.keys_of, session.reader
             backends = self.backends
@@ -240,39 +241,40 @@ class Stage:
                 capacity=capacity,
                 sheets=tuple(sheet.scene_id for sheet in asked.sheets),
             )
-            with trace.span("stage", **started.fields()):
-                for line in (*filter(None, (fewer,)), *asked.told):
-                    warn_of(line)
-                notices = self._notices(request, pictures_dir)
-                made = asked.to_be_made()
-                await notices.look_at_all(made, session.reader, keys_of, stopping)
-                for line in (*notices.warnings(), *self._unsaid_of(asked.lanes)):
-                    warn_of(line)
-                story = _name_of(pictures_dir.parent, self._project_dir)
-                run_ledger = self._run_ledger(session, limits, story=story)
-                recovery = self._recovery(session, run_ledger, beside=capacity)
-                run = Run(
-                    settings=self._settings,
-                    requests=asked.named(),
-                    places=self._places(backends, run_ledger, recovery, asked, capacity=capacity),
-                    steps=self._steps,
-                    results=Results(self._pictures, pictures_dir, place=request.place),
-                    reporter=Reporter(
-                        context.deliver,
-                        asked.took,
-                        url_of=self.url_of,
-                        options=[route.options for route in self.routes],
-                    ),
-                    draw=self._draw,
-                    recovery=recovery,
-                    pictures=self._pictures,
-                    references=asked.references,
-                    wanted_of=partial(_wanted_of, request.wanted),
-                )
-                try:
-                    return await run.to_the_end(stopping, request.deadline_s)
-                finally:
-                    await run_ledger.withdraw()
+            trace.event(started)
+            stack.callback(lambda: trace.event(log.finished()))
+            for line in (*filter(None, (fewer,)), *asked.told):
+                warn_of(line)
+            notices = self._notices(request, pictures_dir)
+            made = asked.to_be_made()
+            await notices.look_at_all(made, session.reader, keys_of, stopping)
+            for line in (*notices.warnings(), *self._unsaid_of(asked.lanes)):
+                warn_of(line)
+            story = _name_of(pictures_dir.parent, self._project_dir)
+            run_ledger = self._run_ledger(session, limits, story=story)
+            recovery = self._recovery(session, run_ledger, beside=capacity)
+            run = Run(
+                settings=self._settings,
+                requests=asked.named(),
+                places=self._places(backends, run_ledger, recovery, asked, capacity=capacity),
+                steps=self._steps,
+                results=Results(self._pictures, pictures_dir, place=request.place),
+                reporter=Reporter(
+                    context.deliver,
+                    asked.took,
+                    url_of=self.url_of,
+                    options=[route.options for route in self.routes],
+                ),
+                draw=self._draw,
+                recovery=recovery,
+                pictures=self._pictures,
+                references=asked.references,
+                wanted_of=partial(_wanted_of, request.wanted),
+            )
+            try:
+                return await run.to_the_end(stopping, request.deadline_s)
+            finally:
+                await run_ledger.withdraw()
 
     async def survey(self, request: ImageRequest, tell: Callable[[SceneSurvey], None]) -> None:
         """Tell what there is of every scene, and of every sheet that scenes name, sheets first.

@@ -81,12 +81,10 @@ class Endings:
                 ledger.note_untold(after, untold)
             return after
 
-        with trace.span("settle", scene_id=purchase.new.scene_id, attempt_id=attempt_id) as span:
-            try:
-                after = await self._session.commit(settle)
-            except IllegalTransition:
-                after = None
-            span.note(outcome="overtaken" if after is None else after.state.value)
+        try:
+            after = await self._session.commit(settle)
+        except IllegalTransition:
+            after = None
         if after is None:
             found = self._session.reader.purchase(attempt_id)
             is_late = found is not None and found.state is not State.PAID
@@ -128,9 +126,7 @@ class Endings:
                     ledger.note_untold(one, notes[one.new.attempt_id])
             return after
 
-        with trace.span("settle", batch=token) as span:
-            after = await self._session.commit(settle)
-            span.note(outcome=settlement.state.value if after else "overtaken")
+        after = await self._session.commit(settle)
         for one in after:
             self.note(one)
         return after

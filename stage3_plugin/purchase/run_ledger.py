@@ -30,7 +30,6 @@ from stage3_plugin.policy.pricing import ABSURD, is_absurd
 from stage3_plugin.policy.reuse import OnUnknown, Reuse, may_be_resent, reuse_of
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes, needed
-from stage3_plugin.runtime import trace
 
 WITHDRAWING_S = 5.0
 """For so long a run that ends waits for a ledger that took a hold and did not say so."""
@@ -408,11 +407,9 @@ class RunLedger:
             IllegalTransition: It was settled otherwise meanwhile.
         """
         now = self._session.now
-        with trace.span("settle", attempt_id=attempt_id) as span:
-            purchase = await self._session.commit(
-                lambda ledger: ledger.settle(attempt_id, settlement, now=now())
-            )
-            span.note(scene_id=purchase.new.scene_id, outcome=purchase.state.value)
+        purchase = await self._session.commit(
+            lambda ledger: ledger.settle(attempt_id, settlement, now=now())
+        )
         self.note(purchase)
         return purchase
 

@@ -38,7 +38,7 @@ from host_stub.run import manifest, outcomes
 from host_stub.scenes.fields import ALIASES
 from host_stub.scenes.file import read_scenes
 from host_stub.stage import exit_codes
-from stage3_plugin.domain.events import EVENTS
+from stage3_plugin.domain.events import StageWarned
 from stage3_plugin.settings import CastMember, FallbackRoute, PriceTable, Settings
 from tests.rules.repository import (
     DOCS,
@@ -222,7 +222,7 @@ def logged(path: Path, *, method: str | None = None) -> Iterator[tuple[str, set[
 
 def sent_by_stage3() -> dict[str, set[str]]:
     """Return the events that the stage reports to its trace, with their fields."""
-    return {name: {one.name for one in fields(kind)} for name, kind in EVENTS.items()}
+    return {kind.name: {one.name for one in fields(kind)} for kind in StageWarned.kinds}
 
 
 def documented_events() -> dict[str, str]:
