@@ -61,6 +61,7 @@ SLOW = (
     "stage3/test_local.py",
     "stage3/test_local_models.py",
     "stage3/test_lost.py",
+    "stage3/test_other_store.py",
     "stage3/test_two_runs.py",
     "stage3/test_waiting_for_batches.py",
     "test_batches_by_programs.py",
@@ -151,8 +152,7 @@ def _is_in_the_net(path: Path) -> bool:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what is slow by where it is and what is in the net, and leave out what was not asked.
 
-    What is slow is tried on both event loops where ``tox -e heavy`` is run, too, and elsewhere on
-    one of them.
+    What is slow is tried on both event loops at night, and elsewhere on one of them.
     """
     slow = [item for item in items if _is_slow(item.path) or item.get_closest_marker("heavy")]
     for item in slow:

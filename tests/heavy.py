@@ -1,9 +1,8 @@
-"""Further cases of long proofs: a full run tries the first, and ``tox -e heavy`` the others.
+"""Further cases of long proofs: a full run tries the first, and ``tox -e night`` the others.
 
 A proof that starts a process for each of ten limits takes minutes, and is hardly ever red for one
-of them alone. So what somebody waits for before handing something in has a case or two of it, and
-``.ci/run``, which has more time, tries every one. Likewise what is slow by its place
-(``SLOW`` in ``conftest.py``) is tried on one event loop first, on the other by ``tox -e heavy``.
+of them alone. So what is run for every change has a case or two of it. Likewise what is slow by its
+place (``SLOW`` in ``conftest.py``) is tried on one event loop first, on the other at night.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ def some_of(cases: Iterable[Any], *, every: int) -> list[Any]:
 
 
 def further(cases: Iterable[Any]) -> list[Any]:
-    """Mark the values of ``parametrize`` that are left to ``tox -e heavy``."""
+    """Mark the values of ``parametrize`` that are left to ``tox -e night``."""
     marked: list[Any] = []
     for case in cases:
         values = cast("tuple[object, ...]", case if isinstance(case, tuple) else (case,))
