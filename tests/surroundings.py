@@ -3,8 +3,7 @@
 Most of it changes nothing that a test proves; it keeps tests from waiting for what they are not
 about. A lane of thousands of tests waits for the disk half of its time, because a ledger and a
 picture are on the disk before anything goes on. So ``--in-memory`` keeps what tests write in memory
-where the disk is not what is tried. Of ``tox -m proof`` the kills and what is about power cuts and
-disks are on the disk, and whatever else runs for the first time there (``tox.ini``).
+in every lane but ``tox -e night``, which runs on the disk, as people's runs do.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def missing() -> str | None:
     """Return what keeps the tests from a browser, or ``None``."""
     lacking = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if lacking:
-        return f"not installed: {', '.join(lacking)} (`tox -e browser` brings it)"
+        return f"not installed: {', '.join(lacking)} (`tox -e proof` brings it)"
     if found() is None:
         return "no Chromium here (`apt install chromium`, or CHROMIUM=path)"
     return None

@@ -93,7 +93,7 @@ def test_a_browser_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("BROWSER_TESTS", "required")
 
-    assert "no Chromium" in (chromium.missing() or "") or "tox -e browser" in (
+    assert "no Chromium" in (chromium.missing() or "") or "tox -e proof" in (
         chromium.missing() or ""
     )
     assert chromium.is_required()

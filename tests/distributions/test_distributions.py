@@ -1,7 +1,7 @@
 """What is published, as strangers get it: a wheel and an sdist, each tried where nothing else is.
 
 Both are built from this checkout once; each is installed from its file into an environment that was
-made for it, and has to make pictures there. ``tox -e dist`` runs this and nothing else does: it
+made for it, and has to make pictures there. ``tox -e proof`` runs this: it
 takes a minute, and pip fetches what is depended on.
 """
 

@@ -163,7 +163,7 @@ _QUEUES = {"fal", "bfl"}
 _FIRST = list(
     {(one.provider, one.api): one for one in ENDPOINTS if one.provider not in _QUEUES}.values()
 )
-"""One of most ways of asking; what is left, and other models, is for ``tox -e heavy``."""
+"""One of most ways of asking; what is left, and other models, is for ``tox -e night``."""
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ LIMIT_S = 600
 _LACKING = [name for name in ("copier", "hatchling", "mypy", "ruff") if find_spec(name) is None]
 needs_tools = pytest.mark.skipif(
     bool(_LACKING) and os.environ.get("TOX_ENV_NAME") != "kit",
-    reason=f"needs {', '.join(_LACKING)}: tox -e kit has them",
+    reason=f"needs {', '.join(_LACKING)}: tox -e proof has them",
 )
 """What is made is built and looked at by these; the lane that is for it may lack none."""
 
