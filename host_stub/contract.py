@@ -815,7 +815,8 @@ class ImagePlugin:
         contract: The contract it was written for, as a literal, for example ``(1, 0)``.
         settings: The model its config table is validated with, by the host, before ``open``.
         capabilities: What it can do.
-        open: Takes validated settings and services; entering the result opens the stage.
+        open: Takes validated settings and services; entering the result opens the stage. A run
+            calls it before it writes anything: it may raise :class:`StageError` by itself.
         draft_settings: Returns settings with which ``open`` gives a stage whose pictures are free,
             for drafts; it takes those that were validated.
     """

@@ -8,7 +8,7 @@ cheap: no HTTP client, no imaging library and no renderer is loaded before the s
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -55,8 +55,20 @@ def host_commands() -> list[PluginCommand]:
     return cli.commands()
 
 
+def _open(
+    settings: Settings, services: contract.Services
+) -> AbstractAsyncContextManager[contract.ImageStage]:
+    """Return what opens the stage; a ledger that a snapshot left is refused at once."""
+    from stage3_plugin.ledger.place import LEDGER_NAME  # noqa: PLC0415 - keeps this import light
+    from stage3_plugin.ledger.refusal import refuse_a_snapshots  # noqa: PLC0415 - likewise
+
+    with _as_stage_error():
+        refuse_a_snapshots(services.project_dir / settings.state_dir / LEDGER_NAME)
+    return _opened(settings, services)
+
+
 @asynccontextmanager
-async def _open(
+async def _opened(
     settings: Settings, services: contract.Services
 ) -> AsyncGenerator[contract.ImageStage]:
     from stage3_plugin.engine.build import open_stage  # noqa: PLC0415 - keeps this import light

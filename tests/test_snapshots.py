@@ -69,10 +69,11 @@ def test_a_ledger_with_a_killed_run_is_refused_with_its_money(
     project: Callable[[str, str], Path],
     image_api: ImageApi,
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
-    """Also what lies in its log alone; nothing is asked, and not a byte is another."""
-    state = project("5", ".stage3")
-    before = bytes_in(state)
+    """Also what lies in its log alone; nothing is asked or made, and not a byte is another."""
+    project("5", ".stage3")
+    before = bytes_in(tmp_path)
 
     assert DOORS[door]() == 2
     told = " ".join(capsys.readouterr().err.split())
@@ -83,8 +84,19 @@ def test_a_ledger_with_a_killed_run_is_refused_with_its_money(
     assert "go on with it by the checkout that wrote it" in told
     assert "set another `state_dir`" in told
     assert "'host-stub import SCENE FILE'" in told
-    assert bytes_in(state) == before
+    assert bytes_in(tmp_path) == before
     assert image_api.entries == []
+
+
+def test_of_an_old_ledger_and_an_old_book_a_run_names_the_ledger(
+    project: Callable[[str, str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has the money."""
+    project("5", ".stage3")
+    project("story", ".story/out")
+
+    assert main(["run", "scenes.json"]) == 2
+    assert "ledger.db is the ledger of a snapshot" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

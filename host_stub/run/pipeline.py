@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from decimal import Decimal
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Literal
@@ -119,6 +119,10 @@ def run_pipeline(
     said: dict[str, SaidPrompt] = {}
     asked = Asked.of(options, said)
     run_id = new_run_id(plugin)
+    try:  # it is entered later; what is refused without that is refused before anything is made
+        opening = plugin.description.open(plugin.settings, plugin.services)
+    except (Exception, SystemExit) as error:
+        raise stage_error(error, plugin, redactor, nothing_tried=True) from error
     with contextlib.ExitStack() as stack:
         project_dir = plugin.services.project_dir
         story_folder(project_dir, options.out_dir)  # refuses before anything is made or moved
@@ -140,6 +144,7 @@ def run_pipeline(
         run = _Run(
             plugin,
             options,
+            opening=opening,
             run_id=run_id,
             asked=asked,
             said=said,
@@ -193,6 +198,7 @@ class _Run:
         plugin: SelectedPlugin,
         options: RunOptions,
         *,
+        opening: AbstractAsyncContextManager[ImageStage],
         run_id: str,
         asked: Asked,
         said: dict[str, SaidPrompt],
@@ -206,6 +212,7 @@ class _Run:
         self.report: RunReport | None = None
         self.start_failure: HostError | None = None
         self._plugin = plugin
+        self._opening = opening
         self._options = options
         self._asked = asked
         self._said = said
@@ -322,7 +329,7 @@ class _Run:
             stopping=stopping,
             deliver=self._outcomes.deliver,
         )
-        async with plugin.description.open(plugin.settings, plugin.services) as stage:
+        async with self._opening as stage:
             for warning in warnings_of(stage):
                 context.log.warning("stage.warned", message=warning)
             if options.confirm is not None:
