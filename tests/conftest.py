@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,10 @@ SLOW = (
     "test_your_own_server.py",
 )
 """Where tests start processes or take their time. Single ones elsewhere are marked themselves."""
+AT_NIGHT = ("diffusers",)
+"""What needs gigabytes to be installed, for a part that nobody else touches."""
+ONE_IN = 4
+"""So many cases of a slow test are one before a merge, beyond the net; at night it is all of them."""
 
 register_profiles()
 
@@ -160,11 +165,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     _, on_the_other_loop = surroundings.one_loop_each(slow)
     for item in on_the_other_loop:
         item.add_marker("heavy")
+    cases = Counter[str]()
     for item in items:
         file, _, name = item.nodeid.removeprefix("tests/").partition("::")
-        is_short = item.get_closest_marker("heavy") is None
-        if is_short and promises.is_marked(file, name.partition("[")[0]):
+        test, is_slow = name.partition("[")[0], item.get_closest_marker("slow") is not None
+        if item.get_closest_marker("heavy") is not None:
+            continue
+        if promises.is_marked(file, test):
             item.add_marker("promise")
+        elif is_slow:
+            number = cases[f"{file}::{test}"]
+            cases[f"{file}::{test}"] += 1
+            if number % ONE_IN or file.startswith(AT_NIGHT):
+                item.add_marker("heavy")
     if config.getoption("one_loop"):
         items[:], left = surroundings.one_loop_each(items)
         config.hook.pytest_deselected(items=left)

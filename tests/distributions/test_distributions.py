@@ -176,6 +176,7 @@ def test_the_wheel_makes_pictures_where_nothing_else_is(wheel: Path, tmp_path: P
     makes_pictures(programs, tmp_path)
 
 
+@pytest.mark.heavy
 def test_the_sdist_makes_pictures_and_passes_tests_of_its_own(sdist: Path, tmp_path: Path) -> None:
     """Installed from its file, and its tests run from what is in it."""
     programs = environment(tmp_path / "environment", sdist)
