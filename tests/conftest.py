@@ -85,7 +85,7 @@ SLOW = (
 AT_NIGHT = ("diffusers",)
 """What needs gigabytes to be installed, for a part that nobody else touches."""
 ONE_IN = 4
-"""So many cases of a slow test are one before a merge, beyond the net; at night it is all of them."""
+"""Of so many cases of a slow test beyond the net, one is tried before a merge; at night it is all."""
 
 register_profiles()
 

@@ -162,7 +162,7 @@ def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 PARTS = ("command", "calls", "scale"), ("simulated", "hidden")
-"""Words by which all benchmarks are named; the models of the second are tried beside what they test."""
+"""Words by which all benchmarks are named; what the second imports is tried by other tests, too."""
 
 
 def test_the_parts_are_the_suite() -> None:
