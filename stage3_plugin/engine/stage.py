@@ -457,7 +457,7 @@ class Stage:
 
     def _why_unsendable(self, request: PictureRequest) -> str | None:
         """Return why a request cannot be made, whatever it shows; ``None`` where it can."""
-        needs_prompt, max_pixels = self._route.needs_prompt, self._settings.max_pixels
+        needs_prompt, max_pixels = not self._route.is_here, self._settings.max_pixels
         return why_unsendable(request, max_pixels=max_pixels, needs_prompt=needs_prompt)
 
     def _why_not_made(self, request: PictureRequest) -> str | None:
@@ -501,7 +501,7 @@ class Stage:
 
         return RunLedger(
             session,
-            is_local=self._route.may_be_cut,
+            is_local=self._route.is_here,
             limits=limits,
             on_unknown=self._settings.on_unknown,
             story=story,
@@ -530,7 +530,7 @@ class Stage:
             story=asked.to_be_made(),
             free_bytes=self._pictures.free_bytes,
             free_files=self._pictures.free_files,
-            answer_bytes=0 if first.is_free else self._settings.max_reply_bytes,
+            answer_bytes=0 if first.is_here else self._settings.max_reply_bytes,
             recovery=recovery,
         )
         places: list[Place] = []
@@ -595,7 +595,7 @@ class Stage:
             for wish in wishes
         )
         # What a storyboard has no use for is in nearly every story, and costs nothing.
-        of_words = ("negative_prompt", "style_tags") if route.is_free else ()
+        of_words = ("negative_prompt", "style_tags") if route.is_here else ()
         # Whom a cast does not have, the look through the story says, with their ids.
         of_cast = ("characters",) if self._settings.cast else ()
         self._unsaid = frozenset((*wishes, *of_words, *of_cast))
@@ -674,7 +674,7 @@ class Stage:
 
     def _limits(self, max_cost_usd: Decimal | None) -> Limits:
         """Put the caps together; what is not limited has none."""
-        if self._route.is_uncapped:
+        if self._route.is_here:
             return Limits()
         settings = self._settings
         budgets = [
