@@ -47,7 +47,6 @@ from stage3_plugin.engine.notices import (
     Replaced,
     Wishes,
     readable,
-    reference_is_there,
 )
 from stage3_plugin.engine.planning import Planning, Ways
 from stage3_plugin.engine.preconditions import Advice, Preconditions
@@ -147,21 +146,11 @@ class Stage:
         await self._need_preconditions()
         async with AsyncExitStack() as stack:
             ledger = stack.enter_context(self._accounts.look())
-            forecast = self._forecast(ledger)
             notices = self._notices(request, pictures_dir or request.out_dir / "images")
-            ways = Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes])
-            takes = Takes(ledger)
-            planning = Planning(
-                self._settings,
-                self._steps,
-                forecast,
-                takes=takes,
-                ways=ways,
-                notices=notices,
-                wanted_of=partial(_wanted_of, request.wanted),
-            )
+            planning = self._planning(ledger, request, notices)
+            forecast = planning.forecast
             if shows:
-                await self._survey(stack, asked, request, planning.standing, takes)
+                await self._survey(stack, asked, request, planning.standing, planning.takes)
                 self._need_prices(asked.to_be_made(), limits)
                 planning.references = asked.references
             capacity = self._capacity(request.max_in_flight)
@@ -292,26 +281,12 @@ class Stage:
         await self._need_preconditions()
         async with AsyncExitStack() as stack:
             ledger = stack.enter_context(self._accounts.look())
-            forecast = self._forecast(ledger)
-            ways = Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes])
-            notices = self._notices(request, None)
-            takes = Takes(ledger)
-            planning = Planning(
-                self._settings, self._steps, forecast, takes=takes, ways=ways, notices=notices
-            )
+            planning = self._planning(ledger, request, self._notices(request, None))
             if shows:
-                await self._survey(stack, asked, request, planning.standing, takes)
+                await self._survey(stack, asked, request, planning.standing, planning.takes)
                 planning.references = asked.references
             surveying = Surveying(
-                self._steps,
-                takes,
-                references=asked.references,
-                prospect=forecast.prospect,
-                kept=planning.kept,
-                why_unsendable=self._why_not_made,
-                estimate=ways.estimate,
-                lost=forecast.lost,
-                url_of=self.url_of,
+                self._steps, planning, why_unsendable=self._why_not_made, url_of=self.url_of
             )
             for number, one in enumerate(asked.looked_at()):
                 tell(surveying.of(one))
@@ -444,15 +419,23 @@ class Stage:
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
 
-    def _forecast(self, ledger: Ledger | None) -> Forecast:
-        """Return what a run would find in the ledger."""
-        return Forecast(
+    def _planning(self, ledger: Ledger | None, request: ImageRequest, notices: Notices) -> Planning:
+        """Return what foresees a run by what is in the ledger."""
+        forecast = Forecast(
             self._settings,
             self._accounts,
             self._pictures,
             ledger,
             self._route,
             why_unsendable=self._why_unsendable,
+        )
+        return Planning(
+            self._steps,
+            forecast,
+            takes=Takes(ledger),
+            ways=Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes]),
+            notices=notices,
+            wanted_of=partial(_wanted_of, request.wanted),
         )
 
     def _why_unsendable(self, request: PictureRequest) -> str | None:
@@ -640,20 +623,12 @@ class Stage:
 
     def _notices(self, request: ImageRequest, images: Path | None) -> Notices:
         folders = (request.scenes_dir or Path(), self._project_dir)
-        pictures_dir = None if request.place else images
-        provider = self._settings.provider
         return Notices(
-            wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
-            replaced=Replaced(pictures_dir),
+            wishes=Wishes(self._settings.provider, folders),
+            replaced=Replaced(None if request.place else images),
             dropped=self._route.dropped,
             was_said=self._unsaid,
-            is_shown=lambda picture, scene_id: (
-                pictures_dir is not None
-                and self._pictures.is_shown(picture, pictures_dir, scene_id)
-            ),
-            is_copy=lambda sha256, name: (
-                pictures_dir is not None and self._pictures.is_copy(sha256, pictures_dir, name)
-            ),
+            pictures=self._pictures,
         )
 
     def _capacity(self, max_in_flight: int | None) -> int:
