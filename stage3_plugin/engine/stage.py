@@ -194,8 +194,7 @@ class Stage:
             Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
-        from stage3_plugin.engine.contract_events import ContractEvents
-        from stage3_plugin.engine.reporter import Reporter
+        from stage3_plugin.engine.reporter import ContractEvents, Reporter
         from stage3_plugin.engine.results import Results
         from stage3_plugin.engine.run import Run
         from stage3_plugin.runtime import trace
