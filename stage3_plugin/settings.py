@@ -305,16 +305,9 @@ class _OfARoute(BaseModel):
                 )
         return hosts
 
-    @field_validator("options", check_fields=False)
+    @field_validator("options", "model_args", "executor", check_fields=False)
     @classmethod
-    def _options_can_be_sent(cls, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if not all(map(_is_json, options.values())):
-            raise ValueError("a number is a finite one")
-        return options
-
-    @field_validator("model_args", "executor", check_fields=False)
-    @classmethod
-    def _words_of_a_model_class(cls, table: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    def _numbers_are_finite(cls, table: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if not all(map(_is_json, table.values())):
             raise ValueError("a number is a finite one")
         return table

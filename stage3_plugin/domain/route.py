@@ -61,7 +61,9 @@ class Route:
         options_of: Returns the options that decide a model's pictures, by whose name its rows are
             found among them; ``None`` where ``options`` do.
         edition_of: Returns what else decides a picture, where a renderer here makes it.
-        is_here: Made on this machine, whatever the address.
+        is_here: Made on this machine, whatever the address: pictures cost nothing, those that came
+            to nothing included, no limit is kept, and work that is cut short is simply done again,
+            so that no outcome is ever unknown.
         size_px: What a further route is asked for instead of the settings' size, if anything.
         quality: Likewise, of the first route's request.
         output_format: Likewise.
@@ -74,11 +76,6 @@ class Route:
         profile: What is known of the paid provider, if it is one.
         slots: How many pictures can be in work there at once, if that is bounded.
         has_own_capacity: So many are, unless the settings say less.
-        needs_prompt: An empty prompt would be paid for, and so is not sent.
-        is_free: Pictures cost nothing, those that came to nothing included; and no answer comes
-            that the disk needs room for.
-        is_uncapped: No limit is kept, of money, of requests or of a provider.
-        may_be_cut: Work may be cut short and simply done again, so no outcome is ever unknown.
         warnings: What the settings alone ask for that is known not to be taken.
         advise: Says what a picture asks for that its maker is known not to take.
         dropped: Names the wishes of a request that its maker is not sent.
@@ -109,10 +106,6 @@ class Route:
     profile: Profile | None = None
     slots: int | None = None
     has_own_capacity: bool = False
-    needs_prompt: bool = True
-    is_free: bool = False
-    is_uncapped: bool = False
-    may_be_cut: bool = False
     warnings: tuple[str, ...] = ()
     advise: Callable[[PictureRequest], tuple[str, ...]] = _none
     dropped: Callable[[PictureRequest], tuple[str, ...]] = _none

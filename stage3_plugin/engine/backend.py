@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from stage3_plugin.domain.endpoint import Endpoint
+from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import Expression, PictureRequest, Wish
 from stage3_plugin.domain.route import Route
@@ -36,7 +37,8 @@ class Sender:
         maker: Makes attempts.
         maker_with: Returns the maker for a run that holds the pictures which requests show; where
             the route is sent none, that is the same one.
-        conversation_for: Goes on from answers that a run before left behind.
+        conversation_for: Goes on from answers that a run before left behind; where pictures are
+            drawn, these are left to a run that has a provider.
         free_checks: Asks the paid provider what costs nothing.
         base64_of: Has the pictures that requests show, in a run that holds them.
         key: The key, where another one can be had.
@@ -44,7 +46,7 @@ class Sender:
     """
 
     maker: Maker
-    conversation_for: ConversationFor
+    conversation_for: ConversationFor = lambda _endpoint: None
     maker_with: Callable[[Base64Of], Maker] | None = None
     free_checks: FreeChecks | None = None
     base64_of: Base64Of = no_pictures
@@ -130,7 +132,7 @@ def route_of(settings: Settings, profile: Profile | None, *, is_here: bool = Fal
         sends -= {"seed"} if not profile.seed else set()
         sends -= {"references"} if not profile.references else set()
         expression = "field" if profile.negative_prompt else expression
-    return Route(
+    found = Route(
         endpoint=endpoint_of(settings),
         public_url="" if profile is None else profile.base_url,
         name=None if named is None else named.name,
@@ -142,6 +144,11 @@ def route_of(settings: Settings, profile: Profile | None, *, is_here: bool = Fal
         is_here=is_here,
         profile=profile,
     )
+    return replace(found, list_price=_free) if is_here else found
+
+
+def _free(_request: PictureRequest) -> Estimate:
+    return Estimate(low_microusd=0, high_microusd=0)
 
 
 def in_ladder(route: Route, settings: Settings, number: int) -> Route:

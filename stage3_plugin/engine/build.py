@@ -17,13 +17,13 @@ from contextlib import (
     contextmanager,
     suppress,
 )
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache, partial
+from functools import cached_property, partial
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -53,7 +53,7 @@ from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.place import place_of
 from stage3_plugin.ledger.session import Accounts, OpenCommit
 from stage3_plugin.providers.advice import Wish, advice, refused_quality
-from stage3_plugin.providers.base import BatchLane, Provider
+from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.hosted import PLAIN, Hosted, need_options
 from stage3_plugin.providers.models import (
     beyond_always,
@@ -207,7 +207,7 @@ def _need_paid(routes: Sequence[Route]) -> None:
         SettingsRefused: One is.
     """
     for number, route in enumerate(routes if len(routes) > 1 else ()):
-        if route.is_free:
+        if route.is_here:
             raise SettingsRefused(
                 f"fallback.{number - 1}.provider" if number else "provider",
                 f"what {route.endpoint.provider!r} draws for nothing would stand for a picture "
@@ -237,7 +237,8 @@ async def _open_route(
 ) -> AsyncGenerator[Backend]:
     made_by = maker_named(settings.provider)
     if issubclass(made_by, Hosted):
-        yield _paid(settings, pictures, tls, now, masked=masked, key_anew=key_anew)
+        bought = _PaidRoute(settings, pictures, tls, now, masked=masked, key_anew=key_anew)
+        yield bought.backend()
     elif is_renderer(made_by):
         async with _open_local(settings, made_by, pictures) as drawing:
             yield drawing
@@ -260,197 +261,128 @@ async def _open_local(
         route = replace(
             route_of(settings, None, is_here=True),
             edition_of=renderer.edition,
-            list_price=_free,
             slots=executor.slots,
-            needs_prompt=False,
-            is_free=True,
-            is_uncapped=True,
-            may_be_cut=True,
             dropped=renderer.unmet,
         )
-        sender = Sender(maker=LocalMaker(renderer, pictures), conversation_for=_not_here)
+        sender = Sender(maker=LocalMaker(renderer, pictures))
         yield Backend(route=route, sender=lambda: sender, renderer=renderer)
 
 
-def _paid(
-    settings: Settings,
-    pictures: Pictures,
-    tls: ssl.SSLContext | None,
-    now: Callable[[], datetime],
-    *,
-    masked: Masked,
-    key_anew: KeyAnew | None,
-) -> Backend:
-    _need_like(settings)
-    provider = _provider(settings, endpoint_of(settings))
-    for model in _models(settings):
-        need_options(settings.provider, _like_of(settings, model) or model, settings.options)
-    profile = provider.profile
-    _need_key(settings, profile)
-    providers = _Providers(settings, provider)
-    trust = tls or named_trust()  # what the environment names is refused here
+class _PaidRoute:
+    """A route whose pictures are bought: what is known of it, and what sends.
 
-    @cache
-    def sender() -> Sender:
+    Args:
+        settings: Those of the route.
+        pictures: Takes what is bought.
+        tls: The certificates to trust, instead of the usual ones.
+        now: The wall clock.
+        masked: Covers what is secret.
+        key_anew: Asks for another key, where there may be one.
+
+    Raises:
+        SettingsRefused: They cannot work.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pictures: Pictures,
+        tls: ssl.SSLContext | None,
+        now: Callable[[], datetime],
+        *,
+        masked: Masked,
+        key_anew: KeyAnew | None,
+    ) -> None:
+        _need_like(settings)
+        self.settings = settings
+        self.pictures = pictures
+        self.now = now
+        self.masked = masked
+        self._key_anew = key_anew
+        self._endpoint = endpoint_of(settings)
+        self._provider = provider = _provider(settings, self._endpoint)
+        for model in _models(settings):
+            need_options(settings.provider, _like_of(settings, model) or model, settings.options)
+        self._profile = profile = provider.profile
+        _need_key(settings, profile)
+        self._by_endpoint = {self._endpoint: provider}
+        self._estimated: tuple[object, Estimate | None] = (None, None)
+        own = profile.base_url if settings.base_url is None else settings.base_url
+        self._is_at_the_vendors = canonical_address(own) == canonical_address(profile.base_url)
+        self._trust = tls or named_trust()  # what the environment names is refused here
+        if settings.trust_env:
+            self._sender()  # so is a proxy that cannot be used
+
+    def backend(self) -> Backend:
+        """Return what makes its pictures."""
+        profile, batch = self._profile, self._provider.batch
+        route = replace(
+            route_of(self.settings, profile),
+            list_price=self.estimate,
+            warnings=(*self._warnings(), *paid_twice(self.settings, self.estimate)),
+            options_of=self._options_of,
+            advise=self._advice,
+            refuse=self._refusal,
+            dropped=self._left_out,
+            prompt_sent=self._words_of,
+            new_job=self._new_job,
+            limits_of=self._limits_of if profile.references else None,
+            batch=None if batch is None else batch.terms,
+        )
+        return Backend(route=route, sender=self._sender)
+
+    @cached_property
+    def _sending(self) -> Sender:
         """Load and make what sends."""
         from stage3_plugin.attempt.free_checks import FreeChecks  # noqa: PLC0415 - a plan sends nothing
         from stage3_plugin.attempt.paid import PaidMaker  # noqa: PLC0415 - likewise
         from stage3_plugin.attempt.renewing import RenewableKey  # noqa: PLC0415 - likewise
         from stage3_plugin.transport.client import Client  # noqa: PLC0415 - likewise
 
+        settings, profile = self.settings, self._profile
         client = Client(
             key_header=profile.key_header,
             key_prefix=profile.key_prefix,
             key=settings.api_key,
-            own_urls=_own_urls(settings, profile),
+            own_urls=self._own_urls(),
             headers=_own_headers(settings),
             timeout_s=settings.timeout_s,
             trust_env=settings.trust_env,
-            tls=trust,
+            tls=self._trust,
         )
         client.check(settings.base_url or profile.base_url)
-        key, blocking = None, pictures.blocking
-        if settings.api_key is not None and key_anew is not None:
+        key, blocking = None, self.pictures.blocking
+        if settings.api_key is not None and self._key_anew is not None:
             key = RenewableKey(
-                settings.api_key, ask=key_anew, use=client.use_key, blocking=blocking
+                settings.api_key, ask=self._key_anew, use=client.use_key, blocking=blocking
             )
-        conversations = _Conversations(
-            settings=settings,
-            providers=providers,
-            client=client,
-            pictures=pictures,
-            masked=masked,
-            now=now,
-            key=key,
-            by_endpoint={},
-        )
-        maker = PaidMaker(conversations.of_request, pictures)
+        conversations = _Conversations(route=self, client=client, key=key)
+        maker = PaidMaker(conversations.of_request, self.pictures)
         return Sender(
             maker=maker,
             maker_with=maker.showing if profile.references else None,
             conversation_for=conversations.of,
             free_checks=FreeChecks(
-                provider=provider,
+                provider=self._provider,
                 client=client,
                 models=_models(settings),
                 has_key=_has_key(settings, profile),
-                masked=masked,
+                masked=self.masked,
             ),
             key=key,
             account=lambda: client.account,
         )
 
-    if settings.trust_env:
-        sender()  # so is a proxy that cannot be used
-    return Backend(
-        route=replace(
-            route_of(settings, profile),
-            list_price=providers.estimate,
-            warnings=(
-                *_warnings(settings, profile, now()),
-                *paid_twice(settings, providers.estimate),
-            ),
-            options_of=partial(_options_of, settings),
-            advise=partial(_advice, settings, provider, now),
-            refuse=partial(_refusal, settings, provider),
-            dropped=partial(_left_out, provider),
-            prompt_sent=partial(_words_of, provider),
-            new_job=partial(_new_job, settings, provider, sender),
-            limits_of=partial(_limits_of, settings, provider.batch) if profile.references else None,
-            batch=None if provider.batch is None else provider.batch.terms,
-        ),
-        sender=sender,
-    )
+    def _sender(self) -> Sender:
+        return self._sending
 
+    def _own_urls(self) -> tuple[str, ...]:
+        """Return where the key may go: one's own server alone, or the vendor's hosts."""
+        own = self.settings.base_url or self._profile.base_url
+        hosts = self._profile.job_hosts if self._is_at_the_vendors else ()
+        return (own, *(f"https://{host}" for host in hosts if not host.startswith(".")))
 
-def _key_anew(anew: Anew, number: int, masked: Masked) -> SecretStr | None:
-    """Return the key of a route as settings that are read anew have it; blocks."""
-    settings = anew()
-    if settings is None or number >= len(settings.routes):
-        return None
-    masked.add(settings.secrets())
-    return settings.routes[number].api_key
-
-
-def _new_job(
-    settings: Settings, provider: Provider, sender: Callable[[], Sender], request: PictureRequest
-) -> NewJob | None:
-    """Draw what the job of a request is begun with, where one may come of it."""
-    profile = provider.profile
-    if not profile.has_jobs:
-        return None
-    is_told = not (profile.token_is_seed and request.seed is not None)
-    return NewJob(
-        token=new_token(_words_of(provider, request)) if is_told else None,
-        account=sender().account(),
-        endpoint=request.model or settings.model or "",
-    )
-
-
-def _words_of(provider: Provider, request: PictureRequest) -> str:
-    """Return the prompt as it is sent, which a listing repeats; empty if nothing can be sent."""
-    try:
-        return prompt_in(provider.begin(request).payload)
-    except Exception:  # noqa: BLE001 - it is reported where it would be sent
-        return ""
-
-
-def _shelf(
-    settings: Settings, project_dir: Path, state: StateDir, pictures: Pictures, scenes_dir: Path
-) -> References:
-    """Return what holds the references of one run or plan."""
-    from stage3_plugin.executors.processes import Processes  # noqa: PLC0415 - only when it is used
-    from stage3_plugin.storage import copies  # noqa: PLC0415 - likewise
-    from stage3_plugin.storage.references import References  # noqa: PLC0415 - likewise
-
-    return References(
-        scenes_dir=scenes_dir,
-        project_dir=project_dir,
-        roots=settings.reference_roots,
-        store=pictures.store,
-        state=state,
-        copying=Processes(copies.WORK, copies.SLOTS),
-        blocking=pictures.storing,
-    )
-
-
-def _limits_of(
-    settings: Settings, batch: BatchLane | None, request: PictureRequest, count: int
-) -> Limits:
-    """Return what the provider takes of so many references of a request, in its lane."""
-    model = request.model or settings.model or ""
-    limits = limits_of(settings.provider, _like_of(settings, model) or model, count)
-    if request.lane == "ordinary" or batch is None or batch.terms.most_reference_bytes is None:
-        return limits
-    bounds = (limits.most_bytes, batch.terms.most_reference_bytes)
-    return replace(limits, most_bytes=min(bound for bound in bounds if bound is not None))
-
-
-def _left_out(provider: Provider, request: PictureRequest) -> tuple[str, ...]:
-    """Return the wishes of a request that its provider is not sent.
-
-    One that cannot be put together is rejected in its turn, and keeps no other from being made.
-    """
-    try:
-        if request.lane == "batch" and provider.batch is not None:
-            sent = [one.sent.sha256 for one in request.shown]
-            return provider.batch.line(request, "0", {sha256: sha256 for sha256 in sent}).dropped
-        return provider.begin(request).dropped
-    except Exception:  # noqa: BLE001 - it is reported where it would be sent
-        return ()
-
-
-_but_lane = attrgetter(*(one.name for one in fields(PictureRequest) if one.name != "lane"))
-
-
-class _Providers:
-    """That of the settings, for each model, and what its pictures cost."""
-
-    def __init__(self, settings: Settings, own: Provider) -> None:
-        self._settings = settings
-        self._endpoint = endpoint_of(settings)
-        self._by_endpoint = {self._endpoint: own}
-        self._estimated: tuple[object, Estimate | None] = (None, None)
+    # What pictures cost --------------------------------------------------------------------------
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a request is expected to cost with its model, in its lane."""
@@ -471,34 +403,149 @@ class _Providers:
         return replace(self._endpoint, model=request.model)
 
     def at(self, endpoint: Endpoint) -> Provider:
-        """Return the one of an endpoint, perhaps of one that the settings named before.
+        """Return the provider of an endpoint, perhaps of one that the settings named before.
 
         Raises:
             SettingsRefused: It is not installed any more.
         """
         if endpoint not in self._by_endpoint:
             is_ours = replace(endpoint, model=self._endpoint.model) == self._endpoint
-            found = _provider(self._settings, endpoint) if is_ours else provider_at(endpoint)
+            found = _provider(self.settings, endpoint) if is_ours else provider_at(endpoint)
             self._by_endpoint[endpoint] = found
         return self._by_endpoint[endpoint]
+
+    # What is said of a request -------------------------------------------------------------------
+
+    def _new_job(self, request: PictureRequest) -> NewJob | None:
+        """Draw what the job of a request is begun with, where one may come of it."""
+        if not self._profile.has_jobs:
+            return None
+        is_told = not (self._profile.token_is_seed and request.seed is not None)
+        return NewJob(
+            token=new_token(self._words_of(request)) if is_told else None,
+            account=self._sending.account(),
+            endpoint=request.model or self._endpoint.model,
+        )
+
+    def _words_of(self, request: PictureRequest) -> str:
+        """Return the prompt as it is sent, which a listing repeats; empty if nothing can be."""
+        try:
+            return prompt_in(self._provider.begin(request).payload)
+        except Exception:  # noqa: BLE001 - it is reported where it would be sent
+            return ""
+
+    def _limits_of(self, request: PictureRequest, count: int) -> Limits:
+        """Return what the provider takes of so many references of a request, in its lane."""
+        model, batch = request.model or self._endpoint.model, self._provider.batch
+        known_as = _like_of(self.settings, model) or model
+        limits = limits_of(self.settings.provider, known_as, count)
+        most_bytes = None if batch is None else batch.terms.most_reference_bytes
+        if request.lane == "ordinary" or most_bytes is None:
+            return limits
+        return replace(limits, most_bytes=min(most_bytes, limits.most_bytes or most_bytes))
+
+    def _left_out(self, request: PictureRequest) -> tuple[str, ...]:
+        """Return the wishes of a request that its provider is not sent.
+
+        One that cannot be put together is rejected in its turn, and keeps no other from being made.
+        """
+        batch = self._provider.batch
+        try:
+            if request.lane == "batch" and batch is not None:
+                sent = [one.sent.sha256 for one in request.shown]
+                return batch.line(request, "0", {sha256: sha256 for sha256 in sent}).dropped
+            return self._provider.begin(request).dropped
+        except Exception:  # noqa: BLE001 - it is reported where it would be sent
+            return ()
+
+    def _options_of(self, model: str) -> Mapping[str, JsonValue]:
+        """Return what decides a model's pictures: options that are said anyway buy none anew."""
+        like = _like_of(self.settings, model)
+        taken = takes_of(self.settings.provider, like or model or self._endpoint.model)
+        said = beyond_always(taken, self.settings.options)
+        return {**said, "like": like} if like else said  # the same words are sent in other forms
+
+    def _warnings(self) -> tuple[str, ...]:
+        """Say what the settings alone ask of a vendor that it is known not to take, for sheets too.
+
+        Raises:
+            SettingsRefused: They ask for a quality that a model does not have.
+        """
+        if not self._is_at_the_vendors:
+            return ()
+        settings, (width_px, height_px) = self.settings, self.settings.default_size_px
+        sheets = [(name, one) for name, one in settings.cast.items() if one.prompt is not None]
+        asked = [(f"cast.{name}.quality", one.model, one.quality) for name, one in sheets]
+        lines: list[str] = []
+        for name, model, quality in [("quality", settings.model, settings.quality), *asked]:
+            wish = self._wish(
+                model=model or "",
+                quality=quality or settings.quality,
+                width_px=width_px,
+                height_px=height_px,
+                in_batch=settings.lane == "batch",
+            )
+            problem = refused_quality(wish)
+            if problem is not None:
+                raise SettingsRefused(name, problem)
+            lines += advice(wish, today=self.now().date())
+        return tuple(dict.fromkeys(lines))
+
+    def _advice(self, request: PictureRequest) -> tuple[str, ...]:
+        """Say what one picture asks of a vendor that it is known not to take."""
+        wish = self._wish_of(request)
+        return () if wish is None else advice(wish, today=self.now().date())
+
+    def _refusal(self, request: PictureRequest) -> str | None:
+        """Say why a vendor is not asked for a picture, by what it is known not to have."""
+        if request.quality == self.settings.quality:  # settings are refused where they are read
+            return None
+        wish = self._wish_of(request)
+        problem = None if wish is None else refused_quality(wish)
+        return None if problem is None else f"{problem}; nothing was sent"
+
+    def _wish_of(self, request: PictureRequest) -> Wish | None:
+        """Return what a picture asks of a vendor; ``None`` at an address that is not its own."""
+        if not self._is_at_the_vendors:
+            return None
+        return self._wish(
+            model=request.model,
+            quality=request.quality,
+            width_px=request.width_px,
+            height_px=request.height_px,
+            prompt_characters=len(self._words_of(request)),
+            in_batch=request.lane == "batch",
+        )
+
+    def _wish(self, *, model: str, **asked: Any) -> Wish:
+        settings, profile = self.settings, self._profile
+        return Wish(
+            provider=settings.provider,
+            vendor=profile.vendor or profile.name,
+            api=settings.api,
+            model=model or self._endpoint.model,
+            like=_like_of(settings, model),
+            **asked,
+        )
+
+
+_but_lane = attrgetter(*(one.name for one in fields(PictureRequest) if one.name != "lane"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Conversations:
     """With the endpoint of the settings, for each model, and with those that they named before."""
 
-    settings: Settings
-    providers: _Providers
+    route: _PaidRoute
     client: Client
-    pictures: Pictures
-    masked: Masked
-    now: Callable[[], datetime]
     key: RenewableKey | None
-    by_endpoint: dict[Endpoint, Conversation]
+    by_endpoint: dict[Endpoint, Conversation] = field(
+        default_factory=dict[Endpoint, "Conversation"]
+    )
 
     def of_request(self, request: PictureRequest) -> Conversation:
         """Return the conversation for a request, whose model may be its own, and so its price."""
-        return self._at(self.providers.endpoint_of(request))
+        return self._at(self.route.endpoint_of(request))
 
     def of(self, endpoint: Endpoint) -> Conversation | None:
         """Return the conversation with an endpoint; ``None`` if nothing here can speak with it."""
@@ -508,13 +555,13 @@ class _Conversations:
 
     def _has_key_of(self, endpoint: Endpoint, profile: Profile) -> bool:
         """Return whether the key is for an endpoint: the settings' own, whatever its model."""
-        route = route_of(self.settings, profile)
+        route = route_of(self.route.settings, profile)
         address = canonical_address(endpoint.base_url or profile.base_url)
-        return endpoint.provider == self.settings.provider and address in route.addresses
+        return endpoint.provider == route.endpoint.provider and address in route.addresses
 
     def _at(self, endpoint: Endpoint) -> Conversation:
         if endpoint not in self.by_endpoint:
-            self.by_endpoint[endpoint] = self._with(self.providers.at(endpoint), endpoint)
+            self.by_endpoint[endpoint] = self._with(self.route.at(endpoint), endpoint)
         return self.by_endpoint[endpoint]
 
     def _with(self, provider: Provider, endpoint: Endpoint) -> Conversation:
@@ -523,14 +570,13 @@ class _Conversations:
         from stage3_plugin.transport.job_hosts import JobHosts  # noqa: PLC0415 - likewise
         from stage3_plugin.transport.picture_hosts import PictureHosts  # noqa: PLC0415 - likewise
 
-        settings = self.settings
-        profile = provider.profile
+        settings, profile = self.route.settings, provider.profile
         others = (*profile.picture_hosts, *settings.picture_hosts)
         most_bytes = settings.max_reply_bytes
         return Conversation(
             provider,
             self.client,
-            self.pictures,
+            self.route.pictures,
             hosts=PictureHosts(endpoint.base_url or profile.base_url, others),
             job_hosts=JobHosts(
                 endpoint.base_url or profile.base_url,
@@ -541,15 +587,11 @@ class _Conversations:
             ),
             flat_usd=_prices_for(settings, endpoint)[1],
             caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
-            masked=self.masked,
-            now=self.now,
+            masked=self.route.masked,
+            now=self.route.now,
             key=self.key,
             model=endpoint.model,
         )
-
-
-def _not_here(_endpoint: Endpoint) -> None:
-    """Leave paid answers to a run that has a provider: one that draws for free never asks it."""
 
 
 def _provider(settings: Settings, endpoint: Endpoint) -> Provider:
@@ -600,14 +642,6 @@ def _need_like(settings: Settings) -> None:
         )
 
 
-def _own_urls(settings: Settings, profile: Profile) -> tuple[str, ...]:
-    """Return where the key may go: one's own server alone, or the vendor's hosts."""
-    if not _is_at_the_vendors(settings, profile):
-        return (settings.base_url or profile.base_url,)
-    others = (f"https://{host}" for host in profile.job_hosts if not host.startswith("."))
-    return (settings.base_url or profile.base_url, *others)
-
-
 def _own_headers(settings: Settings) -> dict[str, SecretStr]:
     """Return the headers of every paid request, beside the key.
 
@@ -616,88 +650,6 @@ def _own_headers(settings: Settings) -> dict[str, SecretStr]:
     """
     asked = {} if settings.base_url is None else {"x-litellm-num-retries": SecretStr("0")}
     return asked | settings.headers
-
-
-def _warnings(settings: Settings, profile: Profile, now: datetime) -> tuple[str, ...]:
-    """Say what the settings alone ask of a vendor that it is known not to take, for sheets too.
-
-    Raises:
-        SettingsRefused: They ask for a quality that a model does not have.
-    """
-    if not _is_at_the_vendors(settings, profile):
-        return ()
-    width_px, height_px = settings.default_size_px
-    sheets = [(name, one) for name, one in settings.cast.items() if one.prompt is not None]
-    asked = [(f"cast.{name}.quality", one.model, one.quality) for name, one in sheets]
-    lines: list[str] = []
-    for field, model, quality in [("quality", settings.model, settings.quality), *asked]:
-        wish = Wish(
-            provider=settings.provider,
-            vendor=profile.vendor or profile.name,
-            api=settings.api,
-            model=model or settings.model or "",
-            like=_like_of(settings, model or ""),
-            quality=quality or settings.quality,
-            width_px=width_px,
-            height_px=height_px,
-            in_batch=settings.lane == "batch",
-        )
-        problem = refused_quality(wish)
-        if problem is not None:
-            raise SettingsRefused(field, problem)
-        lines += advice(wish, today=now.date())
-    return tuple(dict.fromkeys(lines))
-
-
-def _options_of(settings: Settings, model: str) -> Mapping[str, JsonValue]:
-    """Return what decides a model's pictures: options that are said anyway buy none anew."""
-    like = _like_of(settings, model)
-    known = like or model or settings.model or ""
-    said = beyond_always(takes_of(settings.provider, known), settings.options)
-    return {**said, "like": like} if like else said  # the same words are sent in other forms
-
-
-def _advice(
-    settings: Settings, provider: Provider, now: Callable[[], datetime], request: PictureRequest
-) -> tuple[str, ...]:
-    """Say what one picture asks of a vendor that it is known not to take."""
-    wish = _wish_of(settings, provider, request)
-    return () if wish is None else advice(wish, today=now().date())
-
-
-def _refusal(settings: Settings, provider: Provider, request: PictureRequest) -> str | None:
-    """Say why a vendor is not asked for a picture, by what it is known not to have."""
-    if request.quality == settings.quality:  # the settings are refused where they are read
-        return None
-    wish = _wish_of(settings, provider, request)
-    problem = None if wish is None else refused_quality(wish)
-    return None if problem is None else f"{problem}; nothing was sent"
-
-
-def _wish_of(settings: Settings, provider: Provider, request: PictureRequest) -> Wish | None:
-    """Return what a picture asks of a vendor; ``None`` at an address that is not the vendor's."""
-    profile = provider.profile
-    if not _is_at_the_vendors(settings, profile):
-        return None
-    return Wish(
-        provider=settings.provider,
-        vendor=profile.vendor or profile.name,
-        api=settings.api,
-        model=request.model or settings.model or "",
-        like=_like_of(settings, request.model),
-        quality=request.quality,
-        width_px=request.width_px,
-        height_px=request.height_px,
-        prompt_characters=len(_words_of(provider, request)),
-        in_batch=request.lane == "batch",
-    )
-
-
-def _is_at_the_vendors(settings: Settings, profile: Profile) -> bool:
-    """Return whether pictures are bought at the vendor's own address, however that is written."""
-    if settings.base_url is None:
-        return True
-    return canonical_address(settings.base_url) == canonical_address(profile.base_url)
 
 
 def _need_key(settings: Settings, profile: Profile) -> None:
@@ -723,8 +675,32 @@ def _models(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(model for model in named if model))
 
 
-def _free(_request: PictureRequest) -> Estimate:
-    return Estimate(low_microusd=0, high_microusd=0)
+def _key_anew(anew: Anew, number: int, masked: Masked) -> SecretStr | None:
+    """Return the key of a route as settings that are read anew have it; blocks."""
+    settings = anew()
+    if settings is None or number >= len(settings.routes):
+        return None
+    masked.add(settings.secrets())
+    return settings.routes[number].api_key
+
+
+def _shelf(
+    settings: Settings, project_dir: Path, state: StateDir, pictures: Pictures, scenes_dir: Path
+) -> References:
+    """Return what holds the references of one run or plan."""
+    from stage3_plugin.executors.processes import Processes  # noqa: PLC0415 - only when it is used
+    from stage3_plugin.storage import copies  # noqa: PLC0415 - likewise
+    from stage3_plugin.storage.references import References  # noqa: PLC0415 - likewise
+
+    return References(
+        scenes_dir=scenes_dir,
+        project_dir=project_dir,
+        roots=settings.reference_roots,
+        store=pictures.store,
+        state=state,
+        copying=Processes(copies.WORK, copies.SLOTS),
+        blocking=pictures.storing,
+    )
 
 
 def _in_threads(state_dir: Path, at_once: int) -> RunBlocking:

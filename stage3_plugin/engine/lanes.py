@@ -35,12 +35,12 @@ class Lanes:
         self._buys = buys
         self._route = route
         self.lane: Lane = lane or settings.lane
-        self._is_unused = route.is_free and self.lane == "batch"
+        self._is_unused = route.is_here and self.lane == "batch"
 
     @property
     def needs_look(self) -> bool:
         """Return whether a scene's own lane may be one that there is not."""
-        return self._buys and self._route.batch is None and not self._route.is_free
+        return self._buys and self._route.batch is None and not self._route.is_here
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class Lanes:
         """Return a request in its lane: the ordinary one where there is no other."""
         if request.lane == "ordinary" or self._route.batch is not None:
             return request
-        if self._route.is_free:
+        if self._route.is_here:
             self._is_unused = True
         return request if self.needs_look else replace(request, lane="ordinary")
 

@@ -15,9 +15,7 @@ import pybase64
 from pydantic import JsonValue
 
 from stage3_plugin.attempt.local import LocalMaker
-from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.events import warn_of
-from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.backend import Backend, Sender, route_of
@@ -140,13 +138,8 @@ async def open_model(
             route_of(settings, None, is_here=True),
             negative_prompt="field",
             edition_of=renderer.edition,
-            list_price=_free,
             slots=executor.slots,
             has_own_capacity=True,
-            needs_prompt=False,
-            is_free=True,
-            is_uncapped=True,
-            may_be_cut=True,
             warnings=chosen.warnings,
             advise=renderer.advise,
             dropped=renderer.unmet,
@@ -155,7 +148,6 @@ async def open_model(
         sender = Sender(
             maker=LocalMaker(renderer, pictures, is_exact=True),
             maker_with=maker_with,
-            conversation_for=_not_here,
         )
         yield Backend(route=route, sender=lambda: sender, renderer=renderer)
 
@@ -169,14 +161,6 @@ def _at_once(model_args: Mapping[str, JsonValue], found: int | None) -> int:
     """Return how many pictures a model class renders in one call, as far as that is known."""
     said = model_args.get("at_once")
     return said if type(said) is int and said >= 1 else found or 1
-
-
-def _free(_request: PictureRequest) -> Estimate:
-    return Estimate(low_microusd=0, high_microusd=0)
-
-
-def _not_here(_endpoint: Endpoint) -> None:
-    """Leave paid answers to a run that has a provider."""
 
 
 def _all(_request: PictureRequest, _count: int) -> Limits:

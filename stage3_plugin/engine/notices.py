@@ -13,14 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeAlias
 
 import anyio
 import anyio.lowlevel
 
 from stage3_plugin.domain.file_names import file_stem, picture_name
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.picture import EXTENSIONS, Picture
+from stage3_plugin.domain.picture import EXTENSIONS
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
@@ -28,13 +27,12 @@ from stage3_plugin.errors import SceneIdRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase.wanted_takes import first_take, live_takes
 from stage3_plugin.storage.keeping import KEPT
+from stage3_plugin.storage.pictures import Pictures
 
 _SCENES_A_TURN = 100
 
-IsThere: TypeAlias = Callable[[str], bool]
 
-
-def reference_is_there(reference: str, folders: Iterable[Path]) -> bool:
+def _is_there(reference: str, folders: Iterable[Path]) -> bool:
     """Return whether a reference may be there: an address may, a file is in one of the folders."""
     if ":" in reference[2:]:  # behind the letter of a drive: an address of any scheme, or data
         return True
@@ -50,11 +48,11 @@ class Wishes:
 
     Attributes:
         maker: Its name.
-        is_there: Whether a reference may be there.
+        folders: Where references are looked for.
     """
 
     maker: str
-    is_there: IsThere
+    folders: tuple[Path, ...]
     _scenes: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
     _missing: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -64,7 +62,7 @@ class Wishes:
             count, first = self._scenes.get(wish, (0, request.scene_id))
             self._scenes[wish] = (count + 1, first)
         for reference in request.references:
-            if reference not in self._missing and not self.is_there(reference):
+            if reference not in self._missing and not _is_there(reference, self.folders):
                 self._missing[reference] = request.scene_id
 
     def warnings(self) -> tuple[str, ...]:
@@ -93,7 +91,7 @@ class Replaced:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._there: frozenset[str] = frozenset()
         self._first = ""
         self._count = 0
@@ -119,10 +117,10 @@ class Replaced:
 
     def warnings(self) -> tuple[str, ...]:
         """Return what to say about them: one line, or none."""
-        if not self._count or self._folder is None:
+        if not self._count or self.folder is None:
             return ()
         first = self._first if self._count == 1 else f"the first is {self._first}"
-        folder = from_here(self._folder)
+        folder = from_here(self.folder)
         warning = (
             f"{_counted(self._count, 'picture')} in {folder} will be replaced by what this run "
             f"finds or makes ({first}). What this ledger bought stays in it: the settings it was "
@@ -141,16 +139,14 @@ class Notices:
         replaced: The pictures that will be replaced.
         dropped: Names the wishes of a request that its maker is not sent.
         was_said: Those of them that the settings alone lead to.
-        is_shown: Whether a stored picture lies beside the story, untouched.
-        is_copy: Whether a name beside the story is an untouched copy of the picture with a SHA-256.
+        pictures: Knows what lies beside the story untouched.
     """
 
     wishes: Wishes
     replaced: Replaced
     dropped: Callable[[PictureRequest], Iterable[str]]
     was_said: frozenset[str]
-    is_shown: Callable[[Picture, str], bool]
-    is_copy: Callable[[str, str], bool]
+    pictures: Pictures
     _dropped: dict[tuple[object, ...], list[str]] = field(
         default_factory=dict[tuple[object, ...], list[str]]
     )
@@ -175,14 +171,14 @@ class Notices:
             picture: Returns the SHA-256 of a picture that is known to stand for it, if that is
                 quicker than to ask for the purchase.
         """
-        name = self.replaced.name_of(picture_name(request))
-        if name is None:
+        folder, name = self.replaced.folder, self.replaced.name_of(picture_name(request))
+        if folder is None or name is None:
             dropped = self._to_say(request)
             if dropped and will_be_made():
                 self.wishes.add(request, dropped)
             return
         sha256 = picture()
-        if sha256 is not None and self.is_copy(sha256, name):
+        if sha256 is not None and self.pictures.is_copy(sha256, folder, name):
             return
         if will_be_made():
             self.wishes.add(request, self._to_say(request))
@@ -192,7 +188,7 @@ class Notices:
             purchase = found()
             if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
                 return
-            if not self.is_shown(purchase.picture, picture_name(request)):
+            if not self.pictures.is_shown(purchase.picture, folder, picture_name(request)):
                 self.replaced.add(name)
 
     def _to_say(self, request: PictureRequest) -> list[str]:
@@ -270,28 +266,25 @@ class _Known:
         self._takes = takes
         self._ledger = ledger
         self._keys_of = keys
-        self._keys: Keys | None = None
-
-    @property
-    def keys(self) -> Keys:
-        if self._keys is None:
-            self._keys = self._keys_of()
-        return self._keys
 
     @cached_property
-    def purchase(self) -> Purchase | None:
+    def _purchase(self) -> Purchase | None:
         return first_take(self._ledger, self.keys)
+
+    @cached_property
+    def keys(self) -> Keys:
+        return self._keys_of()
 
     def picture(self) -> str | None:
         return self._ledger.live_picture(self.keys.scene_key)
 
     def is_too_little(self) -> bool:
         if self._takes == 1:
-            return self.purchase is None
+            return self._purchase is None
         return len(live_takes(self._ledger, self.keys, wanted=self._takes)) < self._takes
 
     def found(self) -> Purchase | None:
-        return self.purchase
+        return self._purchase
 
     def is_elsewhere(self) -> bool:
         return self._ledger.paid_elsewhere(self.keys) is not None

@@ -36,7 +36,7 @@ class LaneSums:
         self._route = route
         self._estimate = estimate
         names: tuple[Lane, ...] = ("ordinary", "batch") if route.batch else ("ordinary",)
-        self._sums: dict[Lane, Sum] = {name: Sum() for name in (() if route.is_free else names)}
+        self._sums: dict[Lane, Sum] = {name: Sum() for name in (() if route.is_here else names)}
         self._going_by = Counter[Lane]()
         self._dropped: dict[Lane, dict[str, None]] = {name: {} for name in names}
         self._seen = set[tuple[object, ...]]()

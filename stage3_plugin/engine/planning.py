@@ -17,7 +17,6 @@ from stage3_plugin.domain.request import (
     PictureRequest,
     WantedOf,
     labels_of,
-    one_take,
 )
 from stage3_plugin.engine.notices import Notices
 from stage3_plugin.engine.planned_lanes import LaneSums
@@ -36,7 +35,6 @@ from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.other_endpoints import PaidElsewhere
 from stage3_plugin.purchase.takes import Takes
-from stage3_plugin.settings import Settings
 
 _MADE = {Reuse.MAKE, Reuse.RESEND}
 
@@ -152,7 +150,6 @@ class Planning:
     """Foresees scenes, one after the other, and gathers what there is to say of them.
 
     Args:
-        settings: What the user wants.
         steps: What is asked for, and where the pictures would be made.
         forecast: What the ledger has.
         takes: The pictures that there are.
@@ -161,6 +158,9 @@ class Planning:
         wanted_of: Returns how many pictures are wanted of what a request is made from.
 
     Attributes:
+        forecast: The same.
+        takes: The same.
+        estimate: Returns what a picture may cost, whichever way it comes.
         elsewhere: What was paid for at another endpoint, and would be bought again.
         stale: What was made with other references, and would be made anew.
         scenes: What there is to say of each scene.
@@ -169,23 +169,21 @@ class Planning:
 
     def __init__(
         self,
-        settings: Settings,
         steps: Steps,
         forecast: Forecast,
         *,
         takes: Takes,
         ways: Ways,
         notices: Notices,
-        wanted_of: WantedOf = one_take,
+        wanted_of: WantedOf,
     ) -> None:
         self._wanted_of = wanted_of
-        self._takes = takes
-        self._settings = settings
+        self.takes = takes
         self._route = route = steps.routes[0]
         self._keys_of = steps.keys_of
-        self._forecast = forecast
+        self.forecast = forecast
         self._ways = ways
-        self._estimate = ways.estimate
+        self.estimate = ways.estimate
         self._notices = notices
         self.elsewhere = PaidElsewhere(route)
         self.stale = Stale()
@@ -204,13 +202,13 @@ class Planning:
             there = self.kept(request) if shown.is_refused else None
             return (None, f"would not be made: {shown.why}") if there is None else _picture(there)
         keys = self._keys_of(shown)
-        there = self._takes.first(request.scene_id, keys)
-        prospect = self._forecast.prospect(shown, keys)
+        there = self.takes.first(request.scene_id, keys)
+        prospect = self.forecast.prospect(shown, keys)
         if there is not None or prospect is Reuse.REUSE:
             return _picture(there)
         if prospect is Reuse.UNDECIDED:
             return None, "waits for a decision, as it may have been paid for"
-        unsendable = self._forecast.why_unsendable(shown) or self._forecast.refuse(shown)
+        unsendable = self.forecast.why_unsendable(shown) or self.forecast.refuse(shown)
         return None, "" if unsendable is None else f"would not be made: {unsendable}"
 
     def plan(
@@ -227,7 +225,7 @@ class Planning:
         plan = plan_run(
             requests,
             prospects=self.prospects,
-            estimate=self._estimate,
+            estimate=self.estimate,
             room_microusd=room_microusd,
             typical_s=typical_s,
             capacity=capacity,
@@ -245,7 +243,7 @@ class Planning:
                 "warnings": (
                     *self.elsewhere.warnings(),
                     *self.stale.warnings(),
-                    *self._forecast.warnings(),
+                    *self.forecast.warnings(),
                     *self._ways.warnings(),
                 ),
             }
@@ -275,7 +273,7 @@ class Planning:
             self.scenes.append(self._scene_plan(request, told_of(states), high))
 
     def _prospects_of(self, request: PictureRequest) -> tuple[Sequence[Prospect], str | None]:
-        unsendable = self._forecast.why_unsendable(request)
+        unsendable = self.forecast.why_unsendable(request)
         if unsendable is not None:
             return self._unsendable(request.takes), unsendable
         if self.references is not None and request.wishes:
@@ -284,7 +282,7 @@ class Planning:
                 first, why = self._without_references(request, shown)
                 return (first, *self._unsendable(request.takes - 1)), why
         prospects = self._by_its_keys(request)
-        return prospects, self._forecast.refuse(request) if "unsendable" in prospects else None
+        return prospects, self.forecast.refuse(request) if "unsendable" in prospects else None
 
     @staticmethod
     def _unsendable(takes: int) -> list[Prospect]:
@@ -299,7 +297,7 @@ class Planning:
         return "unsendable", unshown.why
 
     def _by_its_keys(self, request: PictureRequest) -> Sequence[Prospect]:
-        route, forecast = self._route, self._forecast
+        route, forecast = self._route, self.forecast
         keys = self._keys_of(request)
         is_known = not any(map(is_to_come, request.shown))
         wanted = self._wanted_of(request, keys.scene_key) if is_known else 1
@@ -316,7 +314,7 @@ class Planning:
             if prospect is Reuse.MAKE and not route.is_here:
                 purchase = forecast.paid_elsewhere(keys.of_take(take))
                 if purchase is not None:
-                    self.elsewhere.add(purchase, self._estimate(request))
+                    self.elsewhere.add(purchase, self.estimate(request))
         if will_be_made and Reuse.REUSE not in prospects and request.shown:
             self._replaces = self.kept(request)
         return prospects
@@ -328,7 +326,7 @@ class Planning:
         cannot be shown, nothing is bought and it stays.
         """
         bare = self._keys_of(replace(request, shown=()))
-        return self._forecast.made_with_others(bare)
+        return self.forecast.made_with_others(bare)
 
     def _scene_plan(
         self, request: PictureRequest, state: PlannedState, high_microusd: int | None

@@ -6,7 +6,7 @@ Apart from the run, which decides what happens: this module only puts it into wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
@@ -19,6 +19,8 @@ from stage3_plugin.domain.events import (
     SceneReused,
     SceneSkipped,
     SceneStarted,
+    StageFinished,
+    StageWarned,
 )
 from stage3_plugin.domain.made_from import generation_params
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, add_costs, to_usd
@@ -30,6 +32,9 @@ from stage3_plugin.policy.retry import Again
 from stage3_plugin.purchase import messages
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
+
+if TYPE_CHECKING:  # importing structlog loads rich, and only a run writes events
+    from structlog.typing import FilteringBoundLogger
 
 OFTEN_S, REPORTED_EVERY_S = 1.0, 30.0
 """What is looked for at shorter intervals than the first is reported at the second."""
@@ -285,3 +290,33 @@ _WAITS_FOR: dict[FailureCode, str] = {
     "unknown": "no answer came; its provider is asked whether it has the request",
 }
 """By what keeps a scene waiting."""
+
+
+class ContractEvents:
+    """Logs the events of one run as the contract has them, and counts them for the last one.
+
+    The listener of the trace; structlog is never configured here.
+
+    Args:
+        log: Takes them.
+    """
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        self._log = log
+        totals = ("made", "reused", "failed", "skipped", "retries")
+        self._totals: dict[str, int] = dict.fromkeys(totals, 0)
+        self._warned_of = set[object]()
+
+    def handle(self, happened: trace.Event) -> None:
+        """Log one, under its level; of warnings in the same words the first."""
+        if isinstance(happened, StageWarned):
+            if happened.message in self._warned_of:
+                return
+            self._warned_of.add(happened.message)
+        if happened.counts_as is not None:
+            self._totals[happened.counts_as] += 1
+        getattr(self._log, happened.level)(happened.name, **happened.fields())
+
+    def finished(self) -> StageFinished:
+        """Return the last event of the run."""
+        return StageFinished(**self._totals)

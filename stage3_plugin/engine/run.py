@@ -308,7 +308,7 @@ class Run:
             [hold for attempt_id, hold in in_flight if attempt_id not in made],
             self._settings.drain_s,
             making=[making.job for making in made.values()],
-            is_free=checkout.route.is_free,
+            is_free=checkout.route.is_here,
             attempts=checkout.caretaker("attempts"),
         )
 

@@ -188,7 +188,7 @@ def limiter_of(
         draw: Returns a number in [0, 1) for jitter.
         beside: Returns how many jobs of other runs are in work at its provider.
     """
-    if route.is_uncapped:
+    if route.is_here:
         return Limiter(capacity)
     rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
     if not settings.adaptive:
@@ -286,7 +286,7 @@ class SceneRunner:
         unsendable = why_unsendable(
             scene.request,
             max_pixels=settings.max_pixels,
-            needs_prompt=self._at(scene).route.needs_prompt,
+            needs_prompt=not self._at(scene).route.is_here,
         )
         if unsendable is not None:
             return Failure(code="rejected", message=unsendable)

@@ -47,7 +47,6 @@ from stage3_plugin.engine.notices import (
     Replaced,
     Wishes,
     readable,
-    reference_is_there,
 )
 from stage3_plugin.engine.planning import Planning, Ways
 from stage3_plugin.engine.preconditions import Advice, Preconditions
@@ -147,21 +146,11 @@ class Stage:
         await self._need_preconditions()
         async with AsyncExitStack() as stack:
             ledger = stack.enter_context(self._accounts.look())
-            forecast = self._forecast(ledger)
             notices = self._notices(request, pictures_dir or request.out_dir / "images")
-            ways = Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes])
-            takes = Takes(ledger)
-            planning = Planning(
-                self._settings,
-                self._steps,
-                forecast,
-                takes=takes,
-                ways=ways,
-                notices=notices,
-                wanted_of=partial(_wanted_of, request.wanted),
-            )
+            planning = self._planning(ledger, request, notices)
+            forecast = planning.forecast
             if shows:
-                await self._survey(stack, asked, request, planning.standing, takes)
+                await self._survey(stack, asked, request, planning.standing, planning.takes)
                 self._need_prices(asked.to_be_made(), limits)
                 planning.references = asked.references
             capacity = self._capacity(request.max_in_flight)
@@ -205,8 +194,7 @@ class Stage:
             Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
-        from stage3_plugin.engine.contract_events import ContractEvents
-        from stage3_plugin.engine.reporter import Reporter
+        from stage3_plugin.engine.reporter import ContractEvents, Reporter
         from stage3_plugin.engine.results import Results
         from stage3_plugin.engine.run import Run
         from stage3_plugin.runtime import trace
@@ -292,26 +280,12 @@ class Stage:
         await self._need_preconditions()
         async with AsyncExitStack() as stack:
             ledger = stack.enter_context(self._accounts.look())
-            forecast = self._forecast(ledger)
-            ways = Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes])
-            notices = self._notices(request, None)
-            takes = Takes(ledger)
-            planning = Planning(
-                self._settings, self._steps, forecast, takes=takes, ways=ways, notices=notices
-            )
+            planning = self._planning(ledger, request, self._notices(request, None))
             if shows:
-                await self._survey(stack, asked, request, planning.standing, takes)
+                await self._survey(stack, asked, request, planning.standing, planning.takes)
                 planning.references = asked.references
             surveying = Surveying(
-                self._steps,
-                takes,
-                references=asked.references,
-                prospect=forecast.prospect,
-                kept=planning.kept,
-                why_unsendable=self._why_not_made,
-                estimate=ways.estimate,
-                lost=forecast.lost,
-                url_of=self.url_of,
+                self._steps, planning, why_unsendable=self._why_not_made, url_of=self.url_of
             )
             for number, one in enumerate(asked.looked_at()):
                 tell(surveying.of(one))
@@ -444,9 +418,9 @@ class Stage:
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
 
-    def _forecast(self, ledger: Ledger | None) -> Forecast:
-        """Return what a run would find in the ledger."""
-        return Forecast(
+    def _planning(self, ledger: Ledger | None, request: ImageRequest, notices: Notices) -> Planning:
+        """Return what foresees a run by what is in the ledger."""
+        forecast = Forecast(
             self._settings,
             self._accounts,
             self._pictures,
@@ -454,10 +428,18 @@ class Stage:
             self._route,
             why_unsendable=self._why_unsendable,
         )
+        return Planning(
+            self._steps,
+            forecast,
+            takes=Takes(ledger),
+            ways=Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes]),
+            notices=notices,
+            wanted_of=partial(_wanted_of, request.wanted),
+        )
 
     def _why_unsendable(self, request: PictureRequest) -> str | None:
         """Return why a request cannot be made, whatever it shows; ``None`` where it can."""
-        needs_prompt, max_pixels = self._route.needs_prompt, self._settings.max_pixels
+        needs_prompt, max_pixels = not self._route.is_here, self._settings.max_pixels
         return why_unsendable(request, max_pixels=max_pixels, needs_prompt=needs_prompt)
 
     def _why_not_made(self, request: PictureRequest) -> str | None:
@@ -501,7 +483,7 @@ class Stage:
 
         return RunLedger(
             session,
-            is_local=self._route.may_be_cut,
+            is_local=self._route.is_here,
             limits=limits,
             on_unknown=self._settings.on_unknown,
             story=story,
@@ -530,7 +512,7 @@ class Stage:
             story=asked.to_be_made(),
             free_bytes=self._pictures.free_bytes,
             free_files=self._pictures.free_files,
-            answer_bytes=0 if first.is_free else self._settings.max_reply_bytes,
+            answer_bytes=0 if first.is_here else self._settings.max_reply_bytes,
             recovery=recovery,
         )
         places: list[Place] = []
@@ -595,7 +577,7 @@ class Stage:
             for wish in wishes
         )
         # What a storyboard has no use for is in nearly every story, and costs nothing.
-        of_words = ("negative_prompt", "style_tags") if route.is_free else ()
+        of_words = ("negative_prompt", "style_tags") if route.is_here else ()
         # Whom a cast does not have, the look through the story says, with their ids.
         of_cast = ("characters",) if self._settings.cast else ()
         self._unsaid = frozenset((*wishes, *of_words, *of_cast))
@@ -640,20 +622,12 @@ class Stage:
 
     def _notices(self, request: ImageRequest, images: Path | None) -> Notices:
         folders = (request.scenes_dir or Path(), self._project_dir)
-        pictures_dir = None if request.place else images
-        provider = self._settings.provider
         return Notices(
-            wishes=Wishes(provider, lambda reference: reference_is_there(reference, folders)),
-            replaced=Replaced(pictures_dir),
+            wishes=Wishes(self._settings.provider, folders),
+            replaced=Replaced(None if request.place else images),
             dropped=self._route.dropped,
             was_said=self._unsaid,
-            is_shown=lambda picture, scene_id: (
-                pictures_dir is not None
-                and self._pictures.is_shown(picture, pictures_dir, scene_id)
-            ),
-            is_copy=lambda sha256, name: (
-                pictures_dir is not None and self._pictures.is_copy(sha256, pictures_dir, name)
-            ),
+            pictures=self._pictures,
         )
 
     def _capacity(self, max_in_flight: int | None) -> int:
@@ -674,7 +648,7 @@ class Stage:
 
     def _limits(self, max_cost_usd: Decimal | None) -> Limits:
         """Put the caps together; what is not limited has none."""
-        if self._route.is_uncapped:
+        if self._route.is_here:
             return Limits()
         settings = self._settings
         budgets = [

@@ -22,15 +22,15 @@ from stage3_plugin.domain.made_from import (
     shown_to,
     what_is_another,
 )
-from stage3_plugin.domain.money import Estimate, usd_of
+from stage3_plugin.domain.money import usd_of
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Unshown
+from stage3_plugin.engine.planning import Planning
+from stage3_plugin.engine.showing.references import Awaits, Unshown
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.plan import Prospect
 from stage3_plugin.policy.reuse import Reuse
-from stage3_plugin.purchase.takes import Takes
 
 _PENDING: frozenset[Prospect] = frozenset({Reuse.AWAITED, Reuse.BUSY})
 
@@ -40,37 +40,22 @@ class Surveying:
 
     Args:
         steps: What is asked for, and where.
-        takes: The pictures that there are.
-        references: What scenes show the model; ``None`` where none shows anything.
-        prospect: Returns what would become of a picture, with its references.
-        kept: Returns the picture that a scene keeps where its references cannot be shown.
+        planning: Foresees what would become of each, and knows the pictures that there are.
         why_unsendable: Returns why a picture is not sent, whatever it shows.
-        estimate: Returns what one more picture costs.
-        lost: Returns how many of what is wanted were paid for, and never came.
         url_of: Returns the address of a picture in the bucket of ``store``, if there is one.
     """
 
     def __init__(
         self,
         steps: Steps,
-        takes: Takes,
+        planning: Planning,
         *,
-        references: SceneReferences | None,
-        prospect: Callable[[PictureRequest, Keys], Prospect],
-        kept: Callable[[PictureRequest], Purchase | None],
         why_unsendable: Callable[[PictureRequest], str | None],
-        estimate: Callable[[PictureRequest], Estimate],
-        lost: Callable[[Keys], int],
         url_of: Callable[[str], str | None],
     ) -> None:
         self._steps = steps
-        self._takes = takes
-        self._references = references
-        self._prospect = prospect
-        self._kept = kept
+        self._planning = planning
         self._why_unsendable = why_unsendable
-        self._estimate = estimate
-        self._lost = lost
         self._url_of = url_of
 
     def of(self, request: PictureRequest) -> SceneSurvey:
@@ -79,9 +64,9 @@ class Surveying:
         Args:
             request: With its references as they are named.
         """
-        problem = self._why_unsendable(request)
+        problem, references = self._why_unsendable(request), self._planning.references
         shown = self._shown(request)
-        found = self._takes.of(request.scene_id)
+        found = self._planning.takes.of(request.scene_id)
         survey = partial(
             SceneSurvey,
             scene_id=request.scene_id,
@@ -91,7 +76,7 @@ class Surveying:
         )
         if isinstance(shown, Unshown):  # its picture may stay
             bare = replace(request, shown=())
-            kept = self._kept(request) if shown.is_refused else None
+            kept = self._planning.kept(request) if shown.is_refused else None
             basis = None if kept is None else self._steps.basis_of(bare)
             stays = () if kept is None else (kept,)
             return survey(
@@ -104,17 +89,17 @@ class Surveying:
         if isinstance(shown, Awaits):
             return survey(
                 problem=problem,
-                waits_for=() if self._references is None else self._references.needs(request),
+                waits_for=() if references is None else references.needs(request),
                 takes=self._known(
                     found, (), shown.request, None, self._steps.keys_of(shown.request)
                 ),
                 cost_usd=self._high(shown.request),
             )
         keys = self._steps.keys_of(shown)
-        current = self._takes.current_among(found, keys)
+        current = self._planning.takes.current_among(found, keys)
         prospect: Prospect = "unsendable"
         if problem is None:  # what is there already is neither held nor awaited
-            prospect = Reuse.REUSE if current else self._prospect(shown, keys)
+            prospect = Reuse.REUSE if current else self._planning.forecast.prospect(shown, keys)
         is_bought = prospect is Reuse.REUSE and not current  # and is taken in by the next run
         return survey(
             problem=problem,
@@ -124,15 +109,15 @@ class Surveying:
             pending=is_bought or prospect in _PENDING,
             cost_usd=self._high(shown),
             # What would be sent again without being asked for is given up by that.
-            lost=self._lost(keys) + (prospect is Reuse.RESEND),
+            lost=self._planning.forecast.lost(keys) + (prospect is Reuse.RESEND),
         )
 
     def _shown(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
-        references = self._references
+        references = self._planning.references
         return request if references is None or not request.wishes else references.show(request)
 
     def _high(self, request: PictureRequest) -> Decimal | None:
-        return usd_of(self._estimate(request).high_microusd)
+        return usd_of(self._planning.estimate(request).high_microusd)
 
     def _known(
         self,

@@ -34,7 +34,7 @@ from stage3_plugin.library.stage import (
     opened_by,
     opening_beside,
 )
-from stage3_plugin.library.stopping import Stop
+from stage3_plugin.library.stopping import Stop, heeding
 
 Result = TypeVar("Result")
 
@@ -103,16 +103,10 @@ def make_pictures(
                 check=check,
             )
 
-    def heed(is_at_once: bool) -> None:  # noqa: FBT001 - as a switch calls it
-        switch.set(at_once=is_at_once)
-
-    if stop is not None:
-        stop.add(heed)
     try:
-        return call.wait_for(make)
+        with heeding(stop, lambda is_at_once: switch.set(at_once=is_at_once)):
+            return call.wait_for(make)
     finally:
-        if stop is not None:
-            stop.remove(heed)
         kept.close()
 
 
@@ -194,16 +188,8 @@ def wait_for_pictures(
         async with open_stage(settings, project_dir=project_dir) as stage:
             return await stage.wait(for_s=for_s, stop=switch)
 
-    def heed(is_at_once: bool) -> None:  # noqa: FBT001 - as a switch calls it
-        switch.set(at_once=is_at_once)
-
-    if stop is not None:
-        stop.add(heed)
-    try:
+    with heeding(stop, lambda is_at_once: switch.set(at_once=is_at_once)):
         return _Call[Waited](switch=switch).wait_for(wait)
-    finally:
-        if stop is not None:
-            stop.remove(heed)
 
 
 class _Call(Generic[Result]):

@@ -43,7 +43,7 @@ from stage3_plugin.library.scenes import (
     folder_of,
     keep_in_turns,
 )
-from stage3_plugin.library.stopping import Stop
+from stage3_plugin.library.stopping import Stop, heeding
 
 OnProgress: TypeAlias = Callable[[Progress], object]
 
@@ -123,18 +123,14 @@ class Work:
     async def go(self) -> None:
         """Do it; what breaks it is kept for the caller."""
         asked = self._asked
-        if asked.stop is not None:
-            asked.stop.add(self.heed)
         try:
-            with self._preparing:
+            with heeding(asked.stop, self.heed), self._preparing:
                 await self._run(await keep_in_turns(asked.scenes))
             if self._preparing.cancelled_caught:
                 self._ending = _NOT_BEGUN
         except Exception as error:  # noqa: BLE001 - raised again where the outcomes are taken
             self.failure = self.failure or error
         finally:
-            if asked.stop is not None:
-                asked.stop.remove(self.heed)
             self.is_over = True
             if self._is_forgotten:
                 self.log_failure()

@@ -33,7 +33,7 @@ from stage3_plugin.library.scenes import (
     folder_of,
     keep_in_turns,
 )
-from stage3_plugin.library.stopping import Stop
+from stage3_plugin.library.stopping import Stop, heeding
 
 PathLike: TypeAlias = str | os.PathLike[str]
 UsdLike: TypeAlias = Decimal | int | float | str
@@ -235,16 +235,11 @@ class PictureStage:
             def leave(_: bool) -> None:  # noqa: FBT001 - as a switch calls it
                 self._door.now(scope.cancel)
 
-            if stop is not None:
-                stop.add(leave)
-            try:
-                room = self._workshop.room
+            room = self._workshop.room
+            with heeding(stop, leave):
                 stands = waited_of(
                     await room.call(partial(room.stage.wait, for_s=for_s, report=report))
                 )
-            finally:
-                if stop is not None:
-                    stop.remove(leave)
         for error in raised:
             raise error
         return stands

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TypeAlias
 
 Listener: TypeAlias = Callable[[bool], None]
@@ -54,3 +55,15 @@ class Stop:
         """Call this no more."""
         with self._lock:
             self._listeners.remove(listener)
+
+
+@contextmanager
+def heeding(stop: Stop | None, listener: Listener) -> Generator[None]:
+    """Have a listener told of a switch within a block, if there is one."""
+    if stop is not None:
+        stop.add(listener)
+    try:
+        yield
+    finally:
+        if stop is not None:
+            stop.remove(listener)

@@ -360,7 +360,7 @@ class Checkout:
             StorageFailed: It could not be recorded. The next start does.
         """
         settlement = settlement_of(
-            attempted, may_be_cut=self.route.may_be_cut, hold_microusd=held.hold_microusd
+            attempted, may_be_cut=self.route.is_here, hold_microusd=held.hold_microusd
         )
         if settlement is None:
             self._release_room()
@@ -395,14 +395,14 @@ class Checkout:
     @property
     def cost_of_a_fault(self) -> Charge:
         """Return what an attempt cost that ended in an exception."""
-        return FREE if self.route.is_free else UNKNOWN
+        return FREE if self.route.is_here else UNKNOWN
 
     async def leave_open(self, held: Held) -> None:
         """Leave a purchase whose attempt ended in an exception as it is, unless that may be cut.
 
         The next start takes in what lies in its spool.
         """
-        if self.route.may_be_cut:
+        if self.route.is_here:
             await self.release(held, "cut short")
         else:
             self._release_room()

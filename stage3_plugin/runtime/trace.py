@@ -2,7 +2,7 @@
 
 An event is an object of a class of its own (``domain/events``), sent with :func:`event` from
 wherever it happens. Who listens is a property of the run and not of each function it goes through:
-it is put in force around the run, as its interrupt is. ``engine/contract_events`` does, which
+it is put in force around the run, as its interrupt is. ``engine/reporter`` does, which
 writes the contract's events.
 """
 

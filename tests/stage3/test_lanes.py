@@ -285,7 +285,7 @@ async def test_a_ladder_says_that_it_waits(image_api: ImageApi, tmp_path: Path) 
 def test_a_lane_is_given_to_the_request_alone() -> None:
     """A request of the ordinary lane is handed on as it is."""
     request = PictureRequest(scene_id="a", prompt="a", width_px=1, height_px=1)
-    route: Any = type("Route", (), {"batch": None, "is_free": True})()
+    route: Any = type("Route", (), {"batch": None, "is_here": True})()
     lanes = Lanes(Settings(), route, None)
 
     assert lanes.of(request) is request
