@@ -19,6 +19,7 @@ from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.inflating import codings_of, inflate_file
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.transport.picture_hosts import PictureHosts
+from stage3_plugin.transport.sinks import Ignored
 
 if TYPE_CHECKING:
     from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
@@ -106,9 +107,15 @@ async def fetch_into(
 class FileSink:
     """A body that goes into a file as it is; a context manager that owns the file."""
 
-    def __init__(self, path: Path, cap: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        most_bytes: int | None,
+        too_long: str = "the picture passes max_reply_bytes",
+    ) -> None:
         self._path = path
-        self._left = cap
+        self._most_bytes = most_bytes
+        self._too_long = too_long
         self._file: NewFile | None = None
         self.codings: tuple[str, ...] = ()
 
@@ -116,10 +123,14 @@ class FileSink:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
         if self._file is not None:
             self._file.close()
 
-    def opened(self, _status: int, headers: Mapping[str, str]) -> Self:
+    def opened(self, _status: int, headers: Mapping[str, str]) -> Self | Ignored:
         """Take a body whatever its head says."""
         self.codings = codings_of(headers)
         self._file = NewFile(self._path)
@@ -127,9 +138,8 @@ class FileSink:
 
     def feed(self, chunk: bytes) -> None:
         assert self._file is not None
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise SpoolRefused("the picture passes max_reply_bytes")
+        if self._most_bytes is not None and self._file.size_bytes + len(chunk) > self._most_bytes:
+            raise SpoolRefused(self._too_long)
         self._file.write(chunk)
 
     def finish(self, how: str) -> bool:

@@ -89,7 +89,7 @@ class Ingest:
             storage = storage_behind(error, self._folder)
             if storage is not None:
                 return self._result(image_url=self._url, message=str(storage), storage=storage)
-            self._odd = self._odd or _described(error)
+            self._odd = self._odd or described(error)
         else:
             return self._result(image_url=address, picture=picture)
         return None
@@ -160,7 +160,7 @@ def not_taken_in(error: Exception, folder: Path) -> AttemptResult:
     """Return what came of an answer that could not even be read."""
     verdict = Verdict(
         kind=VerdictKind.UNKNOWN,
-        message=f"a whole answer came and could not be taken in: {_described(error)}; it may have "
+        message=f"a whole answer came and could not be taken in: {described(error)}; it may have "
         "been billed, and is kept as it came",
         may_be_billed=True,
     )
@@ -179,7 +179,7 @@ def without_pictures(verdict: Verdict, cost: Charge) -> AttemptResult:
     return AttemptResult(verdict=verdict, cost=cost)
 
 
-def _described(error: Exception) -> str:
+def described(error: Exception) -> str:
     """Name an error; only our own words are sure to hold nothing secret."""
     if isinstance(
         error, SpoolRefused | PictureRefused | FetchRefused | ProviderBroken | JobRefused
