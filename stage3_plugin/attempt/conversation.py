@@ -111,9 +111,6 @@ class Conversation:
         self._flat_usd = flat_usd
         self._model = model
         self._masked = masked
-        self._fetching = Fetching(
-            client, pictures, hosts=hosts, cap=caps.total_bytes, masked=masked
-        )
         self._asking = Asking(
             client=client,
             pictures=pictures,
@@ -123,6 +120,7 @@ class Conversation:
             now=now,
             key=key,
         )
+        self._fetching = Fetching(self._asking, hosts)
         self._polling = Polling(provider, self._asking)
 
     async def begin(

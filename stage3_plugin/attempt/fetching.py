@@ -12,12 +12,11 @@ from urllib.parse import urlsplit
 
 import anyio.to_thread
 
+from stage3_plugin.attempt.asking import Asking
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused
 from stage3_plugin.files.new_file import NewFile
-from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.inflating import codings_of, inflate_file
-from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.transport.picture_hosts import PictureHosts
 from stage3_plugin.transport.sinks import Ignored
 
@@ -29,21 +28,14 @@ class Fetching:
     """Fetches the pictures that one provider gave the addresses of.
 
     Args:
-        client: Fetches.
-        pictures: Takes the pictures.
+        asking: Has who fetches, who takes the pictures, and the key, should an address have it.
         hosts: Where pictures may be fetched from.
-        cap: The most bytes that one picture may have.
-        masked: Knows the key, should an address have it in it.
     """
 
-    def __init__(
-        self, client: Client, pictures: Pictures, *, hosts: PictureHosts, cap: int, masked: Masked
-    ) -> None:
-        self._client = client
-        self._pictures = pictures
+    def __init__(self, asking: Asking, hosts: PictureHosts) -> None:
+        self._asking = asking
+        self._pictures = asking.pictures
         self._hosts = hosts
-        self._cap = cap
-        self._masked = masked
 
     async def kept(self, url: str, whole: Path) -> Picture:
         """Fetch a picture, unless an earlier fetch of it was whole, and keep it.
@@ -63,7 +55,8 @@ class Fetching:
             if await self._pictures.blocking(whole.is_file):
                 return await self._pictures.save(whole)
         new = whole.with_name(f"fetched-{secrets.token_hex(8)}")
-        await fetch_into(self._client, self._address(url), new, hosts=self._hosts, cap=self._cap)
+        client, cap = self._asking.client, self._asking.caps.total_bytes
+        await fetch_into(client, self._address(url), new, hosts=self._hosts, cap=cap)
         try:
             return await self._pictures.save(new, when_whole=whole)
         except PictureRefused as refusal:  # a page with status 200, or a picture that was cut
@@ -81,7 +74,7 @@ class Fetching:
             is_own = (urlsplit(url).hostname or "").lower() == self._hosts.api.host
         except ValueError:  # no address, as the fetch finds
             return url
-        return self._masked.restored(url) if is_own else url
+        return self._asking.masked.restored(url) if is_own else url
 
 
 async def fetch_into(

@@ -39,11 +39,10 @@ from stage3_plugin.errors import (
     LedgerFailed,
     LookupRefused,
 )
-from stage3_plugin.ledger import counters, jobs, untold
+from stage3_plugin.ledger import counters, jobs
 from stage3_plugin.ledger import statements as sql
-from stage3_plugin.ledger.accountable import Accountable
 from stage3_plugin.ledger.calendar import zone_named
-from stage3_plugin.ledger.database import translated
+from stage3_plugin.ledger.database import Database, translated
 from stage3_plugin.ledger.records import (
     BEGUN,
     PurchaseRow,
@@ -61,13 +60,18 @@ from stage3_plugin.ledger.translation import damaged
 _PAGE_ROWS: Final = 500
 STORY_OF: Final = "story:"
 """What ``meta`` calls the story of a run, before its name; see :mod:`.spending`."""
+UNTOLD: Final = "untold:"
+"""What ``meta`` calls the lines of batches that no scene has been told of, before their subject.
+Whoever takes in a line of a run that has ended may be no run, or one of another story. What came of
+it is noted in the transaction that settles it, until a scene has ended by it."""
+_ACCEPTED: Final = "accepted:"
 _SEQ: Final = attrgetter("seq")
 
 _ANSWERED: Final[dict[str, Answered]] = {word: word for word in get_args(Answered)}
 _ID_PREFIX = re.compile(r"[0-9a-f]{6,32}")
 
 
-class Ledger(Accountable):
+class Ledger(Database):
     """An opened ledger; made by :meth:`open` and :meth:`open_to_read`.
 
     Attributes:
@@ -127,7 +131,8 @@ class Ledger(Accountable):
         at = moment(now)
         job = jobs.join(self._execute, new, at=at)
         self._execute(sql.INSERT, begun(new, day=today, at=at, job=job)[:BEGUN])
-        untold.overtake(self._execute, new)
+        if self._untold(new.subject_key):  # its wish is bought again
+            self._write_untold(new.subject_key, {})
         return Held(
             attempt_id=new.attempt_id,
             hold_microusd=new.hold_microusd,
@@ -313,13 +318,16 @@ class Ledger(Accountable):
             word: That, without spaces.
         """
         self._inside()
-        untold.note(self._execute, line.new, word)
+        noted = self._untold(line.new.subject_key)
+        self._write_untold(line.new.subject_key, {**noted, line.new.attempt_id: word})
 
     @translated
     def tell(self, line: Purchase) -> None:
         """Note that a scene was told what came of a line; said again, it changes nothing."""
         self._inside()
-        untold.tell(self._execute, line.new)
+        noted = self._untold(line.new.subject_key)
+        if noted.pop(line.new.attempt_id, None) is not None:
+            self._write_untold(line.new.subject_key, noted)
 
     @translated
     def note_asking(self, attempt_id: str, asking: Asking) -> None:
@@ -575,7 +583,7 @@ class Ledger(Accountable):
     @translated
     def untold(self, subject_key: str) -> dict[str, str]:
         """Return what came of lines that no scene was told of, by purchase, for a subject."""
-        return untold.of(self._execute, subject_key)
+        return self._untold(subject_key)
 
     @translated
     def lost(self) -> list[Purchase]:
@@ -821,6 +829,57 @@ class Ledger(Accountable):
         """Return what the database itself finds damaged, one in a line."""
         return self.engine.damage()
 
+    # What lies in its folder ---------------------------------------------------------------------
+
+    @translated
+    def acknowledge(self, names: Collection[str], *, now: datetime) -> None:
+        """Record that a person knows of answers and pictures that no purchase accounts for."""
+        self._inside()
+        for name in names:
+            self._execute(sql.ACKNOWLEDGE, (f"{_ACCEPTED}{name}", moment(now)))
+
+    @translated
+    def acknowledged(self) -> frozenset[str]:
+        """Return the answers and pictures that :meth:`acknowledge` has recorded."""
+        names = self._execute(sql.ACKNOWLEDGED).fetchall()
+        return frozenset(name.removeprefix(_ACCEPTED) for (name,) in names)
+
+    @translated
+    def show_home(self, home: str) -> None:
+        """Show to other drivers that a home is connected, for as long as this connection lasts.
+
+        Only a brake for a person who gives a home up; it proves nothing about its purchases.
+        """
+        self.engine.show_home(home)
+
+    @translated
+    def home_is_connected(self, home: str) -> bool:
+        """Return whether a driver of a home is connected right now; for a file, ``False``."""
+        return self.engine.home_is_connected(home)
+
+    @translated
+    def pictures(self) -> frozenset[str]:
+        """Return the SHA-256 of every picture that is recorded as there."""
+        return frozenset(sha256 for (sha256,) in self._execute(sql.PICTURES))
+
+    @translated
+    def drawn_pictures(self) -> frozenset[str]:
+        """Return the SHA-256 of those that were only ever made on this machine, for nothing."""
+        return frozenset(sha256 for (sha256,) in self._execute(sql.DRAWN_PICTURES))
+
+    @translated
+    def may_have_pictures(self) -> int:
+        """Count the purchases that may have a picture, though none is recorded."""
+        (count,) = self._execute(sql.MAY_HAVE_PICTURES).fetchone()
+        return int(count)
+
+    @translated
+    def without_a_row(self, attempt_ids: Collection[str]) -> frozenset[str]:
+        """Return those attempts, or tokens of batches, that no row has."""
+        return frozenset(
+            one for one in attempt_ids if self._execute(sql.IS_THERE, (one,)).fetchone() is None
+        )
+
     def _row(self, attempt_id: str) -> PurchaseRow:
         row: Row | None = self._execute(sql.ONE, (attempt_id,)).fetchone()
         if row is None:
@@ -856,3 +915,11 @@ class Ledger(Accountable):
     def _known(self, name: str) -> str | None:
         row = self._execute(sql.META, (name,)).fetchone()
         return None if row is None else str(row[0])
+
+    def _untold(self, subject_key: str) -> dict[str, str]:
+        noted = (one.partition("=") for one in (self._known(UNTOLD + subject_key) or "").split())
+        return {attempt_id: word for attempt_id, _, word in noted}
+
+    def _write_untold(self, subject_key: str, noted: Mapping[str, str]) -> None:
+        words = " ".join(f"{attempt_id}={word}" for attempt_id, word in noted.items())
+        self._execute(sql.NOTE, (UNTOLD + subject_key, words))
