@@ -62,7 +62,7 @@ from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.storage.spool import batch_files, polls
 from stage3_plugin.storage.spool.receipt import Receipt
@@ -222,7 +222,7 @@ class Batching:
         said = await HandingOver(self._lane, self._asking).lines(folder)
         if isinstance(said, Uploaded):
             lines = folder / batch_files.LINES
-            await self._pictures.blocking(partial(batch_files.remove, lines))
+            await self._pictures.blocking(partial(remove, lines))
         return said
 
     # The one paid request ------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import anyio.to_thread
 from stage3_plugin.attempt.asking import Asking
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused
-from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.storage.inflating import codings_of, inflate_file
 from stage3_plugin.transport.picture_hosts import PictureHosts
 from stage3_plugin.transport.sinks import Ignored
@@ -66,7 +66,7 @@ class Fetching:
                 status=200,
             ) from refusal
         finally:
-            await self._pictures.blocking(partial(_remove, new))
+            await self._pictures.blocking(partial(remove, new))
 
     def _address(self, url: str) -> str:
         """Return an address as it came: a host that knows the key already may be asked with it."""
@@ -93,7 +93,7 @@ async def fetch_into(
             work = partial(inflate_file, path, file.codings, most_bytes=cap)
             await anyio.to_thread.run_sync(work)
     except BaseException:
-        _remove(path)
+        remove(path)
         raise
 
 
@@ -137,8 +137,3 @@ class FileSink:
 
     def finish(self, how: str) -> bool:
         return how != "cut"  # one without a length shows by its own structure whether it is whole
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):  # a file that resists goes with its folder
-        path.unlink()

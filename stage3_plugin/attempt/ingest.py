@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from stage3_plugin.errors import (
     StorageFailed,
     out_of,
 )
-from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.runtime.system_errors import from_lack, says_not_there
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.inline import inline_bytes
@@ -153,7 +152,7 @@ class Ingest:
             await self._pictures.blocking(partial(_write, path, text))
             return await self._pictures.save(path)
         finally:
-            await self._pictures.blocking(partial(_remove, path))
+            await self._pictures.blocking(partial(remove, path))
 
 
 def not_taken_in(error: Exception, folder: Path) -> AttemptResult:
@@ -204,11 +203,6 @@ def storage_behind(error: BaseException | None, folder: Path) -> StorageFailed |
             return out_of(folder, lacking)
         error = error.__cause__
     return None
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):  # it goes with its folder
-        path.unlink()
 
 
 def _write(path: Path, text: str) -> None:

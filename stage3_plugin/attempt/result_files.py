@@ -35,6 +35,7 @@ from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.new_file import remove
 from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
@@ -152,7 +153,7 @@ class ResultFiles:
         finally:
             if not came.files:
                 with anyio.CancelScope(shield=True):
-                    await self._pictures.blocking(partial(batch_files.remove, part))
+                    await self._pictures.blocking(partial(remove, part))
         return came
 
     # Line by line --------------------------------------------------------------------------------
@@ -230,7 +231,7 @@ class ResultFiles:
         if is_strange:
             reading.odd = odd
         if is_strange or not file.is_whole:
-            await blocking(partial(batch_files.remove, file.path))
+            await blocking(partial(remove, file.path))
         if is_strange:
             return "cut"
         return "whole" if file.is_whole else "unframed" if file.is_unframed else "cut"

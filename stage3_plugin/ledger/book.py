@@ -11,12 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final, get_args
 
 from stage3_plugin.domain.job import Accepted, Job
 from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.money import to_microusd
 from stage3_plugin.domain.purchase import (
     Answered,
     Asking,
@@ -39,7 +40,7 @@ from stage3_plugin.errors import (
     LedgerFailed,
     LookupRefused,
 )
-from stage3_plugin.ledger import counters, jobs
+from stage3_plugin.ledger import counters
 from stage3_plugin.ledger import statements as sql
 from stage3_plugin.ledger.calendar import zone_named
 from stage3_plugin.ledger.database import Database, translated
@@ -49,8 +50,10 @@ from stage3_plugin.ledger.records import (
     Row,
     begun,
     moment,
+    opened,
     read,
     read_facts,
+    read_job,
     settled,
     storable,
     write_facts,
@@ -65,6 +68,8 @@ UNTOLD: Final = "untold:"
 Whoever takes in a line of a run that has ended may be no run, or one of another story. What came of
 it is noted in the transaction that settles it, until a scene has ended by it."""
 _ACCEPTED: Final = "accepted:"
+_LONGEST_S: Final = timedelta(days=3660).total_seconds()
+"""Ten years: what is promised for longer may not fit into a date."""
 _SEQ: Final = attrgetter("seq")
 
 _ANSWERED: Final[dict[str, Answered]] = {word: word for word in get_args(Answered)}
@@ -129,8 +134,7 @@ class Ledger(Database):
         if today != last_day:
             self._execute(sql.NOTE, ("last_day", today))
         at = moment(now)
-        job = jobs.join(self._execute, new, at=at)
-        self._execute(sql.INSERT, begun(new, day=today, at=at, job=job)[:BEGUN])
+        self._execute(sql.INSERT, begun(new, day=today, at=at, job=self._join(new, at))[:BEGUN])
         if self._untold(new.subject_key):  # its wish is bought again
             self._write_untold(new.subject_key, {})
         return Held(
@@ -172,9 +176,7 @@ class Ledger(Database):
             raise LookupRefused(attempt_id, "it has no job")
         known = before.job.accepted
         if known is None and State.ACCEPTED in LEGAL[before.state]:
-            if not jobs.accept(self._execute, row.job, accepted, now=now, why=why):
-                raise JobRefused(attempt_id, accepted.job_id)
-            return self._job(row.job)
+            return self._accept_job(row.job, attempt_id, accepted, now, why)
         if known is not None and known.job_id != accepted.job_id:
             raise JobRefused(attempt_id, accepted.job_id)
         return before.job if before.state is State.ACCEPTED else None
@@ -256,9 +258,7 @@ class Ledger(Database):
         seq = self._seq_of_job(token)
         job = self._job(seq)
         if job.accepted is None:
-            if not jobs.accept(self._execute, seq, accepted, now=now, why=why):
-                raise JobRefused(token, accepted.job_id)
-            return self._job(seq)
+            return self._accept_job(seq, token, accepted, now, why)
         if job.accepted.job_id != accepted.job_id:
             raise JobRefused(token, accepted.job_id)
         return job
@@ -889,18 +889,52 @@ class Ledger(Database):
     def _read(self, row: Row, job: Job | None = None) -> Purchase:
         """Read a row; its job, too, unless it is known already."""
         columns = row if isinstance(row, PurchaseRow) else PurchaseRow._make(row)
+        if job is None and columns.job is not None:
+            job = self._job(columns.job)
         try:
-            if job is None and columns.job is not None:
-                job = jobs.read(self._execute, columns.job)
             return read(columns, job)
         except ValueError as error:
             raise damaged(self.shown, error) from error
 
     def _job(self, seq: int) -> Job:
+        row = self._execute(sql.JOB, (seq,)).fetchone()
+        if row is None:
+            raise damaged(self.shown, ValueError(f"the job {seq} is not there"))
         try:
-            return jobs.read(self._execute, seq)
+            return read_job(row)
         except ValueError as error:
             raise damaged(self.shown, error) from error
+
+    def _join(self, new: NewPurchase, at: str) -> int | None:
+        """Return the row of a purchase's job, which is written for the first of its purchases."""
+        if new.job is None:
+            return None
+        if new.job.lane == "batch":
+            row = self._execute(sql.JOB_DRAWN, (new.job.token,)).fetchone()
+            if row is not None:
+                return int(row[0])
+        return int(self._execute(sql.OPEN_JOB, opened(new, new.job, at=at)).fetchone()[0])
+
+    def _accept_job(
+        self, seq: int, asked_by: str, accepted: Accepted, now: datetime, why: str
+    ) -> Job:
+        """Write down by which name a job was accepted, and bring all its purchases to ``ACCEPTED``.
+
+        Raises:
+            JobRefused: Another job has that name already.
+        """
+        provider = self._job(seq).provider
+        if self._execute(sql.JOB_CALLED, (provider, accepted.job_id)).fetchone() is not None:
+            raise JobRefused(asked_by, accepted.job_id)
+        cost_microusd = None if accepted.cost_usd is None else to_microusd(accepted.cost_usd)
+        expires_at = now + timedelta(seconds=min(accepted.keeps_s, _LONGEST_S))
+        self._execute(
+            sql.ACCEPT_JOB,
+            (accepted.job_id, accepted.poll_url, accepted.result_url, accepted.cancel_url,
+             moment(now), moment(expires_at), cost_microusd, seq),
+        )  # fmt: skip
+        self._execute(sql.ACCEPT_LINES, (moment(now), storable(why), seq))
+        return self._job(seq)
 
     def _seq_of_job(self, token: str) -> int:
         row = self._execute(sql.JOB_DRAWN, (token,)).fetchone()
