@@ -100,15 +100,9 @@ async def fetch_into(
 class FileSink:
     """A body that goes into a file as it is; a context manager that owns the file."""
 
-    def __init__(
-        self,
-        path: Path,
-        most_bytes: int | None,
-        too_long: str = "the picture passes max_reply_bytes",
-    ) -> None:
+    def __init__(self, path: Path, most_bytes: int | None) -> None:
         self._path = path
         self._most_bytes = most_bytes
-        self._too_long = too_long
         self._file: NewFile | None = None
         self.codings: tuple[str, ...] = ()
 
@@ -132,8 +126,12 @@ class FileSink:
     def feed(self, chunk: bytes) -> None:
         assert self._file is not None
         if self._most_bytes is not None and self._file.size_bytes + len(chunk) > self._most_bytes:
-            raise SpoolRefused(self._too_long)
+            raise self.too_long()
         self._file.write(chunk)
+
+    def too_long(self) -> SpoolRefused:
+        """Return what is raised where more comes than may."""
+        return SpoolRefused("the picture passes max_reply_bytes")
 
     def finish(self, how: str) -> bool:
         return how != "cut"  # one without a length shows by its own structure whether it is whole

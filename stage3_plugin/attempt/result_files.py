@@ -34,7 +34,7 @@ from stage3_plugin.domain.exchange import Fetch
 from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files.new_file import remove
 from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
@@ -132,8 +132,7 @@ class ResultFiles:
         part = await self._pictures.blocking(partial(batch_files.new_part, whole))
         came = Results()
         try:
-            too_long = f"the answer is longer than {most_bytes} bytes"
-            with _Arriving(part, most_bytes, too_long) as arriving:
+            with _Arriving(part, most_bytes) as arriving:
                 exchange = await self._asking.downloaded(url, arriving.opened)
             if exchange.storage is not None:
                 raise exchange.storage
@@ -444,6 +443,9 @@ class _Arriving(FileSink):
         self.status = status
         self.is_unframed = not {"content-length", "transfer-encoding"} & set(headers)
         return super().opened(status, headers) if status == _OK else Ignored("result file")
+
+    def too_long(self) -> SpoolRefused:
+        return SpoolRefused(f"the answer is longer than {self._most_bytes} bytes")
 
     def finish(self, how: str) -> bool:
         self.close()
