@@ -66,6 +66,8 @@ class Results:
         stops_run: It would be the same for every other batch, such as a key that is not taken.
         storage: The disk did not take a file.
         is_over: Nobody can be asked for the rest any more.
+        is_of_the_key: A file was not given for the key.
+        is_unaskable: A file cannot be asked for with the settings of this run.
     """
 
     files: tuple[ResultFile, ...] = ()
@@ -75,6 +77,12 @@ class Results:
     stops_run: bool = False
     storage: StorageFailed | None = None
     is_over: bool = False
+    is_of_the_key: bool = False
+    is_unaskable: bool = False
+
+    def weight(self) -> tuple[bool, ...]:
+        """Return what says which of two is the worse."""
+        return (self.storage is not None, self.interrupted, self.stops_run, bool(self.problem))
 
     @property
     def are_whole(self) -> bool:

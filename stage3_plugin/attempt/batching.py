@@ -22,12 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from stage3_plugin.attempt.asking import Asking, NotAsked
+from stage3_plugin.attempt.asking import Asking
 from stage3_plugin.attempt.batched import (
     Measured,
     ReadLine,
@@ -35,14 +35,13 @@ from stage3_plugin.attempt.batched import (
     Results,
     Written,
 )
-from stage3_plugin.attempt.finding import Finding, moment_of
+from stage3_plugin.attempt.finding import moment_of, sought
 from stage3_plugin.attempt.handing_over import HandingOver
-from stage3_plugin.attempt.ingest import not_taken_in, storage_behind
+from stage3_plugin.attempt.ingest import not_taken_in
 from stage3_plugin.attempt.maker import shielded
-from stage3_plugin.attempt.polling import OTHER_KEY, lost, tell_of_strange
+from stage3_plugin.attempt.polling import after, is_of_the_key
 from stage3_plugin.attempt.result_files import ResultFiles
 from stage3_plugin.attempt.sending import (
-    open_spool,
     unsendable,
     without_answer,
     without_storage,
@@ -57,29 +56,17 @@ from stage3_plugin.domain.batch import (
     Uploaded,
     key_of,
 )
-from stage3_plugin.domain.exchange import Gone, Lost, Poll, Sought, Unclear, Unsaid
+from stage3_plugin.domain.exchange import Gone, Lost, Reply, Sought
 from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.errors import ProviderBroken, SpoolRefused, StorageFailed
-from stage3_plugin.files.descriptors import is_lack
-from stage3_plugin.files.new_file import NewFile
-from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
-from stage3_plugin.policy.waiting import STRANGE_TIMES, batch_wait_s
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.providers.base import BatchLane
-from stage3_plugin.runtime import interrupt
-from stage3_plugin.runtime.masking import Masked
-from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files, polls
 from stage3_plugin.storage.spool.receipt import Receipt
-from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.bodies import Base64Of, line_of_json, no_pictures
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
 
 TakeIn: TypeAlias = Callable[[Path, float], Awaitable[AttemptResult]]
 """Goes on from a line in a folder, which has lain there for so many seconds."""
@@ -87,7 +74,6 @@ TakeIn: TypeAlias = Callable[[Path, float], Awaitable[AttemptResult]]
 _LONGEST_KEY = key_of("0" * TOKEN_DIGITS, 10**9 - 1)
 _LONGEST_NAME = "f" * 128
 """Stands for the name of an uploaded picture while a line is measured."""
-_NotEnded: TypeAlias = BatchMaking | Unsaid | Gone | Unclear | NotAsked
 
 
 class Batching:
@@ -98,38 +84,16 @@ class Batching:
 
     Args:
         lane: Says the steps.
-        client: Sends the create.
         asking: Asks and hands over what costs nothing.
-        pictures: Has the folders.
         take_in: Takes in a line that lies in a folder.
-        caps: How much of an answer, and of a line, is taken.
-        masked: Covers secrets in what comes back.
-        now: The wall clock, aware.
     """
 
-    def __init__(
-        self,
-        lane: BatchLane,
-        client: Client,
-        asking: Asking,
-        pictures: Pictures,
-        *,
-        take_in: TakeIn,
-        caps: Caps,
-        masked: Masked,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, lane: BatchLane, asking: Asking, *, take_in: TakeIn) -> None:
         self._lane = lane
-        self._client = client
         self._asking = asking
-        self._pictures = pictures
+        self._pictures = asking.pictures
         self._take_in = take_in
-        self._caps = caps
-        self._masked = masked
-        self._now = now
-        self._finding = Finding(lane, asking, now=now)
-        self._handing_over = HandingOver(lane, asking, pictures, masked=masked)
-        self._files = ResultFiles(lane, asking, pictures, caps=caps, masked=masked, now=now)
+        self._files = ResultFiles(lane, asking)
 
     @property
     def terms(self) -> BatchTerms:
@@ -139,7 +103,7 @@ class Batching:
     @property
     def account(self) -> str:
         """Return a hash of whose account is asked, as ``jobs`` have it."""
-        return self._client.account
+        return self._asking.client.account
 
     @property
     def listing(self) -> Listing:
@@ -195,10 +159,11 @@ class Batching:
         if self.terms.references != "file":
             return None
         shown = {one.sent.sha256: one.sent for request in requests for one in request.shown}
+        handing_over = HandingOver(self._lane, self._asking)
         for sha256, sent in shown.items():
             if sha256 in names:
                 continue
-            said = await self._handing_over.picture(self._folder(token), sent, base64_of)
+            said = await handing_over.picture(self._folder(token), sent, base64_of)
             if isinstance(said, AttemptResult):
                 return said
             names[sha256] = said.name
@@ -254,10 +219,10 @@ class Batching:
         Once it is there it is removed here: it may have gigabytes, and nobody reads it again.
         """
         folder = self._folder(token)
-        said = await self._handing_over.lines(folder)
+        said = await HandingOver(self._lane, self._asking).lines(folder)
         if isinstance(said, Uploaded):
             lines = folder / batch_files.LINES
-            await self._pictures.blocking(partial(batch_files.remove, lines))
+            await self._pictures.blocking(partial(remove, lines))
         return said
 
     # The one paid request ------------------------------------------------------------------------
@@ -293,10 +258,8 @@ class Batching:
         except StorageFailed as failure:
             return without_storage(failure)
         try:
-            opened = partial(
-                open_spool, folder, receipt=receipt, caps=self._caps, masked=self._masked
-            )
-            exchange = await self._client.post(send, opened, is_late=is_late)
+            opened = self._asking.into(folder, receipt)
+            exchange = await self._asking.client.post(send, opened, is_late=is_late)
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
                 receipt.close()
@@ -321,7 +284,7 @@ class Batching:
             await self._pictures.secure(token)
         return replace(
             result,
-            verdict=self._masked.record(result.verdict),
+            verdict=self._asking.masked.record(result.verdict),
             stays_open=result.storage is not None,
         )
 
@@ -341,72 +304,26 @@ class Batching:
         """
         folder, accepted = self._folder(token), before.job.accepted
         assert accepted is not None, "only an accepted batch is asked for"
-        kept = await self._kept(folder, accepted)
-        if kept is not None and (not kept.is_old or await self._files.are_here(folder, kept.ended)):
-            return kept.ended
-        said = await self._said(folder, before.job, accepted)
+        judge = partial(self._polled, accepted)
+        kept: BatchEnded | None = None
+        for answer in await self._pictures.blocking(partial(polls.kept, folder)):
+            step = await self._asking.understood(answer.folder, judge)
+            if isinstance(step, BatchEnded):
+                if not answer.is_old or await self._files.are_here(folder, step):
+                    return step
+                kept = step
+                break
+        ask = partial(self._asking.heard, folder, accepted.poll_url, "status", judge, _is_last)
+        said = await self._asking.by_key(ask, is_of_the_key)
         if isinstance(said, BatchEnded):
             return said
-        if kept is not None:  # it has ended, whatever is said now
-            return kept.ended
-        if interrupt.current().triggered:  # an answer that was cut short says nothing
-            return BeingMade(job=before.job, asked=before.asked, lines=before.lines)
-        tell_of_strange(said, before)
-        return _after(said, before, now=self._now())
+        return kept or after(said, before, before.job, self._asking)  # it has ended, whatever now
 
-    async def _said(self, folder: Path, job: Job, accepted: Accepted) -> BatchEnded | _NotEnded:
-        """Ask once, and once more where another key can be had; what ends the batch is kept."""
-        number = self._asking.number
-        said = await self._asked(folder, accepted)
-        is_of_the_key = isinstance(said, Unsaid) and said.stops_run
-        if is_of_the_key and await self._asking.has_another_key_since(number):
-            said = await self._asked(folder, accepted)
-        if isinstance(said, Gone) and job.new.account != self._asking.account:
-            return Unsaid(message=f"{said.message}; {OTHER_KEY}")
-        return said
-
-    async def _asked(self, folder: Path, accepted: Accepted) -> BatchEnded | _NotEnded:
-        try:
-            async with self._asking.answer(folder, accepted.poll_url) as answer:
-                step = await self._polled(answer, accepted)
-                if isinstance(step, BatchEnded):
-                    keep = partial(polls.keep, answer, "status", how="done")
-                    await self._pictures.blocking(keep)
-                elif isinstance(step, Unclear):
-                    keep = partial(polls.keep, answer, "status", how="unclear")
-                    await self._pictures.blocking(keep)
-                return step
-        except NotAsked as problem:
-            return problem
-        except StorageFailed as failure:
-            if is_lack(failure.cause):  # of descriptors: others will free some
-                return Unsaid(message=str(failure))
-            raise
-
-    async def _kept(self, folder: Path, accepted: Accepted) -> _Kept | None:
-        """Return what has ended the batch, if that lies on the disk."""
-        for answer in await self._pictures.blocking(partial(polls.kept, folder)):
-            step = await self._polled(answer.folder, accepted)
-            if isinstance(step, BatchEnded):
-                return _Kept(step, is_old=answer.is_old)
-        return None
-
-    async def _polled(self, answer: Path, accepted: Accepted) -> BatchPolled:
-        """Ask the provider what an answer means; one that breaks over it does not understand it."""
-        try:
-            step, said_at = await self._asking.judged(
-                answer, lambda reply: (self._lane.polled(reply, accepted), moment_of(reply))
-            )
-        except Exception as error:
-            storage = storage_behind(error, answer)
-            if storage is not None:
-                raise storage from error
-            known = isinstance(error, ProviderBroken | SpoolRefused)
-            what = str(error) if known else type(error).__name__
-            return Unclear(message=f"an answer could not be understood: {what}")
+    def _polled(self, accepted: Accepted, reply: Reply) -> BatchPolled:
+        step = self._lane.polled(reply, accepted)
         if isinstance(step, BatchEnded) and _lags(step):
             return BatchMaking(lines=step.lines, message="its results are not there yet")
-        return replace(step, said_at=said_at) if isinstance(step, Gone) else step
+        return replace(step, said_at=moment_of(reply)) if isinstance(step, Gone) else step
 
     async def results(
         self, token: str, ended: BatchEnded, job: Job, *, lines: int | None = None
@@ -466,67 +383,17 @@ class Batching:
         Raises:
             StorageFailed: The disk did not take a page.
         """
-        return await self._finding.sought(self._folder(token), lost)
+        return await sought(self._lane, self._asking, self._folder(token), lost)
 
     def _folder(self, name: str) -> Path:
         return self._pictures.spool.folder_of(name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What has ended a batch, and lies on the disk."""
-
-    ended: BatchEnded
-    is_old: bool
+def _is_last(step: object) -> bool:
+    return isinstance(step, BatchEnded)
 
 
 def _lags(ended: BatchEnded) -> bool:
     """Return whether a batch that has ended has no file of what was made, and nothing says why."""
     made = 0 if ended.lines is None else ended.lines.done
     return not ended.files and made > 0 and ended.lacking == "never_ran"
-
-
-def _after(said: _NotEnded, before: BeingMade, *, now: datetime) -> BeingMade | AttemptResult:
-    """Return how a batch stands after an answer that has not ended it."""
-    asked = before.asked + 1
-    is_for_good = isinstance(said, NotAsked) and said.is_for_good
-    step = said.said if isinstance(said, NotAsked) else said
-    job = before.job.still_made(now) if isinstance(step, BatchMaking) else before.job
-    assert job.accepted is not None, "an accepted batch"
-    assert job.expires_at is not None, "an accepted job is kept until some time"
-    left_s = (job.expires_at - now).total_seconds()
-    if is_for_good:
-        following: Follows = without_asking(left_s)
-    else:
-        as_of_a_job = (
-            Poll(url=job.accepted.poll_url, after_s=step.hint_s)
-            if isinstance(step, BatchMaking)
-            else step
-        )
-        # No run waits for a batch for minutes, and who stays for it asks on. Nor do two looks call
-        # it lost, however far apart: how much time is between them is known by the ledger alone.
-        following = follows(as_of_a_job, asked=asked, was_gone=False, strange=0, left_s=left_s)
-    if isinstance(following, GiveUp):
-        return lost(job, following.why)
-    return BeingMade(
-        job=job,
-        asked=asked,
-        problem="" if isinstance(step, BatchMaking) else step.message,
-        again_s=_again_s(following, step, asked),
-        is_gone=isinstance(step, Gone),
-        gone_at=step.said_at if isinstance(step, Gone) else None,
-        strange=0 if isinstance(step, BatchMaking) else before.strange + isinstance(step, Unclear),
-        stops_run=isinstance(step, Unsaid) and step.stops_run,
-        lines=(isinstance(step, BatchMaking) and step.lines) or before.lines,
-    )
-
-
-def _again_s(
-    following: Follows, step: BatchMaking | Unsaid | Gone | Unclear, asked: int
-) -> float | None:
-    """Return the wait before a batch is asked for again: they are made within a day."""
-    if not isinstance(following, Wait):
-        return None
-    if isinstance(step, BatchMaking | Unsaid):
-        return batch_wait_s(asked, hint_s=step.hint_s)
-    return batch_wait_s(asked) * (STRANGE_TIMES if isinstance(step, Unclear) else 1)

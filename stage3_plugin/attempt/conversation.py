@@ -25,20 +25,20 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 
 from stage3_plugin.attempt.asking import Asking
 from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.attempt.fetching import Fetching
-from stage3_plugin.attempt.finding import Finding
+from stage3_plugin.attempt.finding import sought
 from stage3_plugin.attempt.ingest import Ingest, not_taken_in, without_pictures
-from stage3_plugin.attempt.polling import Over, Polling, lost
+from stage3_plugin.attempt.polling import Polling
 from stage3_plugin.attempt.renewing import RenewableKey
-from stage3_plugin.attempt.sending import open_spool, slept, unsendable, without_answer
+from stage3_plugin.attempt.sending import slept, unsendable, without_answer
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
-from stage3_plugin.domain.exchange import Fetch, Lost, Reply, Sought
+from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Sought
 from stage3_plugin.domain.job import Accepted, BeingMade, JobBook, Jobs
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, cost_of_answer
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
@@ -69,6 +69,8 @@ if TYPE_CHECKING:
 
 _ALL = Decimal(1)
 """The share of what is bought by itself."""
+_Judged: TypeAlias = tuple[Verdict | Fetch | Accepted, Decimal | None]
+"""What an answer comes to, and what part of the ordinary price it costs."""
 
 
 class Conversation:
@@ -108,23 +110,18 @@ class Conversation:
         self._pictures = pictures
         self._flat_usd = flat_usd
         self._model = model
-        self._caps = caps
         self._masked = masked
-        self._fetching = Fetching(
-            client, pictures, hosts=hosts, cap=caps.total_bytes, masked=masked
-        )
-        asking = Asking(
-            client,
-            pictures,
+        self._asking = Asking(
+            client=client,
+            pictures=pictures,
             hosts=job_hosts,
             caps=caps,
             masked=masked,
+            now=now,
             key=key,
         )
-        self._polling = Polling(provider, asking, pictures, now=now)
-        self._finding = Finding(provider, asking, now=now)
-        self._asking = asking
-        self._now = now
+        self._fetching = Fetching(self._asking, hosts)
+        self._polling = Polling(provider, self._asking)
 
     async def begin(
         self,
@@ -152,7 +149,7 @@ class Conversation:
             sent_at = anyio.current_time()
             exchange = await self._client.post(
                 send,
-                partial(open_spool, folder, receipt=receipt, caps=self._caps, masked=self._masked),
+                self._asking.into(folder, receipt),
                 base64_of=base64_of,
                 is_late=jobs.is_late,
             )
@@ -195,8 +192,7 @@ class Conversation:
             book: Where a job is written down.
             age_s: How long ago it came.
         """
-        result = await self._after_the_answer(folder, book, age_s)
-        return await self._came_to(folder, result)
+        return await self._after_the_answer(folder, self._next, age_s=age_s, book=book)
 
     async def ask(self, folder: Path, before: BeingMade) -> AttemptResult:
         """Ask once for an accepted job, and go on with its last answer if that is here.
@@ -223,7 +219,7 @@ class Conversation:
             return await self._take_in(folder, said, job.accepted)
         if kept is not None:
             return kept
-        return lost(job, said.why) if isinstance(said, Over) else _being_made(said)
+        return _being_made(said) if isinstance(said, BeingMade) else said
 
     @cached_property
     def batching(self) -> Batching | None:
@@ -235,16 +231,8 @@ class Conversation:
         lane = self._provider.batch
         if lane is None:
             return None
-        return Batching(
-            lane,
-            self._client,
-            self._asking,
-            self._pictures,
-            take_in=partial(self._take_in_line, lane),
-            caps=self._caps,
-            masked=self._masked,
-            now=self._now,
-        )
+        take_in = partial(self._take_in_line, lane)
+        return Batching(lane, self._asking, take_in=take_in)
 
     @property
     def listing(self) -> Listing | None:
@@ -261,27 +249,18 @@ class Conversation:
         Raises:
             StorageFailed: The disk did not take an answer.
         """
-        return await self._finding.sought(folder, lost)
+        return await sought(self._provider, self._asking, folder, lost)
 
     async def _take_in(self, folder: Path, answer: KeptAnswer, accepted: Accepted) -> AttemptResult:
         """Go on from the last answer of a job, which lies on the disk, as from any whole answer."""
-        try:
-            judged = await self._asking.in_turn(partial(self._read_last, answer, accepted))
-        except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
-            result = not_taken_in(error, answer.folder)
-        else:
-            result = await self._pictures_of(answer.folder, judged, answer.age_s, noted_in=folder)
-        return await self._came_to(folder, result)
+        judge = partial(self._last, accepted, answer.of)
+        return await self._after_the_answer(
+            folder, judge, lies_in=answer.folder, age_s=answer.age_s
+        )
 
     async def _take_in_line(self, lane: BatchLane, folder: Path, age_s: float) -> AttemptResult:
         """Go on from a line of a batch's results, which lies in a folder as a whole answer does."""
-        try:
-            judged = await self._asking.in_turn(partial(self._read_line, lane, folder))
-        except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
-            result = not_taken_in(error, folder)
-        else:
-            result = await self._pictures_of(folder, judged, age_s, noted_in=folder)
-        return await self._came_to(folder, result)
+        return await self._after_the_answer(folder, partial(self._line, lane), age_s=age_s)
 
     async def _came_to(self, folder: Path, result: AttemptResult) -> AttemptResult:
         """Keep what is evidence, and cover what is secret, in what came of an answer."""
@@ -299,14 +278,36 @@ class Conversation:
             or result.stays_open,
         )
 
-    async def _after_the_answer(self, folder: Path, book: JobBook, age_s: float) -> AttemptResult:
+    async def _after_the_answer(
+        self,
+        folder: Path,
+        judge: Callable[[Reply], _Judged],
+        *,
+        lies_in: Path | None = None,
+        age_s: float,
+        book: JobBook | None = None,
+    ) -> AttemptResult:
+        """Judge a whole answer and go on from it.
+
+        Args:
+            folder: The attempt's.
+            judge: What it comes to.
+            lies_in: Where it lies, if not there.
+            age_s: How long ago it came.
+            book: Where a job is written down, if it may be one.
+        """
+        answer = lies_in or folder
         try:
-            answer = await self._asking.in_turn(partial(self._read, folder))
+            came = await self._asking.in_turn(partial(self._read, answer, judge))
         except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
-            return not_taken_in(error, folder)
-        if isinstance(answer, Accepted):
-            return await self._accepted(folder, answer, book)
-        return await self._pictures_of(folder, answer, age_s, noted_in=folder)
+            result = not_taken_in(error, answer)
+        else:
+            if isinstance(came, _Answer):
+                result = await self._pictures_of(answer, came, age_s, noted_in=folder)
+            else:
+                assert book is not None, "only the first answer is a job"
+                result = await self._accepted(folder, came, book)
+        return await self._came_to(folder, result)
 
     async def _accepted(self, folder: Path, accepted: Accepted, book: JobBook) -> AttemptResult:
         """Make a job durable; until then its answer in the spool is all that names it."""
@@ -340,41 +341,34 @@ class Conversation:
             await self._note(noted_in, result.not_here)
         return result
 
-    def _read(self, folder: Path) -> _Answer | Accepted:
+    def _read(self, folder: Path, judge: Callable[[Reply], _Judged]) -> _Answer | Accepted:
         """Read an answer and ask what follows; run in a thread, since it may be large."""
         with self._pictures.judging(folder):
             reply = load_reply(folder, self._masked)
-            step = self._provider.next(reply)
-        if not isinstance(step, Accepted):
-            return self._answer(reply, step)
-        profile = self._provider.profile
-        if not profile.has_jobs:
-            raise ProviderBroken(profile.name, "next", "returned a job, and its profile has none")
-        return step
+            step, share = judge(reply)
+        if isinstance(step, Accepted):
+            return step
+        verdict = step.verdict if isinstance(step, Fetch) else step
+        return _Answer(reply, verdict, step.sources, self._cost(verdict, share))
 
-    def _read_last(self, answer: KeptAnswer, accepted: Accepted) -> _Answer:
-        """Likewise with the answer that has ended a job."""
-        with self._pictures.judging(answer.folder):
-            reply = load_reply(answer.folder, self._masked)
-            step = self._provider.polled(reply, accepted, answer.of)
+    def _next(self, reply: Reply) -> _Judged:
+        step, profile = self._provider.next(reply), self._provider.profile
+        if isinstance(step, Accepted) and not profile.has_jobs:
+            raise ProviderBroken(profile.name, "next", "returned a job, and its profile has none")
+        return step, _ALL
+
+    def _last(self, accepted: Accepted, of: Asked, reply: Reply) -> _Judged:
+        """Judge the answer that has ended a job."""
+        step = self._provider.polled(reply, accepted, of)
         if not isinstance(step, Verdict | Fetch):
             raise ProviderBroken(
                 self._provider.profile.name, "polled", "does not end any more what it has ended"
             )
-        return self._answer(reply, step)
+        return step, _ALL
 
-    def _read_line(self, lane: BatchLane, folder: Path) -> _Answer:
-        """Likewise with a line of a batch's results, which costs the lane's share."""
-        with self._pictures.judging(folder):
-            reply = load_reply(folder, self._masked)
-            said = lane.said(reply)
-        return self._answer(reply, said.step, share=lane.share(self._model))
-
-    def _answer(
-        self, reply: Reply, step: Verdict | Fetch, *, share: Decimal | None = _ALL
-    ) -> _Answer:
-        verdict = step.verdict if isinstance(step, Fetch) else step
-        return _Answer(reply, verdict, step.sources, self._cost(verdict, share))
+    def _line(self, lane: BatchLane, reply: Reply) -> _Judged:
+        """Judge a line of a batch's results, which costs the lane's share."""
+        return lane.said(reply).step, lane.share(self._model)
 
     def _cost(self, verdict: Verdict, share: Decimal | None) -> Charge:
         """Return what an answer cost; a failure may have been billed, too.

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import anyio.to_thread
 
+from stage3_plugin.attempt.asking import Asking
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused
-from stage3_plugin.files.new_file import NewFile
-from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.storage.inflating import codings_of, inflate_file
-from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.transport.picture_hosts import PictureHosts
+from stage3_plugin.transport.sinks import Ignored
 
 if TYPE_CHECKING:
     from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
@@ -28,21 +28,14 @@ class Fetching:
     """Fetches the pictures that one provider gave the addresses of.
 
     Args:
-        client: Fetches.
-        pictures: Takes the pictures.
+        asking: Has who fetches, who takes the pictures, and the key, should an address have it.
         hosts: Where pictures may be fetched from.
-        cap: The most bytes that one picture may have.
-        masked: Knows the key, should an address have it in it.
     """
 
-    def __init__(
-        self, client: Client, pictures: Pictures, *, hosts: PictureHosts, cap: int, masked: Masked
-    ) -> None:
-        self._client = client
-        self._pictures = pictures
+    def __init__(self, asking: Asking, hosts: PictureHosts) -> None:
+        self._asking = asking
+        self._pictures = asking.pictures
         self._hosts = hosts
-        self._cap = cap
-        self._masked = masked
 
     async def kept(self, url: str, whole: Path) -> Picture:
         """Fetch a picture, unless an earlier fetch of it was whole, and keep it.
@@ -62,7 +55,8 @@ class Fetching:
             if await self._pictures.blocking(whole.is_file):
                 return await self._pictures.save(whole)
         new = whole.with_name(f"fetched-{secrets.token_hex(8)}")
-        await fetch_into(self._client, self._address(url), new, hosts=self._hosts, cap=self._cap)
+        client, cap = self._asking.client, self._asking.caps.total_bytes
+        await fetch_into(client, self._address(url), new, hosts=self._hosts, cap=cap)
         try:
             return await self._pictures.save(new, when_whole=whole)
         except PictureRefused as refusal:  # a page with status 200, or a picture that was cut
@@ -72,7 +66,7 @@ class Fetching:
                 status=200,
             ) from refusal
         finally:
-            await self._pictures.blocking(partial(_remove, new))
+            await self._pictures.blocking(partial(remove, new))
 
     def _address(self, url: str) -> str:
         """Return an address as it came: a host that knows the key already may be asked with it."""
@@ -80,7 +74,7 @@ class Fetching:
             is_own = (urlsplit(url).hostname or "").lower() == self._hosts.api.host
         except ValueError:  # no address, as the fetch finds
             return url
-        return self._masked.restored(url) if is_own else url
+        return self._asking.masked.restored(url) if is_own else url
 
 
 async def fetch_into(
@@ -99,16 +93,16 @@ async def fetch_into(
             work = partial(inflate_file, path, file.codings, most_bytes=cap)
             await anyio.to_thread.run_sync(work)
     except BaseException:
-        _remove(path)
+        remove(path)
         raise
 
 
 class FileSink:
     """A body that goes into a file as it is; a context manager that owns the file."""
 
-    def __init__(self, path: Path, cap: int) -> None:
+    def __init__(self, path: Path, most_bytes: int | None) -> None:
         self._path = path
-        self._left = cap
+        self._most_bytes = most_bytes
         self._file: NewFile | None = None
         self.codings: tuple[str, ...] = ()
 
@@ -116,10 +110,14 @@ class FileSink:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
         if self._file is not None:
             self._file.close()
 
-    def opened(self, _status: int, headers: Mapping[str, str]) -> Self:
+    def opened(self, _status: int, headers: Mapping[str, str]) -> Self | Ignored:
         """Take a body whatever its head says."""
         self.codings = codings_of(headers)
         self._file = NewFile(self._path)
@@ -127,15 +125,13 @@ class FileSink:
 
     def feed(self, chunk: bytes) -> None:
         assert self._file is not None
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise SpoolRefused("the picture passes max_reply_bytes")
+        if self._most_bytes is not None and self._file.size_bytes + len(chunk) > self._most_bytes:
+            raise self.too_long()
         self._file.write(chunk)
+
+    def too_long(self) -> SpoolRefused:
+        """Return what is raised where more comes than may."""
+        return SpoolRefused("the picture passes max_reply_bytes")
 
     def finish(self, how: str) -> bool:
         return how != "cut"  # one without a length shows by its own structure whether it is whole
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):  # a file that resists goes with its folder
-        path.unlink()

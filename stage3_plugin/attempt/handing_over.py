@@ -8,7 +8,7 @@ the rest of a batch because it knows no job and no purchase.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -24,8 +24,6 @@ from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.providers.base import BatchLane
-from stage3_plugin.runtime.masking import Masked
-from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.transport.bodies import Base64Of, Content
 
@@ -38,23 +36,17 @@ _PIECE_BYTES = 64 * 1024
 _AGAIN = {VerdictKind.NOT_SENT, VerdictKind.BUSY, VerdictKind.RATE_LIMITED}
 
 
+@dataclass(frozen=True, slots=True)
 class HandingOver:
     """Hands files over to one provider.
 
-    Args:
+    Attributes:
         lane: Says the steps.
         asking: Takes them.
-        pictures: Has the folders for the answers.
-        masked: Covers secrets in what comes back.
     """
 
-    def __init__(
-        self, lane: BatchLane, asking: Asking, pictures: Pictures, *, masked: Masked
-    ) -> None:
-        self._lane = lane
-        self._asking = asking
-        self._pictures = pictures
-        self._masked = masked
+    lane: BatchLane
+    asking: Asking
 
     async def picture(
         self, folder: Path, sent: SentPicture, base64_of: Base64Of
@@ -67,7 +59,7 @@ class HandingOver:
         """Hand over the file of a batch that lies in its folder."""
         path = folder / batch_files.LINES
         try:
-            size_bytes = await self._pictures.blocking(partial(_size_bytes, path))
+            size_bytes = await self.asking.pictures.blocking(partial(_size_bytes, path))
         except StorageFailed as failure:
             return without_storage(failure)
         content = Content(size_bytes=size_bytes, pieces=partial(_read, path))
@@ -76,16 +68,13 @@ class HandingOver:
     async def _handed_over(
         self, folder: Path, content: Content, of: UploadedAs, media_type: str
     ) -> Uploaded | AttemptResult:
+        ask = partial(self._tried, folder, content, of, media_type)
         tried = 0
         while True:
-            number = self._asking.number
-            said = await self._tried(folder, content, of, media_type)
+            said = await self.asking.by_key(ask, _is_of_the_key)
             if isinstance(said, Uploaded):
                 return said
             tried += 1
-            is_of_the_key = said.verdict.kind is VerdictKind.BAD_CREDENTIALS
-            if is_of_the_key and await self._asking.has_another_key_since(number):
-                continue
             wait_s = _wait_s(said, tried)
             if wait_s is None:
                 return said
@@ -97,7 +86,7 @@ class HandingOver:
     ) -> Uploaded | AttemptResult:
         """Take one step after the other, from the first."""
         try:
-            step = self._lane.upload(content.size_bytes, of, media_type)
+            step = self.lane.upload(content.size_bytes, of, media_type)
             for _ in range(_MOST_STEPS):
                 if not isinstance(step, Upload):
                     break
@@ -112,16 +101,20 @@ class HandingOver:
         if isinstance(step, Upload):
             message = "handing a file over does not come to an end; nothing was bought"
             step = Verdict(kind=VerdictKind.UNREADABLE, message=message, should_retry=False)
-        verdict = self._masked.record(replace(step, may_be_billed=False))
+        verdict = self.asking.masked.record(replace(step, may_be_billed=False))
         return AttemptResult(verdict=verdict, cost=FREE)
 
     async def _answered(
         self, folder: Path, step: Upload, content: Content, of: UploadedAs
     ) -> UploadStep:
-        async with self._asking.uploaded(folder, step, content) as answer:
-            return await self._asking.judged(
-                answer, lambda reply: self._lane.uploaded(reply, content.size_bytes, of)
+        async with self.asking.uploaded(folder, step, content) as answer:
+            return await self.asking.judged(
+                answer, lambda reply: self.lane.uploaded(reply, content.size_bytes, of)
             )
+
+
+def _is_of_the_key(said: Uploaded | AttemptResult) -> bool:
+    return isinstance(said, AttemptResult) and said.verdict.kind is VerdictKind.BAD_CREDENTIALS
 
 
 def _wait_s(said: AttemptResult, tried: int) -> float | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from stage3_plugin.errors import (
     StorageFailed,
     out_of,
 )
-from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.runtime.system_errors import from_lack, says_not_there
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.inline import inline_bytes
@@ -89,7 +88,7 @@ class Ingest:
             storage = storage_behind(error, self._folder)
             if storage is not None:
                 return self._result(image_url=self._url, message=str(storage), storage=storage)
-            self._odd = self._odd or _described(error)
+            self._odd = self._odd or described(error)
         else:
             return self._result(image_url=address, picture=picture)
         return None
@@ -153,14 +152,14 @@ class Ingest:
             await self._pictures.blocking(partial(_write, path, text))
             return await self._pictures.save(path)
         finally:
-            await self._pictures.blocking(partial(_remove, path))
+            await self._pictures.blocking(partial(remove, path))
 
 
 def not_taken_in(error: Exception, folder: Path) -> AttemptResult:
     """Return what came of an answer that could not even be read."""
     verdict = Verdict(
         kind=VerdictKind.UNKNOWN,
-        message=f"a whole answer came and could not be taken in: {_described(error)}; it may have "
+        message=f"a whole answer came and could not be taken in: {described(error)}; it may have "
         "been billed, and is kept as it came",
         may_be_billed=True,
     )
@@ -179,7 +178,7 @@ def without_pictures(verdict: Verdict, cost: Charge) -> AttemptResult:
     return AttemptResult(verdict=verdict, cost=cost)
 
 
-def _described(error: Exception) -> str:
+def described(error: Exception) -> str:
     """Name an error; only our own words are sure to hold nothing secret."""
     if isinstance(
         error, SpoolRefused | PictureRefused | FetchRefused | ProviderBroken | JobRefused
@@ -204,11 +203,6 @@ def storage_behind(error: BaseException | None, folder: Path) -> StorageFailed |
             return out_of(folder, lacking)
         error = error.__cause__
     return None
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):  # it goes with its folder
-        path.unlink()
 
 
 def _write(path: Path, text: str) -> None:

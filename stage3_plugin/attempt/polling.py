@@ -14,26 +14,24 @@ says. Whether it is asked by the run that bought it or by a later one makes no d
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from stage3_plugin.attempt.asking import Asking, NotAsked
-from stage3_plugin.attempt.ingest import storage_behind
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.batch import BatchMaking
 from stage3_plugin.domain.events import warn_of
-from stage3_plugin.domain.exchange import Asked, Fetch, Gone, Poll, Unclear, Unsaid
+from stage3_plugin.domain.exchange import Asked, Fetch, Gone, Poll, Reply, Unclear, Unsaid
 from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.money import UNKNOWN
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import ProviderBroken, SpoolRefused, StorageFailed
-from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
+from stage3_plugin.policy.waiting import STRANGE_TIMES, batch_wait_s
 from stage3_plugin.providers.base import Polled, Provider
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.polls import KeptAnswer
 
@@ -48,29 +46,7 @@ OTHER_KEY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _NotToBeAsked:
-    """An address that must not be asked with the settings of this run; a later one may have others.
-
-    Attributes:
-        message: Why.
-    """
-
-    message: str
-
-
-_NotTheLast: TypeAlias = Poll | Unsaid | Gone | Unclear | _NotToBeAsked
-
-
-@dataclass(frozen=True, slots=True)
-class Over:
-    """Nobody can be asked for a job any more, and no answer has ended it.
-
-    Attributes:
-        why: In words.
-    """
-
-    why: str
+_NotTheLast: TypeAlias = Poll | BatchMaking | Unsaid | Gone | Unclear | NotAsked
 
 
 class Polling:
@@ -79,22 +55,11 @@ class Polling:
     Args:
         provider: Says where, and what the answers mean.
         asking: Asks it.
-        pictures: Has the folders for the answers.
-        now: The wall clock, aware.
     """
 
-    def __init__(
-        self,
-        provider: Provider,
-        asking: Asking,
-        pictures: Pictures,
-        *,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, provider: Provider, asking: Asking) -> None:
         self._provider = provider
         self._asking = asking
-        self._pictures = pictures
-        self._now = now
 
     async def ended(self, folder: Path, accepted: Accepted) -> KeptAnswer | None:
         """Return the answer that has ended a job, if it lies on the disk.
@@ -104,15 +69,15 @@ class Polling:
         Raises:
             StorageFailed: The disk does not say.
         """
-        for answer in await self._pictures.blocking(partial(polls.kept, folder)):
-            step = await self._judged(answer.folder, accepted, answer.of)
-            if isinstance(step, Verdict | Fetch):
+        for answer in await self._asking.pictures.blocking(partial(polls.kept, folder)):
+            judge = self._judge(accepted, answer.of)
+            if _is_last(await self._asking.understood(answer.folder, judge)):
                 return answer
         return None
 
     async def once(
         self, folder: Path, job: Job, before: BeingMade
-    ) -> KeptAnswer | BeingMade | Over:
+    ) -> KeptAnswer | BeingMade | AttemptResult:
         """Ask how far a job is, and for what came of it if it is done.
 
         Args:
@@ -125,68 +90,36 @@ class Polling:
         """
         accepted = job.accepted
         assert accepted is not None, "only an accepted job is asked for"
-        poll = Poll(url=before.next_url or accepted.poll_url, of=before.next_of)
-        number = self._asking.number
-        said: KeptAnswer | _NotTheLast = poll
-        for _ in range(_STEPS):
-            said = await self._said(folder, accepted, poll)
-            if not isinstance(said, Poll) or not _is_there(said, after=poll):
-                break
-            poll = said
-        if isinstance(said, KeptAnswer):
-            return said
-        is_of_the_key = isinstance(said, Unsaid) and said.stops_run
-        if is_of_the_key and await self._asking.has_another_key_since(number):
-            return await self.once(folder, job, before)
-        if isinstance(said, Gone) and job.new.account != self._asking.account:
-            said = Unsaid(message=f"{said.message}; {OTHER_KEY}")
-        if interrupt.current().triggered:  # an answer that was cut short says nothing
-            return BeingMade(job=job, asked=before.asked)
-        tell_of_strange(said, before)
-        return _after(said, before, now=self._now())
+        first = Poll(url=before.next_url or accepted.poll_url, of=before.next_of)
+        ask = partial(self._followed, folder, accepted, first)
+        said = await self._asking.by_key(ask, is_of_the_key)
+        return said if isinstance(said, KeptAnswer) else after(said, before, job, self._asking)
 
-    async def _said(self, folder: Path, accepted: Accepted, poll: Poll) -> KeptAnswer | _NotTheLast:
-        """Ask one address once; an answer that ends the job is kept, and so is a strange one."""
-        try:
-            return await self._answer_of(folder, accepted, poll)
-        except StorageFailed as failure:
-            if is_lack(failure.cause):  # of descriptors: others will free some
-                return Unsaid(message=str(failure))
-            raise
-
-    async def _answer_of(
+    async def _followed(
         self, folder: Path, accepted: Accepted, poll: Poll
     ) -> KeptAnswer | _NotTheLast:
-        try:
-            async with self._asking.answer(folder, poll.url) as answer:
-                step = await self._judged(answer, accepted, poll.of)
-                if isinstance(step, Verdict | Fetch):
-                    await self._pictures.blocking(partial(polls.keep, answer, poll.of, how="done"))
-                    return KeptAnswer(polls.whole_of(folder, poll.of), poll.of)
-                if isinstance(step, Unclear):
-                    keep = partial(polls.keep, answer, poll.of, how="unclear")
-                    await self._pictures.blocking(keep)
-                return step
-        except NotAsked as problem:
-            return _NotToBeAsked(str(problem)) if problem.is_for_good else problem.said
+        """Ask one address after the other, as long as the next has something now."""
+        for _ in range(_STEPS):
+            judge = self._judge(accepted, poll.of)
+            said = await self._asking.heard(folder, poll.url, poll.of, judge, _is_last)
+            if isinstance(said, Verdict | Fetch):
+                return KeptAnswer(polls.whole_of(folder, poll.of), poll.of)
+            if not isinstance(said, Poll) or not _is_there(said, after=poll):
+                return said
+            poll = said
+        return poll
 
-    async def _judged(self, answer: Path, accepted: Accepted, of: Asked) -> Polled:
-        """Ask the provider what an answer means; one that breaks over it does not understand it.
+    def _judge(self, accepted: Accepted, of: Asked) -> Callable[[Reply], Polled]:
+        return lambda reply: self._provider.polled(reply, accepted, of)
 
-        Raises:
-            StorageFailed: The disk did not give it.
-        """
-        try:
-            return await self._asking.judged(
-                answer, lambda reply: self._provider.polled(reply, accepted, of)
-            )
-        except Exception as error:
-            storage = storage_behind(error, answer)
-            if storage is not None:
-                raise storage from error
-            known = isinstance(error, ProviderBroken | SpoolRefused)
-            what = str(error) if known else type(error).__name__
-            return Unclear(message=f"an answer could not be understood: {what}")
+
+def _is_last(step: object) -> bool:
+    return isinstance(step, Verdict | Fetch)
+
+
+def is_of_the_key(said: object) -> bool:
+    """Return whether it was the key for which nothing was said."""
+    return isinstance(said, Unsaid) and said.stops_run
 
 
 def _is_there(said: Poll, *, after: Poll) -> bool:
@@ -194,44 +127,78 @@ def _is_there(said: Poll, *, after: Poll) -> bool:
     return said.after_s is None and said.of not in {"status", after.of}
 
 
-def tell_of_strange(said: object, before: BeingMade) -> None:
-    """Warn of an answer that is not understood: the first of a job's in a row, once a run."""
+def after(
+    said: _NotTheLast, before: BeingMade, job: Job, asking: Asking
+) -> BeingMade | AttemptResult:
+    """Return how a job stands after an answer that is not its last, or what has come of it.
+
+    The first answer in a row that is not understood is warned of, once a run.
+    """
+    if isinstance(said, Gone) and job.new.account != asking.client.account:
+        said = Unsaid(message=f"{said.message}; {OTHER_KEY}")
+    if interrupt.current().triggered:  # an answer that was cut short says nothing
+        return BeingMade(job=job, asked=before.asked, lines=before.lines)
     if isinstance(said, Unclear) and not before.strange:
-        who = before.job.provider
+        who = job.provider
         warn_of(
             f"{who} says what is not known here: {said.message}; nothing is given up, it is asked "
             f"for again, more slowly, as long as {who} keeps it: see whether a newer release knows "
             "it"
         )
+    return _after(said, before, now=asking.now())
 
 
-def _after(said: _NotTheLast, before: BeingMade, *, now: datetime) -> BeingMade | Over:
-    """Return how a job stands after an answer that is not its last."""
-    job = before.job.still_made(now) if isinstance(said, Poll) else before.job
+def _after(said: _NotTheLast, before: BeingMade, *, now: datetime) -> BeingMade | AttemptResult:
+    step = said.said if isinstance(said, NotAsked) else said
+    goes_on = isinstance(step, Poll | BatchMaking)
+    job = before.job.still_made(now) if goes_on else before.job
+    assert job.accepted is not None, "only an accepted job is asked for"
     assert job.expires_at is not None, "an accepted job is kept until some time"
-    asked, strange = before.asked + 1, before.strange
+    asked, is_batch = before.asked + 1, job.new.lane == "batch"
     left_s = (job.expires_at - now).total_seconds()
     following: Follows
-    if isinstance(said, _NotToBeAsked):
+    if isinstance(said, NotAsked) and said.is_for_good:
         following = without_asking(left_s)
     else:
+        # No run waits for a batch for minutes, and who stays for it asks on. Nor do two looks call
+        # it lost, however far apart: how much time is between them is known by the ledger alone.
         following = follows(
-            said, asked=asked, was_gone=before.is_gone, strange=strange, left_s=left_s
+            Poll(url=job.accepted.poll_url, after_s=step.hint_s)
+            if isinstance(step, BatchMaking)
+            else step,
+            asked=asked,
+            was_gone=before.is_gone and not is_batch,
+            strange=0 if is_batch else before.strange,
+            left_s=left_s,
         )
     if isinstance(following, GiveUp):
-        return Over(following.why)
+        return lost(job, following.why)
+    wait_s = following.wait_s if isinstance(following, Wait) else None
     made = BeingMade(
-        job=job, asked=asked, again_s=following.wait_s if isinstance(following, Wait) else None
+        job=job,
+        asked=asked,
+        again_s=_batch_wait_s(step, asked) if is_batch and wait_s is not None else wait_s,
+        lines=(isinstance(step, BatchMaking) and step.lines) or before.lines,
     )
-    if isinstance(said, Poll):
-        return replace(made, next_url=said.url, next_of=said.of)
+    if isinstance(step, Poll):
+        return replace(made, next_url=step.url, next_of=step.of)
+    if isinstance(step, BatchMaking):
+        return made
     return replace(
         made,
-        problem=said.message,
-        is_gone=isinstance(said, Gone),
-        strange=strange + isinstance(said, Unclear),
-        stops_run=isinstance(said, Unsaid) and said.stops_run,
+        problem=step.message,
+        is_gone=isinstance(step, Gone),
+        gone_at=step.said_at if isinstance(step, Gone) else None,
+        strange=before.strange + isinstance(step, Unclear),
+        stops_run=is_of_the_key(step),
     )
+
+
+def _batch_wait_s(step: object, asked: int) -> float:
+    """Return the wait before a batch is asked for again: they are made within a day."""
+    if isinstance(step, BatchMaking | Unsaid):
+        return batch_wait_s(asked, hint_s=step.hint_s)
+    return batch_wait_s(asked) * (STRANGE_TIMES if isinstance(step, Unclear) else 1)
 
 
 def lost(job: Job, why: str) -> AttemptResult:

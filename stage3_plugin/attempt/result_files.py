@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
@@ -26,6 +26,7 @@ from stage3_plugin.attempt.batched import (
     ResultFile,
     Results,
 )
+from stage3_plugin.attempt.fetching import FileSink
 from stage3_plugin.attempt.ingest import storage_behind
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, LineSaid, line_of
@@ -34,13 +35,12 @@ from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.new_file import remove
 from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.runtime.masking import Masked
-from stage3_plugin.storage.inflating import codings_of, inflate_file
+from stage3_plugin.storage.inflating import inflate_file
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.storage.spool.covering import cover
@@ -48,12 +48,9 @@ from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import is_complete
 from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine, remove_line
 from stage3_plugin.storage.spool.result_file import ResultFile as OpenResultFile
-from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.sinks import Ignored
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from stage3_plugin.transport.client import Exchange  # imports httpx, which drawing needs not
 
 MOST_ANEW = 3
@@ -79,28 +76,12 @@ class ResultFiles:
     Args:
         lane: Says what a line is.
         asking: Asks for files.
-        pictures: Runs what blocks.
-        caps: How much of a line is taken.
-        masked: Covers secrets in what comes back.
-        now: The wall clock, aware.
     """
 
-    def __init__(
-        self,
-        lane: BatchLane,
-        asking: Asking,
-        pictures: Pictures,
-        *,
-        caps: Caps,
-        masked: Masked,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, lane: BatchLane, asking: Asking) -> None:
         self._lane = lane
         self._asking = asking
-        self._pictures = pictures
-        self._caps = caps
-        self._masked = masked
-        self._now = now
+        self._pictures = asking.pictures
 
     async def are_here(self, folder: Path, ended: BatchEnded) -> bool:
         """Return whether all files of a batch are here whole.
@@ -116,50 +97,40 @@ class ResultFiles:
     ) -> Results:
         """Have the files come that are not here; see :meth:`Batching.results`."""
         files: list[ResultFile] = []
-        worst = _Came()
-        most_bytes = None if lines is None else self._caps.total_bytes * (2 * lines + _MORE_LINES)
+        worst = Results()
+        most_bytes = (
+            None if lines is None else self._asking.caps.total_bytes * (2 * lines + _MORE_LINES)
+        )
         for url in ended.files:
             came = await self._came(folder, url, most_bytes)
-            if came.file is not None:
-                files.append(came.file)
-            worst = max(worst, came, key=_Came.weight)
+            files += came.files
+            worst = max(worst, came, key=Results.weight)
             if came.interrupted or came.storage is not None:
                 break
-        return Results(
-            files=tuple(files),
-            problem=worst.problem,
-            again_s=worst.again_s,
-            interrupted=worst.interrupted,
-            stops_run=worst.stops_run,
-            storage=worst.storage,
-            is_over=self._is_over(job, worst),
-        )
+        return replace(worst, files=tuple(files), is_over=self._is_over(job, worst))
 
-    def _is_over(self, job: Job, worst: _Came) -> bool:
+    def _is_over(self, job: Job, worst: Results) -> bool:
         """Return whether the time is over for which the provider has promised to have the files."""
         if job.expires_at is None or worst.interrupted or worst.storage is not None:
             return False
-        left_s = (job.expires_at - self._now()).total_seconds()
+        left_s = (job.expires_at - self._asking.now()).total_seconds()
         return left_s <= (-UNHEARD_S if worst.is_unaskable else 0.0)
 
-    async def _came(self, folder: Path, url: str, most_bytes: int | None) -> _Came:
+    async def _came(self, folder: Path, url: str, most_bytes: int | None) -> Results:
         """Have one file come, unless it is here; once more where another key can be had."""
         whole = batch_files.whole_of(folder, url)
         try:
             if await self._pictures.blocking(partial(batch_files.is_there, whole)):
-                return _Came(file=ResultFile(path=whole, is_whole=True))
-            number = self._asking.number
-            came = await self._downloaded(url, whole, most_bytes)
-            if came.is_of_the_key and await self._asking.has_another_key_since(number):
-                came = await self._downloaded(url, whole, most_bytes)
+                return Results(files=(ResultFile(path=whole, is_whole=True),))
+            download = partial(self._downloaded, url, whole, most_bytes)
+            return await self._asking.by_key(download, lambda came: came.is_of_the_key)
         except StorageFailed as failure:
-            return _Came(problem=str(failure), storage=failure)
-        return came
+            return Results(problem=str(failure), storage=failure)
 
-    async def _downloaded(self, url: str, whole: Path, most_bytes: int | None) -> _Came:
+    async def _downloaded(self, url: str, whole: Path, most_bytes: int | None) -> Results:
         """Get a file once, into one of its own; what is worth nothing is removed."""
         part = await self._pictures.blocking(partial(batch_files.new_part, whole))
-        came = _Came()
+        came = Results()
         try:
             with _Arriving(part, most_bytes) as arriving:
                 exchange = await self._asking.downloaded(url, arriving.opened)
@@ -169,19 +140,19 @@ class ResultFiles:
             if arriving.status == _OK:
                 inflate = partial(inflate_file, part, arriving.codings, most_bytes=most_bytes)
                 is_whole = await self._pictures.blocking(inflate) and exchange.complete
-                await self._pictures.blocking(partial(cover, part, self._masked))
+                await self._pictures.blocking(partial(cover, part, self._asking.masked))
             if is_whole:
                 await self._pictures.blocking(partial(batch_files.keep, part, whole))
-                came = _Came(file=ResultFile(path=whole, is_whole=True))
+                came = Results(files=(ResultFile(path=whole, is_whole=True),))
             else:
                 came = _not_whole(exchange, arriving.status)
                 if arriving.status == _OK and not exchange.interrupted:
                     file = ResultFile(path=part, is_whole=False, is_unframed=arriving.is_unframed)
-                    came = replace(came, file=file)
+                    came = replace(came, files=(file,))
         finally:
-            if came.file is None:
+            if not came.files:
                 with anyio.CancelScope(shield=True):
-                    await self._pictures.blocking(partial(batch_files.remove, part))
+                    await self._pictures.blocking(partial(remove, part))
         return came
 
     # Line by line --------------------------------------------------------------------------------
@@ -242,8 +213,8 @@ class ResultFiles:
                 file.path,
                 is_whole=file.is_whole,
                 into=into,
-                caps=self._caps,
-                masked=self._masked,
+                caps=self._asking.caps,
+                masked=self._asking.masked,
                 token=into.parent.name,
             )
         )
@@ -259,7 +230,7 @@ class ResultFiles:
         if is_strange:
             reading.odd = odd
         if is_strange or not file.is_whole:
-            await blocking(partial(batch_files.remove, file.path))
+            await blocking(partial(remove, file.path))
         if is_strange:
             return "cut"
         return "whole" if file.is_whole else "unframed" if file.is_unframed else "cut"
@@ -295,7 +266,7 @@ class ResultFiles:
     def _lacks_picture(self, folder: Path) -> bool:
         """Return whether the line that lies in a folder has no picture."""
         try:
-            return not _has_picture(self._lane.said(load_reply(folder, self._masked)))
+            return not _has_picture(self._lane.said(load_reply(folder, self._asking.masked)))
         except Exception as error:
             storage = storage_behind(error, folder)
             if storage is not None:
@@ -303,28 +274,10 @@ class ResultFiles:
             return True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Came:
-    """What came of asking for one file; see :class:`Results`."""
-
-    file: ResultFile | None = None
-    problem: str = ""
-    again_s: float | None = None
-    interrupted: bool = False
-    stops_run: bool = False
-    storage: StorageFailed | None = None
-    is_of_the_key: bool = False
-    is_unaskable: bool = False
-
-    def weight(self) -> tuple[bool, ...]:
-        """Return what says which of two is the worse."""
-        return (self.storage is not None, self.interrupted, self.stops_run, bool(self.problem))
-
-
-def _not_whole(exchange: Exchange, status: int | None) -> _Came:
+def _not_whole(exchange: Exchange, status: int | None) -> Results:
     """Return why a file is not here whole."""
     if exchange.interrupted:
-        return _Came(problem="its results did not come: interrupted", interrupted=True)
+        return Results(problem="its results did not come: interrupted", interrupted=True)
     is_unaskable = exchange.permanent and not exchange.sent
     if status is None:
         problem = f"its results did not come: {exchange.problem}"
@@ -332,7 +285,7 @@ def _not_whole(exchange: Exchange, status: int | None) -> _Came:
         problem = f"its results came in part: {exchange.problem}"
     else:
         problem = f"its results did not come: status {status}"
-    return _Came(
+    return Results(
         problem=problem,
         again_s=None if is_unaskable else batch_wait_s(1),
         stops_run=exchange.stops_run or status in _BAD_KEY,
@@ -479,41 +432,21 @@ def _lacking(ended: BatchEnded, standing: _Standing, *, is_over: bool) -> Attemp
     return AttemptResult(verdict=Verdict(kind=VerdictKind.BUSY, message=message), cost=FREE)
 
 
-class _Arriving:
-    """A body that goes into a file as it is; a context manager that owns it."""
+class _Arriving(FileSink):
+    """A result file on its way into a file of ours; of any other status it takes nothing."""
 
-    def __init__(self, path: Path, most_bytes: int | None) -> None:
-        self._path = path
-        self._most_bytes = most_bytes
-        self._file: NewFile | None = None
-        self.status: int | None = None
-        self.codings: tuple[str, ...] = ()
-        self.is_unframed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
+    status: int | None = None
+    is_unframed = False
 
     def opened(self, status: int, headers: Mapping[str, str]) -> Self | Ignored:
-        """Take a body: a file, or a page that says why there is none."""
+        """Take a body, if it is of a file."""
         self.status = status
-        self.codings = codings_of(headers)
         self.is_unframed = not {"content-length", "transfer-encoding"} & set(headers)
-        if status != _OK:
-            return Ignored("result file")
-        self._file = NewFile(self._path)
-        return self
+        return super().opened(status, headers) if status == _OK else Ignored("result file")
 
-    def feed(self, chunk: bytes) -> None:
-        assert self._file is not None
-        self._file.write(chunk)
-        if self._most_bytes is not None and self._file.size_bytes > self._most_bytes:
-            raise SpoolRefused(f"the answer is longer than {self._most_bytes} bytes")
+    def too_long(self) -> SpoolRefused:
+        return SpoolRefused(f"the answer is longer than {self._most_bytes} bytes")
 
     def finish(self, how: str) -> bool:
-        if self._file is not None:
-            self._file.close()
+        self.close()
         return how == "whole"  # where nothing says how long a file is, it may have been cut

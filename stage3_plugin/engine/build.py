@@ -179,13 +179,12 @@ def _store_of(settings: Settings, state: StateDir, masked: Masked) -> PictureSto
     Raises:
         SettingsRefused: The bucket cannot be used so.
     """
-    near = LocalStore(state, masked)
     if settings.store is None:
-        return near
+        return LocalStore(state, masked)
     from stage3_plugin.storage.bucket import Bucket  # noqa: PLC0415 - only when it is used
     from stage3_plugin.storage.mirrored import Mirrored  # noqa: PLC0415 - likewise
 
-    return Mirrored(near, Bucket.at(settings.store))
+    return Mirrored(state, Bucket.at(settings.store), masked)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +53,12 @@ def read_whole_at(descriptor: int, size_bytes: int, offset: int) -> bytes:
         pieces.append(piece)
         offset += len(piece)
     return b"".join(pieces)
+
+
+def remove(path: Path) -> None:
+    """Remove a file; one that resists goes with its folder, or stays as a leftover."""
+    with suppress(OSError):
+        path.unlink()
 
 
 class NewFile:

@@ -11,12 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final, get_args
 
 from stage3_plugin.domain.job import Accepted, Job
 from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.money import to_microusd
 from stage3_plugin.domain.purchase import (
     Answered,
     Asking,
@@ -39,19 +40,20 @@ from stage3_plugin.errors import (
     LedgerFailed,
     LookupRefused,
 )
-from stage3_plugin.ledger import counters, jobs, untold
+from stage3_plugin.ledger import counters
 from stage3_plugin.ledger import statements as sql
-from stage3_plugin.ledger.accountable import Accountable
 from stage3_plugin.ledger.calendar import zone_named
-from stage3_plugin.ledger.database import translated
+from stage3_plugin.ledger.database import Database, translated
 from stage3_plugin.ledger.records import (
     BEGUN,
     PurchaseRow,
     Row,
     begun,
     moment,
+    opened,
     read,
     read_facts,
+    read_job,
     settled,
     storable,
     write_facts,
@@ -61,13 +63,20 @@ from stage3_plugin.ledger.translation import damaged
 _PAGE_ROWS: Final = 500
 STORY_OF: Final = "story:"
 """What ``meta`` calls the story of a run, before its name; see :mod:`.spending`."""
+UNTOLD: Final = "untold:"
+"""What ``meta`` calls the lines of batches that no scene has been told of, before their subject.
+Whoever takes in a line of a run that has ended may be no run, or one of another story. What came of
+it is noted in the transaction that settles it, until a scene has ended by it."""
+_ACCEPTED: Final = "accepted:"
+_LONGEST_S: Final = timedelta(days=3660).total_seconds()
+"""Ten years: what is promised for longer may not fit into a date."""
 _SEQ: Final = attrgetter("seq")
 
 _ANSWERED: Final[dict[str, Answered]] = {word: word for word in get_args(Answered)}
 _ID_PREFIX = re.compile(r"[0-9a-f]{6,32}")
 
 
-class Ledger(Accountable):
+class Ledger(Database):
     """An opened ledger; made by :meth:`open` and :meth:`open_to_read`.
 
     Attributes:
@@ -125,9 +134,9 @@ class Ledger(Accountable):
         if today != last_day:
             self._execute(sql.NOTE, ("last_day", today))
         at = moment(now)
-        job = jobs.join(self._execute, new, at=at)
-        self._execute(sql.INSERT, begun(new, day=today, at=at, job=job)[:BEGUN])
-        untold.overtake(self._execute, new)
+        self._execute(sql.INSERT, begun(new, day=today, at=at, job=self._join(new, at))[:BEGUN])
+        if self._untold(new.subject_key):  # its wish is bought again
+            self._write_untold(new.subject_key, {})
         return Held(
             attempt_id=new.attempt_id,
             hold_microusd=new.hold_microusd,
@@ -167,9 +176,7 @@ class Ledger(Accountable):
             raise LookupRefused(attempt_id, "it has no job")
         known = before.job.accepted
         if known is None and State.ACCEPTED in LEGAL[before.state]:
-            if not jobs.accept(self._execute, row.job, accepted, now=now, why=why):
-                raise JobRefused(attempt_id, accepted.job_id)
-            return self._job(row.job)
+            return self._accept_job(row.job, attempt_id, accepted, now, why)
         if known is not None and known.job_id != accepted.job_id:
             raise JobRefused(attempt_id, accepted.job_id)
         return before.job if before.state is State.ACCEPTED else None
@@ -251,9 +258,7 @@ class Ledger(Accountable):
         seq = self._seq_of_job(token)
         job = self._job(seq)
         if job.accepted is None:
-            if not jobs.accept(self._execute, seq, accepted, now=now, why=why):
-                raise JobRefused(token, accepted.job_id)
-            return self._job(seq)
+            return self._accept_job(seq, token, accepted, now, why)
         if job.accepted.job_id != accepted.job_id:
             raise JobRefused(token, accepted.job_id)
         return job
@@ -313,13 +318,16 @@ class Ledger(Accountable):
             word: That, without spaces.
         """
         self._inside()
-        untold.note(self._execute, line.new, word)
+        noted = self._untold(line.new.subject_key)
+        self._write_untold(line.new.subject_key, {**noted, line.new.attempt_id: word})
 
     @translated
     def tell(self, line: Purchase) -> None:
         """Note that a scene was told what came of a line; said again, it changes nothing."""
         self._inside()
-        untold.tell(self._execute, line.new)
+        noted = self._untold(line.new.subject_key)
+        if noted.pop(line.new.attempt_id, None) is not None:
+            self._write_untold(line.new.subject_key, noted)
 
     @translated
     def note_asking(self, attempt_id: str, asking: Asking) -> None:
@@ -575,7 +583,7 @@ class Ledger(Accountable):
     @translated
     def untold(self, subject_key: str) -> dict[str, str]:
         """Return what came of lines that no scene was told of, by purchase, for a subject."""
-        return untold.of(self._execute, subject_key)
+        return self._untold(subject_key)
 
     @translated
     def lost(self) -> list[Purchase]:
@@ -821,6 +829,57 @@ class Ledger(Accountable):
         """Return what the database itself finds damaged, one in a line."""
         return self.engine.damage()
 
+    # What lies in its folder ---------------------------------------------------------------------
+
+    @translated
+    def acknowledge(self, names: Collection[str], *, now: datetime) -> None:
+        """Record that a person knows of answers and pictures that no purchase accounts for."""
+        self._inside()
+        for name in names:
+            self._execute(sql.ACKNOWLEDGE, (f"{_ACCEPTED}{name}", moment(now)))
+
+    @translated
+    def acknowledged(self) -> frozenset[str]:
+        """Return the answers and pictures that :meth:`acknowledge` has recorded."""
+        names = self._execute(sql.ACKNOWLEDGED).fetchall()
+        return frozenset(name.removeprefix(_ACCEPTED) for (name,) in names)
+
+    @translated
+    def show_home(self, home: str) -> None:
+        """Show to other drivers that a home is connected, for as long as this connection lasts.
+
+        Only a brake for a person who gives a home up; it proves nothing about its purchases.
+        """
+        self.engine.show_home(home)
+
+    @translated
+    def home_is_connected(self, home: str) -> bool:
+        """Return whether a driver of a home is connected right now; for a file, ``False``."""
+        return self.engine.home_is_connected(home)
+
+    @translated
+    def pictures(self) -> frozenset[str]:
+        """Return the SHA-256 of every picture that is recorded as there."""
+        return frozenset(sha256 for (sha256,) in self._execute(sql.PICTURES))
+
+    @translated
+    def drawn_pictures(self) -> frozenset[str]:
+        """Return the SHA-256 of those that were only ever made on this machine, for nothing."""
+        return frozenset(sha256 for (sha256,) in self._execute(sql.DRAWN_PICTURES))
+
+    @translated
+    def may_have_pictures(self) -> int:
+        """Count the purchases that may have a picture, though none is recorded."""
+        (count,) = self._execute(sql.MAY_HAVE_PICTURES).fetchone()
+        return int(count)
+
+    @translated
+    def without_a_row(self, attempt_ids: Collection[str]) -> frozenset[str]:
+        """Return those attempts, or tokens of batches, that no row has."""
+        return frozenset(
+            one for one in attempt_ids if self._execute(sql.IS_THERE, (one,)).fetchone() is None
+        )
+
     def _row(self, attempt_id: str) -> PurchaseRow:
         row: Row | None = self._execute(sql.ONE, (attempt_id,)).fetchone()
         if row is None:
@@ -830,18 +889,52 @@ class Ledger(Accountable):
     def _read(self, row: Row, job: Job | None = None) -> Purchase:
         """Read a row; its job, too, unless it is known already."""
         columns = row if isinstance(row, PurchaseRow) else PurchaseRow._make(row)
+        if job is None and columns.job is not None:
+            job = self._job(columns.job)
         try:
-            if job is None and columns.job is not None:
-                job = jobs.read(self._execute, columns.job)
             return read(columns, job)
         except ValueError as error:
             raise damaged(self.shown, error) from error
 
     def _job(self, seq: int) -> Job:
+        row = self._execute(sql.JOB, (seq,)).fetchone()
+        if row is None:
+            raise damaged(self.shown, ValueError(f"the job {seq} is not there"))
         try:
-            return jobs.read(self._execute, seq)
+            return read_job(row)
         except ValueError as error:
             raise damaged(self.shown, error) from error
+
+    def _join(self, new: NewPurchase, at: str) -> int | None:
+        """Return the row of a purchase's job, which is written for the first of its purchases."""
+        if new.job is None:
+            return None
+        if new.job.lane == "batch":
+            row = self._execute(sql.JOB_DRAWN, (new.job.token,)).fetchone()
+            if row is not None:
+                return int(row[0])
+        return int(self._execute(sql.OPEN_JOB, opened(new, new.job, at=at)).fetchone()[0])
+
+    def _accept_job(
+        self, seq: int, asked_by: str, accepted: Accepted, now: datetime, why: str
+    ) -> Job:
+        """Write down by which name a job was accepted, and bring all its purchases to ``ACCEPTED``.
+
+        Raises:
+            JobRefused: Another job has that name already.
+        """
+        provider = self._job(seq).provider
+        if self._execute(sql.JOB_CALLED, (provider, accepted.job_id)).fetchone() is not None:
+            raise JobRefused(asked_by, accepted.job_id)
+        cost_microusd = None if accepted.cost_usd is None else to_microusd(accepted.cost_usd)
+        expires_at = now + timedelta(seconds=min(accepted.keeps_s, _LONGEST_S))
+        self._execute(
+            sql.ACCEPT_JOB,
+            (accepted.job_id, accepted.poll_url, accepted.result_url, accepted.cancel_url,
+             moment(now), moment(expires_at), cost_microusd, seq),
+        )  # fmt: skip
+        self._execute(sql.ACCEPT_LINES, (moment(now), storable(why), seq))
+        return self._job(seq)
 
     def _seq_of_job(self, token: str) -> int:
         row = self._execute(sql.JOB_DRAWN, (token,)).fetchone()
@@ -856,3 +949,11 @@ class Ledger(Accountable):
     def _known(self, name: str) -> str | None:
         row = self._execute(sql.META, (name,)).fetchone()
         return None if row is None else str(row[0])
+
+    def _untold(self, subject_key: str) -> dict[str, str]:
+        noted = (one.partition("=") for one in (self._known(UNTOLD + subject_key) or "").split())
+        return {attempt_id: word for attempt_id, _, word in noted}
+
+    def _write_untold(self, subject_key: str, noted: Mapping[str, str]) -> None:
+        words = " ".join(f"{attempt_id}={word}" for attempt_id, word in noted.items())
+        self._execute(sql.NOTE, (UNTOLD + subject_key, words))

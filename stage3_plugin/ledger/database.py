@@ -8,7 +8,7 @@ where.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
@@ -134,10 +134,17 @@ class Database:
         if self._moved is not None:
             raise self._moved
 
-    def savepoint(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def savepoint(self) -> Generator[None]:
         """Undo what is written in the block if it fails, and nothing else of the transaction."""
         self._inside()
-        return _Savepoint(self)
+        self.run("SAVEPOINT piece")
+        try:
+            yield
+        except BaseException:
+            self.undo("ROLLBACK TO piece", "RELEASE piece")
+            raise
+        self.run("RELEASE piece")
 
     def translation(self, error: Exception) -> LedgerFailed | None:
         """Say in our words what an error means; ``None`` if it is none of the database's."""
@@ -166,29 +173,3 @@ class Database:
                 "there is no transaction, or it was undone",
                 hint="look for an earlier error, such as a full disk",
             )
-
-
-class _Savepoint:
-    """A block inside a transaction that can be undone alone.
-
-    Written out, because every purchase goes through two, and a generator takes twice the time.
-    """
-
-    __slots__ = ("_database",)
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def __enter__(self) -> None:
-        self._database.run("SAVEPOINT piece")
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self._database.run("RELEASE piece")
-        else:
-            self._database.undo("ROLLBACK TO piece", "RELEASE piece")

@@ -105,7 +105,7 @@ class LocalStore:
                 return False
             raise StorageFailed(path, error, reading=True) from error
 
-    address = None
+    address: str | None = None
     """What lies here is of this machine alone."""
 
     def check(self) -> None:

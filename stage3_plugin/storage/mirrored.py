@@ -7,60 +7,45 @@ side lacks comes from the far side, by its name, and has to have the bytes it is
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from stage3_plugin.errors import BucketFailed
-from stage3_plugin.files.folder import Folder
+from stage3_plugin.files.state_dir import StateDir
+from stage3_plugin.runtime.masking import NOTHING, Masked
+from stage3_plugin.storage.bucket import Bucket
 from stage3_plugin.storage.inspect import InspectedFile
 from stage3_plugin.storage.local import LocalStore
 
 
-class Far(Protocol):
-    """A second place for pictures; see :class:`~stage3_plugin.storage.bucket.Bucket`."""
-
-    address: str
-
-    def url_of(self, sha256: str) -> str: ...
-    def probe(self) -> None: ...
-    def put(self, sha256: str, path: Path, media_type: str | None = None) -> None: ...
-    def get(self, sha256: str, write: Callable[[bytes], object]) -> bool: ...
-    def size_of(self, sha256: str) -> int | None: ...
-
-
-class Mirrored:
-    """Pictures near and far; a :class:`~stage3_plugin.storage.base.PictureStore`.
+class Mirrored(LocalStore):
+    """Pictures in a state folder and far from it.
 
     Args:
-        near: Has them on this machine.
+        state_dir: Has them on this machine.
         far: Has them all.
+        masked: Covers secrets in what is kept beside a picture.
 
     Raises:
         StorageFailed: In every method; a :class:`~stage3_plugin.errors.BucketFailed` is of the
             far side.
     """
 
-    def __init__(self, near: LocalStore, far: Far) -> None:
-        self.near = near
+    def __init__(self, state_dir: StateDir, far: Bucket, masked: Masked = NOTHING) -> None:
+        super().__init__(state_dir, masked)
         self.far = far
-
-    @property
-    def address(self) -> str:
-        """Where the far side is."""
-        return self.far.address
+        self.address = far.address
 
     def check(self) -> None:
-        """See that both take pictures, before any is paid for."""
-        self.near.check()
+        """See that the far side takes pictures, before any is paid for."""
         self.far.probe()
 
     def save(self, part: Path, inspected: InspectedFile) -> None:
         """Take a picture in; once this returns, both have it."""
         picture = inspected.picture
-        self.near.save(part, inspected)
-        self.far.put(picture.sha256, self.near.where(picture.sha256), picture.media_type)
+        super().save(part, inspected)
+        self.far.put(picture.sha256, self.where(picture.sha256), picture.media_type)
 
     def restore(self, sha256: str, copy: BinaryIO) -> None:
         """Take a picture in again from its copy, and put it where the bucket lacks it.
@@ -68,44 +53,24 @@ class Mirrored:
         It was paid for and safe before: a bucket that fails now keeps nobody from having it, and
         ``stage3 verify`` names what it lacks.
         """
-        self.near.restore(sha256, copy)
+        super().restore(sha256, copy)
         with suppress(BucketFailed):
-            path = self.near.where(sha256)
+            path = self.where(sha256)
             if self.far.size_of(sha256) != path.stat().st_size:
                 self.far.put(sha256, path)
 
     def recall(self, sha256: str) -> bool:
         """Bring a picture back that the near side lacks, or has damaged."""
-        return self.near.receive(sha256, lambda file: self.far.get(sha256, file.write))
-
-    def holds(self, sha256: str) -> bool:
-        """Return whether the near side has a picture, whole."""
-        return self.near.holds(sha256)
+        return self.receive(sha256, lambda file: self.far.get(sha256, file.write))
 
     def read(self, sha256: str) -> BinaryIO:
         """Open a picture to read it, brought back first where the near side lacks it."""
         try:
-            return self.near.read(sha256)
+            return super().read(sha256)
         except FileNotFoundError:
             if not self.recall(sha256):
                 raise
-            return self.near.read(sha256)
-
-    def stamp(self, sha256: str) -> tuple[int, int] | None:
-        """Return the length and the time of the near one."""
-        return self.near.stamp(sha256)
-
-    def place(self, sha256: str, folder: Folder, name: str) -> None:
-        """Put a copy of the near one into an open folder."""
-        self.near.place(sha256, folder, name)
-
-    def pictures(self) -> frozenset[str]:
-        """Name those that are near."""
-        return self.near.pictures()
-
-    def where(self, sha256: str) -> Path:
-        """Return where the near one lies, or would lie."""
-        return self.near.where(sha256)
+            return super().read(sha256)
 
     def url_of(self, sha256: str) -> str:
         """Return the address of the far one."""

@@ -6,8 +6,10 @@ story: whatever blocks runs away from the event loop.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
@@ -16,14 +18,13 @@ from typing import Protocol, TypeVar
 import anyio
 
 from stage3_plugin.domain.file_names import file_stem
-from stage3_plugin.domain.picture import Picture, Placed
+from stage3_plugin.domain.picture import EXTENSIONS, Picture, Placed
 from stage3_plugin.errors import PictureLost, PictureRefused, StorageFailed
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.noting import note_bucket
-from stage3_plugin.storage.placing import PlacedPictures, is_taken, is_there
-from stage3_plugin.storage.room import free_bytes, free_files
+from stage3_plugin.storage.placing import PlacedPictures, is_there, place_of
 from stage3_plugin.storage.spool.folders import SpoolFolders
 from stage3_plugin.storage.spool.trial import judging
 
@@ -86,7 +87,7 @@ class Pictures:
 
     def free_files(self) -> int | None:
         """Return how many more files the disk of the answers takes, if that is limited."""
-        return free_files(self.spool.state_dir.path)
+        return _of_what_is_there(self.spool.state_dir.path, _free_files)
 
     def judging(self, answer: Path, *, comes_anew: bool = False) -> AbstractContextManager[None]:
         """Judge an answer in the block; see :func:`stage3_plugin.storage.spool.trial.judging`.
@@ -211,24 +212,24 @@ class Pictures:
         Raises:
             PictureLost: The stored picture is gone or damaged, and so is its copy.
         """
-        stem = file_stem(scene_id)
-        path = self._placed.placed(picture, folder, stem)
-        if path is None:
-            path = await self.storing(partial(self._publish, picture, folder, stem, is_new=is_new))
-        return Placed(picture, path)
-
-    def _publish(self, picture: Picture, folder: Path, stem: str, *, is_new: bool) -> Path:
-        if is_new or self.store.holds(picture.sha256):
-            return self._placed.place(picture, folder, stem)
-        path = self._placed.restore(picture, folder, stem)
-        if path is None and self.store.recall(picture.sha256):
-            return self._placed.place(picture, folder, stem)
-        if path is None:
-            raise PictureLost(self.store.where(picture.sha256))
-        return path
+        path = place_of(picture, folder, scene_id)
+        names = {f"{file_stem(scene_id)}.{one}" for one in EXTENSIONS.values()}
+        return await self.put(
+            picture,
+            path,
+            root=folder.parent,
+            is_new=is_new,
+            instead_of=names - {path.name},
+        )
 
     async def put(
-        self, picture: Picture, path: Path, *, root: Path, is_new: bool = False
+        self,
+        picture: Picture,
+        path: Path,
+        *,
+        root: Path,
+        is_new: bool = False,
+        instead_of: Collection[str] = (),
     ) -> Placed:
         """Give a picture its file at a path of the host's, unless it is there and untouched.
 
@@ -237,20 +238,28 @@ class Pictures:
             path: Where to.
             root: No link on the way may lead out of this folder.
             is_new: It was kept just now, so its bytes need not be looked at once more.
+            instead_of: Names beside it of the same picture in another format.
 
         Raises:
             PictureLost: The stored picture is gone or damaged, and so is its copy.
         """
         if not self._placed.is_copy(picture.sha256, path.parent, path.name):
-            await self.storing(partial(self._put, picture, path, root, is_new=is_new))
+            await self.storing(partial(self._put, picture, path, root, is_new, instead_of))
         return Placed(picture, path)
 
-    def _put(self, picture: Picture, path: Path, root: Path, *, is_new: bool) -> None:
+    def _put(
+        self,
+        picture: Picture,
+        path: Path,
+        root: Path,
+        is_new: bool,  # noqa: FBT001 - its one caller is above
+        instead_of: Collection[str],
+    ) -> None:
         is_stored = is_new or self.store.holds(picture.sha256)
         is_stored = is_stored or self._placed.take_back(picture.sha256, path, root)
         if not (is_stored or self.store.recall(picture.sha256)):
             raise PictureLost(self.store.where(picture.sha256))
-        self._placed.put(picture.sha256, path, root)
+        self._placed.place(picture.sha256, path, root, instead_of=instead_of)
 
     async def make_way_at(self, picture: Picture, path: Path, *, root: Path) -> Path | None:
         """Keep what is at a path that a picture is to have; see :meth:`make_way`.
@@ -272,17 +281,15 @@ class Pictures:
         Returns:
             That name, and the one it is kept by; ``None`` if nothing had to be kept.
         """
-        stem = file_stem(scene_id)
-        path = is_taken(picture, folder, stem)
-        if path is None or self.is_shown(picture, folder, scene_id):
-            return None
-        kept = await self.blocking(partial(self._placed.set_aside, picture, folder, stem))
+        path = place_of(picture, folder, scene_id)
+        kept = await self.make_way_at(picture, path, root=folder.parent)
         return None if kept is None else (path, kept)
 
     def shown(self, picture: Picture, folder: Path, scene_id: str) -> Placed | None:
         """Return a scene's picture file, if it is there and untouched; reads none of it."""
-        path = self._placed.placed(picture, folder, file_stem(scene_id))
-        return None if path is None else Placed(picture, path)
+        path = place_of(picture, folder, scene_id)
+        is_copy = self._placed.is_copy(picture.sha256, folder, path.name)
+        return Placed(picture, path) if is_copy else None
 
     def is_shown(self, picture: Picture, folder: Path, scene_id: str) -> bool:
         """Return whether a scene's picture file is there and untouched."""
@@ -291,3 +298,28 @@ class Pictures:
     def is_copy(self, sha256: str, folder: Path, name: str) -> bool:
         """Return whether a name is an untouched copy of a stored picture; reads none of it."""
         return self._placed.is_copy(sha256, folder, name)
+
+
+def free_bytes(path: Path) -> int:
+    """Return how much the disk of a folder still takes."""
+    return _of_what_is_there(path, lambda one: shutil.disk_usage(one).free)
+
+
+def _free_files(path: Path) -> int | None:
+    try:
+        found = os.statvfs(path)
+    except AttributeError:  # Windows has no such number
+        return None
+    return found.f_favail if found.f_files else None  # some make them as they are needed
+
+
+def _of_what_is_there(path: Path, ask: Callable[[Path], Result]) -> Result:
+    """Ask for a folder, or for the next one around it that is there: it may not be made yet."""
+    try:
+        return ask(path)
+    except FileNotFoundError as error:
+        if path == path.parent:
+            raise StorageFailed(path, error, reading=True) from error
+    except OSError as error:
+        raise StorageFailed(path, error, reading=True) from error
+    return _of_what_is_there(path.parent, ask)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from stage3_plugin.domain.file_names import file_stem
 from stage3_plugin.domain.picture import EXTENSIONS, Picture
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.folder import Folder, is_regular, remove_leftovers
@@ -39,42 +40,19 @@ class PlacedPictures:
         self._store = store
         self._tidied: set[Path] = set()
 
-    def place(self, picture: Picture, folder: Path, stem: str) -> Path:
-        """Copy a picture to ``folder/<stem>.<extension>``, whole or not at all.
+    def place(self, sha256: str, path: Path, root: Path, *, instead_of: Iterable[str] = ()) -> None:
+        """Copy a picture to a path, whole or not at all.
 
         Whatever has that name is replaced, a planted link too; nothing is ever written through
-        one. A picture that is no copy of a stored one is kept first, see :meth:`set_aside`. A
-        picture of the same scene in another format is removed if it is such a copy: then nothing
-        is lost. One that was edited stays.
-
-        Args:
-            picture: A stored one.
-            folder: Is made. A link that leads out of the folder around it is refused.
-            stem: From :func:`~stage3_plugin.domain.file_names.file_stem`.
-        """
-        name = _name(picture, stem)
-        if Path(name).name != name:
-            raise ValueError(f"not a file name: {name!a}")
-        names = [f"{stem}.{other}" for other in EXTENSIONS.values()]
-        return self._place(picture.sha256, folder / name, folder.parent, instead_of=names)
-
-    def put(self, sha256: str, path: Path, root: Path) -> Path:
-        """Have a copy of a picture at a path, whole or not at all, unless it is there untouched.
-
-        Whatever else is there is kept first, as by :meth:`place`.
+        one. A picture that is no copy of a stored one is kept first, see :meth:`keep`.
 
         Args:
             sha256: A stored one.
             path: Where to; its folder is made.
             root: No link on the way may lead out of this folder.
+            instead_of: Names beside it of the same picture in another format: each is removed if it
+                is such a copy, so that nothing is lost. One that was edited stays.
         """
-        if self.is_copy(sha256, path.parent, path.name):
-            return path
-        return self._place(sha256, path, root)
-
-    def _place(
-        self, sha256: str, path: Path, root: Path, *, instead_of: Iterable[str] = ()
-    ) -> Path:
         folder, name = path.parent, path.name
         try:
             _make_folder(_without_links(folder, root))
@@ -91,7 +69,6 @@ class PlacedPictures:
                 self._tidied.clear()
             self._tidied.add(folder)
             remove_leftovers(folder)
-        return path
 
     def _remove_our_copy(self, folder: Folder, name: str) -> None:
         if not is_regular(folder.details(name)):
@@ -99,38 +76,18 @@ class PlacedPictures:
         if self._has_whole(digest_of(folder, name)):
             folder.remove(name)
 
-    def placed(self, picture: Picture, folder: Path, stem: str) -> Path | None:
-        """Return the copy that :meth:`place` made, if it was not changed since.
-
-        Seen without reading it: a copy has its picture's length and time of change, and editing it
-        changes at least the latter.
-        """
-        name = _name(picture, stem)
-        return folder / name if self.is_copy(picture.sha256, folder, name) else None
-
     def is_copy(self, sha256: str, folder: Path, name: str) -> bool:
-        """Return whether a name is an untouched copy of a stored picture; reads none of it."""
+        """Return whether a name is an untouched copy of a stored picture; reads none of it.
+
+        A copy has its picture's length and time of change, and editing it changes at least the
+        latter.
+        """
         try:  # asked for every scene before a run, hence of a text: a path costs more than a look
             copy = os.lstat(f"{folder}{os.sep}{name}")
         except OSError:
             return False
         stamp = self._store.stamp(sha256)
         return stamp == (copy.st_size, copy.st_mtime_ns) and is_regular(copy)
-
-    def restore(self, picture: Picture, folder: Path, stem: str) -> Path | None:
-        """Have a picture that its store has lost made anew from its copy, if that has not changed.
-
-        The copy becomes one again, of the new object, and never another name of it.
-
-        Returns:
-            The copy; ``None`` if there is none with these bytes.
-
-        Raises:
-            StorageFailed: The copy cannot be read now, or the store did not take the picture.
-        """
-        if not self.take_back(picture.sha256, folder / _name(picture, stem), folder.parent):
-            return None
-        return self.place(picture, folder, stem)
 
     def take_back(self, sha256: str, path: Path, root: Path) -> bool:
         """Have a picture that its store has lost made anew from what is at a path, if it is that.
@@ -156,7 +113,7 @@ class PlacedPictures:
             raise StorageFailed(path, error, reading=True) from error
         return True
 
-    def set_aside(self, picture: Picture, folder: Path, stem: str) -> Path | None:
+    def keep(self, path: Path, root: Path) -> Path | None:
         """Keep what has the name of a picture that is to come, unless the store has its bytes.
 
         It keeps its name until the picture takes it. An empty file, a link and whatever else is no
@@ -165,10 +122,6 @@ class PlacedPictures:
         Returns:
             Where it is kept; ``None`` if nothing had to be.
         """
-        return self.keep(folder / _name(picture, stem), folder.parent)
-
-    def keep(self, path: Path, root: Path) -> Path | None:
-        """Keep what is at a path that a picture is to have; see :meth:`set_aside`."""
         folder = path.parent
         try:
             with Folder(_without_links(folder, root)) as target:
@@ -201,19 +154,14 @@ class PlacedPictures:
             return False
 
 
-def is_taken(picture: Picture, folder: Path, stem: str) -> Path | None:
-    """Return the name that a picture is to have, if anything has it."""
-    path = folder / _name(picture, stem)
-    return path if is_there(path) else None
+def place_of(picture: Picture, folder: Path, scene_id: str) -> Path:
+    """Return where the picture of a scene lies in a folder of results, or would lie."""
+    return folder / f"{file_stem(scene_id)}.{EXTENSIONS[picture.media_type]}"
 
 
 def is_there(path: Path) -> bool:
     """Return whether anything has this name."""
     return os.path.lexists(path)
-
-
-def _name(picture: Picture, stem: str) -> str:
-    return f"{stem}.{EXTENSIONS[picture.media_type]}"
 
 
 def _make_folder(path: Path) -> None:

@@ -20,6 +20,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 import httpx
@@ -31,7 +32,7 @@ from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.job import account_of
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.transport.asking import Answer, ask
+from stage3_plugin.transport.asking import ANSWERED_WITHIN_S, Answer, Memory
 from stage3_plugin.transport.bodies import Base64Of, Body, Content, body_of, no_pictures
 from stage3_plugin.transport.connection import FreshConnection, Terms
 from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange, freely, reading
@@ -42,7 +43,7 @@ from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place
 from stage3_plugin.transport.sinks import Moving, ReplySink
 from stage3_plugin.transport.trust import named_trust
-from stage3_plugin.transport.uploading import SentFile, UploadBody, upload_body
+from stage3_plugin.transport.uploading import SentFile, upload_body
 
 CONNECT_TIMEOUT_S = 10.0
 """Room for a burst of 512 name lookups at one instant; well below any exchange's own deadline."""
@@ -217,11 +218,11 @@ class Client:
         patience = Patience(self._timeout_s)
         try:
             body = _OneShotBody(body_of(send, base64_of), patience, is_late)
-            request = self._request(send, body)
+            secret = self._own_headers(place_of(httpx.URL(send.url)))
+            request = self._posting(send, secret, JSON, body.length)
         except (ValueError, TypeError, LookupError, RecursionError, httpx.InvalidURL) as error:
-            return Exchange(
-                sent=False, complete=False, problem=_unsendable(error, send.url), permanent=True
-            )
+            return _not_asked(_unsendable(error, send.url))
+        request.stream = body  # httpx would wrap a passed iterator in a generator
         state = Receiving(self._judges)
         with anyio.CancelScope(shield=True) as scope:
 
@@ -289,59 +290,67 @@ class Client:
             open_sink: Opens what the answer flows into.
             hosts: Where the key may go.
         """
-        problem = _objection(step.url, hosts)
-        if problem:
-            return Exchange(sent=False, complete=False, problem=problem, permanent=True)
         patience = Patience(self._timeout_s)
-        try:
+
+        def request() -> httpx.Request:
             body = upload_body(step, content)
-            request = self._uploading(step, body)
-        except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:
-            return Exchange(
-                sent=False, complete=False, problem=_unsendable(error, step.url), permanent=True
-            )
-        request.stream = sent = SentFile(body, patience)
-        state = await self._freely(request, open_sink, patience)
-        return _exchange_of(state, has_left=sent.has_left, may_run=True)
+            made = self._posting(step, self._secret_headers(), body.content_type, body.length)
+            made.stream = SentFile(body, patience)
+            return made
+
+        return await self._freely(step.url, open_sink, hosts, patience, request)
 
     async def _read(
         self, url: str, open_sink: OpenSink, hosts: JobHosts, patience: Patience, *, accept: str
     ) -> Exchange:
-        problem = _objection(url, hosts)
-        if problem:
-            return Exchange(sent=False, complete=False, problem=problem, permanent=True)
-        request = reading(url, self._secret_headers(), connect_s=self._connect_s, accept=accept)
-        state = await self._freely(request, open_sink, patience)
-        return _exchange_of(state, has_left=True, may_run=True)
+        secret = self._secret_headers()
+        request = partial(reading, url, secret, connect_s=self._connect_s, accept=accept)
+        return await self._freely(url, open_sink, hosts, patience, request)
 
     async def _freely(
-        self, request: httpx.Request, open_sink: OpenSink, patience: Patience
-    ) -> Receiving:
+        self,
+        url: str,
+        open_sink: OpenSink,
+        hosts: JobHosts,
+        patience: Patience,
+        request: Callable[[], httpx.Request],
+    ) -> Exchange:
         """Run an exchange that costs nothing, so that the interrupt in force ends it at once."""
-        state = Receiving(self._judges)
+        problem = _objection(url, hosts)
+        if problem:
+            return _not_asked(problem)
+        try:
+            asked = request()
+        except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:
+            return _not_asked(_unsendable(error, url))
+        state, sent = Receiving(self._judges), asked.stream
         with freely(state):
             terms = Terms(self._lookups, patience)
-            await exchange(self._transport, request, open_sink, state, terms)
+            await exchange(self._transport, asked, open_sink, state, terms)
         if patience.is_over and not state.interrupted:
             state.problem = f"no complete answer within {self._timeout_s:g} s"
-        return state
+        has_left = not isinstance(sent, SentFile) or sent.has_left
+        return _exchange_of(state, has_left=has_left, may_run=True)
 
     async def ask(self, url: str) -> Answer:
-        """Ask the API what costs nothing; see :func:`stage3_plugin.transport.asking.ask`.
+        """Ask the API what costs nothing, and read its short answer into memory.
 
-        Nothing is sent to any other place than the API's own.
+        Nothing is sent to any other place than the API's own. Cancelling it loses nothing.
         """
         place = next(_places([url]), None)
         if place is None or place not in self._own:
             return Answer(problem="the address to ask is not the API's own")
-        return await ask(
-            self._transport,
-            url,
-            self._own_headers(place),
-            lookups=self._lookups,
-            timeout_s=self._timeout_s,
-            connect_s=self._connect_s,
-        )
+        within_s = min(ANSWERED_WITHIN_S, self._timeout_s)
+        patience, state, memory = Patience(within_s), Receiving(), Memory()
+        request = reading(url, self._own_headers(place), connect_s=self._connect_s)
+        terms = Terms(self._lookups, patience)
+        await exchange(self._transport, request, memory.opened, state, terms)
+        state.look_who_answered(has_left=True)
+        if state.complete and state.passed_on:
+            return memory.answer
+        if patience.is_over:
+            return Answer(problem=f"no complete answer within {within_s:g} s")
+        return Answer(problem=state.problem)
 
     def _own_headers(self, place: Place) -> dict[str, str]:
         """Return the headers that only the API is to see: none for any other place."""
@@ -353,23 +362,8 @@ class Client:
             headers[self._key_header] = self._key_prefix + self._key.get_secret_value()
         return headers
 
-    def _request(self, send: Send, body: _OneShotBody) -> httpx.Request:
-        secret = self._own_headers(place_of(httpx.URL(send.url)))
-        request = self._posting(send.url, send.headers, secret, JSON, body.length)
-        request.stream = body  # httpx would wrap a passed iterator in a generator
-        return request
-
-    def _uploading(self, step: Upload, body: UploadBody) -> httpx.Request:
-        secret = self._secret_headers()
-        return self._posting(step.url, step.headers, secret, body.content_type, body.length)
-
     def _posting(
-        self,
-        address: str,
-        headers: Mapping[str, str],
-        secret: Mapping[str, str],
-        content_type: str,
-        length: int,
+        self, step: Send | Upload, secret: Mapping[str, str], content_type: str, length: int
     ) -> httpx.Request:
         """Return the request of a POST, without its body.
 
@@ -377,7 +371,7 @@ class Client:
             httpx.InvalidURL: The address cannot be asked.
             ValueError: Something in it cannot be sent.
         """
-        url = httpx.URL(address)
+        url = httpx.URL(step.url)
         if (url.port or 1) > LAST_PORT:  # another port would be asked
             raise httpx.InvalidURL("a port beyond the last")
         ours = {
@@ -390,7 +384,7 @@ class Client:
             "POST",
             url,
             headers={"user-agent": "stage3-plugin", "accept": JSON}
-            | dict(_lowered(headers))
+            | {name.lower(): value for name, value in step.headers.items()}
             | dict(secret)
             | ours,
             extensions={"timeout": self._timeout.as_dict()},
@@ -411,10 +405,8 @@ def _objection(url: str, hosts: JobHosts) -> str:
     return "" if objection is None else f"its address cannot be asked: {objection}"
 
 
-def _lowered(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Return headers by names that can be compared."""
-    for name, value in headers.items():
-        yield name.lower(), value
+def _not_asked(problem: str) -> Exchange:
+    return Exchange(sent=False, complete=False, problem=problem, permanent=True)
 
 
 def _exchange_of(

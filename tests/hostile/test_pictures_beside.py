@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from host_stub import plain_image
 from host_stub.text import file_names
 from stage3_plugin.domain.file_names import file_stem, is_plain
-from stage3_plugin.domain.picture import Picture
 from tests.doors import Ran, painter, run_stage, scenes
 from tests.fakes.image_api import ImageApi
 from tests.heavy import further
@@ -168,10 +167,7 @@ def test_where_nothing_can_have_two_names_it_is_moved(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    picture = Picture(
-        sha256="0" * 64, media_type="image/png", width_px=1, height_px=1, size_bytes=1
-    )
-    where = Stored(tmp_path / "state").placed.set_aside(picture, folder, "s")
+    where = Stored(tmp_path / "state").placed.keep(folder / "s.png", tmp_path)
 
     assert where is not None
     assert where.read_bytes() == EDITED

@@ -34,7 +34,7 @@ class Step(StrEnum):
     NEW_FOLDER = "stage3_plugin.storage.pictures:Pictures.new_folder"
     POST = "stage3_plugin.transport.client:Client.post"
     REQUEST = "stage3_plugin.transport.client:_OneShotBody.__anext__"
-    HEAD = "stage3_plugin.attempt.conversation:open_spool"
+    HEAD = "stage3_plugin.attempt.asking:open_spool"
     PIECE = "stage3_plugin.storage.spool.writing:Spool.feed"
     BODY = "stage3_plugin.storage.spool.writing:Spool._take"
     FINISH = "stage3_plugin.storage.spool.reading:SpooledAnswer.finish"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.picture import EXTENSIONS
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.storage.inspect import InspectedFile
 from stage3_plugin.storage.local import LocalStore
@@ -34,12 +34,12 @@ class Stored:
 
     def publish(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path:
         """Have a copy of what :meth:`save` returned placed."""
-        return self.placed.place(_picture(kept, media_type), folder, stem)
+        path = folder / f"{stem}.{EXTENSIONS[media_type]}"
+        others = {f"{stem}.{one}" for one in EXTENSIONS.values()} - {path.name}
+        self.placed.place(kept.name, path, folder.parent, instead_of=others)
+        return path
 
     def published(self, kept: Path, folder: Path, stem: str, media_type: str) -> Path | None:
         """Return the copy, if nobody has touched it."""
-        return self.placed.placed(_picture(kept, media_type), folder, stem)
-
-
-def _picture(kept: Path, media_type: str) -> Picture:
-    return Picture(sha256=kept.name, media_type=media_type, width_px=1, height_px=1, size_bytes=1)
+        name = f"{stem}.{EXTENSIONS[media_type]}"
+        return folder / name if self.placed.is_copy(kept.name, folder, name) else None

@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+
+from pydantic import TypeAdapter
 
 from stage3_plugin.errors import StorageFailed
 
@@ -42,6 +43,9 @@ class Awaited:
     first_at: str
     last_at: str
     needs_setting: bool = False
+
+
+_NOTED = TypeAdapter(Awaited)
 
 
 def note(
@@ -84,15 +88,6 @@ def read(folder: Path) -> Awaited | None:
     try:
         descriptor = os.open(folder / _NAME, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as file:
-            found: Any = json.loads(file.read(_MOST_BYTES))
-    except (OSError, ValueError, RecursionError):
+            return _NOTED.validate_json(file.read(_MOST_BYTES), strict=True)
+    except (OSError, ValueError):
         return None
-    if type(found) is not dict:
-        return None
-    values = cast("dict[str, Any]", found)
-    kinds = {"address": str, "problem": str, "asked": int, "first_at": str, "last_at": str}
-    kinds["needs_setting"] = bool
-    names = {field.name for field in fields(Awaited)}
-    if set(values) != names or any(type(values[name]) is not kinds[name] for name in names):
-        return None
-    return Awaited(**values)

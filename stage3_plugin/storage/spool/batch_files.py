@@ -88,12 +88,6 @@ def ask_anew(folder: Path, files: Sequence[Path]) -> int:
     return asked
 
 
-def remove(path: Path) -> None:
-    """Remove a file that is worth nothing; one that resists goes with the batch's folder."""
-    with suppress(OSError):
-        path.unlink()
-
-
 def move_line(line: Path, to: Path) -> bool:
     """Give a line the name of its purchase's folder; return whether it has it now.
 

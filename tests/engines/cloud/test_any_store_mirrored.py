@@ -9,7 +9,6 @@ from obstore.store import MemoryStore
 
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.storage.bucket import Bucket
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.mirrored import Mirrored
 from tests.stage3.pictures import test_any_store as laws
 
@@ -19,5 +18,4 @@ globals().update({name: one for name, one in vars(laws).items() if name.startswi
 
 @pytest.fixture
 def store(tmp_path: Path) -> Mirrored:
-    near = LocalStore(StateDir(tmp_path / ".stage3"))
-    return Mirrored(near, Bucket("memory://", MemoryStore()))
+    return Mirrored(StateDir(tmp_path / ".stage3"), Bucket("memory://", MemoryStore()))

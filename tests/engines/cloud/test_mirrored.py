@@ -57,8 +57,8 @@ def near(tmp_path: Path) -> LocalStore:
 
 
 @pytest.fixture
-def store(near: LocalStore, far: Bucket) -> Mirrored:
-    return Mirrored(near, far)
+def store(far: Bucket, tmp_path: Path) -> Mirrored:
+    return Mirrored(StateDir(tmp_path / ".stage3"), far)
 
 
 def bytes_in(far: Bucket, sha256: str, tmp_path: Path) -> bytes | None:
@@ -188,7 +188,7 @@ def test_the_near_side_has_it_first(near: LocalStore, tmp_path: Path) -> None:
     """So that nothing is lost where the bucket fails; and it is not saved then."""
     far = Refusing("memory://", MemoryStore())
     far.near = near
-    store = Mirrored(near, far)
+    store = Mirrored(StateDir(tmp_path / ".stage3"), far)
     with pytest.raises(BucketFailed, match="it has no room"):
         saved(store, tmp_path)
     store.restore(hashlib.sha256(OTHER).hexdigest(), BytesIO(OTHER))  # was safe before

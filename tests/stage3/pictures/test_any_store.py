@@ -126,7 +126,8 @@ def test_changing_a_copy_changes_no_picture(
     """Neither one that was placed nor one that a picture was restored from."""
     placed = PlacedPictures(store)
     picture = saved(store, tmp_path)
-    path = placed.place(picture, images, "rain")
+    path = images / "rain.png"
+    placed.place(picture.sha256, path, images.parent)
     with path.open("rb") as copy:
         store.restore(picture.sha256, copy)
     with path.open("r+b") as file:
@@ -142,12 +143,11 @@ def test_a_picture_comes_back_from_its_copy(tmp_path: Path, images: Path) -> Non
     old, new = in_a_state_folder(tmp_path / "a"), in_memory(tmp_path)
     for one, other in ((old, new), (new, in_a_state_folder(tmp_path / "b"))):
         picture = saved(one, tmp_path)
-        PlacedPictures(one).place(picture, images, "rain")
-        path = PlacedPictures(other).restore(picture, images, "rain")
+        path = images / "rain.png"
+        PlacedPictures(one).place(picture.sha256, path, images.parent)
 
-        assert path == images / "rain.png"
+        assert PlacedPictures(other).take_back(picture.sha256, path, images.parent)
         assert other.holds(picture.sha256)
-        assert PlacedPictures(other).placed(picture, images, "rain") == path
 
 
 def test_restoring_takes_the_bytes_of_a_copy(store: PictureStore) -> None:
@@ -166,8 +166,8 @@ def test_a_picture_beside_the_story_that_is_not_ours_is_kept(
     rain, snow = saved(store, tmp_path), saved(store, tmp_path, OTHER)
     images.mkdir()
     (images / "s.png").write_bytes(b"somebody's own")
-    placed.place(rain, images, "s")
-    placed.place(snow, images, "s")
+    for one in (rain, snow):
+        placed.place(one.sha256, images / "s.png", images.parent)
 
     assert (images / "s.png").read_bytes() == OTHER
     assert [path.read_bytes() for path in (images / "kept").iterdir()] == [b"somebody's own"]
