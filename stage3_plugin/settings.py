@@ -32,7 +32,8 @@ from pydantic import (
 )
 
 from stage3_plugin.runtime.buckets import bucket_address
-from stage3_plugin.runtime.database_url import DatabaseUrl
+from stage3_plugin.runtime.database_url import DatabaseUrl, password_in, secrets_in
+from stage3_plugin.runtime.extras import lacking
 from stage3_plugin.runtime.headers import HEADER_NAME, OUR_HEADERS
 from stage3_plugin.runtime.hosts import in_ascii, is_number, split_host
 from stage3_plugin.runtime.offers import OFFLINE, PROVIDERS, NotOffered
@@ -817,8 +818,9 @@ class Settings(_OfARoute):
                 "should be postgresql://USER@HOST/DATABASE; a ledger that is a file needs no "
                 "setting but state_dir"
             )
-        url = DatabaseUrl.parse(text)
-        if url.password is not None and not _came_from_elsewhere(ledger, info):
+        if lacking("postgres") is None:  # else whoever opens it says what to install
+            DatabaseUrl.parse(text)
+        if password_in(text) is not None and not _came_from_elsewhere(ledger, info):
             raise ValueError(
                 "an address with a password does not stand in a config: write "
                 'ledger = { env = "STAGE3_LEDGER" } or { file = "PATH" }; or leave the password '
@@ -969,7 +971,7 @@ class Settings(_OfARoute):
                 parts = (value, *value.split())
                 known += [part for part in parts if not _PLAIN_WORD.fullmatch(part)]
         if self.ledger is not None:
-            known += DatabaseUrl.parse(self.ledger.get_secret_value()).secrets()
+            known += secrets_in(self.ledger.get_secret_value())
         return tuple(dict.fromkeys(known))
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import time
 from collections.abc import Generator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock, RLock, get_ident
+from threading import RLock, get_ident
 from typing import Any, Final
 
+from host_stub import sqlite
 from host_stub.errors import StoryError
 from host_stub.story.folder import (
     BOOK,
@@ -29,9 +29,6 @@ from host_stub.story.folder import (
 )
 from host_stub.story.schema import APPLICATION_ID, SCHEMA, VERSION
 
-BUSY_TIMEOUT_MS: Final = 30_000
-_LOG_TRIES, _LOG_WAIT_S = 100, 0.02
-_MAKING: Final = Lock()
 _OF_THE_SYSTEM: Final = (
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN
 )  # fmt: skip
@@ -56,7 +53,7 @@ class Database:
         self._reading = self._writing if writer is reader else RLock()
         self._depth = 0
         self._owner: int | None = None
-        self._identity = _numbers_of(path)
+        self._identity = sqlite.numbers_of(path)
 
     @classmethod
     def to_write(cls, folder: Path) -> Database:
@@ -76,11 +73,11 @@ class Database:
                 path, error.strerror or type(error).__name__, hint=way_out(path)
             ) from error
         with _translated(path):
-            writer = _connected(path, "mode=rw")
+            writer = sqlite.connected(path)
             try:
                 _make_tables(writer, path)
-                _keep_a_log(writer)
-                reader = _connected(path, "mode=rw")
+                sqlite.keep_a_log(writer)
+                reader = sqlite.connected(path)
                 reader.execute("PRAGMA query_only=1")
             except BaseException:
                 writer.close()
@@ -98,11 +95,15 @@ class Database:
         for one in (folder.parent, folder, path):
             refuse_other_kinds(one)
         with _translated(path):
-            reader = _connected(path, _how_to_look(path)) if _is_written(path) else _in_memory()
+            reader = (
+                sqlite.connected(path, _how_to_look(path))
+                if _is_written(path)
+                else sqlite.in_memory()
+            )
             try:
                 if not _is_made(reader, path):
                     reader.close()
-                    reader = _in_memory()
+                    reader = sqlite.in_memory()
                     _make_tables(reader, path)
                 reader.execute("PRAGMA query_only=1")
             except BaseException:
@@ -112,7 +113,7 @@ class Database:
 
     def in_memory(self) -> Database:
         """Return a copy of the book that lies in memory and can be written to."""
-        copy = _in_memory()
+        copy = sqlite.in_memory()
         try:
             with _translated(self.path), self._reading:
                 self._reader.backup(copy)
@@ -172,7 +173,7 @@ class Database:
             finally:
                 self._depth, self._owner = 0, None
             is_copy = self._writer is self._reader
-            if not is_copy and _numbers_of(self.path) != self._identity:
+            if not is_copy and sqlite.numbers_of(self.path) != self._identity:
                 raise StoryError(
                     self.path,
                     "it was moved or removed while it was open, so what was written is lost",
@@ -196,58 +197,17 @@ def _is_written(path: Path) -> bool:
 
 
 def _make(path: Path) -> None:
-    """Make an empty file that its owner alone can read, unless there is one.
-
-    One that is there is not opened here: closing a file takes this process's POSIX locks off it,
-    and with them those of SQLite's connections (https://sqlite.org/howtocorrupt.html, 2.2).
-    """
+    """Make an empty file that its owner alone can read, unless there is one."""
     refuse_other_kinds(path)
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-    try:
-        with _MAKING:
-            os.close(os.open(path, flags, 0o600))
-    except FileExistsError:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise StoryError(path, "it is no file", hint=AWAY) from None
-
-
-def _connected(path: Path, how: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?{how}",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-        timeout=BUSY_TIMEOUT_MS / 1000,
-    )
-    try:
-        for pragma in (
-            "synchronous=FULL",  # else a power cut takes back what was reported as durable
-            "fullfsync=1",
-            "checkpoint_fullfsync=1",
-            "foreign_keys=1",
-            "trusted_schema=0",  # the file may be anybody's
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-    except BaseException:  # it is no database, say
-        connection.close()
-        raise
-    return connection
-
-
-def _in_memory() -> sqlite3.Connection:
-    return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    if not sqlite.make_file(path) and not stat.S_ISREG(path.lstat().st_mode):
+        raise StoryError(path, "it is no file", hint=AWAY) from None
 
 
 def _how_to_look(path: Path) -> str:
-    """Return how SQLite is to open a file beside which nothing can be written.
-
-    Where there is no log, nothing beside it is needed.
-    """
+    """Return how SQLite is to open a file that is only read."""
     if os.access(path.parent, os.W_OK | os.X_OK) and os.access(path, os.W_OK):
         return "mode=rw"
-    log, memory = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
-    has_log = log.is_file() and log.stat().st_size > 0
-    return "mode=ro" if has_log and memory.is_file() else "mode=ro&immutable=1"
+    return sqlite.how_to_look(path) or "mode=ro&immutable=1"
 
 
 def refuse_a_snapshots(folder: Path) -> None:
@@ -259,21 +219,13 @@ def refuse_a_snapshots(folder: Path) -> None:
         StoryError: It is one.
     """
     path = folder / BOOK
-    if not os.path.isfile(path):  # noqa: PTH113 - never raises; and a pipe would be waited for
-        return
-    try:
-        uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-        with closing(sqlite3.connect(uri, uri=True)) as reader:
-            (version,) = reader.execute("PRAGMA user_version").fetchone()
-            (name,) = reader.execute("PRAGMA application_id").fetchone()
-    except sqlite3.Error:  # opening it says why
-        return
-    if name == APPLICATION_ID and 0 < version < VERSION:
+    marks = sqlite.marks_of_file(path)
+    if marks is not None and marks.application_id == APPLICATION_ID and 0 < marks.version < VERSION:
         raise StoryError(
             path,
-            f"it is the book of a snapshot before the first release (its form is {version}, known "
-            f"here is {VERSION}), and is left as it is: what was picked, imported, rejected and "
-            "noted is in it, and a new book has none of that",
+            f"it is the book of a snapshot before the first release (its form is {marks.version}, "
+            f"known here is {VERSION}), and is left as it is: what was picked, imported, rejected "
+            "and noted is in it, and a new book has none of that",
             hint="go on with it by the checkout that wrote it; or begin anew: move the folder out "
             "of .story, or use another folder for the results with --out, and bring pictures along "
             "with 'host-stub import SCENE FILE'",
@@ -286,14 +238,10 @@ def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
     Raises:
         StoryError: It is a newer one, or something else.
     """
-    connection.execute("BEGIN")  # another run may be making it
-    try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        (name,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    finally:
-        connection.execute("ROLLBACK")
-    if (version or tables) and name != APPLICATION_ID:
+    with sqlite.one_moment(connection):  # another run may be making it
+        name, version = sqlite.marks(connection)
+        has_tables = sqlite.has_tables(connection)
+    if (version or has_tables) and name != APPLICATION_ID:
         raise StoryError(path, "it is a database, but no story's", hint=AWAY)
     if version > VERSION:
         raise StoryError(
@@ -308,40 +256,11 @@ def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
 def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
     if _is_made(connection, path):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:  # else another run was quicker
+    with sqlite.all_or_nothing(connection):
+        if not _is_made(connection, path):  # else another run was quicker
             for statement in SCHEMA:
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _keep_a_log(connection: sqlite3.Connection) -> None:
-    """Switch to a write-ahead log; SQLite's busy handler is not asked when the mode is changed."""
-    for left in reversed(range(_LOG_TRIES)):
-        try:
-            connection.execute("PRAGMA journal_mode=WAL").fetchone()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not left:
-                raise
-            time.sleep(_LOG_WAIT_S)
-        else:
-            return
-
-
-def _numbers_of(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+            sqlite.mark(connection, sqlite.Marks(APPLICATION_ID, VERSION))
 
 
 @contextmanager

@@ -120,7 +120,7 @@ class ReplicaHandle:
                     stderr=standard_error,
                     env=environment,
                     start_new_session=True,
-                    pass_fds=(theirs,),
+                    pass_fds=(theirs,) if os.name == "posix" else (),
                 )
         except OSError as error:
             standard_error.close()
@@ -207,7 +207,10 @@ class ReplicaHandle:
         """Kill it without waiting for that."""
         if self._lifeline is not None:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                if hasattr(os, "killpg"):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                else:
+                    self._process.kill()
             os.close(self._lifeline)
             self._lifeline = None
 

@@ -232,9 +232,11 @@ def _end_with(lifeline: int) -> None:
 
 
 def _kill_all() -> None:
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os.kill(os.getpid(), signal.SIGKILL)
+    if hasattr(os, "killpg"):
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(1)
 
 
 class _Reading:

@@ -1,4 +1,4 @@
-"""Replicas that are processes of this machine, one for a GPU: ``executor.kind = "processes"``.
+"""The pool of processes of this machine; ``executor.kind = "processes"`` has one for a GPU.
 
 Nothing is started before the first job. Each replica makes what does the work once, and does one
 call at a time; whoever is free takes what waits. A replica that dies, or does not end a call in
@@ -40,6 +40,7 @@ from stage3_plugin.executors.replica_process import Answer, DiskProblem, Order
 from stage3_plugin.runtime.masking import Masked
 
 DEVICES = "CUDA_VISIBLE_DEVICES"
+MOST_REPLICAS = 256
 _GPUS = Path("/proc/driver/nvidia/gpus")
 _TRIES_TO_MAKE = 2
 """A replica that dies while it is made may do so by chance, for want of memory say; not twice."""
@@ -58,7 +59,10 @@ class ReplicasOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     replicas: Annotated[int, Strict()] = Field(
-        default=1, ge=1, le=256, description="How many processes; each makes the class for itself."
+        default=1,
+        ge=1,
+        le=MOST_REPLICAS,
+        description="How many processes; each makes the class for itself.",
     )
     gpus: Annotated[int, Strict()] = Field(
         default=1,
@@ -242,7 +246,7 @@ class Replicas:
         while True:
             await seat.leave()
             tries += 1
-            environment = replica_environment(os.environ, self._secrets, self._masked)
+            environment = self._environment()
             if seat.devices is not None:
                 environment[DEVICES] = seat.devices
             seat.replica = replica = await ReplicaHandle.start(environment, self._masked)
@@ -259,6 +263,10 @@ class Replicas:
             else:
                 self._note_made()
                 return replica
+
+    def _environment(self) -> dict[str, str]:
+        """Return what a process is started in."""
+        return replica_environment(os.environ, self._secrets, self._masked)
 
     def _note_made(self) -> None:
         """Say what could not be made, now that others can."""

@@ -11,7 +11,6 @@ has the thread, the queue, and the way back into either event loop.
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,7 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import anyio
 from anyio.lowlevel import current_token
@@ -88,7 +87,7 @@ class GroupCommit:
         """Held to hand over and to end, so that nothing is handed to a writer that has ended."""
         self._has_ended = False
         self._is_closing = False
-        self._ended: _Waiter | None = None
+        self._ended: anyio.Event | None = None
 
     async def __aenter__(self) -> Self:
         """Open the ledger and start its writer.
@@ -96,9 +95,8 @@ class GroupCommit:
         Raises:
             LedgerFailed: The ledger cannot be opened.
         """
-        self._loop = _event_loop()
-        self._new_waiter = self._loop.new_waiter
-        opening = _Piece(_nothing, self._new_waiter())
+        self._at_the_end_of_a_pass, self._from_a_thread = _calls()
+        opening = _Piece(_nothing)
         self._thread = Thread(
             target=self._write, args=(opening,), name="stage3 ledger", daemon=True
         )  # a daemon: a loop that was abandoned must not keep the process from ending
@@ -109,7 +107,7 @@ class GroupCommit:
             if lack is None:
                 raise
             raise out_of(self._shown, lack) from error
-        await opening.waiter.wait()
+        await _until(opening.over)
         if opening.error is not None:
             self._thread.join()  # it has ended too
         opening.outcome()
@@ -125,11 +123,11 @@ class GroupCommit:
             raise LedgerForked(self._shown)
         if self._is_closing:
             raise RuntimeError("the ledger is closed: nothing can be committed any more")
-        piece = _Piece(work, self._new_waiter())
+        piece = _Piece(work)
         self._gathered.append(piece)
         if len(self._gathered) == 1 and not self._is_out:
-            self._loop.at_the_end_of_a_pass(self._see_who_comes)
-        await piece.waiter.wait()
+            self._at_the_end_of_a_pass(self._see_who_comes)
+        await _until(piece.over)
         return piece.outcome()
 
     async def __aexit__(
@@ -144,17 +142,17 @@ class GroupCommit:
             self._hand_over()
         with self._lock:
             if not self._has_ended:
-                self._ended = self._new_waiter()
+                self._ended = anyio.Event()
                 self._queue.put(None)
         if self._ended is not None:
-            await self._ended.wait()
+            await _until(self._ended)
         self._thread.join()  # it has nothing left to do
 
     def _see_who_comes(self) -> None:
         """Hand over what has gathered, unless this pass of the loop has brought more."""
         seen, self._seen = self._seen, len(self._gathered)
         if seen < self._seen < MOST_IN_A_GROUP:
-            self._loop.at_the_end_of_a_pass(self._see_who_comes)
+            self._at_the_end_of_a_pass(self._see_who_comes)
         else:
             self._hand_over()
 
@@ -178,9 +176,9 @@ class GroupCommit:
         """Wake the tasks of a group, and let the next one go."""
         self._is_out = False
         for piece in group:
-            piece.waiter.wake()
+            piece.over.set()
         if self._gathered:
-            self._loop.at_the_end_of_a_pass(self._see_who_comes)
+            self._at_the_end_of_a_pass(self._see_who_comes)
 
     # What follows runs in the writer's thread.
 
@@ -227,7 +225,7 @@ class GroupCommit:
         for piece in group:
             piece.is_over = True
         with suppress(RuntimeError):  # the loop is gone, and with it all tasks that waited
-            self._loop.from_a_thread(self._take_back, group)
+            self._from_a_thread(self._take_back, group)
 
     def _end(self) -> None:
         """Leave no task waiting: neither for a piece that was not begun, nor for the close."""
@@ -241,7 +239,7 @@ class GroupCommit:
         self._hand_back(left)
         if self._ended is not None:
             with suppress(RuntimeError):
-                self._loop.from_a_thread(self._ended.wake)
+                self._from_a_thread(self._ended.set)
 
     def _fail(self, group: list[_Piece[Any]], error: BaseException) -> None:
         """Give every piece of a group that was undone an error of its own.
@@ -284,11 +282,11 @@ class _OneHasFailed(Exception):
 class _Piece(Generic[T]):
     """Work that was handed over, and what came of it."""
 
-    __slots__ = ("error", "is_over", "result", "waiter", "work")
+    __slots__ = ("error", "is_over", "over", "result", "work")
 
-    def __init__(self, work: Callable[[Ledger], T], waiter: _Waiter) -> None:
+    def __init__(self, work: Callable[[Ledger], T]) -> None:
         self.work = work
-        self.waiter = waiter
+        self.over = anyio.Event()
         self.is_over = False
         self.error: BaseException | None = None
         self.result: T
@@ -323,100 +321,28 @@ class _Piece(Generic[T]):
         return self.result
 
 
-class _Waiter(Protocol):
-    """One task, waiting once to be woken; cancelling does not wake it.
+async def _until(over: anyio.Event) -> None:
+    """Wait for something that nothing interrupts: it is on its way to the disk.
 
-    To be made, woken and waited for in the event loop's thread.
+    A scope that is cancelled is heard of at the next checkpoint behind the shield. asyncio itself
+    knows no shield; what it asks for here is asked for again in the end, as often as it was.
     """
-
-    def wake(self) -> None: ...
-
-    async def wait(self) -> None: ...
-
-
-class _EventLoop(NamedTuple):
-    """What is needed of an event loop, whichever it is.
-
-    Attributes:
-        at_the_end_of_a_pass: Has something done once the tasks that can run now have run.
-        from_a_thread: Has something done in the loop's thread, soon, from any other.
-        new_waiter: Makes one for the current task.
-    """
-
-    at_the_end_of_a_pass: Callable[[Callable[[], None]], object]
-    from_a_thread: Callable[..., object]
-    new_waiter: Callable[[], _Waiter]
+    native: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not over.is_set():
+            try:
+                await over.wait()
+            except asyncio.CancelledError as error:  # no scope reaches in here
+                native = error
+    task = None if native is None else asyncio.current_task()
+    if task is not None and native is not None:
+        task.uncancel()  # or it would be counted twice
+        task.cancel(*native.args)
 
 
-def _event_loop() -> _EventLoop:
-    """Return the running event loop."""
+def _calls() -> tuple[Callable[..., object], Callable[..., object]]:
+    """Return what has something done at the end of a pass of this loop, and from any thread."""
     loop: Any = current_token().native_token
     if isinstance(loop, asyncio.AbstractEventLoop):
-        native: Any = loop
-        return _EventLoop(native.call_soon, native.call_soon_threadsafe, _AsyncioWaiter)
-    return _EventLoop(loop.run_sync_soon, loop.run_sync_soon, _TrioWaiter)
-
-
-class _AsyncioWaiter:
-    """Waits on a future, and on another one if cancellation has taken the first.
-
-    A shielding scope costs as much as the rest of the way, so it is entered only on a cancellation.
-    It keeps a cancelled scope of anyio away, which would cancel again in every round of the loop,
-    and which does so at the next checkpoint behind the shield. A native cancellation comes once and
-    is swallowed here, so it is requested again in the end.
-    """
-
-    __slots__ = ("_future", "_is_over", "_loop")
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._future: asyncio.Future[None] = self._loop.create_future()
-        self._is_over = False
-
-    def wake(self) -> None:
-        self._is_over = True
-        if not self._future.done():
-            self._future.set_result(None)
-
-    async def wait(self) -> None:
-        try:
-            await self._future
-        except asyncio.CancelledError as error:
-            # Where a scope is cancelled too, the scope counts: it lets nothing pass that the task
-            # was asked for besides, since the task counts its native cancellations itself.
-            is_of_a_scope = anyio.current_effective_deadline() == -math.inf
-            await self._wait_shielded(None if is_of_a_scope else error)
-
-    async def _wait_shielded(self, native: asyncio.CancelledError | None) -> None:
-        with anyio.CancelScope(shield=True):
-            while not self._is_over:
-                self._future = self._loop.create_future()
-                try:
-                    await self._future
-                except asyncio.CancelledError as error:  # native: no scope reaches in here
-                    native = error
-        task = asyncio.current_task()
-        if native is not None and task is not None:
-            task.uncancel()  # or it would be counted twice
-            task.cancel(*native.args)
-
-
-class _TrioWaiter:
-    """Sleeps until it is rescheduled, and declares to trio that it cannot be aborted."""
-
-    __slots__ = ("_task",)
-
-    def __init__(self) -> None:
-        from trio.lowlevel import current_task  # noqa: PLC0415 - trio is optional
-
-        self._task = current_task()
-
-    def wake(self) -> None:
-        from trio.lowlevel import reschedule  # noqa: PLC0415 - likewise
-
-        reschedule(self._task)
-
-    async def wait(self) -> None:
-        from trio.lowlevel import Abort, wait_task_rescheduled  # noqa: PLC0415 - likewise
-
-        await wait_task_rescheduled(lambda _: Abort.FAILED)
+        return loop.call_soon, loop.call_soon_threadsafe
+    return loop.run_sync_soon, loop.run_sync_soon

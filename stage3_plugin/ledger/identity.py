@@ -15,21 +15,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TypeAlias
 
+from host_stub.sqlite import Numbers, numbers_of
 from stage3_plugin.errors import LedgerFailed, LedgerForked, LedgerMoved
-
-Numbers: TypeAlias = tuple[int, int]
-"""A file's device and its number there, by which the system knows it under any name."""
-
-
-def numbers_of(path: str | os.PathLike[str]) -> Numbers | None:
-    """Return what the system knows a file by; ``None`` if there is none of this name."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - at every commit, and a Path would take longer
-    except OSError:  # gone; or a folder around it may not be searched: it is not to be found
-        return None
-    return found.st_dev, found.st_ino
 
 
 class Identity:

@@ -10,8 +10,8 @@ import shlex
 import time
 from pathlib import Path
 
+from host_stub.sqlite import numbers_of
 from stage3_plugin.errors import LedgerFailed
-from stage3_plugin.ledger.identity import numbers_of
 
 _LOCKS = Path("/proc/locks")
 _SHARED = ("1073741826", "1073742335")

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host_stub.sqlite import numbers_of
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.private_folders import make_private, sync_folder
-from stage3_plugin.ledger.identity import numbers_of
 
 if TYPE_CHECKING:
     from filelock import FileLock

@@ -121,11 +121,11 @@ def place_of(ledger: str | None, project: str, state_dir: Path) -> LedgerPlace:
     """
     if ledger is None:
         return FilePlace(state_dir / LEDGER_NAME)
+    need("postgres", setting="ledger")
     try:
         url = DatabaseUrl.parse(ledger)
     except ValueError as error:
         raise SettingsRefused("ledger", str(error)) from None
-    need("postgres", setting="ledger")
     from stage3_plugin.ledger.postgres.place import PostgresPlace  # noqa: PLC0415 - an extra
 
     return PostgresPlace(url, project, file=state_dir / LEDGER_NAME)

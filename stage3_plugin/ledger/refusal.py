@@ -9,7 +9,6 @@ into it.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeAlias
 
+from host_stub import sqlite
 from stage3_plugin.domain.money import usd_text
 from stage3_plugin.domain.states import UNSETTLED, State
 from stage3_plugin.errors import SettingsRefused
@@ -69,17 +69,8 @@ def refuse_a_snapshots(path: Path) -> None:
     Raises:
         SettingsRefused: It is one.
     """
-    if not os.path.isfile(path):  # noqa: PTH113 - never raises; and a pipe would be waited for
-        return
-    try:
-        uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-        # Its header lies in the file itself from its making on, whatever is in its log.
-        with closing(sqlite3.connect(uri, uri=True)) as file:
-            (name,) = file.execute("PRAGMA application_id").fetchone()
-            (version,) = file.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error:  # opening it says why
-        return
-    if name == APPLICATION_ID and 0 < version < VERSION:
+    marks = sqlite.marks_of_file(path)
+    if marks is not None and marks.application_id == APPLICATION_ID and 0 < marks.version < VERSION:
         raise _of_a_file(path)
 
 

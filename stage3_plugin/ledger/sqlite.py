@@ -12,45 +12,34 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from errno import EACCES, EISDIR, EROFS
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
+from host_stub import sqlite
 from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.files.private_folders import keep_private, make_anchored, sync_folder
 from stage3_plugin.ledger import identity
 from stage3_plugin.ledger.engine import Execute
-from stage3_plugin.ledger.making import configure, is_made, make, one_moment, prepare
+from stage3_plugin.ledger.making import connected, is_made, make, prepare
 from stage3_plugin.ledger.refusal import refuse_a_snapshots
 from stage3_plugin.ledger.translation import ledger_failed
 from stage3_plugin.runtime.system_errors import says_not_there
-
-_MAKING = Lock()
 
 
 def _make(path: Path) -> None:
     """Make an empty database that its owner alone can read, unless there is one.
 
-    SQLite would let everybody read it; its other files take over this one's mode. One that is there
-    is never opened here: closing a file, by any descriptor of it, takes this process's POSIX locks
-    off it, and with them those of SQLite's connections. Another run that ended would then take
-    itself for the last one and remove the log that this one goes on writing to
-    (https://sqlite.org/howtocorrupt.html, section 2.2).
-
     Raises:
         OSError: It cannot be made, or what is there cannot be written to.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-    try:
-        with _MAKING:  # no thread here writes to one that is about to be closed
-            os.close(os.open(path, flags, 0o600))
-    except FileExistsError:
-        if stat.S_ISDIR(path.stat().st_mode):
-            raise IsADirectoryError(EISDIR, os.strerror(EISDIR)) from None
-        if not os.access(path, os.R_OK | os.W_OK):  # SQLite would read, and fail to write later
-            number = EROFS if is_read_only(path.parent) else EACCES
-            raise OSError(number, os.strerror(number)) from None
-        for end in ("", "-wal", "-shm"):
-            keep_private(path.with_name(path.name + end))
+    if sqlite.make_file(path):
+        return
+    if stat.S_ISDIR(path.stat().st_mode):
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+    if not os.access(path, os.R_OK | os.W_OK):  # SQLite would read, and fail to write later
+        number = EROFS if is_read_only(path.parent) else EACCES
+        raise OSError(number, os.strerror(number))
+    for end in ("", "-wal", "-shm"):
+        keep_private(path.with_name(path.name + end))
 
 
 def is_file(path: Path) -> bool:
@@ -83,27 +72,19 @@ def may_write_in(folder: Path) -> bool:
 def _how_to_look(path: Path) -> str:
     """Return how SQLite is to open a database beside which nothing can be written.
 
-    It keeps its memory for many readers in a file beside it. Where there is no log, nothing needs
-    that; where the memory is there as well, it can be read as it is.
-
     Raises:
         LedgerFailed: There is a log, and no way to read it here.
     """
-    log, memory = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
     try:
-        has_log = log.stat().st_size > 0
+        how = sqlite.how_to_look(path)
     except OSError as error:
-        if not says_not_there(error):
-            raise StorageFailed(log, error, reading=True) from error
-        has_log = False
-    if not has_log:
-        return "mode=ro&immutable=1"
-    if is_file(memory):
-        return "mode=ro"
+        raise StorageFailed(path, error, reading=True) from error
+    if how is not None:
+        return how
     raise LedgerFailed(
         path,
-        f"a part of it is still in its log, {log.name}, which cannot be read where nothing can be "
-        "written",
+        f"a part of it is still in its log, {path.name}-wal, which cannot be read where nothing "
+        "can be written",
         number=EROFS if is_read_only(path.parent) else EACCES,
         hint="copy the whole folder to a disk that can be written to, and look there",
     )
@@ -123,7 +104,7 @@ def open_to_write(path: Path) -> SqliteEngine:
         sync_folder(path.parent)
     except OSError as error:
         raise StorageFailed(path, error) from error
-    before = identity.numbers_of(path)
+    before = sqlite.numbers_of(path)
     opened = _opened(path, lambda connection: prepare(connection, path))
     try:
         opened.note_identity(before)
@@ -143,7 +124,7 @@ def open_to_read(path: Path) -> SqliteEngine | None:
         return None
     refuse_a_snapshots(path)
     how = "mode=rw" if may_write_in(path.parent) else _how_to_look(path)
-    opened = _opened(path, lambda connection: configure(connection, path), how)
+    opened = _opened(path, lambda _connection: None, how)
     try:
         return _current(opened)
     except BaseException:
@@ -156,13 +137,7 @@ def _opened(
 ) -> SqliteEngine:
     opening = identity.opening(path)
     try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{how}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=30,
-        )
+        connection = connected(path, how)
         try:
             make_ready(connection)
         except BaseException:
@@ -181,7 +156,7 @@ def _current(opened: SqliteEngine) -> SqliteEngine:
     try:
         if not is_made(opened.connection, opened.path):
             opened.connection.close()
-            empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            empty = sqlite.in_memory()
             opened = SqliteEngine(opened.path, empty, opened.opening)
             make(empty, opened.path)
         opened.execute("PRAGMA query_only=1")
@@ -210,7 +185,7 @@ class SqliteEngine:
         self.execute: Execute = connection.execute
         self._identity: identity.Identity | None = None
 
-    def note_identity(self, before: identity.Numbers | None) -> None:
+    def note_identity(self, before: sqlite.Numbers | None) -> None:
         """Note what was opened, so that each transaction sees whether it is still there.
 
         Args:
@@ -239,7 +214,7 @@ class SqliteEngine:
 
     def one_moment(self) -> AbstractContextManager[None]:
         """Read one state of the file in the block."""
-        return one_moment(self.connection)
+        return sqlite.one_moment(self.connection)
 
     def why_not_here(self) -> LedgerFailed | None:
         """Return whether the file that is open is still the one that its folder means."""

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from filelock import FileLock, Timeout
 
+from host_stub.sqlite import all_or_nothing
 from stage3_plugin.errors import LedgerInDoubt, Stage3Error, StorageFailed
 from stage3_plugin.ledger import names, sealing
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.making import configure
+from stage3_plugin.ledger.making import connected
 from stage3_plugin.ledger.refusal import refuse_a_snapshots
 from stage3_plugin.ledger.sqlite import is_file
 from stage3_plugin.ledger.translation import ledger_failed
@@ -197,9 +198,7 @@ def _alone(path: Path) -> Generator[None]:
 def _connected(path: Path) -> Generator[sqlite3.Connection]:
     """Open the file itself: a ledger that is sealed is opened by nobody else."""
     try:
-        uri = f"{path.absolute().as_uri()}?mode=rw"
-        with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)) as one:
-            configure(one, path)
+        with closing(connected(path)) as one:
             yield one
     except sqlite3.Error as error:
         raise ledger_failed(path, error) from error
@@ -207,15 +206,8 @@ def _connected(path: Path) -> Generator[sqlite3.Connection]:
 
 @contextmanager
 def _writing(path: Path) -> Generator[sqlite3.Connection]:
-    with _connected(path) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    with _connected(path) as connection, all_or_nothing(connection):
+        yield connection
 
 
 def _seal_of(path: Path) -> sealing.Seal | None:

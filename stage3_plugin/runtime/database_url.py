@@ -1,21 +1,23 @@
 """The address of a PostgreSQL server as a user writes it: what may stand in it, and what is shown.
 
-Everything here is decided from the text alone. What is refused is refused without being quoted,
-since it may hold a password; what is shown has none, and no scheme either: hosts blank out whatever
-begins like a secret address.
+psycopg takes it apart, as libpq reads it; what may stand in it and what is refused is said here.
+What is refused is refused without being quoted, since it may hold a password; what is shown has
+none, and no scheme either: hosts blank out whatever begins like a secret address. What has to be
+covered is known from the text alone, also where psycopg is not installed.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Final, Self
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from typing import Any, Final, Self
+from urllib.parse import quote, quote_plus, unquote
 
 from stage3_plugin.runtime.hosts import in_ascii
 
@@ -26,43 +28,34 @@ MASK: Final = "****"
 
 _PARAMETERS: Final = frozenset(
     {
-        "application_name", "channel_binding", "connect_timeout", "host", "port", "sslcert",
-        "sslkey", "sslmode", "sslrootcert",
+        "application_name", "channel_binding", "connect_timeout", "sslcert", "sslkey", "sslmode",
+        "sslrootcert",
     }
 )  # fmt: skip
-_OTHERS: Final[Mapping[str, str]] = {
-    "dbname": "the database stands behind the host: HOST/DATABASE",
-    "hostaddr": "a certificate is checked against the name of the host: name that alone",
-    "options": "what a session is set to is the program's matter",
-    "password": "a password stands behind the user: USER:PASSWORD@HOST",
-    "sslpassword": "keep the client's key in a file without a password that you alone can read",
-    "target_session_attrs": "name the one server that is written to",
-    "user": "the user stands before the host: USER@HOST",
-}
-"""What is often written, and what to do instead."""
-_OF_LIBPQ: Final = frozenset(
-    {
-        "client_encoding", "fallback_application_name", "gssdelegation", "gssencmode", "gsslib",
-        "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "krbsrvname",
-        "load_balance_hosts", "passfile", "replication", "require_auth", "requirepeer",
-        "requiressl", "service", "ssl_max_protocol_version", "ssl_min_protocol_version",
-        "sslcompression", "sslcrl", "sslcrldir", "sslnegotiation", "sslsni", "tcp_user_timeout",
-    }
-)  # fmt: skip
-"""What may be named where it is refused: any other word could be a part of a password."""
+_KNOWN: Final = ", ".join(sorted({*_PARAMETERS, "host", "port"}))
 _VERIFIED: Final = "verify-full"
 _WHATEVER: Final = frozenset({"disable", "allow", "prefer", "require", "verify-ca", _VERIFIED})
 _SHAPE: Final = "postgresql://USER@HOST/DATABASE"
+_SPELT: Final = (
+    "in a user or a password write %2F for /, %3A for :, %40 for @, %23 for # and %3F for ?"
+)
+_NAME: Final = re.compile(r"(?!-)[a-z0-9_-]+(?<!-)(\.(?!-)[a-z0-9_-]+(?<!-))*")
 
 
-def _refused_parameter(name: str) -> ValueError:
-    """Name a parameter that is not taken, if that can be nothing but a name."""
-    if name in _OTHERS:
-        return ValueError(f"`{name}` does not belong into this address: {_OTHERS[name]}")
-    shown = f"`{name}`" if name in _OF_LIBPQ else "a word that stands behind the ?"
-    return ValueError(
-        f"{shown} is not known in this address; known are {', '.join(sorted(_PARAMETERS))}"
-    )
+def password_in(text: str) -> str | None:
+    """Return the password of an address as it is written there; it may be none at all."""
+    before, at, _ = text.partition("://")[2].rpartition("@")
+    return (before.partition(":")[2] or None) if at else None
+
+
+def secrets_in(text: str) -> tuple[str, ...]:
+    """Return what of an address no file and no message may hold, in each spelling."""
+    written = password_in(text)
+    if written is None:
+        return (text,)
+    password = unquote(written)
+    spelt = (text, password, written, quote(password, safe=""), quote_plus(password))
+    return tuple(dict.fromkeys(spelt))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +81,7 @@ class DatabaseUrl:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an address.
+        """Read an address; psycopg has to be installed.
 
         Raises:
             ValueError: It cannot be used; the message says what is wrong, and quotes nothing that
@@ -99,45 +92,33 @@ class DatabaseUrl:
                 f"an address is up to {LONGEST:,} printable characters without spaces; write %20 "
                 "for one"
             )
-        try:
-            parts = urlsplit(text)
-            port = parts.port
-            given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        except ValueError:
-            raise ValueError(
-                f"it should be {_SHAPE}; in a user or a password write %2F for /, %3A for :, %40 "
-                "for @, %23 for # and %3F for ?"
-            ) from None
-        if parts.scheme not in {"postgresql", "postgres"} or not text.lower().startswith(
-            f"{parts.scheme}://"
-        ):
+        if not text.startswith(("postgresql://", "postgres://")):
             raise ValueError(f"it should begin with postgresql:// and be {_SHAPE}")
-        if parts.fragment or "#" in text:
-            raise ValueError("it has no #; in a password write %23 for it")
-        if "@" in parts.path:  # of a password with a / in it, that far is what is taken for a host
-            raise ValueError("an @ stands before its host alone; in a password write %2F for / and "
-                             "%40 for @, in a database %40")  # fmt: skip
-        shown = f"{parts.username}{parts.hostname}{parts.path}{parts.query}"
-        if not unquote(shown).isprintable():  # a password may have whatever it likes
-            raise ValueError("an address has no control characters, however they are written")
-        database = unquote(parts.path.removeprefix("/"))
-        if not database or "/" in database or "\0" in database:
-            raise ValueError(f"it names no database, or more than one: {_SHAPE}")
-        parameters = _parameters(given)
-        host = _host(parts.hostname, parameters.pop("host", None))
-        port = _port(port, parameters.pop("port", None))
-        user, password = _unquoted(parts.username), _unquoted(parts.password)
-        if "\0" in f"{user}{password}":
-            raise ValueError("a user and a password have no NUL character")
+        given = _given(text)
+        password = given.pop("password", None)
+        if password != (None if (written := password_in(text)) is None else unquote(written)):
+            raise ValueError(
+                f"it should be {_SHAPE}: an @ stands before the host alone, and a password behind "
+                f"the user; {_SPELT}"
+            )
+        database = given.pop("dbname", "")
+        if not database or set(database) & set("/@#"):
+            raise ValueError(
+                f"it names no database, or more than one, and has no #: {_SHAPE}; {_SPELT}"
+            )
         url = cls(
-            host=host,
-            port=port,
+            host=_host(given.pop("host", "")),
+            port=_port(given.pop("port", str(DEFAULT_PORT))),
             database=database,
-            user=user or None,
-            password=password or None,
-            parameters=MappingProxyType(parameters),
+            user=given.pop("user", None),
+            password=password,
+            parameters=MappingProxyType(_checked(given)),
             _text=text,
         )
+        if not "".join(
+            (url.shown(""), *url.parameters.values())
+        ).isprintable():  # a password may have any
+            raise ValueError("an address has no control characters, however they are written")
         url._check_tls()
         return url
 
@@ -187,48 +168,51 @@ class DatabaseUrl:
 
     def secrets(self) -> tuple[str, ...]:
         """Return what no file and no message may hold, in each spelling."""
-        if self.password is None:
-            return (self._text,)
-        spelt = (self._as_written(), quote(self.password, safe=""), quote_plus(self.password))
-        return tuple(dict.fromkeys(filter(None, (self._text, self.password, *spelt))))
-
-    def _as_written(self) -> str:
-        return urlsplit(self._text).password or ""
+        return secrets_in(self._text)
 
     def without_password(self, text: str) -> str:
         """Take the password, and the address with it, out of what a driver or a server says."""
-        for secret in sorted(self.secrets(), key=len, reverse=True):
-            if self.password is not None or secret != self._text:
+        if self.password is not None:
+            for secret in sorted(self.secrets(), key=len, reverse=True):
                 text = text.replace(secret, MASK)
         return text
 
 
-def _parameters(given: list[tuple[str, str]]) -> dict[str, str]:
-    parameters: dict[str, str] = {}
-    for name, value in given:
-        if name not in _PARAMETERS:
-            raise _refused_parameter(name)
-        if name in parameters:
-            raise ValueError(f"`{name}` is there twice")
-        if not value or "\0" in value:
-            raise ValueError(f"`{name}` is empty")
-        parameters[name] = value
-    patience = parameters.get("connect_timeout")
-    if patience is not None and not (patience.isdecimal() and 1 <= int(patience) <= 600):
+def _given(text: str) -> dict[str, str]:
+    """Return what an address says, by libpq's names, without what is empty."""
+    from psycopg import Error  # noqa: PLC0415 - an extra
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415 - likewise
+
+    try:
+        given: dict[str, Any] = conninfo_to_dict(text)
+    except Error as error:  # its words may quote a part of a password
+        if "query parameter" in str(error):
+            raise ValueError(
+                f"a word that stands behind the ? is not known in this address; known are {_KNOWN}"
+            ) from None
+        raise ValueError(f"it should be {_SHAPE}; {_SPELT}") from None
+    except UnicodeError:
+        raise ValueError(f"it should be {_SHAPE}, in UTF-8") from None
+    return {name: str(value) for name, value in given.items() if value != ""}
+
+
+def _checked(parameters: dict[str, str]) -> dict[str, str]:
+    for name in parameters:
+        if name not in _PARAMETERS:  # a name of libpq's own, and no part of a password
+            raise ValueError(f"`{name}` does not belong into this address; known are {_KNOWN}")
+    patience = parameters.get("connect_timeout", "1")
+    if not (patience.isdecimal() and 1 <= int(patience) <= 600):
         raise ValueError("connect_timeout is a whole number of seconds from 1 to 600")
     for name in ("sslrootcert", "sslcert", "sslkey"):
-        path = parameters.get(name)
-        if path is None or (name == "sslrootcert" and path == "system"):
+        path = parameters.get(name, "/")
+        if name == "sslrootcert" and path == "system":
             continue
         if not PurePosixPath(path).is_absolute() and ":" not in path:
             raise ValueError(f"`{name}` is a file by its whole path, such as /etc/ssl/db.pem")
     return parameters
 
 
-def _host(named: str | None, given: str | None) -> str:
-    if named and given:
-        raise ValueError("its host is there twice, before the database and as `host`")
-    host = unquote(named or given or "")
+def _host(host: str) -> str:
     if not host:
         raise ValueError(
             f"it names no host: {_SHAPE}, or postgresql:///DATABASE?host=/run/postgresql for a "
@@ -246,28 +230,16 @@ def _host(named: str | None, given: str | None) -> str:
         name = in_ascii(host)
     except ValueError:
         name = ""
-    if not name or not all(part and part.strip("-") == part for part in name.split(".")):
+    if not _NAME.fullmatch(name):
         raise ValueError("its host is a name such as db.example.com, an address, or a socket's "
                          "folder that begins with /")  # fmt: skip
-    if set(name) - set("abcdefghijklmnopqrstuvwxyz0123456789-._"):
-        raise ValueError("its host is a name such as db.example.com; in a password write %2F for "
-                         "/, %40 for @ and %3F for ?")  # fmt: skip
     return name
 
 
-def _port(named: int | None, given: str | None) -> int:
-    if named is not None and given is not None:
-        raise ValueError("its port is there twice, behind the host and as `port`")
-    if given is not None:
-        named = int(given) if given.isdecimal() and len(given) < 6 else 0
-    port = DEFAULT_PORT if named is None else named
-    if not 1 <= port <= 65535:
+def _port(port: str) -> int:
+    if not (port.isdecimal() and len(port) < 6 and 1 <= int(port) <= 65535):
         raise ValueError("its port is a number from 1 to 65535")
-    return port
-
-
-def _unquoted(text: str | None) -> str | None:
-    return None if text is None else unquote(text)
+    return int(port)
 
 
 def passwords_in(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -57,7 +57,6 @@ DOORS = {
     ("storage/spool/line_facts.py", "loads"): "likewise",
     ("providers/models.py", "loads"): "the table that is shipped",
     ("ledger/records.py", "JSONDecoder"): "what we wrote: words alone, of bounded length",
-    ("executors/worker.py", "loads"): "what our own processes say",
     ("executors/replica_process.py", "loads"): "likewise; of bounded length",
     ("executors/cluster/pool.py", "load"): "a replica of a cluster, not a text",
     ("executors/cluster/link.py", "loads"): "what our own broker says",

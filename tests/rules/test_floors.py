@@ -1,9 +1,9 @@
 """The floors of the two packages: a room imports only what lies below it.
 
 A room is what stands at the top of a package: a folder, or a module. The table is the whole rule.
-Imports that are made late, or for annotations alone, count as all others do. Of the host, the one
-module that every floor of the plugin may import is ``host_stub.contract``, whose shapes are the
-stage's own.
+Imports that are made late, or for annotations alone, count as all others do. Of the host,
+every floor of the plugin may import ``host_stub.contract``, whose shapes are the stage's own, and
+``host_stub.sqlite``, which opens files.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FLOORS: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"__init__", "__main__", "hooks"}),
     ),
     "host_stub": (
-        frozenset({"__init__", "commands", "contract", "errors"}),
+        frozenset({"__init__", "commands", "contract", "errors", "sqlite"}),
         frozenset({"hookspecs", "text"}),
         frozenset({"config"}),
         frozenset({"events", "plain_image", "plugins", "scenes", "story", "telemetry"}),

@@ -6,7 +6,6 @@ Those draw, die, are replaced, are deaf to Ctrl-C and leave no orphans.
 import os
 import pickle
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +14,9 @@ from typing import TypeAlias
 import anyio
 import pytest
 
-from stage3_plugin.errors import JobFailed, WorkerLost
+from stage3_plugin.errors import JobFailed, StorageFailed, WorkerLost
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.executors.processes import Processes, usable_cores, worker_environment
-from stage3_plugin.executors.worker import asked, problem_in
 from stage3_plugin.previz.cast import Cast, Member
 from stage3_plugin.previz.order import Order, job_of, order_from
 from stage3_plugin.previz.plate import Plate
@@ -121,7 +119,7 @@ async def test_what_work_raises_fails_its_job_alone(start: Start, tmp_path: Path
     "work, job, words",
     [
         ("builtins:int", b"x" * 100_000, "ValueError: invalid literal"),
-        ("builtins:int", b"1", "TypeError: "),
+        ("builtins:int", b"1", "made int, and not bytes"),
         ("no_such_module:work", b"", "ModuleNotFoundError: "),
     ],
 )
@@ -227,7 +225,7 @@ async def test_a_worker_is_deaf_to_ctrl_c(tmp_path: Path) -> None:
 async def test_a_picture_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     """The worker lives on: the fault was not its own."""
     async with Processes(WORK, 1) as workers:
-        with pytest.raises(JobFailed, match="FileNotFoundError: "):
+        with pytest.raises(StorageFailed):
             await make(workers, tmp_path / "missing")
         await make(workers, tmp_path, "b")
 
@@ -252,27 +250,6 @@ async def test_leaving_while_a_picture_is_drawn_ends_its_worker(tmp_path: Path) 
     assert not is_alive(process_ids[0])
     assert len(failures) == 1
     assert names_in(tmp_path) == []
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_the_end_of_its_input_ends_a_worker(tmp_path: Path) -> None:
-    """However the process that asked is gone, its pipe is closed, and there are no orphans."""
-    worker = subprocess.Popen(  # noqa: ASYNC220 - the test is the parent, and waits
-        [sys.executable, "-m", "stage3_plugin.executors.worker", WORK],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    with worker:
-        worker.stdin.write(asked(job(), tmp_path / "a.png", tmp_path / ".a.part"))
-        worker.stdin.flush()
-        answer = worker.stdout.readline()
-        worker.stdin.close()
-        returncode = worker.wait(10)
-
-    assert problem_in(answer) is None
-    assert returncode == 0
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

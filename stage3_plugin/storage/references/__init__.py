@@ -139,11 +139,13 @@ class References:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with anyio.CancelScope(shield=True):
+        try:
             await self._executor.__aexit__(kind, error, trace)
-            await self._blocking(self._scratch.close)
-            self._held.clear()
-            self._bodies.close()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._blocking(self._scratch.close)
+                self._held.clear()
+                self._bodies.close()
 
     def _folder(self) -> Path:
         """Return where files go: the state folder's place for that, or the system's."""

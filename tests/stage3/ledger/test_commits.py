@@ -470,7 +470,7 @@ async def test_closing_takes_along_what_was_not_handed_over_yet(at: LedgerPlace)
 
     async with anyio.create_task_group() as group:
         async with GroupCommit(at) as commit:
-            vars(commit)["_loop"] = vars(commit)["_loop"]._replace(at_the_end_of_a_pass=never)
+            vars(commit)["_at_the_end_of_a_pass"] = never
             group.start_soon(commit, holding(1))
             await anyio.wait_all_tasks_blocked()
 

@@ -546,14 +546,12 @@ def test_a_sqlite_without_strict_tables_is_refused(
 @of_sqlite("versions of its file")
 def test_commits_are_durable(tmp_path: Path) -> None:
     """FULL, with a log ahead: with less, a power cut takes back what was reported as done."""
-    path = tmp_path / "ledger.db"
-    connection = sqlite3.connect(path, isolation_level=None)
-    making.prepare(connection, path)
     pragmas = ("journal_mode", "synchronous", "fullfsync", "checkpoint_fullfsync", "foreign_keys",
                "trusted_schema", "busy_timeout")  # fmt: skip
 
-    found = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas}
-    connection.close()
+    with opened(tmp_path) as ledger:
+        execute = ledger.engine.execute
+        found = {name: execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas}
 
     assert found == {
         "journal_mode": "wal",

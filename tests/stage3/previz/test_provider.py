@@ -164,10 +164,10 @@ async def test_what_the_scene_file_says_of_characters_is_used(start: Start, tmp_
 @ALL
 async def test_a_failure_is_a_render_failed(start: Start, tmp_path: Path) -> None:
     """The stage knows what to do with it."""
-    async with start(WORK, 1) as executor:
+    async with start("builtins:int", 1) as executor:
         renderer = Previz(executor)
         with pytest.raises(RenderFailed, match="scene 'a' could not be drawn"):
-            await renderer.render(request("a", ""), tmp_path / "missing" / "a.png")
+            await renderer.render(request("a", ""), tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
