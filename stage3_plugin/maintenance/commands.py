@@ -322,8 +322,10 @@ class Option(NamedTuple):
 def add_options(parser: argparse.ArgumentParser, options: Iterable[Option]) -> None:
     """Add options to a parser."""
     for one in options:
-        takes = {"action": "store_true"} if one.metavar is None else {"metavar": one.metavar}
-        parser.add_argument(one.name, help=one.help, **{**takes, **one.more})
+        takes: dict[str, Any] = (
+            {"metavar": one.metavar} if one.metavar else {"action": "store_true"}
+        )
+        parser.add_argument(one.name, help=one.help, **takes | one.more)
 
 
 def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
