@@ -325,7 +325,7 @@ def add_options(parser: argparse.ArgumentParser, options: Iterable[Option]) -> N
         takes: dict[str, Any] = (
             {"metavar": one.metavar} if one.metavar else {"action": "store_true"}
         )
-        parser.add_argument(one.name, help=one.help, **takes | one.more)
+        parser.add_argument(one.name, help=one.help, **{**takes, **one.more})
 
 
 def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
