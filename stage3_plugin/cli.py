@@ -22,9 +22,7 @@ from host_stub.commands import CommandError, CommandResult, NextAction, PluginCo
 from stage3_plugin.errors import SettingsRefused, Stage3Error
 from stage3_plugin.maintenance.commands import (
     COMMANDS,
-    EXIT_DONE,
     Command,
-    Said,
     Where,
     add_arguments,
     count,
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from stage3_plugin.domain.free_checks import Finding
     from stage3_plugin.domain.waited import Waited
     from stage3_plugin.engine.stage import Stage
+    from stage3_plugin.maintenance.report import Report
     from stage3_plugin.settings import Settings
 
 ENDINGS: Final = """\
@@ -43,7 +42,6 @@ exit codes:
   0  done      1  verify found problems      2  nothing could be done
   5  wait: something is still being made      130  interrupted
 """
-EXIT_PENDING: Final = 5
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -54,11 +52,11 @@ def commands() -> list[PluginCommand]:
         *(
             PluginCommand(
                 name=name,
-                summary=summary,
+                summary=command.__doc__ or "",
                 run=partial(_run, command),
                 add_arguments=partial(add_arguments, name),
             )
-            for name, (command, summary, _) in COMMANDS.items()
+            for name, (command, _) in COMMANDS.items()
         ),
         PluginCommand(
             name="ask",
@@ -159,35 +157,30 @@ def duration_text(duration_s: float | None) -> str | None:
     return f"{int(duration_s / _SECONDS[unit])}{unit}"
 
 
-def _ask(options: Namespace, _: Progress) -> Said:
+def _ask(options: Namespace, _: Progress) -> Report:
     """Ask with the key of the config, which alone knows it; nothing is bought."""
     import anyio
 
-    from stage3_plugin.maintenance.asked_report import asked_json, asked_text
-    from stage3_plugin.maintenance.next_steps import after_ask
+    from stage3_plugin.maintenance.asked_report import Asked
 
     chosen = _Chosen.by(options)
 
-    async def ask() -> Said:
+    async def ask() -> Report:
         async with chosen.opened() as stage:
             asked = await stage.ask(options.ids)
-        return Said(
-            asked_text(asked),
-            asked_json(asked),
-            next_actions=tuple(after_ask(asked, chosen.option)),
-        )
+        return Asked(asked=asked, config=chosen.option)
 
     return anyio.run(ask)
 
 
-def _wait(options: Namespace, progress: Progress) -> Said:
+def _wait(options: Namespace, progress: Progress) -> Report:
     """Wait with the key of the config; nothing is bought, and leaving changes nothing."""
     from datetime import datetime
 
     import anyio
 
-    from stage3_plugin.maintenance.next_steps import AT_A_TIME, after_wait
-    from stage3_plugin.maintenance.waited_report import progress_line, waited_json, waited_text
+    from stage3_plugin.maintenance.next_steps import AT_A_TIME
+    from stage3_plugin.maintenance.waited_report import Standing, progress_line
 
     chosen = _Chosen.by(options)
 
@@ -201,17 +194,16 @@ def _wait(options: Namespace, progress: Progress) -> Said:
     waited = anyio.run(wait)
     progress("")
     run = chosen.run(lane="batch" if waited.is_all_batches else None)
-    again = ("stage3", "wait", *chosen.option)
-    return Said(
-        waited_text(waited, run=run, again=again),
-        waited_json(waited),
-        EXIT_DONE if waited.is_over else EXIT_PENDING,
+    return Standing(
+        waited=waited,
+        run=run,
+        again=("stage3", "wait", *chosen.option),
         # Who only looked does not wait so: to go on with that would be a loop without a pause.
-        tuple(after_wait(waited, run, again, at_a_time=duration_text(options.for_s) or AT_A_TIME)),
+        at_a_time=duration_text(options.for_s) or AT_A_TIME,
     )
 
 
-def _models(options: Namespace, _: Progress) -> Said:
+def _models(options: Namespace, _: Progress) -> Report:
     """Show the table; with ``--online`` its models are asked for with the config's keys."""
     from datetime import UTC, datetime
 
@@ -244,14 +236,15 @@ def _models(options: Namespace, _: Progress) -> Said:
         return said
 
     online = anyio.run(ask) if options.online else None
-    whole = options.name is not None or options.older_than is not None
-    first = "" if options.name is None else models.costs(known)
-    return Said(first + models.as_text(known, online, whole=whole), models.as_json(known, online))
+    is_named = options.name is not None
+    whole = is_named or options.older_than is not None
+    return models.Shown(known=known, online=online, whole=whole, prices=is_named)
 
 
-def _rehearse(options: Namespace, _: Progress) -> Said:
+def _rehearse(options: Namespace, _: Progress) -> Report:
     """Be the vendor; what is printed meanwhile goes to stderr with ``--json``."""
     from stage3_plugin.maintenance.commands import CommandRefused
+    from stage3_plugin.maintenance.report import Told
     from stage3_plugin.testing.dialects import dialect_of
     from stage3_plugin.testing.rehearsal import MODELS, losing, serve, server, table_of
     from stage3_plugin.testing.storyboards import storyboards
@@ -265,9 +258,8 @@ def _rehearse(options: Namespace, _: Progress) -> Said:
     api = server(provider, dialect_of(provider), delay_s=delay_s, turns=turns)
     with storyboards() as api.draws:
         books = serve(api, table_of(provider))
-    return Said(
-        str(books), {"format": "stage3-rehearse/1", "provider": provider, **books.as_json()}
-    )
+    document = {"format": "stage3-rehearse/1", "provider": provider, **books.as_json()}
+    return Told(document=document, sentences=[str(books)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -389,21 +381,21 @@ def _run(command: Command, options: Namespace, progress: Progress) -> CommandRes
     if command not in {_ask, _wait, _models} and hasattr(options, "config"):
         options.where = _where(options)
     try:
-        said = command(options, progress)
+        report = command(options, progress)
     except Stage3Error as error:
         message = error.message if isinstance(error, SettingsRefused) else str(error)
         raise CommandError(message, hint=error.hint, code=_code_of(error)) from error
     return CommandResult(
-        text=said.text,
-        data=said.data,
-        exit_code=said.exit_code,
+        text=report.text,
+        data=report.data,
+        exit_code=report.exit_code,
         next_actions=tuple(
             NextAction(
                 command=one.command,
                 why=one.why,
                 kind="safe" if one.is_safe else "needs_confirmation",
             )
-            for one in said.next_actions
+            for one in report.steps()
         ),
     )
 

@@ -3,14 +3,15 @@
 ::
 
     state_folder.py    a state folder, and the ledger in it
+    report.py          what a command says: its keys for programs, its lines for people
     listing.py         which purchases need a person, and what each waits for
     selection.py       which purchases are meant where they are not named
     resolve.py         what a person found out about them, recorded
+    resolve_report.py  what was decided, or would be
     verify.py          whether the pictures that were paid for are there and right
-    report.py          what there is, in words and as JSON
-    resolve_report.py  what was decided, or would be, likewise
-    next_steps.py      which commands may come next, for programs
-    commands.py        the commands: their arguments, and the text and data they return
+    costs.py           what was spent; costs_file.py writes it as CSV
+    next_steps.py      which commands may come next
+    commands.py        the commands: their arguments, and the reports they return
 
 Nothing here sends a request or knows a host.
 """

@@ -7,18 +7,34 @@ the next run goes by (:func:`~stage3_plugin.policy.reuse.after_its_owner`).
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar, Final, NamedTuple
 
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.purchase import Asking, Correction, Purchase, Tally
-from stage3_plugin.domain.states import OPEN, UNSETTLED, State
+from stage3_plugin.domain.states import COUNTED, OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.maintenance import next_steps
+from stage3_plugin.maintenance.next_steps import Next
+from stage3_plugin.maintenance.report import (
+    HIDDEN,
+    SHORT,
+    Report,
+    counted,
+    job_in_words,
+    moment,
+    named,
+    route,
+    token_of,
+    usd,
+)
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.policy.pricing import ABSURD
 from stage3_plugin.policy.reuse import after_its_owner
@@ -26,10 +42,13 @@ from stage3_plugin.providers.replies.answers import request_id_of
 from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.storage.spool.awaited import Awaited
 
-_SHORT_DIGITS = 8
 _GIVEN_UP = {State.PAID_BAD, State.WROTE_OFF, State.REFUSED}
 _MAY_NEED = {State.UNKNOWN, State.ACCEPTED, *_GIVEN_UP} | OPEN
 """States in which a purchase can need a person; whether it does depends on its situation."""
+_INDENT: Final = " " * 10
+_SCENES_NAMED: Final = 3
+"""Scenes of a batch that are named; the others are counted."""
+_DAYS_AHEAD: Final = 1  # two calendars may differ by one
 
 
 class Situation(StrEnum):
@@ -67,17 +86,81 @@ class Situation(StrEnum):
     """A look at its bill, which is far above what was held for it."""
 
 
-_OF_A_BATCH = {
-    Situation.IN_FLIGHT,
-    Situation.UNBILLED,
-    Situation.ANSWERED,
-    Situation.BEING_MADE,
-    Situation.ABANDONED,
-    Situation.ELSEWHERE,
-    Situation.UNDECIDED,
+class _Kind(NamedTuple):
+    """What is said of a situation.
+
+    Attributes:
+        step: What to do.
+        called: What a row is, where its state does not say it: it is SENDING or ACCEPTED until its
+            picture is stored.
+        is_decided: A person may decide.
+        is_shared: The lines of a batch come to it together; all else is each line's own.
+        needs_nobody: It is not listed unless it is asked for.
+    """
+
+    step: str
+    called: str = ""
+    is_decided: bool = False
+    is_shared: bool = False
+    needs_nobody: bool = False
+
+
+_LOOK_IT_UP = "look it up in the provider's records of that time, and say what they say"
+_KINDS: Final[Mapping[Situation, _Kind]] = {
+    Situation.SETTLED: _Kind("", needs_nobody=True),
+    Situation.IN_FLIGHT: _Kind(
+        "nothing to do: a run that is still going has it in work",
+        called="in flight",
+        is_shared=True,
+        needs_nobody=True,
+    ),
+    Situation.UNBILLED: _Kind("nothing to do: the next run lets go of its money", is_shared=True),
+    Situation.ANSWERED: _Kind(
+        "nothing to do: its answer is there; the next run takes it in for free",
+        called="bought, answer received",
+        is_shared=True,
+    ),
+    Situation.BEING_MADE: _Kind(
+        "run the same command again while its provider keeps it: it is asked for free, and nothing "
+        "is bought twice",
+        called="bought, being made",
+        is_shared=True,
+    ),
+    Situation.AWAITED: _Kind(
+        "run the same command again: it asks for the picture for free, and buys nothing twice. "
+        "Only if it is not to be had any more, say what became of it",
+        called="bought, picture awaited",
+        is_decided=True,
+    ),
+    Situation.NOT_TAKEN_IN: _Kind(
+        "its answer is there and was not understood: the next run tries again for free. Or look it "
+        "up in the provider's records, and say what they say",
+        is_decided=True,
+    ),
+    Situation.UNREADABLE: _Kind(
+        "what was received for it cannot be read now; see to the disk and its permissions, and ask "
+        "again"
+    ),
+    Situation.ELSEWHERE: _Kind(
+        "start the driver of its home again, on that machine: its answer may lie there, and nobody "
+        "else can see that",
+        is_shared=True,
+    ),
+    Situation.ABANDONED: _Kind(_LOOK_IT_UP, is_decided=True, is_shared=True),
+    Situation.UNDECIDED: _Kind(_LOOK_IT_UP, is_decided=True, is_shared=True),
+    Situation.LOST: _Kind(
+        "a run that still has this scene makes it again, for another price; take the scene out of "
+        "the story if you do not want that"
+    ),
+    Situation.REPLACED: _Kind("nothing to do: its scene was sent again since", needs_nobody=True),
+    Situation.CAME_LATE: _Kind(
+        "nothing to do: its picture came after it had been given up, and is kept"
+    ),
+    Situation.OVERBILLED: _Kind(
+        "its bill is far above what was held for it: look it up in the provider's records, and say "
+        "what it was"
+    ),
 }
-"""What the lines of a batch come to together; all else is each line's own."""
-_NEED_NOBODY = {Situation.IN_FLIGHT, Situation.REPLACED, Situation.SETTLED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,96 +171,234 @@ class Found:
         purchase: Its row.
         short_id: The beginning of its id, at least 8 digits, that no other purchase shares.
         situation: What it waits for.
+        home: The home of its run, if that is another one.
+        next_step: What to do about it.
         evidence: The folder of what was received, if anything was, and is kept.
         request_id: What the provider calls the exchange, if it said so.
+        asked_for: What its provider said last of a lost request, if it was asked.
+        overbilled: Its bill is far above what was held for it, and no person has confirmed it.
+        late: Its picture, if that came after it had been given up.
         awaited: What is known of a picture that was asked for and did not come.
         corrections: The costs that a person put right, oldest first.
-        asking: What its provider said last of a lost request, if it was asked.
-        is_overbilled: Its bill is far above what was held for it, and no person has confirmed it.
-        late: Its picture, if that came after it had been given up.
-        home: The home of its run, if that is another one.
     """
 
     purchase: Purchase
     short_id: str
     situation: Situation
+    home: str | None
+    next_step: str | None
     evidence: Path | None
-    request_id: str | None = None
-    awaited: Awaited | None = None
-    corrections: tuple[Correction, ...] = ()
-    asking: Asking | None = None
-    is_overbilled: bool = False
-    late: Path | None = None
-    home: str | None = None
+    request_id: str | None
+    asked_for: Asking | None
+    overbilled: bool
+    late: Path | None
+    awaited: Awaited | None
+    corrections: tuple[Correction, ...]
+
+
+Groups = Mapping[tuple[str, Situation], Sequence[Found]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundBatch:
-    """Lines of one batch that wait for the same: what is true of one is true of all.
-
-    Attributes:
-        token: What the batch is found by, at its provider and in the ledger.
-        lines: Each of them, as they were found.
-    """
-
-    token: str
-    lines: tuple[Found, ...]
-
-    @property
-    def first(self) -> Found:
-        """Return one of them, which stands for all."""
-        return self.lines[0]
-
-    @property
-    def short_id(self) -> str:
-        """Return how commands name the batch."""
-        return self.token[:_SHORT_DIGITS]
-
-    @property
-    def held_microusd(self) -> int:
-        """Return what is held for them."""
-        return sum(one.purchase.new.hold_microusd for one in self.lines)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class Listing(Report):
     """What :func:`look` found.
 
     Attributes:
-        found: The purchases asked for, newest first.
+        ledger: Where.
+        attempts: The purchases asked for, newest first.
         left_out: How many more there are beyond the limit.
-        tallies: Of all purchases of the ledger, by state.
+        states: Of all purchases of the ledger.
+        counted_microusd: What all of them add to the counters.
         last_day: The latest day on which money was held.
+        chosen: A person chose what to see; otherwise it is what needs a decision.
+        today: By this machine's clock.
     """
 
-    found: tuple[Found, ...]
+    FORMAT: ClassVar[str] = "stage3-attempts/1"
+    ledger: StateFolder
+    attempts: tuple[Found, ...]
     left_out: int
-    tallies: Mapping[State, Tally]
-    last_day: date | None = None
+    states: Mapping[State, Tally]
+    counted_microusd: int
+    last_day: date | None
+    chosen: bool = field(metadata=HIDDEN)
+    today: date = field(metadata=HIDDEN)
 
-    @property
-    def counted_microusd(self) -> int:
-        """Return what all purchases together add to the counters."""
-        return sum(tally.counted_microusd for tally in self.tallies.values())
-
-    def in_groups(self) -> list[Found | FoundBatch]:
-        """Return what was found; lines of a batch that wait for the same stand together."""
-        groups: dict[tuple[str, object], list[Found]] = {}
-        for one in self.found:
-            token = token_of(one.purchase)
-            is_alone = token is None or one.situation not in _OF_A_BATCH
-            key = (one.purchase.new.attempt_id if is_alone else token or "", one.situation)
-            groups.setdefault(key, []).append(one)
-        return [
-            lines[0]
-            if lines[0].situation not in _OF_A_BATCH or token_of(lines[0].purchase) is None
-            else FoundBatch(token=name, lines=tuple(lines))
-            for (name, _), lines in groups.items()
+    def keys(self) -> Mapping[str, object]:
+        """Return lines of batches that wait for the same together, too."""
+        batches = [
+            {
+                "batch": token,
+                "short_id": token[:SHORT],
+                "situation": situation,
+                "state": group[0].purchase.state,
+                "lines": len(group),
+                "held_microusd": sum(one.purchase.new.hold_microusd for one in group),
+                "provider": group[0].purchase.new.endpoint.provider,
+                "model": group[0].purchase.new.endpoint.model,
+                "job": group[0].purchase.job,
+            }
+            for (token, situation), group in in_groups(self.attempts).items()
+            if _batch_of(group[0]) is not None
         ]
+        return {**Report.keys(self), "batches": batches}
 
-    def batches(self) -> list[FoundBatch]:
-        """Return those of them that are lines of batches."""
-        return [one for one in self.in_groups() if isinstance(one, FoundBatch)]
+    def told(self) -> Iterator[str]:
+        """Yield each purchase with what to do about it, and all of them counted."""
+        for group in in_groups(self.attempts).values():
+            head, *told = self._told(group)
+            yield head
+            yield from (f"{_INDENT}{line}" for line in told)
+            yield ""
+        if not self.attempts:
+            yield from ("no such purchase" if self.chosen else "no purchase needs you", "")
+        if self.left_out:
+            yield from (f"and {self.left_out} more; a higher --limit shows them", "")
+        if self.last_day is not None and (self.last_day - self.today).days > _DAYS_AHEAD:
+            where = next_steps.stage3(self.ledger, "resolve", "--day", str(self.today))
+            yield (
+                f"the ledger's day is {self.last_day}, and this machine's is {self.today}: was a "
+                "clock wrong?"
+            )
+            yield "  daily caps begin anew only after it. If it was wrong, set the day right:"
+            yield from next_steps.in_lines([Next(where, "sets it back to today")])
+            yield ""
+        for state, tally in self.states.items():
+            yield self._tally(state, tally)
+        yield f"${usd(self.counted_microusd)} held and spent in all"
+        yield f"ledger: {self.ledger.shown}"
+
+    def steps(self) -> Iterator[Next]:
+        """Yield the commands that programs may run: what only asks first."""
+        groups = in_groups(self.attempts).values()
+        yield from next_steps.best_first(one for group in groups for one in self._steps(group))
+
+    def _told(self, group: Sequence[Found]) -> Iterator[str]:
+        """Say of a purchase, or of lines of a batch that wait for the same, what there is."""
+        first = group[0]
+        purchase, new, token = first.purchase, first.purchase.new, _batch_of(first)
+        state = _KINDS[first.situation].called or str(purchase.state)
+        who, what = (
+            (first.short_id, new.scene_id)
+            if token is None
+            else (f"batch {token[:SHORT]}", counted(len(group), "line"))
+        )
+        yield f"{who}  {state}  {what}  {moment(purchase.held_at)}  {route(new.endpoint)}"
+        held = sum(one.purchase.new.hold_microusd for one in group)
+        money = f"held ${usd(held)} for all of them" if token else _money_in_words(purchase)
+        home = "" if first.home is None else f", of home {first.home}"
+        yield f"{money}, of run {new.run_id[:64]}{home}"
+        if token is not None:
+            scenes = sorted(one.purchase.new.scene_id for one in group)
+            yield f"scenes {named(scenes, _SCENES_NAMED)}"
+        if purchase.why:
+            yield purchase.why
+        if first.request_id is not None:
+            yield f"the provider calls it {first.request_id}"
+        job = None if purchase.job is None else job_in_words(purchase.job)
+        if job is not None and purchase.state in UNSETTLED:
+            yield job
+        if first.awaited is not None:
+            awaited = first.awaited
+            times = "once" if awaited.asked == 1 else f"{awaited.asked:,} times"
+            yield f"its picture is awaited from {awaited.address}"
+            yield f"asked for {times}, the last time at {awaited.last_at}: {awaited.problem}"
+        if first.asked_for is not None:
+            yield f"asked for {moment(first.asked_for.at)}: {first.asked_for.why}"
+        for one in first.corrections:
+            old = "an unknown cost" if one.old_microusd is None else f"${usd(one.old_microusd)}"
+            now = f"${usd(one.new_microusd)} on {moment(one.at)}"
+            yield f"corrected by a person: {old} to {now}"
+        if first.late is not None:
+            yield f"its picture: {first.late}"
+        if first.evidence is not None:
+            yield f"received: {first.evidence}"
+        yield from self._next(group)
+
+    def _next(self, group: Sequence[Found]) -> Iterator[str]:
+        """Say what to do about a group, and the commands that do it where there are some."""
+        first = group[0]
+        if first.next_step:
+            yield f"next: {first.next_step}"
+        steps = list(self._steps(group))
+        yield from next_steps.in_lines(steps)
+        if any(one.command[2] == "--batch" for one in steps):
+            yield "  (each shows what it would be; with --yes it is recorded)"
+        by_hand = " ".join(("stage3 resolve", first.short_id, *next_steps.located(self.ledger)))
+        if _KINDS[first.situation].is_decided or _batch_of(first) is not None:
+            return
+        if first.situation is Situation.ANSWERED:
+            yield f"  {by_hand} --resend --yes   to give it up all the same"
+        if first.overbilled and first.situation is not Situation.OVERBILLED:
+            yield f"its bill is far above what was held for it; {_LOOK_IT_UP}"
+        has_a_bill = first.purchase.state in {State.PAID, State.PAID_BAD}
+        if has_a_bill and first.situation is not Situation.SETTLED:
+            yield f"  {by_hand} --cost USD     if it was billed something else"
+
+    def _steps(self, group: Sequence[Found]) -> Iterator[Next]:
+        """Yield the commands that may come next for a group, as they stand."""
+        first, folder, token = group[0], self.ledger, _batch_of(group[0])
+        if first.situation is Situation.BEING_MADE:
+            yield next_steps.waiting(folder)
+        if first.situation is Situation.ELSEWHERE and first.home is not None:
+            yield next_steps.recovering(folder, first.home)
+        if not _KINDS[first.situation].is_decided:
+            return
+        if first.asked_for is not None or token is not None:
+            what = "it" if token is None else "all of it"
+            why = f"asks its provider for {what}, for nothing, before anybody decides"
+            yield Next(next_steps.stage3(folder, "ask", first.short_id), why)
+        if token is not None:
+            yield from next_steps.deciding(folder, "--batch", token[:SHORT], shows_first=True)
+            return
+        awaited = "it never comes, and was billed; the scene may be made again"
+        billed = awaited if first.situation is Situation.AWAITED else None
+        yield from next_steps.deciding(folder, first.short_id, billed=billed)
+
+    def _tally(self, state: State, tally: Tally) -> str:
+        line = f"{tally.count:>7,} {state:<9}"
+        if state in COUNTED:
+            line += f"  ${usd(tally.counted_microusd)} counted"
+        if tally.held_costs:
+            line += f"; of {tally.held_costs:,} what was held counts"
+        if unknown := tally.unknown_costs - tally.held_costs:
+            line += f"; the cost of {unknown:,} is unknown"
+        called = Counter(
+            _KINDS[one.situation].called
+            for one in self.attempts
+            if one.purchase.state is state and _KINDS[one.situation].called
+        )
+        return (
+            line + "".join(f"; {many:,} of them {name}" for name, many in called.items())
+        ).rstrip()
+
+
+def _money_in_words(purchase: Purchase) -> str:
+    held = f"held ${usd(purchase.new.hold_microusd)}"
+    if not purchase.new.hold_microusd:
+        held = "free" if purchase.new.is_local else "nothing held"
+    if purchase.state not in COUNTED:
+        return f"{held}, not billed"
+    if purchase.counted_basis == "held":  # not known: the hold counts, as in the run's report
+        return f"{held}, cost ${usd(purchase.counted_microusd)} (held)"
+    if purchase.cost_microusd is None:
+        is_open = purchase.state in {*OPEN, State.ACCEPTED}
+        return f"{held}, cost {'not known yet' if is_open else 'unknown'}"
+    return f"{held}, cost ${usd(purchase.cost_microusd)}"
+
+
+def _batch_of(found: Found) -> str | None:
+    """Return the batch that a purchase is told together with."""
+    return token_of(found.purchase) if _KINDS[found.situation].is_shared else None
+
+
+def in_groups(attempts: Sequence[Found]) -> Groups:
+    """Put lines of a batch together that wait for the same; all else stands alone."""
+    groups: dict[tuple[str, Situation], list[Found]] = {}
+    for one in attempts:
+        name = _batch_of(one) or one.purchase.new.attempt_id
+        groups.setdefault((name, one.situation), []).append(one)
+    return groups
 
 
 def look(
@@ -211,10 +432,11 @@ def look(
         ask = _Situations(folder, ledger)
         purchases = ledger.purchases(states=wanted, scene_id=scene_id)
         if needing:
-            purchases = _by_time(purchases, ask.overbilled(), wanted or set())
+            others = (one for one in ask.overbilled() if one.state not in _MAY_NEED)
+            purchases = heapq.merge(purchases, others, key=lambda one: one.held_at, reverse=True)
         waiting = ((purchase, ask.situation(purchase)) for purchase in purchases)
         if needing:
-            waiting = (one for one in waiting if one[1] not in _NEED_NOBODY)
+            waiting = (one for one in waiting if not _KINDS[one[1]].needs_nobody)
         found = tuple(ask.about(*one) for one in islice(waiting, limit))
         tallies = ledger.tallies()
         if needing or scene_id is not None:
@@ -222,15 +444,16 @@ def look(
         else:  # counted already; reading them would take seconds in a large ledger
             among = State if states is None else set(states)
             left_out = max(0, sum(tallies[state].count for state in among) - len(found))
-        return Listing(found=found, left_out=left_out, tallies=tallies, last_day=ledger.last_day())
-
-
-def _by_time(
-    purchases: Iterator[Purchase], overbilled: list[Purchase], known: Collection[State]
-) -> Iterator[Purchase]:
-    """Put two lists that are newest first into one; what both have is there once."""
-    others = (one for one in overbilled if one.state not in known)
-    return heapq.merge(purchases, others, key=lambda one: one.held_at, reverse=True)
+        return Listing(
+            ledger=folder,
+            attempts=found,
+            left_out=left_out,
+            states={state: tally for state, tally in tallies.items() if tally.count},
+            counted_microusd=sum(tally.counted_microusd for tally in tallies.values()),
+            last_day=ledger.last_day(),
+            chosen=not needing,
+            today=datetime.now(UTC).date(),
+        )
 
 
 class _Situations:
@@ -252,18 +475,22 @@ class _Situations:
 
     def about(self, purchase: Purchase, situation: Situation) -> Found:
         attempt_id = purchase.new.attempt_id
+        is_undecided = purchase.state in UNSETTLED
+        awaited = self._folder.awaited(attempt_id) if is_undecided else None
+        request_id = purchase.request_id or self._named_by(attempt_id)
         return Found(
             purchase=purchase,
             short_id=self._short(attempt_id),
             situation=situation,
-            evidence=self._folder.evidence(purchase),
-            request_id=purchase.request_id or self._named_by(attempt_id),
-            awaited=self._folder.awaited(attempt_id) if _is_undecided(purchase) else None,
-            corrections=self._corrections.get(attempt_id, ()),
-            asking=self._askings.get(attempt_id),
-            is_overbilled=self._is_overbilled(purchase),
-            late=self._late(purchase),
             home=self._homes.other(purchase.new.run_id),
+            next_step=_next_step(situation, awaited, request_id) or None,
+            evidence=self._folder.evidence(purchase),
+            request_id=request_id,
+            asked_for=self._askings.get(attempt_id),
+            overbilled=self._is_overbilled(purchase),
+            late=self._late(purchase),
+            awaited=awaited,
+            corrections=self._corrections.get(attempt_id, ()),
         )
 
     def _named_by(self, attempt_id: str) -> str | None:
@@ -288,13 +515,11 @@ class _Situations:
             return of_unknown(purchase, self._folder)
         if self._late(purchase) is not None:
             return Situation.CAME_LATE
-        if purchase.state in {State.PAID_BAD, State.WROTE_OFF}:
-            again = self._ledger.live(purchase.new.scene_key)
-            if again is None:
-                return Situation.LOST
+        is_settled = purchase.state not in {State.PAID_BAD, State.WROTE_OFF}
+        if not is_settled and self._ledger.live(purchase.new.scene_key) is None:
+            return Situation.LOST
         if self._is_overbilled(purchase):
             return Situation.OVERBILLED
-        is_settled = purchase.state not in {State.PAID_BAD, State.WROTE_OFF}
         return Situation.SETTLED if is_settled else Situation.REPLACED
 
     def _is_overbilled(self, purchase: Purchase) -> bool:
@@ -308,22 +533,20 @@ class _Situations:
         return self._folder.late(purchase.new.attempt_id)
 
     def _short(self, attempt_id: str) -> str:
-        for digits in range(_SHORT_DIGITS, len(attempt_id)):
-            if self._is_unique(attempt_id[:digits]):
-                return attempt_id[:digits]
+        for digits in range(SHORT, len(attempt_id)):
+            try:
+                if self._ledger.purchase(attempt_id[:digits]) is not None:
+                    return attempt_id[:digits]
+            except LookupRefused:
+                continue
         return attempt_id
 
-    def _is_unique(self, prefix: str) -> bool:
-        try:
-            return self._ledger.purchase(prefix) is not None
-        except LookupRefused:
-            return False
 
-
-def token_of(purchase: Purchase) -> str | None:
-    """Return what the batch is found by that a purchase is a line of; ``None`` if it is none."""
-    job = purchase.new.job
-    return None if purchase.new.line is None or job is None else job.token
+def _next_step(situation: Situation, awaited: Awaited | None, request_id: str | None) -> str:
+    step = _KINDS[situation].step
+    if situation is Situation.AWAITED and awaited is not None and awaited.needs_setting:
+        return f"change the setting that is in its way, and {step}"
+    return step if request_id is None else step.replace("look it up in", f"look {request_id} up in")
 
 
 def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
@@ -354,7 +577,3 @@ def of_unknown(purchase: Purchase, folder: StateFolder) -> Situation:
     except StorageFailed:
         return Situation.UNREADABLE
     return Situation.NOT_TAKEN_IN if whole else Situation.UNDECIDED
-
-
-def _is_undecided(purchase: Purchase) -> bool:
-    return purchase.state in UNSETTLED

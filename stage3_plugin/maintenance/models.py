@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from textwrap import TextWrapper
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import JsonValue
 
 from stage3_plugin.domain.free_checks import Finding
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.maintenance.report import usd
+from stage3_plugin.maintenance.report import Report, usd
 from stage3_plugin.providers.model_ends import end_of, ends_at
 from stage3_plugin.providers.models import (
     BatchRow,
@@ -35,7 +35,6 @@ from stage3_plugin.providers.models import (
 )
 from stage3_plugin.providers.prices import batch_models_of, estimate
 
-FORMAT = "stage3-models/1"
 _GOOGLE, _OPENAI = "https://ai.google.dev/gemini-api/docs", "https://developers.openai.com/api/docs"
 PAGES: Mapping[str, tuple[str, ...]] = {
     "bfl": ("https://docs.bfl.ai/quick_start/pricing",),
@@ -54,6 +53,7 @@ Online: TypeAlias = Mapping[tuple[str, str], Sequence[Finding]]
 """What vendors have said of models, by provider and name."""
 
 _WHOSE = {"source", "kind", "date"}
+_SAID = ("verdict", "message", "hint", "is_warning")
 _NOT_FIGURES = {*_WHOSE, "models", "begins", "provider"}
 _COLUMNS = (34, 15, 9, 4, 10, 11, 10)
 
@@ -129,100 +129,104 @@ _PICTURE = PictureRequest(scene_id="one", prompt="", width_px=1024, height_px=10
 """As it is asked for where the settings say no more."""
 
 
-def costs(models: Sequence[KnownModel]) -> str:
-    """Say what one picture of each costs, a line each, before all else; several have no price."""
-    picture = f"one picture of {_PICTURE.size} in {_PICTURE.quality}"
-    lines = [
-        f"{one.provider} {one.model}: {picture}, {_in_words(_one_picture(one))}\n"
-        for one in models
-        if one.is_whole
-    ]
-    return "".join((*lines, "\n")) if lines else ""
+def _one_picture(one: KnownModel) -> dict[str, object]:
+    found = estimate(_PICTURE, provider=one.provider, model=one.model)
+    return {
+        "size": _PICTURE.size,
+        "quality": _PICTURE.quality,
+        "low_microusd": found.low_microusd,
+        "high_microusd": found.high_microusd,
+    }
 
 
-def _one_picture(one: KnownModel) -> dict[str, str | None]:
+def _price_in_words(one: KnownModel) -> str:
     found = estimate(_PICTURE, provider=one.provider, model=one.model)
     low_usd, high_usd = usd(found.low_microusd), usd(found.high_microusd)
-    asked = {"size": _PICTURE.size, "quality": _PICTURE.quality}
-    return {**asked, "low_usd": low_usd, "high_usd": high_usd}
-
-
-def _in_words(picture: Mapping[str, str | None]) -> str:
-    low_usd, high_usd = picture["low_usd"], picture["high_usd"]
     if high_usd is None:
         return "at a price that is not known"
     return f"${high_usd}" if low_usd == high_usd else f"${low_usd} to ${high_usd}"
 
 
-def as_json(models: Sequence[KnownModel], online: Online | None) -> dict[str, object]:
-    """Return them as plain JSON values; ``online`` is ``null`` where nobody was asked."""
-    return {
-        "format": FORMAT,
-        "as_of": str(table().as_of),
-        "models": [
-            {
-                "provider": one.provider,
-                "model": one.model,
-                "one_picture": _one_picture(one),
-                "pages": list(PAGES.get(one.provider, ())),
-                "rows": [
-                    {"what": what, "figures": _figures(row)}
-                    | row.model_dump(mode="json", include=_WHOSE)
-                    for what, row in one.rows.items()
-                ],
-                "online": _said(one, online),
-            }
-            for one in models
-        ],
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown(Report):
+    """The models that were asked for.
+
+    Attributes:
+        known: The models.
+        online: What vendors have said; ``None`` where nobody was asked.
+        whole: With every row and its source.
+        prices: First with what one picture of each costs.
+    """
+
+    FORMAT: ClassVar[str] = "stage3-models/1"
+    known: Sequence[KnownModel]
+    online: Online | None
+    whole: bool
+    prices: bool
+
+    def keys(self) -> Mapping[str, object]:
+        """Return each model with its rows."""
+        models = [self._told_of(one) for one in self.known]
+        return {"format": self.FORMAT, "as_of": table().as_of, "models": models}
+
+    def _told_of(self, one: KnownModel) -> Mapping[str, object]:
+        said = (self.online or {}).get((one.provider, one.model))
+        return {
+            "provider": one.provider,
+            "model": one.model,
+            "one_picture": _one_picture(one),
+            "pages": PAGES.get(one.provider, ()),
+            "rows": [
+                {"what": what, "figures": _figures(row)}
+                | row.model_dump(mode="json", include=_WHOSE)
+                for what, row in one.rows.items()
+            ],
+            "online": said and [{name: getattr(each, name) for name in _SAID} for each in said],
+        }
+
+    def told(self) -> Iterator[str]:
+        """Yield a table of 100 columns."""
+        priced = [one for one in self.known if one.is_whole and self.prices]
+        for one in priced:
+            picture = f"one picture of {_PICTURE.size} in {_PICTURE.quality}"
+            yield f"{one.provider} {one.model}: {picture}, {_price_in_words(one)}"
+        if priced:
+            yield ""
+        if not self.known:
+            yield "no row is that old"
+            return
+        yield from _line("model", "price", "sizes", "refs", "ends", "how sure", "seen")
+        for provider, of_it in groupby(self.known, key=lambda one: one.provider):
+            yield from ("", f"{provider}:", *(f"  {page}" for page in PAGES.get(provider, ())))
+            if self.online is not None and not any(name == provider for name, _ in self.online):
+                yield "  not asked: no route of the config is to it"
+            for one in of_it:
+                yield from _line(*_cells(one))
+                for text in self._of(one):
+                    yield from _wrapped(text)
+
+    def _of(self, one: KnownModel) -> Iterator[str]:
+        for what, row in one.rows.items() if self.whole else ():
+            yield f"{what}: {_words(_figures(row))}; {row.kind}, {row.date}: {row.source}"
+        for said in (self.online or {}).get((one.provider, one.model), ()):
+            yield f"now: {said.verdict}, {said.message}{f'; {said.hint}' if said.hint else ''}"
 
 
 def _figures(row: Row) -> dict[str, JsonValue]:
     return row.model_dump(mode="json", exclude=_NOT_FIGURES, exclude_defaults=True)
 
 
-def _said(one: KnownModel, online: Online | None) -> list[dict[str, object]] | None:
-    said = None if online is None else online.get((one.provider, one.model))
-    if said is None:
-        return None
-    names = ("verdict", "message", "hint", "is_warning")
-    return [{name: getattr(each, name) for name in names} for each in said]
-
-
-def as_text(models: Sequence[KnownModel], online: Online | None, *, whole: bool) -> str:
-    """Lay them out as a table of 100 columns.
-
-    Args:
-        models: Those that were asked for.
-        online: What vendors have said; ``None`` where nobody was asked.
-        whole: With every row and its source.
-    """
-    lines = [_line("model", "price", "sizes", "refs", "ends", "how sure", "seen")]
-    for provider, of_it in groupby(models, key=lambda one: one.provider):
-        lines += ["", f"{provider}:", *(f"  {page}" for page in PAGES.get(provider, ()))]
-        if online is not None and not any(name == provider for name, _ in online):
-            lines.append("  not asked: no route of the config is to it")
-        for one in of_it:
-            lines.append(_line(*_cells(one)))
-            told = list(_told(one, online, whole=whole))
-            lines += (line for text in told for line in _wrapped(text))
-    return "\n".join(lines if models else ["no row is that old"])
-
-
-def _told(one: KnownModel, online: Online | None, *, whole: bool) -> Iterator[str]:
-    for what, row in one.rows.items() if whole else ():
-        yield f"{what}: {_words(_figures(row))}; {row.kind}, {row.date}: {row.source}"
-    for said in (online or {}).get((one.provider, one.model), ()):
-        yield f"now: {said.verdict}, {said.message}{f'; {said.hint}' if said.hint else ''}"
-
-
 _wrapped = TextWrapper(100, initial_indent="  ", subsequent_indent="    ").wrap
 
 
-def _line(*cells: str) -> str:
-    first, *others = (f"{cell:<{width}}" for cell, width in zip(cells, _COLUMNS, strict=True))
-    gap = f"\n{'':<{_COLUMNS[0]}}" if len(first) > _COLUMNS[0] else ""
-    return " ".join((first + gap, *others)).rstrip()
+def _line(*cells: str) -> Iterator[str]:
+    """Lay out a row; a name that is too long has a line to itself."""
+    name, *others = cells
+    widths = _COLUMNS
+    if len(name) > widths[0]:
+        yield name
+        name = ""
+    yield " ".join(f"{one:<{of}}" for one, of in zip((name, *others), widths, strict=True)).rstrip()
 
 
 def _cells(one: KnownModel) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from filelock import FileLock, Timeout
 
@@ -29,13 +29,14 @@ from stage3_plugin.ledger.making import connected
 from stage3_plugin.ledger.refusal import refuse_a_snapshots
 from stage3_plugin.ledger.sqlite import is_file
 from stage3_plugin.ledger.translation import ledger_failed
-from stage3_plugin.maintenance.report import counted, on_one_line
+from stage3_plugin.maintenance.next_steps import Next, checking
+from stage3_plugin.maintenance.report import HIDDEN, Report, Told, counted
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 
 if TYPE_CHECKING:
     from stage3_plugin.ledger.postgres.place import PostgresPlace
 
-Told: TypeAlias = Callable[[str, int], None]
+Tell: TypeAlias = Callable[[str, int], None]
 _KEYS: Final = {"counters": "scope", "meta": "name"}
 _LOCK_NAME: Final = "moving.lock"
 """Beside the file, locked for as long as a move goes on."""
@@ -49,21 +50,46 @@ class MoveRefused(Stage3Error):
         super().__init__(problem)
 
 
+_CALLED: Final[Mapping[str, str]] = {
+    "purchases": "purchase",
+    "jobs": "job",
+    "events": "event",
+    "counters": "counter",
+    "meta": "note",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class Moved(Report):
     """What was moved.
 
     Attributes:
+        ledger: Where its rows are now, as people are shown it.
         path: The file.
-        where: Where its rows are now, as people are shown it.
         was_there: An earlier attempt had brought them already.
         rows: How many of each table; empty if an earlier attempt brought them.
     """
 
-    path: Path
-    where: str
+    FORMAT: ClassVar[str] = "stage3-moved/1"
+    ledger: str
+    path: Path = field(metadata={"key": "from"})
     was_there: bool
     rows: Mapping[str, int] = field(default_factory=dict[str, int])
+    folder: StateFolder = field(metadata=HIDDEN)
+
+    def steps(self) -> Iterator[Next]:
+        """Yield the check of what was moved."""
+        yield checking(self.folder)
+
+    def told(self) -> Iterator[str]:
+        """Yield what was moved, and what holds from now on."""
+        if self.was_there:
+            yield f"{self.path} is at {self.ledger}: an earlier move had brought it there already"
+        else:
+            rows = ", ".join(counted(self.rows[table], name) for table, name in _CALLED.items())
+            yield f"{self.path} is at {self.ledger} now: {rows}, each compared with what it was"
+        yield "the file is kept, and no program buys by it any more; each says where it went"
+        yield "keep the state folder: answers and pictures are there, as before"
 
 
 def move(
@@ -71,7 +97,7 @@ def move(
     place: PostgresPlace,
     *,
     now: datetime,
-    tell: Told = lambda _table, _count: None,
+    tell: Tell = lambda _table, _count: None,
 ) -> Moved:
     """Move a folder's ledger to a server, or end a move that was begun.
 
@@ -94,7 +120,7 @@ def move(
         return _move(folder, place, now, tell)
 
 
-def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Told) -> Moved:
+def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Tell) -> Moved:
     from stage3_plugin.ledger.postgres.moving import bring, token_of  # noqa: PLC0415 - an extra
 
     path = folder.ledger_path
@@ -106,7 +132,7 @@ def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Told) 
     if seal is not None and seal.is_finished:
         if brought_by != seal.token:
             raise _went_elsewhere(path, seal, place)
-        return Moved(path=path, where=place.shown, was_there=True)
+        return Moved(folder=folder, ledger=place.shown, path=path, was_there=True)
     if seal is None:
         seal = _begin(folder, place, now)
     rows_of = _Rows(path)
@@ -119,14 +145,17 @@ def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Told) 
         raise
     with _writing(path) as connection:
         sealing.finish(connection, seal)
-    return Moved(path=path, where=place.shown, was_there=not brought.is_new, rows=brought.rows)
+    return Moved(
+        folder=folder,
+        ledger=place.shown,
+        path=path,
+        was_there=not brought.is_new,
+        rows=brought.rows,
+    )
 
 
-def take_back(folder: StateFolder, place: PostgresPlace) -> Path:
+def take_back(folder: StateFolder, place: PostgresPlace) -> Told:
     """Give a move up that was begun and brought nothing; the file is in force again.
-
-    Returns:
-        The file.
 
     Raises:
         LedgerMissing: There is none.
@@ -147,7 +176,11 @@ def take_back(folder: StateFolder, place: PostgresPlace) -> Path:
                 hint="go on there: 'stage3 move-ledger' ends the move if it has not ended",
             )
         _take_back(path)
-    return path
+    ways = "take `ledger` out of the config, or move again"
+    return Told(
+        document={"format": "stage3-moved-back/1", "ledger": path},
+        sentences=[f"nothing was moved: {path} is the ledger again; {ways}"],
+    )
 
 
 # The file ----------------------------------------------------------------------------------------
@@ -293,53 +326,3 @@ class _Rows:
             yield from connection.execute(
                 f"SELECT * FROM {table} ORDER BY {_KEYS.get(table, 'seq')}"
             )
-
-
-_CALLED: Final[Mapping[str, str]] = {
-    "purchases": "purchase",
-    "jobs": "job",
-    "events": "event",
-    "counters": "counter",
-    "meta": "note",
-}
-
-
-def moved_text(moved: Moved) -> str:
-    """Put into words what was moved, and what holds from now on."""
-    path = on_one_line(str(moved.path))
-    if moved.was_there:
-        lines = [f"{path} is at {moved.where}: an earlier move had brought it there already"]
-    else:
-        rows = ", ".join(counted(moved.rows[table], name) for table, name in _CALLED.items())
-        lines = [f"{path} is at {moved.where} now: {rows}, each compared with what it was"]
-    return "\n".join(
-        [
-            *lines,
-            "the file is kept, and no program buys by it any more; each says where it went",
-            "keep the state folder: answers and pictures are there, as before",
-        ]
-    )
-
-
-def moved_json(moved: Moved) -> dict[str, object]:
-    """Return what was moved as plain JSON values."""
-    return {
-        "format": "stage3-moved/1",
-        "ledger": moved.where,
-        "from": str(moved.path),
-        "was_there": moved.was_there,
-        "rows": dict(moved.rows),
-    }
-
-
-def back_text(path: Path) -> str:
-    """Put into words that a move was given up."""
-    return (
-        f"nothing was moved: {on_one_line(str(path))} is the ledger again; take `ledger` out of "
-        "the config, or move again"
-    )
-
-
-def back_json(path: Path) -> dict[str, object]:
-    """Return that a move was given up as plain JSON values."""
-    return {"format": "stage3-moved-back/1", "ledger": str(path)}

@@ -7,18 +7,18 @@ listed with what is wrong with it, and hides no other. A run imports only those 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from typing import Literal, TypeAlias, get_args
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
-from stage3_plugin.domain.batch import BatchTerms
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.errors import SettingsRefused
+from stage3_plugin.maintenance.report import Report
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.model_ends import ends_at
-from stage3_plugin.providers.models import EndRow, models_known_of
+from stage3_plugin.providers.models import models_known_of
 from stage3_plugin.providers.options import option_names, takes_others
 from stage3_plugin.providers.prices import batch_models_of
 from stage3_plugin.providers.registry import listed, maker_named, provider_at
@@ -28,71 +28,144 @@ Ability: TypeAlias = Literal["references", "seed", "negative_prompt"]
 _ABILITIES: tuple[Ability, ...] = get_args(Ability)
 
 Lost: TypeAlias = Literal["proved", "found", "unknown"]
-FORMAT = "stage3-providers/1"
-_MOST_MODELS = 12
+_LOST: Final[Mapping[Lost, str]] = {
+    "proved": "is found, or proved never to have",
+    "found": "can be found, and its absence proves nothing",
+    "unknown": "cannot be asked for",
+}
+_MOST_MODELS: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """When models were, or will be, switched off, and what to use in their place."""
+
+    begins: Sequence[str]
+    on: date
+    instead: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """What a batch lane takes and promises.
+
+    Attributes:
+        shares: What part of the ordinary price models cost in it, where that is known.
+    """
+
+    within_s: float
+    most_lines: int
+    most_bytes: int
+    lost_create: Lost
+    shares: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstalledProvider:
-    """One who can make pictures, or could.
+    """One who can make pictures, or could; what is not known of it is ``None``.
 
     Attributes:
         name: Its word in the settings.
         source: Who brings it.
         problem: Why it cannot be used, if it cannot; then nothing else is known.
         hint: What to do about that.
-        profile: What is known of one that is paid; ``None`` of one that draws on this machine. What
-            any of its models can, it can.
+        is_paid: It does not draw on this machine.
+        references: Any of its models can take them, as with the others.
+        keeps_result_s: How long its queue keeps what came of a job.
+        lost_answer: What can be learned of a request whose answer was lost.
         by_model: What not all of its models can.
         options: The names that the setting ``options`` may have.
         has_more_options: It takes others, such as single models have.
         models: Those whose prices are known.
-        ends: When models of it were, or will be, switched off.
-        lane: What its batch lane takes and promises; ``None`` where it has none.
-        shares: What part of the ordinary price its models cost in batches, where that is known.
     """
 
     name: str
     source: str
     problem: str | None = None
     hint: str | None = None
-    profile: Profile | None = None
-    by_model: frozenset[Ability] = frozenset()
-    options: tuple[str, ...] = ()
+    is_paid: bool | None = None
+    vendor: str | None = None
+    base_url: str | None = None
+    key_variable: str | None = None
+    needs_key: bool | None = None
+    references: bool | None = None
+    seed: bool | None = None
+    negative_prompt: bool | None = None
+    reports_cost: bool | None = None
+    queue: bool | None = None
+    keeps_result_s: float | None = None
+    lost_answer: Lost | None = None
+    by_model: Sequence[Ability] | None = None
+    batch: Batches | None = None
+    options: Sequence[str] = ()
     has_more_options: bool = False
-    models: tuple[str, ...] = ()
-    ends: tuple[EndRow, ...] = ()
-    lane: BatchTerms | None = None
-    shares: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
+    models: Sequence[str] = ()
+    ends: Sequence[End] = ()
+
+    def told(self) -> Iterator[str]:
+        """Yield what it can, in a few lines."""
+        who = f"{self.name} ({self.source})"
+        if self.problem is not None:
+            yield f"{who}: cannot be used: {self.problem}"
+            yield f"  hint: {self.hint}"
+            return
+        if self.lost_answer is None:
+            yield f"{who}: draws on this machine, for nothing"
+        else:
+            key = f"its key is in {self.key_variable}" if self.needs_key else "it needs no key"
+            yield f"{who}: {self.vendor}; {key}"
+            costs = "answers say what they cost" if self.reports_cost else "costs by the price list"
+            yield f"  {', '.join([*map(self._ability, _ABILITIES), costs])}"
+            lost = f"a lost answer {_LOST[self.lost_answer]}"
+            proved = " been asked for" if self.lost_answer == "proved" else ""
+            yield f"  {self._how_it_answers()}; {lost}{proved}"
+        if self.batch is not None:
+            yield f"  {_how_it_makes_batches(self.batch)}"
+        if self.options or self.has_more_options:
+            more = ["what its models take"] if self.has_more_options else []
+            yield f"  options: {', '.join([*self.options, *more])}"
+        if self.models:
+            more_models = len(self.models) - _MOST_MODELS
+            more = [f"and {more_models} more"] if more_models > 0 else []
+            yield f"  prices are known of: {', '.join([*self.models[:_MOST_MODELS], *more])}"
+        for end in sorted(self.ends, key=lambda end: end.on):
+            instead = " or ".join(end.instead)
+            yield f"  end on {end.on}: {', '.join(end.begins)}; in their place: {instead}"
+
+    def _ability(self, ability: Ability) -> str:
+        words = ability.replace("_", " ")
+        if not getattr(self, ability):
+            return f"no {words}"
+        return f"{words} by model" if ability in (self.by_model or ()) else words
+
+    def _how_it_answers(self) -> str:
+        if self.keeps_result_s is None:
+            return "answers at once"
+        return f"has a queue, and keeps what came of a job for {_duration(self.keeps_result_s)}"
 
 
-def installed(offers: Offers = PROVIDERS) -> tuple[InstalledProvider, ...]:
-    """Return all that are installed, sorted by name; each is imported."""
-    return tuple(_looked_at(one.name, " and ".join(one.sources), offers) for one in listed(offers))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed(Report):
+    """All who are installed, sorted by name."""
+
+    FORMAT: ClassVar[str] = "stage3-providers/1"
+    providers: tuple[InstalledProvider, ...]
+
+    def told(self) -> Iterator[str]:
+        """Yield what each can."""
+        for one in self.providers:
+            yield from one.told()
+
+
+def installed(offers: Offers = PROVIDERS) -> Installed:
+    """Look at all who are installed; each is imported."""
+    each = (_looked_at(one.name, " and ".join(one.sources), offers) for one in listed(offers))
+    return Installed(providers=tuple(each))
 
 
 def _looked_at(name: str, source: str, offers: Offers) -> InstalledProvider:
     try:
-        made_by = maker_named(name, offers)
-        models = models_known_of(name)
-        asked = ("", *models) if issubclass(made_by, Hosted) else ()
-        made = [provider_at(Endpoint(provider=name, model=one), offers=offers) for one in asked]
-        profiles = [one.profile for one in made]
-        lane = made[0].batch if made else None
-        return InstalledProvider(
-            name=name,
-            source=source,
-            profile=_of_any(profiles) if profiles else None,
-            by_model=frozenset(
-                one for one in _ABILITIES if len({getattr(each, one) for each in profiles}) > 1
-            ),
-            options=option_names(made_by.Options),
-            has_more_options=takes_others(made_by.Options),
-            models=models,
-            ends=ends_at(name),
-            lane=None if lane is None else lane.terms,
-            shares={} if lane is None else _shares(lane, (*models, *batch_models_of(name))),
-        )
+        return _asked(name, source, offers)
     except SettingsRefused as refused:
         problem, hint = refused.problem, refused.hint
     except Exception as error:  # noqa: BLE001 - whatever a stranger's class does, others are shown
@@ -100,89 +173,57 @@ def _looked_at(name: str, source: str, offers: Offers) -> InstalledProvider:
     return InstalledProvider(name=name, source=source, problem=problem, hint=hint)
 
 
-def _shares(lane: BatchLane, models: Sequence[str]) -> dict[str, Decimal]:
-    found = {model: lane.share(model) for model in sorted(set(models))}
-    return {model: share for model, share in found.items() if share is not None}
+def _asked(name: str, source: str, offers: Offers) -> InstalledProvider:
+    """Ask a provider of itself: what any of its models can, it can."""
+    made_by, models = maker_named(name, offers), models_known_of(name)
+    asked = ("", *models) if issubclass(made_by, Hosted) else ()
+    made = [provider_at(Endpoint(provider=name, model=one), offers=offers) for one in asked]
+    profiles = [one.profile for one in made]
+    known = InstalledProvider(
+        name=name,
+        source=source,
+        is_paid=bool(made),
+        options=option_names(made_by.Options),
+        has_more_options=takes_others(made_by.Options),
+        models=models,
+        ends=[End(begins=one.begins, on=one.on, instead=one.instead) for one in ends_at(name)],
+    )
+    return _described(known, profiles, made[0].batch) if made else known
 
 
-def _of_any(profiles: Sequence[Profile]) -> Profile:
-    """Return what is known of a provider by what is known of its models."""
+def _described(
+    known: InstalledProvider, profiles: Sequence[Profile], lane: BatchLane | None
+) -> InstalledProvider:
+    first = profiles[0]
+    can = {one: {bool(getattr(profile, one)) for profile in profiles} for one in _ABILITIES}
     return replace(
-        profiles[0],
-        references=any(one.references for one in profiles),
-        seed=any(one.seed for one in profiles),
-        negative_prompt=any(one.negative_prompt for one in profiles),
-        listing=next((one.listing for one in profiles if one.listing is not None), None),
+        known,
+        vendor=first.vendor or first.name,
+        base_url=first.base_url,
+        key_variable=first.key_variable,
+        needs_key=first.needs_key,
+        references=True in can["references"],
+        seed=True in can["seed"],
+        negative_prompt=True in can["negative_prompt"],
+        reports_cost=first.reports_cost,
+        queue=first.keeps_s is not None,
+        keeps_result_s=first.keeps_s,
+        lost_answer=_lost(next((one.listing for one in profiles if one.listing is not None), None)),
+        by_model=sorted(one for one, found in can.items() if len(found) > 1),
+        batch=None if lane is None else _batches(known, lane),
     )
 
 
-def as_json(providers: Sequence[InstalledProvider]) -> dict[str, object]:
-    """Return them as plain JSON values; what is not known of one is ``null``."""
-    return {"format": FORMAT, "providers": [_json_of(one) for one in providers]}
-
-
-def _json_of(one: InstalledProvider) -> dict[str, object]:
-    profile = one.profile
-    told: dict[str, object] = {
-        "name": one.name,
-        "source": one.source,
-        "problem": one.problem,
-        "hint": one.hint,
-        "is_paid": None if one.problem else profile is not None,
-    }
-    facts: dict[str, object] = {name: None for name in _FACTS}  # noqa: C420 - is typed
-    if profile is not None:
-        facts = {
-            "vendor": profile.vendor or profile.name,
-            "base_url": profile.base_url,
-            "key_variable": profile.key_variable,
-            "needs_key": profile.needs_key,
-            "references": profile.references,
-            "seed": profile.seed,
-            "negative_prompt": profile.negative_prompt,
-            "reports_cost": profile.reports_cost,
-            "queue": profile.keeps_s is not None,
-            "keeps_result_s": profile.keeps_s,
-            "lost_answer": _lost_answer(profile),
-            "by_model": sorted(one.by_model),
-            "batch": _batch_of(one),
-        }
-    return {
-        **told,
-        **facts,
-        "options": list(one.options),
-        "has_more_options": one.has_more_options,
-        "models": list(one.models),
-        "ends": [
-            end.model_dump(mode="json", include={"begins", "on", "instead"}) for end in one.ends
-        ],
-    }
-
-
-_FACTS = (
-    "vendor", "base_url", "key_variable", "needs_key", "references", "seed", "negative_prompt",
-    "reports_cost", "queue", "keeps_result_s", "lost_answer", "by_model",
-    "batch",
-)  # fmt: skip
-
-
-def _batch_of(one: InstalledProvider) -> dict[str, object] | None:
-    """Return its batch lane as plain JSON values."""
-    lane = one.lane
-    if lane is None:
-        return None
-    return {
-        "within_s": lane.within_s,
-        "most_lines": lane.most_lines,
-        "most_bytes": lane.most_bytes,
-        "lost_create": _lost(lane.listing),
-        "shares": {model: float(share) for model, share in one.shares.items()},
-    }
-
-
-def _lost_answer(profile: Profile) -> Lost:
-    """Return what can be learned of a request whose answer was lost."""
-    return _lost(profile.listing)
+def _batches(known: InstalledProvider, lane: BatchLane) -> Batches:
+    models = sorted({*known.models, *batch_models_of(known.name)})
+    shares = {model: lane.share(model) for model in models}
+    return Batches(
+        within_s=lane.terms.within_s,
+        most_lines=lane.terms.most_lines,
+        most_bytes=lane.terms.most_bytes,
+        lost_create=_lost(lane.terms.listing),
+        shares={model: float(share) for model, share in shares.items() if share is not None},
+    )
 
 
 def _lost(listing: Listing | None) -> Lost:
@@ -191,77 +232,19 @@ def _lost(listing: Listing | None) -> Lost:
     return "proved" if listing.proves_absence else "found"
 
 
-_LOST = {
-    "proved": "a lost answer is found, or proved never to have been asked for",
-    "found": "a lost answer can be found, and its absence proves nothing",
-    "unknown": "a lost answer cannot be asked for",
-}
-
-
-_LOST_CREATE: Mapping[Lost, str] = {
-    "proved": "a lost create is found, or proved never to have arrived",
-    "found": "a lost create can be found, and its absence proves nothing",
-    "unknown": "a lost create cannot be asked for",
-}
-
-
-def as_text(providers: Sequence[InstalledProvider]) -> str:
-    """Say what each can, in a few lines."""
-    return "\n".join(line for one in providers for line in _lines_of(one))
-
-
-def _lines_of(one: InstalledProvider) -> Iterator[str]:
-    who = f"{one.name} ({one.source})"
-    if one.problem is not None:
-        yield f"{who}: cannot be used: {one.problem}"
-        yield f"  hint: {one.hint}"
-        return
-    profile = one.profile
-    if profile is None:
-        yield f"{who}: draws on this machine, for nothing"
-    else:
-        key = f"its key is in {profile.key_variable}" if profile.needs_key else "it needs no key"
-        yield f"{who}: {profile.vendor or profile.name}; {key}"
-        yield f"  {', '.join(_abilities(profile, one.by_model))}"
-        yield f"  {_how_it_answers(profile)}; {_LOST[_lost_answer(profile)]}"
-    if one.lane is not None:
-        yield f"  {_how_it_makes_batches(one.lane, one.shares)}"
-    if one.options or one.has_more_options:
-        more = ["what its models take"] if one.has_more_options else []
-        yield f"  options: {', '.join([*one.options, *more])}"
-    if one.models:
-        more = (
-            [f"and {len(one.models) - _MOST_MODELS} more"] if len(one.models) > _MOST_MODELS else []
-        )
-        yield f"  prices are known of: {', '.join([*one.models[:_MOST_MODELS], *more])}"
-    for end in sorted(one.ends, key=lambda end: end.on):
-        instead = " or ".join(end.instead)
-        yield f"  end on {end.on}: {', '.join(end.begins)}; in their place: {instead}"
-
-
-def _abilities(profile: Profile, by_model: frozenset[Ability]) -> Iterator[str]:
-    for ability in _ABILITIES:
-        words = ability.replace("_", " ") + (" by model" if ability in by_model else "")
-        yield words if getattr(profile, ability) else f"no {words}"
-    yield "answers say what they cost" if profile.reports_cost else "costs by the price list"
-
-
-def _how_it_answers(profile: Profile) -> str:
-    if profile.keeps_s is None:
-        return "answers at once"
-    return f"has a queue, and keeps what came of a job for {_duration(profile.keeps_s)}"
-
-
-def _how_it_makes_batches(lane: BatchTerms, shares: Mapping[str, Decimal]) -> str:
-    within = f"has a batch lane, which ends within {_duration(lane.within_s)}"
+def _how_it_makes_batches(lane: Batches) -> str:
     parts = {
-        share: [model for model, one in shares.items() if one == share] for share in shares.values()
+        share: [model for model, one in lane.shares.items() if one == share]
+        for share in lane.shares.values()
     }
-    costs = [
-        f"{float(100 * share):g} % of the price of {', '.join(models)}"
-        for share, models in parts.items()
-    ]
-    return "; ".join([within, *costs, _LOST_CREATE[_lost(lane.listing)]])
+    proved = " arrived" if lane.lost_create == "proved" else ""
+    return "; ".join(
+        [
+            f"has a batch lane, which ends within {_duration(lane.within_s)}",
+            *(f"{100 * one:g} % of the price of {', '.join(of)}" for one, of in parts.items()),
+            f"a lost create {_LOST[lane.lost_create]}{proved}",
+        ]
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -8,17 +8,20 @@ given up under its hands; that one is not connected proves nothing, and so is le
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from typing import ClassVar
 
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import Stage3Error
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes
-from stage3_plugin.maintenance.report import counted, moment, on_one_line, usd
+from stage3_plugin.maintenance import next_steps
+from stage3_plugin.maintenance.next_steps import Next
+from stage3_plugin.maintenance.report import Report, counted, moment, route, usd
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.policy.reuse import after_its_owner
 
@@ -34,63 +37,131 @@ class RecoverRefused(Stage3Error):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AtStake:
+class AtStake(Report):
     """What a home has in work, or what became of it.
 
     Attributes:
+        ledger: Whose.
         home: Its word.
+        is_done: It was given up.
         purchases: Its requests that no run has settled, oldest first; as they are afterwards, if it
             was given up.
-        is_done: It was.
     """
 
+    FORMAT: ClassVar[str] = "stage3-recover/1"
+    ledger: StateFolder
     home: str
-    purchases: tuple[Purchase, ...]
-    is_done: bool = False
+    is_done: bool
+    purchases: Sequence[Purchase]
+
+    def keys(self) -> Mapping[str, object]:
+        """Return each request, with what it is once its home is given up."""
+        return {
+            "format": self.FORMAT,
+            "ledger": self.ledger,
+            "home": self.home,
+            "is_done": self.is_done,
+            "count": len(self.purchases),
+            "held_microusd": self._held_microusd,
+            "attempts": [
+                {
+                    "attempt_id": one.new.attempt_id,
+                    "scene_id": one.new.scene_id,
+                    "run_id": one.new.run_id,
+                    "held_at": one.held_at,
+                    "hold_microusd": one.new.hold_microusd,
+                    "becomes": _becomes(one),
+                }
+                for one in self.purchases
+            ],
+        }
 
     @property
-    def held_microusd(self) -> int:
-        """Return what is held for them."""
+    def _held_microusd(self) -> int:
         return sum(one.new.hold_microusd for one in self.purchases)
 
+    def told(self) -> Iterator[str]:
+        """Yield what is at stake, or what was given up, and what to do next."""
+        for one in self.purchases[:_MOST_SHOWN]:
+            new = one.new
+            yield (
+                f"{new.attempt_id[:12]}  {new.scene_id[:40]}  {moment(one.held_at)}  "
+                f"{route(new.endpoint)[:40]}  ${usd(new.hold_microusd)} held  {_becomes(one)}"
+            )
+        count = len(self.purchases)
+        if count > _MOST_SHOWN:
+            yield f"and {count - _MOST_SHOWN:,} more"
+        sent, held = counted(count, "request"), f"${usd(self._held_microusd)} held"
+        if self.is_done:
+            yield (
+                f"home {self.home} is given up: {sent}, {held}; what may have been billed is "
+                "UNKNOWN, stays counted, and is yours to decide: see 'stage3 attempts'"
+            )
+            yield (
+                "a driver of it that comes back still takes in the answers that lie on its disk, "
+                "as long as nothing is decided about them"
+            )
+            return
+        first, last = (moment(pick(one.held_at for one in self.purchases)) for pick in (min, max))
+        yield f"home {self.home}: {sent}, sent from {first} to {last}, {held}"
+        yield (
+            "whole answers may lie on its disk, and are paid for: if that machine can come back, "
+            "start its driver there instead, and it takes them in"
+        )
+        yield "nothing was changed; the same command with --yes gives it up"
 
-def foresee(folder: StateFolder, home: str) -> AtStake:
-    """Return what would be given up with a home; changes nothing.
+    def steps(self) -> Iterator[Next]:
+        """Yield what may come next."""
+        if self.is_done:
+            yield next_steps.looking(self.ledger)
+            return
+        yield Next(
+            next_steps.stage3(self.ledger, "recover", "--of-home", self.home, "--yes"),
+            "gives it up: what may have been billed is unknown then, and stays counted",
+            is_safe=False,
+        )
 
-    Raises:
-        RecoverRefused: It cannot be given up.
-        LedgerMissing: There is no ledger.
-        LedgerFailed: It cannot be read.
-    """
-    with folder.reading() as ledger:
-        return AtStake(home=home, purchases=tuple(_in_work(folder, ledger, home)))
 
+def recover(folder: StateFolder, home: str, *, now: datetime, is_sure: bool) -> AtStake:
+    """Give a home up, or look at what would be: what it had sent is ``UNKNOWN`` from then on.
 
-def give_up(folder: StateFolder, home: str, *, now: datetime) -> AtStake:
-    """Give a home up: what it had sent is ``UNKNOWN``, and what costs nothing is ``VOID``.
+    What costs nothing is ``VOID``. A driver of it that comes back all the same takes in its
+    answers, as long as nobody has decided about them.
 
-    A driver of it that comes back all the same takes in its answers, as long as nobody has decided
-    about them.
+    Args:
+        folder: Whose ledger.
+        home: Its word.
+        now: The time of it, aware.
+        is_sure: Give it up; otherwise nothing is changed.
 
     Raises:
         RecoverRefused: It cannot be given up.
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be changed; then nothing was.
     """
-    with folder.writing() as ledger, ledger.transaction():
-        given_up = [
-            ledger.settle(
-                one.new.attempt_id,
-                Settlement(
-                    state=after_its_owner(one, answer_is_complete=False),
-                    why=f"its home {home} was given up before it said what became of it",
-                    decided_by="user",
-                ),
-                now=now,
-            )
-            for one in _in_work(folder, ledger, home)
-        ]
-    return AtStake(home=home, purchases=tuple(given_up), is_done=True)
+    if is_sure:
+        with folder.writing() as ledger, ledger.transaction():
+            found = [
+                ledger.settle(
+                    one.new.attempt_id,
+                    Settlement(
+                        state=after_its_owner(one, answer_is_complete=False),
+                        why=f"its home {home} was given up before it said what became of it",
+                        decided_by="user",
+                    ),
+                    now=now,
+                )
+                for one in _in_work(folder, ledger, home)
+            ]
+    else:
+        with folder.reading() as ledger:
+            found = _in_work(folder, ledger, home)
+    return AtStake(ledger=folder, home=home, is_done=is_sure, purchases=found)
+
+
+def _becomes(purchase: Purchase) -> State:
+    is_open = purchase.state is State.SENDING
+    return after_its_owner(purchase, answer_is_complete=False) if is_open else purchase.state
 
 
 def _in_work(folder: StateFolder, ledger: Ledger, home: str) -> list[Purchase]:
@@ -127,66 +198,3 @@ def _others(home: str, homes: Homes, open_ones: Iterable[Purchase]) -> str:
         return "no other home has anything in work: 'stage3 attempts' shows what waits for you"
     near = get_close_matches(home, words, n=1)
     return f"did you mean {near[0]}?" if near else f"these have: {', '.join(words)}"
-
-
-# What is said ------------------------------------------------------------------------------------
-
-
-def as_text(found: AtStake) -> str:
-    """Say what is at stake, or what was given up, and what to do next."""
-    sent = counted(len(found.purchases), "request")
-    first, last = (pick(one.held_at for one in found.purchases) for pick in (min, max))
-    lines = [
-        f"{one.new.attempt_id[:12]}  {on_one_line(one.new.scene_id)[:40]}  {moment(one.held_at)}  "
-        f"{on_one_line(f'{one.new.endpoint.provider}/{one.new.endpoint.model}')[:40]}  "
-        f"${usd(one.new.hold_microusd)} held  {_becomes(one)}"
-        for one in found.purchases[:_MOST_SHOWN]
-    ]
-    if len(found.purchases) > _MOST_SHOWN:
-        lines.append(f"and {len(found.purchases) - _MOST_SHOWN:,} more")
-    held = f"${usd(found.held_microusd)} held"
-    if found.is_done:
-        lines.append(
-            f"home {found.home} is given up: {sent}, {held}; what may have been billed is UNKNOWN, "
-            "stays counted, and is yours to decide: see 'stage3 attempts'"
-        )
-        lines.append(
-            "a driver of it that comes back still takes in the answers that lie on its disk, as "
-            "long as nothing is decided about them"
-        )
-        return "\n".join(lines)
-    lines.append(f"home {found.home}: {sent}, sent from {moment(first)} to {moment(last)}, {held}")
-    lines.append(
-        "whole answers may lie on its disk, and are paid for: if that machine can come back, start "
-        "its driver there instead, and it takes them in"
-    )
-    lines.append("nothing was changed; the same command with --yes gives it up")
-    return "\n".join(lines)
-
-
-def as_json(found: AtStake, folder: StateFolder) -> dict[str, object]:
-    """Return the same as plain JSON values."""
-    return {
-        "format": "stage3-recover/1",
-        "ledger": folder.shown,
-        "home": found.home,
-        "is_done": found.is_done,
-        "count": len(found.purchases),
-        "held_usd": usd(found.held_microusd),
-        "attempts": [
-            {
-                "attempt_id": one.new.attempt_id,
-                "scene_id": one.new.scene_id,
-                "run_id": one.new.run_id,
-                "held_at": one.held_at.isoformat(),
-                "hold_usd": usd(one.new.hold_microusd),
-                "becomes": _becomes(one),
-            }
-            for one in found.purchases
-        ],
-    }
-
-
-def _becomes(purchase: Purchase) -> State:
-    is_open = purchase.state is State.SENDING
-    return after_its_owner(purchase, answer_is_complete=False) if is_open else purchase.state

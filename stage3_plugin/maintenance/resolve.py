@@ -9,19 +9,27 @@ that left it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, SettingsRefused, Stage3Error, StorageFailed
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown, token_of
-from stage3_plugin.maintenance.selection import Choice, Chosen, choose, need_one_batch
+from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown
+from stage3_plugin.maintenance.report import SHORT, Told
+from stage3_plugin.maintenance.resolve_report import (
+    BECOMES,
+    Chosen,
+    Decision,
+    Recorded,
+    Resolved,
+    bills,
+    day_set,
+)
+from stage3_plugin.maintenance.selection import Choice, choose, need_one_batch
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.purchase.lost import name_of
@@ -43,42 +51,6 @@ class ResolveRefused(Stage3Error):
         super().__init__("; ".join(f"{one}: {why}" for one, why in self.problems.items()))
 
 
-class Decision(StrEnum):
-    """What a person knows, or wants, about a purchase whose outcome is unknown."""
-
-    BILLED = "billed"
-    """It was paid for: it stays counted, and its scene may be made again."""
-    NOT_BILLED = "not_billed"
-    """It was not paid for: its money is free again, and its scene may be made again."""
-    RESEND = "resend"
-    """It stays unknown for ever: it stays counted, and its scene may be made again.
-
-    Also for one whose picture was lost from the disk.
-    """
-
-
-_LEADS_TO = {
-    Decision.BILLED: State.PAID_BAD,
-    Decision.NOT_BILLED: State.REFUSED,
-    Decision.RESEND: State.WROTE_OFF,
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
-    """A decision that was recorded: the purchase before and after it."""
-
-    before: Purchase
-    after: Purchase
-
-
-def batch_of(resolved: Sequence[Resolved]) -> str | None:
-    """Return how the batch is called that all decisions are about; ``None`` if there is none."""
-    tokens = {token_of(one.after) for one in resolved}
-    token = tokens.pop() if len(tokens) == 1 else None
-    return None if token is None else token[:_SHORT]
-
-
 def resolve(
     folder: StateFolder,
     ids: Sequence[str],
@@ -87,7 +59,7 @@ def resolve(
     now: datetime,
     cost_microusd: int | None = None,
     gives_up_answers: bool = False,
-) -> list[Resolved]:
+) -> Recorded:
     """Record a decision for purchases whose outcome is unknown: for all of them or for none.
 
     One that a dead run left open comes to be unknown first, under that run's lock, as the next run
@@ -108,21 +80,12 @@ def resolve(
     """
     if cost_microusd is not None and decision is not Decision.BILLED:
         raise ValueError("only what was billed has a cost")
-    with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
-        deciding = _Decisions(folder, ledger, locks, now=now, gives_up_answers=gives_up_answers)
-        chosen = deciding.choose(ids, decision)
-        return [deciding.decide(one, decision, cost_microusd) for one in chosen]
-
-
-def foresee(folder: StateFolder, choice: Choice) -> Chosen:
-    """Return which purchases :func:`resolve_chosen` would record a decision for; changes nothing.
-
-    Raises:
-        LedgerMissing: There is no ledger.
-        LedgerFailed: It cannot be read.
-    """
-    with folder.reading() as ledger:
-        return choose(ledger, folder, choice)
+    with _deciding(folder, now=now, gives_up_answers=gives_up_answers) as deciding:
+        chosen = deciding.find(
+            ids, lambda one: deciding.too_early(one, decision) or deciding.why_not(one, decision)
+        )
+        resolved = [deciding.decide(one, decision, cost_microusd) for one in chosen]
+    return Recorded(ledger=folder, decision=decision, resolved=resolved)
 
 
 def resolve_chosen(
@@ -132,10 +95,21 @@ def resolve_chosen(
     *,
     now: datetime,
     cost_microusd: int | None = None,
-) -> tuple[list[Resolved], Chosen]:
-    """Record a decision for all purchases of unknown outcome that a choice is about.
+    is_sure: bool,
+    again: tuple[str, ...] = (),
+) -> Chosen:
+    """Record a decision for all purchases of unknown outcome that a choice is about, or foresee it.
 
     Purchases whose answer is on the disk are left out.
+
+    Args:
+        folder: Whose ledger.
+        choice: Which.
+        decision: What is to be recorded.
+        now: The time of it, aware.
+        cost_microusd: As for :func:`resolve`.
+        is_sure: Record it; otherwise nothing is changed.
+        again: The words of the command that records it.
 
     Raises:
         ResolveRefused: It is too early to call one of them unbilled, or a run has it in work.
@@ -145,23 +119,34 @@ def resolve_chosen(
     """
     if cost_microusd is not None and decision is not Decision.BILLED:
         raise ValueError("only what was billed has a cost")
-    with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
-        deciding = _Decisions(folder, ledger, locks, now=now)
-        chosen = choose(ledger, folder, choice)
-        problems = {
-            one.new.attempt_id[:_SHORT]: problem
-            for one in chosen.purchases
-            if (problem := deciding.why_not_now(one, decision)) is not None
-        }
-        if problems:
-            raise ResolveRefused(problems)
-        resolved = [deciding.decide(one, decision, cost_microusd) for one in chosen.purchases]
-        return resolved, chosen
+    resolved: list[Resolved] = []
+    if is_sure:
+        with _deciding(folder, now=now) as deciding:
+            before, answered = choose(deciding.ledger, folder, choice)
+            problems = {
+                one.new.attempt_id[:SHORT]: problem
+                for one in before
+                if (problem := deciding.why_not_now(one, decision)) is not None
+            }
+            if problems:
+                raise ResolveRefused(problems)
+            resolved = [deciding.decide(one, decision, cost_microusd) for one in before]
+    else:
+        with folder.reading() as ledger:
+            before, answered = choose(ledger, folder, choice)
+    return Chosen(
+        ledger=folder,
+        decision=decision,
+        resolved=resolved,
+        is_done=is_sure,
+        before=before,
+        left_out=answered,
+        cost_microusd=cost_microusd,
+        again=again,
+    )
 
 
-def correct(
-    folder: StateFolder, ids: Sequence[str], cost_microusd: int, *, now: datetime
-) -> list[Resolved]:
+def correct(folder: StateFolder, ids: Sequence[str], cost_microusd: int, *, now: datetime) -> Told:
     """Correct what was billed for purchases that were paid for; the old figures are kept.
 
     Args:
@@ -175,18 +160,16 @@ def correct(
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be changed.
     """
-    with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
-        deciding = _Decisions(folder, ledger, locks, now=now)
-        found = deciding.find(ids, _why_no_correction)
-        return [
+    why = "somebody put it right"
+    with _deciding(folder, now=now) as deciding:
+        corrected = [
             Resolved(
-                before=one,
-                after=ledger.correct_cost(
-                    one.new.attempt_id, cost_microusd, now=now, why="somebody put it right"
-                ),
+                one,
+                deciding.ledger.correct_cost(one.new.attempt_id, cost_microusd, now=now, why=why),
             )
-            for one in found
+            for one in deciding.find(ids, _why_no_correction)
         ]
+    return bills(folder, corrected)
 
 
 def found_billed(folder: StateFolder, batch: str) -> list[Purchase]:
@@ -205,18 +188,19 @@ def found_billed(folder: StateFolder, batch: str) -> list[Purchase]:
     return [one for one in found if one.decided_by == "user" and one.why.startswith(said)]
 
 
-def set_day(folder: StateFolder, day: date, *, now: datetime) -> date | None:
+def set_day(folder: StateFolder, day: date, *, now: datetime) -> Told:
     """Set the ledger's day back, after a clock that was once in the future.
 
-    Returns:
-        The day that was there; ``None`` if it was not after ``day``, and nothing was changed.
+    A day that is not before the ledger's changes nothing.
 
     Raises:
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be changed.
     """
     with folder.writing() as ledger, ledger.transaction():
-        return ledger.set_day(day, now=now, why="somebody set it after a wrong clock")
+        known = ledger.last_day()
+        before = ledger.set_day(day, now=now, why="somebody set it after a wrong clock")
+    return day_set(folder, day, before, known)
 
 
 def _why_no_correction(purchase: Purchase) -> str | None:
@@ -235,6 +219,14 @@ def _why_no_correction(purchase: Purchase) -> str | None:
     return f"it is {purchase.state}, and counts as nothing"
 
 
+@contextmanager
+def _deciding(
+    folder: StateFolder, *, now: datetime, gives_up_answers: bool = False
+) -> Generator[_Decisions]:
+    with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
+        yield _Decisions(folder, ledger, locks, now=now, gives_up_answers=gives_up_answers)
+
+
 class _Decisions:
     """One transaction of decisions. The locks are released after it."""
 
@@ -245,28 +237,15 @@ class _Decisions:
         locks: ExitStack,
         *,
         now: datetime,
-        gives_up_answers: bool = False,
+        gives_up_answers: bool,
     ) -> None:
         self._folder = folder
-        self._ledger = ledger
+        self.ledger = ledger
         self._locks = locks
         self._now = now
         self._gives_up_answers = gives_up_answers
         self._homes = folder.homes()
         self._taken: dict[str, bool] = {}
-
-    def choose(self, ids: Iterable[str], decision: Decision) -> list[Purchase]:
-        """Find the purchases that wait for a decision, each once.
-
-        Raises:
-            ResolveRefused: One of them is not there, or waits for none.
-        """
-        return self.find(
-            ids,
-            lambda purchase: (
-                self.too_early(purchase, decision) or self._why_not(purchase, decision)
-            ),
-        )
 
     def find(self, ids: Iterable[str], why_not: Callable[[Purchase], str | None]) -> list[Purchase]:
         """Find purchases, each once.
@@ -293,12 +272,12 @@ class _Decisions:
         attempt_id = purchase.new.attempt_id
         if purchase.state in OPEN:
             left = Settlement(state=State.UNKNOWN, why=self._what_was_left(purchase))
-            purchase = self._ledger.settle(attempt_id, left, now=self._now)
+            purchase = self.ledger.settle(attempt_id, left, now=self._now)
         if purchase.state is State.PAID:
-            return Resolved(before=purchase, after=self._give_up(purchase))
+            return Resolved(purchase, self._give_up(purchase))
         is_known = cost_microusd is not None
         settlement = Settlement(
-            state=_LEADS_TO[decision],
+            state=BECOMES[decision],
             cost_microusd=cost_microusd,
             basis="reported" if is_known else "held" if purchase.new.hold_microusd else "unknown",
             why=f"{_SAID[decision]}; before that: {purchase.why}",
@@ -308,8 +287,7 @@ class _Decisions:
             took_s=purchase.took_s,
             decided_by="user",
         )
-        after = self._ledger.settle(attempt_id, settlement, now=self._now)
-        return Resolved(before=purchase, after=after)
+        return Resolved(purchase, self.ledger.settle(attempt_id, settlement, now=self._now))
 
     def _what_was_left(self, purchase: Purchase) -> str:
         """Return what became of a purchase that a dead run left."""
@@ -332,19 +310,19 @@ class _Decisions:
             took_s=purchase.took_s,
             decided_by="user",
         )
-        return self._ledger.settle(purchase.new.attempt_id, lost, now=self._now)
+        return self.ledger.settle(purchase.new.attempt_id, lost, now=self._now)
 
     def _find(self, word: str) -> Purchase | str:
         """Find a purchase, or return why it cannot be found."""
         if not _ID.fullmatch(word.lower()):
             return "an id is at least 6 of the hex digits that 'stage3 attempts' shows"
         try:
-            found = self._ledger.purchase(word.lower())
+            found = self.ledger.purchase(word.lower())
         except LookupRefused:
             return "several purchases begin so; give more of its digits"
         return found or f"no purchase in {self._folder.shown} begins so"
 
-    def _why_not(self, purchase: Purchase, decision: Decision) -> str | None:
+    def why_not(self, purchase: Purchase, decision: Decision) -> str | None:
         """Return why nothing can be decided about a purchase."""
         if purchase.state is State.UNKNOWN:  # also one whose answer is there: it was named
             is_unreadable = of_unknown(purchase, self._folder) is Situation.UNREADABLE
@@ -419,9 +397,6 @@ class _Decisions:
             taken = self._folder.owners.take_over(run_id)
             self._taken[run_id] = self._locks.enter_context(taken)
         return self._taken[run_id]
-
-
-_SHORT = 8
 
 
 def _listing_of(purchase: Purchase) -> Listing | None:

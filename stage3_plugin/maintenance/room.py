@@ -7,15 +7,17 @@ a person edited has another time. Nothing is deleted here.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from operator import itemgetter
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
+from stage3_plugin.maintenance.report import Report, counted
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 
 Stamp: TypeAlias = tuple[int, int]
@@ -23,6 +25,10 @@ Stamp: TypeAlias = tuple[int, int]
 
 STORIES: Final = ".story"
 """The host's folder beside the state folder."""
+OBJECTS: Final = "objects"
+"""Where each of the two keeps pictures by their hash."""
+_UNITS: Final = ("kB", "MB", "GB", "TB")
+_MOST_UNREAD: Final = 20
 
 BOUGHT: Final = "pictures that were paid for"
 DRAWN: Final = "pictures that were drawn here"
@@ -52,46 +58,47 @@ _COPIED: Final = frozenset({_OF_RESULTS["takes"], _OF_RESULTS["images"]})
 """What is put back by a run, as far as it is a copy of what is stored."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Amount:
-    """So many files of one kind.
+    """So many files.
 
     Attributes:
         files: How many.
-        size_bytes: How long they are together; a file with several names counts once.
+        bytes: How long they are together; a file with several names counts once.
         again_files: How many of them could be made again at no cost.
         again_bytes: How long these are.
     """
 
     files: int = 0
-    size_bytes: int = 0
+    bytes: int = 0
     again_files: int = 0
     again_bytes: int = 0
 
-    def add(self, size_bytes: int, *, is_made_again: bool) -> None:
-        """Count a file."""
-        self.files += 1
-        self.size_bytes += size_bytes
-        if is_made_again:
-            self.again_files += 1
-            self.again_bytes += size_bytes
+    def add(self, other: Amount) -> None:
+        """Count some more."""
+        self.files += other.files
+        self.bytes += other.bytes
+        self.again_files += other.again_files
+        self.again_bytes += other.again_bytes
 
 
-@dataclass(slots=True)
-class Place:
-    """A folder, and what it holds by kind.
+@dataclass(slots=True, kw_only=True)
+class Held(Amount):
+    """What lies in a folder, of one kind."""
 
-    Attributes:
-        path: Where it is.
-        holds: By kind.
-    """
+    kind: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Place(Amount):
+    """A folder, and what it holds by kind, the largest first."""
 
     path: Path
-    holds: defaultdict[str, Amount] = field(default_factory=lambda: defaultdict(Amount))
+    holds: tuple[Held, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class Room(Report):
     """What a project takes.
 
     Attributes:
@@ -99,15 +106,44 @@ class Room:
         unread: What could not be looked into.
     """
 
+    FORMAT: ClassVar[str] = "stage3-room/1"
     places: tuple[Place, ...]
+    files: int
+    bytes: int
+    again_files: int
+    again_bytes: int
     unread: tuple[Path, ...]
 
+    def told(self) -> Iterator[str]:
+        """Yield what is held, by what, and how much of it could be made again at no cost."""
+        if not self.places:
+            yield "there is nothing here yet: no state folder, and no results"
+            return
+        for place in self.places:
+            yield f"{place.path}: {_size(place.bytes)}"
+            for one in place.holds:
+                again = "" if one.again_files == one.files else f"{_size(one.again_bytes)} "
+                more = f"  ({again}could be made again at no cost)" if one.again_files else ""
+                yield f"  {_size(one.bytes):>8}  {counted(one.files, 'file')}: {one.kind}{more}"
+        yield ""
+        yield (
+            f"{_size(self.bytes)} in all, of which {_size(self.again_bytes)} could be made again "
+            "at no cost; nothing was deleted"
+        )
+        for path in self.unread[:_MOST_UNREAD]:
+            yield f"could not be looked into, and is not counted: {path}"
+        if len(self.unread) > _MOST_UNREAD:
+            yield f"nor could {len(self.unread) - _MOST_UNREAD:,} further folders"
 
-class _Found(NamedTuple):
-    """A file: the names that lead to it from its place, and what the system says of it."""
 
-    parts: tuple[str, ...]
-    details: os.stat_result
+def _size(size_bytes: int) -> str:
+    """Write a size with three digits, in powers of a thousand."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    power = min(int(math.log(size_bytes / 0.9995, 1000)), len(_UNITS))
+    size = size_bytes / 1000**power
+    number = f"{size:.0f}" if size >= 100 else f"{size:.3g}"
+    return f"{number} {_UNITS[power - 1]}"
 
 
 class _Looking:
@@ -125,8 +161,11 @@ class _Looking:
             return
         self._seen.add((found.st_dev, found.st_ino))
 
-    def files(self, folder: Path) -> Iterator[_Found]:
-        """Yield the files below a folder; one that has another name was yielded by that."""
+    def files(self, folder: Path) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
+        """Yield the names that lead to each file below a folder, and what the system says of it.
+
+        One that has another name was yielded by that.
+        """
         folders: list[tuple[Path, tuple[str, ...]]] = [(folder, ())]
         while folders:
             path, parts = folders.pop()
@@ -148,7 +187,7 @@ class _Looking:
                 if is_folder:
                     folders.append((path / name, (*parts, name)))
                 else:
-                    yield _Found((*parts, name), details)
+                    yield (*parts, name), details
 
 
 def look(folder: StateFolder, out_dir: Path) -> Room:
@@ -161,51 +200,69 @@ def look(folder: StateFolder, out_dir: Path) -> Room:
     Raises:
         LedgerFailed: The ledger cannot be read.
     """
-    looking = _Looking()
-    for one in (folder.path, out_dir, folder.path.parent / STORIES):
+    looking, stored = _Looking(), set[Stamp]()
+    story = folder.path.parent / STORIES
+    for one in (folder.path, out_dir, story):
         looking.leave_out(one)
-    stored = set[Stamp]()
-    state, story = _state(folder, looking, stored), _story(folder, looking, stored)
-    places = (state, _results(out_dir, looking, stored), story)
-    there = tuple(one for one in places if one.holds)
-    return Room(places=there, unread=tuple(looking.unread))
+    counting = _Counting(looking, stored)
+    state = counting.place(folder.path, _kinds_of_state(folder), lambda parts: parts[0] == OBJECTS)
+    brought = counting.place(story, lambda _: STORY, lambda parts: OBJECTS in parts)
+    results = counting.place(out_dir, _kind_of_result, lambda _: False)
+    places, total = tuple(one for one in (state, results, brought) if one.holds), Amount()
+    for place in places:
+        total.add(place)
+    return Room(places=places, unread=tuple(looking.unread), **asdict(total))
 
 
-def _state(folder: StateFolder, looking: _Looking, stored: set[Stamp]) -> Place:
-    """Look at the state folder; keep the stamps of what is stored."""
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """Counts files by kind, and keeps the stamps of what is stored."""
+
+    looking: _Looking
+    stored: set[Stamp]
+
+    def place(
+        self,
+        path: Path,
+        kind_of: Callable[[tuple[str, ...]], str],
+        is_stored: Callable[[tuple[str, ...]], bool],
+    ) -> Place:
+        """Count what lies below a folder."""
+        holds: dict[str, Held] = {}
+        for parts, details in self.looking.files(path):
+            kind, stamp, size = (
+                kind_of(parts),
+                (details.st_size, details.st_mtime_ns),
+                details.st_size,
+            )
+            if is_stored(parts):
+                self.stored.add(stamp)
+            again = kind in _MADE_AGAIN or (kind in _COPIED and stamp in self.stored)
+            one = Amount(files=1, bytes=size, again_files=again, again_bytes=size * again)
+            holds.setdefault(kind, Held(kind=kind)).add(one)
+        ordered = sorted(holds.values(), key=lambda one: (-one.bytes, one.kind))
+        place = Place(path=path, holds=tuple(ordered))
+        for held in ordered:
+            place.add(held)
+        return place
+
+
+def _kinds_of_state(folder: StateFolder) -> Callable[[tuple[str, ...]], str]:
+    """Return what tells what lies in the state folder."""
     name = folder.ledger_path.name
     of_ledger = dict.fromkeys((name, f"{name}-wal", f"{name}-shm"), LEDGER)
-    bought, drawn = _pictures(folder)
+    bought = drawn = frozenset[str]()
+    with suppress(LedgerMissing), folder.reading() as ledger:
+        drawn = ledger.drawn_pictures()
+        bought = ledger.pictures() - drawn
 
     def kind(parts: tuple[str, ...]) -> str:
         first, last = parts[0], parts[-1]
-        if first == "objects" and last != first:
+        if first == OBJECTS and last != first:
             return BOUGHT if last in bought else DRAWN if last in drawn else LOOSE
         return _OF_STATE.get(first) or of_ledger.get(first, OTHER)
 
-    place = Place(folder.path)
-    for found in looking.files(folder.path):
-        if found.parts[0] == "objects":
-            stored.add(_stamp(found))
-        _add(place, kind(found.parts), found, stored)
-    return place
-
-
-def _pictures(folder: StateFolder) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the hashes of the pictures that were paid for, and of those that were drawn."""
-    try:
-        with folder.reading() as ledger:
-            drawn = ledger.drawn_pictures()
-            return ledger.pictures() - drawn, drawn
-    except LedgerMissing:
-        return frozenset(), frozenset()
-
-
-def _results(out_dir: Path, looking: _Looking, stored: set[Stamp]) -> Place:
-    place = Place(out_dir)
-    for found in looking.files(out_dir):
-        _add(place, _kind_of_result(found.parts), found, stored)
-    return place
+    return kind
 
 
 def _kind_of_result(parts: tuple[str, ...]) -> str:
@@ -218,23 +275,3 @@ def _kind_of_result(parts: tuple[str, ...]) -> str:
         return _OF_RESULTS["records"]
     is_sheet = first.startswith("sheet") and first.endswith(".png")
     return _OF_RESULTS["sheet"] if is_sheet else OTHER
-
-
-def _story(folder: StateFolder, looking: _Looking, stored: set[Stamp]) -> Place:
-    """Look at the host's folder; keep the stamps of what it stores."""
-    place = Place(folder.path.parent / STORIES)
-    for found in looking.files(place.path):
-        if "objects" in found.parts:
-            stored.add(_stamp(found))
-        _add(place, STORY, found, stored)
-    return place
-
-
-def _add(place: Place, kind: str, found: _Found, stored: set[Stamp]) -> None:
-    is_copy = kind in _COPIED and _stamp(found) in stored
-    is_made_again = kind in _MADE_AGAIN or is_copy
-    place.holds[kind].add(found.details.st_size, is_made_again=is_made_again)
-
-
-def _stamp(found: _Found) -> Stamp:
-    return found.details.st_size, found.details.st_mtime_ns

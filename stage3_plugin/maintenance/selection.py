@@ -18,7 +18,8 @@ from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.errors import LookupRefused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import without_home
-from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown, token_of
+from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown
+from stage3_plugin.maintenance.report import token_of
 from stage3_plugin.maintenance.state_folder import StateFolder
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
@@ -78,21 +79,14 @@ class Choice:
         return len(wanted) >= _RUN_CHARACTERS and of_its_home.startswith(wanted)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """What a choice came to.
-
-    Attributes:
-        purchases: Those that a decision may be recorded for, newest first.
-        answered: Those that are left out because their answer is on the disk.
-    """
-
-    purchases: tuple[Purchase, ...]
-    answered: tuple[Purchase, ...]
-
-
-def choose(ledger: Ledger, folder: StateFolder, choice: Choice) -> Chosen:
+def choose(
+    ledger: Ledger, folder: StateFolder, choice: Choice
+) -> tuple[list[Purchase], list[Purchase]]:
     """Find the purchases that a choice is about.
+
+    Returns:
+        Those that a decision may be recorded for, newest first, and those that are left out because
+        their answer is on the disk.
 
     Raises:
         LookupRefused: Several batches are called so, or a run has the batch in work.
@@ -101,12 +95,9 @@ def choose(ledger: Ledger, folder: StateFolder, choice: Choice) -> Chosen:
     if choice.batch is not None:
         need_one_batch(found, choice.batch)
         _need_nobody_at_work(found, choice.batch, folder)
-    undecided = [purchase for purchase in found if _is_undecided(purchase, folder)]
-    chosen = {purchase.new.attempt_id for purchase in undecided}
-    return Chosen(
-        purchases=tuple(undecided),
-        answered=tuple(one for one in found if one.new.attempt_id not in chosen),
-    )
+    is_undecided = [_is_undecided(one, folder) for one in found]
+    both = list(zip(found, is_undecided, strict=True))
+    return [one for one, it_is in both if it_is], [one for one, it_is in both if not it_is]
 
 
 def _meant(ledger: Ledger, choice: Choice) -> Iterator[Purchase]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from errno import EIO
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import State
@@ -23,10 +23,14 @@ from stage3_plugin.errors import (
     PictureRefused,
     SettingsRefused,
     StorageFailed,
+    newest_of,
 )
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.maintenance import next_steps
+from stage3_plugin.maintenance.next_steps import Next
+from stage3_plugin.maintenance.report import Report, Told, counted, named
 from stage3_plugin.maintenance.state_folder import StateFolder
-from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
+from stage3_plugin.purchase.inventory import Listed, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.bucket import Bucket
@@ -40,6 +44,28 @@ whole), or is not as it is recorded, a ledger older than its folder, a picture t
 lacks, or a bucket that cannot be listed."""
 
 
+_HINTS: Final[Mapping[ProblemKind, str]] = {
+    "ledger": "let no run use this ledger; keep a copy of {what}, and bring back the last copy "
+    "that 'stage3 verify' finds right",
+    "missing": "run the story again: it takes the copy beside it (images/) for free if nobody has "
+    "changed that. Or put a copy there, of a backup, say; verify tells if it is the right one. "
+    "If there is none left, 'stage3 resolve ID --resend' has the next run make it again, for "
+    "another price",
+    "damaged": "replace it by a copy: the one beside the story (images/), or one of a backup; "
+    "verify tells whether it is the right one",
+    "unreadable": "see to the disk or the permissions first, and let verify look again; do not "
+    "call it lost before it can be read",
+    "outdated": "bring back {newest}; until then no run starts. Or go on knowingly: after 'stage3 "
+    "verify --accept-folder' runs buy again what the ledger does not know of",
+    "store": "'stage3 verify --fill-store' puts it there, with --read-store also in the place of "
+    "other bytes; what is missing here as well is lost",
+    "bucket": "see to it, or to the credentials in this environment, and let verify look again",
+    "different": "keep a copy of the state folder and report it: no run writes such a row",
+}
+_SCENES_NAMED: Final = 3
+EXIT_PROBLEMS: Final = 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing that is wrong.
@@ -47,43 +73,95 @@ class Problem:
     Attributes:
         kind: See :data:`ProblemKind`.
         message: In one line.
+        hint: What to do.
         path: The file.
+        url: Its address, where it is about the bucket.
         scene_ids: Whose picture it is; none if it is the ledger's own.
         attempt_ids: Their purchases.
-        url: Its address, where it is about the bucket.
     """
 
     kind: ProblemKind
     message: str
+    hint: str
     path: Path
+    url: str | None = None
     scene_ids: tuple[str, ...] = ()
     attempt_ids: tuple[str, ...] = ()
-    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(Report):
     """What :func:`verify` found.
 
     Attributes:
+        ledger: Whose.
+        corrected: How many costs a person has put right.
         purchases: How many of the ledger's purchases have a picture.
         pictures: How many different pictures those are.
-        problems: What is wrong.
-        corrected: How many costs a person has put right.
         store: The address of the bucket, if the last run had one.
         filled: How many pictures it was given now.
-        is_store_read: What it has was read, and not only listed.
+        store_read: What it has was read, and not only listed.
         only_in_store: How many pictures it alone has: a run that needs one brings it back.
+        problems: What is wrong.
     """
 
+    FORMAT: ClassVar[str] = "stage3-verify/1"
+    ledger: StateFolder
+    corrected: int
     purchases: int
     pictures: int
+    store: str | None
+    filled: int
+    store_read: bool
+    only_in_store: int
     problems: tuple[Problem, ...]
-    corrected: int = 0
-    store: str | None = None
-    filled: int = 0
-    is_store_read: bool = False
-    only_in_store: int = 0
+
+    def told(self) -> Iterator[str]:
+        """Yield every problem with its next step, and what was checked."""
+        for problem in self.problems:
+            scenes = named(problem.scene_ids, _SCENES_NAMED)
+            of = f" of scene {scenes}" if scenes else ""
+            yield f"{problem.url or problem.path}{of}: {problem.message}"
+            yield f"  next: {problem.hint}"
+        paid = counted(self.purchases, "paid purchase")
+        checked, ledger = f"{counted(self.pictures, 'picture')} of {paid}", self.ledger.shown
+        if not self.problems:
+            agrees = f"{ledger} agrees with itself"
+            yield f"ok: every picture is there and whole ({checked}), and {agrees}"
+        if self.filled:
+            yield f"put into {self.store}: {counted(self.filled, 'picture')}"
+        if self.store is not None and not self.store_read:
+            yield f"{self.store} was compared by names and lengths; --read-store reads its pictures"
+        if self.only_in_store:
+            alone = counted(self.only_in_store, "picture")
+            yield f"only in {self.store}: {alone}; a run that needs one brings it back"
+        if self.problems:
+            yield f"{counted(len(self.problems), 'problem')} in {ledger}; {checked} checked"
+        elif self.corrected:
+            corrected = counted(self.corrected, "cost")
+            yield f"{corrected} put right by a person; the figures that were there are kept"
+
+    @property
+    def exit_code(self) -> int:
+        """Return whether something is wrong."""
+        return EXIT_PROBLEMS if self.problems else 0
+
+    def steps(self) -> Iterator[Next]:
+        """Yield what a problem can be mended with."""
+        kinds = {problem.kind for problem in self.problems}
+        if "store" in kinds:
+            read = ("--read-store",) if self.store_read else ()
+            yield Next(
+                next_steps.stage3(self.ledger, "verify", "--fill-store", *read),
+                "puts what the bucket lacks into it; nothing is taken away",
+            )
+        if "outdated" in kinds:
+            yield Next(
+                next_steps.stage3(self.ledger, "verify", "--accept-folder"),
+                "goes on with a ledger that is older than its folder: runs buy again what it has "
+                "forgotten",
+                is_safe=False,
+            )
 
 
 @dataclass(slots=True)
@@ -119,46 +197,68 @@ def verify(
             be used so.
         BucketFailed: It is to be filled, and does not let us.
     """
-    far = _FarSide(fill=fill_store, read=read_store, progress=progress)
-    far.open(folder)
+    far = _FarSide(folder, fill=fill_store, read=read_store, progress=progress)
+    far.open()
     listed = _listed(folder)
     with folder.reading() as ledger:
-        problems = list(_of_ledger(ledger))
+        problems = list(_of_ledger(ledger, folder))
         wanted: dict[Picture, _Wanted] = {}
         corrected = 0
         try:
             wanted = _pictures(ledger)
             corrected = len(ledger.corrections())
             if isinstance(listed, Listed):
-                problems += _of_folder(listed, ledger)
+                problems += _of_folder(listed, ledger, folder)
             else:
                 problems.append(listed)
         except LedgerFailed as failed:
             if not _is_damage(failed):
                 raise
             # What is wrong was found before it failed, or is this failure.
-            problems = problems or [_ledger_problem(ledger, failed.problem)]
-    far.look(wanted, folder)
+            problems = problems or [_problem(folder, "ledger", failed.problem, at=ledger.path)]
+    far.look(wanted)
     problems.extend(far.problems)
     only_in_store = 0
     for done, one in enumerate(wanted.values()):
         progress(done, len(wanted))
-        found = _check(one, folder.store)
+        found = _check(one, folder)
         if found is not None and found.kind == "missing" and one.picture.sha256 in far.has:
             only_in_store += 1
         elif found is not None:
             problems.append(found)
     progress(len(wanted), len(wanted))
-    purchases = sum(len(one.attempt_ids) for one in wanted.values())
     return Verified(
-        purchases=purchases,
-        pictures=len(wanted),
-        problems=tuple(problems),
+        ledger=folder,
         corrected=corrected,
+        purchases=sum(len(one.attempt_ids) for one in wanted.values()),
+        pictures=len(wanted),
         store=far.address,
         filled=far.filled,
-        is_store_read=read_store,
+        store_read=read_store,
         only_in_store=only_in_store,
+        problems=tuple(problems),
+    )
+
+
+def _problem(
+    folder: StateFolder,
+    kind: ProblemKind,
+    message: str,
+    *,
+    at: Path,
+    of: _Wanted | None = None,
+    url: str | None = None,
+) -> Problem:
+    is_file = folder.place.is_file
+    what = "its folder" if is_file else "the server's database"
+    return Problem(
+        kind=kind,
+        message=message,
+        hint=_HINTS[kind].format(newest=newest_of(is_file=is_file), what=what),
+        path=at,
+        url=url,
+        scene_ids=() if of is None else tuple(of.scene_ids),
+        attempt_ids=() if of is None else tuple(of.attempt_ids),
     )
 
 
@@ -167,6 +267,7 @@ class _FarSide:
     """What a bucket has, and lacks.
 
     Attributes:
+        folder: Whose bucket it is.
         fill: Put what it lacks there.
         read: Read what it has.
         progress: Called with how many are there, and of how many.
@@ -176,6 +277,7 @@ class _FarSide:
         filled: How many it was given.
     """
 
+    folder: StateFolder
     fill: bool
     read: bool
     progress: Callable[[int, int], None]
@@ -185,9 +287,9 @@ class _FarSide:
     filled: int = 0
     _bucket: Bucket | None = None
 
-    def open(self, folder: StateFolder) -> None:
+    def open(self) -> None:
         """Open the bucket that the last run had; one that cannot be used so is a problem."""
-        self.address = folder.store_address()
+        self.address = self.folder.store_address()
         if self.address is None:
             if self.fill:
                 raise SettingsRefused(
@@ -201,9 +303,9 @@ class _FarSide:
         except SettingsRefused as refused:
             if self.fill:
                 raise
-            self._note(f"{refused.problem} ({refused.hint})", folder)
+            self._note(f"{refused.problem} ({refused.hint})")
 
-    def look(self, wanted: Mapping[Picture, _Wanted], folder: StateFolder) -> None:
+    def look(self, wanted: Mapping[Picture, _Wanted]) -> None:
         """See what it lacks of these pictures, and fill it if that is asked for."""
         if self._bucket is None:
             return
@@ -217,31 +319,24 @@ class _FarSide:
         except BucketFailed as failed:
             if self.fill:
                 raise
-            self._note(failed.problem, folder)
+            self._note(failed.problem)
             return
         lacks = {picture: why for picture, why in found.items() if why is not None}
         self.has = {picture.sha256 for picture in wanted if picture not in lacks}
         if self.fill:
-            filled = fill(self._bucket, folder.store, lacks, progress=self.progress)
+            filled = fill(self._bucket, self.folder.store, lacks, progress=self.progress)
             self.filled = len(filled)
             self.has |= filled
-        self.problems += (
-            Problem(
-                kind="store",
-                message=why,
-                path=folder.store.where(picture.sha256),
-                scene_ids=tuple(wanted[picture].scene_ids),
-                attempt_ids=tuple(wanted[picture].attempt_ids),
-                url=self._bucket.url_of(picture.sha256),
-            )
-            for picture, why in lacks.items()
-            if picture.sha256 not in self.has
-        )
+        for picture, why in lacks.items():
+            if picture.sha256 not in self.has:
+                at = self.folder.store.where(picture.sha256)
+                url = self._bucket.url_of(picture.sha256)
+                lacking = _problem(self.folder, "store", why, at=at, of=wanted[picture], url=url)
+                self.problems.append(lacking)
 
-    def _note(self, message: str, folder: StateFolder) -> None:
-        self.problems.append(
-            Problem(kind="bucket", message=message, path=folder.path, url=self.address)
-        )
+    def _note(self, message: str) -> None:
+        found = _problem(self.folder, "bucket", message, at=self.folder.path, url=self.address)
+        self.problems.append(found)
 
 
 def _listed(folder: StateFolder) -> Listed | Problem:
@@ -250,24 +345,21 @@ def _listed(folder: StateFolder) -> Listed | Problem:
         return Listed.of(folder.store, folder.spool)
     except StorageFailed as failed:
         message = f"what lies there cannot be told now ({failed.cause.strerror})"
-        return Problem(kind="unreadable", message=message, path=failed.path)
+        return _problem(folder, "unreadable", message, at=failed.path)
 
 
-def _of_folder(listed: Listed, ledger: Ledger) -> Iterator[Problem]:
+def _of_folder(listed: Listed, ledger: Ledger, folder: StateFolder) -> Iterator[Problem]:
     """Return what the folder holds beyond what the ledger can account for."""
     more = beyond(listed, ledger)
     if more is not None:
         message = f"this ledger is older than its folder: no purchase is known for {more}"
-        yield Problem(kind="outdated", message=message, path=ledger.path)
+        yield _problem(folder, "outdated", message, at=ledger.path)
 
 
-def accept(folder: StateFolder, *, now: datetime) -> Unaccounted | None:
+def accept(folder: StateFolder, *, now: datetime) -> Told:
     """Record that a person knows what the folder holds beyond the ledger.
 
     Runs start again then, and buy it again. A ledger that is not there is begun.
-
-    Returns:
-        What was accepted; ``None`` if there was nothing.
 
     Raises:
         LedgerMissing: There is no ledger, and nothing in the folder.
@@ -280,28 +372,37 @@ def accept(folder: StateFolder, *, now: datetime) -> Unaccounted | None:
         more = beyond(listed, ledger)
         if more is not None:
             ledger.acknowledge(more.answers | more.pictures, now=now)
-    return more
+    told = f"{folder.shown} accounts for all that is in its folder; nothing was to be accepted"
+    if more is not None:
+        again = "runs start again, and buy again what it has forgotten"
+        told = f"accepted in {folder.shown}: {more}; {again}"
+    return Told(
+        next_steps=[next_steps.checking(folder)],
+        document={
+            "format": "stage3-accepted/1",
+            "ledger": folder,
+            "answers": set[str]() if more is None else more.answers,
+            "pictures": set[str]() if more is None else more.pictures,
+        },
+        sentences=[told],
+    )
 
 
-def _of_ledger(ledger: Ledger) -> Iterator[Problem]:
+def _of_ledger(ledger: Ledger, folder: StateFolder) -> Iterator[Problem]:
     """Return what is wrong with the ledger itself."""
     try:
         for problem in ledger.problems():
-            yield _ledger_problem(ledger, problem)
+            yield _problem(folder, "ledger", problem, at=ledger.path)
     except LedgerFailed as failed:
         if not _is_damage(failed):
             raise
         # So damaged that it cannot check itself.
-        yield _ledger_problem(ledger, failed.problem)
+        yield _problem(folder, "ledger", failed.problem, at=ledger.path)
 
 
 def _is_damage(failed: LedgerFailed) -> bool:
     """Return whether something is wrong with the ledger, and not with its disk being full, say."""
     return failed.cause.errno == EIO
-
-
-def _ledger_problem(ledger: Ledger, message: str) -> Problem:
-    return Problem(kind="ledger", message=message, path=ledger.path)
 
 
 def _pictures(ledger: Ledger) -> dict[Picture, _Wanted]:
@@ -316,19 +417,12 @@ def _pictures(ledger: Ledger) -> dict[Picture, _Wanted]:
     return wanted
 
 
-def _check(wanted: _Wanted, store: PictureStore) -> Problem | None:
+def _check(wanted: _Wanted, folder: StateFolder) -> Problem | None:
     """Return what is wrong with one picture."""
-    found = _what_is_wrong(wanted.picture, store)
+    found = _what_is_wrong(wanted.picture, folder.store)
     if found is None:
         return None
-    kind, message = found
-    return Problem(
-        kind=kind,
-        message=message,
-        path=store.where(wanted.picture.sha256),
-        scene_ids=tuple(wanted.scene_ids),
-        attempt_ids=tuple(wanted.attempt_ids),
-    )
+    return _problem(folder, *found, at=folder.store.where(wanted.picture.sha256), of=wanted)
 
 
 def _what_is_wrong(recorded: Picture, store: PictureStore) -> tuple[ProblemKind, str] | None:

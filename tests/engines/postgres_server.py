@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tests.rules.repository import blocks, page
+
 OWNER = "owner"
 """The superuser's name; ``PASSWORD`` is everybody's."""
 PASSWORD = "a pass/word: 100% @ease"
@@ -44,6 +46,13 @@ _WHO_MAY = """
 local all all trust
 host all all 127.0.0.1/32 scram-sha-256
 """
+
+
+def grants(project: str, role: str) -> str:
+    """Return what an owner runs, as the page has it, so that a role may buy and do no more."""
+    (script,) = blocks(page("postgres.md"), "sql")
+    quoted = '"' + project.replace('"', '""') + '"'
+    return script.replace("lighthouse", quoted).replace("drivers", f'"{role}"')
 
 
 def binaries() -> Path | None:

@@ -339,6 +339,6 @@ def too_many_rights(connection: Connection, url: DatabaseUrl, project: str) -> t
     could = "change its rules, and delete what was bought" if is_owner else "delete what was bought"
     warning = (
         f"the ledger {url.shown(project)}: the role {role!r} could {could}; a driver needs less: "
-        "'stage3 ledger-sql --rights --role NAME' writes what the owner runs for another role"
+        "docs/postgres.md has under Roles what the owner grants to another one"
     )
     return (warning,)

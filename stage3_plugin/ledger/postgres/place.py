@@ -1,8 +1,8 @@
 """A project's ledger on a server: found, made, and opened.
 
 Whoever has made it owns its tables. That may be the program's own role, which is simple; or another
-one, which makes them by the statements of :func:`script` and grants what a driver needs, so that
-no driver can delete anything.
+one, which grants what a driver needs (``docs/postgres.md`` has the statements), so that no driver
+can delete anything.
 """
 
 from __future__ import annotations
@@ -244,8 +244,8 @@ class PostgresPlace:
             raise SettingsRefused(
                 "ledger",
                 f"there is no ledger yet at {self.shown}, and this role may not make one",
-                hint="let the owner of the database make it once: 'stage3 ledger-sql' writes the "
-                "statements",
+                hint="let the owner of the database make it once, by a first run, and grant what "
+                "docs/postgres.md has under Roles",
             ) from error
         return True
 
@@ -274,31 +274,3 @@ def rules(quoted: str) -> Iterator[str]:
     for name, value in known.items():
         yield f"INSERT INTO {quoted}.meta VALUES ('{name}', '{value}')"  # noqa: S608 - words of ours
     yield from schema.rules(quoted)
-
-
-def script(project: str, role: str) -> str:
-    """Write what an owner runs once, so that a role may buy and neither delete nor change a rule.
-
-    Args:
-        project: The schema.
-        role: That which drivers ask by; it is there already.
-    """
-    quoted, name = _quoted(project), _quoted(role)
-    statements = (*tables(quoted), *rules(quoted), *schema.grants(quoted, name))
-    return _script(("BEGIN", *statements, "COMMIT")).decode()
-
-
-def rights(project: str, role: str) -> str:
-    """Write what the owner of a ledger runs, so that a role may buy, and do no more.
-
-    Args:
-        project: The schema, which is there.
-        role: That which drivers ask by; it is there already.
-    """
-    quoted, name = _quoted(project), _quoted(role)
-    taken = f"REVOKE ALL ON ALL TABLES IN SCHEMA {quoted} FROM {name}"
-    return _script(("BEGIN", taken, *schema.grants(quoted, name), "COMMIT")).decode()
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -34,20 +34,6 @@ ID_NAME: Final = "ledger_id"
 """A word drawn when the ledger was made, so that another one under its address is noticed."""
 
 TABLES: Final = ("jobs", "purchases", "counters", "events", "meta")
-CHANGING: Final = {
-    "jobs": (
-        "job_id", "poll_url", "result_url", "cancel_url", "accepted_at", "expires_at",
-        "cost_microusd",
-    ),
-    "purchases": (
-        "state", "changed_at", "cost_microusd", "basis", "why", "sha256", "facts", "took_s",
-        "decided_by", "request_id",
-    ),
-    "counters": ("committed_microusd",),
-    "events": (),
-    "meta": ("value",),
-}  # fmt: skip
-"""The columns that a program may change; all others are frozen when a row is written."""
 
 _TEXT = 'TEXT COLLATE "C"'
 """Compared byte by byte, as SQLite does, whatever the database's language is."""
@@ -339,18 +325,3 @@ def _function(schema: str, name: str, body: str) -> str:
 BEGIN
   {body}
 END $rule$"""
-
-
-def grants(schema: str, role: str) -> Iterator[str]:
-    """Write the statements by which a role may buy, and neither delete nor change a rule.
-
-    Args:
-        schema: Quoted.
-        role: Quoted.
-    """
-    yield f"GRANT USAGE ON SCHEMA {schema} TO {role}"
-    for table in TABLES:
-        yield f"GRANT SELECT, INSERT ON {schema}.{table} TO {role}"
-        if CHANGING[table]:
-            columns = ", ".join(CHANGING[table])
-            yield f"GRANT UPDATE ({columns}) ON {schema}.{table} TO {role}"

@@ -34,7 +34,7 @@ _DAMAGED: Final = Meaning(
 _NOT_ALLOWED: Final = Meaning(
     "the role that asks has not all the rights that it needs",
     EACCES,
-    "let the owner grant them: 'stage3 ledger-sql' writes the statements",
+    "let the owner grant them: docs/postgres.md has the statements under Roles",
 )
 
 MEANINGS: Final[Mapping[str, Meaning]] = {

@@ -19,11 +19,11 @@ from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed, SettingsRefused
 from stage3_plugin.ledger.postgres import fitness
-from stage3_plugin.ledger.postgres.place import PostgresPlace, rights, script
+from stage3_plugin.ledger.postgres.place import PostgresPlace
 from stage3_plugin.runtime.database_url import DatabaseUrl
 from tests.engines.conftest import need
 from tests.engines.postgres import pooler
-from tests.engines.postgres_server import PostgresServer, running
+from tests.engines.postgres_server import PostgresServer, grants, running
 from tests.stage3.ledger.samples import DAY, NO_CAPS, NOW, new_purchase
 
 PROJECT = "lighthouse"
@@ -374,7 +374,7 @@ def drivers_role(postgres: PostgresServer) -> tuple[str, str]:
     """A database with a ledger in it, and a role that has what a driver needs."""
     database, role = postgres.new_database(), postgres.new_role()
     PostgresPlace(DatabaseUrl.parse(postgres.url(database)), PROJECT).open().close()
-    postgres.execute(rights(PROJECT, role), database=database)
+    postgres.execute(grants(PROJECT, role), database=database)
     return database, role
 
 
@@ -411,7 +411,7 @@ def test_a_driver_needs_few_rights(postgres: PostgresServer, drivers_role: tuple
 
 
 def test_whoever_owns_the_tables_is_warned(postgres: PostgresServer) -> None:
-    """With the command that writes what the owner runs."""
+    """With where to find what the owner grants to another one."""
     database = postgres.new_database()
     place = PostgresPlace(DatabaseUrl.parse(postgres.url(database)), PROJECT)
     assert not [one for one in place.warnings if "could" in one]  # there is no ledger yet
@@ -419,7 +419,7 @@ def test_whoever_owns_the_tables_is_warned(postgres: PostgresServer) -> None:
 
     (warning,) = [one for one in place.warnings if "could" in one]
     assert "could change its rules" in warning
-    assert "stage3 ledger-sql --rights" in warning
+    assert "docs/postgres.md" in warning
 
 
 def test_whoever_may_delete_is_warned(
@@ -434,14 +434,15 @@ def test_whoever_may_delete_is_warned(
 
 
 def test_an_owner_makes_what_a_driver_may_not(postgres: PostgresServer) -> None:
-    """A role without rights is told what to do; the owner's script is that."""
+    """A role without rights is told what to do: the owner makes it, and grants what is needed."""
     database, role = postgres.new_database(), postgres.new_role()
     place = PostgresPlace(DatabaseUrl.parse(postgres.url(database, role=role)), PROJECT)
     with pytest.raises(SettingsRefused, match="this role may not make one") as refused:
         place.open()
-    assert "stage3 ledger-sql" in str(refused.value.hint)
+    assert "docs/postgres.md" in str(refused.value.hint)
 
-    postgres.execute(script(PROJECT, role), database=database)
+    PostgresPlace(DatabaseUrl.parse(postgres.url(database)), PROJECT).open().close()
+    postgres.execute(grants(PROJECT, role), database=database)
     with place.open() as ledger, ledger.transaction():
         ledger.hold(new_purchase(), NO_CAPS, day=DAY, now=NOW)
 

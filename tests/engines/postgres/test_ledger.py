@@ -22,9 +22,9 @@ from stage3_plugin.errors import (
 from stage3_plugin.ledger import sqlite
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.postgres import engine, schema
-from stage3_plugin.ledger.postgres.place import PostgresPlace, script
+from stage3_plugin.ledger.postgres.place import PostgresPlace
 from stage3_plugin.runtime.database_url import DatabaseUrl
-from tests.engines.postgres_server import PostgresServer
+from tests.engines.postgres_server import PostgresServer, grants
 from tests.stage3.ledger.samples import (
     DAY,
     HOLD,
@@ -67,9 +67,10 @@ def quoted(project: str) -> str:
 
 @pytest.fixture
 def buyer(postgres: PostgresServer, place: PostgresPlace, project: str) -> PostgresPlace:
-    """The same ledger as a role finds it that does not own it, made by what an owner runs."""
+    """The same ledger as a role finds it that does not own it, by what an owner grants."""
     role = postgres.new_role()
-    postgres.execute(script(project, role), database=place.url.database)
+    place.open().close()
+    postgres.execute(grants(project, role), database=place.url.database)
     url = postgres.url(postgres.shared_database, role=role)
     return PostgresPlace(DatabaseUrl.parse(url), project)
 
@@ -148,7 +149,7 @@ def test_who_may_not_make_a_ledger_is_referred_to_the_owner(
     with pytest.raises(SettingsRefused, match="may not make one") as refused:
         place.open()
 
-    assert "ledger-sql" in str(refused.value)
+    assert "docs/postgres.md" in str(refused.value.hint)
     assert place.open_to_read() is None
     assert not place.exists()
 

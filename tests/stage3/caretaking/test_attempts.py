@@ -3,8 +3,6 @@
 import pytest
 
 from stage3_plugin.domain.states import State
-from stage3_plugin.maintenance.listing import Situation, look
-from stage3_plugin.maintenance.state_folder import StateFolder
 from tests.stage3.caretaking.commands import Say, living
 from tests.stage3.caretaking.purchases import Project
 
@@ -134,14 +132,14 @@ def test_the_tally_calls_what_is_open_as_its_lines_do(say: Say, project: Project
 @pytest.mark.parametrize(
     "case, situation",
     [
-        ({}, Situation.ABANDONED),
-        ({"complete": False}, Situation.ABANDONED),
-        ({"complete": True}, Situation.ANSWERED),
-        ({"is_local": True}, Situation.UNBILLED),
+        ({}, "abandoned"),
+        ({"complete": False}, "abandoned"),
+        ({"complete": True}, "answered"),
+        ({"is_local": True}, "unbilled"),
     ],
 )
 def test_what_a_dead_run_left_is_told_as_the_next_run_takes_it(
-    project: Project, case: dict[str, bool], situation: Situation
+    say: Say, project: Project, case: dict[str, bool], situation: str
 ) -> None:
     """A complete answer is taken in, what was never sent is let go, the rest is unknown."""
     complete = case.pop("complete", None)
@@ -149,9 +147,13 @@ def test_what_a_dead_run_left_is_told_as_the_next_run_takes_it(
     if complete is not None:
         project.receive(attempt_id, complete=complete)
 
-    (found,) = look(StateFolder(project.state_dir)).found
+    assert situations(say) == {attempt_id: situation}
 
-    assert found.situation is situation
+
+def situations(say: Say, *words: str) -> dict[str, str]:
+    """Return what each purchase waits for, by its id."""
+    listed = say("attempts", "--json", *words).json["attempts"]
+    return {one["attempt_id"]: one["situation"] for one in listed}
 
 
 @pytest.mark.parametrize("state", [State.PAID_BAD, State.WROTE_OFF])
@@ -161,45 +163,37 @@ def test_a_lost_one_needs_nobody_once_its_scene_was_bought_again(
     """Until then a run would pay for it again, and that is said; later it is shown on demand."""
     first = project.unknown("one")
     project.end(first, state, decided_by="user")
-    folder = StateFolder(project.state_dir)
-
-    (lost,) = look(folder).found
-    warned = say("attempts")
+    lost, warned = situations(say), say("attempts")
     again = project.unknown("one")
-    waiting = look(folder).found
+    waiting = situations(say)
     project.end(again, State.PAID_BAD, basis="held")
-    both_lost = look(folder).found
-    project.paid("one")
-    quiet = look(folder)
-    everything = look(folder, everything=True).found
-    chosen = look(folder, states={state}).found
+    both_lost = situations(say)
+    paid = project.paid("one")
 
-    assert lost.situation is Situation.LOST
+    assert lost == {first: "lost"}
     assert "makes it again, for another price" in warned.out
-    assert [one.purchase.new.attempt_id for one in waiting] == [again]
-    assert [one.situation for one in both_lost] == [Situation.LOST] * 2
-    assert quiet.found == ()
-    assert quiet.tallies[state].count > 0
-    assert [one.situation for one in everything][1:] == [Situation.REPLACED] * 2
-    assert {one.situation for one in chosen} == {Situation.REPLACED}
+    assert waiting == {again: "undecided"}
+    assert both_lost == {first: "lost", again: "lost"}
+    assert situations(say) == {}
+    assert situations(say, "--all") == {first: "replaced", again: "replaced", paid: "settled"}
+    assert set(situations(say, "--state", state).values()) == {"replaced"}
 
 
-def test_what_is_left_out_is_counted_without_what_needs_nobody(project: Project) -> None:
+def test_what_is_left_out_is_counted_without_what_needs_nobody(say: Say, project: Project) -> None:
     """Of what was asked for, beyond the limit."""
     for number in range(3):
         project.unknown(f"unknown {number}")
         project.paid(f"paid {number}")
     project.end(project.begin("again"), State.PAID_BAD)
     project.paid("again")
-    folder = StateFolder(project.state_dir)
 
     left_out = [
-        look(folder, limit=1).left_out,
-        look(folder, limit=1, everything=True).left_out,
-        look(folder, limit=1, states=[State.PAID, State.PAID]).left_out,
-        look(folder, limit=1, scene_id="again").left_out,
-        look(folder, limit=9, everything=True).left_out,
-    ]
+        say("attempts", "--json", "--limit", limit, *words).json["left_out"]
+        for limit, *words in (
+            ["1"], ["1", "--all"], ["1", "--state", "paid", "--state", "paid"],
+            ["1", "--scene", "again"], ["9", "--all"],
+        )
+    ]  # fmt: skip
 
     assert left_out == [2, 7, 3, 1, 0]
 

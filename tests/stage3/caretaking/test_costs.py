@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import datetime
 from decimal import Decimal
 from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -22,18 +20,15 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger.spending import DIMENSIONS, Dimension, Spent
 from stage3_plugin.maintenance import costs_file
-from stage3_plugin.maintenance.costs import Question, costs_text, look
-from stage3_plugin.maintenance.focus import COLUMNS, MANDATORY, harmless, row_of
-from stage3_plugin.maintenance.state_folder import StateFolder
 from tests import doors
 from tests.doors import painter
 from tests.fakes.image_api import ImageApi
 from tests.stage3.caretaking.commands import STAGE3, Say
-from tests.stage3.caretaking.purchases import HOLD_MICROUSD, Project
+from tests.stage3.caretaking.purchases import Project
 from tests.stage3.running import run_stage, story
 
 EVERY_BY: list[tuple[Dimension, ...]] = list(
-    chain.from_iterable(combinations(DIMENSIONS, count) for count in range(len(DIMENSIONS) + 1))
+    chain.from_iterable(combinations(DIMENSIONS, count) for count in range(1, len(DIMENSIONS) + 1))
 )
 FORMULA = "=cmd|' /C calc'!A0"
 
@@ -55,26 +50,26 @@ def every(project: Project) -> Project:
     return project
 
 
-def totals(project: Project) -> tuple[int, int]:
-    """Return what the ledger itself counts, and how many requests were ever sent."""
+def totals(project: Project) -> tuple[Decimal, int]:
+    """Return what the ledger itself counts in USD, and how many requests were ever sent."""
     with project.open() as ledger:
         tallies = ledger.tallies()
     sent = sum(one.count for state, one in tallies.items() if state is not State.VOID)
-    return sum(one.counted_microusd for one in tallies.values()), sent
+    return Decimal(sum(one.counted_microusd for one in tallies.values())) / 10**6, sent
 
 
-def test_the_sum_is_what_the_ledger_counts(every: Project) -> None:
+def test_the_sum_is_what_the_ledger_counts(every: Project, say: Say) -> None:
     """Whatever is told apart: to the micro-USD, each request once."""
     counted, sent = totals(every)
     for by in EVERY_BY:
-        costs = look(StateFolder(every.state_dir), Question(by=by))
-        lines = [amounts for _, amounts in costs.lines]
+        told = say("costs", "--by", ",".join(by), "--json").json
+        lines = told["lines"]
 
-        assert costs.total.counted_microusd == counted, by
-        assert costs.total.requests == sent, by
-        assert sum(one.counted_microusd for one in lines) == counted, by
-        assert sum(one.requests for one in lines) == sent, by
-        assert len({key for key, _ in costs.lines}) == len(lines), by
+        assert Decimal(told["total"]["counted_usd"]) == counted, by
+        assert told["total"]["requests"] == sent, by
+        assert sum(Decimal(one["counted_usd"]) for one in lines) == counted, by
+        assert sum(one["requests"] for one in lines) == sent, by
+        assert len({tuple(one[name] for name in by) for one in lines}) == len(lines), by
 
 
 def test_what_is_not_known_and_what_is_in_work_stay_apart(every: Project, say: Say) -> None:
@@ -113,13 +108,16 @@ def test_a_table_tells_apart_what_was_asked_for(every: Project, say: Say) -> Non
     ]  # fmt: skip
 
 
-def test_only_so_many_lines_are_for_people(every: Project) -> None:
-    """The sum is of all of them, and the rest is said to be there."""
-    folder = StateFolder(every.state_dir)
-    some, all_of = (look(folder, Question(by=("scene",)), most=most) for most in (3, None))
+@pytest.mark.usefixtures("every")
+def test_only_so_many_lines_are_for_people(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sum is of all of them, and the rest is said to be there; programs have every line."""
+    monkeypatch.setattr("stage3_plugin.maintenance.costs.MOST_LINES", 3)
+    said = say("costs", "--by", "scene").out
+    told = say("costs", "--by", "scene", "--json").json
 
-    assert (len(some.lines), some.left_out, some.total) == (3, 7, all_of.total)
-    assert "and 7 more lines" in costs_text(some, folder)
+    assert "and 7 more lines" in said
+    assert "by 10 requests" in said
+    assert len(told["lines"]) == 10
 
 
 def test_days_are_the_ledgers_and_both_ends_count(every: Project, say: Say) -> None:
@@ -170,17 +168,17 @@ def test_nothing_is_written_to_the_ledger(every: Project, say: Say, tmp_path: Pa
 
 @pytest.mark.anyio
 async def test_a_run_has_its_story_by_the_folder_of_its_results(
-    image_api: ImageApi, tmp_path: Path
+    image_api: ImageApi, tmp_path: Path, say: Say
 ) -> None:
-    """What an earlier version bought has none, which is said as such."""
+    """Whatever that is called later."""
     for name in ("first", "second"):
         await run_stage(painter(image_api), story(f"{name} 1", f"{name} 2"), tmp_path)
         (tmp_path / "out").rename(tmp_path / name)
-    folder = StateFolder(tmp_path / ".stage3")
-    (line,) = look(folder, Question(by=("story",))).lines
+    where = ("--state-dir", str(tmp_path / ".stage3"))
+    (line,) = say("costs", "--by", "story", "--json", *where).json["lines"]
 
-    assert line[0] == ("out",)
-    assert line[1].requests == image_api.received() == 4
+    assert (line["story"], line["requests"]) == ("out", 4)
+    assert image_api.received() == 4
 
 
 # The file ----------------------------------------------------------------------------------------
@@ -194,59 +192,24 @@ def rows_of(text: str) -> list[dict[str, str]]:
 def test_the_file_adds_up_to_the_ledger(by: str, every: Project, say: Say, tmp_path: Path) -> None:
     """What is known as cost, the rest as what is held; by whole numbers of a micro-USD."""
     path = tmp_path / "costs.csv"
-    said = say("costs", "--state-dir", str(every.state_dir), "--by", by, "--csv", str(path))
+    said = say("costs", "--by", by, "--csv", str(path))
     rows = rows_of(path.read_text(encoding="utf-8"))
     costs = sum(Decimal(row["BilledCost"]) for row in rows)
     held = sum(Decimal(row["x_HeldCost"] or 0) for row in rows)
 
     assert said.code == 0, said.err
     assert costs == Decimal("0.104001")
-    assert (costs + held) * 10**6 == totals(every)[0]
+    assert costs + held == totals(every)[0]
     assert sum(int(row["ConsumedQuantity"]) for row in rows) == totals(every)[1]
+    assert sum(int(row["x_Pictures"]) for row in rows) == 2
+    assert {row["ProviderName"] for row in rows} == {"openrouter", "fal"}
     assert {row["x_CostStatus"] for row in rows if row["x_HeldCost"]} == {"unknown", "in_work"}
     assert all((row["x_CostBasis"] == "unknown") <= (not row["x_HeldCost"]) for row in rows)
     assert any(row["x_CostBasis"] == "unknown" for row in rows)
     assert all(row["BilledCost"] == "0" for row in rows if row["x_HeldCost"])
     assert "$0.104001" in said.out
-
-
-def test_the_file_has_what_focus_demands(every: Project, say: Say, tmp_path: Path) -> None:
-    """All mandatory columns, none of those empty that must not be, moments in UTC."""
-    path = tmp_path / "costs.csv"
-    said = say("costs", "--state-dir", str(every.state_dir), "--csv", str(path), "--json")
-    rows = rows_of(path.read_text(encoding="utf-8"))
-
-    assert (said.json["csv"], "lines" in said.json) == (str(path), False)
-    assert tuple(rows[0]) == COLUMNS
-    may_be_empty = {"ChargeClass", "PricingQuantity", "PricingUnit"}
-    for row in rows:
-        assert [name for name in MANDATORY if not row[name]] == sorted(may_be_empty)
-        assert row["BillingCurrency"] == "USD"
-        assert row["ChargeCategory"] == "Usage"
-        assert row["ChargePeriodStart"] == "2026-11-03T00:00:00Z"
-        assert row["ChargePeriodEnd"] == "2026-11-04T00:00:00Z"
-        assert row["BillingPeriodStart"] == "2026-11-01T00:00:00Z"
-        assert row["BillingPeriodEnd"] == "2026-12-01T00:00:00Z"
-        assert {row[one] for one in ("ListCost", "ContractedCost", "EffectiveCost")} == {
-            row["BilledCost"]
-        }
-
-
-def spent(**changes: Any) -> Spent:
-    """Return a row of what was spent."""
-    one = Spent("2026-03-29", "p", "m", "out", "s", "known", "flat", 1, 1, 5, "2026-03-29",
-                "2026-03-29")  # fmt: skip
-    return one._replace(**changes)
-
-
-def test_a_day_of_another_zone_begins_and_ends_where_it_does_there() -> None:
-    """One of 23 hours too: the clocks go forward on the 29th of March in Berlin."""
-    row = row_of(spent(), account="a", zone=ZoneInfo("Europe/Berlin"))
-
-    assert row["ChargePeriodStart"] == "2026-03-28T23:00:00Z"
-    assert row["ChargePeriodEnd"] == "2026-03-29T22:00:00Z"
-    assert row["BillingPeriodStart"] == "2026-02-28T23:00:00Z"
-    assert row["BillingPeriodEnd"] == "2026-03-31T22:00:00Z"
+    told = say("costs", "--csv", str(path), "--json").json
+    assert (told["csv"], "lines" in told) == (str(path), False)
 
 
 @pytest.mark.anyio
@@ -273,44 +236,50 @@ async def test_a_day_in_the_file_lasts_until_the_next_one_begins(
     assert (row["ChargePeriodStart"], row["ChargePeriodEnd"]) == (begins, ends)
 
 
-@pytest.mark.parametrize(
-    "text, cell",
-    [
-        (FORMULA, "'" + FORMULA),
-        ("+1", "'+1"),
-        ("-1", "'-1"),
-        ("@SUM(A1)", "'@SUM(A1)"),
-        ("\uff1d1+1", "'\uff1d1+1"),
-        ("  =1", "  '=1"),
-        ("a;=1", "a;'=1"),
-        ('a",=1', "a\",'=1"),
-        ("\ufeff=1", "\ufffd=1"),
-        ("\t=1", "\ufffd=1"),
-        ("a\r\n=1", "a\ufffd\ufffd=1"),
-        ("\x1b[2J", "\ufffd[2J"),
-        ("a-b +c, d", "a-b +c, d"),
-        ("scene_001", "scene_001"),
-        ("gpt-image-2 (海)", "gpt-image-2 (海)"),
-    ],
-)
-def test_no_cell_is_run_by_a_spreadsheet(text: str, cell: str) -> None:
+CELLS = {
+    FORMULA: "'" + FORMULA,
+    "+1": "'+1",
+    "-1": "'-1",
+    "@SUM(A1)": "'@SUM(A1)",
+    "\uff1d1+1": "'\uff1d1+1",
+    "  =1": "  '=1",
+    "a;=1": "a;'=1",
+    'a",=1': "a\",'=1",
+    "\ufeff=1": "\ufffd=1",
+    "\t=1": "\ufffd=1",
+    "a\r\n=1": "a\ufffd\ufffd=1",
+    "\x1b[2J": "\ufffd[2J",
+    "a-b +c, d": "a-b +c, d",
+    "scene_001": "scene_001",
+    "gpt-image-2 (海)": "gpt-image-2 (海)",
+}
+
+
+def test_no_cell_is_run_by_a_spreadsheet(project: Project, say: Say, tmp_path: Path) -> None:
     """What would begin a formula is marked as text; all else stays as it is."""
-    assert harmless(text) == cell
+    for text in CELLS:
+        project.unknown(text, model=text)
+    path = tmp_path / "costs.csv"
+    say("costs", "--by", "model,scene", "--csv", str(path))
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert {row["x_Scene"] for row in rows} == {row["x_Model"] for row in rows}
+    assert {row["x_Scene"] for row in rows} == set(CELLS.values())
 
 
 @given(st.text(alphabet=st.sampled_from("=+-@;,|\"' \t\r\n\0\ufeffa1\uff1d"), max_size=12))
 def test_whatever_a_text_is_no_cell_of_its_line_begins_a_formula(text: str) -> None:
     """Read with a comma or, as in some countries, with a semicolon, a bar or a tab."""
-    row = row_of(spent(provider=text, model=text, story=text, scene=text), account=text, zone=UTC)
+    cell = costs_file.harmless(text)
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerow(list(row.values()))
+    csv.writer(file, lineterminator="\n").writerow([cell])
 
-    assert list(csv.reader(io.StringIO(file.getvalue()))) == [list(row.values())]
     for separator in ",;|\t":
         for line in file.getvalue().split("\n"):
-            for cell in line.split(separator):
-                assert not cell.strip().strip("\"'").strip().startswith(("=", "@", "\uff1d")) or (
-                    "'" in cell
+            for part in line.split(separator):
+                assert not part.strip().strip("\"'").strip().startswith(("=", "@", "\uff1d")) or (
+                    "'" in part
                 )
 
 
@@ -367,8 +336,8 @@ def test_a_ledger_that_breaks_off_leaves_the_file_that_was_there(
     say(*ask)
     before = path.read_bytes()
 
-    def broken(*_: object, **__: object) -> Iterator[Spent]:
-        yield spent()
+    def broken(*_: Any, **__: Any) -> Iterator[Spent]:
+        yield Spent("", "p", "m", "", "s", "known", "flat", 1, 1, 5, "2026-03-29", "2026-03-29")
         raise LedgerFailed(str(every.path), "the disk is gone", hint="bring it back")
 
     monkeypatch.setattr(costs_file, "spending", broken)
@@ -379,25 +348,21 @@ def test_a_ledger_that_breaks_off_leaves_the_file_that_was_there(
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".costs")] == []
 
 
-def test_what_is_said_of_a_day_before_the_first_run(tmp_path: Path, say: Say) -> None:
+def test_what_is_said_of_a_day_before_the_first_run(
+    project: Project, say: Say, tmp_path: Path
+) -> None:
     """An empty ledger has cost nothing, in a file with a head and no row."""
-    Project(tmp_path / ".stage3").open().close()
+    project.open().close()
     path = tmp_path / "c.csv"
-    said = say("costs", "--state-dir", str(tmp_path / ".stage3"))
-    filed = say("costs", "--state-dir", str(tmp_path / ".stage3"), "--csv", str(path))
+    said, filed = say("costs"), say("costs", "--csv", str(path))
 
     assert said.out.startswith("nothing was spent")
     assert filed.code == 0
-    assert path.read_text(encoding="utf-8") == ",".join(COLUMNS) + "\n"
+    assert path.read_text(encoding="utf-8").count("\n") == 1
 
 
-def test_a_corrected_bill_is_what_counts(project: Project) -> None:
+def test_a_corrected_bill_is_what_counts(project: Project, say: Say) -> None:
     """As everywhere: the figure of a person stands in the place of the provider's."""
-    attempt_id = project.paid("s1")
-    with project.open() as ledger, ledger.transaction():
-        ledger.correct_cost(attempt_id, 7, now=project.now)
-    total = look(StateFolder(project.state_dir), Question(since=date(2026, 11, 3))).total
+    say("resolve", project.paid("s1"), "--cost", "0.000007")
 
-    assert total.spent_microusd == 7
-    assert HOLD_MICROUSD != 7
-    assert json.dumps(total.as_json())
+    assert say("costs", "--json").json["total"]["spent_usd"] == "0.000007"

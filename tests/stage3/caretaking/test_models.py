@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stage3_plugin.maintenance.models import PAGES, as_text, known_models, older_than
+from stage3_plugin.maintenance.models import PAGES, known_models
 from stage3_plugin.providers import openai_images
 from stage3_plugin.providers.models import table
 from tests import documents
 from tests.fakes.image_api import KEY, ImageApi
 from tests.stage3.caretaking.commands import Say
-
-TODAY = date(2026, 12, 1)
 
 
 def names(told: dict[str, Any]) -> list[tuple[str, str]]:
@@ -127,24 +125,18 @@ def test_a_part_of_a_name_or_a_provider_finds_all_that_have_it(say: Say) -> None
     assert "setting like" in none.err
 
 
-def test_rows_that_are_old_are_named_with_the_page_to_look_at() -> None:
-    """By the day that is given, so that no test turns red by the calendar."""
-    known = list(known_models())
-    seen = min(row.date for one in known for row in one.rows.values())
-    newest = max(row.date for one in known for row in one.rows.values())
-    young = older_than(known, 45, today=seen + timedelta(days=45))
-    old = older_than(known, 45, today=seen + timedelta(days=46))
-    every = older_than(known, 45, today=newest + timedelta(days=46))
-    text = as_text(old, None, whole=True)
+def test_rows_that_are_old_are_named_with_the_page_to_look_at(say: Say) -> None:
+    """A day of a row is old or not: by the day that is given, so many days before today."""
+    today = datetime.now(UTC).date()
+    rows = [row.date for one in known_models() for row in one.rows.values()]
+    days = (today - min(rows)).days
+    old = say("models", "--older-than", str(days - 1), "--json").json["models"]
+    text = say("models", "--older-than", str(days - 1)).out
 
-    assert young == []
-    assert old
-    assert {row.date for one in old for row in one.rows.values()} == {seen}
-    assert PAGES[old[0].provider][0] in text
-    assert str(seen) in text
-    assert every == known
-    assert as_text(young, None, whole=True) == "no row is that old"
-    assert older_than(known, 999_999_999, today=TODAY) == []
+    assert {row["date"] for one in old for row in one["rows"]} == {str(min(rows))}
+    assert PAGES[old[0]["provider"]][0] in text
+    assert f"{min(rows)}: " in text
+    assert say("models", "--older-than", str(days)).out == "no row is that old\n"
 
 
 def test_so_many_days_are_an_option(say: Say) -> None:

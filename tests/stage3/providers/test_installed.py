@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stage3_plugin.cli import main
-from stage3_plugin.maintenance.providers import as_json, as_text, installed
+from stage3_plugin.maintenance.providers import installed
 from tests.stage3.providers.conftest import GROUP, Installing
 
 QUEUED = """
@@ -98,7 +98,7 @@ def test_a_strangers_queue_is_shown_as_it_says_of_itself(installing: Installing)
         module="queued_pictures",
         source=QUEUED,
     )
-    lines = [line for line in as_text(installed(offers)).splitlines() if "batch lane" not in line]
+    lines = [line for line in installed(offers).text.splitlines() if "batch lane" not in line]
     start = lines.index("painter (painter-pictures 1.0): The Painters; its key is in PAINTER_KEY")
 
     assert lines[start + 1 : start + 4] == [
@@ -129,14 +129,14 @@ def test_a_broken_one_is_listed_with_its_problem_and_hides_no_other(
         module="broken_pictures",
         source=source,
     )
-    found = {one.name: one for one in installed(offers)}
-    told = as_json(tuple(found.values()))
+    report = installed(offers)
+    found = {one.name: one for one in report.providers}
 
     assert problem in str(found["painter"].problem)
     assert found["painter"].hint
     assert "more than one distribution offers" in str(found["gemini"].problem)
     assert found["gemini"].hint == "uninstall all but one of them"
     assert [name for name, one in found.items() if one.problem] == ["gemini", "painter"]
-    assert found["openai"].profile is not None
-    assert json.loads(json.dumps(told)) == told
-    assert "painter (painter-pictures 1.0): cannot be used: " in as_text(tuple(found.values()))
+    assert found["openai"].is_paid
+    assert json.loads(json.dumps(report.data)) == report.data
+    assert "painter (painter-pictures 1.0): cannot be used: " in report.text
