@@ -85,7 +85,7 @@ SLOW = (
 AT_NIGHT = ("diffusers",)
 """What needs gigabytes to be installed, for a part that nobody else touches."""
 ONE_IN = 4
-"""Of so many cases of a slow test beyond the net, one is tried before a merge; at night it is all."""
+"""Of so many cases of a slow test beyond the net one is tried before a merge; at night all are."""
 
 register_profiles()
 
