@@ -17,10 +17,10 @@ import pytest
 
 from stage3_plugin.errors import JobFailed, WorkerLost
 from stage3_plugin.executors.base import Executor
-from stage3_plugin.executors.processes import Processes, usable_cores, worker_environment
+from stage3_plugin.executors.processes import Processes, worker_environment
 from stage3_plugin.executors.worker import asked, problem_in
 from stage3_plugin.previz.cast import Cast, Member
-from stage3_plugin.previz.order import Order, job_of, order_from
+from stage3_plugin.previz.order import Order, job_of
 from stage3_plugin.previz.plate import Plate
 from stage3_plugin.renderers.previz import WORK
 from tests.rules.repository import ROOT
@@ -301,24 +301,6 @@ async def test_a_worker_of_a_killed_parent_ends(tmp_path: Path) -> None:
     assert parent.returncode == -signal.SIGKILL
 
 
-def test_an_order_reads_as_it_was_written() -> None:
-    """Lone surrogates, NUL and every script pass through ASCII."""
-    plate = Plate("s\0\ud800", "两人 \udfff\n", ("char_001", "ليلى"))
-    cast = Cast({"ليلى": Member(name="ليلى", passage="a\nb", colour="#ffffff")})
-    written = Order(
-        plate=plate,
-        cast=cast,
-        width_px=1,
-        height_px=2,
-        seed=3,
-        caption=False,
-    )
-    read = job_of(written)
-
-    assert order_from(read) == written
-    assert read.isascii()
-
-
 def test_a_worker_is_told_no_secret() -> None:
     """Its environment holds what Python, paths and locale need, and nothing else."""
     environment = {
@@ -340,8 +322,3 @@ def test_a_worker_is_told_no_secret() -> None:
         "LANG",
         "TMPDIR",
     }
-
-
-def test_there_is_a_worker_for_each_usable_core() -> None:
-    """By default every core is used, and at least one worker draws."""
-    assert Processes(WORK).slots == usable_cores() >= 1

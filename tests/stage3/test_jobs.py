@@ -5,6 +5,7 @@ The vendor is the plain one of the loopback server; the pace is a hundredth of t
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.behaviours import Behaviour, Json, Missing, Page, ResetAfterRead
+from stage3_plugin.testing.dialects.fal import FalDialect
 from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.queues import Queued
 from tests.doors import (
@@ -429,6 +431,27 @@ async def test_a_job_given_up_too_early_is_pending_again_while_it_is_being_made(
 
 
 @ONE_LOOP
+async def test_an_old_answer_whose_address_gives_nothing_is_asked_for_anew(tmp_path: Path) -> None:
+    """Addresses may be good for some minutes only; a job is known for longer."""
+    with ImageApi(dialect=FalDialect()) as api:
+        fal = {"provider": "fal", "model": "fal-ai/flux-2/turbo", "price_usd": None}
+        settings = shop(api, **fal, deadline_s=0.3)
+        done = Json({"status": "COMPLETED"})
+        nowhere = Json({"images": [{"url": f"{api.root_url}/pictures/999.png"}]})
+        api.script(Queued(polls=0, between=[done, nowhere]), scene="s01")
+        codes = [(await run_stage(settings, scenes(1), tmp_path)).code("s01") for _ in range(2)]
+        looks = len(api.polls())
+        answer = tmp_path / ".stage3" / "spool" / only(tmp_path).attempt_id / "done-result/answer"
+        os.utime(answer, (0, answer.stat().st_mtime - 120))
+        ran = await run_stage(settings, scenes(1), tmp_path)
+
+    assert codes == ["pending"] * 2
+    assert looks == 2
+    assert ran.code("s01") == "made"
+    assert api.received() == api.billed() == 1
+
+
+@ONE_LOOP
 async def test_a_job_that_failed_for_nothing_is_bought_again(
     queue_api: ImageApi, tmp_path: Path
 ) -> None:
@@ -523,6 +546,25 @@ async def test_a_job_is_not_asked_for_with_the_key_of_another_api(
     moved = shop(queue_api, base_url=elsewhere, endpoint={"name": "studio", "was": [here]})
     ran = await run_stage(moved, story("s01"), tmp_path)
     assert ran.code("s01") == "made"
+    assert queue_api.received() == 1
+
+
+@ONE_LOOP
+async def test_another_accounts_key_does_not_prove_that_a_job_is_gone(
+    queue_api: ImageApi, tmp_path: Path
+) -> None:
+    """Nobody there has ever heard of it: it stays accepted, and what to do is said."""
+    await left_behind(queue_api, tmp_path, Queued(polls=0))
+    queue_api.key = "sk-another-5678901234567890"
+    queue_api.poll(Missing(), times=ENDLESS)
+    others = shop(queue_api, api_key=queue_api.key, deadline_s=0.3)
+    ran = await run_stage(others, scenes(1), tmp_path)
+    failure = ran.outcomes["s01"].failure
+
+    assert failure is not None
+    assert failure.code == "pending"
+    assert "another account does not have it: set them again" in failure.message
+    assert states(tmp_path) == [State.ACCEPTED]
     assert queue_api.received() == 1
 
 

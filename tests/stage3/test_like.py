@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -16,7 +16,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.base import Provider
-from stage3_plugin.providers.models import is_known, limits_of, models_known_of, table
+from stage3_plugin.providers.models import is_known, models_known_of, table
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.dialects.xai import XAIDialect
@@ -96,16 +96,6 @@ def test_chat_asks_for_what_the_model_that_it_is_like_puts_out() -> None:
 
     assert pictures.payload["modalities"] == ["image"]
     assert words.payload["modalities"] == ["image", "text"]
-
-
-def test_references_go_to_the_sibling_of_its_own_name() -> None:
-    """Of the family that it is like; and it takes as many of them."""
-    fal = cast("Any", at("fal", "new/flux-4", "fal-ai/flux-2-pro"))
-    limits = limits_of("fal", "fal-ai/flux-2-pro", 1)
-
-    assert fal._of._siblings("new/flux-4") == ("new/flux-4", "new/flux-4/edit")
-    assert not at("fal", NEW, "fal-ai/flux/dev").profile.references
-    assert limits.most == 8
 
 
 def test_a_models_own_name_counts_where_it_is_known() -> None:

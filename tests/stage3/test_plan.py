@@ -125,31 +125,6 @@ def services(folder: Path) -> contract.Services:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(
-    "more, cost",
-    [
-        ({"provider": "previz", "model": None, "base_url": None, "api_key": None}, "0"),
-        ({"price_usd": "0.04", "model": "some/model"}, "0.08"),
-        ({"model": "some/model"}, None),
-    ],
-    ids=["free", "flat", "unknown"],
-)
-async def test_the_plugin_plans_without_sending_or_writing_anything(
-    more: dict[str, object], cost: str | None, image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Through the contract: free, at a flat price, and at a price nobody knows."""
-    plugin = hooks.host_image_plugin()
-    settings = settings_for(image_api, **more)
-    async with plugin.open(settings, services(tmp_path)) as stage:
-        plan = await stage.plan(request(tmp_path))
-
-    assert plan.make == 2
-    assert plan.cost_low_usd == plan.cost_high_usd == (None if cost is None else Decimal(cost))
-    assert image_api.received() == 0
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.anyio
 async def test_a_cap_that_could_not_be_kept_refuses_to_start(
     image_api: ImageApi, tmp_path: Path
 ) -> None:

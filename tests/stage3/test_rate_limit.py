@@ -140,18 +140,6 @@ def test_those_that_prepare_together_do_not_pass_together(
         assert all(b - a >= WINDOW_S / most for a, b in itertools.pairwise(left))
 
 
-def test_a_window_counts_those_that_prepare_beside_those_that_left() -> None:
-    """One left and one prepares: for a third the first has to be out of the window."""
-    limiter = Limiter(4, rate_limit=Window(2, WINDOW_S))
-    first, second = limiter.enter(), limiter.enter()
-    first.sent(0)
-    before = limiter.may_send(1, 2)
-    second.__exit__()
-
-    assert (before.allowed, before.wake_at) == (False, 10)
-    assert limiter.may_send(1, 1).allowed
-
-
 @pytest.mark.parametrize("rate_limit", [Window(2, WINDOW_S), Spacing(WINDOW_S)])
 def test_what_was_let_through_and_never_sent_uses_up_nothing(rate_limit: RateLimit) -> None:
     """A thousand scenes whose picture is already there pass in no time."""
@@ -189,14 +177,6 @@ def test_the_settings_name_the_kind_of_pace(pacing: str, expected: list[float]) 
 
     assert departures([0] * 5, rate_limit) == expected
     assert rate_limit_of(None, "window") is None
-
-
-def test_a_limit_lets_at_least_something_through() -> None:
-    """Nothing could ever be made."""
-    with pytest.raises(ValueError, match="at least one"):
-        Window(0)
-    with pytest.raises(ValueError, match="longer than nothing"):
-        Spacing(0)
 
 
 @pytest.mark.parametrize("rate_limit", [Window(2, WINDOW_S), Spacing(WINDOW_S)])

@@ -15,8 +15,6 @@ from host_stub.contract import Scene
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
 from tests.fakes.behaviours import Json, Ok, ResetAfterRead, ServerError
@@ -160,20 +158,6 @@ async def test_a_scene_records_which_bytes_it_was_shown(image_api: ImageApi, fol
     assert len(image_api.entries) == 5
 
 
-async def test_a_replaced_file_is_another_reference(image_api: ImageApi, folder: Path) -> None:
-    """And one that has moved is the same: what is bought again goes by the bytes."""
-    await run(casting(image_api), folder)
-    (folder / "refs" / "mira.png").rename(folder / "refs" / "face.png")
-    moved = {**CAST, "char_001": {**CAST["char_001"], "image": "refs/face.png"}}
-    story = Story(STORY.scenes[:2])
-    again = await run(casting(image_api, cast=moved), folder, story)
-
-    assert all(one.reused for one in again.outcomes.values())
-    (folder / "refs" / "face.png").write_bytes(make_png("another", 64, 64))
-    anew = await run(casting(image_api, cast=moved), folder, story)
-    assert {one for one, outcome in anew.outcomes.items() if not outcome.reused} == {"s1"}
-
-
 async def test_a_sheet_that_fails_leaves_its_scenes_untried(
     image_api: ImageApi, folder: Path
 ) -> None:
@@ -267,18 +251,6 @@ async def test_a_scene_that_is_not_asked_for_is_shown_as_it_was_bought(
     assert list(after.outcomes) == ["s3"]
 
 
-async def test_a_prompt_without_references_is_sent_as_it_is(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """And labels can be switched off."""
-    await run(casting(image_api, reference_labels=False), folder)
-
-    assert {one.asked.prompt for one in image_api.entries} == {
-        "Tomas, an old keeper, four views",
-        *(one.prompt for one in STORY.scenes),
-    }
-
-
 async def test_a_picture_that_is_named_twice_is_shown_once(
     image_api: ImageApi, folder: Path
 ) -> None:
@@ -323,25 +295,6 @@ async def test_what_is_bought_again_at_another_endpoint_is_said_with_a_cast_as_w
     assert any("another" in one["message"] for one in again.named("stage.warned"))
 
 
-async def test_a_scene_with_a_model_of_its_own_is_bought_and_priced_as_that(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """So is a sheet; the ledger's rows name it."""
-    own = {"char_002": {**CAST["char_002"], "model": "gpt-image-1-mini"}}
-    story = Story(
-        [scene("s1", characters=["char_002"]).model_copy(update={"model": "gpt-image-1.5"})]
-    )
-    ran = await run(casting(image_api, cast=own, budget_usd="1"), folder, story)
-
-    assert {ran.code(one) for one in ran.outcomes} == {"made"}
-    models = {one.asked.prompt[:3]: one.asked.document["model"] for one in image_api.entries}
-    assert models == {"Tom": "gpt-image-1-mini", "Ref": "gpt-image-1.5"}
-    with Ledger.open(folder / ".stage3" / LEDGER_NAME) as ledger:
-        rows = {one.new.scene_id: one.new.endpoint.model for one in ledger.purchases()}
-    assert rows == {"char_002": "gpt-image-1-mini", "s1": "gpt-image-1.5"}
-    assert ran.outcomes["char_002"].cost.usd != ran.outcomes["s1"].cost.usd
-
-
 async def test_a_sheet_in_doubt_keeps_its_scenes_back_until_somebody_decides(
     image_api: ImageApi, folder: Path
 ) -> None:
@@ -361,19 +314,6 @@ async def test_a_sheet_in_doubt_keeps_its_scenes_back_until_somebody_decides(
     assert (plan.make, plan.held) == (0, 1)
     problems = {one.scene_id: one.problem for one in plan.scenes}
     assert "sheet 'char_002' waits for a decision" in str(problems["s2"])
-
-
-async def test_a_sheet_that_cannot_be_sent_is_said_of_the_scenes_that_show_it(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """In a whole sentence; neither is made."""
-    cast = {"char_002": {"prompt": " "}}
-    async with open_stage(casting(image_api, cast=cast), folder) as stage:
-        plan = await stage.plan(asking(Story([STORY.scenes[1]]), scenes_dir=folder))
-
-    assert (plan.make, plan.unsendable) == (0, 2)
-    problems = {one.scene_id: str(one.problem) for one in plan.scenes}
-    assert problems["s2"].startswith("sheet 'char_002' would not be made: the prompt is empty")
 
 
 async def test_a_changed_sheet_is_named_with_the_scenes_it_makes_stale(
