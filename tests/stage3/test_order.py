@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +88,30 @@ def test_a_scene_begins_when_what_it_refers_to_has_ended(
     (plan,) = ran.plans
     assert plan.make == len(refers)
     assert sum(wave.scenes for wave in plan.waves) == (plan.make if plan.waves else 0)
+
+
+def test_a_run_that_is_told_to_stop_ends_what_waits() -> None:
+    """Every scene and sheet has its outcome, and what waited was never tried."""
+
+    async def main() -> Timed:
+        stopping = anyio.Event()
+        maker = Maker({"c0": 20.0})
+        async with anyio.create_task_group() as tasks:
+
+            async def stop() -> None:
+                await anyio.sleep(5)
+                stopping.set()
+
+            tasks.start_soon(stop)
+            scenes = [scene("s1", characters=["c0"]), scene("s2", "s1"), scene("s3")]
+            return await run(maker, scenes, cast=CAST, stopping=stopping)
+        raise AssertionError
+
+    ran = virtually(main)
+
+    assert codes(ran) == {"c0": "made", "s3": "made", "s1": "not_tried", "s2": "not_tried"}
+    assert ran.ending is not None
+    assert ran.ending.stopped == "cancelled"
 
 
 def test_a_cap_ends_what_waits() -> None:

@@ -17,6 +17,7 @@ from stage3_plugin.policy.retry import (
     History,
     Keep,
     Stop,
+    backoff_bound_s,
     decide,
     was_taken,
     was_turned_away,
@@ -78,8 +79,22 @@ def test_the_first_answer_decides(verdict: Verdict, expected: str) -> None:
     assert in_words(decide(verdict, FIRST, rules(), chance=0.5)) == expected
 
 
+LOST = Verdict(kind=K.UNKNOWN, message="cut", may_be_billed=True)
+
+
 def unknown(**more: Any) -> History:
     return replace(FIRST, unknown=1, **more)
+
+
+def test_a_lost_request_is_sent_once_more_where_the_user_says_so() -> None:
+    """And only once: each may have been billed."""
+    resend = rules(on_unknown="resend")
+
+    assert isinstance(decide(LOST, unknown(), rules(), chance=0), GiveUp)
+    assert decide(LOST, unknown(), resend, chance=0) == Again(0.0, "unknown")
+    assert isinstance(decide(LOST, replace(FIRST, unknown=2), resend, chance=0), GiveUp)
+    begun = replace(LOST, should_retry=False)  # its job was accepted, and is not known any more
+    assert isinstance(decide(begun, unknown(), resend, chance=0), GiveUp)
 
 
 def in_words(decision: Decision) -> str:
@@ -143,6 +158,13 @@ def test_overload_is_not_met_by_a_hail_of_requests() -> None:
     ]
 
     assert waits == [Again(1.0, "unavailable"), Again(0.02, "unavailable")]
+
+
+def test_backoff_doubles_up_to_its_maximum() -> None:
+    """1, 2, 4 … 32, 60, 60 seconds, for ever without overflowing."""
+    bounds = [backoff_bound_s(failed, rules()) for failed in (1, 2, 3, 6, 7, 8, 10_000)]
+
+    assert bounds == [1, 2, 4, 32, 60, 60, 60]
 
 
 verdicts = st.builds(

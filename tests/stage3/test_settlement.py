@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 
 K = VerdictKind
 COST = Charge(34_200, "reported")
+PICTURE = Picture(sha256="0" * 64, media_type="image/png", width_px=64, height_px=64, size_bytes=99)
 FAILED = [kind for kind in K if kind is not K.PICTURES]
 
 
@@ -24,6 +26,29 @@ def ended(kind: VerdictKind, *, billed: bool = False, cost: Charge | None = None
 
 def costing(cost: Charge) -> AttemptResult:
     return ended(K.UNREADABLE, billed=True, cost=cost)
+
+
+def test_a_kept_picture_is_paid_with_all_that_is_known_of_it() -> None:
+    """Its cost, its address, what was dropped, how long it took."""
+    verdict = Verdict(kind=K.PICTURES, details={"revised_prompt": "a port"})
+    attempted = AttemptResult(
+        verdict=verdict,
+        cost=COST,
+        picture=PICTURE,
+        image_url="https://pictures.example/1.png",
+        dropped=("seed",),
+        took_s=2.5,
+    )
+    settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=0)
+
+    assert settlement is not None
+    assert settlement.state is State.PAID
+    assert (settlement.cost_microusd, settlement.basis) == (34_200, "reported")
+    assert settlement.picture == PICTURE
+    assert settlement.image_url == "https://pictures.example/1.png"
+    assert settlement.details == {"revised_prompt": "a port"}
+    assert settlement.dropped == ("seed",)
+    assert settlement.took_s == 2.5
 
 
 @pytest.mark.parametrize(
@@ -86,3 +111,9 @@ def test_a_cost_nobody_told_is_the_amount_held(state: State) -> None:
     assert cost_with_hold(costing(UNKNOWN), 0, state) == UNKNOWN
     assert cost_with_hold(costing(COST), 50_000, state) == COST
     assert cost_with_hold(costing(Charge(0, "reported")), 0, state) == Charge(0, "reported")
+
+
+def test_the_cost_of_an_unknown_outcome_is_unknown() -> None:
+    """Also if a figure came with it: nobody knows whether it was charged."""
+    assert cost_with_hold(costing(UNKNOWN), 50_000, State.UNKNOWN) == UNKNOWN
+    assert cost_with_hold(costing(COST), 50_000, State.UNKNOWN) == UNKNOWN

@@ -18,6 +18,7 @@ from stage3_plugin.policy.streaks import (
     NONE,
     REJECTED_IN_A_ROW,
     SAME_WORDS_IN_A_ROW,
+    UNSENT_IN_A_ROW,
     Happened,
     happened_of,
 )
@@ -100,3 +101,15 @@ def test_rows_are_counted_apart(happened: list[Happened]) -> None:
         or (streaks.made == 0 and streaks.rejected >= SAME_WORDS_IN_A_ROW)
     )
     assert (streaks.unsent > 0) == (happened[-1:] == ["unsent"])
+
+
+def test_what_cannot_be_sent_stops_only_after_a_while() -> None:
+    """The row is timed from its first; what was sent in between ends it."""
+    streaks = NONE.after("unsent", now=1).after("other").after("unsent", now=10)
+    for now in range(11, 10 + UNSENT_IN_A_ROW):
+        assert streaks.all_unsent(1000, for_s=3) is None
+        streaks = streaks.after("unsent", now=now)
+
+    assert streaks.unsent_since == 10
+    assert streaks.all_unsent(12.9, for_s=3) is None
+    assert streaks.all_unsent(13, for_s=3) is not None

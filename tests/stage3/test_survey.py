@@ -14,6 +14,7 @@ from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
+from tests.fakes.behaviours import ResetAfterRead
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.stage3.running import Story, asking, run_stage
@@ -162,6 +163,17 @@ async def test_another_sheet_and_another_file_are_told_apart(folder: Path, api: 
         "s2": [("reference",)],
         "s3": [True],
     }
+
+
+async def test_what_is_in_doubt_is_held(folder: Path, api: ImageApi) -> None:
+    """It may have been paid for; and a refused one is simply missing."""
+    api.script(ResetAfterRead(), scene="s1")
+    settings = settings_for(api, max_attempts=1)
+    await run_stage(settings, Story([scene("s1"), scene("s2")]), folder)
+    found = await survey(settings, [scene("s1"), scene("s2")], folder)
+
+    assert [one.held for one in found.values()] == [True, False]
+    assert states(found) == {"s1": [], "s2": [True]}
 
 
 async def test_a_picture_is_fetched_by_its_bytes(folder: Path, api: ImageApi) -> None:

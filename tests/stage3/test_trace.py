@@ -33,6 +33,18 @@ class Other(Listener):
     """A listener of another kind."""
 
 
+def test_an_event_reaches_whoever_named_it_inside_the_block() -> None:
+    """Others, and what happens outside, are not called."""
+    ours, theirs = Listener({"scene.waiting"}), Other({"scene.failed"})
+    trace.event(SceneWaiting(scene_id="early", waits_for=()))
+    with trace.listening(ours, theirs):
+        trace.event(SceneWaiting(scene_id="a", waits_for=("b",)))
+    trace.event(SceneWaiting(scene_id="late", waits_for=()))
+
+    assert ours.heard == [("scene.waiting", {"scene_id": "a", "waits_for": ["b"]})]
+    assert theirs.heard == []
+
+
 class Raising(Listener):
     """A listener that cannot note down what it hears."""
 
@@ -64,6 +76,17 @@ def test_a_span_that_an_exception_ends_says_which() -> None:
         pytest.fail("it was swallowed")
 
     assert listener.heard[-1][1]["outcome"] == "ZeroDivisionError"
+
+
+def test_of_a_kind_the_innermost_listens() -> None:
+    """A run that is started inside another has its own events, and others hear both."""
+    outer, inner, other = Listener({"claim"}), Listener({"claim"}), Other({"claim"})
+    with trace.listening(outer, other), trace.listening(inner), trace.span("claim"):
+        pass
+
+    assert outer.heard == []
+    assert [name for name, _ in inner.heard] == ["claim.started", "claim.finished"]
+    assert [name for name, _ in other.heard] == ["claim.started", "claim.finished"]
 
 
 @pytest.mark.anyio
