@@ -158,23 +158,6 @@ async def test_scenes_that_change_meanwhile_lose_no_outcome(
     assert {asked.prompt for asked in image_api.asked()} == {scene["prompt"] for scene in story}
 
 
-def is_closed(stage: PictureStage) -> bool:
-    """Return whether it takes no further run."""
-    try:
-        stage.run(())
-    except StageUnusable:
-        return True
-    return False
-
-
-async def open_when_closed(gate: Gate, stage: PictureStage) -> None:
-    """Hold back what is in flight until the stage takes no further run."""
-    try:
-        await until(lambda: is_closed(stage))
-    finally:
-        gate.open()
-
-
 # Stopping ----------------------------------------------------------------------------------------
 
 
@@ -266,24 +249,6 @@ async def test_a_run_that_nobody_holds_stops_whoever_collects_it(
     assert ended == ["made", "made", "not_tried", "not_tried", "not_tried"]
     assert image_api.received() == 2
     assert [one for one in states(tmp_path) if one is not State.VOID] == [State.PAID] * 2
-
-
-async def test_leaving_the_stage_stops_a_run_that_is_kept(
-    opened: Opened, image_api: ImageApi
-) -> None:
-    """What was in flight is among its outcomes, which can still be taken."""
-    gate = Gate()
-    image_api.script(bills(0.05, gate=gate), scene="s02")
-    async with anyio.create_task_group() as tasks:
-        async with opened(capacity=1) as stage:
-            tasks.start_soon(open_when_closed, gate, stage)
-            run = stage.run(scenes(4))
-            await anext(run)
-            await until(lambda: image_api.received("s02") == 1)
-        rest = [code(outcome) async for outcome in run]
-
-        assert rest == ["made", "not_tried", "not_tried"]
-    assert image_api.received() == 2
 
 
 async def test_scenes_without_end_are_not_read_to_their_end(
@@ -444,42 +409,6 @@ async def test_a_stage_is_used_in_its_block_and_in_its_loop(opened: Opened) -> N
 
 
 # Progress, and several at once -------------------------------------------------------------------
-
-
-async def test_runs_at_once_on_one_stage_buy_each_scene_once(
-    opened: Opened, image_api: ImageApi, tmp_path: Path
-) -> None:
-    """As several requests of a web server do."""
-    results: list[list[SceneOutcome]] = []
-
-    async def ask(stage: PictureStage) -> None:
-        results.append([outcome async for outcome in stage.run(scenes(6))])
-
-    async with opened() as stage, anyio.create_task_group() as tasks:
-        for _ in range(3):
-            tasks.start_soon(ask, stage)
-
-    assert {len(result) for result in results} == {6}
-    assert {code(one) for result in results for one in result} <= {"made", "reused", "busy"}
-    assert image_api.billed() == 6
-    assert states(tmp_path) == [State.PAID] * 6
-
-
-async def test_takes_have_an_outcome_each_in_their_order(
-    opened: Opened, image_api: ImageApi
-) -> None:
-    """And asked for again they are there."""
-    story: list[dict[str, Any]] = [{**scenes(1)[0], "takes": 3}, scenes(2)[1]]
-    async with opened() as stage:
-        pictures = await stage.make(story)
-        again = await stage.make(story)
-
-    assert [(one.scene_id, one.take) for one in pictures] == [
-        ("s01", 1), ("s01", 2), ("s01", 3), ("s02", 1),
-    ]  # fmt: skip
-    assert len({one.sha256 for one in pictures}) == 4 or pictures.summary.wanted == 4
-    assert [code(one) for one in again] == ["reused"] * 4
-    assert image_api.billed() == 4
 
 
 async def test_a_failing_iterator_sends_nothing(opened: Opened, image_api: ImageApi) -> None:

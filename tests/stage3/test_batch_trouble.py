@@ -25,7 +25,7 @@ from stage3_plugin.files import new_file
 from stage3_plugin.providers import gemini_batch, openai_batch
 from stage3_plugin.purchase.lines import LineCheckout
 from stage3_plugin.settings import Settings
-from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
+from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.batches import BatchKind
 from stage3_plugin.testing.behaviours import Behaviour, Gate, Hang, Json, Page
 from stage3_plugin.testing.image_api import ImageApi
@@ -118,18 +118,6 @@ async def test_a_run_that_is_told_to_stop_while_it_uploads_holds_nothing(
     assert (purchases(tmp_path), left_in_spool(tmp_path), api.batches.all) == ([], [], [])
 
 
-async def test_a_create_that_is_on_its_way_has_time_to_end(api: ImageApi, tmp_path: Path) -> None:
-    gate = Gate()
-    api.batches.script(Batched(polls=10_000, gate=gate))
-
-    ran = await stopped_at(met_at(api, "create"), _patient(api), tmp_path, gate)
-
-    assert codes(ran) == {"pending": 3}
-    assert states(tmp_path) == [State.ACCEPTED] * 3
-    (warned,) = [one for one in ran.named("stage.warned") if "in flight" in one["message"]]
-    assert "3 paid requests are in flight" in warned["message"]
-
-
 async def test_a_create_without_an_answer_is_found_by_the_next_run(
     api: ImageApi, tmp_path: Path
 ) -> None:
@@ -173,15 +161,6 @@ async def test_a_run_that_is_cancelled_ends_every_scene(
 
 async def _run(settings: Settings, folder: Path, into: Ran) -> None:
     await run_stage(settings, scenes(3), folder, into=into)
-
-
-async def test_the_deadline_of_a_run_ends_its_upload(api: ImageApi, tmp_path: Path) -> None:
-    met_at(api, "upload", Hang())
-
-    ran = await run_stage(shop(api), scenes(3), tmp_path, deadline_s=0.5)
-
-    assert codes(ran) == {"not_tried": 3}
-    assert purchases(tmp_path) == []
 
 
 @ONE_LOOP
@@ -356,20 +335,6 @@ async def test_a_line_that_was_taken_in_before_its_scene_came_ends_it(
     assert sizes(api) == [2]
 
 
-async def test_results_that_are_cut_are_asked_for_again(api: ImageApi, tmp_path: Path) -> None:
-    """In the same run, as long as that may help soon."""
-    gate = Gate()
-    api.batches.script(Batched(polls=0, until=gate))
-    await run_stage(shop(api), scenes(4), tmp_path)
-    gate.open()
-    api.batches.meet(CutFile(at=-100), at="results", times=2)
-
-    ran = await run_stage(shop(api), scenes(4), tmp_path)
-
-    assert codes(ran) == {"made": 4}
-    assert (sizes(api), counted(tmp_path)) == ([4], billed_microusd(api))
-
-
 @ONE_LOOP
 async def test_uploads_in_trouble_end_their_scenes_for_nothing(
     api: ImageApi, tmp_path: Path
@@ -453,20 +418,6 @@ async def test_a_key_that_has_run_out_is_had_anew_for_the_whole_batch(
     assert (codes(ran), asked, sizes(api)) == ({"made": 3}, [at], [3])
     retried = {one["cause"] for one in ran.named("scene.retried")}
     assert retried == ({"credentials"} if at == "create" else set())
-
-
-@ONE_LOOP
-async def test_lines_that_are_all_rejected_end_by_their_own_words(
-    api: ImageApi, tmp_path: Path
-) -> None:
-    """However many there are in a row: all of them were bought at once, and nothing is left out."""
-    said = {"error": {"message": "Unknown parameter: 'tone'.", "type": "invalid_request_error"}}
-    api.batches.line = Line(ends="said", status=400, document=said, billed=False)
-
-    ran = await run_stage(shop(api), scenes(40), tmp_path)  # more than are looked at at once
-
-    assert codes(ran) == {"rejected": 40}
-    assert (sizes(api), counted(tmp_path)) == ([40], 0)
 
 
 async def test_what_is_held_as_the_run_stops_is_given_back_unsent(

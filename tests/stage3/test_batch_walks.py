@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import anyio
-import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -327,17 +326,6 @@ def test_each_line_ends_by_its_own_result_and_the_rest_never_ran(
     assert [name for name, _ in told] == ["batch.ended"]
 
 
-def test_what_came_of_lines_is_told_to_whoever_waits(make: Callable[..., Scene]) -> None:
-    """A refusal by its provider's own word also to a later run; what never ran may be bought."""
-    scene = make(5)
-    scene.books.has("refused", "picture", None, "billed", "never_ran")
-    later, own = scene.process(), scene.process("run-1")
-    came = [walk(later, scene, line).attempted for line in range(5)]
-    kinds = [None if one is None else one.verdict.kind for one in came]
-    assert kinds == [VerdictKind.REFUSED, None, None, VerdictKind.REFUSED, None]
-    assert walk(own, scene).attempted is None  # it was not this process that took it in
-
-
 @tried(20)
 @given(
     kinds=st.lists(
@@ -453,18 +441,6 @@ def test_what_was_not_settled_is_not_heard_of(make: Callable[..., Scene]) -> Non
 
     assert scene.states() == [P]
     assert process.recovery.refused_line(keys_of(request("s0"))) is None
-
-
-def test_results_that_are_whole_by_their_counts_settle_what_they_have(
-    make: Callable[..., Scene],
-) -> None:
-    """Though nothing frames them: also the lines without a picture, which waited for that."""
-    scene = make(4)
-    scene.books.has("picture", "refused", "billed", None)
-    scene.books.came, scene.books.tells = [3], True
-    walk(scene.process(), scene)
-
-    assert scene.states() == [P, R, B, R]
 
 
 def test_where_nothing_more_comes_a_line_ends_by_what_came(make: Callable[..., Scene]) -> None:

@@ -237,23 +237,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 # Handing over ------------------------------------------------------------------------------------
 
 
-@BOTH
-@pytest.mark.usefixtures("quick")
-async def test_an_upload_that_fails_is_made_again_and_a_batch_that_is_not_begun_costs_nothing(
-    tmp_path: Path, service: str
-) -> None:
-    """A page of a proxy, a reset in the middle of the body, then it is there."""
-    with ImageApi() as api:
-        api.batches.meet(Page(502, billed=False), at="upload")
-        api.batches.cut_uploads.append(10)
-        async with at_desk(api, tmp_path, service) as desk:
-            await desk.uploaded("a")
-
-        assert api.batches.all == []
-        lines = [stored.data for stored in api.batches.files.values()]
-        assert len(lines) == 1
-
-
 @pytest.mark.usefixtures("quick")
 async def test_an_upload_is_not_tried_for_ever(tmp_path: Path) -> None:
     """After three times it is left to who asked, with the provider's own word."""

@@ -311,38 +311,6 @@ def test_not_even_bad_luck_makes_rejections_by_chance_dear(
     assert ours.now <= most * fixed.now
 
 
-@pytest.mark.parametrize(
-    "ceiling, share, most, hint_s, seed",
-    [
-        (128, 0.05, 1.1, None, 5),
-        (128, 0.05, 1.1, 30.0, 30),
-        (256, 0.05, 1.1, None, 34),
-        (512, 0.05, 1.1, None, 1),
-        (512, 0.05, 1.1, 2.0, 20),
-        (512, 0.1, 1.25, None, 33),
-    ],
-)
-def test_chance_costs_little_where_many_are_at_once_and_runs_are_short(
-    ceiling: int, share: float, most: float, hint_s: float | None, seed: int
-) -> None:
-    """Half a minute in all, growth included; the benchmark has the other seeds."""
-    case = Case(
-        "by chance",
-        lambda rng: ByChance(share, random.Random(rng.random()).random, hint_s=hint_s),
-        is_hinted=hint_s is not None,
-        ceiling=ceiling,
-        scenes=20 * ceiling,
-        mean_s=1.0,
-        sigma=0.4,
-        rejection_s=(0.16, 0.26),
-    )
-    fixed, ours = World(case, seed), World(case, seed)
-    fixed.run(DeafLimiter(ceiling), until_s=1e6)
-    ours.run(AdaptiveLimiter(ceiling, draw=random.Random(seed + 1000).random), until_s=1e6)
-
-    assert ours.now <= most * fixed.now
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_a_short_run_meets_a_hidden_eight_seldom_though_connections_are_slow(seed: int) -> None:
     """Rejections come after a second, and a place is free before its picture is here."""

@@ -19,12 +19,8 @@ from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.transport.client import Client, Exchange
 from stage3_plugin.transport.job_hosts import JobHosts
 from tests.fakes.behaviours import (
-    Behaviour,
-    Drip,
-    Hang,
     Json,
     Ok,
-    Redirect,
 )
 from tests.fakes.image_api import KEY, ImageApi
 
@@ -161,28 +157,6 @@ async def test_the_end_is_seen_with_the_last_byte_and_nothing_in_between(*, tls:
 
     assert sink.ends == [True]
     assert passes[-1] == passes[-2]
-
-
-async def test_a_redirect_is_not_followed(image_api: ImageApi) -> None:
-    """A paid POST must not be sent on to somebody else."""
-    image_api.script(Redirect("http://127.0.0.1:9/elsewhere"))
-    sink = Sink()
-
-    assert (await post(image_api.base_url, sink)).complete
-    assert sink.status == 307
-    assert image_api.received() == 1
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("behaviour", [Hang(), Drip(every_s=0.05)], ids=repr)
-async def test_an_exchange_ends_by_its_deadline(image_api: ImageApi, behaviour: Behaviour) -> None:
-    """Also one whose body drips for ever, where no read ever times out."""
-    image_api.script(behaviour)
-    exchange = await post(image_api.base_url, timeout_s=1.5)  # a busy machine has sent it by then
-
-    assert exchange.sent
-    assert not exchange.complete
-    assert "within 1.5 s" in exchange.problem
 
 
 async def test_a_server_that_does_not_speak_http_may_have_got_the_request() -> None:

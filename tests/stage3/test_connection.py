@@ -4,7 +4,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
 import h11
 import httpcore
@@ -48,36 +48,6 @@ async def test_every_error_of_a_connection_is_told_as_httpx_tells_it(
     with pytest.raises(getattr(httpx, error.__name__), match="told") as caught:
         await transport.handle_async_request(httpx.Request("GET", "http://127.0.0.1:1/"))
     assert isinstance(caught.value.__cause__, error)
-
-
-@pytest.fixture
-def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
-    """Be the proxy that the environment names, answer anything, and note the first lines."""
-    seen: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            try:
-                connection, _ = server.accept()
-            except OSError:  # closed: it was never asked
-                return
-            with connection:
-                seen.append(connection.recv(65536).partition(b"\r\n")[0])
-                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-
-        threading.Thread(target=serve, daemon=True).start()
-        for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY", "HTTP_PROXY"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.getsockname()[1]}")
-        yield seen
-
-
-@pytest.mark.usefixtures("proxy")
-async def test_a_proxy_of_the_environment_is_not_used_if_nobody_trusts_it() -> None:
-    """The environment of a machine is not a setting of ours."""
-    transport = FreshConnection(ssl.create_default_context(), trust_env=False)
-    with pytest.raises(httpx.ConnectError):
-        await transport.handle_async_request(httpx.Request("GET", "http://127.0.0.1:1/"))
 
 
 # Bodies ------------------------------------------------------------------------------------------

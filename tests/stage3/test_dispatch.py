@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.engine.dispatch import LEAST_MOST_WAITING, MOST_WAITING, Dispatcher
-from stage3_plugin.policy.capacity import Limiter, Permission
+from stage3_plugin.policy.capacity import Limiter
 
 
 def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
@@ -98,35 +98,6 @@ def test_a_waiting_scene_holds_no_capacity_and_goes_before_new_ones() -> None:
     assert [(item, at - began) for item, at in order] == [
         (0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (0, 5), (5, 6), (6, 7), (7, 8),
     ]  # fmt: skip
-
-
-class NarrowGate(Limiter):
-    """Lets four through where five hundred could be, and counts how often it is asked."""
-
-    asked = 0
-
-    @property
-    def limit(self) -> int:
-        return 4
-
-    def may_send(self, now: float, in_flight: int) -> Permission:
-        self.asked += 1
-        return super().may_send(now, in_flight)
-
-
-def test_workers_the_gate_has_no_place_for_cost_nothing() -> None:
-    """A scene that ends lets one worker ask, not five hundred."""
-    gate = NarrowGate(500)
-    ended: list[int] = []
-
-    async def perform(item: int) -> None:
-        await anyio.sleep(1 + item % 3)
-        ended.append(item)
-
-    in_virtual_time(lambda: Dispatcher(range(1000), perform, gate).run())
-
-    assert sorted(ended) == list(range(1000))
-    assert gate.asked < 5000
 
 
 def test_after_a_halt_what_is_in_flight_ends_and_nothing_starts() -> None:

@@ -6,7 +6,6 @@ Those draw, die, are replaced, are deaf to Ctrl-C and leave no orphans.
 import os
 import pickle
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,6 @@ import pytest
 from stage3_plugin.errors import JobFailed, WorkerLost
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.executors.processes import Processes, worker_environment
-from stage3_plugin.executors.worker import asked, problem_in
 from stage3_plugin.previz.cast import Cast, Member
 from stage3_plugin.previz.order import Order, job_of
 from stage3_plugin.previz.plate import Plate
@@ -149,17 +147,6 @@ async def test_pictures_are_drawn_and_the_processes_end(tmp_path: Path) -> None:
     assert not any(map(is_alive, process_ids))
 
 
-async def test_a_worker_is_kept_for_the_next_picture(tmp_path: Path) -> None:
-    """Starting one takes longer than drawing a small picture."""
-    async with Processes(WORK, 1) as workers:
-        await make(workers, tmp_path, "a")
-        first = workers.process_ids
-        await make(workers, tmp_path, "b")
-        second = workers.process_ids
-
-    assert first == second
-
-
 async def test_a_killed_worker_fails_its_picture_and_is_replaced(tmp_path: Path) -> None:
     """The error says which signal; the next picture is drawn."""
     failures: list[WorkerLost] = []
@@ -222,57 +209,6 @@ async def test_a_worker_is_deaf_to_ctrl_c(tmp_path: Path) -> None:
 
         assert workers.process_ids == {process_id}
         assert os.getsid(process_id) != os.getsid(0)
-
-
-async def test_a_picture_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    """The worker lives on: the fault was not its own."""
-    async with Processes(WORK, 1) as workers:
-        with pytest.raises(JobFailed, match="FileNotFoundError: "):
-            await make(workers, tmp_path / "missing")
-        await make(workers, tmp_path, "b")
-
-    assert names_in(tmp_path) == ["b.png"]
-
-
-async def test_leaving_while_a_picture_is_drawn_ends_its_worker(tmp_path: Path) -> None:
-    """A pool that is left in the middle of a run leaves no process behind."""
-    failures: list[WorkerLost] = []
-    process_ids: list[int] = []
-
-    async def draw_big(workers: Processes) -> None:
-        try:
-            await make(workers, tmp_path, "big", LONG_SIDE_PX)
-        except WorkerLost as error:
-            failures.append(error)
-
-    async with anyio.create_task_group() as group, Processes(WORK, 1) as workers:
-        group.start_soon(draw_big, workers)
-        process_ids.append(await until_busy(workers))
-
-    assert not is_alive(process_ids[0])
-    assert len(failures) == 1
-    assert names_in(tmp_path) == []
-
-
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_the_end_of_its_input_ends_a_worker(tmp_path: Path) -> None:
-    """However the process that asked is gone, its pipe is closed, and there are no orphans."""
-    worker = subprocess.Popen(  # noqa: ASYNC220 - the test is the parent, and waits
-        [sys.executable, "-m", "stage3_plugin.executors.worker", WORK],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    with worker:
-        worker.stdin.write(asked(job(), tmp_path / "a.png", tmp_path / ".a.part"))
-        worker.stdin.flush()
-        answer = worker.stdout.readline()
-        worker.stdin.close()
-        returncode = worker.wait(10)
-
-    assert problem_in(answer) is None
-    assert returncode == 0
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -179,23 +179,6 @@ async def test_a_price_that_is_not_known_in_batches_is_from_half_to_all(
     assert (plan.cost_low_usd, plan.cost_high_usd) == (to_usd(20_000), to_usd(40_000))
 
 
-async def test_a_cap_lets_through_what_fits_by_the_lanes_price(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Twice as many for the same money."""
-    settings, scenes = settings_for(image_api), story(None, None, None, None)
-    whole = (await planned(settings, scenes, tmp_path)).cost_high_usd
-    assert whole is not None
-
-    ordinary = await planned(settings, scenes, tmp_path, max_cost_usd=whole / 2)
-    batch = await planned(
-        settings, scenes, tmp_path, lane="batch", max_cost_usd=whole / 2 + to_usd(4)
-    )
-
-    assert (ordinary.make, ordinary.refused) == (2, 2)
-    assert (batch.make, batch.refused) == (4, 0)
-
-
 async def test_a_batch_behind_a_sheet_takes_two(image_api: ImageApi, tmp_path: Path) -> None:
     """One after the other, each as long as it may take."""
     cast = {"mira": {"prompt": "Mira, a keeper"}}

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,35 +63,6 @@ def other(tmp_path: Path) -> LineShop:
 
 
 # Held --------------------------------------------------------------------------------------------
-
-
-async def test_all_lines_are_held_with_the_row_of_their_batch(shop: LineShop) -> None:
-    """In the order of their numbers; each could be found by its token from then on."""
-    job = a_batch()
-    held = await shop.lines.hold_all(await shop.ready("s1", "s2", "s3"), job)
-
-    assert isinstance(held, list)
-    assert [one.token for one in held] == [job.token] * 3
-    lines = shop.ledger.lines_of(job.token or "")
-    assert [one.new.attempt_id for one in lines] == [one.attempt_id for one in held]
-    assert [one.new.scene_id for one in lines] == ["s1", "s2", "s3"]
-    assert {one.state for one in lines} == {State.SENDING}
-    assert {one.job.new for one in lines if one.job} == {job}
-    assert shop.committed() == 3 * HOLD
-
-
-async def test_what_does_not_fit_under_a_cap_is_named_and_nothing_is_held(tmp_path: Path) -> None:
-    """All that does not fit beside what comes before it; the others do, together."""
-    holds = {"s0": 4, "s1": 9, "s2": 6, "s3": 1}
-    shop = LineShop(tmp_path, cap=10, hold_of=lambda wanted: holds[wanted.scene_id])
-    lines = await shop.ready(*holds)
-    found = await shop.in_the_way(lines)
-
-    assert sorted(found) == [1, 3]
-    assert all(isinstance(one, Denied) and one.stops and one.over for one in found.values())
-    held = await shop.lines.hold_all([lines[0], lines[2]], a_batch())
-    assert isinstance(held, list)
-    assert shop.committed() == 10
 
 
 @pytest.mark.parametrize(
@@ -203,28 +173,6 @@ async def test_each_of_several_takes_in_doubt_is_sent_once_more(tmp_path: Path) 
         assert isinstance(claimed, Held)
 
     assert shop.states() == [State.WROTE_OFF] * 2 + [State.SENDING] * 2
-
-
-async def test_a_hold_waits_for_room_only_while_something_may_make_some(tmp_path: Path) -> None:
-    """An ordinary request that is in flight may cost less than it holds."""
-    shop = LineShop(tmp_path, cap=2 * HOLD)
-    ordinary = await shop.checkout.claim(replace(request("s0"), lane="ordinary"))
-    assert isinstance(ordinary, Held)
-    lines = await shop.ready("s1", "s2")
-    came: list[object] = []
-
-    async def hold() -> None:
-        came.append(await shop.lines.hold_all(lines, a_batch()))
-
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(hold)
-            await anyio.wait_all_tasks_blocked()
-            assert came == []
-            await shop.checkout.release(ordinary, "not needed")
-
-    assert isinstance(came[0], list)
-    assert shop.states() == [State.VOID, State.SENDING, State.SENDING]
 
 
 class LosesItsWord(InlineCommit):

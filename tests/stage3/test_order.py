@@ -6,13 +6,11 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from host_stub.contract import Scene
-from stage3_plugin.domain.money import to_usd
 from stage3_plugin.engine.showing import order
 from tests.stage3.showing import Maker, Timed, ideal_s, picture_of, run, virtually
 
@@ -90,30 +88,6 @@ def test_a_scene_begins_when_what_it_refers_to_has_ended(
     assert sum(wave.scenes for wave in plan.waves) == (plan.make if plan.waves else 0)
 
 
-def test_a_run_that_is_told_to_stop_ends_what_waits() -> None:
-    """Every scene and sheet has its outcome, and what waited was never tried."""
-
-    async def main() -> Timed:
-        stopping = anyio.Event()
-        maker = Maker({"c0": 20.0})
-        async with anyio.create_task_group() as tasks:
-
-            async def stop() -> None:
-                await anyio.sleep(5)
-                stopping.set()
-
-            tasks.start_soon(stop)
-            scenes = [scene("s1", characters=["c0"]), scene("s2", "s1"), scene("s3")]
-            return await run(maker, scenes, cast=CAST, stopping=stopping)
-        raise AssertionError
-
-    ran = virtually(main)
-
-    assert codes(ran) == {"c0": "made", "s3": "made", "s1": "not_tried", "s2": "not_tried"}
-    assert ran.ending is not None
-    assert ran.ending.stopped == "cancelled"
-
-
 def test_a_cap_ends_what_waits() -> None:
     """The sheet takes what there is; its scenes are left out, and nothing is sent for them."""
     maker = Maker()
@@ -133,26 +107,3 @@ def test_a_cap_ends_what_waits() -> None:
         "s1": "refused",
         "s2": "refused",
     }
-
-
-def test_a_plan_shows_the_waves_and_their_prices() -> None:
-    """A scene is in the wave behind the last it refers to."""
-    scenes = [
-        scene("s1", characters=["c0"]),
-        scene("s2", "s1", characters=["c1"]),
-        scene("s3"),
-        scene("s4", "s3"),
-    ]
-    ran = in_order(Maker(), scenes, cast=CAST)
-    (plan,) = ran.plans
-
-    waves = [(wave.scenes, wave.cost_high_usd) for wave in plan.waves]
-    assert waves == [(3, to_usd(150_000)), (2, to_usd(100_000)), (1, to_usd(50_000))]
-    assert (plan.make, plan.sheets, plan.cost_high_usd) == (6, 2, to_usd(300_000))
-    sheets = [one for one in plan.scenes if one.role == "sheet"]
-    assert [(one.scene_id, one.cost_high_usd) for one in sheets] == [
-        ("c0", to_usd(50_000)),
-        ("c1", to_usd(50_000)),
-    ]
-    waits = {one.scene_id: one.waits_for for one in plan.scenes if one.waits_for}
-    assert waits == {"s1": ("c0",), "s2": ("s1", "c1"), "s4": ("s3",)}

@@ -61,26 +61,6 @@ def test_a_plan_never_passes_a_cap(highs: list[int], room: int) -> None:
         assert sum(highs[: plan.make + 1]) > room
 
 
-@pytest.mark.parametrize(
-    "scenes, capacity, typical_s, expected_s",
-    [
-        (0, 4, 20.0, 0.0),
-        (0, 4, None, 0.0),
-        (1, 4, 20.0, 20.0),
-        (9, 4, 20.0, 60.0),
-        (9, 4, None, None),
-    ],
-)
-def test_the_time_is_told_from_what_such_pictures_took(
-    scenes: int, capacity: int, typical_s: float | None, expected_s: float | None
-) -> None:
-    """As many rounds as it takes with so many in flight; unknown before there were any."""
-    story: list[tuple[Prospect, int | None, int | None]] = [(Reuse.MAKE, 0, 0)] * scenes
-    plan = planned(story, capacity=capacity, typical_s=typical_s)
-
-    assert plan.expected_s == expected_s
-
-
 def planned(
     story: Sequence[tuple[Prospect, int | None, int | None]],
     *,

@@ -10,7 +10,6 @@ import pytest
 from pydantic import JsonValue
 
 from stage3_plugin import errors
-from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import ExtraMissing, SettingsRefused
 from stage3_plugin.renderers.diffusion import folder as folders
@@ -119,21 +118,6 @@ def test_a_size_that_no_pipeline_paints_is_said_beforehand(
 
     assert caught.value.field == "size"
     assert near in (ReadyModel.refused(request) or "")
-
-
-def test_wishes_that_change_nothing_are_named() -> None:
-    """One reference is shown; of more, it is said."""
-    wishes = (ReferenceWish(image="a.png"), ReferenceWish(image="b.png"))
-    plain = PictureRequest(
-        scene_id="s", prompt="p", width_px=64, height_px=64, seed=1, wishes=wishes[:1]
-    )
-    asks = PictureRequest(
-        scene_id="s", prompt="p", width_px=64, height_px=64,
-        quality="high", background="transparent", wishes=wishes,
-    )  # fmt: skip
-
-    assert ReadyModel.unmet(plain) == ()
-    assert ReadyModel.unmet(asks) == ("quality", "references", "background")
 
 
 # Folders -----------------------------------------------------------------------------------------

@@ -267,17 +267,6 @@ async def test_a_picture_that_is_named_twice_is_shown_once(
     ]
 
 
-async def test_a_picture_of_the_cast_that_is_not_there_is_said_when_the_stage_opens(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """So a check says it, which knows no scene."""
-    (folder / "refs" / "mira.png").unlink()
-    async with open_stage(casting(image_api), folder) as stage:
-        (warning,) = stage.warnings
-
-    assert warning.startswith("cast 'char_001': reference 'refs/mira.png' is not there")
-
-
 async def test_what_is_bought_again_at_another_endpoint_is_said_with_a_cast_as_well(
     image_api: ImageApi, folder: Path
 ) -> None:
@@ -364,21 +353,6 @@ async def test_two_runs_at_once_share_a_sheet(image_api: ImageApi, folder: Path)
     for ran in rans:
         assert {ran.code(one) for one in ran.outcomes} == {"made"}
         assert len(ran.outcomes) == 5
-
-
-async def test_a_run_that_is_stopped_at_once_names_its_sheets_all_the_same(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """Every sheet that is announced has its outcome, and nothing is sent."""
-    stopping = anyio.Event()
-    stopping.set()
-    ran = await run_stage(casting(image_api), STORY, folder, scenes_dir=folder, stopping=stopping)
-
-    assert {one: ran.code(one) for one in ran.outcomes} == dict.fromkeys(
-        ("char_002", "s1", "s2", "s3", "s4"), "not_tried"
-    )
-    assert ran.outcomes["char_002"].role == "sheet"
-    assert image_api.entries == []
 
 
 async def test_a_sheet_whose_picture_comes_later_is_waited_for(

@@ -1,7 +1,6 @@
 """Sockets as httpcore sees them: what one read returns, what breaks as what, and what is closed."""
 
 import contextlib
-import random
 import socket
 import ssl
 import threading
@@ -82,31 +81,6 @@ async def read_all(stream: httpcore.AsyncNetworkStream, most: int = 65_536) -> l
     return pieces
 
 
-@pytest.mark.parametrize("most", [20_000, 65_636, READ_BYTES])
-async def test_one_read_gives_all_the_tls_records_that_have_come(
-    trust: ssl.SSLContext, server_tls: ssl.SSLContext, most: int
-) -> None:
-    """One record of 16 KiB at a time would cost more than decoding what is in them."""
-    data = random.Random(1).randbytes(1 << 20)
-    is_sent = threading.Event()
-
-    def serve(connection: socket.socket) -> None:
-        connection.recv(1)
-        connection.sendall(data)
-        is_sent.set()
-
-    with listening(encrypted(serve, server_tls)) as port:
-        plain = await Sockets().connect_tcp("127.0.0.1", port)
-        stream = await plain.start_tls(trust, "localhost")
-        await stream.write(b"!")
-        await anyio.to_thread.run_sync(is_sent.wait, 10)
-        pieces = await read_all(stream, most)
-        await stream.aclose()
-
-    assert b"".join(pieces) == data
-    assert most - 16_384 < max(map(len, pieces)) <= most
-
-
 @pytest.mark.parametrize("is_encrypted", [False, True])
 async def test_connections_that_share_a_buffer_do_not_mix_their_bytes(
     trust: ssl.SSLContext,
@@ -159,37 +133,6 @@ async def test_a_large_write_waits_for_a_slow_reader(
             await stream.aclose()
 
         assert bytes(received) == data
-
-
-async def test_what_came_before_a_damaged_record_is_given_first(
-    trust: ssl.SSLContext, server_tls: ssl.SSLContext
-) -> None:
-    """And then the damage is told, though the system tells it only once."""
-
-    def serve(connection: socket.socket) -> None:
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        secure = server_tls.wrap_bio(incoming, outgoing, server_side=True)
-        while True:
-            try:
-                secure.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                connection.sendall(outgoing.read())
-                incoming.write(connection.recv(65536))
-        secure.write(b"whole")
-        connection.sendall(outgoing.read() + b"\x17\x03\x03\x00\x20" + bytes(32))
-        until_closed(connection)
-
-    with listening(serve) as port:
-        plain = await Sockets().connect_tcp("127.0.0.1", port)
-        stream = await plain.start_tls(trust, "localhost")
-        await anyio.sleep(0.05)
-
-        assert await stream.read(65536) == b"whole"
-        with pytest.raises(httpcore.ReadError) as caught:
-            await stream.read(65536)
-        assert isinstance(caught.value.__cause__, ssl.SSLError)
-        await stream.aclose()
 
 
 def address(port: int) -> tuple[Any, ...]:
