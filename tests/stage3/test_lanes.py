@@ -190,15 +190,3 @@ async def test_a_batch_behind_a_sheet_takes_two(image_api: ImageApi, tmp_path: P
     assert (plan.make, plan.sheets, batch.scenes) == (2, 1, 2)
     assert batch.within_s == 2 * TERMS.within_s
     assert any("goes in a later batch" in one for one in batch.cannot)
-
-
-async def test_a_ladder_says_that_it_waits(image_api: ImageApi, tmp_path: Path) -> None:
-    """The batch's column only."""
-    fallback = {"provider": "openrouter", "model": "m", "price_usd": "0.1",
-                "base_url": image_api.base_url, "api_key": "sk-0123456789abcdef"}  # fmt: skip
-
-    plan = await planned(settings_for(image_api, fallback=[fallback]), story("batch"), tmp_path)
-
-    ordinary, batch = both(plan)
-    assert any("no further route" in one for one in batch.cannot)
-    assert not any("no further route" in one for one in ordinary.cannot)

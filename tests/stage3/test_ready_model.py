@@ -179,14 +179,6 @@ def test_code_that_lies_beside_weights_is_refused(tmp_path: Path) -> None:
         assert "the weights bring code of their own" in refusal(tmp_path, name)
 
 
-def test_a_variant_that_is_not_there(tmp_path: Path) -> None:
-    pipeline_folder(tmp_path / "weights")
-
-    assert "has no files of the variant 'fp16' (leave `variant` out" in refusal(
-        tmp_path, args={"variant": "fp16"}
-    )
-
-
 @pytest.mark.parametrize(
     "name",
     [

@@ -399,24 +399,6 @@ async def test_no_sheet_is_made_for_a_scene_that_is_refused(
     assert len(image_api.entries) == 1
 
 
-@pytest.mark.parametrize("wish", [{"prompt": " "}, {"width": 100_000, "height": 100_000}])
-async def test_no_sheet_is_made_for_a_scene_that_is_not_sent_itself(
-    wish: dict[str, Any], image_api: ImageApi, folder: Path
-) -> None:
-    """One without a prompt, say; nor for one that refers to that."""
-    first, second = (scene(one, characters=["char_002"]) for one in ("s1", "s2"))
-    waiting = second.model_copy(update={"references": ("scene:s1",)})
-    story = Story([first.model_copy(update=wish), waiting])
-    settings = casting(image_api)
-    async with open_stage(settings, folder) as stage:
-        plan = await stage.plan(asking(story, scenes_dir=folder))
-    ran = await run(settings, folder, story)
-
-    assert (plan.make, plan.sheets, plan.unsendable) == (0, 0, 2)
-    assert {one: ran.code(one) for one in ran.outcomes} == {"s1": "rejected", "s2": "not_tried"}
-    assert image_api.entries == []
-
-
 async def test_who_is_to_look_as_in_a_scene_is_in_that_scene_too(
     image_api: ImageApi, folder: Path
 ) -> None:

@@ -256,25 +256,6 @@ def test_what_would_be_paid_for_nothing_is_not_sent() -> None:
     assert all("nothing was sent" in one["message"] for one in ran.named("scene.skipped"))
 
 
-def test_what_does_not_end_within_the_drain_time_is_cut_short() -> None:
-    """It was sent, so its cost is unknown."""
-    maker = Maker(duration_s=1000)
-
-    async def main() -> Ran:
-        ran = Ran([], [])
-        stopping = anyio.Event()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_set_after, stopping, 10)
-            await run(maker, Story(4), stopping=stopping, into=ran, capacity=2, drain_s=60)
-        return ran
-
-    ran = virtually(main)
-
-    assert ran.took_s == 70
-    assert sorted(ran.codes().values()) == ["cancelled"] * 2 + ["not_tried"] * 2
-    assert [one.cost for one in ran.outcomes[:2]] == [UNKNOWN.told] * 2
-
-
 def test_a_source_that_breaks_is_told_after_paid_work_has_ended() -> None:
     """Nothing in flight is lost to it."""
     ran = Ran([], [])
@@ -322,8 +303,3 @@ async def test_cancelling_ends_started_scenes_as_cancelled_and_goes_on() -> None
     assert codes.count("cancelled") == 3
     assert codes.count("made") == len(codes) - 3
     assert len(codes) == len(set(maker.sent))
-
-
-async def _set_after(event: anyio.Event, delay_s: float) -> None:
-    await anyio.sleep(delay_s)
-    event.set()
