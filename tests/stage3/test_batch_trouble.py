@@ -25,7 +25,7 @@ from stage3_plugin.files import new_file
 from stage3_plugin.providers import gemini_batch, openai_batch
 from stage3_plugin.purchase.lines import LineCheckout
 from stage3_plugin.settings import Settings
-from stage3_plugin.testing.batch_plans import Batched, Line
+from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
 from stage3_plugin.testing.batches import BatchKind
 from stage3_plugin.testing.behaviours import Behaviour, Gate, Hang, Json, Page
 from stage3_plugin.testing.image_api import ImageApi
@@ -333,6 +333,20 @@ async def test_a_line_that_was_taken_in_before_its_scene_came_ends_it(
 
     assert {one: second.code(one) for one in second.outcomes} == {"s01": "refused", "s02": "made"}
     assert sizes(api) == [2]
+
+
+async def test_results_that_are_cut_are_asked_for_again(api: ImageApi, tmp_path: Path) -> None:
+    """In the same run, as long as that may help soon."""
+    gate = Gate()
+    api.batches.script(Batched(polls=0, until=gate))
+    await run_stage(shop(api), scenes(4), tmp_path)
+    gate.open()
+    api.batches.meet(CutFile(at=-100), at="results", times=2)
+
+    ran = await run_stage(shop(api), scenes(4), tmp_path)
+
+    assert codes(ran) == {"made": 4}
+    assert (sizes(api), counted(tmp_path)) == ([4], billed_microusd(api))
 
 
 @ONE_LOOP
