@@ -1,7 +1,6 @@
 """How long an exchange waits, by a clock that the test drives."""
 
 import time
-from functools import partial
 
 import anyio
 import pytest
@@ -67,18 +66,6 @@ def test_time_that_was_lost_is_given_back(clock: Clock) -> None:
     clock.now += 0.02
     waiting.check()
     assert waiting.is_over
-
-
-@pytest.mark.anyio
-async def test_what_has_a_limit_of_its_own_is_not_given_back() -> None:
-    """Connecting takes of the time, as the setting says."""
-    waiting = Patience(0.5)
-    await waiting.within(0.4, partial(anyio.sleep, 0.3))
-    with pytest.raises(TimeoutError):
-        await waiting.within(0.4, anyio.sleep_forever)
-
-    assert waiting.is_over
-    assert not waiting.has_time()
 
 
 @pytest.mark.anyio
