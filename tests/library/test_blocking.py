@@ -13,11 +13,8 @@ import anyio
 import pytest
 
 from stage3_plugin import (
-    BudgetReached,
     Pictures,
     Progress,
-    ScenesRefused,
-    SettingsRefused,
     Stop,
     make_pictures,
     plan_pictures,
@@ -120,27 +117,6 @@ def test_files_that_scenes_show_lie_beside_their_scene_file(caller: Caller) -> N
 
     assert planned.make == 1
     assert [code(one) for one in pictures] == ["made"]
-
-
-def test_errors_are_raised_where_it_was_called(caller: Caller) -> None:
-    """With what was made."""
-    with pytest.raises(BudgetReached) as caught:
-        make_pictures(
-            scenes(3),
-            painter(caller.api, capacity=1),
-            project_dir=caller.folder,
-            out_dir=caller.folder / "pictures",
-            max_cost_usd="0.05",
-        )
-    with pytest.raises(ScenesRefused):
-        make_pictures([{"scene_id": "a"}], painter(caller.api))
-    with pytest.raises(SettingsRefused, match="no batch lane"):
-        make_pictures(scenes(1), painter(caller.api), project_dir=caller.folder, lane="batch")
-    with pytest.raises(SettingsRefused, match="no batch lane"):
-        plan_pictures(scenes(1), painter(caller.api), project_dir=caller.folder, lane="batch")
-
-    assert len(caught.value.pictures.made) == 1
-    assert caller.api.billed() == 1
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

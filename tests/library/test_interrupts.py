@@ -44,23 +44,6 @@ def test_the_first_leaves_the_second_cuts_short_and_a_third_is_raised_at_once() 
     assert told == [False, True]
 
 
-def test_all_that_are_open_are_told_and_the_handler_is_as_it_was(
-    handled: Callable[[int, FrameType | None], None],
-) -> None:
-    """Each raises it in its own task, in whatever order they are left."""
-    told: list[str] = []
-    one, other = held_back(lambda _: told.append("one")), held_back(lambda _: told.append("other"))
-    one.__enter__()
-    other.__enter__()
-    signal.raise_signal(signal.SIGUSR1)
-    for each in (one, other):
-        with pytest.raises(LimitReached):
-            each.__exit__(None, None, None)
-
-    assert sorted(told) == ["one", "other"]
-    assert signal.getsignal(signal.SIGUSR1) is handled
-
-
 def test_a_handler_of_the_programs_own_that_was_set_meanwhile_stays() -> None:
     """It is nobody else's to take away."""
     with held_back(lambda _: None):

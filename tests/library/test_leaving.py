@@ -27,8 +27,6 @@ import anyio
 import pytest
 
 from stage3_plugin import (
-    Stage2Output,
-    Stage3ImageGenerationService,
     Stop,
     make_pictures,
     open_stage,
@@ -566,51 +564,3 @@ def test_asyncios_own_ways_lose_nothing_either(way: str, shop: Shop) -> None:
         asyncio.run(program(shop))
 
     shop.need_whole_books()
-
-
-# The original's service, and waiting -------------------------------------------------------------
-
-
-@pytest.fixture
-def service(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Stage3ImageGenerationService:
-    monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
-    monkeypatch.setenv("OPENROUTER_BASE_URL", shop.api.base_url)
-    monkeypatch.setenv("IMAGE_GENERATION_MODEL", "openai/gpt-image-2.5-flare")
-    return Stage3ImageGenerationService(shop.folder)
-
-
-def originals() -> list[Stage2Output]:
-    """Return enough scenes that some are never begun."""
-    return [
-        Stage2Output(scene_id=scene["scene_id"], image_prompt=scene["prompt"])
-        for scene in scenes(4 * SCENES)
-    ]
-
-
-@pytest.mark.parametrize("way", ["SIGTERM's handler exits", "on_progress fails", "a scope"])
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_the_originals_service_is_left_likewise(
-    way: str, backend: str, shop: Shop, service: Stage3ImageGenerationService, handle: Handle
-) -> None:
-    """One construction serves all calls that spend."""
-
-    async def call() -> None:
-        on_progress = raising(shop, RuntimeError, waits=False) if "progress" in way else None
-        with anyio.CancelScope() as cancelled:
-            async with anyio.create_task_group() as tasks:
-                if way == "a scope":
-                    tasks.start_soon(then_answer, shop, cancelled.cancel)
-                await service.generate_all_images(originals(), on_progress=on_progress)
-
-    watching = None
-    if way.startswith("SIGTERM"):
-        handle(signal.SIGTERM, SystemExit)
-        watching = when(shop.is_in_flight, lambda: strike(signal.SIGTERM))
-    with nullcontext() if way == "a scope" else pytest.raises(BaseExceptionGroup):
-        anyio.run(call, backend=backend)
-    if watching is not None:
-        watching.join()
-
-    sent = shop.api.received()
-    assert shop.api.billed() == sent < 4 * SCENES
-    assert states(shop.folder).count(State.PAID) == sent

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stage3_plugin import Settings, SettingsRefused, make_pictures, plan_pictures
+from stage3_plugin import SettingsRefused, make_pictures, plan_pictures
 from stage3_plugin.library.log import log_without
 from stage3_plugin.library.opening import opening_of
 from tests.fakes.image_api import KEY, ImageApi
-from tests.library.calling import painter, scenes
+from tests.library.calling import scenes
 from tests.projects import Project
 from tests.rules.test_imports import HEAVY, loaded_by
 
@@ -115,14 +114,6 @@ def test_naming_the_library_loads_no_client() -> None:
 
     assert "stage3_plugin.library.stage" in loaded
     assert loaded & (HEAVY - {"rich"}) == set()  # which structlog looks for
-
-
-def test_settings_may_be_made_by_hand(image_api: ImageApi, tmp_path: Path) -> None:
-    """And mean the same as the dictionary."""
-    values = painter(image_api)
-    by_hand = Settings(**json.loads(json.dumps(values)))
-
-    assert opening_of(by_hand, tmp_path).settings == opening_of(values, tmp_path).settings
 
 
 def test_no_key_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

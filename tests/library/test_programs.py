@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from stage3_plugin import make_pictures
-from stage3_plugin.domain.states import State
-from tests.doors import bills, states
+from tests.doors import bills
 from tests.fakes.behaviours import Gate, Hang, Ok
 from tests.fakes.image_api import KEY, ImageApi
 from tests.heavy import first_of
@@ -91,25 +90,6 @@ def test_ctrl_c_ends_a_program_and_loses_no_paid_picture(
     assert "KeyboardInterrupt" in done.stderr
     assert [code(one) for one in again] == ["reused"]
     assert image_api.billed("s01") == 1
-
-
-def test_a_second_ctrl_c_cuts_short(project: Project, image_api: ImageApi) -> None:
-    """What was sent stays in mind, and is not sent again."""
-    image_api.script(Hang(), scene="s01")
-    process = started(project, SCRIPT)
-    wait_until(lambda: image_api.received("s01") == 1)
-    process.send_signal(signal.SIGINT)
-    while process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(1)
-        except subprocess.TimeoutExpired:
-            continue
-    done = ended(process)
-
-    assert "KeyboardInterrupt" in done.stderr
-    assert image_api.received() == 1
-    assert State.PAID not in states(project.folder)
 
 
 def test_a_killed_program_pays_for_nothing_twice(project: Project, image_api: ImageApi) -> None:

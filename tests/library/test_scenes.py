@@ -7,37 +7,15 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
 
 from host_stub.contract import Cost, Failure, Scene, SceneOutcome
-from stage3_plugin.errors import StorageFailed
 from stage3_plugin.library import run as library_run
-from stage3_plugin.library import scenes as library_scenes
 from stage3_plugin.library.run import WaitingOutcomes
-from stage3_plugin.library.scenes import ScenesRefused, keep, keep_in_turns
+from stage3_plugin.library.scenes import ScenesRefused, keep
 from tests.library.calling import scenes
-
-
-class FullDisk:
-    """A file that takes nothing."""
-
-    def seek(self, _place: int) -> None:
-        """Go there."""
-
-    def write(self, _line: bytes) -> int:
-        """Refuse it."""
-        raise OSError(28, "No space left on device")
-
-    def close(self) -> None:
-        """Close it."""
-
-
-def full_disk(*_words: object, **_further: object) -> FullDisk:
-    """Make one, as a file is made."""
-    return FullDisk()
 
 
 def test_what_was_kept_comes_back_as_it_was() -> None:
@@ -97,18 +75,6 @@ def test_what_json_does_not_have_is_refused(value: object) -> None:
         keep([{"scene_id": "a", "prompt": "b", "lens": value}])
 
 
-def test_a_file_is_refused_in_its_own_words(tmp_path: Path) -> None:
-    """With the file's name and its line."""
-    path = tmp_path / "story.jsonl"
-    path.write_text('{"scene_id": "a"}\n', encoding="utf-8")
-    with pytest.raises(ScenesRefused, match=r"story.jsonl.*line 1.*prompt"):
-        keep(path)
-    with pytest.raises(ScenesRefused, match="no such file") as missing:
-        keep(str(tmp_path / "nothing.json"))
-
-    assert missing.value.hint
-
-
 def test_memory_is_flat_however_many_scenes_there_are() -> None:
     """An iterator's scenes go to a file as they come: 10 MB of them take a tenth of that."""
     count, words = 5000, "w" * 2000
@@ -127,20 +93,6 @@ def test_memory_is_flat_however_many_scenes_there_are() -> None:
         tracemalloc.stop()
 
     assert peak < 4_000_000
-
-
-def test_a_disk_that_takes_no_scene_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything is sent."""
-    monkeypatch.setattr(library_scenes, "SpooledTemporaryFile", full_disk)
-    with pytest.raises(StorageFailed, match="No space left"):
-        keep(scenes(1))
-
-
-@pytest.mark.anyio
-async def test_what_is_kept_is_not_copied_again() -> None:
-    """A call that has read its scenes hands them on."""
-    with closing(keep(scenes(2))) as kept:
-        assert await keep_in_turns(kept) is kept
 
 
 # Outcomes that wait ------------------------------------------------------------------------------
@@ -170,25 +122,6 @@ def test_outcomes_wait_in_their_order(
     queue.close()
 
     assert taken == [outcome(number) for number in range(put)]
-
-
-def test_a_disk_that_takes_no_outcome_costs_memory_and_no_outcome(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Also where it took the first ones."""
-    monkeypatch.setattr(library_run, "IN_MEMORY", 2)
-    queue = WaitingOutcomes()
-    file = TemporaryFile()  # noqa: SIM115 - the queue closes it
-    monkeypatch.setattr(library_run, "TemporaryFile", lambda: file)
-    for number in range(4):
-        queue.put(outcome(number))
-    monkeypatch.setattr(file, "write", FullDisk().write)
-    for number in range(4, 8):
-        queue.put(outcome(number))
-    taken = [queue.take() for _ in range(len(queue))]
-    queue.close()
-
-    assert taken == [outcome(number) for number in range(8)]
 
 
 def test_a_story_in_a_file_is_what_the_command_reads(tmp_path: Path) -> None:

@@ -94,14 +94,6 @@ def test_a_script_stays_and_then_has_its_pictures(shop: Shop) -> None:
     assert shop.api.received() == shop.api.billed() == 2
 
 
-def test_a_script_stays_no_longer_than_it_wants(shop: Shop) -> None:
-    """What is not here by then goes on being made."""
-    waited = wait_for_pictures(shop.settings, project_dir=shop.folder, for_s=0)
-
-    assert (waited.left, waited.taken_in, waited.is_over) == (2, 0, False)
-    assert states(shop.folder) == [State.ACCEPTED, State.ACCEPTED]
-
-
 def test_another_thread_can_make_it_leave(shop: Shop) -> None:
     """At once, and nothing is changed by it."""
     stop, looks = Stop(), len(shop.api.polls())
@@ -117,15 +109,6 @@ def test_another_thread_can_make_it_leave(shop: Shop) -> None:
 
     assert waited.left == 2
     assert states(shop.folder) == [State.ACCEPTED, State.ACCEPTED]
-
-
-def test_one_that_is_set_before_leaves_before_anything_is_asked(shop: Shop) -> None:
-    """As it stops a run before it begins."""
-    stop, looks = Stop(), len(shop.api.polls())
-    stop.set()
-    wait_for_pictures(shop.settings, project_dir=shop.folder, stop=stop)
-
-    assert len(shop.api.polls()) == looks
 
 
 @pytest.mark.anyio

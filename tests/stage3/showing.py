@@ -23,7 +23,7 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
-from host_stub.contract import Scene, SceneOutcome, StagePlan, StageSummary
+from host_stub.contract import Scene, SceneOutcome, StagePlan
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, Charge
 from stage3_plugin.domain.picture import Picture, Placed
@@ -239,12 +239,6 @@ async def run(
 def virtually(main: Callable[[], Awaitable[Timed]]) -> Timed:
     """Run in virtual time."""
     return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
-
-
-def ending_of(ran: Ran) -> StageSummary:
-    """Return how a run ended."""
-    assert ran.ending is not None
-    return ran.ending
 
 
 def ideal_s(

@@ -395,18 +395,6 @@ async def test_a_create_that_is_turned_away_is_one_request_for_all_of_its_lines(
     assert left_in_spool(tmp_path) == []
 
 
-@ONE_LOOP
-async def test_a_create_that_is_refused_ends_its_scenes_for_nothing(
-    api: ImageApi, tmp_path: Path
-) -> None:
-    api.batches.meet(Page(400, billed=False), at="create")
-
-    ran = await run_stage(shop(api), scenes(8), tmp_path)
-
-    assert codes(ran) == {"rejected": 8}
-    assert (counted(tmp_path), len(api.batches.all)) == (0, 0)
-
-
 async def test_a_create_whose_answer_is_lost_is_found_by_its_label(
     api: ImageApi, tmp_path: Path
 ) -> None:

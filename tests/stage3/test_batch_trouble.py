@@ -118,18 +118,6 @@ async def test_a_run_that_is_told_to_stop_while_it_uploads_holds_nothing(
     assert (purchases(tmp_path), left_in_spool(tmp_path), api.batches.all) == ([], [], [])
 
 
-async def test_a_create_that_is_on_its_way_has_time_to_end(api: ImageApi, tmp_path: Path) -> None:
-    gate = Gate()
-    api.batches.script(Batched(polls=10_000, gate=gate))
-
-    ran = await stopped_at(met_at(api, "create"), _patient(api), tmp_path, gate)
-
-    assert codes(ran) == {"pending": 3}
-    assert states(tmp_path) == [State.ACCEPTED] * 3
-    (warned,) = [one for one in ran.named("stage.warned") if "in flight" in one["message"]]
-    assert "3 paid requests are in flight" in warned["message"]
-
-
 async def test_a_create_without_an_answer_is_found_by_the_next_run(
     api: ImageApi, tmp_path: Path
 ) -> None:
@@ -173,15 +161,6 @@ async def test_a_run_that_is_cancelled_ends_every_scene(
 
 async def _run(settings: Settings, folder: Path, into: Ran) -> None:
     await run_stage(settings, scenes(3), folder, into=into)
-
-
-async def test_the_deadline_of_a_run_ends_its_upload(api: ImageApi, tmp_path: Path) -> None:
-    met_at(api, "upload", Hang())
-
-    ran = await run_stage(shop(api), scenes(3), tmp_path, deadline_s=0.5)
-
-    assert codes(ran) == {"not_tried": 3}
-    assert purchases(tmp_path) == []
 
 
 @ONE_LOOP
@@ -453,20 +432,6 @@ async def test_a_key_that_has_run_out_is_had_anew_for_the_whole_batch(
     assert (codes(ran), asked, sizes(api)) == ({"made": 3}, [at], [3])
     retried = {one["cause"] for one in ran.named("scene.retried")}
     assert retried == ({"credentials"} if at == "create" else set())
-
-
-@ONE_LOOP
-async def test_lines_that_are_all_rejected_end_by_their_own_words(
-    api: ImageApi, tmp_path: Path
-) -> None:
-    """However many there are in a row: all of them were bought at once, and nothing is left out."""
-    said = {"error": {"message": "Unknown parameter: 'tone'.", "type": "invalid_request_error"}}
-    api.batches.line = Line(ends="said", status=400, document=said, billed=False)
-
-    ran = await run_stage(shop(api), scenes(40), tmp_path)  # more than are looked at at once
-
-    assert codes(ran) == {"rejected": 40}
-    assert (sizes(api), counted(tmp_path)) == ([40], 0)
 
 
 async def test_what_is_held_as_the_run_stops_is_given_back_unsent(

@@ -12,23 +12,19 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 import anyio
-import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.job import LineCount
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.purchase import Held, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase import batches
-from stage3_plugin.purchase.checkout import InOtherHands
 from stage3_plugin.purchase.lost import Brought
 from stage3_plugin.purchase.turns import TURN_S
 from stage3_plugin.storage.spool import batch_owner, line_facts
@@ -43,7 +39,6 @@ from tests.stage3.batch_books import (
     ended,
     found,
     made,
-    pictures,
     unknown,
     verdict,
     virtually,
@@ -55,7 +50,6 @@ from tests.stage3.ledger.samples import NOW, SETTLEMENTS, accepted
 from tests.stage3.line_shop import LineShop, close_all, keys_of, request
 from tests.stage3.showing import MEMORY
 
-T = TypeVar("T")
 A, S, U, P, B, R = (
     State.ACCEPTED, State.SENDING, State.UNKNOWN, State.PAID, State.PAID_BAD, State.REFUSED,
 )  # fmt: skip
@@ -137,39 +131,7 @@ def walk(process: Process, scene: Scene, line: int = 0) -> Brought:
     return virtually(bring)
 
 
-def events_of(scene: Scene) -> list[tuple[str, str]]:
-    """Return how lines have changed, in the order in which that was written."""
-    asked = "SELECT old, new FROM events WHERE event = ? AND old IS NOT NULL ORDER BY seq"
-    return [tuple(one) for one in scene.shop.ledger.rows(asked, ("changed",))]
-
-
 # A dead run's create -----------------------------------------------------------------------------
-
-
-def test_a_create_without_a_whole_answer_is_unknown_for_all_lines(
-    make: Callable[..., Scene],
-) -> None:
-    """In one commit, whichever line is asked for."""
-    scene = make(3, is_accepted=False)
-    scene.books.has_listing = False
-    process = scene.process()
-    brought = walk(process, scene, 1)
-
-    assert scene.states() == [U] * 3
-    assert brought.is_lost
-    assert sorted(process.settled) == sorted(one.attempt_id for one in scene.held)
-
-
-def test_a_whole_answer_that_was_left_names_the_batch(make: Callable[..., Scene]) -> None:
-    """All lines are accepted, and it is polled right away."""
-    scene = make(2, is_accepted=False)
-    scene.create_answered()
-    scene.books.polls = [made()]
-    brought = walk(scene.process(), scene)
-
-    assert scene.states() == [A] * 2
-    assert brought.making is not None
-    assert scene.books.asked == {"create": 1, "poll": 1}
 
 
 @pytest.mark.parametrize(
@@ -305,16 +267,6 @@ def test_a_batch_that_two_whole_listings_lack_never_ran_once_it_would_be_there(
     assert len(askings) == 3
 
 
-def test_a_batch_that_is_listed_is_accepted_and_polled(make: Callable[..., Scene]) -> None:
-    """It was begun, and only its answer was lost."""
-    scene = make(2, is_accepted=False)
-    scene.books.listings = [found(accepted("the batch"), at=NOW)]
-    scene.books.has("picture", "refused")
-    walk(scene.process(), scene)
-
-    assert scene.states() == [P, R]
-
-
 def test_all_lines_that_ask_are_one_request_to_the_listing(make: Callable[..., Scene]) -> None:
     """And not one each: a listing has pages, and lags."""
     scene = make(4, is_accepted=False)
@@ -330,46 +282,6 @@ def test_all_lines_that_ask_are_one_request_to_the_listing(make: Callable[..., S
         return scene.books.asked["find"]
 
     assert virtually(all_ask) == 1
-
-
-# Being made --------------------------------------------------------------------------------------
-
-
-def test_all_lines_of_a_batch_are_one_poll(make: Callable[..., Scene]) -> None:
-    """The first two come as they are asked for, then at the batch's own pace."""
-    scene = make(5)
-    count = LineCount(total=5, done=2)
-    scene.books.polls = [replace(made(), lines=count)]
-    process = scene.process()
-
-    async def wait() -> list[int]:
-        polled: list[int] = []
-        for later_s in (0.0, 0.1, 0.2, 1.0, 58.0, 2.0):
-            await anyio.sleep(later_s)
-            async with anyio.create_task_group() as tasks:
-                for one in scene.held:
-                    tasks.start_soon(process.recovery.bring_on, one.attempt_id)
-            polled.append(scene.books.asked["poll"])
-        return polled
-
-    assert virtually(wait) == [1, 1, 2, 2, 2, 3]
-    brought = walk(process, scene, 3)
-    assert brought.making is not None
-    assert brought.making.lines == count
-    assert brought.is_open
-
-
-def test_a_run_waits_for_no_batch_of_another(make: Callable[..., Scene]) -> None:
-    """It is asked for once, by one of its lines; room under a cap is not waited for either."""
-    scene = make(5)
-    scene.books.polls = [made()]
-    process = scene.process()
-    process.recovery.look()
-    assert not process.recovery.is_going
-    virtually(process.recovery.of_all)
-
-    assert scene.books.asked == {"poll": 1}
-    assert scene.states() == [A] * 5
 
 
 def test_trouble_on_the_way_changes_nothing(make: Callable[..., Scene]) -> None:
@@ -393,26 +305,6 @@ def test_trouble_on_the_way_changes_nothing(make: Callable[..., Scene]) -> None:
     assert scene.states() == [P, P]
 
 
-def test_a_batch_that_nobody_can_be_asked_for_is_unknown_as_a_whole(
-    make: Callable[..., Scene],
-) -> None:
-    """But for the lines that have ended. An answer that comes all the same settles it."""
-    scene = make(3)
-    scene.books.polls = [ended(), unknown(), ended()]
-    scene.books.has("picture")
-    scene.books.came = [1]
-    walk(scene.process(), scene)
-    assert scene.states() == [P, A, A]
-    walk(scene.process(), scene, 1)
-    assert scene.states() == [P, U, U]
-    assert events_of(scene)[-2:] == [("ACCEPTED", "UNKNOWN")] * 2
-    scene.books.came = [None]
-    scene.books.has("picture", "picture", None)
-    walk(scene.process(), scene, 1)
-
-    assert scene.states() == [P, P, R]
-
-
 # Results -----------------------------------------------------------------------------------------
 
 
@@ -432,46 +324,6 @@ def test_each_line_ends_by_its_own_result_and_the_rest_never_ran(
     assert scene.shop.ledger.lines_of(scene.token)[1].details == {"wish": "w1"}
     assert scene.spool == ["3", "5"]  # evidence of what was paid for
     assert [name for name, _ in told] == ["batch.ended"]
-
-
-def test_what_came_of_lines_is_told_to_whoever_waits(make: Callable[..., Scene]) -> None:
-    """A refusal by its provider's own word also to a later run; what never ran may be bought."""
-    scene = make(5)
-    scene.books.has("refused", "picture", None, "billed", "never_ran")
-    later, own = scene.process(), scene.process("run-1")
-    came = [walk(later, scene, line).attempted for line in range(5)]
-    kinds = [None if one is None else one.verdict.kind for one in came]
-    assert kinds == [VerdictKind.REFUSED, None, None, VerdictKind.REFUSED, None]
-    assert walk(own, scene).attempted is None  # it was not this process that took it in
-
-
-def test_its_own_run_hears_of_every_line(make: Callable[..., Scene]) -> None:
-    """So that a scene ends by it, and goes again as often as any other."""
-    scene = make(3)
-    scene.books.has("picture", "refused", None)
-    process = scene.process("run-1")
-    came = [walk(process, scene, line).attempted for line in range(3)]
-
-    assert [one and one.verdict.kind for one in came] == [
-        VerdictKind.PICTURES, VerdictKind.REFUSED, VerdictKind.BUSY,
-    ]  # fmt: skip
-
-
-def test_a_refused_line_is_heard_of_once_by_a_scene_that_comes_later(
-    make: Callable[..., Scene],
-) -> None:
-    """Recovery was quicker than dispatch: it is not bought again by the way."""
-    scene = make(4)
-    scene.books.has("refused", "never_ran", "refused", "unreadable")
-    process = scene.process()
-    process.recovery.look()
-    virtually(process.recovery.of_all)
-    walk(process, scene, 2)  # its scene waited, and has heard of it
-    heard = [process.recovery.refused_line(keys_of(request(f"s{n}"))) for n in (0, 0, 1, 2, 3)]
-
-    assert [one is not None for one in heard] == [True, False, False, False, False]
-    assert heard[0] is not None
-    assert heard[0][1].verdict.kind is VerdictKind.REFUSED
 
 
 @tried(20)
@@ -591,35 +443,6 @@ def test_what_was_not_settled_is_not_heard_of(make: Callable[..., Scene]) -> Non
     assert process.recovery.refused_line(keys_of(request("s0"))) is None
 
 
-def test_a_cut_file_proves_only_the_pictures_that_it_has(make: Callable[..., Scene]) -> None:
-    """The rest is asked for again, a few times at once, and by whoever comes next."""
-    scene = make(4)
-    scene.books.has("picture", "refused", "picture", None)
-    scene.books.came = [2, 2, 2, 3, None]
-    process = scene.process()
-    brought = walk(process, scene, 3)
-    assert scene.books.asked["results"] == 3
-    assert scene.states() == [P, A, A, A]
-    assert brought.making is not None
-    assert brought.making.problem.startswith("cut")
-    walk(scene.process(), scene, 3)
-
-    assert scene.states() == [P, R, P, R]
-    assert scene.spool == []
-
-
-def test_results_that_are_whole_by_their_counts_settle_what_they_have(
-    make: Callable[..., Scene],
-) -> None:
-    """Though nothing frames them: also the lines without a picture, which waited for that."""
-    scene = make(4)
-    scene.books.has("picture", "refused", "billed", None)
-    scene.books.came, scene.books.tells = [3], True
-    walk(scene.process(), scene)
-
-    assert scene.states() == [P, R, B, R]
-
-
 def test_where_nothing_more_comes_a_line_ends_by_what_came(make: Callable[..., Scene]) -> None:
     """What lacks may have been billed."""
     scene = make(3)
@@ -628,22 +451,6 @@ def test_where_nothing_more_comes_a_line_ends_by_what_came(make: Callable[..., S
     walk(scene.process(), scene)
 
     assert scene.states() == [P, R, U]
-
-
-def test_strange_lines_and_repeated_ones_change_nothing(make: Callable[..., Scene]) -> None:
-    """One with a picture goes before one without; of a line that is final nothing is heard."""
-    scene = make(3)
-    scene.bring(2, SETTLEMENTS[R])
-    scene.books.has("refused", "picture", "picture")
-    key = scene.books.lines[0][0]
-    for another in (key, "another-0", f"{scene.token}-7"):
-        scene.books.lines.append((another, "picture"))
-    process = scene.process()
-    with process.hearing() as told:
-        walk(process, scene)
-
-    assert scene.states() == [P, P, R]
-    assert ("batch.strange_lines", 2) in [(name, said.get("count")) for name, said in told]
 
 
 def test_what_a_person_has_written_off_keeps_its_late_picture(make: Callable[..., Scene]) -> None:
@@ -659,24 +466,6 @@ def test_what_a_person_has_written_off_keeps_its_late_picture(make: Callable[...
     assert scene.spool == ["0", "batch"]
 
 
-def test_a_full_disk_leaves_a_line_as_it_is_and_the_others_go_on(
-    make: Callable[..., Scene],
-) -> None:
-    """R11; the next process takes it in, and asks for nothing that is here."""
-    scene = make(3)
-    scene.books.has("full", "picture", None)
-    process = scene.process()
-    brought = walk(process, scene)
-
-    assert brought.storage is FULL
-    assert scene.states() == [A, P, R]
-    write_answer(scene.folder / "spool" / scene.held[0].attempt_id, "picture")
-    asked = scene.books.asked.copy()
-    walk(scene.process(), scene)
-    assert scene.states() == [P, P, R]
-    assert scene.books.asked - asked == {"resume": 1}
-
-
 def test_one_odd_line_keeps_no_other_from_being_taken_in(make: Callable[..., Scene]) -> None:
     """It stays as it is, for somebody to look at."""
     scene = make(3)
@@ -686,69 +475,7 @@ def test_one_odd_line_keeps_no_other_from_being_taken_in(make: Callable[..., Sce
     assert scene.states() == [P, A, P]
 
 
-@pytest.mark.parametrize("at_once_most", [1, 2, 8])
-def test_lines_are_taken_in_several_at_once_as_far_as_there_are_turns(
-    make: Callable[..., Scene], at_once_most: int
-) -> None:
-    """With one turn, too: the walk's own."""
-    scene = make(7)
-    scene.books.has(*pictures(7))
-    walk(scene.process(at_once_most=at_once_most), scene)
-
-    assert scene.states() == [P] * 7
-
-
-def test_a_run_that_ends_reads_no_further(make: Callable[..., Scene]) -> None:
-    """What it has not come to is as it was."""
-    scene = make(4)
-    scene.books.has(*pictures(4))
-    process = scene.process(at_once_most=1)
-    scene.books.before_take = process.recovery.halt
-    walk(process, scene)
-
-    assert scene.states() == [P, A, A, A]
-
-
-def test_a_scene_goes_on_as_soon_as_its_own_line_has_ended(make: Callable[..., Scene]) -> None:
-    """And not when the last of thousands has."""
-    scene = make(2)
-    scene.books.has("picture", "picture")
-    process = scene.process(at_once_most=1)
-    order: list[str] = []
-
-    async def both() -> list[str]:
-        async def first() -> None:
-            await process.recovery.bring_on(scene.held[1].attempt_id)
-            order.append("walk")
-
-        async def second() -> None:
-            brought = await process.recovery.bring_on(scene.held[0].attempt_id)
-            assert brought.purchase is not None
-            order.append(brought.purchase.state)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(first)
-            await anyio.lowlevel.checkpoint()
-            tasks.start_soon(second)
-        return order
-
-    assert sorted(virtually(both)) == ["PAID", "walk"]
-
-
 # Left behind -------------------------------------------------------------------------------------
-
-
-def test_a_picture_that_was_claimed_and_not_settled_needs_nobody(
-    make: Callable[..., Scene],
-) -> None:
-    """It is taken in before anybody is asked."""
-    scene = make(1)
-    write_answer(scene.folder / "spool" / scene.held[0].attempt_id, "picture")
-    walk(scene.process(), scene)
-
-    assert scene.states() == [P]
-    assert scene.books.asked == {"resume": 1}
-    assert scene.spool == []
 
 
 def test_what_was_claimed_without_a_picture_is_read_again(make: Callable[..., Scene]) -> None:
@@ -782,28 +509,6 @@ def test_the_folder_of_a_batch_that_was_never_held_goes_with_its_run(
 
     assert folder.exists() is bool(left)
     assert not is_held
-
-
-def test_the_folder_of_a_batch_of_this_run_is_noted_as_its_own(make: Callable[..., Scene]) -> None:
-    """So that no other takes it for a dead one's."""
-    scene = make(1)
-    process = scene.process()
-
-    async def new() -> str | None:
-        return batch_owner.of(await process.recovery.new_batch_folder("e" * 32))
-
-    assert virtually(new) == "run-2"
-
-
-def test_a_line_of_a_dead_run_is_waited_for_and_not_bought(make: Callable[..., Scene]) -> None:
-    """By whoever wants its picture meanwhile."""
-    scene = make(1)
-    other = LineShop(scene.folder, "run-2")
-
-    async def look() -> object:
-        return await other.lines.look(request("s0"))
-
-    assert isinstance(virtually(look), InOtherHands)
 
 
 # A law -------------------------------------------------------------------------------------------

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +20,6 @@ from pydantic import SecretStr
 from stage3_plugin.attempt import handing_over
 from stage3_plugin.attempt.batched import (
     Measured,
-    ReadingStopped,
     ReadLine,
     ReadLines,
     ResultFile,
@@ -35,25 +32,19 @@ from stage3_plugin.attempt.result_files import MOST_ANEW
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, Uploaded, key_of, line_of
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.exchange import Lost
 from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, LineCount, NewJob
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
-from stage3_plugin.errors import StorageFailed
-from stage3_plugin.files import new_file
 from stage3_plugin.providers.registry import provider_at
-from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.writing import Caps
-from stage3_plugin.testing.batch_plans import Batched, BatchEnds, CutBy, CutFile, Line, Order
-from stage3_plugin.testing.behaviours import Hang, Json, Page, ResetAfterRead
-from stage3_plugin.testing.bill import by_the_table
+from stage3_plugin.testing.batch_plans import Batched, CutFile, Line, Order
+from stage3_plugin.testing.behaviours import Json, Page, ResetAfterRead
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.pngs import make_png
-from stage3_plugin.testing.queues import Loss
-from stage3_plugin.testing.wire import Exchange, Framing
+from stage3_plugin.testing.wire import Exchange
 from stage3_plugin.transport.bodies import Base64Of
 from stage3_plugin.transport.client import Client
 from stage3_plugin.transport.job_hosts import JobHosts
@@ -237,65 +228,13 @@ def shown(picture: bytes) -> tuple[Reference, Base64Of]:
     return Reference(wish=wish, sha256=sent.sha256, sent=sent), lambda _: text
 
 
-async def when(condition: Callable[[], bool], then: Callable[[], None]) -> None:
-    """Do something as soon as a condition holds."""
-    with anyio.fail_after(60):
-        while not condition():
-            await anyio.sleep(0.005)
-    then()
-
-
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand over again without a wait that counts."""
     monkeypatch.setattr(handing_over, "_FIRST_WAIT_S", 0.001)
 
 
-# The whole way -----------------------------------------------------------------------------------
-
-
-@BOTH
-async def test_a_batch_goes_its_way_to_the_pictures_at_half_the_price(
-    tmp_path: Path, service: str
-) -> None:
-    """Written, handed over, begun, asked for, fetched, read, taken in: each line has its own."""
-    with ImageApi() as api:
-        api.bill = by_the_table
-        async with at_desk(api, tmp_path, service) as desk:
-            taken = await desk.taken_in(await desk.begun("s0: a", "s1: b", "s2: c"))
-
-        assert taken.pictured == [0, 1, 2]
-        assert taken.lacking == "never ran"
-        assert taken.read == ReadLines(lines=3, lacking=taken.read.lacking)
-        costs = [taken.lines[number].cost.microusd for number in range(3)]
-        billed = [line.usd for line in api.batches.lines]
-        assert [cost and cost / 1_000_000 for cost in costs] == [
-            usd and pytest.approx(float(usd), abs=1e-6) for usd in billed
-        ]
-        prompts = [line.prompt for line in api.batches.lines]
-        assert prompts == ["s0: a", "s1: b", "s2: c"]
-        assert [line.key for line in api.batches.lines] == [key_of(TOKEN, n) for n in range(3)]
-        assert api.batches.all[0].label.endswith(TOKEN)
-
-
 # Handing over ------------------------------------------------------------------------------------
-
-
-@BOTH
-@pytest.mark.usefixtures("quick")
-async def test_an_upload_that_fails_is_made_again_and_a_batch_that_is_not_begun_costs_nothing(
-    tmp_path: Path, service: str
-) -> None:
-    """A page of a proxy, a reset in the middle of the body, then it is there."""
-    with ImageApi() as api:
-        api.batches.meet(Page(502, billed=False), at="upload")
-        api.batches.cut_uploads.append(10)
-        async with at_desk(api, tmp_path, service) as desk:
-            await desk.uploaded("a")
-
-        assert api.batches.all == []
-        lines = [stored.data for stored in api.batches.files.values()]
-        assert len(lines) == 1
 
 
 @pytest.mark.usefixtures("quick")
@@ -330,84 +269,6 @@ async def test_a_file_that_was_handed_over_is_not_kept_here(tmp_path: Path) -> N
         assert was_kept
         assert isinstance(said, Uploaded)
         assert not lines.exists()
-
-
-async def test_a_lack_of_descriptors_at_an_upload_stops_no_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Others will free some: it is nothing that a person has to mend."""
-    lines = tmp_path / "lines"
-
-    def lacking(_: Path) -> int:
-        raise StorageFailed(lines, OSError(errno.EMFILE, os.strerror(errno.EMFILE)), reading=True)
-
-    with ImageApi() as api:
-        async with at_desk(api, tmp_path) as desk:
-            await desk.batching.write(TOKEN, desk.scenes("a"), {})
-            monkeypatch.setattr(handing_over, "_size_bytes", lacking)
-            said = await desk.batching.upload(TOKEN)
-
-    assert isinstance(said, AttemptResult)
-    assert said.verdict.kind is VerdictKind.NOT_SENT
-    assert said.storage is None
-
-
-async def test_a_key_that_is_not_taken_is_said_at_once(tmp_path: Path) -> None:
-    """It would be the same the next time."""
-    with ImageApi() as api:
-        api.key = "another"
-        async with at_desk(api, tmp_path) as desk:
-            await desk.batching.write(TOKEN, desk.scenes("a"), {})
-            said = await desk.batching.upload(TOKEN)
-
-        assert isinstance(said, AttemptResult)
-        assert said.verdict.kind is VerdictKind.BAD_CREDENTIALS
-        assert not said.verdict.may_be_billed
-
-
-async def test_an_interrupt_cuts_an_upload_short(tmp_path: Path) -> None:
-    """Nothing was bought, so nothing is waited for."""
-    stop = interrupt.Interrupt()
-    with ImageApi() as api:
-        api.batches.meet(Hang(billed=False), at="upload")
-        async with at_desk(api, tmp_path) as desk:
-            await desk.batching.write(TOKEN, desk.scenes("a"), {})
-            said: Any = None
-            async with anyio.create_task_group() as tasks:
-                with stop.in_force():
-                    tasks.start_soon(when, lambda: api.in_flight > 0, stop.trigger)
-                    said = await desk.batching.upload(TOKEN)
-
-        assert isinstance(said, AttemptResult)
-        assert said.interrupted
-        assert not said.verdict.may_be_billed
-
-
-async def test_pictures_to_be_shown_are_handed_over_once_and_named_in_the_lines(
-    tmp_path: Path,
-) -> None:
-    """Byte for byte, as a file of their own kind."""
-    picture = make_png("a face", 80, 60, heavy=True)
-    one, base64_of = shown(picture)
-    with ImageApi() as api:
-        async with at_desk(api, tmp_path) as desk:
-            scenes = [replace(scene, shown=(one,)) for scene in desk.scenes("a", "b")]
-            for _ in range(2):
-                problem = await desk.batching.upload_references(
-                    TOKEN, scenes, desk.names, base64_of=base64_of
-                )
-                assert problem is None
-            written = await desk.batching.write(TOKEN, scenes, desk.names)
-            lines = (desk.folder() / "lines.jsonl").read_text("utf-8").splitlines()
-
-        (stored,) = api.batches.files.values()
-        assert (stored.size_bytes, stored.media_type) == (len(picture), "image/png")
-        assert stored.data == picture[: len(stored.data)]
-        assert isinstance(written, Written)
-        assert desk.names == {one.sent.sha256: stored.id}
-        assert [json.loads(line)["body"]["images"] for line in lines] == [
-            [{"file_id": stored.id}]
-        ] * 2
 
 
 async def test_pictures_stand_in_the_lines_where_the_provider_wants_them_there(
@@ -451,64 +312,7 @@ async def test_a_prompt_with_ends_of_lines_in_it_is_one_line(tmp_path: Path, ser
         assert taken.pictured == [0, 1]
 
 
-async def test_what_cannot_be_a_line_is_said_before_anything_is_written(tmp_path: Path) -> None:
-    """Half of a surrogate pair, and a picture that was not handed over."""
-    one, _ = shown(make_png("a face", 8, 8))
-    with ImageApi() as api:
-        async with at_desk(api, tmp_path) as desk:
-            broken = desk.batching.measured(desk.scenes("\ud800")[0])
-            scenes = [replace(scene, shown=(one,)) for scene in desk.scenes("a")]
-            unnamed = await desk.batching.write(TOKEN, scenes, {})
-
-        assert isinstance(broken, AttemptResult)
-        assert broken.never_sent
-        assert isinstance(unnamed, AttemptResult)
-        assert unnamed.never_sent
-        assert api.batches.files == {}
-
-
 # The one paid request ----------------------------------------------------------------------------
-
-
-@BOTH
-@pytest.mark.parametrize("loss", ["begun", "not begun", "cut"])
-async def test_a_create_whose_answer_is_lost_is_unknown_and_found_by_its_label(
-    tmp_path: Path, service: str, loss: Loss
-) -> None:
-    """What was begun is found; what was not is not in a listing that is whole."""
-    with ImageApi() as api:
-        api.batches.script(Batched(lost=loss))
-        async with at_desk(api, tmp_path, service) as desk:
-            file = await desk.uploaded("a")
-            kind = desk.batching.kind(desk.scenes("a")[0])
-            assert isinstance(kind, str)
-            said = await desk.batching.create(TOKEN, file, kind)
-            lost = Lost(token=TOKEN, endpoint=kind, opened_at=OPENED_AT)
-            sought = await desk.batching.find(TOKEN, lost)
-
-        assert isinstance(said, AttemptResult)
-        assert said.verdict.kind is VerdictKind.UNKNOWN
-        assert said.verdict.may_be_billed
-        assert said.cost.microusd is None
-        assert (sought.accepted is not None) is (loss != "not begun")
-        assert sought.is_whole is (loss == "not begun")
-        if sought.accepted is not None:
-            assert sought.accepted.job_id.endswith(api.batches.all[0].id)
-
-
-async def test_a_create_that_is_turned_away_has_run_nothing(tmp_path: Path) -> None:
-    """The provider's word for it is kept, and nothing is in doubt."""
-    with ImageApi() as api:
-        error = {"error": {"code": "billing_hard_limit_reached", "message": "no money"}}
-        api.batches.meet(Json(error, status=400), at="create")
-        async with at_desk(api, tmp_path) as desk:
-            file = await desk.uploaded("a")
-            said = await desk.batching.create(TOKEN, file, "/v1/images/generations")
-
-        assert isinstance(said, AttemptResult)
-        assert not said.verdict.may_be_billed
-        assert said.verdict.kind is VerdictKind.OUT_OF_MONEY
-        assert api.batches.all == []
 
 
 async def test_a_create_that_never_left_is_said_to_be_so(tmp_path: Path) -> None:
@@ -528,45 +332,7 @@ async def test_a_create_that_never_left_is_said_to_be_so(tmp_path: Path) -> None
         assert api.batches.all == []
 
 
-@BOTH
-async def test_another_process_goes_on_from_the_answer_to_a_create(
-    tmp_path: Path, service: str
-) -> None:
-    """It lies in the spool whole, whoever has died since."""
-    with ImageApi() as api:
-        async with at_desk(api, tmp_path, service) as desk:
-            before = await desk.begun("a")
-    async with at_desk(api, tmp_path, service) as desk:
-        said = await desk.batching.resume_create(TOKEN)
-
-    assert said == before.job.accepted
-
-
 # Until it has ended ------------------------------------------------------------------------------
-
-
-@BOTH
-async def test_a_batch_that_is_being_made_says_how_far_it_is(tmp_path: Path, service: str) -> None:
-    """Trouble on the way changes nothing, and what was known is still known."""
-    with ImageApi() as api:
-        api.batches.script(Batched(polls=3))
-        async with at_desk(api, tmp_path, service) as desk:
-            before = await desk.batching.poll(TOKEN, await desk.begun("a", "b"))
-            assert isinstance(before, BeingMade)
-            first = await desk.batching.poll(TOKEN, before)
-            api.batches.meet(Page(503, billed=False), at="batch")
-            assert isinstance(first, BeingMade)
-            second = await desk.batching.poll(TOKEN, first)
-            assert isinstance(second, BeingMade)
-            ended = await desk.ended(second)
-
-        assert first.lines is not None
-        assert first.lines.total == 2
-        assert second.problem
-        assert second.lines == first.lines
-        assert (first.asked, second.asked) == (2, 3)
-        assert second.again_s is not None
-        assert ended.how == "completed"
 
 
 async def test_what_has_ended_a_batch_and_came_of_it_needs_no_network_any_more(
@@ -584,31 +350,6 @@ async def test_what_has_ended_a_batch_and_came_of_it_needs_no_network_any_more(
 
     assert taken.pictured == [0, 1]
     assert taken.lacking == "never ran"
-
-
-async def test_a_batch_that_is_not_known_any_more_is_not_given_up_by_looks(tmp_path: Path) -> None:
-    """However many: its provider's own date goes with each. Another account's word is none."""
-    with ImageApi() as api:
-        api.batches.script(Batched(polls=9, kept=1))
-        api.batches.date_s = lambda: 1_800_000_000.0
-        async with at_desk(api, tmp_path) as desk:
-            before = await desk.begun("a")
-            first = await desk.batching.poll(TOKEN, before)
-            assert isinstance(first, BeingMade)
-            second = await desk.batching.poll(TOKEN, first)
-            assert isinstance(second, BeingMade)
-            third = await desk.batching.poll(TOKEN, second)
-            other = replace(before.job, new=replace(before.job.new, account="x"))
-            others = await desk.batching.poll(TOKEN, replace(second, job=other))
-
-        assert isinstance(third, BeingMade)
-        assert [first.is_gone, second.is_gone, third.is_gone] == [False, True, True]
-        assert third.gone_at == datetime.fromtimestamp(1_800_000_000, UTC)
-        assert third.again_s is not None
-        assert third.again_s > 60
-        assert isinstance(others, BeingMade)
-        assert not others.is_gone
-        assert "another account" in others.problem
 
 
 async def test_a_batch_is_not_asked_for_with_a_key_at_a_place_that_is_not_its_providers(
@@ -634,42 +375,6 @@ async def test_a_batch_is_not_asked_for_with_a_key_at_a_place_that_is_not_its_pr
 
 
 # What came of it ---------------------------------------------------------------------------------
-
-
-@BOTH
-@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
-async def test_a_result_file_is_whole_however_its_end_is_said(
-    tmp_path: Path, service: str, framing: Framing
-) -> None:
-    """Where nothing says it, the provider's count of lines does."""
-    with ImageApi() as api:
-        api.batches.script(Batched(framing=framing))
-        async with at_desk(api, tmp_path, service) as desk:
-            taken = await desk.taken_in(await desk.begun("a", "b", "c"))
-
-        assert taken.pictured == [0, 1, 2]
-        assert taken.lacking == "never ran"
-
-
-@BOTH
-@pytest.mark.parametrize("by", ["reset", "close", "end"])
-async def test_a_cut_file_delivers_its_whole_lines_and_proves_nothing_of_others(
-    tmp_path: Path, service: str, by: CutBy
-) -> None:
-    """The rest is asked for again, and then it is there."""
-    with ImageApi() as api:
-        api.batches.script(Batched(order="asked"))
-        api.batches.meet(CutFile(at=-40, by=by), at="results")
-        async with at_desk(api, tmp_path, service) as desk:
-            before = await desk.begun("s0: a", "s1: b", "s2: c")
-            first = await desk.taken_in(before)
-            second = await desk.taken_in(before)
-
-        assert first.pictured == [0, 1]
-        assert first.lacking == "asked again"
-        assert second.pictured == [0, 1, 2]
-        assert second.lacking == "never ran"
-        assert not list(desk.folder().glob("*.part-*"))
 
 
 @dataclass(frozen=True)
@@ -701,23 +406,6 @@ async def test_a_file_without_end_is_not_taken_until_the_disk_is_full(tmp_path: 
         assert (first.pictured, first.lacking) == ([0, 1], "asked again")
         assert first.read.passed > 0
         assert (second.pictured, second.lacking) == ([0, 1], "never ran")
-
-
-async def test_reading_stops_where_nothing_of_a_file_is_wanted(tmp_path: Path) -> None:
-    """A run that is to end does not read a file of others' lines to its end; the file stays."""
-    with ImageApi() as api:
-        api.batches.plan = Batched(order="asked", polls=0, foreign=5)
-        async with at_desk(api, tmp_path) as desk:
-            before = await desk.begun("a")
-            ended = await desk.ended(before)
-            results = await desk.batching.results(TOKEN, ended, before.job)
-            stopped = interrupt.Interrupt()
-            stopped.trigger()
-            with stopped.in_force(), pytest.raises(ReadingStopped):
-                await desk.read(ended, results)
-            later = await desk.read(ended, results)
-
-        assert (later.pictured, later.lacking) == ([0], "never ran")
 
 
 async def test_whole_files_that_always_lack_what_was_made_leave_it_in_doubt(tmp_path: Path) -> None:
@@ -764,20 +452,6 @@ async def test_files_that_cannot_be_had_before_their_time_is_over_leave_lines_in
         assert late.lacking == "in doubt"
 
 
-@BOTH
-async def test_lines_twice_and_of_others_change_nothing(tmp_path: Path, service: str) -> None:
-    """One with a picture goes before one without, wherever it stands."""
-    with ImageApi() as api:
-        api.batches.script(Batched(again=3, foreign=2))
-        async with at_desk(api, tmp_path, service) as desk:
-            taken = await desk.taken_in(await desk.begun("a", "b", "c"))
-
-        assert taken.pictured == [0, 1, 2]
-        assert len(taken.foreign) == 2
-        assert taken.read.repeated == 3
-        assert taken.lacking == "never ran"
-
-
 @pytest.mark.parametrize("order", ["asked", "reversed"])
 async def test_of_two_words_for_a_line_the_one_counts_that_may_have_been_billed(
     tmp_path: Path, order: Order
@@ -816,24 +490,6 @@ def _of_a_line(status: int, body: object) -> dict[str, object]:
     return {"custom_id": key_of(TOKEN, 0), "response": response, "error": None}
 
 
-@BOTH
-@pytest.mark.parametrize("order", ["asked", "reversed"])
-async def test_of_two_words_without_a_picture_the_one_that_was_billed_counts(
-    tmp_path: Path, service: str, order: Order
-) -> None:
-    """A line that ran for money and is said to have failed as well: its money is not free."""
-    with ImageApi() as api:
-        api.batches.script(Batched(again=1, order=order))
-        api.batches.script_line(Line(ends="empty"), scene="s0")
-        async with at_desk(api, tmp_path, service) as desk:
-            taken = await desk.taken_in(await desk.begun("s0: a", "s1: b"))
-
-        assert taken.pictured == [1]
-        assert taken.lines[0].verdict.kind is VerdictKind.NO_PICTURE
-        assert taken.lines[0].verdict.may_be_billed
-        assert taken.read.repeated == 1
-
-
 async def test_an_error_in_a_file_that_lacks_lines_is_not_believed_before_the_rest_has_come(
     tmp_path: Path,
 ) -> None:
@@ -860,83 +516,6 @@ async def test_an_error_in_a_file_that_lacks_lines_is_not_believed_before_the_re
     assert read.lacking is None
     assert last.lacking is not None
     assert heard == [key_of(TOKEN, 0)]
-
-
-@BOTH
-async def test_a_line_ends_by_its_providers_own_word(tmp_path: Path, service: str) -> None:
-    """Refused, failed, without a picture: each by itself, and what they cost."""
-    with ImageApi() as api:
-        api.batches.script_line(Line(ends="refused"), scene="s0")
-        api.batches.script_line(Line(ends="empty"), scene="s1")
-        async with at_desk(api, tmp_path, service) as desk:
-            taken = await desk.taken_in(await desk.begun("s0: a", "s1: b", "s2: c"))
-
-        assert taken.pictured == [2]
-        assert taken.lines[0].verdict.kind is VerdictKind.REFUSED
-        assert taken.lines[1].verdict.kind is VerdictKind.NO_PICTURE
-        assert taken.read.lines == 3
-
-
-@pytest.mark.parametrize("ends", ["expired", "cancelled"])
-@pytest.mark.parametrize("named", ["named", "not named"])
-async def test_what_a_batch_had_done_by_its_end_is_delivered_and_the_rest_never_ran(
-    tmp_path: Path, ends: BatchEnds, named: str
-) -> None:
-    """Whether its file of errors names the rest or not."""
-    with ImageApi() as api:
-        api.batches.script(Batched(ends=ends, done=1, tells_expired=named == "named"))
-        async with at_desk(api, tmp_path) as desk:
-            taken = await desk.taken_in(await desk.begun("a", "b", "c"))
-
-        assert taken.pictured == [0]
-        assert taken.lacking == "never ran"
-        told = [1, 2] if named == "named" and taken.never_ran else []
-        assert sorted(taken.never_ran) == told
-        assert len(api.batches.all[0].ran) == 1
-
-
-async def test_a_file_that_is_not_taken_says_why_for_every_line(tmp_path: Path) -> None:
-    """Nothing was begun, and that is known."""
-    with ImageApi() as api:
-        api.batches.script(Batched(ends="failed"))
-        async with at_desk(api, tmp_path) as desk:
-            taken = await desk.taken_in(await desk.begun("a"))
-
-        assert taken.lines == {}
-        assert taken.read.lacking is not None
-        assert not taken.read.lacking.verdict.may_be_billed
-        assert taken.read.lacking.cost.microusd == 0
-
-
-async def test_a_disk_without_room_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Neither while a file comes, nor while it is read; the next time all is there."""
-    real = new_file.write_whole
-    full = {"results": True, "line": True}
-
-    def write(descriptor: int, data: bytes) -> None:
-        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
-        for word in [word for word, is_full in full.items() if is_full and f"/{word}" in path]:
-            full[word] = False
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        real(descriptor, data)
-
-    with ImageApi() as api:
-        async with at_desk(api, tmp_path) as desk:
-            before = await desk.begun("a", "b")
-            ended = await desk.ended(before)
-            monkeypatch.setattr(new_file, "write_whole", write)
-            results = await desk.batching.results(TOKEN, ended, before.job)
-            assert results.storage is not None
-            assert not results.files
-            with pytest.raises(StorageFailed):
-                await desk.taken_in(before)
-            taken = await desk.taken_in(before)
-
-        assert full == {"results": False, "line": False}
-        assert taken.pictured == [0, 1]
-        assert not list(desk.folder().glob("lines-*"))
 
 
 async def test_a_line_that_is_too_long_is_nobodys_and_the_others_are_read(tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.errors import NotStarted, SettingsRefused
-from stage3_plugin.ledger.place import LEDGER_NAME
+from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
 from tests.fakes.behaviours import ResetAfterRead
@@ -48,25 +47,6 @@ async def test_a_provider_that_is_not_installed_is_refused(tmp_path: Path) -> No
     assert refused.value.field == "provider"
     assert "did you mean 'openrouter'?" in str(refused.value.hint)
     assert list(tmp_path.iterdir()) == []
-
-
-async def test_a_ledger_that_is_none_is_refused(image_api: ImageApi, tmp_path: Path) -> None:
-    """A file of somebody else's is left as it is."""
-    (tmp_path / ".stage3").mkdir()
-    (tmp_path / ".stage3" / LEDGER_NAME).write_bytes(b"no ledger at all" * 99)
-    with pytest.raises(NotStarted, match="nothing was sent"):
-        async with open_stage(settings_for(image_api), tmp_path):
-            pass
-
-    assert (tmp_path / ".stage3" / LEDGER_NAME).read_bytes() == b"no ledger at all" * 99
-
-
-async def test_a_folder_that_is_a_file_is_refused(image_api: ImageApi, tmp_path: Path) -> None:
-    """The state folder cannot be made there."""
-    (tmp_path / ".stage3").write_text("mine", encoding="ascii")
-    with pytest.raises(NotStarted, match="not a folder"):
-        async with open_stage(settings_for(image_api), tmp_path):
-            pass
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 from copy import deepcopy
@@ -17,13 +16,9 @@ from stage3_plugin.policy.capacity import (
     Permission,
     Permit,
     Spacing,
-    Window,
 )
 from stage3_plugin.policy.capacity.departures import (
-    FIRST_PAUSE_S,
-    LONGEST_PAUSE_S,
     LONGEST_WAIT_S,
-    Departures,
 )
 from tests.benchmarks.simulated_runs import (
     LONGEST_RECOVERY_S,
@@ -97,76 +92,6 @@ def test_in_the_beginning_what_left_is_seen_to_be_taken_before_more_goes() -> No
     assert limiter.state(moments[-1]).limit == 320
 
 
-def test_the_first_are_given_longer_since_they_open_their_connections() -> None:
-    """Rejections that come after two seconds still come before a second burst leaves."""
-    limiter = limiter_of(64)
-    passages = stage(limiter, 0)
-    early = stage(limiter, 2.0)
-    for permit in passages[8:]:
-        permit.rejected(2.1, None)
-
-    assert early == []
-    assert stage(limiter, VERDICT_S) == []
-    assert limiter.state(VERDICT_S).limit == 8
-
-
-def test_rejections_that_arrive_before_what_was_taken_invite_no_second_burst() -> None:
-    """The provider met them in another order than they left: eight it is all the same."""
-    limiter = limiter_of(64)
-    passages = stage(limiter, 0)
-    for permit in passages[1:9]:
-        permit.rejected(0.2, None)
-
-    assert stage(limiter, VERDICT_S) == []
-    assert limiter.state(VERDICT_S).limit == 8
-
-
-def test_an_answer_says_how_long_a_rejection_takes_at_most() -> None:
-    """One comes after a second: what left with it and was not rejected is taken by then."""
-    limiter = limiter_of(64)
-    stage(limiter, 0)[0].answered(1.0)
-
-    assert len(stage(limiter, 1.0)) == 21
-
-
-def test_quick_answers_are_not_held_up_by_the_time_a_rejection_would_take() -> None:
-    """What is answered is taken."""
-    limiter = limiter_of(64)
-    for permit in stage(limiter, 0):
-        permit.answered(0.1)
-
-    assert len(stage(limiter, 0.1)) == 36
-
-
-def test_a_full_limiter_names_the_moment_at_which_it_may_know_more() -> None:
-    """And none where that is the end of one in flight."""
-    limiter = limiter_of(64)
-    stage(limiter, 1)
-    full = limiter_of(16)
-    stage(full, 1)
-
-    assert limiter.may_send(1.1, 16).wake_at == pytest.approx(1 + VERDICT_S)
-    assert full.may_send(1.1, 16) == Permission(allowed=False)
-
-
-def test_a_limiter_full_of_what_has_not_left_names_a_moment_too() -> None:
-    """Else nobody would ask again before the first answer, which may take a minute."""
-    limiter = limiter_of(64)
-    for _ in range(16):
-        limiter.enter()
-
-    assert limiter.may_send(1.1, 16).wake_at == pytest.approx(1.1 + VERDICT_S)
-
-
-def test_a_known_pace_needs_no_stages() -> None:
-    """It keeps the first flood away by itself."""
-    limiter = AdaptiveLimiter(64, draw=middle, rate_limit=Window(20))
-    passages = stage(limiter, 0)
-
-    assert len(passages) == 20
-    assert limiter.may_send(5, 20) == Permission(allowed=False, wake_at=60)
-
-
 # The number at once --------------------------------------------------------------------------
 
 
@@ -179,216 +104,7 @@ def test_the_most_that_were_taken_at_once_are_the_limit() -> None:
     assert [len(stage(limiter, 1)), len(stage(limiter, 2))] == [1, 0]
 
 
-def test_a_rejected_request_keeps_its_place_until_it_is_judged() -> None:
-    """What left before it is not judged yet: a burst of rejections invites no other burst."""
-    limiter = limiter_of(64)
-    passages = stage(limiter, 0)
-    for permit in passages[8:]:
-        permit.rejected(0.2, None)
-
-    assert not limiter.may_send(0.2, 8).allowed
-    assert stage(limiter, VERDICT_S) == []
-
-
-def test_a_rejected_one_was_not_at_work_beside_those_that_left_after_it() -> None:
-    """By chance the first of sixteen is rejected: fifteen were taken at once, and not sixteen."""
-    limiter = limiter_of(15)
-    passages = send(limiter, 15)
-    passages[0].rejected(0.2, None)
-    limiter.may_send(VERDICT_S, 14)
-    (more,) = stage(limiter, VERDICT_S)
-
-    assert more.others == 14
-    assert limiter.state(VERDICT_S).limit == 15
-
-
-def test_one_more_is_tried_soon_and_then_every_fourth_round() -> None:
-    """When eight were taken, sixteen more, and then thirty-two each time: at eight places."""
-    limiter, inside = known()
-    tried: list[int] = []
-    now = 1.0
-    for turn in range(100):
-        now += 1
-        inside.pop(0).answered(now)
-        new = stage(limiter, now)
-        inside += new[:1]
-        if len(new) == 2:
-            tried.append(turn)
-            new[1].rejected(now + 0.2, None)
-
-    waited = [b - a for a, b in itertools.pairwise(tried)]
-    assert len(waited) >= 3
-    assert tried[0] <= 10
-    assert waited[:3] == pytest.approx([16, 32, 32], abs=1)
-    assert limiter.state(now).limit == 8
-
-
-def test_what_was_tried_and_taken_three_times_makes_room_for_more() -> None:
-    """The provider takes more than before: two more, then eight, and the ceiling soon."""
-    limiter, inside = known()
-    now, nine = 1.0, 0
-    while nine < 3:
-        now += 1
-        inside.pop(0).answered(now)
-        inside += stage(limiter, now)
-        nine += limiter.state(now).limit == 9
-
-    assert limiter.state(now).limit == 9
-    sizes = [len(stage(limiter, now + turn)) for turn in range(1, 4)]
-
-    assert sizes == [2, 8, 23]
-
-
-def test_a_second_rejection_at_the_last_place_takes_it_away() -> None:
-    """One alone may be chance."""
-    limiter, inside = known()
-    inside.pop().answered(1)
-    inside += stage(limiter, 1)
-    limiter.may_send(1 + VERDICT_S, 8)
-    inside.pop().answered(2)
-    limits: list[int] = []
-    for now in (2.0, 3.0):
-        stage(limiter, now)[0].rejected(now + 0.2, None)
-        limiter.may_send(now + VERDICT_S, 7)
-        limits.append(limiter.state(now + VERDICT_S).limit)
-
-    assert limits == [8, 7]
-
-
-def test_a_level_that_was_taken_once_may_have_been_luck() -> None:
-    """The ninth came when one had ended already: the next ninth is turned away, and eight it is."""
-    limiter, inside = known()
-    now = 1.0
-    while limiter.state(now).limit < 9:
-        now += 1
-        inside.pop(0).answered(now)
-        inside += stage(limiter, now)
-    limiter.may_send(now + 1, 9)
-    inside.pop(0).answered(now + 1)
-    for permit in stage(limiter, now + 1):
-        permit.rejected(now + 1.2, None)
-    limiter.may_send(now + 2, 8)
-
-    assert limiter.state(now + 2).limit == 8
-
-
-def test_few_places_are_tried_for_more_after_a_while_without_rejection() -> None:
-    """Three rounds of long pictures take minutes; while it stays so, it is tried less often."""
-    limiter = limiter_of()
-    passages = stage(limiter, 0)
-    for permit in passages[1:]:
-        permit.rejected(0.2, None)
-    now, moments = VERDICT_S, [VERDICT_S]
-    for _ in range(4):
-        wake_at = limiter.may_send(now, 1).wake_at
-        assert wake_at is not None
-        moments.append(wake_at)
-        for permit in stage(limiter, wake_at):
-            permit.rejected(wake_at + 0.2, None)
-        now = wake_at + 0.2
-        limiter.may_send(now, 1)
-
-    waited = [b - a for a, b in itertools.pairwise(moments)]
-    assert waited == pytest.approx([18, 36, 72, 144], abs=0.5)
-
-
-def test_a_late_rejection_takes_back_what_was_believed() -> None:
-    """It came when the request had long counted as taken."""
-    limiter = limiter_of(64)
-    passages = stage(limiter, 0)
-    stage(limiter, 1)
-    for permit in passages[8:]:
-        permit.rejected(1.2, None)
-
-    assert limiter.state(1.2).limit <= 17
-
-
-# Chance --------------------------------------------------------------------------------------
-
-
-def test_a_lone_rejection_holds_up_nobody_else() -> None:
-    """It can be chance; and its own scene, which named no wait, is due when there is room."""
-    limiter = limiter_of()
-    passages = send(limiter, 16)
-    limiter.may_send(VERDICT_S, 16)
-    passages[0].answered(1)
-    (other,) = stage(limiter, 1)
-
-    assert other.rejected(1.2, None) is True
-    assert limiter.may_send(1.2, 15).allowed
-
-
-def test_a_wait_that_a_lone_rejection_names_is_its_scenes_alone() -> None:
-    """Where next to all is taken it is no matter of the account."""
-    limiter = limiter_of()
-    passages = send(limiter, 16)
-    limiter.may_send(VERDICT_S, 16)
-    passages[0].answered(1)
-    (other,) = stage(limiter, 1)
-
-    assert other.rejected(1.2, 30.0) is False
-    assert limiter.may_send(1.2, 15).allowed
-
-
-def test_rejections_far_apart_stay_alone() -> None:
-    """One in ten is forgiven for ever."""
-    told: list[CapacityChanged] = []
-    limiter = limiter_of(told=told)
-    inside = send(limiter, 16)
-    for turn in range(1, 400):
-        now = float(turn)
-        inside.pop(0).answered(now)
-        (new,) = stage(limiter, now)
-        if turn % 10 == 0:
-            new.rejected(now + 0.2, None)
-            inside += stage(limiter, now + VERDICT_S)
-        else:
-            inside.append(new)
-
-    assert limiter.state(400).limit == 16
-    assert told == []
-
-
 # Next to nothing is taken --------------------------------------------------------------------
-
-
-def test_where_nothing_is_taken_one_goes_after_each_pause_and_no_pause_is_long() -> None:
-    """For hours, if it must be: the first that is taken is soon followed by others."""
-    limiter, now = shut()
-    pauses: list[float] = []
-    for _ in range(7):
-        wake_at = limiter.may_send(now, 0).wake_at
-        assert wake_at is not None
-        pauses.append(wake_at - now)
-        (first,) = stage(limiter, wake_at)
-        now = wake_at + 0.2
-        assert first.rejected(now, None) is True
-
-    assert pauses[0] == pytest.approx(FIRST_PAUSE_S)
-    assert max(pauses) == pytest.approx(LONGEST_PAUSE_S, abs=0.5)
-    assert pauses[-1] <= LONGEST_PAUSE_S + 0.2
-
-
-def test_the_end_of_an_outage_is_seen_within_seconds() -> None:
-    """Each request that is taken halves the wait for the next."""
-    limiter, now = shut()
-    for _ in range(20):
-        wake_at = limiter.may_send(now, 0).wake_at
-        assert wake_at is not None
-        now = wake_at + 0.2
-        stage(limiter, wake_at)[0].rejected(now, None)
-    began, in_flight = now, 0
-    while in_flight < 16:
-        permission = limiter.may_send(now, in_flight)
-        if permission.allowed:
-            send(limiter, 1, now)
-            in_flight += 1
-        else:
-            assert permission.wake_at is not None
-            now = permission.wake_at
-
-    assert now - began < 20
-    assert limiter.state(now).limit == 16
 
 
 def test_the_wait_a_provider_asks_for_is_everybodys_where_nothing_is_taken() -> None:
@@ -401,19 +117,26 @@ def test_the_wait_a_provider_asks_for_is_everybodys_where_nothing_is_taken() -> 
     assert patient.may_send(now, 0).wake_at == pytest.approx(100.45)
 
 
-def test_requests_that_are_lost_teach_nothing() -> None:
-    """Their places are given back, whether they were sent or not."""
-    limiter = limiter_of()
-    for was_sent in (False, True):
-        with limiter.enter() as permit:
-            if was_sent:
-                permit.sent(0)
-
-    assert limiter.state(1).limit == 16
-    assert len(stage(limiter, 1)) == 16
-
-
 # The rate ------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_is_set_back_in_a_pause_makes_nobody_wait_for_an_hour() -> None:
+    """It was to be over in a moment."""
+    limiter, now = shut()
+    wake_at = limiter.may_send(now - 3600, 0).wake_at
+
+    assert wake_at is not None
+    assert wake_at <= now - 3600 + LONGEST_WAIT_S
+
+
+def test_in_a_pause_those_that_prepare_count_as_leaving_now() -> None:
+    """Several at once never pass together what one after the other could not."""
+    limiter, now = shut()
+    wake_at = limiter.may_send(now, 0).wake_at
+    assert wake_at is not None
+    limiter.enter()
+
+    assert not limiter.may_send(wake_at, 1).allowed
 
 
 def test_a_rate_is_found_and_kept_with_all_places_open() -> None:
@@ -429,160 +152,6 @@ def test_a_rate_is_found_and_kept_with_all_places_open() -> None:
     assert limiter.state(900).limit == 64
     assert world.made - made_before >= 0.95 * 300
     assert world.clients[0].turned_away - turned_away <= 0.06 * 300
-
-
-class Road:
-    """Sends requests by hand, each as soon as the departures let it leave."""
-
-    def __init__(self, interval_s: float, *, tries_faster: bool = False) -> None:
-        self.limiter = limiter_of()
-        self.now = 0.0
-        self.run = 0
-        self.departures = Departures()
-        self.departures.keep(interval_s, 0, tries_faster=tries_faster)
-        self.send()
-
-    def send(self) -> Permit:
-        self.now = max(self.now, self.departures.next_at(self.now, 0))
-        (permit,) = send(self.limiter, 1, self.now)
-        self.departures.sent(permit, self.now)
-        return permit
-
-    def take(self, count: int = 1) -> list[float]:
-        """Let some be taken; return the seconds before each."""
-        before: list[float] = []
-        for _ in range(count):
-            left_at = self.now
-            permit = self.send()
-            before.append(self.now - left_at)
-            self.run += 1
-            self.departures.taken(permit, self.now, self.run)
-        return before
-
-    def reject(self) -> None:
-        """Have one rejected as the limiter does with a lone one."""
-        permit = self.send()
-        run, self.run = self.run, 0
-        if not self.departures.is_answered_by(permit, self.now):
-            self.departures.leave_one_out(self.now)
-            self.departures.slow_down(self.now, run)
-
-
-def test_departures_that_are_not_spaced_hold_nobody_back() -> None:
-    """Whatever is taken."""
-    road = Road(1.0)
-    road.departures.drop()
-    road.departures.taken(road.send(), road.now, 5)
-
-    assert not road.departures.is_spaced
-    assert road.departures.next_at(road.now + 1, 3) <= road.now + 1
-
-
-def test_a_steady_pace_quickens_while_all_is_taken() -> None:
-    """The longer, the faster, up to two in a hundred with each."""
-    road = Road(1.0)
-    before = road.take(40)
-
-    assert all(b < a for a, b in itertools.pairwise(before))
-    assert before[20] == pytest.approx(0.76, rel=0.05)
-    assert before[39] / before[38] == pytest.approx(1 / 1.0216)
-
-
-def test_at_a_slow_pace_ten_taken_in_a_row_make_the_next_two_leave_together() -> None:
-    """A few lucky answers in an outage had been taken for a rate; it would quicken for minutes."""
-    before = Road(3.6).take(16)
-
-    assert all(one > 0 for one in before[:10])
-    assert before[10:12] == [0, 0]
-    assert before[15] < before[9] / 2
-
-
-def test_where_a_faster_pace_is_tried_each_that_is_taken_halves_the_wait() -> None:
-    """Until all places are taken, or something is turned away."""
-    before = Road(1.0, tries_faster=True).take(5)
-
-    assert before == [1, 0.5, 0.25, 0.125, 0.0625]
-
-
-def test_what_left_before_a_faster_pace_was_tried_halves_nothing() -> None:
-    """It says nothing of the new pace."""
-    road = Road(1.0, tries_faster=True)
-    old = road.send()
-    road.take(1)
-    before_s = road.departures.interval_s
-    road.departures.taken(old, road.now, 2)
-
-    assert road.departures.interval_s == before_s
-
-
-def test_a_lone_rejection_leaves_out_a_slot_and_slows_the_pace_a_little() -> None:
-    """It may have been charged, and the next would be turned away for it."""
-    road = Road(1.0)
-    road.take(20)
-    interval_s = road.departures.interval_s
-    road.reject()
-    before = road.take(2)
-
-    assert before[0] == pytest.approx(2 * interval_s, rel=0.01)
-    assert before[1] == pytest.approx(1.1 * interval_s, rel=0.01)
-
-
-def test_two_rejections_too_early_for_a_rate_make_the_next_two_leave_together() -> None:
-    """If the second is taken it was chance, and the wait is halved with each that is taken."""
-    road = Road(1.0)
-    for _ in range(2):
-        road.take(3)
-        road.reject()
-    interval_s = road.departures.interval_s
-    before = road.take(3)
-
-    assert before[:2] == [0, 0]
-    assert road.departures.is_ramping
-    assert before[2] == pytest.approx(interval_s / 2, rel=0.01)
-
-
-def test_if_the_second_of_the_two_is_rejected_the_rate_is_limited() -> None:
-    """It was expected: one slot is left out for it, and the pace stays."""
-    road = Road(1.0)
-    for _ in range(2):
-        road.take(3)
-        road.reject()
-    interval_s = road.departures.interval_s
-    road.take(1)
-    road.reject()
-    before = road.take(1)
-
-    assert road.departures.is_steady
-    assert before[0] == pytest.approx(2 * interval_s, rel=0.01)
-
-
-def test_rejections_that_come_as_late_as_a_rate_brings_them_ask_nothing() -> None:
-    """Each question costs a request there."""
-    road = Road(1.0)
-    for _ in range(6):
-        road.take(14)
-        road.reject()
-
-    assert road.take(1)[0] > 0
-
-
-def test_scenes_that_prepare_count_as_leaving_now() -> None:
-    """Several at once never pass together what one after the other could not."""
-    departures = Road(1.0).departures
-
-    assert departures.next_at(50, 1) == 51
-    assert departures.next_at(50, 3) == 53
-
-
-def test_a_clock_that_is_set_back_makes_no_departure_wait_for_long() -> None:
-    """It was to leave in a second, and not in an hour."""
-    road = Road(1.0, tries_faster=True)
-    road.now = 3600.0
-    road.take(1)
-
-    assert road.departures.next_at(0, 0) <= LONGEST_WAIT_S
-    road.now = 0.0
-    assert len([one for one in road.take(8) if one < 1]) >= 6
 
 
 # What is told --------------------------------------------------------------------------------
@@ -602,28 +171,6 @@ def test_a_number_that_is_found_is_told_once() -> None:
             permit.rejected(now + 0.2, None)
 
     assert [(one.reason, one.previous, one.limit) for one in told] == [("turned_away", 64, 8)]
-
-
-def test_pauses_are_told_while_they_grow_and_that_they_are_over() -> None:
-    """From the first to the longest, and then that all places are open."""
-    told: list[CapacityChanged] = []
-    limiter = limiter_of(told=told)
-    for permit in stage(limiter, 0):
-        permit.rejected(0.2, None)
-    now = 0.2
-    for _ in range(20):
-        wake_at = limiter.may_send(now, 0).wake_at
-        assert wake_at is not None
-        now = wake_at + 0.2
-        stage(limiter, wake_at)[0].rejected(now, None)
-    while limiter.state(now).sent < 16:
-        permission = limiter.may_send(now, 0)
-        now = permission.wake_at or now
-        if permission.allowed:
-            send(limiter, 1, now)
-
-    assert [one.reason for one in told] == ["turned_away", *["still_turned_away"] * 3, "reopened"]
-    assert [one.pause_s for one in told][:4] == pytest.approx([0.5, 1.5, 4.5, 6])
 
 
 # Laws ----------------------------------------------------------------------------------------
@@ -760,38 +307,6 @@ def test_not_even_bad_luck_makes_rejections_by_chance_dear(
     fixed, ours = World(case, seed), World(case, seed)
     fixed.run(DeafLimiter(64), until_s=1e6)
     ours.run(AdaptiveLimiter(64, draw=random.Random(seed + 1000).random), until_s=1e6)
-
-    assert ours.now <= most * fixed.now
-
-
-@pytest.mark.parametrize(
-    "ceiling, share, most, hint_s, seed",
-    [
-        (128, 0.05, 1.1, None, 5),
-        (128, 0.05, 1.1, 30.0, 30),
-        (256, 0.05, 1.1, None, 34),
-        (512, 0.05, 1.1, None, 1),
-        (512, 0.05, 1.1, 2.0, 20),
-        (512, 0.1, 1.25, None, 33),
-    ],
-)
-def test_chance_costs_little_where_many_are_at_once_and_runs_are_short(
-    ceiling: int, share: float, most: float, hint_s: float | None, seed: int
-) -> None:
-    """Half a minute in all, growth included; the benchmark has the other seeds."""
-    case = Case(
-        "by chance",
-        lambda rng: ByChance(share, random.Random(rng.random()).random, hint_s=hint_s),
-        is_hinted=hint_s is not None,
-        ceiling=ceiling,
-        scenes=20 * ceiling,
-        mean_s=1.0,
-        sigma=0.4,
-        rejection_s=(0.16, 0.26),
-    )
-    fixed, ours = World(case, seed), World(case, seed)
-    fixed.run(DeafLimiter(ceiling), until_s=1e6)
-    ours.run(AdaptiveLimiter(ceiling, draw=random.Random(seed + 1000).random), until_s=1e6)
 
     assert ours.now <= most * fixed.now
 

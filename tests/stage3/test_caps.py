@@ -18,7 +18,6 @@ from host_stub.contract import Scene, StageError
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.settings import Settings
 from tests.doors import (
     HOLD,
     Ran,
@@ -33,7 +32,6 @@ from tests.doors import (
     run_stage,
     scenes,
     settings_for,
-    states,
     story,
 )
 from tests.fakes.behaviours import Behaviour, Json, Ok, ResetAfterRead
@@ -351,17 +349,6 @@ async def test_after_a_bill_above_its_hold_nothing_more_is_held(
     assert ran.outcomes["s02"].reused
 
 
-async def test_without_a_cap_a_bill_above_its_hold_stops_nothing(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Nobody asked for a limit."""
-    image_api.always(bills(0.30))
-    ran = await run_stage(painter(image_api, capacity=1), scenes(3), tmp_path)
-
-    assert codes(ran) == {"made": 3}
-    assert counted(tmp_path) == 900_000
-
-
 async def test_a_bill_that_would_lower_what_is_counted_is_not_believed(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
@@ -371,16 +358,6 @@ async def test_a_bill_that_would_lower_what_is_counted_is_not_believed(
     await run_stage(painter(image_api, total_usd="1"), scenes(2), tmp_path)
 
     assert [row.cost_microusd for row in purchases(tmp_path)] == [HOLD, HOLD]
-
-
-async def test_drawing_for_free_is_never_capped(tmp_path: Path) -> None:
-    """A budget of nothing is enough for it."""
-    settings = Settings(size="64x64", budget_usd=Decimal(0), daily_usd=Decimal(0), capacity=2)
-    ran = await run_stage(settings, scenes(3), tmp_path)
-
-    assert codes(ran) == {"made": 3}
-    assert counted(tmp_path) == 0
-    assert states(tmp_path) == [State.PAID] * 3
 
 
 @pytest.mark.parametrize("cap", CAPS)

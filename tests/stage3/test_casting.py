@@ -6,10 +6,9 @@ import pytest
 
 from host_stub.contract import Scene, SceneReference
 from stage3_plugin.domain.reference import ReferenceWish
-from stage3_plugin.engine.requests import request_for, sheets_of
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.settings import CastMember, Settings
+from stage3_plugin.settings import CastMember
 
 CAST = {
     "char_001": CastMember(image="refs/mira.png", name="Mira", role="character"),
@@ -17,30 +16,7 @@ CAST = {
     "board": CastMember(image="refs/board.png", role="style", always=True),
 }
 MIRA = ReferenceWish(image="refs/mira.png", name="Mira", role="character", by="cast")
-TOMAS = ReferenceWish(image="scene:char_002", name="Tomas", by="cast")
 BOARD = ReferenceWish(image="refs/board.png", role="style", by="cast")
-SCENE = Scene(scene_id="s1", prompt="a pier")
-
-
-def test_a_scene_shows_its_own_then_its_characters_then_what_goes_with_every_scene() -> None:
-    """Its characters in the order of the scene file, not in that of the cast."""
-    own = ReferenceWish(image="pier.jpg")
-    scene = SCENE.model_copy(
-        update={"references": (own.image,), "characters": ("char_002", "char_001")}
-    )
-
-    assert Casting(CAST).wishes_of(scene) == (own, TOMAS, MIRA, BOARD)
-    assert Casting(CAST).wishes_of(SCENE) == (BOARD,)
-
-
-def test_without_a_cast_a_scene_shows_its_own() -> None:
-    """Also those that it names twice are its own affair."""
-    scene = SCENE.model_copy(
-        update={"references": ("pier.jpg", "pier.jpg"), "characters": ("char_001",)}
-    )
-
-    assert Casting({}).wishes_of(scene) == (ReferenceWish(image="pier.jpg"),) * 2
-    assert not Casting({})
 
 
 def test_no_picture_is_shown_twice() -> None:
@@ -57,37 +33,6 @@ def test_no_picture_is_shown_twice() -> None:
 
     named = replace(own, name="Tomas")
     assert Casting(CAST).wishes_of(scene) == (named, MIRA, BOARD)
-
-
-def test_a_file_of_the_scene_is_not_one_of_the_cast_by_its_name_alone() -> None:
-    """They start at different folders; that they are one is seen by their bytes."""
-    own = ReferenceWish(image="refs/board.png")
-
-    assert Casting(CAST).wishes_of(SCENE.model_copy(update={"references": (own.image,)})) == (
-        own,
-        BOARD,
-    )
-
-
-def test_characters_that_the_cast_does_not_name_are_strangers() -> None:
-    """They are told and left out."""
-    assert Casting(CAST).strangers(("char_001", "char_009", "dog")) == ("char_009", "dog")
-
-
-def test_a_sheet_is_a_scene_that_shows_nothing() -> None:
-    """Of the cast's own model and quality, and the settings' size."""
-    settings = Settings(provider="openai", model="gpt-image-2", cast=CAST, seed=7)
-    sheets = sheets_of(Casting(CAST), settings)
-
-    assert list(sheets) == ["char_002"]
-    sheet = sheets["char_002"]
-    assert sheet == replace(
-        request_for(Scene(scene_id="char_002", prompt="Tomas, an old keeper"), settings),
-        model="m",
-        quality="high",
-        is_sheet=True,
-    )
-    assert sheet.wishes == ()
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,17 @@
 """What httpx gets from our transport: its own errors, and proxies only where they are wanted."""
 
 import contextlib
-import gc
 import socket
 import ssl
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
-import anyio
 import h11
 import httpcore
 import httpx
 import pytest
 
-from stage3_plugin.transport.connection import FreshConnection, ProxyFailed
+from stage3_plugin.transport.connection import FreshConnection
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("network")]
 
@@ -50,65 +48,6 @@ async def test_every_error_of_a_connection_is_told_as_httpx_tells_it(
     with pytest.raises(getattr(httpx, error.__name__), match="told") as caught:
         await transport.handle_async_request(httpx.Request("GET", "http://127.0.0.1:1/"))
     assert isinstance(caught.value.__cause__, error)
-
-
-@pytest.fixture
-def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
-    """Be the proxy that the environment names, answer anything, and note the first lines."""
-    seen: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            try:
-                connection, _ = server.accept()
-            except OSError:  # closed: it was never asked
-                return
-            with connection:
-                seen.append(connection.recv(65536).partition(b"\r\n")[0])
-                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-
-        threading.Thread(target=serve, daemon=True).start()
-        for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY", "HTTP_PROXY"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.getsockname()[1]}")
-        yield seen
-
-
-async def test_a_proxy_of_the_environment_is_used_if_it_is_trusted(proxy: list[bytes]) -> None:
-    """It is asked for the whole address."""
-    transport = FreshConnection(ssl.create_default_context(), trust_env=True)
-    async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
-        response = await client.get("http://pictures.example/1")
-
-    assert response.text == "ok"
-    assert proxy == [b"GET http://pictures.example/1 HTTP/1.1"]
-
-
-async def test_a_proxy_that_cannot_be_reached_is_named(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """And not the host behind it, which nobody got to."""
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    transport = FreshConnection(ssl.create_default_context(), trust_env=True)
-    with pytest.raises(ProxyFailed, match=r"the proxy 127\.0\.0\.1:1 is down"):
-        await transport.handle_async_request(httpx.Request("GET", "http://pictures.example/1"))
-
-
-@pytest.mark.usefixtures("proxy")
-async def test_a_proxy_of_the_environment_is_not_used_if_nobody_trusts_it() -> None:
-    """The environment of a machine is not a setting of ours."""
-    transport = FreshConnection(ssl.create_default_context(), trust_env=False)
-    with pytest.raises(httpx.ConnectError):
-        await transport.handle_async_request(httpx.Request("GET", "http://127.0.0.1:1/"))
-
-
-async def test_only_http_addresses_are_visited() -> None:
-    """Others are refused before anything is opened."""
-    transport = FreshConnection(ssl.create_default_context(), trust_env=False)
-    with pytest.raises(httpx.UnsupportedProtocol):
-        await transport.handle_async_request(httpx.Request("GET", "ftp://pictures.example/"))
 
 
 # Bodies ------------------------------------------------------------------------------------------
@@ -210,29 +149,6 @@ async def test_httpcore_does_not_handle_more_of_a_body_than_comes_with_the_head(
     assert handled == [len(HEAD) + 1000]
 
 
-async def test_a_parser_that_holds_bytes_back_is_let_finish(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Reading on behind its back would lose them."""
-    next_event = h11.Connection.next_event
-    held: list[h11.Data] = []
-
-    def hold_back(connection: h11.Connection) -> object:
-        if held:
-            return held.pop()
-        event = next_event(connection)
-        if isinstance(event, h11.Data) and len(event.data) > 10:
-            held.append(h11.Data(data=event.data[10:]))
-            return h11.Data(data=event.data[:10])
-        return event
-
-    monkeypatch.setattr(h11.Connection, "next_event", hold_back)
-    with answering(HEAD + BODY[:1000], BODY[1000:]) as url:
-        body = await body_from(url)
-
-    assert body == BODY
-
-
 @pytest.mark.parametrize("length", [0, 1, 200_000, len(BODY) - 1])
 async def test_a_body_that_is_cut_is_an_error(length: int) -> None:
     """Wherever the server hangs up before the length it announced."""
@@ -243,20 +159,6 @@ async def test_a_body_that_is_cut_is_an_error(length: int) -> None:
         await body_from(url)
 
 
-async def test_a_body_ends_with_an_error_when_its_answer_is_closed_beside_it() -> None:
-    """A reader that wants no more closes the answer and reads on, so that nothing hangs."""
-    with answering(HEAD + BODY[:10], BODY[10:20], stays=True) as url:
-        response = await opened(url)
-        pieces = aiter(response.aiter_raw())
-        received = b""
-        with anyio.fail_after(5):
-            while len(received) < 20:  # in one piece or in two
-                received += await anext(pieces)
-            await response.aclose()
-            with pytest.raises(httpx.ReadError):
-                await anext(pieces)
-
-
 async def test_a_body_is_not_waited_for_longer_than_httpx_was_told() -> None:
     """The limit of a read holds where httpcore does not read any more."""
     with answering(HEAD + BODY[:10], stays=True) as url:
@@ -265,16 +167,3 @@ async def test_a_body_is_not_waited_for_longer_than_httpx_was_told() -> None:
         async with httpx.AsyncClient(transport=transport, timeout=timeout) as client:
             with pytest.raises(httpx.ReadTimeout):
                 await client.post(url, content=b"!")
-
-
-async def test_a_body_whose_reader_is_cancelled_leaves_nothing_behind() -> None:
-    """No connection, and no generator that an event loop would have to warn about."""
-    with answering(HEAD + BODY[:10], stays=True) as url:
-        response = await opened(url)
-        with anyio.move_on_after(0.05) as scope:
-            async for _ in response.aiter_raw():
-                pass
-        await response.aclose()
-        gc.collect()
-
-    assert scope.cancelled_caught

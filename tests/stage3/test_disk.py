@@ -239,24 +239,6 @@ async def test_a_ledger_that_cannot_grow_leaves_the_purchase_to_the_next_start(
     assert image_api.received() == 1
 
 
-async def test_results_that_cannot_be_written_are_restored_later(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """The picture is paid for and safe in the store; only its copy is missing."""
-    disk = FullDisk(tmp_path / "out", after=0)
-    with disk.inserted():
-        ran = await run_stage(painter(image_api, capacity=1), scenes(3), tmp_path)
-    failure = ran.outcomes["s01"].failure
-    rerun = await run_stage(painter(image_api), scenes(1), tmp_path)
-
-    assert failure is not None
-    assert failure.code == "storage"
-    assert "was paid for" in failure.message
-    assert image_api.received() == 1
-    assert codes(ran) == {"storage": 1, "not_tried": 2}
-    assert rerun.outcomes["s01"].reused
-
-
 # A disk that is really full ----------------------------------------------------------------------
 
 IN_A_SMALL_DISK = """

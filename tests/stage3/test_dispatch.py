@@ -2,7 +2,7 @@
 
 import heapq
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -12,8 +12,8 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.engine.dispatch import LEAST_MOST_WAITING, MOST_WAITING, Dispatcher, Peekable
-from stage3_plugin.policy.capacity import Limiter, Permission
+from stage3_plugin.engine.dispatch import LEAST_MOST_WAITING, MOST_WAITING, Dispatcher
+from stage3_plugin.policy.capacity import Limiter
 
 
 def in_virtual_time(main: Callable[[], Awaitable[None]]) -> None:
@@ -74,34 +74,6 @@ def test_a_thousand_scenes_need_what_an_ideal_list_schedule_needs(capacity: int)
     assert log.started == list(range(1000))
 
 
-def test_a_slow_scene_holds_nobody_back() -> None:
-    """While one scene takes an hour, the other slot works through all the rest."""
-    ended: list[int] = []
-
-    async def perform(item: int) -> None:
-        await anyio.sleep(3600 if item == 0 else 1)
-        ended.append(item)
-
-    in_virtual_time(lambda: Dispatcher(range(50), perform, Limiter(2)).run())
-
-    assert ended == [*range(1, 50), 0]
-
-
-def test_serial_mode_starts_and_ends_in_input_order() -> None:
-    """Capacity 1 makes one scene after the other."""
-    log = Log()
-
-    async def perform(item: int) -> None:
-        log.begin(item)
-        await anyio.sleep(1 / (item + 1))
-        log.end(item)
-
-    in_virtual_time(lambda: Dispatcher(range(10), perform, Limiter(1)).run())
-
-    assert log.started == log.ended == list(range(10))
-    assert log.most == 1
-
-
 def test_a_waiting_scene_holds_no_capacity_and_goes_before_new_ones() -> None:
     """With one slot, scene 1 runs while scene 0 waits, and scene 0 returns before scene 5."""
     order: list[tuple[int, float]] = []
@@ -128,77 +100,6 @@ def test_a_waiting_scene_holds_no_capacity_and_goes_before_new_ones() -> None:
     ]  # fmt: skip
 
 
-class NarrowGate(Limiter):
-    """Lets four through where five hundred could be, and counts how often it is asked."""
-
-    asked = 0
-
-    @property
-    def limit(self) -> int:
-        return 4
-
-    def may_send(self, now: float, in_flight: int) -> Permission:
-        self.asked += 1
-        return super().may_send(now, in_flight)
-
-
-def test_workers_the_gate_has_no_place_for_cost_nothing() -> None:
-    """A scene that ends lets one worker ask, not five hundred."""
-    gate = NarrowGate(500)
-    ended: list[int] = []
-
-    async def perform(item: int) -> None:
-        await anyio.sleep(1 + item % 3)
-        ended.append(item)
-
-    in_virtual_time(lambda: Dispatcher(range(1000), perform, gate).run())
-
-    assert sorted(ended) == list(range(1000))
-    assert gate.asked < 5000
-
-
-def test_retries_that_are_due_later_do_not_end_the_run_early() -> None:
-    """More scenes wait than have workers; all of them come back and end."""
-    tries: dict[int, int] = {}
-
-    async def perform(item: int) -> float | None:
-        tries[item] = tries.get(item, 0) + 1
-        await anyio.sleep(0.1)
-        return anyio.current_time() + 100 if tries[item] < 4 else None
-
-    in_virtual_time(lambda: Dispatcher(range(20), perform, Limiter(3)).run())
-
-    assert tries == dict.fromkeys(range(20), 4)
-
-
-def test_a_pause_of_the_gate_holds_back_every_start_until_it_is_over() -> None:
-    """One rejection with a wait of 30 s keeps every other scene from starting before."""
-    gate = Limiter(4)
-    started: list[float] = []
-
-    async def perform(item: int) -> float | None:
-        now = anyio.current_time()
-        started.append(now)
-        await anyio.sleep(1 if item else 0.5)
-        if item == 0 and len(started) == 4:
-            gate.hold_back(now + 0.5, 30)
-            return now + 30.5
-        return None
-
-    began = 0.0
-
-    async def main() -> None:
-        nonlocal began
-        began = anyio.current_time()
-        await Dispatcher(range(12), perform, gate).run()
-
-    in_virtual_time(main)
-
-    assert [at - began for at in started][:4] == [0, 0, 0, 0]
-    assert len(started) == 13
-    assert started[4] - began == 30.5
-
-
 def test_after_a_halt_what_is_in_flight_ends_and_nothing_starts() -> None:
     """Halting in the middle leaves the rest untouched and the waiting ones listed."""
     ended: list[int] = []
@@ -219,24 +120,6 @@ def test_after_a_halt_what_is_in_flight_ends_and_nothing_starts() -> None:
     assert ended == [0, 1, 2, 3, 4]
     assert dispatcher.waiting == [0]
     assert next(rest) == 5
-
-
-def test_a_source_that_breaks_ends_what_is_in_flight_first() -> None:
-    """An error of the scenes' source is raised, but only when paid work has ended."""
-    ended: list[int] = []
-
-    def scenes() -> Iterator[int]:
-        yield from range(3)
-        raise OSError("the file changed")
-
-    async def perform(item: int) -> None:
-        await anyio.sleep(5)
-        ended.append(item)
-
-    with pytest.raises(OSError, match="the file changed"):
-        in_virtual_time(lambda: Dispatcher(scenes(), perform, Limiter(8)).run())
-
-    assert sorted(ended) == [0, 1, 2]
 
 
 @pytest.mark.anyio
@@ -315,29 +198,6 @@ def test_nobody_waits_at_the_gate_when_nothing_is_left(*, stays_shut_for_s: floa
     assert took_s == 1
 
 
-def test_what_was_looked_at_is_still_there_after_a_halt() -> None:
-    """A shut gate made dispatch look for one more; it was never started, and is not lost."""
-    rest = Peekable(range(10))
-    ended: list[int] = []
-    gate = Limiter(1)
-
-    async def perform(item: int) -> None:
-        gate.hold_back(anyio.current_time(), 100)
-        ended.append(item)
-
-    async def main() -> None:
-        dispatcher = Dispatcher(rest, perform, gate)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(dispatcher.run)
-            await anyio.sleep(50)
-            dispatcher.halt()
-
-    in_virtual_time(main)
-
-    assert ended == [0]
-    assert list(rest) == list(range(1, 10))
-
-
 @pytest.mark.parametrize("capacity", [1, 8, 40])
 def test_no_new_scene_is_started_while_many_wait(capacity: int) -> None:
     """Nothing gets through for minutes: what waits is no more for a long story than for a short."""
@@ -390,24 +250,3 @@ def test_each_lane_keeps_its_own_limit_and_all_of_them_the_first(
     in_virtual_time(main)
 
     assert went == [[0, *further] for further in moves]
-
-
-def test_an_item_that_comes_back_from_elsewhere_goes_by_its_own_lane() -> None:
-    """What is new here may have moved before, and its lane is asked, not the first one."""
-    shut = Limiter(1)
-    performed: list[int] = []
-
-    async def perform(item: int) -> None:
-        performed.append(item)
-        await anyio.sleep(1 if item == 0 else 0)
-
-    async def main() -> None:
-        lanes = [1, 1, 0]
-        dispatcher = Dispatcher(
-            range(3), perform, Limiter(2), further=[shut], lane_of=lanes.__getitem__
-        )
-        await dispatcher.run()
-
-    in_virtual_time(main)
-
-    assert performed == [0, 2, 1]

@@ -14,11 +14,11 @@ from typing import TypeAlias
 import anyio
 import pytest
 
-from stage3_plugin.errors import JobFailed, StorageFailed, WorkerLost
+from stage3_plugin.errors import JobFailed, WorkerLost
 from stage3_plugin.executors.base import Executor
-from stage3_plugin.executors.processes import Processes, usable_cores, worker_environment
+from stage3_plugin.executors.processes import Processes, worker_environment
 from stage3_plugin.previz.cast import Cast, Member
-from stage3_plugin.previz.order import Order, job_of, order_from
+from stage3_plugin.previz.order import Order, job_of
 from stage3_plugin.previz.plate import Plate
 from stage3_plugin.renderers.previz import WORK
 from tests.rules.repository import ROOT
@@ -147,17 +147,6 @@ async def test_pictures_are_drawn_and_the_processes_end(tmp_path: Path) -> None:
     assert not any(map(is_alive, process_ids))
 
 
-async def test_a_worker_is_kept_for_the_next_picture(tmp_path: Path) -> None:
-    """Starting one takes longer than drawing a small picture."""
-    async with Processes(WORK, 1) as workers:
-        await make(workers, tmp_path, "a")
-        first = workers.process_ids
-        await make(workers, tmp_path, "b")
-        second = workers.process_ids
-
-    assert first == second
-
-
 async def test_a_killed_worker_fails_its_picture_and_is_replaced(tmp_path: Path) -> None:
     """The error says which signal; the next picture is drawn."""
     failures: list[WorkerLost] = []
@@ -222,36 +211,6 @@ async def test_a_worker_is_deaf_to_ctrl_c(tmp_path: Path) -> None:
         assert os.getsid(process_id) != os.getsid(0)
 
 
-async def test_a_picture_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    """The worker lives on: the fault was not its own."""
-    async with Processes(WORK, 1) as workers:
-        with pytest.raises(StorageFailed):
-            await make(workers, tmp_path / "missing")
-        await make(workers, tmp_path, "b")
-
-    assert names_in(tmp_path) == ["b.png"]
-
-
-async def test_leaving_while_a_picture_is_drawn_ends_its_worker(tmp_path: Path) -> None:
-    """A pool that is left in the middle of a run leaves no process behind."""
-    failures: list[WorkerLost] = []
-    process_ids: list[int] = []
-
-    async def draw_big(workers: Processes) -> None:
-        try:
-            await make(workers, tmp_path, "big", LONG_SIDE_PX)
-        except WorkerLost as error:
-            failures.append(error)
-
-    async with anyio.create_task_group() as group, Processes(WORK, 1) as workers:
-        group.start_soon(draw_big, workers)
-        process_ids.append(await until_busy(workers))
-
-    assert not is_alive(process_ids[0])
-    assert len(failures) == 1
-    assert names_in(tmp_path) == []
-
-
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_worker_of_a_killed_parent_ends(tmp_path: Path) -> None:
     """Kill -9 of the main process leaves no worker running."""
@@ -278,24 +237,6 @@ async def test_a_worker_of_a_killed_parent_ends(tmp_path: Path) -> None:
     assert parent.returncode == -signal.SIGKILL
 
 
-def test_an_order_reads_as_it_was_written() -> None:
-    """Lone surrogates, NUL and every script pass through ASCII."""
-    plate = Plate("s\0\ud800", "两人 \udfff\n", ("char_001", "ليلى"))
-    cast = Cast({"ليلى": Member(name="ليلى", passage="a\nb", colour="#ffffff")})
-    written = Order(
-        plate=plate,
-        cast=cast,
-        width_px=1,
-        height_px=2,
-        seed=3,
-        caption=False,
-    )
-    read = job_of(written)
-
-    assert order_from(read) == written
-    assert read.isascii()
-
-
 def test_a_worker_is_told_no_secret() -> None:
     """Its environment holds what Python, paths and locale need, and nothing else."""
     environment = {
@@ -317,8 +258,3 @@ def test_a_worker_is_told_no_secret() -> None:
         "LANG",
         "TMPDIR",
     }
-
-
-def test_there_is_a_worker_for_each_usable_core() -> None:
-    """By default every core is used, and at least one worker draws."""
-    assert Processes(WORK).slots == usable_cores() >= 1

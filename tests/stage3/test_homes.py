@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,9 @@ from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger import place
 from stage3_plugin.ledger.home import (
     HOME_NAME,
-    Homes,
-    home_in,
     home_of,
     known_home,
     new_run_id,
-    without_home,
 )
 from tests.doors import HOLD, bills, painter
 from tests.fakes.behaviours import Gate
@@ -74,25 +70,6 @@ def test_processes_that_begin_at_once_agree_on_the_word(tmp_path: Path) -> None:
     assert words == {known_home(tmp_path)}
 
 
-@pytest.mark.parametrize("links", [True, False])
-def test_a_file_system_without_links_has_a_word_too(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    links: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
-    """And nothing half made is left beside it."""
-    if not links:
-
-        def refused(*_: object) -> None:
-            raise PermissionError(1, "no links here")
-
-        monkeypatch.setattr(os, "link", refused)
-    word = home_of(tmp_path)
-
-    assert known_home(tmp_path) == word
-    assert [one.name for one in tmp_path.iterdir()] == [HOME_NAME]
-
-
 @pytest.mark.parametrize("content", ["", "short", "a" * 13, "UPPERCASE123", "\0" * 12, "ä" * 12])
 def test_what_is_no_word_is_refused_by_name(tmp_path: Path, content: str) -> None:
     """A run under another word would leave all that this folder has sent to nobody."""
@@ -102,19 +79,6 @@ def test_what_is_no_word_is_refused_by_name(tmp_path: Path, content: str) -> Non
 
     assert str(tmp_path / HOME_NAME) in str(caught.value)
     assert "run_id" in str(caught.value.hint)
-
-
-def test_a_run_is_named_after_its_home() -> None:
-    """A ledger that lies in the folder has no other's."""
-    run_id = new_run_id("abc123def456")
-    both = Homes(own="abc123def456", is_alone=False)
-    alone = Homes(own="abc123def456")
-
-    assert home_in(run_id) == "abc123def456"
-    assert run_id == f"abc123def456-{without_home(run_id)}"
-    assert both.other(run_id) is None
-    assert both.other(new_run_id("0ther0000000")) == "0ther0000000"
-    assert alone.other(new_run_id("0ther0000000")) is None
 
 
 # The rule ----------------------------------------------------------------------------------------

@@ -18,9 +18,7 @@ from tests.fakes.behaviours import (
     BadBase64,
     CutPng,
     Gate,
-    Hang,
     Json,
-    Limited,
     Ok,
     ResetAfterRead,
     ServerError,
@@ -404,40 +402,6 @@ async def test_a_lost_request_is_sent_again_by_its_own_route(
     assert ran.code("s1") == "made"
     assert states(tmp_path) == ["REFUSED", "WROTE_OFF", "PAID"]
     assert (image_api.received(), second.received()) == (1, 2)
-
-
-async def test_each_route_has_its_own_limit_and_all_of_them_the_capacity(
-    image_api: ImageApi, second: ImageApi, tmp_path: Path
-) -> None:
-    """A limit that one meets slows the others down by nothing."""
-    image_api.always(REFUSED)
-    second.otherwise = lambda _: Ok(delay_s=0.05)
-    settings = ladder(image_api, second, capacity=4, adaptive=False)
-    fallback = settings.fallback[0].model_copy(update={"capacity": 2})
-    settings = settings.model_copy(update={"fallback": (fallback,)})
-    second.script(Limited())
-    ran = await run_stage(settings, story(*(f"s{n}" for n in range(1, 9))), tmp_path)
-
-    assert {ran.code(one) for one in ran.outcomes} == {"made"}
-    assert second.most_in_flight == 2
-
-
-@ONE_LOOP
-async def test_what_was_left_at_a_further_route_is_taken_in_with_its_key(
-    image_api: ImageApi, second: ImageApi, tmp_path: Path
-) -> None:
-    """Its picture lies at an address of that route, and is fetched by a later run."""
-    image_api.script(REFUSED)
-    second.script(Ok(url="own"))
-    second.visit_always(Hang())
-    settings = ladder(image_api, second, drain_s=0.1)
-    first = await run_stage(settings, story("s1"), tmp_path, deadline_s=0.7)
-    second.visit_always(None)
-    ran = await run_stage(ladder(image_api, second), story("s1"), tmp_path)
-
-    assert first.code("s1") in {"pending", "cancelled"}
-    assert (ran.code("s1"), params(ran)["model"]) == ("made", "route/2")
-    assert (image_api.received(), second.received()) == (1, 1)
 
 
 @ONE_LOOP

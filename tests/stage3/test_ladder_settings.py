@@ -78,14 +78,6 @@ def test_a_route_takes_over_how_pictures_are_and_nothing_of_another_place() -> N
     assert second.fallback == ()
 
 
-def test_the_way_to_each_route_may_say_whether_a_billed_refusal_leads_there() -> None:
-    """What a route says counts before the setting."""
-    ways = [OTHER | {"after_billed_refusal": False}, OTHER | {"size": "64x64"}]
-    settings = of(*ways, after_billed_refusal=True)
-
-    assert [settings.steps_after_billed(route) for route in (1, 2)] == [False, True]
-
-
 def test_secrets_of_further_routes_are_known_and_never_shown() -> None:
     """No file and no message may hold a key or a header of any route."""
     key, token = "sk-of-the-second", "Bearer quill-99-token"

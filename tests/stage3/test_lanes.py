@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,11 @@ import pytest
 
 from host_stub.contract import Lane, PlannedLane, Scene, StagePlan
 from stage3_plugin.domain.money import to_usd
-from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.backend import in_ladder, route_of
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.engine.lanes import Lanes
-from stage3_plugin.engine.requests import at_route, draft_for, request_for
+from stage3_plugin.engine.requests import request_for
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.openai_batch import TERMS
-from stage3_plugin.providers.registry import in_batches
-from stage3_plugin.settings import FallbackRoute, Settings
+from stage3_plugin.settings import Settings
 from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.stage3.running import Story, asking, run_stage
@@ -66,32 +60,7 @@ def test_a_scenes_own_lane_goes_before_the_runs_and_that_before_the_settings(
     assert request.lane == (own or asked or setting)
 
 
-def test_a_draft_goes_by_the_ordinary_lane() -> None:
-    """It costs nothing, and is drawn at once."""
-    scene = Scene(scene_id="a", prompt="a", lane="batch")
-
-    assert draft_for(scene, Settings(lane="batch")).lane == "ordinary"
-
-
-def test_a_further_route_goes_by_the_ordinary_lane() -> None:
-    """Whatever the first one does."""
-    second = FallbackRoute(provider="openrouter", model="m")
-    first = Settings(provider="openai", model="m", lane="batch", fallback=(second,))
-    wanted = request_for(Scene(scene_id="a", prompt="a"), first)
-
-    route = in_ladder(route_of(first.routes[1], None), first, 1)
-    further = at_route(wanted, route, size_px=first.default_size_px)
-
-    assert (wanted.lane, further.lane) == ("batch", "ordinary")
-
-
 # Who has none --------------------------------------------------------------------------------
-
-
-def test_those_that_have_a_lane_are_known() -> None:
-    """Of those that come with this package; others may bring more."""
-    assert {"openai", "gemini"} <= set(in_batches())
-    assert "previz" not in in_batches()
 
 
 async def test_the_settings_lane_is_refused_before_anything_is_sent(
@@ -156,13 +125,6 @@ async def test_a_storyboard_is_drawn_and_the_lane_is_said_to_mean_nothing(tmp_pa
         assert ran.code("s0") == "made"
 
 
-async def test_nothing_is_said_of_a_lane_that_nobody_asked_for(tmp_path: Path) -> None:
-    """Nor of the ordinary one."""
-    plan = await planned(Settings(), story(None, "ordinary"), tmp_path)
-
-    assert plan.warnings == ()
-
-
 # Side by side --------------------------------------------------------------------------------
 
 
@@ -217,46 +179,6 @@ async def test_a_price_that_is_not_known_in_batches_is_from_half_to_all(
     assert (plan.cost_low_usd, plan.cost_high_usd) == (to_usd(20_000), to_usd(40_000))
 
 
-async def test_a_cap_lets_through_what_fits_by_the_lanes_price(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Twice as many for the same money."""
-    settings, scenes = settings_for(image_api), story(None, None, None, None)
-    whole = (await planned(settings, scenes, tmp_path)).cost_high_usd
-    assert whole is not None
-
-    ordinary = await planned(settings, scenes, tmp_path, max_cost_usd=whole / 2)
-    batch = await planned(
-        settings, scenes, tmp_path, lane="batch", max_cost_usd=whole / 2 + to_usd(4)
-    )
-
-    assert (ordinary.make, ordinary.refused) == (2, 2)
-    assert (batch.make, batch.refused) == (4, 0)
-
-
-async def test_a_provider_without_a_batch_lane_has_one_column(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """The ordinary one."""
-    plan = await planned(
-        settings_for(image_api, **WITHOUT, price_usd="0.02"), story(None), tmp_path
-    )
-
-    assert plan.lanes is not None
-    assert plan.lanes.batch is None
-    one = plan.lanes.ordinary
-    assert (one.scenes, one.cost_high_usd) == (1, to_usd(20_000))
-
-
-async def test_nothing_to_make_takes_no_time_in_either(image_api: ImageApi, tmp_path: Path) -> None:
-    """Nor money."""
-    plan = await planned(settings_for(image_api), story(), tmp_path)
-
-    ordinary, batch = both(plan)
-    assert (batch.within_s, batch.cost_high_usd) == (0, Decimal(0))
-    assert (ordinary.expected_s, ordinary.cost_high_usd) == (0, Decimal(0))
-
-
 async def test_a_batch_behind_a_sheet_takes_two(image_api: ImageApi, tmp_path: Path) -> None:
     """One after the other, each as long as it may take."""
     cast = {"mira": {"prompt": "Mira, a keeper"}}
@@ -268,25 +190,3 @@ async def test_a_batch_behind_a_sheet_takes_two(image_api: ImageApi, tmp_path: P
     assert (plan.make, plan.sheets, batch.scenes) == (2, 1, 2)
     assert batch.within_s == 2 * TERMS.within_s
     assert any("goes in a later batch" in one for one in batch.cannot)
-
-
-async def test_a_ladder_says_that_it_waits(image_api: ImageApi, tmp_path: Path) -> None:
-    """The batch's column only."""
-    fallback = {"provider": "openrouter", "model": "m", "price_usd": "0.1",
-                "base_url": image_api.base_url, "api_key": "sk-0123456789abcdef"}  # fmt: skip
-
-    plan = await planned(settings_for(image_api, fallback=[fallback]), story("batch"), tmp_path)
-
-    ordinary, batch = both(plan)
-    assert any("no further route" in one for one in batch.cannot)
-    assert not any("no further route" in one for one in ordinary.cannot)
-
-
-def test_a_lane_is_given_to_the_request_alone() -> None:
-    """A request of the ordinary lane is handed on as it is."""
-    request = PictureRequest(scene_id="a", prompt="a", width_px=1, height_px=1)
-    route: Any = type("Route", (), {"batch": None, "is_here": True})()
-    lanes = Lanes(Settings(), route, None)
-
-    assert lanes.of(request) is request
-    assert lanes.of(replace(request, lane="batch")) == request

@@ -3,23 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-from hypothesis import given
-from hypothesis import strategies as st
 
 from stage3_plugin.storage.spool import line_facts
-from tests.laws import tried
-
-
-@tried(30)
-@given(st.lists(st.dictionaries(st.text(), st.text(), min_size=1), max_size=5))
-def test_what_is_written_is_read(facts: list[dict[str, str]]) -> None:
-    """Of every line, by its number."""
-    with TemporaryDirectory() as name:
-        line_facts.write(Path(name), facts)
-
-        assert line_facts.read(Path(name)) == dict(enumerate(facts))
 
 
 def test_what_cannot_be_read_says_nothing_of_its_line_and_keeps_no_other_away(

@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,11 +21,11 @@ from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.purchase import Held, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import JobRefused, LedgerInDoubt
+from stage3_plugin.errors import LedgerInDoubt
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import InlineCommit
-from stage3_plugin.purchase.checkout import HALTED, Denied, Found, InOtherHands
-from stage3_plugin.purchase.lines import LineRefused, LineToHold, Ready
+from stage3_plugin.purchase.checkout import Denied, Found, InOtherHands
+from stage3_plugin.purchase.lines import LineToHold, Ready
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
 from tests.laws import tried
 from tests.stage3.ledger.samples import NOW, SETTLEMENTS, accepted, paid
@@ -66,43 +65,6 @@ def other(tmp_path: Path) -> LineShop:
 # Held --------------------------------------------------------------------------------------------
 
 
-async def test_all_lines_are_held_with_the_row_of_their_batch(shop: LineShop) -> None:
-    """In the order of their numbers; each could be found by its token from then on."""
-    job = a_batch()
-    held = await shop.lines.hold_all(await shop.ready("s1", "s2", "s3"), job)
-
-    assert isinstance(held, list)
-    assert [one.token for one in held] == [job.token] * 3
-    lines = shop.ledger.lines_of(job.token or "")
-    assert [one.new.attempt_id for one in lines] == [one.attempt_id for one in held]
-    assert [one.new.scene_id for one in lines] == ["s1", "s2", "s3"]
-    assert {one.state for one in lines} == {State.SENDING}
-    assert {one.job.new for one in lines if one.job} == {job}
-    assert shop.committed() == 3 * HOLD
-
-
-async def test_looking_holds_nothing(shop: LineShop) -> None:
-    """The file is written and uploaded before, for free."""
-    (line,) = await shop.ready("s1")
-
-    assert line.ready == Ready(hold_microusd=HOLD, number=1)
-    assert shop.rows() == []
-
-
-async def test_what_does_not_fit_under_a_cap_is_named_and_nothing_is_held(tmp_path: Path) -> None:
-    """All that does not fit beside what comes before it; the others do, together."""
-    holds = {"s0": 4, "s1": 9, "s2": 6, "s3": 1}
-    shop = LineShop(tmp_path, cap=10, hold_of=lambda wanted: holds[wanted.scene_id])
-    lines = await shop.ready(*holds)
-    found = await shop.in_the_way(lines)
-
-    assert sorted(found) == [1, 3]
-    assert all(isinstance(one, Denied) and one.stops and one.over for one in found.values())
-    held = await shop.lines.hold_all([lines[0], lines[2]], a_batch())
-    assert isinstance(held, list)
-    assert shop.committed() == 10
-
-
 @pytest.mark.parametrize(
     "settlement, kind",
     [
@@ -126,27 +88,6 @@ async def test_what_another_run_has_bought_meanwhile_is_not_bought_again(
     assert list(found) == [1]
     assert isinstance(found[1], kind)
     assert isinstance(await shop.lines.hold_all([lines[0], lines[2]], a_batch()), list)
-
-
-async def test_a_refused_line_gives_its_slot_to_the_next_batch(shop: LineShop) -> None:
-    """Whether it never ran or was refused is not the hold's matter."""
-    (held,) = await shop.hold("s1")
-    await shop.bring(held, SETTLEMENTS[State.REFUSED])
-    await shop.hold("s1")
-
-    assert shop.states() == [State.REFUSED, State.SENDING]
-
-
-async def test_each_take_of_a_scene_has_a_number_and_a_slot_of_its_own(shop: LineShop) -> None:
-    """Known before the hold, since the seed that is written into its line hangs on it."""
-    takes = WantedTakes(3)
-    lines = [await shop.line(request("s1"), Part(takes, number)) for number in (1, 2, 3)]
-    held = await shop.lines.hold_all(lines, a_batch())
-
-    assert [one.ready.number for one in lines] == [1, 2, 3]
-    assert isinstance(held, list)
-    assert [(one.number, one.take) for one in held] == [(1, 1), (2, 2), (3, 3)]
-    assert len({one.new.scene_key for one in shop.rows()}) == 3
 
 
 async def test_a_line_that_was_written_as_another_take_is_written_again(
@@ -234,37 +175,6 @@ async def test_each_of_several_takes_in_doubt_is_sent_once_more(tmp_path: Path) 
     assert shop.states() == [State.WROTE_OFF] * 2 + [State.SENDING] * 2
 
 
-async def test_a_hold_waits_for_room_only_while_something_may_make_some(tmp_path: Path) -> None:
-    """An ordinary request that is in flight may cost less than it holds."""
-    shop = LineShop(tmp_path, cap=2 * HOLD)
-    ordinary = await shop.checkout.claim(replace(request("s0"), lane="ordinary"))
-    assert isinstance(ordinary, Held)
-    lines = await shop.ready("s1", "s2")
-    came: list[object] = []
-
-    async def hold() -> None:
-        came.append(await shop.lines.hold_all(lines, a_batch()))
-
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(hold)
-            await anyio.wait_all_tasks_blocked()
-            assert came == []
-            await shop.checkout.release(ordinary, "not needed")
-
-    assert isinstance(came[0], list)
-    assert shop.states() == [State.VOID, State.SENDING, State.SENDING]
-
-
-async def test_a_run_that_was_stopped_holds_no_batch(shop: LineShop) -> None:
-    """Though its file lies at the provider already."""
-    lines = await shop.ready("s1", "s2")
-    shop.checkout.halt()
-
-    assert await shop.in_the_way(lines) == {0: HALTED, 1: HALTED}
-    assert await shop.lines.look(request("s3")) is HALTED
-
-
 class LosesItsWord(InlineCommit):
     """Commits, and does not hear of it: the connection is lost over the end."""
 
@@ -338,43 +248,6 @@ async def test_what_a_person_has_decided_meanwhile_stays(shop: LineShop) -> None
     await shop.lines.settle_all(held, came(VerdictKind.REJECTED))
 
     assert shop.states() == [State.WROTE_OFF, State.REFUSED]
-
-
-async def test_a_batch_is_accepted_by_its_token(shop: LineShop) -> None:
-    """All lines in one commit; a name that another batch has is refused."""
-    held, others = await shop.hold("s1", "s2"), await shop.hold("s3")
-    job = await shop.lines.accept(held[0].token or "", accepted("a batch"))
-    with pytest.raises(JobRefused):
-        await shop.lines.accept(others[0].token or "", accepted("a batch"))
-
-    assert job.accepted == accepted("a batch")
-    assert shop.states() == [State.ACCEPTED, State.ACCEPTED, State.SENDING]
-
-
-async def test_what_is_not_sent_gives_its_money_back(shop: LineShop) -> None:
-    """The run was stopped between the hold and the create."""
-    await shop.lines.release_all(await shop.hold("s1", "s2"), "stopped")
-
-    assert shop.states() == [State.VOID] * 2
-    assert shop.committed() == 0
-
-
-# What recovery has taken in ----------------------------------------------------------------------
-
-
-async def test_a_line_that_was_refused_before_its_scene_came_is_said_once(
-    shop: LineShop, other: LineShop
-) -> None:
-    """An earlier run's line, taken in by this one: it is not bought again by the way."""
-    (held,) = await other.hold("s1")
-    purchase = await other.bring(held, SETTLEMENTS[State.REFUSED])
-    attempted = came(VerdictKind.REFUSED)
-    shop.refused.append((purchase, attempted))
-
-    assert await shop.lines.look(request("s1")) == LineRefused(
-        purchase=purchase, attempted=attempted
-    )
-    assert isinstance(await shop.lines.look(request("s1")), Ready)
 
 
 # A law -------------------------------------------------------------------------------------------

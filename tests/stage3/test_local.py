@@ -13,7 +13,6 @@ from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.renderers.previz import Previz
 from stage3_plugin.settings import Settings
-from tests.stage3.in_process import InProcess
 from tests.stage3.running import Ran, Story, run_stage
 
 pytestmark = pytest.mark.anyio
@@ -46,25 +45,6 @@ async def test_a_story_is_drawn_for_free(tmp_path: Path) -> None:
         assert (outcome.width, outcome.height) == (96, 64)
         assert outcome.cost == FREE.told
     assert list((tmp_path / ".stage3" / "spool").iterdir()) == []
-
-
-async def test_another_executor_makes_the_same_story(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Neither the renderer nor the stage knows where the drawing is done."""
-    opened: list[InProcess] = []
-
-    def open_one(work: str, slots: int) -> InProcess:
-        opened.append(InProcess(work, slots))
-        return opened[-1]
-
-    pooled = await run_stage(small(), scenes(2), tmp_path / "pool")
-    monkeypatch.setattr("stage3_plugin.executors.processes.Processes", open_one)
-    ran = await run_stage(small(), scenes(2), tmp_path / "here")
-
-    assert [one.jobs for one in opened] == [2]
-    assert len(placed_in(ran)) == 2
-    assert placed_in(ran) == placed_in(pooled)
 
 
 async def raising(_path: Path) -> None:

@@ -11,18 +11,15 @@ from pydantic import ValidationError
 
 from stage3_plugin.domain.model import ModelReference, ModelRequest
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.backend import with_model_named
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.executors.base import Problem, Work
 from stage3_plugin.executors.registry import executor_of
-from stage3_plugin.executors.replica import Replica, Unusable
+from stage3_plugin.executors.replica import Replica
 from stage3_plugin.executors.replica_handle import replica_environment
-from stage3_plugin.executors.replicas import Replicas, devices_of
-from stage3_plugin.policy.retry import Again, GiveUp, History, Stop, decide
+from stage3_plugin.executors.replicas import devices_of
 from stage3_plugin.renderers.finding import NotFound, found_class
 from stage3_plugin.renderers.model import ModelRenderer, Named, decided_by
-from stage3_plugin.renderers.model_jobs import job_of, request_from, setup_of
+from stage3_plugin.renderers.model_jobs import job_of, request_from
 from stage3_plugin.renderers.replica import WORK
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.settings import Settings
@@ -75,12 +72,6 @@ def test_a_model_class_that_nobody_runs_is_refused(provider: str, name: str, val
         Settings.model_validate({"provider": provider, "model": "m", name: value})
 
 
-def test_a_model_class_is_needed() -> None:
-    """And it is named as it is written in Python."""
-    with pytest.raises(ValidationError, match="needs `model_class`"):
-        Settings(provider="local")
-
-
 @pytest.mark.parametrize(
     "written",
     ["models/my.py", "A", ":A", "a:", "a:b c", "a-b:C", "a:1B", "a..b:C"],
@@ -89,13 +80,6 @@ def test_a_model_class_is_a_module_and_a_class(written: str) -> None:
     """What could be a path or a part of a command line is neither."""
     with pytest.raises(ValidationError):
         Settings(provider="local", model_class=written if len(written) > 2 else f"{written}  ")
-
-
-def test_the_model_is_called_by_its_class_unless_it_has_a_name() -> None:
-    """The ledger and people want one."""
-    assert with_model_named(Settings(**LOCAL)).model == "Sdxl"
-    assert with_model_named(Settings(**LOCAL, model="sdxl-1.0")).model == "sdxl-1.0"
-    assert with_model_named(Settings()).model is None
 
 
 @pytest.mark.parametrize(
@@ -113,14 +97,6 @@ def test_an_executor_that_cannot_be_is_refused(executor: dict[str, Any], words: 
     """With the field, and what there is."""
     with pytest.raises(SettingsRefused, match=words):
         executor_of(executor)
-
-
-def test_the_usual_executor_is_processes() -> None:
-    """One replica, on one GPU."""
-    found, options = executor_of({})
-
-    assert found is Replicas
-    assert options.model_dump() == {"replicas": 1, "gpus": 1, "start_s": 900.0}
 
 
 # Finding it --------------------------------------------------------------------------------------
@@ -229,13 +205,6 @@ def test_a_request_reads_as_it_was_written() -> None:
     assert written.partition(b"\n")[0].isascii()
 
 
-def test_a_name_that_only_a_later_release_knows_is_passed_over() -> None:
-    """The two ends may be of different releases."""
-    job = job_of(ModelRequest(scene_id="s", prompt="p", width_px=8, height_px=8))
-
-    assert request_from(job.replace(b'{"scene_id"', b'{"later": 1, "scene_id"')).scene_id == "s"
-
-
 @pytest.mark.parametrize(
     "args, edition", [({"steps": 31}, ""), ({"steps": 30, "more": 1}, ""), ({"steps": 30}, "2")]
 )
@@ -290,10 +259,6 @@ def make_worker(_setup: bytes) -> Worker:
     return Worker()
 
 
-def make_nothing(setup: bytes) -> Worker:
-    raise ValueError(setup.decode())
-
-
 def test_each_job_is_done_whole_or_is_a_problem() -> None:
     """By itself, also where a call of several comes to nothing."""
     replica = Replica(Work(target=f"{__name__}:make_worker", most_bytes=4))
@@ -313,29 +278,6 @@ def test_each_job_is_done_whole_or_is_a_problem() -> None:
 
 def _too_large(size: int) -> Problem:
     return Problem(f"made {size} bytes, and at most 4 are taken", may_pass=False)
-
-
-def test_what_cannot_be_made_says_why() -> None:
-    """In one line."""
-    with pytest.raises(Unusable, match="ValueError: no weights"):
-        Replica(Work(target=f"{__name__}:make_nothing", setup=b"no\nweights"))
-
-
-@pytest.mark.parametrize(
-    "model_class, words",
-    [
-        ("no_such_module:A", "no_such_module:A cannot be imported: ModuleNotFoundError"),
-        ("json:Nothing", "the module json has no Nothing"),
-        ("json:dumps", "json:dumps is function, and no class"),
-        ("json:JSONDecoder", "json:JSONDecoder has no method render"),
-        ("decimal:Decimal", "cannot be made with model_args colour: "),
-    ],
-)
-def test_a_class_that_is_none_says_so(model_class: str, words: str) -> None:
-    """It names the class, and what it was made with."""
-    args = {"colour": "red"} if "Decimal" in model_class else {}
-    with pytest.raises(Unusable, match=words):
-        Replica(Work(target=WORK, setup=setup_of(model_class, args)))
 
 
 def test_a_replica_has_the_environment_without_secrets() -> None:
@@ -375,53 +317,7 @@ def test_each_replica_has_gpus_of_its_own(
     assert devices_of(replicas, gpus, visible) == devices
 
 
-def test_gpus_are_numbered_where_none_were_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As many as the system's driver knows; without one, as many as are wanted."""
-    monkeypatch.setattr("stage3_plugin.executors.replicas._GPUS", tmp_path / "none")
-    assert devices_of(2, 2, None) == ["0,1", "2,3"]
-    for number in range(2):
-        (tmp_path / f"0000:0{number}").mkdir()
-    monkeypatch.setattr("stage3_plugin.executors.replicas._GPUS", tmp_path)
-    assert devices_of(2, 1, None) == ["0", "1"]
-    with pytest.raises(SettingsRefused, match="3 replicas with 1 GPUs each need 3, and this"):
-        devices_of(3, 1, None)
-
-
 def test_more_gpus_than_there_are_is_refused() -> None:
     """Before anything is started."""
     with pytest.raises(SettingsRefused, match="need 6, and CUDA_VISIBLE_DEVICES names 4"):
         devices_of(3, 2, "4,5,6,7")
-
-
-# What follows ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("tries, follows", [(1, Again), (2, Again), (3, GiveUp)])
-def test_a_lost_replica_is_tried_elsewhere_twice(tries: int, follows: type[object]) -> None:
-    """Though the settings would allow for more: each has its model to load again."""
-    lost = Verdict(kind=VerdictKind.BUSY, message="gone", most_tries=3)
-    decision = decide(
-        lost, History(ran=tries, turned_away=0, elapsed_s=0.0), Settings(), chance=0.5
-    )
-
-    assert isinstance(decision, follows)
-    cause = decision.cause if isinstance(decision, Again) else decision.failure.code  # type: ignore[union-attr]  # a GiveUp
-    assert cause == "unavailable"
-
-
-def test_the_settings_may_allow_for_fewer_tries() -> None:
-    """The smaller number counts."""
-    lost = Verdict(kind=VerdictKind.BUSY, message="gone", most_tries=3)
-    history = History(ran=1, turned_away=0, elapsed_s=0.0)
-
-    assert isinstance(decide(lost, history, Settings(max_attempts=1), chance=0.5), GiveUp)
-
-
-def test_a_class_that_cannot_be_made_ends_the_run() -> None:
-    """At the first scene, whatever the tries."""
-    unusable = Verdict(kind=VerdictKind.REJECTED, message="no", stops_run=True)
-    history = History(ran=1, turned_away=0, elapsed_s=0.0)
-
-    assert isinstance(decide(unusable, history, Settings(), chance=0.5), Stop)

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from host_stub.contract import Scene
-from stage3_plugin.domain.money import FREE, to_usd
-from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.requests import request_for
-from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.engine.showing import order
-from stage3_plugin.engine.showing.order import InOrder
-from stage3_plugin.engine.showing.references import SceneReferences
-from stage3_plugin.settings import Settings
 from tests.stage3.showing import Maker, Timed, ideal_s, picture_of, run, virtually
 
 CAST: dict[str, dict[str, object]] = {
@@ -97,68 +88,6 @@ def test_a_scene_begins_when_what_it_refers_to_has_ended(
     assert sum(wave.scenes for wave in plan.waves) == (plan.make if plan.waves else 0)
 
 
-def test_a_scene_waits_for_no_others() -> None:
-    """While one sheet takes an hour, scenes of the other are made, and those of none."""
-    maker = Maker({"c0": 3600.0})
-    scenes = [scene("s1", characters=["c0"]), scene("s2", characters=["c1"]), scene("s3")]
-    in_order(maker, scenes, cast=CAST, capacity=2)
-    at = maker.sent_at
-
-    assert list(at)[:2] == ["c0", "c1"]
-    assert max(at["s2"], at["s3"]) - at["c0"] < 10
-    assert at["s1"] - at["c0"] >= 3600
-
-
-@pytest.mark.parametrize(
-    "verdict, code",
-    [
-        (Verdict(kind=VerdictKind.REFUSED, message="policy"), "refused"),
-        (Verdict(kind=VerdictKind.UNKNOWN, message="gone", may_be_billed=True), "unknown"),
-    ],
-)
-def test_what_refers_to_one_that_failed_is_not_tried(verdict: Verdict, code: str) -> None:
-    """Nor what refers to those; all with the reason, at no cost."""
-    maker = Maker(script={"c0": verdict})
-    scenes = [scene("s1", characters=["c0"]), scene("s2", "s1"), scene("s3", characters=["c1"])]
-    ran = in_order(maker, scenes, cast=CAST)
-
-    assert codes(ran) == {
-        "c0": code,
-        "c1": "made",
-        "s1": "not_tried",
-        "s2": "not_tried",
-        "s3": "made",
-    }
-    assert list(maker.shown) == ["c0", "c1", "s3"]
-    messages = [one["message"] for one in ran.named("scene.skipped")]
-    assert "sheet 'c0' has no picture" in messages[0]
-    assert ran.outcomes["s1"].cost == FREE.told
-
-
-def test_a_run_that_is_told_to_stop_ends_what_waits() -> None:
-    """Every scene and sheet has its outcome, and what waited was never tried."""
-
-    async def main() -> Timed:
-        stopping = anyio.Event()
-        maker = Maker({"c0": 20.0})
-        async with anyio.create_task_group() as tasks:
-
-            async def stop() -> None:
-                await anyio.sleep(5)
-                stopping.set()
-
-            tasks.start_soon(stop)
-            scenes = [scene("s1", characters=["c0"]), scene("s2", "s1"), scene("s3")]
-            return await run(maker, scenes, cast=CAST, stopping=stopping)
-        raise AssertionError
-
-    ran = virtually(main)
-
-    assert codes(ran) == {"c0": "made", "s3": "made", "s1": "not_tried", "s2": "not_tried"}
-    assert ran.ending is not None
-    assert ran.ending.stopped == "cancelled"
-
-
 def test_a_cap_ends_what_waits() -> None:
     """The sheet takes what there is; its scenes are left out, and nothing is sent for them."""
     maker = Maker()
@@ -178,71 +107,3 @@ def test_a_cap_ends_what_waits() -> None:
         "s1": "refused",
         "s2": "refused",
     }
-
-
-def test_a_plan_shows_the_waves_and_their_prices() -> None:
-    """A scene is in the wave behind the last it refers to."""
-    scenes = [
-        scene("s1", characters=["c0"]),
-        scene("s2", "s1", characters=["c1"]),
-        scene("s3"),
-        scene("s4", "s3"),
-    ]
-    ran = in_order(Maker(), scenes, cast=CAST)
-    (plan,) = ran.plans
-
-    waves = [(wave.scenes, wave.cost_high_usd) for wave in plan.waves]
-    assert waves == [(3, to_usd(150_000)), (2, to_usd(100_000)), (1, to_usd(50_000))]
-    assert (plan.make, plan.sheets, plan.cost_high_usd) == (6, 2, to_usd(300_000))
-    sheets = [one for one in plan.scenes if one.role == "sheet"]
-    assert [(one.scene_id, one.cost_high_usd) for one in sheets] == [
-        ("c0", to_usd(50_000)),
-        ("c1", to_usd(50_000)),
-    ]
-    waits = {one.scene_id: one.waits_for for one in plan.scenes if one.waits_for}
-    assert waits == {"s1": ("c0",), "s2": ("s1", "c1"), "s4": ("s3",)}
-
-
-def test_only_the_sheets_of_asked_scenes_are_made() -> None:
-    """And those that go with every scene."""
-    board: dict[str, object] = {"prompt": "a style", "always": True}
-    cast: dict[str, dict[str, object]] = {name: {**member} for name, member in CAST.items()}
-    cast["board"] = board
-    scenes = [scene("s1", characters=["c0"]), scene("s2", characters=["c1"])]
-    maker = Maker()
-    ran = virtually(lambda: run(maker, scenes, asked=scenes[1:], cast=cast))
-
-    assert codes(ran) == {"c1": "made", "board": "made", "s2": "made"}
-
-
-@pytest.mark.anyio
-async def test_what_is_held_back_comes_out_when_nothing_is_made_any_more() -> None:
-    """Also what waits for a scene that the file breaks off before."""
-    requests = [request_for(one, Settings(provider="previz")) for one in (scene("s1", "s9"),)]
-    needs = Always()
-    waiting = InOrder(
-        iter([SceneState(request=one, queued_at=0.0) for one in requests]),
-        cast("SceneReferences", needs),
-        released=lambda: None,
-    )
-
-    assert not waiting
-    assert waiting.holds_back
-    waiting.hold_nothing_back()
-    assert [one.request for one in waiting] == requests
-
-
-class Always:
-    """Knows nothing but that whatever is referred to has not ended."""
-
-    def __init__(self) -> None:
-        self.on_end: Callable[[str], None] = lambda _scene_id: None
-
-    def needs(self, request: PictureRequest) -> tuple[str, ...]:
-        return tuple(one for wish in request.wishes if (one := wish.scene_id) is not None)
-
-    def is_shown(self, scene_id: str) -> bool:
-        return bool(scene_id)
-
-    def is_awaited(self, scene_id: str) -> bool:
-        return not scene_id

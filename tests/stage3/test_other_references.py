@@ -132,19 +132,3 @@ async def test_only_what_is_new_is_called_new(image_api: ImageApi, folder: Path)
     assert (
         await said(casting(image_api, cast=moved), both) == "reference 'refs/rope.png' has changed"
     )
-
-
-async def test_a_reference_that_comes_back_finds_the_picture_that_was_made_with_it(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """Each has its own, whatever was bought in between."""
-    settings, mira = casting(image_api, cast=MIRA), folder / "refs" / "mira.png"
-    first = mira.read_bytes()
-    rans: list[Ran] = []
-    for drawn in (first, make_png("mira, older", 64, 64), first):
-        mira.write_bytes(drawn)
-        rans.append(await run(settings, folder, SCENE))
-
-    assert [reused(ran)["s1"] for ran in rans] == [False, False, True]
-    assert len({one.new.base_key for one in purchases(folder)}) == 1
-    assert len(image_api.entries) == 2

@@ -1,10 +1,8 @@
 """How long an exchange waits, by a clock that the test drives."""
 
 import time
-from functools import partial
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from stage3_plugin.transport.patience import DRAIN_S, Patience
@@ -70,30 +68,6 @@ def test_time_that_was_lost_is_given_back(clock: Clock) -> None:
     assert waiting.is_over
 
 
-def test_nothing_is_begun_when_the_time_is_over(clock: Clock) -> None:
-    """Though what flows would still be taken."""
-    waiting = Patience(2)
-    for _ in range(200):
-        assert waiting.has_time()
-        clock.now += 0.01
-    clock.now += 0.02
-
-    assert not waiting.has_time()
-    assert goes_on(waiting)
-
-
-@pytest.mark.anyio
-async def test_what_has_a_limit_of_its_own_is_not_given_back() -> None:
-    """Connecting takes of the time, as the setting says."""
-    waiting = Patience(0.5)
-    await waiting.within(0.4, partial(anyio.sleep, 0.3))
-    with pytest.raises(TimeoutError):
-        await waiting.within(0.4, anyio.sleep_forever)
-
-    assert waiting.is_over
-    assert not waiting.has_time()
-
-
 @pytest.mark.anyio
 async def test_a_limit_counts_no_time_that_was_lost() -> None:
     """Work goes on when its loop does, with as much of the limit as was left before."""
@@ -107,16 +81,6 @@ async def test_a_limit_counts_no_time_that_was_lost() -> None:
     assert await waiting.within(0.5, work) == "done"
     with anyio.fail_after(20), pytest.raises(TimeoutError):
         await waiting.within(0.2, anyio.sleep_forever)
-
-
-@pytest.mark.anyio
-async def test_what_work_raises_comes_as_it_is() -> None:
-    async def fail() -> None:
-        await anyio.lowlevel.checkpoint()
-        raise ConnectionRefusedError
-
-    with pytest.raises(ConnectionRefusedError):
-        await Patience(60).within(1, fail)
 
 
 def test_a_loop_that_is_always_late_comes_to_an_end(clock: Clock) -> None:

@@ -11,9 +11,8 @@ import pytest
 
 from stage3_plugin.domain.states import State
 from tests.doors import Ran, run_stage, settings_for, states, story
-from tests.fakes.behaviours import Json, Ok
+from tests.fakes.behaviours import Json
 from tests.fakes.image_api import KEY, ImageApi
-from tests.fakes.pngs import make_png
 
 pytestmark = pytest.mark.anyio
 
@@ -51,31 +50,6 @@ async def test_pictures_lie_where_the_host_says(run: Callable[..., Any], tmp_pat
             assert outcome.image == path
     assert not (tmp_path / "out" / "images").exists()
     assert len([one for one in (tmp_path / "out").rglob("*") if one.is_file()]) == 2
-
-
-async def test_a_picture_of_another_prompt_takes_no_other_ones_place(
-    run: Callable[..., Any], image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Both files are there, as they were."""
-    first = (await run("a")).outcomes["a"]
-    before = first.image.read_bytes()
-    image_api.script(Ok(picture=make_png("another", 64, 64)), scene="a")
-    second = (await run("a", quality="high")).outcomes["a"]
-
-    assert first.image != second.image
-    assert first.image.read_bytes() == before
-
-
-async def test_what_was_edited_there_is_kept(run: Callable[..., Any]) -> None:
-    """The picture has its place again, and the other file a name of its own."""
-    path = (await run("a")).outcomes["a"].image
-    whole = path.read_bytes()
-    path.write_bytes(b"by hand")
-    ran = await run("a")
-    [kept] = (path.parent / "kept").iterdir()
-
-    assert (path.read_bytes(), kept.read_bytes()) == (whole, b"by hand")
-    assert any("kept as" in one["message"] for one in ran.named("stage.warned"))
 
 
 async def test_no_link_on_the_way_leads_out_of_the_results(

@@ -61,26 +61,6 @@ def test_a_plan_never_passes_a_cap(highs: list[int], room: int) -> None:
         assert sum(highs[: plan.make + 1]) > room
 
 
-@pytest.mark.parametrize(
-    "scenes, capacity, typical_s, expected_s",
-    [
-        (0, 4, 20.0, 0.0),
-        (0, 4, None, 0.0),
-        (1, 4, 20.0, 20.0),
-        (9, 4, 20.0, 60.0),
-        (9, 4, None, None),
-    ],
-)
-def test_the_time_is_told_from_what_such_pictures_took(
-    scenes: int, capacity: int, typical_s: float | None, expected_s: float | None
-) -> None:
-    """As many rounds as it takes with so many in flight; unknown before there were any."""
-    story: list[tuple[Prospect, int | None, int | None]] = [(Reuse.MAKE, 0, 0)] * scenes
-    plan = planned(story, capacity=capacity, typical_s=typical_s)
-
-    assert plan.expected_s == expected_s
-
-
 def planned(
     story: Sequence[tuple[Prospect, int | None, int | None]],
     *,
@@ -122,31 +102,6 @@ def request(folder: Path) -> contract.ImageRequest:
 
 def services(folder: Path) -> contract.Services:
     return contract.Services(project_dir=folder, now=lambda: datetime.now(UTC))
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    "more, cost",
-    [
-        ({"provider": "previz", "model": None, "base_url": None, "api_key": None}, "0"),
-        ({"price_usd": "0.04", "model": "some/model"}, "0.08"),
-        ({"model": "some/model"}, None),
-    ],
-    ids=["free", "flat", "unknown"],
-)
-async def test_the_plugin_plans_without_sending_or_writing_anything(
-    more: dict[str, object], cost: str | None, image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Through the contract: free, at a flat price, and at a price nobody knows."""
-    plugin = hooks.host_image_plugin()
-    settings = settings_for(image_api, **more)
-    async with plugin.open(settings, services(tmp_path)) as stage:
-        plan = await stage.plan(request(tmp_path))
-
-    assert plan.make == 2
-    assert plan.cost_low_usd == plan.cost_high_usd == (None if cost is None else Decimal(cost))
-    assert image_api.received() == 0
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.anyio

@@ -166,34 +166,3 @@ async def test_a_plan_tells_what_today_has_cost_and_how_long_it_takes(
     assert 0.2 <= plan.expected_s < 20  # two rounds of four
     assert all_there.expected_s == 0
     assert (all_there.cost_low_usd, all_there.cost_high_usd) == (Decimal(0), Decimal(0))
-
-
-async def test_a_plan_sends_an_unknown_outcome_again_if_the_run_would(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Once, and only where the setting says so."""
-    image_api.script(ResetAfterRead(), scene="s01", times=2)
-    await run_stage(painter(image_api), scenes(1), tmp_path)
-    resending = painter(image_api, on_unknown="resend")
-    held = await plan_of(painter(image_api), scenes(1), tmp_path)
-    resend = await plan_of(resending, scenes(1), tmp_path)
-    await run_stage(resending, scenes(1), tmp_path)
-    after = await plan_of(resending, scenes(1), tmp_path)
-
-    assert [(plan.make, plan.held) for plan in (held, resend, after)] == [(0, 1), (1, 0), (0, 1)]
-    assert resend.cost_high_usd == to_usd(HOLD)
-
-
-async def test_a_plan_takes_the_lower_of_two_budgets(image_api: ImageApi, tmp_path: Path) -> None:
-    """As the run does."""
-    wanted = painter(image_api, budget_usd="0.20")
-    plan = await plan_of(wanted, scenes(5), tmp_path, max_cost_usd=to_usd(100_000))
-
-    assert (plan.make, plan.refused) == (2, 3)
-
-
-async def test_a_plan_without_a_price_has_no_figure(image_api: ImageApi, tmp_path: Path) -> None:
-    """Unknown is not zero."""
-    plan = await plan_of(painter(image_api, price_usd=None), scenes(2), tmp_path)
-
-    assert (plan.make, plan.cost_low_usd, plan.cost_high_usd) == (2, None, None)

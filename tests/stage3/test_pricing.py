@@ -101,24 +101,6 @@ def test_bills_are_asked_for_once_for_each_kind_of_picture() -> None:
     ]
 
 
-def test_bills_are_asked_for_anew_once_a_higher_one_has_come() -> None:
-    """One that a run records of a batch of another run's is the first of many."""
-    bills, run = [7, 9], SimpleNamespace(overruns=0)
-
-    def highest_bill(*, shows: bool, in_batch: bool, **_: object) -> int:
-        assert not shows
-        assert not in_batch
-        return bills[0]
-
-    prices = pricing(highest_bill, high=5, run=run)
-    before = prices.estimate(request()).high_microusd
-    bills.pop(0)
-    unheard = prices.estimate(request()).high_microusd
-    run.overruns += 1
-
-    assert (before, unheard, prices.estimate(request()).high_microusd) == (7, 7, 9)
-
-
 @pytest.mark.parametrize(
     "expected, billed, is_too_much",
     [

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from stage3_plugin import errors
-from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import ExtraMissing, SettingsRefused
 from stage3_plugin.renderers.diffusion import folder as folders
-from stage3_plugin.renderers.diffusion.folder import cache_of_hub, is_name
+from stage3_plugin.renderers.diffusion.folder import is_name
 from stage3_plugin.renderers.diffusion.ready import ReadyModel, ready_model
 from stage3_plugin.settings import Settings
 from tests.stage3.diffusion_folders import PLAIN, pipeline_folder
@@ -70,15 +69,6 @@ def test_a_folder_of_weights_is_all_it_takes(tmp_path: Path) -> None:
     assert (ready.name, ready.at_once, ready.warnings) == ("weights", 2, ())
 
 
-def test_a_word_of_ones_own_may_stand_for_the_model(tmp_path: Path) -> None:
-    """Then the weights are named among the arguments."""
-    folder = pipeline_folder(tmp_path / "models" / "sdxl")
-
-    ready = ready_model(settings("sdxl", {"weights": "models/sdxl"}), tmp_path, NOWHERE)
-
-    assert (ready.name, ready.model_args["weights"]) == ("sdxl", str(folder))
-
-
 def test_without_the_extra_one_line_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,15 +104,6 @@ def test_an_option_that_is_none_is_refused(
     assert words in refusal(tmp_path, args=model_args)
 
 
-def test_weights_are_named(tmp_path: Path) -> None:
-    """As the model, or among the arguments."""
-    pipeline_folder(tmp_path / "weights")
-    with pytest.raises(ValidationError, match="or `model`, a folder of weights"):
-        settings(None)
-
-    ready_model(settings(None, {"weights": "weights"}), tmp_path, NOWHERE)
-
-
 @pytest.mark.parametrize("size, near", [("500x512", "496x512"), ("1024x1022", "1024x1024")])
 def test_a_size_that_no_pipeline_paints_is_said_beforehand(
     tmp_path: Path, size: str, near: str
@@ -139,27 +120,6 @@ def test_a_size_that_no_pipeline_paints_is_said_beforehand(
     assert near in (ReadyModel.refused(request) or "")
 
 
-def test_a_size_on_the_grid_is_taken() -> None:
-    request = PictureRequest(scene_id="s", prompt="p", width_px=1080, height_px=1920)
-
-    assert ReadyModel.refused(request) is None
-
-
-def test_wishes_that_change_nothing_are_named() -> None:
-    """One reference is shown; of more, it is said."""
-    wishes = (ReferenceWish(image="a.png"), ReferenceWish(image="b.png"))
-    plain = PictureRequest(
-        scene_id="s", prompt="p", width_px=64, height_px=64, seed=1, wishes=wishes[:1]
-    )
-    asks = PictureRequest(
-        scene_id="s", prompt="p", width_px=64, height_px=64,
-        quality="high", background="transparent", wishes=wishes,
-    )  # fmt: skip
-
-    assert ReadyModel.unmet(plain) == ()
-    assert ReadyModel.unmet(asks) == ("quality", "references", "background")
-
-
 # Folders -----------------------------------------------------------------------------------------
 
 
@@ -167,10 +127,6 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     said = refusal(tmp_path)
 
     assert f"setting 'model': the weights folder {tmp_path / 'weights'} is not there" in said
-
-
-def test_the_setting_that_named_it_is_named(tmp_path: Path) -> None:
-    assert "setting 'model_args.weights': " in refusal(tmp_path, "sdxl", {"weights": "weights"})
 
 
 def test_a_folder_without_a_pipeline_and_a_file(tmp_path: Path) -> None:
@@ -223,14 +179,6 @@ def test_code_that_lies_beside_weights_is_refused(tmp_path: Path) -> None:
         assert "the weights bring code of their own" in refusal(tmp_path, name)
 
 
-def test_a_variant_that_is_not_there(tmp_path: Path) -> None:
-    pipeline_folder(tmp_path / "weights")
-
-    assert "has no files of the variant 'fp16' (leave `variant` out" in refusal(
-        tmp_path, args={"variant": "fp16"}
-    )
-
-
 @pytest.mark.parametrize(
     "name",
     [
@@ -246,13 +194,6 @@ def test_weights_that_are_there_as_a_variant_alone(tmp_path: Path, name: str) ->
     assert 'add variant = "fp16" to model_args' in refusal(tmp_path)
     assert "it has 'fp16'" in refusal(tmp_path, "weights", {"variant": "bf16"})
     ready_model(settings("weights", {"variant": "fp16"}), tmp_path, NOWHERE)
-
-
-def test_another_machines_folder_is_looked_at_there(tmp_path: Path) -> None:
-    """What a cluster's members have, this machine cannot see."""
-    there = Settings(provider="local", model="/there/alone", size="64x64", executor={"kind": "ray"})
-
-    assert ready_model(there, tmp_path, NOWHERE).model_args["weights"] == "/there/alone"
 
 
 # Names -------------------------------------------------------------------------------------------
@@ -289,19 +230,6 @@ def test_offline_is_obeyed_over_download(tmp_path: Path) -> None:
     environment = {**NOWHERE, "HF_HUB_OFFLINE": "1"}
     with pytest.raises(SettingsRefused, match="unset HF_HUB_OFFLINE"):
         ready_model(settings("acme/tiny", {"download": True}), tmp_path, environment)
-
-
-@pytest.mark.parametrize(
-    "environment, cache",
-    [
-        ({"HF_HUB_CACHE": "/a", "HF_HOME": "/b"}, "/a"),
-        ({"HF_HOME": "/b", "XDG_CACHE_HOME": "/c"}, "/b/hub"),
-        ({"XDG_CACHE_HOME": "/c"}, "/c/huggingface/hub"),
-        ({}, "/me/.cache/huggingface/hub"),
-    ],
-)
-def test_where_the_hub_keeps_what_it_fetched(environment: Mapping[str, str], cache: str) -> None:
-    assert cache_of_hub(environment, Path("/me")) == Path(cache)
 
 
 @pytest.mark.parametrize(

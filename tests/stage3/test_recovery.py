@@ -24,7 +24,6 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import home_of, new_run_id
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.spool.reading import SpooledAnswer
 from tests.doors import HOLD, bills, painter
 from tests.fakes.image_api import ImageApi
@@ -149,53 +148,6 @@ async def test_what_was_sent_without_a_whole_answer_is_unknown(
     assert attempt_id[:8] in failure.message
 
 
-async def test_a_whole_answer_is_taken_in_without_asking_anybody(
-    dead: Dead, image_api: ImageApi
-) -> None:
-    """The picture is there, at the price that was billed, and its answer is tidied away."""
-    attempt_id = dead.leaves()
-    dead.has_received(attempt_id, answer_with_picture())
-    ran = await rerun(dead)
-
-    assert told(ran) == {"adopted": 1, "unknown": 0, "void": 0}
-    assert image_api.connections == 0
-    assert ran.outcomes["s01"].reused
-    assert ran.outcomes["s01"].cost.usd == 0
-    assert only(dead.folder).state is State.PAID
-    assert counted(dead.folder) == 30_000
-    assert (dead.folder / "out" / "images" / "s01.png").read_bytes() == PICTURE
-    assert dead.store.spool.received() == []
-
-
-async def test_an_answer_taken_in_twice_is_one_purchase(dead: Dead) -> None:
-    """A recovery that was itself killed, after the picture was stored, is simply done again."""
-    attempt_id = dead.leaves()
-    dead.has_received(attempt_id, answer_with_picture())
-    part = dead.store.spool.folder_of(attempt_id) / "part-0"
-    dead.store.save(part, inspect_file(part, max_pixels=128 * 128))
-    await rerun(dead)
-
-    assert states(dead.folder) == [State.PAID]
-    assert (
-        len([path for path in (dead.folder / ".stage3/objects").rglob("*") if path.is_file()]) == 1
-    )
-
-
-async def test_a_picture_behind_an_address_is_fetched(dead: Dead, image_api: ImageApi) -> None:
-    """That is free to repeat, and nothing is bought for it."""
-    first = await run_stage(dead.settings, scenes(1), dead.folder.parent / f"{dead.folder.name}-a")
-    assert first.code("s01") == "made"
-    host = image_api.base_url.removesuffix("/v1")
-    dead.has_received(
-        dead.leaves(), {"data": [{"url": f"{host}/pictures/1.png"}], "usage": {"cost": 0.03}}
-    )
-    ran = await rerun(dead)
-
-    assert ran.outcomes["s01"].reused
-    assert image_api.received() == 1
-    assert len(image_api.visits()) == 1
-
-
 async def test_a_refusal_is_taken_in_too(dead: Dead, image_api: ImageApi) -> None:
     """It was not billed, so its money is free again, and the scene may be tried."""
     refusal = {"error": {"code": 403, "message": "policy"}}
@@ -251,18 +203,6 @@ async def test_an_answer_of_another_provider_is_read_as_it_was_meant(
     assert image_api.received() == 1
 
 
-async def test_a_drawing_that_was_cut_off_is_drawn_again(tmp_path: Path) -> None:
-    """It was free, so there is no unknown."""
-    settings = Settings(size="64x64", capacity=1)
-    dead = Dead(tmp_path, settings)
-    dead.leaves(is_local=True, hold_microusd=0)
-    ran = await run_stage(settings, STORY, tmp_path)
-
-    assert told(ran) == {"adopted": 0, "unknown": 0, "void": 1}
-    assert ran.code("s01") == "made"
-    assert states(tmp_path) == [State.VOID, State.PAID]
-
-
 async def test_a_purchase_that_breaks_recovery_keeps_nobody_from_anything(
     dead: Dead, image_api: ImageApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,36 +234,3 @@ async def test_what_a_settled_purchase_left_in_the_spool_is_removed(dead: Dead) 
     await rerun(dead)
 
     assert dead.store.spool.received() == []
-
-
-async def test_nothing_of_a_run_that_lives_is_touched(dead: Dead, image_api: ImageApi) -> None:
-    """Its scene is waited for and then busy, also if its answer is complete already."""
-    dead.settings = painter(image_api, timeout_s=0.3)
-    attempt_id = dead.leaves()
-    dead.has_received(attempt_id, answer_with_picture())
-    with Owners(dead.folder / ".stage3").claim(dead.run_id) as claim:
-        claim.leaves_rows = True
-        ran = await rerun(dead)
-    after = await rerun(dead)
-    failure = ran.outcomes["s01"].failure
-
-    assert ran.named("ledger.recovered") == []
-    assert failure is not None
-    assert failure.code == "busy"
-    assert failure.retryable
-    assert attempt_id[:8] in failure.message
-    assert image_api.received() == 0
-    assert after.outcomes["s01"].reused
-
-
-async def test_the_row_of_a_dead_run_is_sent_again_where_that_is_wanted(
-    dead: Dead, image_api: ImageApi
-) -> None:
-    """Under ``resend`` it is recovered, written off and sent, in one start."""
-    dead.leaves()
-    settings = painter(image_api, on_unknown="resend")
-    ran = await run_stage(settings, STORY, dead.folder)
-
-    assert ran.code("s01") == "made"
-    assert states(dead.folder) == [State.WROTE_OFF, State.PAID]
-    assert counted(dead.folder) == 2 * HOLD

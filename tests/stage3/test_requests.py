@@ -1,10 +1,8 @@
 """Names and keys: any id, one file; the same picture, one purchase."""
 
-import json
 import re
 import unicodedata
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -127,19 +125,6 @@ def test_every_id_has_a_file_of_its_own_on_every_system(ids: set[str]) -> None:
         assert file_stem(scene_id) == stem
 
 
-def test_every_hostile_id_can_really_be_a_file(tmp_path: Path) -> None:
-    """Written one after the other, none replaces another and none is outside."""
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for scene_id in HOSTILE:
-        with (folder / f"{file_stem(scene_id)}.png").open("x", encoding="utf-8") as file:
-            file.write(scene_id)
-
-    found = {path.read_bytes().decode() for path in folder.iterdir()}
-    assert found == set(HOSTILE)
-    assert [path.name for path in tmp_path.iterdir()] == ["images"]
-
-
 @pytest.mark.parametrize("scene_id", ["scene_001", "1", "a-b_c", "a" * 64, "console", "com10"])
 def test_a_plain_id_is_its_own_file_name(scene_id: str) -> None:
     """What people write is what they find."""
@@ -200,26 +185,6 @@ def test_an_id_that_cannot_be_carried_is_refused(scene_id: str, reason: str) -> 
         assert refusal.value.scene_id == scene_id
         assert refusal.value.hint
         str(refusal.value).encode()
-
-
-@given(IDS)
-def test_an_accepted_id_goes_through_json_unchanged(scene_id: str) -> None:
-    """Ledger, manifest and report give it back exactly."""
-    check_scene_id(scene_id)
-
-    assert json.loads(json.dumps(scene_id)) == scene_id
-    assert scene_id.encode().decode() == scene_id
-
-
-@pytest.mark.parametrize(
-    "negative_prompt, sent",
-    [(None, "a lighthouse"), ("", "a lighthouse"), ("fog", "a lighthouse. Avoid: fog")],
-)
-def test_a_negative_prompt_is_appended_as_the_original_did(
-    negative_prompt: str | None, sent: str
-) -> None:
-    """Where there are no style tags, nothing else is added to a prompt."""
-    assert replace(REQUEST, negative_prompt=negative_prompt).whole_prompt == sent
 
 
 @pytest.mark.parametrize(

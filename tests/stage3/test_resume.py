@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from host_stub.contract import Scene
 from stage3_plugin.domain.money import FREE
-from stage3_plugin.domain.states import State
 from stage3_plugin.settings import Settings
-from tests.benchmarks.bought import SETTINGS, fill_ledger
-from tests.doors import bills, painter
-from tests.fakes.behaviours import BadBase64, CutPng, Json, Limited, Ok, ServerError
+from tests.doors import painter
+from tests.fakes.behaviours import BadBase64, CutPng, Ok
 from tests.fakes.image_api import ImageApi
-from tests.stage3.buying import counted, purchases, scenes, states
+from tests.stage3.buying import purchases, scenes, states
 from tests.stage3.running import Ran, Story, run_stage
 
 pytestmark = pytest.mark.anyio
@@ -73,21 +70,6 @@ async def test_the_same_command_again_sends_nothing(image_api: ImageApi, tmp_pat
             )
             == first.outcomes[scene_id]
         )
-
-
-async def test_only_what_is_missing_is_made(image_api: ImageApi, tmp_path: Path) -> None:
-    """Scenes that failed without a bill, and scenes that are new."""
-    image_api.script(Json({"error": {"code": "x", "message": "no"}}, status=403), scene="s02")
-    image_api.script(ServerError(500), scene="s03", times=4)
-    await run_stage(painter(image_api), scenes(4), tmp_path)
-    before = image_api.received()
-    ran = await run_stage(painter(image_api), scenes(6), tmp_path)
-
-    assert image_api.received() - before == 4
-    assert {scene_id: one.reused for scene_id, one in ran.outcomes.items()} == {
-        "s01": True, "s02": False, "s03": False, "s04": True, "s05": False, "s06": False,
-    }  # fmt: skip
-    assert image_api.billed() == 6
 
 
 async def test_a_picture_that_was_billed_and_is_none_is_bought_anew(
@@ -217,43 +199,6 @@ async def test_a_changed_setting_that_does_not_decide_the_picture_buys_nothing(
     assert reused(ran) == [True]
 
 
-def with_facts_that_are_not_sent(scene: Scene) -> Scene:
-    return scene.model_copy(update={"characters": ("c1",), "extra": {"camera": "pan"}})
-
-
-def turned_round(scenes: Sequence[Scene]) -> Sequence[Scene]:
-    return scenes[::-1]
-
-
-def without_the_first(scenes: Sequence[Scene]) -> Sequence[Scene]:
-    return scenes[1:]
-
-
-@pytest.mark.parametrize("change", [turned_round, without_the_first])
-async def test_a_scene_at_another_position_is_found(
-    image_api: ImageApi, tmp_path: Path, change: Callable[[Sequence[Scene]], Sequence[Scene]]
-) -> None:
-    """Neither its place in the file nor what is never sent decides a picture."""
-    await run_stage(painter(image_api), scenes(4), tmp_path)
-    changed = [with_facts_that_are_not_sent(scene) for scene in change(scenes(4).scenes)]
-    ran = await run_stage(painter(image_api), Story(changed), tmp_path)
-
-    assert image_api.received() == 4
-    assert reused(ran) == [True] * len(changed)
-
-
-async def test_requests_that_were_turned_away_leave_no_purchase_that_counts(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Three rate limits and one picture are one bill."""
-    image_api.script(Limited(hint="retry-after-ms", wait_s=0.01), scene="s01", times=3)
-    image_api.always(bills(0.05))
-    await run_stage(painter(image_api), scenes(1), tmp_path)
-
-    assert states(tmp_path) == [State.REFUSED] * 3 + [State.PAID]
-    assert counted(tmp_path) == 50_000
-
-
 async def test_a_picture_missing_from_the_store_is_told_and_not_bought_again(
     image_api: ImageApi, tmp_path: Path
 ) -> None:
@@ -270,18 +215,6 @@ async def test_a_picture_missing_from_the_store_is_told_and_not_bought_again(
     assert image_api.received() == 1
 
 
-async def test_a_long_story_is_found_scene_by_scene(tmp_path: Path) -> None:
-    """Every one of a thousand, from rows and files alone: nobody listens where it would ask."""
-    long = [Scene(scene_id=f"s{number:04}", prompt=f"view {number}") for number in range(1000)]
-    fill_ledger(tmp_path / ".stage3", long)
-    with anyio.fail_after(30):
-        ran = await run_stage(SETTINGS, Story(long), tmp_path)
-
-    assert ran.outcomes.keys() == {scene.scene_id for scene in long}
-    assert reused(ran) == [True] * 1000
-    assert len(images(tmp_path)) == 1000
-
-
 # Pictures drawn on this machine ------------------------------------------------------------------
 
 
@@ -295,14 +228,6 @@ ANN = Scene(
     characters=("c1",),
     extra={"character_sheets": [{"id": "c1", "name": "Ann Bell", "description": "red hair"}]},
 )
-
-
-async def test_a_drawing_is_found_again(tmp_path: Path) -> None:
-    """It costs nothing, but it takes time."""
-    await run_stage(drawn(), Story([ANN]), tmp_path)
-    ran = await run_stage(drawn(), Story([ANN]), tmp_path)
-
-    assert reused(ran) == [True]
 
 
 @ONE_LOOP

@@ -22,7 +22,7 @@ from stage3_plugin.policy.retry import (
     was_taken,
     was_turned_away,
 )
-from stage3_plugin.policy.streaks import REJECTED_IN_A_ROW, UNKNOWN_IN_A_ROW, Streaks
+from stage3_plugin.policy.streaks import Streaks
 from stage3_plugin.settings import Settings
 
 
@@ -79,11 +79,11 @@ def test_the_first_answer_decides(verdict: Verdict, expected: str) -> None:
     assert in_words(decide(verdict, FIRST, rules(), chance=0.5)) == expected
 
 
+LOST = Verdict(kind=K.UNKNOWN, message="cut", may_be_billed=True)
+
+
 def unknown(**more: Any) -> History:
     return replace(FIRST, unknown=1, **more)
-
-
-LOST = Verdict(kind=K.UNKNOWN, message="cut", may_be_billed=True)
 
 
 def test_a_lost_request_is_sent_once_more_where_the_user_says_so() -> None:
@@ -95,16 +95,6 @@ def test_a_lost_request_is_sent_once_more_where_the_user_says_so() -> None:
     assert isinstance(decide(LOST, replace(FIRST, unknown=2), resend, chance=0), GiveUp)
     begun = replace(LOST, should_retry=False)  # its job was accepted, and is not known any more
     assert isinstance(decide(begun, unknown(), resend, chance=0), GiveUp)
-
-
-def test_the_run_stops_when_nobody_answers_any_more() -> None:
-    """Each of them may have been billed, so the fifth in a row is the last."""
-    before = decide(LOST, unknown(streaks=Streaks(unknown=UNKNOWN_IN_A_ROW - 1)), rules(), chance=0)
-    at_last = decide(LOST, unknown(streaks=Streaks(unknown=UNKNOWN_IN_A_ROW)), rules(), chance=0)
-
-    assert isinstance(before, GiveUp)
-    assert isinstance(at_last, Stop)
-    assert at_last.failure.code == "unknown"
 
 
 def in_words(decision: Decision) -> str:
@@ -134,16 +124,6 @@ def test_a_hint_is_waited_out_with_a_little_jitter() -> None:
     assert decision == Again(12 + HINT_JITTER_S / 2, "rate_limited", is_asked_for=True)
 
 
-def test_a_hint_beyond_the_longest_wait_fails_the_scene() -> None:
-    """It is not shortened: coming back early would only be turned away again."""
-    decision = decide(Verdict(kind=K.RATE_LIMITED, hint_s=121), FIRST, rules(), chance=0.0)
-
-    assert isinstance(decision, GiveUp)
-    assert decision.failure.code == "rate_limited"
-    assert "max_wait_s" in decision.failure.message
-    assert decision.failure.retryable
-
-
 def test_being_turned_away_uses_up_the_deadline_but_no_attempts() -> None:
     """A hundred rejections are fine within the deadline, and none is beyond it.
 
@@ -158,21 +138,6 @@ def test_being_turned_away_uses_up_the_deadline_but_no_attempts() -> None:
     assert isinstance(within, Again)
     assert isinstance(beyond, GiveUp)
     assert "deadline_s" in beyond.failure.message
-
-
-def test_rejected_scenes_in_a_row_stop_the_run() -> None:
-    """The settings are wrong then, and every further scene would be wasted time."""
-    verdict = Verdict(kind=K.REJECTED)
-
-    before = decide(
-        verdict, replace(FIRST, streaks=Streaks(rejected=REJECTED_IN_A_ROW - 1)), rules(), chance=0
-    )
-    after = decide(
-        verdict, replace(FIRST, streaks=Streaks(rejected=REJECTED_IN_A_ROW)), rules(), chance=0
-    )
-
-    assert isinstance(before, GiveUp)
-    assert isinstance(after, Stop)
 
 
 def test_an_unbilled_answer_without_a_picture_gets_one_more_chance() -> None:
@@ -200,17 +165,6 @@ def test_backoff_doubles_up_to_its_maximum() -> None:
     bounds = [backoff_bound_s(failed, rules()) for failed in (1, 2, 3, 6, 7, 8, 10_000)]
 
     assert bounds == [1, 2, 4, 32, 60, 60, 60]
-
-
-def test_a_wait_grows_with_the_requests_that_failed_alike() -> None:
-    """Rejections make the next rejection's wait longer, failures the next failure's."""
-    history = History(ran=2, turned_away=5, elapsed_s=1.0)
-
-    limited = decide(Verdict(kind=K.RATE_LIMITED), history, rules(), chance=0.5)
-    broken = decide(Verdict(kind=K.BUSY), history, rules(), chance=0.5)
-
-    assert limited == Again(16 / 2, "rate_limited")
-    assert broken == Again(2 / 2, "unavailable")
 
 
 verdicts = st.builds(
@@ -307,13 +261,3 @@ def test_a_scene_never_runs_more_often_than_max_attempts(
         elapsed_s += decision.wait_s
 
     assert ran <= policy.max_attempts
-
-
-@pytest.mark.parametrize("ran, told", [(1, "after 1 try"), (2, "after 2 tries")])
-def test_a_scene_without_tries_says_how_often_it_was_tried(ran: int, told: str) -> None:
-    """In words that read well where it was tried once."""
-    verdict = Verdict(kind=K.BUSY, message="overloaded")
-    given_up = decide(verdict, replace(FIRST, ran=ran), rules(max_attempts=ran), chance=0)
-
-    assert isinstance(given_up, GiveUp)
-    assert told in given_up.failure.message

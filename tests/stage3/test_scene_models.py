@@ -114,16 +114,3 @@ async def test_a_version_of_a_model_has_the_price_of_its_name(tmp_path: Path) ->
         highs.append(plan.cost_high_usd)
 
     assert highs[0] == highs[1] != to_usd(1000)
-
-
-async def test_a_plan_prices_each_scene_by_its_model(image_api: ImageApi, tmp_path: Path) -> None:
-    first, second = mixed().scenes
-    totals: list[Decimal] = []
-    for scenes in ([first], [second], [first, second]):
-        async with open_stage(settings_for(image_api), tmp_path) as stage:
-            high = (await stage.plan(asking(Story(scenes)))).cost_high_usd
-        assert high is not None
-        totals.append(high)
-
-    assert totals[0] != totals[1]
-    assert totals[0] + totals[1] == totals[2]

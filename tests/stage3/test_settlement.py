@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.contract import CostBasis
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
 
 K = VerdictKind
@@ -100,16 +95,6 @@ def test_nothing_that_may_be_billed_is_let_go(kind: VerdictKind, cost: Charge) -
     assert settlement.state in COUNTED
 
 
-def test_what_a_failure_was_billed_is_recorded() -> None:
-    """A refusal that the provider took money for, and said how much."""
-    settlement = settlement_of(
-        ended(K.REFUSED, billed=True, cost=COST), may_be_cut=False, hold_microusd=0
-    )
-
-    assert settlement is not None
-    assert (settlement.cost_microusd, settlement.basis) == (34_200, "reported")
-
-
 @pytest.mark.parametrize("kind", FAILED)
 def test_a_local_renderer_owes_nothing(kind: VerdictKind) -> None:
     """It is free, so there is no unknown, and the scene may run again."""
@@ -117,17 +102,6 @@ def test_a_local_renderer_owes_nothing(kind: VerdictKind) -> None:
 
     assert settlement is not None
     assert settlement.state not in COUNTED
-
-
-@pytest.mark.parametrize("kind", [K.UNREADABLE, K.UNKNOWN])
-def test_a_whole_answer_on_the_disk_stays_open(kind: VerdictKind) -> None:
-    """The next start takes it in; to settle it now would lose a picture that was paid for."""
-    full = StorageFailed(Path("objects"), OSError(28, "No space left on device"))
-    attempted = AttemptResult(
-        verdict=Verdict(kind=kind, may_be_billed=True), cost=COST, storage=full, stays_open=True
-    )
-
-    assert settlement_of(attempted, may_be_cut=False, hold_microusd=0) is None
 
 
 @pytest.mark.parametrize("state", [State.PAID, State.PAID_BAD])
@@ -143,27 +117,3 @@ def test_the_cost_of_an_unknown_outcome_is_unknown() -> None:
     """Also if a figure came with it: nobody knows whether it was charged."""
     assert cost_with_hold(costing(UNKNOWN), 50_000, State.UNKNOWN) == UNKNOWN
     assert cost_with_hold(costing(COST), 50_000, State.UNKNOWN) == UNKNOWN
-
-
-@pytest.mark.parametrize("state", [State.REFUSED, State.VOID])
-def test_what_was_not_billed_is_free(state: State) -> None:
-    """The hold does not turn into a cost."""
-    assert cost_with_hold(costing(FREE), 50_000, state) == FREE
-
-
-@pytest.mark.parametrize("basis", ["reported", "tokens", "gateway"])
-@pytest.mark.parametrize("microusd, is_believed", [(0, False), (49, False), (50, True)])
-def test_a_bill_of_next_to_nothing_counts_as_what_was_held(
-    basis: CostBasis,
-    microusd: int,
-    is_believed: bool,  # noqa: FBT001 - a column of the table
-) -> None:
-    """A figure that nobody has looked up lets no run through its cap; a person's own zero does."""
-    attempted = replace(ended(K.UNREADABLE, billed=True), cost=Charge(microusd, basis))
-    settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=50_000)
-    told = cost_with_hold(attempted, 50_000, State.PAID)
-
-    assert settlement is not None
-    assert settlement.cost_microusd == (microusd if is_believed else None)
-    assert told == (Charge(microusd, basis) if is_believed else Charge(50_000, "held"))
-    assert cost_with_hold(costing(Charge(0, "flat")), 50_000, State.PAID) == Charge(0, "flat")

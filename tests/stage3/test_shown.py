@@ -15,8 +15,6 @@ from host_stub.contract import Scene
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
 from tests.fakes.behaviours import Json, Ok, ResetAfterRead, ServerError
@@ -160,20 +158,6 @@ async def test_a_scene_records_which_bytes_it_was_shown(image_api: ImageApi, fol
     assert len(image_api.entries) == 5
 
 
-async def test_a_replaced_file_is_another_reference(image_api: ImageApi, folder: Path) -> None:
-    """And one that has moved is the same: what is bought again goes by the bytes."""
-    await run(casting(image_api), folder)
-    (folder / "refs" / "mira.png").rename(folder / "refs" / "face.png")
-    moved = {**CAST, "char_001": {**CAST["char_001"], "image": "refs/face.png"}}
-    story = Story(STORY.scenes[:2])
-    again = await run(casting(image_api, cast=moved), folder, story)
-
-    assert all(one.reused for one in again.outcomes.values())
-    (folder / "refs" / "face.png").write_bytes(make_png("another", 64, 64))
-    anew = await run(casting(image_api, cast=moved), folder, story)
-    assert {one for one, outcome in anew.outcomes.items() if not outcome.reused} == {"s1"}
-
-
 async def test_a_sheet_that_fails_leaves_its_scenes_untried(
     image_api: ImageApi, folder: Path
 ) -> None:
@@ -267,18 +251,6 @@ async def test_a_scene_that_is_not_asked_for_is_shown_as_it_was_bought(
     assert list(after.outcomes) == ["s3"]
 
 
-async def test_a_prompt_without_references_is_sent_as_it_is(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """And labels can be switched off."""
-    await run(casting(image_api, reference_labels=False), folder)
-
-    assert {one.asked.prompt for one in image_api.entries} == {
-        "Tomas, an old keeper, four views",
-        *(one.prompt for one in STORY.scenes),
-    }
-
-
 async def test_a_picture_that_is_named_twice_is_shown_once(
     image_api: ImageApi, folder: Path
 ) -> None:
@@ -293,17 +265,6 @@ async def test_a_picture_that_is_named_twice_is_shown_once(
         ("face.png", "Mira"),
         ("refs/board.png", None),
     ]
-
-
-async def test_a_picture_of_the_cast_that_is_not_there_is_said_when_the_stage_opens(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """So a check says it, which knows no scene."""
-    (folder / "refs" / "mira.png").unlink()
-    async with open_stage(casting(image_api), folder) as stage:
-        (warning,) = stage.warnings
-
-    assert warning.startswith("cast 'char_001': reference 'refs/mira.png' is not there")
 
 
 async def test_what_is_bought_again_at_another_endpoint_is_said_with_a_cast_as_well(
@@ -321,25 +282,6 @@ async def test_what_is_bought_again_at_another_endpoint_is_said_with_a_cast_as_w
     assert {again.code(one) for one in again.outcomes} == {"made"}
     assert not any(one.reused for one in again.outcomes.values())
     assert any("another" in one["message"] for one in again.named("stage.warned"))
-
-
-async def test_a_scene_with_a_model_of_its_own_is_bought_and_priced_as_that(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """So is a sheet; the ledger's rows name it."""
-    own = {"char_002": {**CAST["char_002"], "model": "gpt-image-1-mini"}}
-    story = Story(
-        [scene("s1", characters=["char_002"]).model_copy(update={"model": "gpt-image-1.5"})]
-    )
-    ran = await run(casting(image_api, cast=own, budget_usd="1"), folder, story)
-
-    assert {ran.code(one) for one in ran.outcomes} == {"made"}
-    models = {one.asked.prompt[:3]: one.asked.document["model"] for one in image_api.entries}
-    assert models == {"Tom": "gpt-image-1-mini", "Ref": "gpt-image-1.5"}
-    with Ledger.open(folder / ".stage3" / LEDGER_NAME) as ledger:
-        rows = {one.new.scene_id: one.new.endpoint.model for one in ledger.purchases()}
-    assert rows == {"char_002": "gpt-image-1-mini", "s1": "gpt-image-1.5"}
-    assert ran.outcomes["char_002"].cost.usd != ran.outcomes["s1"].cost.usd
 
 
 async def test_a_sheet_in_doubt_keeps_its_scenes_back_until_somebody_decides(
@@ -361,19 +303,6 @@ async def test_a_sheet_in_doubt_keeps_its_scenes_back_until_somebody_decides(
     assert (plan.make, plan.held) == (0, 1)
     problems = {one.scene_id: one.problem for one in plan.scenes}
     assert "sheet 'char_002' waits for a decision" in str(problems["s2"])
-
-
-async def test_a_sheet_that_cannot_be_sent_is_said_of_the_scenes_that_show_it(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """In a whole sentence; neither is made."""
-    cast = {"char_002": {"prompt": " "}}
-    async with open_stage(casting(image_api, cast=cast), folder) as stage:
-        plan = await stage.plan(asking(Story([STORY.scenes[1]]), scenes_dir=folder))
-
-    assert (plan.make, plan.unsendable) == (0, 2)
-    problems = {one.scene_id: str(one.problem) for one in plan.scenes}
-    assert problems["s2"].startswith("sheet 'char_002' would not be made: the prompt is empty")
 
 
 async def test_a_changed_sheet_is_named_with_the_scenes_it_makes_stale(
@@ -426,21 +355,6 @@ async def test_two_runs_at_once_share_a_sheet(image_api: ImageApi, folder: Path)
         assert len(ran.outcomes) == 5
 
 
-async def test_a_run_that_is_stopped_at_once_names_its_sheets_all_the_same(
-    image_api: ImageApi, folder: Path
-) -> None:
-    """Every sheet that is announced has its outcome, and nothing is sent."""
-    stopping = anyio.Event()
-    stopping.set()
-    ran = await run_stage(casting(image_api), STORY, folder, scenes_dir=folder, stopping=stopping)
-
-    assert {one: ran.code(one) for one in ran.outcomes} == dict.fromkeys(
-        ("char_002", "s1", "s2", "s3", "s4"), "not_tried"
-    )
-    assert ran.outcomes["char_002"].role == "sheet"
-    assert image_api.entries == []
-
-
 async def test_a_sheet_whose_picture_comes_later_is_waited_for(
     image_api: ImageApi, folder: Path
 ) -> None:
@@ -483,24 +397,6 @@ async def test_no_sheet_is_made_for_a_scene_that_is_refused(
         ("s2" for _ in others), "not_tried"
     )
     assert len(image_api.entries) == 1
-
-
-@pytest.mark.parametrize("wish", [{"prompt": " "}, {"width": 100_000, "height": 100_000}])
-async def test_no_sheet_is_made_for_a_scene_that_is_not_sent_itself(
-    wish: dict[str, Any], image_api: ImageApi, folder: Path
-) -> None:
-    """One without a prompt, say; nor for one that refers to that."""
-    first, second = (scene(one, characters=["char_002"]) for one in ("s1", "s2"))
-    waiting = second.model_copy(update={"references": ("scene:s1",)})
-    story = Story([first.model_copy(update=wish), waiting])
-    settings = casting(image_api)
-    async with open_stage(settings, folder) as stage:
-        plan = await stage.plan(asking(story, scenes_dir=folder))
-    ran = await run(settings, folder, story)
-
-    assert (plan.make, plan.sheets, plan.unsendable) == (0, 0, 2)
-    assert {one: ran.code(one) for one in ran.outcomes} == {"s1": "rejected", "s2": "not_tried"}
-    assert image_api.entries == []
 
 
 async def test_who_is_to_look_as_in_a_scene_is_in_that_scene_too(

@@ -1,20 +1,19 @@
 """Sockets as httpcore sees them: what one read returns, what breaks as what, and what is closed."""
 
 import contextlib
-import random
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Generator
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import httpcore
 import pytest
 import trustme
 
-from stage3_plugin.transport import connecting, sockets
+from stage3_plugin.transport import connecting
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.sockets import READ_BYTES, Sockets
 
@@ -82,46 +81,6 @@ async def read_all(stream: httpcore.AsyncNetworkStream, most: int = 65_536) -> l
     return pieces
 
 
-@pytest.mark.parametrize("most", [20_000, 65_636, READ_BYTES])
-async def test_one_read_gives_all_the_tls_records_that_have_come(
-    trust: ssl.SSLContext, server_tls: ssl.SSLContext, most: int
-) -> None:
-    """One record of 16 KiB at a time would cost more than decoding what is in them."""
-    data = random.Random(1).randbytes(1 << 20)
-    is_sent = threading.Event()
-
-    def serve(connection: socket.socket) -> None:
-        connection.recv(1)
-        connection.sendall(data)
-        is_sent.set()
-
-    with listening(encrypted(serve, server_tls)) as port:
-        plain = await Sockets().connect_tcp("127.0.0.1", port)
-        stream = await plain.start_tls(trust, "localhost")
-        await stream.write(b"!")
-        await anyio.to_thread.run_sync(is_sent.wait, 10)
-        pieces = await read_all(stream, most)
-        await stream.aclose()
-
-    assert b"".join(pieces) == data
-    assert most - 16_384 < max(map(len, pieces)) <= most
-
-
-async def test_no_read_gives_more_than_the_buffer_holds() -> None:
-    """Whatever is asked for."""
-
-    def serve(connection: socket.socket) -> None:
-        connection.sendall(bytes(1 << 20))
-
-    with listening(serve) as port:
-        stream = await Sockets().connect_tcp("127.0.0.1", port)
-        pieces = await read_all(stream, 1 << 20)
-        await stream.aclose()
-
-    assert sum(map(len, pieces)) == 1 << 20
-    assert max(map(len, pieces)) <= READ_BYTES
-
-
 @pytest.mark.parametrize("is_encrypted", [False, True])
 async def test_connections_that_share_a_buffer_do_not_mix_their_bytes(
     trust: ssl.SSLContext,
@@ -176,123 +135,6 @@ async def test_a_large_write_waits_for_a_slow_reader(
         assert bytes(received) == data
 
 
-async def test_a_peer_that_does_not_read_or_write_is_waited_for_no_longer_than_said() -> None:
-    """Each wait has its own kind of lateness."""
-    release = threading.Event()
-
-    def serve(_: socket.socket) -> None:
-        release.wait(10)
-
-    with listening(serve) as port:
-        stream = await Sockets().connect_tcp("127.0.0.1", port)
-        with pytest.raises(httpcore.ReadTimeout):
-            await stream.read(1, timeout=0.01)
-        with pytest.raises(httpcore.WriteTimeout):
-            await stream.write(bytes(64 << 20), timeout=0.05)
-        with pytest.raises(httpcore.ConnectTimeout):
-            await stream.start_tls(ssl.create_default_context(), "localhost", timeout=0.01)
-        release.set()
-
-
-async def test_a_handshake_that_is_cancelled_leaves_no_open_socket(trust: ssl.SSLContext) -> None:
-    """The server sees the end at once, not when the garbage is collected."""
-    has_ended = threading.Event()
-
-    def serve(connection: socket.socket) -> None:
-        until_closed(connection)
-        has_ended.set()
-
-    with listening(serve) as port:
-        stream = await Sockets().connect_tcp("127.0.0.1", port)
-        with anyio.move_on_after(0.02) as scope:
-            await stream.start_tls(trust, "localhost")
-
-        assert scope.cancelled_caught
-        assert await anyio.to_thread.run_sync(has_ended.wait, 10)
-
-
-async def test_what_came_before_a_damaged_record_is_given_first(
-    trust: ssl.SSLContext, server_tls: ssl.SSLContext
-) -> None:
-    """And then the damage is told, though the system tells it only once."""
-
-    def serve(connection: socket.socket) -> None:
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        secure = server_tls.wrap_bio(incoming, outgoing, server_side=True)
-        while True:
-            try:
-                secure.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                connection.sendall(outgoing.read())
-                incoming.write(connection.recv(65536))
-        secure.write(b"whole")
-        connection.sendall(outgoing.read() + b"\x17\x03\x03\x00\x20" + bytes(32))
-        until_closed(connection)
-
-    with listening(serve) as port:
-        plain = await Sockets().connect_tcp("127.0.0.1", port)
-        stream = await plain.start_tls(trust, "localhost")
-        await anyio.sleep(0.05)
-
-        assert await stream.read(65536) == b"whole"
-        with pytest.raises(httpcore.ReadError) as caught:
-            await stream.read(65536)
-        assert isinstance(caught.value.__cause__, ssl.SSLError)
-        await stream.aclose()
-
-
-async def test_a_connection_that_is_reset_or_closed_is_broken() -> None:
-    """Reading tells it, and so does writing."""
-
-    def reset(connection: socket.socket) -> None:
-        connection.recv(1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-
-    with listening(reset) as port:
-        stream = await Sockets().connect_tcp("127.0.0.1", port)
-        await stream.write(b"x")
-        with pytest.raises(httpcore.ReadError):
-            await stream.read(1)
-        with pytest.raises(httpcore.WriteError):
-            await stream.write(b"x")
-        await stream.aclose()
-        await stream.aclose()
-
-        with pytest.raises(httpcore.ReadError):
-            await stream.read(1)
-
-
-async def test_a_read_ends_when_the_connection_is_closed_beside_it() -> None:
-    """Nobody waits for a socket that is gone."""
-    with listening(until_closed) as port:
-        stream = await Sockets().connect_tcp("127.0.0.1", port)
-
-        async with anyio.create_task_group() as tasks:
-
-            async def close() -> None:
-                await anyio.wait_all_tasks_blocked()
-                await stream.aclose()
-
-            tasks.start_soon(close)
-            with pytest.raises(httpcore.ReadError):
-                await stream.read(1)
-
-
-async def test_an_unknown_name_and_a_closed_port_are_told_apart_by_their_cause() -> None:
-    """Both are connections that were never made."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-
-    with pytest.raises(httpcore.ConnectError) as closed:
-        await Sockets().connect_tcp("127.0.0.1", port)
-    with pytest.raises(httpcore.ConnectError) as unknown:
-        await Sockets().connect_tcp("nowhere.invalid", port)
-
-    assert isinstance(closed.value.__cause__, ConnectionRefusedError)
-    assert isinstance(unknown.value.__cause__, socket.gaierror)
-
-
 def address(port: int) -> tuple[Any, ...]:
     return (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", port))
 
@@ -319,25 +161,6 @@ async def test_the_next_address_is_tried_if_one_refuses_or_hangs(
         await stream.aclose()
 
 
-async def test_a_name_whose_addresses_all_hang_is_given_up_in_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """And no socket stays behind."""
-    monkeypatch.setattr(connecting, "HEAD_START_S", 0.01)
-    with (
-        socket.create_server(("127.0.0.1", 0), backlog=0) as hanging,
-        socket.create_connection(hanging.getsockname()),
-    ):
-        port = hanging.getsockname()[1]
-
-        def found(*_: object, **__: object) -> list[tuple[Any, ...]]:
-            return [address(port), address(port)]
-
-        monkeypatch.setattr(socket, "getaddrinfo", found)
-        with pytest.raises(httpcore.ConnectTimeout):
-            await Sockets().connect_tcp("pictures.example", port, timeout=0.05)
-
-
 async def test_the_families_of_a_name_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three dead addresses of one family cost one wait, not three."""
     six = (socket.AF_INET6, socket.SOCK_STREAM, 0, "", ("::1", 1, 0, 0))
@@ -348,91 +171,3 @@ async def test_the_families_of_a_name_take_turns(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(socket, "getaddrinfo", found)
 
     assert await Lookups().addresses("pictures.example", 1) == [six, address(1), six, six]
-
-
-async def test_an_answer_to_a_request_that_was_not_wanted_is_read_all_the_same(
-    trust: ssl.SSLContext, server_tls: ssl.SSLContext
-) -> None:
-    """A server that refuses a large request says so and hangs up before it has read it."""
-    for tls in (None, server_tls):
-
-        def serve(connection: socket.socket) -> None:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.recv(1)
-            connection.sendall(b"too large")
-
-        with listening(encrypted(serve, tls) if tls else serve) as port:
-            stream = await Sockets().connect_tcp("127.0.0.1", port)
-            if tls:
-                stream = await stream.start_tls(trust, "localhost")
-            with pytest.raises(httpcore.WriteError):
-                await stream.write(bytes(64 << 20), timeout=10)
-
-            assert await stream.read(65536) == b"too large"
-            await stream.aclose()
-
-
-async def test_a_peer_that_is_not_trusted_is_told_why(server_tls: ssl.SSLContext) -> None:
-    """Its operator then sees more than a connection that was closed."""
-    told: list[str] = []
-
-    def serve(connection: socket.socket) -> None:
-        try:
-            server_tls.wrap_socket(connection, server_side=True).recv(1)
-        except ssl.SSLError as error:
-            told.append(error.reason)
-
-    with listening(serve) as port:
-        stream = await Sockets().connect_tcp("127.0.0.1", port)
-        with pytest.raises(httpcore.ConnectError) as caught:
-            await stream.start_tls(ssl.create_default_context(), "localhost")
-
-    assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
-    assert told == ["TLSV1_ALERT_UNKNOWN_CA"]
-
-
-@pytest.mark.parametrize("says_so", [True, False])
-async def test_the_end_of_an_encrypted_connection_is_told_as_often_as_it_is_asked_for(
-    trust: ssl.SSLContext,
-    server_tls: ssl.SSLContext,
-    says_so: bool,  # noqa: FBT001 - a parameter of the test
-) -> None:
-    """Whether the peer announces it or just hangs up: HTTP knows if something is missing."""
-
-    def serve(connection: socket.socket) -> None:
-        connection.sendall(b"all")
-        if says_so:
-            with contextlib.suppress(OSError):
-                cast("ssl.SSLSocket", connection).unwrap()
-
-    with listening(encrypted(serve, server_tls)) as port:
-        plain = await Sockets().connect_tcp("127.0.0.1", port)
-        stream = await plain.start_tls(trust, "localhost")
-        pieces = await read_all(stream)
-
-        assert b"".join(pieces) == b"all"
-        assert await stream.read(1) == b""
-        await stream.aclose()
-
-
-async def test_what_was_not_asked_for_is_not_given_after_the_end(
-    trust: ssl.SSLContext, server_tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A closed connection has nothing more to say, whatever lies decrypted or not in memory."""
-    monkeypatch.setattr(sockets, "READ_BYTES", 40_000)  # so that whole records are left over
-    is_sent = threading.Event()
-
-    def serve(connection: socket.socket) -> None:
-        connection.sendall(bytes(100_000))
-        is_sent.set()
-        until_closed(connection)
-
-    with listening(encrypted(serve, server_tls)) as port:
-        plain = await Sockets().connect_tcp("127.0.0.1", port)
-        stream = await plain.start_tls(trust, "localhost")
-        await anyio.to_thread.run_sync(is_sent.wait, 10)
-        assert await stream.read(1)
-        await stream.aclose()
-
-        with pytest.raises(httpcore.ReadError):
-            await stream.read(1)

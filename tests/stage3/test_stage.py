@@ -16,7 +16,7 @@ import trio
 import trio.testing
 from structlog.testing import CapturingLogger
 
-from host_stub.contract import FailureCode, Scene, SceneOutcome, StageSummary
+from host_stub.contract import Scene, SceneOutcome, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.picture import Picture, Placed
@@ -24,7 +24,6 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.backend import Backend, Sender, route_of
 from stage3_plugin.engine.stage import Stage
-from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts, in_line
 from stage3_plugin.runtime import interrupt
@@ -244,59 +243,6 @@ def test_an_outcome_says_what_the_picture_was_made_with() -> None:
     assert (outcome.attempts, outcome.duration_s, outcome.cost) == (1, 1.0, PRICE.told)
 
 
-def test_costs_of_all_attempts_add_up() -> None:
-    """An unbilled failure adds nothing."""
-    maker = Maker({"s0": [Verdict(kind=K.BUSY), Verdict(kind=K.NOT_SENT)]})
-    (outcome,) = virtually(lambda: run(maker, Story(1))).outcomes
-
-    assert outcome.cost == PRICE.told
-    assert outcome.attempts == 3
-
-
-def test_a_request_that_may_have_been_billed_is_not_sent_again() -> None:
-    """It is reported as unknown, with an unknown cost, and the others are made."""
-    maker = Maker({"s1": [Verdict(kind=K.UNKNOWN, may_be_billed=True)]})
-    ran = virtually(lambda: run(maker, Story(3), capacity=1))
-
-    assert maker.sent == ["s0", "s1", "s2"]
-    assert ran.codes()["s1"] == "unknown"
-    assert ran.outcomes[1].cost == UNKNOWN.told
-    assert ran.named("scene.failed")[0]["cost_usd"] is None
-
-
-@pytest.mark.parametrize("kind", [K.BAD_CREDENTIALS, K.OUT_OF_MONEY])
-def test_a_dead_key_or_an_empty_balance_stops_new_scenes_at_once(kind: VerdictKind) -> None:
-    """What is in flight ends; the rest is reported as not tried."""
-    maker = Maker({"s0": [Verdict(kind=kind, message="no more")]}, first_s=0.5)
-    ran = virtually(lambda: run(maker, Story(6), capacity=2))
-    code: FailureCode = "credentials" if kind is K.BAD_CREDENTIALS else "out_of_money"
-
-    assert len(maker.sent) == 2
-    assert ran.codes() == {"s0": code, "s1": "made"} | {f"s{n}": "not_tried" for n in range(2, 6)}
-    assert ran.ending == StageSummary(stopped=code, message="no more")
-    assert len(ran.named("scene.skipped")) == 4
-
-
-def test_a_scene_that_waits_when_the_run_stops_gets_its_outcome() -> None:
-    """It was started, so it is not among those not tried."""
-    busy, dead = Verdict(kind=K.BUSY, hint_s=50), Verdict(kind=K.BAD_CREDENTIALS)
-    maker = Maker({"s0": [busy], "s1": [dead]})
-    ran = virtually(lambda: run(maker, Story(3), capacity=1))
-
-    assert ran.codes() == {"s0": "credentials", "s1": "credentials", "s2": "not_tried"}
-
-
-def test_a_wait_that_one_rejection_names_is_its_scenes_and_no_others() -> None:
-    """It may be chance; where it is the account's, the next two are turned away as well."""
-    maker = Maker({"s0": [Verdict(kind=K.RATE_LIMITED, hint_s=30)]}, first_s=0.5)
-    virtually(lambda: run(maker, Story(6), capacity=2))
-    later = [at - maker.sent_at[0] for at in maker.sent_at]
-
-    assert maker.sent == ["s0", "s1", "s2", "s3", "s4", "s5", "s0"]
-    assert later[-2] < 5
-    assert 30.5 <= later[-1] <= 31
-
-
 def test_what_would_be_paid_for_nothing_is_not_sent() -> None:
     """An empty prompt, and a picture that is too large to be accepted."""
     story = Story(3)
@@ -308,65 +254,6 @@ def test_what_would_be_paid_for_nothing_is_not_sent() -> None:
     assert ran.codes() == {"s0": "rejected", "s1": "rejected", "s2": "made"}
     assert [one.attempts for one in ran.outcomes] == [0, 0, 1]
     assert all("nothing was sent" in one["message"] for one in ran.named("scene.skipped"))
-
-
-def test_a_full_disk_stops_the_run() -> None:
-    """No further picture is paid for that could not be kept."""
-    failure = StorageFailed(Path("part-0"), OSError(28, "No space left on device"))
-    broken = AttemptResult(
-        verdict=Verdict(kind=K.UNREADABLE, may_be_billed=True), cost=PRICE, storage=failure
-    )
-    maker = Maker({"s0": [broken]})
-    ran = virtually(lambda: run(maker, Story(3), capacity=1))
-
-    assert ran.codes() == {"s0": "storage", "s1": "not_tried", "s2": "not_tried"}
-    assert ran.outcomes[0].cost == PRICE.told
-
-
-def test_being_told_to_stop_ends_what_is_in_flight_and_starts_nothing() -> None:
-    """Paid work ends by itself within drain_s."""
-    maker = Maker(duration_s=30)
-
-    async def main() -> Ran:
-        ran = Ran([], [])
-        stopping = anyio.Event()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_set_after, stopping, 10)
-            await run(maker, Story(9), stopping=stopping, into=ran, capacity=3, drain_s=60)
-        return ran
-
-    ran = virtually(main)
-
-    assert sorted(ran.codes().values()) == ["made"] * 3 + ["not_tried"] * 6
-    assert ran.took_s == 30
-    assert ran.ending is not None
-    assert ran.ending.stopped == "cancelled"
-
-
-def test_what_does_not_end_within_the_drain_time_is_cut_short() -> None:
-    """It was sent, so its cost is unknown."""
-    maker = Maker(duration_s=1000)
-
-    async def main() -> Ran:
-        ran = Ran([], [])
-        stopping = anyio.Event()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_set_after, stopping, 10)
-            await run(maker, Story(4), stopping=stopping, into=ran, capacity=2, drain_s=60)
-        return ran
-
-    ran = virtually(main)
-
-    assert ran.took_s == 70
-    assert sorted(ran.codes().values()) == ["cancelled"] * 2 + ["not_tried"] * 2
-    assert [one.cost for one in ran.outcomes[:2]] == [UNKNOWN.told] * 2
-
-
-def test_the_deadline_of_a_run_stops_it() -> None:
-    """As if it had been told to."""
-    ran = virtually(lambda: run(Maker(duration_s=10), Story(5), deadline_s=15, capacity=1))
-
-    assert list(ran.codes().values()) == ["made", "made", "not_tried", "not_tried", "not_tried"]
 
 
 def test_a_source_that_breaks_is_told_after_paid_work_has_ended() -> None:
@@ -416,8 +303,3 @@ async def test_cancelling_ends_started_scenes_as_cancelled_and_goes_on() -> None
     assert codes.count("cancelled") == 3
     assert codes.count("made") == len(codes) - 3
     assert len(codes) == len(set(maker.sent))
-
-
-async def _set_after(event: anyio.Event, delay_s: float) -> None:
-    await anyio.sleep(delay_s)
-    event.set()

@@ -13,7 +13,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.settings import Settings
-from tests.fakes.limits import AtOnce, Bucket, Limit, NoLimit, TurnedAway, judge
+from tests.fakes.limits import AtOnce, Limit, NoLimit, TurnedAway, judge
 from tests.stage3.test_stage import Maker, Ran, Story, attempted, run, virtually
 
 K = VerdictKind
@@ -93,15 +93,6 @@ def test_a_scene_that_pauses_with_all_the_others_says_how_long() -> None:
     assert made(ran) == 30
 
 
-def test_after_the_last_scene_the_run_is_over_though_the_gate_is_shut() -> None:
-    """Nobody is left to wait for it."""
-    maker = LimitedMaker(answer=Verdict(kind=K.PICTURES, used_up_s=60), duration_s=1)
-    ran = virtually(lambda: run(maker, Story(4), capacity=4, **PAID))
-
-    assert made(ran) == 4
-    assert ran.took_s < 3
-
-
 def test_being_turned_away_uses_up_no_attempts_of_what_may_fail_later() -> None:
     """Two tries are allowed: two rejections, a failure and a picture are two."""
     limited = Verdict(kind=K.RATE_LIMITED)
@@ -156,17 +147,6 @@ def test_a_known_limit_per_minute_is_kept_and_used(pacing: str) -> None:
     assert ran.took_s == pytest.approx((3 * 60 if pacing == "window" else 99 * 2) + 20, abs=0.1)
 
 
-def test_scenes_that_are_not_sent_use_up_nothing_of_a_known_limit() -> None:
-    """Hundreds that cannot be sent pass at once."""
-    story = Story(500)
-    story.changes = {number: {"prompt": ""} for number in range(500) if number % 100}
-    maker = LimitedMaker()
-    ran = virtually(lambda: run(maker, story, requests_per_minute=6, **PAID))
-
-    assert made(ran) == 5
-    assert ran.took_s < 5
-
-
 def test_a_window_that_an_answer_calls_used_up_is_waited_for() -> None:
     """Nothing is left for half a minute, says a success: so nothing is sent in it."""
     maker = LimitedMaker(answer=Verdict(kind=K.PICTURES, used_up_s=30))
@@ -184,26 +164,6 @@ def test_capacity_can_be_fixed() -> None:
 
     assert made(ran) == 12
     assert ran.named("capacity.changed") == []
-
-
-def test_an_empty_balance_stops_the_run_and_is_no_matter_of_capacity() -> None:
-    """It never reaches the gate."""
-    maker = LimitedMaker(answer=Verdict(kind=K.OUT_OF_MONEY))
-    ran = virtually(lambda: run(maker, Story(50), capacity=16, **PAID))
-
-    assert ran.ending is not None
-    assert ran.ending.stopped == "out_of_money"
-    assert ran.named("capacity.changed") == []
-
-
-def test_a_bucket_with_hints_is_used_well() -> None:
-    """Sixty a minute, with the wait in each rejection."""
-    maker = LimitedMaker(limit=Bucket(60, 60), duration_s=20)
-    ran = virtually(lambda: run(maker, Story(240), capacity=64, **PAID))
-
-    assert made(ran) == 240
-    assert ran.took_s <= 1.15 * (180 + 20)
-    assert maker.rejected <= 0.2 * len(maker.sent)
 
 
 def test_pacing_without_a_limit_is_a_mistake() -> None:

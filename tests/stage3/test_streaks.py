@@ -15,15 +15,11 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.streaks import (
-    BILLED_IN_A_ROW,
     NONE,
-    PENDING_IN_A_ROW,
     REJECTED_IN_A_ROW,
     SAME_WORDS_IN_A_ROW,
-    UNKNOWN_IN_A_ROW,
     UNSENT_IN_A_ROW,
     Happened,
-    Streaks,
     happened_of,
 )
 
@@ -105,36 +101,6 @@ def test_rows_are_counted_apart(happened: list[Happened]) -> None:
         or (streaks.made == 0 and streaks.rejected >= SAME_WORDS_IN_A_ROW)
     )
     assert (streaks.unsent > 0) == (happened[-1:] == ["unsent"])
-
-
-BREAKERS: dict[Happened, int] = {
-    "rejected": REJECTED_IN_A_ROW,
-    "unknown": UNKNOWN_IN_A_ROW,
-    "billed": BILLED_IN_A_ROW,
-    "pending": PENDING_IN_A_ROW,
-}
-
-
-def reasons(streaks: Streaks) -> list[str | None]:
-    """Ask every breaker that needs no clock."""
-    return [
-        streaks.all_rejected,
-        streaks.all_unanswered,
-        streaks.all_billed,
-        streaks.all_pending,
-    ]
-
-
-@pytest.mark.parametrize("happened", BREAKERS)
-def test_a_breaker_opens_with_the_last_of_its_row_and_no_other_does(happened: Happened) -> None:
-    """One fewer is chance; and a picture begins the count anew."""
-    streaks = NONE.after("made")
-    for number in range(BREAKERS[happened] - 1):
-        streaks = streaks.after(happened, f"{'word ' * number}")
-
-    assert reasons(streaks) == [None] * 4
-    assert len([why for why in reasons(streaks.after(happened)) if why]) == 1
-    assert reasons(streaks.after("made").after(happened)) == [None] * 4
 
 
 def test_what_cannot_be_sent_stops_only_after_a_while() -> None:

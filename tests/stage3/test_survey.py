@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import pytest
 
-from host_stub import contract
 from host_stub.contract import Scene, SceneSurvey
 from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.hooks import host_image_plugin
-from stage3_plugin.policy.reuse import Reuse
-from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
 from tests.fakes.behaviours import ResetAfterRead
@@ -40,19 +35,6 @@ def scene(scene_id: str, *references: str, characters: Sequence[str] = (), **mor
         characters=tuple(characters),
         **values,
     )
-
-
-@runtime_checkable
-class Surveys(Protocol):
-    """A stage that tells what there is."""
-
-    async def survey(
-        self,
-        request: contract.ImageRequest,
-        tell: Callable[[contract.SceneSurvey], None],
-    ) -> None: ...
-
-    async def fetch(self, sha256: str, into: Path) -> bool: ...
 
 
 async def survey(
@@ -152,16 +134,6 @@ async def test_what_is_another_now_is_said(
     assert states(found) == {"s1": [reason], "s2": [True]}
 
 
-async def test_a_setting_that_is_another_is_said(folder: Path, api: ImageApi) -> None:
-    """An output format, say, which is no word of the scene's."""
-    settings = settings_for(api)
-    await run_stage(settings, Story([scene("s1")]), folder)
-    other = settings.model_copy(update={"background": "opaque"})
-    found = await survey(other, [scene("s1")], folder)
-
-    assert states(found) == {"s1": [("settings",)]}
-
-
 async def test_another_sheet_and_another_file_are_told_apart(folder: Path, api: ImageApi) -> None:
     """Each marks the scenes that show it, and no other."""
     story = [scene("s1", characters=["mira"]), scene("s2", characters=["hat"]), scene("s3")]
@@ -220,78 +192,3 @@ async def test_a_picture_is_fetched_by_its_bytes(folder: Path, api: ImageApi) ->
     assert hashlib.sha256(into.read_bytes()).hexdigest() == sha256
     assert not (folder / "two").exists()
     assert not (folder / "three").exists()
-
-
-@pytest.mark.parametrize(
-    "prospect, held_and_pending",
-    [
-        (Reuse.MAKE, (False, False)),
-        (Reuse.UNDECIDED, (True, False)),
-        (Reuse.RESEND, (False, False)),
-        (Reuse.AWAITED, (False, True)),
-        (Reuse.BUSY, (False, True)),
-        (Reuse.REUSE, (False, True)),  # its answer is here, and is taken in by the next run
-    ],
-)
-async def test_what_is_to_come_is_pending(
-    folder: Path,
-    api: ImageApi,
-    monkeypatch: pytest.MonkeyPatch,
-    prospect: Reuse,
-    held_and_pending: tuple[bool, bool],
-) -> None:
-    """Bought or accepted, and not here; where a picture is there, nothing is waited for."""
-    settings = settings_for(api)
-    await run_stage(settings, Story([scene("s1")]), folder)
-
-    def foreseen(*_asked: object) -> Reuse:
-        return prospect
-
-    monkeypatch.setattr(Forecast, "prospect", foreseen)
-    found = await survey(settings, [scene("s1"), scene("s2")], folder)
-
-    assert (found["s1"].held, found["s1"].pending) == (False, False)
-    assert (found["s2"].held, found["s2"].pending) == held_and_pending
-
-
-async def test_a_host_is_told_in_the_words_of_the_contract(folder: Path, api: ImageApi) -> None:
-    """Sheets first, each once, with prices in USD; and what it shows is what scenes are shown."""
-    settings = settings_for(api, cast=CAST)
-    story = [scene("s1", characters=["mira"]), scene("s2")]
-    await run_stage(settings, Story(story), folder)
-    own = folder / "own.png"
-    own.write_bytes(make_png("own", 64, 64))
-    shown: dict[str, contract.ShownPicture] = {}
-    asked = contract.ImageRequest(
-        run_id="r",
-        scenes=[
-            contract.Scene(scene_id=one.scene_id, prompt=one.prompt, characters=one.characters)
-            for one in story
-        ],
-        out_dir=folder / "out",
-        scenes_dir=folder,
-        shown=shown.get,
-    )
-    services = contract.Services(project_dir=folder, now=lambda: datetime.now(UTC))
-    told: list[contract.SceneSurvey] = []
-    again: list[contract.SceneSurvey] = []
-
-    async with host_image_plugin().open(settings, services) as stage:
-        assert isinstance(stage, Surveys)
-        await stage.survey(asked, told.append)
-        shown["mira"] = contract.ShownPicture(
-            sha256=hashlib.sha256(own.read_bytes()).hexdigest(), basis=told[0].basis, path=own
-        )
-        await stage.survey(asked, again.append)
-        is_there = await stage.fetch(told[1].takes[0].sha256, folder / "fetched.png")
-
-    assert [(one.scene_id, one.role) for one in told] == [
-        ("mira", "sheet"),
-        ("s1", "scene"),
-        ("s2", "scene"),
-    ]
-    assert all(one.takes[0].current and one.takes[0].basis == one.basis for one in told)
-    assert told[1].cost_usd is not None
-    assert told[1].takes[0].made_at is not None
-    assert [one.takes[0].stale for one in again] == [(), ("sheet",), ()]
-    assert is_there

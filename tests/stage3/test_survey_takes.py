@@ -13,11 +13,7 @@ from host_stub.contract import KnownTake, SceneSurvey, ShownPicture, WantedTakes
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.domain.money import to_usd
-from stage3_plugin.domain.purchase import Settlement
-from stage3_plugin.domain.states import State
 from stage3_plugin.engine import scene as scene_module
-from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.settings import draft_settings
 from tests.doors import bills, painter
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
@@ -204,56 +200,3 @@ async def test_a_picture_of_a_further_route_is_current_until_that_route_is_gone(
     assert states(alone) == {"s1": [("model",)]}
     assert alone["s1"].takes[0].basis == found["s1"].basis
     assert len(turned["s1"].takes) == 1
-
-
-async def test_drafts_are_told_as_drafts_and_never_as_current(
-    api: ImageApi, tmp_path: Path
-) -> None:
-    """They are beside what is paid for, whose state they do not change."""
-    settings, story = painter(api), [scene("s1"), scene("s2")]
-    drafts = draft_settings(settings)
-    await run_stage(drafts, Story(story), tmp_path, is_draft=True)
-    before = await survey(settings, story, tmp_path)
-    await run_stage(settings, Story(story), tmp_path)
-    after = await survey(settings, story, tmp_path)
-    drawn = await survey(drafts, story, tmp_path, draft=True)
-
-    assert [[take.draft for take in one.takes] for one in before.values()] == [[True], [True]]
-    assert not any(take.current for one in before.values() for take in one.takes)
-    assert all(take.cost.usd == 0 for one in before.values() for take in one.takes)
-    assert [[take.draft for take in one.takes] for one in after.values()] == [[False, True]] * 2
-    assert [one.takes[0].current for one in after.values()] == [True, True]
-    assert [[take.draft for take in one.takes if take.current] for one in drawn.values()] == [
-        [True],
-        [True],
-    ]
-
-
-async def test_a_cost_is_what_the_ledger_counts(api: ImageApi, tmp_path: Path) -> None:
-    """What was billed; a flat price, where nobody said; never 0 for what is not known."""
-    settings, story = painter(api), [scene("s1"), scene("s2")]
-    api.otherwise = lambda asked: bills(0.03) if "s1" in asked.prompt else bills(0)
-    await run_stage(settings, Story(story), tmp_path)
-
-    found = await survey(settings, story, tmp_path)
-
-    costs = [one.takes[0].cost for one in found.values()]
-    assert [(str(cost.usd), cost.basis) for cost in costs] == [
-        ("0.03", "reported"),
-        ("0.05", "flat"),
-    ]
-
-
-async def test_a_picture_that_was_given_up_is_no_take(api: ImageApi, tmp_path: Path) -> None:
-    """A person has said that it is lost."""
-    settings, story = painter(api), [scene("s1")]
-    await run_stage(settings, Story(story), tmp_path)
-    [bought] = purchases(tmp_path)
-    with Ledger.open(tmp_path / ".stage3" / "ledger.db") as ledger, ledger.transaction():
-        lost = Settlement(state=State.PAID_BAD, cost_microusd=50_000, decided_by="user", why="lost")
-        ledger.settle(bought.new.attempt_id, lost, now=bought.changed_at)
-
-    [found] = (await survey(settings, story, tmp_path)).values()
-
-    assert found.takes == ()
-    assert not found.held

@@ -139,14 +139,6 @@ async def test_what_is_wanted_holds_for_its_basis_alone(run: Run, api: ImageApi)
     assert len((await run(said=said, quality="high")).takes) == 1
 
 
-async def test_the_larger_number_counts(run: Run) -> None:
-    """Of what the scene says and what is wanted beside."""
-    basis = (await run()).outcomes["a"].basis
-
-    assert len((await run(3, said=always(basis, 2))).takes) == 3
-    assert len((await run(2, said=always(basis, 4))).takes) == 4
-
-
 @pytest.mark.parametrize("failing", [REFUSED, TextOnly()], ids=["unbilled", "billed"])
 async def test_a_take_that_fails_keeps_no_other_from_being_made(
     run: Run, api: ImageApi, tmp_path: Path, failing: Behaviour
@@ -201,18 +193,6 @@ async def test_what_is_in_doubt_is_one_of_them(run: Run, api: ImageApi, tmp_path
     assert sorted(states(tmp_path)) == [State.PAID, State.PAID, State.UNKNOWN]
 
 
-async def test_a_lost_take_is_sent_again_once_if_the_setting_says_so(
-    run: Run, api: ImageApi, tmp_path: Path
-) -> None:
-    api.script(ResetAfterRead())
-    await run(3, capacity=1)
-    again = await run(3, on_unknown="resend")
-
-    assert again.codes("a") == ["made"] * 3
-    assert api.received() == 4
-    assert sorted(states(tmp_path)) == [State.PAID] * 3 + [State.WROTE_OFF]
-
-
 async def test_two_runs_that_want_three_buy_three(run: Run, api: ImageApi, tmp_path: Path) -> None:
     """At once: what one has in work the other waits for."""
     gate = Gate()
@@ -232,17 +212,6 @@ async def test_two_runs_that_want_three_buy_three(run: Run, api: ImageApi, tmp_p
     assert {one.purchase for one in first.takes.values()} == {
         one.purchase for one in second.takes.values()
     }
-
-
-async def test_another_model_has_takes_of_its_own(run: Run, api: ImageApi, tmp_path: Path) -> None:
-    """They take further slots; and the earlier ones are found when it is named again."""
-    await run(2)
-    other = await run(2, model="another/painter")
-    back = await run(2)
-
-    assert found(other) == [False, False]
-    assert found(back) == [True, True]
-    assert len(purchases(tmp_path)) == 4
 
 
 async def test_a_cap_counts_each_take(run: Run, api: ImageApi, tmp_path: Path) -> None:
@@ -445,14 +414,3 @@ async def test_a_scene_is_left_out_only_if_no_take_comes(api: ImageApi, tmp_path
     assert ran.codes("a") == ["rejected"] * 3
     assert ran.codes("b") == ["not_tried"]
     assert [one["waits_for"] for one in ran.named("scene.skipped")] == [["a"]]
-
-
-async def test_a_further_take_of_what_is_shown_makes_nothing_stale(
-    api: ImageApi, tmp_path: Path
-) -> None:
-    """A scene goes on showing what it showed: one more take buys that, and nothing else."""
-    settings = settings_for(api)
-    await run_stage(settings, referring(1), tmp_path)
-    ran = await run_stage(settings, referring(2), tmp_path)
-
-    assert (found(ran), api.received()) == ([True, False, True], 3)

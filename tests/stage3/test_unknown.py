@@ -272,21 +272,6 @@ async def test_unknown_outcomes_of_earlier_runs_do_not_count(
     assert (ran.code("s06"), ran.code("s07")) == ("made", "made")
 
 
-async def test_one_scene_s_unknown_outcome_harms_no_other(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """All at once, some lost and some not: as many bills as rows."""
-    lost = ["s03", "s06", "s09"]
-    for scene_id in lost:
-        image_api.script(ResetAfterRead(delay_s=0.01), scene=scene_id)
-    image_api.always(bills(0.05, delay_s=0.01))
-    ran = await run_stage(painter(image_api, capacity=4), scenes(10), tmp_path)
-
-    assert {one for one in ran.outcomes if ran.code(one) == "unknown"} == set(lost)
-    assert image_api.billed() == len(purchases(tmp_path)) == 10
-    assert counted(tmp_path) == 10 * HOLD
-
-
 async def test_what_a_fault_kept_from_being_recorded_is_not_called_free(
     image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

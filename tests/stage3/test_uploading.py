@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from email.message import Message
 from email.parser import BytesParser
-from pathlib import Path
 
 import anyio
 import pytest
-from pydantic import SecretStr
 
 from stage3_plugin.domain.batch import Upload
-from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
-from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.transport.bodies import Content
-from stage3_plugin.transport.client import Client
-from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.patience import RENEWED_BY_BYTES, Patience
 from stage3_plugin.transport.sinks import PIECE_BYTES
 from stage3_plugin.transport.uploading import SentFile, upload_body
@@ -62,25 +56,6 @@ def test_a_form_has_its_fields_and_the_file_byte_for_byte() -> None:
     assert file.get_content_type() == "application/jsonl"
 
 
-def test_a_file_alone_and_a_step_without_it_are_what_they_say() -> None:
-    """The length is known before the first byte."""
-    raw = upload_body(
-        Upload(url="https://a.example", media_type="image/png"), content_of(b"0123456789")
-    )
-    said = upload_body(
-        Upload(url="https://a.example", has_file=False, payload={"a": "ü"}), content_of(b"x")
-    )
-    empty = upload_body(Upload(url="https://a.example", has_file=False), content_of(b"x"))
-
-    assert (raw.content_type, raw.length) == ("image/png", 10)
-    assert b"".join(map(bytes, raw.pieces)) == b"0123456789"
-    assert (said.content_type, b"".join(map(bytes, said.pieces))) == (
-        "application/json",
-        '{"a": "ü"}'.encode(),
-    )
-    assert (empty.length, list(empty.pieces)) == (0, [])
-
-
 @pytest.mark.anyio
 async def test_a_file_leaves_in_pieces_and_is_never_together_in_memory() -> None:
     """A gigabyte is made as it is asked for."""
@@ -119,75 +94,3 @@ def test_what_moves_may_take_longer_than_any_limit(monkeypatch: pytest.MonkeyPat
 
     assert moving.has_time()
     assert not trickling.has_time()
-
-
-def test_what_is_over_does_not_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interrupt has the last word."""
-    clock = Clock()
-    monkeypatch.setattr(anyio, "current_time", clock.current_time)
-    waiting = Patience(2)
-    waiting.cut()
-    waiting.moved(RENEWED_BY_BYTES)
-
-    assert waiting.is_over
-    assert not waiting.has_time()
-
-
-def client_of(api: ImageApi) -> Client:
-    return Client(
-        key_header="authorization",
-        key_prefix="Bearer ",
-        key=SecretStr(KEY),
-        own_urls=[api.base_url],
-        timeout_s=10,
-    )
-
-
-def into(folder: Path) -> Callable[[int, Mapping[str, str]], SpooledAnswer]:
-    def opened(status: int, headers: Mapping[str, str]) -> SpooledAnswer:
-        spool = SpooledAnswer(folder)
-        spool.head(status, headers.items())
-        return spool
-
-    return opened
-
-
-@pytest.mark.anyio
-async def test_a_file_is_handed_over_with_the_key_and_nowhere_else(tmp_path: Path) -> None:
-    """A place that an answer names is not asked unless jobs are asked for there."""
-    with ImageApi() as api:
-        client = client_of(api)
-        hosts = JobHosts(api.base_url, api.base_url)
-        step = Upload(url=f"{api.base_url}/files", file_field="file", fields={"purpose": "batch"})
-        content = content_of(b"0123456789")
-        there = await client.upload(step, content, into(tmp_path / "a"), hosts=hosts)
-        away = Upload(url="http://127.0.0.1:9/v1/files", file_field="file")
-        elsewhere = await client.upload(away, content, into(tmp_path / "b"), hosts=hosts)
-        no_address = Upload(url="a b", file_field="file")
-        nowhere = await client.upload(no_address, content, into(tmp_path / "c"), hosts=hosts)
-
-    assert there.complete
-    assert load_reply(tmp_path / "a").status == 200
-    assert [stored.data for stored in api.batches.files.values()] == [b"0123456789"]
-    for refused in (elsewhere, nowhere):
-        assert not refused.sent
-        assert refused.permanent
-    assert not (tmp_path / "b").exists()
-
-
-@pytest.mark.anyio
-async def test_a_file_that_is_shorter_than_it_was_said_to_be_is_not_handed_over(
-    tmp_path: Path,
-) -> None:
-    """Its length leaves before it does."""
-    with ImageApi() as api:
-        client = client_of(api)
-        content = Content(size_bytes=20, pieces=lambda: iter([b"0123456789"]))
-        step = Upload(url=f"{api.base_url}/files", file_field="file", fields={"purpose": "batch"})
-        said = await client.upload(
-            step, content, into(tmp_path / "a"), hosts=JobHosts(api.base_url, api.base_url)
-        )
-
-    assert not said.complete
-    assert said.problem
-    assert api.batches.files == {}

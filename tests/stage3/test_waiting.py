@@ -25,7 +25,7 @@ from stage3_plugin.domain.job import Accepted, BeingMade, Job, LineCount, NewJob
 from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.waited import Waited
-from stage3_plugin.engine.waiting import IN_HANDS_S, LOOK_S, LOST_S, Waiting
+from stage3_plugin.engine.waiting import IN_HANDS_S, LOST_S, Waiting
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.waiting import (
     FIRST_WAIT_S,
@@ -229,48 +229,7 @@ def test_a_batch_is_asked_for_gently_until_it_has_ended() -> None:
     assert stood.reports[0].next_s == 60
 
 
-def test_each_batch_has_its_own_pace() -> None:
-    """One that ends early is not asked for again, and one that comes late is waited for."""
-    early, late = job_of("t1"), job_of("t2")
-
-    def answer(shop: Shop, purchase: Purchase, asked: int) -> BeingMade | None:
-        times = 1 if purchase.new.job == early.new else 4
-        return ends_after(times)(shop, purchase, asked)
-
-    shop = Shop(answer).have(line_of("a", early), line_of("b", late))
-    stood = stay(shop)
-
-    assert shop.waits("t1") == []
-    assert shop.waits("t2") == [60, 90, 135]
-    assert stood.waited.pictures == 2
-
-
-def test_a_job_of_a_queue_keeps_the_pace_of_a_run() -> None:
-    """It takes seconds, so waiting a minute would be waiting for nothing."""
-    job = job_of("q1", lane="one")
-
-    def answer(shop: Shop, purchase: Purchase, asked: int) -> BeingMade | None:
-        if asked < 3:
-            return BeingMade(job=job, asked=asked, again_s=float(asked))
-        shop.settle(job, State.PAID, cost=10_000)
-        return None
-
-    shop = Shop(answer).have(line_of("a", job))
-    stay(shop)
-
-    assert shop.waits("q1") == [1, 2]
-
-
 # When it is over ---------------------------------------------------------------------------------
-
-
-def test_with_nothing_being_made_it_is_over_at_once() -> None:
-    """Whatever else the ledger has."""
-    done = replace(line_of("a", job_of("t1")), state=State.PAID)
-    stood = stay(Shop(ends_after(1)).have(done))
-
-    assert stood.waited.jobs == ()
-    assert stood.took_s == 0
 
 
 @pytest.mark.parametrize("for_s, asked", [(0.0, 1), (59.0, 1), (60.0, 2), (200.0, 3)])
@@ -332,24 +291,6 @@ def test_what_a_living_run_has_in_work_is_left_to_it_until_it_ends() -> None:
     assert stood.waited.pictures == 1
 
 
-def test_what_comes_to_be_meanwhile_is_waited_for_too() -> None:
-    """Another run may leave a batch while one stays for the first."""
-    first, second = job_of("t1"), job_of("t2")
-    shop = Shop(ends_after(4)).have(line_of("a", first))
-
-    async def buy() -> None:
-        await trio.sleep(100)
-        shop.have(line_of("b", second))
-
-    stood = stay(shop, beside=buy)
-
-    assert [one.job.new.token for one in stood.waited.jobs] == ["t1", "t2"]
-    assert stood.waited.is_over
-    assert next(at for token, at in shop.asked if token == "t2") == pytest.approx(
-        next(at for token, at in shop.asked if token == "t1") + 2 * LOOK_S
-    )
-
-
 # What was lost -----------------------------------------------------------------------------------
 
 
@@ -363,29 +304,6 @@ def test_a_lost_batch_is_waited_for_as_long_as_it_may_come_to_be_listed() -> Non
     assert LOST_S <= stood.took_s <= LOST_S + LONGEST_WAIT_S
     assert (one.left, one.ended) == (0, {State.UNKNOWN: 2})
     assert stood.waited.is_over
-
-
-def test_a_lost_batch_that_is_found_is_waited_for_like_any_other() -> None:
-    """With the name that its provider has for it."""
-    job = job_of("t1", is_accepted=False)
-
-    def answer(shop: Shop, purchase: Purchase, asked: int) -> BeingMade | None:
-        if asked < 3:
-            return None
-        found = job_of("t1")
-        if asked == 3:
-            for key, one in shop.purchases.items():
-                shop.purchases[key] = replace(one, state=State.ACCEPTED, job=found)
-            return BeingMade(job=found, asked=1, again_s=60)
-        shop.settle(found, State.PAID, cost=10_000)
-        return None
-
-    lines = [line_of(f"a{n}", job, state=State.UNKNOWN, number=n) for n in range(2)]
-    stood = stay(Shop(answer).have(*lines))
-    (one,) = stood.waited.jobs
-
-    assert one.job.accepted is not None
-    assert one.ended == {State.PAID: 2}
 
 
 def test_what_dead_runs_have_left_is_looked_at_first() -> None:
@@ -403,23 +321,3 @@ def test_what_dead_runs_have_left_is_looked_at_first() -> None:
     stood = stay(Shop(answer).have(*lines))
 
     assert stood.waited.pictures == 2
-
-
-def test_what_ended_without_a_picture_is_named_with_its_money() -> None:
-    """What never ran is free again; what was billed for nothing counts."""
-    never_ran, billed = job_of("t1"), job_of("t2")
-
-    def answer(shop: Shop, purchase: Purchase, asked: int) -> BeingMade | None:
-        assert purchase.job is not None
-        if purchase.new.job == never_ran.new:
-            shop.settle(purchase.job, State.REFUSED, cost=0, why="it never ran")
-        else:
-            shop.settle(purchase.job, State.PAID_BAD, cost=5_000, why="refused")
-        return None
-
-    shop = Shop(answer).have(line_of("a", never_ran), line_of("b", billed))
-    free, paid = stay(shop).waited.jobs
-
-    assert (free.spent_microusd, free.free_microusd) == (0, HOLD)
-    assert (paid.spent_microusd, paid.free_microusd) == (5_000, 0)
-    assert [one.why for one in (*free.without, *paid.without)] == ["it never ran", "refused"]

@@ -159,21 +159,6 @@ async def test_what_was_refused_is_said_by_the_next_run_that_wants_it_and_then_s
     assert (sizes(api), counted(tmp_path)) == ([3, 1], billed_microusd(api))
 
 
-async def test_a_refusal_that_a_run_of_another_story_took_in_is_said_where_it_is_wanted(
-    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wait(monkeypatch, "engine.run", RECOVERY_LINGERS_S=PATIENCE_S)  # it ends with the last line
-    gate = Gate()
-    api.batches.script_line(Line(ends="refused"), scene="s02")
-    await left(api, shop(api), 2, tmp_path, Batched(polls=0, until=gate))
-    gate.open()
-    await run_stage(shop(api), scenes(1), tmp_path)
-    assert sorted(states(tmp_path)) == [State.PAID, State.REFUSED]
-
-    assert codes(await run_stage(shop(api), scenes(2), tmp_path)) == {"made": 1, "refused": 1}
-    assert codes(await run_stage(shop(api), scenes(2), tmp_path)) == {"made": 2}
-
-
 @ONE_LOOP
 async def test_what_was_refused_in_a_batch_is_bought_at_once_where_it_is_wanted_by_itself(
     api: ImageApi, tmp_path: Path
@@ -207,23 +192,6 @@ async def test_one_look_says_how_far_it_is(api: ImageApi, tmp_path: Path) -> Non
     assert not waited.is_over
     assert batch.looks == looks + 1
     assert states(tmp_path) == [State.ACCEPTED] * 3
-
-
-@ONE_LOOP
-async def test_one_batch_does_not_wait_for_another(api: ImageApi, tmp_path: Path) -> None:
-    """What has ended is taken in while the other is still being made."""
-    gate, settings = Gate(), shop(api)
-    await left(api, settings, 2, tmp_path, LATER)
-    await left(api, shop(api, quality="medium"), 2, tmp_path, Batched(polls=0, until=gate))
-    gate.open()
-
-    with anyio.fail_after(PATIENCE_S):
-        async with open_stage(settings, tmp_path) as stage:
-            with anyio.CancelScope() as scope:
-                await stage.wait(report=lambda one: scope.cancel() if one.pictures == 2 else None)
-
-    assert scope.cancelled_caught
-    assert sorted(states(tmp_path)) == [State.ACCEPTED] * 2 + [State.PAID] * 2
 
 
 @pytest.mark.parametrize(
@@ -285,25 +253,6 @@ async def test_a_batch_that_was_called_being_made_after_its_time_has_it_once_mor
 
     assert waited.pictures == 3
     assert waited.jobs[0].asked > 9
-
-
-@ONE_LOOP
-async def test_a_batch_that_is_still_being_made_after_its_time_is_not_given_up(
-    api: ImageApi, tmp_path: Path
-) -> None:
-    """By the word of its provider: each run leaves it pending, until it has it."""
-    await left(api, shop(api), 2, tmp_path, Batched(polls=10_000))
-    now = datetime.now(UTC) + timedelta(days=90)
-    late = await run_stage(shop(api), scenes(2), tmp_path, now=lambda: now)
-    waiting = states(tmp_path)
-    (batch,) = api.batches.all
-    batch.plan = Batched(polls=0)
-    had = await run_stage(shop(api), scenes(2), tmp_path, now=lambda: now)
-
-    assert codes(late) == {"pending": 2}
-    assert waiting == [State.ACCEPTED] * 2
-    assert codes(had) == {"made": 2}
-    assert counted(tmp_path) == billed_microusd(api)
 
 
 @ONE_LOOP
