@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -128,20 +127,6 @@ class TestReroll:
         assert first["cost_high_usd"] == again["cost_high_usd"] == "0.05"
         assert (before, chair.bought()) == (5, 6)
         assert len(chair.takes("s1")) == 2
-
-    def test_these_again_and_keep_the_rest(self, chair: Chair) -> None:
-        """The command that it names makes them and nothing else, and moves no pointer."""
-        chair.run()
-        shown = {one: chair.image(one) for one in ("s1", "s2", "s3")}
-        chair.change("s3", prompt="s3: a mole")
-        told = chair.json("reroll", "s2", "s1")
-        assert told["next"] == "host-stub run scenes.json --scene s2 --scene s1"
-        assert (told["to_make"], told["cost_high_usd"]) == (2, "0.10")
-        chair.run("--scene", "s2", "--scene", "s1", "--max-cost", "0.10")
-
-        assert chair.bought() == 7
-        assert {one: chair.image(one) for one in shown} == shown
-        assert [len(chair.takes(one)) for one in ("s1", "s2", "s3")] == [2, 2, 1]
 
     def test_the_next_command_works_for_a_scene_that_looks_like_an_option(
         self, chair: Chair
@@ -306,29 +291,6 @@ class TestShow:
 
 @pytest.mark.slow
 class TestImport:
-    def test_ones_own_picture_is_current_and_nothing_is_bought_for_it(self, chair: Chair) -> None:
-        """As long as the scene stays as it is; more takes are bought as before."""
-        mine = own_picture(chair.folder)
-        told = chair.json("import", "s1", str(mine), "--scenes", "scenes.json")
-        chair.run()
-        states = chair.states()
-        assert (told["take"], chair.image("s1")) == (1, mine.read_bytes())
-        assert states["s1"] == "current"
-        assert chair.bought() == 4
-        chair("reroll", "s1")
-        chair.run()
-        assert chair.bought() == 5
-        assert chair.image("s1") == mine.read_bytes()
-        chair.change("s1", prompt="s1: another pier")
-        assert chair.states()["s1"] == "stale"
-        chair.run()
-
-        assert chair.bought() == 6
-        listed = chair.json("takes", "s1")["takes"]
-        assert [one["imported"] for one in listed] == [True, False, False]
-        assert (listed[0]["cost_usd"], listed[0]["cost_basis"]) == ("0", "free")
-        assert chair.image("s1") != mine.read_bytes()
-
     def test_an_import_can_be_taken_back(self, chair: Chair) -> None:
         """The picture from before is shown again, and the import stays a take."""
         chair.run()
@@ -338,18 +300,6 @@ class TestImport:
 
         assert chair.image("s1") == before
         assert len(chair.takes("s1")) == 2
-
-    def test_a_scene_that_shows_an_import_makes_its_scenes_stale(self, chair: Chair) -> None:
-        """They are shown the import from then on; the old picture of a scene stays a take."""
-        chair.run()
-        chair("import", "mira", str(own_picture(chair.folder)))
-        status = chair.json("status")
-        chair.run()
-
-        assert status["stale_reasons"] == {"sheet": 1}
-        assert [one["scene"] for one in status["scenes"] if one["state"] == "stale"] == ["s4"]
-        assert chair.bought() == 6
-        assert set(chair.states().values()) == {"current"}
 
     def test_a_taken_back_import_stands_for_nothing(self, chair: Chair) -> None:
         """Where there was no other picture the scene is missing again, and is bought."""
@@ -606,46 +556,6 @@ class TestSheet:
         ):
             colours = page.convert("RGB").getcolors(1 << 24) or []
             assert shown.convert("RGB").getpixel((0, 0)) in {colour for _, colour in colours}
-
-
-@pytest.mark.slow
-class TestWhatIsDeleted:
-    @pytest.fixture
-    def directed(self, chair: Chair) -> Callable[[], dict[str, tuple[list[bytes], bytes]]]:
-        """Choose among takes; return a function that says what there is and what is shown."""
-        chair.run("--takes", "2")
-        chair("show", "s2", "2")
-        chair("import", "s3", str(own_picture(chair.folder)))
-        names = ("mira", "s1", "s2", "s3", "s4")
-        return lambda: {one: (chair.takes(one), chair.image(one)) for one in names}
-
-    def test_everything_comes_back_after_out_is_deleted(
-        self, chair: Chair, directed: Callable[[], dict[str, tuple[list[bytes], bytes]]]
-    ) -> None:
-        """Takes, choices and imports, for nothing."""
-        before, bought = directed(), chair.bought()
-        shutil.rmtree(chair.folder / "out")
-        chair.run()
-
-        assert directed() == before
-        assert chair.bought() == bought
-
-    def test_every_paid_take_comes_back_after_the_story_is_deleted(
-        self, chair: Chair, directed: Callable[[], dict[str, tuple[list[bytes], bytes]]]
-    ) -> None:
-        """What is shown is the first current one, and nothing is bought again."""
-        before, bought = directed(), chair.bought()
-        shutil.rmtree(chair.folder / ".story")
-        listed = chair.json("takes", "s1", "--scenes", "scenes.json")
-        chair.run()
-        after = directed()
-
-        assert [one["take"] for one in listed["takes"]] == [1, 2]
-        assert chair.bought() == bought
-        for name, (takes, _) in before.items():
-            assert set(takes) <= set(after[name][0])
-        assert after["s2"][1] == before["s2"][0][0]
-        assert set(chair.states().values()) == {"current"}
 
 
 def test_who_names_the_scene_file_as_a_run_does_is_told_the_option(chair: Chair) -> None:

@@ -13,7 +13,6 @@ from threading import Barrier, Event, current_thread
 from typing import Any
 
 import pytest
-from PIL import Image
 from pydantic import BaseModel
 
 from host_stub.contract import (
@@ -193,30 +192,6 @@ class TestManifest:
             assert (row["cost_usd"], row["take_cost_usd"], row["reused"]) == ("0", "0.05", True)
             assert row["generation_params"] == whole[name]["generation_params"]
 
-    def test_what_a_limit_leaves_out_is_missing_and_not_failed(self, desk: Desk) -> None:
-        """It was not asked for."""
-        desk.run(limit=1)
-
-        manifest = desk.manifest()
-        assert [row["scene_id"] for row in manifest["images"]] == ["s1"]
-        assert manifest["failures"] == []
-        assert (manifest["story"]["current"], manifest["story"]["missing"]) == (1, 2)
-
-    def test_a_changed_prompt_is_stale_with_its_scenes_and_only_those(self, desk: Desk) -> None:
-        """The scene that refers to it is as well; what is shown stays shown."""
-        desk.run()
-        before = desk.shown()
-        desk.write("a quay", "a boat", "another gull")
-        desk.run(limit=1)
-
-        assert {name: row["state"] for name, row in desk.rows().items()} == {
-            "s1": "current",
-            "s2": "current",
-            "s3": "stale",
-        }
-        assert desk.shown() == before
-        assert desk.manifest()["story"]["stale"] == 1
-
     def test_what_would_be_made_anew_is_said_before_it_is(self, desk: Desk) -> None:
         """How many, why and for how much; the old pictures stay takes."""
         desk.run()
@@ -296,70 +271,6 @@ class TestTakes:
         ]
         assert len(desk.rows()) == 3
 
-    def test_what_was_wanted_by_a_person_is_made_for_its_basis_alone(self, desk: Desk) -> None:
-        desk.run()
-        with story_of(desk) as story:
-            (take,) = story.book.takes_of("s3")
-            story.book.want("s3", basis=take.basis, takes=2)
-        once = desk.run()
-        desk.write("a quay", "a boat", "another gull")
-        anew = desk.run()
-
-        assert once.manifest["cost_usd"] == "0.05"
-        assert anew.manifest["cost_usd"] == "0.05"
-        assert desk.rows()["s3"]["takes"] == 3
-
-    def test_a_pick_is_shown_after_out_was_deleted_and_nothing_is_bought(self, desk: Desk) -> None:
-        """Every take is put back, choices included."""
-        desk.run(takes=2)
-        with story_of(desk) as story:
-            story.show("s1", 2)
-        before = desk.shown()
-        takes = {path.relative_to(desk.out) for path in (desk.out / "takes").rglob("*.png")}
-        paid = desk.paid()
-        shutil.rmtree(desk.out)
-        desk.run(limit=1)
-
-        assert desk.shown() == before
-        assert {path.relative_to(desk.out) for path in (desk.out / "takes").rglob("*.png")} == takes
-        assert desk.rows()["s1"]["take"] == 2
-        assert desk.paid() == paid
-
-    def test_every_take_is_found_again_after_the_story_was_lost(self, desk: Desk) -> None:
-        """From what the plugin keeps; the first current one is shown, and nothing is bought."""
-        desk.run(takes=2)
-        desk.write("a quay", "a boat", "another gull")
-        desk.run()
-        before, paid = desk.shown(), desk.paid()
-        shutil.rmtree(desk.folder / ".story")
-        desk.run()
-
-        assert desk.shown() == before
-        assert desk.paid() == paid
-        assert {name: row["takes"] for name, row in desk.rows().items()} == {
-            "s1": 2,
-            "s2": 2,
-            "s3": 3,
-        }
-        assert {row["state"] for row in desk.rows().values()} == {"current"}
-
-    def test_a_pick_that_holds_again_is_said_with_what_hangs_on_it(self, desk: Desk) -> None:
-        """What a scene is made from hangs on what the other shows; nothing is bought unsaid."""
-        desk.run(takes=2, scene_ids=("s1",))
-        with story_of(desk) as story:
-            story.show("s1", 2)
-        desk.run()
-        desk.write("a quay at night", "a boat", "a gull")
-        desk.run()
-        desk.write("a quay", "a boat", "a gull")
-        paid = desk.paid()
-        back = desk.run()
-
-        assert desk.rows()["s1"]["take"] == 2
-        assert back.manifest["cost_usd"] == "0"
-        assert desk.warnings() == []
-        assert desk.paid() == paid
-
     def test_a_pick_that_turns_another_scene_stale_says_so_first(self, desk: Desk) -> None:
         """The scene was made from the first take; by the time of the request the pick is shown."""
         desk.run(takes=2, scene_ids=("s1",))
@@ -390,21 +301,6 @@ class TestTakes:
         assert "lay in the place of a take" in desk.warnings()[0]
         assert desk.paid() == paid
 
-    def test_an_edited_picture_is_a_take_and_nothing_is_bought_for_it(self, desk: Desk) -> None:
-        """It is what a person put there; what was there before is a take, too."""
-        desk.run()
-        own = flat_png(48, 32, b"\x01\x02\x03")
-        (desk.out / "images" / "s3.png").write_bytes(own)
-        report = desk.run()
-
-        row = desk.rows()["s3"]
-        assert report.manifest["cost_usd"] == "0"
-        assert report.manifest["total_images"] == 2
-        assert row["sha256"] == hashlib.sha256(own).hexdigest() == desk.shown()["s3"]
-        assert (row["imported"], row["state"], row["takes"]) == (True, "current", 2)
-        assert "edited by hand" in desk.warnings()[0]
-        assert desk.paid() == 3
-
     def test_a_take_whose_picture_cannot_be_had_here_is_said(self, desk: Desk) -> None:
         """Another machine may have it, so nothing else is said of it."""
         desk.run()
@@ -414,38 +310,6 @@ class TestTakes:
         desk.run()
 
         assert "1 take cannot be put back: the picture cannot be had here" in desk.warnings()
-
-    def test_more_takes_are_made_beside_an_import(self, desk: Desk) -> None:
-        """It stands for the one picture that a scene wants, and for no more."""
-        desk.run()
-        own = desk.folder / "own.png"
-        Image.new("RGB", (48, 32), "red").save(own)
-        with story_of(desk) as story:
-            basis = story.book.takes_of("s3")[0].basis
-            story.import_file("s3", own, basis=basis)
-        plain = desk.run()
-        more = desk.run(takes=2, scene_ids=("s3",))
-
-        assert plain.manifest["total_images"] == 2
-        assert more.manifest["cost_usd"] == "0.05"
-        assert desk.rows()["s3"]["imported"] is True
-
-    def test_scenes_that_left_the_file_leave_images_and_keep_their_takes(self, desk: Desk) -> None:
-        """And are there again at once when they come back."""
-        desk.run()
-        before = desk.shown()
-        desk.write("a quay", "a boat")
-        desk.run()
-
-        assert set(desk.shown()) == {"s1", "s2"}
-        assert set(desk.rows()) == {"s1", "s2"}
-        assert len(list((desk.out / "takes" / "s3").iterdir())) == 1
-
-        desk.write("a quay", "a boat", "a gull")
-        desk.run(limit=1)
-
-        assert desk.shown() == before
-        assert desk.paid() == 3
 
 
 class TestNarrowed:
@@ -466,22 +330,6 @@ class TestNarrowed:
 
 
 class TestDrafts:
-    def test_a_draft_lies_beside_and_counts_as_nothing(self, desk: Desk) -> None:
-        """Before anything is bought, and after."""
-        early = desk.run(is_draft=True)
-        empty = desk.manifest()
-        desk.run()
-        before = desk.shown()
-        desk.run(is_draft=True)
-
-        assert (early.exit_code, early.manifest["cost_usd"]) == (0, "0")
-        assert empty["images"] == []
-        assert empty["story"]["missing"] == 3
-        assert desk.paid() == 3
-        assert desk.shown() == before
-        with story_of(desk) as story:
-            assert [take.is_draft for take in story.book.takes_of("s1")] == [True, False]
-
     def test_drafts_are_of_all_scenes(self, desk: Desk) -> None:
         with pytest.raises(UsageError, match="however they stand"):
             desk.run(is_draft=True, only=frozenset({"stale"}))
