@@ -97,18 +97,6 @@ def test_a_story_becomes_pictures(say: Say) -> None:
     assert Path("out/events.jsonl").exists()
 
 
-def test_json_is_one_object_and_nothing_else(say: Say) -> None:
-    """The manifest without its two lists, with its path."""
-    said = say("run", "story.json", "--image", "plain", "--json")
-
-    assert said.code == 0
-    assert said.json["total_images"] == 3
-    assert "images" not in said.json
-    assert "failures" not in said.json
-    assert any(str(value).endswith("manifest.json") for value in said.json.values())
-    assert said.out.isascii()
-
-
 @pytest.mark.parametrize(
     "options, made",
     [
@@ -401,6 +389,8 @@ def test_listing_shows_a_conflict(say: Say, distribute: Distribute) -> None:
 def test_listing_with_load_tells_what_came_of_each(say: Say, distribute: Distribute) -> None:
     """A broken one has its error and hint, the others their contract and abilities."""
     distribute("bad", {"bad": "bad_hooks"}, {"bad_hooks": "import not_there_at_all"})
+    newer = NOISY.replace("open=_open", "contract=(1, 7)")
+    distribute("new", {"new": "new_hooks"}, {"new_hooks": newer})
 
     said = say("plugins", "--load")
     rows = {row["name"]: row for row in say("plugins", "--load", "--json").json["plugins"]}
@@ -409,6 +399,7 @@ def test_listing_with_load_tells_what_came_of_each(say: Say, distribute: Distrib
     assert "cannot be imported: 'bad_hooks' raised ModuleNotFoundError" in said.out
     assert rows["bad"]["status"] == "broken"
     assert "reinstall" in rows["bad"]["hint"]
+    assert rows["new"]["status"] == "incompatible"
     assert rows["plain"]["status"] == "ready"
     assert rows["plain"]["contract"] == [1, 0]
     assert rows["plain"]["capabilities"]["offline"] is True

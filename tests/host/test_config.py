@@ -70,14 +70,6 @@ def test_without_a_config_the_offline_renderer_is_used() -> None:
     assert config.observers == ()
 
 
-def test_the_config_of_the_current_folder_is_read() -> None:
-    """./host.toml is used if it is there and no other is named."""
-    written('[pipeline]\nimage = "plain"\n')
-
-    assert load_config().image == "plain"
-    assert load_config().path == Path("host.toml")
-
-
 def test_a_named_config_beats_the_one_of_the_current_folder() -> None:
     """--config is not merged with ./host.toml."""
     written("[run]\nmax_in_flight = 2\n")
@@ -119,39 +111,9 @@ def test_a_journal_can_be_switched_off() -> None:
     assert load_config(written("[run]\njournal = false\n")).journal is None
 
 
-def test_the_journal_follows_the_results() -> None:
-    """The journal lies beside the results unless it is put elsewhere."""
-    beside = load_config(written('[run]\nout_dir = "a"\n'))
-    elsewhere = load_config(written('[run]\nout_dir = "a"\njournal = "log.jsonl"\n'))
-
-    assert beside.choosing(out_dir=Path("b")).journal == Path.cwd() / "b" / "events.jsonl"
-    assert elsewhere.choosing(out_dir=Path("b")).journal == Path.cwd() / "log.jsonl"
-
-
-def test_what_the_command_line_chooses_replaces_the_config() -> None:
-    """--image, --out and --no-observers win; --out starts at the current folder."""
-    config = load_config(written(EVERYTHING, "project/host.toml"))
-
-    chosen = config.choosing(image="stage3", out_dir=Path("there"), observers=())
-
-    assert chosen.image == "stage3"
-    assert chosen.out_dir == Path.cwd() / "there"
-    assert chosen.observers == ()
-    assert config.choosing() == config
-
-
 def test_a_byte_order_mark_is_accepted() -> None:
     """Editors on Windows write one."""
     assert load_config(written(b"\xef\xbb\xbf[run]\nmax_in_flight = 3\n")).max_in_flight == 3
-
-
-def test_a_file_that_is_not_there_is_told_with_the_way_to_make_one() -> None:
-    """The error names the path and points to ``init``."""
-    with pytest.raises(ConfigError) as caught:
-        load_config(Path("missing.toml"))
-
-    assert str(caught.value) == "config missing.toml: there is no such file"
-    assert "host-stub init" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(
@@ -169,14 +131,6 @@ def test_what_is_not_toml_is_told_with_its_place(text: str | bytes, expected: st
     [problem] = problems_of(text)
 
     assert expected in problem
-
-
-def test_a_folder_is_not_a_config() -> None:
-    """Reading fails with the system's reason."""
-    Path("host.toml").mkdir()
-
-    with pytest.raises(ConfigError, match="cannot be read"):
-        load_config()
 
 
 @pytest.mark.parametrize(
@@ -391,26 +345,6 @@ def test_secrets_come_from_variables_and_files(monkeypatch: pytest.MonkeyPatch) 
         "c": {"env": "prod", "region": "eu"},
     }
     assert table.secrets == (SECRET, SECRET)
-
-
-def test_secrets_are_filled_into_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The config itself keeps pointing to them, and each look sees the present value."""
-    config = with_key('{ env = "IMAGE_API_KEY" }')
-    monkeypatch.setenv("IMAGE_API_KEY", "first-value")
-    first = config.settings_of("stage3")
-    monkeypatch.setenv("IMAGE_API_KEY", "second-value")
-    second = config.settings_of("stage3")
-    first.values["api_key"] = first.values["model"] = "changed"
-
-    assert second.values["api_key"] == "second-value"
-    assert config.settings_of("stage3").values["model"] == "m"
-
-
-def test_secrets_of_plugins_that_are_not_used_need_not_be_there() -> None:
-    """A table for another plugin may point to a variable that is not set."""
-    config = load_config(written('[plugin.other]\nkey = { env = "NOT_SET_ANYWHERE" }\n'))
-
-    assert config.settings_of("stage3").values == {}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import hashlib
 import re
 import struct
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -163,92 +163,6 @@ async def test_wishes_it_cannot_honour_are_listed(tmp_path: Path) -> None:
     }
 
 
-async def test_a_beginning_has_exactly_one_end(tmp_path: Path) -> None:
-    """Events are paired, and the stage's own enclose them."""
-    run = Run(tmp_path, scene("a"), scene("b"), max_in_flight=1)
-
-    await run.go(size="4x4")
-
-    assert run.events == [
-        ("stage.started", None),
-        ("scene.started", "a"),
-        ("scene.finished", "a"),
-        ("scene.started", "b"),
-        ("scene.finished", "b"),
-        ("stage.finished", None),
-    ]
-
-
-@pytest.mark.parametrize("ceiling", [1, 3])
-async def test_no_more_than_the_ceiling_are_in_work(
-    tmp_path: Path, ceiling: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """``max_in_flight`` is obeyed, and used."""
-    run = Run(tmp_path, *(scene(f"s{number}") for number in range(12)), max_in_flight=ceiling)
-    in_work, most = 0, 0
-
-    async def run_sync(function: Callable[[], Any]) -> Any:
-        nonlocal in_work, most
-        in_work += 1
-        most = max(most, in_work)
-        await anyio.lowlevel.checkpoint()
-        in_work -= 1
-        return function()
-
-    monkeypatch.setattr(anyio.to_thread, "run_sync", run_sync)
-    await run.go(size="4x4")
-
-    assert most == ceiling
-    assert len(run.outcomes) == 12
-
-
-async def test_nothing_new_is_started_once_told_to_stop(tmp_path: Path) -> None:
-    """What is in work ends, the rest is delivered as not tried, and the summary says so."""
-    run = Run(tmp_path, *(scene(f"s{number}") for number in range(5)), max_in_flight=1)
-    run.stop_after = 2
-    summary = await run.go(size="4x4")
-
-    codes = [outcome.failure and outcome.failure.code for outcome in run.outcomes]
-    assert codes == [None, None, "not_tried", "not_tried", "not_tried"]
-    assert summary.stopped == "not_tried"
-    assert all(outcome.failure.retryable for outcome in run.outcomes if outcome.failure)
-    assert run.events.count(("scene.skipped", "s4")) == 1
-    assert ("scene.started", "s2") not in run.events
-
-
-async def test_a_run_that_is_stopped_before_it_began_tries_nothing(tmp_path: Path) -> None:
-    """Every scene is accounted for all the same."""
-    run = Run(tmp_path, scene("a"), scene("b"))
-    run.stopping.set()
-
-    await run.go()
-
-    assert [outcome.scene_id for outcome in run.outcomes] == ["a", "b"]
-    assert not (tmp_path / "images").exists()
-
-
-async def test_cancellation_ends_started_scenes_as_cancelled_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each started scene has its outcome and its event, and the exception is not swallowed."""
-    run = Run(tmp_path, *(scene(f"s{number}") for number in range(9)), max_in_flight=3)
-
-    async def hang(function: Callable[[], Any]) -> None:
-        await anyio.sleep_forever()
-
-    monkeypatch.setattr(anyio.to_thread, "run_sync", hang)
-    async with anyio.create_task_group() as group:
-        group.start_soon(run.go)
-        await anyio.wait_all_tasks_blocked()
-        group.cancel_scope.cancel()
-
-    started = [name for event, name in run.events if event == "scene.started"]
-    assert sorted(outcome.scene_id for outcome in run.outcomes) == sorted(map(str, started))
-    assert {outcome.failure and outcome.failure.code for outcome in run.outcomes} == {"cancelled"}
-    assert run.events[-1] == ("stage.finished", None)
-    assert group.cancel_scope.cancel_called
-
-
 async def test_a_disk_that_refuses_fails_its_scene_alone(tmp_path: Path) -> None:
     """A folder in the way of one picture costs one scene and leaves no half file."""
     (tmp_path / "images" / "b.png").mkdir(parents=True)
@@ -277,34 +191,6 @@ async def test_hostile_ids_stay_inside_the_folder(tmp_path: Path) -> None:
     assert len(files) == len(ids)
     assert {file.parent for file in files if file} == {out_dir / "images"}
     assert below(tmp_path) - below(out_dir) == {"out"}
-
-
-async def test_a_plan_is_free_and_writes_nothing(tmp_path: Path) -> None:
-    """Every scene would be drawn, for nothing."""
-    run = Run(tmp_path, scene("a"), scene("b"))
-
-    async with opened() as stage:
-        plan = await stage.plan(run.request)
-
-    assert (plan.make, plan.cost_low_usd, plan.cost_high_usd) == (2, Decimal(0), Decimal(0))
-    assert below(tmp_path) == set()
-
-
-async def test_half_a_surrogate_pair_in_a_prompt_is_no_trouble(tmp_path: Path) -> None:
-    """JSON can hold text that UTF-8 cannot."""
-    run = Run(tmp_path, scene("a", prompt="\ud83d"))
-
-    await run.go(size="4x4")
-
-    assert run.outcomes[0].failure is None
-
-
-async def test_a_story_of_no_scenes_ends_at_once(tmp_path: Path) -> None:
-    """Nothing to do is no failure."""
-    run = Run(tmp_path)
-
-    assert await run.go() == StageSummary()
-    assert run.outcomes == []
 
 
 @pytest.mark.parametrize("settings", [{"colour": "red"}, {"size": "0x4"}, {"size": "4"}, {"x": 1}])
@@ -343,11 +229,6 @@ def test_the_hand_written_png_is_a_right_one(width_px: int, height_px: int, colo
     assert len(zlib.decompress(parts[b"IDAT"])) == height_px * (1 + -(-width_px // 8))
     assert decoded.size == (width_px, height_px)
     assert decoded.convert("RGB").getcolors() == [(width_px * height_px, tuple(colour))]
-
-
-def test_the_largest_picture_is_small_on_disk() -> None:
-    """The largest size the contract knows takes kilobytes."""
-    assert len(flat_png(16384, 16384, b"\0\0\0")) < 100_000
 
 
 def test_the_reference_plugin_needs_nothing_but_the_contract() -> None:

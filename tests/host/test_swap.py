@@ -214,19 +214,6 @@ def test_a_story_with_references_runs_with_a_plugin_that_knows_none(
     assert (manifest["failures"], manifest["sheets"], manifest["exit_code"]) == ([], [], 0)
 
 
-def test_the_swap_in_the_config_is_one_word(environment: Environment, project: Path) -> None:
-    """Nothing else of the file has to be touched."""
-    config = project / "host.toml"
-    config.write_text(
-        config.read_text(encoding="utf-8").replace('"stage3"', '"stripes"', 1), encoding="utf-8"
-    )
-
-    environment.host_stub(project, "run", "story.json", environ={"STRIPES_PASSWORD": "open-sesame"})
-
-    assert manifest_of(project)["cost_usd"] == "0.003"
-    assert manifest_of(project)["source"] == "striped-pictures 2.1"
-
-
 def test_its_settings_are_held_to_its_own_model(environment: Environment, project: Path) -> None:
     """The host's error names the third party's distribution and the closest of its settings."""
     done = environment.host_stub(
@@ -255,23 +242,3 @@ def test_a_secret_of_a_plugin_that_is_not_used_need_not_be_there(
     assert "[plugin.stripes] password: environment variable STRIPES_PASSWORD is not set" in (
         done.stderr
     )
-
-
-def test_a_plugin_of_another_contract_is_refused_by_name(
-    environment: Environment, project: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Nothing half-works: what the host does not know is told before anything is asked."""
-    environment.install(
-        build_wheel(
-            tmp_path_factory.mktemp("newer"),
-            "stripes-of-tomorrow 3.0",
-            modules={"newer_stripes": MODULE.replace("contract=(1, 0)", "contract=(1, 1)")},
-            entry_points={"host_stub.plugins": {"newer": "newer_stripes"}},
-        )
-    )
-    newer = environment.host_stub(project, "run", "story.json", "--image=newer", code=2)
-
-    assert "plugin 'newer' (stripes-of-tomorrow 3.0)" in newer.stderr
-    assert "needs contract 1.1, this host speaks 1.0" in newer.stderr
-    assert "hint: " in newer.stderr
-    assert not (project / "out").exists()
