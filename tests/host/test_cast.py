@@ -70,27 +70,6 @@ def film(tmp_path: Path) -> Iterator[Film]:
         yield Film(tmp_path, api)
 
 
-def test_a_sheet_is_planned_made_counted_and_found_again(film: Film) -> None:
-    """Plan, run and the next run agree on how many pictures there are and what they cost."""
-    plan = film.planned()
-    done = film.made()
-    again = film.made()
-
-    manifest = film.manifest()
-    assert (plan["make"], plan["sheets"], plan["cost_high_usd"]) == (4, 1, "0.2")
-    assert [wave["scenes"] for wave in plan["waves"]] == [2, 2]
-    assert (done.returncode, again.returncode) == (0, 0), done.stderr + again.stderr
-    assert "[4/4]" in done.stderr
-    assert "4 pictures in" in done.stdout
-    assert film.api.billed() == 4
-    assert "all of them reused" in again.stdout
-    (sheet,) = manifest["sheets"]
-    assert sheet["scene_id"] == "mira"
-    assert Path(sheet["image_path"]) == Path("out/images/cast-mira.png")
-    assert [row["scene_id"] for row in manifest["images"]] == ["s1", "s2", "s3"]
-    assert film.planned()["reused"] == 4
-
-
 def test_a_sheet_that_fails_leaves_its_scenes_untried_for_nothing(film: Film) -> None:
     """With the reason; the scene without it is made, and the run does not call itself stopped."""
     film.api.script(REFUSED, scene="sheet of mira")

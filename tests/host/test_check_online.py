@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -60,19 +59,6 @@ class Asked:
 @pytest.fixture
 def asked(distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> Asked:
     return Asked(distribute, capsys)
-
-
-def test_programs_get_all_of_it_in_one_object(asked: Asked) -> None:
-    """Whether it is good or bad."""
-    code, out, _ = asked(f"return ({KEY}, {MODEL.format('bad', 'it is gone')})", "--json")
-
-    assert code == 2
-    key, model = json.loads(out)["online"]
-    assert key == {
-        "asked": "key", "verdict": "good", "message": "accepted", "hint": None, "name": None,
-        "is_warning": False,
-    }  # fmt: skip
-    assert (model["verdict"], model["name"]) == ("bad", "oil")
 
 
 def test_a_warning_is_said_and_ends_nothing(asked: Asked) -> None:

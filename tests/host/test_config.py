@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from host_stub.config.file import KNOWN, NO_CEILING, HostConfig, load_config
 from host_stub.config.overrides import read_override
 from host_stub.config.secrets import LONGEST_FILE_BYTES, resolve
-from host_stub.errors import ConfigError, SecretUnavailable, UsageError
+from host_stub.errors import ConfigError, SecretUnavailable
 
 SECRET = "sk-live-5ecret-0123456789"
 
@@ -68,17 +68,6 @@ def test_without_a_config_the_offline_renderer_is_used() -> None:
     assert config.journal == Path.cwd() / "out" / "events.jsonl"
     assert config.max_in_flight == NO_CEILING
     assert config.observers == ()
-
-
-def test_a_named_config_beats_the_one_of_the_current_folder() -> None:
-    """--config is not merged with ./host.toml."""
-    written("[run]\nmax_in_flight = 2\n")
-    other = written('[pipeline]\nimage = "plain"\n', "other/host.toml")
-
-    config = load_config(other)
-
-    assert config.image == "plain"
-    assert config.max_in_flight == NO_CEILING
 
 
 def test_nothing_is_searched_for_upward(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,12 +152,6 @@ def test_what_the_host_does_not_know_is_refused(text: str, expected: str) -> Non
     assert problem.startswith(expected)
 
 
-def test_all_problems_are_told_at_once() -> None:
-    """Nobody has to run it five times to find five mistakes."""
-    assert len(problems_of("[run]\na = 1\nb = 2\n[pipeline]\nc = 3\n[zzz]\n")) == 4
-    assert len(problems_of("[run]\nout_dir = 1\nmax_in_flight = 'x'\n")) == 2
-
-
 @pytest.mark.parametrize("override", ["run.outdir=x", "run.max_in_flight=many", "zzz.a=1"])
 def test_a_wrong_override_blames_the_command_line(override: str) -> None:
     """The file is not accused of what --set did."""
@@ -205,26 +188,6 @@ def test_an_override_cannot_go_through_a_value() -> None:
     assert problem == (
         "--set plugin.plain.colour.red: plugin.plain.colour has a value and is not a table"
     )
-
-
-@pytest.mark.parametrize(
-    "text", ["", "=", "=1", "capacity=8", "run.=1", ".run=1", "plugin.stage3.api_key", "a b.c=1"]
-)
-def test_an_override_needs_table_key_and_value(text: str) -> None:
-    """What is not TABLE.KEY=VALUE is refused with an example."""
-    with pytest.raises(UsageError) as caught:
-        read_override(text)
-
-    assert "TABLE.KEY=VALUE" in str(caught.value)
-    assert "--set plugin.stage3.capacity=8" in str(caught.value.hint)
-
-
-def test_a_malformed_override_does_not_show_what_may_be_a_key() -> None:
-    """Somebody may have pasted a secret where the key belongs."""
-    with pytest.raises(UsageError) as caught:
-        read_override(SECRET)
-
-    assert SECRET not in f"{caught.value} {caught.value.hint}"
 
 
 @pytest.mark.parametrize(

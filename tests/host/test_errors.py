@@ -166,22 +166,6 @@ def test_an_errors_details_are_plain_json(error: HostError) -> None:
     assert json.loads(json.dumps(error.details())) == error.details()
 
 
-def test_an_errors_details_keep_their_types() -> None:
-    """Numbers, lists and nothing stay what they are; paths become text."""
-    incompatible = errors.PluginIncompatible("x", "x 1", (1, 2), (1, 0))
-    config_error = errors.ConfigError(None, [Problem("a", "b")])
-
-    assert incompatible.details() == {
-        "plugin": "x",
-        "source": "x 1",
-        "needs": [1, 2],
-        "speaks": [1, 0],
-    }
-    assert config_error.details() == {"path": None, "problems": [{"where": "a", "what": "b"}]}
-    assert errors.FileAlreadyThere(CONFIG).details() == {"path": "host.toml"}
-    assert errors.StageFailed("x", "m", starting=True).details()["starting"] is True
-
-
 @pytest.mark.parametrize(
     "name, expected",
     [

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from host_stub.run.picture_paths import MOST_FOLDERS, PicturePaths
+from host_stub.run.picture_paths import PicturePaths
 
 
 @pytest.fixture
@@ -49,15 +49,3 @@ class TestShown:
         monkeypatch.chdir("out")
 
         assert places.look(picture)[0] == before == "out/images/a.png"
-
-    def test_a_plugin_with_a_folder_for_each_picture_fills_no_memory(self, out: Path) -> None:
-        """Only so many folders are remembered, and the others are right all the same."""
-        places = PicturePaths(out)
-        for number in range(MOST_FOLDERS + 5):
-            folder = out / str(number) / "of it"
-            folder.mkdir(parents=True)
-            (folder / "a.png").touch()
-
-            assert places.look(folder / "a.png")[0] == f"out/{number}/of it/a.png"
-        known = places._folder.cache_info().currsize  # pyright: ignore[reportPrivateUsage] - nothing else shows it
-        assert known == MOST_FOLDERS

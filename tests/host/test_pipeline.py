@@ -333,19 +333,6 @@ class TestGoodRun:
         assert kept.parent.name == report.manifest["run_id"]
         assert (events[0], events[-1]) == ("host.run_started", "host.run_finished")
 
-    def test_a_faulty_observer_is_told_of_and_the_run_goes_on(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """Pictures are worth more than somebody's bookkeeping."""
-
-        def fail(_: object) -> None:
-            raise OSError("ledger is locked")
-
-        report = project.run(_good, observers=[Observer("ledger", fail, fail)])
-
-        assert report.exit_code == 0
-        assert "observer 'ledger' raised" in capsys.readouterr().err
-
 
 class TestExitCodes:
     @pytest.mark.parametrize(
@@ -846,20 +833,6 @@ class TestSheets:
         (fault,) = report.errors
         assert 'result.complete: makes a sheet under a scene\'s id, "s1"' in str(fault)
         assert [row["scene_id"] for row in project.manifest()["images"]] == ["s0", "s1", "s2"]
-
-    def test_a_sheet_that_is_delivered_twice_is_a_fault(self, project: _Project) -> None:
-        """The first counts."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            _sheet("mira", request, context)
-            _sheet("mira", request, context)
-            return await _good(request, context)
-
-        report = project.run(run)
-
-        assert (report.exit_code, report.manifest["cost_usd"]) == (3, "0.04")
-        faults = "; ".join(map(str, report.errors))  # it may write its file anew while it is copied
-        assert 'delivered sheet "mira" a second time' in faults
 
 
 class TestStorage:

@@ -357,54 +357,6 @@ class TestScenes:
         assert "CANARY" not in said + planner.out
 
 
-class TestJson:
-    def test_a_plan_is_one_object(self, planner: Planner) -> None:
-        """Money is a decimal string, and the notes are those that people get."""
-        planner.script(FULL, can={"resumes": True})
-
-        assert planner("plan", "--json", "--max-cost", "0.20") == 0
-        told = json.loads(planner.out)
-        notes = told.pop("notes")
-        held = told.pop("next_actions")[-1]["command"]
-        assert held == ["host-stub", "scripted", "attempts", "--json"]
-        assert told == {
-            "format": "stage3-plan/1",
-            "confirm": None,
-            "unconfirmable": "2 scenes do not fit under a cap",
-            "plugin": "scripted",
-            "source": "scripted 1.0",
-            "scenes": 9,
-            **FULL,
-            "sheets": 0,
-            "stale": 0,
-            "stale_reasons": {},
-            "stale_scenes": [],
-            "story": {
-                "scenes": 9,
-                "current": 0,
-                "stale": 0,
-                "missing": 9,
-                "held": 0,
-                "pending": 0,
-                "wrong_aspect": 0,
-            },
-            "waves": [],
-            "scene_plans": [],
-            "routes": [],
-            "steps": [],
-            "cost_worst_usd": None,
-            "lanes": None,
-            "day_spent_usd": {"openai": "1.2", "openrouter": "0.4"},
-            "max_cost_usd": "0.20",
-            "warnings": [],
-        }
-        assert [note.partition(":")[0] for note in notes] == [
-            "1 scene waits for a decision, money may be spent",
-            "1 scene is in flight in another run",
-            "2 scenes do not fit under a cap",
-        ]
-
-
 class TestWarnings:
     def test_what_opening_and_planning_found_is_shown(self, planner: Planner) -> None:
         """Each once, before anything is spent; nothing in them speaks to the terminal."""
@@ -420,15 +372,6 @@ class TestWarnings:
             f"warning: {line}" for line in told
         ]
         assert json.loads(planner.out)["warnings"] == told
-
-    def test_check_shows_what_opening_found(self, planner: Planner) -> None:
-        """Beside the result, which is that the stage opens all the same."""
-        planner.script(None, warnings=["hd is gone"])
-
-        assert planner("check") == 0
-        assert "warning: hd is gone\n" in planner.err
-        assert planner("check", "--json") == 0
-        assert json.loads(planner.out)["warnings"] == ["hd is gone"]
 
     def test_a_run_begins_with_what_opening_found(self, planner: Planner) -> None:
         """On the terminal and in the journal."""

@@ -292,10 +292,6 @@ def unknown_argument_hook(happening: object) -> None:
     raise NotImplementedError
 
 
-def event_hook(event: Event) -> None:
-    raise NotImplementedError
-
-
 def wrapper_hook() -> Generator[None, Any, Any]:
     return (yield)
 
@@ -535,19 +531,6 @@ def test_settings_for_an_observer_are_refused() -> None:
         observers_of({"ledger": Ledger()}, "plugin.ledger.path=x")
 
     assert caught.value.hint == "take out the table [plugin.ledger]"
-
-
-def test_one_plugin_may_make_pictures_and_observe() -> None:
-    """It is named twice; its settings are those of the image plugin."""
-    both = types.SimpleNamespace(**vars(image_plugin()), host_event=hookimpl(event_hook))
-
-    chosen = select_plugins(
-        config("pipeline.image=both", 'pipeline.observers=["both"]', "plugin.both={}"),
-        extra={"both": both},
-    )
-
-    assert chosen.image.name == "both"
-    assert chosen.observers[0].on_event is not None
 
 
 # Settings

@@ -70,34 +70,6 @@ ENTRY = {"scene_id": "scene_001", "image_prompt": "a lighthouse"}
 
 
 class TestForms:
-    def test_every_form_holds_the_same_scenes(self, write: Write, tmp_path: Path) -> None:
-        """The original's names and ours are understood in all forms, and other fields are kept."""
-        entries: list[dict[str, Any]] = [
-            {
-                "scene_id": "scene_001",
-                "image_prompt": "a lighthouse at night",
-                "negative_prompt": "people",
-                "style_tags": ["oil", "night"],
-                "characters_in_scene": ["mara"],
-                "mood": {"warm": True},
-            },
-            {"scene_id": "灯塔", "prompt": "", "size": "1024x768", "seed": 7, "references": ["a"]},
-        ]
-
-        scenes = list(read_scenes(write(tmp_path, entries)))
-
-        assert scenes == [
-            Scene(
-                scene_id="scene_001",
-                prompt="a lighthouse at night",
-                negative_prompt="people",
-                style_tags=("oil", "night"),
-                characters=("mara",),
-                extra={"mood": {"warm": True}},
-            ),
-            Scene(scene_id="灯塔", prompt="", width=1024, height=768, seed=7, references=("a",)),
-        ]
-
     def test_a_single_scene_on_one_line_is_json_lines(self, tmp_path: Path) -> None:
         """One object that is a scene needs no list around it."""
         scenes = read_scenes(_written(tmp_path / "one.json", json.dumps(ENTRY)))
@@ -174,6 +146,8 @@ def _entry(scene: Scene, *, original_names: bool) -> dict[str, Any]:
     if scene.reference_details:
         entry["references"] = [one.model_dump() for one in scene.reference_details]
     if original_names:
+        if scene.width is not None:
+            entry["size"] = f"{entry.pop('width')}x{entry.pop('height')}"
         entry["image_prompt"] = entry.pop("prompt")
         entry["characters_in_scene"] = entry.pop("characters")
     return entry
@@ -263,7 +237,6 @@ class TestMemory:
         assert peak < path.stat().st_size / 2
 
 
-LONG_ROLE = {"image": "a", "role": "r" * 101}
 MISTAKES = {
     "syntax": ('{"scene_id": "b" "prompt": "x"}', "line 3, column 18", "expected ',' delimiter"),
     "no object": ("[1]", "line 3", "expected an object with scene_id and prompt, found a list"),
@@ -512,14 +485,6 @@ class TestChoice:
             read_scenes(write(tmp_path, SIX), scene_ids=["scene4"])
 
         assert caught.value.hint == "did you mean 'scene_4'?"
-
-    def test_an_id_like_no_other_is_answered_with_one_that_is_there(self, tmp_path: Path) -> None:
-        """Without a near one, the first shows what ids look like."""
-        with pytest.raises(UsageError) as caught:
-            read_scenes(_as_list(tmp_path, SIX), scene_ids=["\x1b[2J"])
-
-        assert caught.value.hint == "its first is 'scene_1'"
-        assert "\x1b" not in str(caught.value)
 
 
 class TestChanges:

@@ -291,16 +291,6 @@ class TestShow:
 
 @pytest.mark.slow
 class TestImport:
-    def test_an_import_can_be_taken_back(self, chair: Chair) -> None:
-        """The picture from before is shown again, and the import stays a take."""
-        chair.run()
-        before = chair.image("s1")
-        chair("import", "s1", str(own_picture(chair.folder)))
-        chair("show", "s1", "--undo")
-
-        assert chair.image("s1") == before
-        assert len(chair.takes("s1")) == 2
-
     def test_a_taken_back_import_stands_for_nothing(self, chair: Chair) -> None:
         """Where there was no other picture the scene is missing again, and is bought."""
         chair("import", "s1", str(own_picture(chair.folder)))
@@ -312,23 +302,6 @@ class TestImport:
         assert said["story"]["missing"] == 5
         assert chair.bought() == 5
         assert chair.json("takes", "s1")["shown_take"] == 2
-
-    def test_a_pick_that_holds_again_is_counted_with(self, chair: Chair) -> None:
-        """Status and plan say what the run then does, which shows it once more."""
-        chair("import", "mira", str(own_picture(chair.folder)))
-        chair.run()
-        chair.change("mira", prompt="mira in red")
-        chair.run()
-        bought = chair.bought()
-        chair.change("mira", prompt="mira, four views")
-        status = chair.json("status")
-        plan = chair.json("plan", "scenes.json")
-        chair.run()
-
-        assert status["story"]["current"] == 5
-        assert (status["scenes"][0]["take"], status["scenes"][0]["next_take"]) == (2, 1)
-        assert (plan["make"], plan["stale"]) == (0, 0)
-        assert chair.bought() == bought
 
     @pytest.mark.parametrize("kind", ["empty", "words", "cut", "gone", "folder", "pipe", "huge"])
     def test_what_is_no_picture_is_refused(self, chair: Chair, kind: str) -> None:

@@ -13,22 +13,15 @@ from threading import Barrier, Event, current_thread
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
+from host_stub import plain_image
 from host_stub.contract import (
-    Capabilities,
     Cost,
     ImagePlugin,
-    ImageRequest,
     ImageStage,
-    SceneOutcome,
     Services,
-    StageContext,
-    StagePlan,
-    StageSummary,
 )
 from host_stub.errors import PluginError, UsageError
-from host_stub.plain_image import flat_png
 from host_stub.story.keeper import Story
 from tests.host import painter
 from tests.places import run_plugin
@@ -37,59 +30,9 @@ FREE = Cost(usd=Decimal(0), basis="free")
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
-class _Settings(BaseModel):
-    colour: str = "00ff00"
-    heeds: bool = True
-
-
-class _Simple:
-    """A stage that keeps nothing: one picture a scene, which it cannot give back."""
-
-    def __init__(self, settings: _Settings) -> None:
-        self._colour = bytes.fromhex(settings.colour)
-        self._heeds = settings.heeds
-
-    async def plan(self, request: ImageRequest) -> StagePlan:
-        return StagePlan(make=len(request.scenes), cost_low_usd=None, cost_high_usd=None)
-
-    async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
-        (request.out_dir / "notes.txt").write_text("of the plugin's own", encoding="ascii")
-        picture = flat_png(48, 32, self._colour)
-        digest = hashlib.sha256(picture).hexdigest()
-        for scene in request.scenes:
-            path = request.out_dir / "images" / f"{scene.scene_id}.png"
-            if self._heeds and request.place is not None:
-                path = request.place(
-                    scene.scene_id, role="scene", sha256=digest, media_type="image/png"
-                )
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(picture)
-            context.deliver(
-                SceneOutcome(
-                    scene_id=scene.scene_id,
-                    image=path,
-                    sha256=digest,
-                    media_type="image/png",
-                    width=48,
-                    height=32,
-                    cost=FREE,
-                )
-            )
-        return StageSummary()
-
-
-@asynccontextmanager
-async def _open_simple(settings: _Settings, services: Services) -> AsyncGenerator[ImageStage]:
-    yield _Simple(settings)
-
-
-SIMPLE = ImagePlugin(
-    name="simple",
-    contract=(1, 0),
-    settings=_Settings,
-    capabilities=Capabilities(offline=True),
-    open=_open_simple,
-)
+SIMPLE = plain_image.host_image_plugin()
+"""A plugin that keeps nothing: one picture a scene, which it cannot give back."""
+GREEN, BLUE, RED = ({"size": "48x32", "colour": one} for one in ("#00ff00", "#0000ff", "#ff0000"))
 
 
 class Desk:
@@ -192,23 +135,6 @@ class TestManifest:
             assert (row["cost_usd"], row["take_cost_usd"], row["reused"]) == ("0", "0.05", True)
             assert row["generation_params"] == whole[name]["generation_params"]
 
-    def test_what_would_be_made_anew_is_said_before_it_is(self, desk: Desk) -> None:
-        """How many, why and for how much; the old pictures stay takes."""
-        desk.run()
-        desk.write("a quay at night", "a boat", "a gull")
-        desk.run()
-
-        assert desk.warnings() == [
-            "2 pictures would be made anew: 1 prompt, 1 sheet; at most $0.10",
-        ]
-        assert desk.paid() == 5
-        assert {name: row["takes"] for name, row in desk.rows().items()} == {
-            "s1": 2,
-            "s2": 2,
-            "s3": 1,
-        }
-        assert {row["state"] for row in desk.rows().values()} == {"current"}
-
     def test_earlier_records_lie_in_a_folder_of_their_run(self, desk: Desk) -> None:
         first = desk.run().manifest["run_id"]
         desk.run()
@@ -226,19 +152,6 @@ class TestManifest:
 
 
 class TestTakes:
-    def test_wanted_takes_are_bought_once(self, desk: Desk) -> None:
-        """One more never moves what is shown."""
-        desk.run()
-        before = desk.shown()
-        first = desk.run(takes=3)
-        again = desk.run(takes=3)
-
-        assert (first.manifest["cost_usd"], again.manifest["cost_usd"]) == ("0.30", "0")
-        assert (first.manifest["total_images"], first.manifest["reused"]) == (9, 3)
-        assert desk.paid() == 9
-        assert desk.shown() == before
-        assert {row["takes"] for row in desk.rows().values()} == {3}
-
     def test_a_picture_that_does_not_come_fails_alone(self, desk: Desk) -> None:
         """Each take has its outcome; those that a plugin forgets are accounted for."""
 
@@ -344,14 +257,13 @@ class TestOtherPlugins:
         """And the plugin of the config takes it from there."""
         desk.run(limit=2)
         before = desk.shown()
-        desk.run_with(SIMPLE, is_guest=True)
+        desk.run_with(SIMPLE, GREEN, is_guest=True)
         beside = desk.manifest()
         after = desk.shown()
         desk.run()
 
-        green = hashlib.sha256(flat_png(48, 32, b"\x00\xff\x00")).hexdigest()
         assert {name: after[name] for name in before} == before
-        assert after["s3"] == green
+        assert set(after) == {"s1", "s2", "s3"}
         assert beside["story"] == {
             "scenes": 3,
             "current": None,
@@ -362,7 +274,7 @@ class TestOtherPlugins:
             "wrong_aspect": None,
         }
         assert {row["state"] for row in beside["images"]} == {None}
-        assert desk.shown()["s3"] != green
+        assert desk.shown()["s3"] != after["s3"]
         assert desk.rows()["s3"]["takes"] == 2
         assert desk.warnings() == ["1 picture would be made anew: 1 model; at most $0.05"]
 
@@ -377,7 +289,7 @@ class TestOtherPlugins:
         if is_draft:
             desk.run(is_draft=True)
         else:
-            desk.run_with(SIMPLE, is_guest=True)
+            desk.run_with(SIMPLE, GREEN, is_guest=True)
         desk.run()
 
         with story_of(desk) as story:
@@ -386,42 +298,37 @@ class TestOtherPlugins:
         assert [take.is_import for take in takes] == [False, False]
         assert desk.paid() == 3
 
-    @pytest.mark.parametrize("heeds", [True, False])
-    def test_a_plugin_that_keeps_nothing_overwrites_nothing(
-        self, desk: Desk, *, heeds: bool
-    ) -> None:
-        """Each picture is a take, also where it heeds no place; the first of a basis is shown."""
-        desk.run_with(SIMPLE)
+    def test_a_plugin_that_keeps_nothing_overwrites_nothing(self, desk: Desk) -> None:
+        """Each picture is a take, and the first of a basis is shown."""
+        desk.run_with(SIMPLE, GREEN)
         first = desk.shown()
-        report = desk.run_with(SIMPLE, {"colour": "0000ff", "heeds": heeds})
+        report = desk.run_with(SIMPLE, BLUE)
 
         assert report.exit_code == 0
         assert desk.shown() == first
         assert {row["takes"] for row in desk.rows().values()} == {2}
         assert {row["state"] for row in desk.rows().values()} == {"current"}
-        assert (desk.out / "notes.txt").read_text("ascii") == "of the plugin's own"
         hidden = {path.name for path in desk.out.iterdir() if path.name[0] == "."}
         assert hidden == {".story.json"}
 
     def test_its_pictures_come_back_after_out_was_deleted(self, desk: Desk) -> None:
         """The story keeps the bytes, since the plugin cannot give them back."""
-        desk.run_with(SIMPLE, {"colour": "0000ff"})
+        desk.run_with(SIMPLE, BLUE)
         before = desk.shown()
         shutil.rmtree(desk.out)
-        desk.run_with(SIMPLE)
+        desk.run_with(SIMPLE, GREEN)
 
         assert desk.shown() == before
         assert {row["takes"] for row in desk.rows().values()} == {2}
 
     def test_two_runs_at_once_leave_a_story_that_is_whole(self, desk: Desk) -> None:
         """Each picture of either is a take, and what is shown is what the book says."""
-        colours = ("ff0000", "0000ff", "00ff00")
 
-        def run(colour: str) -> Any:
-            return desk.run_with(SIMPLE, {"colour": colour})
+        def run(colour: dict[str, str]) -> Any:
+            return desk.run_with(SIMPLE, colour)
 
-        with ThreadPoolExecutor(len(colours)) as pool:
-            reports = list(pool.map(run, colours))
+        with ThreadPoolExecutor(3) as pool:
+            reports = list(pool.map(run, (RED, BLUE, GREEN)))
 
         assert [report.exit_code for report in reports] == [0, 0, 0]
         assert [row["takes"] for row in desk.rows().values()] == [3, 3, 3]
@@ -468,11 +375,11 @@ class TestOtherPlugins:
         monkeypatch.setattr(Story, "rebuild", rebuilt)
         monkeypatch.setattr(Story, "take_in", taken_in)
 
-        def run(colour: str) -> Any:
-            return desk.run_with(SIMPLE, {"colour": colour})
+        def run(colour: dict[str, str]) -> Any:
+            return desk.run_with(SIMPLE, colour)
 
         with ThreadPoolExecutor(2) as pool:
-            reports = list(pool.map(run, ("ff0000", "0000ff")))
+            reports = list(pool.map(run, (RED, BLUE)))
 
         assert [report.exit_code for report in reports] == [0, 0]
         with story_of(desk) as story:
@@ -480,4 +387,4 @@ class TestOtherPlugins:
             takes = [story.book.takes_of(one) for one in scenes]
             assert list(map(len, takes)) == [2, 2, 2]
             assert None not in map(story.book.shown, scenes)
-            assert {take.plugin for of in takes for take in of} == {"simple"}
+            assert {take.plugin for of in takes for take in of} == {"plain"}

@@ -22,7 +22,6 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from host_stub.commands import CommandError, CommandResult, PluginCommand
 from host_stub.contract import (
     Capabilities, Cost, ImagePlugin, SceneOutcome, StagePlan, StageSummary,
 )
@@ -82,21 +81,6 @@ def host_image_plugin():
         name="stripes", contract=(1, 0), settings=Settings,
         capabilities=Capabilities(reports_cost=True, offline=True), open=open_stage,
     )
-
-
-def count(options, progress):
-    if options.width < 1:
-        raise CommandError("a picture is wider than that", hint="try --width 64")
-    stripes = -(-options.width // 4)
-    return CommandResult(text=f"{stripes} stripes", data={"stripes": stripes})
-
-
-@hookimpl
-def host_commands():
-    return [PluginCommand(
-        name="count", summary="Count the stripes of a picture.", run=count,
-        add_arguments=lambda parser: parser.add_argument("--width", type=int, required=True),
-    )]
 '''
 
 STORY = [
@@ -142,20 +126,6 @@ def project(tmp_path: Path) -> Path:
 def manifest_of(folder: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((folder / "out" / "manifest.json").read_bytes())
     return manifest
-
-
-def test_the_third_partys_plugin_is_listed_from_metadata(
-    environment: Environment, project: Path
-) -> None:
-    """Its name, distribution and version are told, and it is not imported."""
-    done = environment.host_stub(project, "plugins", "--json")
-    rows = {row["name"]: row for row in json.loads(done.stdout)["plugins"]}
-
-    assert set(rows) >= {"plain", "stage3", "stripes"}
-    assert rows["stripes"]["distribution"] == "striped-pictures"
-    assert rows["stripes"]["version"] == "2.1"
-    assert rows["stripes"]["entry_point"] == "striped_pictures"
-    assert rows["stripes"]["configured"] is True
 
 
 @pytest.mark.parametrize(
@@ -212,23 +182,6 @@ def test_a_story_with_references_runs_with_a_plugin_that_knows_none(
     ]
     assert "references" in manifest["images"][0]["dropped"]
     assert (manifest["failures"], manifest["sheets"], manifest["exit_code"]) == ([], [], 0)
-
-
-def test_its_settings_are_held_to_its_own_model(environment: Environment, project: Path) -> None:
-    """The host's error names the third party's distribution and the closest of its settings."""
-    done = environment.host_stub(
-        project,
-        "run",
-        "story.json",
-        "--image=stripes",
-        "--set=plugin.stripes.stripe_width=3",
-        "--set=plugin.stripes.password=x",
-        code=2,
-    )
-
-    assert "plugin 'stripes' (striped-pictures 2.1) has settings that do not fit" in done.stderr
-    assert "plugin.stripes.stripe_width: is not known" in done.stderr
-    assert "host-stub schema stripes" in done.stderr
 
 
 def test_a_secret_of_a_plugin_that_is_not_used_need_not_be_there(

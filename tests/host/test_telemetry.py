@@ -278,21 +278,6 @@ def test_what_the_environment_names_is_the_parent(monkeypatch: pytest.MonkeyPatc
     assert f"{run.parent.span_id:016x}" == span_id
 
 
-def test_what_an_earlier_run_sent_is_told_where_its_cost_is_known() -> None:
-    """With its purchase, beside the scene's own events, which say nothing of that money."""
-    told = Told()
-    told.event(
-        "scene.recovered", scene_id="a", outcome="made", cost_usd="0.04", cost_basis="tokens",
-        provider="openai", model="m", purchase="a" * 32, sent_at=BEGUN.isoformat(),
-    )  # fmt: skip
-    told.event("scene.reused", scene_id="a", sha256="0" * 64)
-    kept = told.ended()
-
-    (span,) = kept.named("generate_content m")
-    assert (said_of(span)[AMOUNT], said_of(span)["stage3.recovered"]) == (0.04, True)
-    assert kept.total("stage3.cost") == pytest.approx(0.04)
-
-
 # Exporters ---------------------------------------------------------------------------------------
 
 

@@ -56,15 +56,6 @@ def test_what_names_nothing_seen_is_bound_to_nothing() -> None:
     order(standing(), takes=3, seen=())
 
 
-def test_an_unknown_basis_is_not_the_one_that_was_seen() -> None:
-    """Neither that of the scene, nor that of a take."""
-    waiting = standing(take(1, "then"), basis=None, waits_for=("mira",))
-
-    assert "not any more" in why(waiting, seen=(sha(1),), note="good")
-    assert "not any more" in why(standing(take(1, None)), seen=(sha(1),), note="good")
-    assert "not any more" in why(standing(take(1, None), basis=None), seen=(sha(1),))
-
-
 def test_takes_of_what_is_not_known_yet_cannot_be_counted() -> None:
     """One is made in any case; of more nobody could say what they are takes of."""
     waiting = standing(basis=None, waits_for=("mira\x1b[2J",))
@@ -142,18 +133,6 @@ def said(*, basis: str | None = "then", gave: str | None = None) -> SaidPrompt:
     return SaidPrompt(prompt="a pier", said_for="…", said_at=WHEN, basis=basis, gave=gave)
 
 
-@pytest.mark.parametrize("gave", [None, "now"])
-def test_a_prompt_that_is_in_force_does_not_make_its_decision_stale(gave: str | None) -> None:
-    """That the scene is another is what was decided."""
-    there = standing(take(1, "then"), reasons=("prompt",))
-    wish = decision(seen=(sha(1),), prompt="a pier", takes=2)
-
-    made = judged(wish, there, plugin=PLUGIN, said=said(gave=gave))
-
-    assert isinstance(made, Order)
-    assert (made.prompt, made.learns, made.without) == (None, gave is None, "then")
-
-
 @pytest.mark.parametrize(
     "wish, word",
     [
@@ -179,17 +158,6 @@ def test_a_file_of_another_story_is_answered_at_once() -> None:
 
     assert len(found.refused) == 50
     assert sum("did you mean" in one.why for one in found.refused) == MOST_GUESSES
-
-
-def test_no_name_of_a_file_can_speak_to_a_terminal() -> None:
-    """A line of a refused decision is one line, and says nothing but what is there."""
-    wicked = "<b>\x1b[2J\nerror: all is well\u202e"
-    found = judge(merge([decision(wicked)]), [standing(scene_id="\x1b[31m")], plugin=PLUGIN)
-
-    (line,) = map(str, found.refused)
-
-    assert line.isprintable()
-    assert line.startswith("<b>\\x1b[2J\\nerror: all is well\\u202e: the story has no such scene")
 
 
 NUMBERS = st.integers(1, 5)

@@ -220,21 +220,6 @@ def files_of(out_dir: Path) -> Any:
     return ResultFiles(out_dir, out_dir)
 
 
-@pytest.mark.parametrize("scene_id", ["<b>x</b>", "\ud800\0", "'; DROP TABLE takes; --", "日本"])
-def test_an_id_comes_back_as_it_was(story: Story, out: Path, scene_id: str) -> None:
-    """In every table, and in what is shown."""
-    take = deliver(story, scene_id, 1)
-    story.book.want(scene_id, basis="A", takes=3)
-    story.book.note(scene_id, scene_id, scene_id)
-    story.book.say_prompt(scene_id, scene_id, said_for=scene_id)
-
-    assert take.scene_id == scene_id
-    assert list(story.book.scenes()) == [(scene_id, "scene")]
-    assert [one.note for one in story.book.notes_of(scene_id)] == [scene_id]
-    assert story.book.said_prompts()[scene_id].prompt == scene_id
-    assert list(shown_in(out).values()) == [picture(1)]
-
-
 # Books -------------------------------------------------------------------------------------------
 
 
@@ -453,22 +438,6 @@ def test_a_huge_file_in_the_place_of_a_picture_is_kept_and_not_read(
     (kept,) = (out / "images" / "kept").iterdir()
     assert kept.stat().st_size == MOST_BYTES + 1
     assert len(story.book.takes_of("s1")) == 2
-
-
-def test_an_edited_take_is_made_whole_from_what_the_story_keeps(
-    story: Story, out: Path, tmp_path: Path
-) -> None:
-    """When it is to be shown again, and what it was edited to is kept beside it."""
-    (tmp_path / "mine.png").write_bytes(picture(50))
-    mine = story.import_file("s1", tmp_path / "mine.png", basis="A")
-    deliver(story, "s1", 1)
-    story.show("s1", 2)
-    story.files.place_of(mine).write_bytes(picture(77))
-    story.undo("s1")
-
-    assert shown_in(out) == {"s1.png": picture(50)}
-    lying = {one.read_bytes() for one in (out / "takes" / "s1").iterdir()}
-    assert lying == {picture(1), picture(50), picture(77)}
 
 
 def test_a_plugin_that_gives_back_another_picture_is_not_believed(story: Story, out: Path) -> None:

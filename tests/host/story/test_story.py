@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -167,38 +166,10 @@ def test_what_is_no_picture_is_kept_beside(story: Story, out: Path) -> None:
     assert kept.read_bytes() == b"half of a pict"
 
 
-def test_the_last_note_of_each_reviewer_counts(story: Story) -> None:
-    """And none that was taken back."""
-    story.book.note("s1", "no hat", "ana")
-    story.book.note("s1", "darker", "ben")
-    story.book.note("s1", "a hat", "ana")
-    story.book.note("s1", None, "ben")
-
-    assert [(one.reviewer, one.note) for one in story.book.notes_of("s1")] == [("ana", "a hat")]
-
-
 # Scenes that leave the file ----------------------------------------------------------------------
 
 
 # What was lost -----------------------------------------------------------------------------------
-
-
-def test_a_picture_of_ones_own_that_is_shown_outlives_the_story(tmp_path: Path, out: Path) -> None:
-    """What it stood for is not known any more, so that what was made is shown."""
-    with Story.opened(tmp_path, out, write=True) as story:
-        deliver(story, "s1", 1)
-        (tmp_path / "mine.png").write_bytes(picture(50))
-        story.import_file("s1", tmp_path / "mine.png", basis="A")
-    shutil.rmtree(tmp_path / ".story")
-    with Story.opened(tmp_path, out, write=True) as story:
-        story.learn([survey("s1", known("s1", 1))], plugin="stage3")
-        story.rebuild([("s1", "scene")])
-
-        assert {(take.sha256, take.basis) for take in story.book.takes_of("s1")} == {
-            (sha256_of(picture(1)), "A"),
-            (sha256_of(picture(50)), None),
-        }
-        assert shown_in(out) == {"s1.png": picture(1)}
 
 
 def test_a_take_of_another_story_is_not_taken_in(story: Story, out: Path) -> None:
