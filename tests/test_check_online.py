@@ -519,6 +519,16 @@ def test_a_provider_without_free_pages_says_so(
     assert online.api.entries == []
 
 
+def test_storyboards_have_nobody_to_ask(online: Online) -> None:
+    """They are drawn here."""
+    Path("host.toml").unlink(missing_ok=True)
+    text, as_json = online.check(), online.check("--json")
+
+    assert (text.code, as_json.code) == (0, 0)
+    assert "# online: there is nobody to ask" in text.out
+    assert as_json.online == []
+
+
 def test_ctrl_c_ends_the_waiting_at_once(online: Online) -> None:
     """Nothing is bought, so there is nothing to wait for."""
     online.config("openrouter")

@@ -438,3 +438,11 @@ class TestJournal:
 
         assert path.read_bytes() == b"old"
         assert [entry.name for entry in tmp_path.iterdir()] == ["manifest.json"]
+
+    def test_a_folder_in_the_journals_place_stays_there(self, tmp_path: Path) -> None:
+        """It is no journal of an earlier run."""
+        (tmp_path / "events.jsonl").mkdir()
+
+        with pytest.raises(IsADirectoryError, match="it is a folder"):
+            EventJournal(tmp_path / "events.jsonl")
+        assert (tmp_path / "events.jsonl").is_dir()

@@ -218,6 +218,14 @@ class TestText:
 
         assert "  4 the plugin tells nothing about" in planner.out
 
+    def test_a_plugin_without_prices_is_not_told_to_set_one(self, planner: Planner) -> None:
+        """No setting is invented."""
+        planner.script({"make": 9, "cost_low_usd": None, "cost_high_usd": None}, bare=True)
+
+        planner("plan")
+
+        assert "not every price is known: no setting tells it" in planner.out
+
 
 PICTURED: dict[str, Any] = {
     "make": 9,

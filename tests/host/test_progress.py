@@ -370,6 +370,13 @@ class TestWaiting:
             "at most 2 in flight for now: too many requests",
         ]
 
+    def test_what_is_due_is_being_asked(self) -> None:
+        """No wait of nothing is said."""
+        activity = Activity(lambda: 100.0)
+        activity.note(_awaited("s2", waited_s=5, wait_s=0))
+
+        assert "s2 (for 5.0 s, being asked now, at most" in (activity.awaited_line() or "")
+
 
 class TestStopping:
     def test_what_is_not_tried_is_neither_done_nor_failed(self, terminal: _Terminal) -> None:

@@ -553,5 +553,6 @@ def test_a_name_that_is_nearly_right_is_suggested(tmp_path: Path) -> None:
     with pytest.raises(SceneFileError) as far:
         read_scenes(tmp_path / "nowhere" / "scene.json")
 
+    assert near.value.problem == "there is no such file"
     assert near.value.hint == "did you mean scenes.json?"
     assert far.value.hint == "'host-stub init' writes a small one to begin with"

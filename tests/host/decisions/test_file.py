@@ -195,6 +195,14 @@ def test_a_file_that_is_none_is_refused_as_a_whole(
     assert error.hint
 
 
+def test_a_newer_file_asks_for_a_newer_program(tmp_path: Path) -> None:
+    """A wish that is not known would be passed over."""
+    path = tmp_path / "ana.json"
+    path.write_text('{"format": "stage3-decisions/2", "decisions": []}', encoding="utf-8")
+
+    assert refusal(path).hint == "upgrade: a newer version wrote it"
+
+
 def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     """Neither one of 400 MB nor one of more decisions than a story has scenes."""
     huge = tmp_path / "huge.json"
