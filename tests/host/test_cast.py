@@ -114,22 +114,6 @@ def test_a_long_chain_says_where_it_is_broken_and_not_the_way_there(
         assert "gone.png" in problems.pop()
 
 
-def test_a_large_circle_is_said_by_its_first_scenes(film: Film) -> None:
-    """Every scene of it says so, and so the words are few."""
-    film.write(
-        [
-            {"scene_id": f"s{number:03}", "image_prompt": "p"}
-            | {"references": [f"scene:s{(number + 1) % 100:03}"]}
-            for number in range(100)
-        ]
-    )
-
-    problems = {one["problem"] for one in film.planned()["scene_plans"]}
-
-    assert max(map(len, problems)) < 200
-    assert all("92 more -> s000" in one for one in problems)
-
-
 def test_a_missing_file_is_said_before_money_and_keeps_back_its_scene_alone(film: Film) -> None:
     """By name, in plan and in run."""
     (film.folder / "refs" / "bo.png").unlink()

@@ -15,8 +15,6 @@ import pytest
 from host_stub.__main__ import main as of_module
 from host_stub.cli import main
 from host_stub.cli.parser import COMMANDS
-from host_stub.errors import UsageError
-from host_stub.text.console import Console
 from tests.host.conftest import Distribute
 
 SECRET = "sk-live-5ecret-0123456789"
@@ -325,17 +323,6 @@ def test_listing_survives_a_broken_config(say: Say) -> None:
     assert say("plugins", "--json").json["config_error"].startswith("config host.toml: ")
 
 
-def test_listing_shows_a_conflict(say: Say, distribute: Distribute) -> None:
-    """Both sides are there, and neither is called installed."""
-    distribute("one", {"same": "one_hooks"})
-    distribute("two", {"same": "two_hooks"})
-
-    rows = [row for row in say("plugins", "--json").json["plugins"] if row["name"] == "same"]
-
-    assert [row["status"] for row in rows] == ["conflict", "conflict"]
-    assert [row["distribution"] for row in rows] == ["one", "two"]
-
-
 def test_listing_with_load_tells_what_came_of_each(say: Say, distribute: Distribute) -> None:
     """A broken one has its error and hint, the others their contract and abilities."""
     distribute("bad", {"bad": "bad_hooks"}, {"bad_hooks": "import not_there_at_all"})
@@ -420,26 +407,6 @@ def test_a_short_key_masks_no_letters_of_a_message(say: Say, key: str) -> None:
     assert f"{told}max_attempts = 4" in said.err
 
 
-def test_nothing_that_is_said_holds_a_hidden_secret(capsys: pytest.CaptureFixture[str]) -> None:
-    """Results, lines, warnings, errors and tracebacks all pass the redactor."""
-    console = Console(json_only=True, debug=True)
-    console.hide([SECRET])
-
-    console.warn(f"key {SECRET}")
-    console.result({"key": SECRET})
-    code = console.error(UsageError(f"the key {SECRET} is odd", hint=f"not {SECRET}"))
-    talkative = Console(json_only=False, debug=False)
-    talkative.hide([SECRET])
-    talkative.say(f"key {SECRET}")
-    out, err = capsys.readouterr()
-
-    assert code == 2
-    assert SECRET not in out + err
-    assert out.count("[secret]") == 4
-    assert "Traceback" not in out
-    assert "UsageError: the key [secret] is odd" in err
-
-
 def test_check_shows_a_cast_as_a_config_has_it(say: Say) -> None:
     """A member a line, without what is not set, and with the keys in quotes that need them."""
     cast: dict[str, dict[str, str | bool]] = {
@@ -472,27 +439,6 @@ def test_check_finds_bad_settings_before_anything_runs(say: Say) -> None:
     assert "plugin.stage3.capcity: is not known; did you mean 'capacity'?" in said.err
     assert "hint: 'host-stub schema stage3' lists its settings" in said.err
     assert SECRET not in said.err
-
-
-UNKEYED = (
-    "check",
-    "--set=plugin.stage3.provider=openai",
-    "--set=plugin.stage3.model=m",
-)
-
-
-@pytest.mark.parametrize("json_option", [[], ["--json"]])
-def test_check_tells_what_only_opening_finds(say: Say, json_option: list[str]) -> None:
-    """A key that the provider needs is missed before a run is begun, and told as a run tells it."""
-    said = say(*UNKEYED, *json_option)
-    run = say("run", "story.json", *UNKEYED[1:], *json_option)
-
-    assert said.code == run.code == 2
-    assert said.err == run.err
-    assert "could not start" in said.err
-    assert "ok: " not in said.out
-    if json_option:
-        assert said.json["error"] == run.json["error"]
 
 
 def test_check_opens_and_closes_the_stage_and_runs_nothing(

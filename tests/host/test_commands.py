@@ -1,8 +1,6 @@
 """Commands that a plugin brings, through the command line: what they say, and how they end."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -187,27 +185,6 @@ def test_a_broken_plugin_harms_itself_alone(
     assert main(["bell", "look"]) == 0
     assert capsys.readouterr().out == "round\n"
     assert main(["plugins"]) == 0
-
-
-def test_a_command_imports_no_other_plugin(tmp_path: Path) -> None:
-    """Nor does a word that names none."""
-    of_nobody: set[str] = set()
-    for words, plugin in (
-        (["stage3", "attempts"], {"stage3_plugin"}),
-        (["nobody", "x"], of_nobody),
-    ):
-        script = f"import sys; from host_stub.cli import main; main({words}); print(*sys.modules)"
-        result = subprocess.run(
-            [sys.executable, "-c", script],
-            cwd=tmp_path,
-            capture_output=True,
-            check=True,
-            encoding="utf-8",
-        )
-        loaded = set(result.stdout.split())
-
-        assert loaded & {"stage3_plugin", "host_stub.plain_image"} == plugin
-        assert not {"httpx", "PIL", "host_stub.run.pipeline"} & loaded
 
 
 def test_the_hook_is_shown_by_the_list(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.config.file import KNOWN, NO_CEILING, HostConfig, load_config
+from host_stub.config.file import KNOWN, HostConfig, load_config
 from host_stub.config.overrides import read_override
 from host_stub.config.secrets import LONGEST_FILE_BYTES, resolve
 from host_stub.errors import ConfigError, SecretUnavailable
@@ -54,20 +54,6 @@ def problems_of(text: str | bytes, *overrides: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         load_config(written(text), overrides)
     return [str(problem) for problem in caught.value.problems]
-
-
-def test_without_a_config_the_offline_renderer_is_used() -> None:
-    """No file, no network, no cost, results in ./out."""
-    config = load_config()
-
-    assert config.path is None
-    assert config.image == "stage3"
-    assert config.settings_of("stage3").values == {"provider": "previz"}
-    assert config.project_dir == Path.cwd()
-    assert config.out_dir == Path.cwd() / "out"
-    assert config.journal == Path.cwd() / "out" / "events.jsonl"
-    assert config.max_in_flight == NO_CEILING
-    assert config.observers == ()
 
 
 def test_nothing_is_searched_for_upward(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,33 +174,6 @@ def test_an_override_cannot_go_through_a_value() -> None:
     assert problem == (
         "--set plugin.plain.colour.red: plugin.plain.colour has a value and is not a table"
     )
-
-
-@pytest.mark.parametrize(
-    "text, value",
-    [
-        ("8", 8),
-        ("8.5", 8.5),
-        ("true", True),
-        ('"8"', "8"),
-        ("512x512", "512x512"),
-        ("#446688", "#446688"),
-        ("two words", "two words"),
-        ("", ""),
-        ("a=b", "a=b"),
-        ('{ env = "KEY" }', {"env": "KEY"}),
-        ("[1, 2]", [1, 2]),
-        ("1 # not a comment", "1 # not a comment"),
-        ("1\nother = 2", "1\nother = 2"),
-        ("1] # [", "1] # ["),
-        ("1, 2", "1, 2"),
-        ("9" * 5000, "9" * 5000),
-        ("[" * 100_000, "[" * 100_000),
-    ],
-)
-def test_a_value_is_toml_or_text(text: str, value: object) -> None:
-    """Text needs no quotes, and no part of it is ever lost."""
-    assert read_override(f"plugin.x.key={text}").value == value
 
 
 NAMES = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=12)

@@ -42,14 +42,6 @@ def test_metadata_that_is_not_text_harms_nobody(distribute: Distribute) -> None:
     assert "sound" in names()
 
 
-def test_a_distribution_without_a_name_is_still_listed(distribute: Distribute) -> None:
-    """A plugin is not lost because its METADATA is."""
-    site = distribute("nameless", {"nameless": "x"})
-    (site / "nameless-1.0.dist-info" / "METADATA").write_text("\n", encoding="utf-8")
-
-    assert "nameless" in names()
-
-
 def test_one_distribution_reached_by_two_ways_counts_once(
     distribute: Distribute, tmp_path: Path, put_on_path: Callable[[Path], None]
 ) -> None:
@@ -61,14 +53,6 @@ def test_one_distribution_reached_by_two_ways_counts_once(
 
     assert names().count("twice") == 1
     assert pick("twice", find_plugins()).target == "x"
-
-
-def test_of_two_versions_on_the_path_the_first_counts(distribute: Distribute) -> None:
-    """What an import would meet is what is listed; spelling of the name does not matter."""
-    distribute("my-plugin", {"mine": "old"}, version="1.0")
-    distribute("My_Plugin", {"mine": "new"}, version="2.0")
-
-    assert pick("mine", find_plugins()).version == "2.0"
 
 
 def test_one_distribution_offering_a_name_twice_conflicts(distribute: Distribute) -> None:

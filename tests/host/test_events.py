@@ -222,18 +222,6 @@ class TestPipeline:
         assert isinstance(bench.heard[0]["cost_usd"], Decimal)
         assert bench.lines()[0]["cost_usd"] == "0.040"
 
-    def test_an_ordinary_log_line_is_kept_at_any_level(self, bench: _Bench) -> None:
-        """What is not an event of the contract is the plugin's own business."""
-        bench.log.debug("request sent", bytes=3)
-        bench.log.bind(part="client").info("%s of %s", 1, 2)
-
-        assert [(line["event"], line["level"]) for line in bench.lines()] == [
-            ("request sent", "debug"),
-            ("1 of 2", "info"),
-        ]
-        assert bench.lines()[1]["part"] == "client"
-        assert bench.heard == []
-
     def test_the_host_stamps_over_what_a_plugin_says(self, bench: _Bench) -> None:
         """An event cannot pretend to be of another run, plugin or time."""
         bench.log.bind(run_id="x", plugin="y").info("hello", timestamp="z", level="critical")

@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import pytest
 
-from host_stub.cli import parser
-from host_stub.cli.next_steps import about_story
 from host_stub.contract import Lane, PlannedLane, PlannedLanes
 from host_stub.stage.lane_plans import lane_lines
 from tests.host.conftest import Distribute
@@ -80,23 +78,6 @@ def test_a_plan_has_both_lanes_side_by_side(planner: Planner) -> None:
     assert "expected time" not in planner.out
 
 
-@pytest.mark.parametrize("lanes", [None, {"ordinary": LANES["ordinary"]}])
-def test_a_plugin_with_one_lane_says_nothing_of_any(
-    planner: Planner, lanes: dict[str, Any] | None
-) -> None:
-    """As text; the object has what it said."""
-    planner.script({**FULL, "lanes": lanes})
-
-    planner("plan")
-    said = planner.out
-    planner("plan", "--json")
-    told = json.loads(planner.out)["lanes"]
-
-    assert "lane" not in said
-    assert (None if told is None else told["batch"]) is None
-    assert (told is None) == (lanes is None)
-
-
 @pytest.mark.parametrize(
     "by_batch, more", [(1, ""), (0, "; in a batch more may fit: plan with --lane batch")]
 )
@@ -127,14 +108,3 @@ def test_a_plan_is_confirmed_with_its_lane(planner: Planner) -> None:
     assert refused["error"]["code"] == "not_confirmed"
     planner("plan", "--json")
     assert json.loads(planner.out)["confirm"] != told["confirm"]
-
-
-@pytest.mark.parametrize("command, has_it", [("status", True), ("reroll", True), ("sheet", False)])
-def test_what_follows_a_look_by_a_lane_is_by_the_same_one(command: str, *, has_it: bool) -> None:
-    """Or the run that it names would cost more than it said."""
-    typed = parser.parse(["status", "--lane", "batch"])
-
-    assert about_story(typed, "run", "s.json") == (
-        "host-stub", "run", "s.json", "--lane", "batch",
-    )  # fmt: skip
-    assert ("--lane" in about_story(typed, command)) is has_it

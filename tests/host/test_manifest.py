@@ -236,23 +236,6 @@ class TestOrder:
         assert failures == [f"s{number}" for number in sorted(failing)]
         assert images == [f"s{number}" for number in range(7) if number not in failing]
 
-    def test_scenes_without_an_outcome_are_accounted_for(self, make_bench: MakeBench) -> None:
-        """One that was started may have cost something; one that was not is free."""
-        bench = make_bench(3)
-        bench.outcomes.started("s2")
-        bench.outcomes.started("not ours")
-        bench.outcomes.deliver(_made("s1", bench.picture))
-        bench.outcomes.fill("the run was interrupted")
-
-        failures = bench.manifest()["failures"]
-
-        assert [(row["scene_id"], row["code"], row["cost_usd"]) for row in failures] == [
-            ("s0", "not_tried", "0"),
-            ("s2", "cancelled", None),
-        ]
-        assert failures[0]["message"] == "never started: the run was interrupted"
-        assert bench.outcomes.missing() == 0
-
     @pytest.mark.slow
     def test_outcomes_do_not_sit_in_memory(self, make_bench: MakeBench) -> None:
         """5,000 outcomes of 4 kB take a tenth of what their manifest weighs at most."""

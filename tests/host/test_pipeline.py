@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import anyio
 import anyio.to_thread
@@ -38,7 +37,6 @@ from host_stub.contract import (
 from host_stub.errors import (
     ResultsNotWritten,
     SceneFileError,
-    StageFailed,
 )
 from host_stub.events.journal import EventJournal
 from host_stub.plain_image import flat_png
@@ -609,17 +607,6 @@ class TestSpending:
 
 
 class TestTroubledStage:
-    def test_a_stage_may_say_at_run_that_it_cannot_start(self, project: _Project) -> None:
-        """Some reasons are only known with the scenes at hand."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            raise StageError("a cap is not supported", starting=True)
-
-        with pytest.raises(StageFailed) as caught:
-            project.run(run)
-
-        assert caught.value.exit_code == 2
-
     def test_a_stage_that_fails_later_keeps_what_is_finished(
         self, project: _Project, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -712,11 +699,6 @@ class TestBrokenContract:
         assert len(told) == 1 + (not isinstance(summary, StageSummary))
         assert project.codes() == {"s1": "not_tried", "s2": "not_tried"}
         assert report.exit_code == 3
-
-    def test_what_is_no_stage_at_all_is_told(self, project: _Project) -> None:
-        """A plugin whose open() gives something else fails by name, not with a traceback."""
-        with pytest.raises(StageFailed, match="could not start: TypeError"):
-            project.run(_good, open_=Mock(return_value=None))
 
     def test_invalid_events_are_counted_and_told(
         self, project: _Project, capsys: pytest.CaptureFixture[str]

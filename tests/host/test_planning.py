@@ -162,19 +162,6 @@ FULL: dict[str, Any] = {
 
 
 class TestText:
-    @pytest.mark.parametrize(
-        "expected_s, told",
-        [(0.012, "under a second"), (0.99, "under a second"), (1.0, "about 1.0 s")],
-    )
-    def test_a_time_below_a_second_is_not_told_in_parts_of_it(
-        self, planner: Planner, expected_s: float, told: str
-    ) -> None:
-        """Starting alone takes as long."""
-        planner.script(FULL | {"expected_s": expected_s})
-
-        assert planner("plan") == 0
-        assert f"expected time: {told}\n" in planner.out
-
     def test_what_is_not_known_is_not_called_zero(self, planner: Planner) -> None:
         """The settings that could tell a price are named, the time is unknown."""
         planner.script({"make": 9, "cost_low_usd": None, "cost_high_usd": None})
@@ -381,20 +368,6 @@ class TestWarnings:
         ]
         assert json.loads(planner.out)["warnings"] == told
 
-    def test_a_run_begins_with_what_opening_found(self, planner: Planner) -> None:
-        """On the terminal and in the journal."""
-        planner.script(None, warnings=["hd is gone at https://h.example/models?key=abc"])
-
-        planner("run")
-
-        assert "warning: hd is gone at https://h.example/models?…\n" in planner.err
-        journal = Path("out/events.jsonl").read_text(encoding="utf-8")
-        [event] = [
-            one for one in map(json.loads, journal.splitlines()) if one["event"] == "stage.warned"
-        ]
-        assert event["message"] == "hd is gone at https://h.example/models?…"
-        assert "key=abc" not in journal
-
     @pytest.mark.parametrize("odd", ["a text", 7, {"a": 1}, [None, 3]])
     def test_nonsense_in_their_place_keeps_nothing_from_working(
         self, planner: Planner, odd: Any
@@ -470,21 +443,6 @@ class TestRequest:
         assert Path(from_a_file).is_absolute()
         assert Path(from_a_file).samefile(tmp_path / "story")
         assert Path(from_a_stream) == here
-
-    def test_the_cap_of_the_command_line_reaches_the_plugin(self, planner: Planner) -> None:
-        """To the last digit, and zero is a cap."""
-        planner.script()
-
-        planner("run", "--max-cost", "0.100001")
-        some = planner.recorded("run")
-        planner("run", "--max-cost", "0", "--limit", "1")
-        none = planner.recorded("run")
-        planner("run")
-        absent = planner.recorded("run")
-
-        told = [one["max_cost_usd"] for one in (some, none, absent)]
-        assert told == ["0.100001", "0", None]
-        assert (none["scenes"], none["story"]) == (["s0"], [scene["scene_id"] for scene in STORY])
 
 
 class TestNothingIsWritten:

@@ -19,7 +19,6 @@ from host_stub.run.progress import (
     SAID_EVERY_S,
     Display,
     LiveDisplay,
-    NoDisplay,
     PlainLines,
     make_display,
     state_of,
@@ -113,18 +112,6 @@ class TestPlainLines:
         _show(PlainLines(1, lines.append), _failed("a", "not_tried", "stopped", 0))
 
         assert lines == []
-
-    def test_nothing_in_a_line_speaks_to_the_terminal(self) -> None:
-        """Neither a scene's name nor a provider's words; and rich markup is only text."""
-        lines: list[str] = []
-        _show(
-            PlainLines(1, lines.append),
-            _failed("\x1b[2J\u202e", "refused", "[red]\r\nfake line" + "x" * 999, 1),
-        )
-
-        assert lines[0].startswith(r"[1/1] \x1b[2J\u202e failed: refused: [red]\r\nfake linexxx")
-        assert lines[0].isprintable()
-        assert len(lines[0]) < 400
 
 
 @dataclass
@@ -238,18 +225,6 @@ class TestMovingLine:
 
 
 class TestChoice:
-    def test_json_shows_nothing(self, terminal: _Terminal) -> None:
-        """Not even on a terminal."""
-        display = make_display(
-            1, json_only=True, say=pytest.fail, redact=str, stream=terminal.stream
-        )
-        _show(display, _made("a"))
-        display.event({"event": "stage.started"})
-        terminal.stream.write(".")
-
-        assert isinstance(display, NoDisplay)
-        assert terminal.text() == "."
-
     def test_richs_progress_is_imported_only_for_a_terminal(self) -> None:
         """A pipeline in CI need not wait for what it does not show."""
         program = (
@@ -402,24 +377,6 @@ class TestStopping:
         assert "9/9" not in text
         assert "1 failed · 6 not tried · 10 s · stopping" in text
         assert "left" not in text.partition("10 s · stopping")[2]
-
-    @pytest.mark.parametrize(
-        "event",
-        [
-            {"event": "budget.reached"},
-            {"event": "scene.skipped", "scene_id": "a", "code": "not_tried"},
-        ],
-    )
-    def test_a_stop_of_the_stage_ends_the_promise_too(self, event: dict[str, Any]) -> None:
-        """A cap, or whatever else keeps scenes from being tried."""
-        activity = Activity()
-        totals = Totals()
-        totals.add(_made("a"))
-        before = state_of(totals, scenes=9, activity=activity, elapsed_s=10)
-        activity.note(event)
-
-        assert "left" in before
-        assert "left" not in state_of(totals, scenes=9, activity=activity, elapsed_s=10)
 
     def test_sheets_lengthen_the_line_as_they_become_known(self, terminal: _Terminal) -> None:
         """All that is made counts, and is called by a word for both."""

@@ -67,10 +67,6 @@ def usual_path_of(take: Take) -> str | None:
     return f"takes/{take.scene_id}/{take.sha256[:12]}.png"
 
 
-def odd_path_of(_take: Take) -> str | None:
-    return "takes/a stem%/x.png"
-
-
 def yes(_sha256: str) -> bool:
     return True
 
@@ -147,23 +143,6 @@ def test_what_most_takes_have_in_common_is_said_once(
     told = read(told_by(*rows).scripts()[DATA])
 
     assert takes_as_the_page_has_them(told) == [one["takes"] for one in rows]
-
-
-@pytest.mark.parametrize("scene_id", ["../../x", "a b", "ü", "scene_1", "-", "x.y", "%2e"])
-def test_a_picture_is_found_under_every_id(scene_id: str) -> None:
-    """A path that is not as usual is said, and means one file below the results."""
-    (takes,) = takes_as_the_page_has_them(
-        read(
-            told_by(
-                row(
-                    standing_of(take_of(1, scene_id), scene_id=scene_id),
-                    path_of=odd_path_of,
-                )
-            ).scripts()[DATA]
-        )
-    )
-
-    assert takes[0]["path"] == "../takes/a%20stem%25/x.png"
 
 
 def test_unknown_money_is_not_nothing() -> None:

@@ -126,15 +126,6 @@ def test_the_plugin_says_why_a_take_is_stale() -> None:
     assert (found.state, found.reasons) == ("stale", ("prompt", "sheet"))
 
 
-def test_an_import_is_stale_for_the_reasons_of_what_it_stood_for() -> None:
-    """The plugin knows no import, but it knows a picture of the same basis."""
-    told = survey(known(1, "sheet", basis="then"))
-
-    found = standing(told, take(1, "then"), imported(2, "then"), pick=2, shown=2)
-
-    assert (found.state, found.reasons) == ("stale", ("sheet",))
-
-
 def test_what_no_plugin_explains_is_seen_from_the_take() -> None:
     """Its row has the prompt; its size and its maker are columns."""
     row = {"generation_params": {"prompt": "a mole"}}
@@ -185,13 +176,6 @@ def test_what_only_the_plugin_knows_is_a_take_too() -> None:
     assert (found.shown, found.state) == (take(3), "current")
 
 
-def test_a_story_with_notes_takes_only_what_is_current_for_its_own() -> None:
-    """One plugin may serve two stories; a run that was killed left what is current."""
-    told = survey(known(1, "prompt"), known(2), known(3, "size"))
-
-    assert [one.purchase for one in together([take(1)], told, "stage3")] == ["p1", "p2"]
-
-
 def test_the_newest_word_about_a_basis_counts() -> None:
     """A ladder that has changed makes a noted take another's, or another take the present one."""
     told = survey(known(1, "model", basis=None), known(2), known(3, "size", basis="before"))
@@ -200,13 +184,6 @@ def test_the_newest_word_about_a_basis_counts() -> None:
     bases = {one.number: one.basis for one in together(noted, told, "stage3")}
 
     assert bases == {1: None, 2: "now", 3: "before"}
-
-
-def test_a_take_of_another_plugin_is_left_as_it_is_noted() -> None:
-    """Two plugins may give one name to two things."""
-    other = take(1, "then", plugin="other")
-
-    assert together([other], survey(known(1)), "stage3")[0] == other
 
 
 def test_a_known_take_has_a_row_as_the_manifest_has_it() -> None:

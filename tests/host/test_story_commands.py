@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -141,20 +140,6 @@ class TestReroll:
         assert told["next"] == "host-stub run scenes.json --scene=-rf"
         assert chair.bought() == 6
 
-    def test_a_reroll_may_show_what_comes(self, chair: Chair) -> None:
-        """Once: the next take after that moves nothing."""
-        chair.run()
-        old = chair.image("s1")
-        chair("reroll", "s1", "--show")
-        chair.run()
-        new = chair.image("s1")
-        chair("reroll", "s1")
-        chair.run()
-
-        assert old != new == chair.image("s1")
-        assert chair.takes("s1")[:2] == [old, new]
-        assert len(chair.takes("s1")) == 3
-
     def test_what_is_missing_is_not_wanted_twice(self, chair: Chair) -> None:
         """The next run makes it in any case."""
         said = chair("reroll", "s1", "--scenes", "scenes.json")
@@ -197,28 +182,6 @@ class TestReroll:
 
 
 class TestShow:
-    def test_another_take_is_shown_and_taken_back(self, chair: Chair) -> None:
-        """Nothing is paid; runs leave the choice as it is."""
-        chair.run("--takes", "3")
-        first, second, third = chair.takes("s1")
-        bought = chair.bought()
-        said = chair("show", "s1", "2")
-        assert "s1 shows take 2 of 3" in said
-        assert chair.image("s1") == second
-        chair.run()
-        assert chair.image("s1") == second
-        by_hash = chair.json("takes", "s1")["takes"][2]["sha256"]
-        chair("show", "s1", by_hash[:12])
-        assert chair.image("s1") == third
-        chair("show", "s1", "--undo")
-        assert chair.image("s1") == second
-        chair("show", "s1", "--undo")
-        assert chair.image("s1") == first
-        chair("show", "s1", "--undo", code=2)
-
-        assert "nobody has chosen a take of scene 's1'" in chair.err
-        assert chair.bought() == bought
-
     def test_no_plugin_is_needed_to_show_a_take(self, chair: Chair) -> None:
         """Nor a scene file."""
         chair.run("--takes", "2")
@@ -274,19 +237,6 @@ class TestShow:
         """A take, or that a choice is taken back."""
         chair("show", "s1", code=2)
         chair("show", "s1", "1", "--undo", code=2)
-
-    def test_what_the_story_lost_the_plugin_still_has(self, chair: Chair) -> None:
-        """Takes that no note has are found, and files that are not there are put back."""
-        chair.run("--takes", "2")
-        first, second = chair.takes("s1")
-        shutil.rmtree(chair.folder / ".story")
-        shutil.rmtree(chair.folder / "out")
-
-        chair("show", "s1", "2", "--scenes", "scenes.json")
-
-        assert chair.image("s1") == second
-        assert chair.takes("s1")[1] == second
-        assert first != second
 
 
 @pytest.mark.slow
@@ -417,18 +367,6 @@ class TestStatus:
 
 @pytest.mark.slow
 class TestWhichStory:
-    def test_a_project_that_moves_keeps_its_story(
-        self, chair: Chair, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Its scene file is known from its own folder on."""
-        chair.run()
-        moved = chair.folder.rename(chair.folder.with_name("moved"))
-        monkeypatch.chdir(moved)
-        chair.folder = moved
-
-        assert set(chair.states().values()) == {"current"}
-        assert chair.json("reroll", "s1")["next"] == "host-stub run scenes.json --scene s1"
-
     def test_a_scene_file_that_is_gone_is_named(self, chair: Chair) -> None:
         """With what to do."""
         chair.run()
@@ -437,18 +375,6 @@ class TestWhichStory:
 
         assert "the scene file of this out folder is gone: " in chair.err
         assert "--scenes FILE" in chair.err
-
-    def test_two_out_folders_are_two_stories(self, chair: Chair) -> None:
-        """With choices of their own, of pictures that were bought once."""
-        chair.run("--takes", "2")
-        chair.run("--takes", "2", "--out", "second")
-        chair("show", "s1", "2", "--out", "second")
-        first, second = (chair.json("takes", "s1", "--out", one) for one in ("out", "second"))
-
-        assert (first["shown_take"], second["shown_take"]) == (1, 2)
-        assert chair.bought() == 10
-        told = chair.json("reroll", "s1", "--out", "second")
-        assert told["next"] == "host-stub run scenes.json --scene s1 --out second"
 
     def test_ids_and_words_say_nothing_to_a_terminal(self, chair: Chair) -> None:
         """Whatever a scene file has in them."""

@@ -184,18 +184,6 @@ class TestTakes:
         ]
         assert len(desk.rows()) == 3
 
-    def test_a_pick_that_turns_another_scene_stale_says_so_first(self, desk: Desk) -> None:
-        """The scene was made from the first take; by the time of the request the pick is shown."""
-        desk.run(takes=2, scene_ids=("s1",))
-        desk.run()
-        with story_of(desk) as story:
-            story.show("s1", 2)
-            story.book.point("s1", 1, by="run")
-        desk.run()
-
-        assert desk.warnings() == ["1 picture would be made anew: 1 sheet; at most $0.05"]
-        assert desk.rows()["s2"]["takes"] == 2
-
     def test_an_edited_take_that_is_stale_is_put_back_and_said(self, desk: Desk) -> None:
         """At no cost; what it was edited to lies beside it."""
         desk.run(takes=2)

@@ -182,24 +182,6 @@ def test_what_is_bought_and_awaited_is_one_request() -> None:
     assert told.kept.total("stage3.in_flight") == 0
 
 
-@pytest.mark.parametrize(
-    "code, is_error",
-    [("refused", True), ("unavailable", True), ("unknown", False), ("pending", False)],
-)
-def test_only_what_is_known_to_have_failed_is_an_error(code: str, *, is_error: bool) -> None:
-    """A request that may have been billed, or is being made, has not failed."""
-    told = Told()
-    told.event("scene.started", scene_id="a", queued_s=0)
-    told.event("scene.failed", scene_id="a", code=code, attempts=1, cost_usd=None)
-    kept = told.ended(4)
-
-    for span in (*kept.named("generate_content"), *kept.named("scene")):
-        assert (not span.status.is_unset) is is_error
-        assert said_of(span)["error.type"] == code
-    (run,) = kept.named("invoke_workflow")
-    assert (run.status.is_unset, said_of(run)["stage3.exit_code"]) == (False, 4)
-
-
 def test_what_may_have_been_billed_is_told_by_its_own_name(
     distribute: Distribute,
     tmp_path: Path,

@@ -107,21 +107,6 @@ def test_a_sheets_words_are_not_for_decisions() -> None:
     order(sheet, seen=(sha(1),), takes=2, note="older")
 
 
-def test_what_is_rejected_already_is_no_news_and_what_is_not_any_more_is() -> None:
-    """The list is a state: of those seen, it has all that are rejected."""
-    there = standing(take(1, is_rejected=True), take(2, is_rejected=True), take(3), take(4))
-
-    made = order(there, seen=(sha(1), sha(2), sha(3)), reject=(sha(1), sha(3)))
-    silent = order(there, seen=(sha(1), sha(2), sha(3)))
-    unbound = order(there, reject=(sha(4),))
-
-    assert [one.number for one in made.reject] == [3]
-    assert [one.number for one in made.keep] == [2]
-    assert (silent.reject, silent.keep) == ((), ())
-    assert [one.number for one in unbound.reject] == [4]
-    assert [one.number for one in unbound.keep] == [1, 2]
-
-
 def test_of_two_takes_with_the_same_bytes_the_current_one_is_meant() -> None:
     """A renderer draws the same picture for another wish, too."""
     there = standing(take(1), take(2, "then", sha256=sha(1)))

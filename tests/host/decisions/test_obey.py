@@ -73,38 +73,6 @@ def test_a_note_is_kept_by_its_reviewer(studio: Studio) -> None:
     assert [(one.reviewer, one.note) for one in studio.book.notes_of("s1")] == [("ana", "no hat")]
 
 
-def test_a_prompt_in_force_does_not_hide_that_a_sheet_has_changed(studio: Studio) -> None:
-    """What the prompt made of the scene is noted, so that anything else is seen."""
-    wish = decision("s2", seen=bytes_of(studio, "s2"), prompt="a keeper at night", takes=2)
-    obeyed(studio, wish)
-    studio.make()
-    obeyed(studio, decision("mira", takes=2))
-    studio.make()
-    obeyed(studio, decision("mira", show=bytes_of(studio, "mira")[1]))
-
-    applied = obeyed(studio, wish)
-
-    assert [one.scene_id for one in applied.refused] == ["s2"]
-
-
-def test_takes_are_those_of_the_sheet_that_is_shown_from_now_on(studio: Studio) -> None:
-    """Another sheet and three takes of its scene, in one file: three with that sheet."""
-    obeyed(studio, decision("mira", takes=2))
-    studio.make()
-    before = len(studio.bought)
-
-    applied = obeyed(
-        studio,
-        decision("s2", seen=bytes_of(studio, "s2"), takes=3),
-        decision("mira", show=bytes_of(studio, "mira")[1]),
-    )
-    studio.make()
-
-    new_sheet = bytes_of(studio, "mira")[1][:8]
-    assert applied.refused == ()
-    assert studio.bought[before:] == [("s2", f"a keeper with {new_sheet}")] * 3
-
-
 def test_a_take_that_only_the_plugin_knows_can_be_shown(studio: Studio) -> None:
     """The book was lost, or a run before this version bought it: it is written down first."""
     drawn = new_take("s1", "drawn", "drawn", is_draft=True, cost=FREE)

@@ -19,7 +19,7 @@ from host_stub.story.book import Book
 from host_stub.story.database import Database
 from host_stub.story.files import digest_of
 from host_stub.story.finding import story_folder
-from host_stub.story.keeper import PutBack, Story
+from host_stub.story.keeper import Story
 from host_stub.story.pictures import MOST_BYTES
 from host_stub.story.results import ResultFiles
 from host_stub.story.schema import VERSION
@@ -337,23 +337,6 @@ def test_a_book_that_is_removed_while_it_is_open_takes_nothing_more(
 
 
 # Pictures ----------------------------------------------------------------------------------------
-
-
-def test_an_edited_take_that_is_not_shown_is_put_back_as_well(story: Story, out: Path) -> None:
-    """From the plugin, or from what the story keeps; and what it was edited to is said and kept."""
-    stale = deliver(story, "s1", 1)
-    kept = deliver(story, "s1", 2, keep_bytes=True)
-    deliver(story, "s1", 3, basis="B")
-    story.files.place_of(stale).write_bytes(b"garbage")
-    story.files.place_of(kept).write_bytes(picture(77))
-    back = story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(1))))
-
-    assert (back.restored, back.lost) == (2, ())
-    assert {one.read_bytes() for one in back.set_aside} == {b"garbage", picture(77)}
-    assert story.files.place_of(stale).read_bytes() == picture(1)
-    assert story.files.place_of(kept).read_bytes() == picture(2)
-    assert shown_in(out) == {"s1.png": picture(3)}
-    assert story.put_back(lambda _: True) == PutBack(restored=0, lost=())
 
 
 def test_takes_that_nobody_touched_are_not_read(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from hypothesis import strategies as st
 
 from host_stub.contract import KnownTake, SceneSurvey
 from host_stub.errors import NoSuchTake
-from host_stub.story.book import Book, Wanted
+from host_stub.story.book import Wanted
 from host_stub.story.database import Database
 from host_stub.story.finding import story_folder
 from host_stub.story.keeper import Story, has_news
@@ -23,7 +21,6 @@ from host_stub.story.results import Found
 from host_stub.story.takes import NewTake, Stamp, Take, is_current, shown_of
 from tests.host.story.pictures import (
     KINDS,
-    LONG_AGO,
     PAID,
     deliver,
     new_take,
@@ -209,26 +206,6 @@ def test_the_plugins_newest_word_of_a_basis_counts(story: Story, out: Path) -> N
     assert shown_in(out) == {"s1.png": picture(1)}
 
 
-def test_two_that_write_at_once_give_out_no_number_twice(tmp_path: Path, out: Path) -> None:
-    """Each with a connection of its own, as two processes have."""
-    barrier = threading.Barrier(2)
-
-    def write(who: int) -> list[int]:
-        with Story.opened(tmp_path, out, write=True) as story:
-            barrier.wait()
-            return [deliver(story, "s1", who * 100 + number).number for number in range(15)]
-
-    with ThreadPoolExecutor(2) as threads:
-        numbers = [one for found in threads.map(write, (1, 2)) for one in found]
-
-    assert sorted(numbers) == list(range(1, 31))
-    with Story.opened(tmp_path, out, write=False) as story:
-        shown = story.book.shown("s1")
-        take = story.book.take("s1", shown or 0)
-        assert take is not None
-        assert [sha256_of(one) for one in shown_in(out).values()] == [take.sha256]
-
-
 def test_the_pointer_is_read_again_once_its_file_is_in_place(
     tmp_path: Path, out: Path, story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,32 +354,3 @@ def test_two_folders_of_results_are_two_stories(tmp_path: Path) -> None:
     assert found["link"] == found["out"] == "out"
     assert len(set(found.values())) == len(found) - 1
     assert story_folder(tmp_path / "b", tmp_path / "b" / "out").name == "out"
-
-
-@pytest.mark.slow
-def test_a_story_of_any_length_is_streamed_in_the_same_memory(tmp_path: Path) -> None:
-    """Four times as many takes are gone through with the peak of one."""
-    import tracemalloc
-
-    peaks: list[int] = []
-    for scenes in (500, 2_000):
-        folder = story_folder(tmp_path, tmp_path / str(scenes))
-        with Book.opened(folder, write=True) as book:
-            book.add(
-                [
-                    new_take(f"s{scene:05}", number, made_at=LONG_AGO + timedelta(seconds=scene))
-                    for scene in range(scenes)
-                    for number in range(3)
-                ]
-            )
-            with book.transaction():
-                for scene in range(scenes):
-                    book.point(f"s{scene:05}", 2, by="run")
-        with Book.opened(folder, write=False) as book:
-            tracemalloc.start()
-            assert sum(len(one.takes) for one in book.glances()) == 3 * scenes
-            assert sum(1 for _ in book.scenes()) == scenes
-            peaks.append(tracemalloc.get_traced_memory()[1])
-            tracemalloc.stop()
-
-    assert peaks[1] < peaks[0] * 1.5
