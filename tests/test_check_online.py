@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 
 from host_stub.cli import main
-from stage3_plugin.providers import openai_images
-from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.testing.dialects.fal import FalDialect
 from stage3_plugin.testing.dialects.xai import XAIDialect
 from stage3_plugin.testing.wire import Asked, Said
@@ -253,10 +251,8 @@ def per_token(usd_per_million: object, **more: object) -> dict[str, Any]:
             "OpenRouter asks $31 per million picture tokens, which is above the $",
         ),
         ("0.000029", 0, True, "asks $29 per million picture tokens, which is below the $30"),
-        ("-1", 0, None, ""),
         ("NaN", 0, None, ""),
         ("1e999999", 0, None, ""),
-        (True, 0, None, ""),
         ([], 0, None, ""),
     ],
 )
@@ -328,30 +324,13 @@ def test_the_dearest_service_and_the_usual_tier_are_what_counts(online: Online) 
     assert codes == [0, 2, 0]
 
 
-@pytest.mark.usefixtures("vendor")
-def test_a_price_that_the_table_lacks_is_told_with_what_to_set(online: Online) -> None:
-    """It is what a model that came after the table needs under a cap; the page has no tiers."""
-    model = "bytedance-seed/seedream-9"
-    online.config("openrouter", base_url=None, model=model)
-    price = {"billable": "output_image", "unit": "image", "cost_usd": 0.07}
-    online.api.free.models[model] = {"endpoints": [{"pricing": [price]}]}
-    checked = online.check()
-
-    assert checked.code == 0
-    assert "OpenRouter asks $0.07 per picture, and no price is known here" in checked.out
-    assert "next: set price_usd to the most that one of your pictures costs" in checked.out
-
-
 @pytest.mark.parametrize(
     "provider, model, page, words",
     [
         ("xai", "grok-imagine-image", {"image_price": 200_000_000}, ""),
         ("xai", "grok-imagine-image", {"image_price": 250_000_000}, "asks $0.025 per picture"),
         ("xai", "grok-imagine-image", {"image_price": 7}, ""),  # in cents, as it once was
-        ("xai", "grok-imagine-image", {}, ""),
-        ("fal", "fal-ai/flux-2/turbo", {"unit_price": 0.008, "unit": "megapixels"}, ""),
         ("fal", "fal-ai/flux-2/turbo", {"unit_price": 0.009, "unit": "megapixels"}, "$0.009"),
-        ("fal", "fal-ai/ideogram/v3", {"unit_price": "0.07", "unit": "images"}, "$0.07"),
         ("fal", "fal-ai/ideogram/v3", {"unit_price": 0.05, "unit": "image"}, "below the $0.06"),
         ("fal", "fal-ai/ideogram/v3", {"unit_price": 9, "unit": "compute seconds"}, ""),
         (
@@ -395,14 +374,9 @@ MOST = "install a newer table, or set price_usd to the most that one of your pic
     [
         ("fal-ai/ideogram/v3", 0.5, "images", LINE),
         ("fal-ai/flux-2/turbo", 0.5, "megapixels", MOST),
-        ("fal-ai/flux-2/turbo", 0.5, "images", MOST),
         ("fal-ai/nano-banana-2", 0.5, "images", MOST),
-        ("of/tomorrow", 0.5, "megapixels", MOST.partition(", or ")[2]),
         ("of/tomorrow", 0.5, "images", MOST.partition(", or ")[2]),
-        ("fal-ai/ideogram/v3", 0.001, "images", None),
         ("fal-ai/nano-banana-2", 0.001, "images", None),
-        ("fal-ai/flux-2/turbo", 0.001, "megapixels", None),
-        ("of/tomorrow", 0, "images", ""),
         ("fal-ai/nano-banana-2", 0, "images", ""),
     ],
 )
@@ -500,23 +474,6 @@ def test_a_key_that_is_quoted_is_not_shown(online: Online, place: Any) -> None:
         assert KEY not in said
         assert KEY.removeprefix("sk-") not in said
         assert "c2stdGVzdC03ZjNhOWM1" not in said
-
-
-def test_a_provider_without_free_pages_says_so(
-    online: Online, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One of somebody else's, written before: nobody is asked, and what could be done is said."""
-    monkeypatch.setattr(openai_images.OpenAIImages, "checks", Hosted.checks)
-    online.config("openai")
-    text, as_json = online.check(), online.check("--json")
-
-    assert (text.code, as_json.code) == (0, 0)
-    assert set(as_json.verdicts.items()) == {
-        ("key", "unknown"), ("model", "unknown"), ("account", "unknown")
-    }  # fmt: skip
-    assert "provider 'openai' knows of nothing to ask for free" in text.out
-    assert "makes one picture, for its price" in text.out
-    assert online.api.entries == []
 
 
 def test_storyboards_have_nobody_to_ask(online: Online) -> None:

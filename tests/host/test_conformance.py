@@ -9,14 +9,12 @@ import pytest
 
 from host_stub.conformance.cases import CaseRefused, load_case
 from host_stub.conformance.catalogue import requirements
-from host_stub.conformance.known import read_known
 from host_stub.conformance.lab import Lab
 from host_stub.conformance.report import tally
 from host_stub.conformance.requirement import TRIALS, Trial
 from host_stub.conformance.runner import Asked, conform
 from host_stub.conformance.verdict import Report, Result, Verdict
 from host_stub.conformance.worker import Bench
-from host_stub.errors import UsageError
 
 RESULT = Result(
     id="result.once",
@@ -113,39 +111,6 @@ def test_each_requirement_has_a_sentence_and_a_link_of_its_own() -> None:
 
     assert len({one.link for one in found}) == len(found)
     assert all(one.sentence.endswith(".") for one in found)
-
-
-def test_the_known_are_read_with_their_reasons(tmp_path: Path) -> None:
-    """An empty file knows of none."""
-    path = tmp_path / "known.toml"
-    path.write_text('[known]\n"result.once" = "because"\n', "utf-8")
-    nothing = tmp_path / "nothing.toml"
-    nothing.touch()
-
-    assert read_known(path) == {"result.once": "because"}
-    assert read_known(nothing) == {}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "known = 1",
-        '[known]\n"a.b" = ""',
-        '[known]\n"a.b" = 1',
-        "[other]",
-        "[known",
-        "\ud800",
-        "a = " + "[" * 5000,
-    ],
-)
-def test_a_file_that_says_something_else_is_refused(text: str, tmp_path: Path) -> None:
-    """With its name, and what to write."""
-    path = tmp_path / "known.toml"
-    path.write_bytes(text.encode("utf-8", "surrogatepass"))
-
-    with pytest.raises(UsageError, match=r"known\.toml") as refused:
-        read_known(path)
-    assert refused.value.hint is not None
 
 
 @pytest.mark.parametrize(

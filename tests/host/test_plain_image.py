@@ -1,175 +1,89 @@
-"""The reference plugin keeps the contract: one outcome per scene, whole files, honest wishes."""
+"""The reference plugin through the command: wishes it honours or lists, and files of their own."""
 
+import json
 import re
 import struct
 import zlib
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.to_thread
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from structlog.testing import CapturingLogger
-from structlog.typing import FilteringBoundLogger
 
 from host_stub import plain_image
-from host_stub.contract import (
-    ImageRequest,
-    ImageStage,
-    Scene,
-    SceneOutcome,
-    Services,
-    StageContext,
-    StageSummary,
-)
+from host_stub.cli import main
 from host_stub.plain_image import Settings, flat_png
 
-pytestmark = pytest.mark.anyio
+
+@pytest.fixture
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
-class Run:
-    """One run of the stage, and all that came of it."""
-
-    def __init__(self, out_dir: Path, *scenes: Scene, max_in_flight: int = 4) -> None:
-        self.outcomes: list[SceneOutcome] = []
-        self.captured = CapturingLogger()
-        self.stopping = anyio.Event()
-        self.stop_after: int | None = None
-        log: FilteringBoundLogger = structlog.wrap_logger(self.captured, processors=[])
-        self.request = ImageRequest(run_id="r", scenes=scenes, out_dir=out_dir)
-        self.context = StageContext(
-            log=log,
-            max_in_flight=max_in_flight,
-            stopping=self.stopping,
-            deliver=self.deliver,
-        )
-
-    def deliver(self, outcome: SceneOutcome) -> None:
-        self.outcomes.append(outcome)
-        if len(self.outcomes) == self.stop_after:
-            self.stopping.set()
-
-    async def go(self, **settings: Any) -> StageSummary:
-        async with opened(**settings) as stage:
-            return await stage.run(self.request, self.context)
-
-    @property
-    def events(self) -> list[tuple[str, str | None]]:
-        return [
-            (str(call.kwargs["event"]), call.kwargs.get("scene_id")) for call in self.captured.calls
-        ]
+pytestmark = pytest.mark.usefixtures("_in_a_folder_of_its_own")
 
 
-@asynccontextmanager
-async def opened(**settings: Any) -> AsyncGenerator[ImageStage]:
-    """Open the stage as a host does."""
-    description = plain_image.host_image_plugin()
-    services = Services(project_dir=Path(), now=lambda: datetime.now(UTC))
-    async with description.open(description.settings.model_validate(settings), services) as stage:
-        yield stage
+def drawn(*scenes: dict[str, Any], **settings: str) -> dict[str, dict[str, Any]]:
+    """Run a story of these scenes; return the manifest's row of each."""
+    story = [{"prompt": "a pier", **scene} for scene in scenes]
+    Path("scenes.json").write_text(json.dumps(story), encoding="utf-8")
+    told = [f"--set=plugin.plain.{name}={value}" for name, value in settings.items()]
+
+    assert main(["run", "scenes.json", "--image", "plain", *told]) == 0
+    rows = json.loads(Path("out/manifest.json").read_bytes())["images"]
+    return {row["scene_id"]: row for row in rows}
 
 
-def scene(scene_id: str, **fields: Any) -> Scene:
-    values: dict[str, Any] = {"scene_id": scene_id, "prompt": f"the prompt of {scene_id}"}
-    return Scene.model_validate(values | fields)
-
-
-def stored(outcome: SceneOutcome) -> bytes:
-    assert outcome.image is not None
-    return outcome.image.read_bytes()
-
-
-def picture(outcome: SceneOutcome) -> Image.Image:
-    return Image.open(BytesIO(stored(outcome)))
-
-
-def below(folder: Path) -> set[str]:
-    """Return the names of all that lies in a folder."""
-    return {path.name for path in folder.rglob("*")}
-
-
-async def test_a_scenes_own_size_beats_the_setting(tmp_path: Path) -> None:
+def test_a_scenes_own_size_beats_the_setting() -> None:
     """Width and height of a scene are honoured exactly."""
-    run = Run(tmp_path, scene("a", width=7, height=5), scene("b"))
+    rows = drawn({"scene_id": "a", "width": 7, "height": 5}, {"scene_id": "b"}, size="64x32")
 
-    await run.go(size="64x32")
-
-    sizes = {outcome.scene_id: picture(outcome).size for outcome in run.outcomes}
+    files = {name: Path(row["image_path"]).read_bytes() for name, row in rows.items()}
+    sizes = {name: Image.open(BytesIO(content)).size for name, content in files.items()}
     assert sizes == {"a": (7, 5), "b": (64, 32)}
 
 
-async def test_the_colour_is_the_setting_or_the_prompts_own(tmp_path: Path) -> None:
+def test_the_colour_is_the_setting_or_the_prompts_own() -> None:
     """A set colour fills every picture; without one, equal prompts look equal."""
-    set_colour, own = (
-        Run(tmp_path / "set", scene("a")),
-        Run(
-            tmp_path / "own", scene("a", prompt="x"), scene("b", prompt="x"), scene("c", prompt="y")
-        ),
+    own = drawn(
+        *({"scene_id": one, "prompt": prompt} for one, prompt in ("ax", "bx", "cy")), size="4x4"
     )
+    told = drawn({"scene_id": "new"}, size="4x4", colour="#4466aa")
 
-    await set_colour.go(colour="#4466aa", size="4x4")
-    await own.go(size="4x4")
-
-    assert picture(set_colour.outcomes[0]).convert("RGB").getcolors() == [(16, (0x44, 0x66, 0xAA))]
-    hashes = {outcome.scene_id: outcome.sha256 for outcome in own.outcomes}
-    assert hashes["a"] == hashes["b"] != hashes["c"]
+    assert own["a"]["sha256"] == own["b"]["sha256"] != own["c"]["sha256"]
+    with Image.open(told["new"]["image_path"]) as picture:
+        assert picture.convert("RGB").getcolors() == [(16, (0x44, 0x66, 0xAA))]
 
 
-async def test_wishes_it_cannot_honour_are_listed(tmp_path: Path) -> None:
+def test_wishes_it_cannot_honour_are_listed() -> None:
     """Nothing is dropped silently, and what was not asked for is not listed."""
-    run = Run(
-        tmp_path,
-        scene("all", seed=0, negative_prompt="text", references=("a.png",)),
-        scene("its own", model="m", quality="low"),
-        scene("none", negative_prompt=""),
+    rows = drawn(
+        {"scene_id": "all", "seed": 0, "negative_prompt": "text", "references": ["a.png"]},
+        {"scene_id": "its own", "model": "m", "quality": "low"},
+        {"scene_id": "none", "negative_prompt": ""},
+        size="4x4",
     )
 
-    await run.go(size="4x4")
-
-    dropped = {outcome.scene_id: outcome.dropped for outcome in run.outcomes}
-    assert dropped == {
-        "all": ("negative_prompt", "seed", "references"),
-        "its own": ("model", "quality"),
-        "none": (),
+    assert {name: row["dropped"] for name, row in rows.items()} == {
+        "all": ["negative_prompt", "seed", "references"],
+        "its own": ["model", "quality"],
+        "none": [],
     }
 
 
-async def test_a_disk_that_refuses_fails_its_scene_alone(tmp_path: Path) -> None:
-    """A folder in the way of one picture costs one scene and leaves no half file."""
-    (tmp_path / "images" / "b.png").mkdir(parents=True)
-    run = Run(tmp_path, scene("a"), scene("b"), scene("c"), max_in_flight=1)
-
-    await run.go(size="4x4")
-
-    failures = {outcome.scene_id: outcome.failure for outcome in run.outcomes}
-    assert failures["a"] is failures["c"] is None
-    assert failures["b"] is not None
-    assert failures["b"].code == "storage"
-    assert failures["b"].message == "Is a directory"
-    assert failures["b"].retryable
-    assert not any(name.startswith(".tmp-") for name in below(tmp_path))
-
-
-async def test_hostile_ids_stay_inside_the_folder(tmp_path: Path) -> None:
+def test_hostile_ids_stay_inside_the_folder(tmp_path: Path) -> None:
     """Ids that are no file names get one of their own, and no two meet."""
-    out_dir = tmp_path / "out"
     ids = ["../up", "/etc/x", "a/b", "CON", "con", "A", "a", "场", "..", "x" * 500, "a\nb", ".hid"]
-    run = Run(out_dir, *(scene(scene_id) for scene_id in ids))
+    rows = drawn(*({"scene_id": one} for one in ids), size="4x4")
 
-    await run.go(size="4x4")
-
-    files = {outcome.image for outcome in run.outcomes}
+    files = {Path(row["image_path"]) for row in rows.values()}
     assert len(files) == len(ids)
-    assert {file.parent for file in files if file} == {out_dir / "images"}
-    assert below(tmp_path) - below(out_dir) == {"out"}
+    assert {file.parent for file in files} == {Path("out/images")}
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "scenes.json", ".story"}
 
 
 @pytest.mark.parametrize("settings", [{"colour": "red"}, {"size": "0x4"}, {"size": "4"}, {"x": 1}])
