@@ -14,24 +14,18 @@ from typing import Any
 import pytest
 
 from host_stub.cli import main
-from stage3_plugin.providers import gemini, openai_images, openrouter
-from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.testing.dialects.fal import FalDialect
 from stage3_plugin.testing.dialects.xai import XAIDialect
 from stage3_plugin.testing.wire import Asked, Said
-from stage3_plugin.transport import asking
 from tests.fakes.behaviours import (
     Behaviour,
     CutBody,
-    Drip,
     EchoedKey,
     Endless,
     Gzip,
     Hang,
-    Page,
     Raw,
     Redirect,
-    ResetAfterRead,
 )
 from tests.fakes.image_api import KEY, ImageApi
 from tests.hostile.pages import serving
@@ -39,7 +33,6 @@ from tests.places import vendor_at
 from tests.projects import wait_until
 
 PROVIDERS = ("openai", "openrouter", "gemini")
-MODULES = {"openai": openai_images, "openrouter": openrouter, "gemini": gemini}
 MODEL = "a/painter"
 
 
@@ -174,15 +167,6 @@ def test_a_server_of_ones_own_needs_no_such_pages(online: Online, provider: str)
     assert "makes one picture, for its price" in text.out
 
 
-@pytest.mark.parametrize("provider", ["openai", "gemini"])
-def test_a_gateway_may_serve_a_model_that_it_does_not_list(online: Online, provider: str) -> None:
-    """By an alias, for one."""
-    online.config(provider)
-    online.api.free.models[MODEL] = None
-
-    assert online.check("--json").verdicts["model"] == "unknown"
-
-
 def test_an_account_that_is_used_up_ends_the_command(online: Online) -> None:
     """OpenRouter says it of a key, and of an account to those who may know."""
     online.config("openrouter")
@@ -267,10 +251,8 @@ def per_token(usd_per_million: object, **more: object) -> dict[str, Any]:
             "OpenRouter asks $31 per million picture tokens, which is above the $",
         ),
         ("0.000029", 0, True, "asks $29 per million picture tokens, which is below the $30"),
-        ("-1", 0, None, ""),
         ("NaN", 0, None, ""),
         ("1e999999", 0, None, ""),
-        (True, 0, None, ""),
         ([], 0, None, ""),
     ],
 )
@@ -342,41 +324,13 @@ def test_the_dearest_service_and_the_usual_tier_are_what_counts(online: Online) 
     assert codes == [0, 2, 0]
 
 
-def test_chat_completions_say_prices_in_another_shape(online: Online) -> None:
-    """A text for each token; a server of one's own that says prices is compared, too."""
-    online.config("openrouter", model=PRICED, api="chat")
-    server = {"pricing": {"prompt": "0.000005", "image_output": "0.000045"}}
-    online.api.free.models[PRICED] = {"data": {"id": PRICED, "endpoints": [server]}}
-    checked = online.check()
-
-    assert checked.code == 2
-    assert "asks $45 per million picture tokens" in checked.err
-
-
-@pytest.mark.usefixtures("vendor")
-def test_a_price_that_the_table_lacks_is_told_with_what_to_set(online: Online) -> None:
-    """It is what a model that came after the table needs under a cap; the page has no tiers."""
-    model = "bytedance-seed/seedream-9"
-    online.config("openrouter", base_url=None, model=model)
-    price = {"billable": "output_image", "unit": "image", "cost_usd": 0.07}
-    online.api.free.models[model] = {"endpoints": [{"pricing": [price]}]}
-    checked = online.check()
-
-    assert checked.code == 0
-    assert "OpenRouter asks $0.07 per picture, and no price is known here" in checked.out
-    assert "next: set price_usd to the most that one of your pictures costs" in checked.out
-
-
 @pytest.mark.parametrize(
     "provider, model, page, words",
     [
         ("xai", "grok-imagine-image", {"image_price": 200_000_000}, ""),
         ("xai", "grok-imagine-image", {"image_price": 250_000_000}, "asks $0.025 per picture"),
         ("xai", "grok-imagine-image", {"image_price": 7}, ""),  # in cents, as it once was
-        ("xai", "grok-imagine-image", {}, ""),
-        ("fal", "fal-ai/flux-2/turbo", {"unit_price": 0.008, "unit": "megapixels"}, ""),
         ("fal", "fal-ai/flux-2/turbo", {"unit_price": 0.009, "unit": "megapixels"}, "$0.009"),
-        ("fal", "fal-ai/ideogram/v3", {"unit_price": "0.07", "unit": "images"}, "$0.07"),
         ("fal", "fal-ai/ideogram/v3", {"unit_price": 0.05, "unit": "image"}, "below the $0.06"),
         ("fal", "fal-ai/ideogram/v3", {"unit_price": 9, "unit": "compute seconds"}, ""),
         (
@@ -420,14 +374,9 @@ MOST = "install a newer table, or set price_usd to the most that one of your pic
     [
         ("fal-ai/ideogram/v3", 0.5, "images", LINE),
         ("fal-ai/flux-2/turbo", 0.5, "megapixels", MOST),
-        ("fal-ai/flux-2/turbo", 0.5, "images", MOST),
         ("fal-ai/nano-banana-2", 0.5, "images", MOST),
-        ("of/tomorrow", 0.5, "megapixels", MOST.partition(", or ")[2]),
         ("of/tomorrow", 0.5, "images", MOST.partition(", or ")[2]),
-        ("fal-ai/ideogram/v3", 0.001, "images", None),
         ("fal-ai/nano-banana-2", 0.001, "images", None),
-        ("fal-ai/flux-2/turbo", 0.001, "megapixels", None),
-        ("of/tomorrow", 0, "images", ""),
         ("fal-ai/nano-banana-2", 0, "images", ""),
     ],
 )
@@ -477,14 +426,10 @@ def test_a_server_that_wants_no_key_is_not_praised_for_one(online: Online) -> No
 
 TROUBLE: dict[str, tuple[Behaviour, str]] = {
     "hangs": (Hang(), "no complete answer within 0.6 s"),
-    "drips": (Drip(0.1), "no complete answer within 0.6 s"),
-    "resets": (ResetAfterRead(), "closed the connection|connection was lost"),
     "cuts": (CutBody(), "cut off|connection was lost|closed the connection"),
     "never ends": (Endless(), "the answer has over"),
     "is a bomb": (Gzip(bomb=True), "not the answer that was expected"),
-    "is a page": (Page(502), "HTTP 502"),
     "is no JSON": (Raw(b"<html>"), "HTTP 200 OK, and not the answer that was expected"),
-    "is JSON of another kind": (Raw(b"[" * 5000), "not the answer that was expected"),
 }
 
 
@@ -501,21 +446,6 @@ def test_a_server_in_trouble_leaves_it_unknown_and_soon(online: Online, kind: st
     assert time.monotonic() - began < 15
     assert set(checked.verdicts.values()) == {"unknown"}
     assert any(word in checked.online[0]["message"] for word in words.split("|")), checked.out
-
-
-def test_nobody_waits_as_long_as_for_a_picture() -> None:
-    """A page that says some words has a quarter of a minute."""
-    assert asking.ANSWERED_WITHIN_S == 15
-
-
-def test_a_server_that_is_not_there_leaves_it_unknown(online: Online) -> None:
-    """Why is said."""
-    online.config("openai", base_url="http://127.0.0.1:9/v1")
-    checked = online.check("--json")
-
-    assert checked.code == 0
-    assert set(checked.verdicts.values()) == {"unknown"}
-    assert "127.0.0.1:9" in checked.online[0]["message"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -546,47 +476,6 @@ def test_a_key_that_is_quoted_is_not_shown(online: Online, place: Any) -> None:
         assert "c2stdGVzdC03ZjNhOWM1" not in said
 
 
-def test_what_a_server_says_cannot_act_on_the_terminal(online: Online) -> None:
-    """Its words are shown in one line, without control characters."""
-    online.config("openai")
-    online.api.visit_always(Raw(b'{"error": "\\u001b[2Jno\\nsuch\\u202emodel"}'))
-    checked = online.check()
-
-    assert "\x1b" not in checked.out
-    assert "\u202e" not in checked.out
-
-
-def test_a_provider_without_free_pages_says_so(
-    online: Online, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One of somebody else's, written before: nobody is asked, and what could be done is said."""
-    monkeypatch.setattr(openai_images.OpenAIImages, "checks", Hosted.checks)
-    online.config("openai")
-    text, as_json = online.check(), online.check("--json")
-
-    assert (text.code, as_json.code) == (0, 0)
-    assert set(as_json.verdicts.items()) == {
-        ("key", "unknown"), ("model", "unknown"), ("account", "unknown")
-    }  # fmt: skip
-    assert "provider 'openai' knows of nothing to ask for free" in text.out
-    assert "makes one picture, for its price" in text.out
-    assert online.api.entries == []
-
-
-def test_chat_completions_are_asked_about_in_their_own_list(online: Online) -> None:
-    """A model that only writes words is bad there, wherever it is served."""
-    online.config("openrouter", api="chat")
-    good = online.check("--json")
-    words: dict[str, Any] = {"architecture": {"output_modalities": ["text"]}, "endpoints": [{}]}
-    online.api.free.models[MODEL] = {"data": words}
-    bad = online.check("--json")
-
-    assert (good.code, good.verdicts["model"]) == (0, "good")
-    assert (bad.code, bad.verdicts["model"]) == (2, "bad")
-    paths = {entry.asked.path for entry in online.api.entries}
-    assert f"/v1/models/{MODEL}/endpoints" in paths
-
-
 def test_storyboards_have_nobody_to_ask(online: Online) -> None:
     """They are drawn here."""
     Path("host.toml").unlink(missing_ok=True)
@@ -595,24 +484,6 @@ def test_storyboards_have_nobody_to_ask(online: Online) -> None:
     assert (text.code, as_json.code) == (0, 0)
     assert "# online: there is nobody to ask" in text.out
     assert as_json.online == []
-
-
-def test_it_is_the_same_as_a_process(online: Online) -> None:
-    """And an ordinary check asks nobody."""
-    online.config("openai")
-    command = [sys.executable, "-m", "host_stub", "check"]
-    environment = {**os.environ, "LOOPBACK_KEY": KEY}
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, *words], env=environment, capture_output=True, encoding="utf-8", check=False
-        )
-
-    assert run().returncode == 0
-    assert online.api.entries == []
-    assert "key: good" in run("--online").stdout
-    online.api.key = "another"
-    assert run("--online", "--json").returncode == 2
 
 
 def test_ctrl_c_ends_the_waiting_at_once(online: Online) -> None:

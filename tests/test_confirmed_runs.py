@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 
 from host_stub.cli import main
-from host_stub.run import pipeline
-from host_stub.stage import plan as planning
 from stage3_plugin.domain.states import State
 from tests.doors import bills
 from tests.fakes.behaviours import CutPng, Gate, Json, Ok, ResetAfterRead
@@ -334,25 +332,6 @@ def test_what_is_no_hash_is_refused_as_such(here: Here, word: str) -> None:
     code, told = here("run", "scenes.json", f"--confirm={word}", "--max-cost", "1")
 
     assert (code, told["error"]["code"]) == (2, "usage")
-
-
-def test_it_holds_on_both_event_loops(
-    here: Here, anyio_backend: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The plan's hash is that of the run, whichever loop either is on."""
-    from functools import partial
-
-    confirm = here.plan()["confirm"]
-    monkeypatch.setattr(
-        pipeline, "run_pipeline", partial(pipeline.run_pipeline, backend=anyio_backend)
-    )
-    monkeypatch.setattr(
-        planning, "plan_pipeline", partial(planning.plan_pipeline, backend=anyio_backend)
-    )
-
-    assert here.plan()["confirm"] == confirm
-    assert here.run("0" * 32)[0] == 2
-    assert here.run(confirm)[0] == 0
 
 
 ODD = ["-x", "it's $HOME; `id`", '"日本 語"']

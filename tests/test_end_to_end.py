@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from tests.fakes.behaviours import (
     CutBody,
-    Hang,
     Json,
     Limited,
     Ok,
@@ -28,6 +21,7 @@ from tests.fakes.behaviours import (
     ServerError,
 )
 from tests.fakes.image_api import KEY, ImageApi
+from tests.projects import Project, wait_until
 
 SCENES = [
     {
@@ -42,82 +36,29 @@ SCENES = [
 ]
 
 
-class Project:
-    """A folder with a config and scenes, and the command run in it."""
+OPENAI: dict[str, object] = {"provider": "openai", "model": "gpt-image-2"}
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.scenes({"prompts": SCENES})
 
-    def scenes(self, document: object, name: str = "scenes.json") -> None:
-        (self.folder / name).write_text(json.dumps(document), encoding="utf-8")
+def write(project: Project, scenes: object) -> None:
+    (project.folder / "scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
 
-    def config(self, text: str) -> None:
-        (self.folder / "host.toml").write_text(text, encoding="utf-8")
 
-    def for_api(self, api: ImageApi, **more: object) -> None:
-        """Write the config of a run against the loopback API."""
-        lines = [f"{name} = {json.dumps(value)}" for name, value in more.items()]
-        self.config(
-            f"""
-            [plugin.stage3]
-            provider = "openai"
-            base_url = "{api.base_url}"
-            model = "gpt-image-2"
-            api_key = {{ env = "LOOPBACK_KEY" }}
-            size = "64x64"
-            backoff_base_s = 0.01
-            backoff_max_s = 0.02
-            {chr(10).join(lines)}
-            """
-        )
-
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "LOOPBACK_KEY": KEY, "COLUMNS": "200"}
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "host_stub", *arguments],
-            cwd=self.folder,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=120,
-            check=False,
-        )
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "host_stub", *arguments],
-            cwd=self.folder,
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-
-    def manifest(self) -> dict[str, Any]:
-        text = (self.folder / "out" / "manifest.json").read_text(encoding="utf-8")
-        manifest: dict[str, Any] = json.loads(text)
-        return manifest
-
-    def events(self) -> Iterator[dict[str, Any]]:
-        text = (self.folder / "out" / "events.jsonl").read_text(encoding="ascii")
-        return (json.loads(line) for line in text.splitlines())
+def configure(project: Project, text: str) -> None:
+    (project.folder / "host.toml").write_text(text, encoding="utf-8")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    return Project(tmp_path)
+    project = Project(tmp_path)
+    write(project, {"prompts": SCENES})
+    return project
 
 
 def test_a_story_against_a_paid_api_leaves_pictures_and_a_manifest(
     project: Project, image_api: ImageApi
 ) -> None:
     """Every scene is bought once, and the manifest tells it all in input order."""
-    project.for_api(image_api, capacity=3)
+    project.config(image_api, **OPENAI, capacity=3)
     ran = project.run("run", "scenes.json")
     manifest = project.manifest()
     ids = [scene["scene_id"] for scene in SCENES]
@@ -139,22 +80,9 @@ def test_a_story_against_a_paid_api_leaves_pictures_and_a_manifest(
     assert "Avoid: people" in image_api.asked()[0].prompt
 
 
-def test_json_prints_one_object_and_nothing_else(project: Project, image_api: ImageApi) -> None:
-    """The manifest without its two lists, with its path."""
-    project.for_api(image_api)
-    ran = project.run("run", "scenes.json", "--limit", "2", "--json")
-    told = json.loads(ran.stdout)
-
-    assert ran.returncode == 0, ran.stderr
-    assert told["total_images"] == 2
-    assert "images" not in told
-    assert any(str(value).endswith("manifest.json") for value in told.values())
-    assert image_api.received() == 2
-
-
 def test_failures_are_values_and_set_the_exit_code(project: Project, image_api: ImageApi) -> None:
     """A refused scene gives 1, an unknown one 4, and both lists together hold every scene."""
-    project.for_api(image_api, capacity=2)
+    project.config(image_api, **OPENAI, capacity=2)
     refused = {"error": {"code": "moderation_blocked", "message": "policy"}}
     image_api.script(Json(refused, status=400), scene="scene_002")
     assert project.run("run", "scenes.json").returncode == 1
@@ -172,7 +100,7 @@ def test_failures_are_values_and_set_the_exit_code(project: Project, image_api: 
 
 def test_a_dead_key_stops_the_run_with_3(project: Project, image_api: ImageApi) -> None:
     """Nothing more is sent, and the message says what to do."""
-    project.for_api(image_api, capacity=1)
+    project.config(image_api, **OPENAI, capacity=1)
     image_api.script(Json({"error": {"code": "invalid_api_key"}}, status=401), scene="scene_002")
     ran = project.run("run", "scenes.json")
 
@@ -185,7 +113,8 @@ def test_a_dead_key_stops_the_run_with_3(project: Project, image_api: ImageApi) 
 
 def test_a_part_of_a_story_looks_like_the_whole(project: Project) -> None:
     """One scene made again has the same cast, and the same bytes, as in a run of all."""
-    project.scenes(
+    write(
+        project,
         [
             {"scene_id": "a", "prompt": "Close-up of Ann Bell, red hair", "characters": ["c1"]},
             {"scene_id": "b", "prompt": "Wide shot of Tom Fox, a boy", "characters": ["c2"]},
@@ -194,7 +123,7 @@ def test_a_part_of_a_story_looks_like_the_whole(project: Project) -> None:
                 "prompt": "Two people, Tom Fox and Ann Bell, on a beach",
                 "characters": ["c1", "c2"],
             },
-        ]
+        ],
     )
     small = ("--set", 'plugin.stage3.size="128x128"')
     assert project.run("run", "scenes.json", *small).returncode == 0
@@ -208,7 +137,7 @@ def test_a_part_of_a_story_looks_like_the_whole(project: Project) -> None:
 
 def test_swapping_the_plugin_is_one_word(project: Project, image_api: ImageApi) -> None:
     """The same story, the same config, another plugin; nothing is sent to the first one's API."""
-    project.for_api(image_api)
+    project.config(image_api, **OPENAI)
     ran = project.run("run", "scenes.json", "--image", "plain")
 
     assert ran.returncode == 0, ran.stderr
@@ -231,7 +160,7 @@ def test_swapping_the_plugin_is_one_word(project: Project, image_api: ImageApi) 
 )
 def test_a_broken_config_says_what_to_do(project: Project, config: str, words: list[str]) -> None:
     """Exit code 2, one error line and a hint, and no traceback."""
-    project.config(config)
+    configure(project, config)
     ran = project.run("run", "scenes.json")
 
     assert ran.returncode == 2
@@ -247,7 +176,7 @@ def test_a_mistake_on_line_3_is_named_before_anything_is_sent(
     project: Project, image_api: ImageApi
 ) -> None:
     """With the line, the field, and what was expected."""
-    project.for_api(image_api)
+    project.config(image_api, **OPENAI)
     lines = [json.dumps(scene) for scene in SCENES]
     lines[2] = json.dumps({"scene_id": "scene_003", "image_prompt": 7})
     (project.folder / "scenes.jsonl").write_text("\n".join(lines), encoding="utf-8")
@@ -262,7 +191,7 @@ def test_a_mistake_on_line_3_is_named_before_anything_is_sent(
 
 def test_the_first_interrupt_lets_paid_pictures_end(project: Project, image_api: ImageApi) -> None:
     """Nothing new is started, both in flight are kept, and the exit code is 130."""
-    project.for_api(image_api, capacity=2)
+    project.config(image_api, **OPENAI, capacity=2)
     image_api.always(Ok(delay_s=1.5))
     running = project.start("run", "scenes.json")
     wait_until(lambda: image_api.in_flight == 2)
@@ -275,35 +204,6 @@ def test_the_first_interrupt_lets_paid_pictures_end(project: Project, image_api:
     assert len(manifest["images"]) == 2
     assert {one["code"] for one in manifest["failures"]} == {"not_tried"}
     assert "Traceback" not in errors
-
-
-def test_the_second_interrupt_leaves_at_once(project: Project, image_api: ImageApi) -> None:
-    """What was sent is told as cancelled, with a cost nobody knows."""
-    project.for_api(image_api, capacity=2)
-    image_api.always(Hang())
-    running = project.start("run", "scenes.json")
-    wait_until(lambda: image_api.in_flight == 2)
-    running.send_signal(signal.SIGINT)
-    time.sleep(0.5)  # a real process has to take the first signal before the second
-    running.send_signal(signal.SIGINT)
-    began = time.monotonic()
-    _, errors = running.communicate(timeout=30)
-
-    assert running.returncode == 130, errors
-    assert time.monotonic() - began < 10  # under a second when the machine is idle
-    failures = {one["scene_id"]: one for one in project.manifest()["failures"]}
-    assert len(failures) == 6
-    assert [one["code"] for one in failures.values()].count("cancelled") == 2
-    assert failures["scene_001"]["cost_usd"] is None
-
-
-def wait_until(condition: Any) -> None:
-    """Wait for another process to come as far, at most half a minute."""
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never came to that")
 
 
 def test_the_key_is_nowhere(project: Project, image_api: ImageApi) -> None:
@@ -320,10 +220,10 @@ def test_the_key_is_nowhere(project: Project, image_api: ImageApi) -> None:
     image_api.script(ResetAfterRead(), scene="scene_004")
     image_api.script(Json(echo("moderation_blocked"), status=400), scene="scene_005")
     image_api.script(Json(echo("invalid_api_key"), status=401), scene="scene_006")
-    project.for_api(image_api, capacity=1)
+    project.config(image_api, **OPENAI, capacity=1)
     ran = project.run("run", "scenes.json", "--debug")
     checked = project.run("check")
-    project.config(f"[plugin.stage3]\nprovider = 'openai'\napi_key = '{KEY}'\ncapacity = 'x'")
+    configure(project, f"[plugin.stage3]\nprovider = 'openai'\napi_key = '{KEY}'\ncapacity = 'x'")
     refused = project.run("run", "scenes.json", "--debug")
     (project.folder / "host.toml").unlink()
     texts = {

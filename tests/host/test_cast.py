@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -71,70 +70,6 @@ def film(tmp_path: Path) -> Iterator[Film]:
         yield Film(tmp_path, api)
 
 
-def test_a_sheet_is_planned_made_counted_and_found_again(film: Film) -> None:
-    """Plan, run and the next run agree on how many pictures there are and what they cost."""
-    plan = film.planned()
-    done = film.made()
-    again = film.made()
-
-    manifest = film.manifest()
-    assert (plan["make"], plan["sheets"], plan["cost_high_usd"]) == (4, 1, "0.2")
-    assert [wave["scenes"] for wave in plan["waves"]] == [2, 2]
-    assert (done.returncode, again.returncode) == (0, 0), done.stderr + again.stderr
-    assert "[4/4]" in done.stderr
-    assert "4 pictures in" in done.stdout
-    assert film.api.billed() == 4
-    assert "all of them reused" in again.stdout
-    (sheet,) = manifest["sheets"]
-    assert sheet["scene_id"] == "mira"
-    assert Path(sheet["image_path"]) == Path("out/images/cast-mira.png")
-    assert [row["scene_id"] for row in manifest["images"]] == ["s1", "s2", "s3"]
-    assert film.planned()["reused"] == 4
-
-
-def test_both_event_loops_make_the_same_story(tmp_path: Path) -> None:
-    """And what one has bought the other finds."""
-    with ImageApi() as api:
-        first = Film(tmp_path, api, backend="trio").made()
-        billed = api.billed()
-        again = Project(tmp_path).run("run", "scenes.json")
-
-    assert (first.returncode, billed) == (0, 4), first.stderr
-    assert (again.returncode, api.billed()) == (0, 4), again.stderr
-    assert "all of them reused" in again.stdout
-
-
-def test_a_plan_says_what_is_sent_with_each_scene(film: Film) -> None:
-    """In the order of the scene file, with the names, and without ids that the cast has not."""
-    plan = film.planned()
-    text = film.run("plan", "scenes.json").stdout
-
-    plans = {one["scene_id"]: one for one in plan["scene_plans"]}
-    s2 = plans["s2"]
-    bo = hashlib.sha256((film.folder / "refs" / "bo.png").read_bytes()).hexdigest()
-    assert [(one["image"], one["name"], one["sha256"]) for one in s2["references"]] == [
-        ("scene:mira", "Mira", None),
-        ("refs/bo.png", "Bo", bo),
-    ]
-    assert (s2["model"], s2["waits_for"]) == ("a/painter", ["mira"])
-    assert "Mira" in s2["labels"]
-    assert (plans["s3"]["prompt_sent"], plans["s3"]["references"]) == ("s3: an empty beach", [])
-    assert "scene:mira as Mira" in text
-    assert "in 2 waves" in text
-    assert film.api.received() == 0
-
-
-def test_a_scene_records_which_bytes_it_was_shown(film: Film) -> None:
-    """Of the sheet that this run made, and of the file."""
-    film.made()
-
-    manifest = film.manifest()
-    s2 = next(row for row in manifest["images"] if row["scene_id"] == "s2")
-    shown = [one["sha256"] for one in s2["generation_params"]["references"]]
-    bo = hashlib.sha256((film.folder / "refs" / "bo.png").read_bytes()).hexdigest()
-    assert shown == [manifest["sheets"][0]["sha256"], bo]
-
-
 def test_a_sheet_that_fails_leaves_its_scenes_untried_for_nothing(film: Film) -> None:
     """With the reason; the scene without it is made, and the run does not call itself stopped."""
     film.api.script(REFUSED, scene="sheet of mira")
@@ -179,22 +114,6 @@ def test_a_long_chain_says_where_it_is_broken_and_not_the_way_there(
         assert "gone.png" in problems.pop()
 
 
-def test_a_large_circle_is_said_by_its_first_scenes(film: Film) -> None:
-    """Every scene of it says so, and so the words are few."""
-    film.write(
-        [
-            {"scene_id": f"s{number:03}", "image_prompt": "p"}
-            | {"references": [f"scene:s{(number + 1) % 100:03}"]}
-            for number in range(100)
-        ]
-    )
-
-    problems = {one["problem"] for one in film.planned()["scene_plans"]}
-
-    assert max(map(len, problems)) < 200
-    assert all("92 more -> s000" in one for one in problems)
-
-
 def test_a_missing_file_is_said_before_money_and_keeps_back_its_scene_alone(film: Film) -> None:
     """By name, in plan and in run."""
     (film.folder / "refs" / "bo.png").unlink()
@@ -237,31 +156,6 @@ def test_only_the_sheets_that_the_asked_scenes_need_are_made(film: Film) -> None
     assert film.api.billed() == 1
 
 
-def test_a_cap_counts_the_sheet_too(film: Film) -> None:
-    """Three pictures fit under it, and the sheet is one of them."""
-    done = film.made("--max-cost", "0.15")
-
-    assert done.returncode == 3
-    assert film.api.billed() == 3
-    assert len(film.manifest()["sheets"]) == 1
-    assert set(film.codes().values()) == {"made", "budget"}
-
-
-def test_a_changed_sheet_is_planned_as_stale_with_its_scenes(film: Film) -> None:
-    """Before anything is spent: which sheet, which scenes, and what they would cost."""
-    film.made()
-    config = (film.folder / "host.toml").read_text(encoding="utf-8")
-    changed = config.replace("four views", "six views")
-    (film.folder / "host.toml").write_text(changed, encoding="utf-8")
-
-    plan = film.planned()
-
-    assert (plan["make"], plan["sheets"], plan["stale"]) == (3, 1, 3)  # all have a picture
-    assert plan["cost_high_usd"] == "0.15"
-    changed = "sheet 'mira' has changed: 2 scenes (the first is 's1') would be made anew"
-    assert plan["warnings"][0] == f"{changed}, for up to $0.10"
-
-
 def test_ids_that_the_cast_has_not_are_said_in_one_short_line(film: Film) -> None:
     """However long they are; the scene is made without them, as it always was."""
     film.write([STORY[2] | {"characters_in_scene": ["x" * 50_000, "y"]}])
@@ -286,28 +180,3 @@ def test_a_misspelt_id_is_asked_after(film: Film, written: str, meant: str | Non
 
     asked = f"; is '{meant}' of the cast meant by '{written}'?"
     assert warning.endswith("'y' of scene 's3'" + (asked if meant else ""))
-
-
-def test_a_plan_says_a_problem_once(film: Film) -> None:
-    """Of its scene, with what to do; a run, which shows no list of scenes, warns of it."""
-    film.write([STORY[2] | {"references": ["scene:s4"]}])
-
-    plan = film.planned()
-    run = film.made()
-
-    [one] = plan["scene_plans"]
-    assert "names no scene of the file, and no sheet (correct the id" in one["problem"]
-    assert plan["warnings"] == []
-    assert f"warning: scene 's3' cannot be made as asked: {one['problem']}" in run.stderr
-
-
-def test_scenes_of_standard_input_refer_to_files_of_the_current_folder(film: Film) -> None:
-    """The story's own folder is not known."""
-    story = json.dumps([STORY[2] | {"references": ["refs/bo.png"]}])
-
-    process = film.start("run", "-")
-    _, errors = process.communicate(story, timeout=60)
-
-    assert process.returncode == 0, errors
-    shown = film.manifest()["images"][0]["generation_params"]["references"]
-    assert [one["image"] for one in shown] == ["refs/bo.png"]

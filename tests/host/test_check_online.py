@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -62,39 +61,6 @@ def asked(distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> Asked:
     return Asked(distribute, capsys)
 
 
-def test_what_is_unknown_is_no_reason_to_fail(asked: Asked) -> None:
-    """What a person can do about it stands below it."""
-    code, out, err = asked(f"return ({KEY}, {MODEL.format('unknown', 'nobody says')})")
-
-    assert (code, err) == (0, "")
-    assert "# online, for free:\n#   key: good, accepted\n" in out
-    assert "#   model oil: unknown, nobody says\n#     next: choose\n" in out
-    assert out.endswith("# ok: the stage opens; no picture was asked for\n")
-
-
-def test_what_is_bad_ends_the_command(asked: Asked) -> None:
-    """As what cannot start, with one error and its hint."""
-    code, out, err = asked(f"return ({KEY}, {MODEL.format('bad', 'it is gone')})")
-
-    assert code == 2
-    assert "#   model oil: bad, it is gone\n" in out
-    assert err == "error: the model oil is not good: it is gone\nhint: choose\n"
-    assert "# ok" not in out
-
-
-def test_programs_get_all_of_it_in_one_object(asked: Asked) -> None:
-    """Whether it is good or bad."""
-    code, out, _ = asked(f"return ({KEY}, {MODEL.format('bad', 'it is gone')})", "--json")
-
-    assert code == 2
-    key, model = json.loads(out)["online"]
-    assert key == {
-        "asked": "key", "verdict": "good", "message": "accepted", "hint": None, "name": None,
-        "is_warning": False,
-    }  # fmt: skip
-    assert (model["verdict"], model["name"]) == ("bad", "oil")
-
-
 def test_a_warning_is_said_and_ends_nothing(asked: Asked) -> None:
     """Also where no picture would be made; its next step stands below it."""
     warned = MODEL.format("bad", "it is gone").replace("hint=", "is_warning=True, hint=")
@@ -115,18 +81,6 @@ def test_a_plugin_that_cannot_ask_says_so(
     assert codes == [0, 0]
     assert "# online: this plugin cannot ask anybody" in out
     assert '"online": null' in out
-
-
-def test_nobody_is_asked_unless_that_was_asked_for(
-    distribute: Distribute, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """An ordinary check sends nothing."""
-    modules = {"asking_hooks": ASKING.format(body="raise SystemExit('asked')")}
-    distribute("asking", {"asking": "asking_hooks"}, modules)
-    code = main(["check", "--image", "asking", "--json"])
-
-    assert code == 0
-    assert "online" not in json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

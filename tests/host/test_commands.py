@@ -1,8 +1,6 @@
 """Commands that a plugin brings, through the command line: what they say, and how they end."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +8,6 @@ import pytest
 from host_stub.cli import main
 from host_stub.plugins.loading import HOOKS
 from tests.host.conftest import Distribute
-from tests.host.test_swap import striped_pictures
-from tests.installed import Environment
 
 BELL = """
 from host_stub.commands import CommandError, CommandResult, PluginCommand
@@ -191,27 +187,6 @@ def test_a_broken_plugin_harms_itself_alone(
     assert main(["plugins"]) == 0
 
 
-def test_a_command_imports_no_other_plugin(tmp_path: Path) -> None:
-    """Nor does a word that names none."""
-    of_nobody: set[str] = set()
-    for words, plugin in (
-        (["stage3", "attempts"], {"stage3_plugin"}),
-        (["nobody", "x"], of_nobody),
-    ):
-        script = f"import sys; from host_stub.cli import main; main({words}); print(*sys.modules)"
-        result = subprocess.run(
-            [sys.executable, "-c", script],
-            cwd=tmp_path,
-            capture_output=True,
-            check=True,
-            encoding="utf-8",
-        )
-        loaded = set(result.stdout.split())
-
-        assert loaded & {"stage3_plugin", "host_stub.plain_image"} == plugin
-        assert not {"httpx", "PIL", "host_stub.run.pipeline"} & loaded
-
-
 def test_the_hook_is_shown_by_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     """``plugins --load`` says who brings commands."""
     assert "host_commands" in HOOKS
@@ -220,18 +195,3 @@ def test_the_hook_is_shown_by_the_list(capsys: pytest.CaptureFixture[str]) -> No
 
     assert "host_commands" in rows["stage3"]["hooks"]
     assert "host_commands" not in rows["plain"]["hooks"]
-
-
-@pytest.mark.slow
-def test_a_third_partys_command_is_there_once_it_is_installed(tmp_path: Path) -> None:
-    """Its distribution is a wheel beside ours, and pip is all that is needed."""
-    environment = Environment(tmp_path / "venv")
-    environment.pip("install", "--no-index", "--no-deps", str(striped_pictures(tmp_path)))
-
-    done = environment.host_stub(tmp_path, "stripes", "count", "--width", "64", "--json")
-    wrong = environment.host_stub(tmp_path, "stripes", "count", "--width", "0", code=2)
-    ours = environment.host_stub(tmp_path, "stage3", "verify", code=2)
-
-    assert json.loads(done.stdout) == {"stripes": 16, "next_actions": []}
-    assert wrong.stderr == "error: a picture is wider than that\nhint: try --width 64\n"
-    assert "there is no ledger at" in ours.stderr

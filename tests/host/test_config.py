@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.config.file import KNOWN, NO_CEILING, HostConfig, load_config
+from host_stub.config.file import KNOWN, HostConfig, load_config
 from host_stub.config.overrides import read_override
 from host_stub.config.secrets import LONGEST_FILE_BYTES, resolve
-from host_stub.errors import ConfigError, SecretUnavailable, UsageError
+from host_stub.errors import ConfigError, SecretUnavailable
 
 SECRET = "sk-live-5ecret-0123456789"
 
@@ -56,39 +56,6 @@ def problems_of(text: str | bytes, *overrides: str) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_without_a_config_the_offline_renderer_is_used() -> None:
-    """No file, no network, no cost, results in ./out."""
-    config = load_config()
-
-    assert config.path is None
-    assert config.image == "stage3"
-    assert config.settings_of("stage3").values == {"provider": "previz"}
-    assert config.project_dir == Path.cwd()
-    assert config.out_dir == Path.cwd() / "out"
-    assert config.journal == Path.cwd() / "out" / "events.jsonl"
-    assert config.max_in_flight == NO_CEILING
-    assert config.observers == ()
-
-
-def test_the_config_of_the_current_folder_is_read() -> None:
-    """./host.toml is used if it is there and no other is named."""
-    written('[pipeline]\nimage = "plain"\n')
-
-    assert load_config().image == "plain"
-    assert load_config().path == Path("host.toml")
-
-
-def test_a_named_config_beats_the_one_of_the_current_folder() -> None:
-    """--config is not merged with ./host.toml."""
-    written("[run]\nmax_in_flight = 2\n")
-    other = written('[pipeline]\nimage = "plain"\n', "other/host.toml")
-
-    config = load_config(other)
-
-    assert config.image == "plain"
-    assert config.max_in_flight == NO_CEILING
-
-
 def test_nothing_is_searched_for_upward(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host.toml of a folder above is somebody else's."""
     written('[pipeline]\nimage = "plain"\n')
@@ -119,39 +86,9 @@ def test_a_journal_can_be_switched_off() -> None:
     assert load_config(written("[run]\njournal = false\n")).journal is None
 
 
-def test_the_journal_follows_the_results() -> None:
-    """The journal lies beside the results unless it is put elsewhere."""
-    beside = load_config(written('[run]\nout_dir = "a"\n'))
-    elsewhere = load_config(written('[run]\nout_dir = "a"\njournal = "log.jsonl"\n'))
-
-    assert beside.choosing(out_dir=Path("b")).journal == Path.cwd() / "b" / "events.jsonl"
-    assert elsewhere.choosing(out_dir=Path("b")).journal == Path.cwd() / "log.jsonl"
-
-
-def test_what_the_command_line_chooses_replaces_the_config() -> None:
-    """--image, --out and --no-observers win; --out starts at the current folder."""
-    config = load_config(written(EVERYTHING, "project/host.toml"))
-
-    chosen = config.choosing(image="stage3", out_dir=Path("there"), observers=())
-
-    assert chosen.image == "stage3"
-    assert chosen.out_dir == Path.cwd() / "there"
-    assert chosen.observers == ()
-    assert config.choosing() == config
-
-
 def test_a_byte_order_mark_is_accepted() -> None:
     """Editors on Windows write one."""
     assert load_config(written(b"\xef\xbb\xbf[run]\nmax_in_flight = 3\n")).max_in_flight == 3
-
-
-def test_a_file_that_is_not_there_is_told_with_the_way_to_make_one() -> None:
-    """The error names the path and points to ``init``."""
-    with pytest.raises(ConfigError) as caught:
-        load_config(Path("missing.toml"))
-
-    assert str(caught.value) == "config missing.toml: there is no such file"
-    assert "host-stub init" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize(
@@ -169,14 +106,6 @@ def test_what_is_not_toml_is_told_with_its_place(text: str | bytes, expected: st
     [problem] = problems_of(text)
 
     assert expected in problem
-
-
-def test_a_folder_is_not_a_config() -> None:
-    """Reading fails with the system's reason."""
-    Path("host.toml").mkdir()
-
-    with pytest.raises(ConfigError, match="cannot be read"):
-        load_config()
 
 
 @pytest.mark.parametrize(
@@ -207,12 +136,6 @@ def test_what_the_host_does_not_know_is_refused(text: str, expected: str) -> Non
     [problem] = problems_of(text)
 
     assert problem.startswith(expected)
-
-
-def test_all_problems_are_told_at_once() -> None:
-    """Nobody has to run it five times to find five mistakes."""
-    assert len(problems_of("[run]\na = 1\nb = 2\n[pipeline]\nc = 3\n[zzz]\n")) == 4
-    assert len(problems_of("[run]\nout_dir = 1\nmax_in_flight = 'x'\n")) == 2
 
 
 @pytest.mark.parametrize("override", ["run.outdir=x", "run.max_in_flight=many", "zzz.a=1"])
@@ -251,53 +174,6 @@ def test_an_override_cannot_go_through_a_value() -> None:
     assert problem == (
         "--set plugin.plain.colour.red: plugin.plain.colour has a value and is not a table"
     )
-
-
-@pytest.mark.parametrize(
-    "text", ["", "=", "=1", "capacity=8", "run.=1", ".run=1", "plugin.stage3.api_key", "a b.c=1"]
-)
-def test_an_override_needs_table_key_and_value(text: str) -> None:
-    """What is not TABLE.KEY=VALUE is refused with an example."""
-    with pytest.raises(UsageError) as caught:
-        read_override(text)
-
-    assert "TABLE.KEY=VALUE" in str(caught.value)
-    assert "--set plugin.stage3.capacity=8" in str(caught.value.hint)
-
-
-def test_a_malformed_override_does_not_show_what_may_be_a_key() -> None:
-    """Somebody may have pasted a secret where the key belongs."""
-    with pytest.raises(UsageError) as caught:
-        read_override(SECRET)
-
-    assert SECRET not in f"{caught.value} {caught.value.hint}"
-
-
-@pytest.mark.parametrize(
-    "text, value",
-    [
-        ("8", 8),
-        ("8.5", 8.5),
-        ("true", True),
-        ('"8"', "8"),
-        ("512x512", "512x512"),
-        ("#446688", "#446688"),
-        ("two words", "two words"),
-        ("", ""),
-        ("a=b", "a=b"),
-        ('{ env = "KEY" }', {"env": "KEY"}),
-        ("[1, 2]", [1, 2]),
-        ("1 # not a comment", "1 # not a comment"),
-        ("1\nother = 2", "1\nother = 2"),
-        ("1] # [", "1] # ["),
-        ("1, 2", "1, 2"),
-        ("9" * 5000, "9" * 5000),
-        ("[" * 100_000, "[" * 100_000),
-    ],
-)
-def test_a_value_is_toml_or_text(text: str, value: object) -> None:
-    """Text needs no quotes, and no part of it is ever lost."""
-    assert read_override(f"plugin.x.key={text}").value == value
 
 
 NAMES = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=12)
@@ -391,26 +267,6 @@ def test_secrets_come_from_variables_and_files(monkeypatch: pytest.MonkeyPatch) 
         "c": {"env": "prod", "region": "eu"},
     }
     assert table.secrets == (SECRET, SECRET)
-
-
-def test_secrets_are_filled_into_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The config itself keeps pointing to them, and each look sees the present value."""
-    config = with_key('{ env = "IMAGE_API_KEY" }')
-    monkeypatch.setenv("IMAGE_API_KEY", "first-value")
-    first = config.settings_of("stage3")
-    monkeypatch.setenv("IMAGE_API_KEY", "second-value")
-    second = config.settings_of("stage3")
-    first.values["api_key"] = first.values["model"] = "changed"
-
-    assert second.values["api_key"] == "second-value"
-    assert config.settings_of("stage3").values["model"] == "m"
-
-
-def test_secrets_of_plugins_that_are_not_used_need_not_be_there() -> None:
-    """A table for another plugin may point to a variable that is not set."""
-    config = load_config(written('[plugin.other]\nkey = { env = "NOT_SET_ANYWHERE" }\n'))
-
-    assert config.settings_of("stage3").values == {}
 
 
 @pytest.mark.parametrize(

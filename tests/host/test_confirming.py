@@ -67,15 +67,6 @@ def test_whoever_makes_them_is_held(key: str) -> None:
     assert replace(other, make=0, wishes=()).beyond(SEEN) == []
 
 
-def test_the_lane_is_held() -> None:
-    """A plan for a batch confirms no run that buys at once, nor the other way round."""
-    by_batch = replace(SEEN, made_by={**SEEN.made_by, "lane": "batch"})
-
-    for now, confirmed in ((SEEN, by_batch), (by_batch, SEEN)):
-        assert now.beyond(confirmed) == ["the pictures would be bought by another lane"]
-        assert now.hash != confirmed.hash
-
-
 def test_the_plugins_own_count_and_sum_are_held() -> None:
     """Where it would make what the host does not know of."""
     assert replace(SEEN, make=3).beyond(SEEN) == ["3 pictures would be made, and not 2"]
@@ -91,13 +82,3 @@ def test_a_record_is_read_as_it_was_written() -> None:
     for broken in ({}, {**SEEN.as_record(), "make": "many"}, {**SEEN.as_record(), "wishes": [[1]]}):
         with pytest.raises(ValueError, match="validation error"):
             Foreseen.from_record(broken)
-
-
-def test_many_differences_are_named_in_part() -> None:
-    """Five of them, and how many more there are."""
-    many = [WISH._replace(scene_id=f"x{number}") for number in range(9)]
-
-    said = replace(SEEN, wishes=tuple(many)).beyond(SEEN)
-
-    assert said[-1] == "and so on for 4 more"
-    assert len(said) == 6

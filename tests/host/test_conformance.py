@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 from host_stub.conformance.cases import CaseRefused, load_case
 from host_stub.conformance.catalogue import requirements
-from host_stub.conformance.known import read_known
 from host_stub.conformance.lab import Lab
-from host_stub.conformance.report import as_json, as_junit, as_lines, tally
+from host_stub.conformance.report import tally
 from host_stub.conformance.requirement import TRIALS, Trial
 from host_stub.conformance.runner import Asked, conform
-from host_stub.conformance.verdict import VERDICTS, Report, Result, Verdict
+from host_stub.conformance.verdict import Report, Result, Verdict
 from host_stub.conformance.worker import Bench
-from host_stub.errors import UsageError
 
 RESULT = Result(
     id="result.once",
@@ -53,50 +49,6 @@ def test_the_exit_code_is_that_of_the_worst_verdict(
     assert report.exit_code == code
     assert tally(report).endswith(ending)
     assert tally(report).startswith(f"1 {verdicts[0].replace('_', ' ')}")
-
-
-def test_what_a_better_case_would_show_is_counted_apart() -> None:
-    """It is easily overlooked among what a plugin just does not do."""
-    skipped = [
-        replace(RESULT, verdict="skipped", detail=why)
-        for why in ("the case brings no backend", "the plugin declares no seed", "it needs a case")
-    ]
-    report = replace(report_of("pass"), results=skipped)
-
-    assert tally(report).startswith("3 skipped (2 of them for want of a case that can show them): ")
-
-
-def test_a_failure_comes_with_its_rule_and_a_link() -> None:
-    """A pass is one line."""
-    (line,) = as_lines(RESULT)
-    said, rule, link = as_lines(replace(RESULT, verdict="fail"))
-
-    assert line == "pass        result.once: 5 outcomes"
-    assert said == "FAIL        result.once: 5 outcomes"
-    assert rule.strip() == "the rule: No scene has a second outcome."
-    assert link.strip() == RESULT.link
-
-
-def test_a_program_gets_every_verdict_and_the_counts() -> None:
-    """As the names of the document are agreed."""
-    document = json.loads(json.dumps(as_json(report_of(*VERDICTS))))
-
-    assert document["format"] == "stage3-conform/1"
-    assert document["counts"] == dict.fromkeys(VERDICTS, 1)
-    assert [one["verdict"] for one in document["results"]] == list(VERDICTS)
-    assert {"id", "verdict", "sentence", "link", "detail"} <= document["results"][0].keys()
-    assert document["conforms"] is False
-
-
-def test_junit_has_each_verdict_as_ci_services_know_it() -> None:
-    """A known deviation is skipped there, and the kit's fault an error."""
-    suite = ElementTree.fromstring(as_junit(report_of(*VERDICTS)))[0]
-    bodies = [body.tag for case in suite for body in case]
-
-    assert bodies == ["system-out", "failure", "skipped", "skipped", "error"]
-    assert [suite.attrib[name] for name in ("tests", "failures", "errors", "skipped")] == [
-        "5", "1", "1", "2"
-    ]  # fmt: skip
 
 
 def raises(error: BaseException) -> Trial:
@@ -159,39 +111,6 @@ def test_each_requirement_has_a_sentence_and_a_link_of_its_own() -> None:
 
     assert len({one.link for one in found}) == len(found)
     assert all(one.sentence.endswith(".") for one in found)
-
-
-def test_the_known_are_read_with_their_reasons(tmp_path: Path) -> None:
-    """An empty file knows of none."""
-    path = tmp_path / "known.toml"
-    path.write_text('[known]\n"result.once" = "because"\n', "utf-8")
-    nothing = tmp_path / "nothing.toml"
-    nothing.touch()
-
-    assert read_known(path) == {"result.once": "because"}
-    assert read_known(nothing) == {}
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "known = 1",
-        '[known]\n"a.b" = ""',
-        '[known]\n"a.b" = 1',
-        "[other]",
-        "[known",
-        "\ud800",
-        "a = " + "[" * 5000,
-    ],
-)
-def test_a_file_that_says_something_else_is_refused(text: str, tmp_path: Path) -> None:
-    """With its name, and what to write."""
-    path = tmp_path / "known.toml"
-    path.write_bytes(text.encode("utf-8", "surrogatepass"))
-
-    with pytest.raises(UsageError, match=r"known\.toml") as refused:
-        read_known(path)
-    assert refused.value.hint is not None
 
 
 @pytest.mark.parametrize(

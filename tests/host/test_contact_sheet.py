@@ -11,12 +11,10 @@ from host_stub.review.contact_sheet import (
     CELLS,
     COLUMNS,
     PICTURE_PX,
-    STATE_COLOURS,
     Cell,
     draw_page,
     write_pages,
 )
-from host_stub.standing.standing import STATES
 
 
 def picture(folder: Path, colour: str = "red", size: tuple[int, int] = (320, 180)) -> Path:
@@ -50,11 +48,6 @@ def test_a_long_story_has_several_pages(tmp_path: Path) -> None:
         assert page.width > COLUMNS * PICTURE_PX[0]
 
 
-def test_an_empty_story_is_a_page_too(tmp_path: Path) -> None:
-    """So that who waits for the file finds it."""
-    assert [path.name for path in write_pages(tmp_path / "new", "nothing", [])] == ["sheet.png"]
-
-
 def test_a_cell_shows_its_picture_whole(tmp_path: Path) -> None:
     """Smaller, in its own shape, above a line in its state's colour."""
     wide = picture(tmp_path, "red", (640, 360))
@@ -66,11 +59,6 @@ def test_a_cell_shows_its_picture_whole(tmp_path: Path) -> None:
     areas = {colour: number for number, colour in found}
     assert areas[255, 0, 0] == PICTURE_PX[0] * PICTURE_PX[1]
     assert areas[0, 0, 255] == 81 * PICTURE_PX[1]
-
-
-def test_every_state_has_a_colour() -> None:
-    """The sheet knows what a scene's standing knows."""
-    assert set(STATE_COLOURS) == set(STATES)
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(50)])

@@ -1,57 +1,17 @@
 """Discovery: metadata only, nothing imported, no distribution can spoil it for the others."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from host_stub.errors import PluginConflict, PluginNotFound
+from host_stub.errors import PluginConflict
 from host_stub.plugins.discovery import find_plugins, pick
 from tests.host.conftest import Distribute
 
 
 def names() -> list[str]:
     return [plugin.name for plugin in find_plugins()]
-
-
-def test_listing_imports_nothing(distribute: Distribute) -> None:
-    """A plugin whose import would end the program is listed like any other."""
-    distribute("bomb", {"bomb": "bomb_module"}, {"bomb_module": "raise SystemExit('boom')"})
-
-    found = pick("bomb", find_plugins())
-
-    assert found.source == "bomb 1.0"
-    assert found.target == "bomb_module"
-    assert "bomb_module" not in sys.modules
-
-
-def test_our_own_plugins_are_found() -> None:
-    """The distribution offers the stage and the reference plugin."""
-    assert {"plain", "stage3"} <= set(names())
-    assert pick("plain", find_plugins()).source.startswith("stage3-plugin ")
-
-
-def test_a_missing_name_is_told_with_the_closest_one(distribute: Distribute) -> None:
-    """The error lists what is installed and proposes what was meant."""
-    distribute("watercolour", {"watercolour": "w"})
-
-    with pytest.raises(PluginNotFound) as caught:
-        pick("watercolor", find_plugins())
-
-    assert caught.value.hint == "did you mean 'watercolour'?"
-    assert "watercolour" in caught.value.installed
-
-
-def test_two_distributions_with_one_name_conflict(distribute: Distribute) -> None:
-    """Neither wins, and both are named."""
-    distribute("first", {"same": "first_hooks"})
-    distribute("second", {"same": "second_hooks"}, version="2.1")
-
-    with pytest.raises(PluginConflict) as caught:
-        pick("same", find_plugins())
-
-    assert caught.value.sources == ("first 1.0 (first_hooks)", "second 2.1 (second_hooks)")
 
 
 @pytest.mark.parametrize(
@@ -82,14 +42,6 @@ def test_metadata_that_is_not_text_harms_nobody(distribute: Distribute) -> None:
     assert "sound" in names()
 
 
-def test_a_distribution_without_a_name_is_still_listed(distribute: Distribute) -> None:
-    """A plugin is not lost because its METADATA is."""
-    site = distribute("nameless", {"nameless": "x"})
-    (site / "nameless-1.0.dist-info" / "METADATA").write_text("\n", encoding="utf-8")
-
-    assert "nameless" in names()
-
-
 def test_one_distribution_reached_by_two_ways_counts_once(
     distribute: Distribute, tmp_path: Path, put_on_path: Callable[[Path], None]
 ) -> None:
@@ -103,14 +55,6 @@ def test_one_distribution_reached_by_two_ways_counts_once(
     assert pick("twice", find_plugins()).target == "x"
 
 
-def test_of_two_versions_on_the_path_the_first_counts(distribute: Distribute) -> None:
-    """What an import would meet is what is listed; spelling of the name does not matter."""
-    distribute("my-plugin", {"mine": "old"}, version="1.0")
-    distribute("My_Plugin", {"mine": "new"}, version="2.0")
-
-    assert pick("mine", find_plugins()).version == "2.0"
-
-
 def test_one_distribution_offering_a_name_twice_conflicts(distribute: Distribute) -> None:
     """Two entry points of one name in one file are no better than in two."""
     site = distribute("double", {"double": "x"})
@@ -122,11 +66,3 @@ def test_one_distribution_offering_a_name_twice_conflicts(distribute: Distribute
         pick("double", find_plugins())
 
     assert caught.value.sources == ("double 1.0 (x)", "double 1.0 (y)")
-
-
-def test_the_list_is_sorted(distribute: Distribute) -> None:
-    """Order on the path does not show."""
-    distribute("zeta", {"zeta": "z"})
-    distribute("alpha", {"alpha": "a"})
-
-    assert names() == sorted(names())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -51,14 +50,6 @@ def test_the_variables_are_those_of_the_providers(capsys: pytest.CaptureFixture[
     assert {one["key_variable"]: one["name"] for one in ours} == {
         variable: provider for variable, (provider, _) in PROVIDERS.items()
     }
-
-
-def test_all_keys_that_are_set_are_named() -> None:
-    """The first is written out; a person may want another."""
-    lines = first_lines(["XAI_API_KEY", "OPENAI_API_KEY", "FAL_KEY"], "s.json")
-
-    assert "OPENAI_API_KEY is set (so are FAL_KEY, XAI_API_KEY)" in lines[0]
-    assert tomllib.loads("\n".join(lines[2:-2]))["plugin"]["stage3"]["provider"] == "openai"
 
 
 def test_without_a_key_it_says_that_none_is_needed() -> None:

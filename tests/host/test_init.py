@@ -1,6 +1,5 @@
 """What ``init`` writes: complete as it is, and right in what its comments promise."""
 
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -104,14 +103,6 @@ def test_the_files_hold_no_secret_and_lines_of_a_terminals_width() -> None:
     assert "sk-" not in CONFIG
 
 
-def test_the_story_has_recurring_characters() -> None:
-    """The small story shows what a scene file can say."""
-    scenes = json.loads(STORY)["prompts"]
-
-    assert [scene["scene_id"] for scene in scenes] == ["scene_001", "scene_002", "scene_003"]
-    assert sum("mira" in scene["characters_in_scene"] for scene in scenes) == 3
-
-
 def test_a_file_that_is_there_is_kept_and_ours_are_taken_back(tmp_path: Path) -> None:
     """The second file being there leaves no first one behind."""
     theirs = tmp_path / "scenes.json"
@@ -135,8 +126,3 @@ def test_a_disk_that_takes_only_one_file_keeps_none(
         write_project(tmp_path)
 
     assert list(tmp_path.iterdir()) == []
-
-
-def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
-    """A project may be begun in a place that is not there yet."""
-    assert all(path.is_file() for path in write_project(tmp_path / "a" / "b"))

@@ -77,19 +77,6 @@ def test_a_last_line_that_was_cut_short_is_passed_over(tmp_path: Path) -> None:
     assert summarize_journal(path)[0].events == {"scene.reused": 1}
 
 
-def test_an_empty_journal_has_no_runs(tmp_path: Path) -> None:
-    """Nothing happened, which is no error; nor are empty lines."""
-    assert summarize_journal(written(tmp_path, tail=b"\n\n")) == []
-
-
-def test_a_run_without_times_has_no_duration(tmp_path: Path) -> None:
-    """What is not known is not made up."""
-    path = written(tmp_path, {"event": "x", "run_id": "r", "plugin": "p"})
-
-    assert summarize_journal(path)[0].elapsed_s is None
-    assert summarize_journal(path)[0].as_text().startswith("run r with p\n")
-
-
 @pytest.mark.parametrize(
     "line",
     [
@@ -114,9 +101,3 @@ def test_a_line_that_is_no_event_is_named(tmp_path: Path, line: bytes) -> None:
 
     assert str(caught.value).startswith(f"journal {path}: line 2: is not an event")
     assert caught.value.hint == "is this the events.jsonl of a run?"
-
-
-def test_a_journal_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    """A folder is no file."""
-    with pytest.raises(JournalError, match="cannot be read: Is a directory"):
-        summarize_journal(tmp_path)

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import pytest
 
-from host_stub.cli import parser
-from host_stub.cli.next_steps import about_story
 from host_stub.contract import Lane, PlannedLane, PlannedLanes
-from host_stub.scenes.file import read_scenes
-from host_stub.scenes.importing.named_fields import field_named
 from host_stub.stage.lane_plans import lane_lines
 from tests.host.conftest import Distribute
 from tests.host.test_planning import FULL, SCRIPTED, Planner, here
@@ -83,68 +78,6 @@ def test_a_plan_has_both_lanes_side_by_side(planner: Planner) -> None:
     assert "expected time" not in planner.out
 
 
-def test_a_plan_for_the_ordinary_lane_says_its_time_as_ever(planner: Planner) -> None:
-    """Beside what a batch would be."""
-    lanes = {**LANES, "batch": {**LANES["batch"], "scenes": 0}}
-    planner.script({**FULL, "lanes": lanes})
-
-    planner("plan")
-
-    assert "expected time: about 42 s\n" in planner.out
-    assert "  batch (--lane batch): $0.04 to $0.08, within 24 h 00 min\n" in planner.out
-
-
-@pytest.mark.parametrize("lanes", [None, {"ordinary": LANES["ordinary"]}])
-def test_a_plugin_with_one_lane_says_nothing_of_any(
-    planner: Planner, lanes: dict[str, Any] | None
-) -> None:
-    """As text; the object has what it said."""
-    planner.script({**FULL, "lanes": lanes})
-
-    planner("plan")
-    said = planner.out
-    planner("plan", "--json")
-    told = json.loads(planner.out)["lanes"]
-
-    assert "lane" not in said
-    assert (None if told is None else told["batch"]) is None
-    assert (told is None) == (lanes is None)
-
-
-def test_both_lanes_are_in_the_object(planner: Planner) -> None:
-    """Money as decimal strings, unknown as null."""
-    planner.script({**FULL, "lanes": LANES})
-
-    planner("plan", "--json")
-
-    assert json.loads(planner.out)["lanes"] == {
-        "ordinary": {**LANES["ordinary"], "within_s": None, "cannot": []},
-        "batch": {**LANES["batch"], "expected_s": None},
-    }
-
-
-def test_what_is_not_known_of_a_lane_is_called_so() -> None:
-    """Neither free nor at once."""
-    unknown = PlannedLane(cost_low_usd=None, cost_high_usd=None)
-
-    said = [*lane_lines(PlannedLanes(ordinary=unknown, batch=unknown))]
-
-    assert said[1:] == [
-        "  ordinary: unknown, time unknown",
-        "  batch (--lane batch): unknown, time unknown",
-    ]
-
-
-def test_what_a_plugin_says_of_a_lane_is_one_line_of_a_bounded_length() -> None:
-    """Whatever it is."""
-    one = PlannedLane(cost_low_usd=None, cost_high_usd=None, cannot=("\x1b[2J\n" * 999,) * 99)
-
-    said = [*lane_lines(PlannedLanes(ordinary=one, batch=one))]
-
-    assert len(said) < 30
-    assert all(len(line) < 400 and line.isprintable() for line in said)
-
-
 @pytest.mark.parametrize(
     "by_batch, more", [(1, ""), (0, "; in a batch more may fit: plan with --lane batch")]
 )
@@ -157,15 +90,6 @@ def test_what_a_cap_leaves_out_is_in_neither_price(by_batch: int, more: str) -> 
 
     assert said[-1] == f"  left out by a cap, and in neither price: 3{more}"
     assert len(said) == 1 + len([*lane_lines(lanes)])
-
-
-def test_a_plan_says_what_a_cap_leaves_out_of_the_lanes(planner: Planner) -> None:
-    """Beside both prices."""
-    planner.script({**FULL, "lanes": LANES})
-
-    planner("plan")
-
-    assert "  left out by a cap, and in neither price: 2\n" in planner.out
 
 
 def test_a_plan_is_confirmed_with_its_lane(planner: Planner) -> None:
@@ -184,29 +108,3 @@ def test_a_plan_is_confirmed_with_its_lane(planner: Planner) -> None:
     assert refused["error"]["code"] == "not_confirmed"
     planner("plan", "--json")
     assert json.loads(planner.out)["confirm"] != told["confirm"]
-
-
-@pytest.mark.parametrize("name", ["line", "lang", "plane", "land", "lanes", "Lane"])
-def test_a_word_that_is_near_is_ones_own_unless_it_holds_a_lane(name: str, tmp_path: Path) -> None:
-    """Many files have a ``line`` or a ``lang``, and no lane."""
-    path = tmp_path / "scenes.json"
-    path.write_text(json.dumps([{"scene_id": "a", "prompt": "p", name: "en"}]), encoding="utf-8")
-
-    assert [scene.extra for scene in read_scenes(path)] == [{name: "en"}]
-
-
-def test_a_lane_is_read_from_any_form() -> None:
-    """A story that was written elsewhere may say it, too."""
-    assert field_named("Lane") == "lane"
-    assert get_args(Lane) == parser.LANES
-
-
-@pytest.mark.parametrize("command, has_it", [("status", True), ("reroll", True), ("sheet", False)])
-def test_what_follows_a_look_by_a_lane_is_by_the_same_one(command: str, *, has_it: bool) -> None:
-    """Or the run that it names would cost more than it said."""
-    typed = parser.parse(["status", "--lane", "batch"])
-
-    assert about_story(typed, "run", "s.json") == (
-        "host-stub", "run", "s.json", "--lane", "batch",
-    )  # fmt: skip
-    assert ("--lane" in about_story(typed, command)) is has_it

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.contract import Cost, CostBasis, Failure, FailureCode, SceneOutcome, SceneStep
+from host_stub.contract import Cost, CostBasis, Failure, FailureCode, SceneOutcome
 from host_stub.run.manifest import RunFacts, write_manifest
-from host_stub.run.outcomes import MOST_VIOLATIONS, Outcomes
+from host_stub.run.outcomes import Outcomes
 from host_stub.run.summary import summary_lines
 from host_stub.scenes.file import read_scenes
 from host_stub.text.redaction import Redactor
@@ -117,41 +117,6 @@ def make_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make
         yield make
 
 
-class TestEarlier:
-    def test_the_manifest_of_an_earlier_run_is_kept_under_its_name(
-        self, make_bench: MakeBench
-    ) -> None:
-        """manifest.json is of the last run; also a long one still says which run it was."""
-        bench = make_bench(2000)
-        bench.outcomes.fill("x" * 100)
-        for run_id in ("first", "second", "third"):
-            bench.manifest(replace(FACTS, run_id=run_id))
-
-        runs = {
-            path.relative_to(bench.out_dir).as_posix(): json.loads(path.read_bytes())["run_id"]
-            for path in bench.out_dir.rglob("*.json")
-        }
-        assert runs == {
-            "manifest.json": "third",
-            "runs/first/manifest.json": "first",
-            "runs/second/manifest.json": "second",
-        }
-
-    @pytest.mark.parametrize(
-        "content",
-        [b"", b"not json", b"{}", b'{\n  "run_id": "../x"\n}', b'{\n  "run_id": "\xff"\n}'],
-    )
-    def test_a_manifest_that_names_no_run_is_kept_too(
-        self, content: bytes, make_bench: MakeBench
-    ) -> None:
-        """Whatever lies there was somebody's, and its content names no path."""
-        bench = make_bench(1)
-        (bench.out_dir / "manifest.json").write_bytes(content)
-        bench.manifest()
-
-        assert (bench.out_dir / "runs" / "earlier" / "manifest.json").read_bytes() == content
-
-
 class TestShape:
     def test_a_manifest_has_the_agreed_keys_first(self, make_bench: MakeBench) -> None:
         """Callers of the original pipeline find what they read, under the names they know."""
@@ -195,35 +160,6 @@ class TestShape:
             "cost_usd",
         ]
 
-    def test_each_step_of_a_scene_stands_with_its_cost_and_its_failure(
-        self, make_bench: MakeBench
-    ) -> None:
-        """Who refused it, and who made it; a signed address and a key stand nowhere."""
-        bench = make_bench(1)
-        message = f"no: https://api.example/doc?signature=CANARY {KEY}"
-        refusal = Failure(code="refused", message=message, retryable=False, cause="prompt")
-        steps = (
-            SceneStep(provider="openai", model="m", attempts=2, cost=_cost("0"), failure=refusal),
-            SceneStep(provider="fal", prompt=1, attempts=1, cost=_cost("0.04")),
-        )
-        bench.outcomes.deliver(_made("s0", bench.picture, steps=steps))
-        (row,) = bench.manifest()["images"]
-        first, second = row["steps"]
-
-        assert (first["provider"], first["model"], first["attempts"]) == ("openai", "m", 2)
-        assert (first["failure"]["code"], first["failure"]["cause"]) == ("refused", "prompt")
-        assert "CANARY" not in str(row)
-        assert KEY not in str(row)
-        assert second == {
-            "provider": "fal",
-            "model": None,
-            "prompt": 1,
-            "attempts": 1,
-            "cost_usd": "0.04",
-            "cost_basis": "reported",
-            "failure": None,
-        }
-
     def test_figures_are_measured(self, make_bench: MakeBench) -> None:
         """Speed-up is the scenes' own time over the time that passed, failures included."""
         bench = make_bench(3)
@@ -247,19 +183,6 @@ class TestShape:
 
         assert (manifest["avg_seconds_per_image"], manifest["speedup"]) == (None, None)
         assert (manifest["images"], len(manifest["failures"])) == ([], 1)
-
-    @pytest.mark.parametrize("is_reused", [True, False])
-    def test_a_run_that_made_no_picture_has_no_speed_up(
-        self, make_bench: MakeBench, *, is_reused: bool
-    ) -> None:
-        """Neither what was found nor what is on its way was made in this time."""
-        bench = make_bench(2)
-        found = _made("s0", bench.picture, reused=True) if is_reused else _failed("s0", "pending")
-        bench.outcomes.deliver(found)
-        bench.outcomes.deliver(_failed("s1"))
-        none = bench.manifest()["speedup"]
-
-        assert none is None
 
     def test_one_unknown_cost_makes_the_sum_unknown(self, make_bench: MakeBench) -> None:
         """Nobody guesses zero; what is known is told beside it."""
@@ -289,30 +212,6 @@ class TestShape:
         assert Decimal(manifest["cost_usd"]) == sum(amounts)
         assert [Decimal(row["cost_usd"]) for row in manifest["images"]] == amounts
 
-    def test_paths_are_seen_from_the_current_folder(self, make_bench: MakeBench) -> None:
-        """As the original's were, so that later stages open them as they are."""
-        bench = make_bench(1)
-        bench.outcomes.deliver(_made("s0", bench.picture))
-
-        path = bench.manifest()["images"][0]["image_path"]
-
-        assert path == str(Path("out/images/a.png"))
-        assert Path(path).read_bytes() == b"png"
-        assert bench.heard == ["s0"]
-
-    def test_no_secret_and_no_raw_control_character_is_written(self, make_bench: MakeBench) -> None:
-        """The manifest is ASCII, and what a provider echoed is redacted."""
-        bench = make_bench(2)
-        bench.outcomes.deliver(_failed("s0", message=f"key {KEY} is\x1b[2J wrong"))
-        bench.outcomes.deliver(_made("s1", bench.picture, generation_params={"echo": [KEY]}))
-
-        manifest = bench.manifest()
-
-        assert "CANARY" not in json.dumps(manifest)
-        assert "CANARY" not in "\n".join(bench.summary())
-        assert (bench.out_dir / "manifest.json").read_bytes().isascii()
-        assert b"\x1b" not in (bench.out_dir / "manifest.json").read_bytes()
-
 
 class TestOrder:
     @given(order=st.permutations(range(7)), failing=st.sets(st.integers(0, 6)))
@@ -336,37 +235,6 @@ class TestOrder:
         failures = [row["scene_id"] for row in manifest["failures"]]
         assert failures == [f"s{number}" for number in sorted(failing)]
         assert images == [f"s{number}" for number in range(7) if number not in failing]
-
-    def test_scenes_without_an_outcome_are_accounted_for(self, make_bench: MakeBench) -> None:
-        """One that was started may have cost something; one that was not is free."""
-        bench = make_bench(3)
-        bench.outcomes.started("s2")
-        bench.outcomes.started("not ours")
-        bench.outcomes.deliver(_made("s1", bench.picture))
-        bench.outcomes.fill("the run was interrupted")
-
-        failures = bench.manifest()["failures"]
-
-        assert [(row["scene_id"], row["code"], row["cost_usd"]) for row in failures] == [
-            ("s0", "not_tried", "0"),
-            ("s2", "cancelled", None),
-        ]
-        assert failures[0]["message"] == "never started: the run was interrupted"
-        assert bench.outcomes.missing() == 0
-
-    def test_scenes_are_accounted_for_even_if_their_file_has_changed(
-        self, make_bench: MakeBench
-    ) -> None:
-        """Their ids are lost with it, their number is not."""
-        bench = make_bench(3)
-        bench.outcomes.deliver(_made("s1", bench.picture))
-        bench.path.write_text("{}", encoding="utf-8")
-        bench.outcomes.fill("the file was changed")
-
-        failures = bench.manifest()["failures"]
-
-        assert [row["scene_id"] for row in failures] == ["", ""]
-        assert "scene 3 of a file that was changed since" in failures[1]["message"]
 
     @pytest.mark.slow
     def test_outcomes_do_not_sit_in_memory(self, make_bench: MakeBench) -> None:
@@ -459,15 +327,6 @@ class TestContract:
         assert (row["scene_id"], row["code"], row["cost_usd"]) == ("s0", "storage", "0.04")
         assert bench.manifest()["images"] == []
 
-    def test_many_breaches_are_counted_and_not_all_kept(self, make_bench: MakeBench) -> None:
-        """A plugin that is wrong throughout has one cause."""
-        bench = make_bench(1)
-        for number in range(100):
-            bench.outcomes.deliver(_failed(f"x{number}"))
-
-        assert bench.outcomes.violation_count == 100
-        assert len(bench.outcomes.violations) == MOST_VIOLATIONS
-
 
 class TestSummary:
     def test_every_picture_file_is_named(self, make_bench: MakeBench) -> None:
@@ -484,16 +343,6 @@ class TestSummary:
             "3 pictures in 2.0 s, 0.7 s each, speed-up 4.5 (concurrent), cost $0.12",
             "manifest: out/manifest.json",
         ]
-
-    def test_a_speed_up_that_is_none_is_left_out(self, make_bench: MakeBench) -> None:
-        """In a small run, or one that found much again, it tells only of the run's own start."""
-        bench = make_bench(2)
-        bench.outcomes.deliver(_made("s0", bench.picture, duration_s=0.4))
-        bench.outcomes.deliver(_made("s1", bench.picture, reused=True, duration_s=0.0))
-
-        figures = bench.summary()[-2]
-        assert figures.startswith("2 pictures in 2.0 s, 1 of them reused")
-        assert "speed-up" not in figures
 
     def test_many_pictures_are_named_by_their_folder(self, make_bench: MakeBench) -> None:
         """Nobody reads a thousand lines."""

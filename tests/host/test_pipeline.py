@@ -1,22 +1,17 @@
 import hashlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import anyio
-import anyio.to_thread
 import pytest
 from pydantic import BaseModel, SecretStr
 
@@ -39,17 +34,16 @@ from host_stub.contract import (
     StageSummary,
 )
 from host_stub.errors import (
-    ContractViolation,
-    HostError,
     ResultsNotWritten,
     SceneFileError,
-    StageFailed,
 )
 from host_stub.events.journal import EventJournal
 from host_stub.plain_image import flat_png
 from host_stub.plugins.selection import Observer, SelectedPlugin
 from host_stub.run.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
 from host_stub.stage.exit_codes import exit_code
+from tests.host.conftest import Distribute
+from tests.projects import Project, ended
 
 KEY = "sk-CANARY-0123456789"
 PNG = flat_png(1, 1, bytes(3))
@@ -250,25 +244,6 @@ class TestGoodRun:
         assert f"  {Path('out/images/s2.png')}\n" in out
         assert out.endswith(f"manifest: {Path('out/manifest.json')}\n")
 
-    def test_a_report_is_the_manifest_without_its_lists(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """With --json that is all that is said, and the run itself says nothing."""
-        report = project.run(_good, json_only=True)
-
-        manifest = project.manifest()
-        assert report.manifest == {
-            **{
-                name: manifest[name]
-                for name in manifest
-                if name not in {"images", "failures", "sheets"}
-            },
-            "manifest_path": str(Path("out/manifest.json")),
-            "errors": [],
-        }
-        assert json.dumps(report.manifest)
-        assert capsys.readouterr() == ("", "")
-
     def test_the_plugin_gets_what_was_asked_for(self, project: _Project) -> None:
         """Scenes chosen, the ceiling, the cap and the folder."""
         got: list[tuple[ImageRequest, StageContext]] = []
@@ -355,27 +330,6 @@ class TestGoodRun:
         assert kept.parent.name == report.manifest["run_id"]
         assert (events[0], events[-1]) == ("host.run_started", "host.run_finished")
 
-    def test_a_faulty_observer_is_told_of_and_the_run_goes_on(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """Pictures are worth more than somebody's bookkeeping."""
-
-        def fail(_: object) -> None:
-            raise OSError("ledger is locked")
-
-        report = project.run(_good, observers=[Observer("ledger", fail, fail)])
-
-        assert report.exit_code == 0
-        assert "observer 'ledger' raised" in capsys.readouterr().err
-
-    def test_a_run_in_a_thread_receives_no_signals_and_works(self, project: _Project) -> None:
-        """A program that embeds the host keeps its own signals."""
-
-        async def in_thread() -> RunReport:
-            return await anyio.to_thread.run_sync(project.run, _good)
-
-        assert anyio.run(in_thread).exit_code == 0
-
 
 class TestExitCodes:
     @pytest.mark.parametrize(
@@ -403,24 +357,6 @@ class TestExitCodes:
         """Interrupted, then stopped, then unknown, then not here yet, then failed."""
         assert exit_code(signals=signals, stopped=stopped, failed=Counter(failed)) == code
 
-    @pytest.mark.parametrize("code, exits", [("refused", 1), ("unknown", 4), ("pending", 5)])
-    def test_a_failed_scene_is_told_by_the_exit_code(
-        self, code: FailureCode, exits: int, project: _Project
-    ) -> None:
-        """A script can tell a refusal from money that may be spent."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            first, *others = request.scenes
-            _fail(first, context, code)
-            for scene in others:
-                _make(scene, request, context)
-            return StageSummary()
-
-        report = project.run(run)
-
-        assert report.exit_code == project.manifest()["exit_code"] == exits
-        assert project.codes() == {"s0": code}
-
     @pytest.mark.parametrize("raises", [False, True])
     def test_an_address_that_a_stage_names_is_shortened(
         self,
@@ -446,52 +382,8 @@ class TestExitCodes:
         assert "5f2b" not in out + err + results
         assert "me:pass" not in out + err + results
 
-    def test_a_stage_that_stops_by_itself_is_told(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """With the plugin's own words on what to do."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            for scene in request.scenes:
-                _fail(scene, context, "not_tried")
-            return StageSummary(stopped="credentials", message="the key is wrong; see api_key")
-
-        report = project.run(run)
-
-        assert report.exit_code == 3
-        assert project.manifest()["stopped"] == "credentials"
-        assert "stopped: the key is wrong; see api_key" in capsys.readouterr().err
-
 
 class TestSpending:
-    def test_a_run_that_finds_every_picture_ends_well_and_says_so(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """Nothing was bought, and nothing is missing."""
-        report = project.run(_found_again)
-
-        told = capsys.readouterr()
-        assert (report.exit_code, report.manifest["reused"]) == (0, 3)
-        assert report.manifest["cost_usd"] == "0"
-        assert "3 pictures in " in told.out
-        assert ", all of them reused (nothing paid for those), " in told.out
-        assert "[3/3] s2 reused, $0.00\n" in told.err
-
-    def test_pictures_found_and_made_are_told_apart(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """What a rerun has bought is what was missing."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            *others, last = request.scenes
-            await _found_again(request, context, others)
-            _make(last, request, context)
-            return StageSummary()
-
-        project.run(run)
-
-        assert ", 2 of them reused (nothing paid for those), " in capsys.readouterr().out
-
     @pytest.mark.parametrize(
         "code, resumes, told",
         [
@@ -714,49 +606,6 @@ class TestSpending:
 
 
 class TestTroubledStage:
-    def test_a_stage_that_cannot_open_is_a_failure_to_start(self, project: _Project) -> None:
-        """Exit code 2 and the plugin's hint; an earlier run's manifest is left as it is."""
-        project.run(_good)
-        before = project.manifest()
-
-        @asynccontextmanager
-        async def open_(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
-            if settings.capacity:
-                raise StageError("no price for this model", hint="set price_usd")
-            yield _Stage(_good)
-
-        with pytest.raises(StageFailed, match="could not start: no price") as caught:
-            project.run(_good, open_=open_)
-
-        assert (caught.value.exit_code, caught.value.hint) == (2, "set price_usd")
-        assert isinstance(caught.value.__cause__, StageError)
-        assert project.manifest() == before
-
-    @pytest.mark.parametrize("error", [ImportError("no module httpx"), SystemExit(3)])
-    def test_anything_raised_at_opening_is_a_failure_to_start(
-        self, error: BaseException, project: _Project
-    ) -> None:
-        """A missing library is told like any other reason."""
-
-        def open_(settings: Any, services: Services) -> AbstractAsyncContextManager[ImageStage]:
-            raise error
-
-        with pytest.raises(StageFailed, match=type(error).__name__) as caught:
-            project.run(_good, open_=open_)
-
-        assert caught.value.exit_code == 2
-
-    def test_a_stage_may_say_at_run_that_it_cannot_start(self, project: _Project) -> None:
-        """Some reasons are only known with the scenes at hand."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            raise StageError("a cap is not supported", starting=True)
-
-        with pytest.raises(StageFailed) as caught:
-            project.run(run)
-
-        assert caught.value.exit_code == 2
-
     def test_a_stage_that_fails_later_keeps_what_is_finished(
         self, project: _Project, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -832,21 +681,6 @@ class TestTroubledStage:
 
 
 class TestBrokenContract:
-    def test_a_plugin_that_delivers_twice_is_told_so(self, project: _Project) -> None:
-        """The first outcome stands."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            await _good(request, context)
-            _fail(next(iter(request.scenes)), context)
-            return StageSummary()
-
-        report = project.run(run)
-
-        (error,) = report.errors
-        assert isinstance(error, ContractViolation)
-        assert '"s0" a second time' in error.detail
-        assert (report.exit_code, project.manifest()["total_images"]) == (3, 3)
-
     @pytest.mark.parametrize("summary", [StageSummary(), None, "done"])
     def test_a_plugin_that_forgets_scenes_is_told_so(
         self, summary: object, project: _Project
@@ -864,11 +698,6 @@ class TestBrokenContract:
         assert len(told) == 1 + (not isinstance(summary, StageSummary))
         assert project.codes() == {"s1": "not_tried", "s2": "not_tried"}
         assert report.exit_code == 3
-
-    def test_what_is_no_stage_at_all_is_told(self, project: _Project) -> None:
-        """A plugin whose open() gives something else fails by name, not with a traceback."""
-        with pytest.raises(StageFailed, match="could not start: TypeError"):
-            project.run(_good, open_=Mock(return_value=None))
 
     def test_invalid_events_are_counted_and_told(
         self, project: _Project, capsys: pytest.CaptureFixture[str]
@@ -913,17 +742,6 @@ class TestSheets:
         assert err.splitlines()[-1] == "[4/4] s2 done in 0 ms, $0.00"
         assert f"pictures:\n  {Path('out/images/cast-mira.png')}\n" in out
         assert "4 pictures in" in out
-
-    def test_a_sheet_that_was_not_announced_counts_all_the_same(self, project: _Project) -> None:
-        """It may be paid for."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            _sheet("mira", request, context)
-            return await _good(request, context)
-
-        report = project.run(run)
-
-        assert (report.exit_code, report.manifest["cost_usd"]) == (0, "0.04")
 
     def test_a_failed_sheet_is_a_failure_and_comes_before_what_it_kept_back(
         self, project: _Project, capsys: pytest.CaptureFixture[str]
@@ -997,20 +815,6 @@ class TestSheets:
         assert 'result.complete: makes a sheet under a scene\'s id, "s1"' in str(fault)
         assert [row["scene_id"] for row in project.manifest()["images"]] == ["s0", "s1", "s2"]
 
-    def test_a_sheet_that_is_delivered_twice_is_a_fault(self, project: _Project) -> None:
-        """The first counts."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            _sheet("mira", request, context)
-            _sheet("mira", request, context)
-            return await _good(request, context)
-
-        report = project.run(run)
-
-        assert (report.exit_code, report.manifest["cost_usd"]) == (3, "0.04")
-        faults = "; ".join(map(str, report.errors))  # it may write its file anew while it is copied
-        assert 'delivered sheet "mira" a second time' in faults
-
 
 class TestStorage:
     def test_a_folder_that_cannot_be_made_is_a_failure_to_start(self, project: _Project) -> None:
@@ -1022,13 +826,6 @@ class TestStorage:
 
         assert caught.value.exit_code == 2
 
-    def test_a_journal_that_cannot_be_begun_is_a_failure_to_start(self, project: _Project) -> None:
-        """The message names the journal, not the folder of pictures."""
-        (project.folder / "file").write_text("a file", encoding="ascii")
-
-        with pytest.raises(ResultsNotWritten, match=r"events\.jsonl"):
-            project.run(_good, journal=project.folder / "file" / "events.jsonl")
-
     def test_a_manifest_that_cannot_be_written_is_told(self, project: _Project) -> None:
         """The pictures are there, and the summary still names them."""
         (project.folder / "out" / "manifest.json" / "x").mkdir(parents=True)
@@ -1039,13 +836,6 @@ class TestStorage:
         assert isinstance(report.errors[0], ResultsNotWritten)
         assert report.manifest["manifest_path"] is None
         assert report.manifest["total_images"] == 3
-
-    def test_nothing_but_results_is_left_behind(self, project: _Project) -> None:
-        """No spill file, no half manifest."""
-        project.run(_good)
-
-        left = {path.name for path in (project.folder / "out").iterdir()}
-        assert left == {"images", "takes", "manifest.json", "events.jsonl", ".story.json"}
 
 
 class TestSecrets:
@@ -1087,203 +877,75 @@ class TestSecrets:
         assert any("[secret]" in text for text in said)
 
 
-PROGRAM = """
-import hashlib, signal, sys, time
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+STUBBORN = """
+import hashlib, os, sys, time
 from contextlib import asynccontextmanager
-from datetime import datetime, UTC
 from decimal import Decimal
-from pathlib import Path
 import anyio, anyio.to_thread
 from host_stub.contract import *
-from host_stub.run.pipeline import RunOptions, run_pipeline
+from host_stub.hookspecs import hookimpl
 from host_stub.plain_image import Settings, flat_png
-from host_stub.plugins.selection import SelectedPlugin
-
-PNG = flat_png(1, 1, bytes(3))
-SHA = hashlib.sha256(PNG).hexdigest()
-behaviour, backend = sys.argv[1:]
-as_json = behaviour.endswith(" as json")
-behaviour = behaviour.removesuffix(" as json")
-FREE = Cost(usd=Decimal(0), basis="free")
 
 class Stage:
-    async def plan(self, request): ...
-
     async def run(self, request, context):
-        scenes = iter(request.scenes)
-        self.request, self.context = request, context
-        self.made(next(scenes))
-        async with anyio.create_task_group() as tasks:
-            for _ in range(2):
-                tasks.start_soon(self.work, next(scenes))
-        for scene in scenes:
-            self.failed(scene, "not_tried")
-        return StageSummary(stopped="not_tried")
-
-    async def work(self, scene):
-        self.context.log.info("scene.started", scene_id=scene.scene_id, queued_s=0)
-        print("started", flush=True)
-        if behaviour == "drains":
-            await self.context.stopping.wait()
-            self.made(scene)
-        elif behaviour == "hangs":
-            try:
-                await anyio.sleep_forever()
-            except anyio.get_cancelled_exc_class():
-                self.failed(scene, "cancelled")
-                raise
-        elif behaviour == "shields":
-            with anyio.CancelScope(shield=True):
-                await anyio.sleep_forever()
-        elif behaviour == "blocks a thread":
+        first, second, _ = request.scenes
+        path = request.out_dir / "first.png"
+        path.write_bytes(flat_png(1, 1, bytes(3)))
+        context.deliver(SceneOutcome(
+            scene_id=first.scene_id, image=path, width=1, height=1,
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            cost=Cost(usd=Decimal(0), basis="free")))
+        context.log.info("scene.started", scene_id=second.scene_id, queued_s=0)
+        print("at work", file=sys.stderr, flush=True)
+        if os.environ["STUBBORN"] == "blocks a thread":
             await anyio.to_thread.run_sync(time.sleep, 60)
-
-    def made(self, scene):
-        path = self.request.out_dir / f"{scene.scene_id}.png"
-        path.write_bytes(PNG)
-        self.context.deliver(SceneOutcome(
-            scene_id=scene.scene_id, image=path, sha256=SHA,
-            width=1, height=1, cost=FREE))
-
-    def failed(self, scene, code):
-        failure = Failure(code=code, message=code, retryable=True)
-        self.context.deliver(SceneOutcome(scene_id=scene.scene_id, failure=failure, cost=FREE))
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep_forever()
 
 @asynccontextmanager
 async def open_stage(settings, services):
     yield Stage()
 
-plugin = SelectedPlugin(
-    name="fake", source="fake 1", settings=Settings(),
-    description=ImagePlugin(name="fake", contract=(1, 0), settings=Settings,
-                            capabilities=Capabilities(), open=open_stage),
-    services=Services(project_dir=Path(), now=lambda: datetime.now(UTC)))
-options = RunOptions(scenes_path=Path("scenes.jsonl"), out_dir=Path("out"),
-                     journal=Path("out/events.jsonl"), max_in_flight=8, json_only=as_json)
-report = run_pipeline(plugin, options, backend=backend)
-sys.exit(report.exit_code)
+@hookimpl
+def host_image_plugin():
+    return ImagePlugin(name="stubborn", contract=(1, 0), settings=Settings,
+                       capabilities=Capabilities(), open=open_stage)
 """
 
 
-class _Process:
-    """A real run in a process of its own, with two of five scenes in work."""
-
-    def __init__(self, project: _Project, behaviour: str) -> None:
-        _story(project.folder, 5)
-        program = project.folder / "program.py"
-        program.write_text(PROGRAM, encoding="ascii")
-        self._process = subprocess.Popen(
-            [sys.executable, str(program), behaviour, project.backend],
-            cwd=project.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONWARNINGS": "default"},
-        )
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        self.stdout, self.stderr = self._process.stdout, self._process.stderr
-
-    def until(self, read: Callable[[], str], sign: str) -> None:
-        """Read lines up to one that holds ``sign``."""
-        while sign not in (line := read()):
-            assert line, f"ended without {sign!r}"
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def end(self) -> tuple[int, str, str]:
-        """Return exit code and what was said since."""
-        out, err = self._process.communicate(timeout=30)
-        return self._process.returncode, out, err
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
-StartProcess = Callable[[str], _Process]
-
-
-@pytest.fixture
-def start(project: _Project) -> Iterator[StartProcess]:
-    with ExitStack() as stack:
-
-        def begin(behaviour: str) -> _Process:
-            process = _Process(project, behaviour)
-            stack.callback(process.close)
-            process.until(process.stdout.readline, "started")
-            process.until(process.stdout.readline, "started")
-            return process
-
-        yield begin
-
-
 class TestSignals:
-    @pytest.mark.parametrize(
-        "number, code",
-        [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
-        ids=str,
-    )
-    def test_the_first_signal_lets_what_is_in_work_end(
-        self, number: signal.Signals, code: int, project: _Project, start: StartProcess
-    ) -> None:
-        """Nothing new is started, results are written, and the exit code names the signal."""
-        process = start("drains")
-        process.send(number)
-        exits, out, err = process.end()
-
-        assert exits == code
-        assert [row["scene_id"] for row in project.manifest()["images"]] == ["s0", "s1", "s2"]
-        assert project.codes() == {"s3": "not_tried", "s4": "not_tried"}
-        assert project.manifest()["stopped"] == "interrupted"
-        assert f"{number.name}: nothing new is started, what is in work ends" in err
-        assert "Traceback" not in err
-        assert "manifest: out/manifest.json" in out
-
-    @pytest.mark.parametrize("behaviour", ["hangs", "shields", "blocks a thread"])
+    @pytest.mark.parametrize("how", ["shields", "blocks a thread"])
     def test_the_second_signal_leaves_at_once(
-        self, behaviour: str, project: _Project, start: StartProcess
+        self,
+        how: str,
+        tmp_path: Path,
+        distribute: Distribute,
+        monkeypatch: pytest.MonkeyPatch,
+        anyio_backend: str,
     ) -> None:
-        """Whatever the plugin does about it, within a second; the results so far are written."""
-        process = start(behaviour)
-        process.send(signal.SIGINT)
-        process.until(process.stderr.readline, "again to leave at once")
+        """Whatever the plugin does about it; results are written, and stdout has its object."""
+        site = distribute("stubborn", {"stubborn": "stubborn"}, {"stubborn": STUBBORN})
+        monkeypatch.setenv("PYTHONPATH", str(site))
+        monkeypatch.setenv("STUBBORN", how)
+        project = Project(tmp_path / "project", backend=anyio_backend)
+        project.scenes(3)
+        running = project.start("run", "scenes.json", "--image", "stubborn", "--json")
+        assert running.stderr is not None
+        for sign, number in (("at work", signal.SIGINT), ("leave at once", signal.SIGTERM)):
+            while sign not in (line := running.stderr.readline()):
+                assert line, f"ended without {sign!r}"
+            running.send_signal(number)
         begun = time.monotonic()
-        process.send(signal.SIGTERM)
-        exits, out, err = process.end()
-        took_s = time.monotonic() - begun
+        ran = ended(running)
 
-        assert exits == 130
-        assert took_s < 5  # a second on a machine of one's own
-        assert [row["scene_id"] for row in project.manifest()["images"]] == ["s0"]
-        assert project.codes() == {
-            "s1": "cancelled",
-            "s2": "cancelled",
-            "s3": "not_tried",
-            "s4": "not_tried",
-        }
-        own_words = project.manifest()["failures"][0]["message"] == "cancelled"
-        assert own_words == (behaviour == "hangs")  # it was cancelled, and had the time to say so
-        assert "leaving now" in err
-        assert ("money may be spent for 2 scenes whose" in out) != own_words
-        assert "Traceback" not in err
-        assert "manifest: out/manifest.json" in out
-        assert project.events()[-1]["event"] == "host.run_finished"
-
-    def test_a_run_that_is_left_by_force_still_prints_its_object(self, start: StartProcess) -> None:
-        """A program that reads stdout gets its one object, whatever the plugin does."""
-        process = start("shields as json")
-        process.send(signal.SIGINT)
-        process.until(process.stderr.readline, "again to leave at once")
-        process.send(signal.SIGINT)
-        exits, out, _ = process.end()
-
-        assert exits == 130
-        assert json.loads(out)["total_images"] == 1
+        assert ran.returncode == 130
+        assert time.monotonic() - begun < 5  # a second on a machine of one's own
+        assert json.loads(ran.stdout)["total_images"] == 1
+        assert project.codes() == {"s01": "made", "s02": "cancelled", "s03": "not_tried"}
+        assert "leaving now" in ran.stderr
+        assert "Traceback" not in ran.stderr
+        journal = (project.folder / "out" / "events.jsonl").read_text(encoding="ascii")
+        assert json.loads(journal.splitlines()[-1])["event"] == "host.run_finished"
 
     def test_where_no_signal_can_be_received_ctrl_c_still_keeps_results(
         self, project: _Project, monkeypatch: pytest.MonkeyPatch
@@ -1300,13 +962,3 @@ class TestSignals:
         assert report.exit_code == 130
         assert project.manifest()["total_images"] == 1
         assert project.codes() == {"s1": "not_tried", "s2": "not_tried"}
-
-
-def test_errors_before_a_run_leave_no_trace(project: _Project) -> None:
-    """A scene file with a mistake makes no folder and no journal."""
-    (project.folder / "scenes.jsonl").write_text("{}", encoding="ascii")
-
-    with pytest.raises(HostError):
-        project.run(_good)
-
-    assert not (project.folder / "out").exists()

@@ -1,310 +1,89 @@
-"""The reference plugin keeps the contract: one outcome per scene, whole files, honest wishes."""
+"""The reference plugin through the command: wishes it honours or lists, and files of their own."""
 
-import hashlib
+import json
 import re
 import struct
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import anyio
-import anyio.to_thread
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from structlog.testing import CapturingLogger
-from structlog.typing import FilteringBoundLogger
 
 from host_stub import plain_image
-from host_stub.contract import (
-    ImageRequest,
-    ImageStage,
-    Scene,
-    SceneOutcome,
-    Services,
-    StageContext,
-    StageSummary,
-)
+from host_stub.cli import main
 from host_stub.plain_image import Settings, flat_png
 
-pytestmark = pytest.mark.anyio
+
+@pytest.fixture
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
-class Run:
-    """One run of the stage, and all that came of it."""
-
-    def __init__(self, out_dir: Path, *scenes: Scene, max_in_flight: int = 4) -> None:
-        self.outcomes: list[SceneOutcome] = []
-        self.captured = CapturingLogger()
-        self.stopping = anyio.Event()
-        self.stop_after: int | None = None
-        log: FilteringBoundLogger = structlog.wrap_logger(self.captured, processors=[])
-        self.request = ImageRequest(run_id="r", scenes=scenes, out_dir=out_dir)
-        self.context = StageContext(
-            log=log,
-            max_in_flight=max_in_flight,
-            stopping=self.stopping,
-            deliver=self.deliver,
-        )
-
-    def deliver(self, outcome: SceneOutcome) -> None:
-        self.outcomes.append(outcome)
-        if len(self.outcomes) == self.stop_after:
-            self.stopping.set()
-
-    async def go(self, **settings: Any) -> StageSummary:
-        async with opened(**settings) as stage:
-            return await stage.run(self.request, self.context)
-
-    @property
-    def events(self) -> list[tuple[str, str | None]]:
-        return [
-            (str(call.kwargs["event"]), call.kwargs.get("scene_id")) for call in self.captured.calls
-        ]
+pytestmark = pytest.mark.usefixtures("_in_a_folder_of_its_own")
 
 
-@asynccontextmanager
-async def opened(**settings: Any) -> AsyncGenerator[ImageStage]:
-    """Open the stage as a host does."""
-    description = plain_image.host_image_plugin()
-    services = Services(project_dir=Path(), now=lambda: datetime.now(UTC))
-    async with description.open(description.settings.model_validate(settings), services) as stage:
-        yield stage
+def drawn(*scenes: dict[str, Any], **settings: str) -> dict[str, dict[str, Any]]:
+    """Run a story of these scenes; return the manifest's row of each."""
+    story = [{"prompt": "a pier", **scene} for scene in scenes]
+    Path("scenes.json").write_text(json.dumps(story), encoding="utf-8")
+    told = [f"--set=plugin.plain.{name}={value}" for name, value in settings.items()]
+
+    assert main(["run", "scenes.json", "--image", "plain", *told]) == 0
+    rows = json.loads(Path("out/manifest.json").read_bytes())["images"]
+    return {row["scene_id"]: row for row in rows}
 
 
-def scene(scene_id: str, **fields: Any) -> Scene:
-    values: dict[str, Any] = {"scene_id": scene_id, "prompt": f"the prompt of {scene_id}"}
-    return Scene.model_validate(values | fields)
-
-
-def stored(outcome: SceneOutcome) -> bytes:
-    assert outcome.image is not None
-    return outcome.image.read_bytes()
-
-
-def picture(outcome: SceneOutcome) -> Image.Image:
-    return Image.open(BytesIO(stored(outcome)))
-
-
-def below(folder: Path) -> set[str]:
-    """Return the names of all that lies in a folder."""
-    return {path.name for path in folder.rglob("*")}
-
-
-async def test_every_scene_gets_a_whole_picture(tmp_path: Path) -> None:
-    """One outcome per scene, with a file whose bytes are the ones that were hashed."""
-    run = Run(tmp_path, *(scene(f"scene_{number:03}") for number in range(9)))
-
-    summary = await run.go(size="30x20")
-
-    assert summary == StageSummary()
-    assert sorted(outcome.scene_id for outcome in run.outcomes) == [
-        f"scene_{number:03}" for number in range(9)
-    ]
-    for outcome in run.outcomes:
-        assert outcome.image == tmp_path / "images" / f"{outcome.scene_id}.png"
-        assert hashlib.sha256(stored(outcome)).hexdigest() == outcome.sha256
-        assert picture(outcome).size == (outcome.width, outcome.height) == (30, 20)
-        assert (outcome.cost.usd, outcome.cost.basis) == (Decimal(0), "free")
-        assert outcome.generation_params["prompt"] == f"the prompt of {outcome.scene_id}"
-    assert not any(name.startswith(".tmp-") for name in below(tmp_path))
-
-
-async def test_a_scenes_own_size_beats_the_setting(tmp_path: Path) -> None:
+def test_a_scenes_own_size_beats_the_setting() -> None:
     """Width and height of a scene are honoured exactly."""
-    run = Run(tmp_path, scene("a", width=7, height=5), scene("b"))
+    rows = drawn({"scene_id": "a", "width": 7, "height": 5}, {"scene_id": "b"}, size="64x32")
 
-    await run.go(size="64x32")
-
-    sizes = {outcome.scene_id: picture(outcome).size for outcome in run.outcomes}
+    files = {name: Path(row["image_path"]).read_bytes() for name, row in rows.items()}
+    sizes = {name: Image.open(BytesIO(content)).size for name, content in files.items()}
     assert sizes == {"a": (7, 5), "b": (64, 32)}
 
 
-async def test_the_colour_is_the_setting_or_the_prompts_own(tmp_path: Path) -> None:
+def test_the_colour_is_the_setting_or_the_prompts_own() -> None:
     """A set colour fills every picture; without one, equal prompts look equal."""
-    set_colour, own = (
-        Run(tmp_path / "set", scene("a")),
-        Run(
-            tmp_path / "own", scene("a", prompt="x"), scene("b", prompt="x"), scene("c", prompt="y")
-        ),
+    own = drawn(
+        *({"scene_id": one, "prompt": prompt} for one, prompt in ("ax", "bx", "cy")), size="4x4"
     )
+    told = drawn({"scene_id": "new"}, size="4x4", colour="#4466aa")
 
-    await set_colour.go(colour="#4466aa", size="4x4")
-    await own.go(size="4x4")
-
-    assert picture(set_colour.outcomes[0]).convert("RGB").getcolors() == [(16, (0x44, 0x66, 0xAA))]
-    hashes = {outcome.scene_id: outcome.sha256 for outcome in own.outcomes}
-    assert hashes["a"] == hashes["b"] != hashes["c"]
+    assert own["a"]["sha256"] == own["b"]["sha256"] != own["c"]["sha256"]
+    with Image.open(told["new"]["image_path"]) as picture:
+        assert picture.convert("RGB").getcolors() == [(16, (0x44, 0x66, 0xAA))]
 
 
-async def test_wishes_it_cannot_honour_are_listed(tmp_path: Path) -> None:
+def test_wishes_it_cannot_honour_are_listed() -> None:
     """Nothing is dropped silently, and what was not asked for is not listed."""
-    run = Run(
-        tmp_path,
-        scene("all", seed=0, negative_prompt="text", references=("a.png",)),
-        scene("its own", model="m", quality="low"),
-        scene("none", negative_prompt=""),
+    rows = drawn(
+        {"scene_id": "all", "seed": 0, "negative_prompt": "text", "references": ["a.png"]},
+        {"scene_id": "its own", "model": "m", "quality": "low"},
+        {"scene_id": "none", "negative_prompt": ""},
+        size="4x4",
     )
 
-    await run.go(size="4x4")
-
-    dropped = {outcome.scene_id: outcome.dropped for outcome in run.outcomes}
-    assert dropped == {
-        "all": ("negative_prompt", "seed", "references"),
-        "its own": ("model", "quality"),
-        "none": (),
+    assert {name: row["dropped"] for name, row in rows.items()} == {
+        "all": ["negative_prompt", "seed", "references"],
+        "its own": ["model", "quality"],
+        "none": [],
     }
 
 
-async def test_a_beginning_has_exactly_one_end(tmp_path: Path) -> None:
-    """Events are paired, and the stage's own enclose them."""
-    run = Run(tmp_path, scene("a"), scene("b"), max_in_flight=1)
-
-    await run.go(size="4x4")
-
-    assert run.events == [
-        ("stage.started", None),
-        ("scene.started", "a"),
-        ("scene.finished", "a"),
-        ("scene.started", "b"),
-        ("scene.finished", "b"),
-        ("stage.finished", None),
-    ]
-
-
-@pytest.mark.parametrize("ceiling", [1, 3])
-async def test_no_more_than_the_ceiling_are_in_work(
-    tmp_path: Path, ceiling: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """``max_in_flight`` is obeyed, and used."""
-    run = Run(tmp_path, *(scene(f"s{number}") for number in range(12)), max_in_flight=ceiling)
-    in_work, most = 0, 0
-
-    async def run_sync(function: Callable[[], Any]) -> Any:
-        nonlocal in_work, most
-        in_work += 1
-        most = max(most, in_work)
-        await anyio.lowlevel.checkpoint()
-        in_work -= 1
-        return function()
-
-    monkeypatch.setattr(anyio.to_thread, "run_sync", run_sync)
-    await run.go(size="4x4")
-
-    assert most == ceiling
-    assert len(run.outcomes) == 12
-
-
-async def test_nothing_new_is_started_once_told_to_stop(tmp_path: Path) -> None:
-    """What is in work ends, the rest is delivered as not tried, and the summary says so."""
-    run = Run(tmp_path, *(scene(f"s{number}") for number in range(5)), max_in_flight=1)
-    run.stop_after = 2
-    summary = await run.go(size="4x4")
-
-    codes = [outcome.failure and outcome.failure.code for outcome in run.outcomes]
-    assert codes == [None, None, "not_tried", "not_tried", "not_tried"]
-    assert summary.stopped == "not_tried"
-    assert all(outcome.failure.retryable for outcome in run.outcomes if outcome.failure)
-    assert run.events.count(("scene.skipped", "s4")) == 1
-    assert ("scene.started", "s2") not in run.events
-
-
-async def test_a_run_that_is_stopped_before_it_began_tries_nothing(tmp_path: Path) -> None:
-    """Every scene is accounted for all the same."""
-    run = Run(tmp_path, scene("a"), scene("b"))
-    run.stopping.set()
-
-    await run.go()
-
-    assert [outcome.scene_id for outcome in run.outcomes] == ["a", "b"]
-    assert not (tmp_path / "images").exists()
-
-
-async def test_cancellation_ends_started_scenes_as_cancelled_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each started scene has its outcome and its event, and the exception is not swallowed."""
-    run = Run(tmp_path, *(scene(f"s{number}") for number in range(9)), max_in_flight=3)
-
-    async def hang(function: Callable[[], Any]) -> None:
-        await anyio.sleep_forever()
-
-    monkeypatch.setattr(anyio.to_thread, "run_sync", hang)
-    async with anyio.create_task_group() as group:
-        group.start_soon(run.go)
-        await anyio.wait_all_tasks_blocked()
-        group.cancel_scope.cancel()
-
-    started = [name for event, name in run.events if event == "scene.started"]
-    assert sorted(outcome.scene_id for outcome in run.outcomes) == sorted(map(str, started))
-    assert {outcome.failure and outcome.failure.code for outcome in run.outcomes} == {"cancelled"}
-    assert run.events[-1] == ("stage.finished", None)
-    assert group.cancel_scope.cancel_called
-
-
-async def test_a_disk_that_refuses_fails_its_scene_alone(tmp_path: Path) -> None:
-    """A folder in the way of one picture costs one scene and leaves no half file."""
-    (tmp_path / "images" / "b.png").mkdir(parents=True)
-    run = Run(tmp_path, scene("a"), scene("b"), scene("c"), max_in_flight=1)
-
-    await run.go(size="4x4")
-
-    failures = {outcome.scene_id: outcome.failure for outcome in run.outcomes}
-    assert failures["a"] is failures["c"] is None
-    assert failures["b"] is not None
-    assert failures["b"].code == "storage"
-    assert failures["b"].message == "Is a directory"
-    assert failures["b"].retryable
-    assert not any(name.startswith(".tmp-") for name in below(tmp_path))
-
-
-async def test_hostile_ids_stay_inside_the_folder(tmp_path: Path) -> None:
+def test_hostile_ids_stay_inside_the_folder(tmp_path: Path) -> None:
     """Ids that are no file names get one of their own, and no two meet."""
-    out_dir = tmp_path / "out"
     ids = ["../up", "/etc/x", "a/b", "CON", "con", "A", "a", "场", "..", "x" * 500, "a\nb", ".hid"]
-    run = Run(out_dir, *(scene(scene_id) for scene_id in ids))
+    rows = drawn(*({"scene_id": one} for one in ids), size="4x4")
 
-    await run.go(size="4x4")
-
-    files = {outcome.image for outcome in run.outcomes}
+    files = {Path(row["image_path"]) for row in rows.values()}
     assert len(files) == len(ids)
-    assert {file.parent for file in files if file} == {out_dir / "images"}
-    assert below(tmp_path) - below(out_dir) == {"out"}
-
-
-async def test_a_plan_is_free_and_writes_nothing(tmp_path: Path) -> None:
-    """Every scene would be drawn, for nothing."""
-    run = Run(tmp_path, scene("a"), scene("b"))
-
-    async with opened() as stage:
-        plan = await stage.plan(run.request)
-
-    assert (plan.make, plan.cost_low_usd, plan.cost_high_usd) == (2, Decimal(0), Decimal(0))
-    assert below(tmp_path) == set()
-
-
-async def test_half_a_surrogate_pair_in_a_prompt_is_no_trouble(tmp_path: Path) -> None:
-    """JSON can hold text that UTF-8 cannot."""
-    run = Run(tmp_path, scene("a", prompt="\ud83d"))
-
-    await run.go(size="4x4")
-
-    assert run.outcomes[0].failure is None
-
-
-async def test_a_story_of_no_scenes_ends_at_once(tmp_path: Path) -> None:
-    """Nothing to do is no failure."""
-    run = Run(tmp_path)
-
-    assert await run.go() == StageSummary()
-    assert run.outcomes == []
+    assert {file.parent for file in files} == {Path("out/images")}
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "scenes.json", ".story"}
 
 
 @pytest.mark.parametrize("settings", [{"colour": "red"}, {"size": "0x4"}, {"size": "4"}, {"x": 1}])
@@ -343,11 +122,6 @@ def test_the_hand_written_png_is_a_right_one(width_px: int, height_px: int, colo
     assert len(zlib.decompress(parts[b"IDAT"])) == height_px * (1 + -(-width_px // 8))
     assert decoded.size == (width_px, height_px)
     assert decoded.convert("RGB").getcolors() == [(width_px * height_px, tuple(colour))]
-
-
-def test_the_largest_picture_is_small_on_disk() -> None:
-    """The largest size the contract knows takes kilobytes."""
-    assert len(flat_png(16384, 16384, b"\0\0\0")) < 100_000
 
 
 def test_the_reference_plugin_needs_nothing_but_the_contract() -> None:

@@ -162,44 +162,6 @@ FULL: dict[str, Any] = {
 
 
 class TestText:
-    def test_a_plan_tells_what_would_become_of_every_scene(self, planner: Planner) -> None:
-        """Numbers, money, time, and what a person may want to do first."""
-        planner.script(FULL, can={"resumes": True})
-
-        code = planner("plan", "--max-cost", "0.2")
-
-        assert (code, planner.err) == (0, "")
-        assert planner.out == (
-            "plan for 9 scenes with scripted (scripted 1.0):\n"
-            "  3 to make\n"
-            "  2 reused, nothing is paid for those\n"
-            "  1 held, what became of an earlier request is unknown\n"
-            "  1 busy, in flight in another run\n"
-            "  2 left out by a cap\n"
-            "cost: $0.12 to $0.165 (this run may spend $0.20)\n"
-            "expected time: about 42 s\n"
-            "held and spent today: openai $1.20, openrouter $0.40\n"
-            "1 scene waits for a decision, money may be spent: 'scripted attempts' shows what is "
-            "known of it, 'scripted resolve' decides it\n"
-            "1 scene is in flight in another run: run this again once it has ended; what it "
-            "finished is there, what it left is taken over on its machine\n"
-            "2 scenes do not fit under a cap: raise it, or wait if it is a daily one\n"
-            "nothing was sent, spent or written\n"
-        )
-
-    @pytest.mark.parametrize(
-        "expected_s, told",
-        [(0.012, "under a second"), (0.99, "under a second"), (1.0, "about 1.0 s")],
-    )
-    def test_a_time_below_a_second_is_not_told_in_parts_of_it(
-        self, planner: Planner, expected_s: float, told: str
-    ) -> None:
-        """Starting alone takes as long."""
-        planner.script(FULL | {"expected_s": expected_s})
-
-        assert planner("plan") == 0
-        assert f"expected time: {told}\n" in planner.out
-
     def test_what_is_not_known_is_not_called_zero(self, planner: Planner) -> None:
         """The settings that could tell a price are named, the time is unknown."""
         planner.script({"make": 9, "cost_low_usd": None, "cost_high_usd": None})
@@ -235,23 +197,6 @@ class TestText:
         assert f"\ncost: {told}\n" in planner.out
         assert ("not every price is known" in planner.out) is (None in (low, high))
 
-    def test_a_plugin_without_prices_is_not_told_to_set_one(self, planner: Planner) -> None:
-        """No setting is invented."""
-        planner.script({"make": 9, "cost_low_usd": None, "cost_high_usd": None}, bare=True)
-
-        planner("plan")
-
-        assert "not every price is known: no setting tells it" in planner.out
-
-    def test_a_story_that_is_all_there_takes_no_time(self, planner: Planner) -> None:
-        """Where nothing is made, no time is spoken of."""
-        planner.script({"make": 0, "reused": 9, "cost_low_usd": "0", "cost_high_usd": "0"})
-
-        planner("plan")
-
-        assert "  0 to make\n  9 reused" in planner.out
-        assert "time" not in planner.out
-
     def test_scenes_that_a_plan_forgets_are_counted(self, planner: Planner) -> None:
         """The rows add up to the scenes that were asked for."""
         planner.script({"make": 5, "cost_low_usd": "0", "cost_high_usd": "0"})
@@ -260,23 +205,13 @@ class TestText:
 
         assert "  4 the plugin tells nothing about" in planner.out
 
-    def test_sheets_are_no_scenes_that_a_plan_forgets(self, planner: Planner) -> None:
-        """They are made beside those that were asked for."""
-        free = {"cost_low_usd": "0", "cost_high_usd": "0"}
-        planner.script({"make": 9, "sheets": 2, **free})
+    def test_a_plugin_without_prices_is_not_told_to_set_one(self, planner: Planner) -> None:
+        """No setting is invented."""
+        planner.script({"make": 9, "cost_low_usd": None, "cost_high_usd": None}, bare=True)
 
         planner("plan")
 
-        assert "  9 to make, 2 of them sheets\n  2 the plugin tells nothing about" in planner.out
-
-    def test_a_plugin_without_books_has_no_command_for_them(self, planner: Planner) -> None:
-        """What cannot be run is not recommended."""
-        planner.script({"make": 8, "held": 1, "cost_low_usd": "0", "cost_high_usd": "0"})
-
-        planner("plan")
-
-        assert "the provider's own account tells whether it was billed" in planner.out
-        assert "attempts" not in planner.out
+        assert "not every price is known: no setting tells it" in planner.out
 
 
 PICTURED: dict[str, Any] = {
@@ -377,44 +312,6 @@ class TestScenes:
         assert "\x1b" not in "".join(lines)
         assert len(json.loads(planner.out)["scene_plans"]) == 100
 
-    def test_a_plan_as_json_has_all_of_it(self, planner: Planner) -> None:
-        """Under names of its own: "scenes" is how many were asked for, as it always was."""
-        planner.script(PICTURED)
-
-        planner("plan", "--json")
-
-        told = json.loads(planner.out)
-        assert (told["scenes"], told["sheets"], told["stale"]) == (9, 2, 3)
-        assert told["waves"] == PICTURED["waves"]
-        assert told["scene_plans"][1] == {
-            "scene_id": "s0",
-            "role": "scene",
-            "model": "gpt-image-2",
-            "references": [
-                {
-                    "image": "refs/harbour.png",
-                    "name": None,
-                    "role": None,
-                    "sha256": "0" * 64,
-                    "is_copy": True,
-                },
-                {
-                    "image": "scene:char_001",
-                    "name": "Mira",
-                    "role": "character",
-                    "sha256": None,
-                    "is_copy": False,
-                },
-            ],
-            "labels": "Reference image 2 is Mira.",
-            "dropped": ["seed"],
-            "waits_for": ["char_001"],
-            "problem": None,
-            "state": "make",
-            "cost_high_usd": "0.05",
-            "prompt_sent": None,
-        }
-
     def test_the_worst_way_is_said_with_what_each_step_of_it_costs(self, planner: Planner) -> None:
         """For people and for programs; what a step leaves out stands beside it."""
         steps: list[dict[str, Any]] = [
@@ -455,68 +352,6 @@ class TestScenes:
         assert "CANARY" not in said + planner.out
 
 
-class TestJson:
-    def test_a_plan_is_one_object(self, planner: Planner) -> None:
-        """Money is a decimal string, and the notes are those that people get."""
-        planner.script(FULL, can={"resumes": True})
-
-        assert planner("plan", "--json", "--max-cost", "0.20") == 0
-        told = json.loads(planner.out)
-        notes = told.pop("notes")
-        held = told.pop("next_actions")[-1]["command"]
-        assert held == ["host-stub", "scripted", "attempts", "--json"]
-        assert told == {
-            "format": "stage3-plan/1",
-            "confirm": None,
-            "unconfirmable": "2 scenes do not fit under a cap",
-            "plugin": "scripted",
-            "source": "scripted 1.0",
-            "scenes": 9,
-            **FULL,
-            "sheets": 0,
-            "stale": 0,
-            "stale_reasons": {},
-            "stale_scenes": [],
-            "story": {
-                "scenes": 9,
-                "current": 0,
-                "stale": 0,
-                "missing": 9,
-                "held": 0,
-                "pending": 0,
-                "wrong_aspect": 0,
-            },
-            "waves": [],
-            "scene_plans": [],
-            "routes": [],
-            "steps": [],
-            "cost_worst_usd": None,
-            "lanes": None,
-            "day_spent_usd": {"openai": "1.2", "openrouter": "0.4"},
-            "max_cost_usd": "0.20",
-            "warnings": [],
-        }
-        assert [note.partition(":")[0] for note in notes] == [
-            "1 scene waits for a decision, money may be spent",
-            "1 scene is in flight in another run",
-            "2 scenes do not fit under a cap",
-        ]
-
-    def test_what_is_not_known_is_null(self, planner: Planner) -> None:
-        """Also the cap that was not given."""
-        planner.script({"make": 9, "cost_low_usd": None, "cost_high_usd": None})
-
-        planner("plan", "--json")
-
-        told = json.loads(planner.out)
-        unknown = ("cost_low_usd", "cost_high_usd", "expected_s", "max_cost_usd")
-        assert [told[key] for key in unknown] == [None] * 4
-        assert told["day_spent_usd"] == {}
-        assert told["notes"] == [
-            "not every price is known: set price_usd or prices under [plugin.scripted]"
-        ]
-
-
 class TestWarnings:
     def test_what_opening_and_planning_found_is_shown(self, planner: Planner) -> None:
         """Each once, before anything is spent; nothing in them speaks to the terminal."""
@@ -532,29 +367,6 @@ class TestWarnings:
             f"warning: {line}" for line in told
         ]
         assert json.loads(planner.out)["warnings"] == told
-
-    def test_check_shows_what_opening_found(self, planner: Planner) -> None:
-        """Beside the result, which is that the stage opens all the same."""
-        planner.script(None, warnings=["hd is gone"])
-
-        assert planner("check") == 0
-        assert "warning: hd is gone\n" in planner.err
-        assert planner("check", "--json") == 0
-        assert json.loads(planner.out)["warnings"] == ["hd is gone"]
-
-    def test_a_run_begins_with_what_opening_found(self, planner: Planner) -> None:
-        """On the terminal and in the journal."""
-        planner.script(None, warnings=["hd is gone at https://h.example/models?key=abc"])
-
-        planner("run")
-
-        assert "warning: hd is gone at https://h.example/models?…\n" in planner.err
-        journal = Path("out/events.jsonl").read_text(encoding="utf-8")
-        [event] = [
-            one for one in map(json.loads, journal.splitlines()) if one["event"] == "stage.warned"
-        ]
-        assert event["message"] == "hd is gone at https://h.example/models?…"
-        assert "key=abc" not in journal
 
     @pytest.mark.parametrize("odd", ["a text", 7, {"a": 1}, [None, 3]])
     def test_nonsense_in_their_place_keeps_nothing_from_working(
@@ -631,21 +443,6 @@ class TestRequest:
         assert Path(from_a_file).is_absolute()
         assert Path(from_a_file).samefile(tmp_path / "story")
         assert Path(from_a_stream) == here
-
-    def test_the_cap_of_the_command_line_reaches_the_plugin(self, planner: Planner) -> None:
-        """To the last digit, and zero is a cap."""
-        planner.script()
-
-        planner("run", "--max-cost", "0.100001")
-        some = planner.recorded("run")
-        planner("run", "--max-cost", "0", "--limit", "1")
-        none = planner.recorded("run")
-        planner("run")
-        absent = planner.recorded("run")
-
-        told = [one["max_cost_usd"] for one in (some, none, absent)]
-        assert told == ["0.100001", "0", None]
-        assert (none["scenes"], none["story"]) == (["s0"], [scene["scene_id"] for scene in STORY])
 
 
 class TestNothingIsWritten:

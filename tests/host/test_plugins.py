@@ -25,7 +25,6 @@ from pydantic import (
     model_validator,
 )
 
-from host_stub import plain_image
 from host_stub.config.file import HostConfig, load_config
 from host_stub.config.plugin_settings import MASK, masked, validate
 from host_stub.config.secrets import ResolvedTable
@@ -45,14 +44,12 @@ from host_stub.errors import (
     PluginConflict,
     PluginIncompatible,
     PluginLoadError,
-    PluginNotFound,
     PluginSettingsError,
     Problem,
 )
 from host_stub.hookspecs import hookimpl
-from host_stub.plugins.discovery import find_plugins, pick
 from host_stub.plugins.loading import read_hooks
-from host_stub.plugins.selection import PluginSet, select_plugins, survey
+from host_stub.plugins.selection import PluginSet, select_plugins
 from tests.host.conftest import Distribute
 
 SECRET = "sk-live-5ecret-0123456789"
@@ -114,19 +111,6 @@ def select(plugin: object, *overrides: str) -> PluginSet:
 # Selection
 
 
-def test_the_reference_plugin_is_selected_by_its_name() -> None:
-    """A name in the config leads to settings that are ready to be opened with."""
-    chosen = select_plugins(config("pipeline.image=plain", "plugin.plain.size=64x32"))
-
-    assert chosen.image.name == "plain"
-    assert chosen.image.source.startswith("stage3-plugin ")
-    assert chosen.image.description.name == "plain"
-    assert chosen.image.settings == plain_image.Settings.model_validate({"size": "64x32"})
-    assert chosen.image.services.project_dir == Path.cwd()
-    assert chosen.image.services.now().tzinfo is not None
-    assert chosen.observers == []
-
-
 def test_only_what_is_named_is_imported(distribute: Distribute) -> None:
     """A broken plugin that nobody names harms nothing."""
     distribute("broken", {"broken": "broken_hooks"}, {"broken_hooks": "raise SystemExit('boom')"})
@@ -169,15 +153,6 @@ def test_a_plugin_given_in_process_comes_before_an_installed_one() -> None:
     assert chosen.image.source == "given in process"
 
 
-def test_a_name_that_is_not_installed_is_told_with_the_closest_one() -> None:
-    """The error says what there is and what was meant."""
-    with pytest.raises(PluginNotFound) as caught:
-        select_plugins(config("pipeline.image=plian"))
-
-    assert "plugin 'plian' is not installed" in str(caught.value)
-    assert caught.value.hint == "did you mean 'plain'?"
-
-
 def test_a_name_that_two_distributions_offer_is_refused(distribute: Distribute) -> None:
     """No one silently wins."""
     distribute("one", {"same": "one_hooks"})
@@ -213,26 +188,6 @@ def test_a_broken_import_is_told_with_plugin_source_and_cause(
     assert caught.value.hint
 
 
-def test_an_unmet_import_is_hinted_with_a_reinstall(distribute: Distribute) -> None:
-    """What a user can do about a missing module is to install the plugin anew."""
-    distribute("bad-plugin", {"bad": "bad_hooks"}, {"bad_hooks": "import not_there_at_all"})
-
-    with pytest.raises(PluginLoadError) as caught:
-        select_plugins(config("pipeline.image=bad"))
-
-    assert "pip install --force-reinstall 'bad-plugin'" in str(caught.value.hint)
-
-
-def test_an_entry_point_to_an_attribute_that_is_not_there_is_a_broken_import(
-    distribute: Distribute,
-) -> None:
-    """``module:attribute`` is checked as the import is."""
-    distribute("bad-plugin", {"bad": "bad_hooks:plugin"}, {"bad_hooks": ""})
-
-    with pytest.raises(PluginLoadError, match="AttributeError"):
-        select_plugins(config("pipeline.image=bad"))
-
-
 def test_ctrl_c_during_an_import_is_not_taken_for_a_broken_plugin(distribute: Distribute) -> None:
     """An interrupt ends the command, whoever happens to run."""
     distribute("slow", {"slow": "slow_hooks"}, {"slow_hooks": "raise KeyboardInterrupt"})
@@ -242,11 +197,6 @@ def test_ctrl_c_during_an_import_is_not_taken_for_a_broken_plugin(distribute: Di
 
 
 # The contract
-
-
-def test_the_contract_this_host_speaks_is_accepted() -> None:
-    """Written out by the plugin, as every plugin does."""
-    assert select(image_plugin(contract=(1, 0))).image.description.contract == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -308,12 +258,6 @@ def test_a_hook_that_raises_is_refused_with_its_cause() -> None:
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
-def test_a_hook_that_returns_something_else_is_refused() -> None:
-    """Only an ImagePlugin describes an image plugin."""
-    with pytest.raises(ContractViolation, match="returned dict and not ImagePlugin"):
-        select(plugin_of(host_image_plugin=lambda: {"name": "fake"}))
-
-
 def test_a_hook_that_returns_a_coroutine_is_refused_without_a_warning() -> None:
     """What looks synchronous and is not is found when it answers, and leaves nothing behind."""
 
@@ -345,10 +289,6 @@ def generator_hook(event: Event) -> Generator[None]:
 
 
 def unknown_argument_hook(happening: object) -> None:
-    raise NotImplementedError
-
-
-def event_hook(event: Event) -> None:
     raise NotImplementedError
 
 
@@ -422,18 +362,6 @@ def test_a_hook_that_would_fail_silently_is_refused(
     assert caught.value.requirement == requirement
     assert detail in str(caught.value)
     assert hint in str(caught.value.hint)
-
-
-def test_a_misspelt_hook_beside_a_good_one_is_still_found() -> None:
-    """A plugin with one good hook is not let through."""
-
-    def host_evnt(event: Event) -> None:
-        raise NotImplementedError
-
-    plugin = types.SimpleNamespace(**vars(image_plugin()), host_evnt=hookimpl(host_evnt))
-
-    with pytest.raises(ContractViolation, match="no hook 'host_evnt'"):
-        select(plugin)
 
 
 def test_a_class_in_the_place_of_an_object_is_refused() -> None:
@@ -574,27 +502,6 @@ def test_an_observer_that_names_a_model_gets_its_table() -> None:
     assert SECRET not in repr(told)
 
 
-def test_an_observer_without_a_table_gets_the_defaults_of_its_model() -> None:
-    """So it need not ask whether there was one."""
-    plugin, told = with_settings(lambda: OfAnObserver)
-
-    [observer] = observers_of({"ledger": plugin}).observers
-    assert observer.on_run is not None
-    observer.on_run(RUN)
-
-    assert told[0].settings == OfAnObserver()
-
-
-def test_a_wrong_setting_of_an_observer_is_named() -> None:
-    """Before anything is started, as an image plugin's is."""
-    plugin, _ = with_settings(lambda: OfAnObserver)
-
-    with pytest.raises(PluginSettingsError, match=r"plugin\.ledger\.lod") as caught:
-        observers_of({"ledger": plugin}, "plugin.ledger.lod=1")
-
-    assert "loud" in str(caught.value)
-
-
 def test_an_observer_may_say_that_it_cannot_observe_here() -> None:
     """One line and the next step, by its own word."""
 
@@ -624,26 +531,6 @@ def test_settings_for_an_observer_are_refused() -> None:
         observers_of({"ledger": Ledger()}, "plugin.ledger.path=x")
 
     assert caught.value.hint == "take out the table [plugin.ledger]"
-
-
-def test_one_plugin_may_make_pictures_and_observe() -> None:
-    """It is named twice; its settings are those of the image plugin."""
-    both = types.SimpleNamespace(**vars(image_plugin()), host_event=hookimpl(event_hook))
-
-    chosen = select_plugins(
-        config("pipeline.image=both", 'pipeline.observers=["both"]', "plugin.both={}"),
-        extra={"both": both},
-    )
-
-    assert chosen.image.name == "both"
-    assert chosen.observers[0].on_event is not None
-
-
-def test_an_image_plugin_that_is_not_named_as_observer_is_not_told() -> None:
-    """What is named is on, and nothing else is."""
-    both = types.SimpleNamespace(**vars(image_plugin()), host_event=hookimpl(event_hook))
-
-    assert select(both).observers == []
 
 
 # Settings
@@ -778,20 +665,6 @@ def test_a_model_that_ignores_unknown_keys_gets_the_hosts_check() -> None:
     ) == Loose.model_validate({"size": 3})
 
 
-def test_a_model_that_allows_unknown_keys_is_left_to_it() -> None:
-    """``extra="allow"`` is a decision."""
-    settings = validate(OpenSettings, ResolvedTable({"a": 1}, ()), plugin="x", source="x 1")
-
-    assert settings.model_extra == {"a": 1}
-
-
-def test_keys_of_a_dictionary_are_no_settings() -> None:
-    """A table whose keys are the user's own is not checked for names."""
-    values = {"table": {"any/model": {"output_image": 1}}}
-
-    assert isinstance(validate(Rich, ResolvedTable(values, ()), plugin="x", source="x 1"), Rich)
-
-
 @given(
     secret=st.text("0123456789§µ¶", min_size=8, max_size=40).map("§{}".format),  # no number
     where=st.sampled_from(["api_key", "keys", "raw", "label", "capacity", "table", "pet", "zzz"]),
@@ -810,28 +683,6 @@ def test_no_error_about_settings_ever_shows_a_secret(
 
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value.details())
     assert secret not in shown
-
-
-def test_a_secret_from_a_variable_is_masked_even_in_a_plugins_own_words(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A validator that quotes its input gives nothing away."""
-
-    class Chatty(BaseModel):
-        model_config = ConfigDict(extra="forbid")
-        key: str
-
-        @model_validator(mode="after")
-        def _never(self) -> "Chatty":
-            raise ValueError(f"bad key {self.key}")
-
-    monkeypatch.setenv("CHATTY_KEY", SECRET)
-
-    with pytest.raises(PluginSettingsError) as caught:
-        select(image_plugin(settings=Chatty), 'plugin.fake.key={env="CHATTY_KEY"}')
-
-    assert "bad key ****" in str(caught.value)
-    assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 def test_settings_are_shown_masked() -> None:
@@ -908,81 +759,4 @@ def test_a_key_below_the_top_is_masked_in_a_plugins_own_words(values: dict[str, 
     assert problems(values, model=Chatterbox) == [Problem("plugin.x", MASK)]
 
 
-def test_of_two_secrets_the_longer_is_masked_first() -> None:
-    """A key that begins like another one leaves no tail behind."""
-    settings = Rich.model_validate({"label": "longer-secret-key and longer-secret"})
-
-    assert masked(settings, ["longer-secret", "longer-secret-key"])["label"] == f"{MASK} and {MASK}"
-
-
-def test_a_value_that_is_all_of_a_short_secret_is_masked() -> None:
-    """Where it is a part of another word it stays."""
-    settings = Rich.model_validate({"label": "x", "where": "box"})
-
-    shown = masked(settings, ["x"])
-
-    assert (shown["label"], shown["where"]) == (MASK, "box")
-
-
-def test_an_unknown_setting_below_a_union_gets_no_wrong_suggestion() -> None:
-    """Where it cannot be told which model was meant, no name is proposed."""
-
-    class Strict(BaseModel):
-        model_config = ConfigDict(extra="forbid")
-        kind: Literal["strict"] = "strict"
-
-    class House(BaseModel):
-        model_config = ConfigDict(extra="forbid")
-        pet: Strict | Dog = Field(discriminator="kind")
-
-    assert problems({"pet": {"kind": "strict", "kindd": 1}}, model=House) == [
-        Problem("plugin.x.pet.strict.kindd", "is not known")
-    ]
-
-
 # Survey
-
-
-FROM_THE_FUTURE = """
-import dataclasses
-from host_stub import plain_image
-from host_stub.hookspecs import hookimpl
-
-@hookimpl
-def host_image_plugin():
-    return dataclasses.replace(plain_image.host_image_plugin(), contract=(1, 7))
-"""
-
-
-@pytest.mark.parametrize(
-    "source, status, hooks",
-    [
-        (
-            "from host_stub.plain_image import host_image_plugin",
-            "ready",
-            ("host_image_plugin",),
-        ),
-        (
-            "from host_stub.hookspecs import hookimpl\n@hookimpl\ndef host_event(event): ...\n",
-            "ready",
-            ("host_event",),
-        ),
-        ("import nothing_of_this_name", "broken", ()),
-        (
-            FROM_THE_FUTURE,
-            "incompatible",
-            ("host_image_plugin",),
-        ),
-    ],
-)
-def test_a_survey_says_what_became_of_each(
-    distribute: Distribute, source: str, status: str, hooks: tuple[str, ...]
-) -> None:
-    """Nothing is raised; a broken plugin has its error and the others their hooks."""
-    distribute("surveyed", {"surveyed": "surveyed_hooks"}, {"surveyed_hooks": source})
-
-    surveyed = survey(pick("surveyed", find_plugins()))
-
-    assert surveyed.status == status
-    assert surveyed.hooks == hooks
-    assert (surveyed.error is None) == (status == "ready")

@@ -19,12 +19,11 @@ from host_stub.run.progress import (
     SAID_EVERY_S,
     Display,
     LiveDisplay,
-    NoDisplay,
     PlainLines,
     make_display,
     state_of,
 )
-from host_stub.text.format import counted, dollars, duration
+from host_stub.text.format import dollars, duration
 from host_stub.text.redaction import Redactor
 
 KEY = "sk-CANARY-0123456789"
@@ -85,16 +84,6 @@ class TestPlainLines:
             "[5/6] scene_005 failed: credentials: wrong key",
         ]
 
-    def test_a_picture_that_is_still_to_come_has_not_failed(self) -> None:
-        """It is bought, and the same command later takes it in."""
-        lines: list[str] = []
-        _show(
-            PlainLines(1, lines.append),
-            _failed("scene_001", "pending", "its address does not answer", 1),
-        )
-
-        assert lines == ["[1/1] scene_001 pending: its address does not answer (1 attempt, $0.01)"]
-
     def test_what_many_scenes_wait_for_is_said_once(self) -> None:
         """A line of a log for each all the same; another batch has its own word, once."""
         lines: list[str] = []
@@ -117,31 +106,12 @@ class TestPlainLines:
             "s6 failed: refused: not that (1 attempt, $0.01)",
         ]
 
-    def test_a_message_that_is_only_the_code_is_said_once(self) -> None:
-        """Not ``cancelled: cancelled``."""
-        lines: list[str] = []
-        _show(PlainLines(1, lines.append), _failed("a", "cancelled", "cancelled", 1))
-
-        assert lines == ["[1/1] a failed: cancelled (1 attempt, $0.01)"]
-
     def test_scenes_that_were_never_started_have_none(self) -> None:
         """A stop at the second of 100,000 scenes is no reason for 99,998 lines."""
         lines: list[str] = []
         _show(PlainLines(1, lines.append), _failed("a", "not_tried", "stopped", 0))
 
         assert lines == []
-
-    def test_nothing_in_a_line_speaks_to_the_terminal(self) -> None:
-        """Neither a scene's name nor a provider's words; and rich markup is only text."""
-        lines: list[str] = []
-        _show(
-            PlainLines(1, lines.append),
-            _failed("\x1b[2J\u202e", "refused", "[red]\r\nfake line" + "x" * 999, 1),
-        )
-
-        assert lines[0].startswith(r"[1/1] \x1b[2J\u202e failed: refused: [red]\r\nfake linexxx")
-        assert lines[0].isprintable()
-        assert len(lines[0]) < 400
 
 
 @dataclass
@@ -199,23 +169,6 @@ class TestWaits:
 
 
 class TestMovingLine:
-    def test_a_wait_before_another_try_stands_below_the_line(self, terminal: _Terminal) -> None:
-        """With what is left of it, until the scene goes again or nothing new is started."""
-        now = 0.0
-        display = LiveDisplay(2, terminal.stream, clock=lambda: now, redact=Redactor([KEY]).text)
-        display.open(Totals())
-        display.event(_retried(f"a {KEY}", 12.0, cause="rate_limited", asked_for=True))
-        now = 4.0
-        waiting = display.awaited_line()
-        display.stopping()
-        stopped = display.awaited_line()
-        display.close()
-
-        assert waiting is not None
-        assert waiting.endswith(": retrying in 8.0 s: the provider asked for it")
-        assert KEY not in waiting
-        assert stopped is None
-
     def test_a_terminal_shows_one_line_that_moves(self, terminal: _Terminal) -> None:
         """Scenes done, in flight, retries, cost so far and time left; then the cursor is back."""
         now = 0.0
@@ -270,46 +223,8 @@ class TestMovingLine:
         assert r"s failed: refused: [red]key [secret]\x1b]0;x\x07 (1 attempt, $0.01)" in text
         assert "\x1b]0;" not in text
 
-    def test_what_many_scenes_wait_for_stands_above_it_once(self, terminal: _Terminal) -> None:
-        """The line that moves counts them; two hundred lines of a batch would hide all else."""
-        display = LiveDisplay(3, terminal.stream, clock=lambda: 0.0, redact=str)
-        scenes = [_failed(one, "pending", "made in batch 1", 1) for one in ("s1", "s2", "s3")]
-        _show(display, *scenes)
-
-        text = terminal.text()
-        assert "s1 pending: made in batch 1 (1 attempt, $0.01)" in text
-        assert "s2 pending" not in text
-        assert "3 pending" in text
-
 
 class TestChoice:
-    def test_json_shows_nothing(self, terminal: _Terminal) -> None:
-        """Not even on a terminal."""
-        display = make_display(
-            1, json_only=True, say=pytest.fail, redact=str, stream=terminal.stream
-        )
-        _show(display, _made("a"))
-        display.event({"event": "stage.started"})
-        terminal.stream.write(".")
-
-        assert isinstance(display, NoDisplay)
-        assert terminal.text() == "."
-
-    def test_without_a_terminal_lines_are_said_without_secrets(self) -> None:
-        """In a log, in CI, in a pipe."""
-        lines: list[str] = []
-        with Path(os.devnull).open("w", encoding="utf-8") as stream:
-            display = make_display(
-                1,
-                json_only=False,
-                say=lines.append,
-                redact=Redactor([KEY]).text,
-                stream=stream,
-            )
-            _show(display, _failed("a", "refused", f"key {KEY}", 0))
-
-        assert lines == ["[1/1] a failed: refused: key [secret]"]
-
     def test_richs_progress_is_imported_only_for_a_terminal(self) -> None:
         """A pipeline in CI need not wait for what it does not show."""
         program = (
@@ -357,21 +272,6 @@ class TestWaiting:
         )
         assert max(told) < 190
 
-    def test_what_is_here_in_a_moment_is_not_spoken_of(self) -> None:
-        """A store that shows its files a second later is no news."""
-        now = 0.0
-        lines: list[str] = []
-        display = PlainLines(1, lines.append, clock=lambda: now)
-        display.open(Totals())
-        display.event(_awaited("s", waited_s=0, wait_s=1))
-        now = 2.0
-        display.look()
-        display.event({"event": "scene.finished", "scene_id": "s"})
-        now = 60.0
-        display.look()
-
-        assert lines == []
-
     def test_many_scenes_and_odd_names_stay_one_short_line(self) -> None:
         """Three are named; nothing in them speaks to the terminal."""
         activity = Activity(lambda: 100.0)
@@ -385,13 +285,6 @@ class TestWaiting:
         assert line.endswith("and 47 more")
         assert line.isprintable()
         assert len(line) < 900
-
-    def test_what_is_due_is_being_asked(self) -> None:
-        """No wait of nothing is said."""
-        activity = Activity(lambda: 100.0)
-        activity.note(_awaited("s2", waited_s=5, wait_s=0))
-
-        assert "s2 (for 5.0 s, being asked now, at most" in (activity.awaited_line() or "")
 
     def test_a_terminal_shows_it_below_the_line_that_moves(self, terminal: _Terminal) -> None:
         """With its time going on, though nothing happens."""
@@ -433,47 +326,6 @@ class TestWaiting:
             "[0/11] waiting for bo (1 scene)",
         ]
 
-    def test_scenes_that_wait_are_not_spoken_of_once_nothing_new_is_started(self) -> None:
-        """What is bought still is: it is asked for until the end."""
-        now = 0.0
-        lines: list[str] = []
-        display = PlainLines(9, lines.append, clock=lambda: now)
-        display.open(Totals())
-        display.event(_waiting("a", "mira"))
-        display.stopping()
-        now = 10.0
-        display.look()
-        display.event(_awaited("b", waited_s=9, wait_s=1))
-        display.look()
-
-        [line] = lines
-        assert "1 bought picture" in line
-        assert "mira" not in line
-
-    def test_a_wait_that_begins_later_is_not_said_at_once(self) -> None:
-        """Its own time counts, and not that of an earlier one."""
-        now = 0.0
-        activity = Activity(lambda: now)
-        activity.note(_waiting("a", "mira"))
-        activity.ended("a")
-        between = activity.awaited_since
-        now = 50.0
-        activity.note(_waiting("b", "mira"))
-
-        assert (between, activity.awaited_since) == (None, 50.0)
-
-    def test_what_waits_for_many_stays_one_short_line(self) -> None:
-        """Three are named; nothing in them speaks to the terminal."""
-        activity = Activity()
-        for number in range(50):
-            activity.note(_waiting(f"s{number}", f"\x1b[2J{number}" + "x" * 500))
-        line = activity.awaited_line()
-
-        assert line is not None
-        assert line.endswith("and 47 more")
-        assert line.isprintable()
-        assert len(line) < 300
-
     def test_a_log_says_why_less_is_in_flight(self) -> None:
         """Once, and not for each step."""
         now = 0.0
@@ -492,6 +344,13 @@ class TestWaiting:
             "at most 8 in flight for now: too many requests",
             "at most 2 in flight for now: too many requests",
         ]
+
+    def test_what_is_due_is_being_asked(self) -> None:
+        """No wait of nothing is said."""
+        activity = Activity(lambda: 100.0)
+        activity.note(_awaited("s2", waited_s=5, wait_s=0))
+
+        assert "s2 (for 5.0 s, being asked now, at most" in (activity.awaited_line() or "")
 
 
 class TestStopping:
@@ -518,32 +377,6 @@ class TestStopping:
         assert "9/9" not in text
         assert "1 failed · 6 not tried · 10 s · stopping" in text
         assert "left" not in text.partition("10 s · stopping")[2]
-
-    @pytest.mark.parametrize(
-        "event",
-        [
-            {"event": "budget.reached"},
-            {"event": "scene.skipped", "scene_id": "a", "code": "not_tried"},
-        ],
-    )
-    def test_a_stop_of_the_stage_ends_the_promise_too(self, event: dict[str, Any]) -> None:
-        """A cap, or whatever else keeps scenes from being tried."""
-        activity = Activity()
-        totals = Totals()
-        totals.add(_made("a"))
-        before = state_of(totals, scenes=9, activity=activity, elapsed_s=10)
-        activity.note(event)
-
-        assert "left" in before
-        assert "left" not in state_of(totals, scenes=9, activity=activity, elapsed_s=10)
-
-    def test_a_scene_left_out_for_want_of_a_picture_stops_nothing(self) -> None:
-        """The others go on, and so does the time that is left for them."""
-        activity = Activity()
-        skipped = {"event": "scene.skipped", "scene_id": "a", "code": "not_tried"}
-        activity.note(skipped | {"waits_for": ("mira",)})
-
-        assert not activity.is_stopping
 
     def test_sheets_lengthen_the_line_as_they_become_known(self, terminal: _Terminal) -> None:
         """All that is made counts, and is called by a word for both."""
@@ -619,18 +452,6 @@ class TestFigures:
         assert counts == [0, 1, 2, 1, 2, 1, 0, 0]
         assert activity.retries == 1
 
-    def test_a_limit_on_what_is_in_flight_is_shown_once_it_is_told(self) -> None:
-        """Stage3 tells it when its provider takes less; another plugin may tell none."""
-        activity = Activity()
-        activity.note({"event": "scene.started", "scene_id": "a"})
-        activity.note({"event": "capacity.changed", "limit": 8, "reason": "turned_away"})
-        limited = state_of(Totals(), scenes=9, activity=activity, elapsed_s=1)
-        activity.note({"event": "capacity.changed"})
-        unlimited = state_of(Totals(), scenes=9, activity=activity, elapsed_s=1)
-
-        assert limited == "1 in flight of at most 8 (too many requests) · 1.0 s"
-        assert unlimited == "1 in flight · 1.0 s"
-
     def test_time_left_is_told_by_what_was_made(self) -> None:
         """Pictures found again took no time and say nothing about the others."""
         totals = Totals()
@@ -698,11 +519,3 @@ class TestFigures:
     def test_amounts_are_said_to_the_digit(self, usd: str | None, said: str) -> None:
         """Cents at least, micro-dollars at most."""
         assert dollars(None if usd is None else Decimal(usd)) == said
-
-    def test_counts_have_their_noun(self) -> None:
-        """One retry, two retries, no scenes."""
-        assert [counted(1, "retry", "retries"), counted(2, "retry", "retries")] == [
-            "1 retry",
-            "2 retries",
-        ]
-        assert counted(0, "scene") == "no scenes"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -44,24 +43,6 @@ def standing(*takes: Take, wanted: int = 0, own: int = 1, **said: Any) -> SceneS
         plugin="stage3",
         wants=[WantedTakes(basis="now", takes=wanted)] if wanted else [],
     )
-
-
-def test_what_is_made_and_one_more_is_wanted() -> None:
-    """At the price of one picture."""
-    found = reroll_of(standing(take(1), take(2)))
-
-    assert (found.is_new, found.made, found.takes, found.to_make) == (True, 2, 3, 1)
-    assert str(price_of([found, found])) == "at most $0.10"
-
-
-def test_nothing_is_added_to_what_no_run_has_made() -> None:
-    """Not to an earlier re-roll, nor to the scene's own takes, nor to what is missing."""
-    again = reroll_of(standing(take(1), wanted=2))
-    own = reroll_of(standing(take(1), own=3))
-    missing = reroll_of(standing())
-
-    assert [one.is_new for one in (again, own, missing)] == [False] * 3
-    assert [one.to_make for one in (again, own, missing)] == [1, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -124,11 +105,3 @@ def test_a_reroll_wants_one_more_and_saying_it_again_nothing(
     assert after.to_make == (1 if first.is_new else before.to_make) == first.to_make
     assert (again.is_new, again.takes) == (False, first.takes)
     assert standing(*takes, *made, wanted=number, own=own).to_make == 0
-
-
-def test_a_name_says_nothing_to_a_terminal() -> None:
-    """It is escaped and cut."""
-    found = replace(reroll_of(standing(take(1))), scene_id="\x1b[2J" + "x" * 500)
-
-    assert "\x1b" not in str(found)
-    assert len(str(found)) < 200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import time
@@ -21,13 +20,11 @@ from PIL import Image
 
 from host_stub.cli import main
 from host_stub.contract import Cost, Scene
-from host_stub.review import later
 from host_stub.review.folder import own_files, write_page, write_told
 from host_stub.review.gathering import failures_of
 from host_stub.review.runs import SILENT_S, is_running
 from host_stub.review.shrinking import SIDE_PX, shrink
-from host_stub.review.thumbs import made, make_thumbs, thumb
-from host_stub.review.told import DATA, FIRST_SCENES, PULSE, REST, Told, row_of, script
+from host_stub.review.told import DATA, FIRST_SCENES, PULSE, REST, Told, row_of
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.keeper import Story
 from host_stub.story.takes import Take
@@ -68,14 +65,6 @@ def standing_of(*takes: Take, scene_id: str = "one", prompt: str = "a pier") -> 
 
 def usual_path_of(take: Take) -> str | None:
     return f"takes/{take.scene_id}/{take.sha256[:12]}.png"
-
-
-def odd_path_of(_take: Take) -> str | None:
-    return "takes/a stem%/x.png"
-
-
-def no_path_of(_take: Take) -> str | None:
-    return None
 
 
 def yes(_sha256: str) -> bool:
@@ -133,17 +122,6 @@ def test_nothing_that_is_told_can_be_markup(
     assert scene["notes"] == [{"reviewer": note, "note": note}]
 
 
-def test_a_script_ends_neither_its_element_nor_its_line() -> None:
-    """Whatever a text has in it."""
-    text = "</script><!-- ]]> &amp; \u2028\u2029 '\"`${1}\\"
-
-    assert script("stage3X", text) == (
-        rb"""window.stage3X=JSON.parse('"\\u003c/script\\u003e\\u003c!-- ]]\\u003e """
-        rb"""\\u0026amp; \\u2028\\u2029 \'\\"`${1}\\\\"');"""
-        b"\n"
-    )
-
-
 @given(st.lists(st.lists(st.tuples(st.booleans(), st.sampled_from(["oil", "ink"])), max_size=4)))
 def test_what_most_takes_have_in_common_is_said_once(
     scenes: list[list[tuple[bool, str]]],
@@ -167,23 +145,6 @@ def test_what_most_takes_have_in_common_is_said_once(
     assert takes_as_the_page_has_them(told) == [one["takes"] for one in rows]
 
 
-@pytest.mark.parametrize("scene_id", ["../../x", "a b", "ü", "scene_1", "-", "x.y", "%2e"])
-def test_a_picture_is_found_under_every_id(scene_id: str) -> None:
-    """A path that is not as usual is said, and means one file below the results."""
-    (takes,) = takes_as_the_page_has_them(
-        read(
-            told_by(
-                row(
-                    standing_of(take_of(1, scene_id), scene_id=scene_id),
-                    path_of=odd_path_of,
-                )
-            ).scripts()[DATA]
-        )
-    )
-
-    assert takes[0]["path"] == "../takes/a%20stem%25/x.png"
-
-
 def test_unknown_money_is_not_nothing() -> None:
     """A take whose price is unknown has none, and is not added up."""
     takes = (take_of(1), take_of(2, cost=Cost(usd=None, basis="unknown")))
@@ -193,25 +154,6 @@ def test_unknown_money_is_not_nothing() -> None:
     assert [take["cost_usd"] for take in listed] == ["0.05", None]
     assert told["spent_usd"] == "0.05"
     assert "cost_usd" not in told["scenes"][0]
-
-
-def test_what_waits_for_a_decision_is_not_counted_as_being_made() -> None:
-    """A scene that may have been paid for is not bought by the next run."""
-    standing = replace(standing_of(), state="held")
-
-    assert "to_make" not in row(standing)
-    assert row(standing_of())["to_make"] == 1
-
-
-def test_a_take_without_its_picture_says_so() -> None:
-    """The page shows that it is in the making, and asks for no file that is not there."""
-    told = read(
-        told_by(row(standing_of(take_of(1)), path_of=no_path_of, has_thumb=no)).scripts()[DATA]
-    )
-    ((take,),) = takes_as_the_page_has_them(told)
-
-    assert take["path"] is None
-    assert take["no_thumb"] is True
 
 
 def test_the_page_is_its_own_files_to_the_byte(tmp_path: Path) -> None:
@@ -250,16 +192,6 @@ def test_the_pulse_says_which_data_is_there(tmp_path: Path) -> None:
         revisions.append(data["revision"])
 
     assert len(set(revisions)) == 4
-
-
-def test_data_that_is_gone_comes_back(tmp_path: Path) -> None:
-    """Also where nothing else has changed."""
-    told = told_by(row(standing_of()))
-    write_page(tmp_path, told)
-    (tmp_path / "review/data.js").unlink()
-    write_told(tmp_path, told)
-
-    assert read((tmp_path / "review/data.js").read_bytes())["scenes"]
 
 
 @pytest.mark.parametrize(
@@ -355,22 +287,6 @@ def test_a_picture_of_too_many_pixels_is_not_opened(
     digest, path = png(tmp_path)
 
     assert "960x640 pixels are too many" in str(shrink(path, tmp_path / "x.webp", digest))
-
-
-def test_small_pictures_are_made_by_other_processes(tmp_path: Path) -> None:
-    """Those that can be are there then; each is told of once."""
-    digest, path = png(tmp_path)
-    none = tmp_path / "none.png"
-    none.write_bytes(b"no picture")
-    folder = tmp_path / "review" / "thumbs"
-    pictures = {digest: path, sha256(b"no picture").hexdigest(): none}
-    told = dict(make_thumbs(folder, pictures))
-
-    assert set(told) == set(pictures)
-    assert told[digest] is None
-    assert made(folder) == {digest}
-    assert [one.name for one in folder.iterdir()] == [thumb(folder, digest).name]
-    assert made(tmp_path / "nowhere") == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -481,36 +397,6 @@ def test_a_picture_that_is_no_more_what_it_was_is_named(
     assert [one[:12] for one in json.loads(said.out)["thumbs_missing"]] == [place.stem]
     assert "it is another picture than it was" in said.err
     assert lacking(told_to(project)) == [True, False]
-
-
-def test_small_pictures_can_be_made_later(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a process that is told everything, and tells the page unless somebody told it newer."""
-    begun: list[tuple[str, Any]] = []
-
-    class Kept(io.BytesIO):
-        def close(self) -> None:
-            """Keep what was written."""
-
-    class Process:
-        def __init__(self, words: list[str], **_: Any) -> None:
-            begun.append((words[-1], self))
-            self.stdin = Kept()
-
-    monkeypatch.setattr("host_stub.review.later.subprocess.Popen", Process)
-    code = main(["review", "--scenes", "story.json", "--no-wait"])
-    before = told_to(project)
-    ((module, process),) = begun
-    work = process.stdin.getvalue().decode("ascii")
-    monkeypatch.setattr("sys.stdin", io.StringIO(work))
-    later.main()
-
-    assert (code, module) == (0, "host_stub.review.later")
-    assert lacking(before) == [True, True]
-    assert lacking(told_to(project)) == [False, False]
-    write_page(project / "out", told_by())
-    monkeypatch.setattr("sys.stdin", io.StringIO(work))
-    later.main()
-    assert told_to(project)["scenes"] == []
 
 
 @pytest.mark.slow

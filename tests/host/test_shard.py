@@ -87,18 +87,3 @@ def test_what_is_no_part_is_refused_with_words(
     assert code == 2
     assert "argument --shard: should be K/N, such as 2/4" in capsys.readouterr().err
     assert not Path("out").exists()
-
-
-def test_a_plan_is_made_of_the_scenes_in_that_order(
-    story: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It comes to the same sum, whichever part is first."""
-    plans: list[object] = []
-    for words in ([], ["--shard", "3/4"]):
-        assert main(["plan", str(story), "--image", "stage3", "--json", *words]) == 0
-        told = json.loads(capsys.readouterr().out)
-        command = told.pop("next_actions")[0]["command"]
-        assert [one for one in command if one in words] == words
-        plans.append(told)
-
-    assert plans[0] == plans[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -96,23 +96,6 @@ def standing(told: SceneSurvey, *takes: Take, **said: Any) -> SceneStanding:
     return standing_of(told, scene(), takes, plugin="stage3", **said)
 
 
-def test_a_scene_without_a_picture_is_missing() -> None:
-    """It shows nothing, and one picture is to be made."""
-    found = standing(survey(cost_usd=Decimal("0.05")))
-
-    assert (found.state, found.shown, found.to_make) == ("missing", None, 1)
-    assert found.cost_usd == Decimal("0.05")
-
-
-def test_a_take_of_the_present_basis_makes_a_scene_current() -> None:
-    """Also if a person picked a stale one, which is shown until the next run."""
-    found = standing(survey(), take(1, "then"), take(2), pick=1, shown=1)
-
-    assert (found.state, found.reasons, found.to_make) == ("current", (), 0)
-    assert found.shown == take(1, "then")
-    assert found.due == take(2)
-
-
 @pytest.mark.parametrize("told, state", [({"held": True}, "held"), ({"pending": True}, "pending")])
 def test_what_is_in_doubt_is_said_only_where_nothing_is_current(
     told: dict[str, bool], state: str
@@ -143,15 +126,6 @@ def test_the_plugin_says_why_a_take_is_stale() -> None:
     assert (found.state, found.reasons) == ("stale", ("prompt", "sheet"))
 
 
-def test_an_import_is_stale_for_the_reasons_of_what_it_stood_for() -> None:
-    """The plugin knows no import, but it knows a picture of the same basis."""
-    told = survey(known(1, "sheet", basis="then"))
-
-    found = standing(told, take(1, "then"), imported(2, "then"), pick=2, shown=2)
-
-    assert (found.state, found.reasons) == ("stale", ("sheet",))
-
-
 def test_what_no_plugin_explains_is_seen_from_the_take() -> None:
     """Its row has the prompt; its size and its maker are columns."""
     row = {"generation_params": {"prompt": "a mole"}}
@@ -162,15 +136,6 @@ def test_what_no_plugin_explains_is_seen_from_the_take() -> None:
     assert standing(survey(), take(1, "then")).reasons == ("settings",)
     waiting = survey(basis=None, waits_for=("char_001",))
     assert standing(waiting, take(1, "then")).reasons == ("sheet",)
-
-
-def test_a_draft_never_counts() -> None:
-    """Not as made, not as current, and a scene that has only drafts is missing."""
-    draft = take(1, is_draft=True)
-
-    found = standing(survey(), draft, pick=1, shown=1)
-
-    assert (found.state, found.made, found.to_make, found.shown) == ("missing", 0, 1, draft)
 
 
 def test_an_import_stands_for_one_picture_and_no_more() -> None:
@@ -187,11 +152,6 @@ def test_an_import_stands_for_one_picture_and_no_more() -> None:
     assert (asked.asked_for, asked.to_make) == (1, 1)
 
 
-def test_a_rejected_take_counts_as_made() -> None:
-    """Rejecting says what is not wanted, and asks for nothing."""
-    assert standing(survey(), take(1, is_rejected=True)).to_make == 0
-
-
 def test_what_was_wanted_of_another_basis_says_nothing_of_this_one() -> None:
     """A new prompt begins anew."""
     wants = [WantedTakes(basis="then", takes=5), WantedTakes(basis="now", takes=2)]
@@ -202,15 +162,6 @@ def test_what_was_wanted_of_another_basis_says_nothing_of_this_one() -> None:
     assert wanted_takes(None, "now", wants) == 2
     assert wanted_takes(scene(), "now", wants, least=4) == 4
     assert wanted_takes(scene(), "now", wants, least=99) == MOST_TAKES
-
-
-def test_a_guest_shows_something_only_where_nothing_is_shown() -> None:
-    """``--image plain`` leaves what the config's own plugin made where it is."""
-    own, guests = take(1, "then"), take(2, plugin="plain")
-
-    assert standing(survey(), own, guests, shown=1, is_guest=True).due == own
-    assert standing(survey(), own, guests, shown=1).due == guests
-    assert standing(survey(), guests, is_guest=True).due == guests
 
 
 def test_what_only_the_plugin_knows_is_a_take_too() -> None:
@@ -225,13 +176,6 @@ def test_what_only_the_plugin_knows_is_a_take_too() -> None:
     assert (found.shown, found.state) == (take(3), "current")
 
 
-def test_a_story_with_notes_takes_only_what_is_current_for_its_own() -> None:
-    """One plugin may serve two stories; a run that was killed left what is current."""
-    told = survey(known(1, "prompt"), known(2), known(3, "size"))
-
-    assert [one.purchase for one in together([take(1)], told, "stage3")] == ["p1", "p2"]
-
-
 def test_the_newest_word_about_a_basis_counts() -> None:
     """A ladder that has changed makes a noted take another's, or another take the present one."""
     told = survey(known(1, "model", basis=None), known(2), known(3, "size", basis="before"))
@@ -240,13 +184,6 @@ def test_the_newest_word_about_a_basis_counts() -> None:
     bases = {one.number: one.basis for one in together(noted, told, "stage3")}
 
     assert bases == {1: None, 2: "now", 3: "before"}
-
-
-def test_a_take_of_another_plugin_is_left_as_it_is_noted() -> None:
-    """Two plugins may give one name to two things."""
-    other = take(1, "then", plugin="other")
-
-    assert together([other], survey(known(1)), "stage3")[0] == other
 
 
 def test_a_known_take_has_a_row_as_the_manifest_has_it() -> None:
@@ -371,10 +308,6 @@ class Telling:
             tell(one)
 
 
-class Silent:
-    """A stage without a survey."""
-
-
 PLUGIN = cast("SelectedPlugin", SimpleNamespace(name="p", source="p 1"))
 
 
@@ -407,21 +340,6 @@ async def test_scenes_come_in_their_order_whatever_the_plugins_is() -> None:
         ("s1", 0, 2),
         ("s2", 1, 2),
         ("s3", 2, 2),
-    ]
-
-
-@pytest.mark.anyio
-async def test_a_plugin_that_surveys_nothing_is_spoken_for() -> None:
-    """The host compares what the scene says with what its takes were made from."""
-    one, two = scene("s1"), scene("s2", prompt="a mole")
-    made = take(1, host_basis(one, "p"), plugin="p", purchase=None)
-    stale = replace(take(1, host_basis(scene("s2"), "p"), plugin="p"), scene_id="s2")
-
-    found = await surveyed(Silent(), one, two, notes=Notes([made, stale]))
-
-    assert [(each.scene_id, each.state, each.to_make) for each in found] == [
-        ("s1", "current", 0),
-        ("s2", "stale", 1),
     ]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -129,20 +127,6 @@ class TestReroll:
         assert (before, chair.bought()) == (5, 6)
         assert len(chair.takes("s1")) == 2
 
-    def test_these_again_and_keep_the_rest(self, chair: Chair) -> None:
-        """The command that it names makes them and nothing else, and moves no pointer."""
-        chair.run()
-        shown = {one: chair.image(one) for one in ("s1", "s2", "s3")}
-        chair.change("s3", prompt="s3: a mole")
-        told = chair.json("reroll", "s2", "s1")
-        assert told["next"] == "host-stub run scenes.json --scene s2 --scene s1"
-        assert (told["to_make"], told["cost_high_usd"]) == (2, "0.10")
-        chair.run("--scene", "s2", "--scene", "s1", "--max-cost", "0.10")
-
-        assert chair.bought() == 7
-        assert {one: chair.image(one) for one in shown} == shown
-        assert [len(chair.takes(one)) for one in ("s1", "s2", "s3")] == [2, 2, 1]
-
     def test_the_next_command_works_for_a_scene_that_looks_like_an_option(
         self, chair: Chair
     ) -> None:
@@ -155,20 +139,6 @@ class TestReroll:
 
         assert told["next"] == "host-stub run scenes.json --scene=-rf"
         assert chair.bought() == 6
-
-    def test_a_reroll_may_show_what_comes(self, chair: Chair) -> None:
-        """Once: the next take after that moves nothing."""
-        chair.run()
-        old = chair.image("s1")
-        chair("reroll", "s1", "--show")
-        chair.run()
-        new = chair.image("s1")
-        chair("reroll", "s1")
-        chair.run()
-
-        assert old != new == chair.image("s1")
-        assert chair.takes("s1")[:2] == [old, new]
-        assert len(chair.takes("s1")) == 3
 
     def test_what_is_missing_is_not_wanted_twice(self, chair: Chair) -> None:
         """The next run makes it in any case."""
@@ -212,28 +182,6 @@ class TestReroll:
 
 
 class TestShow:
-    def test_another_take_is_shown_and_taken_back(self, chair: Chair) -> None:
-        """Nothing is paid; runs leave the choice as it is."""
-        chair.run("--takes", "3")
-        first, second, third = chair.takes("s1")
-        bought = chair.bought()
-        said = chair("show", "s1", "2")
-        assert "s1 shows take 2 of 3" in said
-        assert chair.image("s1") == second
-        chair.run()
-        assert chair.image("s1") == second
-        by_hash = chair.json("takes", "s1")["takes"][2]["sha256"]
-        chair("show", "s1", by_hash[:12])
-        assert chair.image("s1") == third
-        chair("show", "s1", "--undo")
-        assert chair.image("s1") == second
-        chair("show", "s1", "--undo")
-        assert chair.image("s1") == first
-        chair("show", "s1", "--undo", code=2)
-
-        assert "nobody has chosen a take of scene 's1'" in chair.err
-        assert chair.bought() == bought
-
     def test_no_plugin_is_needed_to_show_a_take(self, chair: Chair) -> None:
         """Nor a scene file."""
         chair.run("--takes", "2")
@@ -290,67 +238,9 @@ class TestShow:
         chair("show", "s1", code=2)
         chair("show", "s1", "1", "--undo", code=2)
 
-    def test_what_the_story_lost_the_plugin_still_has(self, chair: Chair) -> None:
-        """Takes that no note has are found, and files that are not there are put back."""
-        chair.run("--takes", "2")
-        first, second = chair.takes("s1")
-        shutil.rmtree(chair.folder / ".story")
-        shutil.rmtree(chair.folder / "out")
-
-        chair("show", "s1", "2", "--scenes", "scenes.json")
-
-        assert chair.image("s1") == second
-        assert chair.takes("s1")[1] == second
-        assert first != second
-
 
 @pytest.mark.slow
 class TestImport:
-    def test_ones_own_picture_is_current_and_nothing_is_bought_for_it(self, chair: Chair) -> None:
-        """As long as the scene stays as it is; more takes are bought as before."""
-        mine = own_picture(chair.folder)
-        told = chair.json("import", "s1", str(mine), "--scenes", "scenes.json")
-        chair.run()
-        states = chair.states()
-        assert (told["take"], chair.image("s1")) == (1, mine.read_bytes())
-        assert states["s1"] == "current"
-        assert chair.bought() == 4
-        chair("reroll", "s1")
-        chair.run()
-        assert chair.bought() == 5
-        assert chair.image("s1") == mine.read_bytes()
-        chair.change("s1", prompt="s1: another pier")
-        assert chair.states()["s1"] == "stale"
-        chair.run()
-
-        assert chair.bought() == 6
-        listed = chair.json("takes", "s1")["takes"]
-        assert [one["imported"] for one in listed] == [True, False, False]
-        assert (listed[0]["cost_usd"], listed[0]["cost_basis"]) == ("0", "free")
-        assert chair.image("s1") != mine.read_bytes()
-
-    def test_an_import_can_be_taken_back(self, chair: Chair) -> None:
-        """The picture from before is shown again, and the import stays a take."""
-        chair.run()
-        before = chair.image("s1")
-        chair("import", "s1", str(own_picture(chair.folder)))
-        chair("show", "s1", "--undo")
-
-        assert chair.image("s1") == before
-        assert len(chair.takes("s1")) == 2
-
-    def test_a_scene_that_shows_an_import_makes_its_scenes_stale(self, chair: Chair) -> None:
-        """They are shown the import from then on; the old picture of a scene stays a take."""
-        chair.run()
-        chair("import", "mira", str(own_picture(chair.folder)))
-        status = chair.json("status")
-        chair.run()
-
-        assert status["stale_reasons"] == {"sheet": 1}
-        assert [one["scene"] for one in status["scenes"] if one["state"] == "stale"] == ["s4"]
-        assert chair.bought() == 6
-        assert set(chair.states().values()) == {"current"}
-
     def test_a_taken_back_import_stands_for_nothing(self, chair: Chair) -> None:
         """Where there was no other picture the scene is missing again, and is bought."""
         chair("import", "s1", str(own_picture(chair.folder)))
@@ -362,23 +252,6 @@ class TestImport:
         assert said["story"]["missing"] == 5
         assert chair.bought() == 5
         assert chair.json("takes", "s1")["shown_take"] == 2
-
-    def test_a_pick_that_holds_again_is_counted_with(self, chair: Chair) -> None:
-        """Status and plan say what the run then does, which shows it once more."""
-        chair("import", "mira", str(own_picture(chair.folder)))
-        chair.run()
-        chair.change("mira", prompt="mira in red")
-        chair.run()
-        bought = chair.bought()
-        chair.change("mira", prompt="mira, four views")
-        status = chair.json("status")
-        plan = chair.json("plan", "scenes.json")
-        chair.run()
-
-        assert status["story"]["current"] == 5
-        assert (status["scenes"][0]["take"], status["scenes"][0]["next_take"]) == (2, 1)
-        assert (plan["make"], plan["stale"]) == (0, 0)
-        assert chair.bought() == bought
 
     @pytest.mark.parametrize("kind", ["empty", "words", "cut", "gone", "folder", "pipe", "huge"])
     def test_what_is_no_picture_is_refused(self, chair: Chair, kind: str) -> None:
@@ -494,18 +367,6 @@ class TestStatus:
 
 @pytest.mark.slow
 class TestWhichStory:
-    def test_a_project_that_moves_keeps_its_story(
-        self, chair: Chair, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Its scene file is known from its own folder on."""
-        chair.run()
-        moved = chair.folder.rename(chair.folder.with_name("moved"))
-        monkeypatch.chdir(moved)
-        chair.folder = moved
-
-        assert set(chair.states().values()) == {"current"}
-        assert chair.json("reroll", "s1")["next"] == "host-stub run scenes.json --scene s1"
-
     def test_a_scene_file_that_is_gone_is_named(self, chair: Chair) -> None:
         """With what to do."""
         chair.run()
@@ -514,18 +375,6 @@ class TestWhichStory:
 
         assert "the scene file of this out folder is gone: " in chair.err
         assert "--scenes FILE" in chair.err
-
-    def test_two_out_folders_are_two_stories(self, chair: Chair) -> None:
-        """With choices of their own, of pictures that were bought once."""
-        chair.run("--takes", "2")
-        chair.run("--takes", "2", "--out", "second")
-        chair("show", "s1", "2", "--out", "second")
-        first, second = (chair.json("takes", "s1", "--out", one) for one in ("out", "second"))
-
-        assert (first["shown_take"], second["shown_take"]) == (1, 2)
-        assert chair.bought() == 10
-        told = chair.json("reroll", "s1", "--out", "second")
-        assert told["next"] == "host-stub run scenes.json --scene s1 --out second"
 
     def test_ids_and_words_say_nothing_to_a_terminal(self, chair: Chair) -> None:
         """Whatever a scene file has in them."""
@@ -606,46 +455,6 @@ class TestSheet:
         ):
             colours = page.convert("RGB").getcolors(1 << 24) or []
             assert shown.convert("RGB").getpixel((0, 0)) in {colour for _, colour in colours}
-
-
-@pytest.mark.slow
-class TestWhatIsDeleted:
-    @pytest.fixture
-    def directed(self, chair: Chair) -> Callable[[], dict[str, tuple[list[bytes], bytes]]]:
-        """Choose among takes; return a function that says what there is and what is shown."""
-        chair.run("--takes", "2")
-        chair("show", "s2", "2")
-        chair("import", "s3", str(own_picture(chair.folder)))
-        names = ("mira", "s1", "s2", "s3", "s4")
-        return lambda: {one: (chair.takes(one), chair.image(one)) for one in names}
-
-    def test_everything_comes_back_after_out_is_deleted(
-        self, chair: Chair, directed: Callable[[], dict[str, tuple[list[bytes], bytes]]]
-    ) -> None:
-        """Takes, choices and imports, for nothing."""
-        before, bought = directed(), chair.bought()
-        shutil.rmtree(chair.folder / "out")
-        chair.run()
-
-        assert directed() == before
-        assert chair.bought() == bought
-
-    def test_every_paid_take_comes_back_after_the_story_is_deleted(
-        self, chair: Chair, directed: Callable[[], dict[str, tuple[list[bytes], bytes]]]
-    ) -> None:
-        """What is shown is the first current one, and nothing is bought again."""
-        before, bought = directed(), chair.bought()
-        shutil.rmtree(chair.folder / ".story")
-        listed = chair.json("takes", "s1", "--scenes", "scenes.json")
-        chair.run()
-        after = directed()
-
-        assert [one["take"] for one in listed["takes"]] == [1, 2]
-        assert chair.bought() == bought
-        for name, (takes, _) in before.items():
-            assert set(takes) <= set(after[name][0])
-        assert after["s2"][1] == before["s2"][0][0]
-        assert set(chair.states().values()) == {"current"}
 
 
 def test_who_names_the_scene_file_as_a_run_does_is_told_the_option(chair: Chair) -> None:

@@ -13,23 +13,15 @@ from threading import Barrier, Event, current_thread
 from typing import Any
 
 import pytest
-from PIL import Image
-from pydantic import BaseModel
 
+from host_stub import plain_image
 from host_stub.contract import (
-    Capabilities,
     Cost,
     ImagePlugin,
-    ImageRequest,
     ImageStage,
-    SceneOutcome,
     Services,
-    StageContext,
-    StagePlan,
-    StageSummary,
 )
 from host_stub.errors import PluginError, UsageError
-from host_stub.plain_image import flat_png
 from host_stub.story.keeper import Story
 from tests.host import painter
 from tests.places import run_plugin
@@ -38,59 +30,9 @@ FREE = Cost(usd=Decimal(0), basis="free")
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 
-class _Settings(BaseModel):
-    colour: str = "00ff00"
-    heeds: bool = True
-
-
-class _Simple:
-    """A stage that keeps nothing: one picture a scene, which it cannot give back."""
-
-    def __init__(self, settings: _Settings) -> None:
-        self._colour = bytes.fromhex(settings.colour)
-        self._heeds = settings.heeds
-
-    async def plan(self, request: ImageRequest) -> StagePlan:
-        return StagePlan(make=len(request.scenes), cost_low_usd=None, cost_high_usd=None)
-
-    async def run(self, request: ImageRequest, context: StageContext) -> StageSummary:
-        (request.out_dir / "notes.txt").write_text("of the plugin's own", encoding="ascii")
-        picture = flat_png(48, 32, self._colour)
-        digest = hashlib.sha256(picture).hexdigest()
-        for scene in request.scenes:
-            path = request.out_dir / "images" / f"{scene.scene_id}.png"
-            if self._heeds and request.place is not None:
-                path = request.place(
-                    scene.scene_id, role="scene", sha256=digest, media_type="image/png"
-                )
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(picture)
-            context.deliver(
-                SceneOutcome(
-                    scene_id=scene.scene_id,
-                    image=path,
-                    sha256=digest,
-                    media_type="image/png",
-                    width=48,
-                    height=32,
-                    cost=FREE,
-                )
-            )
-        return StageSummary()
-
-
-@asynccontextmanager
-async def _open_simple(settings: _Settings, services: Services) -> AsyncGenerator[ImageStage]:
-    yield _Simple(settings)
-
-
-SIMPLE = ImagePlugin(
-    name="simple",
-    contract=(1, 0),
-    settings=_Settings,
-    capabilities=Capabilities(offline=True),
-    open=_open_simple,
-)
+SIMPLE = plain_image.host_image_plugin()
+"""A plugin that keeps nothing: one picture a scene, which it cannot give back."""
+GREEN, BLUE, RED = ({"size": "48x32", "colour": one} for one in ("#00ff00", "#0000ff", "#ff0000"))
 
 
 class Desk:
@@ -193,47 +135,6 @@ class TestManifest:
             assert (row["cost_usd"], row["take_cost_usd"], row["reused"]) == ("0", "0.05", True)
             assert row["generation_params"] == whole[name]["generation_params"]
 
-    def test_what_a_limit_leaves_out_is_missing_and_not_failed(self, desk: Desk) -> None:
-        """It was not asked for."""
-        desk.run(limit=1)
-
-        manifest = desk.manifest()
-        assert [row["scene_id"] for row in manifest["images"]] == ["s1"]
-        assert manifest["failures"] == []
-        assert (manifest["story"]["current"], manifest["story"]["missing"]) == (1, 2)
-
-    def test_a_changed_prompt_is_stale_with_its_scenes_and_only_those(self, desk: Desk) -> None:
-        """The scene that refers to it is as well; what is shown stays shown."""
-        desk.run()
-        before = desk.shown()
-        desk.write("a quay", "a boat", "another gull")
-        desk.run(limit=1)
-
-        assert {name: row["state"] for name, row in desk.rows().items()} == {
-            "s1": "current",
-            "s2": "current",
-            "s3": "stale",
-        }
-        assert desk.shown() == before
-        assert desk.manifest()["story"]["stale"] == 1
-
-    def test_what_would_be_made_anew_is_said_before_it_is(self, desk: Desk) -> None:
-        """How many, why and for how much; the old pictures stay takes."""
-        desk.run()
-        desk.write("a quay at night", "a boat", "a gull")
-        desk.run()
-
-        assert desk.warnings() == [
-            "2 pictures would be made anew: 1 prompt, 1 sheet; at most $0.10",
-        ]
-        assert desk.paid() == 5
-        assert {name: row["takes"] for name, row in desk.rows().items()} == {
-            "s1": 2,
-            "s2": 2,
-            "s3": 1,
-        }
-        assert {row["state"] for row in desk.rows().values()} == {"current"}
-
     def test_earlier_records_lie_in_a_folder_of_their_run(self, desk: Desk) -> None:
         first = desk.run().manifest["run_id"]
         desk.run()
@@ -251,19 +152,6 @@ class TestManifest:
 
 
 class TestTakes:
-    def test_wanted_takes_are_bought_once(self, desk: Desk) -> None:
-        """One more never moves what is shown."""
-        desk.run()
-        before = desk.shown()
-        first = desk.run(takes=3)
-        again = desk.run(takes=3)
-
-        assert (first.manifest["cost_usd"], again.manifest["cost_usd"]) == ("0.30", "0")
-        assert (first.manifest["total_images"], first.manifest["reused"]) == (9, 3)
-        assert desk.paid() == 9
-        assert desk.shown() == before
-        assert {row["takes"] for row in desk.rows().values()} == {3}
-
     def test_a_picture_that_does_not_come_fails_alone(self, desk: Desk) -> None:
         """Each take has its outcome; those that a plugin forgets are accounted for."""
 
@@ -296,82 +184,6 @@ class TestTakes:
         ]
         assert len(desk.rows()) == 3
 
-    def test_what_was_wanted_by_a_person_is_made_for_its_basis_alone(self, desk: Desk) -> None:
-        desk.run()
-        with story_of(desk) as story:
-            (take,) = story.book.takes_of("s3")
-            story.book.want("s3", basis=take.basis, takes=2)
-        once = desk.run()
-        desk.write("a quay", "a boat", "another gull")
-        anew = desk.run()
-
-        assert once.manifest["cost_usd"] == "0.05"
-        assert anew.manifest["cost_usd"] == "0.05"
-        assert desk.rows()["s3"]["takes"] == 3
-
-    def test_a_pick_is_shown_after_out_was_deleted_and_nothing_is_bought(self, desk: Desk) -> None:
-        """Every take is put back, choices included."""
-        desk.run(takes=2)
-        with story_of(desk) as story:
-            story.show("s1", 2)
-        before = desk.shown()
-        takes = {path.relative_to(desk.out) for path in (desk.out / "takes").rglob("*.png")}
-        paid = desk.paid()
-        shutil.rmtree(desk.out)
-        desk.run(limit=1)
-
-        assert desk.shown() == before
-        assert {path.relative_to(desk.out) for path in (desk.out / "takes").rglob("*.png")} == takes
-        assert desk.rows()["s1"]["take"] == 2
-        assert desk.paid() == paid
-
-    def test_every_take_is_found_again_after_the_story_was_lost(self, desk: Desk) -> None:
-        """From what the plugin keeps; the first current one is shown, and nothing is bought."""
-        desk.run(takes=2)
-        desk.write("a quay", "a boat", "another gull")
-        desk.run()
-        before, paid = desk.shown(), desk.paid()
-        shutil.rmtree(desk.folder / ".story")
-        desk.run()
-
-        assert desk.shown() == before
-        assert desk.paid() == paid
-        assert {name: row["takes"] for name, row in desk.rows().items()} == {
-            "s1": 2,
-            "s2": 2,
-            "s3": 3,
-        }
-        assert {row["state"] for row in desk.rows().values()} == {"current"}
-
-    def test_a_pick_that_holds_again_is_said_with_what_hangs_on_it(self, desk: Desk) -> None:
-        """What a scene is made from hangs on what the other shows; nothing is bought unsaid."""
-        desk.run(takes=2, scene_ids=("s1",))
-        with story_of(desk) as story:
-            story.show("s1", 2)
-        desk.run()
-        desk.write("a quay at night", "a boat", "a gull")
-        desk.run()
-        desk.write("a quay", "a boat", "a gull")
-        paid = desk.paid()
-        back = desk.run()
-
-        assert desk.rows()["s1"]["take"] == 2
-        assert back.manifest["cost_usd"] == "0"
-        assert desk.warnings() == []
-        assert desk.paid() == paid
-
-    def test_a_pick_that_turns_another_scene_stale_says_so_first(self, desk: Desk) -> None:
-        """The scene was made from the first take; by the time of the request the pick is shown."""
-        desk.run(takes=2, scene_ids=("s1",))
-        desk.run()
-        with story_of(desk) as story:
-            story.show("s1", 2)
-            story.book.point("s1", 1, by="run")
-        desk.run()
-
-        assert desk.warnings() == ["1 picture would be made anew: 1 sheet; at most $0.05"]
-        assert desk.rows()["s2"]["takes"] == 2
-
     def test_an_edited_take_that_is_stale_is_put_back_and_said(self, desk: Desk) -> None:
         """At no cost; what it was edited to lies beside it."""
         desk.run(takes=2)
@@ -390,21 +202,6 @@ class TestTakes:
         assert "lay in the place of a take" in desk.warnings()[0]
         assert desk.paid() == paid
 
-    def test_an_edited_picture_is_a_take_and_nothing_is_bought_for_it(self, desk: Desk) -> None:
-        """It is what a person put there; what was there before is a take, too."""
-        desk.run()
-        own = flat_png(48, 32, b"\x01\x02\x03")
-        (desk.out / "images" / "s3.png").write_bytes(own)
-        report = desk.run()
-
-        row = desk.rows()["s3"]
-        assert report.manifest["cost_usd"] == "0"
-        assert report.manifest["total_images"] == 2
-        assert row["sha256"] == hashlib.sha256(own).hexdigest() == desk.shown()["s3"]
-        assert (row["imported"], row["state"], row["takes"]) == (True, "current", 2)
-        assert "edited by hand" in desk.warnings()[0]
-        assert desk.paid() == 3
-
     def test_a_take_whose_picture_cannot_be_had_here_is_said(self, desk: Desk) -> None:
         """Another machine may have it, so nothing else is said of it."""
         desk.run()
@@ -414,38 +211,6 @@ class TestTakes:
         desk.run()
 
         assert "1 take cannot be put back: the picture cannot be had here" in desk.warnings()
-
-    def test_more_takes_are_made_beside_an_import(self, desk: Desk) -> None:
-        """It stands for the one picture that a scene wants, and for no more."""
-        desk.run()
-        own = desk.folder / "own.png"
-        Image.new("RGB", (48, 32), "red").save(own)
-        with story_of(desk) as story:
-            basis = story.book.takes_of("s3")[0].basis
-            story.import_file("s3", own, basis=basis)
-        plain = desk.run()
-        more = desk.run(takes=2, scene_ids=("s3",))
-
-        assert plain.manifest["total_images"] == 2
-        assert more.manifest["cost_usd"] == "0.05"
-        assert desk.rows()["s3"]["imported"] is True
-
-    def test_scenes_that_left_the_file_leave_images_and_keep_their_takes(self, desk: Desk) -> None:
-        """And are there again at once when they come back."""
-        desk.run()
-        before = desk.shown()
-        desk.write("a quay", "a boat")
-        desk.run()
-
-        assert set(desk.shown()) == {"s1", "s2"}
-        assert set(desk.rows()) == {"s1", "s2"}
-        assert len(list((desk.out / "takes" / "s3").iterdir())) == 1
-
-        desk.write("a quay", "a boat", "a gull")
-        desk.run(limit=1)
-
-        assert desk.shown() == before
-        assert desk.paid() == 3
 
 
 class TestNarrowed:
@@ -466,22 +231,6 @@ class TestNarrowed:
 
 
 class TestDrafts:
-    def test_a_draft_lies_beside_and_counts_as_nothing(self, desk: Desk) -> None:
-        """Before anything is bought, and after."""
-        early = desk.run(is_draft=True)
-        empty = desk.manifest()
-        desk.run()
-        before = desk.shown()
-        desk.run(is_draft=True)
-
-        assert (early.exit_code, early.manifest["cost_usd"]) == (0, "0")
-        assert empty["images"] == []
-        assert empty["story"]["missing"] == 3
-        assert desk.paid() == 3
-        assert desk.shown() == before
-        with story_of(desk) as story:
-            assert [take.is_draft for take in story.book.takes_of("s1")] == [True, False]
-
     def test_drafts_are_of_all_scenes(self, desk: Desk) -> None:
         with pytest.raises(UsageError, match="however they stand"):
             desk.run(is_draft=True, only=frozenset({"stale"}))
@@ -496,14 +245,13 @@ class TestOtherPlugins:
         """And the plugin of the config takes it from there."""
         desk.run(limit=2)
         before = desk.shown()
-        desk.run_with(SIMPLE, is_guest=True)
+        desk.run_with(SIMPLE, GREEN, is_guest=True)
         beside = desk.manifest()
         after = desk.shown()
         desk.run()
 
-        green = hashlib.sha256(flat_png(48, 32, b"\x00\xff\x00")).hexdigest()
         assert {name: after[name] for name in before} == before
-        assert after["s3"] == green
+        assert set(after) == {"s1", "s2", "s3"}
         assert beside["story"] == {
             "scenes": 3,
             "current": None,
@@ -514,7 +262,7 @@ class TestOtherPlugins:
             "wrong_aspect": None,
         }
         assert {row["state"] for row in beside["images"]} == {None}
-        assert desk.shown()["s3"] != green
+        assert desk.shown()["s3"] != after["s3"]
         assert desk.rows()["s3"]["takes"] == 2
         assert desk.warnings() == ["1 picture would be made anew: 1 model; at most $0.05"]
 
@@ -529,7 +277,7 @@ class TestOtherPlugins:
         if is_draft:
             desk.run(is_draft=True)
         else:
-            desk.run_with(SIMPLE, is_guest=True)
+            desk.run_with(SIMPLE, GREEN, is_guest=True)
         desk.run()
 
         with story_of(desk) as story:
@@ -538,42 +286,37 @@ class TestOtherPlugins:
         assert [take.is_import for take in takes] == [False, False]
         assert desk.paid() == 3
 
-    @pytest.mark.parametrize("heeds", [True, False])
-    def test_a_plugin_that_keeps_nothing_overwrites_nothing(
-        self, desk: Desk, *, heeds: bool
-    ) -> None:
-        """Each picture is a take, also where it heeds no place; the first of a basis is shown."""
-        desk.run_with(SIMPLE)
+    def test_a_plugin_that_keeps_nothing_overwrites_nothing(self, desk: Desk) -> None:
+        """Each picture is a take, and the first of a basis is shown."""
+        desk.run_with(SIMPLE, GREEN)
         first = desk.shown()
-        report = desk.run_with(SIMPLE, {"colour": "0000ff", "heeds": heeds})
+        report = desk.run_with(SIMPLE, BLUE)
 
         assert report.exit_code == 0
         assert desk.shown() == first
         assert {row["takes"] for row in desk.rows().values()} == {2}
         assert {row["state"] for row in desk.rows().values()} == {"current"}
-        assert (desk.out / "notes.txt").read_text("ascii") == "of the plugin's own"
         hidden = {path.name for path in desk.out.iterdir() if path.name[0] == "."}
         assert hidden == {".story.json"}
 
     def test_its_pictures_come_back_after_out_was_deleted(self, desk: Desk) -> None:
         """The story keeps the bytes, since the plugin cannot give them back."""
-        desk.run_with(SIMPLE, {"colour": "0000ff"})
+        desk.run_with(SIMPLE, BLUE)
         before = desk.shown()
         shutil.rmtree(desk.out)
-        desk.run_with(SIMPLE)
+        desk.run_with(SIMPLE, GREEN)
 
         assert desk.shown() == before
         assert {row["takes"] for row in desk.rows().values()} == {2}
 
     def test_two_runs_at_once_leave_a_story_that_is_whole(self, desk: Desk) -> None:
         """Each picture of either is a take, and what is shown is what the book says."""
-        colours = ("ff0000", "0000ff", "00ff00")
 
-        def run(colour: str) -> Any:
-            return desk.run_with(SIMPLE, {"colour": colour})
+        def run(colour: dict[str, str]) -> Any:
+            return desk.run_with(SIMPLE, colour)
 
-        with ThreadPoolExecutor(len(colours)) as pool:
-            reports = list(pool.map(run, colours))
+        with ThreadPoolExecutor(3) as pool:
+            reports = list(pool.map(run, (RED, BLUE, GREEN)))
 
         assert [report.exit_code for report in reports] == [0, 0, 0]
         assert [row["takes"] for row in desk.rows().values()] == [3, 3, 3]
@@ -620,11 +363,11 @@ class TestOtherPlugins:
         monkeypatch.setattr(Story, "rebuild", rebuilt)
         monkeypatch.setattr(Story, "take_in", taken_in)
 
-        def run(colour: str) -> Any:
-            return desk.run_with(SIMPLE, {"colour": colour})
+        def run(colour: dict[str, str]) -> Any:
+            return desk.run_with(SIMPLE, colour)
 
         with ThreadPoolExecutor(2) as pool:
-            reports = list(pool.map(run, ("ff0000", "0000ff")))
+            reports = list(pool.map(run, (RED, BLUE)))
 
         assert [report.exit_code for report in reports] == [0, 0]
         with story_of(desk) as story:
@@ -632,4 +375,4 @@ class TestOtherPlugins:
             takes = [story.book.takes_of(one) for one in scenes]
             assert list(map(len, takes)) == [2, 2, 2]
             assert None not in map(story.book.shown, scenes)
-            assert {take.plugin for of in takes for take in of} == {"simple"}
+            assert {take.plugin for of in takes for take in of} == {"plain"}

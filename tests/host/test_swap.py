@@ -22,7 +22,6 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from host_stub.commands import CommandError, CommandResult, PluginCommand
 from host_stub.contract import (
     Capabilities, Cost, ImagePlugin, SceneOutcome, StagePlan, StageSummary,
 )
@@ -82,21 +81,6 @@ def host_image_plugin():
         name="stripes", contract=(1, 0), settings=Settings,
         capabilities=Capabilities(reports_cost=True, offline=True), open=open_stage,
     )
-
-
-def count(options, progress):
-    if options.width < 1:
-        raise CommandError("a picture is wider than that", hint="try --width 64")
-    stripes = -(-options.width // 4)
-    return CommandResult(text=f"{stripes} stripes", data={"stripes": stripes})
-
-
-@hookimpl
-def host_commands():
-    return [PluginCommand(
-        name="count", summary="Count the stripes of a picture.", run=count,
-        add_arguments=lambda parser: parser.add_argument("--width", type=int, required=True),
-    )]
 '''
 
 STORY = [
@@ -142,20 +126,6 @@ def project(tmp_path: Path) -> Path:
 def manifest_of(folder: Path) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((folder / "out" / "manifest.json").read_bytes())
     return manifest
-
-
-def test_the_third_partys_plugin_is_listed_from_metadata(
-    environment: Environment, project: Path
-) -> None:
-    """Its name, distribution and version are told, and it is not imported."""
-    done = environment.host_stub(project, "plugins", "--json")
-    rows = {row["name"]: row for row in json.loads(done.stdout)["plugins"]}
-
-    assert set(rows) >= {"plain", "stage3", "stripes"}
-    assert rows["stripes"]["distribution"] == "striped-pictures"
-    assert rows["stripes"]["version"] == "2.1"
-    assert rows["stripes"]["entry_point"] == "striped_pictures"
-    assert rows["stripes"]["configured"] is True
 
 
 @pytest.mark.parametrize(
@@ -214,36 +184,6 @@ def test_a_story_with_references_runs_with_a_plugin_that_knows_none(
     assert (manifest["failures"], manifest["sheets"], manifest["exit_code"]) == ([], [], 0)
 
 
-def test_the_swap_in_the_config_is_one_word(environment: Environment, project: Path) -> None:
-    """Nothing else of the file has to be touched."""
-    config = project / "host.toml"
-    config.write_text(
-        config.read_text(encoding="utf-8").replace('"stage3"', '"stripes"', 1), encoding="utf-8"
-    )
-
-    environment.host_stub(project, "run", "story.json", environ={"STRIPES_PASSWORD": "open-sesame"})
-
-    assert manifest_of(project)["cost_usd"] == "0.003"
-    assert manifest_of(project)["source"] == "striped-pictures 2.1"
-
-
-def test_its_settings_are_held_to_its_own_model(environment: Environment, project: Path) -> None:
-    """The host's error names the third party's distribution and the closest of its settings."""
-    done = environment.host_stub(
-        project,
-        "run",
-        "story.json",
-        "--image=stripes",
-        "--set=plugin.stripes.stripe_width=3",
-        "--set=plugin.stripes.password=x",
-        code=2,
-    )
-
-    assert "plugin 'stripes' (striped-pictures 2.1) has settings that do not fit" in done.stderr
-    assert "plugin.stripes.stripe_width: is not known" in done.stderr
-    assert "host-stub schema stripes" in done.stderr
-
-
 def test_a_secret_of_a_plugin_that_is_not_used_need_not_be_there(
     environment: Environment, project: Path
 ) -> None:
@@ -255,23 +195,3 @@ def test_a_secret_of_a_plugin_that_is_not_used_need_not_be_there(
     assert "[plugin.stripes] password: environment variable STRIPES_PASSWORD is not set" in (
         done.stderr
     )
-
-
-def test_a_plugin_of_another_contract_is_refused_by_name(
-    environment: Environment, project: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """Nothing half-works: what the host does not know is told before anything is asked."""
-    environment.install(
-        build_wheel(
-            tmp_path_factory.mktemp("newer"),
-            "stripes-of-tomorrow 3.0",
-            modules={"newer_stripes": MODULE.replace("contract=(1, 0)", "contract=(1, 1)")},
-            entry_points={"host_stub.plugins": {"newer": "newer_stripes"}},
-        )
-    )
-    newer = environment.host_stub(project, "run", "story.json", "--image=newer", code=2)
-
-    assert "plugin 'newer' (stripes-of-tomorrow 3.0)" in newer.stderr
-    assert "needs contract 1.1, this host speaks 1.0" in newer.stderr
-    assert "hint: " in newer.stderr
-    assert not (project / "out").exists()

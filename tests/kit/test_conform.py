@@ -209,14 +209,6 @@ def test_pytest_collects_the_same_checks(tmp_path: Path) -> None:
     assert "the rule: Nothing is printed." in ended.stdout
 
 
-def test_pytest_without_a_name_skips_with_the_next_step(tmp_path: Path) -> None:
-    """A whole suite that meets the kit goes on."""
-    ended = pytest_of_the_kit(tmp_path, "-k", "manners.no-print")
-
-    assert ended.returncode == 0
-    assert "name the plugin to try with --image NAME" in ended.stdout
-
-
 @pytest.mark.parametrize(
     "words, said",
     [
@@ -244,17 +236,6 @@ def test_what_cannot_be_tried_ends_with_2(
     assert said in ended.stderr
     assert "hint: " in ended.stderr
     assert "results" not in json.loads(ended.stdout)
-
-
-def test_debug_shows_where_the_plugin_raised(tmp_path: Path) -> None:
-    """A failure alone says what was raised; its traceback says where."""
-    install(tmp_path, running('raise ValueError("no picture")'), name="raises", case=CASE % 60)
-
-    words = ("conform", "raises", "--only", "takes.count")
-    quiet, traced = command(tmp_path, *words), command(tmp_path, *words, "--debug")
-
-    assert "Traceback" not in quiet.stderr
-    assert 'raises_plugin.py", line' in traced.stderr
 
 
 BROKEN_CASE = """

@@ -98,47 +98,27 @@ def test_a_folder_is_read_by_the_names_of_its_files(tmp_path: Path) -> None:
 
 MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
     "no scene": ({}, "decisions[1].scene: missing"),
-    "a scene that is null": ({"scene": None}, "decisions[1].scene: missing"),
-    "an empty scene": ({"scene": ""}, "decisions[1].scene: expected the id of a scene"),
     "a scene that is a number": ({"scene": 3}, "decisions[1].scene: expected a string"),
     "a long scene": ({"scene": "s" * 2000}, "decisions[1].scene: expected at most 1,024"),
-    "half a character": ({"scene": "\ud800"}, "decisions[1].scene: holds half of a surrogate"),
-    "seen is no list": ({"scene": "s", "seen": A}, "decisions[1].seen: expected a list"),
     "seen holds a name": (
         {"scene": "s", "seen": [A, "take 2"]},
         "decisions[1].seen[1]: expected a sha256 of 64 hex digits, found another string",
     ),
-    "seen holds a list": ({"scene": "s", "seen": [[]]}, "decisions[1].seen[0]: expected a sha256"),
     "too much was seen": (
         {"scene": "s", "seen": [A] * 1001},
         "decisions[1].seen: expected at most 1,000 takes, found 1,001",
     ),
     "show is a number": ({"scene": "s", "show": 2}, "decisions[1].show: expected a sha256"),
-    "a hash of digits that are none": (
-        {"scene": "s", "show": "\u0661" * 64},
-        "decisions[1].show: expected a sha256",
-    ),
-    "takes is text": ({"scene": "s", "takes": "3"}, "decisions[1].takes: expected a whole number"),
-    "takes is true": ({"scene": "s", "takes": True}, "decisions[1].takes: expected a whole number"),
-    "takes is a fraction": ({"scene": "s", "takes": 2.5}, "decisions[1].takes: expected a whole"),
     "no takes": ({"scene": "s", "takes": 0}, "decisions[1].takes: expected a whole number of at"),
-    "a prompt of nothing": ({"scene": "s", "prompt": " \n"}, "decisions[1].prompt: expected words"),
     "a prompt of much": (
         {"scene": "s", "prompt": "p" * 200_001},
         "decisions[1].prompt: expected at most 200,000 characters",
     ),
-    "a note that is a list": ({"scene": "s", "note": []}, "decisions[1].note: expected a string"),
     "a long note": ({"scene": "s", "note": "n" * 20_001}, "decisions[1].note: expected at most"),
     "a time without a zone": (
         {"scene": "s", "at": "2026-11-25T14:02:11"},
         "decisions[1].at: expected a time with its zone",
     ),
-    "a time that is none": ({"scene": "s", "at": "noon"}, "decisions[1].at: expected a time"),
-    "a time before all": (
-        {"scene": "s", "at": "0001-01-01T00:00:00+10:00"},
-        "decisions[1].at: expected a time",
-    ),
-    "a time in seconds": ({"scene": "s", "at": 1764079331}, "decisions[1].at: expected a time"),
     "a misspelt field": (
         {"scene": "s", "rejects": [A]},
         "decisions[1].rejects: is not known; did you mean 'reject'?",
@@ -180,25 +160,15 @@ def test_all_problems_of_a_file_are_named_up_to_twenty(tmp_path: Path) -> None:
 
 NO_FILES: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "is empty"),
-    "white space": (b"\xef\xbb\xbf \n", "is empty"),
     "no JSON": (b"show scene 3", "line 1, column 1: expected value"),
-    "cut off": (b'{"format": "stage3-decisions/1", "decisions": [', "line 1, column 48: expected"),
     "another encoding": ('{"format"'.encode("utf-16"), "expected UTF-8, found UTF-16"),
-    "no text": (b'{"format": "\xff"}', "expected UTF-8, found the byte 0xff"),
-    "a NUL": (b'{"a": "\0"}', "found a NUL byte"),
-    "no number": (b'{"format": "stage3-decisions/1", "story": NaN}', "expected a finite number"),
     "an endless number": (b'{"format": 1e999}', "expected a finite number"),
-    "many digits": (b'{"format": ' + b"9" * 5000 + b"}", "expected a finite number"),
     "a key twice": (
         b'{"format": "stage3-decisions/1", "decisions": [{"scene": "a", "scene": "b"}]}',
         "line 1, column 63: the key 'scene' stands twice",
     ),
-    "deep": (b'{"decisions": ' + b"[" * 500_000, "nested too deeply"),
-    "a list": (b"[]", "expected an object with format and decisions, found a list"),
     "a manifest": (b'{"images": []}', "format: missing; expected 'stage3-decisions/1'"),
     "a newer one": (b'{"format": "stage3-decisions/2"}', "found 'stage3-decisions/2'"),
-    "another kind": (b'{"format": ["x"]}', "expected 'stage3-decisions/1', found a list"),
-    "no decisions": (b'{"format": "stage3-decisions/1"}', "decisions: expected a list, missing"),
     "decisions by scene": (
         b'{"format": "stage3-decisions/1", "decisions": {"s1": {}}}',
         "decisions: expected a list, found an object",
@@ -206,10 +176,6 @@ NO_FILES: dict[str, tuple[bytes, str]] = {
     "a misspelt key": (
         b'{"format": "stage3-decisions/1", "reviewers": "ana", "decisions": []}',
         "reviewers: is not known; did you mean 'reviewer'?",
-    ),
-    "a reviewer who is none": (
-        b'{"format": "stage3-decisions/1", "reviewer": {"name": "ana"}, "decisions": []}',
-        "reviewer: expected a string, found an object",
     ),
 }
 

@@ -15,23 +15,6 @@ from host_stub.errors import DecisionsError
 from tests.host.decisions.stories import WHEN, decision
 
 
-def test_the_later_one_counts_whole_and_the_other_is_named() -> None:
-    """Wherever it was read: two wishes are not mixed into one that nobody had."""
-    ana = decision(takes=3, note="no hat", at=WHEN + timedelta(hours=1), index=4)
-    ben = decision(takes=2, at=WHEN, reviewer="ben")
-
-    for read in ([ana, ben], [ben, ana]):
-        merged = merge(read)
-
-        assert merged.decisions == {"s1": ana}
-        (conflict,) = merged.conflicts
-        assert conflict.scene_id == "s1"
-        assert conflict.why == (
-            "decisions[4] of ana (ana.json), of 2026-11-26T01:00:00Z, counts; decisions[0] of ben "
-            "(ben.json), of 2026-11-26T00:00:00Z, wants something else, and is left out"
-        )
-
-
 def test_without_times_the_last_one_read_counts() -> None:
     """And one with a time before one without."""
     first, second = decision(takes=1), decision(takes=2, reviewer="ben")
@@ -73,15 +56,6 @@ def test_two_that_agree_are_no_conflict() -> None:
     ben = decision(takes=2, reject=("b", "a"), seen=("a",), reviewer="ben", at=WHEN)
 
     assert merge([ana, ana, ben]).conflicts == ()
-
-
-def test_no_reviewer_can_speak_to_a_terminal() -> None:
-    """A name is a line of what a person reads."""
-    wicked = decision(takes=1, reviewer="\x1b[2J\nerror: none")
-
-    (conflict,) = merge([wicked, decision(takes=2)]).conflicts
-
-    assert str(conflict).isprintable()
 
 
 AT = st.none() | st.integers(0, 3).map(lambda hours: WHEN + timedelta(hours=hours))

@@ -44,31 +44,6 @@ def studio(book: Book) -> Studio:
     return studio
 
 
-def test_takes_are_bought_once(studio: Studio) -> None:
-    """The number is what there shall be, and not how many more."""
-    wish = decision(seen=bytes_of(studio, "s1"), takes=3)
-
-    first = obeyed(studio, wish)
-    bought = studio.make()
-    second = obeyed(studio, wish)
-
-    assert (first.changed, bought) == (Counter(wanted=1), 2)
-    assert (second.changed, second.refused, studio.make()) == (Counter(), (), 0)
-
-
-def test_a_pick_is_a_persons_and_said_once(studio: Studio) -> None:
-    """It moves the pointer, and stays where other takes come."""
-    obeyed(studio, decision(takes=2))
-    studio.make()
-    wish = decision(show=bytes_of(studio, "s1")[1])
-
-    first, second = obeyed(studio, wish), obeyed(studio, wish)
-    studio.make()
-
-    assert (first.changed, second.changed) == (Counter(shown=1), Counter())
-    assert (studio.book.pick("s1"), studio.book.shown("s1")) == (2, 2)
-
-
 def test_a_pick_of_what_the_scene_is_no_more_is_said_not_to_last(studio: Studio) -> None:
     """A person may show anything; the next run goes back to what the scene is now."""
     old = bytes_of(studio, "s1")[0]
@@ -86,21 +61,6 @@ def test_a_pick_of_what_the_scene_is_no_more_is_said_not_to_last(studio: Studio)
     assert applied.as_json()["decisions_warnings"] == [warning.as_json()]
 
 
-def test_rejecting_moves_nothing_and_can_be_taken_back(studio: Studio) -> None:
-    """A rejected take counts as made, and is shown for as long as nobody shows another."""
-    seen = bytes_of(studio, "s1")
-
-    first = obeyed(studio, decision(seen=seen, reject=seen))
-    rejected = [one.is_rejected for one in studio.book.takes_of("s1")]
-    bought = studio.make()
-    second = obeyed(studio, decision(seen=seen, reject=()))
-
-    assert (first.changed, rejected, bought) == (Counter(rejected=1), [True], 0)
-    assert second.changed == Counter(unrejected=1)
-    assert studio.book.shown("s1") == 1
-    assert not studio.book.takes_of("s1")[0].is_rejected
-
-
 def test_a_note_is_kept_by_its_reviewer(studio: Studio) -> None:
     """One of another stays beside it; an empty one takes the own one away."""
     obeyed(studio, decision(note="no hat"))
@@ -111,89 +71,6 @@ def test_a_note_is_kept_by_its_reviewer(studio: Studio) -> None:
 
     assert again.changed == nothing.changed == Counter()
     assert [(one.reviewer, one.note) for one in studio.book.notes_of("s1")] == [("ana", "no hat")]
-
-
-def test_a_prompt_makes_a_take_of_that_prompt(studio: Studio) -> None:
-    """The number of takes in the same decision is that of the new prompt."""
-    seen = bytes_of(studio, "s1")
-    wish = decision(seen=seen, prompt="a pier at night", takes=2)
-
-    first = obeyed(studio, wish)
-    bought = studio.make()
-    second = obeyed(studio, wish)
-
-    assert (first.changed, bought) == (Counter(prompts=1, wanted=1), 2)
-    assert (second.changed, second.refused, studio.make()) == (Counter(), (), 0)
-    assert studio.bought[-2:] == [("s1", "a pier at night")] * 2
-    assert [one.basis for one in studio.book.takes_of("s1")][:1] == ["a pier"]
-    assert studio.book.shown("s1") == 2
-
-
-def test_who_edits_the_file_later_has_the_later_word(studio: Studio) -> None:
-    """A decision's prompt stood in place of what the file said then, and of nothing else."""
-    wish = decision(seen=bytes_of(studio, "s1"), prompt="a pier at night")
-    obeyed(studio, wish)
-    studio.make()
-
-    studio.scenes["s1"] = "a pier in rain"
-    applied = obeyed(studio, wish)
-
-    assert applied.changed == Counter()
-    assert "not any more what it was when take 1 was seen" in applied.refused[0].why
-    assert studio.make() == 1
-    assert studio.bought[-1] == ("s1", "a pier in rain")
-
-
-def test_a_prompt_in_force_does_not_hide_that_a_sheet_has_changed(studio: Studio) -> None:
-    """What the prompt made of the scene is noted, so that anything else is seen."""
-    wish = decision("s2", seen=bytes_of(studio, "s2"), prompt="a keeper at night", takes=2)
-    obeyed(studio, wish)
-    studio.make()
-    obeyed(studio, decision("mira", takes=2))
-    studio.make()
-    obeyed(studio, decision("mira", show=bytes_of(studio, "mira")[1]))
-
-    applied = obeyed(studio, wish)
-
-    assert [one.scene_id for one in applied.refused] == ["s2"]
-
-
-def test_takes_are_those_of_the_sheet_that_is_shown_from_now_on(studio: Studio) -> None:
-    """Another sheet and three takes of its scene, in one file: three with that sheet."""
-    obeyed(studio, decision("mira", takes=2))
-    studio.make()
-    before = len(studio.bought)
-
-    applied = obeyed(
-        studio,
-        decision("s2", seen=bytes_of(studio, "s2"), takes=3),
-        decision("mira", show=bytes_of(studio, "mira")[1]),
-    )
-    studio.make()
-
-    new_sheet = bytes_of(studio, "mira")[1][:8]
-    assert applied.refused == ()
-    assert studio.bought[before:] == [("s2", f"a keeper with {new_sheet}")] * 3
-
-
-def test_a_later_number_counts_before_it_is_bought(studio: Studio) -> None:
-    """What is wanted is a state: who wants fewer before a run pays fewer."""
-    obeyed(studio, decision(takes=5))
-    lower = obeyed(studio, decision(takes=2))
-
-    assert lower.changed == Counter(wanted=1)
-    assert studio.make() == 1
-
-
-def test_a_file_cannot_loop(studio: Studio) -> None:
-    """What says "one more" each time it is read would never end; a number does."""
-    for _ in range(3):
-        wish = decision(takes=len(bytes_of(studio, "s1")) + 1)
-        for _ in range(3):
-            obeyed(studio, wish)
-            studio.make()
-
-    assert len(bytes_of(studio, "s1")) == 4
 
 
 def test_a_take_that_only_the_plugin_knows_can_be_shown(studio: Studio) -> None:

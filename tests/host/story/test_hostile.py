@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -14,13 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from host_stub.errors import NoSuchTake, ResultsNotWritten, StoryError
+from host_stub.errors import ResultsNotWritten, StoryError
 from host_stub.story import files, results
 from host_stub.story.book import Book
 from host_stub.story.database import Database
 from host_stub.story.files import digest_of
 from host_stub.story.finding import story_folder
-from host_stub.story.keeper import PutBack, Story
+from host_stub.story.keeper import Story
 from host_stub.story.pictures import MOST_BYTES
 from host_stub.story.results import ResultFiles
 from host_stub.story.schema import VERSION
@@ -221,31 +220,6 @@ def files_of(out_dir: Path) -> Any:
     return ResultFiles(out_dir, out_dir)
 
 
-@pytest.mark.parametrize("scene_id", ["<b>x</b>", "\ud800\0", "'; DROP TABLE takes; --", "日本"])
-def test_an_id_comes_back_as_it_was(story: Story, out: Path, scene_id: str) -> None:
-    """In every table, and in what is shown."""
-    take = deliver(story, scene_id, 1)
-    story.book.want(scene_id, basis="A", takes=3)
-    story.book.note(scene_id, scene_id, scene_id)
-    story.book.say_prompt(scene_id, scene_id, said_for=scene_id)
-
-    assert take.scene_id == scene_id
-    assert list(story.book.scenes()) == [(scene_id, "scene")]
-    assert [one.note for one in story.book.notes_of(scene_id)] == [scene_id]
-    assert story.book.said_prompts()[scene_id].prompt == scene_id
-    assert list(shown_in(out).values()) == [picture(1)]
-
-
-def test_a_take_that_is_not_there_is_named(story: Story) -> None:
-    """With those that are."""
-    deliver(story, "s1", 1)
-    for number in (0, 2, -1, 10**30):
-        with pytest.raises((NoSuchTake, StoryError)):
-            story.show("s1", number)
-    with pytest.raises(NoSuchTake, match="has no take 1; it has none"):
-        story.show("nobody", 1)
-
-
 # Books -------------------------------------------------------------------------------------------
 
 
@@ -350,15 +324,6 @@ def test_a_book_is_its_owners_alone(out: Path, story: Story) -> None:
         assert not path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO), path
 
 
-def test_looking_makes_nothing(tmp_path: Path) -> None:
-    """A story that is not there reads as empty."""
-    with Story.opened(tmp_path, tmp_path / "out", write=False) as story:
-        assert everything(story) == []
-        assert story.book.shown("s1") is None
-
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_book_that_is_removed_while_it_is_open_takes_nothing_more(
     story: Story, out: Path
 ) -> None:
@@ -372,85 +337,6 @@ def test_a_book_that_is_removed_while_it_is_open_takes_nothing_more(
 
 
 # Pictures ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"no picture",
-        b"\x89PNG\r\n\x1a\n" + bytes(60),
-        b"GIF89a" + bytes(60),
-        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-    ],
-)
-def test_what_is_no_picture_is_not_imported(story: Story, tmp_path: Path, content: bytes) -> None:
-    """The error says what would be one, and nothing was written down."""
-    file = tmp_path / "mine.png"
-    file.write_bytes(content)
-    with pytest.raises(StoryError, match="it is no PNG, JPEG or WebP picture"):
-        story.import_file("s1", file, basis="A")
-
-    assert story.book.takes_of("s1") == []
-
-
-@pytest.mark.parametrize("name", ["nothing", "folder"])
-def test_a_file_that_cannot_be_read_is_not_imported(
-    story: Story, tmp_path: Path, name: str
-) -> None:
-    """It is named."""
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(StoryError, match=name):
-        story.import_file("s1", tmp_path / name, basis="A")
-
-
-def test_an_edited_take_is_kept_beside_the_one_it_was(story: Story, out: Path) -> None:
-    """In the place of a take there is never another picture: what is shown is what was made."""
-    take = deliver(story, "s1", 1)
-    deliver(story, "s1", 2)
-    story.files.place_of(take).write_bytes(picture(77))
-    (out / "images" / "s1.png").unlink()
-    with pytest.raises(StoryError, match="is not there, or is another"):
-        story.show("s1", 1)
-    assert story.book.shown("s1") == 1
-    story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(1))))
-
-    assert shown_in(out) == {"s1.png": picture(1)}
-    lying = {one.read_bytes() for one in (out / "takes" / "s1").iterdir()}
-    assert lying == {picture(1), picture(2), picture(77)}
-
-
-def test_an_edited_take_that_is_not_shown_is_put_back_as_well(story: Story, out: Path) -> None:
-    """From the plugin, or from what the story keeps; and what it was edited to is said and kept."""
-    stale = deliver(story, "s1", 1)
-    kept = deliver(story, "s1", 2, keep_bytes=True)
-    deliver(story, "s1", 3, basis="B")
-    story.files.place_of(stale).write_bytes(b"garbage")
-    story.files.place_of(kept).write_bytes(picture(77))
-    back = story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(1))))
-
-    assert (back.restored, back.lost) == (2, ())
-    assert {one.read_bytes() for one in back.set_aside} == {b"garbage", picture(77)}
-    assert story.files.place_of(stale).read_bytes() == picture(1)
-    assert story.files.place_of(kept).read_bytes() == picture(2)
-    assert shown_in(out) == {"s1.png": picture(3)}
-    assert story.put_back(lambda _: True) == PutBack(restored=0, lost=())
-
-
-def test_an_edited_take_that_nobody_can_put_back_is_lost_and_said_again(
-    story: Story, out: Path
-) -> None:
-    """What it was edited to is moved once."""
-    stale = deliver(story, "s1", 1)
-    deliver(story, "s1", 2, basis="B")
-    story.files.place_of(stale).write_bytes(b"garbage")
-    first, again = story.put_back(lambda _: True), story.put_back(lambda _: True)
-
-    assert [one.number for one in first.lost] == [one.number for one in again.lost] == [1]
-    assert [one.read_bytes() for one in first.set_aside] == [b"garbage"]
-    assert again.set_aside == ()
-    assert shown_in(out) == {"s1.png": picture(2)}
 
 
 def test_takes_that_nobody_touched_are_not_read(
@@ -535,39 +421,6 @@ def test_a_huge_file_in_the_place_of_a_picture_is_kept_and_not_read(
     (kept,) = (out / "images" / "kept").iterdir()
     assert kept.stat().st_size == MOST_BYTES + 1
     assert len(story.book.takes_of("s1")) == 2
-
-
-def test_an_edited_take_is_made_whole_from_what_the_story_keeps(
-    story: Story, out: Path, tmp_path: Path
-) -> None:
-    """When it is to be shown again, and what it was edited to is kept beside it."""
-    (tmp_path / "mine.png").write_bytes(picture(50))
-    mine = story.import_file("s1", tmp_path / "mine.png", basis="A")
-    deliver(story, "s1", 1)
-    story.show("s1", 2)
-    story.files.place_of(mine).write_bytes(picture(77))
-    story.undo("s1")
-
-    assert shown_in(out) == {"s1.png": picture(50)}
-    lying = {one.read_bytes() for one in (out / "takes" / "s1").iterdir()}
-    assert lying == {picture(1), picture(50), picture(77)}
-
-
-def test_an_edited_take_is_not_shown_for_the_one_it_was(story: Story, out: Path) -> None:
-    """Neither while the plugin cannot give it back, nor after that."""
-    deliver(story, "s1", 1)
-    (take,) = story.book.takes_of("s1")
-    story.files.place_of(take).write_bytes(picture(77))
-    shutil.rmtree(out / "images")
-    without = story.put_back(lambda _: True)
-    shown = shown_in(out)
-    story.files.place_of(take).write_bytes(picture(78))
-    back = story.put_back(lambda _: True, lambda _, into: bool(into.write_bytes(picture(1))))
-
-    assert (without.lost, shown) == ((take,), {})
-    assert (back.restored, back.lost) == (1, ())
-    assert shown_in(out) == {"s1.png": picture(1)}
-    assert len(list((out / "takes" / "s1").iterdir())) == 3
 
 
 def test_a_plugin_that_gives_back_another_picture_is_not_believed(story: Story, out: Path) -> None:
@@ -675,17 +528,6 @@ def test_a_book_that_the_disk_does_not_take_writes_nothing(out: Path) -> None:
     assert "free space" in (raised.value.hint or "")
     assert [take.number for take in book.takes_of("s1")] == [1]
     database.close()
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
-    """With the next step."""
-    tmp_path.chmod(0o500)
-    with (
-        pytest.raises(StoryError, match="Permission denied"),
-        Story.opened(tmp_path, tmp_path / "out", write=True),
-    ):
-        pass
 
 
 @pytest.mark.parametrize("digits", [9, 7, 6, 3, 0])

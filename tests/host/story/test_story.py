@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +13,14 @@ from hypothesis import strategies as st
 
 from host_stub.contract import KnownTake, SceneSurvey
 from host_stub.errors import NoSuchTake
-from host_stub.story.book import Book, Wanted
+from host_stub.story.book import Wanted
 from host_stub.story.database import Database
 from host_stub.story.finding import story_folder
-from host_stub.story.keeper import FREE, Story, has_news
+from host_stub.story.keeper import Story, has_news
 from host_stub.story.results import Found
 from host_stub.story.takes import NewTake, Stamp, Take, is_current, shown_of
 from tests.host.story.pictures import (
     KINDS,
-    LONG_AGO,
     PAID,
     deliver,
     new_take,
@@ -130,178 +126,10 @@ def test_what_is_shown_stays_shown_until_its_basis_is_another(
         assert not first.is_withdrawn
 
 
-def test_a_pick_goes_before_what_is_shown_and_that_before_what_came_first() -> None:
-    """As long as their basis holds."""
-    takes = [numbered(number, basis="A") for number in (1, 2, 3)]
-
-    assert shown_of(takes, "A", pick=3, shown=2) == takes[2]
-    assert shown_of(takes, "A", pick=None, shown=2) == takes[1]
-    assert shown_of(takes, "A", pick=None, shown=None) == takes[0]
-    assert shown_of(takes, "B", pick=3, shown=2) == takes[1]
-
-
 # Runs --------------------------------------------------------------------------------------------
 
 
-def test_takes_are_numbered_as_they_come_and_the_first_is_shown(story: Story, out: Path) -> None:
-    """One more take never moves the pointer by itself."""
-    numbers = [deliver(story, "s1", number).number for number in (5, 3, 9)]
-
-    assert numbers == [1, 2, 3]
-    assert shown_in(out) == {"s1.png": picture(5)}
-    assert len(list((out / "takes" / "s1").iterdir())) == 3
-
-
-def test_a_take_that_comes_again_is_the_same_take(story: Story) -> None:
-    """A reused picture is delivered by every run."""
-    first = deliver(story, "s1", 1, basis="A", row={"model": "m"})
-    again = deliver(story, "s1", 1, basis="B", row={})
-    without = deliver(story, "s1", 2, purchase=None, plugin="plain")
-    twice = deliver(story, "s1", 2, purchase=None, plugin="plain")
-    other = deliver(story, "s1", 2, purchase=None, plugin="plain", basis="C")
-
-    assert (again.number, again.basis, again.row) == (first.number, "B", {"model": "m"})
-    assert without == twice
-    assert other.number == twice.number + 1
-    assert len(story.book.takes_of("s1")) == 3
-
-
-def test_another_basis_is_shown_and_the_old_takes_stay(story: Story, out: Path) -> None:
-    """And what was picked is shown again once its basis is back."""
-    deliver(story, "s1", 1)
-    deliver(story, "s1", 2)
-    story.show("s1", 2)
-    deliver(story, "s1", 3, basis="B")
-    changed = story.book.shown("s1")
-    story.learn([survey("s1", basis="A")], plugin="stage3")
-
-    assert changed == 3
-    assert story.book.shown("s1") == 2
-    assert shown_in(out) == {"s1.png": picture(2)}
-
-
-def test_a_draft_is_shown_only_by_a_person(story: Story, out: Path) -> None:
-    """Framing is decided before money is spent, and no draft is what was made."""
-    deliver(story, "s1", 1, basis="drawn", is_draft=True)
-    before = shown_in(out)
-    story.show("s1", 1)
-    by_a_person = shown_in(out)
-    deliver(story, "s1", 2)
-
-    assert before == {}
-    assert by_a_person == {"s1.png": picture(1)}
-    assert shown_in(out) == {"s1.png": picture(2)}
-
-
-def test_another_plugins_takes_are_shown_only_where_nothing_is(story: Story, out: Path) -> None:
-    """``--image plain`` hides nothing that was paid for."""
-    deliver(story, "s1", 1)
-    for scene_id in ("s1", "s2"):
-        take = new_take(scene_id, 7, plugin="plain", basis="P", purchase=None)
-        put(story, take, picture(7))
-        story.take_in([(take, None)])
-
-    assert shown_in(out) == {"s1.png": picture(1), "s2.png": picture(7)}
-    assert [take.plugin for take in story.book.takes_of("s1")] == ["stage3", "plain"]
-
-
-def test_a_wanted_take_is_shown_when_it_comes_and_only_once(story: Story, out: Path) -> None:
-    """``reroll --show``: the one that fulfils it; what comes later is one more take."""
-    deliver(story, "s1", 1)
-    story.book.want("s1", basis="A", takes=2, shows_newest=True)
-    deliver(story, "s1", 8, basis="drawn", is_draft=True)
-    deliver(story, "s1", 1)
-    still = story.book.shown("s1")
-    deliver(story, "s1", 2)
-    then = story.book.shown("s1")
-    deliver(story, "s1", 3)
-
-    assert (still, then, story.book.shown("s1")) == (1, 3, 3)
-    assert story.book.wanted("s1") == [Wanted(basis="A", takes=2)]
-    assert shown_in(out) == {"s1.png": picture(2)}
-    assert story.undo("s1")
-    assert shown_in(out) == {"s1.png": picture(1)}
-
-
-def test_what_is_wanted_holds_for_the_basis_that_it_was_said_for(story: Story) -> None:
-    """The last word counts, of each."""
-    story.book.want("s1", basis="A", takes=3)
-    story.book.want("s1", basis="B", takes=2, shows_newest=True)
-    story.book.want("s1", basis="A", takes=1)
-
-    assert {one.basis: one.takes for one in story.book.wanted("s1")} == {"A": 1, "B": 2}
-    assert story.book.wanted("s2") == []
-
-
-def test_sheets_lie_beside_scenes(story: Story, out: Path) -> None:
-    """A scene may be called as a sheet is."""
-    deliver(story, "mira", 1)
-    deliver(story, "mira-sheet", 2, role="sheet")
-
-    assert shown_in(out) == {"mira.png": picture(1), "cast-mira-sheet.png": picture(2)}
-    assert list(story.book.scenes()) == [("mira", "scene"), ("mira-sheet", "sheet")]
-
-
-def test_the_bytes_of_a_plugin_that_cannot_give_them_back_outlive_the_results(
-    story: Story, out: Path
-) -> None:
-    """Such as one of contract 1.0."""
-    deliver(story, "s1", 1, plugin="plain", purchase=None, keep_bytes=True)
-    deliver(story, "s1", 2, plugin="plain", purchase=None, basis="B", keep_bytes=True)
-    shutil.rmtree(out)
-    back = story.put_back(lambda _: True)
-
-    assert (back.restored, back.lost) == (2, ())
-    assert shown_in(out) == {"s1.png": picture(2)}
-
-
 # People ------------------------------------------------------------------------------------------
-
-
-def test_a_choice_can_be_taken_back_step_by_step(story: Story, out: Path) -> None:
-    """Until there is none; a run's pointer is nobody's choice."""
-    for number in (1, 2, 3):
-        deliver(story, "s1", number)
-    story.show("s1", 3)
-    story.show("s1", 2)
-    seen: list[int | None] = []
-    while story.undo("s1"):
-        seen.append(story.book.shown("s1"))
-
-    assert seen == [3, 1]
-    assert story.book.pick("s1") is None
-    assert shown_in(out) == {"s1.png": picture(1)}
-
-
-def test_taking_back_does_not_undo_what_a_run_has_shown_since(story: Story) -> None:
-    """The scene is another one by now."""
-    deliver(story, "s1", 1)
-    deliver(story, "s1", 2)
-    story.show("s1", 2)
-    deliver(story, "s1", 3, basis="B")
-
-    assert story.undo("s1")
-    assert story.book.shown("s1") == 3
-
-
-def test_an_import_costs_nothing_and_is_shown_at_once(
-    story: Story, out: Path, tmp_path: Path
-) -> None:
-    """The same file twice is one take."""
-    deliver(story, "s1", 1)
-    mine = tmp_path / "mine.webp"
-    mine.write_bytes(picture(50, "WEBP"))
-    take = story.import_file("s1", mine, basis="A")
-    story.show("s1", 1)
-    again = story.import_file("s1", mine, basis="A")
-
-    assert again == take
-    assert (take.is_import, take.cost, take.plugin, take.number) == (True, FREE, None, 2)
-    assert (take.width, take.height) == (8, 4)
-    assert shown_in(out) == {"s1.webp": picture(50, "WEBP")}
-    shutil.rmtree(out)
-    story.put_back(lambda _: True)
-    assert shown_in(out) == {"s1.webp": picture(50, "WEBP")}
 
 
 def test_an_import_that_is_taken_back_does_not_come_again(
@@ -324,22 +152,6 @@ def test_an_import_that_is_taken_back_does_not_come_again(
     assert shown_in(out) == {"s1.png": picture(50)}
 
 
-def test_an_edited_picture_is_a_take_of_what_it_was_edited_from(story: Story, out: Path) -> None:
-    """So it stays while nothing changes, and gives way like the one it was when the prompt does."""
-    deliver(story, "s1", 1)
-    (out / "images" / "s1.png").write_bytes(picture(60))
-    (kept,) = story.keep_edited()
-    deliver(story, "s1", 1)
-    stayed = shown_in(out)
-    deliver(story, "s1", 2, basis="B")
-
-    assert (kept.is_import, kept.basis, kept.number) == (True, "A", 2)
-    assert stayed == {"s1.png": picture(60)}
-    assert shown_in(out) == {"s1.png": picture(2)}
-    story.show("s1", 2)
-    assert shown_in(out) == {"s1.png": picture(60)}
-
-
 def test_what_is_no_picture_is_kept_beside(story: Story, out: Path) -> None:
     """A half-saved file, say: nothing is lost, and the scene shows its take."""
     deliver(story, "s1", 1)
@@ -351,118 +163,10 @@ def test_what_is_no_picture_is_kept_beside(story: Story, out: Path) -> None:
     assert kept.read_bytes() == b"half of a pict"
 
 
-def test_rejecting_moves_nothing(story: Story, out: Path) -> None:
-    """It is a word of a person, and the take still counts."""
-    deliver(story, "s1", 1)
-    deliver(story, "s1", 2)
-    story.book.reject("s1", [1])
-    with pytest.raises(NoSuchTake):
-        story.book.reject("s1", [2, 5])
-
-    assert [take.is_rejected for take in story.book.takes_of("s1")] == [True, False]
-    assert shown_in(out) == {"s1.png": picture(1)}
-    story.book.reject("s1", [1], rejected=False)
-    assert not story.book.takes_of("s1")[0].is_rejected
-
-
-def test_the_last_note_of_each_reviewer_counts(story: Story) -> None:
-    """And none that was taken back."""
-    story.book.note("s1", "no hat", "ana")
-    story.book.note("s1", "darker", "ben")
-    story.book.note("s1", "a hat", "ana")
-    story.book.note("s1", None, "ben")
-
-    assert [(one.reviewer, one.note) for one in story.book.notes_of("s1")] == [("ana", "a hat")]
-
-
 # Scenes that leave the file ----------------------------------------------------------------------
 
 
-def test_a_scene_that_left_keeps_its_takes_and_comes_back_as_it_was(
-    story: Story, out: Path
-) -> None:
-    """With what was picked; and a picture that somebody edited is kept, too."""
-    for number in (1, 2):
-        deliver(story, "s1", number)
-        deliver(story, "s2", number)
-    story.show("s1", 2)
-    (out / "images" / "s2.png").write_bytes(picture(60))
-
-    assert sorted(story.leave(lambda _: False)) == ["s1", "s2"]
-    assert shown_in(out) == {}
-    assert story.leave(lambda _: False) == []
-    story.put_back(lambda _: True)
-    assert shown_in(out) == {"s1.png": picture(2), "s2.png": picture(60)}
-
-
 # What was lost -----------------------------------------------------------------------------------
-
-
-def test_after_the_results_were_deleted_all_of_them_come_back(story: Story, out: Path) -> None:
-    """Choices included; what nobody has is not shown, and named."""
-    for number in (1, 2, 3):
-        deliver(story, "s1", number)
-    story.show("s1", 2)
-    shutil.rmtree(out)
-    back = story.put_back(lambda _: True, lambda sha256, into: bring(sha256, into, numbers=(1, 3)))
-
-    assert [take.number for take in back.lost] == [2]
-    assert shown_in(out) == {"s1.png": picture(1)}
-    shutil.rmtree(out)
-    story.put_back(lambda _: True, lambda sha256, into: bring(sha256, into, numbers=(1, 2, 3)))
-    assert len(list((out / "takes" / "s1").iterdir())) == 3
-
-
-def test_after_the_story_was_deleted_every_paid_take_is_found_again(
-    tmp_path: Path, out: Path
-) -> None:
-    """With its number; shown is the first current one that the plugin lists."""
-    with Story.opened(tmp_path, out, write=True) as story:
-        deliver(story, "s1", 1, basis="old")
-        for number in (2, 3):
-            deliver(story, "s1", number)
-        (tmp_path / "mine.png").write_bytes(picture(50))
-        story.import_file("s1", tmp_path / "mine.png", basis="A")
-        story.show("s1", 2)
-        story.rebuild([])
-        before = story.book.takes_of("s1")
-    shutil.rmtree(tmp_path / ".story")
-    with Story.opened(tmp_path, out, write=True) as story:
-        assert story.is_new
-        told = survey("s1", known("s1", 3), known("s1", 1, "old", current=False), known("s1", 2))
-        story.learn([told], plugin="stage3")
-        found = story.rebuild([("s1", "scene")])
-        after = story.book.takes_of("s1")
-
-        assert {take.sha256 for take in after} == {take.sha256 for take in before}
-        assert [(take.plugin, take.basis) for take in found] == [(None, None)]
-        assert [take.purchase for take in after[:3]] == [f"s1/{one}/PNG" for one in (1, 2, 3)]
-        assert story.book.shown("s1") == 3
-        assert shown_in(out) == {"s1.png": picture(3)}
-        assert not story.is_new
-        shutil.rmtree(out)
-        fetched = story.put_back(
-            lambda _: True, lambda sha256, into: bring(sha256, into, numbers=(1, 2, 3))
-        )
-        assert fetched.lost == ()  # the story keeps what no plugin has
-
-
-def test_a_picture_of_ones_own_that_is_shown_outlives_the_story(tmp_path: Path, out: Path) -> None:
-    """What it stood for is not known any more, so that what was made is shown."""
-    with Story.opened(tmp_path, out, write=True) as story:
-        deliver(story, "s1", 1)
-        (tmp_path / "mine.png").write_bytes(picture(50))
-        story.import_file("s1", tmp_path / "mine.png", basis="A")
-    shutil.rmtree(tmp_path / ".story")
-    with Story.opened(tmp_path, out, write=True) as story:
-        story.learn([survey("s1", known("s1", 1))], plugin="stage3")
-        story.rebuild([("s1", "scene")])
-
-        assert {(take.sha256, take.basis) for take in story.book.takes_of("s1")} == {
-            (sha256_of(picture(1)), "A"),
-            (sha256_of(picture(50)), None),
-        }
-        assert shown_in(out) == {"s1.png": picture(1)}
 
 
 def test_a_take_of_another_story_is_not_taken_in(story: Story, out: Path) -> None:
@@ -489,6 +193,9 @@ def test_a_take_of_another_story_is_not_taken_in(story: Story, out: Path) -> Non
     assert story.book.shown("s1") == 1
 
 
+# At once -----------------------------------------------------------------------------------------
+
+
 def test_the_plugins_newest_word_of_a_basis_counts(story: Story, out: Path) -> None:
     """A ladder that changed makes another basis of the same picture."""
     deliver(story, "s1", 1, basis="A")
@@ -497,29 +204,6 @@ def test_the_plugins_newest_word_of_a_basis_counts(story: Story, out: Path) -> N
 
     assert [take.basis for take in story.book.takes_of("s1")] == ["C", "B"]
     assert shown_in(out) == {"s1.png": picture(1)}
-
-
-# At once -----------------------------------------------------------------------------------------
-
-
-def test_two_that_write_at_once_give_out_no_number_twice(tmp_path: Path, out: Path) -> None:
-    """Each with a connection of its own, as two processes have."""
-    barrier = threading.Barrier(2)
-
-    def write(who: int) -> list[int]:
-        with Story.opened(tmp_path, out, write=True) as story:
-            barrier.wait()
-            return [deliver(story, "s1", who * 100 + number).number for number in range(15)]
-
-    with ThreadPoolExecutor(2) as threads:
-        numbers = [one for found in threads.map(write, (1, 2)) for one in found]
-
-    assert sorted(numbers) == list(range(1, 31))
-    with Story.opened(tmp_path, out, write=False) as story:
-        shown = story.book.shown("s1")
-        take = story.book.take("s1", shown or 0)
-        assert take is not None
-        assert [sha256_of(one) for one in shown_in(out).values()] == [take.sha256]
 
 
 def test_the_pointer_is_read_again_once_its_file_is_in_place(
@@ -603,36 +287,7 @@ def test_a_transaction_is_all_or_nothing(story: Story) -> None:
     assert story.book.shown("s1") == 1
 
 
-def test_what_is_remembered_of_a_story_is_there_again(tmp_path: Path, out: Path) -> None:
-    """In the next process."""
-    folder = story_folder(tmp_path, out)
-    with Book.opened(folder, write=True) as book:
-        book.set_fact("scenes", "a")
-        book.set_fact("scenes", "../story.json")
-    with Book.opened(folder, write=False) as book:
-        assert book.fact("scenes") == "../story.json"
-        assert book.fact("nothing") is None
-
-
 # A finished story --------------------------------------------------------------------------------
-
-
-def test_nothing_is_to_be_done_for_a_take_that_is_all_there(story: Story) -> None:
-    """Its scene shows what it has to; what a run bought just now is always taken in."""
-    deliver(story, "s1", 1)
-    deliver(story, "s1", 2, basis="B")
-    story.show("s1", 2)
-
-    assert is_all_there(story, 1, None)
-    assert not is_all_there(story, 1, "A")  # it is to be shown
-    assert is_all_there(story, 2, "B", basis="B")
-    assert not is_all_there(story, 2, "B", basis="B", row={"attempts": 1})
-    assert not is_all_there(story, 2, "B", basis="C")
-    assert not is_all_there(story, 3)
-    new = new_take("s1", 1, row={"reused": True})
-    assert story.are_there([(new, None)], keep_bytes=True) == [False]
-    story.files.keep_bytes(new)
-    assert story.are_there([(new, None)], keep_bytes=True) == [True]
 
 
 @pytest.mark.parametrize(
@@ -699,32 +354,3 @@ def test_two_folders_of_results_are_two_stories(tmp_path: Path) -> None:
     assert found["link"] == found["out"] == "out"
     assert len(set(found.values())) == len(found) - 1
     assert story_folder(tmp_path / "b", tmp_path / "b" / "out").name == "out"
-
-
-@pytest.mark.slow
-def test_a_story_of_any_length_is_streamed_in_the_same_memory(tmp_path: Path) -> None:
-    """Four times as many takes are gone through with the peak of one."""
-    import tracemalloc
-
-    peaks: list[int] = []
-    for scenes in (500, 2_000):
-        folder = story_folder(tmp_path, tmp_path / str(scenes))
-        with Book.opened(folder, write=True) as book:
-            book.add(
-                [
-                    new_take(f"s{scene:05}", number, made_at=LONG_AGO + timedelta(seconds=scene))
-                    for scene in range(scenes)
-                    for number in range(3)
-                ]
-            )
-            with book.transaction():
-                for scene in range(scenes):
-                    book.point(f"s{scene:05}", 2, by="run")
-        with Book.opened(folder, write=False) as book:
-            tracemalloc.start()
-            assert sum(len(one.takes) for one in book.glances()) == 3 * scenes
-            assert sum(1 for _ in book.scenes()) == scenes
-            peaks.append(tracemalloc.get_traced_memory()[1])
-            tracemalloc.stop()
-
-    assert peaks[1] < peaks[0] * 1.5
