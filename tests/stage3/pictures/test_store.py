@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from PIL import PngImagePlugin
 
-from stage3_plugin.domain.picture import EXTENSIONS, Picture
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files import copying
-from stage3_plugin.storage.inspect import InspectedFile, inspect_file
+from stage3_plugin.storage.inspect import InspectedFile
 from stage3_plugin.storage.room import free_bytes
-from tests.stage3.pictures.samples import LIMIT, PNGS, noise, saved
+from tests.stage3.pictures.samples import PNGS, noise, saved
 from tests.stage3.stored import Stored
 
 DATA = PNGS["RGB"]
@@ -79,31 +78,6 @@ def nothing_changes(folder: Path) -> Generator[None]:
 # Objects ---------------------------------------------------------------------------------------
 
 
-def test_an_object_is_named_by_its_bytes_and_exactly_as_received(store: Stored) -> None:
-    """Content-addressed: the same picture twice is one file."""
-    first, second = kept(store), kept(store)
-
-    assert first == second == store.objects.where(inspected().picture.sha256)
-    assert first.read_bytes() == DATA
-    assert first.parent.name == first.name[:2]
-    assert len(files_below(first.parents[2] / "objects")) == 1
-    assert not files_below(first.parents[2] / "tmp")
-
-
-def test_the_part_stays_until_its_spool_is_removed(store: Stored) -> None:
-    """A process killed between the store and the ledger can take its answer in again."""
-    folder = store.spool.new_folder("attempt")
-    (folder / "part-0").write_bytes(DATA)
-
-    path = store.save(folder / "part-0", inspected())
-    assert (folder / "part-0").read_bytes() == DATA
-    assert store.save(folder / "part-0", inspected()) == path
-    store.spool.remove("attempt")
-
-    assert path.read_bytes() == DATA
-    assert not folder.exists()
-
-
 def test_a_damaged_object_is_healed_by_the_same_picture(store: Stored) -> None:
     """What the disk lost is not kept for its name."""
     path = kept(store)
@@ -113,19 +87,6 @@ def test_a_damaged_object_is_healed_by_the_same_picture(store: Stored) -> None:
     kept(store)
 
     assert path.read_bytes() == DATA
-
-
-def test_where_there_are_no_links_the_part_is_copied(
-    store: Stored, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """FAT and some network file systems know none."""
-
-    def no_links(*_: object) -> None:
-        raise OSError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", no_links)
-
-    assert kept(store).read_bytes() == DATA
 
 
 def test_an_object_is_synced_before_it_has_its_name(
@@ -242,33 +203,6 @@ def test_removing_a_spool_does_not_follow_links(store: Stored, tmp_path: Path) -
 # Publishing ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("media_type", EXTENSIONS)
-def test_a_picture_is_published_as_a_copy(store: Stored, images: Path, media_type: str) -> None:
-    """Editing the picture must not change the store, so it is never a hard link."""
-    original = kept(store)
-    path = store.publish(original, images, "scene_001", media_type)
-
-    assert path == images / f"scene_001.{EXTENSIONS[media_type]}"
-    assert path.read_bytes() == DATA
-    assert path.stat().st_nlink == 1
-    assert path.stat().st_ino != original.stat().st_ino
-    assert files_below(images) == [path.name]
-
-
-def test_a_provenance_chunk_survives_to_the_published_file(store: Stored, images: Path) -> None:
-    """From part to output, not one byte is changed."""
-    info = PngImagePlugin.PngInfo()
-    info.add(b"caBX", b"manifest" * 1000)
-    data = saved(noise("RGB"), "PNG", pnginfo=info)
-    part = store.spool.new_folder("a") / "part-0"
-    part.write_bytes(data)
-
-    found = inspect_file(part, max_pixels=LIMIT)
-    path = store.publish(store.save(part, found), images, "s", found.picture.media_type)
-
-    assert path.read_bytes() == data
-
-
 @pytest.mark.skipif(os.name == "nt", reason="no such modes")
 @pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o077, 0o600), (0o002, 0o644)])
 def test_a_published_file_is_as_readable_as_the_umask_says(
@@ -282,18 +216,6 @@ def test_a_published_file_is_as_readable_as_the_umask_says(
         os.umask(before)
 
     assert stat.S_IMODE(path.stat().st_mode) == mode
-
-
-def test_publishing_again_replaces_the_file_whole(store: Stored, images: Path) -> None:
-    """Who has the old picture open keeps reading the old picture."""
-    path = store.publish(kept(store), images, "s", "image/png")
-    with path.open("rb") as reader:
-        beginning = reader.read(10)
-        store.publish(kept(store, PNGS["grey"]), images, "s", "image/png")
-
-        assert beginning + reader.read() == DATA
-    assert path.read_bytes() == PNGS["grey"]
-    assert files_below(images) == ["s.png"]
 
 
 @needs_links
@@ -366,18 +288,6 @@ def test_a_folder_exchanged_for_a_link_meanwhile_changes_nothing_outside(
     assert (moved / "s.png").read_bytes() == DATA
 
 
-@pytest.mark.parametrize("stem", ["../s", "a/b", "/s", "..", ""])
-def test_a_stem_that_is_no_name_is_refused(store: Stored, images: Path, stem: str) -> None:
-    """Stems come from ``file_stem``; anything else is a mistake of ours."""
-    original = kept(store)
-    if Path(f"{stem}.png").name == f"{stem}.png":  # "...png" and ".png" are odd, but inside
-        assert store.publish(original, images, stem, "image/png").parent == images
-    else:
-        with pytest.raises(ValueError, match="not a file name"):
-            store.publish(original, images, stem, "image/png")
-    assert not (images.parent / "s.png").exists()
-
-
 @pytest.mark.parametrize("place", ["images", "a picture"])
 def test_something_else_in_the_way_is_a_failure_of_storage(
     store: Stored, images: Path, place: str
@@ -443,17 +353,6 @@ def test_a_write_the_system_really_stops_leaves_no_half_file(store: Stored, imag
     assert files_below(images) == []
 
 
-@pytest.mark.skipif(not hasattr(os, "copy_file_range"), reason="the kernel copies on Linux")
-def test_the_kernel_copies_where_it_can(
-    store: Stored, images: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Then nothing goes through Python; a file system that can shares the blocks."""
-    monkeypatch.setattr(copying, "write_whole", None)
-    path = store.publish(kept(store), images, "s", "image/png")
-
-    assert path.read_bytes() == DATA
-
-
 @pytest.mark.parametrize("most", [0, 1, 1000])
 def test_what_the_kernel_does_not_copy_python_does(
     store: Stored, images: Path, monkeypatch: pytest.MonkeyPatch, most: int
@@ -484,16 +383,6 @@ def test_a_copy_in_another_format_from_an_earlier_run_is_removed(
 
     assert files_below(images) == ["other.png", "s.jpg"]
     assert older.read_bytes() == PNGS["grey"]
-
-
-def test_an_edited_picture_in_another_format_stays(store: Stored, images: Path) -> None:
-    """What is not in the store could not be had back."""
-    path = store.publish(kept(store, PNGS["grey"]), images, "s", "image/png")
-    path.write_bytes(PNGS["grey"] + b"edited")
-    (images / "s.webp").mkdir()
-    store.publish(kept(store), images, "s", "image/jpeg")
-
-    assert files_below(images) == ["s.jpg", "s.png"]
 
 
 # Leftovers and space ---------------------------------------------------------------------------

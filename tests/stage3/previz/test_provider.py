@@ -14,7 +14,6 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import NoWorker, RenderFailed, Stage3Error, WorkerLost
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.executors.processes import Processes
-from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.renderers.previz import WORK, Previz
 from tests.stage3.in_process import InProcess
 
@@ -95,16 +94,6 @@ async def test_a_picture_has_the_size_that_was_asked_for(start: Start, tmp_path:
     with Image.open(tmp_path / "a.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (96, 64))
     assert names_in(tmp_path) == ["a.png"]
-
-
-@ALL
-async def test_previz_is_a_local_renderer(start: Start, tmp_path: Path) -> None:
-    """The stage needs nothing but the protocol."""
-    async with start(WORK, 1) as executor:
-        renderer: LocalRenderer = Previz(executor)
-        await renderer.study([])
-        await renderer.render(request("a", ""), tmp_path / "a.png")
-    assert (tmp_path / "a.png").is_file()
 
 
 @ALL

@@ -12,7 +12,6 @@ from stage3_plugin.providers.advice import Wish, advice
 from stage3_plugin.providers.models import models_known_of, table
 from stage3_plugin.providers.registry import hosted_named
 
-PROVIDERS = ("bfl", "fal", "gemini", "openai", "openrouter", "replicate", "xai")
 TODAY = date(2026, 11, 25)
 
 
@@ -165,15 +164,6 @@ def test_a_newer_model_of_a_known_family_is_told_of(provider: str, model: str, b
     assert told(provider=provider, model=model, like=models_known_of(provider)[-1]) == ()
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
-def test_a_model_that_the_table_has_is_no_newer_one(provider: str) -> None:
-    """Nor is a version of it."""
-    for model in models_known_of(provider):
-        for name in (model, f"{model}:abc", f"{model}-2026-09-08"):
-            lines = told(provider=provider, model=name)
-            assert not [line for line in lines if "by its own name" in line]
-
-
 def test_what_a_model_is_like_is_what_it_takes() -> None:
     """Its sizes and qualities are known then, and the own ones of a later row are not asked."""
     (quality,) = told(model="gpt-image-3", like="gpt-image-2", quality="max")
@@ -181,14 +171,6 @@ def test_what_a_model_is_like_is_what_it_takes() -> None:
 
     assert "quality 'max' is not one that OpenAI lists for 'gpt-image-3'" in quality
     assert "size '1040x1024' is not one that OpenAI lists" in size
-
-
-def test_an_older_model_makes_three_sizes() -> None:
-    """Beside what else is known of it."""
-    gone, size = told(model="gpt-image-1.5", width_px=2048)
-
-    assert "will be switched off" in gone
-    assert "1024x1024, 1536x1024, 1024x1536" in size
 
 
 def test_the_profile_of_every_provider_in_the_table_names_its_vendor() -> None:

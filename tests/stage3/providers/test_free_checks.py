@@ -54,28 +54,6 @@ def error(code: int, message: str = "no", /, **more: Any) -> Reply:
     return reply({"error": {"message": message, **more}}, code)
 
 
-@pytest.mark.parametrize(
-    "provider, urls",
-    [
-        (openai(), ["https://api.openai.com/v1/models/a%2Fpainter"]),
-        (gemini(), ["https://generativelanguage.googleapis.com/v1beta/models/a%2Fpainter"]),
-        (
-            openrouter(),
-            [
-                "https://openrouter.ai/api/v1/key",
-                "https://openrouter.ai/api/v1/credits",
-                "https://openrouter.ai/api/v1/images/models/a/painter/endpoints",
-            ],
-        ),
-    ],
-)
-def test_a_page_is_asked_for_each_thing_and_at_the_vendor(
-    provider: Hosted, urls: list[str]
-) -> None:
-    """None of them makes a picture, and none costs anything."""
-    assert [ask.url for ask in asks(provider)] == urls
-
-
 def test_chat_completions_have_a_list_of_their_own() -> None:
     """A model may be served by one of the two ways alone."""
     (ask,) = asks(openrouter(api="chat"))[2:]
@@ -198,20 +176,6 @@ def test_openrouter_too_says_no_in_its_own_words_alone(answer: Reply) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [
-        error(429, "You exceeded your current quota", code="insufficient_quota"),
-        error(402, "Insufficient credits", code=402),
-        error(403, "Country not supported", code="unsupported_country_region_territory"),
-    ],
-)
-def test_an_account_that_is_refused_is_bad(answer: Reply) -> None:
-    """Even where the page was asked for something else."""
-    assert judged(asks(openai())[0], answer)["account"] == "bad"
-    assert judged(asks(openrouter())[0], answer)["account"] == "bad"
-
-
-@pytest.mark.parametrize(
     "ends, verdict, says, has_hint",
     [
         (None, "good", "OpenAI has it", False),
@@ -302,11 +266,6 @@ def test_a_model_for_something_else_is_bad_at_google() -> None:
     document = {"name": "models/x", "supportedGenerationMethods": ["embedContent"]}
 
     assert judged(ask, reply(document)) == {"key": "good", "model": "bad"}
-
-
-def test_a_class_that_says_nothing_of_it_asks_nothing() -> None:
-    """A provider of somebody else's that was written before, for one."""
-    assert Hosted.checks(openai(), MODELS) == ()
 
 
 def test_what_is_known_best_counts() -> None:

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stage3_plugin.providers import models
 from stage3_plugin.providers.models import (
     Table,
     Takes,
@@ -106,35 +105,6 @@ def test_a_reference_fits_as_a_data_url() -> None:
     assert address <= 20_971_520
 
 
-def test_nothing_is_known_of_what_makes_pictures_here() -> None:
-    assert takes_of("previz", "") is None
-    assert shapes_of("openai", "gpt-image-2") is None
-    assert shapes_of("openrouter", "x/painter") is None
-
-
-@pytest.mark.parametrize(
-    "size, ratio, tier",
-    [
-        ((1024, 1024), "1:1", "1K"),
-        ((1280, 720), "16:9", "1K"),
-        ((1536, 1024), "3:2", "1K"),
-        ((1000, 777), "5:4", "1K"),
-        ((1920, 1080), "16:9", "2K"),
-        ((3440, 1440), "21:9", "2K"),
-        ((4096, 4096), "1:1", "4K"),
-        ((16384, 64), "8:1", "1K"),
-        ((64, 16384), "1:8", "1K"),
-    ],
-)
-def test_a_size_becomes_the_nearest_ratio_and_a_tier(
-    size: tuple[int, int], ratio: str, tier: str
-) -> None:
-    """Where pixels cannot be asked for."""
-    assert WIDE is not None
-    assert nearest_ratio(*size, WIDE.ratios) == ratio
-    assert tier_of(*size, WIDE.tiers) == tier
-
-
 @given(st.integers(1, 16384), st.integers(1, 16384))
 def test_no_other_ratio_is_nearer(width: int, height: int) -> None:
     """Counted in times, since a picture that is half as wide is as far off as one twice as wide."""
@@ -157,10 +127,6 @@ def test_a_tier_is_as_large_as_the_size_or_the_largest(width: int, height: int) 
 
     assert chosen == "4K" or width * height <= side_of(chosen) ** 2 * 3 // 2
     assert all(width * height > side_of(tier) ** 2 * 3 // 2 for tier in smaller)
-
-
-def test_the_table_is_read_once_and_not_before_it_is_needed() -> None:
-    assert models.table() is models.table()
 
 
 @pytest.mark.parametrize("count", range(1, 17))
@@ -191,9 +157,3 @@ def test_some_bound_the_pixels_of_a_reference() -> None:
 
     assert (limits.most, limits.most_pixels) == (8, 4_000_000)
     assert limits_of("openrouter", "black-forest-labs/flux.2-klein-9b", 3).most == 4
-
-
-def test_what_nobody_knows_has_no_bound() -> None:
-    limits = limits_of("somebody", "painter", 3)
-
-    assert (limits.most, limits.most_bytes) == (None, None)
