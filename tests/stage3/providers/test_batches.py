@@ -164,6 +164,21 @@ def test_an_upload_costs_nothing_and_a_create_is_free_only_by_a_whole_no(
     assert not create.lower_capacity
 
 
+@pytest.mark.parametrize("code", ["token_limit_exceeded", "too_many_tasks"])
+def test_a_queue_that_is_full_passes(code: str) -> None:
+    """Whenever it is said: upon the create, or by a batch that failed."""
+    error = {"code": code, "message": "Enqueued token limit reached.", "type": "invalid_request"}
+    created = lane("openai").created(reply({"error": error}, 400))
+    failed = lane("openai").polled(openai_says("failed", errors={"data": [error]}), job("openai"))
+
+    assert isinstance(created, Verdict)
+    assert isinstance(failed, BatchEnded)
+    for verdict in (created, failed.verdict):
+        assert verdict is not None
+        assert (verdict.kind, verdict.stops_run) == (VerdictKind.RATE_LIMITED, False)
+        assert not verdict.may_be_billed
+
+
 @pytest.mark.parametrize("name", LANES)
 def test_a_create_that_shows_a_picture_is_in_doubt(name: str) -> None:
     """Nothing is taken for the picture of a line that has not answered."""
@@ -361,6 +376,27 @@ def test_a_batch_is_found_by_its_own_label_alone(name: str) -> None:
     assert made.looked(listing(""), lost(None)) == whole
     taken = replace(lost(TOKEN), taken=frozenset({job(name).job_id}))
     assert made.looked(listing(TOKEN), taken) == whole
+
+
+IN_ANOTHER_SHAPE: list[tuple[str, Any]] = [
+    ("openai", {"object": "list", "data": [{"object": "batch"}], "has_more": False}),
+    ("openai", {"object": "list", "data": [OUR_BATCH], "has_more": "no"}),
+    ("openai", {"object": "list", "data": {}, "has_more": False}),
+    ("openai", {"has_more": False}),
+    ("openai", []),
+    ("gemini", {"operations": [{"metadata": {}}]}),
+    ("gemini", {"operations": {}}),
+    ("gemini", {"operations": [], "nextPageToken": 7}),
+    ("gemini", {"batches": []}),
+    ("gemini", []),
+]
+
+
+@pytest.mark.parametrize("name, document", IN_ANOTHER_SHAPE)
+def test_a_page_in_another_shape_proves_nothing(name: str, document: Any) -> None:
+    """A batch that is not seen there may be there all the same, and would be made twice."""
+    headers = {"content-type": "application/json"}
+    assert isinstance(lane(name).looked(reply(document, headers=headers), lost(TOKEN)), Unsaid)
 
 
 # What a line says --------------------------------------------------------------------------------

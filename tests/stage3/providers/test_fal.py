@@ -13,6 +13,7 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import (
     Asked,
     Fetch,
+    Gone,
     Lost,
     NotListed,
     Poll,
@@ -318,6 +319,13 @@ def test_a_result_that_says_how_far_its_job_is_is_no_result() -> None:
     assert "PONDERING" in step.message
 
 
+def test_no_picture_at_all_was_paid_for() -> None:
+    step = result({"images": []})
+
+    assert isinstance(step, Verdict)
+    assert (step.kind, step.may_be_billed) == (VerdictKind.NO_PICTURE, True)
+
+
 # What the history still has ----------------------------------------------------------------------
 
 
@@ -349,6 +357,16 @@ def test_a_status_in_the_history_that_is_none_ends_nothing(word: object) -> None
 
     assert isinstance(step, Unclear)
     assert repr(str(word)) in step.message
+
+
+def test_what_the_history_does_not_have_is_gone() -> None:
+    assert isinstance(record(), Gone)
+    assert isinstance(record({"request_id": "764c", "status_code": 200}), Gone)
+    assert isinstance(fal().polled(reply({"error": "no"}, 404), JOB, "record"), Gone)
+    assert record({"request_id": "764c"}) == Poll(
+        url=f"{HISTORY}?endpoint_id={TURBO},{TURBO}/edit&request_id=764c&expand=payloads",
+        of="record",
+    )
 
 
 # A request whose answer was lost -----------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,12 +18,16 @@ from stage3_plugin.domain.exchange import (
     Unclear,
     Unsaid,
 )
+from stage3_plugin.domain.free_checks import Ask
 from stage3_plugin.domain.job import Accepted, seed_of
 from stage3_plugin.domain.picture import InlinePicture, SpooledPart
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.providers.base import Polled
 from stage3_plugin.providers.replicate import Replicate
+from stage3_plugin.testing.dialects.replicate import ReplicateDialect
+from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.subject import TOKEN, WORDS
+from stage3_plugin.testing.talking import Talk
 from tests.fakes.test_requests import reference_to
 from tests.stage3.providers.replies import NOW_S, PNG, page, part, reply, request
 
@@ -278,6 +283,15 @@ def test_one_that_ended_without_a_picture(
     assert step.message
 
 
+def test_what_is_not_known_ends_the_polling() -> None:
+    """A word, or a shape: the window would be wasted by asking on."""
+    assert polled(prediction("paused")) == Unclear(
+        message="Replicate calls it 'paused', a word that is not known"
+    )
+    assert isinstance(polled(prediction("succeeded", output={"image": AT})), Unclear)
+    assert isinstance(polled(prediction("succeeded", output="a poem")), Unclear)
+
+
 # What a listing shows ----------------------------------------------------------------------------
 
 LOST = Lost(token=TOKEN, endpoint=MODEL, opened_at=OPENED)
@@ -407,3 +421,29 @@ def test_without_a_date_a_day_is_allowed_for_clocks() -> None:
     assert replicate().looked(reply(document, headers={"date": DATE}), LOST) == NotListed(
         next_url=None
     )
+
+
+# Over real sockets -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api() -> Iterator[ImageApi]:
+    with ImageApi(dialect=ReplicateDialect()) as api:
+        yield api
+
+
+def talking(api: ImageApi, model: str = MODEL, key: str = KEY) -> Talk:
+    return Talk(replicate(model, api.base_url), key)
+
+
+def test_key_and_model_can_be_asked_after_for_free(api: ImageApi) -> None:
+    talk = talking(api)
+    asks = [one for one in talk.provider.checks((MODEL, VERSION)) if isinstance(one, Ask)]
+    today = OPENED.date()
+    findings = [found for ask in asks for found in ask.judged(talk.read(ask.url), today)]
+
+    assert [(one.about, one.verdict) for one in findings] == [("key", "good"), ("model", "good")]
+    missing = reply({"detail": "Not found", "status": 404}, 404)
+    bad = [f.verdict for ask in replicate().checks((MODEL,)) if isinstance(ask, Ask)
+           and ask.about == ("model",) for f in ask.judged(missing, today)]  # fmt: skip
+    assert bad == ["bad"]
