@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import math
-from concurrent.futures import ThreadPoolExecutor
-from itertools import repeat
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.hidden import Hidden
-from tests.fakes.image_api import KEY, ImageApi
 from tests.fakes.limits import (
-    AtOnce,
     Bucket,
     FixedWindow,
     Limit,
@@ -56,30 +49,3 @@ def test_after_the_wait_that_is_told_a_request_is_taken(limit: Limit) -> None:
         now += wait_s
 
         assert judge(limit, now, 0) == Taken()
-
-
-def post(api: ImageApi) -> tuple[int, dict[str, str]]:
-    host = api.base_url.removeprefix("http://").removesuffix("/v1")
-    connection = http.client.HTTPConnection(host, timeout=10)
-    body = json.dumps({"model": "m", "prompt": "a lighthouse", "size": "8x8"})
-    try:
-        connection.request(
-            "POST", "/v1/images/generations", body, {"Authorization": f"Bearer {KEY}"}
-        )
-        answer = connection.getresponse()
-        answer.read()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}
-    finally:
-        connection.close()
-
-
-def test_the_loopback_api_can_hide_a_limit(image_api: ImageApi) -> None:
-    """Of six at once two are worked on; the others get a 429 at once."""
-    hidden = Hidden(limit=AtOnce([(0, 2)]), picture_s=lambda _: 30, speed=100)
-    image_api.always(hidden)
-    with ThreadPoolExecutor(6) as threads:
-        statuses = [status for status, _ in threads.map(post, repeat(image_api, 6))]
-
-    assert sorted(statuses) == [200, 200, 429, 429, 429, 429]
-    assert (hidden.taken, hidden.turned_away) == (2, 4)
-    assert post(image_api)[0] == 200

@@ -328,21 +328,6 @@ async def test_closing_waits_for_what_was_handed_over(at: LedgerPlace) -> None:
         assert writers() == 0
 
 
-async def test_closing_takes_along_what_was_not_handed_over_yet(at: LedgerPlace) -> None:
-    """It came in the same pass of the loop, just before."""
-
-    def never(_: Callable[[], None]) -> None:
-        """Have the pass not end before closing begins."""
-
-    async with anyio.create_task_group() as group:
-        async with GroupCommit(at) as commit:
-            vars(commit)["_loop"] = vars(commit)["_loop"]._replace(at_the_end_of_a_pass=never)
-            group.start_soon(commit, holding(1))
-            await anyio.wait_all_tasks_blocked()
-
-        assert held_in(at) == {1}
-
-
 async def test_closing_is_not_interrupted_by_cancelling(at: LedgerPlace) -> None:
     """The pieces end, and so does the thread, before the cancellation goes on."""
     gate = Gate()

@@ -7,7 +7,6 @@ import json
 import os
 import re
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -15,7 +14,6 @@ from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files import new_file
 from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
 from stage3_plugin.storage.spool.receipt import Receipt, is_complete
-from stage3_plugin.storage.spool.writing import Caps
 from tests.stage3.pictures.spooling import PICTURE, TEXT, everything_in, spooled
 
 
@@ -106,39 +104,6 @@ def test_parts_that_are_whole_survive_a_document_that_is_cut(tmp_path: Path) -> 
     assert reply.document is None
     [picture] = reply.parts.values()
     assert picture.path.read_bytes() == PICTURE
-
-
-def feed_all(spool: SpooledAnswer, data: bytes, piece_bytes: int) -> None:
-    for start in range(0, len(data), piece_bytes):
-        spool.feed(data[start : start + piece_bytes])
-
-
-@pytest.mark.parametrize("pieces", [100, 1 << 20])
-@pytest.mark.parametrize(
-    "caps, body, words",
-    [
-        (Caps(total_bytes=50_000), json.dumps([TEXT]), "longer than 50000 bytes"),
-        (Caps(part_bytes=30_000), json.dumps(["A" * 200_000]), "string of more than 30000 bytes"),
-    ],
-)
-def test_a_cap_stops_the_answer_and_keeps_what_came(
-    tmp_path: Path, caps: Caps, body: str, words: str, pieces: int
-) -> None:
-    """An endless body cannot fill disk or memory, and is kept up to there."""
-    spool = SpooledAnswer(tmp_path / "a", caps=caps)
-    spool.head(200, [])
-    data = body.encode()
-
-    with pytest.raises(SpoolRefused, match=words):
-        feed_all(spool, data, pieces)
-    with pytest.raises(SpoolRefused, match=words):
-        spool.feed(b"more")
-    assert not spool.finish("whole")
-
-    assert not is_complete(tmp_path / "a")
-    kept = sum(file.stat().st_size for file in (tmp_path / "a").iterdir())
-    assert kept >= spool.received_bytes * 3 // 4 >= 20_000
-    assert spool.received_bytes <= caps.total_bytes
 
 
 def test_the_head_is_kept_without_secrets(tmp_path: Path) -> None:
@@ -277,27 +242,6 @@ def test_what_cannot_be_looked_at_is_not_called_incomplete(tmp_path: Path) -> No
 
     with pytest.raises(StorageFailed, match="answer"):
         is_complete(tmp_path / "a")
-
-
-def test_no_write_is_larger_than_256_kib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One answer must not hold up the event loop of all the others."""
-    sizes: list[int] = []
-    write = os.write
-
-    def note(descriptor: int, data: bytes) -> int:
-        sizes.append(len(data))
-        return write(descriptor, data[:100_000])  # the system may take less than it is given
-
-    monkeypatch.setattr(os, "write", note)
-    picture = Random(2).randbytes(3_000_000)
-
-    reply = spooled(
-        tmp_path / "a", json.dumps([base64.b64encode(picture).decode()]).encode(), pieces=1 << 30
-    )
-
-    [part_] = reply.parts.values()
-    assert part_.path.read_bytes() == picture
-    assert max(sizes) <= 256 * 1024
 
 
 def test_without_room_in_memory_there_is_no_receipt(

@@ -308,34 +308,6 @@ def cannot(*_: object) -> int:
     raise OSError(errno.EXDEV, "Invalid cross-device link")
 
 
-@pytest.mark.parametrize("moment", ["create", "write", "rename"])
-def test_a_full_disk_leaves_no_half_file(
-    store: Stored, images: Path, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    """The picture of before stays until the new one is whole."""
-    path = store.publish(kept(store), images, "s", "image/png")
-    new = kept(store, PNGS["grey"])
-
-    def half(descriptor: int, data: bytes) -> None:
-        os.write(descriptor, data[:100])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "copy_file_range", cannot, raising=False)
-        if moment == "write":
-            patch.setattr(copying, "write_whole", half)
-        else:
-            patch.setattr(os, "open" if moment == "create" else "replace", fail)
-        with pytest.raises(StorageFailed, match="No space left"):
-            store.publish(new, images, "s", "image/png")
-
-    assert path.read_bytes() == DATA
-    assert files_below(images) == ["s.png"]
-
-
 @pytest.mark.skipif(os.name == "nt", reason="no such limit")
 def test_a_write_the_system_really_stops_leaves_no_half_file(store: Stored, images: Path) -> None:
     """The same with an error of the kernel's own: files of this process may not pass 64 KiB."""

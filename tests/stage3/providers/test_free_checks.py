@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ import pytest
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.domain.free_checks import Ask, Finding, settled
+from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.providers.gemini import Gemini
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.openai_images import OpenAIImages
@@ -176,32 +175,6 @@ def test_openrouter_too_says_no_in_its_own_words_alone(answer: Reply) -> None:
 
 
 @pytest.mark.parametrize(
-    "ends, verdict, says, has_hint",
-    [
-        (None, "good", "OpenAI has it", False),
-        ("2027-06-01", "good", "ends on 2027-06-01", False),
-        ("2026-12-26", "good", "ends on 2026-12-26", False),
-        ("2026-12-25", "good", "ends on 2026-12-25", True),
-        ("2026-12-01", "good", "ends on 2026-12-01", True),
-        ("2026-11-25", "bad", "ended on 2026-11-25", True),
-        ("2026-10-23", "bad", "ended on 2026-10-23", True),
-        ("soon", "good", "OpenAI has it", False),
-        (17, "good", "OpenAI has it", False),
-    ],
-)
-def test_the_day_on_which_a_model_ends_is_said(
-    ends: object, verdict: str, says: str, *, has_hint: bool
-) -> None:
-    """By the vendor itself; what comes in its place is said from thirty days before."""
-    (ask,) = asks(openai(), "gpt-image-1.5")
-    _, found = ask.judged(reply({"id": "gpt-image-1.5", "shutdown_date": ends}), TODAY)
-
-    assert (found.verdict, found.hint is not None) == (verdict, has_hint)
-    assert says in found.message
-    assert found.hint is None or "gpt-image-2.6-flare" in found.hint
-
-
-@pytest.mark.parametrize(
     "change, key, account",
     [
         ({}, "good", "good"),
@@ -266,16 +239,3 @@ def test_a_model_for_something_else_is_bad_at_google() -> None:
     document = {"name": "models/x", "supportedGenerationMethods": ["embedContent"]}
 
     assert judged(ask, reply(document)) == {"key": "good", "model": "bad"}
-
-
-def test_what_is_known_best_counts() -> None:
-    """Bad before good before unknown, each once; key, models, account."""
-    account = Finding(about="account", verdict="unknown", message="?")
-    left = replace(account, verdict="good", message="left")
-    model = Finding(about="model", verdict="unknown", message="?", model="two")
-    key = Finding(about="key", verdict="good", message="accepted")
-    first = replace(model, model="one", verdict="bad", message="gone")
-    found = [account, left, model, key, first, key, replace(first, verdict="good"), account]
-
-    assert settled(found) == (key, model, first, left)
-    assert settled([account, replace(left, verdict="bad"), left]) == (replace(left, verdict="bad"),)

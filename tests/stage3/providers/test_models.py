@@ -41,19 +41,6 @@ def test_a_row_that_does_not_say_who_says_so_and_when_is_no_row(said: str) -> No
         Takes.model_validate({name: row[name] for name in row if name != said})
 
 
-def test_a_row_that_could_never_be_met_is_none() -> None:
-    """The first beginning that fits counts, so that a longer one stands before a shorter one."""
-    for rows in (table().takes, table().shapes, table().ends):
-        begun: list[tuple[str, str]] = []
-        for row in rows:
-            for begins in row.begins:
-                assert not [
-                    one for one in begun if one[0] == row.provider and begins.startswith(one[1])
-                ]
-                if row.ends == ("",):
-                    begun.append((row.provider, begins))
-
-
 @pytest.mark.parametrize(
     "spoilt",
     [
@@ -139,21 +126,3 @@ def test_references_fit_into_a_request_together(count: int) -> None:
     shown = min(count, limits.most)
     assert shown * -(-limits.most_bytes // 3 * 4) <= 19_500_000
     assert limits.most_bytes * min(2 * count, limits.most) >= 14_000_000
-
-
-def test_a_reference_at_openai_fits_into_its_data_url() -> None:
-    """However many there are: each has its own bound."""
-    for count in (1, 16):
-        limits = limits_of("openai", "gpt-image-2", count)
-
-        assert limits.most == 16
-        assert limits.most_bytes is not None
-        length = len("data:image/jpeg;base64,") + -(-limits.most_bytes // 3) * 4
-        assert length <= 20_971_520
-
-
-def test_some_bound_the_pixels_of_a_reference() -> None:
-    limits = limits_of("openrouter", "black-forest-labs/flux.2-pro", 3)
-
-    assert (limits.most, limits.most_pixels) == (8, 4_000_000)
-    assert limits_of("openrouter", "black-forest-labs/flux.2-klein-9b", 3).most == 4
