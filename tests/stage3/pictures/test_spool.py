@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,31 @@ def test_json_behind_a_picture_s_media_type_is_json(tmp_path: Path) -> None:
     reply = spooled(tmp_path / "a", b' {"error": "no"}', media_type="image/png")
 
     assert reply.document == {"error": "no"}
+
+
+@pytest.mark.parametrize(
+    "body, document",
+    [
+        (b"\n\n   \n\n        \n      " + b'{"a":1}', {"a": 1}),
+        (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
+        (b'{"a":"\xc3"}', {"a": "\ufffd"}),
+        (b'{"a":"line\nline"}', {"a": "line\nline"}),
+        (b'{"a":0.1,"b":1e40}', {"a": Decimal("0.1"), "b": Decimal("1e40")}),
+        (b'{"a":1,"b":1e400}', {"a": 1, "b": None}),
+        (b'{"a":NaN,"b":[-Infinity],"c":1}', {"a": None, "b": [None], "c": 1}),
+        (b'{"a":' + b"9" * 5000 + b',"b":-1}', {"a": None, "b": -1}),
+        (b'{"a":0.04' + b"0" * 5000 + b"}", {"a": Decimal("0.04")}),
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_json_is_read_leniently_where_that_loses_nothing(
+    tmp_path: Path, body: bytes, document: object, pieces: int
+) -> None:
+    """Blanks to keep a connection alive, a byte order mark, half a character: still an answer."""
+    reply = spooled(tmp_path / "a", body, pieces=pieces)
+
+    assert reply.document == document
+    assert reply.text == ""
 
 
 @pytest.mark.usefixtures("short_strings_count_as_long")

@@ -89,6 +89,19 @@ def test_a_damaged_object_is_healed_by_the_same_picture(store: Stored) -> None:
     assert path.read_bytes() == DATA
 
 
+def test_where_there_are_no_links_the_part_is_copied(
+    store: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAT and some network file systems know none."""
+
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+
+    assert kept(store).read_bytes() == DATA
+
+
 def test_an_object_is_synced_before_it_has_its_name(
     store: Stored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
