@@ -63,18 +63,6 @@ def test_a_killed_owner_is_seen_to_be_dead_at_once(tmp_path: Path) -> None:
     assert locks(tmp_path) == []
 
 
-def test_an_owner_that_fails_leaves_its_file_and_frees_its_lock(tmp_path: Path) -> None:
-    """There may be rows left, and somebody must be able to take them over."""
-    with pytest.raises(ZeroDivisionError), Owners(tmp_path).claim("a"):
-        raise ZeroDivisionError
-    left_behind = locks(tmp_path)
-    with Owners(tmp_path).take_over("a") as is_held:
-        held = is_held
-
-    assert left_behind == ["a.lock"]
-    assert held
-
-
 def test_two_owners_in_one_process_hold_against_each_other(tmp_path: Path) -> None:
     """Two stages in one program are two runs, even from the same thread or another."""
     found: list[bool] = []
@@ -128,15 +116,6 @@ def test_no_run_id_leads_out_of_the_folder(tmp_path: Path, run_id: str) -> None:
     assert held[0].startswith("run.")
     assert not taken_over
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
-
-
-def test_only_the_user_may_look_at_the_locks(tmp_path: Path) -> None:
-    """As with everything below the state folder."""
-    with Owners(tmp_path).claim("a"):
-        folder = (tmp_path / "owners").stat().st_mode & 0o777
-        file = (tmp_path / "owners" / "a.lock").stat().st_mode & 0o777
-
-    assert (folder, file) == (0o700, 0o600)
 
 
 def test_a_disk_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

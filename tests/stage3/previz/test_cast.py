@@ -1,14 +1,12 @@
 """One name, one look and one colour for each character, over a whole story."""
 
-import itertools
 import tracemalloc
 from collections.abc import Iterator
 
 import pytest
 
 from stage3_plugin.previz.cast import Naming, study
-from stage3_plugin.previz.palette import CAST_COLOURS
-from stage3_plugin.previz.plate import Plate, Sheet
+from stage3_plugin.previz.plate import Plate
 from stage3_plugin.previz.reading import read
 
 STORY = [
@@ -53,23 +51,6 @@ def test_a_chinese_name_as_identifier_is_found_in_the_prompts() -> None:
 
     look = read(story[1], cast).people[0].look
     assert (look.hair, look.outfit, look.emotion) == ("ponytail", "coat", "shock")
-
-
-def test_sheets_of_an_earlier_stage_come_first() -> None:
-    """A given name is shown on the slate, a given description decides the look."""
-    sheet = Sheet("char_001", "汪淼", "a stern man in a lab coat")
-    cast = study([Plate("1", "A quiet street.", ("char_001",), (sheet,))])
-
-    person = read(Plate("1", "A quiet street.", ("char_001",)), cast).people[0]
-    assert (person.name, person.look.outfit, person.look.emotion) == ("汪淼", "labcoat", "serious")
-
-
-def test_everybody_has_a_colour_of_their_own() -> None:
-    """Twelve characters have twelve colours, however often they appear."""
-    ids = [f"char_{number:03d}" for number in range(12)]
-    story = [Plate("1", "A street.", pair) for pair in itertools.combinations(ids, 2)]
-
-    assert {member.colour for member in study(story).members.values()} == set(CAST_COLOURS)
 
 
 class LongStory:

@@ -58,29 +58,6 @@ def test_a_request_is_said_in_pixels_with_references_by_number() -> None:
     assert "seed" not in bfl().begin(replace(asked, seed=None)).payload
 
 
-@pytest.mark.parametrize(
-    "model, size, form, dropped",
-    [
-        ("flux-kontext-pro", (1024, 576), {"aspect_ratio": "16:9", "prompt_upsampling": False}, ()),
-        (
-            "flux-kontext-pro",
-            (1000, 640),
-            {"aspect_ratio": "3:2", "prompt_upsampling": False},
-            ("size",),
-        ),
-        ("../credits?x", (64, 64), {"width": 64, "height": 64}, ()),
-    ],
-)
-def test_some_models_know_ratios(
-    model: str, size: tuple[int, int], form: dict[str, Any], dropped: tuple[str, ...]
-) -> None:
-    send = bfl(model).begin(request(width_px=size[0], height_px=size[1]))
-
-    assert send.payload == {"prompt": "a lighthouse at dusk", "output_format": "png", **form}
-    assert send.dropped == dropped
-    assert send.url.count("/") == 4
-
-
 # What a submit is answered -----------------------------------------------------------------------
 
 

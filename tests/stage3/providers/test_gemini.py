@@ -43,11 +43,9 @@ def test_a_request_is_one_message_and_the_pictures_form() -> None:
 @pytest.mark.parametrize(
     "model, size, config",
     [
-        ("gemini-2.5-flash-image", (1024, 1024), {"aspectRatio": "1:1"}),
         ("gemini-2.5-flash-image", (4096, 4096), {"aspectRatio": "1:1"}),
         ("gemini-3.1-flash-lite-image", (4096, 4096), {"aspectRatio": "1:1", "imageSize": "1K"}),
         ("gemini-3.1-flash-image", (512, 512), {"aspectRatio": "1:1", "imageSize": "512"}),
-        ("gemini-nano-banana-2.1", (512, 512), {"aspectRatio": "1:1", "imageSize": "1K"}),
         ("gemini-3-pro-image", (3840, 2160), {"aspectRatio": "16:9", "imageSize": "4K"}),
         ("models/gemini-3-pro-image", (1024, 1536), {"aspectRatio": "2:3", "imageSize": "1K"}),
         ("one-of-tomorrow", (1000, 777), {"aspectRatio": "5:4", "imageSize": "1K"}),

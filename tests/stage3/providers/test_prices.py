@@ -79,17 +79,11 @@ def test_words_beside_the_picture_are_counted_in() -> None:
     [
         ("openrouter", "black-forest-labs/flux.2-pro", (1024, 1024), 30_000, 60_000),
         ("openrouter", "black-forest-labs/flux.2-pro", (1000, 1000), 30_000, 30_000),
-        ("fal", "fal-ai/flux-2/turbo", (1024, 1024), 8_000, 8_000),
         ("fal", "fal-ai/flux-2/turbo", (1024, 1025), 16_000, 16_000),
-        ("bfl", "flux-2-pro", (1000, 1000), 30_000, 30_000),
         ("bfl", "flux-2-pro", (2048, 2048), 75_000, 90_000),
         ("fal", "fal-ai/nano-banana-2", (512, 512), 60_000, 60_000),
-        ("fal", "fal-ai/nano-banana-2", (1920, 1080), 120_000, 120_000),
-        ("fal", "bytedance/seedream/v5/pro/text-to-image", (1536, 1536), 67_500, 67_500),
         ("fal", "bytedance/seedream/v5/pro/text-to-image", (1536, 1552), 135_000, 135_000),
-        ("openrouter", "bytedance-seed/seedream-4.5", (1024, 1024), 40_000, 40_000),
         ("openrouter", "bytedance-seed/seedream-5-0-pro", (2048, 2048), 90_000, 90_000),
-        ("openrouter", "recraft/recraft-v4.1", (64, 64), 35_000, 35_000),
     ],
 )
 def test_a_flat_price_is_per_picture_or_per_megapixel_or_by_the_tier(

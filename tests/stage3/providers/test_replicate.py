@@ -14,7 +14,6 @@ from stage3_plugin.domain.exchange import (
     Found,
     Lost,
     NotListed,
-    Poll,
     Unclear,
     Unsaid,
 )
@@ -188,14 +187,6 @@ def prediction(status: str = "starting", **more: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("status", ["starting", "succeeded", "failed", "aborted"])
-def test_a_prediction_that_has_begun_is_a_job(status: str) -> None:
-    """However far it is already: first it is written down."""
-    step = replicate().next(reply(prediction(status), 201))
-
-    assert step == Accepted(job_id="p1", poll_url=GET, cancel_url=f"{GET}/cancel", keeps_s=3600.0)
-
-
 def test_a_picture_may_come_with_the_first_answer() -> None:
     """Where a server waits by itself; then there is nothing to be asked for."""
     step = replicate().next(reply(prediction("processing", output=[DATA]), 201))
@@ -217,15 +208,6 @@ def test_one_that_does_not_say_where_it_is_is_unknown(urls: dict[str, Any]) -> N
 
 def polled(document: Any, status: int = 200, **more: Any) -> Polled:
     return replicate().polled(reply(document, status, **more), JOB, "status")
-
-
-def test_it_is_asked_again_while_it_goes_on() -> None:
-    """Also where its pictures have addresses, which may be drafts, and as late as it asks for."""
-    assert polled(prediction("starting")) == Poll(url=GET)
-    assert polled(prediction("processing", output=[AT])) == Poll(url=GET)
-    later = polled(prediction("processing"), headers={"retry-after": "7", "ratelimit-reset": "30"})
-    assert later == Poll(url=GET, after_s=7.0)
-    assert polled(prediction("processing"), headers={"ratelimit-reset": "30"}) == Poll(url=GET)
 
 
 def test_a_picture_at_an_address_under_a_word_that_nobody_knows_may_be_a_draft() -> None:

@@ -13,7 +13,6 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Gone, Lost, NotListed, Reply, Unsaid
 from stage3_plugin.domain.free_checks import Ask
 from stage3_plugin.domain.job import Accepted
-from stage3_plugin.domain.picture import SpooledPart
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.xai import XAI
 from stage3_plugin.testing.dialects.xai import XAIDialect
@@ -53,26 +52,6 @@ def test_a_request_asks_for_the_picture_to_be_kept_under_its_token() -> None:
         "storage_options": {"filename": FILE, "expires_after": 86400},
     }
     assert (dict(send.headers), send.dropped) == ({}, ())
-
-
-@pytest.mark.parametrize(
-    "model, quality, sent, dropped",
-    [
-        (MODEL, "low", "low", ()),
-        (MODEL, "auto", "medium", ()),
-        (MODEL, "high", "medium", ("quality",)),
-        ("grok-imagine-image", "high", None, ("quality",)),
-    ],
-)
-def test_only_the_newest_model_has_a_quality(
-    model: str, quality: str, sent: str | None, dropped: tuple[str, ...]
-) -> None:
-    """Another word would be refused, and one that is left out is charged as medium."""
-    send = xai(model).begin(request(model=model, quality=quality))
-
-    assert send.payload.get("quality") == sent
-    assert send.dropped == dropped
-    assert ("quality" in xai(model).profile.unsaid) is (sent is None)
 
 
 def test_references_make_it_an_edit() -> None:
@@ -124,14 +103,6 @@ def test_a_picture_that_is_withheld_is_charged(
     assert (verdict.kind, verdict.about) == (VerdictKind.REFUSED, "output")
     assert verdict.may_be_billed is billed
     assert not verdict.is_unknown
-
-
-def test_one_good_picture_is_enough() -> None:
-    """And what is withheld beside it is not taken for it."""
-    slots = [WITHHELD | {"b64_json": "bad"}, {"b64_json": "good"}]
-    answer = reply({"data": slots}, parts={"bad": part(0), "good": part(1)})
-
-    assert verdict_on(xai(), answer).sources == (SpooledPart(1),)
 
 
 @pytest.mark.parametrize(
