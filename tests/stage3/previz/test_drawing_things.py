@@ -100,16 +100,6 @@ def test_what_swims_is_in_water_or_nowhere(prompt: str, is_there: bool) -> None:
     assert bool(markup) is is_there
 
 
-def test_a_whale_comes_up_at_the_waterline_beside_the_people() -> None:
-    """Its back is below the horizon's sky, and nobody stands before it."""
-    staging, _, frame = staged("Medium shot of the sea, a whale", "Ann Lee", "Bob Ray")
-    room = Room(frame.width_px, staging.taken())
-    x = room.place(blank(SIZE), 240)
-
-    assert all(not start < x < end for start, end in staging.taken())
-    assert all(standing.facing < 0 for standing in staging.figures), "they look elsewhere"
-
-
 def test_who_is_at_sea_on_the_boat_does_not_see_it_from_outside() -> None:
     """They stand on the boat; a boat may pass by."""
     assert choose(reading_of("the sea, the boat", "Ann Lee")).big is None
@@ -132,16 +122,6 @@ def test_what_words_put_into_a_hand_is_drawn_small_in_that_hand() -> None:
     assert held is not None
     assert (held.icon, held.heads < 1.5) == ("world-map", True)
     assert staging.handy == ()
-
-
-def test_lanterns_outdoors_hang_on_posts_and_not_on_bellies() -> None:
-    """They are behind the people, where nobody stands."""
-    prompt = "Medium shot at night in the harbour, lanterns on the pier"
-    far, front = drawn(prompt, "Ann Lee", "Bob Ray")
-    _, bare = drawn(prompt.replace(", lanterns on the pier", ""), "Ann Lee", "Bob Ray")
-
-    assert front.count("<path") == bare.count("<path")
-    assert far.count("<radialGradient") > 1
 
 
 def test_two_who_hold_hands_stand_close_and_look_the_same_way() -> None:
