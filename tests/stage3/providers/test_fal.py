@@ -33,10 +33,7 @@ from stage3_plugin.testing.subject import TOKEN, WORDS
 from tests.stage3.providers.replies import NOW_S, page, reply, request
 
 TURBO = "fal-ai/flux-2/turbo"
-FLARE = "openai/gpt-image-2.5/flare"
-GROK = "xai/grok-imagine-image/v2.0"
 FLUX3 = "blackforestlabs/flux-3"
-SEEDREAM5 = "bytedance/seedream/v5/pro"
 QUEUE = "https://queue.fal.run/fal-ai/flux-2/requests/764c"
 HISTORY = "https://api.fal.ai/v1/models/requests/by-endpoint"
 JOB = Accepted(
