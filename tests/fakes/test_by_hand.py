@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import signal
@@ -73,32 +72,6 @@ def test_the_table_works_as_it_was_printed(name: str, tmp_path: Path) -> None:
     usd = Decimal(json.loads(ran.stdout)["cost_usd"])
     assert usd == sum(map(Decimal, book))
     assert total == f"requests 3, pictures 3, would have been billed ${usd}"
-
-
-def test_every_request_has_its_line() -> None:
-    """When it ended, what the service calls it, what came of it, what it cost."""
-    words = ("--behave", "ok", "page:503", "reset", "limited:none", "ok")
-    with by_hand(*words) as (server, table):
-        assert server.stdout is not None
-        lines: list[str] = []
-        for model in ("gpt-image-2.5-flare", "gpt-image-2", "gpt-image-2", "m", "m"):
-            with contextlib.suppress(ConnectionError):  # the third
-                ask(table, model=model, quality="medium")
-            lines.append(server.stdout.readline())
-        server.terminate()
-        total = server.stdout.read()
-
-    assert all(line.split()[0].endswith("Z") for line in lines)
-    assert [line.split(maxsplit=1)[1].rstrip() for line in lines] == [
-        "req_00000001 200 $0.01318",
-        "req_00000002 503 (Page) $0.05269",
-        "req_00000003 not answered (ResetAfterRead) $0.05269",
-        "req_00000004 429 (Limited) $0.00",
-        "req_00000005 200 billed, at no known price",
-    ]
-    assert (
-        total == "requests 5, pictures 4, would have been billed $0.11856 and 1 at no known price\n"
-    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminate is the end there")

@@ -153,22 +153,6 @@ def test_whoever_buys_a_wish_again_is_told_nothing_of_it_before(ledger: Ledger) 
     assert len(ledger.untold("another")) == 1
 
 
-def test_a_batch_is_accepted_once_with_all_of_its_lines(ledger: Ledger) -> None:
-    """Those that a person has decided about stay; said again it changes nothing."""
-    job = a_batch(ledger, 3)
-    settle_lines(ledger, job, UNKNOWN, State.SENDING)
-    settle(ledger, job, 1, replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user"))
-    accept(ledger, job)
-    accept(ledger, job)
-
-    assert states(ledger, job) == [State.ACCEPTED, State.WROTE_OFF, State.ACCEPTED]
-    found = ledger.job_named(token_of(job))
-    assert found is not None
-    assert found.accepted is not None
-    assert found.accepted.job_id == "job of a batch"
-    assert committed(ledger) == 3 * HOLD
-
-
 def test_a_batch_whose_lines_were_all_decided_about_still_has_its_name(ledger: Ledger) -> None:
     """I4: no job's name is lost, since its pictures may be had by it."""
     job = a_batch(ledger, 1)
@@ -192,55 +176,6 @@ def test_a_batch_has_one_name_and_no_other_batch_has_it(ledger: Ledger) -> None:
         ledger.accept_batch("0" * 32, accepted("a batch"), now=NOW)
 
     assert states(ledger, other) == [State.SENDING]
-
-
-@pytest.mark.parametrize("state", [State.VOID, State.REFUSED])
-def test_all_lines_end_at_once_and_give_their_money_back(ledger: Ledger, state: State) -> None:
-    """In the counters, too; a batch of another run keeps its own."""
-    job = a_batch(ledger, 4)
-    other = a_batch(ledger, 2, named="another", run_id="run-2")
-
-    assert settle_lines(ledger, job, SETTLEMENTS[state], State.SENDING) == [0, 1, 2, 3]
-    assert committed(ledger) == 2 * HOLD
-    assert states(ledger, other) == [State.SENDING] * 2
-
-
-def test_what_is_unknown_of_all_lines_stays_counted(ledger: Ledger) -> None:
-    """Until it is proved absent."""
-    job = a_batch(ledger, 2)
-    settle_lines(ledger, job, UNKNOWN, State.SENDING)
-    assert committed(ledger) == 2 * HOLD
-    settle_lines(ledger, job, REFUSED, State.UNKNOWN)
-
-    assert committed(ledger) == 0
-
-
-def test_only_lines_in_the_states_that_it_was_made_for_are_settled(ledger: Ledger) -> None:
-    """And of those only the ones that are named."""
-    job = a_batch(ledger, 5)
-    accept(ledger, job)
-    settle(ledger, job, 1, paid())
-
-    assert settle_lines(ledger, job, REFUSED, State.SENDING) == []
-    assert settle_lines(ledger, job, REFUSED, State.ACCEPTED, lines={0, 1, 4}) == [0, 4]
-    assert states(ledger, job) == [
-        State.REFUSED, State.PAID, State.ACCEPTED, State.ACCEPTED, State.REFUSED,
-    ]  # fmt: skip
-    assert committed(ledger) == 2 * HOLD + 39_000
-
-
-def test_what_any_line_may_not_become_none_of_them_becomes(ledger: Ledger) -> None:
-    """An accepted line is never void; a picture is of one line."""
-    job = a_batch(ledger, 2)
-    accept(ledger, job)
-    for wrong, error in ((SETTLEMENTS[State.VOID], IllegalTransition), (paid(), ValueError)):
-        with pytest.raises(error), ledger.transaction():
-            ledger.settle_lines(token_of(job), wrong, of=[State.ACCEPTED], now=NOW)
-    with pytest.raises(LookupRefused), ledger.transaction():
-        ledger.settle_lines("0" * 32, REFUSED, of=[State.ACCEPTED], now=NOW)
-
-    assert states(ledger, job) == [State.ACCEPTED] * 2
-    assert committed(ledger) == 2 * HOLD
 
 
 def test_a_bill_above_the_hold_of_all_lines_is_written_down_for_each(ledger: Ledger) -> None:

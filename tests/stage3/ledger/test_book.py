@@ -6,7 +6,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -20,15 +20,11 @@ from stage3_plugin.domain.purchase import (
     Purchase,
     Settlement,
     Sums,
-    Tally,
 )
-from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
+from stage3_plugin.domain.states import State
 from stage3_plugin.errors import (
     CorrectionRefused,
-    IllegalTransition,
     LedgerFailed,
-    LookupRefused,
-    SettingsRefused,
     StorageFailed,
 )
 from stage3_plugin.ledger import statements as sql
@@ -50,8 +46,6 @@ from tests.stage3.ledger.samples import (
     paid,
     picture,
 )
-
-CAPS = ("total_usd", "budget_usd", "daily_usd")
 
 
 @pytest.fixture
@@ -77,18 +71,6 @@ def settle(ledger: Ledger, attempt_id: str, settlement: Settlement) -> Purchase:
         return ledger.settle(attempt_id, settlement, now=NOW)
 
 
-def go(ledger: Ledger, attempt_id: str, to: State) -> None:
-    """Settle a purchase in a transaction of its own, whether it may end so or not."""
-    with ledger.transaction():
-        ledger.settle(attempt_id, SETTLEMENTS.get(to, Settlement(state=to)), now=NOW)
-
-
-def hold_and_fail(ledger: Ledger, scene_id: str) -> None:
-    """Hold money, and meet an error of somebody else's."""
-    ledger.hold(new_purchase(scene_id), NO_CAPS, day=DAY, now=NOW)
-    raise KeyError(scene_id)
-
-
 def sent(ledger: Ledger, scene_id: str = "rain", hold_microusd: int = HOLD) -> str:
     """Hold the money of a request, which may leave then."""
     with ledger.transaction():
@@ -105,156 +87,6 @@ def on_disk(ledger: Ledger, statement: str) -> list[tuple[object, ...]]:
 
 
 # Holding -----------------------------------------------------------------------------------------
-
-
-def test_a_hold_counts_in_total_for_its_run_and_for_its_day(ledger: Ledger) -> None:
-    """From the moment it is held, whatever becomes of it later."""
-    new = new_purchase()
-
-    with ledger.transaction():
-        held = ledger.hold(new, NO_CAPS, day=DAY, now=NOW)
-
-    assert held == Held(attempt_id=new.attempt_id, hold_microusd=HOLD, day=DAY)
-    assert sums(ledger) == all_three(HOLD)
-    assert ledger.purchase(new.attempt_id) == Purchase(
-        new=new, state=State.SENDING, day=DAY, held_at=NOW, changed_at=NOW
-    )
-    assert ledger.day_sums(DAY) == {"openrouter": HOLD}
-
-
-@pytest.mark.parametrize("state", sorted(LIVE))
-def test_the_live_purchase_of_a_scene_is_given_instead_of_a_second_one(
-    ledger: Ledger, state: State
-) -> None:
-    """Of whatever run; nothing is held, and nothing is changed."""
-    standing = bring_to(ledger, state, new_purchase("rain"))
-    before = sums(ledger)
-
-    with ledger.transaction():
-        found = ledger.hold(new_purchase("rain", run_id="run-2"), NO_CAPS, day=DAY, now=NOW)
-
-    assert found == standing == ledger.live(key_of("rain"))
-    assert sums(ledger) == before
-    assert len(list(ledger.purchases())) == 1
-
-
-@pytest.mark.parametrize("state", sorted(set(State) - LIVE))
-def test_a_scene_is_bought_anew_after_what_does_not_block_it(ledger: Ledger, state: State) -> None:
-    """And the first one stays where it is."""
-    first = bring_to(ledger, state, new_purchase("rain"))
-    assert ledger.live(key_of("rain")) is None
-
-    second = hold(ledger, new_purchase("rain"))
-
-    assert [purchase.new.attempt_id for purchase in ledger.purchases(scene_id="rain")] == [
-        second,
-        first.new.attempt_id,
-    ]
-
-
-def limits_of(cap: str, microusd: int) -> Limits:
-    """Return limits with one cap, and the others far away."""
-    far = 10**9
-    return Limits(
-        budget_microusd=microusd if cap == "budget_usd" else far,
-        daily_microusd=microusd if cap == "daily_usd" else far,
-        total_microusd=microusd if cap == "total_usd" else far,
-    )
-
-
-@pytest.mark.parametrize("cap", CAPS)
-def test_held_and_spent_reach_a_cap_and_never_pass_it(ledger: Ledger, cap: str) -> None:
-    """To the last millionth of a dollar; what does not fit changes nothing at all."""
-    limits = limits_of(cap, 3 * HOLD)
-    for number in range(3):
-        hold(ledger, new_purchase(f"scene {number}"), limits)
-
-    with ledger.transaction():
-        over = ledger.hold(new_purchase("one more", hold_microusd=1), limits, day=DAY, now=NOW)
-
-    assert over == OverCap(
-        cap=cap,  # type: ignore[arg-type]  # pyright knows, mypy does not take a str for it
-        limit_microusd=3 * HOLD,
-        committed_microusd=3 * HOLD,
-        needed_microusd=1,
-        open_here=3,
-        day=DAY,
-    )
-    assert sums(ledger) == all_three(3 * HOLD)
-    assert ledger.live(key_of("one more")) is None
-
-
-def test_a_cap_that_the_first_hold_passes_is_told(ledger: Ledger) -> None:
-    """Before there is any counter."""
-    with ledger.transaction():
-        over = ledger.hold(new_purchase(), Limits(total_microusd=1), day=DAY, now=NOW)
-
-    assert isinstance(over, OverCap)
-    assert (over.cap, over.committed_microusd, over.open_here) == ("total_usd", 0, 0)
-    assert ledger.last_day() is None
-
-
-@pytest.mark.parametrize("tightest", CAPS)
-def test_of_several_caps_the_tightest_is_told(ledger: Ledger, tightest: str) -> None:
-    """The one with the least room: raising another would not help."""
-    limits = replace(
-        Limits(budget_microusd=20, daily_microusd=20, total_microusd=20),
-        **{f"{tightest.removesuffix('_usd')}_microusd": 10},
-    )
-
-    with ledger.transaction():
-        over = ledger.hold(new_purchase(), limits, day=DAY, now=NOW)
-
-    assert isinstance(over, OverCap)
-    assert (over.cap, over.limit_microusd) == (tightest, 10)
-
-
-def test_what_counts_under_a_cap_is_what_the_cap_is_about(ledger: Ledger) -> None:
-    """Another run, provider or day adds to the total only."""
-    hold(ledger, new_purchase("a", run_id="run-2", provider="another"))
-    limits = Limits(budget_microusd=HOLD, daily_microusd=HOLD, total_microusd=2 * HOLD)
-
-    hold(ledger, new_purchase("b"), limits)
-
-    assert sums(ledger) == Sums(total_microusd=2 * HOLD, run_microusd=HOLD, day_microusd=HOLD)
-    assert ledger.day_sums(DAY) == {"another": HOLD, "openrouter": HOLD}
-
-
-def test_money_that_is_given_back_can_be_held_again(ledger: Ledger) -> None:
-    """A cap is about what is held and spent, not about what was tried."""
-    limits = Limits(budget_microusd=HOLD)
-    first = hold(ledger, new_purchase("a"), limits)
-    settle(ledger, first, SETTLEMENTS[State.VOID])
-
-    hold(ledger, new_purchase("b"), limits)
-
-    assert sums(ledger) == all_three(HOLD)
-
-
-def test_a_day_only_moves_forward(ledger: Ledger) -> None:
-    """A clock that is set back charges the latest day that was seen."""
-    tomorrow = DAY + timedelta(days=1)
-    with ledger.transaction():
-        ledger.hold(new_purchase("a"), NO_CAPS, day=tomorrow, now=NOW)
-        held = ledger.hold(new_purchase("b"), NO_CAPS, day=DAY, now=NOW)
-
-    assert isinstance(held, Held)
-    assert held.day == tomorrow == ledger.last_day()
-    assert ledger.day_sums(DAY) == {}
-    assert ledger.day_sums(tomorrow) == {"openrouter": 2 * HOLD}
-
-
-def test_a_bill_of_an_earlier_day_counts_for_the_day_of_its_hold(ledger: Ledger) -> None:
-    """Midnight between sending and the answer moves no money."""
-    attempt_id = sent(ledger)
-    tomorrow = DAY + timedelta(days=1)
-    with ledger.transaction():
-        ledger.hold(new_purchase("b"), NO_CAPS, day=tomorrow, now=NOW)
-
-    purchase = settle(ledger, attempt_id, paid())
-
-    assert purchase.day == DAY
-    assert ledger.day_sums(DAY) == {"openrouter": 39_000}
 
 
 def test_a_purchase_without_a_known_price_holds_nothing_and_is_counted_by_its_bill(
@@ -302,31 +134,6 @@ def test_what_was_not_billed_cost_nothing(ledger: Ledger, state: State) -> None:
     assert sums(ledger) == all_three(0)
 
 
-def test_the_cost_of_an_unknown_outcome_is_unknown(ledger: Ledger) -> None:
-    """It stays counted with all that was held."""
-    attempt_id = sent(ledger)
-
-    purchase = settle(
-        ledger, attempt_id, Settlement(state=State.UNKNOWN, cost_microusd=0, basis="free")
-    )
-
-    assert (purchase.cost_microusd, purchase.basis) == (None, None)
-    assert ledger.purchase(attempt_id) == purchase
-    assert sums(ledger) == all_three(HOLD)
-
-
-@pytest.mark.parametrize("state", [State.PAID, State.PAID_BAD])
-def test_a_cost_that_nobody_told_leaves_the_hold_counted(ledger: Ledger, state: State) -> None:
-    """Unknown is not zero."""
-    attempt_id = sent(ledger)
-    settlement = replace(SETTLEMENTS[state], cost_microusd=None, basis="unknown")
-
-    purchase = settle(ledger, attempt_id, settlement)
-
-    assert purchase.cost_microusd is None
-    assert sums(ledger) == all_three(HOLD)
-
-
 def test_a_bill_above_its_hold_is_recorded_in_full(ledger: Ledger) -> None:
     """Even past the cap, which then lets nothing more through; and an event tells of it."""
     limits = Limits(budget_microusd=HOLD)
@@ -360,35 +167,6 @@ def test_facts_are_kept_as_they_were_told(ledger: Ledger) -> None:
     assert purchase.dropped == settlement.dropped
 
 
-def test_half_a_character_in_a_message_does_not_lose_a_picture(ledger: Ledger) -> None:
-    """JSON can hold one, SQLite cannot; what was paid is recorded all the same."""
-    attempt_id = sent(ledger)
-
-    purchase = settle(ledger, attempt_id, replace(paid(), why="雨 \ud83d"))
-
-    assert purchase.why == "雨 ?"
-    assert ledger.purchase(attempt_id) == purchase
-
-
-@pytest.mark.parametrize(
-    "old, new", [(old, new) for old in State for new in State if new not in LEGAL[old]]
-)
-def test_an_illegal_way_is_refused_before_the_database_has_to(
-    ledger: Ledger, old: State, new: State
-) -> None:
-    """With the purchase and both states; nothing is changed."""
-    purchase = bring_to(ledger, old)
-    before = sums(ledger)
-
-    with pytest.raises(IllegalTransition) as caught:
-        go(ledger, purchase.new.attempt_id, new)
-
-    assert (caught.value.old, caught.value.new) == (old, new)
-    assert caught.value.attempt_id == purchase.new.attempt_id
-    assert ledger.purchase(purchase.new.attempt_id) == purchase
-    assert sums(ledger) == before
-
-
 @pytest.mark.parametrize(
     "settlement",
     [
@@ -414,35 +192,6 @@ def test_writing_off_needs_somebody_who_decided(ledger: Ledger) -> None:
         settle(ledger, purchase.new.attempt_id, Settlement(state=State.WROTE_OFF))
 
 
-def test_only_what_the_setting_decided_counts_as_a_resend(ledger: Ledger) -> None:
-    """What somebody decided by hand does not use up the one that the setting allows."""
-    for who in ("policy", "user", "policy"):
-        unknown = bring_to(ledger, State.UNKNOWN, new_purchase("rain"))
-        written_off = replace(SETTLEMENTS[State.WROTE_OFF], decided_by=who)
-        settle(ledger, unknown.new.attempt_id, written_off)
-
-    assert ledger.resends(known("rain")) == 2
-    assert ledger.resends(known("snow")) == 0
-
-
-@pytest.mark.parametrize("to", [State.SENDING, State.VOID])
-def test_a_purchase_that_is_not_there_is_told(ledger: Ledger, to: State) -> None:
-    """It cannot be changed."""
-    with pytest.raises(LookupRefused, match="no such purchase"):
-        go(ledger, "0" * 32, to)
-
-
-def test_moments_are_kept_in_utc(ledger: Ledger) -> None:
-    """Whatever zone the clock speaks in."""
-    berlin = timezone(timedelta(hours=1))
-    with ledger.transaction():
-        ledger.hold(new_purchase(), NO_CAPS, day=DAY, now=NOW.astimezone(berlin))
-
-    (purchase,) = ledger.purchases()
-    assert purchase.held_at == NOW
-    assert purchase.held_at.tzinfo is UTC
-
-
 def test_a_moment_without_a_zone_is_refused(ledger: Ledger) -> None:
     """It could mean any of 26 hours."""
     with pytest.raises(ValueError, match="needs a time zone"), ledger.transaction():
@@ -452,29 +201,6 @@ def test_a_moment_without_a_zone_is_refused(ledger: Ledger) -> None:
 
 
 # Transactions ------------------------------------------------------------------------------------
-
-
-def test_a_block_that_fails_is_undone(ledger: Ledger) -> None:
-    """Wholly: the row, the counters, and the day."""
-    with pytest.raises(KeyError), ledger.transaction():
-        hold_and_fail(ledger, "rain")
-
-    assert list(ledger.purchases()) == []
-    assert sums(ledger) == all_three(0)
-    assert ledger.last_day() is None
-
-
-def test_a_piece_that_fails_is_undone_alone(ledger: Ledger) -> None:
-    """What others wrote in the same transaction stays."""
-    with ledger.transaction():
-        ledger.hold(new_purchase("a"), NO_CAPS, day=DAY, now=NOW)
-        with pytest.raises(KeyError), ledger.savepoint():
-            hold_and_fail(ledger, "b")
-        with ledger.savepoint():
-            ledger.hold(new_purchase("c"), NO_CAPS, day=DAY, now=NOW)
-
-    assert [purchase.new.scene_id for purchase in ledger.purchases()] == ["c", "a"]
-    assert sums(ledger) == all_three(2 * HOLD)
 
 
 def test_nothing_is_written_outside_of_a_transaction(ledger: Ledger) -> None:
@@ -551,74 +277,7 @@ def test_what_was_undone_is_never_reported_as_durable(ledger: Ledger) -> None:
     assert list(ledger.purchases()) == []
 
 
-def test_two_connections_write_one_after_the_other(ledger: Ledger) -> None:
-    """What one has committed is what the other one sees, whatever it has read before."""
-    with databases.place_of(ledger).open() as other:
-        assert other.live(key_of("rain")) is None
-        attempt_id = sent(ledger, "rain")
-        with other.transaction():
-            found = other.hold(new_purchase("rain", run_id="run-2"), NO_CAPS, day=DAY, now=NOW)
-
-    assert isinstance(found, Purchase)
-    assert found.new.attempt_id == attempt_id
-
-
 # Finding -----------------------------------------------------------------------------------------
-
-
-def test_a_purchase_is_found_by_its_first_digits(ledger: Ledger) -> None:
-    """Six or more, as people copy them, if no other begins so."""
-    for attempt_id in ("abcdef00" + "0" * 24, "abcdef0f" + "f" * 24):
-        hold(ledger, new_purchase(attempt_id, attempt_id=attempt_id))
-
-    def found(prefix: str) -> str | None:
-        purchase = ledger.purchase(prefix)
-        return None if purchase is None else purchase.new.attempt_id
-
-    assert found("abcdef0f") == "abcdef0f" + "f" * 24
-    assert found("abcdef00" + "0" * 24) == "abcdef00" + "0" * 24
-    assert found("abcdef1") is None
-    assert found("abcde") is None
-    assert found("%") is None
-    assert found("") is None
-    with pytest.raises(LookupRefused, match="several begin so"):
-        ledger.purchase("abcdef")
-
-
-def test_purchases_come_newest_first_and_as_asked_for(ledger: Ledger) -> None:
-    """By state, by scene, and no more than wanted; over more than one page."""
-    count = 1_203
-    with ledger.transaction():
-        for number in range(count):
-            new = new_purchase(f"scene {number}")
-            ledger.hold(new, NO_CAPS, day=DAY, now=NOW)
-            if number % 2:
-                ledger.settle(new.attempt_id, SETTLEMENTS[State.UNKNOWN], now=NOW)
-
-    def names(**asked: object) -> list[str]:
-        found = ledger.purchases(**asked)  # type: ignore[arg-type]  # each test's own arguments
-        return [purchase.new.scene_id for purchase in found]
-
-    everything = [f"scene {number}" for number in reversed(range(count))]
-    assert names() == everything
-    assert names(states={State.SENDING}) == everything[::2]
-    assert names(states=LIVE, limit=501) == everything[:501]
-    assert names(states=frozenset[State]()) == []
-    assert names(scene_id="scene 7") == ["scene 7"]
-    assert names(limit=0) == []
-
-
-def test_what_is_in_work_is_given_run_by_run(ledger: Ledger) -> None:
-    """As recovery needs it."""
-    for state in State:
-        for run_id in ("run-1", "run-2"):
-            bring_to(ledger, state, new_purchase(f"{state} {run_id}", run_id=run_id))
-
-    assert [(one.new.run_id, one.state) for one in ledger.open_purchases()] == [
-        ("run-1", State.SENDING),
-        ("run-2", State.SENDING),
-    ]
-    assert (ledger.open_of("run-1"), ledger.open_of("run-3")) == (1, 0)
 
 
 def test_a_typical_duration_is_the_median_of_the_last_fifty(ledger: Ledger) -> None:
@@ -749,17 +408,6 @@ def test_what_is_asked_for_every_scene_is_found_by_an_index(
     assert [row[3].partition(" INDEX ")[2] for row in plan] == [index]
 
 
-@of_sqlite("its plans")
-def test_what_was_billed_for_nothing_is_looked_for_where_there_is_any(ledger: Ledger) -> None:
-    """By an index of its own; then only what happened since is read."""
-    connection = sqlite3.connect(ledger.path)
-    plan = connection.execute(f"EXPLAIN QUERY PLAN {sql.BILLED_FOR_NOTHING}", ("", 0)).fetchall()
-    connection.close()
-
-    assert plan[0][3] == "SEARCH purchases USING INDEX paid_for_nothing (scene_key=?)"
-    assert any("USING INTEGER PRIMARY KEY (rowid>?)" in row[3] for row in plan)
-
-
 def test_only_what_was_billed_for_nothing_since_and_by_nobody_counts(ledger: Ledger) -> None:
     """What lay there before was seen, and what a person decided was, too."""
     bring_to(ledger, State.PAID_BAD, new_purchase("rain"))
@@ -834,14 +482,6 @@ def test_a_zone_changes_only_while_it_is_the_same_day_in_both(ledger: Ledger) ->
     assert agree(ledger, "America/Los_Angeles", 4) == ("Europe/Berlin", "America/Los_Angeles")
 
 
-def test_a_zone_that_is_not_known_is_refused(ledger: Ledger) -> None:
-    """And not kept."""
-    with pytest.raises(SettingsRefused, match="time_zone"):
-        agree(ledger, "Mars/Olympus_Mons", 4)
-
-    assert agree(ledger, "UTC", 4) == ("UTC",)
-
-
 # Files -------------------------------------------------------------------------------------------
 
 
@@ -859,43 +499,6 @@ def test_a_ledger_is_for_its_owner_only(tmp_path: Path) -> None:
 
 
 @of_sqlite("its file")
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """As any other file that the disk does not take."""
-    (tmp_path / "state").write_text("in the way", encoding="utf-8")
-
-    with pytest.raises(StorageFailed) as caught:
-        Ledger.open(tmp_path / "state" / "ledger.db")
-
-    assert caught.value.path == tmp_path / "state" / "ledger.db"
-
-
-@of_sqlite("its file")
-def test_looking_makes_nothing(tmp_path: Path) -> None:
-    """A plan for a project without a ledger leaves it without one."""
-    assert Ledger.open_to_read(tmp_path / "state" / "ledger.db") is None
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_looking_finds_everything_and_changes_nothing(ledger: Ledger) -> None:
-    """Also while a run writes."""
-    purchase = bring_to(ledger, State.PAID, new_purchase("rain"))
-
-    looking = databases.place_of(ledger).open_to_read()
-    assert looking is not None
-    with looking:
-        found = looking.live(key_of("rain"))
-        second = sent(ledger, "snow")
-        latest = looking.live(key_of("snow"))
-        with pytest.raises(LedgerFailed, match="may not be written to"), looking.transaction():
-            looking.hold(new_purchase("hail"), NO_CAPS, day=DAY, now=NOW)
-
-    assert found == purchase
-    assert latest is not None
-    assert latest.new.attempt_id == second
-    assert ledger.live(key_of("hail")) is None
-
-
-@of_sqlite("its file")
 def test_a_file_name_with_odd_characters_is_opened(tmp_path: Path) -> None:
     """Names reach SQLite as an address, in which these mean something."""
     path = tmp_path / "50% of #1?mode=ro&x" / "ledger.db"
@@ -908,50 +511,6 @@ def test_a_file_name_with_odd_characters_is_opened(tmp_path: Path) -> None:
         assert looking.live(key_of("rain")) is not None
 
 
-@of_sqlite("a server is asked again")
-def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
-    """In an error of ours."""
-    ledger.close()
-
-    with pytest.raises(LedgerFailed, match="closed"):
-        ledger.live("key")
-
-
-def test_the_tallies_are_the_rows_added_up(ledger: Ledger) -> None:
-    """By state, with what counts, and how much of that nobody knows the cost of."""
-    for state in State:
-        bring_to(ledger, state)
-        bring_to(ledger, state, new_purchase(f"another {state}", hold_microusd=0))
-    held = bring_to(ledger, State.UNKNOWN, new_purchase("held"))
-    settle(ledger, held.new.attempt_id, Settlement(state=State.PAID_BAD, basis="held"))
-    rows = list(ledger.purchases())
-
-    tallies = ledger.tallies()
-
-    assert tallies == {
-        state: added_up([row for row in rows if row.state is state]) for state in State
-    }
-    # Of those that bring_to ends without a bill, one holds money, and another was ended as held.
-    assert sum(tally.held_costs for tally in tallies.values()) == 2
-    assert sum(tally.counted_microusd for tally in tallies.values()) == sums(ledger).total_microusd
-
-
-def added_up(rows: list[Purchase]) -> Tally:
-    """Tally purchases one by one."""
-    unknown = [row for row in rows if row.state in COUNTED and row.cost_microusd is None]
-    return Tally(
-        count=len(rows),
-        counted_microusd=sum(row.counted_microusd for row in rows),
-        unknown_costs=len(unknown),
-        held_costs=sum(row.counted_basis == "held" for row in unknown),
-    )
-
-
-def test_an_empty_ledger_has_every_state_in_its_tallies(ledger: Ledger) -> None:
-    """So that nobody has to ask whether one is there."""
-    assert ledger.tallies() == dict.fromkeys(State, Tally())
-
-
 # What is wrong -----------------------------------------------------------------------------------
 
 
@@ -960,44 +519,6 @@ def tamper(ledger: Ledger, *statements: str) -> None:
     with databases.raw(ledger, lawless=True) as raw:
         for statement in statements:
             raw.execute(statement)
-
-
-def test_a_sound_ledger_has_no_problems(ledger: Ledger) -> None:
-    """In every state."""
-    for state in State:
-        bring_to(ledger, state)
-
-    assert ledger.problems() == []
-
-
-@pytest.mark.parametrize(
-    "change, problem",
-    [
-        (
-            "UPDATE counters SET committed_microusd = 100000 WHERE scope = 'total'",
-            "the counter 'total' says $0.10, but its purchases add up to $0.039",
-        ),
-        (
-            "DELETE FROM counters WHERE scope = 'run:run-1'",
-            "the counter 'run:run-1' says $0.00, but its purchases add up to $0.039",
-        ),
-        (
-            "INSERT INTO counters VALUES ('run:run-9', 1)",
-            "the counter 'run:run-9' says $0.000001, but its purchases add up to $0.00",
-        ),
-        (
-            "UPDATE events SET purchase = 99 WHERE seq = 1",
-            "row 1 of events speaks of a purchase that is not there",
-        ),
-    ],
-)
-def test_what_does_not_agree_is_told_in_a_line(ledger: Ledger, change: str, problem: str) -> None:
-    """Each counter with what it says and what it should say."""
-    bring_to(ledger, State.PAID)
-
-    tamper(ledger, change)
-
-    assert ledger.problems() == [problem]
 
 
 @pytest.mark.parametrize(
@@ -1031,29 +552,3 @@ def test_a_row_that_was_not_written_by_us_is_told_and_not_believed(
         ledger.live(key_of("rain"))
     assert "stage3 verify" in (caught.value.hint or "")
     assert any(purchase.new.attempt_id in problem for problem in ledger.problems())
-
-
-@of_sqlite("its file")
-def test_a_damaged_file_is_told(tmp_path: Path) -> None:
-    """By the database's own check."""
-    with opened(tmp_path) as ledger:
-        for number in range(60):
-            sent(ledger, f"scene {number}")
-    content = bytearray(ledger.path.read_bytes())
-    content[20_000:40_000] = b"\xff" * 20_000
-    ledger.path.write_bytes(content)
-
-    with opened(tmp_path) as ledger:
-        found = ledger.problems()
-
-    assert found
-    assert all(problem.startswith("the database is damaged: ") for problem in found)
-
-
-def test_counted_and_live_agree_with_what_the_ledger_does(ledger: Ledger) -> None:
-    """The sets in the table of states are what the counters and the index go by."""
-    for state in State:
-        bring_to(ledger, state, new_purchase(state, run_id=state))
-
-    assert {state for state in State if sums(ledger, run_id=state).run_microusd} == COUNTED
-    assert {state for state in State if ledger.live(key_of(state))} == LIVE

@@ -129,18 +129,6 @@ def test_today_ends_when_a_later_date_has_begun_everywhere(
     assert calendar.today() > today
 
 
-@pytest.mark.parametrize(
-    "day, hours", [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 6, 1), 24)]
-)
-def test_a_day_is_as_long_as_its_zone_says(day: date, hours: int) -> None:
-    """On the days of Berlin's changes a day has 23 and 25 hours."""
-    begin = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo("Europe/Berlin"))
-    calendar = Clocks(begin.astimezone(UTC)).calendar("Europe/Berlin")
-
-    assert calendar.today() == day
-    assert calendar.resets_at() - begin.astimezone(UTC) == timedelta(hours=hours)
-
-
 def test_a_wall_clock_ten_minutes_ahead_is_a_corrected_one() -> None:
     """Small corrections are believed, larger ones only as far as that."""
     clocks = Clocks(datetime(2026, 6, 1, 23, 45, tzinfo=UTC))
@@ -165,16 +153,6 @@ def test_a_new_run_believes_the_clock_it_starts_with() -> None:
     assert clocks.calendar("UTC").today() == date(2026, 6, 2)
 
 
-def test_a_ledger_between_two_zones_counts_for_the_earlier_date() -> None:
-    """Changing the zone gains nobody the hours between the two midnights."""
-    calendar = Clocks(datetime(2026, 6, 1, 12, tzinfo=UTC)).calendar(
-        "Pacific/Kiritimati", "Pacific/Pago_Pago"
-    )
-
-    assert calendar.today() == date(2026, 6, 1)
-    assert calendar.resets_at() == datetime(2026, 6, 2, 11, tzinfo=UTC)
-
-
 @pytest.mark.parametrize(
     "name",
     ["Europe/Atlantis", "America", "/etc/localtime", "../UTC", "", "a\0b", "Berlin\n", "x" * 300],
@@ -197,9 +175,3 @@ def test_utc_needs_no_database_of_zones(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("stage3_plugin.ledger.calendar.ZoneInfo", nothing)
 
     assert zone_named("UTC") is UTC
-
-
-def test_a_calendar_without_a_zone_is_a_mistake() -> None:
-    """There is no date without a place."""
-    with pytest.raises(ValueError, match="at least one time zone"):
-        Clocks(STARTS[0]).calendar()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import anyio
 import anyio.lowlevel
@@ -16,7 +16,7 @@ import pytest
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.purchase import Limits, NewPurchase
 from stage3_plugin.errors import LedgerFailed
-from stage3_plugin.ledger import commits, place
+from stage3_plugin.ledger import place
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import GroupCommit, InlineCommit
 from stage3_plugin.ledger.place import LEDGER_NAME, LedgerPlace
@@ -110,15 +110,6 @@ async def until(event: threading.Event) -> None:
         await anyio.sleep(0.001)
 
 
-async def test_the_result_comes_when_it_is_durable(at: LedgerPlace) -> None:
-    """Another connection sees the purchase as soon as the caller does."""
-    async with GroupCommit(at) as commit:
-        answer = await commit(holding(1))
-
-        assert answer is not None
-        assert held_in(at) == {1}
-
-
 async def test_what_waits_is_committed_at_once(at: LedgerPlace, counted: type[Counted]) -> None:
     """While one commit is under way the next group gathers: 1 + 40 pieces are two commits."""
     gate = Gate()
@@ -132,69 +123,6 @@ async def test_what_waits_is_committed_at_once(at: LedgerPlace, counted: type[Co
 
     assert counted.commits == 2
     assert held_in(at) == set(range(40))
-
-
-async def test_what_the_tasks_of_one_pass_want_is_committed_at_once(
-    at: LedgerPlace, counted: type[Counted]
-) -> None:
-    """The writer is not set to work before the tasks that can run have run."""
-    gate = Gate()
-    gate.may_go.set()
-    has_begun: list[bool] = []
-
-    async def wait_and_commit() -> None:
-        has_begun.append(gate.began.wait(0.05))
-        await commit(holding(1))
-
-    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
-        group.start_soon(commit, gate)
-        group.start_soon(wait_and_commit)
-
-    assert has_begun == [False]
-    assert counted.commits == 1
-    assert held_in(at) == {1}
-
-
-async def test_a_group_is_never_larger_than_its_most(
-    at: LedgerPlace, counted: type[Counted], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So that the first of a crowd does not wait for all of it."""
-    monkeypatch.setattr(commits, "MOST_IN_A_GROUP", 4)
-    gate = Gate()
-    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
-        group.start_soon(commit, gate)
-        await until(gate.began)
-        for number in range(10):
-            group.start_soon(commit, holding(number))
-        await anyio.wait_all_tasks_blocked()
-        gate.may_go.set()
-
-    assert counted.commits == 1 + 3
-    assert held_in(at) == set(range(10))
-
-
-async def test_the_event_loop_is_woken_once_for_a_group(
-    at: LedgerPlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Waking a loop costs a system call, which forty results share."""
-    woken: list[int] = []
-    take_back: Callable[[GroupCommit, list[Any]], None] = vars(GroupCommit)["_take_back"]
-
-    def count(self: GroupCommit, pieces: list[Any]) -> None:
-        woken.append(len(pieces))
-        take_back(self, pieces)
-
-    monkeypatch.setattr(GroupCommit, "_take_back", count)
-    gate = Gate()
-    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
-        group.start_soon(commit, gate)
-        await until(gate.began)
-        for number in range(40):
-            group.start_soon(commit, holding(number))
-        await anyio.wait_all_tasks_blocked()
-        gate.may_go.set()
-
-    assert [size for size in woken if size] == [1, 1, 40]  # opened, gate, group
 
 
 async def test_work_that_raises_loses_only_its_own_changes(
@@ -355,34 +283,6 @@ async def test_cancelling_neither_interrupts_a_commit_nor_loses_its_result(at: L
 
 
 @ON_ASYNCIO
-async def test_a_cancelled_wait_does_not_keep_the_loop_busy(
-    at: LedgerPlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An unshielded asyncio wait would be cancelled again in every round of the loop."""
-    gate = Gate()
-    rounds = 0
-    async with GroupCommit(at) as commit, anyio.create_task_group() as group:
-        group.start_soon(commit, gate)
-        await until(gate.began)
-        group.cancel_scope.cancel()
-        loop: Any = asyncio.get_running_loop()
-        run_once = loop._run_once
-
-        def count() -> None:
-            nonlocal rounds
-            rounds += 1
-            run_once()
-
-        monkeypatch.setattr(loop, "_run_once", count)
-        with anyio.CancelScope(shield=True):
-            await anyio.sleep(0.05)
-        monkeypatch.undo()
-        gate.may_go.set()
-
-    assert rounds < 20
-
-
-@ON_ASYNCIO
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_native_cancellation_is_delivered_after_the_result(
     at: LedgerPlace, times: int
@@ -412,40 +312,6 @@ async def test_a_native_cancellation_is_delivered_after_the_result(
     assert told == [None, times]
 
 
-@ON_ASYNCIO
-@pytest.mark.parametrize("first", ["task", "scope"])
-async def test_a_native_cancellation_is_not_lost_beside_that_of_a_scope(
-    at: LedgerPlace, first: str
-) -> None:
-    """Both in one pass of the loop: the scope does not end what its task was asked to end."""
-    gate = Gate()
-    scope = anyio.CancelScope()
-    told: list[object] = []
-
-    async def purchase() -> None:
-        with scope:
-            told.append(await commit(gate))
-            await anyio.lowlevel.checkpoint()
-            told.append("was not cancelled")
-        told.append("went on behind the scope")
-        await asyncio.sleep(0)
-        told.append("was not cancelled")
-
-    async with GroupCommit(at) as commit:
-        task = asyncio.create_task(purchase())
-        await until(gate.began)
-        cancels: list[Callable[[], object]] = [task.cancel, scope.cancel]
-        for cancel in cancels if first == "task" else reversed(cancels):
-            cancel()
-        await asyncio.sleep(0.005)
-        gate.may_go.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    assert told[:1] == [None]
-    assert "was not cancelled" not in told
-
-
 async def test_closing_waits_for_what_was_handed_over(at: LedgerPlace) -> None:
     """A stage that ends while pieces wait still records them."""
     gate = Gate()
@@ -460,21 +326,6 @@ async def test_closing_waits_for_what_was_handed_over(at: LedgerPlace) -> None:
 
         assert held_in(at) == set(range(5))
         assert writers() == 0
-
-
-async def test_closing_takes_along_what_was_not_handed_over_yet(at: LedgerPlace) -> None:
-    """It came in the same pass of the loop, just before."""
-
-    def never(_: Callable[[], None]) -> None:
-        """Have the pass not end before closing begins."""
-
-    async with anyio.create_task_group() as group:
-        async with GroupCommit(at) as commit:
-            vars(commit)["_at_the_end_of_a_pass"] = never
-            group.start_soon(commit, holding(1))
-            await anyio.wait_all_tasks_blocked()
-
-        assert held_in(at) == {1}
 
 
 async def test_closing_is_not_interrupted_by_cancelling(at: LedgerPlace) -> None:

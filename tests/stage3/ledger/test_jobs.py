@@ -159,45 +159,6 @@ def test_what_has_no_job_is_not_accepted(ledger: Ledger) -> None:
         settle(ledger, attempt_id, Settlement(state=State.ACCEPTED))
 
 
-def test_all_lines_of_a_batch_are_accepted_together(ledger: Ledger) -> None:
-    """But for one that a person has decided about."""
-    lines = batch(ledger, 4)
-    settle(ledger, lines[2], SETTLEMENTS[State.UNKNOWN])
-    settle(ledger, lines[3], SETTLEMENTS[State.UNKNOWN])
-    settle(ledger, lines[3], replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user"))
-
-    assert accept(ledger, lines[1]) is not None
-    purchases = [found(ledger, line) for line in lines]
-    assert [one.state for one in purchases] == [*[State.ACCEPTED] * 3, State.WROTE_OFF]
-    assert len({one.job for one in purchases}) == 1
-    assert [one.new.line for one in purchases] == [0, 1, 2, 3]
-    assert accept(ledger, lines[3], accepted(lines[1])) is None
-
-
-def test_what_can_be_asked_for_is_unknown_and_has_a_job_without_a_name(ledger: Ledger) -> None:
-    """Not what is still on its way, nor what a provider has accepted, nor what has no job."""
-    lost = hold(ledger, queued(new_purchase("rain")))
-    for new in (new_purchase("snow"), queued(new_purchase("fog"))):
-        bring_to(ledger, State.UNKNOWN, new)
-    given_up = bring_to(ledger, State.ACCEPTED, new_purchase("hail")).new.attempt_id
-    settle(ledger, given_up, SETTLEMENTS[State.UNKNOWN])
-    hold(ledger, queued(new_purchase("wind")))
-    settle(ledger, lost, SETTLEMENTS[State.UNKNOWN])
-
-    assert [one.new.scene_id for one in ledger.lost()] == ["rain", "fog"]
-
-
-def test_a_job_that_is_being_made_may_make_room(ledger: Ledger) -> None:
-    """It may cost less than is held for it, so a hold that does not fit waits for it."""
-    bring_to(ledger, State.ACCEPTED, new_purchase("rain"))
-    hold(ledger, new_purchase("snow"))
-    with ledger.transaction():
-        over = ledger.hold(new_purchase("fog"), Limits(total_microusd=2 * HOLD), day=DAY, now=NOW)
-
-    assert isinstance(over, OverCap)
-    assert over.open_here == 2
-
-
 @pytest.mark.parametrize("why", ["a name", "a person"])
 def test_a_setting_writes_off_neither_a_job_with_a_name_nor_what_a_person_has_touched(
     ledger: Ledger, why: str

@@ -96,16 +96,6 @@ def test_what_is_no_file_is_refused_by_its_name(tmp_path: Path) -> None:
             Ledger.open(tmp_path / name)
 
 
-def test_a_link_to_a_ledger_leads_there(tmp_path: Path) -> None:
-    """Who keeps it on another disk finds it there."""
-    with Ledger.open(tmp_path / "elsewhere") as ledger:
-        hold(ledger, "one")
-    (tmp_path / "ledger.db").symlink_to("elsewhere")
-
-    with Ledger.open(tmp_path / "ledger.db") as ledger:
-        assert len(list(ledger.purchases())) == 1
-
-
 # Checked while somebody writes -------------------------------------------------------------------
 
 

@@ -49,12 +49,6 @@ def locks(state_dir: Path) -> list[str]:
     return sorted(path.name for path in (state_dir / "owners").iterdir())
 
 
-def test_a_living_owner_is_not_stood_in_for(tmp_path: Path) -> None:
-    """Its rows belong to it for as long as its process runs."""
-    with another_process(tmp_path, "a"), Owners(tmp_path).take_over("a") as is_held:
-        assert not is_held
-
-
 def test_a_killed_owner_is_seen_to_be_dead_at_once(tmp_path: Path) -> None:
     """Nothing waits for a timeout after ``kill -9``; who takes over removes the file."""
     with another_process(tmp_path, "a") as process:
@@ -67,27 +61,6 @@ def test_a_killed_owner_is_seen_to_be_dead_at_once(tmp_path: Path) -> None:
     assert left_behind == ["a.lock"]
     assert held
     assert locks(tmp_path) == []
-
-
-def test_an_owner_that_ends_cleanly_leaves_no_file(tmp_path: Path) -> None:
-    """Ten thousand runs must not leave ten thousand locks."""
-    with another_process(tmp_path, "a") as process:
-        process.communicate("")
-
-        assert process.returncode == 0
-        assert locks(tmp_path) == []
-
-
-def test_an_owner_that_fails_leaves_its_file_and_frees_its_lock(tmp_path: Path) -> None:
-    """There may be rows left, and somebody must be able to take them over."""
-    with pytest.raises(ZeroDivisionError), Owners(tmp_path).claim("a"):
-        raise ZeroDivisionError
-    left_behind = locks(tmp_path)
-    with Owners(tmp_path).take_over("a") as is_held:
-        held = is_held
-
-    assert left_behind == ["a.lock"]
-    assert held
 
 
 def test_two_owners_in_one_process_hold_against_each_other(tmp_path: Path) -> None:
@@ -121,23 +94,6 @@ def test_looking_whether_an_owner_lives_changes_nothing(tmp_path: Path) -> None:
     assert locks(tmp_path) == ["dead.lock"]
 
 
-def test_only_one_takes_over(tmp_path: Path) -> None:
-    """Two runs that start at once do not both resolve what a third has left."""
-    with (
-        Owners(tmp_path).take_over("a") as first,
-        Owners(tmp_path).take_over("a") as second,
-    ):
-        assert first
-        assert not second
-
-
-def test_a_missing_file_is_a_dead_owner(tmp_path: Path) -> None:
-    """Its lock is made and held, as if it had been left behind."""
-    with Owners(tmp_path).take_over("a") as is_held:
-        assert is_held
-        assert locks(tmp_path) == ["a.lock"]
-
-
 def test_a_name_in_use_cannot_be_claimed(tmp_path: Path) -> None:
     """Two runs of one name would each take the other for dead or alive as it comes."""
     with (
@@ -146,18 +102,6 @@ def test_a_name_in_use_cannot_be_claimed(tmp_path: Path) -> None:
         Owners(tmp_path).claim("a"),
     ):
         pytest.fail("was claimed twice")
-
-
-def test_a_lock_can_be_given_back_in_another_thread(tmp_path: Path) -> None:
-    """A stage may be closed by another thread than the one that opened it."""
-    claim = Owners(tmp_path).claim("a")
-    claim.__enter__()
-    thread = Thread(target=claim.__exit__, args=(None, None, None))
-    thread.start()
-    thread.join()
-
-    with Owners(tmp_path).take_over("a") as is_held:
-        assert is_held
 
 
 @pytest.mark.parametrize("run_id", ["../a", "a/b", "", ".", "a\0b", "x" * 300, "\ud800", "ä"])
@@ -172,28 +116,6 @@ def test_no_run_id_leads_out_of_the_folder(tmp_path: Path, run_id: str) -> None:
     assert held[0].startswith("run.")
     assert not taken_over
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
-
-
-def test_only_the_user_may_look_at_the_locks(tmp_path: Path) -> None:
-    """As with everything below the state folder."""
-    with Owners(tmp_path).claim("a"):
-        folder = (tmp_path / "owners").stat().st_mode & 0o777
-        file = (tmp_path / "owners" / "a.lock").stat().st_mode & 0o777
-
-    assert (folder, file) == (0o700, 0o600)
-
-
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """With the path, and as our own error."""
-    (tmp_path / "state").write_text("a file is in the way", encoding="utf-8")
-
-    with (
-        pytest.raises(StorageFailed, match=r"a\.lock") as caught,
-        Owners(tmp_path / "state").claim("a"),
-    ):
-        pytest.fail("was claimed")
-
-    assert isinstance(caught.value.cause, OSError)
 
 
 def test_a_disk_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

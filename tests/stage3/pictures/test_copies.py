@@ -10,7 +10,6 @@ from typing import TypeVar
 import pytest
 
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.spool.reading import SpooledAnswer
 from tests.fakes.pngs import make_png
 from tests.stage3.stored import Stored
 
@@ -52,14 +51,6 @@ def kept_in(store: Stored, data: bytes = DATA) -> Path:
 # Copies that nobody has touched ------------------------------------------------------------------
 
 
-def test_a_copy_is_known_by_its_length_and_time(store: Stored, folder: Path) -> None:
-    """Right after it was made, without reading it."""
-    kept = kept_in(store)
-    path = store.publish(kept, folder, "rain", "image/png")
-
-    assert store.published(kept, folder, "rain", "image/png") == path
-
-
 def edited(path: Path) -> None:
     path.write_bytes(b"x" * len(DATA))
 
@@ -97,15 +88,6 @@ def test_a_copy_that_was_touched_is_made_anew(
     assert store.published(kept, folder, "rain", "image/png") is None
 
 
-def test_another_picture_s_copy_is_not_taken_for_it(store: Stored, folder: Path) -> None:
-    """A scene whose picture has changed gets the new one."""
-    kept, other = kept_in(store), kept_in(store, make_png("snow", 48, 48))
-    store.publish(other, folder, "rain", "image/png")
-
-    assert store.published(kept, folder, "rain", "image/png") is None
-    assert store.published(other, folder, "rain", "image/png") is not None
-
-
 def test_without_its_object_a_copy_is_no_proof(store: Stored, folder: Path) -> None:
     """Then nothing says what it should be."""
     kept = kept_in(store)
@@ -113,20 +95,6 @@ def test_without_its_object_a_copy_is_no_proof(store: Stored, folder: Path) -> N
     kept.unlink()
 
     assert store.published(kept, folder, "rain", "image/png") is None
-
-
-# Received answers --------------------------------------------------------------------------------
-
-
-def test_what_was_received_is_named_by_its_attempt(store: Stored, tmp_path: Path) -> None:
-    """Names that are no attempt's are nobody's business; before the first there is none."""
-    before = store.spool.received()
-    store.spool.new_folder(ATTEMPT)
-    store.spool.new_folder("another")
-    (tmp_path / ".stage3" / "spool" / ".DS_Store").touch()
-
-    assert before == []
-    assert sorted(store.spool.received()) == [ATTEMPT, "another"]
 
 
 # The pictures ------------------------------------------------------------------------------------
@@ -149,32 +117,3 @@ async def test_a_picture_in_its_place_costs_no_disk_work(store: Stored, folder: 
     assert first.picture == picture
     assert (picture.width_px, picture.size_bytes) == (32, len(DATA))
     assert counted.calls == after_first
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("complete", [True, False])
-async def test_only_an_answer_that_came_to_its_end_is_whole(
-    store: Stored, *, complete: bool
-) -> None:
-    """And when it is tidied away nothing of it is left; a second time does no harm."""
-    pictures = store.pictures(max_pixels=10_000, blocking=Counted())
-    spool = SpooledAnswer(pictures.new_folder(ATTEMPT))
-    spool.head(200, [("content-type", "application/json")])
-    spool.feed(b'{"data": []}' if complete else b'{"data": [')
-    spool.finish("whole" if complete else "cut")
-    whole, there = pictures.spool.has_whole_answer(ATTEMPT), await pictures.received()
-    await pictures.remove_answer(ATTEMPT)
-    await pictures.remove_answer(ATTEMPT)
-
-    assert whole is complete
-    assert there == [ATTEMPT]
-    assert await pictures.received() == []
-    assert not pictures.spool.has_whole_answer(ATTEMPT)
-
-
-def test_free_space_is_that_of_the_state_folder_s_disk(store: Stored, tmp_path: Path) -> None:
-    """Also before there is a state folder."""
-    pictures = store.pictures(max_pixels=10_000, blocking=Counted())
-
-    assert not (tmp_path / ".stage3").exists()
-    assert pictures.free_bytes() > 0

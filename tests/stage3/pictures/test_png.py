@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from stage3_plugin.errors import PictureRefused
 from stage3_plugin.storage.inspect import Inspector, scanlines
@@ -19,8 +19,6 @@ from tests.stage3.pictures.samples import (
     facts_of,
     is_accepted,
     load,
-    noise,
-    saved,
 )
 
 
@@ -284,17 +282,6 @@ def test_an_illegal_png_is_refused_with_its_reason(name: str, piece_bytes: int) 
     assert refusal.value.reason.startswith("the PNG ")
 
 
-def test_pillow_s_animation_is_accepted_as_its_still_picture() -> None:
-    """A real APNG; which of its frames are there is no matter."""
-    frames = [noise("RGB"), noise("RGB").rotate(90), noise("RGB").rotate(180)]
-    data = saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
-    pieces = chunks_of(data)
-    last = max(i for i, piece in enumerate(pieces) if piece[4:8] == b"fcTL")
-
-    assert facts_of(data).width_px == 61
-    assert facts_of(b"".join(pieces[:last] + pieces[-1:])).width_px == 61
-
-
 def test_a_bomb_is_refused_before_a_pixel_is_inflated(monkeypatch: pytest.MonkeyPatch) -> None:
     """60,000 x 60,000 in a few bytes costs nothing but its header."""
     monkeypatch.setattr(scanlines.Scanlines, "__init__", _never)
@@ -316,13 +303,3 @@ def test_a_stream_that_inflates_without_end_is_refused_at_once() -> None:
 
     with pytest.raises(PictureRefused, match="more pixels"):
         inspector.feed(len(bomb).to_bytes(4) + b"IDAT" + bomb[:1000])
-
-
-def test_a_provenance_chunk_of_a_real_picture_is_passed_over() -> None:
-    """C2PA manifests lie in ``caBX``; they are large, and none of our business."""
-    info = PngImagePlugin.PngInfo()
-    info.add(b"caBX", Random(1).randbytes(100_000))
-    data = saved(noise("RGB"), "PNG", pnginfo=info)
-
-    assert b"caBX" in data
-    assert facts_of(data, piece_bytes=999).media_type == "image/png"

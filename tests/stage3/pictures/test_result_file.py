@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import errno
 import json
 from pathlib import Path
-from random import Random
 
 import pytest
 from hypothesis import given
@@ -24,7 +22,7 @@ from stage3_plugin.storage.spool.result_file import (
     SpooledLine,
 )
 from stage3_plugin.storage.spool.writing import Caps
-from tests.stage3.pictures.spooling import PICTURE, TEXT, a_folder
+from tests.stage3.pictures.spooling import TEXT, a_folder
 
 DOCUMENTS = st.dictionaries(
     st.text(max_size=5),
@@ -90,23 +88,6 @@ def test_a_cut_file_has_the_lines_that_are_whole_and_no_other(
     assert found == documents[: sum(end - 1 <= cut for end in ends)]
 
 
-def test_pictures_of_many_lines_are_decoded_as_they_go_by(tmp_path: Path) -> None:
-    """Each line has its own, byte for byte, beside refusals and in any order."""
-    pictures = [Random(number).randbytes(90_000) for number in range(3)]
-    path = tmp_path / "results"
-    with path.open("w", encoding="ascii") as file:
-        for number, picture in enumerate(pictures):
-            text = base64.b64encode(picture).decode()
-            print(json.dumps({"key": f"t-{number}", "b64_json": text}), file=file)
-            print(json.dumps({"key": f"t-{number}", "error": "no"}), file=file)
-
-    found = [line for line in lines_of(path) if isinstance(line, Reply)]
-
-    assert len(found) == 6
-    parts = [part.path.read_bytes() for line in found for part in line.parts.values()]
-    assert parts == pictures
-
-
 def test_a_line_that_is_too_long_is_passed_over_to_its_end(tmp_path: Path) -> None:
     """What comes behind it is read."""
     path = tmp_path / "results"
@@ -119,14 +100,6 @@ def test_a_line_that_is_too_long_is_passed_over_to_its_end(tmp_path: Path) -> No
     assert "10000 bytes" in first
     assert isinstance(second, Reply)
     assert second.document == {"key": "t-1"}
-
-
-def test_what_is_no_json_is_a_line_all_the_same(tmp_path: Path) -> None:
-    """Somebody has to see that it is there."""
-    path = tmp_path / "results"
-    path.write_bytes(b"<html>\n\xff\xfe\n{\n" + PICTURE.replace(b"\n", b"") + b"\n")
-
-    assert documents_of(path) == [None, None, None, None]
 
 
 def test_a_line_that_the_disk_does_not_take_leaves_no_folder(
@@ -144,12 +117,6 @@ def test_a_line_that_the_disk_does_not_take_leaves_no_folder(
         lines_of(path)
 
     assert [one.name for one in tmp_path.iterdir()] == ["results"]
-
-
-def test_a_file_that_is_not_there_is_the_disks_fault(tmp_path: Path) -> None:
-    """It was there a moment ago."""
-    with pytest.raises(StorageFailed, match="results"):
-        lines_of(tmp_path / "results")
 
 
 @pytest.mark.parametrize("most_passed_bytes", [10, 10**9])

@@ -8,7 +8,6 @@ import os
 import re
 from decimal import Decimal
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -16,25 +15,7 @@ from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files import new_file
 from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
 from stage3_plugin.storage.spool.receipt import Receipt, is_complete
-from stage3_plugin.storage.spool.writing import Caps
 from tests.stage3.pictures.spooling import PICTURE, TEXT, everything_in, spooled
-
-
-def test_several_pictures_and_their_order_are_kept(tmp_path: Path) -> None:
-    """Each long string becomes its own part, numbered as they come."""
-    pictures = [Random(seed).randbytes(20_000 + seed) for seed in range(5)]
-    body = json.dumps(
-        [{"b64": base64.b64encode(p).decode(), "i": i} for i, p in enumerate(pictures)]
-    )
-
-    reply = spooled(tmp_path / "a", body.encode(), pieces=[1, 5000, 3])
-
-    assert isinstance(reply.document, list)
-    for index, item in enumerate(reply.document):
-        assert isinstance(item, dict)
-        picture = reply.parts[str(item["b64"])]
-        assert (picture.index, item["i"]) == (index, index)
-        assert picture.path.read_bytes() == pictures[index]
 
 
 def test_a_text_that_names_a_placeholder_is_not_taken_for_one(tmp_path: Path) -> None:
@@ -85,19 +66,12 @@ def test_json_behind_a_picture_s_media_type_is_json(tmp_path: Path) -> None:
     [
         (b"\n\n   \n\n        \n      " + b'{"a":1}', {"a": 1}),
         (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
-        (b"[" + b" " * 100 + b"]\n", []),
-        (b"12", 12),
-        (b"null", None),
-        (b'"text"', "text"),
         (b'{"a":"\xc3"}', {"a": "\ufffd"}),
         (b'{"a":"line\nline"}', {"a": "line\nline"}),
         (b'{"a":0.1,"b":1e40}', {"a": Decimal("0.1"), "b": Decimal("1e40")}),
         (b'{"a":1,"b":1e400}', {"a": 1, "b": None}),
-        (b'{"a":1,"b":1e9999999999999999999}', {"a": 1, "b": None}),
-        (b'{"a":1,"b":1e-999999}', {"a": 1, "b": None}),
         (b'{"a":NaN,"b":[-Infinity],"c":1}', {"a": None, "b": [None], "c": 1}),
         (b'{"a":' + b"9" * 5000 + b',"b":-1}', {"a": None, "b": -1}),
-        (b'{"a":' + b"9" * 5000 + b'.5,"b":1}', {"a": None, "b": 1}),
         (b'{"a":0.04' + b"0" * 5000 + b"}", {"a": Decimal("0.04")}),
     ],
 )
@@ -110,27 +84,6 @@ def test_json_is_read_leniently_where_that_loses_nothing(
 
     assert reply.document == document
     assert reply.text == ""
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"<!DOCTYPE html><title>502</title>" + b"<p>" * 1000,
-        b"",
-        b"[" * 100_000,
-        b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
-        b'{"a":1]',
-        b'{"a":"text and half an \\u00e',
-        b"data: {}\n\ndata: [DONE]\n",
-    ],
-)
-def test_what_is_not_json_is_kept_as_text(tmp_path: Path, body: bytes) -> None:
-    """A proxy's page or a document nobody can parse gives its beginning, and no document."""
-    reply = spooled(tmp_path / "a", body)
-
-    assert reply.document is None
-    assert reply.text == body[:2000].decode()
-    assert not reply.parts
 
 
 @pytest.mark.usefixtures("short_strings_count_as_long")
@@ -150,38 +103,6 @@ def test_a_document_has_ended_only_with_its_last_byte(tmp_path: Path, body: byte
         answer.feed(body[:length])
 
         assert answer.finish("closed") == (length == len(body))
-
-
-@pytest.mark.parametrize(
-    "body, expected",
-    [
-        (b'{"a":1} \r\n\t', True),
-        (b'{"a":1} x', True),
-        (b'{"a":1} "b"', True),
-        (b'{"a":"}"', False),
-        (b'{"a":"]}"}', True),
-        (b'[["]"],[]', False),
-        (b'{"a":1]', False),
-        (b'"a" "b"', False),
-        (b"{}", True),
-        (b"{", False),
-        (b"12", False),
-        (b"<html>{}</html>", False),
-        (b"\x89PNG\r\n\x1a\n{}", False),
-        (b"", False),
-    ],
-)
-@pytest.mark.parametrize("pieces", [1, 3, 100])
-def test_where_nothing_says_how_long_an_answer_is_its_document_does(
-    tmp_path: Path, body: bytes, expected: object, pieces: int
-) -> None:
-    """Whatever follows: a gateway may have put it there."""
-    spool = SpooledAnswer(tmp_path / "a")
-    spool.head(200, [])
-    for start in range(0, len(body), pieces):
-        spool.feed(body[start : start + pieces])
-
-    assert spool.finish("closed") is expected
 
 
 @pytest.mark.parametrize("length", [0, 5, 12, 20_000, 30_001, 50_000])
@@ -209,39 +130,6 @@ def test_parts_that_are_whole_survive_a_document_that_is_cut(tmp_path: Path) -> 
     assert reply.document is None
     [picture] = reply.parts.values()
     assert picture.path.read_bytes() == PICTURE
-
-
-def feed_all(spool: SpooledAnswer, data: bytes, piece_bytes: int) -> None:
-    for start in range(0, len(data), piece_bytes):
-        spool.feed(data[start : start + piece_bytes])
-
-
-@pytest.mark.parametrize("pieces", [100, 1 << 20])
-@pytest.mark.parametrize(
-    "caps, body, words",
-    [
-        (Caps(total_bytes=50_000), json.dumps([TEXT]), "longer than 50000 bytes"),
-        (Caps(part_bytes=30_000), json.dumps(["A" * 200_000]), "string of more than 30000 bytes"),
-    ],
-)
-def test_a_cap_stops_the_answer_and_keeps_what_came(
-    tmp_path: Path, caps: Caps, body: str, words: str, pieces: int
-) -> None:
-    """An endless body cannot fill disk or memory, and is kept up to there."""
-    spool = SpooledAnswer(tmp_path / "a", caps=caps)
-    spool.head(200, [])
-    data = body.encode()
-
-    with pytest.raises(SpoolRefused, match=words):
-        feed_all(spool, data, pieces)
-    with pytest.raises(SpoolRefused, match=words):
-        spool.feed(b"more")
-    assert not spool.finish("whole")
-
-    assert not is_complete(tmp_path / "a")
-    kept = sum(file.stat().st_size for file in (tmp_path / "a").iterdir())
-    assert kept >= spool.received_bytes * 3 // 4 >= 20_000
-    assert spool.received_bytes <= caps.total_bytes
 
 
 def test_the_head_is_kept_without_secrets(tmp_path: Path) -> None:
@@ -289,14 +177,6 @@ def test_an_answer_never_overwrites_another(tmp_path: Path) -> None:
 
     with pytest.raises(StorageFailed, match="exists"):
         spooled(tmp_path / "a", b"{}")
-
-
-def test_a_folder_that_cannot_be_made_is_a_failure_of_storage(tmp_path: Path) -> None:
-    """Told when the spool is opened, before anything is received."""
-    (tmp_path / "file").write_bytes(b"")
-
-    with pytest.raises(StorageFailed, match="spool"):
-        SpooledAnswer(tmp_path / "file" / "spool")
 
 
 @pytest.mark.parametrize("name", ["answer", "part-0"])
@@ -356,40 +236,6 @@ def test_a_full_disk_at_any_write_never_leaves_a_complete_answer(
     assert needed > 8
 
 
-def test_after_a_failed_write_the_rest_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once a piece is missing, the answer must not be declared complete."""
-    spool = SpooledAnswer(tmp_path / "a")
-    spool.head(200, [])
-    spool.feed(b'["' + TEXT[:20_000].encode())
-    with monkeypatch.context() as patch:
-        patch.setattr(new_file, "write_whole", _no_space)
-        with pytest.raises(StorageFailed):
-            spool.feed(TEXT.encode())
-    with pytest.raises(SpoolRefused, match="could not be written"):
-        spool.feed(b"more")
-    assert not spool.finish("whole")
-    assert not is_complete(tmp_path / "a")
-
-
-@pytest.mark.parametrize("complete", [True, False])
-@pytest.mark.parametrize("again", [True, False])
-def test_an_answer_is_finished_once(tmp_path: Path, *, complete: bool, again: bool) -> None:
-    """Otherwise a whole answer could be spoilt, or a part of one made whole."""
-    spool = SpooledAnswer(tmp_path / "a")
-    spool.head(200, [])
-    spool.feed(b"{}" if complete else b"{")
-    spool.finish("whole" if complete else "cut")
-
-    with pytest.raises(SpoolRefused, match="finished before"):
-        spool.finish("whole" if again else "cut")
-
-    assert is_complete(tmp_path / "a") is complete
-    if complete:
-        assert load_reply(tmp_path / "a").document == {}
-
-
 def test_an_answer_that_was_cut_anywhere_is_not_complete(tmp_path: Path) -> None:
     """A process may be killed, or a disk be full, within the last write."""
     folder = tmp_path / "a"
@@ -422,31 +268,6 @@ def test_what_cannot_be_looked_at_is_not_called_incomplete(tmp_path: Path) -> No
 
     with pytest.raises(StorageFailed, match="answer"):
         is_complete(tmp_path / "a")
-
-
-def _no_space(_descriptor: int, _data: bytes) -> None:
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def test_no_write_is_larger_than_256_kib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One answer must not hold up the event loop of all the others."""
-    sizes: list[int] = []
-    write = os.write
-
-    def note(descriptor: int, data: bytes) -> int:
-        sizes.append(len(data))
-        return write(descriptor, data[:100_000])  # the system may take less than it is given
-
-    monkeypatch.setattr(os, "write", note)
-    picture = Random(2).randbytes(3_000_000)
-
-    reply = spooled(
-        tmp_path / "a", json.dumps([base64.b64encode(picture).decode()]).encode(), pieces=1 << 30
-    )
-
-    [part_] = reply.parts.values()
-    assert part_.path.read_bytes() == picture
-    assert max(sizes) <= 256 * 1024
 
 
 def test_without_room_in_memory_there_is_no_receipt(

@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from PIL import PngImagePlugin
 
-from stage3_plugin.domain.picture import EXTENSIONS, Picture
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files import copying
-from stage3_plugin.storage.inspect import InspectedFile, inspect_file
+from stage3_plugin.storage.inspect import InspectedFile
 from stage3_plugin.storage.pictures import free_bytes
-from tests.stage3.pictures.samples import LIMIT, PNGS, noise, saved
+from tests.stage3.pictures.samples import PNGS, noise, saved
 from tests.stage3.stored import Stored
 
 DATA = PNGS["RGB"]
@@ -77,31 +76,6 @@ def nothing_changes(folder: Path) -> Generator[None]:
 
 
 # Objects ---------------------------------------------------------------------------------------
-
-
-def test_an_object_is_named_by_its_bytes_and_exactly_as_received(store: Stored) -> None:
-    """Content-addressed: the same picture twice is one file."""
-    first, second = kept(store), kept(store)
-
-    assert first == second == store.objects.where(inspected().picture.sha256)
-    assert first.read_bytes() == DATA
-    assert first.parent.name == first.name[:2]
-    assert len(files_below(first.parents[2] / "objects")) == 1
-    assert not files_below(first.parents[2] / "tmp")
-
-
-def test_the_part_stays_until_its_spool_is_removed(store: Stored) -> None:
-    """A process killed between the store and the ledger can take its answer in again."""
-    folder = store.spool.new_folder("attempt")
-    (folder / "part-0").write_bytes(DATA)
-
-    path = store.save(folder / "part-0", inspected())
-    assert (folder / "part-0").read_bytes() == DATA
-    assert store.save(folder / "part-0", inspected()) == path
-    store.spool.remove("attempt")
-
-    assert path.read_bytes() == DATA
-    assert not folder.exists()
 
 
 def test_a_damaged_object_is_healed_by_the_same_picture(store: Stored) -> None:
@@ -242,33 +216,6 @@ def test_removing_a_spool_does_not_follow_links(store: Stored, tmp_path: Path) -
 # Publishing ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("media_type", EXTENSIONS)
-def test_a_picture_is_published_as_a_copy(store: Stored, images: Path, media_type: str) -> None:
-    """Editing the picture must not change the store, so it is never a hard link."""
-    original = kept(store)
-    path = store.publish(original, images, "scene_001", media_type)
-
-    assert path == images / f"scene_001.{EXTENSIONS[media_type]}"
-    assert path.read_bytes() == DATA
-    assert path.stat().st_nlink == 1
-    assert path.stat().st_ino != original.stat().st_ino
-    assert files_below(images) == [path.name]
-
-
-def test_a_provenance_chunk_survives_to_the_published_file(store: Stored, images: Path) -> None:
-    """From part to output, not one byte is changed."""
-    info = PngImagePlugin.PngInfo()
-    info.add(b"caBX", b"manifest" * 1000)
-    data = saved(noise("RGB"), "PNG", pnginfo=info)
-    part = store.spool.new_folder("a") / "part-0"
-    part.write_bytes(data)
-
-    found = inspect_file(part, max_pixels=LIMIT)
-    path = store.publish(store.save(part, found), images, "s", found.picture.media_type)
-
-    assert path.read_bytes() == data
-
-
 @pytest.mark.skipif(os.name == "nt", reason="no such modes")
 @pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o077, 0o600), (0o002, 0o644)])
 def test_a_published_file_is_as_readable_as_the_umask_says(
@@ -282,18 +229,6 @@ def test_a_published_file_is_as_readable_as_the_umask_says(
         os.umask(before)
 
     assert stat.S_IMODE(path.stat().st_mode) == mode
-
-
-def test_publishing_again_replaces_the_file_whole(store: Stored, images: Path) -> None:
-    """Who has the old picture open keeps reading the old picture."""
-    path = store.publish(kept(store), images, "s", "image/png")
-    with path.open("rb") as reader:
-        beginning = reader.read(10)
-        store.publish(kept(store, PNGS["grey"]), images, "s", "image/png")
-
-        assert beginning + reader.read() == DATA
-    assert path.read_bytes() == PNGS["grey"]
-    assert files_below(images) == ["s.png"]
 
 
 @needs_links
@@ -386,34 +321,6 @@ def cannot(*_: object) -> int:
     raise OSError(errno.EXDEV, "Invalid cross-device link")
 
 
-@pytest.mark.parametrize("moment", ["create", "write", "rename"])
-def test_a_full_disk_leaves_no_half_file(
-    store: Stored, images: Path, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    """The picture of before stays until the new one is whole."""
-    path = store.publish(kept(store), images, "s", "image/png")
-    new = kept(store, PNGS["grey"])
-
-    def half(descriptor: int, data: bytes) -> None:
-        os.write(descriptor, data[:100])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    def fail(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "copy_file_range", cannot, raising=False)
-        if moment == "write":
-            patch.setattr(copying, "write_whole", half)
-        else:
-            patch.setattr(os, "open" if moment == "create" else "replace", fail)
-        with pytest.raises(StorageFailed, match="No space left"):
-            store.publish(new, images, "s", "image/png")
-
-    assert path.read_bytes() == DATA
-    assert files_below(images) == ["s.png"]
-
-
 @pytest.mark.skipif(os.name == "nt", reason="no such limit")
 def test_a_write_the_system_really_stops_leaves_no_half_file(store: Stored, images: Path) -> None:
     """The same with an error of the kernel's own: files of this process may not pass 64 KiB."""
@@ -429,17 +336,6 @@ def test_a_write_the_system_really_stops_leaves_no_half_file(store: Stored, imag
 
     assert original.stat().st_size > 65_536
     assert files_below(images) == []
-
-
-@pytest.mark.skipif(not hasattr(os, "copy_file_range"), reason="the kernel copies on Linux")
-def test_the_kernel_copies_where_it_can(
-    store: Stored, images: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Then nothing goes through Python; a file system that can shares the blocks."""
-    monkeypatch.setattr(copying, "write_whole", None)
-    path = store.publish(kept(store), images, "s", "image/png")
-
-    assert path.read_bytes() == DATA
 
 
 @pytest.mark.parametrize("most", [0, 1, 1000])
@@ -472,16 +368,6 @@ def test_a_copy_in_another_format_from_an_earlier_run_is_removed(
 
     assert files_below(images) == ["other.png", "s.jpg"]
     assert older.read_bytes() == PNGS["grey"]
-
-
-def test_an_edited_picture_in_another_format_stays(store: Stored, images: Path) -> None:
-    """What is not in the store could not be had back."""
-    path = store.publish(kept(store, PNGS["grey"]), images, "s", "image/png")
-    path.write_bytes(PNGS["grey"] + b"edited")
-    (images / "s.webp").mkdir()
-    store.publish(kept(store), images, "s", "image/jpeg")
-
-    assert files_below(images) == ["s.jpg", "s.png"]
 
 
 # Leftovers and space ---------------------------------------------------------------------------

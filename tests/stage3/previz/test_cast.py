@@ -1,15 +1,12 @@
 """One name, one look and one colour for each character, over a whole story."""
 
-import itertools
 import tracemalloc
 from collections.abc import Iterator
 
 import pytest
 
-from stage3_plugin.previz.cast import Cast, Naming, study
-from stage3_plugin.previz.lexicon import people_words, scene_words
-from stage3_plugin.previz.palette import CAST_COLOURS
-from stage3_plugin.previz.plate import Plate, Sheet
+from stage3_plugin.previz.cast import Naming, study
+from stage3_plugin.previz.plate import Plate
 from stage3_plugin.previz.reading import read
 
 STORY = [
@@ -56,44 +53,6 @@ def test_a_chinese_name_as_identifier_is_found_in_the_prompts() -> None:
     assert (look.hair, look.outfit, look.emotion) == ("ponytail", "coat", "shock")
 
 
-def test_somebody_without_a_name_is_described_by_scenes_of_their_own() -> None:
-    """Where no name can be found, a scene with one character describes that character."""
-    story = [
-        Plate("1", "银发老妇人戴着眼镜，微笑。", ("char_001",)),
-        Plate("2", "街上。", ("char_001", "char_002")),
-    ]
-    cast = study(story)
-
-    look = read(story[1], cast).people[0].look
-    assert (look.age, look.glasses, look.hair_colour) == ("old", True, "#e4e6ea")
-    assert look.emotion == "calm"
-
-
-def test_sheets_of_an_earlier_stage_come_first() -> None:
-    """A given name is shown on the slate, a given description decides the look."""
-    sheet = Sheet("char_001", "汪淼", "a stern man in a lab coat")
-    cast = study([Plate("1", "A quiet street.", ("char_001",), (sheet,))])
-
-    person = read(Plate("1", "A quiet street.", ("char_001",)), cast).people[0]
-    assert (person.name, person.look.outfit, person.look.emotion) == ("汪淼", "labcoat", "serious")
-
-
-def test_everybody_has_a_colour_of_their_own() -> None:
-    """Twelve characters have twelve colours, however often they appear."""
-    ids = [f"char_{number:03d}" for number in range(12)]
-    story = [Plate("1", "A street.", pair) for pair in itertools.combinations(ids, 2)]
-
-    assert {member.colour for member in study(story).members.values()} == set(CAST_COLOURS)
-
-
-def test_a_frame_gets_only_its_own_cast() -> None:
-    """What is sent to a worker does not grow with the story."""
-    cast = study(STORY)
-
-    assert set(cast.only(["char_002", "nobody"]).members) == {"char_002"}
-    assert Cast().member("nobody").name is None
-
-
 class LongStory:
     """Scenes that are made anew each time they are asked for, as a file is read anew."""
 
@@ -136,19 +95,3 @@ def test_a_place_is_nobodys_name_for_long() -> None:
         "a": "Ann Lee",
         "b": "Bob Ray",
     }
-
-
-@pytest.mark.parametrize("table", ["ages", "outfits", "emotions", "poses", "hair_styles"])
-def test_every_pattern_of_people_compiles(table: str) -> None:
-    """A typing error in a word list is found here and not in a worker."""
-    for words in getattr(people_words(), table).values():
-        assert not words.found_in("")
-
-
-def test_every_pattern_of_scenes_compiles() -> None:
-    """Likewise for places, shots and angles."""
-    words = scene_words()
-    for place in words.places.values():
-        assert not place.words.found_in("")
-    for camera in (*words.shots.values(), *words.angles.values()):
-        assert not camera.words.found_in("")

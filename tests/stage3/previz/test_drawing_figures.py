@@ -2,13 +2,10 @@
 
 import re
 from dataclasses import replace
-from itertools import product
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.previz.chance import Chance
 from stage3_plugin.previz.figure import (
     AGES,
     BEARDS,
@@ -19,13 +16,9 @@ from stage3_plugin.previz.figure import (
     OUTFITS,
     POSES,
     Look,
-    default_look,
     figure,
     grip,
 )
-from stage3_plugin.previz.figure.limbs import ARMS
-from stage3_plugin.previz.figure.outfits import DETAILS
-from stage3_plugin.previz.lexicon import people_words
 from tests.laws import tried
 from tests.stage3.previz.drawing import blank, check, colour_at, pixels
 
@@ -118,64 +111,6 @@ def test_every_outfit_pose_and_haircut_is_seen() -> None:
     assert len(poses) == len(POSES)
 
 
-def test_every_outfit_and_pose_has_its_own_drawing() -> None:
-    """Unknown words fall back silently, so the tables must be complete."""
-    assert set(DETAILS) == set(OUTFITS)
-    assert set(ARMS) == set(POSES)
-
-
-def test_the_word_lists_speak_of_looks_that_can_be_drawn() -> None:
-    """A word that reads as an outfit must not fall back to a shirt."""
-    words = people_words()
-
-    assert set(words.ages) <= set(AGES)
-    assert set(words.outfits) <= set(OUTFITS)
-    assert set(words.emotions) <= set(EMOTIONS)
-    assert set(words.poses) <= set(POSES)
-    assert set(words.hair_styles) <= set(HAIRCUTS)
-    assert set(words.beards) <= set(BEARDS)
-
-
-def test_unknown_words_are_drawn_like_the_first_of_their_list() -> None:
-    """Every word gives a figure."""
-    odd = replace(PLAIN, outfit="kilt", hair="mohawk", emotion="smug", pose="dab", hold="cup")
-    odd = replace(odd, beard="goatee", hands="juggle")
-
-    assert drawn(odd) == drawn(PLAIN)
-
-
-@pytest.mark.parametrize("outfit, age", list(product(OUTFITS, AGES)))
-def test_resvg_draws_every_outfit_at_every_age(outfit: str, age: str) -> None:
-    """The figure is really on the picture, where its head is said to be."""
-    canvas = blank((120, 200))
-    look = replace(PLAIN, outfit=outfit, age=age)
-    picture = pixels(canvas, figure(canvas, 60, 30, 20, look, RED))
-    red, green, blue = colour_at(picture, 60, 34)
-
-    assert red > green > blue, "not skin"
-
-
-def test_figures_take_nothing_from_the_canvas_chance() -> None:
-    """One figure more must not move the flowers behind it."""
-    canvas, untouched = blank(), blank()
-    figure(canvas, 40, 30, 8, replace(PLAIN, hair="messy"), RED)
-
-    assert canvas.chance.random() == untouched.chance.random()
-    assert canvas.definitions == []
-
-
-def test_a_character_has_the_same_strands_in_every_frame() -> None:
-    """Messy hair is drawn from who it is, not from the scene; its rim of light fits it."""
-    messy = replace(PLAIN, hair="messy")
-    strands = re.findall(r'd="(M[^"C]{200,})"', drawn(messy))
-    other = re.findall(r'd="(M[^"C]{200,})"', drawn(replace(messy, ident="char_002")))
-
-    assert len(strands) == 2
-    assert len(set(strands)) == 1
-    assert other
-    assert set(other) != set(strands)
-
-
 def test_the_cast_colour_can_be_found_on_every_outfit() -> None:
     """Each character is told by its colour, whatever it wears, unless words name another."""
     for outfit in OUTFITS:
@@ -220,16 +155,6 @@ def test_sitting_down_keeps_the_feet_and_lowers_the_head() -> None:
     assert colour_at(pixels(canvas, sitting), 100, 36) != skin
 
 
-def test_what_nobody_described_is_drawn_by_lot_from_the_identifier() -> None:
-    """The same lot gives the same look; over many, sexes and hair colours vary."""
-    many = [default_look(f"c{index}", Chance(index)) for index in range(60)]
-
-    assert many[3] == default_look("c3", Chance(3))
-    assert {look.female for look in many} == {False, True}
-    assert len({look.hair_colour for look in many}) > 2
-    assert all(look.outfit == "shirt" and look.emotion == "calm" for look in many)
-
-
 def pixel(look: Look, x: int, y: int) -> tuple[int, int, int]:
     """Return one pixel of a figure that looks at the viewer, its head 40 pixels at (100, 60)."""
     canvas = blank((200, 420))
@@ -244,49 +169,6 @@ def test_a_white_beard_is_white_and_covers_the_chin() -> None:
     assert min(red, green, blue) > 150
     assert abs(red - blue) < 25
     assert chin[0] > chin[2] + 30, "not skin"
-
-
-def test_a_beard_has_the_colour_of_the_hair_unless_words_name_another() -> None:
-    """A black-haired man has a black beard."""
-    assert max(pixel(replace(PLAIN, beard="full"), 100, 84)) < 80
-
-
-@pytest.mark.parametrize("outfit", ["raincoat", "coat", "sweater"])
-def test_coats_are_closed_and_have_no_tie(outfit: str) -> None:
-    """In the middle of the chest there is the cloth itself, not a shirt of another colour."""
-    look = replace(PLAIN, outfit=outfit, garment="#e3b53b")
-    chest = [pixel(look, 92, y) for y in (130, 150, 170)]
-
-    assert all(red > green > blue + 40 for red, green, blue in chest)
-
-
-def test_who_runs_has_the_legs_wide_apart_and_leans_forward() -> None:
-    """A stroll and a run can be told apart by the outline alone."""
-
-    def width(pose: str) -> float:
-        canvas = blank((260, 300))
-        markup = figure(canvas, 130, 40, 30, replace(PLAIN, pose=pose), RED, 0.75, full=True)
-        feet = pixels(canvas, markup).crop((0, 150, 260, 230))
-        box = feet.getbbox()
-        assert box is not None
-        return box[2] - box[0]
-
-    assert width("run") > width("walk") > width("stand")
-
-
-def test_an_arm_reaches_no_farther_than_there_is_room() -> None:
-    """Somebody who points does not reach into the neighbour."""
-    look = replace(PLAIN, pose="point")
-
-    def reach(room: float) -> float:
-        canvas = blank((300, 200))
-        picture = pixels(canvas, figure(canvas, 100, 40, 20, look, RED, 0.75, room=room))
-        box = picture.crop((0, 50, 300, 70)).getbbox()
-        assert box is not None
-        return (box[2] - 100) / 20
-
-    assert reach(1.2) < 1.5
-    assert reach(9) > 1.9
 
 
 def test_a_hand_meets_the_hand_it_is_to_hold() -> None:

@@ -24,16 +24,6 @@ def test_a_line_is_never_wider_than_asked(line: str, width_px: float, most_lines
     assert all(width(each, SIZE_PX) <= width_px + 1e-6 for each in lines)
 
 
-@given(st.text(ALPHABET, max_size=120), st.floats(SIZE_PX * 4, SIZE_PX * 60))
-def test_wrapping_loses_nothing_but_spaces(line: str, width_px: float) -> None:
-    """With room for every line, what comes out is what went in."""
-    shown = drawable(line)
-
-    lines = wrap(shown, SIZE_PX, width_px, 1000)
-
-    assert "".join("".join(lines).split()) == "".join(shown.split())
-
-
 @given(st.text(ALPHABET, min_size=1, max_size=120), st.integers(1, 3))
 def test_only_an_ellipsis_stands_for_what_is_left_out(line: str, most_lines: int) -> None:
     """A cut text is the beginning of the whole one, and says so at its end."""
@@ -48,29 +38,6 @@ def test_only_an_ellipsis_stands_for_what_is_left_out(line: str, most_lines: int
         assert whole.startswith(kept)
 
 
-def test_closing_punctuation_never_begins_a_line() -> None:
-    """A Chinese comma goes down with the character before it."""
-    lines = wrap("一二三四五，六七八九十。", 10, 50, 5)
-
-    assert lines == ["一二三四", "五，六七八", "九十。"]
-
-
-def test_an_opening_bracket_never_ends_a_line() -> None:
-    """It goes down with what it opens."""
-    lines = wrap("一二三四（五六）七", 10, 50, 5)
-
-    assert lines == ["一二三四", "（五六）七"]
-
-
-def test_one_endless_word_is_broken() -> None:
-    """A word of 1,020 letters fills lines like any other text and ends in an ellipsis."""
-    lines = wrap("a" * 1020, 10, 300, 3)
-
-    assert len(lines) == 3
-    assert lines[0] == "a" * len(lines[0])
-    assert lines[-1].endswith(" ...")
-
-
 def test_a_last_line_is_not_left_with_one_character() -> None:
     """The lines above are set a little tighter instead."""
     lines = wrap("一二三四五六七八九十甲", 10, 100, 3)
@@ -83,11 +50,6 @@ def test_what_no_font_has_becomes_one_box() -> None:
     """A run of Hangul is one box; the joiner and colour of an emoji are dropped."""
     assert drawable("한국어 👋\U0001f3fd ok") == f"{BOX} {BOX} ok"
     assert drawable("😀\ufe0f") == "😀"
-
-
-def test_accents_are_joined_to_their_letters() -> None:
-    """A letter and its accent become the one character that a font has."""
-    assert drawable("e\u0301") == "é"
 
 
 @pytest.mark.parametrize(

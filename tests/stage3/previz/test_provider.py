@@ -1,7 +1,5 @@
 """``Previz`` as the stage uses it: study a story, render its scenes."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -14,7 +12,6 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import NoWorker, RenderFailed, Stage3Error, WorkerLost
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.executors.processes import Processes
-from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.renderers.previz import WORK, Previz
 from tests.stage3.in_process import InProcess
 
@@ -72,19 +69,6 @@ def test_another_way_of_drawing_makes_old_pictures_anew(monkeypatch: pytest.Monk
     assert Previz(InProcess(WORK)).edition(wanted) != before
 
 
-def test_importing_the_package_imports_nothing_that_draws() -> None:
-    """Pillow and resvg are the worker processes' business."""
-    script = (
-        "import sys, stage3_plugin.previz\n"
-        "print([name for name in ('PIL', 'resvg_py') if name in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, encoding="utf-8", check=True
-    )
-
-    assert done.stdout.strip() == "[]"
-
-
 @ALL
 async def test_a_picture_has_the_size_that_was_asked_for(start: Start, tmp_path: Path) -> None:
     """The file is a whole PNG, and nothing lies beside it."""
@@ -95,16 +79,6 @@ async def test_a_picture_has_the_size_that_was_asked_for(start: Start, tmp_path:
     with Image.open(tmp_path / "a.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (96, 64))
     assert names_in(tmp_path) == ["a.png"]
-
-
-@ALL
-async def test_previz_is_a_local_renderer(start: Start, tmp_path: Path) -> None:
-    """The stage needs nothing but the protocol."""
-    async with start(WORK, 1) as executor:
-        renderer: LocalRenderer = Previz(executor)
-        await renderer.study([])
-        await renderer.render(request("a", ""), tmp_path / "a.png")
-    assert (tmp_path / "a.png").is_file()
 
 
 @ALL

@@ -8,8 +8,6 @@ import sys
 
 import pytest
 import resvg_py
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
 from stage3_plugin.previz.cast import Cast, study
@@ -22,7 +20,6 @@ from stage3_plugin.previz.plate import Plate
 from stage3_plugin.previz.reading import read
 from stage3_plugin.previz.render import render
 from stage3_plugin.previz.shapes import SHAPES
-from tests.laws import tried
 
 SMALL = (160, 160)
 PROMPT = "Medium shot of Ann Lee, a woman in a red coat, in a library at night, tea on the table"
@@ -77,27 +74,6 @@ def test_no_prompt_breaks_the_renderer(prompt: str) -> None:
     assert with_caption.tobytes() != without.tobytes()
 
 
-@pytest.mark.parametrize(
-    "identifier", ["", "<b>&\"'", "场景-七", "\0", "\ud800", "9" * 5000, "x" * 5000]
-)
-def test_no_identifier_breaks_the_slate(identifier: str) -> None:
-    """Identifiers come from files too."""
-    plate = Plate(identifier, "two people in a cafe", (identifier, "b"))
-
-    assert render(plate, SMALL, Cast(), seed=0, caption=True).startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize("shot", ["extreme close-up", "close-up", "medium shot", "wide shot"])
-@pytest.mark.parametrize("count", range(9))
-def test_any_number_of_people_fits_any_shot(shot: str, count: int) -> None:
-    """Nobody at all, one, six, or more than a frame can hold."""
-    prompt = f"{shot}, over-the-shoulder, in a cafe, tea, a sword"
-
-    picture = picture_of(prompt, *(f"char_{number:03d}" for number in range(count)), size=(96, 64))
-
-    assert picture.size == (96, 64)
-
-
 def test_every_prop_has_an_icon() -> None:
     """A word list can name only what can be drawn, as an icon or by a drawing of our own."""
     assert set(prop_words()) <= set(icons()) | set(SHAPES)
@@ -111,16 +87,6 @@ def ink(line: str) -> Image.Image:
     png = resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True, font_files=files_in(svg))
     alpha = Image.open(io.BytesIO(bytes(png))).convert("RGBA").getchannel("A")
     return alpha.crop(alpha.getbbox())
-
-
-@pytest.mark.parametrize("word,other", [("مرحبا", "بالعالم"), ("שלום", "עולם"), ("ขอบคุณ", "สวัสดี")])
-def test_letters_of_other_scripts_are_drawn(word: str, other: str) -> None:
-    """Two words give two drawings, and neither is a row of empty boxes."""
-    drawings = [ink(word), ink(other), ink("□" * len(word)), ink("□" * len(other))]
-
-    assert all(drawing.width > 20 for drawing in drawings)
-    assert len({(drawing.size, drawing.tobytes()) for drawing in drawings[:3]}) == 3
-    assert ink(word).tobytes() != ink("ق" * len(word)).tobytes()
 
 
 def test_arabic_keeps_its_letters_beside_another_script() -> None:
@@ -148,18 +114,6 @@ def test_a_clean_plate_has_no_word_on_it() -> None:
     assert slated.overlay is not None
     for words in ("007", "PREVIZ", "INT. CAFE", "Ann Lee", "Two friends in a cafe"):
         assert words in slated.overlay
-
-
-def test_the_same_words_give_the_same_bytes() -> None:
-    """A word, a full stop or the seed makes another picture."""
-    plate = Plate("scene_001", PROMPT)
-
-    def png(plate: Plate, seed: int = 0) -> bytes:
-        return render(plate, SMALL, Cast(), seed=seed, caption=False)
-
-    assert png(plate) == png(plate)
-    others = [png(Plate("scene_001", f"{PROMPT}.")), png(Plate("scene_002", PROMPT)), png(plate, 1)]
-    assert len({png(plate), *others}) == 4
 
 
 def test_bytes_do_not_depend_on_the_hash_seed() -> None:
@@ -203,10 +157,3 @@ def test_what_a_story_knows_of_somebody_is_drawn() -> None:
 
 
 # Sixty characters fill two lines of a thumbnail; longer texts only repeat what wrapping does.
-@tried(25)
-@given(st.text(max_size=60), st.lists(st.text(max_size=8), max_size=3), st.booleans())
-def test_any_text_renders(prompt: str, characters: list[str], caption: bool) -> None:  # noqa: FBT001 - drawn
-    """Any text at all gives a picture of the size asked for."""
-    picture = picture_of(prompt, *characters, size=(64, 64), caption=caption)
-
-    assert picture.size == (64, 64)

@@ -6,13 +6,9 @@ from hypothesis import strategies as st
 
 from stage3_plugin.previz.text import (
     clean,
-    last_digits,
     name_from,
     names,
-    passage_about,
-    sentence_from,
     story,
-    wish,
 )
 
 
@@ -44,16 +40,6 @@ def test_clean_text_is_one_line_that_xml_takes(text: str) -> None:
     assert clean(cleaned) == cleaned
 
 
-def test_cleaning_drops_nul_and_lone_surrogates() -> None:
-    """What no XML document may hold becomes a space."""
-    assert clean("a\0b\ud800c\u2028d") == "a b c d"
-
-
-def test_what_is_to_be_avoided_is_no_wish() -> None:
-    """A negative prompt written into the prompt decides nothing."""
-    assert wish("A meadow. Avoid: rain") == "A meadow"
-
-
 def test_names_are_two_or_three_capitalised_words() -> None:
     """Framing words with capitals are no names, and each name is told once."""
     prompt = "Medium Shot of Wang Miao with Anna Maria Sol; Wang Miao smiles"
@@ -78,29 +64,3 @@ def test_names_are_two_or_three_capitalised_words() -> None:
 def test_an_identifier_may_be_a_name(identifier: str, text: str, expected: str | None) -> None:
     """A Latin one must stand as a word, as it is or with capitals; Chinese has no spaces."""
     assert name_from(identifier, text) == expected
-
-
-def test_a_passage_ends_where_the_next_person_begins() -> None:
-    """The longest passage about somebody is theirs alone."""
-    text = "Ann is old. Bob is young and Ann wears a red coat."
-
-    assert passage_about("Ann", text, ["Ann", "Bob"]) == "Ann wears a red coat."
-    assert passage_about("Bob", text, ["Ann", "Bob"]) == "Bob is young and "
-    assert passage_about("Cid", text, ["Ann"]) == ""
-
-
-def test_a_sentence_goes_on_after_an_and() -> None:
-    """What two people do together is said after the second name."""
-    text = "Ann in blue and Bob in green run home. It rains."
-
-    assert sentence_from("Ann in blue and ", text) == "Ann in blue and Bob in green run home"
-    assert sentence_from("Bob in green run home. ", text) == "Bob in green run home. "
-
-
-@pytest.mark.parametrize(
-    "identifier,digits",
-    [("scene_012", "012"), ("act 2 scene 7b", "7"), ("finale", ""), ("9" * 5000, "9" * 200)],
-)
-def test_the_last_number_of_an_identifier(identifier: str, digits: str) -> None:
-    """An endless identifier is looked at from its end only."""
-    assert last_digits(identifier) == digits

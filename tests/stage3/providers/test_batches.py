@@ -19,7 +19,6 @@ from stage3_plugin.domain.batch import (
     BatchLine,
     BatchMaking,
     Upload,
-    Uploaded,
     key_of,
     line_of,
 )
@@ -37,7 +36,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import BatchLane, Provider
 from stage3_plugin.testing.recordings import lost
 from stage3_plugin.transport.bodies import body_of
-from tests.stage3.providers.replies import NOW_S, gemini, openai, page, part, reply, request
+from tests.stage3.providers.replies import NOW_S, gemini, openai, page, part, reply
 from tests.stage3.providers.test_showing import LABELS, MIRA, PIER, showing
 
 TOKEN = "0123456789abcdef" * 2
@@ -70,21 +69,6 @@ def written(line: BatchLine) -> str:
 # What is sent ------------------------------------------------------------------------------------
 
 
-def test_openais_line_is_the_ordinary_body_under_its_name() -> None:
-    """With whatever the settings say beside, and to the address that all of its batch go to."""
-    wish = request(negative_prompt="fog", seed=3, background="opaque")
-    maker = openai(options={"moderation": "low"})
-    line = maker.batch.line(wish, KEY, {})
-
-    assert line.payload == {
-        "custom_id": KEY,
-        "method": "POST",
-        "url": "/v1/images/generations",
-        "body": maker.begin(wish).payload,
-    }
-    assert line.dropped == maker.begin(wish).dropped == ("seed",)
-
-
 def test_openais_line_names_the_pictures_that_were_uploaded() -> None:
     """No bytes of them are in it, and the names of who is on them are where they always are."""
     line = openai().batch.line(showing(), KEY, NAMES)
@@ -108,37 +92,6 @@ def test_geminis_line_is_the_ordinary_body_with_its_pictures_in_it() -> None:
 
     assert line.payload == {"key": KEY, "request": gemini().begin(showing()).payload}
     assert written(line).count("QUJD") == 2
-
-
-def test_tokens_are_never_fewer_than_a_line_has() -> None:
-    """Google queues so many for each model; a byte is a token at most, and pictures have theirs."""
-    bare = gemini().batch.line(request(prompt="ä" * 100), KEY, {}).tokens
-    shown = gemini().batch.line(showing(), KEY, {}).tokens
-
-    assert bare == 200
-    assert shown > 2 * 1120
-
-
-@pytest.mark.parametrize("name", LANES)
-def test_lines_of_other_models_are_of_other_batches(name: str) -> None:
-    """OpenAI's go to one address and are cut by model beside; Gemini's create names the model."""
-    kinds = {lane(name).kind(request(model=model)) for model in ("", "gemini-3-pro-image")}
-
-    assert len(kinds) == (1 if name == "openai" else 2)
-
-
-def test_a_file_of_lines_is_a_form_at_openai() -> None:
-    """And a picture is one for showing, which is deleted by itself."""
-    lines = openai().batch.upload(10, "lines", "application/jsonl")
-    shown = openai().batch.upload(10, "reference", "image/jpeg")
-
-    assert isinstance(lines, Upload)
-    assert isinstance(shown, Upload)
-    assert (lines.url, lines.file_field) == ("https://api.openai.com/v1/files", "file")
-    assert (lines.fields, lines.file_name) == ({"purpose": "batch"}, "stage3.jsonl")
-    assert shown.fields["purpose"] == "vision"
-    assert 86_400 < int(shown.fields["expires_after[seconds]"]) < 30 * 86_400
-    assert (shown.media_type, shown.file_name) == ("image/jpeg", "stage3.jpg")
 
 
 def test_a_file_is_announced_to_google_and_sent_where_it_says() -> None:
@@ -234,26 +187,6 @@ def test_a_create_that_shows_a_picture_is_in_doubt(name: str) -> None:
     assert isinstance(step, Verdict)
     assert step.is_unknown
     assert step.sources == ()
-
-
-@pytest.mark.parametrize("name", LANES)
-def test_all_of_it_is_asked_for_where_the_settings_say(name: str) -> None:
-    """A base address with a path, as somebody's own server has."""
-    made = lane(name, base_url="http://localhost:8080/v1/")
-    first = made.upload(1, "lines", "application/jsonl")
-    id_ = {"id": "batch_1", "object": "batch"} if name == "openai" else {"name": "batches/1"}
-    accepted = made.created(reply(id_))
-
-    assert isinstance(first, Upload)
-    assert isinstance(accepted, Accepted)
-    for url in (
-        first.url,
-        made.create("f", TOKEN, "k").url,
-        accepted.poll_url,
-        accepted.cancel_url or "",
-        made.look_for(lost(TOKEN)),
-    ):
-        assert url.startswith("http://localhost:8080/v1/"), url
 
 
 @pytest.mark.parametrize(
@@ -364,19 +297,6 @@ def test_a_result_file_that_is_late_is_waited_for_by_the_batchs_own_clock(
         assert "not there yet" in step.message
 
 
-@pytest.mark.parametrize("name", LANES)
-def test_lines_that_are_not_counted_yet_are_not_shown(name: str) -> None:
-    """While a file is looked through, its lines are said to be none."""
-    answer = openai_says("validating", request_counts={"total": 0, "completed": 0, "failed": 0})
-    if name == "gemini":
-        batch: dict[str, Any] = {"state": "BATCH_STATE_PENDING", "batchStats": {}}
-        answer = reply({"name": "batches/1", "metadata": batch})
-    step = lane(name).polled(answer, job(name))
-
-    assert isinstance(step, BatchMaking)
-    assert step.lines is None
-
-
 @pytest.mark.parametrize("done", [0, 2])
 def test_a_file_that_was_not_taken_made_nothing_unless_it_counts_some(done: int) -> None:
     """Then it was taken all the same, and what it made may have been billed."""
@@ -399,22 +319,6 @@ def test_counts_that_are_none_prove_nothing(counts: object) -> None:
 
     assert isinstance(step, BatchEnded)
     assert (step.lines, step.lacking) == (None, "unknown")
-
-
-@pytest.mark.parametrize(
-    "name, document",
-    [
-        ("openai", {"id": "batch_2", "object": "batch", "status": "completed"}),
-        ("openai", {"object": "batch", "status": "completed"}),
-        ("gemini", {"name": "batches/2", "metadata": {"state": "BATCH_STATE_EXPIRED"}}),
-        ("gemini", {"metadata": {"state": "BATCH_STATE_EXPIRED"}}),
-    ],
-)
-def test_an_answer_about_another_batch_says_nothing_of_ours(
-    name: str, document: dict[str, Any]
-) -> None:
-    """It would free the money of lines that are being made."""
-    assert isinstance(lane(name).polled(reply(document), job(name)), Unsaid)
 
 
 @pytest.mark.parametrize("name", LANES)
@@ -495,14 +399,6 @@ def test_a_page_in_another_shape_proves_nothing(name: str, document: Any) -> Non
     assert isinstance(lane(name).looked(reply(document, headers=headers), lost(TOKEN)), Unsaid)
 
 
-@pytest.mark.parametrize("name", LANES)
-@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
-def test_a_listing_that_is_refused_proves_nothing(name: str, status: int) -> None:
-    """Even where its body would be a whole and empty one."""
-    document: dict[str, Any] = {"data": [], "has_more": False, "operations": []}
-    assert isinstance(lane(name).looked(reply(document, status), lost(TOKEN)), Unsaid)
-
-
 # What a line says --------------------------------------------------------------------------------
 
 
@@ -541,17 +437,6 @@ def test_a_picture_that_lies_elsewhere_is_fetched() -> None:
 
     assert isinstance(said.step, Fetch)
     assert said.step.sources == (RemotePicture("https://x.example/1.png"),)
-
-
-def test_a_line_is_no_word_on_how_fast_to_send() -> None:
-    """It was written hours ago, about requests that nobody here sent."""
-    error = {"error": {"message": "Try again in 12s.", "code": "rate_limit_exceeded"}}
-    said = lane("openai").said(of_openai(error, 429))
-
-    assert isinstance(said.step, Verdict)
-    assert said.step.kind is VerdictKind.RATE_LIMITED
-    assert (said.step.hint_s, said.step.lower_capacity) == (None, False)
-    assert not said.step.may_be_billed
 
 
 @pytest.mark.parametrize(
@@ -611,22 +496,3 @@ def test_a_line_that_is_none_is_nobodys(name: str, line: Reply) -> None:
     assert said.key is None
     assert isinstance(said.step, Verdict)
     assert said.step.is_unknown
-
-
-def test_long_names_are_names() -> None:
-    """A gateway puts a model and a key's name into them, in base64."""
-    name = "batch_" + "bGl0ZWxsbV9wcm94eQ" * 20
-    accepted = lane("openai").created(reply({"id": name, "object": "batch"}))
-    file = "files/batch-" + "x" * 300
-
-    assert isinstance(accepted, Accepted)
-    assert accepted.job_id == name
-    assert lane("openai").uploaded(reply({"id": name}), 1, "lines") == Uploaded(name)
-    assert lane("gemini").uploaded(reply({"file": {"name": file}}), 1, "lines") == Uploaded(file)
-
-
-def test_a_whole_upload_is_named() -> None:
-    """Also where the answer does not say how much of it came."""
-    assert lane("openai").uploaded(reply({"id": "f1"}), 512, "lines") == Uploaded("f1")
-    file = {"file": {"name": "files/f1"}}
-    assert lane("gemini").uploaded(reply(file), 512, "lines") == Uploaded("files/f1")

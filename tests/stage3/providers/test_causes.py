@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.policy.refusal import MOST_MESSAGE, refused_for
 from stage3_plugin.policy.retry import GiveUp, History, decide
-from stage3_plugin.providers.base import Provider
 from stage3_plugin.settings import Settings
 from tests.fakes.recorded import MODERATION
 from tests.stage3.providers.replies import (
@@ -140,25 +138,3 @@ def test_an_address_that_takes_no_references_stops_no_other_scene(*, shows: bool
     assert verdict.kind is VerdictKind.REJECTED
     assert verdict.stops_run is not shows
     assert ("takes references" in verdict.message) is shows
-
-
-def test_what_is_not_known_to_be_either_is_none() -> None:
-    """An answer that a later run takes in: what was shown with it is not known any more."""
-    said = Verdict(kind=VerdictKind.REFUSED, about="input")
-    step = decide(said, History(ran=1, turned_away=0, elapsed_s=0.0), Settings(), chance=0.5)
-
-    assert isinstance(step, GiveUp)
-    assert step.failure.cause is None
-
-
-@pytest.mark.parametrize("provider", [openai(), openrouter(), gemini()])
-def test_other_failures_are_about_nothing(provider: Provider) -> None:
-    for document, status in (
-        (failed("invalid_image_file", "Reference 0 is not a valid image."), 400),
-        (failed("rate_limit_exceeded", "on input-images per min"), 429),
-        ({"candidates": [{"finishReason": "NO_IMAGE"}]}, 200),
-    ):
-        verdict = verdict_on(provider, replace(reply(document), status=status))
-
-        assert verdict.kind is not VerdictKind.REFUSED
-        assert verdict.about is None

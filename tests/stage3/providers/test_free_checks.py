@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ import pytest
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.domain.free_checks import Ask, Finding, settled
+from stage3_plugin.domain.free_checks import Ask, Finding
 from stage3_plugin.providers.gemini import Gemini
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.openai_images import OpenAIImages
@@ -52,28 +51,6 @@ def judged(ask: Ask, answer: Reply, today: date = TODAY) -> dict[str, str]:
 
 def error(code: int, message: str = "no", /, **more: Any) -> Reply:
     return reply({"error": {"message": message, **more}}, code)
-
-
-@pytest.mark.parametrize(
-    "provider, urls",
-    [
-        (openai(), ["https://api.openai.com/v1/models/a%2Fpainter"]),
-        (gemini(), ["https://generativelanguage.googleapis.com/v1beta/models/a%2Fpainter"]),
-        (
-            openrouter(),
-            [
-                "https://openrouter.ai/api/v1/key",
-                "https://openrouter.ai/api/v1/credits",
-                "https://openrouter.ai/api/v1/images/models/a/painter/endpoints",
-            ],
-        ),
-    ],
-)
-def test_a_page_is_asked_for_each_thing_and_at_the_vendor(
-    provider: Hosted, urls: list[str]
-) -> None:
-    """None of them makes a picture, and none costs anything."""
-    assert [ask.url for ask in asks(provider)] == urls
 
 
 def test_chat_completions_have_a_list_of_their_own() -> None:
@@ -198,46 +175,6 @@ def test_openrouter_too_says_no_in_its_own_words_alone(answer: Reply) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [
-        error(429, "You exceeded your current quota", code="insufficient_quota"),
-        error(402, "Insufficient credits", code=402),
-        error(403, "Country not supported", code="unsupported_country_region_territory"),
-    ],
-)
-def test_an_account_that_is_refused_is_bad(answer: Reply) -> None:
-    """Even where the page was asked for something else."""
-    assert judged(asks(openai())[0], answer)["account"] == "bad"
-    assert judged(asks(openrouter())[0], answer)["account"] == "bad"
-
-
-@pytest.mark.parametrize(
-    "ends, verdict, says, has_hint",
-    [
-        (None, "good", "OpenAI has it", False),
-        ("2027-06-01", "good", "ends on 2027-06-01", False),
-        ("2026-12-26", "good", "ends on 2026-12-26", False),
-        ("2026-12-25", "good", "ends on 2026-12-25", True),
-        ("2026-12-01", "good", "ends on 2026-12-01", True),
-        ("2026-11-25", "bad", "ended on 2026-11-25", True),
-        ("2026-10-23", "bad", "ended on 2026-10-23", True),
-        ("soon", "good", "OpenAI has it", False),
-        (17, "good", "OpenAI has it", False),
-    ],
-)
-def test_the_day_on_which_a_model_ends_is_said(
-    ends: object, verdict: str, says: str, *, has_hint: bool
-) -> None:
-    """By the vendor itself; what comes in its place is said from thirty days before."""
-    (ask,) = asks(openai(), "gpt-image-1.5")
-    _, found = ask.judged(reply({"id": "gpt-image-1.5", "shutdown_date": ends}), TODAY)
-
-    assert (found.verdict, found.hint is not None) == (verdict, has_hint)
-    assert says in found.message
-    assert found.hint is None or "gpt-image-2.6-flare" in found.hint
-
-
-@pytest.mark.parametrize(
     "change, key, account",
     [
         ({}, "good", "good"),
@@ -302,21 +239,3 @@ def test_a_model_for_something_else_is_bad_at_google() -> None:
     document = {"name": "models/x", "supportedGenerationMethods": ["embedContent"]}
 
     assert judged(ask, reply(document)) == {"key": "good", "model": "bad"}
-
-
-def test_a_class_that_says_nothing_of_it_asks_nothing() -> None:
-    """A provider of somebody else's that was written before, for one."""
-    assert Hosted.checks(openai(), MODELS) == ()
-
-
-def test_what_is_known_best_counts() -> None:
-    """Bad before good before unknown, each once; key, models, account."""
-    account = Finding(about="account", verdict="unknown", message="?")
-    left = replace(account, verdict="good", message="left")
-    model = Finding(about="model", verdict="unknown", message="?", model="two")
-    key = Finding(about="key", verdict="good", message="accepted")
-    first = replace(model, model="one", verdict="bad", message="gone")
-    found = [account, left, model, key, first, key, replace(first, verdict="good"), account]
-
-    assert settled(found) == (key, model, first, left)
-    assert settled([account, replace(left, verdict="bad"), left]) == (replace(left, verdict="bad"),)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stage3_plugin.providers.replies.hints import LONGEST_S, duration_s, hint_of, used_up_s
+from stage3_plugin.providers.replies.hints import LONGEST_S, hint_of, used_up_s
 from tests.stage3.providers.replies import NOW_S
 
 IN_20_S = formatdate(NOW_S + 20, usegmt=True)
@@ -56,69 +56,6 @@ def wait_s(headers: dict[str, str] | None = None, document: Any = None) -> float
 def test_a_header_is_a_hint(headers: dict[str, str], expected: float | None) -> None:
     """Seconds, milliseconds, dates, moments and durations are all read."""
     assert wait_s(headers) == (None if expected is None else pytest.approx(expected))
-
-
-@pytest.mark.parametrize(
-    "document, expected",
-    [
-        ({"error": {"message": "Please try again in 12s."}}, 12.0),
-        ({"error": {"message": "Please try again in 467ms."}}, 0.467),
-        ({"error": {"message": "Please try again in 1m30.5s. Visit"}}, 90.5),
-        ({"error": {"message": "Please retry in 57.238747106s."}}, 57.238747106),
-        ({"error": {"message": "try again in 2 minutes"}}, 120.0),
-        ({"error": {"message": "Try again in 1h2m3s"}}, 3723.0),
-        ({"error": "Retry after 5 seconds"}, 5.0),
-        ({"detail": "Your rate limit resets in ~30s."}, 30.0),
-        ({"error": {"details": [{"retryDelay": "57s"}]}}, 57.0),
-        ({"error": {"details": [{}, {"retryDelay": {"seconds": 57}}]}}, 57.0),
-        ({"error": {"details": {"retryDelay": "1.5s"}}}, 1.5),
-        ({"error": {"availability": {"retry_after": 4}}}, 4.0),
-        ({"error": {"metadata": {"headers": {"Retry-After": "3"}}}}, 3.0),
-        ({"error": {"metadata": {"raw": '{"retryDelay": "11s"}'}}}, 11.0),
-        ({"error": {"message": "Limit 5 per min, used 5"}}, None),
-        ({"error": {"message": "try again in a moment"}}, None),
-        ({"error": {"message": "try again in 5 miles"}}, None),
-        ([], None),
-        ("try again in 5s", None),
-    ],
-)
-def test_the_body_can_hold_the_hint(document: Any, expected: float | None) -> None:
-    """Fields made for it, and words for people."""
-    assert wait_s(None, document) == (None if expected is None else pytest.approx(expected))
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["-5", "-0.5", "nan", "inf", "-inf", "1e400", "", "soon", "1e9", "Thu, 99 Foo", formatdate(0)],
-)
-@pytest.mark.parametrize("name", ["retry-after", "retry-after-ms", "x-ratelimit-reset"])
-def test_an_absurd_hint_is_none(name: str, value: str) -> None:
-    """Backoff decides where a figure cannot be meant."""
-    assert wait_s({name: value}) in {None, 1e6 if name == "retry-after-ms" else None}
-
-
-@pytest.mark.parametrize("value", [True, -1, None, [], "-3s", float(10**12)])
-def test_an_absurd_field_is_none(value: Any) -> None:
-    """The same in a body."""
-    assert wait_s(None, {"error": {"availability": {"retry_after": value}}}) is None
-
-
-def test_the_servers_own_clock_is_preferred() -> None:
-    """A date is compared with the answer's Date, so that a wrong clock here does not matter."""
-    headers = {
-        "date": "Wed, 21 Oct 2015 07:28:00 GMT",
-        "retry-after": "Wed, 21 Oct 2015 07:28:30 GMT",
-    }
-
-    assert wait_s(headers) == 30.0
-
-
-@given(st.integers(0, 9), st.integers(0, 59), st.integers(0, 59), st.integers(0, 999))
-def test_a_written_duration_is_read_back(hours: int, minutes: int, seconds: int, ms: int) -> None:
-    """Any run of numbers and units means their sum."""
-    text = f"{hours}h{minutes}m{seconds}s{ms}ms"
-
-    assert duration_s(text) == pytest.approx(hours * 3600 + minutes * 60 + seconds + ms / 1000)
 
 
 @given(

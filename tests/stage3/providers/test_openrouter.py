@@ -51,47 +51,6 @@ def test_a_model_without_words_is_not_asked_for_any() -> None:
     assert call.payload["modalities"] == ["image"]
 
 
-def test_chat_names_what_it_cannot_say() -> None:
-    """A size whose nearest ratio is another, a format, a background, references."""
-    wishes = request(
-        width_px=1000, height_px=777, output_format="webp", background="opaque", references=("a",)
-    )
-    call = openrouter("chat").begin(wishes)
-
-    assert sorted(call.dropped) == ["background", "output_format", "references", "size"]
-    assert call.payload["image_config"] == {
-        "quality": "medium",
-        "aspect_ratio": "5:4",
-        "image_size": "1K",
-    }
-
-
-@pytest.mark.parametrize(
-    "size, ratio, tier",
-    [
-        ((1024, 1024), "1:1", "1K"),
-        ((64, 64), "1:1", "1K"),
-        ((1024, 1536), "2:3", "1K"),
-        ((1344, 768), "16:9", "1K"),
-        ((1920, 1080), "16:9", "2K"),
-        ((1792, 2400), "3:4", "2K"),
-        ((3584, 4800), "3:4", "4K"),
-        ((3840, 2160), "16:9", "4K"),
-        ((1000, 777), "5:4", "1K"),
-        ((9000, 9000), "1:1", "4K"),
-    ],
-)
-def test_a_size_becomes_a_ratio_and_a_tier(size: tuple[int, int], ratio: str, tier: str) -> None:
-    """The nearest thing chat completions know."""
-    call = openrouter("chat").begin(request(width_px=size[0], height_px=size[1]))
-
-    assert call.payload["image_config"] == {
-        "quality": "medium",
-        "aspect_ratio": ratio,
-        "image_size": tier,
-    }
-
-
 @pytest.mark.parametrize(
     "model, side_px, said",
     [

@@ -11,59 +11,24 @@ from typing import Any, ClassVar
 
 import anyio
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from host_stub.cli import main
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.backend import route_of
 from stage3_plugin.errors import ProviderBroken, SettingsRefused
 from stage3_plugin.providers.models import models_known_of
 from stage3_plugin.providers.options import RESERVED, options_of
 from stage3_plugin.providers.registry import hosted_named, maker_named, provider_at
 from stage3_plugin.renderers.previz import WORK, Previz
 from stage3_plugin.runtime.offers import PROVIDERS
-from stage3_plugin.settings import ProviderOptions, Settings
-from tests.doors import settings_for
+from stage3_plugin.settings import ProviderOptions
 from tests.fakes.image_api import KEY, ImageApi
 from tests.stage3.in_process import InProcess
-from tests.stage3.running import run_stage, story
 
 RUNS = pytest.mark.anyio
 PIER = PictureRequest(scene_id="s", prompt="a pier at dawn", width_px=96, height_px=64)
-ROUTED: dict[str, JsonValue] = {
-    "provider": {"only": ["azure"], "allow_fallbacks": False},
-    "output_compression": 80,
-}
-
-
-def payload_of(provider: str, options: dict[str, JsonValue], api: Any = "images") -> dict[str, Any]:
-    endpoint = Endpoint(provider=provider, api=api, model="a/painter")
-    return dict(provider_at(endpoint, options=options).begin(PIER).payload)
-
-
-def test_options_are_sent_as_they_are_set_and_no_other_is() -> None:
-    """No default of ours goes along with them to a model of which nothing is known."""
-    openai: dict[str, JsonValue] = {"moderation": "low", "output_compression": 80}
-    plain = payload_of("openai", {})
-
-    assert payload_of("openai", openai) == plain | openai
-    assert payload_of("openai", {"moderation": "low"}) == plain | {"moderation": "low"}
-    assert payload_of("openrouter", ROUTED) == payload_of("openrouter", {}) | ROUTED
-
-
-def test_what_chat_completions_have_no_word_for_is_left_out() -> None:
-    """And said to be."""
-    endpoint = Endpoint(provider="openrouter", api="chat", model="a/painter")
-    send = provider_at(endpoint, options=ROUTED).begin(PIER)
-
-    assert send.payload["provider"] == ROUTED["provider"]
-    assert "output_compression" not in send.payload
-    assert "output_compression" in send.dropped
 
 
 @pytest.mark.parametrize(
@@ -149,55 +114,6 @@ def test_a_strangers_model_takes_what_it_likes_but_not_what_the_money_rules_own(
         options_of(PassesOver, "painter", {"color": "blue"})
     with pytest.raises(ProviderBroken, match="Options of the provider 'painter' raised KeyError"):
         options_of(Raising, "painter", {"colour": "red"})
-
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from([0.5, 1.0, -2.0, "a", "b"]),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("xy"), inner),
-    max_leaves=4,
-)
-OPTIONS = st.dictionaries(st.sampled_from(["x", "y"]), VALUES, max_size=2)
-
-
-def in_one_way(value: Any) -> Any:
-    """Return what a value is to JSON; to Python True is 1."""
-    return json.dumps(value, sort_keys=True, default=str).replace(".0", "")
-
-
-@given(OPTIONS, OPTIONS)
-def test_other_options_are_another_picture_and_the_same_ones_are_the_same(
-    one: dict[str, JsonValue], other: dict[str, JsonValue]
-) -> None:
-    """However a number is written."""
-    scopes = [
-        route_of(Settings(provider="openai", model="m", options=options), None)
-        for options in (one, other)
-    ]
-    keys, others = (scene_keys(PIER, scope) for scope in scopes)
-
-    assert (keys.scene_key == others.scene_key) is (in_one_way(one) == in_one_way(other))
-    assert (keys.content_key == others.content_key) is (keys.scene_key == others.scene_key)
-
-
-@pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": [-float("inf")]}])
-def test_a_number_that_json_has_not_is_refused(value: JsonValue) -> None:
-    """TOML has it, and no request could hold it."""
-    with pytest.raises(ValidationError, match="a number is a finite one"):
-        Settings(options={"guidance": value})
-
-
-@RUNS
-async def test_a_run_sends_them_and_buys_anew_only_where_they_change(
-    image_api: ImageApi, tmp_path: Path
-) -> None:
-    """Back to the first, and its picture is found again."""
-    for options in ({"moderation": "low"}, {}, {"moderation": "low"}, {"moderation": "auto"}):
-        ran = await run_stage(settings_for(image_api, options=options), story("s1"), tmp_path)
-        assert ran.code("s1") == "made"
-        assert ran.outcomes["s1"].generation_params.get("options", {}) == options
-
-    asked = [entry.asked.document.get("moderation") for entry in image_api.entries]
-    assert asked == ["low", None, "auto"]
 
 
 def test_a_plan_shows_them(

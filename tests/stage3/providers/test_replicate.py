@@ -12,30 +12,24 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import (
     Fetch,
     Found,
-    Gone,
     Lost,
     NotListed,
-    Poll,
     Unclear,
     Unsaid,
 )
 from stage3_plugin.domain.free_checks import Ask
 from stage3_plugin.domain.job import Accepted, seed_of
-from stage3_plugin.domain.picture import InlinePicture, RemotePicture, SpooledPart
+from stage3_plugin.domain.picture import InlinePicture, SpooledPart
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
-from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.base import Polled
-from stage3_plugin.providers.models import models_known_of, table
-from stage3_plugin.providers.options import options_of
+from stage3_plugin.providers.models import table
 from stage3_plugin.providers.replicate import Replicate, ReplicateOptions
 from stage3_plugin.testing.dialects.replicate import ReplicateDialect
 from stage3_plugin.testing.image_api import KEY, ImageApi
-from stage3_plugin.testing.pngs import make_png
-from stage3_plugin.testing.queues import Queued, Trouble
 from stage3_plugin.testing.subject import TOKEN, WORDS
-from stage3_plugin.testing.talking import NoAnswer, Talk
+from stage3_plugin.testing.talking import Talk
 from tests.fakes.test_requests import reference_to
-from tests.stage3.providers.replies import NOW_S, PNG, openrouter, page, part, reply, request
+from tests.stage3.providers.replies import NOW_S, PNG, page, part, reply, request
 
 MODEL = "black-forest-labs/flux-2-pro"
 VERSION = "0" * 64
@@ -170,29 +164,6 @@ def test_references_go_by_the_models_name_for_them(model: str, field: str, is_li
     assert given["prompt"].startswith("Reference image 1 is Mira.")
 
 
-def test_a_model_without_references_says_so() -> None:
-    """Beforehand, in its profile, and for a scene's own model in what is dropped."""
-    shown = (reference_to("image/png", "Mira", None),)
-    send = replicate().begin(request(model="somebody/else", shown=shown, references=("refs/one",)))
-
-    assert not replicate("somebody/else").profile.references
-    assert "references" in send.dropped
-    assert "Mira" not in str(send.payload)
-
-
-def test_a_models_further_inputs_are_set_as_options() -> None:
-    """But not how many pictures are made, nor what the wishes of a scene say."""
-    wanted = {"safety_tolerance": 5, "prompt_upsampling": True}
-    options = options_of(Replicate.Options, "replicate", wanted)
-    endpoint = Endpoint(provider="replicate", model="black-forest-labs/flux-2-flex")
-    given: Any = Replicate(endpoint, options=options).begin(request()).payload["input"]
-
-    assert (given["safety_tolerance"], given["prompt_upsampling"]) == (5, True)
-    for name in ("num_outputs", "sequential_image_generation", "aspect_ratio", "image_input"):
-        with pytest.raises(SettingsRefused, match=name):
-            options_of(Replicate.Options, "replicate", {name: 1})
-
-
 def test_every_family_has_ratios() -> None:
     """A row without them would be an error at the first purchase."""
     for row in (row for row in table().inputs if row.provider == "replicate"):
@@ -232,14 +203,6 @@ def prediction(status: str = "starting", **more: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("status", ["starting", "succeeded", "failed", "aborted"])
-def test_a_prediction_that_has_begun_is_a_job(status: str) -> None:
-    """However far it is already: first it is written down."""
-    step = replicate().next(reply(prediction(status), 201))
-
-    assert step == Accepted(job_id="p1", poll_url=GET, cancel_url=f"{GET}/cancel", keeps_s=3600.0)
-
-
 def test_a_picture_may_come_with_the_first_answer() -> None:
     """Where a server waits by itself; then there is nothing to be asked for."""
     step = replicate().next(reply(prediction("processing", output=[DATA]), 201))
@@ -263,15 +226,6 @@ def polled(document: Any, status: int = 200, **more: Any) -> Polled:
     return replicate().polled(reply(document, status, **more), JOB, "status")
 
 
-def test_it_is_asked_again_while_it_goes_on() -> None:
-    """Also where its pictures have addresses, which may be drafts, and as late as it asks for."""
-    assert polled(prediction("starting")) == Poll(url=GET)
-    assert polled(prediction("processing", output=[AT])) == Poll(url=GET)
-    later = polled(prediction("processing"), headers={"retry-after": "7", "ratelimit-reset": "30"})
-    assert later == Poll(url=GET, after_s=7.0)
-    assert polled(prediction("processing"), headers={"ratelimit-reset": "30"}) == Poll(url=GET)
-
-
 def test_a_picture_at_an_address_under_a_word_that_nobody_knows_may_be_a_draft() -> None:
     """Unless the prediction says when it ended: its pictures are deleted an hour later."""
     odd = prediction("upscaling", output=[AT]) | {"completed_at": None}
@@ -279,17 +233,6 @@ def test_a_picture_at_an_address_under_a_word_that_nobody_knows_may_be_a_draft()
 
     assert isinstance(polled(odd), Unclear)
     assert isinstance(polled(ended), Fetch)
-
-
-@pytest.mark.parametrize("output", [AT, [AT], [AT, AT]])
-def test_a_picture_is_fetched(output: Any) -> None:
-    """From one address or a list, by model."""
-    step = polled(prediction("succeeded", output=output))
-
-    assert isinstance(step, Fetch)
-    assert step.sources == (RemotePicture(AT),)
-    assert (step.verdict.may_be_billed, step.verdict.request_id) == (True, "p1")
-    assert step.verdict.details == {"model": MODEL, "version": "hidden", "seed": "7"}
 
 
 @pytest.mark.parametrize("status", ["processing", "succeeded", "failed", "odd"])
@@ -345,43 +288,6 @@ def test_what_is_not_known_ends_the_polling() -> None:
     )
     assert isinstance(polled(prediction("succeeded", output={"image": AT})), Unclear)
     assert isinstance(polled(prediction("succeeded", output="a poem")), Unclear)
-
-
-def test_a_picture_that_was_deleted_is_gone_and_never_bad() -> None:
-    """Absence is no evidence of anything that could be settled."""
-    assert isinstance(polled(prediction("succeeded", data_removed=True)), Gone)
-    assert isinstance(polled({"detail": "Not found.", "status": 404}, 404), Gone)
-
-
-@pytest.mark.parametrize("status", [404, 410])
-@pytest.mark.parametrize("text", ["", "<!DOCTYPE html><title>nginx</title>"])
-def test_a_page_of_what_stands_in_between_is_no_word_on_a_prediction(
-    status: int, text: str
-) -> None:
-    """Replicate says in JSON what it does not know."""
-    assert isinstance(replicate().polled(page(status, text), JOB, "status"), Unsaid)
-
-
-@pytest.mark.parametrize(
-    "answer, stops",
-    [
-        (reply(prediction("succeeded", id="p2", output=AT)), False),
-        (reply({"detail": "Unauthenticated", "status": 401}, 401), True),
-        (reply({"detail": "Request was throttled. It resets in ~30s."}, 429), False),
-        (reply({"detail": "oops"}, 500), False),
-        (reply([1]), False),
-        (page(200), False),
-        (page(502), False),
-        (page(401), False),
-    ],
-)
-def test_an_answer_that_is_not_about_it_changes_nothing(answer: Any, stops: bool) -> None:  # noqa: FBT001 - a column of the table
-    """Another prediction's, an overload, a page of what stands in between."""
-    step = replicate().polled(answer, JOB, "status")
-
-    assert isinstance(step, Unsaid)
-    assert step.stops_run is stops
-    assert step.hint_s == (30.0 if answer.status == 429 else None)
 
 
 # What a listing shows ----------------------------------------------------------------------------
@@ -528,83 +434,6 @@ def talking(api: ImageApi, model: str = MODEL, key: str = KEY) -> Talk:
     return Talk(replicate(model, api.base_url), key)
 
 
-WISH = request(token=TOKEN, width_px=320, height_px=256)
-
-
-@pytest.mark.parametrize("model", [MODEL, f"{MODEL}:{VERSION}", "black-forest-labs/flux-schnell"])
-def test_a_picture_is_made_at_the_servers_own_address(api: ImageApi, model: str) -> None:
-    """``base_url`` alone leads everything there: submit, polls, picture and listing."""
-    talk = talking(api, model)
-    job = talk.submit(WISH)
-    assert isinstance(job, Accepted)
-    made = talk.follow(job)
-    found = talk.look(Lost(token=TOKEN, endpoint=model, opened_at=datetime.now(UTC)))
-
-    assert isinstance(made, Fetch)
-    size = (80, 64) if "schnell" in model else (320, 256)
-    assert talk.picture(made) == make_png(WISH.prompt, *size)
-    assert isinstance(found, Found)
-    assert (found.accepted.job_id, api.received(), api.billed()) == (job.job_id, 1, 1)
-
-
-@pytest.mark.parametrize("lost, is_found", [("begun", True), ("cut", True), ("not begun", False)])
-def test_a_lost_prediction_is_found_or_proved_absent(
-    api: ImageApi,
-    lost: Any,
-    is_found: bool,  # noqa: FBT001 - a column of the table
-) -> None:
-    """By its seed among others of the same model, over several pages."""
-    api.queue.page_jobs = 1
-    api.script(Queued(lost=lost), Queued(), Queued())
-    talk = talking(api)
-    with pytest.raises(NoAnswer):
-        talk.submit(WISH)
-    for number in (1, 2):
-        talk.submit(request(seed=number, width_px=64, height_px=64))
-    step = talk.look(Lost(token=TOKEN, endpoint=MODEL, opened_at=datetime.now(UTC)))
-
-    assert isinstance(step, Found if is_found else NotListed)
-
-
-@pytest.mark.parametrize(
-    "trouble, kind, stops",
-    [
-        ("bad key", VerdictKind.BAD_CREDENTIALS, True),
-        ("no money", VerdictKind.OUT_OF_MONEY, True),
-        ("no model", VerdictKind.REJECTED, True),
-        ("limited", VerdictKind.RATE_LIMITED, False),
-        ("overloaded", VerdictKind.BUSY, False),
-    ],
-)
-def test_who_may_not_pays_nothing(
-    api: ImageApi,
-    trouble: Trouble,
-    kind: VerdictKind,
-    stops: bool,  # noqa: FBT001 - a column of the table
-) -> None:
-    """And is told what to do, or waits as long as is asked."""
-    api.script(api.queue.dialect.tells(trouble))
-    step = talking(api).submit(WISH)
-
-    assert isinstance(step, Verdict)
-    assert (step.kind, step.may_be_billed, step.stops_run) == (kind, False, stops)
-    assert step.hint_s == (1.0 if trouble == "limited" else None)
-
-
-def test_a_refused_input_costs_nothing(api: ImageApi) -> None:
-    document = {
-        "detail": "- input.aspect_ratio: must be one of 1:1",
-        "invalid_fields": [{"type": "enum", "field": "input.aspect_ratio"}],
-        "status": 422,
-        "title": "Input validation failed",
-    }
-    step = replicate().next(reply(document, 422))
-
-    assert isinstance(step, Verdict)
-    assert (step.kind, step.may_be_billed) == (VerdictKind.REJECTED, False)
-    assert "aspect_ratio" in step.message
-
-
 def test_key_and_model_can_be_asked_after_for_free(api: ImageApi) -> None:
     talk = talking(api)
     asks = [one for one in talk.provider.checks((MODEL, VERSION)) if isinstance(one, Ask)]
@@ -616,13 +445,3 @@ def test_key_and_model_can_be_asked_after_for_free(api: ImageApi) -> None:
     bad = [f.verdict for ask in replicate().checks((MODEL,)) if isinstance(ask, Ask)
            and ask.about == ("model",) for f in ask.judged(missing, today)]  # fmt: skip
     assert bad == ["bad"]
-
-
-def test_prices_are_its_own() -> None:
-    """A model of OpenAI's has another price there than at OpenRouter, which names it alike."""
-    assert replicate("openai/gpt-image-2").estimate(request()).high_microusd is None
-    assert replicate("black-forest-labs/flux-schnell").estimate(request()).high_microusd == 3000
-    assert openrouter(model="black-forest-labs/flux-dev").estimate(request()).high_microusd is None
-    assert set(models_known_of("replicate")).isdisjoint(models_known_of("openrouter"))
-    version = f"black-forest-labs/flux-dev:{VERSION}"
-    assert replicate(version).estimate(request()).high_microusd == 25_000

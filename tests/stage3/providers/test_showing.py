@@ -50,17 +50,6 @@ def test_openai_takes_a_bare_array_at_another_address(*, labels: bool) -> None:
     }  # fmt: skip
 
 
-def test_openrouters_images_take_a_bare_array() -> None:
-    send = openrouter().begin(showing())
-    first, second = data_urls(send, prompt=f"{LABELS}\n\na lighthouse at dusk")
-
-    assert send.url.endswith("/images")
-    assert send.payload["input_references"] == [
-        {"type": "image_url", "image_url": {"url": first}},
-        {"type": "image_url", "image_url": {"url": second}},
-    ]
-
-
 @pytest.mark.parametrize("labels", [True, False])
 def test_openrouters_chat_takes_parts(*, labels: bool) -> None:
     """Each picture behind its name, and the prompt at the end as it is."""

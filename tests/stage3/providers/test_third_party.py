@@ -228,19 +228,6 @@ def test_the_pages_own_tests_pass(environment: Environment, tmp_path: Path) -> N
     subprocess.run([environment.python, "checks.py"], cwd=tmp_path, check=True, timeout=120)
 
 
-def test_a_quality_that_is_not_sent_buys_nothing_anew(
-    environment: Environment, project: Path, gallery: Gallery
-) -> None:
-    """Its profile says what its requests cannot say."""
-    for wishes in (
-        ['--set=plugin.stage3.quality="low"'],
-        ['--set=plugin.stage3.quality="high"', '--set=plugin.stage3.output_format="webp"'],
-    ):
-        environment.host_stub(project, "run", "story.json", *wishes, environ=WITH_KEY)
-
-    assert len(gallery.painted) == 3
-
-
 def test_the_key_does_not_follow_to_where_a_provider_points(
     environment: Environment, project: Path, gallery: Gallery
 ) -> None:
@@ -328,27 +315,6 @@ def test_the_page_about_queues_makes_pictures(environment: Environment, kiln_pro
     assert [entry["cost_usd"] for entry in manifest["images"]] == ["0.03"] * 3
     *_, books = told.splitlines()
     assert books == "requests 3, pictures 3, would have been billed $0.09"
-
-
-def test_it_is_listed_by_check(environment: Environment, project: Path) -> None:
-    """With its distribution; a broken one beside it harms nothing, since nothing imports it."""
-    text = environment.host_stub(project, "check", environ=WITH_KEY).stdout
-    found = json.loads(environment.host_stub(project, "check", "--json", environ=WITH_KEY).stdout)
-    providers = {one["name"]: one for one in found["plugin"]["providers"]}
-
-    assert "# providers: bfl, careless (careless-pictures 2.0), " in text
-    assert " kiln (kiln-pictures 0.1.0), " in text
-    assert " openai, openrouter, " in text
-    assert " painter (painter-pictures 1.4, in use), previz, " in text
-    assert " sketcher (sketches 0.3), smudge (smudge-pictures 0.1), " in text
-    assert providers["painter"] == {
-        "name": "painter",
-        "source": "painter-pictures 1.4",
-        "in_use": True,
-        "problem": None,
-    }
-    assert providers["previz"]["source"] == found["plugin"]["source"]
-    assert found["plugin"]["capabilities"]["seed"] is True
 
 
 def test_a_broken_one_is_refused_by_its_distribution_and_harms_no_other(

@@ -57,19 +57,6 @@ def test_room_that_was_given_back_is_used_again() -> None:
     bodies.close()
 
 
-def test_all_who_send_it_share_it() -> None:
-    """A second view copies nothing, and nobody can write through one."""
-    bodies = Bodies()
-    body = held(bodies, b"abcd" * 1_000)
-    first, second = bodies.view(body), bodies.view(body)
-
-    assert first.readonly
-    assert first.obj is second.obj
-
-    del first, second
-    bodies.close()
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted by Linux's words")
 def test_many_pictures_are_not_all_in_memory(tmp_path: Path) -> None:
     """Of 600 MB that were sent, only what was sent last stays, in few descriptors."""
@@ -96,12 +83,6 @@ def test_a_view_outlives_what_held_it() -> None:
     bodies.close()
 
     assert bytes(view) == b"abcd"
-
-
-def test_a_folder_that_is_not_there_is_said() -> None:
-    """It was removed while a run went on."""
-    with pytest.raises(StorageFailed, match="/nowhere"):
-        Bodies(Path("/nowhere")).new(1)
 
 
 def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

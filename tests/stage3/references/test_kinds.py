@@ -17,7 +17,6 @@ from stage3_plugin.domain.reference import Limits, MediaType
 from stage3_plugin.errors import ReferenceRefused
 from stage3_plugin.executors.processes import Processes
 from stage3_plugin.storage import copies
-from stage3_plugin.storage.copies import WORK
 from stage3_plugin.storage.copies.shrinking import fitted
 from stage3_plugin.storage.inspect import Inspector, inspect_open
 from stage3_plugin.storage.references import reading
@@ -66,23 +65,6 @@ def bomb(side_px: int) -> bytes:
     return SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-async def test_what_an_endpoint_takes_is_sent_as_it_is(tmp_path: Path, kind: str) -> None:
-    """Byte for byte, whatever its name says it is."""
-    data = encoded(kind)
-
-    assert await sent(tmp_path, data) == (data, f"image/{kind.lower()}")
-
-
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "AVIF"])
-async def test_of_other_kinds_a_copy_is_sent(tmp_path: Path, kind: str) -> None:
-    """One that the endpoint takes, of the same size."""
-    copy, media_type = await sent(tmp_path, encoded(kind), Limits(media_types=("image/jpeg",)))
-
-    assert media_type == "image/jpeg"
-    assert sides(copy) == (48, 32)
-
-
 @pytest.mark.parametrize(
     "kind, mode, kinds, becomes",
     [
@@ -109,15 +91,6 @@ async def test_a_copy_is_of_the_kind_that_loses_least(
     with Image.open(io.BytesIO(copy)) as shown:
         corner = shown.convert("RGBA").getpixel((0, 0))
     assert corner == ((0, 0, 0, 0) if mode == "RGBA" else (0, 0, 0, 255)) or becomes == "image/jpeg"
-
-
-async def test_transparency_that_hides_nothing_makes_no_copy_larger(tmp_path: Path) -> None:
-    """Many programs write it; a photograph with it is still one that a JPEG shows as well."""
-    data = encoded("PNG", (300, 300), "RGBA")
-
-    _, media_type = await sent(tmp_path, data, Limits(most_bytes=len(data) // 4))
-
-    assert media_type == "image/jpeg"
 
 
 @pytest.mark.parametrize(
@@ -159,16 +132,6 @@ async def test_of_what_moves_the_first_picture_is_sent(tmp_path: Path, kind: str
         assert sum(red.histogram()[250:]) == sum(blue.histogram()[:5]) == 16 * 16
 
 
-async def test_what_a_telephone_appends_is_not_sent(tmp_path: Path) -> None:
-    """Many a JPEG has a second picture behind it; what is sent is one, upright and whole."""
-    data = encoded("JPEG")
-
-    copy, _ = await sent(tmp_path, data + encoded("JPEG", (8, 8)))
-
-    assert copy != data
-    assert sides(copy) == (48, 32)
-
-
 async def test_a_copy_stands_upright_and_says_nothing_of_who_took_it(tmp_path: Path) -> None:
     """As a camera notes it was held; where and with what it was taken is nobody's business."""
     exif = Image.Exif()
@@ -181,16 +144,6 @@ async def test_a_copy_stands_upright_and_says_nothing_of_who_took_it(tmp_path: P
     assert sides(copy) == (16, 32)
     assert b"Ann" in data
     assert b"Ann" not in copy
-
-
-async def test_the_meaning_of_colours_is_kept(tmp_path: Path) -> None:
-    """A picture whose file says what its red is looks the same as a copy."""
-    profile = b"a profile, which nothing here reads"
-
-    copy, _ = await sent(tmp_path, encoded("PNG", icc_profile=profile), Limits(most_side_px=40))
-
-    with Image.open(io.BytesIO(copy)) as picture:
-        assert picture.info["icc_profile"] == profile
 
 
 @pytest.mark.parametrize(
@@ -260,29 +213,6 @@ async def test_a_file_that_is_written_while_it_is_read_is_refused(
             await references.show(wish("a.png"), ANY)
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        Limits(most_bytes=30_000),
-        Limits(most_bytes=2_000),
-        Limits(most_pixels=100),
-        Limits(most_side_px=31),
-        Limits(media_types=("image/webp",)),
-        Limits(media_types=("image/jpeg",), most_bytes=5_000, most_pixels=9_999, most_side_px=200),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1"])
-async def test_a_copy_keeps_to_every_limit(tmp_path: Path, limits: Limits, mode: str) -> None:
-    """Of bytes, pixels, sides and kinds, at once."""
-    copy, media_type = await sent(tmp_path, encoded("PNG", (333, 222), mode), limits)
-    width_px, height_px = sides(copy)
-
-    assert limits.take(
-        media_type=media_type, size_bytes=len(copy), width_px=width_px, height_px=height_px
-    )
-
-
 SIDES = st.integers(1, 300)
 """A line of a pixel's width keeps that width, so no limit of pixels here is below its length."""
 LIMITS = st.builds(
@@ -338,16 +268,6 @@ async def test_a_copy_is_made_once_for_each_endpoint(tmp_path: Path) -> None:
     assert not whole.is_copy
 
 
-async def test_a_copy_that_does_not_fit_is_not_sent(tmp_path: Path) -> None:
-    """Whoever made it: what comes back from a worker is looked at like every other picture."""
-    (project(tmp_path) / "story/a.png").write_bytes(encoded("PNG", (300, 300)))
-    too_large = InProcess("tests.stage3.references.harmful:do_nothing")
-
-    async with opened(tmp_path, copying=too_large) as references:
-        with pytest.raises(ReferenceRefused, match="what came of it is no picture that fits"):
-            await references.show(wish("a.png"), Limits(most_side_px=8))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "work, reason",
@@ -376,11 +296,3 @@ async def test_a_picture_that_harms_its_worker_harms_nothing_else(
 
     assert refused.value.reason.startswith(reason)
     assert good.sent.media_type == "image/png"
-
-
-def test_what_a_worker_is_told_is_what_it_reads() -> None:
-    """A copy's limits and its original pass as they are."""
-    job = copies.CopyJob(b"\n{}\n\0", Limits(most_bytes=7, media_types=("image/webp",)))
-
-    assert copies.job_from(copies.job_of(job)) == job
-    assert WORK.endswith(":copy")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.errors import ReferenceRefused, StorageFailed
-from stage3_plugin.storage.references.locating import Places, need_file
+from stage3_plugin.storage.references.locating import Places
 from tests.fakes.pngs import make_png
 from tests.stage3.references.opened import of_cast, opened, project, sha256, wish
 
@@ -166,23 +166,6 @@ async def test_what_names_no_file_is_refused_by_name(
     assert str(refused) == f"reference {refused.image!r} {refused.reason}"
 
 
-@pytest.mark.skipif(not Path("/dev/zero").is_char_device(), reason="it has no devices")
-async def test_a_device_is_never_opened(tmp_path: Path) -> None:
-    """Not even where the config names it: opening one may do something."""
-    async with opened(project(tmp_path)) as references:
-        with pytest.raises(ReferenceRefused, match="'/dev/zero' is a device"):
-            await references.show(of_cast("/dev/zero"), ANY)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_what_may_not_be_read_is_refused(tmp_path: Path) -> None:
-    """By name."""
-    (project(tmp_path) / "story/a.png").write_bytes(PNG)
-    (tmp_path / "story/a.png").chmod(0)
-
-    assert (await refusal(tmp_path, "a.png")).reason == "may not be read by this user"
-
-
 async def test_a_refusal_stays_for_as_long_as_the_run_goes_on(tmp_path: Path) -> None:
     """Two scenes are told the same; each in its own words for the file."""
     path = project(tmp_path) / "story/a.png"
@@ -251,9 +234,3 @@ def test_any_text_names_a_file_or_is_refused(image: str) -> None:
 
     assert refused.value.reason
     assert len(str(refused.value)) < 1_000
-
-
-def test_an_ordinary_name_touches_no_disk() -> None:
-    """So that a check of the scene file alone can ask."""
-    need_file("refs/mira.png")
-    need_file("C:/refs/mira.png")

@@ -19,8 +19,6 @@ from stage3_plugin.errors import (
     ResourceLacking,
     StorageFailed,
 )
-from stage3_plugin.executors.processes import Processes
-from stage3_plugin.storage.copies import WORK
 from stage3_plugin.storage.references import bodies
 from stage3_plugin.storage.references.locating import Places
 from stage3_plugin.storage.references.reading import read
@@ -44,21 +42,6 @@ pytestmark = pytest.mark.anyio
 
 ANY = Limits()
 PNG = make_png("Mira", 64, 64)
-
-
-async def test_what_is_sent_is_the_file(tmp_path: Path) -> None:
-    """It is known by the hash of its bytes, and sent as base64 of just these."""
-    (project(tmp_path) / "story/refs/mira.png").write_bytes(PNG)
-
-    async with opened(tmp_path) as references:
-        shown = await references.show(wish("refs/mira.png", name="Mira"), ANY)
-        body = bytes(references.body_of(shown.sent))
-
-    assert shown.wish.name == "Mira"
-    assert shown.sha256 == shown.sent.sha256 == sha256(PNG)
-    assert (shown.sent.media_type, shown.sent.size_bytes) == ("image/png", len(PNG))
-    assert not shown.is_copy
-    assert base64.b64decode(body, validate=True) == PNG
 
 
 async def test_a_file_that_changes_while_a_run_goes_on_is_not_read_again(tmp_path: Path) -> None:
@@ -133,20 +116,6 @@ async def test_a_file_is_opened_once_for_all_who_ask_at_once(
             scenes.start_soon(references.show, of_cast("../story/refs/mira.png"), ANY)
 
     assert times == 1
-
-
-async def test_what_is_cut_off_can_be_asked_for_again(tmp_path: Path) -> None:
-    """A scene that is cancelled while its reference is read spoils it for no other."""
-    (project(tmp_path) / "story/refs/mira.png").write_bytes(PNG)
-
-    async with opened(tmp_path) as references:
-        with anyio.CancelScope() as scope:
-            scope.cancel()
-            await references.show(wish("refs/mira.png"), ANY)
-        shown = await references.show(wish("refs/mira.png"), ANY)
-
-    assert scope.cancelled_caught
-    assert shown.sha256 == sha256(PNG)
 
 
 async def test_a_plan_makes_no_state_folder(tmp_path: Path) -> None:
@@ -265,21 +234,6 @@ async def test_thousands_of_references_take_few_descriptors_and_little_memory(
     assert not list((tmp_path / "config/.stage3/tmp").iterdir())
 
 
-async def test_the_same_bytes_are_held_once_whatever_names_they_have(tmp_path: Path) -> None:
-    """Many a project has a copy of its style board in each folder."""
-    data = make_png("board", 600, 600, heavy=True)
-    for number in range(40):
-        (project(tmp_path / str(number)) / "story/board.png").write_bytes(data)
-    had = descriptors()
-
-    async with opened(tmp_path / "0", str(tmp_path)) as references:
-        for number in range(40):
-            await references.show(wish(tmp_path / str(number) / "story/board.png"), ANY)
-        more = descriptors() - had
-
-    assert more == 2, "one file, and its place in memory"
-
-
 def test_a_file_that_grows_is_written_over_nothing() -> None:
     """What is held of another reference lies behind the room that it was given."""
     held, data = bodies.Bodies(), make_png("growing", 600, 600, heavy=True)
@@ -329,23 +283,3 @@ async def test_what_is_longer_or_shorter_than_it_said_is_no_picture(
     async with opened(project(tmp_path), store=store) as references:
         with pytest.raises(ReferenceRefused, match="was changed while it was read"):
             await references.show_stored(wish("scene:a"), picture, ANY)
-
-
-@pytest.mark.slow
-async def test_a_copy_is_made_by_a_process_of_its_own(tmp_path: Path) -> None:
-    """The original stays as it is; what it is known by stays its own hash."""
-    original = encoded("PNG", (400, 300))
-    path = project(tmp_path) / "story/refs/mira.png"
-    path.write_bytes(original)
-    limits = Limits(most_bytes=20_000)
-
-    async with opened(tmp_path, copying=Processes(WORK, 1)) as references:
-        shown = await references.show(wish("refs/mira.png"), limits)
-        copy = base64.b64decode(references.body_of(shown.sent))
-
-    assert path.read_bytes() == original
-    assert shown.is_copy
-    assert shown.sha256 == sha256(original)
-    assert shown.sent.sha256 == sha256(copy)
-    assert len(copy) == shown.sent.size_bytes <= 20_000
-    assert list((tmp_path / "config/.stage3/tmp").iterdir()) == []
