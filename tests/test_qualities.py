@@ -107,7 +107,7 @@ def test_a_picture_that_was_bought_by_one_stays(
     story = [{"scene_id": "a", "prompt": "a pier at dusk", "quality": "best"}]
     (folder / "scenes.json").write_text(json.dumps(story), encoding="utf-8")
     first = main(["run", "scenes.json"])
-    monkeypatch.setattr(build, "_is_at_the_vendors", _always)
+    monkeypatch.setattr(build, "canonical_address", _one_address)
     second = main(["run", "scenes.json"])
     planned_again = main(["plan", "scenes.json", "--json"])
     manifest = json.loads((folder / "out" / "manifest.json").read_text(encoding="utf-8"))
@@ -117,5 +117,5 @@ def test_a_picture_that_was_bought_by_one_stays(
     assert manifest["failures"] == []
 
 
-def _always(*_: object) -> bool:
-    return True
+def _one_address(_: str) -> str:
+    return "the vendor's own"

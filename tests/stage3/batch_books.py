@@ -37,6 +37,7 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import trace
+from stage3_plugin.runtime.trace import Event
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.folders import SpoolFolders
 from tests.stage3.ledger.samples import NOW, accepted, picture
@@ -241,18 +242,6 @@ async def at_once(work: Callable[[], Any], /) -> Any:
     return work()
 
 
-class Heard:
-    """Hears what is told."""
-
-    names = frozenset({"batch.ended", "batch.strange_lines", "ledger.left_open"})
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, dict[str, object]]] = []
-
-    def handle(self, name: str, fields: Any, /) -> None:
-        self.events.append((name, dict(fields)))
-
-
 class Process:
     """One process that looks after what others have left, over the ledger in a folder.
 
@@ -308,9 +297,15 @@ class Process:
 
     @contextmanager
     def hearing(self) -> Any:
-        heard = Heard()
-        with trace.listening(heard):
-            yield heard.events
+        heard = list[tuple[str, dict[str, object]]]()
+        names = {"batch.ended", "batch.strange_lines", "ledger.left_open"}
+
+        def hear(happened: Event) -> None:
+            if happened.name in names:
+                heard.append((happened.name, happened.fields()))
+
+        with trace.listening(hear):
+            yield heard
 
 
 class _ByToken:

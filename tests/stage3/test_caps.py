@@ -63,8 +63,8 @@ class SlowToPublish:
 
     async def __call__(self, work: Callable[[], Result], /) -> Result:
         called: Any = work
-        if getattr(getattr(called, "func", None), "__name__", "").endswith("publish"):
-            await anyio.sleep(self.delays_s.get(called.args[2], 0))
+        if getattr(getattr(called, "func", None), "__name__", "") == "_put":
+            await anyio.sleep(self.delays_s.get(called.args[1].stem, 0))
         return work()
 
 
