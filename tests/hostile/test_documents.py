@@ -53,7 +53,7 @@ DOORS = {
     ("storage/spool/documents.py", "JSONDecoder"): "the door",
     ("storage/spool/documents.py", "raw_decode"): "likewise",
     ("storage/spool/receipt.py", "validate_json"): "what we wrote, of bounded length",
-    ("storage/spool/awaited.py", "loads"): "what we wrote, of bounded length",
+    ("storage/spool/awaited.py", "validate_json"): "what we wrote, of bounded length",
     ("storage/spool/line_facts.py", "loads"): "likewise",
     ("providers/models.py", "loads"): "the table that is shipped",
     ("ledger/records.py", "JSONDecoder"): "what we wrote: words alone, of bounded length",

@@ -284,7 +284,7 @@ async def test_a_picture_that_harms_its_worker_harms_nothing_else(
     tmp_path: Path, work: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is refused, and the next one is copied."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where workers find what harms them
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT)])  # workers find there what harms them
     story = project(tmp_path) / "story"
     (story / "bad.gif").write_bytes(encoded("GIF", (20, 20)))
     (story / "good.gif").write_bytes(encoded("GIF", (40, 40)))
