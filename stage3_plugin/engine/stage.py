@@ -764,7 +764,7 @@ class Stage:
         if asked.shown and list_price(replace(asked, shown=())).high_microusd is not None:
             unknown = f"a reference that {asked.scene_id!r} shows adds to the price of"
             others = "a scene's own model must be that of the settings for it; "
-        elif row_named(table().tokens, asked.provider, asked.model) is not None:
+        elif row_named(table(asked.provider).tokens, asked.provider, asked.model) is not None:
             others = 'or prices = { output_image = "30" }, in USD per million tokens; '
         raise SettingsRefused(
             f"fallback.{number - 1}.price_usd" if number else "price_usd",

@@ -79,7 +79,7 @@ def advice(wish: Wish, *, today: date) -> tuple[str, ...]:
     if family is not None:
         lines += _of_quality(wish, family)
         lines += _of_size(wish, family)
-    return tuple(f"{line} (as of {table().as_of})" for line in lines)
+    return tuple(f"{line} (as of {table(wish.provider).as_of})" for line in lines)
 
 
 def refused_quality(wish: Wish) -> str | None:

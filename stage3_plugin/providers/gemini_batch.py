@@ -420,7 +420,7 @@ def _moment_at(value: Json, name: str) -> float | None:
 def _most_tokens(request: PictureRequest, model: str) -> int:
     """Return the most tokens that a request can be: a byte of a text is one at most."""
     texts = (request.whole_prompt, labels_of(request))
-    row = row_named(table().tokens, "gemini", model)
+    row = row_named(table("gemini").tokens, "gemini", model)
     known = None if row is None else row.reference
     each = _MOST_SHOWN_TOKENS if known is None else known.most
     return sum(len((text or "").encode("utf-8", "surrogatepass")) for text in texts) + each * len(

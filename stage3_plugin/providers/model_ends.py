@@ -16,7 +16,7 @@ _PARTING = "-:@"
 
 def ends_at(provider: str) -> tuple[EndRow, ...]:
     """Return the rows of a provider's API: what ends at one may go on at another."""
-    return tuple(row for row in table().ends if row.provider == provider)
+    return table(provider).ends
 
 
 def end_of(provider: str, model: str) -> EndRow | None:

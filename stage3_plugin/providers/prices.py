@@ -44,7 +44,7 @@ OfQualityT = TypeVar("OfQualityT")
 @lru_cache
 def _rows_of(provider: str, model: str) -> tuple[TokensRow | None, PriceRow | None, FlatRow | None]:
     """Return what the table has of a model's prices."""
-    known = table()
+    known = table(provider)
     return (
         row_named(known.tokens, provider, model),
         row_named(known.price, provider, model),
@@ -71,13 +71,13 @@ def share_in_batch(provider: str, model: str) -> Decimal | None:
 
     ``None`` where the table does not have the model among those that are.
     """
-    row = row_named(table().batch, provider, model)
+    row = row_named(table(provider).batch, provider, model)
     return None if row is None else row.share
 
 
 def batch_models_of(provider: str) -> tuple[str, ...]:
     """Return the models that a provider is known to make in batches, sorted."""
-    rows = (row for row in table().batch if row.provider == provider)
+    rows = table(provider).batch
     return tuple(sorted(model for row in rows for model in row.models))
 
 

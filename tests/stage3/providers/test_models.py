@@ -60,6 +60,17 @@ def test_a_slip_in_the_table_is_an_error(spoilt: dict[str, Any]) -> None:
         Table.model_validate(whole)
 
 
+def test_what_is_read_of_each_provider_is_the_whole_table() -> None:
+    """A plan reads its own provider's rows alone, by where they stand in the file."""
+    whole = table().model_dump()
+    for field in whole.keys() - {"as_of"}:
+        providers = dict.fromkeys(row["provider"] for row in whole[field])
+        apart = [row for one in providers for row in table(one).model_dump()[field]]
+
+        assert sorted(map(str, apart)) == sorted(map(str, whole[field]))
+        assert table("nobody").model_dump()[field] == ()
+
+
 @pytest.mark.parametrize(
     "provider, model, most, largest",
     [
