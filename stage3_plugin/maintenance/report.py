@@ -10,6 +10,7 @@ would obey.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime
@@ -29,7 +30,7 @@ SHORT: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(ABC):
     """What a command found or did.
 
     Attributes:
@@ -42,9 +43,9 @@ class Report:
         """Return what programs are told, its values as they are."""
         return {"format": self.FORMAT} | dict(_fields_of(self))
 
+    @abstractmethod
     def told(self) -> Iterator[str]:
         """Yield what people are told, line by line."""
-        raise NotImplementedError
 
     def steps(self) -> Iterable[Next]:
         """Return the commands that may come next, the best first."""

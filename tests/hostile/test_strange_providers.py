@@ -18,7 +18,7 @@ from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
-from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.job import Accepted, Job, Jobs
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -38,13 +38,22 @@ from stage3_plugin.transport.picture_hosts import PictureHosts
 from tests.fakes.image_api import KEY, ImageApi
 from tests.stage3.providers.replies import request
 from tests.stage3.stored import Stored
-from tests.stage3.test_conversation import NO_JOBS
 
 PICTURES = Verdict(kind=VerdictKind.PICTURES, may_be_billed=True)
 FOUND = Finding(about="key", verdict="good", message="accepted")
 HOLD = 30_000
 Says = Callable[[Any], Any]
 Result = TypeVar("Result")
+
+
+class NoBook:
+    """No job ever comes of these requests."""
+
+    async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
+        raise AssertionError(f"{attempt_id} became {accepted.job_id}")
+
+
+NO_JOBS = Jobs(book=NoBook(), waits_s=0)
 
 
 def raising(error: BaseException) -> Says:
@@ -416,3 +425,9 @@ def test_a_lack_of_memory_is_nobodys_fault() -> None:
     asked = guarded(Strange(following=raising(MemoryError())), "strange")
     with pytest.raises(MemoryError):
         asked.next(cast("Any", None))
+
+
+def test_there_is_nothing_to_fetch_for_anything_but_pictures() -> None:
+    """A failure that came with an address would hide what it is."""
+    with pytest.raises(ValueError, match="pictures"):
+        Fetch(sources=(RemotePicture("https://a.test/1"),), verdict=Verdict(kind=VerdictKind.BUSY))

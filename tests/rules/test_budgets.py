@@ -29,7 +29,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "hooks": 160,
         "ledger": 4381,
         "library": 1519,
-        "maintenance": 3638,
+        "maintenance": 3639,
         "policy": 1660,
         "previz": 7477,
         "providers": 5412,

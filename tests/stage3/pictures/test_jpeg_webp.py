@@ -70,9 +70,6 @@ BAD_JPEGS = {
 WEBP = WEBPS["lossy"]
 
 
-EXTENDED = WEBPS["lossy with alpha"]
-
-
 def riff(*chunks: bytes) -> bytes:
     body = b"WEBP" + b"".join(chunks)
     return b"RIFF" + len(body).to_bytes(4, "little") + body

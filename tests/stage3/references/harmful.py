@@ -46,8 +46,3 @@ def say_text(job: bytes) -> bytes:
 def fill_the_disk(_job: bytes) -> bytes:
     """Fail as a worker does whose copy does not fit on the disk."""
     raise OSError(28, "No space left on device", "/somewhere/references-1/x")
-
-
-def do_nothing(job: bytes) -> bytes:
-    """Return the original, as a process that is no good might."""
-    return job_from(job).original
