@@ -274,12 +274,13 @@ def _row(said: Mapping[str, Any]) -> Row:
 def rows(state_dir: Path, scene_id: str | None = None) -> list[Row]:
     """Return every purchase of a ledger, oldest first; what they count adds up to what it says."""
     words = ("--state-dir", str(state_dir), "--limit", "100000")
-    said = stage3("attempts", "--all", *words).data
-    found = [_row(one) for one in said["attempts"]][::-1]
-
-    counted = sum(one.counted_microusd for one in found if one.state in COUNTED)
-    assert micro(said["counted_usd"]) == counted, "the ledger's total is not that of its rows"
-    return [one for one in found if scene_id is None or one.scene_id == scene_id]
+    for _ in range(5):  # rows and their total are of two moments while a run writes: asked again
+        said = stage3("attempts", "--all", *words).data
+        found = [_row(one) for one in said["attempts"]][::-1]
+        counted = sum(one.counted_microusd for one in found if one.state in COUNTED)
+        if micro(said["counted_usd"]) == counted:
+            return [one for one in found if scene_id is None or one.scene_id == scene_id]
+    raise AssertionError("the ledger's total is not that of its rows")
 
 
 def purchases(folder: Path, scene_id: str | None = None) -> list[Row]:
