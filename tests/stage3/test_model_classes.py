@@ -13,9 +13,9 @@ from stage3_plugin.domain.model import ModelReference, ModelRequest
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.executors.base import Problem, Work
+from stage3_plugin.executors.child import replica_environment
 from stage3_plugin.executors.registry import executor_of
 from stage3_plugin.executors.replica import Replica
-from stage3_plugin.executors.replica_handle import replica_environment
 from stage3_plugin.executors.replicas import devices_of
 from stage3_plugin.renderers.finding import NotFound, found_class
 from stage3_plugin.renderers.model import ModelRenderer, Named, decided_by
