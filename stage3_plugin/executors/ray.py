@@ -24,8 +24,8 @@ from stage3_plugin.executors.child import replica_environment
 from stage3_plugin.executors.cluster.address import (
     address_problem,
     broker_environment,
+    need_token,
     place_of,
-    token_problem,
 )
 from stage3_plugin.executors.cluster.link import Link, RemoteLine
 from stage3_plugin.executors.pool import Pool
@@ -100,7 +100,7 @@ class Ray(Pool):
         asked = RayOptions.model_validate(options.model_dump())
         place = place_of(asked.address, os.environ)
         if place is not None:
-            _need_safe(place)
+            need_token(place, os.environ)
         super().__init__(work, asked.replicas, asked.start_s, surroundings)
         self._options = asked
         self._secrets = surroundings.secrets
@@ -177,7 +177,7 @@ class Ray(Pool):
         if problem is not None:
             raise NoWorker(f"RAY_ADDRESS {problem}")
         try:
-            _need_safe(place)
+            need_token(place, os.environ)
         except SettingsRefused as refused:
             raise NoWorker(str(refused)) from None
         return place
@@ -220,15 +220,3 @@ class Ray(Pool):
                     "place for them yet, or they still load their model (`ray status` says what "
                     "is free)"
                 )
-
-
-def _need_safe(place: str) -> None:
-    """See that no stranger can run anything on the cluster, or send anything from it.
-
-    Raises:
-        SettingsRefused: Others can reach it, and need no token.
-    """
-    problem = token_problem(place, os.environ)
-    if problem is not None:
-        words, hint = problem
-        raise SettingsRefused("executor.address", words, hint=hint)
