@@ -425,7 +425,9 @@ SECOND_FINDINGS: Table = {
     "X9 a role that may only read": "engines/postgres/test_servers_as_they_are.py",
     "X10 a restored server": "engines/postgres/test_less.py",
     "X11 figures": "rules/test_money_pages.py",
-    "X12 a cluster that is absent, dates, words": "engines/postgres/test_servers_as_they_are.py",
+    "X12 a cluster that is absent, dates, words": """
+        engines/postgres/test_servers_as_they_are.py
+        engines/ray/test_ray_ends.py::test_a_cluster_that_is_absent_is_looked_for_once""",
     "U1 style tags": """
         test_style_tags_end_to_end.py::test_dropped_tags_are_told_of_and_not_sent
         test_style_tags_end_to_end.py::test_a_picture_without_its_tags_is_bought_anew_and_that_is_said_first""",

@@ -2,16 +2,15 @@
 
 Nothing of Ray is imported here. What speaks with the cluster is a process of its own, the cluster's
 driver: see :mod:`.cluster.broker` for why. It is started by the first job, writes what is made to
-where the job wants it, and ends when the pool is left or this process is gone. Here are the pipes
-to it, and who waits for what.
+where the job wants it, and ends when the pool is left or this process is gone. The pool is the one
+that processes of this machine have; a replica is an actor, made where there is room.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -19,17 +18,24 @@ import anyio
 from anyio.abc import TaskGroup
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from stage3_plugin.errors import NoWorker, SettingsRefused, need
+from stage3_plugin.errors import NoWorker, SettingsRefused, WorkerLost, need
 from stage3_plugin.executors.base import Surroundings, Work
+from stage3_plugin.executors.child import replica_environment
 from stage3_plugin.executors.cluster.address import (
     address_problem,
     broker_environment,
+    need_token,
     place_of,
-    token_problem,
 )
-from stage3_plugin.executors.cluster.link import Link
-from stage3_plugin.executors.replica_handle import replica_environment
-from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.executors.cluster.link import Link, RemoteLine
+from stage3_plugin.executors.pool import Pool
+
+_TICK_S = 1.0
+"""How often it looks whether people want to know what is waited for:"""
+_FIRST_S = 30.0
+"""seconds after which a wait is worth a sentence,"""
+_AGAIN_S = 300.0
+"""and after which it is said again."""
 
 
 class RayOptions(BaseModel):
@@ -54,8 +60,8 @@ class RayOptions(BaseModel):
         default=900.0,
         gt=0,
         allow_inf_nan=False,
-        description="Seconds that a replica that has its place may take to import the class and "
-        "make it.",
+        description="Seconds that a replica may take to import the class and make it, once it has "
+        "its place; where no replica has one for so long, jobs fail.",
     )
     resources: dict[str, float] = Field(
         default_factory=dict[str, float],
@@ -72,7 +78,7 @@ class RayOptions(BaseModel):
         return address
 
 
-class Ray:
+class Ray(Pool):
     """A pool of replicas on a Ray cluster; an :class:`~stage3_plugin.executors.base.Executor`.
 
     Args:
@@ -86,19 +92,18 @@ class Ray:
     """
 
     Options: ClassVar[type[BaseModel]] = RayOptions
+    tries_to_make = 3
+    remembers_s = 60.0
 
     def __init__(self, work: Work, options: BaseModel, /, *, surroundings: Surroundings) -> None:
         need("ray", setting="executor.kind")
         asked = RayOptions.model_validate(options.model_dump())
         place = place_of(asked.address, os.environ)
         if place is not None:
-            _need_safe(place)
-        self.slots = asked.replicas * max(work.at_once, 1)
-        self._work = work
+            need_token(place, os.environ)
+        super().__init__(work, asked.replicas, asked.start_s, surroundings)
         self._options = asked
-        self._surroundings = surroundings
-        self._masked = Masked(surroundings.secrets)
-        self._limiter = anyio.CapacityLimiter(self.slots)
+        self._secrets = surroundings.secrets
         self._starting = anyio.Lock()
         self._link: Link | None = None
         self._listening: TaskGroup
@@ -106,58 +111,62 @@ class Ray:
     async def __aenter__(self) -> Self:
         self._listening = anyio.create_task_group()
         await self._listening.__aenter__()
-        return self
+        self._listening.start_soon(self._tell_what_lacks)
+        return await super().__aenter__()
 
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-        /,
-    ) -> bool | None:
-        with anyio.CancelScope(shield=True):
-            if self._link is not None:
-                await self._link.close()
-        self._listening.cancel_scope.cancel()
-        # What was raised within is not handed over: it would come back in a group.
-        await self._listening.__aexit__(None, None, None)
-        return None
+    ) -> None:
+        try:
+            await super().__aexit__(kind, error, trace)
+        finally:
+            await self._leave()
+            self._listening.cancel_scope.cancel()
+            await self._listening.__aexit__(None, None, None)
 
-    @property
-    def process_id(self) -> int | None:
-        """Name the cluster's driver, if one is running."""
-        if self._link is None or self._link.is_gone:
-            return None
-        return self._link.process_id
-
-    async def run(self, job: bytes, into: Path) -> None:
-        """Have a job done by a replica; waits for a free one.
-
-        When cancelled, the replica is ended, unless it does others' jobs too, and made again.
-
-        Raises:
-            JobFailed: It could not be done.
-            WorkerLost: The replica died over it, is out of reach, or took longer than it may; or
-                the cluster's driver is gone.
-            WorkUnusable: No replica can make what does the work.
-            NoWorker: There is no such cluster, or it does not let this machine in.
-            StorageFailed: The disk did not take what was made.
-        """
-        into = _where(into)
-        async with self._limiter:
-            link = await self._running()
-            await link.have_done(job, into, self._surroundings.tell)
+    async def _started(self, _number: int, /) -> RemoteLine:
+        line = (await self._running()).line()
+        try:
+            with anyio.fail_after(self._start_s):
+                await line.ask({"place": True})
+        except TimeoutError:
+            await line.kill()
+            raise NoWorker(
+                f"no node of the cluster had room for a replica within start_s, {self._start_s:g} "
+                "s (`ray status` says what is free)"
+            ) from None
+        return line
 
     async def _running(self) -> Link:
+        """Return the link to the cluster's driver, which is started where there is none."""
         async with self._starting:
-            if self._link is None or self._link.is_gone:
-                if self._link is not None:
-                    with anyio.CancelScope(shield=True):
-                        await self._link.close()
-                self._link = await self._started()
+            if self._link is not None and self._link.is_gone:
+                await self._leave()
+            if self._link is None:
+                self._raise_if_none()
+                place = self._place()
+                handed_on = replica_environment(os.environ, self._secrets, self._masked)
+                environment = broker_environment(place, handed_on)
+                self._link = await Link.start(environment, self._masked)
+                try:
+                    await self._link.join(self._begin(place, handed_on))
+                except (NoWorker, WorkerLost):
+                    await self._leave()
+                    raise
+                self._listening.start_soon(self._link.listen)
             return self._link
 
-    async def _started(self) -> Link:
+    async def _leave(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            with anyio.CancelScope(shield=True):
+                await link.close()
+
+    def _place(self) -> str:
+        """Return where the cluster is now, which may not have been there when the stage opened."""
         place = place_of(self._options.address, os.environ)
         if place is None:
             raise NoWorker(
@@ -168,54 +177,46 @@ class Ray:
         if problem is not None:
             raise NoWorker(f"RAY_ADDRESS {problem}")
         try:
-            _need_safe(place)
-        except SettingsRefused as refused:  # a cluster that was not there when the stage opened
+            need_token(place, os.environ)
+        except SettingsRefused as refused:
             raise NoWorker(str(refused)) from None
-        handed_on = replica_environment(os.environ, self._surroundings.secrets, self._masked)
-        link = await Link.start(broker_environment(place, handed_on), self._masked)
-        self._listening.start_soon(link.listen)
-        left_out = [name for name in os.environ if name not in handed_on]
-        await link.send(self._begin(place, left_out), self._work.setup)
-        return link
+        return place
 
-    def _begin(self, place: str, left_out: Sequence[str]) -> dict[str, object]:
+    def _begin(self, place: str, handed_on: Mapping[str, str]) -> dict[str, object]:
         """Say what the cluster's driver is to do."""
-        options, work = self._options, self._work
-        total = {name: count * options.replicas for name, count in options.resources.items()}
-        wants = {"num_cpus": options.cpus, "num_gpus": options.gpus, "resources": options.resources}
-        of_this_machine: dict[str, object] = {
-            "num_cpus": max(os.cpu_count() or 1, math.ceil(options.cpus * options.replicas) + 1),
-            "resources": total,
-        }
+        options = self._options
+        cores = math.ceil(options.cpus * options.replicas) + 1
         return {
             "place": place,
-            "replicas": options.replicas,
-            "wants": wants,
-            "of_this_machine": of_this_machine,
-            "left_out": left_out,
-            "start_s": options.start_s,
-            "timeout_s": self._surroundings.timeout_s,
-            "work": {
-                "target": work.target,
-                "path": work.path,
-                "at_once": work.at_once,
-                "most_bytes": work.most_bytes,
+            "of_this_machine": {
+                "num_cpus": max(os.cpu_count() or 1, cores),
+                "resources": {
+                    name: count * options.replicas for name, count in options.resources.items()
+                },
             },
+            "wants": {
+                "num_cpus": options.cpus,
+                "num_gpus": options.gpus,
+                "resources": options.resources,
+            },
+            "left_out": [name for name in os.environ if name not in handed_on],
         }
 
-
-def _need_safe(place: str) -> None:
-    """See that no stranger can run anything on the cluster, or send anything from it.
-
-    Raises:
-        SettingsRefused: Others can reach it, and need no token.
-    """
-    problem = token_problem(place, os.environ)
-    if problem is not None:
-        words, hint = problem
-        raise SettingsRefused("executor.address", words, hint=hint)
-
-
-def _where(into: Path) -> Path:
-    """Return where a file is to be, wherever the cluster's driver stands."""
-    return into.absolute()
+    async def _tell_what_lacks(self) -> None:
+        """Tell people of replicas that are not ready, after a while and now and then."""
+        next_s = math.inf
+        while True:
+            await anyio.sleep(_TICK_S)
+            now_s = anyio.current_time()
+            lacking = sum(seat.is_manned and not seat.at_once for seat in self._seats)
+            if not lacking:
+                next_s = math.inf
+            elif next_s == math.inf:
+                next_s = now_s + _FIRST_S
+            elif now_s >= next_s and self.is_wanted:
+                next_s = now_s + _AGAIN_S
+                self._tell(
+                    f"waiting for {lacking} of {len(self._seats)} replicas: the cluster has no "
+                    "place for them yet, or they still load their model (`ray status` says what "
+                    "is free)"
+                )

@@ -11,12 +11,13 @@ import ast
 import sys
 import tokenize
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
 _LONGEST_SOURCE_BYTES = 4 << 20
+_ANY_NAME = {"*", "__getattr__", "globals", "exec", "setattr"}
+"""What is named so may bind names that a source does not show."""
 
 
 class NotFound(Exception):
@@ -27,21 +28,8 @@ class NotFound(Exception):
         super().__init__(problem)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundClass:
-    """What is known of a model class beforehand.
-
-    Attributes:
-        name: Its own name, without its module.
-        at_once: How many pictures it renders in one call, if its source says so.
-    """
-
-    name: str
-    at_once: int | None = None
-
-
-def found_class(model_class: str, folders: Sequence[str] = ()) -> FoundClass:
-    """Look for a model class.
+def find_class(model_class: str, folders: Sequence[str] = ()) -> int | None:
+    """Look for a model class; return how many pictures it renders at once, if its source says so.
 
     Args:
         model_class: ``module:Class``.
@@ -62,7 +50,7 @@ def found_class(model_class: str, folders: Sequence[str] = ()) -> FoundClass:
             "or correct the name",
         )
     source = _source_of(spec, model_class)
-    return FoundClass(name) if source is None else _class_in(source, name, model_class)
+    return None if source is None else _at_once_of(source, name, model_class)
 
 
 def _spec_of(module: str, folders: Sequence[str]) -> ModuleSpec | None:
@@ -130,7 +118,7 @@ def _source_of(spec: ModuleSpec, model_class: str) -> ast.Module | None:
         ) from None
 
 
-def _class_in(source: ast.Module, name: str, model_class: str) -> FoundClass:
+def _at_once_of(source: ast.Module, name: str, model_class: str) -> int | None:
     """Look for a class at the top of a module, or within another class there."""
     inside: ast.Module | ast.ClassDef = source
     parts = name.split(".")
@@ -138,16 +126,15 @@ def _class_in(source: ast.Module, name: str, model_class: str) -> FoundClass:
         found = _bound(inside, part)
         if found is None:
             raise _unbound(source, ".".join(parts[: number + 1]), model_class)
-        if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef) and found.name == part:
             raise NotFound(
                 f"{model_class!r} is a function, and no class",
                 "write a class with a method render(self, request)",
             )
         if not isinstance(found, ast.ClassDef):
-            return FoundClass(parts[-1])  # another module brings it, or a call makes it
+            return None  # another module brings it, or a call makes it
         inside = found
-    at_once = _at_once_in(inside) if isinstance(inside, ast.ClassDef) else None
-    return FoundClass(parts[-1], at_once)
+    return _at_once_in(inside)
 
 
 def _unbound(source: ast.Module, name: str, model_class: str) -> NotFound:
@@ -161,66 +148,44 @@ def _unbound(source: ast.Module, name: str, model_class: str) -> NotFound:
 
 
 def _bound(inside: ast.Module | ast.ClassDef, name: str) -> ast.AST | None:
-    """Return what binds a name; the last that does. A module that may bind any name does."""
+    """Return what binds a name; the last that does. What may bind any name does."""
     found: ast.AST | None = None
-    for statement in _statements(inside.body):
-        if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if statement.name == name:
-                found = statement
-            elif statement.name == "__getattr__":
-                found = found or ast.Pass()
-        elif isinstance(statement, ast.Import | ast.ImportFrom):
-            names = {one.asname or one.name.partition(".")[0] for one in statement.names}
-            if name in names:
-                found = statement
-            elif "*" in names:
-                found = found or statement
-        elif any(
-            isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store) and one.id == name
-            for one in ast.walk(statement)
-        ):
-            found = statement
-        elif _is_magic(statement):
-            found = found or statement
+    for node in _seen(inside):
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                bound = node.name
+            case ast.alias():
+                bound = node.asname or node.name.partition(".")[0]
+            case ast.Name(ctx=ast.Store()) | ast.Name(id="globals" | "exec" | "setattr"):
+                bound = node.id
+            case _:
+                continue
+        if bound == name:
+            found = node
+        elif bound in _ANY_NAME:
+            found = found or node
     return found
 
 
-def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements in their order, and in the place of an ``if`` or a ``try`` what is in it."""
-    for statement in body:
-        inner = [
-            one
-            for field in ("body", "orelse", "finalbody")
-            for one in getattr(statement, field, ())
-            if not isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        ]
-        handlers: Sequence[ast.ExceptHandler] = getattr(statement, "handlers", ())
-        inner += [one for handler in handlers for one in handler.body]
-        if inner:
-            yield from _statements(inner)
-        else:
-            yield statement
+def _seen(inside: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is in a module or a class, in its order, and not what is in those within it."""
+    for node in ast.iter_child_nodes(inside):
+        yield node
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _seen(node)
 
 
-def _is_magic(statement: ast.stmt) -> bool:
-    """Return whether a statement may bind names that it does not show."""
-    return any(
-        isinstance(one, ast.Name) and one.id in {"globals", "exec", "setattr"}
-        for one in ast.walk(statement)
-    )
-
-
-def _at_once_in(found: ast.ClassDef) -> int | None:
+def _at_once_in(found: ast.Module | ast.ClassDef) -> int | None:
     """Return the plain number that ``at_once`` is in the body of a class."""
     number: int | None = None
     for statement in found.body:
-        if isinstance(statement, ast.Assign):
-            targets, value = statement.targets, statement.value
-        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            targets, value = [statement.target], statement.value
-        else:
-            continue
-        is_it = any(isinstance(one, ast.Name) and one.id == "at_once" for one in targets)
-        if is_it and isinstance(value, ast.Constant) and type(value.value) is int:
-            number = value.value if value.value >= 1 else None
+        match statement:
+            case ast.Assign(
+                targets=[ast.Name(id="at_once")], value=ast.Constant(value=int(value))
+            ) | ast.AnnAssign(ast.Name(id="at_once"), value=ast.Constant(value=int(value))) if (
+                value >= 1 and value is not True
+            ):
+                number = value
+            case _:
+                pass
     return number

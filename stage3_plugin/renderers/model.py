@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio.to_thread
 from pydantic import JsonValue
@@ -29,7 +30,7 @@ from stage3_plugin.errors import (
     WorkUnusable,
 )
 from stage3_plugin.executors.base import Executor
-from stage3_plugin.renderers.model_jobs import job_of
+from stage3_plugin.renderers.model_jobs import PLAIN, job_of
 
 LEAST_LOST_IN_A_ROW = 10
 """So many replicas that are lost one after the other, without one picture, are no chance;"""
@@ -37,42 +38,40 @@ LOST_OF_EACH_SLOT = 4
 """and where there are many, so many for each: a machine that is gone takes all of its own along."""
 
 
-def _none_held(_sent: SentPicture) -> bytes:
-    raise LookupError("no references are held here")
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """What a model class is called in what is said.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelClass:
+    """A model class, the user's or the ready one, and what is known of it before it is made.
 
     Attributes:
-        what: Itself.
+        model_class: ``module:Class``.
+        model_args: What it is made with.
+        decides: What of that decides a picture.
+        what: What it is called in what is said.
         setting: Which setting names it.
+        at_once: How many pictures it renders in one call.
+        warnings: What is to be said of the settings before a run.
     """
 
+    model_class: str
+    model_args: Mapping[str, JsonValue]
+    decides: Mapping[str, JsonValue]
     what: str
     setting: str
+    at_once: int = 1
+    warnings: tuple[str, ...] = ()
 
+    @staticmethod
+    def unmet(_request: PictureRequest, /) -> tuple[str, ...]:
+        """Name the wishes of a request that change nothing, by their field.
 
-def _nothing(_request: PictureRequest) -> tuple[str, ...]:
-    return ()
+        A class of the user's is told all, and what it makes of that is its own.
+        """
+        return ()
 
-
-def _no_reason(_request: PictureRequest) -> None:
-    return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limitations:
-    """What is known beforehand of what a model class does not do.
-
-    Attributes:
-        unmet: Names the wishes of a request that change nothing, by their field.
-        refused: Says why a request can never be rendered; ``None`` if nothing is known against it.
-    """
-
-    unmet: Callable[[PictureRequest], tuple[str, ...]] = _nothing
-    refused: Callable[[PictureRequest], str | None] = _no_reason
+    @staticmethod
+    def refused(_request: PictureRequest, /) -> str | None:
+        """Say why a request can never be rendered; ``None`` if nothing is known against it."""
+        return None
 
 
 class ModelRenderer:
@@ -80,46 +79,34 @@ class ModelRenderer:
 
     Args:
         executor: Does :data:`~stage3_plugin.renderers.replica.WORK`.
-        named: What it is called in what is said.
+        model: The class.
         decides: From :func:`decided_by`.
-        limits: What it does not do; a class of the user's is told all, and what it makes of that
-            is its own.
-        data_of: Returns the bytes that are sent of a reference; it may block.
     """
 
-    def __init__(
-        self,
-        executor: Executor,
-        *,
-        named: Named,
-        decides: str,
-        limits: Limitations | None = None,
-        data_of: Callable[[SentPicture], bytes] = _none_held,
-    ) -> None:
+    def __init__(self, executor: Executor, model: ModelClass, decides: str) -> None:
         self._executor = executor
-        self._named = named
+        self._model = model
         self._decides = decides
-        self._limits = limits or Limitations()
-        self._data_of = data_of
+        self._data_of: Callable[[SentPicture], bytes] | None = None
         self._lost_in_a_row = 0
 
     def showing(self, data_of: Callable[[SentPicture], bytes]) -> ModelRenderer:
-        """Return one for a run that holds references."""
-        return ModelRenderer(
-            self._executor,
-            named=self._named,
-            decides=self._decides,
-            limits=self._limits,
-            data_of=data_of,
-        )
+        """Return one for a run that holds references.
+
+        Args:
+            data_of: Returns the bytes that are sent of one; it may block.
+        """
+        anew = ModelRenderer(self._executor, self._model, self._decides)
+        anew._data_of = data_of
+        return anew
 
     def unmet(self, request: PictureRequest) -> tuple[str, ...]:
         """Name the wishes of a request that change nothing, by their field."""
-        return self._limits.unmet(request)
+        return self._model.unmet(request)
 
     def advise(self, request: PictureRequest) -> tuple[str, ...]:
         """Say of a request what will keep it from being rendered."""
-        refused = self._limits.refused(request)
+        refused = self._model.refused(request)
         return () if refused is None else (refused,)
 
     async def study(self, story: Iterable[PictureRequest]) -> None:
@@ -142,7 +129,7 @@ class ModelRenderer:
             StorageFailed: The disk did not take it.
         """
         what = f"scene {request.scene_id[:40]!r}"
-        refused = self._limits.refused(request)
+        refused = self._model.refused(request)
         if refused is not None:
             failed = RenderFailed(f"{what} cannot be rendered: {refused}")
             failed.may_pass = False
@@ -155,20 +142,20 @@ class ModelRenderer:
             await self._executor.run(job, path)
         except JobFailed as error:
             self._lost_in_a_row = 0
-            failed = RenderFailed(f"{self._named.what} could not render {what}: {error}")
+            failed = RenderFailed(f"{self._model.what} could not render {what}: {error}")
             failed.may_pass = error.may_pass
             raise failed from error
         except WorkUnusable as error:
-            of = "" if self._named.what in error.problem else f"{self._named.what}: "
+            of = "" if self._model.what in error.problem else f"{self._model.what}: "
             raise RendererUnusable(
-                f"setting {self._named.setting!r}: {of}{error}; no picture can be made before that "
+                f"setting {self._model.setting!r}: {of}{error}; no picture can be made before that "
                 "is mended"
             ) from error
         except NoWorker as error:
             raise self._lost(f"no replica can be started for {what}: {error}") from error
         except WorkerLost as lost:
             words = f"; its last words: {lost.last_words}" if lost.last_words else ""
-            said = f"the replica of {self._named.what} {lost.how} over {what}{words}"
+            said = f"the replica of {self._model.what} {lost.how} over {what}{words}"
             raise self._lost(said) from lost
         self._lost_in_a_row = 0
 
@@ -183,30 +170,12 @@ class ModelRenderer:
         return lost
 
     def _job(self, request: PictureRequest) -> bytes:
-        return job_of(
-            ModelRequest(
-                scene_id=request.scene_id,
-                prompt=request.prompt,
-                negative_prompt=request.negative_prompt,
-                width_px=request.width_px,
-                height_px=request.height_px,
-                seed=request.seed,
-                quality=request.quality,
-                output_format=request.output_format,
-                background=request.background,
-                model=request.model,
-                references=tuple(
-                    self._reference(one, labels=request.labels) for one in request.shown
-                ),
-                characters=request.characters,
-                style_tags=request.style_tags,
-                is_sheet=request.is_sheet,
-                is_draft=request.is_draft,
-                extra=request.extra,
-            )
-        )
+        shown = tuple(self._reference(one, labels=request.labels) for one in request.shown)
+        told: dict[str, Any] = {name: getattr(request, name) for name in PLAIN}
+        return job_of(ModelRequest(references=shown, **told))
 
     def _reference(self, shown: Reference, *, labels: bool) -> ModelReference:
+        assert self._data_of is not None
         return ModelReference(
             data=self._data_of(shown.sent),
             media_type=shown.sent.media_type,
@@ -216,20 +185,17 @@ class ModelRenderer:
         )
 
 
-def decided_by(
-    model_class: str,
-    model_args: Mapping[str, JsonValue],
-    edition: str,
-    *,
-    hidden: Callable[[str], str] = str,
-) -> str:
+def decided_by(model: ModelClass, edition: str, *, hidden: Callable[[str], str] = str) -> str:
     """Name what decides every picture of a model class, so that another one makes them anew.
 
     Args:
-        model_class: ``module:Class``.
-        model_args: What it is made with.
+        model: The class.
         edition: The user's word for what nothing else of the settings says.
         hidden: Takes secrets out of a text: another token is no other picture.
     """
-    decides = {"model_class": model_class, "edition": edition, "model_args": model_args}
+    decides = {
+        "model_class": model.model_class,
+        "edition": edition,
+        "model_args": dict(model.decides),
+    }
     return hidden(json.dumps(decides, sort_keys=True))

@@ -14,7 +14,8 @@ from typing import Any, cast
 
 from stage3_plugin.domain.model import ModelReference, ModelRequest
 
-_PLAIN = tuple(one.name for one in fields(ModelRequest) if one.name != "references")
+PLAIN = tuple(one.name for one in fields(ModelRequest) if one.name != "references")
+"""What a model class is told in plain values, by the names that a request has for it."""
 _LISTS = frozenset({"characters", "style_tags"})
 _OF_A_REFERENCE = tuple(one.name for one in fields(ModelReference) if one.name != "data")
 
@@ -37,7 +38,7 @@ def setup_from(setup: bytes) -> tuple[str, dict[str, Any]]:
 
 def job_of(request: ModelRequest) -> bytes:
     """Write a request down: a line of JSON, and the bytes of its references behind it."""
-    head: dict[str, Any] = {name: getattr(request, name) for name in _PLAIN}
+    head: dict[str, Any] = {name: getattr(request, name) for name in PLAIN}
     head["references"] = [
         {name: getattr(one, name) for name in _OF_A_REFERENCE} | {"bytes": len(one.data)}
         for one in request.references
@@ -51,7 +52,7 @@ def request_from(job: bytes) -> ModelRequest:
     end = job.index(b"\n")
     head: Mapping[str, Any] = json.loads(job[:end])
     values: dict[str, Any] = {
-        name: tuple(head[name]) if name in _LISTS else head[name] for name in _PLAIN if name in head
+        name: tuple(head[name]) if name in _LISTS else head[name] for name in PLAIN if name in head
     }
     shown: list[ModelReference] = []
     start = end + 1

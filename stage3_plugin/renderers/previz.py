@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
@@ -93,15 +93,9 @@ class Previz(PictureMaker):
         Memory grows with the characters and their names, not with the scenes.
         """
         naming = Naming()
-        for count, request in enumerate(story, start=1):
-            naming.see(_plate(request))
-            if count % _SCENES_A_TURN == 0:
-                await checkpoint()
+        await _show(story, naming.see)
         describing = Describing(naming.solve())
-        for count, request in enumerate(story, start=1):
-            describing.see(_plate(request))
-            if count % _SCENES_A_TURN == 0:
-                await checkpoint()
+        await _show(story, describing.see)
         self._cast = describing.cast()
 
     def edition(self, request: PictureRequest) -> str:
@@ -149,6 +143,13 @@ class Previz(PictureMaker):
             guides=self._options.guides,
             output_format=request.output_format,
         )
+
+
+async def _show(story: Iterable[PictureRequest], see: Callable[[Plate], None]) -> None:
+    for count, request in enumerate(story, start=1):
+        see(_plate(request))
+        if count % _SCENES_A_TURN == 0:
+            await checkpoint()
 
 
 @functools.cache

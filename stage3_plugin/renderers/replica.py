@@ -63,40 +63,30 @@ class ModelWorker:
     """Renders with what a model class has made; a :class:`~stage3_plugin.executors.base.Worker`."""
 
     def __init__(self, model: object, model_class: str) -> None:
-        render: object = getattr(model, "render", None)
-        render_many: object = getattr(model, "render_many", None)
-        if not (callable(render) or callable(render_many)):
+        self._render: Any = getattr(model, "render", None)
+        self._render_many: Any = getattr(model, "render_many", None)
+        if not (callable(self._render) or callable(self._render_many)):
             raise Unusable(f"{model_class} has no method render(request)")
-        self._render = (
-            cast("Callable[[ModelRequest], object]", render) if callable(render) else None
-        )
-        self._render_many = (
-            cast("Callable[[Sequence[ModelRequest]], object]", render_many)
-            if callable(render_many)
-            else None
-        )
         at_once: object = getattr(model, "at_once", 1)
         if not isinstance(at_once, int) or isinstance(at_once, bool) or at_once < 1:
             raise Unusable(f"{model_class}.at_once is {at_once!r}, and no number of 1 or more")
-        self.at_once = at_once if self._render_many is not None else 1
+        self.at_once = at_once if callable(self._render_many) else 1
 
     def do(self, jobs: list[bytes]) -> list[bytes | Problem]:
         """Render pictures, together where the class can and there are several."""
         requests = [request_from(job) for job in jobs]
-        if self._render_many is not None and (len(requests) > 1 or self._render is None):
+        if callable(self._render_many) and (len(requests) > 1 or not callable(self._render)):
             return self._together(requests)
         return [self._alone(request) for request in requests]
 
     def _alone(self, request: ModelRequest) -> bytes | Problem:
-        assert self._render is not None
         try:
             return _picture(self._render(request), "render")
         except Exception as error:  # noqa: BLE001 - the class is the user's
             return _problem(error)
 
     def _together(self, requests: list[ModelRequest]) -> list[bytes | Problem]:
-        assert self._render_many is not None
-        found = self._render_many(requests)  # what it raises, the host puts into words
+        found: object = self._render_many(requests)  # what it raises, the host puts into words
         if not isinstance(found, list | tuple):
             raise TypeError(f"render_many returned {type(found).__name__}, and no list of pictures")
         pictures = cast("Sequence[object]", found)

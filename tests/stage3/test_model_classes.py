@@ -13,12 +13,12 @@ from stage3_plugin.domain.model import ModelReference, ModelRequest
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.executors.base import Problem, Work
+from stage3_plugin.executors.child import replica_environment
 from stage3_plugin.executors.registry import executor_of
 from stage3_plugin.executors.replica import Replica
-from stage3_plugin.executors.replica_handle import replica_environment
 from stage3_plugin.executors.replicas import devices_of
-from stage3_plugin.renderers.finding import NotFound, found_class
-from stage3_plugin.renderers.model import ModelRenderer, Named, decided_by
+from stage3_plugin.renderers.finding import NotFound, find_class
+from stage3_plugin.renderers.model import ModelClass, ModelRenderer, decided_by
 from stage3_plugin.renderers.model_jobs import job_of, request_from
 from stage3_plugin.renderers.replica import WORK
 from stage3_plugin.runtime.masking import Masked
@@ -152,7 +152,7 @@ def test_a_class_is_found_without_importing_it(
     folder: Path, written: str, at_once: int | None
 ) -> None:
     """Nor the packages around it; how many it renders at once is read from its source."""
-    assert found_class(written, (str(folder),)).at_once == at_once
+    assert find_class(written, (str(folder),)) == at_once
     assert not [name for name in sys.modules if name.startswith("found_")]
 
 
@@ -173,7 +173,7 @@ def test_a_class_that_is_not_there_is_refused(
 ) -> None:
     """With what could be meant."""
     with pytest.raises(NotFound, match=words) as caught:
-        found_class(written, (str(folder),))
+        find_class(written, (str(folder),))
 
     assert hint in caught.value.hint
     assert not [name for name in sys.modules if name.startswith("found_")]
@@ -212,18 +212,16 @@ def test_what_decides_a_picture_is_in_its_edition(args: dict[str, Any], edition:
     """The class, what it is made with, the user's word, and what it sees that no key has."""
 
     def of(decides: str, **more: Any) -> str:
-        renderer = ModelRenderer(
-            InProcess(WORK), named=Named("a:B", "model_class"), decides=decides
-        )
+        renderer = ModelRenderer(InProcess(WORK), made_with(), decides)
         return renderer.edition(
             PictureRequest(scene_id="s", prompt="p", width_px=8, height_px=8, **more)
         )
 
-    usual = decided_by("a:B", {"steps": 30}, "")
+    usual = decided_by(made_with(steps=30), "")
 
-    assert of(usual) == of(decided_by("a:B", {"steps": 30}, ""))
-    assert of(usual) != of(decided_by("a:B", args, edition))
-    assert of(usual) != of(decided_by("a:C", {"steps": 30}, ""))
+    assert of(usual) == of(decided_by(made_with(steps=30), ""))
+    assert of(usual) != of(decided_by(made_with(**args), edition))
+    assert of(usual) != of(decided_by(made_with("a:C", steps=30), ""))
     assert of(usual) != of(usual, style_tags=("ink",))
     assert of(usual) != of(usual, characters=("mira",))
     assert of(usual) != of(usual, extra={"mood": "grim"})
@@ -232,12 +230,18 @@ def test_what_decides_a_picture_is_in_its_edition(args: dict[str, Any], edition:
 def test_another_token_is_no_other_picture() -> None:
     """A secret among what a class is made with decides nothing."""
     decided = [
-        decided_by("a:B", {"token": token}, "", hidden=Masked([token]).text)
+        decided_by(made_with(token=token), "", hidden=Masked([token]).text)
         for token in ("first-secret-token", "second-secret-token")
     ]
 
     assert decided[0] == decided[1]
     assert "first" not in decided[0]
+
+
+def made_with(model_class: str = "a:B", **args: Any) -> ModelClass:
+    return ModelClass(
+        model_class=model_class, model_args=args, decides=args, what="it", setting="model_class"
+    )
 
 
 # A replica ---------------------------------------------------------------------------------------

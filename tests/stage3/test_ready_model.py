@@ -66,7 +66,7 @@ def test_a_folder_of_weights_is_all_it_takes(tmp_path: Path) -> None:
         "weights": str(folder), "steps": 4, "at_once": 2, "device": "cpu",
     }  # fmt: skip
     assert ready.decides == {"weights": "weights", "steps": 4}
-    assert (ready.name, ready.at_once, ready.warnings) == ("weights", 2, ())
+    assert (ready.setting, ready.at_once, ready.warnings) == ("model", 2, ())
 
 
 def test_without_the_extra_one_line_says_how_to_get_it(

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from stage3_plugin.errors import SettingsRefused
+
 LOCAL = "local"
 """A cluster of this machine alone, started by us and ended by us."""
 AUTO = "auto"
@@ -64,18 +66,24 @@ def is_of_this_machine(place: str) -> bool:
     return False
 
 
-def token_problem(place: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """Say what a cluster that others can reach lacks, and what to do; ``None`` if nothing."""
+def need_token(place: str, environ: Mapping[str, str]) -> None:
+    """See that no stranger can run anything on a cluster, or send anything from it.
+
+    Raises:
+        SettingsRefused: Others can reach it, and need no token.
+    """
     if is_of_this_machine(place):
-        return None
-    mode = environ.get("RAY_AUTH_MODE")
-    if mode is not None and mode.lower() != "token":
-        words = f"others can reach the cluster at {place}, and RAY_AUTH_MODE is {mode[:40]!r}"
-        return words, f"unset RAY_AUTH_MODE, or set it to token; {_HOW}"
-    if not has_token(environ):
-        words = f"others can reach the cluster at {place}, and there is no token to show to it"
-        return words, _HOW
-    return None
+        return
+    mode = environ.get("RAY_AUTH_MODE", "token")
+    if mode.lower() != "token":
+        lack = f"RAY_AUTH_MODE is {mode[:40]!r}"
+        hint = f"unset RAY_AUTH_MODE, or set it to token; {_HOW}"
+    elif not has_token(environ):
+        lack, hint = "there is no token to show to it", _HOW
+    else:
+        return
+    words = f"others can reach the cluster at {place}, and {lack}"
+    raise SettingsRefused("executor.address", words, hint=hint)
 
 
 def has_token(environ: Mapping[str, str]) -> bool:

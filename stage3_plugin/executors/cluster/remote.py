@@ -1,9 +1,8 @@
 """Replicas as actors of Ray: the only module that speaks with Ray.
 
 Ray is imported by name, and what is used of it is written down here, so that nobody else needs it
-to read, check or install this. An actor that dies is made again by Ray wherever there is room
-(``max_restarts=-1``), and a call that it died over is not repeated (``max_task_retries=0``): that
-is for the run to decide.
+to read, check or install this. An actor that dies stays so, and no call is repeated: what comes
+next is for the run to decide, as with a process of its machine.
 """
 
 from __future__ import annotations
@@ -11,36 +10,35 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from threading import Lock, Thread
 from typing import Any, Protocol, cast
 
-from stage3_plugin.executors.base import Problem, Work
-from stage3_plugin.executors.cluster.pool import Gone, NotBegun, Unusable
+from stage3_plugin.executors.base import Problem
+from stage3_plugin.executors.messages import Said, made_of
 
-PAUSE_S = 0.2
-"""Between two looks at an actor that is just being made again."""
 _LONGEST_WORDS = 600
 
 
 class Ray(Protocol):
     """What is used of the module ``ray``; references and handles are its own."""
 
-    exceptions: Any
     __version__: str
 
     def init(self, **options: object) -> object: ...
     def shutdown(self) -> None: ...
     def remote(self, of: type) -> Any: ...
     def get(self, reference: object) -> object: ...
-    def wait(self, references: list[object], *, timeout: float) -> tuple[list[object], object]: ...
     def kill(self, actor: object, *, no_restart: bool) -> None: ...
 
 
 def ray_module() -> Ray:
     """Import Ray."""
-    return cast("Ray", importlib.import_module("ray"))
+    ray = cast("Ray", importlib.import_module("ray"))
+    # Of a module that nodes could import they would take their own, in whatever release.
+    importlib.import_module("ray.cloudpickle").register_pickle_by_value(sys.modules[__name__])
+    return ray
 
 
 class Actor:
@@ -49,144 +47,109 @@ class Actor:
     It is sent there by value, with all it knows, so that a node that lacks this package, or has
     another release of it, can still say so. What it returns is made of plain tuples, bytes and
     text.
-
-    Args:
-        work: The fields of a work.
-        left_out: Variables that this process loses before anything of the work is imported.
     """
-
-    def __init__(self, work: dict[str, Any], left_out: tuple[str, ...]) -> None:
-        self._work = work
-        self._left_out = left_out
-        self._replica: Any = None
 
     def ping(self) -> None:
         """Answer: it is placed, and runs."""
 
-    def load(self) -> int | str:
-        """Make what does the work: how many jobs it takes at once, or why it cannot be made."""
-        for name in self._left_out:
+    def load(self, work: dict[str, Any], left_out: Sequence[str]) -> int | str:
+        """Make what does the work: how many jobs it takes at once, or why it cannot be made.
+
+        Args:
+            work: The fields of a work.
+            left_out: Variables that this process loses before anything of the work is imported.
+        """
+        for name in left_out:
             os.environ.pop(name, None)
         try:
             from stage3_plugin.executors.base import Work  # noqa: PLC0415 - likewise
             from stage3_plugin.executors.replica import Replica  # noqa: PLC0415 - likewise
 
-            self._replica = Replica(Work(**self._work))
+            self._replica = Replica(Work(**work))
         except ImportError as error:
             return f"{error} (every node needs what the driver has installed, in its release)"
         except Exception as error:  # noqa: BLE001 - it may be of another release's making
             return str(error)
-        at_once: int = self._replica.at_once
-        return at_once
+        return self._replica.at_once
 
-    def do(self, jobs: list[bytes]) -> list[tuple[bytes, None] | tuple[str, bool]] | None:
-        """Do jobs: what was made of each, or a problem and whether it may pass.
-
-        ``None``: nothing was begun, since it was made again and has nothing to do them with yet.
-        """
-        if self._replica is None:
-            return None
+    def do(self, jobs: list[bytes]) -> list[tuple[bytes, None] | tuple[str, bool]]:
+        """Do jobs: what was made of each, or a problem and whether it may pass."""
         return [
             (made, None) if isinstance(made, bytes) else (made.words, made.may_pass)
             for made in self._replica.do(jobs)
         ]
 
 
-class RayRemote:
-    """One replica as an actor.
+class Gone(Exception):
+    """A replica answered what it must not; its words say how."""
+
+
+class Remote:
+    """One replica as an actor, from when it is asked for until it is ended.
 
     Args:
         ray: The module, which is connected.
-        work: What it makes.
         wants: The resources that it takes: ``num_cpus``, ``num_gpus``, ``resources``.
         left_out: Variables of the environment that it loses first.
     """
 
-    def __init__(
-        self, ray: Ray, work: Work, wants: Mapping[str, object], left_out: tuple[str, ...]
-    ) -> None:
+    def __init__(self, ray: Ray, wants: Mapping[str, Any], left_out: Sequence[str]) -> None:
         self._ray = ray
-        # Of a module that nodes could import they would take their own, in whatever release.
-        importlib.import_module("ray.cloudpickle").register_pickle_by_value(sys.modules[__name__])
-        self._class = ray.remote(Actor).options(
-            **wants, max_restarts=-1, max_task_retries=0, max_concurrency=1
-        )
-        self._arguments = ({field: getattr(work, field) for field in _FIELDS}, left_out)
-        self._actor: Any = None
-        self._ping: object = None
-        self._dies = ray.exceptions.ActorDiedError
-        self._fails = ray.exceptions.RayError
+        self._left_out = left_out
+        options = {**wants, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": 1}
+        self._actor = ray.remote(Actor).options(**options).remote()
+        self._answering = Lock()
+        """Held while something is written, and to end it: afterwards nothing is written."""
+        self._has_ended = False
 
-    def find(self, wait_s: float) -> bool:
-        """Look whether the actor answers; have one made where there is none."""
-        if self._actor is None:
-            self._actor = self._class.remote(*self._arguments)
-            self._ping = None
-        if self._ping is None:
-            self._ping = self._actor.ping.remote()
-        done, _ = self._ray.wait([self._ping], timeout=wait_s)
-        if not done:
-            return False
-        reference, self._ping = self._ping, None
+    def answer(self, about: Said, parts: list[bytes], say: Callable[[Said], None]) -> None:
+        """Answer a message, in a thread: calls may block for as long as a node is frozen."""
+        Thread(target=self._answer, args=(about, parts, say), daemon=True).start()
+
+    def end(self) -> Thread:
+        """End it for good, in a thread; from now on it says and writes nothing."""
+        with self._answering:
+            self._has_ended = True
+        ending = Thread(target=self._kill, daemon=True)
+        ending.start()
+        return ending
+
+    def _kill(self) -> None:
+        with suppress(Exception):  # it is dead already, or the cluster is
+            self._ray.kill(self._actor, no_restart=True)
+
+    def _answer(self, about: Said, parts: list[bytes], say: Callable[[Said], None]) -> None:
+        found: Sequence[bytes | Problem] = ()
+        said: dict[str, Any] = {"line": about["line"]}
+        is_idle = True
         try:
-            self._ray.get(reference)
-        except self._dies as error:
-            self._actor = None
-            raise Gone(_words(error)) from error
-        except self._fails:  # it is just being made again, perhaps on another node
-            time.sleep(PAUSE_S)
-            return False
-        return True
+            self._ray.get(self._actor.ping.remote())
+            is_idle = False
+            if "make" in about:
+                said |= self._made(about["make"], *parts)
+            elif "places" in about:
+                found = self._done(parts)
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for it
+            said |= {"lost": _words(error), "is_idle": is_idle}
+        with self._answering:
+            if self._has_ended:
+                return
+            if found:
+                places = about["places"]
+                said["answers"] = [made_of(one, *at) for one, at in zip(found, places, strict=True)]
+            say(said)
 
-    def load(self, start_s: float) -> int:
-        """Have the actor make what does the work."""
-        made = self._answer(self._actor.load.remote(), start_s)
-        if type(made) is int:
-            return made
-        if type(made) is str:
-            raise Unusable(made)
-        raise Unusable(f"it answered with {type(made).__name__}")
+    def _made(self, work: Said, setup: bytes) -> Said:
+        made = self._ray.get(self._actor.load.remote({**work, "setup": setup}, self._left_out))
+        if type(made) is not int and type(made) is not str:
+            raise Gone(f"answered with {type(made).__name__}")
+        return {"at_once" if type(made) is int else "unusable": made}
 
-    def do(self, jobs: list[bytes], timeout_s: float) -> Sequence[bytes | Problem]:
-        """Have jobs done by the actor."""
-        found = self._answer(self._actor.do.remote(jobs), timeout_s)
-        if found is None:
-            raise NotBegun("was made again")
+    def _done(self, jobs: list[bytes]) -> Sequence[bytes | Problem]:
+        found = self._ray.get(self._actor.do.remote(jobs))
         if type(found) is not list or len(cast("list[object]", found)) != len(jobs):
             raise Gone("answered with something else than its jobs")
         return [_checked(one) for one in cast("list[object]", found)]
-
-    def restart(self) -> None:
-        """Kill the actor's process; Ray makes it again."""
-        if self._actor is not None:
-            with suppress(Exception):  # it is dead already, or the cluster is
-                self._ray.kill(self._actor, no_restart=False)
-
-    def end(self) -> None:
-        """Kill the actor for good."""
-        if self._actor is not None:
-            with suppress(Exception):  # likewise
-                self._ray.kill(self._actor, no_restart=True)
-
-    def _answer(self, reference: object, timeout_s: float) -> object:
-        """Wait for what a call returns, and no longer than told.
-
-        Raises:
-            Gone: The actor died over it, or took longer; then it is ended.
-        """
-        if not self._ray.wait([reference], timeout=timeout_s)[0]:
-            self.restart()
-            raise Gone(f"did not answer within {timeout_s:g} s and was ended")
-        try:
-            return self._ray.get(reference)
-        except self._dies as error:
-            self._actor = None
-            raise Gone(_words(error)) from error
-        except self._fails as error:
-            raise Gone(_words(error)) from error
-
-
-_FIELDS = ("target", "setup", "path", "at_once", "most_bytes")
 
 
 def _checked(found: object) -> bytes | Problem:
@@ -202,5 +165,7 @@ def _checked(found: object) -> bytes | Problem:
 
 def _words(error: BaseException) -> str:
     """Return what of Ray's many lines says how an actor went."""
+    if isinstance(error, Gone):
+        return str(error)
     lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
     return f"is gone ({' '.join(lines)[:_LONGEST_WORDS]})" if lines else "is gone"

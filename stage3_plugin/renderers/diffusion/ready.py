@@ -16,6 +16,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import SettingsRefused, need
 from stage3_plugin.renderers.diffusion.folder import cache_of_hub, is_cached, is_name, problem_with
 from stage3_plugin.renderers.diffusion.options import DECIDES_NOTHING, DiffusionOptions
+from stage3_plugin.renderers.model import ModelClass
 from stage3_plugin.settings import Settings
 
 MODEL_CLASS = "stage3_plugin.renderers.diffusion.model:Diffusion"
@@ -26,27 +27,17 @@ _GRID_PX = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReadyModel:
-    """What the driver knows of the ready model class.
+class ReadyModel(ModelClass):
+    """The ready model class; its ``weights`` are a whole path, or a name.
 
-    Attributes:
-        model_args: What it is made with; its ``weights`` are a whole path, or a name.
-        decides: What of that decides a picture, as it is written in the settings.
-        name: What people and the ledger call it.
-        field: Which setting names the weights.
-        at_once: Pictures in one call.
-        warnings: What is to be said of the settings before a run.
+    What decides a picture of these is as it is written in the settings.
     """
 
-    model_args: Mapping[str, JsonValue]
-    decides: Mapping[str, JsonValue]
-    name: str
-    field: str
-    at_once: int
-    warnings: tuple[str, ...]
+    model_class: str = MODEL_CLASS
+    what: str = "diffusers"
 
     @staticmethod
-    def unmet(request: PictureRequest) -> tuple[str, ...]:
+    def unmet(request: PictureRequest, /) -> tuple[str, ...]:
         """Name the wishes of a request that change nothing, by their field.
 
         There is one quality, pictures are opaque, and one reference is the most that is shown.
@@ -60,7 +51,7 @@ class ReadyModel:
         return tuple(name for name, is_unmet in wishes.items() if is_unmet)
 
     @staticmethod
-    def refused(request: PictureRequest) -> str | None:
+    def refused(request: PictureRequest, /) -> str | None:
         """Say why a request can never be rendered; ``None`` if nothing is known against it."""
         return _off_the_grid(request.width_px, request.height_px)
 
@@ -106,8 +97,7 @@ def ready_model(
     return ReadyModel(
         model_args=made_with | {"weights": str(found) if is_folder else weights},
         decides=decides | {"weights": weights},
-        name=settings.model or weights,
-        field=field,
+        setting=field,
         at_once=options.at_once,
         warnings=(_fetched(weights, options.revision),) if fetches else (),
     )

@@ -13,8 +13,8 @@ from stage3_plugin.executors.cluster.address import (
     address_problem,
     broker_environment,
     is_of_this_machine,
+    need_token,
     place_of,
-    token_problem,
 )
 from stage3_plugin.executors.registry import executor_of
 
@@ -69,17 +69,20 @@ def test_a_cluster_that_others_reach_needs_a_token(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("a-token\n", encoding="utf-8")
 
-    assert token_problem("127.0.0.1:1", home) is None
-    assert token_problem(FAR, home) is not None
-    assert token_problem(FAR, home | {"RAY_AUTH_TOKEN": " "}) is not None
-    assert token_problem(FAR, home | {"RAY_AUTH_TOKEN": "a-token"}) is None
-    assert token_problem(FAR, home | {"RAY_AUTH_TOKEN_PATH": str(file)}) is None
-    assert token_problem(FAR, home | {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")}) is not None
-    off = home | {"RAY_AUTH_TOKEN": "a-token", "RAY_AUTH_MODE": "disabled"}
-    assert token_problem(FAR, off) is not None
+    need_token("127.0.0.1:1", home)
+    need_token(FAR, home | {"RAY_AUTH_TOKEN": "a-token"})
+    need_token(FAR, home | {"RAY_AUTH_TOKEN_PATH": str(file)})
+    for lacking in (
+        {},
+        {"RAY_AUTH_TOKEN": " "},
+        {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")},
+        {"RAY_AUTH_TOKEN": "a-token", "RAY_AUTH_MODE": "disabled"},
+    ):
+        with pytest.raises(SettingsRefused, match="others can reach the cluster"):
+            need_token(FAR, home | lacking)
     (tmp_path / ".ray").mkdir()
     file.rename(tmp_path / ".ray" / "auth_token")
-    assert token_problem(FAR, home) is None
+    need_token(FAR, home)
 
 
 def test_it_is_refused_before_anything_starts(

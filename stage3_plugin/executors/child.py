@@ -1,4 +1,4 @@
-"""One replica process as its starter sees it: started, made, called, ended with all it has started.
+"""A process that works for this one: started, asked, ended with all that it has started.
 
 What it prints is kept in a file without a name for as long as it may be wanted, and is asked for
 only when it dies: the last line says why.
@@ -14,29 +14,24 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from subprocess import PIPE
-from typing import IO
+from typing import IO, Any
 
 import anyio
 from anyio.abc import ByteSendStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from stage3_plugin.errors import NoWorker, WorkerLost, WorkUnusable
-from stage3_plugin.executors.base import Work
-from stage3_plugin.executors.replica import Unusable
-from stage3_plugin.executors.replica_process import (
-    GRACE_S,
-    LONGEST_ANSWER,
-    STARTER,
-    Answer,
-    Order,
-    answers_in,
-    asked,
-    at_once_in,
-    made,
-)
+from stage3_plugin.errors import NoWorker, WorkerLost
+from stage3_plugin.executors.messages import LONGEST_ANSWER, Said, message
+from stage3_plugin.executors.replica_process import GRACE_S
 from stage3_plugin.runtime.masking import TOO_SHORT, Masked
 
+_STARTER = (
+    "import sys; sys.path[:] = __import__('json').loads(sys.argv[1]); "
+    "from {module} import main; main()"
+)
+"""What the interpreter is started with, and the path of the process that starts it."""
 _LAST_WORDS = 16_000
 """Bytes of a dead replica's output that are looked at; a longer line is not shown."""
 _MOST_OUTPUT = 1 << 20
@@ -55,9 +50,6 @@ _GONE = (
     anyio.IncompleteRead,
     anyio.DelimiterNotFound,
     ValueError,  # what it said is no answer
-    KeyError,
-    TypeError,
-    RecursionError,
 )
 """What is raised when the other end of a pipe is no longer there, or says what it must not."""
 
@@ -81,7 +73,7 @@ def replica_environment(
     }
 
 
-class ReplicaHandle:
+class Child:
     """One process, the files to it, and the line that its life hangs on."""
 
     def __init__(
@@ -90,21 +82,34 @@ class ReplicaHandle:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
-        self._jobs: ByteSendStream = process.stdin
+        self._questions: ByteSendStream = process.stdin
         self._answers = BufferedByteReceiveStream(process.stdout)
         self._standard_error = standard_error
         self._lifeline: int | None = lifeline
         self._masked = masked
-        self.at_once = 1
 
     @classmethod
-    async def start(cls, environment: Mapping[str, str], masked: Masked) -> ReplicaHandle:
-        """Start a process; nothing is made yet.
+    async def start(
+        cls,
+        module: str,
+        environment: Mapping[str, str],
+        masked: Masked,
+        *,
+        folder: str | None = None,
+    ) -> Child:
+        """Start a process.
+
+        Args:
+            module: Whose ``main`` it runs. It finds modules where this process does.
+            environment: Its environment.
+            masked: What its words are shown without.
+            folder: Where it stands; by default, where this process does.
 
         Raises:
             NoWorker: It cannot be started.
         """
         process: Process | None = None
+        starter = _STARTER.format(module=module)
         try:
             standard_error = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
             theirs, ours = os.pipe()
@@ -114,11 +119,12 @@ class ReplicaHandle:
             # Shielded, or a cancellation could leave a process behind that no pool knows.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
-                    [sys.executable, "-P", "-c", STARTER, json.dumps(sys.path), str(theirs)],
+                    [sys.executable, "-P", "-c", starter, _path(), str(theirs)],
                     stdin=PIPE,
                     stdout=PIPE,
                     stderr=standard_error,
                     env=environment,
+                    cwd=folder,
                     start_new_session=True,
                     pass_fds=(theirs,) if os.name == "posix" else (),
                 )
@@ -141,53 +147,46 @@ class ReplicaHandle:
         """Return whether it is not known to have ended."""
         return self._process.returncode is None
 
-    async def make(self, work: Work, longest_s: float) -> None:
-        """Have it make what does the work.
+    async def ask(self, head: Said, parts: Sequence[bytes] = ()) -> Said:
+        """Ask for something, and wait for the answer.
 
         Raises:
-            WorkUnusable: It cannot, or takes too long.
-            WorkerLost: It died over it.
+            WorkerLost: It is gone; or says what is no answer, and has to be killed.
+        """
+        await self.send(head, parts)
+        return await self.hear()
+
+    async def send(self, head: Said, parts: Sequence[bytes] = ()) -> None:
+        """Send what is asked.
+
+        Raises:
+            WorkerLost: It is gone.
         """
         try:
-            with anyio.fail_after(longest_s):
-                await self._jobs.send(made(work))
-                answer = await self._answers.receive_until(b"\n", LONGEST_ANSWER)
-            self.at_once = at_once_in(answer)
-        except TimeoutError as error:
-            problem = f"it was not made within start_s, {longest_s:g} s"
-            raise WorkUnusable(problem, self._last_words()) from error
-        except Unusable as error:
-            raise WorkUnusable(self._masked.text(str(error))) from error
+            await self._questions.send(message(head, parts))
         except _GONE as error:
             raise await self._lost() from error
 
-    async def do(self, orders: Sequence[Order], longest_s: float) -> list[Answer]:
-        """Have one call done.
-
-        Args:
-            orders: Its jobs.
-            longest_s: Seconds that it may take.
+    async def hear(self) -> Said:
+        """Wait for the next answer.
 
         Raises:
-            WorkerLost: It died over it, or took too long; it has to be killed then.
+            WorkerLost: As of :meth:`ask`.
         """
         try:
-            with anyio.fail_after(longest_s):
-                await self._jobs.send(asked(orders))
-                answer = await self._answers.receive_until(b"\n", LONGEST_ANSWER * len(orders))
-            found = answers_in(answer, len(orders))
-        except TimeoutError as error:
-            how = f"did not end its work within timeout_s, {longest_s:g} s"
-            raise WorkerLost(how, self._last_words()) from error
+            said: dict[str, Any] = json.loads(
+                await self._answers.receive_until(b"\n", LONGEST_ANSWER)
+            )
         except _GONE as error:
             raise await self._lost() from error
         self.forget_output()
-        return found
+        return said
 
-    async def close(self) -> None:
+    async def close(self, grace_s: float = GRACE_S) -> None:
         """End it by ending its input; kill it if it does not listen."""
-        await self._jobs.aclose()
-        with anyio.move_on_after(GRACE_S):
+        with suppress(*_GONE):
+            await self._questions.aclose()
+        with anyio.move_on_after(grace_s):
             await self._process.wait()
         await self.kill()
 
@@ -220,9 +219,9 @@ class ReplicaHandle:
             # Its files are closed, so it is dying of itself, and how it does is worth knowing:
             # asyncio on Python 3.11 can lose the status of a process that is killed just now.
             await self._process.wait()
-        return WorkerLost(_ending(self._process.returncode), self._last_words())
+        return WorkerLost(_ending(self._process.returncode), self.last_words())
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
         """Return the last line that it wrote, without secrets."""
         if self._standard_error.closed:  # the pool is being left
             return ""
@@ -241,6 +240,11 @@ class ReplicaHandle:
         if self._standard_error.seek(0, os.SEEK_END) > _MOST_OUTPUT:
             self._standard_error.seek(0)
             self._standard_error.truncate()
+
+
+def _path() -> str:
+    """Return where this process finds modules, in words that hold wherever one stands."""
+    return json.dumps([str(Path(folder).absolute()) for folder in sys.path])
 
 
 def _ending(returncode: int | None) -> str:
