@@ -45,7 +45,7 @@ from stage3_plugin.providers.models import (
     takes_of,
 )
 from stage3_plugin.providers.prices import estimate
-from stage3_plugin.providers.replies.unbilled import FREE
+from stage3_plugin.providers.replies import unbilled
 from stage3_plugin.renderers.diffusion.options import DiffusionOptions
 
 PAGES = {
@@ -301,7 +301,7 @@ def unbilled_table() -> str:
         "| Words | Status | Whose | Whoever says it? | How it is known | Page, when read |",
         "|---|---|---|---|---|---|",
     ]
-    for free in FREE:
+    for free in unbilled.free():
         statuses = ", ".join(map(str, sorted(free.statuses)))
         where = f"`{free.at}` at its own address" if free.at else "yes"
         known = "said by the vendor" if free.kind == "said" else "presumed"

@@ -294,7 +294,7 @@ class EndRow(_OfFamily):
 class Table(BaseModel):
     """The whole of ``models.toml``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", title="models.toml")
 
     as_of: dt.date
     takes: tuple[Takes, ...] = ()
