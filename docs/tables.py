@@ -32,7 +32,6 @@ from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.executors.ray import RayOptions
 from stage3_plugin.executors.replicas import ReplicasOptions
 from stage3_plugin.providers import gemini_batch, openai_batch
-from stage3_plugin.providers.model_ends import end_of
 from stage3_plugin.providers.models import (
     FlatRow,
     PriceRow,
@@ -40,6 +39,7 @@ from stage3_plugin.providers.models import (
     Shapes,
     Takes,
     TokensRow,
+    end_of,
     shapes_of,
     table,
     takes_of,
