@@ -32,7 +32,6 @@ from stage3_plugin.domain.states import COUNTED, LEGAL, LIVE, State
 from stage3_plugin.executors.ray import RayOptions
 from stage3_plugin.executors.replicas import ReplicasOptions
 from stage3_plugin.providers import gemini_batch, openai_batch
-from stage3_plugin.providers.model_ends import end_of
 from stage3_plugin.providers.models import (
     FlatRow,
     PriceRow,
@@ -40,12 +39,13 @@ from stage3_plugin.providers.models import (
     Shapes,
     Takes,
     TokensRow,
+    end_of,
     shapes_of,
     table,
     takes_of,
 )
 from stage3_plugin.providers.prices import estimate
-from stage3_plugin.providers.replies.unbilled import FREE
+from stage3_plugin.providers.replies import unbilled
 from stage3_plugin.renderers.diffusion.options import DiffusionOptions
 
 PAGES = {
@@ -301,7 +301,7 @@ def unbilled_table() -> str:
         "| Words | Status | Whose | Whoever says it? | How it is known | Page, when read |",
         "|---|---|---|---|---|---|",
     ]
-    for free in FREE:
+    for free in unbilled.free():
         statuses = ", ".join(map(str, sorted(free.statuses)))
         where = f"`{free.at}` at its own address" if free.at else "yes"
         known = "said by the vendor" if free.kind == "said" else "presumed"

@@ -8,7 +8,7 @@ Apart from the ledger, so that these rules hold without it and are tested withou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, get_args
 
 from host_stub.contract import CostBasis
@@ -47,30 +47,30 @@ IS_GIVEN_UP: Final = "state IN ('PAID_BAD', 'WROTE_OFF')"
 IS_IN_DOUBT: Final = f"state IN ({words(UNSETTLED - OPEN)})"
 """What any run may bring on, whoever began it."""
 
-_IS_UNSETTLED = f"state IN ({words(UNSETTLED)})"
-_IS_UNCOUNTED = f"state IN ({words(set(State) - COUNTED)})"
-_HEX = "NOT GLOB '*[^0-9a-f]*'"
-_WAYS = " OR ".join(
+IS_UNSETTLED: Final = f"state IN ({words(UNSETTLED)})"
+WAYS: Final = " OR ".join(
     f"(OLD.state = '{old}' AND NEW.state IN ({words(news)}))" for old, news in LEGAL.items() if news
 )
+"""Where a purchase may go."""
+_IS_UNCOUNTED = f"state IN ({words(set(State) - COUNTED)})"
 
-_JOBS = f"""
-CREATE TABLE jobs (
-  seq INTEGER PRIMARY KEY,
-  token TEXT UNIQUE CHECK (length(token) = {TOKEN_DIGITS} AND token {_HEX}),
-  provider TEXT NOT NULL,
-  account TEXT NOT NULL,
-  endpoint TEXT NOT NULL,
-  lane TEXT NOT NULL CHECK (lane IN ({words(get_args(Lane))})),
-  input_file TEXT,
-  opened_at TEXT NOT NULL,
-  job_id TEXT,
-  poll_url TEXT,
-  result_url TEXT,
-  cancel_url TEXT,
-  accepted_at TEXT,
-  expires_at TEXT,
-  cost_microusd INTEGER CHECK (cost_microusd >= 0),
+COLUMNS: Final[Mapping[str, str]] = {
+    "jobs": f"""
+  {{seq}},
+  token {{text}} UNIQUE CHECK ({{is_token}}),
+  provider {{text}} NOT NULL,
+  account {{text}} NOT NULL,
+  endpoint {{text}} NOT NULL,
+  lane {{text}} NOT NULL CHECK (lane IN ({words(get_args(Lane))})),
+  input_file {{text}},
+  opened_at {{text}} NOT NULL,
+  job_id {{text}},
+  poll_url {{text}},
+  result_url {{text}},
+  cancel_url {{text}},
+  accepted_at {{text}},
+  expires_at {{text}},
+  cost_microusd {{number}} CHECK (cost_microusd >= 0),
   CHECK (lane = 'one' OR token IS NOT NULL),
   CHECK (
     (job_id IS NULL) = (poll_url IS NULL) AND (job_id IS NULL) = (accepted_at IS NULL)
@@ -80,108 +80,122 @@ CREATE TABLE jobs (
     job_id IS NOT NULL
     OR (result_url IS NULL AND cancel_url IS NULL AND cost_microusd IS NULL)
   )
-) STRICT
-"""
-_PURCHASES = f"""
-CREATE TABLE purchases (
-  seq INTEGER PRIMARY KEY,
-  attempt_id TEXT NOT NULL UNIQUE CHECK (length(attempt_id) = 32 AND attempt_id {_HEX}),
-  scene_key TEXT NOT NULL,
-  scene_id TEXT NOT NULL,
-  run_id TEXT NOT NULL,
-  provider TEXT NOT NULL,
-  api TEXT NOT NULL,
-  base_url TEXT,
-  model TEXT NOT NULL,
-  size TEXT NOT NULL,
-  quality TEXT NOT NULL,
-  is_local INTEGER NOT NULL CHECK (is_local IN (0, 1)),
-  hold_microusd INTEGER NOT NULL CHECK (hold_microusd >= 0),
-  day TEXT NOT NULL CHECK (day GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
-  held_at TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ({words(State)})),
-  changed_at TEXT NOT NULL,
-  cost_microusd INTEGER CHECK (cost_microusd >= 0),
-  basis TEXT CHECK (basis IN ({words(get_args(CostBasis))})),
-  why TEXT NOT NULL,
-  sha256 TEXT CHECK (length(sha256) = 64 AND sha256 {_HEX}),
-  facts TEXT,
-  took_s REAL,
-  decided_by TEXT CHECK (decided_by IN ({words(get_args(DecidedBy))})),
-  content_key TEXT NOT NULL,
-  request_id TEXT,
-  base_key TEXT,
-  subject_key TEXT NOT NULL,
-  take INTEGER NOT NULL DEFAULT 1 CHECK (take >= 1),
-  job INTEGER REFERENCES jobs (seq),
-  line INTEGER CHECK (line >= 0),
+""",
+    "purchases": f"""
+  {{seq}},
+  attempt_id {{text}} NOT NULL UNIQUE CHECK ({{is_attempt_id}}),
+  scene_key {{text}} NOT NULL,
+  scene_id {{text}} NOT NULL,
+  run_id {{text}} NOT NULL,
+  provider {{text}} NOT NULL,
+  api {{text}} NOT NULL,
+  base_url {{text}},
+  model {{text}} NOT NULL,
+  size {{text}} NOT NULL,
+  quality {{text}} NOT NULL,
+  is_local {{number}} NOT NULL CHECK (is_local IN (0, 1)),
+  hold_microusd {{number}} NOT NULL CHECK (hold_microusd >= 0),
+  day {{text}} NOT NULL CHECK ({{is_day}}),
+  held_at {{text}} NOT NULL,
+  state {{text}} NOT NULL CHECK (state IN ({words(State)})),
+  changed_at {{text}} NOT NULL,
+  cost_microusd {{number}} CHECK (cost_microusd >= 0),
+  basis {{text}} CHECK (basis IN ({words(get_args(CostBasis))})),
+  why {{text}} NOT NULL,
+  sha256 {{text}} CHECK ({{is_sha256}}),
+  facts {{text}},
+  took_s {{real}},
+  decided_by {{text}} CHECK (decided_by IN ({words(get_args(DecidedBy))})),
+  content_key {{text}} NOT NULL,
+  request_id {{text}},
+  base_key {{text}},
+  subject_key {{text}} NOT NULL,
+  take {{number}} NOT NULL DEFAULT 1 CHECK (take >= 1),
+  job {{number}} REFERENCES {{schema}}jobs (seq),
+  line {{number}} CHECK (line >= 0),
   CHECK ((state = 'PAID') = (sha256 IS NOT NULL)),
-  CHECK (NOT {_IS_UNSETTLED} OR (cost_microusd IS NULL AND basis IS NULL)),
-  CHECK ({_IS_UNSETTLED} OR basis IS NOT NULL),
-  CHECK (NOT {_IS_UNCOUNTED} OR cost_microusd IS 0),
+  CHECK (NOT {IS_UNSETTLED} OR (cost_microusd IS NULL AND basis IS NULL)),
+  CHECK ({IS_UNSETTLED} OR basis IS NOT NULL),
+  CHECK (NOT {_IS_UNCOUNTED} OR cost_microusd {{is_same_as}} 0),
   CHECK (state <> 'WROTE_OFF' OR decided_by IS NOT NULL),
   CHECK (state <> 'ACCEPTED' OR job IS NOT NULL),
   CHECK (line IS NULL OR job IS NOT NULL)
-) STRICT
-"""
-_EVENTS = """
-CREATE TABLE events (
-  seq INTEGER PRIMARY KEY,
-  purchase INTEGER REFERENCES purchases (seq),
-  event TEXT NOT NULL CHECK (event IN ('asked', 'changed', 'overrun', 'corrected', 'day_set')),
-  old TEXT,
-  new TEXT NOT NULL,
-  at TEXT NOT NULL,
-  why TEXT NOT NULL,
+""",
+    "events": """
+  {seq},
+  purchase {number} REFERENCES {schema}purchases (seq),
+  event {text} NOT NULL CHECK (event IN ('asked', 'changed', 'overrun', 'corrected', 'day_set')),
+  old {text},
+  new {text} NOT NULL,
+  at {text} NOT NULL,
+  why {text} NOT NULL,
   CHECK ((event = 'day_set') = (purchase IS NULL))
-) STRICT
-"""
-_COUNTERS = """
-CREATE TABLE counters (
-  scope TEXT NOT NULL PRIMARY KEY,
-  committed_microusd INTEGER NOT NULL CHECK (committed_microusd >= 0)
-) STRICT, WITHOUT ROWID
-"""
-_META = """
-CREATE TABLE meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID
-"""
-_FROZEN = (
-    "seq, attempt_id, scene_key, scene_id, run_id, provider, api, base_url, model, size, quality, "
-    "is_local, hold_microusd, day, held_at, content_key, base_key, subject_key, take, job, line"
-)
-_FROZEN_OF_A_JOB = (
-    "seq", "token", "provider", "account", "endpoint", "lane", "input_file", "opened_at"
-)  # fmt: skip
-_UNCHANGED = " AND ".join(
-    f"NEW.{name} IS OLD.{name}"
-    for name in ("changed_at", "why", "sha256", "facts", "took_s", "request_id")
-)
-_JOB_IS_ANOTHER = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in _FROZEN_OF_A_JOB)
-
-SCHEMA: Final[tuple[str, ...]] = (
-    _JOBS,
-    _PURCHASES,
-    _EVENTS,
-    _COUNTERS,
-    _META,
-    f"CREATE UNIQUE INDEX one_live ON purchases (scene_key) WHERE {IS_LIVE}",
-    f"CREATE UNIQUE INDEX one_in_a_slot ON purchases (subject_key, take) WHERE {IS_LIVE}",
+""",
+    "counters": """
+  scope {text} NOT NULL PRIMARY KEY,
+  committed_microusd {number} NOT NULL CHECK (committed_microusd >= 0)
+""",
+    "meta": "name {text} NOT NULL PRIMARY KEY, value {text} NOT NULL",
+}
+"""What each table has, in a file and on a server, which have their own words for the kinds."""
+INDICES: Final = (
+    ("UNIQUE INDEX", "one_live", f"purchases (scene_key) WHERE {IS_LIVE}"),
+    ("UNIQUE INDEX", "one_in_a_slot", f"purchases (subject_key, take) WHERE {IS_LIVE}"),
     # Of pictures only: of everything live, each purchase would be written to it three times.
-    f"CREATE INDEX of_content ON purchases (content_key) WHERE {IS_PAID}",
-    f"CREATE INDEX of_base ON purchases (base_key) WHERE base_key IS NOT NULL AND {IS_PAID}",
-    f"CREATE INDEX in_work ON purchases (run_id) WHERE {IS_OPEN}",
-    f"CREATE INDEX in_doubt ON purchases (state, provider) WHERE {IS_IN_DOUBT}",
+    ("INDEX", "of_content", f"purchases (content_key) WHERE {IS_PAID}"),
+    ("INDEX", "of_base", f"purchases (base_key) WHERE base_key IS NOT NULL AND {IS_PAID}"),
+    ("INDEX", "in_work", f"purchases (run_id) WHERE {IS_OPEN}"),
+    ("INDEX", "in_doubt", f"purchases (state, provider) WHERE {IS_IN_DOUBT}"),
     # What does not block its slot and may keep it from being bought again; by its keys where the
     # wish differs in what the route is not told, and so is another subject.
-    f"CREATE INDEX given_up ON purchases (subject_key, take) WHERE {IS_GIVEN_UP}",
-    "CREATE INDEX written_off ON purchases (scene_key) WHERE state = 'WROTE_OFF'",
-    f"CREATE INDEX paid_for_nothing ON purchases (scene_key) WHERE {IS_BAD}",
-    f"""
-CREATE INDEX billed ON purchases (provider, model, size, quality, cost_microusd) WHERE {IS_BILLED}
-""",
-    "CREATE INDEX of_job ON purchases (job) WHERE job IS NOT NULL",
-    "CREATE UNIQUE INDEX one_line ON purchases (job, line) WHERE line IS NOT NULL",
-    "CREATE UNIQUE INDEX one_job ON jobs (provider, job_id) WHERE job_id IS NOT NULL",
+    ("INDEX", "given_up", f"purchases (subject_key, take) WHERE {IS_GIVEN_UP}"),
+    ("INDEX", "written_off", "purchases (scene_key) WHERE state = 'WROTE_OFF'"),
+    ("INDEX", "paid_for_nothing", f"purchases (scene_key) WHERE {IS_BAD}"),
+    (
+        "INDEX", "billed",
+        f"purchases (provider, model, size, quality, cost_microusd) WHERE {IS_BILLED}\n",
+    ),
+    ("INDEX", "of_job", "purchases (job) WHERE job IS NOT NULL"),
+    ("UNIQUE INDEX", "one_line", "purchases (job, line) WHERE line IS NOT NULL"),
+    ("UNIQUE INDEX", "one_job", "jobs (provider, job_id) WHERE job_id IS NOT NULL"),
+)  # fmt: skip
+FROZEN: Final = (
+    "seq", "attempt_id", "scene_key", "scene_id", "run_id", "provider", "api", "base_url", "model",
+    "size", "quality", "is_local", "hold_microusd", "day", "held_at", "content_key", "base_key",
+    "subject_key", "take", "job", "line",
+)  # fmt: skip
+"""What of a purchase never changes."""
+FROZEN_OF_A_JOB: Final = (
+    "seq", "token", "provider", "account", "endpoint", "lane", "input_file", "opened_at"
+)  # fmt: skip
+UNCHANGED: Final = ("changed_at", "why", "sha256", "facts", "took_s", "request_id")
+"""What of a purchase stays where its cost is corrected."""
+
+_HEX = "NOT GLOB '*[^0-9a-f]*'"
+_KINDS = {
+    "seq": "seq INTEGER PRIMARY KEY",
+    "text": "TEXT",
+    "number": "INTEGER",
+    "real": "REAL",
+    "is_token": f"length(token) = {TOKEN_DIGITS} AND token {_HEX}",
+    "is_attempt_id": f"length(attempt_id) = 32 AND attempt_id {_HEX}",
+    "is_sha256": f"length(sha256) = 64 AND sha256 {_HEX}",
+    "is_day": "day GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'",
+    "is_same_as": "IS",
+    "schema": "",
+}
+_NAMED = ("counters", "meta")
+"""Tables whose rows have names and no numbers."""
+_IS_UNCHANGED = " AND ".join(f"NEW.{name} IS OLD.{name}" for name in UNCHANGED)
+_JOB_IS_ANOTHER = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in FROZEN_OF_A_JOB)
+
+SCHEMA: Final[tuple[str, ...]] = (
+    *(
+        f"CREATE TABLE {name} ({columns.format_map(_KINDS)}) STRICT"
+        f"{', WITHOUT ROWID' if name in _NAMED else ''}\n"
+        for name, columns in COLUMNS.items()
+    ),
+    *(f"CREATE {kind} {name} ON {on}" for kind, name, on in INDICES),
     f"""
 CREATE TRIGGER a_purchase_begins_in_work BEFORE INSERT ON purchases
 WHEN NOT NEW.{IS_OPEN}
@@ -213,7 +227,7 @@ BEGIN SELECT RAISE(ABORT, 'no job waits for this purchase'); END
     # seq, by which a trigger on named columns is passed by.
     f"""
 CREATE TRIGGER a_purchase_goes_a_legal_way BEFORE UPDATE ON purchases
-WHEN NOT ({_WAYS} OR (NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')))
+WHEN NOT ({WAYS} OR (NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')))
   OR NEW.seq <> OLD.seq
 BEGIN SELECT RAISE(ABORT, 'a purchase cannot go this way'); END
 """,
@@ -240,7 +254,7 @@ BEGIN SELECT RAISE(ABORT, 'only a person writes this purchase off'); END
     f"""
 CREATE TRIGGER a_cost_is_corrected_by_a_person BEFORE UPDATE ON purchases
 WHEN NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD') AND NOT (
-  NEW.decided_by IS 'user' AND NEW.cost_microusd IS NOT NULL AND {_UNCHANGED}
+  NEW.decided_by IS 'user' AND NEW.cost_microusd IS NOT NULL AND {_IS_UNCHANGED}
   AND EXISTS (
     SELECT 1 FROM events WHERE seq = (SELECT max(seq) FROM events)
     AND event = 'corrected' AND purchase = OLD.seq
@@ -250,7 +264,7 @@ WHEN NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD') AND NOT (
 BEGIN SELECT RAISE(ABORT, 'a cost is only corrected by a person, behind its event'); END
 """,
     f"""
-CREATE TRIGGER an_agreement_is_frozen BEFORE UPDATE OF {_FROZEN} ON purchases
+CREATE TRIGGER an_agreement_is_frozen BEFORE UPDATE OF {", ".join(FROZEN)} ON purchases
 BEGIN SELECT RAISE(ABORT, 'what a purchase began as never changes'); END
 """,
     """

@@ -18,7 +18,6 @@ from pydantic import JsonValue
 from stage3_plugin.domain.free_checks import Finding
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.maintenance.report import Report, usd
-from stage3_plugin.providers.model_ends import end_of, ends_at
 from stage3_plugin.providers.models import (
     BatchRow,
     EndRow,
@@ -27,6 +26,8 @@ from stage3_plugin.providers.models import (
     Shapes,
     Takes,
     TokensRow,
+    end_of,
+    ends_at,
     models_known_of,
     row_named,
     shapes_of,

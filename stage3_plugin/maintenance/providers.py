@@ -17,8 +17,7 @@ from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.maintenance.report import Report
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.providers.model_ends import ends_at
-from stage3_plugin.providers.models import models_known_of
+from stage3_plugin.providers.models import ends_at, models_known_of
 from stage3_plugin.providers.options import option_names, takes_others
 from stage3_plugin.providers.prices import batch_models_of
 from stage3_plugin.providers.registry import listed, maker_named, provider_at

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 
-from stage3_plugin.providers.model_ends import end_of, warning_of
 from stage3_plugin.providers.models import (
     FreeSizes,
     Takes,
     begin_of,
+    end_of,
     is_known,
     is_named,
     is_same_ratio,
@@ -25,6 +25,7 @@ from stage3_plugin.providers.models import (
     shapes_of,
     table,
     takes_of,
+    warning_of,
 )
 from stage3_plugin.providers.prices import batch_models_of, share_in_batch
 

@@ -16,8 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import JsonValue
@@ -29,50 +28,25 @@ from stage3_plugin.domain.batch import (
     BatchMaking,
     BatchPolled,
     BatchTerms,
-    CreateStep,
     How,
     LineSaid,
     Upload,
-    Uploaded,
     UploadedAs,
     UploadStep,
 )
-from stage3_plugin.domain.exchange import (
-    Fetch,
-    Found,
-    Gone,
-    Lost,
-    NotListed,
-    Reply,
-    Send,
-    Unclear,
-    Unsaid,
-)
+from stage3_plugin.domain.exchange import Fetch, Lost, NotListed, Reply, Send
 from stage3_plugin.domain.job import Accepted, LineCount
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.request import PictureRequest, labels_of
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.providers.base import Looked
-from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.file_lane import DAY_S, LAG_S, FileLane
 from stage3_plugin.providers.models import row_named, table
-from stage3_plugin.providers.prices import share_in_batch
-from stage3_plugin.providers.replies.batches import (
-    count_of,
-    known,
-    line_count,
-    not_taken,
-    of_a_line,
-    since_its_end_s,
-    why_not_begun,
-    why_not_created,
-    why_not_uploaded,
-)
+from stage3_plugin.providers.replies.batches import count_of, line_count, not_taken, of_a_line
 from stage3_plugin.providers.replies.polling import is_gone, unsaid
-from stage3_plugin.providers.replies.reading import Json, at, cleaned, name_at, text_at
+from stage3_plugin.providers.replies.reading import Json, at, cleaned, int_at, name_at, text_at
 from stage3_plugin.providers.replies.usage import usage_in
 from stage3_plugin.providers.replies.words import error_in
 
-DAY_S = 86_400.0
 TERMS = BatchTerms(
     most_lines=50_000,  # ours: of a file only its bytes are bounded
     most_bytes=2_000_000_000,
@@ -83,17 +57,6 @@ TERMS = BatchTerms(
 )
 KEEPS_S = 14 * DAY_S
 """A batch is listed for weeks, and its results are kept for about six, by a third party."""
-LAG_S = 3600.0
-"""How long a result file is waited for after the batch has ended: it may come behind the word."""
-
-PENDING = frozenset({"PENDING", "QUEUED", "RUNNING", "UPDATING", "CANCELLING", "PAUSED"})
-_ENDS: Mapping[str, How] = {
-    "SUCCEEDED": "completed",
-    "PARTIALLY_SUCCEEDED": "completed",
-    "EXPIRED": "expired",
-    "CANCELLED": "cancelled",
-    "FAILED": "failed",
-}
 _PREFIXES = ("BATCH_STATE_", "JOB_STATE_")
 """On the wire, and in Google's own client and pages: the words behind them are the same."""
 
@@ -127,24 +90,22 @@ _MOST_SHOWN_TOKENS = 3000
 """Of a picture that is shown to a model of which that is not known."""
 
 
-class GeminiBatch:
-    """The batch lane of the provider ``gemini``.
+class GeminiBatch(FileLane):
+    """The batch lane of the provider ``gemini``."""
 
-    Args:
-        provider: Makes and judges the ordinary requests.
-    """
-
-    def __init__(self, provider: Hosted) -> None:
-        self._of = provider
+    _pending = frozenset({"PENDING", "QUEUED", "RUNNING", "UPDATING", "CANCELLING", "PAUSED"})
+    _ends: ClassVar[Mapping[str, How]] = {
+        "SUCCEEDED": "completed",
+        "PARTIALLY_SUCCEEDED": "completed",
+        "EXPIRED": "expired",
+        "CANCELLED": "cancelled",
+        "FAILED": "failed",
+    }
 
     @property
     def terms(self) -> BatchTerms:
         """Return what it takes and promises."""
         return TERMS
-
-    def share(self, model: str) -> Decimal | None:
-        """Return what part of the ordinary price a picture costs; ``None`` if it is not known."""
-        return share_in_batch("gemini", model)
 
     def kind(self, request: PictureRequest) -> str:
         """Return the model: it is in the address of the create."""
@@ -183,16 +144,13 @@ class GeminiBatch:
         place = reply.headers.get("x-goog-upload-url", "").strip()
         if is_good and not name and place:
             return self._second_step(place, of, reply)
-        if not (is_good and _is_path_of("files", name)):
-            step = self._of.judged(reply)
-            return why_not_uploaded(reply, step, who=self._of.who, now_s=self._of.clock())
-        arrived = count_of(at(file, "sizeBytes"), most=10**13)
-        if arrived is not None and arrived != size_bytes:
-            return not_taken(f"{arrived} of its {size_bytes} bytes have arrived", reply)
-        if text_at(file, "state") == "FAILED":
-            told = cleaned(text_at(file, "error", "message")) or "it does not say why"
-            return not_taken(f"it is not taken: {told}", reply)
-        return Uploaded(name)
+        has_failed = text_at(file, "state") == "FAILED"
+        return self._handed_over(
+            reply,
+            name if is_good and _is_path_of("files", name) else "",
+            (count_of(at(file, "sizeBytes"), most=10**13), size_bytes),
+            text_at(file, "error", "message") if has_failed else None,
+        )
 
     def _second_step(self, place: str, of: UploadedAs, reply: Reply) -> UploadStep:
         url = address_of(place, base_url=self._of.base_url)
@@ -216,40 +174,43 @@ class GeminiBatch:
             },
         )
 
-    def created(self, reply: Reply) -> CreateStep:
-        """Return what follows from its complete answer."""
-        if 200 <= reply.status < 300:
-            accepted = self._accepted(reply.document)
-            if accepted is not None:
-                return accepted
-        return why_not_created(reply, self._of.judged(reply), now_s=self._of.clock())
-
     def polled(self, reply: Reply, job: Accepted) -> BatchPolled:
-        """Return what follows from a complete answer to a poll."""
-        document = reply.document
-        is_about_it = text_at(document, "name") == job.job_id
-        if not is_about_it and is_gone(reply):
-            return Gone(message=f"{self._of.who} does not know the batch {job.job_id} any more")
-        if not (200 <= reply.status < 300 and is_about_it):
+        """Return what follows from a complete answer to a poll; a batch has an error of its own."""
+        if is_gone(reply) and self._name(reply.document) == job.job_id:
             return unsaid(reply, now_s=self._of.clock())
-        batch = _batch_of(document)
-        word = text_at(batch, "state")
+        return super().polled(reply, job)
+
+    def _name(self, batch: Json) -> str:
+        name = name_at(batch, "name")
+        return name if _is_path_of("batches", name) else ""
+
+    def _word(self, batch: Json) -> str:
+        word = text_at(_batch_of(batch), "state")
         for prefix in _PREFIXES:
             word = word.removeprefix(prefix)
-        lines = _lines_of(batch, is_expired=word == "EXPIRED")
-        if word in PENDING:
-            return BatchMaking(lines=known(lines), message=word.lower())
-        if word not in _ENDS:
-            shown = cleaned(word, most=80)
-            return Unclear(message=f"{self._of.who} calls the batch {shown!r}, which is not known")
-        return self._ended(reply, _ENDS[word], lines)
+        return word
+
+    def _has_label(self, batch: Json, label: str) -> bool:
+        return text_at(_batch_of(batch), "displayName") == f"{_LABEL}{label}"
+
+    def _lines(self, batch: Json) -> LineCount | None:
+        """Return how far a batch is; its figures are texts, and those of nothing are left out."""
+        stats = at(_batch_of(batch), "batchStats")
+        lines = line_count(
+            total=at(stats, "requestCount"),
+            done=at(stats, "successfulRequestCount"),
+            failed=at(stats, "failedRequestCount"),
+        )
+        if lines is None or self._word(batch) != "EXPIRED":
+            return lines
+        return LineCount(total=lines.total, expired=lines.total)
 
     def look_for(self, lost: Lost) -> str:  # noqa: ARG002 - its listing has no filter
         """Return where the listing of batches begins."""
         return f"{self._of.base_url}/v1beta/batches?pageSize=100"
 
-    def looked(self, reply: Reply, lost: Lost) -> Looked:
-        """Return what a page of it shows; a page that cannot be read proves nothing.
+    def _page(self, reply: Reply) -> list[JsonValue] | None:
+        """Return the batches of a page.
 
         Google writes an empty list as an empty object, which counts as one only if it is called
         JSON: it is not what a proxy would say.
@@ -259,23 +220,13 @@ class GeminiBatch:
         is_json = reply.headers.get("content-type", "").startswith("application/json")
         if items is None and is_json and document in ({}, {"nextPageToken": ""}):
             items = []
-        is_page = isinstance(items, list) and (token is None or _is_token(token))
-        if not (200 <= reply.status < 300 and isinstance(items, list) and is_page):
-            return unsaid(reply, now_s=self._of.clock())
-        for item in items:
-            if not _is_path_of("batches", name_at(item, "name")):
-                return Unsaid(message="a batch is listed without its name")
-            label = text_at(_batch_of(item), "displayName")
-            is_it = lost.token is not None and label == f"{_LABEL}{lost.token}"
-            accepted = self._accepted(item) if is_it else None
-            if accepted is not None and accepted.job_id not in lost.taken:
-                return Found(accepted=accepted)
-        if not isinstance(token, str) or not token:
-            return NotListed(next_url=None)
-        page = quote(token, safe="")
-        return NotListed(
-            next_url=f"{self._of.base_url}/v1beta/batches?pageSize=100&pageToken={page}"
-        )
+        is_page = token is None or _is_token(token)
+        return items if isinstance(items, list) and is_page else None
+
+    def _following(self, reply: Reply, items: list[JsonValue]) -> NotListed:  # noqa: ARG002 - the page names the next one
+        token = text_at(reply.document, "nextPageToken")
+        page = f"{self._of.base_url}/v1beta/batches?pageSize=100&pageToken={quote(token, safe='')}"
+        return NotListed(next_url=page if token else None)
 
     def said(self, reply: Reply) -> LineSaid:
         """Return what one line of a result file says.
@@ -290,7 +241,7 @@ class GeminiBatch:
             answer = Reply(status=200, headers={}, document=response, parts=reply.parts)
             return LineSaid(key=key, step=of_a_line(self._of.judged(answer)))
         error = at(document, "error") or at(document, "status")
-        code = _code_of(error)
+        code = int_at(error, "code")
         if not isinstance(error, dict) or code is None:
             step = self._of.judged(
                 Reply(status=0, headers={}, document=document, parts=reply.parts)
@@ -311,8 +262,8 @@ class GeminiBatch:
 
     def _accepted(self, document: Json) -> Accepted | None:
         """Return a batch as a job; its name is the path of its page."""
-        name = name_at(document, "name")
-        if not _is_path_of("batches", name):
+        name = self._name(document)
+        if not name:
             return None
         url = f"{self._of.base_url}/v1beta/{name}"
         return Accepted(job_id=name, poll_url=url, cancel_url=f"{url}:cancel", keeps_s=KEEPS_S)
@@ -330,44 +281,30 @@ class GeminiBatch:
             lacking: Literal["never_ran", "unknown"] = "unknown" if how == "failed" else "never_ran"
             return BatchEnded(how=how, files=files, lacking=lacking, lines=lines, message=message)
         if how == "failed":
-            was_not_begun = _code_of(error) in _OF_THE_REQUEST and not done
+            was_not_begun = int_at(error, "code") in _OF_THE_REQUEST and not done
             return BatchEnded(
                 how=how,
                 lacking="never_ran" if was_not_begun else "unknown",
                 lines=lines,
                 message=message,
-                verdict=self._not_begun(error) if was_not_begun else None,
+                verdict=self._not_made(error) if was_not_begun else None,
             )
         if how == "cancelled" and not done and lines is not None:
             return BatchEnded(how=how, lines=lines, message=message)
-        if self._since_its_end_s(reply, batch) < LAG_S:
+        moments = _moment_at(batch, "endTime"), _moment_at(batch, "createTime")
+        if self._since_its_end_s(reply, *moments) < LAG_S:
             return BatchMaking(lines=lines, message=f"{how}; its result file is not there yet")
         return BatchEnded(how=how, lacking="unknown", lines=lines, message=message)
 
-    def _not_begun(self, error: Json) -> Verdict:
-        """Judge why a batch was not begun, as if its create had been refused with these words."""
-        status = _STATUSES.get(_code_of(error) or 0, 400)
-        told: dict[str, JsonValue] = {"code": status, "message": text_at(error, "message")}
-        judged = self._of.judged(Reply(status=status, headers={}, document={"error": told}))
-        return why_not_begun(judged)
-
-    def _since_its_end_s(self, reply: Reply, batch: Json) -> float:
-        ended_s, begun_s = _moment_at(batch, "endTime"), _moment_at(batch, "createTime")
-        return since_its_end_s(
-            reply, ended_s, begun_s, within_s=TERMS.within_s, now_s=self._of.clock()
-        )
+    def _not_made(self, error: Json) -> Verdict:
+        status = _STATUSES.get(int_at(error, "code") or 0, 400)
+        return self._not_begun(status, {"code": status, "message": text_at(error, "message")})
 
 
 def _batch_of(operation: Json) -> Json:
     """Return what an operation says of its batch; Google's pages also show it without one."""
     metadata = at(operation, "metadata")
     return metadata if isinstance(metadata, dict) else operation
-
-
-def _code_of(error: Json) -> int | None:
-    """Return the number of an error; ``None`` if it has none."""
-    code = at(error, "code")
-    return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
 def _result_files(operation: Json, batch: Json) -> list[str]:
@@ -380,19 +317,6 @@ def _result_files(operation: Json, batch: Json) -> list[str]:
     )
     names = [name_at(where, *path) for where, path in places]
     return [name for name in names if _is_path_of("files", name)]
-
-
-def _lines_of(batch: Json, *, is_expired: bool) -> LineCount | None:
-    """Return how far a batch is; its figures are texts, and those of nothing are left out."""
-    stats = at(batch, "batchStats")
-    lines = line_count(
-        total=at(stats, "requestCount"),
-        done=at(stats, "successfulRequestCount"),
-        failed=at(stats, "failedRequestCount"),
-    )
-    if lines is None or not is_expired:
-        return lines
-    return LineCount(total=lines.total, expired=lines.total)
 
 
 def _is_path_of(kind: Literal["files", "batches"], name: str) -> bool:

@@ -1,7 +1,7 @@
 """What is known of models, as data: one table with a date, and a source for every row.
 
-Apart from its users: ``prices`` counts what a picture is expected to cost, ``model_ends`` and
-``advice`` warn, providers choose a ratio and references are made to fit. What they all know of a
+Apart from its users: ``prices`` counts what a picture is expected to cost, ``advice``
+warns, providers choose a ratio and references are made to fit. What they all know of a
 model stands in ``models.toml``, read once, numbers as Decimal. A row that is missing is no reason
 to refuse anything.
 """
@@ -52,7 +52,11 @@ Bounds: TypeAlias = Annotated[
 Kind: TypeAlias = Literal["vendor", "recorded", "third party"]
 
 
-class _Row(BaseModel):
+class _Shipped(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Row(_Shipped):
     """What is said of a model, and by whom.
 
     Attributes:
@@ -61,8 +65,6 @@ class _Row(BaseModel):
             else's.
         date: When it was last seen to say so.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str = Field(min_length=1)
     kind: Kind
@@ -114,10 +116,8 @@ class FlatRow(_OfModels):
     per_reference: Decimal | None = None
 
 
-class Shown(BaseModel):
+class Shown(_Shipped):
     """Tokens of one reference, the least and the most that it can have."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str = Field(min_length=1)
     least: PositiveInt
@@ -143,7 +143,7 @@ class TokensRow(_OfModels):
         return id(self)  # what was counted by it is kept with it
 
 
-class FreeSizes(BaseModel):
+class FreeSizes(_Shipped):
     """Bounds within which every size can be asked for.
 
     Attributes:
@@ -154,8 +154,6 @@ class FreeSizes(BaseModel):
         most_px: So many at most.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     step: PositiveInt
     ratio: PositiveInt
     long: PositiveInt
@@ -163,7 +161,7 @@ class FreeSizes(BaseModel):
     most_px: PositiveInt
 
 
-class References(BaseModel):
+class References(_Shipped):
     """How many reference pictures a model takes, and of what kind.
 
     Attributes:
@@ -174,8 +172,6 @@ class References(BaseModel):
         most_request_bytes: Of a whole request, as it is sent.
         media_types: The kinds of file.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     most: NonNegativeInt
     most_bytes: PositiveInt | None = None
@@ -291,10 +287,10 @@ class EndRow(_OfFamily):
     instead: tuple[str, ...] = Field(min_length=1)
 
 
-class Table(BaseModel):
+class Table(_Shipped):
     """The whole of ``models.toml``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(title="models.toml")
 
     as_of: dt.date
     takes: tuple[Takes, ...] = ()
@@ -535,3 +531,42 @@ def tier_of(width_px: int, height_px: int, tiers: Sequence[str]) -> str:
 def side_of(tier: str) -> int:
     """Return the side of a tier's square, in pixels."""
     return int(tier) if tier.isdigit() else int(Decimal(tier.removesuffix("K")) * 1024)
+
+
+# When they are switched off ----------------------------------------------------------------------
+
+
+WARNED_BEFORE = dt.timedelta(days=30)
+"""A warning comes from then on, and never a refusal: vendors move dates."""
+_PARTING = "-:@"
+
+
+def ends_at(provider: str) -> tuple[EndRow, ...]:
+    """Return the rows of a provider's API: what ends at one may go on at another."""
+    return table(provider).ends
+
+
+def end_of(provider: str, model: str) -> EndRow | None:
+    """Return when a model is, or was, switched off; ``None`` where nothing is known of it.
+
+    A row is of its names, and of their snapshots and variants; the first that fits counts.
+    """
+    name = model.removeprefix("models/")
+    return next(
+        (row for row in ends_at(provider) if any(_is_of(name, one) for one in row.begins)), None
+    )
+
+
+def _is_of(model: str, name: str) -> bool:
+    rest = model.removeprefix(name)
+    return model == name or (rest != model and rest[0] in _PARTING)
+
+
+def warning_of(provider: str, model: str, *, today: dt.date) -> str | None:
+    """Say that a model has ended, or ends within :data:`WARNED_BEFORE`."""
+    end = end_of(provider, model)
+    if end is None or end.on - today > WARNED_BEFORE:
+        return None
+    when = "was switched off" if end.on <= today else "will be switched off"
+    instead = " or ".join(end.instead)
+    return f"model {model!r} {when} by {end.vendor} on {end.on}; in its place: {instead}"

@@ -13,66 +13,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 from urllib.parse import quote
+
+from pydantic import JsonValue
 
 from stage3_plugin.domain.batch import (
     BatchEnded,
     BatchLine,
     BatchMaking,
-    BatchPolled,
     BatchTerms,
     CreateStep,
     How,
     LineSaid,
     Upload,
-    Uploaded,
     UploadedAs,
     UploadStep,
 )
-from stage3_plugin.domain.exchange import (
-    Fetch,
-    Found,
-    Gone,
-    Lost,
-    NotListed,
-    Payload,
-    Reply,
-    Send,
-    Unclear,
-    Unsaid,
-)
+from stage3_plugin.domain.exchange import Fetch, Lost, NotListed, Payload, Reply, Send, Unsaid
 from stage3_plugin.domain.job import Accepted, LineCount
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.providers.base import Looked
+from stage3_plugin.providers.file_lane import DAY_S, LAG_S, FileLane
 from stage3_plugin.providers.hosted import Hosted
-from stage3_plugin.providers.prices import share_in_batch
-from stage3_plugin.providers.replies.batches import (
-    known,
-    line_count,
-    not_taken,
-    of_a_line,
-    since_its_end_s,
-    why_not_begun,
-    why_not_created,
-    why_not_uploaded,
-)
+from stage3_plugin.providers.replies.batches import line_count, of_a_line
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.polling import is_gone, unsaid
 from stage3_plugin.providers.replies.reading import (
     Json,
     at,
     cleaned,
+    int_at,
     items_at,
     name_at,
     text_at,
 )
 from stage3_plugin.providers.replies.words import error_in
 
-DAY_S = 86_400.0
 TERMS = BatchTerms(
     most_lines=50_000,
     most_bytes=200_000_000,
@@ -85,23 +62,14 @@ TERMS = BatchTerms(
 )
 KEEPS_S = 30 * DAY_S
 """Files of a batch are kept for so long, its results among them."""
-LAG_S = 3600.0
-"""How long a result file that the counts speak of is waited for after the batch has ended."""
 REFERENCES_KEPT_S: Final = 3 * 86_400
 """Pictures to be shown are deleted after so long: a batch has ended by then."""
 
-PENDING = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
 NEVER_RAN = frozenset({"batch_expired", "batch_cancelled"})
 """Codes of lines, in the file of errors, that the end of their batch has kept from being begun."""
 QUEUE_FULL = frozenset({"token_limit_exceeded", "too_many_tasks"})
 """Why a file is not taken now, and may be later."""
 
-_ENDS: Mapping[str, How] = {
-    "completed": "completed",
-    "expired": "expired",
-    "cancelled": "cancelled",
-    "failed": "failed",
-}
 _MOST_ERRORS = 50
 _MOST_S = 10**11
 """Beyond this a figure is no moment in seconds since 1970."""
@@ -116,7 +84,7 @@ The sequence has the pictures that it shows, as they stand in the body.
 """
 
 
-class OpenAIBatch:
+class OpenAIBatch(FileLane):
     """The batch lane of the provider ``openai``.
 
     Args:
@@ -124,18 +92,22 @@ class OpenAIBatch:
         body: Makes the body of a line.
     """
 
+    _pending = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
+    _ends: ClassVar[Mapping[str, How]] = {
+        "completed": "completed",
+        "expired": "expired",
+        "cancelled": "cancelled",
+        "failed": "failed",
+    }
+
     def __init__(self, provider: Hosted, body: Body) -> None:
-        self._of = provider
+        super().__init__(provider)
         self._body = body
 
     @property
     def terms(self) -> BatchTerms:
         """Return what it takes and promises."""
         return TERMS
-
-    def share(self, model: str) -> Decimal | None:
-        """Return what part of the ordinary price a picture costs; ``None`` if it is not known."""
-        return share_in_batch("openai", model)
 
     def kind(self, request: PictureRequest) -> str:
         """Return the address that its lines are for: one that shows pictures, or one that does not.
@@ -187,17 +159,14 @@ class OpenAIBatch:
     def uploaded(self, reply: Reply, size_bytes: int, of: UploadedAs) -> UploadStep:  # noqa: ARG002 - named in the protocol
         """Return what follows from the answer: its name there, if all of it has arrived."""
         document = reply.document
-        name = name_at(document, "id")
-        if not (200 <= reply.status < 300 and name and error_in(document) is None):
-            step = self._of.judged(reply)
-            return why_not_uploaded(reply, step, who=self._of.who, now_s=self._of.clock())
-        arrived = at(document, "bytes")
-        if isinstance(arrived, int) and not isinstance(arrived, bool) and arrived != size_bytes:
-            return not_taken(f"{arrived} of its {size_bytes} bytes have arrived", reply)
-        if text_at(document, "status") == "error":
-            told = cleaned(text_at(document, "status_details")) or "it does not say why"
-            return not_taken(f"it is not taken: {told}", reply)
-        return Uploaded(name)
+        is_good = 200 <= reply.status < 300 and error_in(document) is None
+        has_failed = text_at(document, "status") == "error"
+        return self._handed_over(
+            reply,
+            name_at(document, "id") if is_good else "",
+            (int_at(document, "bytes"), size_bytes),
+            text_at(document, "status_details") if has_failed else None,
+        )
 
     def create(self, input_file: str, label: str, kind: str) -> Send:
         """Return the request that begins a batch: the one that is paid for."""
@@ -213,54 +182,45 @@ class OpenAIBatch:
 
     def created(self, reply: Reply) -> CreateStep:
         """Return what follows from its complete answer."""
-        if 200 <= reply.status < 300:
-            accepted = self._accepted(reply.document)
-            if accepted is not None:
-                return accepted
-        verdict = why_not_created(reply, self._of.judged(reply), now_s=self._of.clock())
-        if verdict.kind is VerdictKind.REJECTED and verdict.provider_code in QUEUE_FULL:
-            return replace(verdict, kind=VerdictKind.RATE_LIMITED, stops_run=False)
-        return verdict
+        step = super().created(reply)
+        if isinstance(step, Accepted) or step.provider_code not in QUEUE_FULL:
+            return step
+        is_refusal = step.kind is VerdictKind.REJECTED
+        return replace(step, kind=VerdictKind.RATE_LIMITED, stops_run=False) if is_refusal else step
 
-    def polled(self, reply: Reply, job: Accepted) -> BatchPolled:
-        """Return what follows from a complete answer to a poll."""
-        document = reply.document
-        if is_gone(reply):
-            return Gone(message=f"{self._of.who} does not know the batch {job.job_id} any more")
-        is_about_it = text_at(document, "id") == job.job_id
-        if not (200 <= reply.status < 300 and is_about_it):
-            return unsaid(reply, now_s=self._of.clock())
-        word, lines = text_at(document, "status"), _lines_of(document)
-        if word in PENDING:
-            return BatchMaking(lines=known(lines), message=word)
-        if word not in _ENDS:
-            shown = cleaned(word, most=80)
-            return Unclear(message=f"{self._of.who} calls the batch {shown!r}, which is not known")
-        return self._ended(reply, _ENDS[word], lines)
+    def _name(self, batch: Json) -> str:
+        return name_at(batch, "id")
+
+    def _word(self, batch: Json) -> str:
+        return text_at(batch, "status")
+
+    def _has_label(self, batch: Json, label: str) -> bool:
+        return text_at(batch, "metadata", "stage3") == label
+
+    def _lines(self, batch: Json) -> LineCount | None:
+        """Return how far a batch is; of one that was ended early the rest was never begun."""
+        counts = at(batch, "request_counts")
+        lines = line_count(
+            total=at(counts, "total"), done=at(counts, "completed"), failed=at(counts, "failed")
+        )
+        if lines is None or self._word(batch) not in {"expired", "cancelled"}:
+            return lines
+        return replace(lines, expired=max(0, lines.total - lines.done - lines.failed))
 
     def look_for(self, lost: Lost) -> str:  # noqa: ARG002 - its listing has no filter
         """Return where the listing of batches begins."""
         return f"{self._of.base_url}/batches?limit=100"
 
-    def looked(self, reply: Reply, lost: Lost) -> Looked:
-        """Return what a page of it shows; a page that cannot be read proves nothing."""
-        document = reply.document
-        items, more = at(document, "data"), at(document, "has_more")
-        is_page = isinstance(items, list) and isinstance(more, bool)
-        if not (200 <= reply.status < 300 and isinstance(items, list) and is_page):
-            return unsaid(reply, now_s=self._of.clock())
-        for item in items:
-            if not name_at(item, "id"):
-                return Unsaid(message="a batch is listed without its name")
-            is_it = lost.token is not None and text_at(item, "metadata", "stage3") == lost.token
-            accepted = self._accepted(item) if is_it else None
-            if accepted is not None and accepted.job_id not in lost.taken:
-                return Found(accepted=accepted)
-        if more is False:
+    def _page(self, reply: Reply) -> list[JsonValue] | None:
+        items, more = at(reply.document, "data"), at(reply.document, "has_more")
+        return items if isinstance(items, list) and isinstance(more, bool) else None
+
+    def _following(self, reply: Reply, items: list[JsonValue]) -> NotListed | Unsaid:
+        if at(reply.document, "has_more") is False:
             return NotListed(next_url=None)
         if not items:
             return Unsaid(message="a page of the listing does not say where the next one is")
-        last = quote(name_at(items[-1], "id"), safe="")
+        last = quote(self._name(items[-1]), safe="")
         return NotListed(next_url=f"{self._of.base_url}/batches?limit=100&after={last}")
 
     def said(self, reply: Reply) -> LineSaid:
@@ -275,11 +235,9 @@ class OpenAIBatch:
         response, error = at(document, "response"), at(document, "error")
         if not isinstance(response, dict):
             return self._unanswered(reply, key, error)
-        status = at(response, "status_code")
-        is_status = isinstance(status, int) and not isinstance(status, bool)
         name, body = name_at(response, "request_id"), response.get("body")
         answer = Reply(
-            status=status if isinstance(status, int) and is_status else 0,
+            status=int_at(response, "status_code") or 0,
             headers={"x-request-id": name} if name else {},
             document=body if isinstance(body, dict) else None,
             text=body[:2000] if isinstance(body, str) else "",
@@ -316,7 +274,7 @@ class OpenAIBatch:
 
         That is the one of the API itself, with nothing of the answer in it but one quoted step.
         """
-        name = name_at(document, "id")
+        name = self._name(document)
         if not name or text_at(document, "object") != "batch":
             return None
         url = f"{self._of.base_url}/batches/{quote(name, safe='')}"
@@ -337,7 +295,7 @@ class OpenAIBatch:
                 how=how,
                 lines=lines,
                 message=message,
-                verdict=self._not_begun(document, message),
+                verdict=self._not_taken(document, message),
             )
         # its counts may lag behind the word: a line that none of them accounts for may have run
         is_open = how == "completed" and not (
@@ -346,7 +304,7 @@ class OpenAIBatch:
         lacks_file = not files and (lines is None or is_open)
         if lines is not None:
             lacks_file |= (lines.done > 0 and not output) or (lines.failed > 0 and not errors)
-        if lacks_file and self._since_its_end_s(reply) < LAG_S:
+        if lacks_file and self._ended_since_s(reply) < LAG_S:
             return BatchMaking(lines=lines, message=f"{how}; a result file is not there yet")
         is_unclear = lacks_file or is_open or how == "failed"
         return BatchEnded(
@@ -357,49 +315,27 @@ class OpenAIBatch:
             message=message,
         )
 
-    def _not_begun(self, document: Json, message: str) -> Verdict:
-        """Judge why a file was not taken, as if its create had been refused with these words."""
+    def _not_taken(self, document: Json, message: str) -> Verdict:
+        """Return why nothing of a file was begun."""
         error = next(iter(items_at(document, "errors", "data")), None)
-        code = text_at(error, "code")
-        words = {
-            "code": code,
-            "message": text_at(error, "message"),
-            "type": "invalid_request_error",
-        }
+        code, told = text_at(error, "code"), text_at(error, "message")
         is_full = code in QUEUE_FULL
-        if is_full:
-            words["type"] = "tokens"
-        judged = self._of.judged(
-            Reply(status=429 if is_full else 400, headers={}, document={"error": {**words}})
-        )
-        verdict = why_not_begun(judged)
+        kind = "tokens" if is_full else "invalid_request_error"
+        words: dict[str, JsonValue] = {"code": code, "message": told, "type": kind}
+        verdict = self._not_begun(429 if is_full else 400, words)
         told = verdict.message if error is not None else message or "its file was not taken"
         return replace(verdict, message=told)
 
-    def _since_its_end_s(self, reply: Reply) -> float:
-        moments = [_moment_at(reply.document, f"{how}_at") for how in _ENDS]
+    def _ended_since_s(self, reply: Reply) -> float:
+        moments = [_moment_at(reply.document, f"{how}_at") for how in self._ends]
         ended_s = max((one for one in moments if one is not None), default=None)
-        begun_s = _moment_at(reply.document, "created_at")
-        return since_its_end_s(
-            reply, ended_s, begun_s, within_s=TERMS.within_s, now_s=self._of.clock()
-        )
+        return self._since_its_end_s(reply, ended_s, _moment_at(reply.document, "created_at"))
 
 
 def _moment_at(document: Json, name: str) -> float | None:
     """Read a moment in seconds since 1970."""
     figure = figure_of(at(document, name), most=_MOST_S)
     return None if figure is None else float(figure)
-
-
-def _lines_of(document: Json) -> LineCount | None:
-    """Return how far a batch is; of one that was ended early the rest was never begun."""
-    counts = at(document, "request_counts")
-    lines = line_count(
-        total=at(counts, "total"), done=at(counts, "completed"), failed=at(counts, "failed")
-    )
-    if lines is None or text_at(document, "status") not in {"expired", "cancelled"}:
-        return lines
-    return replace(lines, expired=max(0, lines.total - lines.done - lines.failed))
 
 
 def _errors_in(document: Json) -> str:

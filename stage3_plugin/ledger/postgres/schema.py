@@ -1,31 +1,27 @@
 # ruff: noqa: S608 - put together from the table of states and quoted names, never from data
-"""The tables and rules of a ledger on a server, built from the same table of states as SQLite's.
+"""The tables and rules of a ledger on a server, built from the same tables of columns and states.
 
 Every rule that a file has is here, too: :mod:`stage3_plugin.ledger.schema` has their reasons. What
-is different: a row is never replaced, since PostgreSQL has no REPLACE; nothing is deleted or cut
-off; and who may write at all is a matter of roles, so that the program's own need not, and should
-not, own these tables. Names are written with their schema wherever a rule looks into another
-table: no ``search_path`` leads it elsewhere.
+is different: the kinds of columns have other names; a row is never replaced, since PostgreSQL has
+no REPLACE; nothing is deleted or cut off; and who may write at all is a matter of roles, so that
+the program's own need not, and should not, own these tables. Names are written with their schema
+wherever a rule looks into another table: no ``search_path`` leads it elsewhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple
 
-from host_stub.contract import CostBasis
-from stage3_plugin.domain.job import TOKEN_DIGITS, Lane
-from stage3_plugin.domain.purchase import DecidedBy
-from stage3_plugin.domain.states import COUNTED, LEGAL, UNSETTLED, State
+from stage3_plugin.domain.job import TOKEN_DIGITS
 from stage3_plugin.ledger.schema import (
-    IS_BAD,
-    IS_BILLED,
-    IS_GIVEN_UP,
-    IS_IN_DOUBT,
-    IS_LIVE,
+    COLUMNS,
+    FROZEN,
+    FROZEN_OF_A_JOB,
+    INDICES,
     IS_OPEN,
-    IS_PAID,
-    words,
+    UNCHANGED,
+    WAYS,
 )
 
 VERSION_NAME: Final = "postgres_schema"
@@ -35,115 +31,17 @@ ID_NAME: Final = "ledger_id"
 
 TABLES: Final = ("jobs", "purchases", "counters", "events", "meta")
 
-_TEXT = 'TEXT COLLATE "C"'
-"""Compared byte by byte, as SQLite does, whatever the database's language is."""
-_SEQ = "seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
-_IS_UNSETTLED = f"state IN ({words(UNSETTLED)})"
-_IS_UNCOUNTED = f"state IN ({words(set(State) - COUNTED)})"
-_WAYS = " OR ".join(
-    f"(OLD.state = '{old}' AND NEW.state IN ({words(news)}))" for old, news in LEGAL.items() if news
-)
-_COLUMNS = {
-    "jobs": f"""
-  {_SEQ},
-  token {_TEXT} UNIQUE CHECK (token ~ '^[0-9a-f]{{{TOKEN_DIGITS}}}$'),
-  provider {_TEXT} NOT NULL,
-  account {_TEXT} NOT NULL,
-  endpoint {_TEXT} NOT NULL,
-  lane {_TEXT} NOT NULL CHECK (lane IN ({words(get_args(Lane))})),
-  input_file {_TEXT},
-  opened_at {_TEXT} NOT NULL,
-  job_id {_TEXT},
-  poll_url {_TEXT},
-  result_url {_TEXT},
-  cancel_url {_TEXT},
-  accepted_at {_TEXT},
-  expires_at {_TEXT},
-  cost_microusd BIGINT CHECK (cost_microusd >= 0),
-  CHECK (lane = 'one' OR token IS NOT NULL),
-  CHECK (
-    (job_id IS NULL) = (poll_url IS NULL) AND (job_id IS NULL) = (accepted_at IS NULL)
-    AND (job_id IS NULL) = (expires_at IS NULL)
-  ),
-  CHECK (
-    job_id IS NOT NULL
-    OR (result_url IS NULL AND cancel_url IS NULL AND cost_microusd IS NULL)
-  )
-""",
-    "purchases": f"""
-  {_SEQ},
-  attempt_id {_TEXT} NOT NULL UNIQUE CHECK (attempt_id ~ '^[0-9a-f]{{32}}$'),
-  scene_key {_TEXT} NOT NULL,
-  scene_id {_TEXT} NOT NULL,
-  run_id {_TEXT} NOT NULL,
-  provider {_TEXT} NOT NULL,
-  api {_TEXT} NOT NULL,
-  base_url {_TEXT},
-  model {_TEXT} NOT NULL,
-  size {_TEXT} NOT NULL,
-  quality {_TEXT} NOT NULL,
-  is_local BIGINT NOT NULL CHECK (is_local IN (0, 1)),
-  hold_microusd BIGINT NOT NULL CHECK (hold_microusd >= 0),
-  day {_TEXT} NOT NULL CHECK (day ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$'),
-  held_at {_TEXT} NOT NULL,
-  state {_TEXT} NOT NULL CHECK (state IN ({words(State)})),
-  changed_at {_TEXT} NOT NULL,
-  cost_microusd BIGINT CHECK (cost_microusd >= 0),
-  basis {_TEXT} CHECK (basis IN ({words(get_args(CostBasis))})),
-  why {_TEXT} NOT NULL,
-  sha256 {_TEXT} CHECK (sha256 ~ '^[0-9a-f]{{64}}$'),
-  facts {_TEXT},
-  took_s DOUBLE PRECISION,
-  decided_by {_TEXT} CHECK (decided_by IN ({words(get_args(DecidedBy))})),
-  content_key {_TEXT} NOT NULL,
-  request_id {_TEXT},
-  base_key {_TEXT},
-  subject_key {_TEXT} NOT NULL,
-  take BIGINT NOT NULL DEFAULT 1 CHECK (take >= 1),
-  job BIGINT REFERENCES {{schema}}.jobs (seq),
-  line BIGINT CHECK (line >= 0),
-  CHECK ((state = 'PAID') = (sha256 IS NOT NULL)),
-  CHECK (NOT {_IS_UNSETTLED} OR (cost_microusd IS NULL AND basis IS NULL)),
-  CHECK ({_IS_UNSETTLED} OR basis IS NOT NULL),
-  CHECK (NOT {_IS_UNCOUNTED} OR cost_microusd IS NOT DISTINCT FROM 0),
-  CHECK (state <> 'WROTE_OFF' OR decided_by IS NOT NULL),
-  CHECK (state <> 'ACCEPTED' OR job IS NOT NULL),
-  CHECK (line IS NULL OR job IS NOT NULL)
-""",
-    "counters": f"""
-  scope {_TEXT} NOT NULL PRIMARY KEY,
-  committed_microusd BIGINT NOT NULL CHECK (committed_microusd >= 0)
-""",
-    "events": f"""
-  {_SEQ},
-  purchase BIGINT REFERENCES {{schema}}.purchases (seq),
-  event {_TEXT} NOT NULL CHECK (event IN ('asked', 'changed', 'overrun', 'corrected', 'day_set')),
-  old {_TEXT},
-  new {_TEXT} NOT NULL,
-  at {_TEXT} NOT NULL,
-  why {_TEXT} NOT NULL,
-  CHECK ((event = 'day_set') = (purchase IS NULL))
-""",
-    "meta": f"name {_TEXT} NOT NULL PRIMARY KEY, value {_TEXT} NOT NULL",
+_KINDS = {
+    "seq": "seq BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    "text": 'TEXT COLLATE "C"',  # compared byte by byte, as SQLite does, whatever language it has
+    "number": "BIGINT",
+    "real": "DOUBLE PRECISION",
+    "is_token": f"token ~ '^[0-9a-f]{{{TOKEN_DIGITS}}}$'",
+    "is_attempt_id": "attempt_id ~ '^[0-9a-f]{32}$'",
+    "is_sha256": "sha256 ~ '^[0-9a-f]{64}$'",
+    "is_day": "day ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'",
+    "is_same_as": "IS NOT DISTINCT FROM",
 }
-_INDICES = (
-    ("UNIQUE INDEX", "one_live", f"purchases (scene_key) WHERE {IS_LIVE}"),
-    ("UNIQUE INDEX", "one_in_a_slot", f"purchases (subject_key, take) WHERE {IS_LIVE}"),
-    ("INDEX", "of_content", f"purchases (content_key) WHERE {IS_PAID}"),
-    ("INDEX", "of_base", f"purchases (base_key) WHERE base_key IS NOT NULL AND {IS_PAID}"),
-    ("INDEX", "in_work", f"purchases (run_id) WHERE {IS_OPEN}"),
-    ("INDEX", "in_doubt", f"purchases (state, provider) WHERE {IS_IN_DOUBT}"),
-    ("INDEX", "given_up", f"purchases (subject_key, take) WHERE {IS_GIVEN_UP}"),
-    ("INDEX", "written_off", "purchases (scene_key) WHERE state = 'WROTE_OFF'"),
-    ("INDEX", "paid_for_nothing", f"purchases (scene_key) WHERE {IS_BAD}"),
-    (
-        "INDEX", "billed",
-        f"purchases (provider, model, size, quality, cost_microusd) WHERE {IS_BILLED}",
-    ),
-    ("INDEX", "of_job", "purchases (job) WHERE job IS NOT NULL"),
-    ("UNIQUE INDEX", "one_line", "purchases (job, line) WHERE line IS NOT NULL"),
-    ("UNIQUE INDEX", "one_job", "jobs (provider, job_id) WHERE job_id IS NOT NULL"),
-)  # fmt: skip
 
 
 class _Rule(NamedTuple):
@@ -169,15 +67,6 @@ def _others(columns: tuple[str, ...]) -> str:
     return f"({new}) IS DISTINCT FROM ({old})"
 
 
-_FROZEN = (
-    "seq", "attempt_id", "scene_key", "scene_id", "run_id", "provider", "api", "base_url", "model",
-    "size", "quality", "is_local", "hold_microusd", "day", "held_at", "content_key", "base_key",
-    "subject_key", "take", "job", "line",
-)  # fmt: skip
-_FROZEN_OF_A_JOB = (
-    "seq", "token", "provider", "account", "endpoint", "lane", "input_file", "opened_at"
-)  # fmt: skip
-_UNCHANGED = ("changed_at", "why", "sha256", "facts", "took_s", "request_id")
 _NEWEST = (
     "SELECT 1 FROM {schema}.events AS its WHERE its.seq = (SELECT max(seq) FROM {schema}.events)"
 )
@@ -198,7 +87,7 @@ _RULES = (
     ),
     _Rule(
         "a_purchase_goes_a_legal_way", "BEFORE UPDATE ON purchases",
-        f"NOT ({_WAYS} OR (NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')))",
+        f"NOT ({WAYS} OR (NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')))",
         "a purchase cannot go this way",
     ),
     _Rule(
@@ -226,7 +115,7 @@ _RULES = (
         "NEW.state = OLD.state AND OLD.state IN ('PAID', 'PAID_BAD')",
         "a cost is only corrected by a person, behind its event",
         unless=f"""NEW.decided_by IS NOT DISTINCT FROM 'user' AND NEW.cost_microusd IS NOT NULL
-  AND NOT {_others(_UNCHANGED)}
+  AND NOT {_others(UNCHANGED)}
   AND EXISTS (
     {_NEWEST} AND its.event = 'corrected' AND its.purchase = OLD.seq
     AND its.old IS NOT DISTINCT FROM CAST(OLD.cost_microusd AS TEXT)
@@ -234,7 +123,7 @@ _RULES = (
   )""",
     ),
     _Rule(
-        "an_agreement_is_frozen", "BEFORE UPDATE ON purchases", _others(_FROZEN),
+        "an_agreement_is_frozen", "BEFORE UPDATE ON purchases", _others(FROZEN),
         "what a purchase began as never changes",
     ),
     _Rule(
@@ -243,7 +132,7 @@ _RULES = (
     ),
     _Rule(
         "a_job_is_accepted_once", "BEFORE UPDATE ON jobs",
-        f"OLD.job_id IS NOT NULL OR NEW.job_id IS NULL OR {_others(_FROZEN_OF_A_JOB)}",
+        f"OLD.job_id IS NOT NULL OR NEW.job_id IS NULL OR {_others(FROZEN_OF_A_JOB)}",
         "a job is accepted once, and nothing else of it ever changes",
     ),
     _Rule(
@@ -270,13 +159,13 @@ def tables(schema: str) -> Iterator[str]:
     Rows may be brought in then, as they are, before :func:`rules` hold them to anything.
     """
     for name in TABLES:
-        columns = _COLUMNS[name].replace("{schema}", schema)
+        columns = COLUMNS[name].format(**_KINDS, schema=f"{schema}.")
         yield f"CREATE TABLE {schema}.{name} ({columns})"
 
 
 def rules(schema: str) -> Iterator[str]:
     """Write the statements that make what speeds up and what refuses; behind :func:`tables`."""
-    for kind, name, on in _INDICES:
+    for kind, name, on in INDICES:
         yield f"CREATE {kind} {name} ON {schema}.{on}"
     yield _function(schema, "refuse", "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = '23000';")
     for rule in _RULES:

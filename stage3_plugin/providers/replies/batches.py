@@ -14,7 +14,6 @@ from stage3_plugin.domain.exchange import Fetch, Reply
 from stage3_plugin.domain.job import LineCount
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.hints import moment_s
 from stage3_plugin.providers.replies.polling import unsaid
 from stage3_plugin.providers.replies.reading import MOST_MESSAGE, Json, cleaned
 from stage3_plugin.providers.replies.unbilled import MAY_HAVE_RUN, is_in_doubt
@@ -132,26 +131,6 @@ def why_not_begun(step: Verdict | Fetch) -> Verdict:
     if verdict.kind in {VerdictKind.PICTURES, VerdictKind.UNKNOWN}:
         verdict = replace(verdict, kind=VerdictKind.REJECTED, sources=())
     return replace(verdict, may_be_billed=False, lower_capacity=False, provider_status=None)
-
-
-def since_its_end_s(
-    reply: Reply, ended_s: float | None, begun_s: float | None, *, within_s: float, now_s: float
-) -> float:
-    """Return how long ago a batch has ended, or has to have ended; below 0 if it had time.
-
-    Where it names no moment at all, it is asked for as long as it is kept.
-
-    Args:
-        reply: What says so; its ``Date`` goes before our own clock.
-        ended_s: When it has ended by its own word, in seconds since 1970.
-        begun_s: When it was made, likewise.
-        within_s: Seconds within which one has ended.
-        now_s: Seconds since 1970.
-    """
-    if ended_s is None and begun_s is not None:
-        ended_s = begun_s + within_s
-    sent_s = moment_s(reply.headers.get("date", ""))
-    return 0.0 if ended_s is None else (now_s if sent_s is None else sent_s) - ended_s
 
 
 def of_a_line(step: Verdict | Fetch) -> Verdict | Fetch:

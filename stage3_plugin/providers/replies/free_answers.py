@@ -16,7 +16,7 @@ from http.client import responses
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.free_checks import About, Ask, Finding, Price
 from stage3_plugin.domain.verdict import VerdictKind
-from stage3_plugin.providers import model_ends
+from stage3_plugin.providers.models import WARNED_BEFORE, end_of
 from stage3_plugin.providers.replies.reading import Json, cleaned, text_at
 from stage3_plugin.providers.replies.taxonomy import meaning_of
 from stage3_plugin.providers.replies.words import ErrorWords, error_in, message_in
@@ -112,12 +112,12 @@ def found_model(
     """Return that the provider has a model, with the day on which it says that it ends."""
     if ends_on is None:
         return good("model", f"{vendor} has it", model=model)
-    known = model_ends.end_of(provider, model)
+    known = end_of(provider, model)
     hint = f"in its place: {' or '.join(known.instead)}" if known else "choose another model"
     if ends_on <= today:
         return replace(missing(f"{vendor} says that it ended on {ends_on}", model), hint=hint)
     found = good("model", f"{vendor} has it, and says that it ends on {ends_on}", model=model)
-    is_soon = ends_on - today <= model_ends.WARNED_BEFORE
+    is_soon = ends_on - today <= WARNED_BEFORE
     return replace(found, hint=hint, is_warning=True) if is_soon else found
 
 

@@ -31,12 +31,11 @@ from stage3_plugin.providers.replies.hints import hint_of, used_up_s
 from stage3_plugin.providers.replies.reading import MOST_MESSAGE, MOST_WORD, cleaned
 from stage3_plugin.providers.replies.taxonomy import (
     ACCOUNT_LIMITED,
-    BAD_KEY,
     KEY_OF_ANOTHER,
-    REFUSAL,
-    TROUBLE,
     Meaning,
+    meaning_named,
     meaning_of,
+    meanings,
 )
 from stage3_plugin.providers.replies.unbilled import (
     MAY_HAVE_RUN,
@@ -107,12 +106,13 @@ def forbidden(verdict: Verdict) -> Verdict:
     """
     if verdict.kind is not VerdictKind.REJECTED or verdict.provider_status != _FORBIDDEN:
         return verdict
-    step = f"; {BAD_KEY.next_step}"
+    bad_key = meaning_named("bad key")
+    step = f"; {bad_key.next_step}"
     return replace(
         verdict,
-        kind=BAD_KEY.kind,
+        kind=bad_key.kind,
         message=cleaned(verdict.message, most=MOST_MESSAGE - len(step)).rstrip(" .") + step,
-        stops_run=BAD_KEY.stops_run,
+        stops_run=bad_key.stops_run,
     )
 
 
@@ -177,15 +177,15 @@ def _of_error(
         return _in_doubt(named, f"{_named(status)}{words}")
     hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
     meaning = meaning_of(error, status, hinted=bool(hint_s))
-    if meaning is BAD_KEY and not is_vendors:
-        meaning = replace(meaning, next_step=KEY_OF_ANOTHER)
+    if meaning.case == "bad key" and not is_vendors:
+        meaning = meaning.model_copy(update={"next_step": KEY_OF_ANOTHER})
     message = error.message or _named(status)
     if error.resets_at:
         message = f"{message} (resets at {error.resets_at})"
     if meaning.kind is VerdictKind.REFUSED:
         named = replace(named, about=about_of_error(error))
         if named.about == "reference":
-            meaning = replace(meaning, next_step="show another reference")
+            meaning = meaning.model_copy(update={"next_step": "show another reference"})
     verdict = _in_words(named, meaning, message, hint_s)
     wish = _explicit_retry(reply, error)
     if wish is True and meaning.kind is VerdictKind.REJECTED:
@@ -206,7 +206,7 @@ def _may_have_run(error: ErrorWords, status: int, own: str, *, is_success: bool)
     if is_success and speaks_of_time_or_way(error):
         return True
     if is_success and error.status is None:
-        return any(map(TROUBLE.fullmatch, error.words))
+        return any(map(meanings().trouble.fullmatch, error.words))
     return is_in_doubt(error, status, own=own)
 
 
@@ -247,16 +247,15 @@ def _of_empty_success(reply: Reply, known: Verdict, profile: Profile) -> Verdict
         return _in_doubt(known, "a success that is a page of a proxy")
     reasons = reasons_in(document)
     named = f" ({', '.join(sorted(reasons))})" if reasons else ""
-    is_known_no = any(map(ACCOUNT_LIMITED.fullmatch, reasons)) or any(
-        map(REFUSAL.fullmatch, reasons)
-    )
-    if not is_known_no and not is_surely_empty(document):
+    is_limited = ACCOUNT_LIMITED in reasons
+    is_refusal = any(map(meanings().refusal.fullmatch, reasons))
+    if not is_limited and not is_refusal and not is_surely_empty(document):
         step = "; it is kept as it came, and may have been billed"
         return _in_doubt(known, f"a success in a shape that is not known{named}", step=step)
     kind, message, about = VerdictKind.NO_PICTURE, f"a success without a picture{named}", None
-    if any(map(ACCOUNT_LIMITED.fullmatch, reasons)):
+    if is_limited:
         kind, message = VerdictKind.BAD_CREDENTIALS, f"the account is limited{named}"
-    elif any(map(REFUSAL.fullmatch, reasons)):
+    elif is_refusal:
         kind, message = VerdictKind.REFUSED, f"refused by the provider's policy{named}"
         about = about_of_reasons(document)
     return replace(

@@ -48,6 +48,12 @@ def text_at(value: Json, *path: str | int) -> str:
     return found if isinstance(found, str) else ""
 
 
+def int_at(value: Json, *path: str | int) -> int | None:
+    """Return the whole number at a path, which a truth value is not; else ``None``."""
+    found = at(value, *path)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
 def name_at(value: Json, *path: str | int) -> str:
     """Return the name at a path that a job can have, one short line of ASCII; else an empty one."""
     found = text_at(value, *path)

@@ -1,4 +1,4 @@
-"""Which failed answers cost nothing: the rule, as a table. ``docs/providers.md`` has it for people.
+"""Which failed answers cost nothing: the rule, and how ``unbilled.toml``, its table, is read.
 
 Below 500 a service says that it did not take the request. From 500 on it failed at something, and
 the answer costs nothing only by a row of the table. There are two kinds. A sentence frees whoever
@@ -11,9 +11,14 @@ service behind it, and of nothing that was made or billed: there no gateway can 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from stage3_plugin.providers.replies.reading import MOST_WORD
 from stage3_plugin.providers.replies.words import MOST_SAID, ErrorWords, as_word, sentence
@@ -55,25 +60,15 @@ _QUOTED = r"(?:\s?LiteLLM: its models failed with the error above\. No fallback 
 """What LiteLLM puts around the vendor's sentence."""
 
 
-def _says(sentences: str) -> re.Pattern[str]:
-    """Compile sentences, parted by ``|``, each to be compared in whole."""
+def _says(names: object, info: ValidationInfo) -> re.Pattern[str]:
+    """Compile the sentences of these names, each to be compared in whole."""
+    known, named = info.context or {}, names if isinstance(names, list) else []
+    if not named or not known.keys() >= set(named):
+        raise ValueError(f"a list of some of {', '.join(known)}")
+    sentences = "|".join(known[name] for name in named)
     whole = rf"{_QUOTING}(?:{sentences})(?:{_TAIL})*[ .,!:;]{{0,3}}{_QUOTED}"
     return re.compile(whole, re.IGNORECASE | re.ASCII)
 
-
-_IS_OVERLOADED = (
-    "(?:the|that|this) (?:engine|server|model) is (?:currently |temporarily )?overloaded"
-    "(?: with other requests)?"
-)
-_OVERLOAD = (
-    "(?:(?:server|model|provider|service) )?overloaded|the (?:service|provider) is overloaded"
-    "(?: or temporarily unavailable)?"
-)
-_TURNED_AWAY = (
-    f"|{_OVERLOAD}|{_IS_OVERLOADED}|(?:please )?slow down|too many requests|down|no capacity|"
-    "(?:service )?(?:temporarily )?unavailable"
-)
-"""Beside a code that says it all: nothing, or what says no more than that."""
 
 _SENTENCES = frozenset({"message", "msg", "detail", "raw", "error"})
 _CODES = frozenset(
@@ -101,44 +96,24 @@ and of a usage the verdict says whether it was charged."""
 _NAME = re.compile(r"[\w./:@ -]{1,200}", re.ASCII)
 _MOST_SENTENCE = 1000
 
-_READ = date(2026, 11, 24)
-_BUSY = frozenset({503})
-_OVERLOADED = frozenset({503, 529})
 
+class Free(BaseModel):
+    """A failed answer that costs nothing: a row of ``unbilled.toml``, where its fields are told."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Free:
-    """A failed answer that costs nothing.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    Attributes:
-        quoted: Its words, for people.
-        vendor: Whose they are.
-        page: Where that stands.
-        seen: When the page was read last.
-        kind: The vendor says so, or it is presumed.
-        statuses: Those it comes with.
-        says: Its sentence; no other member of the answer may say anything else.
-        word: A pattern for one of the error's codes, in whole.
-        in_error: Only within an ``error`` object, as the vendor writes it.
-        is_retryable: Only where ``error.availability`` says that it may be tried again.
-        at: At the own address of this provider, whatever the words.
-        has: Then by these fields the error is known for the vendor's own.
-        unless: Save words that have this in them, wherever they stand.
-    """
-
-    quoted: str
+    quoted: str = Field(min_length=1)
     vendor: str
-    page: str
-    seen: date = _READ
+    page: str = Field(min_length=1)
+    seen: date
     kind: Literal["said", "presumed"] = "said"
-    statuses: frozenset[int] = _OVERLOADED
-    says: re.Pattern[str] | None = None
+    statuses: frozenset[int]
+    says: Annotated[re.Pattern[str], BeforeValidator(_says)] | None = None
     word: re.Pattern[str] | None = None
     in_error: bool = False
     is_retryable: bool = False
     at: str = ""
-    has: str = ""
-    unless: re.Pattern[str] | None = None
+    has: frozenset[str] = frozenset()
 
     def fits(self, error: ErrorWords, status: int, own: str) -> bool:
         if status not in self.statuses or self.at not in {"", own}:
@@ -147,10 +122,10 @@ class Free:
             return False  # there may be what was made, such as `images` or `output`
         names = {name for name, _ in error.members}
         if self.says is None:
-            is_its_own = names.issuperset(self.has.split()) and "" not in names  # that is: and more
+            is_its_own = names >= self.has and "" not in names  # that is: and more
             is_seen = all(len(_text(value)) <= MOST_SAID for _, value in error.members)
-            may_have_run = self.unless and (not is_seen or _any(self.unless, error, *names))
-            return is_its_own and not may_have_run
+            is_said = self.kind == "said"
+            return is_its_own and (is_said or (is_seen and not _any(RAN, error, *names)))
         return (
             (error.is_object or not self.in_error)
             and (self.word is None or any(map(self.word.fullmatch, error.words)))
@@ -177,110 +152,21 @@ def _text(value: object) -> str:
     return "" if isinstance(value, int) and abs(value) > 10**12 else str(value)
 
 
-def _presumed(at: str, vendor: str, has: str, page: str, seen: date, **more: Any) -> Free:
-    row: dict[str, Any] = {"quoted": "any other words", "statuses": _BUSY, "unless": RAN, **more}
-    return Free(at=at, vendor=vendor, has=has, page=page, seen=seen, kind="presumed", **row)
+class Failures(BaseModel):
+    """The whole of ``unbilled.toml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, title="unbilled.toml")
+
+    sentences: Mapping[str, str]
+    row: tuple[Free, ...]
 
 
-_OPENAI = "platform.openai.com/docs/guides/error-codes"
-_OPENROUTER = "openrouter.ai/docs/api_reference/errors-and-debugging"
-_OF_AUGUST = date(2026, 8, 22)
-_GOOGLE = "ai.google.dev/gemini-api/docs"
-
-FREE = (
-    Free(
-        quoted='"The server had an error while processing your request"',
-        vendor="OpenAI",
-        page=f"{_OPENAI}: 500",
-        statuses=frozenset({500, 503}),
-        says=_says("the server had an error (?:while )?processing your request"),
-    ),
-    Free(
-        quoted='"The engine is currently overloaded", "The model is overloaded"',
-        vendor="OpenAI, Google",
-        page=f"{_OPENAI}: 503; {_GOOGLE}/troubleshooting: 503",
-        says=_says(_IS_OVERLOADED),
-    ),
-    Free(
-        quoted="code `slow_down`",
-        vendor="OpenAI",
-        page=f"{_OPENAI}: 503 slow down",
-        statuses=_BUSY,
-        says=_says(_TURNED_AWAY),
-        word=re.compile("slow_down"),
-    ),
-    Free(
-        quoted='"Slow down" in an `error` object',
-        vendor="OpenAI",
-        page=f"{_OPENAI}: 503 slow down, behind a gateway that hides the code",
-        statuses=_BUSY,
-        says=_says("(?:please )?slow down"),
-        in_error=True,
-    ),
-    Free(
-        quoted="code or type `overloaded`, `overloaded_error`, `provider_overloaded`, "
-        "`server_is_overloaded`",
-        vendor="OpenAI, OpenRouter, Anthropic",
-        page=f"{_OPENAI}: server_is_overloaded; {_OPENROUTER}: provider_overloaded; "
-        "docs.claude.com/en/api/errors: 529 overloaded_error",
-        says=_says(_TURNED_AWAY),
-        word=re.compile("(?:(?:provider|server|engine|model)_)?(?:is_)?overloaded(?:_error)?"),
-    ),
-    Free(
-        quoted='"Overloaded" in an `error` object',
-        vendor="OpenAI, OpenRouter, Anthropic",
-        page="the same, where only the sentence is left of it",
-        says=_says(_OVERLOAD),
-        in_error=True,
-    ),
-    Free(
-        quoted="`error.availability` that is `retryable`: `temporarily_unavailable`, "
-        "`capacity_exhausted`",
-        vendor="OpenRouter",
-        page=f"{_OPENROUTER}: error.availability, not routed to anybody",
-        seen=_OF_AUGUST,
-        statuses=_BUSY,
-        says=_says(_TURNED_AWAY),
-        word=re.compile("temporarily_unavailable|(?:model_)?capacity_exhausted"),
-        is_retryable=True,
-    ),
-    Free(
-        quoted="any words",
-        vendor="Google",
-        page=f"{_GOOGLE}/billing: If your request fails with a 400 or 500 error, you won't be "
-        "charged for the tokens used",
-        seen=date(2026, 9, 29),
-        statuses=frozenset({400, 500}),
-        at="gemini",
-        has="code message status",
-    ),
-    _presumed(
-        "gemini", "Google", "code message status", f"{_GOOGLE}/troubleshooting: 503", _READ,
-        quoted='any other words, such as `UNAVAILABLE` and "experiencing high demand"',
-    ),
-    _presumed("openai", "OpenAI", "message type", f"{_OPENAI}: 503, high traffic", _READ),
-    # Its time-outs and lost connections have 502, 504 and 524; what it quotes is looked through.
-    _presumed(
-        "openrouter", "OpenRouter", "code message",
-        f"{_OPENROUTER}: 503, 529, provider overloaded; a failed call is not charged", _OF_AUGUST,
-        quoted="any other words, those of a service behind it included", statuses=_OVERLOADED,
-    ),
-    _presumed(
-        "xai", "xAI", "code error", "none; a picture is in the same answer", date(2026, 12, 1)
-    ),
-    _presumed(
-        "fal", "fal.ai", "detail", "docs.fal.ai/faq: a server's error is never charged",
-        date(2026, 11, 22),
-    ),
-    _presumed(
-        "bfl", "Black Forest Labs", "detail",
-        "docs.bfl.ai: 503; a task that has begun is answered with its name", date(2026, 11, 25),
-    ),
-    _presumed(
-        "replicate", "Replicate", "detail",
-        "none; a prediction that has begun is answered with its name", date(2026, 11, 25),
-    ),
-)  # fmt: skip
+@cache
+def free() -> tuple[Free, ...]:
+    """Return the table; it is read when something has failed."""
+    text = files(__package__).joinpath("unbilled.toml").read_text(encoding="utf-8")
+    read = tomllib.loads(text)
+    return Failures.model_validate(read, context=read["sentences"]).row
 
 
 def is_in_doubt(error: ErrorWords, status: int, *, own: str = "") -> bool:
@@ -296,7 +182,7 @@ def is_in_doubt(error: ErrorWords, status: int, *, own: str = "") -> bool:
     told = {_text(value) for name, value in error.members if name in {"code", "status"}}
     if any(map(_STATUS.fullmatch, told - {str(status)})):
         return True  # another status than its own stands in it
-    return not any(free.fits(error, status, own) for free in FREE)
+    return not any(row.fits(error, status, own) for row in free())
 
 
 def speaks_of_time_or_way(error: ErrorWords) -> bool:

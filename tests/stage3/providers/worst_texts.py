@@ -18,11 +18,13 @@ from decimal import Decimal
 from types import ModuleType
 from typing import Any, cast
 
+from pydantic import BaseModel
+
 from stage3_plugin import providers
 from stage3_plugin.domain import addressing
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.providers import replies
-from stage3_plugin.providers.replies import figures, hints, reading, words
+from stage3_plugin.providers.replies import figures, hints, reading, taxonomy, unbilled, words
 from tests.stage3.providers.replies import (
     PNG,
     PROVIDERS,
@@ -52,6 +54,8 @@ def patterns() -> dict[str, re.Pattern[str]]:
     for _, module in modules():
         for value in vars(module).values():
             found.update({pattern.pattern: pattern for pattern in _within(value)})
+    for table in (taxonomy.meanings(), unbilled.free()):
+        found.update({pattern.pattern: pattern for pattern in _within(table)})
     return found
 
 
@@ -64,6 +68,8 @@ def _within(value: Any) -> Iterator[re.Pattern[str]]:
     elif isinstance(value, Mapping):
         # pyright takes its types for unknown, and mypy takes a cast for needless.
         yield from _within(list(value.values()))  # pyright: ignore[reportUnknownArgumentType] - any
+    elif isinstance(value, BaseModel):
+        yield from _within([held for _, held in value])
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield from _within([getattr(value, one.name) for one in dataclasses.fields(value)])
 
@@ -130,7 +136,7 @@ _OF_TABLES = {
     "taxonomy: money": "spend_limit|usage_limit",
     "taxonomy: quota": "exceeded your current quota",
     "taxonomy: region": "(country|region|territory|location)",
-    "taxonomy: rejected": "unknown_parameter|invalid_(value|size",
+    "taxonomy: rejected": "image_(?!generation_user_error)",
     "taxonomy: trouble": "runner_",
     "unbilled: had an error": "the server had an error",
     "unbilled: turned away": "too many requests|",
