@@ -22,7 +22,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "attempt": 1942,
         "cli": 319,
         "domain": 1958,
-        "engine": 5817,
+        "engine": 5734,
         "errors": 248,
         "executors": 1897,
         "files": 475,
