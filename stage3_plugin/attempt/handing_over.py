@@ -23,6 +23,7 @@ from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.transport.bodies import Base64Of, Content
@@ -146,16 +147,11 @@ def _decoded(sent: SentPicture, base64_of: Base64Of) -> Iterator[bytes]:
 
 
 def _read(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb", buffering=0) as file:
-            while piece := file.read(_PIECE_BYTES):
-                yield piece
-    except OSError as error:
-        raise StorageFailed(path, error, reading=True) from error
+    with on_disk(path, reading=True), path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece
 
 
 def _size_bytes(path: Path) -> int:
-    try:
+    with on_disk(path, reading=True):
         return path.stat().st_size
-    except OSError as error:
-        raise StorageFailed(path, error, reading=True) from error

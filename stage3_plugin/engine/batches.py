@@ -35,9 +35,8 @@ from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.reporter import Reporter
-from stage3_plugin.engine.run_state import CUT_SHORT, RunState
-from stage3_plugin.engine.scene import Due, Next, NotSent, Place, SceneRunner, Waits
+from stage3_plugin.engine.run_state import CUT_SHORT
+from stage3_plugin.engine.scene import Due, Next, NotSent, RunContext, SceneRunner, Waits
 from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.errors import JobRefused, StorageFailed
 from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
@@ -48,7 +47,6 @@ from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.interrupt import Interrupt
-from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import line_facts
 
 MOST_TURNED_AWAY = 3
@@ -129,29 +127,15 @@ class GatheredScenes:
     """The scenes of one run that are to be lines of batches, all of them of one route.
 
     Args:
-        place: The route.
-        pictures: Has the folders of batches.
+        run: What they are sent with.
         runner: Knows what follows for a scene.
-        reporter: Reports to the host.
-        state: How the run stands.
         put: Does with a scene what it needs next.
     """
 
-    def __init__(
-        self,
-        *,
-        place: Place,
-        pictures: Pictures,
-        runner: SceneRunner,
-        reporter: Reporter,
-        state: RunState,
-        put: Put,
-    ) -> None:
-        self._place = place
-        self._pictures = pictures
+    def __init__(self, run: RunContext, runner: SceneRunner, put: Put) -> None:
+        self._run = run
+        self._place = run.places[0]
         self._runner = runner
-        self._reporter = reporter
-        self._state = state
         self._put = put
         self._now = clock()
         self._groups: dict[tuple[str, str], _Group] = {}
@@ -200,12 +184,12 @@ class GatheredScenes:
         try:
             full = self._add(scene, ready)
         except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            self._reporter.failed(scene, self._state.stop_on(error))
+            self._run.reporter.failed(scene, self._run.state.stop_on(error))
         if full is not None:
             await self._send_all([full])
 
     def _add(self, scene: SceneState, ready: Ready) -> tuple[_Group, list[_Line]] | None:
-        request = self._runner.request_of_line(scene)
+        request = self._runner.with_a_seed(scene)
         batching = self._place.sender.batching_at(self._place.route.endpoint_of(request.model))
         if batching is None:
             why = f"{request.provider} {request.model} makes no batches; nothing was sent"
@@ -268,7 +252,7 @@ class GatheredScenes:
         for place in found.waiting:
             line = lines[place]
             line.is_over = True
-            self._reporter.failed(line.scene, messages.queue_is_full(line.request.provider))
+            self._run.reporter.failed(line.scene, messages.queue_is_full(line.request.provider))
         batches = [[lines[place] for place in batch] for batch in found.batches]
         group.queued_tokens += sum(line.load.tokens for batch in batches for line in batch)
         return batches
@@ -286,17 +270,17 @@ class GatheredScenes:
             while left:
                 left = await self._try(group, left, tries)
         except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            failure = self._state.stop_on(error)
+            failure = self._run.state.stop_on(error)
             for line in _not_over(lines):
-                self._reporter.failed(line.scene, failure)
+                self._run.reporter.failed(line.scene, failure)
         except BaseException:
             for line in _not_over(lines):
-                self._reporter.failed(line.scene, CUT_SHORT)
+                self._run.reporter.failed(line.scene, CUT_SHORT)
             raise
 
     async def _try(self, group: _Group, lines: list[_Line], tries: _Tries) -> list[_Line]:
         """Try once to make a batch; return the lines that are to be tried again."""
-        if not self._state.is_going_on:
+        if not self._run.state.is_going_on:
             self._leave(lines)
             return []
         token = secrets.token_hex(TOKEN_DIGITS // 2)
@@ -307,7 +291,7 @@ class GatheredScenes:
         try:
             with self._uploads.in_force():
                 uploaded = await self._uploaded(token, group, lines)
-            if not self._state.is_going_on:
+            if not self._run.state.is_going_on:
                 self._leave(lines)
                 return []
             if isinstance(uploaded, AttemptResult):
@@ -349,7 +333,7 @@ class GatheredScenes:
         for line, dropped in zip(lines, written.dropped, strict=False):
             line.scene.dropped = dropped
         facts = [self._runner.facts_of(line.scene, line.request) for line in lines]
-        await self._pictures.blocking(partial(line_facts.write, folder, facts))
+        await self._run.pictures.blocking(partial(line_facts.write, folder, facts))
         uploaded = await batching.upload(token)
         if isinstance(uploaded, Uploaded):
             size_bytes = written.size_bytes
@@ -360,7 +344,7 @@ class GatheredScenes:
         """Remove the folder of a batch that was not made, for certain."""
         with anyio.CancelScope(shield=True):
             try:
-                await self._pictures.remove_answer(token)
+                await self._run.pictures.remove_answer(token)
             except StorageFailed:
                 return  # the next run of this home removes it
 
@@ -386,7 +370,7 @@ class GatheredScenes:
         held = await self._checkout.hold_all([line.to_hold() for line in lines], new)
         if isinstance(held, dict):
             return self._without_those_in_the_way(lines, held)
-        if not self._state.is_going_on:  # it was stopped while the money was being held
+        if not self._run.state.is_going_on:  # it was stopped while the money was being held
             await self._checkout.release_all(held, "the run was stopped before it was sent")
             self._leave(lines)
             return []
@@ -394,7 +378,7 @@ class GatheredScenes:
             line.held, line.scene.number = one, one.number
             self._runner.start(line.scene, one)
         try:
-            with self._state.interrupt.in_force():
+            with self._run.state.interrupt.in_force():
                 created = await batching.create(
                     token,
                     uploaded.name,
@@ -429,7 +413,7 @@ class GatheredScenes:
             line = lines[place]
             if isinstance(looked, Ready):
                 line.ready, line.scene.number = looked, looked.number
-                line.request = self._runner.request_of_line(line.scene)
+                line.request = self._runner.with_a_seed(line.scene)
             elif isinstance(looked, Denied) and looked.stops:
                 line.is_over = True
                 self._denied.append((line.scene, looked))
@@ -515,15 +499,15 @@ class GatheredScenes:
         """End a scene whose batch the disk or the ledger has failed, and with it the run."""
         caretaker = self._place.checkout.caretaker
         failure = messages.without_storage(result, storage, caretaker)
-        self._state.stop(failure)
+        self._run.state.stop(failure)
         self._place.checkout.give_up()
         line.is_over = True
-        self._reporter.failed(line.scene, failure)
+        self._run.reporter.failed(line.scene, failure)
 
     def _end_cut_short(self, line: _Line, result: AttemptResult) -> None:
         message = result.verdict.message
         line.is_over = True
-        self._reporter.failed(
+        self._run.reporter.failed(
             line.scene, Failure(code="cancelled", message=message, retryable=True)
         )
 
@@ -581,7 +565,7 @@ class GatheredScenes:
             if line.held is None:
                 continue
             scene, line.held = line.scene, None
-            self._reporter.retried(scene, again, scene.costs[-1], result.verdict.message)
+            self._run.reporter.retried(scene, again, scene.costs[-1], result.verdict.message)
             scene.queued_at = self._now() + again.wait_s
 
 

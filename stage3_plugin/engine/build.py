@@ -71,10 +71,9 @@ from stage3_plugin.renderers.base import RendererType, is_renderer
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.runtime.system_errors import from_lack
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.base import PictureStore
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.spool.folders import SpoolFolders
+from stage3_plugin.storage.store import PictureStore
 from stage3_plugin.transport.trust import named_trust
 
 if TYPE_CHECKING:
@@ -180,11 +179,10 @@ def _store_of(settings: Settings, state: StateDir, masked: Masked) -> PictureSto
         SettingsRefused: The bucket cannot be used so.
     """
     if settings.store is None:
-        return LocalStore(state, masked)
+        return PictureStore(state, masked)
     from stage3_plugin.storage.bucket import Bucket  # noqa: PLC0415 - only when it is used
-    from stage3_plugin.storage.mirrored import Mirrored  # noqa: PLC0415 - likewise
 
-    return Mirrored(state, Bucket.at(settings.store), masked)
+    return PictureStore(state, masked, far=Bucket.at(settings.store))
 
 
 @contextmanager

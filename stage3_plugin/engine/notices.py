@@ -17,9 +17,8 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
-from stage3_plugin.domain.file_names import file_stem, picture_name
+from stage3_plugin.domain.file_names import picture_name
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.picture import EXTENSIONS
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
@@ -28,6 +27,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase.wanted_takes import first_take, live_takes
 from stage3_plugin.storage.keeping import KEPT
 from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.placing import names_of, place_of
 
 _SCENES_A_TURN = 100
 
@@ -103,12 +103,9 @@ class Replaced:
         """Return the name of a scene's picture, if one is there that will not stay."""
         if not self._there:
             return None
-        try:
-            stem = file_stem(scene_id)
-        except SceneIdRefused:
-            return None
-        names = (f"{stem}.{extension}" for extension in EXTENSIONS.values())
-        return next((name for name in names if name in self._there), None)
+        with suppress(SceneIdRefused):
+            return next((name for name in names_of(scene_id) if name in self._there), None)
+        return None
 
     def add(self, name: str) -> None:
         """Count one."""
@@ -188,7 +185,8 @@ class Notices:
             purchase = found()
             if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
                 return
-            if not self.pictures.is_shown(purchase.picture, folder, picture_name(request)):
+            path = place_of(purchase.picture, folder, picture_name(request))
+            if not self.pictures.is_copy(purchase.picture.sha256, folder, path.name):
                 self.replaced.add(name)
 
     def _to_say(self, request: PictureRequest) -> list[str]:

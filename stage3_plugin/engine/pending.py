@@ -21,9 +21,8 @@ from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.reporter import Reporter
-from stage3_plugin.engine.run_state import CANCELLED, RunState
-from stage3_plugin.engine.scene import Due, SceneRunner
+from stage3_plugin.engine.run_state import CANCELLED
+from stage3_plugin.engine.scene import Due, RunContext, SceneRunner
 from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
@@ -31,13 +30,10 @@ from stage3_plugin.policy.retry import Again
 from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.purchase import lost, messages
 from stage3_plugin.purchase.batches import SOON_S
-from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.purchase.lost import Brought
-from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.due_items import DueItems
-from stage3_plugin.settings import Settings
 
 ASKED_UNTIL_MISSING = 3
 """Requests for a picture, over some seconds, before it counts as one that does not come: an address
@@ -63,34 +59,17 @@ class PendingScenes:
     """The scenes of one run that wait beside dispatch.
 
     Args:
-        settings: What the user wants.
-        checkout: Knows the ledger.
-        recovery: Asks for what was bought.
+        run: What they wait with.
         runner: Ends a scene whose picture has come.
-        reporter: Reports to the host.
-        state: How the run stands.
 
     Attributes:
         left_being_made: Purchases whose jobs scenes have waited for, and that this run leaves to a
             later one.
     """
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        checkout: Checkout,
-        recovery: Recovery,
-        runner: SceneRunner,
-        reporter: Reporter,
-        state: RunState,
-    ) -> None:
-        self._settings = settings
-        self._checkout = checkout
-        self._recovery = recovery
+    def __init__(self, run: RunContext, runner: SceneRunner) -> None:
+        self._run = run
         self._runner = runner
-        self._reporter = reporter
-        self._state = state
         self._now = clock()
         self._waiting = DueItems[SceneState](self._ask)
         self._ready = deque[SceneState]()
@@ -161,13 +140,13 @@ class PendingScenes:
                     self._looked_at.add(id(scene))
                 self._waiting.push(scene, due)
         except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            self._reporter.failed(scene, self._state.stop_on(error))
+            self._run.reporter.failed(scene, self._run.state.stop_on(error))
 
     def _is_in_a_batch(self, waiting: Waiting) -> bool:
         """Return whether a scene waits for a line of a batch that is known to be made."""
         if waiting.making is not None:
             return _is_batch(waiting.making.job)
-        purchase = self._checkout.run_ledger.purchase(waiting.purchase_id)
+        purchase = self._run.checkout.run_ledger.purchase(waiting.purchase_id)
         return (
             purchase is not None
             and purchase.new.line is not None
@@ -191,15 +170,15 @@ class PendingScenes:
         if waiting.not_here is None or waiting.not_here.needs_setting:
             return None
         again = Again(wait_s(waiting.asked), "pending")
-        self._reporter.retried(scene, again, scene.costs[-1], _pending(waiting).message)
+        self._run.reporter.retried(scene, again, scene.costs[-1], _pending(waiting).message)
         return waiting.since + again.wait_s
 
     def _stop_if_nothing_comes(self, waiting: Waiting) -> None:
         """Let nothing more be bought when several pictures in a row are paid for and not here."""
-        in_a_row = self._state.streaks.all_pending
+        in_a_row = self._run.state.streaks.all_pending
         if in_a_row is not None:
             failure = _pending(waiting)
-            self._state.stop(
+            self._run.state.stop(
                 failure.model_copy(update={"message": f"{in_a_row}; {failure.message}"})
             )
 
@@ -209,7 +188,7 @@ class PendingScenes:
         try:
             due = await self._ask_for(scene)
         except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            self._reporter.failed(scene, self._state.stop_on(error))
+            self._run.reporter.failed(scene, self._run.state.stop_on(error))
         if due is None:
             self._looked_at.discard(id(scene))
         return due
@@ -219,10 +198,10 @@ class PendingScenes:
         if waiting is None:
             raise LookupError("a scene beside dispatch waits for nothing")
         waiting.asked += 1
-        purchase = self._checkout.run_ledger.purchase(waiting.purchase_id)
+        purchase = self._run.checkout.run_ledger.purchase(waiting.purchase_id)
         if purchase is not None and self._is_in_work(waiting, purchase):
             return self._leave_to_its_run(scene, waiting, purchase)
-        brought = await self._recovery.bring_on(waiting.purchase_id)
+        brought = await self._run.recovery.bring_on(waiting.purchase_id)
         waiting.not_here = brought.not_here or waiting.not_here
         waiting.making = brought.making
         if brought.storage is not None:
@@ -236,7 +215,7 @@ class PendingScenes:
             return self._ask_for_picture(scene, waiting, brought.not_here)
         if self._is_ended_line(scene, waiting, brought):
             if brought.purchase is not None:
-                await self._recovery.tell(brought.purchase)
+                await self._run.recovery.tell(brought.purchase)
             return None
         if waiting.hold_microusd is None or brought.attempted is None:
             scene.waits_for = None
@@ -253,9 +232,9 @@ class PendingScenes:
             self._end(scene)
             return None
         if waiting.asked == ASKED_UNTIL_MISSING:
-            self._state.streaks = self._state.streaks.after("pending")
+            self._run.state.streaks = self._run.state.streaks.after("pending")
             self._stop_if_nothing_comes(waiting)
-        left_s = self._settings.deadline_s
+        left_s = self._run.settings.deadline_s
         if scene.was_started:
             left_s -= waiting.since - scene.started_at
         longest_s, next_s = min(PATIENCE_S, left_s), wait_s(waiting.asked)
@@ -266,18 +245,22 @@ class PendingScenes:
     ) -> float | None:
         """Return when to ask again for a job, if this run does; ``None`` is one not found yet."""
         if making is None:
-            left_s = self._settings.deadline_s - (waiting.since - scene.started_at)
+            left_s = self._run.settings.deadline_s - (waiting.since - scene.started_at)
             patience_s = min(lost.PATIENCE_S, max(0.0, left_s))
             return self._ask_later(scene, waiting, "unknown", patience_s, lost.AGAIN_S)
         if making.stops_run:
-            self._state.stop(messages.not_asked(making))
+            self._run.state.stop(messages.not_asked(making))
         if making.again_s is None or not self._waiting.is_open:
             self._end(scene)
             return None
         if _is_batch(making.job):
             return self._look_at_batch(scene, waiting, making)
         return self._ask_later(
-            scene, waiting, "pending", self._settings.deadline_s, max(LEAST_WAIT_S, making.again_s)
+            scene,
+            waiting,
+            "pending",
+            self._run.settings.deadline_s,
+            max(LEAST_WAIT_S, making.again_s),
         )
 
     def _look_at_batch(
@@ -320,7 +303,7 @@ class PendingScenes:
         """Yield what is left being made by now: others of its batch may have come to its end."""
         for purchase in self.left_being_made:
             try:
-                now = self._checkout.run_ledger.purchase(purchase.new.attempt_id)
+                now = self._run.checkout.run_ledger.purchase(purchase.new.attempt_id)
             except StorageFailed:
                 now = purchase
             if now is None or now.state not in _ENDED:
@@ -365,13 +348,13 @@ class PendingScenes:
         self, scene: SceneState, waiting: Waiting, purchase: Purchase
     ) -> float | None:
         """Return when to look again at what another run has in work, if that may end soon."""
-        is_away = self._recovery.is_left_elsewhere(purchase)
+        is_away = self._run.recovery.is_left_elsewhere(purchase)
         waiting.away = waiting.away + 1 if is_away else 0
         if waiting.away >= ASKED_UNTIL_AWAY:
             self._end(scene)
             return None
-        settings, next_s = self._settings, min(MOST_BUSY_WAIT_S, BUSY_WAIT_S * waiting.asked)
-        is_here = self._recovery.home_of(purchase) is None  # with requests as long as ours
+        settings, next_s = self._run.settings, min(MOST_BUSY_WAIT_S, BUSY_WAIT_S * waiting.asked)
+        is_here = self._run.recovery.home_of(purchase) is None  # with requests as long as ours
         longest_s = settings.timeout_s if is_here else settings.deadline_s
         return self._ask_later(scene, waiting, "busy", longest_s, next_s)
 
@@ -384,8 +367,8 @@ class PendingScenes:
             return False  # a batch takes longer than any run waits
         if purchase.state is State.ACCEPTED:
             is_patient = self._now() < waiting.since + LEFT_TO_ITS_RUN_S
-            return is_patient and self._recovery.lives(purchase)
-        return purchase.state in OPEN and not self._recovery.is_dead(purchase)
+            return is_patient and self._run.recovery.lives(purchase)
+        return purchase.state in OPEN and not self._run.recovery.is_dead(purchase)
 
     def _ask_later(
         self,
@@ -402,7 +385,7 @@ class PendingScenes:
             self._end(scene)
             return None
         next_s = min(next_s, left_s)
-        self._reporter.awaited(scene, waiting, cause, wait_s=next_s, left_s=left_s)
+        self._run.reporter.awaited(scene, waiting, cause, wait_s=next_s, left_s=left_s)
         return now + next_s
 
     async def _end_bought(
@@ -422,12 +405,12 @@ class PendingScenes:
             why = attempted.verdict.message if purchase is None else purchase.why
             scene.costs[-1] = UNKNOWN
             unknown = messages.with_next_step(
-                Failure(code="unknown", message=why), self._checkout.caretaker
+                Failure(code="unknown", message=why), self._run.checkout.caretaker
             )
-            self._reporter.failed(scene, unknown)
+            self._run.reporter.failed(scene, unknown)
             return
         scene.costs[-1] = cost_with_hold(attempted, hold_microusd, purchase.state)
-        self._state.streaks = self._state.streaks.after("made")
+        self._run.state.streaks = self._run.state.streaks.after("made")
         placed = await self._runner.place(scene, purchase, is_new=True)
         self._runner.end_with(scene, attempted, placed, purchase_id=purchase.new.attempt_id)
 
@@ -435,18 +418,18 @@ class PendingScenes:
         """End a scene that waits beside dispatch and has not come to what it waits for."""
         waiting = scene.waits_for
         purchase = (
-            None if waiting is None else self._checkout.run_ledger.purchase(waiting.purchase_id)
+            None if waiting is None else self._run.checkout.run_ledger.purchase(waiting.purchase_id)
         )
         if waiting is None or purchase is None:
-            self._reporter.failed(scene, self._state.stopped or CANCELLED)
+            self._run.reporter.failed(scene, self._run.state.stopped or CANCELLED)
         elif self._is_cut_short(scene) and purchase.state is not State.ACCEPTED:
             message = f"the run was cancelled; {_pending(waiting, purchase.job).message}"
             self._give_up(scene, Failure(code="cancelled", message=message, retryable=True))
         elif purchase.new.line is not None and purchase.state in _ENDED:
             self._give_up(scene, messages.not_come_to(purchase))
         elif purchase.state is State.UNKNOWN:
-            self._give_up(scene, messages.undecided(purchase, self._checkout.caretaker))
-        elif purchase.state is State.ACCEPTED or self._recovery.is_dead(purchase):
+            self._give_up(scene, messages.undecided(purchase, self._run.checkout.caretaker))
+        elif purchase.state is State.ACCEPTED or self._run.recovery.is_dead(purchase):
             if purchase.job is not None and waiting.not_here is None:
                 making = waiting.making  # which may be kept for longer than the ledger knows
                 job = purchase.job if making is None else making.job
@@ -455,19 +438,19 @@ class PendingScenes:
         else:
             busy = messages.busy(
                 purchase,
-                self._checkout.caretaker,
-                home=self._recovery.home_of(purchase),
-                is_away=self._recovery.is_left_elsewhere(purchase),
+                self._run.checkout.caretaker,
+                home=self._run.recovery.home_of(purchase),
+                is_away=self._run.recovery.is_left_elsewhere(purchase),
             )
             self._give_up(scene, busy)
 
     def _is_cut_short(self, scene: SceneState) -> bool:
-        return self._state.is_cancelled and scene.was_started
+        return self._run.state.is_cancelled and scene.was_started
 
     def _give_up(self, scene: SceneState, failure: Failure) -> None:
         if scene.waits_for is not None and scene.waits_for.hold_microusd is not None:
-            self._checkout.give_up()
-        self._reporter.failed(scene, failure)
+            self._run.checkout.give_up()
+        self._run.reporter.failed(scene, failure)
 
 
 _WITHOUT_A_PICTURE = {State.REFUSED, State.VOID, State.PAID_BAD}

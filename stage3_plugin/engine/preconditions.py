@@ -22,8 +22,8 @@ from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.purchase.inventory import Listed, beyond
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.spool.folders import SpoolFolders
+from stage3_plugin.storage.store import PictureStore
 
 
 class Preconditions:

@@ -16,6 +16,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.notices import from_here
 from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.placing import names_of, place_of
 
 MOST_KEPT = 20
 """Kept pictures that a run names one by one; one more line says where all others are."""
@@ -28,53 +29,45 @@ class Results:
         pictures: Has them.
         folder: The folder of results.
         place: Says where each picture goes; else they lie in the folder, called after their scenes.
-        root: What no link on the way to such a place may lead out of.
     """
 
-    def __init__(
-        self,
-        pictures: Pictures,
-        folder: Path,
-        *,
-        place: PlaceFor | None = None,
-        root: Path | None = None,
-    ) -> None:
+    def __init__(self, pictures: Pictures, folder: Path, *, place: PlaceFor | None = None) -> None:
         self._pictures = pictures
         self._folder = folder
         self._place = place
-        self._root = folder.parent if root is None else root
         self._kept = 0
 
     async def publish(
         self, picture: Picture, request: PictureRequest, *, take: int = 1, is_new: bool = False
     ) -> Placed:
-        """Place the file of a scene's picture; see :meth:`.storage.pictures.Pictures.publish`."""
-        if self._place is not None:
-            return await self._put(picture, request, self._place, is_new=is_new)
-        name = picture_name(request, take=take)
-        placed = None if is_new else self._pictures.shown(picture, self._folder, name)
-        if placed is not None:  # as all are in a finished run
-            return placed
-        way = await self._pictures.make_way(picture, self._folder, name)
-        if way is not None:
-            self._say(*way)
-        return await self._pictures.publish(picture, self._folder, name, is_new=is_new)
+        """Give a scene its picture file, unless it is there and untouched.
 
-    async def _put(
-        self, picture: Picture, request: PictureRequest, place: PlaceFor, *, is_new: bool
-    ) -> Placed:
-        path = place(
-            request.scene_id,
-            role=request.role,
-            sha256=picture.sha256,
-            media_type=picture.media_type,
-        )
+        Args:
+            picture: A stored one.
+            request: The scene's.
+            take: Which of its pictures it is.
+            is_new: It was kept just now, so its bytes need not be looked at once more.
+
+        Raises:
+            PictureLost: The stored picture is gone or damaged, and so is its copy.
+        """
+        root, name = self._folder.parent, picture_name(request, take=take)
+        if self._place is None:
+            path = place_of(picture, self._folder, name)
+        else:
+            path = self._place(
+                request.scene_id,
+                role=request.role,
+                sha256=picture.sha256,
+                media_type=picture.media_type,
+            )
         if not is_new and self._pictures.is_copy(picture.sha256, path.parent, path.name):
             return Placed(picture, path)  # as all are in a finished run
-        kept = await self._pictures.make_way_at(picture, path, root=self._root)
+        kept = await self._pictures.make_way(picture, path, root=root)
         if kept is not None:
             self._say(path, kept)
-        return await self._pictures.put(picture, path, root=self._root, is_new=is_new)
+        others = names_of(name) if self._place is None else ()
+        return await self._pictures.put(picture, path, root=root, is_new=is_new, instead_of=others)
 
     def _say(self, path: Path, kept: Path) -> None:
         self._kept += 1

@@ -10,7 +10,7 @@ before either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 
 import anyio
@@ -19,33 +19,26 @@ import anyio.lowlevel
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import Job
-from stage3_plugin.domain.request import PictureRequest, WantedOf, one_take
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher, Peekable
 from stage3_plugin.engine.pending import PendingScenes
-from stage3_plugin.engine.reporter import Reporter
-from stage3_plugin.engine.results import Results
-from stage3_plugin.engine.run_state import CANCELLED, RunState
+from stage3_plugin.engine.run_state import CANCELLED
 from stage3_plugin.engine.scene import (
     Due,
     Gathers,
     Next,
     NotSent,
-    Place,
+    RunContext,
     SceneRunner,
     Waits,
 )
 from stage3_plugin.engine.scene_state import SceneState
 from stage3_plugin.engine.showing.order import InOrder
-from stage3_plugin.engine.showing.references import SceneReferences
-from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
 from stage3_plugin.runtime.clock import clock
-from stage3_plugin.settings import Settings
-from stage3_plugin.storage.pictures import Pictures
 
 RECOVERY_LINGERS_S = 10.0
 """Seconds for which a run whose scenes have all ended goes on recovering what others have left."""
@@ -55,74 +48,21 @@ class Run:
     """Runs requests to their outcomes.
 
     Args:
-        settings: What the user wants.
+        context: What it is made with.
         requests: The scenes' requests, taken as there is room for them.
-        places: Where the pictures are made, in the order in which they are tried.
-        steps: Knows what is asked for at each.
-        results: Takes the pictures out.
-        reporter: Reports to the host.
-        draw: Returns a number in [0, 1) for jitter.
-        recovery: Looks after what other runs have left, and asks again for what was bought.
-        pictures: Has the folders of batches, where there may be any.
-        references: What scenes show the model, where any does.
-        wanted_of: Returns how many pictures are wanted of what a request is made from.
     """
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        requests: Iterator[PictureRequest],
-        places: Sequence[Place],
-        steps: Steps,
-        results: Results,
-        reporter: Reporter,
-        draw: Callable[[], float],
-        recovery: Recovery,
-        pictures: Pictures,
-        references: SceneReferences | None = None,
-        wanted_of: WantedOf = one_take,
-    ) -> None:
-        self._references = references
-        self._settings = settings
-        self._places = places
-        self._checkout = checkout = places[0].checkout
-        self._reporter = reporter
-        self._recovery = recovery
-        recovery.job_moved = lambda: self._dispatcher.wake()  # noqa: PLW0108 - another one later
-        self._state = RunState(self._end_all)
+    def __init__(self, context: RunContext, requests: Iterator[PictureRequest]) -> None:
+        self._run = context
+        context.recovery.job_moved = lambda: self._dispatcher.wake()  # noqa: PLW0108 - another one later
+        context.state.on_stop = self._end_all
         self._is_over = False
         self._now = clock()
-        self._runner = SceneRunner(
-            settings=settings,
-            places=places,
-            steps=steps,
-            results=results,
-            reporter=reporter,
-            draw=draw,
-            state=self._state,
-            references=references,
-            wanted_of=wanted_of,
-            more=self._take_up,
-        )
-        self._pending = PendingScenes(
-            settings=settings,
-            checkout=checkout,
-            recovery=recovery,
-            runner=self._runner,
-            reporter=reporter,
-            state=self._state,
-        )
-        self._gathered = GatheredScenes(
-            place=places[0],
-            pictures=pictures,
-            runner=self._runner,
-            reporter=reporter,
-            state=self._state,
-            put=self._put,
-        )
+        self._runner = SceneRunner(context, self._take_up)
+        self._pending = PendingScenes(context, self._runner)
+        self._gathered = GatheredScenes(context, self._runner, self._put)
         scenes = self._takes_of(requests, began_at=self._now())
-        self._scenes = self._in_order(self._pending.and_all_of(scenes), references)
+        self._scenes = self._in_order(self._pending.and_all_of(scenes))
         self._again = Peekable[SceneState](())
         self._dispatcher = self._dispatcher_of(self._scenes)
 
@@ -145,27 +85,26 @@ class Run:
         self._pending.put(scene)
 
     def _expect(self, request: PictureRequest, more: int) -> None:
-        if self._references is not None and more:
-            self._references.expect(request.scene_id, more)
+        if self._run.references is not None and more:
+            self._run.references.expect(request.scene_id, more)
 
     def _dispatcher_of(self, scenes: Peekable[SceneState]) -> Dispatcher[SceneState]:
         """Return what hands out scenes, each by the limiter of the place that it is at.
 
         Those for batches have a lane of their own: nothing of them is at a provider yet.
         """
-        first, *further = (place.limiter for place in self._places)
+        first, *further = (place.limiter for place in self._run.places)
         gathering = Limiter(first.ceiling)
         return Dispatcher(
             scenes, self._perform, first, further=(*further, gathering), lane_of=self._lane_of
         )
 
     def _lane_of(self, scene: SceneState) -> int:
-        return len(self._places) if scene.is_for_a_batch else scene.at.route
+        return len(self._run.places) if scene.is_for_a_batch else scene.at.route
 
-    def _in_order(
-        self, scenes: Iterator[SceneState], references: SceneReferences | None
-    ) -> Peekable[SceneState]:
+    def _in_order(self, scenes: Iterator[SceneState]) -> Peekable[SceneState]:
         """Let scenes wait for those they refer to, where any does."""
+        references = self._run.references
         if references is None:
             return Peekable(scenes)
         return InOrder(
@@ -188,7 +127,7 @@ class Run:
             async with anyio.create_task_group() as watchers:
                 watchers.start_soon(self._trigger_when_cancelled)
                 watchers.start_soon(self._heed, stopping, deadline_s)
-                watchers.start_soon(self._recover)
+                watchers.start_soon(self._run.recovery.of_all)
                 watchers.start_soon(self._pending.run)
                 await self._dispatch()
                 await self._dispatch_what_waited()
@@ -207,25 +146,25 @@ class Run:
         self._scenes.hold_nothing_back()
         for scene in chain(self._scenes, self._again, self._pending.ready()):
             await self._leave(scene, stopping)
-        if self._state.broken is not None:
-            raise self._state.broken
-        return self._state.ending()
+        if self._run.state.broken is not None:
+            raise self._run.state.broken
+        return self._run.state.ending()
 
     async def _dispatch(self) -> None:
         """Let dispatch run; a story that breaks is raised later, and not as a group of one."""
         try:
             await self._dispatcher.run()
         except Exception as error:  # noqa: BLE001 - raised again at the end
-            self._state.broken = error
+            self._run.state.broken = error
 
     async def _dispatch_what_waited(self) -> None:
         """Take up what comes back from beside dispatch until nothing is left there."""
-        while self._state.broken is None:
-            if self._pending.has_ready and self._state.is_going_on:
+        while self._run.state.broken is None:
+            if self._pending.has_ready and self._run.state.is_going_on:
                 self._again = Peekable(self._pending.ready())
                 self._dispatcher = self._dispatcher_of(self._again)
                 await self._dispatch()
-            elif self._state.is_going_on and self._scenes:  # what waited for one that came here
+            elif self._run.state.is_going_on and self._scenes:  # what waited for one that came here
                 self._dispatcher = self._dispatcher_of(self._scenes)
                 await self._dispatch()
             elif self._is_all_gathered():
@@ -237,7 +176,7 @@ class Run:
 
     def _is_all_gathered(self) -> bool:
         """Return whether a batch is to be sent: nothing more comes to it soon."""
-        may_be_sent = self._state.is_going_on and self._gathered.are_there
+        may_be_sent = self._run.state.is_going_on and self._gathered.are_there
         return may_be_sent and not self._pending.looks_at_batches
 
     async def _perform(self, scene: SceneState) -> float | None:
@@ -262,18 +201,14 @@ class Run:
 
     # Watchers ------------------------------------------------------------------------------------
 
-    async def _recover(self) -> None:
-        """Look after what other runs have left, and report what became of it."""
-        await self._recovery.of_all()
-
     async def _end_recovery(self) -> None:
         """Give recovery a moment after the last scene: what it has not done the next run does."""
         deadline = self._now() + RECOVERY_LINGERS_S
-        recovery = self._recovery
+        recovery = self._run.recovery
         while not (recovery.is_over or recovery.is_halted) and self._now() < deadline:
-            version = self._checkout.run_ledger.version
+            version = self._run.checkout.run_ledger.version
             with anyio.CancelScope(deadline=deadline):
-                await self._checkout.run_ledger.changed(since=version)
+                await self._run.checkout.run_ledger.changed(since=version)
         recovery.halt()
 
     async def _trigger_when_cancelled(self) -> None:
@@ -284,9 +219,9 @@ class Run:
         try:
             await anyio.sleep_forever()
         finally:
-            self._state.is_cancelled = not self._is_over
+            self._run.state.is_cancelled = not self._is_over
             self._halt()
-            self._state.interrupt.trigger()
+            self._run.state.interrupt.trigger()
 
     async def _heed(self, stopping: anyio.Event, deadline_s: float | None) -> None:
         """Stop on a signal or when the run's time is over; then give paid work time to end."""
@@ -297,16 +232,16 @@ class Run:
             message = f"the run's deadline of {deadline_s:g} s is over"
         elif self._runner.in_flight:
             warn_of(self._still_waiting())
-        self._state.stop(Failure(code="cancelled", message=message, retryable=True))
-        await anyio.sleep(self._settings.drain_s)
-        self._state.interrupt.trigger()
+        self._run.state.stop(Failure(code="cancelled", message=message, retryable=True))
+        await anyio.sleep(self._run.settings.drain_s)
+        self._run.state.interrupt.trigger()
 
     def _still_waiting(self) -> str:
-        checkout, made = self._checkout, self._runner.being_made
+        checkout, made = self._run.checkout, self._runner.being_made
         in_flight = self._runner.in_flight.items()
         return messages.still_waiting(
             [hold for attempt_id, hold in in_flight if attempt_id not in made],
-            self._settings.drain_s,
+            self._run.settings.drain_s,
             making=[making.job for making in made.values()],
             is_free=checkout.route.is_here,
             attempts=checkout.caretaker("attempts"),
@@ -316,15 +251,15 @@ class Run:
         """Let nothing new begin, for this reason."""
         self._dispatcher.halt()
         self._gathered.halt()
-        self._checkout.halt()
+        self._run.checkout.halt()
         if failure.code != "budget":  # which holds back nothing that is paid for already
             self._halt()
 
     def _halt(self) -> None:
         """Let nothing go on beside dispatch; what is asked for there costs nothing to ask again."""
-        self._checkout.halt()
+        self._run.checkout.halt()
         self._gathered.halt()
-        self._recovery.halt()
+        self._run.recovery.halt()
         self._pending.halt()
 
     def _say_what_is_left(self) -> None:
@@ -340,7 +275,7 @@ class Run:
         if jobs:
             warn_of(messages.left_being_made(jobs))
         if batches:
-            within_s, caretaker = self._gathered.within_s, self._checkout.caretaker
+            within_s, caretaker = self._gathered.within_s, self._run.checkout.caretaker
             lines = self._pending.lines_of(batches)
             warn_of(messages.left_in_batches(batches, lines, held_microusd, within_s, caretaker))
 
@@ -349,7 +284,7 @@ class Run:
     def _end_unsent(self, scene: SceneState) -> None:
         """End a scene that was to be sent, for the first time or again, when the run stopped."""
         if scene.was_started:
-            self._reporter.failed(scene, self._state.stopped or CANCELLED)
+            self._run.reporter.failed(scene, self._run.state.stopped or CANCELLED)
         else:
             self._skip(scene)
 
@@ -359,9 +294,9 @@ class Run:
         What keeps it from being bought does not keep its picture away if that is there. A run that
         is to end, or whose disk fails, does not wait for that.
         """
-        stopped = self._state.stopped
+        stopped = self._run.state.stopped
         is_over = stopped is None or stopped.code in {"cancelled", "storage"}
-        if is_over or self._state.broken is not None or stopping.is_set():
+        if is_over or self._run.state.broken is not None or stopping.is_set():
             self._skip(scene)
             return
         await self._perform(scene)  # nothing more can be held, so nothing is sent
@@ -369,4 +304,4 @@ class Run:
 
     def _skip(self, scene: SceneState) -> None:
         """End a scene with the outcome that it was not tried."""
-        self._reporter.failed(scene, self._state.not_tried())
+        self._run.reporter.failed(scene, self._run.state.not_tried())

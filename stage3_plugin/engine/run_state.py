@@ -21,10 +21,8 @@ CANCELLED = Failure(code="cancelled", message="the run was cancelled", retryable
 class RunState:
     """The state of one run.
 
-    Args:
-        on_stop: Called with the reason whenever there is one to stop.
-
     Attributes:
+        on_stop: Called with the reason whenever there is one to stop.
         stopped: Why nothing new is started, if that is so.
         broken: The fault of our own that is raised when everything has ended.
         is_cancelled: The run was cancelled from outside.
@@ -32,13 +30,13 @@ class RunState:
         streaks: What has come in a row.
     """
 
-    def __init__(self, on_stop: Callable[[Failure], None]) -> None:
+    def __init__(self) -> None:
+        self.on_stop: Callable[[Failure], None] = lambda _failure: None
         self.stopped: Failure | None = None
         self.broken: Exception | None = None
         self.is_cancelled = False
         self.interrupt = Interrupt()
         self.streaks = NONE
-        self._on_stop = on_stop
 
     @property
     def is_going_on(self) -> bool:
@@ -49,7 +47,7 @@ class RunState:
         """Start nothing new; the first reason is the one that is reported."""
         if self.stopped is None:
             self.stopped = failure
-        self._on_stop(failure)
+        self.on_stop(failure)
 
     def stop_on(self, error: Exception) -> Failure:
         """Stop on what was raised while a scene was in work, and return the scene's failure.

@@ -8,7 +8,7 @@ is to do with the scene: a :data:`Next`. No decision is made here: whether a sce
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, TypeAlias
 
@@ -74,10 +74,12 @@ from stage3_plugin.purchase.checkout import (
     Overtaken,
 )
 from stage3_plugin.purchase.lines import LineCheckout, LineRefused, Ready
+from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.wanted_takes import Part
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.settings import Settings
+from stage3_plugin.storage.pictures import Pictures
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,42 @@ class Place:
     streaks: Streaks = NONE
 
 
+@dataclass(slots=True, kw_only=True)
+class RunContext:
+    """What one run is made with; all that brings its scenes on shares it.
+
+    Attributes:
+        settings: What the user wants.
+        places: Where the pictures are made, in the order in which they are tried.
+        steps: Knows what is asked for at each.
+        results: Takes the pictures out.
+        reporter: Reports to the host.
+        draw: Returns a number in [0, 1) for jitter.
+        recovery: Looks after what other runs have left, and asks again for what was bought.
+        pictures: Has the folders of batches, where there may be any.
+        references: What scenes show the model, where any does.
+        wanted_of: Returns how many pictures are wanted of what a request is made from.
+        state: How the run stands.
+    """
+
+    settings: Settings
+    places: Sequence[Place]
+    steps: Steps
+    results: Results
+    reporter: Reporter
+    draw: Callable[[], float]
+    recovery: Recovery
+    pictures: Pictures
+    references: SceneReferences | None = None
+    wanted_of: WantedOf = one_take
+    state: RunState = field(default_factory=RunState)
+
+    @property
+    def checkout(self) -> Checkout:
+        """Return that of the first place, for what is the same at all of them."""
+        return self.places[0].checkout
+
+
 def limiter_of(
     route: Route,
     settings: Settings,
@@ -207,15 +245,7 @@ class SceneRunner:
     """Brings scenes through the rooms.
 
     Args:
-        settings: What the user wants.
-        places: Where the pictures are made, in the order in which they are tried.
-        steps: Knows what is asked for at each.
-        results: Takes the pictures out.
-        reporter: Reports to the host.
-        draw: Returns a number in [0, 1) for jitter.
-        state: How the run stands.
-        references: What scenes show the model, where any does.
-        wanted_of: Returns how many pictures are wanted of what a request is made from.
+        run: What they are brought on with.
         more: Takes further takes of a scene, once it is known that they are wanted.
 
     Attributes:
@@ -223,31 +253,9 @@ class SceneRunner:
         being_made: Those of them that were accepted, and how far they are.
     """
 
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        places: Sequence[Place],
-        steps: Steps,
-        results: Results,
-        reporter: Reporter,
-        draw: Callable[[], float],
-        state: RunState,
-        references: SceneReferences | None = None,
-        wanted_of: WantedOf = one_take,
-        more: Callable[[SceneState], None] = lambda _scene: None,
-    ) -> None:
-        self._references = references
-        self._wanted_of = wanted_of
+    def __init__(self, run: RunContext, more: Callable[[SceneState], None]) -> None:
+        self._run = run
         self._more = more
-        self._settings = settings
-        self._places = places
-        self._steps = steps
-        self._checkout = places[0].checkout  # for what is the same at all of them
-        self._results = results
-        self._reporter = reporter
-        self._draw = draw
-        self._state = state
         self._now = clock()
         self.in_flight: dict[str, int] = {}
         self.being_made: dict[str, BeingMade] = {}
@@ -256,7 +264,7 @@ class SceneRunner:
         """Bring a scene through the rooms once, with one request at most."""
         failure = self._why_not(scene)
         if failure is not None:
-            self._reporter.failed(scene, failure)
+            self._run.reporter.failed(scene, failure)
             return ENDED
         try:
             if scene.is_for_a_batch:
@@ -270,19 +278,19 @@ class SceneRunner:
             ):
                 return await self._through_the_rooms(scene, permit, shield)
         except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            self._reporter.failed(scene, self._state.stop_on(error))
+            self._run.reporter.failed(scene, self._run.state.stop_on(error))
         except BaseException:
-            self._reporter.failed(scene, CUT_SHORT)
+            self._run.reporter.failed(scene, CUT_SHORT)
             raise
         return ENDED
 
     def _at(self, scene: SceneState) -> Place:
         """Return the place that a scene is at by now."""
-        return self._places[scene.at.route]
+        return self._run.places[scene.at.route]
 
     def _why_not(self, scene: SceneState) -> Failure | None:
         """Return why a scene is not even claimed: it cannot be sent, or its turn comes too late."""
-        settings = self._settings
+        settings = self._run.settings
         unsendable = why_unsendable(
             scene.request,
             max_pixels=settings.max_pixels,
@@ -305,16 +313,16 @@ class SceneRunner:
         claim = await place.checkout.claim(scene.request, scene.part)
         if not isinstance(claim, Held):
             return await self._without_hold(scene, claim)
-        if not self._state.is_going_on:  # it was stopped while the money was being held
-            await self._checkout.release(claim, "the run was stopped before it was sent")
+        if not self._run.state.is_going_on:  # it was stopped while the money was being held
+            await self._run.checkout.release(claim, "the run was stopped before it was sent")
             return NOT_SENT
         unsent = scene.unfit or place.closed
         if unsent is not None:
-            await self._checkout.release(claim, f"not sent: {unsent.message}")
+            await self._run.checkout.release(claim, f"not sent: {unsent.message}")
             return self.end_step(scene, claim.attempt_id, GiveUp(unsent), FREE)
         scene.number = claim.number
         base_url = place.route.endpoint.base_url
-        self._reporter.started(scene, claim, base_url=base_url)
+        self._run.reporter.started(scene, claim, base_url=base_url)
         key = place.sender.key
         number = 0 if key is None else key.number
         result = await self._attempt(scene, claim, permit, shield)
@@ -327,8 +335,8 @@ class SceneRunner:
 
     async def _arrive(self, scene: SceneState) -> Place | Next:
         """Know all that is asked for, and where that is; or what follows before it is claimed."""
-        if self._references is not None and scene.request.wishes:
-            ended = await self._show(scene, self._references)
+        if self._run.references is not None and scene.request.wishes:
+            ended = await self._show(scene, self._run.references)
             if ended is not None:
                 return ended
         if scene.basis is None:
@@ -351,17 +359,13 @@ class SceneRunner:
             return self.end_late(scene, looked.purchase, looked.attempted, is_own=False)
         if not isinstance(looked, Ready):
             return await self._without_hold(scene, looked)
-        if not self._state.is_going_on:
+        if not self._run.state.is_going_on:
             return NOT_SENT
         unsent = scene.unfit or place.closed
         if unsent is not None:
             return self.end_step(scene, None, GiveUp(unsent), FREE)
         scene.number = looked.number
         return Gathers(looked)
-
-    def request_of_line(self, scene: SceneState) -> PictureRequest:
-        """Return what is asked for in a scene's line."""
-        return self._with_a_seed(scene)
 
     def facts_of(self, scene: SceneState, request: PictureRequest) -> dict[str, str]:
         """Return what the ledger is to keep of the picture that comes of a scene's line."""
@@ -370,7 +374,7 @@ class SceneRunner:
 
     def start(self, scene: SceneState, held: Held) -> None:
         """Note that a scene's line leaves with its batch."""
-        self._reporter.started(scene, held, base_url=self._at(scene).route.endpoint.base_url)
+        self._run.reporter.started(scene, held, base_url=self._at(scene).route.endpoint.base_url)
         self.in_flight[held.attempt_id] = held.hold_microusd
 
     def end_flight(self, held: Iterable[Held]) -> None:
@@ -381,16 +385,12 @@ class SceneRunner:
     def end_unsent(self, scene: SceneState, result: AttemptResult) -> Next:
         """End the step of a scene that cannot be put into a line at all."""
         now = self._now()
-        self._count(scene, result, now)
+        self.count(scene, result)
         decision = self._decide(scene, refused_for(result.verdict, scene.request), now)
         if not isinstance(decision, GiveUp | Stop):
             message = result.verdict.message
             decision = GiveUp(Failure(code="rejected", message=message))
         return self.end_step(scene, None, decision, FREE)
-
-    def count(self, scene: SceneState, result: AttemptResult) -> None:
-        """Count what came of a batch's create: as one request."""
-        self._count(scene, result, self._now())
 
     def decide_for_all(
         self,
@@ -411,15 +411,17 @@ class SceneRunner:
             since: When it was tried first.
         """
         now = self._now()
-        self._count(scene, result, now)
+        self.count(scene, result)
         history = History(
             ran=ran - turned_away,
             turned_away=turned_away,
             elapsed_s=now - since,
-            streaks=self._state.streaks if len(self._places) == 1 else self._at(scene).streaks,
+            streaks=self._run.state.streaks
+            if len(self._run.places) == 1
+            else self._at(scene).streaks,
             now=now,
         )
-        return decide(result.verdict, history, self._settings, chance=self._draw())
+        return decide(result.verdict, history, self._run.settings, chance=self._run.draw())
 
     # Claim and key -------------------------------------------------------------------------------
 
@@ -429,7 +431,7 @@ class SceneRunner:
         if verdict.kind is VerdictKind.PICTURES or verdict.may_be_billed or result.stays_open:
             key.note_bought()
         is_turned_away = verdict.kind is VerdictKind.BAD_CREDENTIALS and not verdict.may_be_billed
-        return is_turned_away and self._state.is_going_on and await key.is_another_since(number)
+        return is_turned_away and self._run.state.is_going_on and await key.is_another_since(number)
 
     async def _without_hold(
         self, scene: SceneState, claim: Found | InOtherHands | Denied | OfAnotherStep
@@ -446,9 +448,9 @@ class SceneRunner:
 
     def _know_basis(self, scene: SceneState) -> None:
         """Find out what a scene's pictures are made from, and how many are wanted of that."""
-        basis = scene.basis = self._steps.basis_of(scene.request)
+        basis = scene.basis = self._run.steps.basis_of(scene.request)
         takes = scene.part.takes
-        before, wanted = takes.wanted, self._wanted_of(scene.request, basis)
+        before, wanted = takes.wanted, self._run.wanted_of(scene.request, basis)
         takes.wanted = max(before, wanted)
         for number in range(before + 1, takes.wanted + 1):
             self._more(
@@ -466,27 +468,27 @@ class SceneRunner:
         """Return the place that a scene's permit is of; begun, it may be at another one."""
         place = self._at(scene)
         if scene.ladder is None:
-            scene.ladder = self._steps.ladder_of(scene.wanted, spent=self._spent(scene))
+            scene.ladder = self._run.steps.ladder_of(scene.wanted, spent=self._spent(scene))
             if scene.at == FIRST and scene.ladder.first != FIRST:
                 self._go_to(scene, scene.ladder.first)
         return place
 
     def _spent(self, scene: SceneState) -> frozenset[int]:
         """Return the routes where runs before were billed for refusing a scene's picture."""
-        if not self._steps.may_follow_a_bill:
+        if not self._run.steps.may_follow_a_bill:
             return frozenset()
-        made = self._checkout.billed_refusals(scene.wanted)
-        steps = (self._steps.step_of(scene.wanted, one.new) for one in made)
+        made = self._run.checkout.billed_refusals(scene.wanted)
+        steps = (self._run.steps.step_of(scene.wanted, one.new) for one in made)
         return frozenset(step.route for step in steps if step is not None)
 
     def _go_to(self, scene: SceneState, step: Step) -> None:
-        scene.go_to(step, self._steps.request_at(scene.wanted, step))
+        scene.go_to(step, self._run.steps.request_at(scene.wanted, step))
 
     def _turn_to(self, scene: SceneState, purchase: Purchase) -> None:
         """Let a scene be at the step that a purchase was made by, if it was one of its steps."""
         if scene.ladder is None or len(scene.ladder.all) == 1:
             return
-        step = self._steps.step_of(scene.wanted, purchase.new)
+        step = self._run.steps.step_of(scene.wanted, purchase.new)
         if step is not None and step != scene.at:
             self._go_to(scene, step)
 
@@ -513,14 +515,14 @@ class SceneRunner:
         if is_own:
             scene.costs[-1] = cost
         scene.refused += verdict.kind is VerdictKind.REFUSED
-        self._count(scene, attempted, now)
+        self.count(scene, attempted)
         decision = self._decide(scene, verdict, now)
         if purchase.new.line is not None:
             decision = self._as_a_line(scene, verdict, decision)
         if isinstance(decision, Again) and not is_own:
             return Due(now)
         if isinstance(decision, Again):
-            self._reporter.retried(scene, replace(decision, wait_s=0.0), cost, verdict.message)
+            self._run.reporter.retried(scene, replace(decision, wait_s=0.0), cost, verdict.message)
             return Due(now)
         if isinstance(decision, GiveUp | Stop):
             is_refusal, attempt_id = verdict.kind is VerdictKind.REFUSED, purchase.new.attempt_id
@@ -565,7 +567,7 @@ class SceneRunner:
             cost: Of that purchase.
             is_refusal: A whole answer was a refusal.
         """
-        failure = messages.with_next_step(decision.failure, self._checkout.caretaker)
+        failure = messages.with_next_step(decision.failure, self._run.checkout.caretaker)
         ladder = scene.ladder
         if ladder is None or len(ladder.all) == 1:
             return (self._stop if isinstance(decision, Stop) else self._fail)(scene, failure)
@@ -575,16 +577,16 @@ class SceneRunner:
             is_refusal=is_refusal,
             cause=failure.cause,
         )
-        if isinstance(decision, Stop) and not (ended.is_unbilled and len(self._places) > 1):
+        if isinstance(decision, Stop) and not (ended.is_unbilled and len(self._run.places) > 1):
             return self._stop(scene, failure)
         if isinstance(decision, Stop):
             self._close(self._at(scene), failure)
         following = ladder.after([*scene.ended, ended])
-        if following is None or not self._state.is_going_on:
+        if following is None or not self._run.state.is_going_on:
             return self._fail(scene, failure)
-        request = self._steps.request_at(scene.wanted, following)
+        request = self._run.steps.request_at(scene.wanted, following)
         if scene.attempts_here:
-            self._reporter.stepped(scene, failure, cost, request)
+            self._run.reporter.stepped(scene, failure, cost, request)
         scene.step_on(ended, failure, following, request)
         scene.queued_at = self._now()
         return Due(scene.queued_at)
@@ -593,7 +595,7 @@ class SceneRunner:
         """Return how the purchase of a step has ended; that of none took no money."""
         if attempt_id is None:
             return State.VOID
-        purchase = self._checkout.run_ledger.purchase(attempt_id)
+        purchase = self._run.checkout.run_ledger.purchase(attempt_id)
         return None if purchase is None else purchase.state
 
     def _close(self, place: Place, failure: Failure) -> None:
@@ -603,8 +605,8 @@ class SceneRunner:
             who = f"{asked.provider} {asked.model}"
             warn_of(f"{who} is not asked any more in this run: {failure.message}")
         place.closed = failure
-        if all(one.closed is not None for one in self._places):
-            self._state.stop(failure)
+        if all(one.closed is not None for one in self._run.places):
+            self._run.state.stop(failure)
 
     # Show ----------------------------------------------------------------------------------------
 
@@ -632,13 +634,13 @@ class SceneRunner:
         if isinstance(shown, Awaits):  # the run has stopped, and nothing comes any more
             return NOT_SENT
         may_stay = shown.is_refused and scene.take == 1
-        there = self._checkout.made_with_others(scene.request) if may_stay else None
+        there = self._run.checkout.made_with_others(scene.request) if may_stay else None
         if there is not None:
             return await self._reuse(scene, there)
         refused = self._at(scene).route.refuse(scene.request)
         if refused is not None:  # no sheet was made for it
             return self._fail(scene, Failure(code="rejected", message=refused))
-        self._reporter.failed(scene, shown.failure, waits_for=shown.waits_for)
+        self._run.reporter.failed(scene, shown.failure, waits_for=shown.waits_for)
         return ENDED
 
     # Claim ---------------------------------------------------------------------------------------
@@ -646,24 +648,24 @@ class SceneRunner:
     async def _reuse(self, scene: SceneState, purchase: Purchase) -> Ended:
         """End a scene with the picture that is there."""
         if scene.request.seed is not None:  # or no number is asked for
-            scene.number = self._steps.number_of(scene.wanted, purchase.new)
+            scene.number = self._run.steps.number_of(scene.wanted, purchase.new)
         placed = await self.place(scene, purchase)
         if isinstance(placed, Failure):
-            self._reporter.failed(scene, placed)
+            self._run.reporter.failed(scene, placed)
         else:
-            self._reporter.reused(scene, placed, purchase)
+            self._run.reporter.reused(scene, placed, purchase)
         return ENDED
 
     def deny(self, scene: SceneState, denied: Denied) -> Ended | NotSent:
         """End a scene that must not be sent, and the run if that is true of every other one."""
-        over, was_stopped = denied.over, self._state.stopped is not None
+        over, was_stopped = denied.over, self._run.state.stopped is not None
         if denied.stops and not was_stopped:
-            self._state.stop(denied.failure)
+            self._run.state.stop(denied.failure)
             if over is not None:
-                trace.event(self._checkout.reached(over))
+                trace.event(self._run.checkout.reached(over))
         if denied is HALTED or (denied.stops and (was_stopped or denied.had_room)):
             return NOT_SENT
-        self._reporter.failed(scene, denied.failure)
+        self._run.reporter.failed(scene, denied.failure)
         return ENDED
 
     # Attempt -------------------------------------------------------------------------------------
@@ -676,8 +678,8 @@ class SceneRunner:
         self.in_flight[held.attempt_id] = held.hold_microusd
         try:
             shield.shield = False
-            with self._state.interrupt.in_force():
-                request = self._with_a_seed(scene)
+            with self._run.state.interrupt.in_force():
+                request = self.with_a_seed(scene)
                 result = await self._at(scene).sender.maker.attempt(
                     held.attempt_id,
                     replace(request, token=held.token),
@@ -688,8 +690,8 @@ class SceneRunner:
         except BaseException:
             # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
             shield.shield = True
-            scene.costs.append(self._checkout.cost_of_a_fault)
-            await self._checkout.leave_open(held)
+            scene.costs.append(self._run.checkout.cost_of_a_fault)
+            await self._run.checkout.leave_open(held)
             raise
         finally:
             del self.in_flight[held.attempt_id]
@@ -700,14 +702,14 @@ class SceneRunner:
 
     def _made_from(self, scene: SceneState) -> MadeFrom:
         """Return what the ledger keeps of how a scene's picture was wanted."""
-        request, steps = scene.request, self._steps
+        request, steps = scene.request, self._run.steps
         keys = steps.keys_of(request, route=scene.at.route)
         own_key = keys.of_take(scene.number).scene_key
         return made_from(
             request, key=keys.scene_key, basis=steps.basis_of(request), own_key=own_key
         )
 
-    def _with_a_seed(self, scene: SceneState) -> PictureRequest:
+    def with_a_seed(self, scene: SceneState) -> PictureRequest:
         """Draw a seed where one before was refused for what came of it, and no person set one.
 
         One that is drawn for each request anyway, to find it by, is another one by itself. A seed
@@ -722,20 +724,20 @@ class SceneRunner:
         is_needed = scene.refused and scene.request.seed is None
         if not is_needed or profile is None or not profile.seed or profile.token_is_seed:
             return scene.request
-        return replace(scene.request, seed=1 + int(self._draw() * MOST_SEED))
+        return replace(scene.request, seed=1 + int(self._run.draw() * MOST_SEED))
 
     def _jobs_of(self, scene: SceneState, held: Held) -> Jobs:
         """Return where a scene's job is written down, and how long it is waited for."""
         now = self._now()
-        until = scene.started_at + self._settings.deadline_s
+        until = scene.started_at + self._run.settings.deadline_s
         waiting = Waiting(purchase_id=held.attempt_id, since=now)
 
         def told(making: BeingMade) -> None:
             self.being_made[held.attempt_id] = waiting.making = making
             wait_s, left_s = making.again_s or 0.0, max(0.0, until - self._now())
-            self._reporter.awaited(scene, waiting, "pending", wait_s=wait_s, left_s=left_s)
+            self._run.reporter.awaited(scene, waiting, "pending", wait_s=wait_s, left_s=left_s)
 
-        book = self._checkout.run_ledger
+        book = self._run.checkout.run_ledger
         is_late = partial(self._is_late, scene, held)
         return Jobs(book=book, waits_s=max(0.0, until - now), told=told, is_late=is_late)
 
@@ -748,19 +750,19 @@ class SceneRunner:
         profile = self._at(scene).route.profile
         if profile is None or profile.listing is None:
             return False
-        return self._checkout.run_ledger.age_s(held) > profile.listing.settle_s / 2
+        return self._run.checkout.run_ledger.age_s(held) > profile.listing.settle_s / 2
 
     def _teach(self, scene: SceneState, verdict: Verdict, permit: Permit) -> None:
         """Report to the limiter what the provider made of a request; others teach it nothing."""
         now = self._now()
         if was_turned_away(verdict):
-            is_obeyed = verdict.hint_s is None or verdict.hint_s <= self._settings.max_wait_s
+            is_obeyed = verdict.hint_s is None or verdict.hint_s <= self._run.settings.max_wait_s
             permit.rejected(now, verdict.hint_s if is_obeyed else None)
         elif was_taken(verdict):
             permit.answered(now)
         if verdict.used_up_s is not None:
             self._at(scene).limiter.hold_back(
-                now, min(verdict.used_up_s, self._settings.max_wait_s)
+                now, min(verdict.used_up_s, self._run.settings.max_wait_s)
             )
 
     # Settle --------------------------------------------------------------------------------------
@@ -770,7 +772,7 @@ class SceneRunner:
         scene.request_id = result.verdict.request_id
         overtaken = None
         try:
-            cost = await self._checkout.settle(held, result)
+            cost = await self._run.checkout.settle(held, result)
         except Overtaken as error:
             cost, overtaken = result.cost, error.purchase
         except BaseException:
@@ -792,7 +794,7 @@ class SceneRunner:
         if result.picture is not None:
             shown = await self._show_own(scene, held, result.picture, overtaken)
         if overtaken is None and not result.leaves_evidence:
-            await self._results.remove_answer(held.attempt_id)
+            await self._run.results.remove_answer(held.attempt_id)
         return shown
 
     async def _show_own(
@@ -805,7 +807,7 @@ class SceneRunner:
                 instead = await self._keep_late(scene, overtaken, own)
                 if instead is not None and instead.picture is not None:
                     picture = instead.picture
-            placed = await self._results.publish(
+            placed = await self._run.results.publish(
                 picture, scene.request, take=scene.take, is_new=instead is None
             )
         except StorageFailed as failure:
@@ -816,10 +818,10 @@ class SceneRunner:
         self, scene: SceneState, purchase: Purchase, picture: Picture
     ) -> Purchase | None:
         """Keep a picture whose purchase was given up; return the purchase made instead, if any."""
-        await self._results.note_late(purchase, picture)
-        instead = self._checkout.made_instead(scene.request, scene.part)
+        await self._run.results.note_late(purchase, picture)
+        instead = self._run.checkout.made_instead(scene.request, scene.part)
         scene_id = scene.request.scene_id
-        warn_of(messages.overtaken(scene_id, purchase, instead, self._checkout.caretaker))
+        warn_of(messages.overtaken(scene_id, purchase, instead, self._run.checkout.caretaker))
         return instead
 
     async def place(
@@ -829,12 +831,12 @@ class SceneRunner:
         if purchase.picture is None:
             raise LookupError("a purchase without a picture has nothing to show")
         try:
-            return await self._results.publish(
+            return await self._run.results.publish(
                 purchase.picture, scene.request, take=scene.take, is_new=is_new
             )
         except StorageFailed as failure:
-            home = self._checkout.run_ledger.home_of(purchase)
-            if isinstance(failure, PictureLost) and self._settings.store is None and home:
+            home = self._run.checkout.run_ledger.home_of(purchase)
+            if isinstance(failure, PictureLost) and self._run.settings.store is None and home:
                 return messages.on_another_machine(purchase, home)
             return messages.lost_picture(purchase.new.attempt_id, failure)
 
@@ -850,15 +852,15 @@ class SceneRunner:
     ) -> Next:
         """Do what follows from an attempt: end the scene, or return what it needs."""
         now = self._now()
-        self._count(scene, result, now)
-        overrun = self._checkout.overrun()
+        self.count(scene, result)
+        overrun = self._run.checkout.overrun()
         if overrun is not None:
-            self._state.stop(overrun)
+            self._run.state.stop(overrun)
         if result.storage is not None:
-            caretaker = self._checkout.caretaker
+            caretaker = self._run.checkout.caretaker
             return self._stop(scene, messages.without_storage(result, result.storage, caretaker))
         if result.making is not None and result.making.stops_run:
-            self._state.stop(messages.not_asked(result.making))
+            self._run.state.stop(messages.not_asked(result.making))
         if result.stays_open:
             return Waits(
                 Waiting(
@@ -897,9 +899,10 @@ class SceneRunner:
         has_listing = profile is not None and profile.listing is not None
         return result.verdict.is_unknown and held.token is not None and has_listing
 
-    def _count(self, scene: SceneState, result: AttemptResult, now: float) -> None:
-        """Count what has come in a row, in the run and at the scene's place."""
-        self._state.streaks = self._state.streaks.after_attempt(result, now)
+    def count(self, scene: SceneState, result: AttemptResult) -> None:
+        """Count what has come in a row, in the run and at the scene's place; a batch is one."""
+        now = self._now()
+        self._run.state.streaks = self._run.state.streaks.after_attempt(result, now)
         self._at(scene).streaks = self._at(scene).streaks.after_attempt(result, now)
 
     def _decide(self, scene: SceneState, verdict: Verdict, now: float) -> Decision:
@@ -911,10 +914,12 @@ class SceneRunner:
             unknown=scene.unknown,
             refused=scene.refused,
             has_seed=scene.request.seed is not None,
-            streaks=self._state.streaks if len(self._places) == 1 else self._at(scene).streaks,
+            streaks=self._run.state.streaks
+            if len(self._run.places) == 1
+            else self._at(scene).streaks,
             now=now,
         )
-        return decide(verdict, history, self._settings, chance=self._draw())
+        return decide(verdict, history, self._run.settings, chance=self._run.draw())
 
     def _try_again(
         self, scene: SceneState, result: AttemptResult, again: Again, permit: Permit
@@ -923,7 +928,7 @@ class SceneRunner:
         now = self._now()
         if permit.is_covered:
             again = replace(again, wait_s=self._at(scene).limiter.state(now).pause_s)
-        self._reporter.retried(scene, again, result.cost, result.verdict.message)
+        self._run.reporter.retried(scene, again, result.cost, result.verdict.message)
         scene.queued_at = now + again.wait_s
         return Due(now if permit.is_covered else scene.queued_at)
 
@@ -940,9 +945,9 @@ class SceneRunner:
         if isinstance(placed, Failure):
             self._stop(scene, placed)
         elif instead is not None:
-            self._reporter.reused(scene, placed, instead)
+            self._run.reporter.reused(scene, placed, instead)
         else:
-            self._reporter.made(
+            self._run.reporter.made(
                 scene,
                 placed,
                 purchase_id=purchase_id,
@@ -952,9 +957,9 @@ class SceneRunner:
 
     def _stop(self, scene: SceneState, failure: Failure) -> Ended:
         """End a scene, and let no other be started, for the same reason."""
-        self._state.stop(failure)
+        self._run.state.stop(failure)
         return self._fail(scene, failure)
 
     def _fail(self, scene: SceneState, failure: Failure) -> Ended:
-        self._reporter.failed(scene, failure)
+        self._run.reporter.failed(scene, failure)
         return ENDED

@@ -197,6 +197,7 @@ class Stage:
         from stage3_plugin.engine.reporter import ContractEvents, Reporter
         from stage3_plugin.engine.results import Results
         from stage3_plugin.engine.run import Run
+        from stage3_plugin.engine.scene import RunContext
         from stage3_plugin.runtime import trace
 
         limits = self._limits(request.max_cost_usd)
@@ -241,9 +242,8 @@ class Stage:
             story = _name_of(pictures_dir.parent, self._project_dir)
             run_ledger = self._run_ledger(session, limits, story=story)
             recovery = self._recovery(session, run_ledger, beside=capacity)
-            run = Run(
+            run = RunContext(
                 settings=self._settings,
-                requests=asked.named(),
                 places=self._places(backends, run_ledger, recovery, asked, capacity=capacity),
                 steps=self._steps,
                 results=Results(self._pictures, pictures_dir, place=request.place),
@@ -260,7 +260,7 @@ class Stage:
                 wanted_of=partial(_wanted_of, request.wanted),
             )
             try:
-                return await run.to_the_end(stopping, request.deadline_s)
+                return await Run(run, asked.named()).to_the_end(stopping, request.deadline_s)
             finally:
                 await run_ledger.withdraw()
 

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.files.new_file import write_whole
+from stage3_plugin.files.on_disk import on_disk
 
 _COPY_BYTES = 256 * 1024
 _MOST_BYTES = 1 << 30  # for one call of the kernel's
@@ -43,17 +43,13 @@ def copy_aside(source: Path, folder: Folder, name: str) -> None:
 
 
 def _opened(source: Path) -> BinaryIO:
-    try:
+    with on_disk(source, reading=True):
         return source.open("rb", buffering=0)
-    except OSError as error:
-        raise StorageFailed(source, error, reading=True) from error
 
 
 def _read(original: BinaryIO, source: Path) -> bytes:
-    try:
+    with on_disk(source, reading=True):
         return original.read(_COPY_BYTES)
-    except OSError as error:
-        raise StorageFailed(source, error, reading=True) from error
 
 
 def _keep_time(original: BinaryIO, copy: BinaryIO) -> None:

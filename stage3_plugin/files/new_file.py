@@ -18,6 +18,7 @@ from typing import BinaryIO, Self
 
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.descriptors import keep_aside, opened
+from stage3_plugin.files.on_disk import on_disk
 
 _FLAGS = (
     os.O_WRONLY
@@ -82,10 +83,8 @@ class NewFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size_bytes = 0
-        try:
+        with on_disk(path):
             self._descriptor = opened(partial(os.open, path, NEW_FILE_FLAGS, 0o600))
-        except OSError as error:
-            raise StorageFailed(path, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +99,7 @@ class NewFile:
 
     def write(self, data: bytes) -> None:
         """Write ``data`` without a buffer of our own."""
-        try:
+        try:  # by itself: it is called for every piece
             write_whole(self._descriptor, data)
         except OSError as error:
             raise StorageFailed(self.path, error) from error
@@ -113,30 +112,22 @@ class NewFile:
             self.write(piece)
 
     def _read(self, source: BinaryIO, most_bytes: float) -> bytes:
-        try:
+        with on_disk(self.path):
             return source.read(int(min(most_bytes, _PIECE_BYTES)))
-        except OSError as error:
-            raise StorageFailed(self.path, error) from error
 
     def keep_aside(self) -> None:
         """Keep descriptors for the files that will stand beside this one."""
-        try:
+        with on_disk(self.path):
             keep_aside(self._descriptor)
-        except OSError as error:
-            raise StorageFailed(self.path, error) from error
 
     def sync(self) -> None:
         """See to it that a power cut does not take what was written."""
-        try:
+        with on_disk(self.path):
             os.fsync(self._descriptor)
-        except OSError as error:
-            raise StorageFailed(self.path, error) from error
 
     def close(self) -> None:
         """Close it; a second time does nothing."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
-            try:
+            with on_disk(self.path):
                 os.close(descriptor)
-            except OSError as error:
-                raise StorageFailed(self.path, error) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.private_folders import keep_private, make_private, sync_folder
 
 
@@ -45,10 +45,8 @@ class StateDir:
         Raises:
             StorageFailed: It cannot be made.
         """
-        try:
+        with on_disk(path):
             make_private(path, within=self._within)
-        except OSError as error:
-            raise StorageFailed(path, error) from error
         if below not in self._private:
             keep_private(below)
             self._private.add(below)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.errors import Stage3Error, StorageFailed
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes, known_home
@@ -21,12 +22,10 @@ from stage3_plugin.ledger.owners import NO_PROOF_S, Owners
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace, LedgerPlace
 from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.runtime.system_errors import says_not_there
-from stage3_plugin.storage.base import PictureStore
-from stage3_plugin.storage.local import LocalStore
-from stage3_plugin.storage.noting import noted_bucket
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.awaited import Awaited
 from stage3_plugin.storage.spool.folders import SpoolFolders
+from stage3_plugin.storage.store import PictureStore, noted_bucket
 
 
 class LedgerMissing(Stage3Error):
@@ -89,14 +88,12 @@ class StateFolder:
         self.given = given
         self.is_default = is_default
         self.config = config
-        try:
+        with on_disk(given, reading=True):  # the current folder may be gone
             self.path = given.absolute()
-        except OSError as error:  # the current folder was removed
-            raise StorageFailed(given, error, reading=True) from error
         self.ledger_path = self.path / LEDGER_NAME
         self.place: LedgerPlace = place or FilePlace(self.ledger_path)
         state_dir = StateDir(self.path)
-        self.store: PictureStore = LocalStore(state_dir)
+        self.store = PictureStore(state_dir)
         self.spool = SpoolFolders(state_dir)
         self.owners = Owners(self.path)
         self._store_address = store_address

@@ -32,9 +32,9 @@ from stage3_plugin.maintenance.report import Report, Told, counted, named
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.purchase.inventory import Listed, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
-from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.bucket import Bucket
 from stage3_plugin.storage.inspect import inspect_open
+from stage3_plugin.storage.store import PictureStore
 
 ProblemKind: TypeAlias = Literal[
     "ledger", "missing", "damaged", "unreadable", "different", "outdated", "store", "bucket"

@@ -18,7 +18,7 @@ the whole answer     ``storage.spool.reading:SpooledAnswer.finish``  a picture t
 the job: ACCEPTED     ``ledger.book:Ledger.accept`` with its          a job to be asked for, by
 (at a queue)          commit                                          any run
 its last answer       ``storage.spool.polls:keep``                    a picture to be taken in
-the picture among    ``storage.local:LocalStore.save``               the same
+the picture among    ``storage.store:PictureStore.save``               the same
 the objects, synced
 the bill: PAID       ``ledger.book:Ledger.settle`` with its          a picture to be published
                      commit

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.spool.folders import SpoolFolders
+from stage3_plugin.storage.store import PictureStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,8 @@ from threading import Condition
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from stage3_plugin.errors import BucketFailed, SettingsRefused, StorageFailed, need
+from stage3_plugin.errors import BucketFailed, SettingsRefused, need
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.buckets import CREDENTIALS, BucketAddress, bucket_address
 
 if TYPE_CHECKING:
@@ -150,10 +151,8 @@ class Bucket:
     def put(self, sha256: str, path: Path, media_type: str | None = None) -> None:
         """Write a picture, whole or not at all, durably once this returns."""
         attributes = {"Content-Type": media_type} if media_type and self._has_types else None
-        try:
+        with on_disk(path, reading=True):
             size_bytes = path.stat().st_size
-        except OSError as error:
-            raise StorageFailed(path, error, reading=True) from error
         with self._sending.room(size_bytes), self._failing(_key(sha256)):
             self._store.put(_key(sha256), path, attributes=attributes, use_multipart=False)
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from stage3_plugin.domain.signature import is_picture
-from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.errors import SpoolRefused
 from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.on_disk import on_disk
 
 Pieces: TypeAlias = Callable[[], Iterable[bytes]]
 """Begins to yield a body, anew each time."""
@@ -87,18 +88,17 @@ def inflate_file(path: Path, codings: Sequence[str], *, most_bytes: int | None) 
     aside = path.with_name(f"{path.name}-{secrets.token_hex(4)}")
     is_whole = True
     try:
-        with NewFile(aside) as file:
-            try:
-                for piece in inflated(partial(pieces_of, path), codings):
-                    file.write(piece)
-                    is_whole = most_bytes is None or file.size_bytes <= most_bytes
-                    if not is_whole:
-                        break
-            except (Damaged, SpoolRefused):
-                is_whole = False
-        aside.replace(path)
-    except OSError as error:
-        raise StorageFailed(path, error) from error
+        with on_disk(path):
+            with NewFile(aside) as file:
+                try:
+                    for piece in inflated(partial(pieces_of, path), codings):
+                        file.write(piece)
+                        is_whole = most_bytes is None or file.size_bytes <= most_bytes
+                        if not is_whole:
+                            break
+                except (Damaged, SpoolRefused):
+                    is_whole = False
+            aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
     return is_whole

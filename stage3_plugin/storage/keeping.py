@@ -15,8 +15,8 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
-from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.folder import Folder, is_regular
+from stage3_plugin.files.on_disk import on_disk
 
 KEPT = "kept"
 """The folder's name, within that of the pictures."""
@@ -37,11 +37,8 @@ def digest_at(path: Path) -> str:
     Raises:
         StorageFailed: It cannot be read.
     """
-    try:
-        with path.open("rb", buffering=0) as file:
-            return _digest(file)
-    except OSError as error:
-        raise StorageFailed(path, error, reading=True) from error
+    with on_disk(path, reading=True), path.open("rb", buffering=0) as file:
+        return _digest(file)
 
 
 def _digest(file: BinaryIO) -> str:

@@ -17,16 +17,15 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from stage3_plugin.domain.file_names import file_stem
-from stage3_plugin.domain.picture import EXTENSIONS, Picture, Placed
+from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.errors import PictureLost, PictureRefused, StorageFailed
 from stage3_plugin.files.folder import Folder
-from stage3_plugin.storage.base import PictureStore
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.noting import note_bucket
-from stage3_plugin.storage.placing import PlacedPictures, is_there, place_of
+from stage3_plugin.storage.placing import PlacedPictures, is_there
 from stage3_plugin.storage.spool.folders import SpoolFolders
 from stage3_plugin.storage.spool.trial import judging
+from stage3_plugin.storage.store import PictureStore
 
 Result = TypeVar("Result")
 IS_SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -121,7 +120,7 @@ class Pictures:
     async def check_store(self) -> None:
         """See that pictures can be taken in, before any is paid for; and note where they go."""
         await self.storing(self.store.check)
-        await self.blocking(partial(note_bucket, self.spool.state_dir, self.store.address))
+        await self.blocking(self.store.note_address)
 
     # Pictures ------------------------------------------------------------------------------------
 
@@ -167,10 +166,8 @@ class Pictures:
             asked, came = ("x".join(map(str, size)) for size in (size_px or found, found))
             raise PictureRefused(f"the picture is {came}, and {asked} was asked for")
         if when_whole is not None:
-            try:
+            with on_disk(when_whole):
                 part = part.replace(when_whole)
-            except OSError as error:
-                raise StorageFailed(when_whole, error) from error
         self.store.save(part, inspected)
         return inspected.picture
 
@@ -183,44 +180,13 @@ class Pictures:
             return False
         if not (self.store.holds(sha256) or self.store.recall(sha256)):
             return False
-        try:
+        with on_disk(into):
             into.parent.mkdir(parents=True, exist_ok=True)
             with Folder(into.parent) as folder:
                 self.store.place(sha256, folder, into.name)
-        except OSError as error:
-            raise StorageFailed(into, error) from error
         return True
 
     # Beside the story ----------------------------------------------------------------------------
-
-    async def publish(
-        self,
-        picture: Picture,
-        folder: Path,
-        scene_id: str,
-        *,
-        is_new: bool = False,
-    ) -> Placed:
-        """Give a scene its picture file, unless it is there and untouched.
-
-        Args:
-            picture: A stored one.
-            folder: Where to.
-            scene_id: Whose it is.
-            is_new: It was kept just now, so its bytes need not be looked at once more.
-
-        Raises:
-            PictureLost: The stored picture is gone or damaged, and so is its copy.
-        """
-        path = place_of(picture, folder, scene_id)
-        names = {f"{file_stem(scene_id)}.{one}" for one in EXTENSIONS.values()}
-        return await self.put(
-            picture,
-            path,
-            root=folder.parent,
-            is_new=is_new,
-            instead_of=names - {path.name},
-        )
 
     async def put(
         self,
@@ -261,39 +227,17 @@ class Pictures:
             raise PictureLost(self.store.where(picture.sha256))
         self._placed.place(picture.sha256, path, root, instead_of=instead_of)
 
-    async def make_way_at(self, picture: Picture, path: Path, *, root: Path) -> Path | None:
-        """Keep what is at a path that a picture is to have; see :meth:`make_way`.
+    async def make_way(self, picture: Picture, path: Path, *, root: Path) -> Path | None:
+        """Keep what is at a path that a picture is to have, if it was not put there by us.
+
+        :meth:`put` does so by itself; a caller that wants to report it first asks here.
 
         Returns:
-            The name that it is kept by, if it had to be.
+            The name that it is kept by; ``None`` if nothing had to be kept.
         """
-        if self._placed.is_copy(picture.sha256, path.parent, path.name) or not is_there(path):
+        if self.is_copy(picture.sha256, path.parent, path.name) or not is_there(path):
             return None
         return await self.blocking(partial(self._placed.keep, path, root))
-
-    async def make_way(
-        self, picture: Picture, folder: Path, scene_id: str
-    ) -> tuple[Path, Path] | None:
-        """Keep what has the name of a scene's picture file, if it was not put there by us.
-
-        :meth:`publish` does so by itself; a caller that wants to report it first asks here.
-
-        Returns:
-            That name, and the one it is kept by; ``None`` if nothing had to be kept.
-        """
-        path = place_of(picture, folder, scene_id)
-        kept = await self.make_way_at(picture, path, root=folder.parent)
-        return None if kept is None else (path, kept)
-
-    def shown(self, picture: Picture, folder: Path, scene_id: str) -> Placed | None:
-        """Return a scene's picture file, if it is there and untouched; reads none of it."""
-        path = place_of(picture, folder, scene_id)
-        is_copy = self._placed.is_copy(picture.sha256, folder, path.name)
-        return Placed(picture, path) if is_copy else None
-
-    def is_shown(self, picture: Picture, folder: Path, scene_id: str) -> bool:
-        """Return whether a scene's picture file is there and untouched."""
-        return self.shown(picture, folder, scene_id) is not None
 
     def is_copy(self, sha256: str, folder: Path, name: str) -> bool:
         """Return whether a name is an untouched copy of a stored picture; reads none of it."""

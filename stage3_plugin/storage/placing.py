@@ -18,9 +18,10 @@ from stage3_plugin.domain.file_names import file_stem
 from stage3_plugin.domain.picture import EXTENSIONS, Picture
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.folder import Folder, is_regular, remove_leftovers
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.system_errors import says_not_there
-from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.keeping import KEPT, digest_of, keep_beside
+from stage3_plugin.storage.store import PictureStore
 
 MOST_REMEMBERED = 4096
 """Folders that are known to have been tidied; a story has one for each scene."""
@@ -54,16 +55,16 @@ class PlacedPictures:
                 is such a copy, so that nothing is lost. One that was edited stays.
         """
         folder, name = path.parent, path.name
-        try:
-            _make_folder(_without_links(folder, root))
+        with on_disk(path):
+            real = _without_links(folder, root)
+            with on_disk(real):
+                real.mkdir(parents=True, exist_ok=True)
             with Folder(_without_links(folder, root)) as target:
                 self._set_aside(folder, target, name)
                 self._store.place(sha256, target, name)
                 for other in instead_of:
                     if name != other:
                         self._remove_our_copy(target, other)
-        except OSError as error:
-            raise StorageFailed(path, error) from error
         if folder not in self._tidied:
             if len(self._tidied) >= MOST_REMEMBERED:
                 self._tidied.clear()
@@ -154,6 +155,12 @@ class PlacedPictures:
             return False
 
 
+def names_of(scene_id: str) -> list[str]:
+    """Return the names that the picture of a scene may have, in whichever format."""
+    stem = file_stem(scene_id)
+    return [f"{stem}.{extension}" for extension in EXTENSIONS.values()]
+
+
 def place_of(picture: Picture, folder: Path, scene_id: str) -> Path:
     """Return where the picture of a scene lies in a folder of results, or would lie."""
     return folder / f"{file_stem(scene_id)}.{EXTENSIONS[picture.media_type]}"
@@ -162,13 +169,6 @@ def place_of(picture: Picture, folder: Path, scene_id: str) -> Path:
 def is_there(path: Path) -> bool:
     """Return whether anything has this name."""
     return os.path.lexists(path)
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageFailed(path, error) from error
 
 
 def _without_links(folder: Path, root: Path) -> Path:

@@ -19,8 +19,8 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.store import PictureStore
 from tests.doors import HOLD, bills, painter
 from tests.fakes.behaviours import Behaviour, Gate, Hang, Missing, Ok, Page
 from tests.fakes.image_api import ImageApi
@@ -429,15 +429,15 @@ async def test_an_answer_that_another_run_takes_in_meanwhile_is_found(
 ) -> None:
     """It vanishes while it is read here: no trouble of the disk, since its picture is there."""
     dead.has_received(dead.leaves(), answer_with_picture())
-    real, others = LocalStore.save, list[Ran]()
+    real, others = PictureStore.save, list[Ran]()
 
-    def save(store: LocalStore, *arguments: Any) -> None:
+    def save(store: PictureStore, *arguments: Any) -> None:
         if not others:
             others.append(Ran())
             anyio.run(partial(run_stage, dead.settings, scenes(1), dead.folder, into=others[0]))
         real(store, *arguments)
 
-    monkeypatch.setattr(LocalStore, "save", save)
+    monkeypatch.setattr(PictureStore, "save", save)
     ran = await run_stage(dead.settings, scenes(1), dead.folder)
 
     assert others[0].code("s01") == "made"

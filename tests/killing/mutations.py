@@ -77,7 +77,7 @@ def journal_after_send() -> None:
 
 def paid_before_kept() -> None:
     """Say that a picture is paid for and there, and store it afterwards."""
-    keep, publish = Pictures.save, Pictures.publish
+    keep, put = Pictures.save, Pictures.put
     parts: dict[str, Path] = {}
 
     async def look_only(self: Any, part: Path) -> Picture:
@@ -85,15 +85,13 @@ def paid_before_kept() -> None:
         parts[picture.sha256] = part
         return picture
 
-    async def store_and_publish(
-        self: Any, picture: Picture, folder: Path, scene_id: str, **more: Any
-    ) -> Placed:
+    async def store_and_put(self: Any, picture: Picture, path: Path, **more: Any) -> Placed:
         if picture.sha256 in parts:
             await keep(self, parts[picture.sha256])
-        return await publish(self, picture, folder, scene_id, **more)
+        return await put(self, picture, path, **more)
 
     place_of(Step.KEEP).put(look_only)
-    place_of(Step.PUBLISHED).put(store_and_publish)
+    place_of(Step.PUBLISHED).put(store_and_put)
 
 
 def unknown_releases_its_hold() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from stage3_plugin.domain.picture import EXTENSIONS
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.storage.inspect import InspectedFile
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.placing import PlacedPictures
 from stage3_plugin.storage.spool.folders import SpoolFolders
+from stage3_plugin.storage.store import PictureStore
 
 
 class Stored:
@@ -19,7 +19,7 @@ class Stored:
     def __init__(self, path: Path) -> None:
         state_dir = StateDir(path)
         self.state_dir = state_dir.path
-        self.objects = LocalStore(state_dir)
+        self.objects = PictureStore(state_dir)
         self.spool = SpoolFolders(state_dir)
         self.placed = PlacedPictures(self.objects)
 

@@ -33,10 +33,10 @@ class Refusing(MemoryStore):
 
 def use(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let stages be opened with it."""
-    monkeypatch.setattr(build, "LocalStore", partial(_it, store))
+    monkeypatch.setattr(build, "PictureStore", partial(_it, store))
 
 
-def _it(store: MemoryStore, *_: object) -> MemoryStore:
+def _it(store: MemoryStore, *_: object, **_named: object) -> MemoryStore:
     return store
 
 

@@ -43,15 +43,16 @@ from stage3_plugin.errors import (
     WorkerLost,
 )
 from stage3_plugin.executors.base import Executor
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.system_errors import hint_for, says_not_there
-from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.copies import MOST_SIDE_PX, CopyJob, job_of
 from stage3_plugin.storage.pictures import RunBlocking
 from stage3_plugin.storage.references.bodies import Bodies, Body
 from stage3_plugin.storage.references.locating import Place, Places, shown
 from stage3_plugin.storage.references.reading import Original, read, refused
 from stage3_plugin.storage.references.scratch import Scratch
+from stage3_plugin.storage.store import PictureStore
 
 __all__ = ["References"]
 
@@ -155,10 +156,8 @@ class References:
                 self._state.make(folder, below=folder)
             if os.access(folder, os.W_OK | os.X_OK):
                 return folder
-        try:
+        with on_disk(self._state.path):  # nothing here can be written at all
             return Path(tempfile.gettempdir())
-        except OSError as error:  # nothing here can be written at all
-            raise StorageFailed(self._state.path, error) from error
 
     # What is asked of it -------------------------------------------------------------------------
 
@@ -306,10 +305,8 @@ class References:
 
 
 def _opened(path: Path) -> BinaryIO:
-    try:
+    with on_disk(path, reading=True):
         return path.open("rb", buffering=0)
-    except OSError as error:
-        raise StorageFailed(path, error, reading=True) from error
 
 
 def _takes(limits: Limits, picture: Picture) -> bool:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.new_file import read_whole_at, write_whole_at
+from stage3_plugin.files.on_disk import on_disk
 
 _LEAST_SEGMENT = 16 << 20
 _MOST_SEGMENT = 256 << 20
@@ -113,10 +113,8 @@ class Bodies:
     def _another(self, size_bytes: int) -> Body:
         before = self._segments[-1].size_bytes if self._segments else 0
         usual = min(max(before * 2, _LEAST_SEGMENT), _MOST_SEGMENT)
-        try:
+        with on_disk(self._place):
             segment = _Segment(self._folder, max(usual, _whole_pages(size_bytes)))
-        except OSError as error:
-            raise StorageFailed(self._place, error) from error
         self._segments.append(segment)
         return Body(segment, 0, segment.size_bytes)
 
@@ -126,10 +124,8 @@ class Bodies:
         Raises:
             StorageFailed: The disk did not take it.
         """
-        try:
+        with on_disk(self._place):
             write_whole_at(body.segment.file.fileno(), data, body.start + offset)
-        except OSError as error:
-            raise StorageFailed(self._place, error) from error
 
     @property
     def _place(self) -> Path:
@@ -141,10 +137,8 @@ class Bodies:
         Raises:
             StorageFailed: The disk does not give it.
         """
-        try:
+        with on_disk(self._place, reading=True):
             return read_whole_at(body.segment.file.fileno(), body.size_bytes, body.start)
-        except OSError as error:
-            raise StorageFailed(self._place, error, reading=True) from error
 
     def view(self, body: Body) -> memoryview:
         """Return a body to be sent, and let others that were sent longer ago leave the memory."""

@@ -12,7 +12,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.on_disk import on_disk
 
 _PREFIX = "references-"
 
@@ -36,10 +36,8 @@ class Scratch:
         """
         if self._held is None:
             self.remove_leftovers()
-            try:
+            with on_disk(self._around):
                 self._held = _made(self._around)
-            except OSError as error:
-                raise StorageFailed(self._around, error) from error
         return self._held[0] / secrets.token_hex(8)
 
     def remove_leftovers(self) -> None:

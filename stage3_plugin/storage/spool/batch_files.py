@@ -24,6 +24,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.private_folders import sync_file, sync_folder
 
 LINES = "lines.jsonl"
@@ -51,12 +52,10 @@ def keep(part: Path, whole: Path) -> None:
     Raises:
         StorageFailed: The disk did not take it.
     """
-    try:
+    with on_disk(whole):
         sync_file(part)
         part.replace(whole)
         sync_folder(whole.parent)
-    except OSError as error:
-        raise StorageFailed(whole, error) from error
 
 
 def is_there(whole: Path) -> bool:
@@ -65,10 +64,8 @@ def is_there(whole: Path) -> bool:
     Raises:
         StorageFailed: The system does not say.
     """
-    try:
+    with on_disk(whole, reading=True):
         return whole.is_file()
-    except OSError as error:
-        raise StorageFailed(whole, error, reading=True) from error
 
 
 def ask_anew(folder: Path, files: Sequence[Path]) -> int:
@@ -78,13 +75,11 @@ def ask_anew(folder: Path, files: Sequence[Path]) -> int:
         StorageFailed: The disk did not take a note of it.
     """
     note = folder / f"anew-{secrets.token_hex(8)}"
-    try:
+    with on_disk(note):
         note.touch(exist_ok=False)
         asked = sum(1 for _ in folder.glob("anew-*"))
         for file in files:
             file.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageFailed(note, error) from error
     return asked
 
 
@@ -112,9 +107,5 @@ def put_aside(line: Path, before: Path) -> None:
         StorageFailed: The disk did not let us.
     """
     aside = line / f"older-{secrets.token_hex(8)}"
-    try:
+    with on_disk(before), suppress(FileNotFoundError):
         before.rename(aside)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise StorageFailed(before, error) from error

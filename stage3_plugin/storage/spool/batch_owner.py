@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.storage.spool.receipt import RECEIPT
 
 _NAME = "owner"
@@ -23,11 +23,9 @@ def note(folder: Path, run_id: str) -> None:
     Raises:
         StorageFailed: The disk did not take it.
     """
-    try:
-        with (folder / _NAME).open("x", encoding="utf-8") as file:  # new, as all in the spool
-            file.write(run_id)
-    except OSError as error:
-        raise StorageFailed(folder / _NAME, error) from error
+    path = folder / _NAME
+    with on_disk(path), path.open("x", encoding="utf-8") as file:  # new, as all in the spool
+        file.write(run_id)
 
 
 def is_of_nothing_bought(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from stage3_plugin.domain.signature import OPENING_BYTES, is_picture_behind
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.spool.receipt import RECEIPT
 
@@ -39,7 +39,7 @@ def cover(path: Path, masked: Masked) -> None:
     Raises:
         StorageFailed: The disk did not let us.
     """
-    try:
+    with on_disk(path), suppress(FileNotFoundError):
         with path.open("rb", buffering=0) as file:
             if is_picture_behind(file.read(OPENING_BYTES)):
                 return
@@ -47,7 +47,3 @@ def cover(path: Path, masked: Masked) -> None:
         masked.cover_file(path)
         if path.stat().st_mtime_ns != before.st_mtime_ns:
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise StorageFailed(path, error) from error

@@ -13,7 +13,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.private_folders import sync_file, sync_folder
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.masking import NOTHING, Masked
@@ -25,6 +25,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LATE = "late"
 """The note beside an answer whose picture came after its purchase had been given up: the row is
 final by then, and the picture is paid for all the same. It says which, for a person who looks."""
+_MAY_BE_TAKEN_IN = suppress(FileNotFoundError)
+"""Another run may have taken an answer in, and removed it."""
 _ATTEMPT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -62,25 +64,18 @@ class SpoolFolders:
 
     def received(self) -> list[str]:
         """Name the attempts whose folders are there."""
-        try:
+        with on_disk(self._path, reading=True), suppress(FileNotFoundError):
             return [path.name for path in self._path.iterdir() if _ATTEMPT_ID.fullmatch(path.name)]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StorageFailed(self._path, error, reading=True) from error
+        return []
 
     def begun(self) -> list[str]:
         """Name those of them whose request was begun: files of a batch are handed over before."""
         names: list[str] = []
         for name in self.received():
             path = self._path / name
-            try:
+            with on_disk(path, reading=True), _MAY_BE_TAKEN_IN:
                 if not batch_owner.is_of_nothing_bought(path):
                     names.append(name)
-            except FileNotFoundError:
-                pass  # another run has taken it in and removed it
-            except OSError as error:
-                raise StorageFailed(path, error, reading=True) from error
         return names
 
     def secure(self, attempt_id: str) -> None:
@@ -88,24 +83,16 @@ class SpoolFolders:
         from stage3_plugin.storage.spool.covering import cover_answer  # noqa: PLC0415 - only a run does
 
         path = self.folder_of(attempt_id)
-        try:
+        with on_disk(path), _MAY_BE_TAKEN_IN:
             cover_answer(path, self._masked)
             sync_all(path)
             self.state_dir.anchor(path, self._path)
-        except FileNotFoundError:
-            pass  # another run has taken it in and removed it
-        except OSError as error:
-            raise StorageFailed(path, error) from error
 
     def remove(self, attempt_id: str) -> None:
         """Remove an attempt's folder; one that is gone is no error."""
         path = self.folder_of(attempt_id)
-        try:
+        with on_disk(path), suppress(FileNotFoundError):
             shutil.rmtree(path)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise StorageFailed(path, error) from error
 
     # What an answer's folder says ----------------------------------------------------------------
 
@@ -128,11 +115,8 @@ class SpoolFolders:
     def note_late(self, attempt_id: str, sha256: str) -> None:
         """Note that a picture came after its purchase had been given up."""
         path = self.folder_of(attempt_id) / _LATE
-        try:
-            with suppress(FileNotFoundError):  # where the folder is gone, nothing is left to note
-                path.write_text(f"{sha256}\n", encoding="ascii")
-        except OSError as error:
-            raise StorageFailed(path, error) from error
+        with on_disk(path), suppress(FileNotFoundError):  # with the folder, all to note is gone
+            path.write_text(f"{sha256}\n", encoding="ascii")
 
     def late(self, attempt_id: str) -> str | None:
         """Return the SHA-256 of the picture that came late, if one did."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.private_folders import sync_file
 
 _NAME = "facts.jsonl"
@@ -27,12 +27,10 @@ def write(folder: Path, facts: Iterable[Mapping[str, str]]) -> None:
         StorageFailed: The disk did not take it.
     """
     path = folder / _NAME
-    try:
+    with on_disk(path):
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{json.dumps(dict(one))}\n" for one in facts)
         sync_file(path)
-    except OSError as error:
-        raise StorageFailed(path, error) from error
 
 
 def read(folder: Path) -> dict[int, Mapping[str, str]]:

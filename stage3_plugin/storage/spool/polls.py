@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from stage3_plugin.domain.exchange import Asked
-from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.private_folders import sync_folder
 from stage3_plugin.storage.spool.folders import sync_all
 from stage3_plugin.storage.spool.receipt import age_s, is_complete
@@ -71,14 +71,12 @@ def keep(answer: Path, of: Asked, *, how: Kept) -> None:
         StorageFailed: The disk did not take it.
     """
     whole = whole_of(answer.parent, of, how=how)
-    try:
+    with on_disk(whole):
         if how == "unclear":
             shutil.rmtree(whole, ignore_errors=True)
         sync_all(answer)
         _rename(answer, whole)
         sync_folder(answer.parent)
-    except OSError as error:
-        raise StorageFailed(whole, error) from error
 
 
 def _rename(answer: Path, whole: Path) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import mmap
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
@@ -26,6 +27,7 @@ from pydantic import TypeAdapter
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files.descriptors import KEPT_FOR_EACH, release
 from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.system_errors import says_not_there
 
 RECEIPT = "answer"
@@ -112,10 +114,8 @@ class Receipt:
     def __init__(self, directory: Path) -> None:
         self._kept = 0
         self._body_at: int | None = None
-        try:  # mapped and let go untouched, which costs some microseconds
+        with on_disk(directory / RECEIPT):  # let go untouched, which costs some microseconds
             mmap.mmap(-1, _ROOM_BYTES).close()
-        except OSError as error:
-            raise StorageFailed(directory / RECEIPT, error) from error
         self._file = NewFile(directory / RECEIPT)
         try:
             self._file.keep_aside()
@@ -179,13 +179,10 @@ def is_complete(directory: Path) -> bool:
         StorageFailed: The system does not say.
     """
     path = directory / RECEIPT
-    try:
-        with path.open("rb") as file:
-            return _ending_of(file) is not None
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise StorageFailed(path, error, reading=True) from error
+    is_missing = suppress(FileNotFoundError, NotADirectoryError)
+    with on_disk(path, reading=True), is_missing, path.open("rb") as file:
+        return _ending_of(file) is not None
+    return False
 
 
 def is_left(directory: Path) -> bool:

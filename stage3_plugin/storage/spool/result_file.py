@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.spool.reading import SpooledAnswer
 from stage3_plugin.storage.spool.writing import Caps
@@ -95,10 +96,8 @@ class ResultFile:
         self._strange = 0
         self._read: bytes = b""
         self._at: int = 0
-        try:
+        with on_disk(path, reading=True):
             self._file: BinaryIO = path.open("rb", buffering=0)
-        except OSError as error:
-            raise StorageFailed(path, error, reading=True) from error
 
     def __enter__(self) -> Self:
         return self
@@ -175,10 +174,8 @@ class ResultFile:
         """Return what comes next, to the end of a line at most; nothing at the end of the file."""
         if self._at == len(self._read):
             self._at = 0
-            try:
+            with on_disk(self._path, reading=True):
                 self._read = self._file.read(_PIECE_BYTES)
-            except OSError as error:
-                raise StorageFailed(self._path, error, reading=True) from error
         start, end = self._at, self._read.find(_END, self._at) + 1
         self._at = end or len(self._read)
         return self._read[start : self._at]

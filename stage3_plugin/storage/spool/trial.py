@@ -20,6 +20,7 @@ from pathlib import Path
 from stage3_plugin.errors import PictureRefused, SpoolRefused, StorageFailed
 from stage3_plugin.files.descriptors import opened
 from stage3_plugin.files.new_file import NEW_FILE_FLAGS
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.storage.spool.receipt import RECEIPT, head_of
 
 _MODULE = __name__
@@ -63,13 +64,9 @@ def judging(answer: Path, *, max_pixels: int, known_at: Path | None = None) -> G
 def _digest_of(answer: Path) -> str:
     """Return what tells an answer from others, however it came."""
     head = head_of(answer)
-    try:
-        with (answer / RECEIPT).open("rb") as file:
-            said = file.read(_MOST_BYTES)
-    except FileNotFoundError:
-        return "gone"
-    except OSError as error:
-        raise StorageFailed(answer / RECEIPT, error, reading=True) from error
+    said, path = b"gone", answer / RECEIPT
+    with on_disk(path, reading=True), suppress(FileNotFoundError), path.open("rb") as file:
+        said = file.read(_MOST_BYTES)
     if head is not None:
         said = said.replace(head.nonce.encode(), b"")
     return hashlib.sha256(said).hexdigest()[:16]

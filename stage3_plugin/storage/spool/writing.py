@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stage3_plugin.domain.signature import is_picture, nothing_before
-from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.errors import SpoolRefused
 from stage3_plugin.files.new_file import NewFile
+from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.inflating import codings_of
 from stage3_plugin.storage.spool.cutting import Cutter
@@ -90,11 +91,8 @@ class Spool:
         self._picture: NewFile | None = None
         self._refusal: str | None = None
         self._is_over = False
-        try:
-            with suppress(FileExistsError):
-                directory.mkdir(mode=0o700)
-        except OSError as error:
-            raise StorageFailed(directory, error) from error
+        with on_disk(directory), suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
         self._receipt = receipt or Receipt(directory)
 
     def head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:

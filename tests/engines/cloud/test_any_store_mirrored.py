@@ -9,7 +9,7 @@ from obstore.store import MemoryStore
 
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.storage.bucket import Bucket
-from stage3_plugin.storage.mirrored import Mirrored
+from stage3_plugin.storage.store import PictureStore
 from tests.stage3.pictures import test_any_store as laws
 
 images = laws.images
@@ -17,5 +17,5 @@ globals().update({name: one for name, one in vars(laws).items() if name.startswi
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Mirrored:
-    return Mirrored(StateDir(tmp_path / ".stage3"), Bucket("memory://", MemoryStore()))
+def store(tmp_path: Path) -> PictureStore:
+    return PictureStore(StateDir(tmp_path / ".stage3"), far=Bucket("memory://", MemoryStore()))

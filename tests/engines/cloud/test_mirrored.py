@@ -19,8 +19,7 @@ from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.storage.bucket import Bucket
 from stage3_plugin.storage.inspect import inspect_file
-from stage3_plugin.storage.local import LocalStore
-from stage3_plugin.storage.mirrored import Mirrored
+from stage3_plugin.storage.store import PictureStore
 from tests.fakes.pngs import make_png
 from tests.stage3.pictures.test_any_store import DATA, MOST_PIXELS, OTHER, saved
 from tests.stage3.references.opened import opened, project
@@ -52,13 +51,13 @@ def far(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
 
 
 @pytest.fixture
-def near(tmp_path: Path) -> LocalStore:
-    return LocalStore(StateDir(tmp_path / ".stage3"))
+def near(tmp_path: Path) -> PictureStore:
+    return PictureStore(StateDir(tmp_path / ".stage3"))
 
 
 @pytest.fixture
-def store(far: Bucket, tmp_path: Path) -> Mirrored:
-    return Mirrored(StateDir(tmp_path / ".stage3"), far)
+def store(far: Bucket, tmp_path: Path) -> PictureStore:
+    return PictureStore(StateDir(tmp_path / ".stage3"), far=far)
 
 
 def bytes_in(far: Bucket, sha256: str, tmp_path: Path) -> bytes | None:
@@ -71,7 +70,7 @@ def bytes_in(far: Bucket, sha256: str, tmp_path: Path) -> bytes | None:
     return data if is_there else None
 
 
-def test_both_have_what_was_saved(store: Mirrored, far: Bucket, tmp_path: Path) -> None:
+def test_both_have_what_was_saved(store: PictureStore, far: Bucket, tmp_path: Path) -> None:
     """Under one name, and its address says where."""
     picture = saved(store, tmp_path)
     sha256 = picture.sha256
@@ -83,7 +82,9 @@ def test_both_have_what_was_saved(store: Mirrored, far: Bucket, tmp_path: Path) 
     assert store.url_of(sha256) == f"{far.address}/{sha256[:2]}/{sha256}"
 
 
-def test_what_is_tried_first_is_no_picture(store: Mirrored, far: Bucket, tmp_path: Path) -> None:
+def test_what_is_tried_first_is_no_picture(
+    store: PictureStore, far: Bucket, tmp_path: Path
+) -> None:
     """And is in nobody's way."""
     store.check()
     store.check()
@@ -93,7 +94,7 @@ def test_what_is_tried_first_is_no_picture(store: Mirrored, far: Bucket, tmp_pat
 
 
 def test_a_picture_that_is_gone_or_damaged_here_is_brought_back(
-    store: Mirrored, tmp_path: Path
+    store: PictureStore, tmp_path: Path
 ) -> None:
     """Whole, as long as the bucket has it."""
     picture = saved(store, tmp_path)
@@ -113,19 +114,19 @@ def test_a_picture_that_is_gone_or_damaged_here_is_brought_back(
     assert list((tmp_path / ".stage3" / "tmp").iterdir()) == []
 
 
-def test_what_neither_has_does_not_come(store: Mirrored, tmp_path: Path) -> None:
+def test_what_neither_has_does_not_come(store: PictureStore, far: Bucket) -> None:
     """And that is no failure of the bucket."""
     sha256 = hashlib.sha256(OTHER).hexdigest()
 
     assert not store.recall(sha256)
     with pytest.raises(FileNotFoundError):
         store.read(sha256)
-    assert store.far.size_of(sha256) is None
+    assert far.size_of(sha256) is None
     assert store.pictures() == frozenset()
 
 
 def test_other_bytes_under_its_name_are_not_taken(
-    store: Mirrored, far: Bucket, tmp_path: Path
+    store: PictureStore, far: Bucket, tmp_path: Path
 ) -> None:
     """A name is a promise about bytes, and is checked."""
     picture = saved(store, tmp_path)
@@ -151,7 +152,7 @@ def test_what_is_longer_than_any_picture_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_copy_that_is_taken_back_goes_to_a_bucket_that_lacks_it(
-    near: LocalStore, store: Mirrored, far: Bucket, tmp_path: Path
+    near: PictureStore, store: PictureStore, far: Bucket, tmp_path: Path
 ) -> None:
     """And once it is there, it is not sent again."""
     sha256 = hashlib.sha256(DATA).hexdigest()
@@ -161,7 +162,7 @@ def test_a_copy_that_is_taken_back_goes_to_a_bucket_that_lacks_it(
     assert bytes_in(far, sha256, tmp_path) == DATA
 
 
-def test_a_long_picture_comes_back(store: Mirrored, far: Bucket, tmp_path: Path) -> None:
+def test_a_long_picture_comes_back(store: PictureStore, far: Bucket, tmp_path: Path) -> None:
     """As it went."""
     part = tmp_path / "long"
     part.write_bytes(make_png("sea", 64, 64) + bytes(1 << 20) * 20)
@@ -176,7 +177,7 @@ def test_a_long_picture_comes_back(store: Mirrored, far: Bucket, tmp_path: Path)
 class Refusing(Bucket):
     """Takes nothing, and says what it saw of the near side meanwhile."""
 
-    near: LocalStore
+    near: PictureStore
     saw: tuple[bool, ...] = ()
 
     def put(self, sha256: str, path: Path, media_type: str | None = None) -> None:  # noqa: ARG002
@@ -184,11 +185,11 @@ class Refusing(Bucket):
         raise BucketFailed(f"{self.address}/{sha256}", "it has no room")
 
 
-def test_the_near_side_has_it_first(near: LocalStore, tmp_path: Path) -> None:
+def test_the_near_side_has_it_first(near: PictureStore, tmp_path: Path) -> None:
     """So that nothing is lost where the bucket fails; and it is not saved then."""
     far = Refusing("memory://", MemoryStore())
     far.near = near
-    store = Mirrored(StateDir(tmp_path / ".stage3"), far)
+    store = PictureStore(StateDir(tmp_path / ".stage3"), far=far)
     with pytest.raises(BucketFailed, match="it has no room"):
         saved(store, tmp_path)
     store.restore(hashlib.sha256(OTHER).hexdigest(), BytesIO(OTHER))  # was safe before
@@ -217,7 +218,7 @@ def test_a_folder_has_plain_files(tmp_path: Path) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("how", ["gone", "damaged"])
 async def test_a_reference_is_read_from_the_bucket_where_the_near_one_is(
-    store: Mirrored, tmp_path: Path, how: str
+    store: PictureStore, tmp_path: Path, how: str
 ) -> None:
     """Gone or damaged: a scene that shows another's picture to a model is made all the same."""
     picture = saved(store, tmp_path)

@@ -26,9 +26,9 @@ from stage3_plugin.ledger.place import place_of
 from stage3_plugin.runtime import database_url
 from stage3_plugin.runtime.database_url import DatabaseUrl
 from stage3_plugin.settings import Settings, draft_settings
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.folders import SpoolFolders
+from stage3_plugin.storage.store import PictureStore
 
 PASSWORD = "hunter2/@:#?%"
 ENCODED = "hunter2%2F%40%3A%23%3F%25"
@@ -270,7 +270,7 @@ async def test_no_replica_of_a_model_gets_a_password(
     settings = Settings(provider="local", model_class="models:Mine", ledger=SecretStr(LOCAL))
     state = StateDir(tmp_path / ".stage3")
     blocking = anyio.to_thread.run_sync
-    pictures = Pictures(LocalStore(state), SpoolFolders(state), max_pixels=1, blocking=blocking)
+    pictures = Pictures(PictureStore(state), SpoolFolders(state), max_pixels=1, blocking=blocking)
 
     async with open_model(settings, tmp_path, pictures, ()):
         (surroundings,) = got

@@ -11,9 +11,10 @@ from typing import BinaryIO
 
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.storage.inspect import InspectedFile
+from stage3_plugin.storage.store import PictureStore
 
 
-class MemoryStore:
+class MemoryStore(PictureStore):
     """Keeps pictures, and when it took them, for as long as it lives.
 
     Attributes:
@@ -22,11 +23,14 @@ class MemoryStore:
 
     address = None
 
-    def __init__(self) -> None:
+    def __init__(self) -> None:  # nothing of a state folder
         self.kept: dict[str, tuple[bytes, int]] = {}
 
     def check(self) -> None:
         """There is room."""
+
+    def note_address(self) -> None:
+        """Have none to note."""
 
     def recall(self, sha256: str) -> bool:
         """Have no more than this."""

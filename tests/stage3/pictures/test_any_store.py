@@ -13,10 +13,9 @@ import pytest
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.files.folder import Folder
 from stage3_plugin.files.state_dir import StateDir
-from stage3_plugin.storage.base import PictureStore
 from stage3_plugin.storage.inspect import inspect_file, inspect_open
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.placing import PlacedPictures
+from stage3_plugin.storage.store import PictureStore
 from tests.fakes.pngs import make_png
 from tests.stage3.pictures.in_memory import MemoryStore
 
@@ -27,7 +26,7 @@ MOST_PIXELS = 10_000
 
 
 def in_a_state_folder(tmp_path: Path) -> PictureStore:
-    return LocalStore(StateDir(tmp_path / ".stage3"))
+    return PictureStore(StateDir(tmp_path / ".stage3"))
 
 
 def in_memory(_tmp_path: Path) -> PictureStore:

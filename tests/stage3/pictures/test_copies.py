@@ -108,9 +108,10 @@ async def test_a_picture_in_its_place_costs_no_disk_work(store: Stored, folder: 
     part = pictures.new_folder(ATTEMPT) / "part-0"
     part.write_bytes(DATA)
     picture = await pictures.save(part)
-    first = await pictures.publish(picture, folder, "rain")
+    path, root = folder / "rain.png", folder.parent
+    first = await pictures.put(picture, path, root=root)
     after_first = counted.calls
-    second = await pictures.publish(picture, folder, "rain")
+    second = await pictures.put(picture, path, root=root)
 
     assert first == second
     assert first.path.read_bytes() == DATA

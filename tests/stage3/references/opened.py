@@ -18,9 +18,8 @@ from PIL import Image
 from stage3_plugin.domain.reference import ReferenceWish
 from stage3_plugin.executors.base import Executor
 from stage3_plugin.files.state_dir import StateDir
-from stage3_plugin.storage.base import PictureStore
-from stage3_plugin.storage.local import LocalStore
 from stage3_plugin.storage.references import References
+from stage3_plugin.storage.store import PictureStore
 from tests.stage3.in_process import InProcess
 
 Result = TypeVar("Result")
@@ -55,7 +54,7 @@ async def opened(
         scenes_dir=folder / "story",
         project_dir=folder / "config",
         roots=[Path(root) for root in roots],
-        store=store or LocalStore(state_dir),
+        store=store or PictureStore(state_dir),
         state=state_dir,
         copying=copying or InProcess(UNBOUNDED),
         blocking=in_thread,
