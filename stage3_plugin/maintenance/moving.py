@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 from filelock import FileLock, Timeout
 
 from host_stub.sqlite import all_or_nothing
-from stage3_plugin.errors import LedgerInDoubt, Stage3Error, StorageFailed
+from stage3_plugin.errors import LedgerInDoubt, Refused, Stage3Error, StorageFailed
 from stage3_plugin.ledger import names, sealing
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.making import connected
@@ -42,12 +42,8 @@ _LOCK_NAME: Final = "moving.lock"
 """Beside the file, locked for as long as a move goes on."""
 
 
-class MoveRefused(Stage3Error):
+class MoveRefused(Refused):
     """A ledger that is not moved, and stays where it is."""
-
-    def __init__(self, problem: str, *, hint: str) -> None:
-        self.hint = hint
-        super().__init__(problem)
 
 
 _CALLED: Final[Mapping[str, str]] = {

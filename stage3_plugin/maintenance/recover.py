@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import Stage3Error
+from stage3_plugin.errors import Refused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes
 from stage3_plugin.maintenance import next_steps
@@ -28,12 +28,8 @@ from stage3_plugin.policy.reuse import after_its_owner
 _MOST_SHOWN = 20
 
 
-class RecoverRefused(Stage3Error):
+class RecoverRefused(Refused):
     """A home cannot be given up."""
-
-    def __init__(self, problem: str, *, hint: str) -> None:
-        self.hint = hint
-        super().__init__(problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
