@@ -14,8 +14,10 @@ from stage3_plugin.maintenance.report import (
     SHORT,
     Report,
     counted,
+    grouped,
     moment,
     route,
+    together,
     token_of,
     usd,
 )
@@ -56,12 +58,9 @@ class Asked(Report):
                 "what it was sent; 'stage3 attempts' shows what waits for you"
             )
             return
-        groups: dict[object, list[AskedFor]] = {}
-        for one in self.asked:
-            token = token_of(one.before)
-            alike = (token or one.after.new.attempt_id, one.before.state, one.after.state)
-            groups.setdefault(alike, []).append(one)
-        for group in groups.values():
+        for group in grouped(
+            self.asked, lambda one: (together(one.before), one.before.state, one.after.state)
+        ):
             yield from _told(group)
         yield ""
         states = Counter(one.after.state for one in self.asked)

@@ -120,11 +120,11 @@ def _check_resolve(options: Namespace) -> None:
 def _resolve_chosen(options: Namespace, now: datetime) -> Report:
     """Record a decision about many, or show what it would be."""
     from stage3_plugin.domain.money import usd_text
-    from stage3_plugin.maintenance import resolve, selection
+    from stage3_plugin.maintenance import resolve
     from stage3_plugin.maintenance.resolve_report import Decision
 
     try:
-        since = None if options.since is None else selection.moment(options.since, now=now)
+        since = None if options.since is None else resolve.moment(options.since, now=now)
     except (ValueError, OverflowError):
         raise CommandRefused(
             "--since should be a date, a date and time, or so long ago, such as 2026-11-03, "
@@ -132,9 +132,9 @@ def _resolve_chosen(options: Namespace, now: datetime) -> Report:
             hint="times without a zone are UTC, as 'stage3 attempts' shows them; "
             "'stage3 resolve --help' tells the rest",
         ) from None
-    if options.batch is not None and len(options.batch) < selection.BATCH_CHARACTERS:
+    if options.batch is not None and len(options.batch) < resolve.BATCH_CHARACTERS:
         raise CommandRefused(
-            f"--batch should be at least {selection.BATCH_CHARACTERS} characters of a batch's name",
+            f"--batch should be at least {resolve.BATCH_CHARACTERS} characters of a batch's name",
             hint="'stage3 attempts' shows how it is called",
         )
     words = ["--all"] if options.all else []
@@ -144,7 +144,7 @@ def _resolve_chosen(options: Namespace, now: datetime) -> Report:
     words += [] if options.cost is None else ["--cost", usd_text(options.cost)]
     return resolve.resolve_chosen(
         options.folder,
-        selection.Choice(
+        resolve.Choice(
             run_id=options.run, scene_id=options.scene, since=since, batch=options.batch
         ),
         Decision(options.decision),

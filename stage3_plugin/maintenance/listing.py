@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
@@ -28,6 +29,7 @@ from stage3_plugin.maintenance.report import (
     SHORT,
     Report,
     counted,
+    grouped,
     job_in_words,
     moment,
     named,
@@ -196,9 +198,6 @@ class Found:
     corrections: tuple[Correction, ...]
 
 
-Groups = Mapping[tuple[str, Situation], Sequence[Found]]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Report):
     """What :func:`look` found.
@@ -230,7 +229,7 @@ class Listing(Report):
             {
                 "batch": token,
                 "short_id": token[:SHORT],
-                "situation": situation,
+                "situation": group[0].situation,
                 "state": group[0].purchase.state,
                 "lines": len(group),
                 "held_microusd": sum(one.purchase.new.hold_microusd for one in group),
@@ -238,14 +237,14 @@ class Listing(Report):
                 "model": group[0].purchase.new.endpoint.model,
                 "job": group[0].purchase.job,
             }
-            for (token, situation), group in in_groups(self.attempts).items()
-            if _batch_of(group[0]) is not None
+            for group in _in_groups(self.attempts)
+            if (token := _batch_of(group[0])) is not None
         ]
         return {**Report.keys(self), "batches": batches}
 
     def told(self) -> Iterator[str]:
         """Yield each purchase with what to do about it, and all of them counted."""
-        for group in in_groups(self.attempts).values():
+        for group in _in_groups(self.attempts):
             head, *told = self._told(group)
             yield head
             yield from (f"{_INDENT}{line}" for line in told)
@@ -270,7 +269,7 @@ class Listing(Report):
 
     def steps(self) -> Iterator[Next]:
         """Yield the commands that programs may run: what only asks first."""
-        groups = in_groups(self.attempts).values()
+        groups = _in_groups(self.attempts)
         yield from next_steps.best_first(one for group in groups for one in self._steps(group))
 
     def _told(self, group: Sequence[Found]) -> Iterator[str]:
@@ -392,13 +391,11 @@ def _batch_of(found: Found) -> str | None:
     return token_of(found.purchase) if _KINDS[found.situation].is_shared else None
 
 
-def in_groups(attempts: Sequence[Found]) -> Groups:
+def _in_groups(attempts: Sequence[Found]) -> list[list[Found]]:
     """Put lines of a batch together that wait for the same; all else stands alone."""
-    groups: dict[tuple[str, Situation], list[Found]] = {}
-    for one in attempts:
-        name = _batch_of(one) or one.purchase.new.attempt_id
-        groups.setdefault((name, one.situation), []).append(one)
-    return groups
+    return grouped(
+        attempts, lambda one: (_batch_of(one) or one.purchase.new.attempt_id, one.situation)
+    )
 
 
 def look(
@@ -432,7 +429,7 @@ def look(
         ask = _Situations(folder, ledger)
         purchases = ledger.purchases(states=wanted, scene_id=scene_id)
         if needing:
-            others = (one for one in ask.overbilled() if one.state not in _MAY_NEED)
+            others = (one for one in ask.overbilled.values() if one.state not in _MAY_NEED)
             purchases = heapq.merge(purchases, others, key=lambda one: one.held_at, reverse=True)
         waiting = ((purchase, ask.situation(purchase)) for purchase in purchases)
         if needing:
@@ -464,20 +461,21 @@ class _Situations:
         self._ledger = ledger
         self._corrections = ledger.corrections()
         self._askings = ledger.askings()
-        self._overbilled: set[str] | None = None
         self._homes = folder.homes()
 
-    def overbilled(self) -> list[Purchase]:
-        """Return the purchases whose bill is absurd."""
-        found = self._ledger.overbilled(**ABSURD)
-        self._overbilled = {one.new.attempt_id for one in found}
-        return found
+    @cached_property
+    def overbilled(self) -> Mapping[str, Purchase]:
+        """The purchases whose bill is absurd, by id."""
+        return {one.new.attempt_id: one for one in self._ledger.overbilled(**ABSURD)}
 
     def about(self, purchase: Purchase, situation: Situation) -> Found:
         attempt_id = purchase.new.attempt_id
         is_undecided = purchase.state in UNSETTLED
         awaited = self._folder.awaited(attempt_id) if is_undecided else None
-        request_id = purchase.request_id or self._named_by(attempt_id)
+        request_id = purchase.request_id
+        if not request_id and (headers := self._folder.headers(attempt_id)):
+            # Of an exchange that broke off behind its head.
+            request_id = request_id_of(Reply(status=0, headers=headers))
         return Found(
             purchase=purchase,
             short_id=self._short(attempt_id),
@@ -487,16 +485,11 @@ class _Situations:
             evidence=self._folder.evidence(purchase),
             request_id=request_id,
             asked_for=self._askings.get(attempt_id),
-            overbilled=self._is_overbilled(purchase),
+            overbilled=attempt_id in self.overbilled,
             late=self._late(purchase),
             awaited=awaited,
             corrections=self._corrections.get(attempt_id, ()),
         )
-
-    def _named_by(self, attempt_id: str) -> str | None:
-        """Return the name of an exchange that broke off behind its head."""
-        headers = self._folder.headers(attempt_id)
-        return request_id_of(Reply(status=0, headers=headers)) if headers else None
 
     def situation(self, purchase: Purchase) -> Situation:
         home = self._homes.other(purchase.new.run_id)
@@ -518,14 +511,9 @@ class _Situations:
         is_settled = purchase.state not in {State.PAID_BAD, State.WROTE_OFF}
         if not is_settled and self._ledger.live(purchase.new.scene_key) is None:
             return Situation.LOST
-        if self._is_overbilled(purchase):
+        if purchase.new.attempt_id in self.overbilled:
             return Situation.OVERBILLED
         return Situation.SETTLED if is_settled else Situation.REPLACED
-
-    def _is_overbilled(self, purchase: Purchase) -> bool:
-        if self._overbilled is None:
-            self.overbilled()
-        return purchase.new.attempt_id in (self._overbilled or ())
 
     def _late(self, purchase: Purchase) -> Path | None:
         if purchase.state not in _GIVEN_UP or purchase.decided_by is None:

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Job
@@ -23,6 +23,7 @@ from stage3_plugin.domain.purchase import Asking, Purchase
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.state_folder import StateFolder
 
+T = TypeVar("T")
 HIDDEN: Final[Mapping[str, str]] = {"key": ""}
 """Of a field that only the text is made of; ``key`` is how programs know one."""
 SHORT: Final = 8
@@ -236,6 +237,19 @@ def shown(address: str) -> str:
         return whole
     host, slash, path = behind.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def together(purchase: Purchase) -> str:
+    """Return what a purchase is told by: its batch, as all of its lines are, or itself."""
+    return token_of(purchase) or purchase.new.attempt_id
+
+
+def grouped(many: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
+    """Put together what has the same key, in the order of the first of each."""
+    groups: dict[object, list[T]] = {}
+    for one in many:
+        groups.setdefault(key(one), []).append(one)
+    return list(groups.values())
 
 
 def token_of(purchase: Purchase) -> str | None:

@@ -18,9 +18,11 @@ from stage3_plugin.maintenance.report import (
     Report,
     Told,
     counted,
+    grouped,
     moment,
     route,
     table,
+    together,
     token_of,
     usd,
 )
@@ -102,12 +104,8 @@ class Recorded(Report):
         """Yield what was done, what the next run will do, and how it can be taken back."""
         if len(self.resolved) > 1:
             yield f"{len(self.resolved)} resolved"
-        by_batch: dict[str | None, list[Resolved]] = {}
-        for one in self.resolved:
-            by_batch.setdefault(token_of(one.after), []).append(one)
-        for token, group in by_batch.items():
-            for several in [group] if token is not None else [[one] for one in group]:
-                yield _money_in_words(several, token)
+        for group in grouped(self.resolved, lambda one: together(one.after)):
+            yield _money_in_words(group)
         yield f"next: {_WHAT_COMES[self.decision]}"
         yield f"undo: {self._undo()}"
 
@@ -152,9 +150,9 @@ def _told_of(one: Resolved) -> dict[str, object]:
     }
 
 
-def _money_in_words(group: Sequence[Resolved], token: str | None) -> str:
+def _money_in_words(group: Sequence[Resolved]) -> str:
     """Say what became of a purchase, or of lines of a batch, and of their money."""
-    after = group[0].after
+    after, token = group[0].after, token_of(group[0].after)
     name, it, are = f"{after.new.attempt_id[:SHORT]} of scene {after.new.scene_id}", "it", "is"
     if token is not None:
         name, it = f"{counted(len(group), 'line')} of batch {token[:SHORT]}", "them"
@@ -225,10 +223,7 @@ class Chosen(Recorded):
 
     def _rows(self) -> Iterator[tuple[str, ...]]:
         """Yield a row for each purchase, or for the lines of a batch together."""
-        groups: dict[str, list[Purchase]] = {}
-        for one in self.before:
-            groups.setdefault(token_of(one) or one.new.attempt_id, []).append(one)
-        for group in groups.values():
+        for group in grouped(self.before, together):
             first, token, more = group[0], token_of(group[0]), len(group) - 1
             yield (
                 first.new.attempt_id[:12] if token is None else f"batch {token[:SHORT]}",
