@@ -162,14 +162,13 @@ def _ask(options: Namespace, _: Progress) -> Report:
     """Ask with the key of the config, which alone knows it; nothing is bought."""
     import anyio
 
-    from stage3_plugin.maintenance.asked_report import Asked
+    from stage3_plugin.maintenance.jobs_report import asked
 
     chosen = _Chosen.by(options)
 
     async def ask() -> Report:
         async with chosen.opened() as stage:
-            asked = await stage.ask(options.ids)
-        return Asked(asked=asked, config=chosen.option)
+            return asked(await stage.ask(options.ids), chosen.option)
 
     return anyio.run(ask)
 
@@ -180,8 +179,8 @@ def _wait(options: Namespace, progress: Progress) -> Report:
 
     import anyio
 
+    from stage3_plugin.maintenance.jobs_report import progress_line, standing
     from stage3_plugin.maintenance.next_steps import AT_A_TIME
-    from stage3_plugin.maintenance.waited_report import Standing, progress_line
 
     chosen = _Chosen.by(options)
 
@@ -195,10 +194,10 @@ def _wait(options: Namespace, progress: Progress) -> Report:
     waited = anyio.run(wait)
     progress("")
     run = chosen.run(lane="batch" if waited.is_all_batches else None)
-    return Standing(
-        waited=waited,
-        run=run,
-        again=("stage3", "wait", *chosen.option),
+    return standing(
+        waited,
+        run,
+        ("stage3", "wait", *chosen.option),
         # Who only looked does not wait so: to go on with that would be a loop without a pause.
         at_a_time=duration_text(options.for_s) or AT_A_TIME,
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -36,9 +36,11 @@ class Report(ABC):
 
     Attributes:
         FORMAT: How its JSON is called.
+        exit_code: What a shell is told.
     """
 
     FORMAT: ClassVar[str] = ""
+    exit_code: int = field(default=0, metadata=HIDDEN)
 
     def keys(self) -> Mapping[str, object]:
         """Return what programs are told, its values as they are."""
@@ -51,11 +53,6 @@ class Report(ABC):
     def steps(self) -> Iterable[Next]:
         """Return the commands that may come next, the best first."""
         return ()
-
-    @property
-    def exit_code(self) -> int:
-        """Return what a shell is told."""
-        return 0
 
     @property
     def text(self) -> str:
@@ -107,7 +104,7 @@ def _fields_of(value: Any) -> Iterator[tuple[str, object]]:
 def _written(items: Iterator[tuple[str, object]]) -> Iterator[tuple[str, object]]:
     for name, value in items:
         if name == "purchase" and isinstance(value, Purchase):  # its keys stand among the others
-            yield from _written(iter(_of_purchase(value).items()))
+            yield from _written(iter(of_purchase(value).items()))
         elif name.endswith("_microusd"):
             yield f"{name.removesuffix('_microusd')}_usd", _plain_usd(value)
         else:
@@ -126,7 +123,8 @@ def _plain(value: object) -> object:
     return dict(_written(_fields_of(value))) if is_dataclass(value) else str(value)
 
 
-def _of_purchase(purchase: Purchase) -> dict[str, object]:
+def of_purchase(purchase: Purchase) -> dict[str, object]:
+    """Return what programs are told of a purchase."""
     new = purchase.new
     return {
         "attempt_id": new.attempt_id,
@@ -171,7 +169,7 @@ _WAYS: Final[Sequence[tuple[type | tuple[type, ...], Callable[[Any], object]]]] 
     (datetime, lambda value: value.astimezone(UTC).isoformat()),
     (date, date.isoformat),
     (StateFolder, lambda value: value.shown),
-    (Purchase, lambda value: _plain(_of_purchase(value))),
+    (Purchase, lambda value: _plain(of_purchase(value))),
     (Job, _of_job),
     (Asking, lambda value: {"answered": value.answered, "at": _plain(value.at), "why": value.why}),
     (Mapping, lambda value: dict(_written(iter(value.items())))),

@@ -144,11 +144,6 @@ class Verified(Report):
             corrected = counted(self.corrected, "cost")
             yield f"{corrected} put right by a person; the figures that were there are kept"
 
-    @property
-    def exit_code(self) -> int:
-        """Return whether something is wrong."""
-        return EXIT_PROBLEMS if self.problems else 0
-
     def steps(self) -> Iterator[Next]:
         """Yield what a problem can be mended with."""
         kinds = {problem.kind for problem in self.problems}
@@ -235,6 +230,7 @@ def verify(
         store_read=read_store,
         only_in_store=only_in_store,
         problems=tuple(check.problems),
+        exit_code=EXIT_PROBLEMS if check.problems else 0,
     )
 
 
