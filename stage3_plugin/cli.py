@@ -238,13 +238,13 @@ def _models(options: Namespace, _: Progress) -> Report:
     online = anyio.run(ask) if options.online else None
     is_named = options.name is not None
     whole = is_named or options.older_than is not None
-    return models.Shown(known=known, online=online, whole=whole, prices=is_named)
+    return models.shown(known, online, whole=whole, prices=is_named)
 
 
 def _rehearse(options: Namespace, _: Progress) -> Report:
     """Be the vendor; what is printed meanwhile goes to stderr with ``--json``."""
     from stage3_plugin.maintenance.commands import CommandRefused
-    from stage3_plugin.maintenance.report import Told
+    from stage3_plugin.maintenance.report import Report
     from stage3_plugin.testing.dialects import dialect_of
     from stage3_plugin.testing.rehearsal import MODELS, losing, serve, server, table_of
     from stage3_plugin.testing.storyboards import storyboards
@@ -259,7 +259,7 @@ def _rehearse(options: Namespace, _: Progress) -> Report:
     with storyboards() as api.draws:
         books = serve(api, table_of(provider))
     document = {"format": "stage3-rehearse/1", "provider": provider, **books.as_json()}
-    return Told(document=document, sentences=[str(books)])
+    return Report(document=document, sentences=[str(books)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -399,7 +399,7 @@ def _run(command: Command, options: Namespace, progress: Progress) -> CommandRes
                 why=one.why,
                 kind="safe" if one.is_safe else "needs_confirmation",
             )
-            for one in report.steps()
+            for one in report.next_steps
         ),
     )
 

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Final, TypeAlias
 
 from stage3_plugin.ledger.spending import Dimension, Spent, spending
-from stage3_plugin.maintenance.report import Told, counted, table, usd
+from stage3_plugin.maintenance.report import Report, counted, table, usd
 from stage3_plugin.maintenance.state_folder import StateFolder
 
 MOST_LINES: Final = 1000
@@ -116,7 +116,7 @@ def report(
     *,
     before: Iterable[str] = (),
     **more: object,
-) -> Told:
+) -> Report:
     """Say what was asked, and what it came to.
 
     Args:
@@ -129,7 +129,7 @@ def report(
     days = {"by": question.by, "since": question.since, "until": question.until}
     document = {"format": "stage3-costs/1", "ledger": folder, **days, "total": total.as_told()}
     sentences = [*before, *_in_words(total), f"ledger: {folder.shown}"]
-    return Told(document=document | more, sentences=sentences)
+    return Report(document=document | more, sentences=sentences)
 
 
 def _in_words(total: Amounts) -> Iterator[str]:
@@ -183,7 +183,7 @@ def _beside(count: int, microusd: int | None) -> str:
     return f"{count:,}: {'no limit' if microusd is None else usd(microusd)}"
 
 
-def look(folder: StateFolder, question: Question, *, most: int | None = None) -> Told:
+def look(folder: StateFolder, question: Question, *, most: int | None = None) -> Report:
     """Add up what was spent; nothing is written.
 
     Args:

@@ -30,7 +30,7 @@ from stage3_plugin.errors import Stage3Error, StorageFailed
 from stage3_plugin.ledger.calendar import start_of
 from stage3_plugin.ledger.spending import Spent, spending, zone_of
 from stage3_plugin.maintenance.costs import Amounts, Question, report
-from stage3_plugin.maintenance.report import Told
+from stage3_plugin.maintenance.report import Report
 from stage3_plugin.maintenance.state_folder import StateFolder
 
 STDOUT: Final = Path("-")
@@ -66,7 +66,7 @@ class NotOurFile(Stage3Error):
         super().__init__(f"{path} is there, and is no file of costs")
 
 
-def save(folder: StateFolder, question: Question, path: Path) -> Told:
+def save(folder: StateFolder, question: Question, path: Path) -> Report:
     """Write the file; one of before is replaced once this one is whole.
 
     Args:

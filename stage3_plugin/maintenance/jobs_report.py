@@ -14,7 +14,7 @@ from stage3_plugin.domain.waited import Waited, WaitedJob
 from stage3_plugin.maintenance.next_steps import AT_A_TIME, Next
 from stage3_plugin.maintenance.report import (
     SHORT,
-    Told,
+    Report,
     counted,
     grouped,
     moment,
@@ -47,7 +47,7 @@ _CAME_TO: Final = {
 
 def standing(
     waited: Waited, run: tuple[str, ...] | None, again: tuple[str, ...], *, at_a_time: str
-) -> Told:
+) -> Report:
     """Say how all that was waited for stands, as the ledger and providers have it.
 
     Args:
@@ -64,7 +64,7 @@ def standing(
         "left": sum(one.left for one in waited.jobs),
         "jobs": [_of_job(one) for one in waited.jobs],
     }
-    return Told(
+    return Report(
         document=document,
         sentences=list(_standing_in_words(waited, run, again)),
         next_steps=list(_after_waiting(waited, run, again, at_a_time)),
@@ -233,7 +233,7 @@ def _name_of(one: WaitedJob) -> str:
     return ((token or "?") if accepted is None else accepted.job_id)[:_ID]
 
 
-def asked(asked: Sequence[AskedFor], config: tuple[str, ...]) -> Told:
+def asked(asked: Sequence[AskedFor], config: tuple[str, ...]) -> Report:
     """Say what providers said of requests whose answer was lost, and by what proof.
 
     Args:
@@ -259,7 +259,9 @@ def asked(asked: Sequence[AskedFor], config: tuple[str, ...]) -> Told:
         why = "shows what is still unknown, and how each is decided"
         steps.append(Next(("stage3", "attempts", *config, "--json"), why))
     document = {"format": "stage3-ask/1", "asked": each}
-    return Told(document=document, sentences=list(_asked_in_words(asked, states)), next_steps=steps)
+    return Report(
+        document=document, sentences=list(_asked_in_words(asked, states)), next_steps=steps
+    )
 
 
 def _asked_in_words(asked: Sequence[AskedFor], states: Counter[State]) -> Iterator[str]:

@@ -29,7 +29,7 @@ from stage3_plugin.ledger.refusal import refuse_a_snapshots
 from stage3_plugin.ledger.sqlite import is_file
 from stage3_plugin.ledger.translation import ledger_failed
 from stage3_plugin.maintenance.next_steps import checking
-from stage3_plugin.maintenance.report import Told, counted
+from stage3_plugin.maintenance.report import Report, counted
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _CALLED: Final[Mapping[str, str]] = {
 }
 
 
-def _moved(folder: StateFolder, place: PostgresPlace, rows: Mapping[str, int] | None) -> Told:
+def _moved(folder: StateFolder, place: PostgresPlace, rows: Mapping[str, int] | None) -> Report:
     """Say what was moved, and what holds from now on.
 
     Args:
@@ -68,7 +68,7 @@ def _moved(folder: StateFolder, place: PostgresPlace, rows: Mapping[str, int] | 
     if rows is not None:
         each = ", ".join(counted(rows[table], name) for table, name in _CALLED.items())
         told = f"{path} is at {place.shown} now: {each}, each compared with what it was"
-    return Told(
+    return Report(
         document={
             "format": "stage3-moved/1",
             "ledger": place.shown,
@@ -91,7 +91,7 @@ def move(
     *,
     now: datetime,
     tell: Tell = lambda _table, _count: None,
-) -> Told:
+) -> Report:
     """Move a folder's ledger to a server, or end a move that was begun.
 
     Args:
@@ -113,7 +113,7 @@ def move(
         return _move(folder, place, now, tell)
 
 
-def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Tell) -> Told:
+def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Tell) -> Report:
     from stage3_plugin.ledger.postgres.moving import bring, token_of  # noqa: PLC0415 - an extra
 
     path = folder.ledger_path
@@ -140,7 +140,7 @@ def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Tell) 
     return _moved(folder, place, brought.rows if brought.is_new else None)
 
 
-def take_back(folder: StateFolder, place: PostgresPlace) -> Told:
+def take_back(folder: StateFolder, place: PostgresPlace) -> Report:
     """Give a move up that was begun and brought nothing; the file is in force again.
 
     Raises:
@@ -163,7 +163,7 @@ def take_back(folder: StateFolder, place: PostgresPlace) -> Told:
             )
         _take_back(path)
     ways = "take `ledger` out of the config, or move again"
-    return Told(
+    return Report(
         document={"format": "stage3-moved-back/1", "ledger": path},
         sentences=[f"nothing was moved: {path} is the ledger again; {ways}"],
     )

@@ -19,7 +19,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes
 from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
-from stage3_plugin.maintenance.report import Told, counted, moment, of_purchase, route, usd
+from stage3_plugin.maintenance.report import Report, counted, moment, of_purchase, route, usd
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.policy.reuse import after_its_owner
 
@@ -41,7 +41,7 @@ class RecoverRefused(Refused):
     """A home cannot be given up."""
 
 
-def recover(folder: StateFolder, home: str, *, now: datetime, is_sure: bool) -> Told:
+def recover(folder: StateFolder, home: str, *, now: datetime, is_sure: bool) -> Report:
     """Give a home up, or look at what would be: what it had sent is ``UNKNOWN`` from then on.
 
     What costs nothing is ``VOID``. A driver of it that comes back all the same takes in its
@@ -100,7 +100,7 @@ def recover(folder: StateFolder, home: str, *, now: datetime, is_sure: bool) -> 
         "held_microusd": held_microusd,
         "attempts": [_keys_of(one) for one in found],
     }
-    return Told(document=document, sentences=[*rows, *told.splitlines()], next_steps=[step])
+    return Report(document=document, sentences=[*rows, *told.splitlines()], next_steps=[step])
 
 
 def _keys_of(purchase: Purchase) -> dict[str, object]:

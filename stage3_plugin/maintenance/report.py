@@ -1,6 +1,6 @@
 """What a command says: one report, as a JSON object for programs and in lines for people.
 
-A report is what was found or done. Its JSON is made of its fields, by one function for all of them:
+A report is what was found or done. Its JSON is made of its values, by one function for all of them:
 money, which is whole micro-USD inside, is written as a decimal string in USD, and what is not known
 is ``null``, and never 0. Its lines are its own. Ids, paths and providers' words are put into them
 as they are, and stay on their line; the host that writes it to a terminal escapes what a terminal
@@ -10,11 +10,10 @@ would obey.
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Job
@@ -24,81 +23,38 @@ from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.state_folder import StateFolder
 
 T = TypeVar("T")
-HIDDEN: Final[Mapping[str, str]] = {"key": ""}
-"""Of a field that only the text is made of; ``key`` is how programs know one."""
 SHORT: Final = 8
 """Digits by which people call a purchase or a batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report(ABC):
+class Report:
     """What a command found or did.
 
     Attributes:
-        FORMAT: How its JSON is called.
+        document: What programs are told, its values as they are; how it is called is among it.
+        sentences: What people are told, line by line.
+        next_steps: The commands that may come next, the best first.
         exit_code: What a shell is told.
-    """
-
-    FORMAT: ClassVar[str] = ""
-    exit_code: int = field(default=0, metadata=HIDDEN)
-
-    def keys(self) -> Mapping[str, object]:
-        """Return what programs are told, its values as they are."""
-        return {"format": self.FORMAT} | dict(_fields_of(self))
-
-    @abstractmethod
-    def told(self) -> Iterator[str]:
-        """Yield what people are told, line by line."""
-
-    def steps(self) -> Iterable[Next]:
-        """Return the commands that may come next, the best first."""
-        return ()
-
-    @property
-    def text(self) -> str:
-        """Return what people are told; no text in a line ends it."""
-        return "\n".join(map(on_one_line, self.told()))
-
-    @property
-    def data(self) -> Mapping[str, object]:
-        """Return what programs are told, as plain JSON values."""
-        return dict(_written(iter(self.keys().items())))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told(Report):
-    """A report whose words are known at once.
-
-    Attributes:
-        document: Its keys, how it is called among them.
-        sentences: Its lines.
-        next_steps: What may come next.
     """
 
     document: Mapping[str, object]
     sentences: Sequence[str]
     next_steps: Sequence[Next] = ()
+    exit_code: int = 0
 
-    def steps(self) -> Sequence[Next]:
-        """Return what was given."""
-        return self.next_steps
+    @property
+    def text(self) -> str:
+        """Return what people are told; no text in a line ends it."""
+        return "\n".join(map(on_one_line, self.sentences))
 
-    def keys(self) -> Mapping[str, object]:
-        """Return what was given."""
-        return self.document
-
-    def told(self) -> Iterator[str]:
-        """Yield what was given."""
-        yield from self.sentences
+    @property
+    def data(self) -> Mapping[str, object]:
+        """Return what programs are told, as plain JSON values."""
+        return dict(_written(iter(self.document.items())))
 
 
 # Programs ----------------------------------------------------------------------------------------
-
-
-def _fields_of(value: Any) -> Iterator[tuple[str, object]]:
-    for one in fields(value):
-        if key := one.metadata.get("key", one.name):
-            yield key, getattr(value, one.name)
 
 
 def _written(items: Iterator[tuple[str, object]]) -> Iterator[tuple[str, object]]:
@@ -106,13 +62,9 @@ def _written(items: Iterator[tuple[str, object]]) -> Iterator[tuple[str, object]
         if name == "purchase" and isinstance(value, Purchase):  # its keys stand among the others
             yield from _written(iter(of_purchase(value).items()))
         elif name.endswith("_microusd"):
-            yield f"{name.removesuffix('_microusd')}_usd", _plain_usd(value)
+            yield f"{name.removesuffix('_microusd')}_usd", usd(cast("int | None", value))
         else:
             yield str(name), _plain(value)
-
-
-def _plain_usd(value: object) -> str | None:
-    return usd(value) if isinstance(value, int) else None
 
 
 def _plain(value: object) -> object:
@@ -120,7 +72,9 @@ def _plain(value: object) -> object:
     for kinds, written in _WAYS:
         if isinstance(value, kinds):
             return written(value)
-    return dict(_written(_fields_of(value))) if is_dataclass(value) else str(value)
+    if not is_dataclass(value):
+        return str(value)
+    return dict(_written((one.name, getattr(value, one.name)) for one in fields(value)))
 
 
 def of_purchase(purchase: Purchase) -> dict[str, object]:

@@ -22,15 +22,16 @@ from stage3_plugin.errors import LookupRefused, SettingsRefused, Stage3Error, St
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes, without_home
 from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown
-from stage3_plugin.maintenance.report import SHORT, Told, token_of
+from stage3_plugin.maintenance.next_steps import Next, stage3
+from stage3_plugin.maintenance.report import SHORT, Report, token_of
 from stage3_plugin.maintenance.resolve_report import (
     BECOMES,
-    Chosen,
     Decision,
-    Recorded,
     Resolved,
     bills,
+    chosen,
     day_set,
+    recorded,
 )
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.providers.registry import provider_at
@@ -131,7 +132,7 @@ def resolve(
     now: datetime,
     cost_microusd: int | None = None,
     gives_up_answers: bool = False,
-) -> Recorded:
+) -> Report:
     """Record a decision for purchases whose outcome is unknown: for all of them or for none.
 
     One that a dead run left open comes to be unknown first, under that run's lock, as the next run
@@ -151,9 +152,9 @@ def resolve(
         LedgerFailed: It cannot be changed.
     """
     with _deciding(folder, now=now, gives_up_answers=gives_up_answers) as deciding:
-        chosen = deciding.find(ids, lambda one: deciding.why_not(one, decision))
-        resolved = [deciding.decide(one, decision, cost_microusd) for one in chosen]
-    return Recorded(ledger=folder, decision=decision, resolved=resolved)
+        found = deciding.find(ids, lambda one: deciding.why_not(one, decision))
+        resolved = [deciding.decide(one, decision, cost_microusd) for one in found]
+    return recorded(folder, decision, resolved)
 
 
 def resolve_chosen(
@@ -164,8 +165,8 @@ def resolve_chosen(
     now: datetime,
     cost_microusd: int | None = None,
     is_sure: bool,
-    again: tuple[str, ...] = (),
-) -> Chosen:
+    again: tuple[str, ...],
+) -> Report:
     """Record a decision for all purchases of unknown outcome that a choice is about, or foresee it.
 
     Purchases whose answer is on the disk are left out.
@@ -200,15 +201,13 @@ def resolve_chosen(
     else:
         with folder.reading() as ledger:
             before, answered = _choose(ledger, folder, choice)
-    return Chosen(
-        ledger=folder,
-        decision=decision,
-        resolved=resolved,
-        is_done=is_sure,
-        before=before,
+    return chosen(
+        recorded(folder, decision, resolved),
+        decision,
+        before,
         left_out=answered,
         cost_microusd=cost_microusd,
-        again=again,
+        again=None if is_sure else Next(stage3(folder, *again), "records it", is_safe=False),
     )
 
 
@@ -251,7 +250,9 @@ def _need_one_batch(found: Sequence[Purchase], batch: str) -> None:
         raise LookupRefused(batch, "several batches are called so; give more of its characters")
 
 
-def correct(folder: StateFolder, ids: Sequence[str], cost_microusd: int, *, now: datetime) -> Told:
+def correct(
+    folder: StateFolder, ids: Sequence[str], cost_microusd: int, *, now: datetime
+) -> Report:
     """Correct what was billed for purchases that were paid for; the old figures are kept.
 
     Args:
@@ -293,7 +294,7 @@ def found_billed(folder: StateFolder, batch: str) -> list[Purchase]:
     return [one for one in found if one.decided_by == "user" and one.why.startswith(said)]
 
 
-def set_day(folder: StateFolder, day: date, *, now: datetime) -> Told:
+def set_day(folder: StateFolder, day: date, *, now: datetime) -> Report:
     """Set the ledger's day back, after a clock that was once in the future.
 
     A day that is not before the ledger's changes nothing.

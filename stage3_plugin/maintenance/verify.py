@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from errno import EIO
 from pathlib import Path
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import State
@@ -29,7 +29,7 @@ from stage3_plugin.errors import (
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
-from stage3_plugin.maintenance.report import Report, Told, counted, named
+from stage3_plugin.maintenance.report import Report, counted, named
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.purchase.inventory import Listed, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
@@ -92,76 +92,6 @@ class Problem:
     attempt_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified(Report):
-    """What :func:`verify` found.
-
-    Attributes:
-        ledger: Whose.
-        corrected: How many costs a person has put right.
-        purchases: How many of the ledger's purchases have a picture.
-        pictures: How many different pictures those are.
-        store: The address of the bucket, if the last run had one.
-        filled: How many pictures it was given now.
-        store_read: What it has was read, and not only listed.
-        only_in_store: How many pictures it alone has: a run that needs one brings it back.
-        problems: What is wrong.
-    """
-
-    FORMAT: ClassVar[str] = "stage3-verify/1"
-    ledger: StateFolder
-    corrected: int
-    purchases: int
-    pictures: int
-    store: str | None
-    filled: int
-    store_read: bool
-    only_in_store: int
-    problems: tuple[Problem, ...]
-
-    def told(self) -> Iterator[str]:
-        """Yield every problem with its next step, and what was checked."""
-        for problem in self.problems:
-            scenes = named(problem.scene_ids, _SCENES_NAMED)
-            of = f" of scene {scenes}" if scenes else ""
-            yield f"{problem.url or problem.path}{of}: {problem.message}"
-            yield f"  next: {problem.hint}"
-        paid = counted(self.purchases, "paid purchase")
-        checked, ledger = f"{counted(self.pictures, 'picture')} of {paid}", self.ledger.shown
-        if not self.problems:
-            agrees = f"{ledger} agrees with itself"
-            yield f"ok: every picture is there and whole ({checked}), and {agrees}"
-        if self.filled:
-            yield f"put into {self.store}: {counted(self.filled, 'picture')}"
-        if self.store is not None and not self.store_read:
-            yield f"{self.store} was compared by names and lengths; --read-store reads its pictures"
-        if self.only_in_store:
-            alone = counted(self.only_in_store, "picture")
-            yield f"only in {self.store}: {alone}; a run that needs one brings it back"
-        if self.problems:
-            yield f"{counted(len(self.problems), 'problem')} in {ledger}; {checked} checked"
-        elif self.corrected:
-            corrected = counted(self.corrected, "cost")
-            yield f"{corrected} put right by a person; the figures that were there are kept"
-
-    def steps(self) -> Iterator[Next]:
-        """Yield what a problem can be mended with."""
-        kinds = {problem.kind for problem in self.problems}
-        if "store" in kinds:
-            read = ("--read-store",) if self.store_read else ()
-            yield Next(
-                next_steps.stage3(self.ledger, "verify", "--fill-store", *read),
-                "puts what the bucket lacks into it; nothing is taken away",
-            )
-        if "outdated" in kinds:
-            yield Next(
-                next_steps.stage3(self.ledger, "verify", "--accept-folder"),
-                "goes on with a ledger that is older than its folder: runs buy again what it has "
-                "forgotten",
-                is_safe=False,
-            )
-
-
 _Owners: TypeAlias = Sequence[tuple[str, str]]
 """The purchases that a picture is of: the attempt and the scene of each."""
 
@@ -172,7 +102,7 @@ def verify(
     fill_store: bool = False,
     read_store: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
-) -> Verified:
+) -> Report:
     """Check that the ledger agrees with itself, and that every picture it speaks of is there.
 
     Reads every picture from end to end: its hash and its structure have to be right.
@@ -190,48 +120,26 @@ def verify(
             be used so.
         BucketFailed: It is to be filled, and does not let us.
     """
-    check = _Check(folder, progress)
-    address = folder.store_address()
-    bucket = _bucket_at(address, must=fill_store)
+    check = _Check(folder, progress, reads_store=read_store)
+    bucket = _bucket_at(check.address, must=fill_store)
     try:
         listed: Listed | StorageFailed = Listed.of(folder.store, folder.spool)
     except StorageFailed as failed:
         listed = failed
-    wanted: Mapping[Picture, _Owners] = {}
-    corrected = only_in_store = filled = 0
-    has = set[str]()
     with folder.reading() as ledger:
         with check.damage(ledger):
             for problem in ledger.problems():
                 check.note("ledger", problem, at=ledger.path)
         with check.damage(ledger, is_new=not check.problems):
-            wanted = _pictures(ledger)
-            corrected = len(ledger.corrections())
+            check.wanted = _pictures(ledger)
+            check.corrected = len(ledger.corrections())
             check.folder_by(ledger, listed)
     if isinstance(bucket, Bucket):
-        has, filled = check.bucket(bucket, wanted, fill=fill_store, read=read_store)
+        check.bucket(bucket, fill=fill_store)
     elif bucket is not None:
-        check.note("bucket", f"{bucket.problem} ({bucket.hint})", at=folder.path, url=address)
-    for done, (picture, owners) in enumerate(wanted.items()):
-        progress(done, len(wanted))
-        wrong = _what_is_wrong(picture, folder.store)
-        if wrong is not None and wrong[0] == "missing" and picture.sha256 in has:
-            only_in_store += 1
-        elif wrong is not None:
-            check.note(*wrong, at=folder.store.where(picture.sha256), of=owners)
-    progress(len(wanted), len(wanted))
-    return Verified(
-        ledger=folder,
-        corrected=corrected,
-        purchases=sum(map(len, wanted.values())),
-        pictures=len(wanted),
-        store=address,
-        filled=filled,
-        store_read=read_store,
-        only_in_store=only_in_store,
-        problems=tuple(check.problems),
-        exit_code=EXIT_PROBLEMS if check.problems else 0,
-    )
+        check.note_bucket(f"{bucket.problem} ({bucket.hint})")
+    check.pictures()
+    return check.report()
 
 
 def _bucket_at(address: str | None, *, must: bool) -> Bucket | SettingsRefused | None:
@@ -251,11 +159,27 @@ def _bucket_at(address: str | None, *, must: bool) -> Bucket | SettingsRefused |
 
 
 class _Check:
-    """One check of a folder: it notes what is wrong."""
+    """One check of a folder: it notes what is wrong.
 
-    def __init__(self, folder: StateFolder, progress: Callable[[int, int], None]) -> None:
+    Attributes:
+        address: Of the bucket, if the last run had one.
+        wanted: The pictures that have to be there.
+        corrected: How many costs a person has put right.
+        problems: What is wrong.
+    """
+
+    def __init__(
+        self, folder: StateFolder, progress: Callable[[int, int], None], *, reads_store: bool
+    ) -> None:
         self._folder = folder
         self._progress = progress
+        self._reads_store = reads_store
+        self._in_bucket = set[str]()
+        self._filled = 0
+        self._only_in_bucket = 0
+        self.address = folder.store_address()
+        self.wanted: Mapping[Picture, _Owners] = {}
+        self.corrected = 0
         self.problems = list[Problem]()
 
     def note(
@@ -304,29 +228,26 @@ class _Check:
             message = f"this ledger is older than its folder: no purchase is known for {more}"
             self.note("outdated", message, at=ledger.path)
 
-    def bucket(
-        self, bucket: Bucket, wanted: Mapping[Picture, _Owners], *, fill: bool, read: bool
-    ) -> tuple[set[str], int]:
-        """See what a bucket lacks of these pictures, and fill it if that is asked for.
+    def note_bucket(self, message: str) -> None:
+        """Note what keeps the bucket from being looked at."""
+        self.note("bucket", message, at=self._folder.path, url=self.address)
 
-        Returns:
-            The pictures that it has, and how many of them it was given now.
-        """
-        names, store = {picture.sha256 for picture in wanted}, self._folder.store
+    def bucket(self, bucket: Bucket, *, fill: bool) -> None:
+        """See what a bucket lacks of the pictures, and fill it if that is asked for."""
+        wanted, store = self.wanted, self._folder.store
+        names = {picture.sha256 for picture in wanted}
         try:
             there = {sha256: size for sha256, size in bucket.sizes() if sha256 in names}
             found = {one: _what_lacks(one, there.get(one.sha256)) for one in wanted}
-            for done, one in enumerate(wanted if read else ()):
+            for done, one in enumerate(wanted if self._reads_store else ()):
                 self._progress(done, len(wanted))
                 if found[one] is None and not _is_whole(bucket, one.sha256):
                     found[one] = "the bucket has other bytes by its name"
         except BucketFailed as failed:
             if fill:
                 raise
-            self.note(
-                "bucket", failed.problem, at=self._folder.path, url=self._folder.store_address()
-            )
-            return set(), 0
+            self.note_bucket(failed.problem)
+            return
         lacks = {picture: why for picture, why in found.items() if why is not None}
         filled = _fill(bucket, store, lacks, self._progress) if fill else set[str]()
         has = {picture.sha256 for picture in wanted if picture not in lacks} | filled
@@ -334,10 +255,87 @@ class _Check:
             if (sha256 := picture.sha256) not in has:
                 at, url = store.where(sha256), bucket.url_of(sha256)
                 self.note("store", why, at=at, of=wanted[picture], url=url)
-        return has, len(filled)
+        self._in_bucket, self._filled = has, len(filled)
+
+    def pictures(self) -> None:
+        """Look at each picture."""
+        store = self._folder.store
+        for done, (picture, owners) in enumerate(self.wanted.items()):
+            self._progress(done, len(self.wanted))
+            wrong = _what_is_wrong(picture, store)
+            if wrong is not None and wrong[0] == "missing" and picture.sha256 in self._in_bucket:
+                self._only_in_bucket += 1
+            elif wrong is not None:
+                self.note(*wrong, at=store.where(picture.sha256), of=owners)
+        self._progress(len(self.wanted), len(self.wanted))
+
+    def report(self) -> Report:
+        """Say what was checked, and what is wrong."""
+        purchases = sum(map(len, self.wanted.values()))
+        document = {
+            "format": "stage3-verify/1",
+            "ledger": self._folder,
+            "corrected": self.corrected,
+            "purchases": purchases,
+            "pictures": len(self.wanted),
+            "store": self.address,
+            "filled": self._filled,
+            "store_read": self._reads_store,
+            "only_in_store": self._only_in_bucket,
+            "problems": self.problems,
+        }
+        return Report(
+            document=document,
+            sentences=list(self._in_words(purchases)),
+            next_steps=list(self._steps()),
+            exit_code=EXIT_PROBLEMS if self.problems else 0,
+        )
+
+    def _in_words(self, purchases: int) -> Iterator[str]:
+        """Yield every problem with its next step, and what was checked."""
+        for problem in self.problems:
+            scenes = named(problem.scene_ids, _SCENES_NAMED)
+            of = f" of scene {scenes}" if scenes else ""
+            yield f"{problem.url or problem.path}{of}: {problem.message}"
+            yield f"  next: {problem.hint}"
+        paid = counted(purchases, "paid purchase")
+        checked, ledger = f"{counted(len(self.wanted), 'picture')} of {paid}", self._folder.shown
+        if not self.problems:
+            agrees = f"{ledger} agrees with itself"
+            yield f"ok: every picture is there and whole ({checked}), and {agrees}"
+        if self._filled:
+            yield f"put into {self.address}: {counted(self._filled, 'picture')}"
+        if self.address is not None and not self._reads_store:
+            compared = "was compared by names and lengths; --read-store reads its pictures"
+            yield f"{self.address} {compared}"
+        if self._only_in_bucket:
+            alone = counted(self._only_in_bucket, "picture")
+            yield f"only in {self.address}: {alone}; a run that needs one brings it back"
+        if self.problems:
+            yield f"{counted(len(self.problems), 'problem')} in {ledger}; {checked} checked"
+        elif self.corrected:
+            corrected = counted(self.corrected, "cost")
+            yield f"{corrected} put right by a person; the figures that were there are kept"
+
+    def _steps(self) -> Iterator[Next]:
+        """Yield what a problem can be mended with."""
+        kinds = {problem.kind for problem in self.problems}
+        if "store" in kinds:
+            read = ("--read-store",) if self._reads_store else ()
+            yield Next(
+                next_steps.stage3(self._folder, "verify", "--fill-store", *read),
+                "puts what the bucket lacks into it; nothing is taken away",
+            )
+        if "outdated" in kinds:
+            yield Next(
+                next_steps.stage3(self._folder, "verify", "--accept-folder"),
+                "goes on with a ledger that is older than its folder: runs buy again what it has "
+                "forgotten",
+                is_safe=False,
+            )
 
 
-def accept(folder: StateFolder, *, now: datetime) -> Told:
+def accept(folder: StateFolder, *, now: datetime) -> Report:
     """Record that a person knows what the folder holds beyond the ledger.
 
     Runs start again then, and buy it again. A ledger that is not there is begun.
@@ -357,7 +355,7 @@ def accept(folder: StateFolder, *, now: datetime) -> Told:
     if more is not None:
         again = "runs start again, and buy again what it has forgotten"
         told = f"accepted in {folder.shown}: {more}; {again}"
-    return Told(
+    return Report(
         next_steps=[next_steps.checking(folder)],
         document={
             "format": "stage3-accepted/1",
