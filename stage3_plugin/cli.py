@@ -23,7 +23,6 @@ from stage3_plugin.errors import SettingsRefused, Stage3Error
 from stage3_plugin.maintenance.commands import (
     COMMANDS,
     Command,
-    Where,
     add_arguments,
     count,
 )
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from stage3_plugin.domain.waited import Waited
     from stage3_plugin.engine.stage import Stage
     from stage3_plugin.maintenance.report import Report
+    from stage3_plugin.maintenance.state_folder import StateFolder
     from stage3_plugin.settings import Settings
 
 ENDINGS: Final = """\
@@ -42,6 +42,7 @@ exit codes:
   0  done      1  verify found problems      2  nothing could be done
   5  wait: something is still being made      130  interrupted
 """
+DEFAULT_STATE_DIR: Final = Path(".stage3")
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -161,14 +162,13 @@ def _ask(options: Namespace, _: Progress) -> Report:
     """Ask with the key of the config, which alone knows it; nothing is bought."""
     import anyio
 
-    from stage3_plugin.maintenance.asked_report import Asked
+    from stage3_plugin.maintenance.jobs_report import asked
 
     chosen = _Chosen.by(options)
 
     async def ask() -> Report:
         async with chosen.opened() as stage:
-            asked = await stage.ask(options.ids)
-        return Asked(asked=asked, config=chosen.option)
+            return asked(await stage.ask(options.ids), chosen.option)
 
     return anyio.run(ask)
 
@@ -179,8 +179,8 @@ def _wait(options: Namespace, progress: Progress) -> Report:
 
     import anyio
 
+    from stage3_plugin.maintenance.jobs_report import progress_line, standing
     from stage3_plugin.maintenance.next_steps import AT_A_TIME
-    from stage3_plugin.maintenance.waited_report import Standing, progress_line
 
     chosen = _Chosen.by(options)
 
@@ -194,10 +194,10 @@ def _wait(options: Namespace, progress: Progress) -> Report:
     waited = anyio.run(wait)
     progress("")
     run = chosen.run(lane="batch" if waited.is_all_batches else None)
-    return Standing(
-        waited=waited,
-        run=run,
-        again=("stage3", "wait", *chosen.option),
+    return standing(
+        waited,
+        run,
+        ("stage3", "wait", *chosen.option),
         # Who only looked does not wait so: to go on with that would be a loop without a pause.
         at_a_time=duration_text(options.for_s) or AT_A_TIME,
     )
@@ -238,13 +238,13 @@ def _models(options: Namespace, _: Progress) -> Report:
     online = anyio.run(ask) if options.online else None
     is_named = options.name is not None
     whole = is_named or options.older_than is not None
-    return models.Shown(known=known, online=online, whole=whole, prices=is_named)
+    return models.shown(known, online, whole=whole, prices=is_named)
 
 
 def _rehearse(options: Namespace, _: Progress) -> Report:
     """Be the vendor; what is printed meanwhile goes to stderr with ``--json``."""
     from stage3_plugin.maintenance.commands import CommandRefused
-    from stage3_plugin.maintenance.report import Told
+    from stage3_plugin.maintenance.report import Report
     from stage3_plugin.testing.dialects import dialect_of
     from stage3_plugin.testing.rehearsal import MODELS, losing, serve, server, table_of
     from stage3_plugin.testing.storyboards import storyboards
@@ -259,7 +259,7 @@ def _rehearse(options: Namespace, _: Progress) -> Report:
     with storyboards() as api.draws:
         books = serve(api, table_of(provider))
     document = {"format": "stage3-rehearse/1", "provider": provider, **books.as_json()}
-    return Told(document=document, sentences=[str(books)])
+    return Report(document=document, sentences=[str(books)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,24 +341,26 @@ class _Chosen:
 _WHERE: Final = ("ledger", "project", "state_dir", "store")
 
 
-def _where(options: Namespace) -> Where | None:
-    """Return where a config puts the ledger; ``None`` where none was named, or asks for it.
+def _folder(options: Namespace) -> StateFolder:
+    """Return the state folder that is meant, by ``--state-dir`` or a config.
 
     Without ``--config`` and ``--state-dir`` the usual config is looked at, which decides only where
     the ledger is on a server: whoever has a file finds it as ever.
     """
     from host_stub.config.file import FILE_NAME, load_config
     from host_stub.errors import HostError
+    from stage3_plugin.maintenance.state_folder import StateFolder
 
     given: Path | None = options.config
+    named: Path | None = options.state_dir
     config = given or Path(FILE_NAME)
-    if given is None and (options.state_dir is not None or not config.exists()):
-        return None
+    if given is None and (named is not None or not config.exists()):
+        return StateFolder(named or DEFAULT_STATE_DIR, is_default=named is None)
     try:
         loaded = load_config(config)
         table = loaded.settings_of("stage3", only=_WHERE)
         if given is None and "ledger" not in table.values:
-            return None
+            return StateFolder(DEFAULT_STATE_DIR, is_default=True)
         from host_stub.config.plugin_settings import validate
         from stage3_plugin.settings import Settings
 
@@ -366,21 +368,23 @@ def _where(options: Namespace) -> Where | None:
         settings = cast("Settings", valid)
     except HostError as error:
         raise CommandError(str(error), hint=error.hint, code=error.code) from error
-    ledger = settings.ledger
-    return Where(
-        state_dir=options.state_dir or loaded.project_dir / settings.state_dir,
-        ledger=None if ledger is None else ledger.get_secret_value(),
-        project=settings.project,
-        store=settings.store,
-        config=config,
+    from stage3_plugin.ledger.place import place_of
+
+    ledger = None if settings.ledger is None else settings.ledger.get_secret_value()
+    state_dir = named or loaded.project_dir / settings.state_dir
+    return StateFolder(
+        state_dir,
         is_default=given is None,
+        place=place_of(ledger, settings.project, state_dir.absolute()),
+        config=config,
+        store_address=settings.store,
     )
 
 
 def _run(command: Command, options: Namespace, progress: Progress) -> CommandResult:
-    if command not in {_ask, _wait, _models} and hasattr(options, "config"):
-        options.where = _where(options)
     try:
+        if command not in {_ask, _wait, _models} and hasattr(options, "config"):
+            options.folder = _folder(options)
         report = command(options, progress)
     except Stage3Error as error:
         message = error.message if isinstance(error, SettingsRefused) else str(error)
@@ -395,7 +399,7 @@ def _run(command: Command, options: Namespace, progress: Progress) -> CommandRes
                 why=one.why,
                 kind="safe" if one.is_safe else "needs_confirmation",
             )
-            for one in report.steps()
+            for one in report.next_steps
         ),
     )
 

@@ -5,8 +5,7 @@
     state_folder.py    a state folder, and the ledger in it
     report.py          what a command says: its keys for programs, its lines for people
     listing.py         which purchases need a person, and what each waits for
-    selection.py       which purchases are meant where they are not named
-    resolve.py         what a person found out about them, recorded
+    resolve.py         which are meant, and what a person found out about them, recorded
     resolve_report.py  what was decided, or would be
     verify.py          whether the pictures that were paid for are there and right
     costs.py           what was spent; costs_file.py writes it as CSV

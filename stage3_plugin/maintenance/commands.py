@@ -16,18 +16,17 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import Stage3Error, need
+from stage3_plugin.errors import Refused
 
 if TYPE_CHECKING:
+    from stage3_plugin.ledger.postgres.place import PostgresPlace
     from stage3_plugin.ledger.spending import Dimension
     from stage3_plugin.maintenance.report import Report
     from stage3_plugin.maintenance.state_folder import StateFolder
 
-EXIT_DONE: Final = 0
-DEFAULT_STATE_DIR: Final = Path(".stage3")
 DEFAULT_OUT_DIR: Final = Path("out")
 
 _MANY_PICTURES = 60
@@ -36,39 +35,12 @@ _PROGRESS_EVERY = 20
 """Pictures between two such lines."""
 
 
-class Where(NamedTuple):
-    """What a config says of where a ledger is, for a command that was named one, or found it.
-
-    Attributes:
-        state_dir: The setting, from the current folder.
-        ledger: The setting, with what is secret in it; ``None`` for a file below ``state_dir``.
-        project: The setting.
-        store: The setting; of a run that the machine has not had yet, too.
-        config: The file, as a command that is run here would name it.
-        is_default: It need not be named.
-    """
-
-    state_dir: Path
-    ledger: str | None
-    project: str
-    store: str | None
-    config: Path
-    is_default: bool
-
-    def __repr__(self) -> str:
-        return f"Where({str(self.config)!r})"
-
-
 Progress: TypeAlias = Callable[[str], None]
 Command: TypeAlias = Callable[[Namespace, Progress], "Report"]
 
 
-class CommandRefused(Stage3Error):
+class CommandRefused(Refused):
     """Options that do not belong together."""
-
-    def __init__(self, problem: str, *, hint: str) -> None:
-        self.hint = hint
-        super().__init__(problem)
 
 
 # The commands ------------------------------------------------------------------------------------
@@ -79,7 +51,7 @@ def attempts(options: Namespace, _: Progress) -> Report:
     from stage3_plugin.maintenance.listing import look
 
     return look(
-        _folder(options),
+        options.folder,
         states=options.state or None,
         scene_id=options.scene,
         everything=options.all,
@@ -95,13 +67,13 @@ def resolve_purchases(options: Namespace, _: Progress) -> Report:
     _check_resolve(options)
     now = datetime.now(UTC)
     if options.day is not None:
-        return resolve.set_day(_folder(options), options.day, now=now)
+        return resolve.set_day(options.folder, options.day, now=now)
     if options.decision is None:
         return _corrected(options, now)
     if not options.ids:
         return _resolve_chosen(options, now)
     return resolve.resolve(
-        _folder(options),
+        options.folder,
         options.ids,
         Decision(options.decision),
         now=now,
@@ -148,11 +120,11 @@ def _check_resolve(options: Namespace) -> None:
 def _resolve_chosen(options: Namespace, now: datetime) -> Report:
     """Record a decision about many, or show what it would be."""
     from stage3_plugin.domain.money import usd_text
-    from stage3_plugin.maintenance import resolve, selection
+    from stage3_plugin.maintenance import resolve
     from stage3_plugin.maintenance.resolve_report import Decision
 
     try:
-        since = None if options.since is None else selection.moment(options.since, now=now)
+        since = None if options.since is None else resolve.moment(options.since, now=now)
     except (ValueError, OverflowError):
         raise CommandRefused(
             "--since should be a date, a date and time, or so long ago, such as 2026-11-03, "
@@ -160,9 +132,9 @@ def _resolve_chosen(options: Namespace, now: datetime) -> Report:
             hint="times without a zone are UTC, as 'stage3 attempts' shows them; "
             "'stage3 resolve --help' tells the rest",
         ) from None
-    if options.batch is not None and len(options.batch) < selection.BATCH_CHARACTERS:
+    if options.batch is not None and len(options.batch) < resolve.BATCH_CHARACTERS:
         raise CommandRefused(
-            f"--batch should be at least {selection.BATCH_CHARACTERS} characters of a batch's name",
+            f"--batch should be at least {resolve.BATCH_CHARACTERS} characters of a batch's name",
             hint="'stage3 attempts' shows how it is called",
         )
     words = ["--all"] if options.all else []
@@ -171,8 +143,8 @@ def _resolve_chosen(options: Namespace, now: datetime) -> Report:
     words += [f"--{options.decision.replace('_', '-')}"]
     words += [] if options.cost is None else ["--cost", usd_text(options.cost)]
     return resolve.resolve_chosen(
-        _folder(options),
-        selection.Choice(
+        options.folder,
+        resolve.Choice(
             run_id=options.run, scene_id=options.scene, since=since, batch=options.batch
         ),
         Decision(options.decision),
@@ -188,7 +160,7 @@ def _corrected(options: Namespace, now: datetime) -> Report:
     from stage3_plugin.maintenance import resolve
     from stage3_plugin.maintenance.resolve_report import bills_foreseen
 
-    folder, ids = _folder(options), options.ids
+    folder, ids = options.folder, options.ids
     if options.batch is not None:
         found = resolve.found_billed(folder, options.batch)
         if not options.yes:
@@ -205,7 +177,7 @@ def verify_ledger(options: Namespace, progress: Progress) -> Report:
         if of >= _MANY_PICTURES and done % _PROGRESS_EVERY == 0:
             progress(f"checking pictures: {done:,} of {of:,}")
 
-    folder = _folder(options)
+    folder = options.folder
     if options.accept_folder:
         return verify.accept(folder, now=datetime.now(UTC))
     return verify.verify(
@@ -218,7 +190,7 @@ def recover_home(options: Namespace, _: Progress) -> Report:
     from stage3_plugin.maintenance.recover import recover
 
     now = datetime.now(UTC)
-    return recover(_folder(options), options.of_home, now=now, is_sure=options.yes)
+    return recover(options.folder, options.of_home, now=now, is_sure=options.yes)
 
 
 def list_providers(_options: Namespace, _: Progress) -> Report:
@@ -243,36 +215,30 @@ def show_costs(options: Namespace, _: Progress) -> Report:
         )
     question = costs.Question(by=options.by, since=options.since, until=options.until)
     if options.csv is not None:
-        return costs_file.save(_folder(options), question, options.csv)
+        return costs_file.save(options.folder, question, options.csv)
     most = None if options.json else costs.MOST_LINES
-    return costs.look(_folder(options), question, most=most)
+    return costs.look(options.folder, question, most=most)
 
 
 def show_room(options: Namespace, _: Progress) -> Report:
     """Say what the project holds, by what, and what could be made again at no cost."""
     from stage3_plugin.maintenance.room import look
 
-    return look(_folder(options), options.out)
+    return look(options.folder, options.out)
 
 
 def move_ledger(options: Namespace, progress: Progress) -> Report:
     """Move the ledger from its file to the server that the config names."""
     from stage3_plugin.maintenance import moving
-    from stage3_plugin.maintenance.state_folder import StateFolder
 
-    where: Where | None = getattr(options, "where", None)
-    if where is None or where.ledger is None:
+    folder: StateFolder = options.folder
+    if folder.place.is_file:
         raise CommandRefused(
             "the config names no server that could keep the ledger",
             hint='set ledger = { env = "STAGE3_LEDGER" } under [plugin.stage3], and name the '
             "config with --config FILE if it is not ./host.toml",
         )
-    folder = StateFolder(where.state_dir, is_default=where.is_default, config=where.config)
-    need("postgres", setting="ledger")
-    from stage3_plugin.ledger.postgres.place import PostgresPlace
-    from stage3_plugin.runtime.database_url import DatabaseUrl
-
-    place = PostgresPlace(DatabaseUrl.parse(where.ledger), where.project)
+    place = cast("PostgresPlace", folder.place)
     if options.back:
         return moving.take_back(folder, place)
 
@@ -280,24 +246,6 @@ def move_ledger(options: Namespace, progress: Progress) -> Report:
         progress(f"{count:,} {table} are there")
 
     return moving.move(folder, place, now=datetime.now(UTC), tell=tell)
-
-
-def _folder(options: Namespace) -> StateFolder:
-    from stage3_plugin.maintenance.state_folder import StateFolder
-
-    where: Where | None = getattr(options, "where", None)
-    if where is not None:
-        from stage3_plugin.ledger.place import place_of
-
-        return StateFolder(
-            where.state_dir,
-            is_default=where.is_default,
-            place=place_of(where.ledger, where.project, where.state_dir.absolute()),
-            config=where.config,
-            store_address=where.store,
-        )
-    given: Path | None = options.state_dir
-    return StateFolder(given or DEFAULT_STATE_DIR, is_default=given is None)
 
 
 # What may be asked --------------------------------------------------------------------------------

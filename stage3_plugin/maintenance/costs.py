@@ -7,11 +7,11 @@ are what the ledger counts, to the micro-USD.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
-from typing import ClassVar, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from stage3_plugin.ledger.spending import Dimension, Spent, spending
 from stage3_plugin.maintenance.report import Report, counted, table, usd
@@ -21,7 +21,8 @@ MOST_LINES: Final = 1000
 """Lines for people; programs and spreadsheets get all of them."""
 _NOT_KNOWN: Final = "-"
 
-Key: TypeAlias = tuple[str, ...]
+Row: TypeAlias = "tuple[tuple[str, ...], Amounts]"
+"""What is told apart, and what it comes to."""
 
 
 @dataclass(slots=True)
@@ -108,105 +109,72 @@ class Question:
     until: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Costs(Report):
-    """What was spent in all.
+def report(
+    folder: StateFolder,
+    question: Question,
+    total: Amounts,
+    *,
+    before: Iterable[str] = (),
+    **more: object,
+) -> Report:
+    """Say what was asked, and what it came to.
 
-    Attributes:
-        ledger: Whose.
+    Args:
+        folder: Whose ledger.
         question: What was asked.
         total: What it came to.
+        before: What people are told first.
+        more: What programs are told, too.
     """
+    days = {"by": question.by, "since": question.since, "until": question.until}
+    document = {"format": "stage3-costs/1", "ledger": folder, **days, "total": total.as_told()}
+    sentences = [*before, *_in_words(total), f"ledger: {folder.shown}"]
+    return Report(document=document | more, sentences=sentences)
 
-    FORMAT: ClassVar[str] = "stage3-costs/1"
-    ledger: StateFolder
-    question: Question
-    total: Amounts
 
-    def keys(self) -> Mapping[str, object]:
-        """Return what was asked, and what it came to."""
-        asked, total = self.question, self.total.as_told()
-        days = {"by": asked.by, "since": asked.since, "until": asked.until}
-        return {"format": self.FORMAT, "ledger": self.ledger, **days, "total": total}
-
-    def told(self) -> Iterator[str]:
-        """Yield what it comes to."""
-        total = self.total
-        if not total.requests:
-            yield from ("nothing was spent in that time", f"ledger: {self.ledger.shown}")
-            return
+def _in_words(total: Amounts) -> Iterator[str]:
+    """Yield what it comes to."""
+    if not total.requests:
+        yield "nothing was spent in that time"
+        return
+    yield (
+        f"${usd(total.spent_microusd)} for {counted(total.pictures, 'picture')}, "
+        f"by {counted(total.requests, 'request')}"
+    )
+    if total.estimated_microusd:
         yield (
-            f"${usd(total.spent_microusd)} for {counted(total.pictures, 'picture')}, "
-            f"by {counted(total.requests, 'request')}"
+            f"  of it ${usd(total.estimated_microusd)} by what was held, since no bill came "
+            "with the pictures"
         )
-        if total.estimated_microusd:
-            yield (
-                f"  of it ${usd(total.estimated_microusd)} by what was held, since no bill came "
-                "with the pictures"
-            )
-        if doubtful := total.unknown - total.unpriced:
-            at_most = f"${usd(total.unknown_microusd)} at most"
-            yield (
-                f"not in it: {counted(doubtful, 'request')} of which nobody knows whether they "
-                f"were billed, {at_most} ('stage3 attempts' lists them)"
-            )
-        if total.unpriced:
-            yield (
-                f"not in it: {counted(total.unpriced, 'request')} whose cost nobody knows, with "
-                "nothing held, since no price was known ('stage3 attempts --all' shows which; "
-                "price_usd in the settings is one for the next)"
-            )
-        if total.in_work:
-            yield f"not in it: {total.in_work:,} in work, with ${usd(total.in_work_microusd)} held"
-        if total.counted_microusd != total.spent_microusd:
-            yield f"under the caps all of it counts: ${usd(total.counted_microusd)}"
-        yield f"ledger: {self.ledger.shown}"
+    if doubtful := total.unknown - total.unpriced:
+        at_most = f"${usd(total.unknown_microusd)} at most"
+        yield (
+            f"not in it: {counted(doubtful, 'request')} of which nobody knows whether they "
+            f"were billed, {at_most} ('stage3 attempts' lists them)"
+        )
+    if total.unpriced:
+        yield (
+            f"not in it: {counted(total.unpriced, 'request')} whose cost nobody knows, with "
+            "nothing held, since no price was known ('stage3 attempts --all' shows which; "
+            "price_usd in the settings is one for the next)"
+        )
+    if total.in_work:
+        yield f"not in it: {total.in_work:,} in work, with ${usd(total.in_work_microusd)} held"
+    if total.counted_microusd != total.spent_microusd:
+        yield f"under the caps all of it counts: ${usd(total.counted_microusd)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table(Costs):
-    """What was spent, told apart.
-
-    Attributes:
-        rows: A key and its amounts each, sorted; not more of them than were wanted.
-        left_out: How many more there are.
-    """
-
-    rows: Sequence[tuple[Key, Amounts]]
-    left_out: int
-
-    def keys(self) -> Mapping[str, object]:
-        """Return each line as well."""
-        by = self.question.by
-        lines = [
-            dict(zip(by, (part or None for part in key), strict=True)) | one.as_told()
-            for key, one in self.rows
-        ]
-        return {**Costs.keys(self), "lines": lines}
-
-    def told(self) -> Iterator[str]:
-        """Yield a table, and what it comes to in sentences."""
-        if self.question.by and self.rows:
-            yield from table(list(self._cells()), texts=len(self.question.by))
-            yield ""
-        if self.left_out:
-            yield (
-                f"and {self.left_out:,} more lines, in the sum as well; --csv FILE has all of them"
-            )
-            yield ""
-        yield from Costs.told(self)
-
-    def _cells(self) -> Iterator[list[str]]:
-        """Yield rows; columns that would be empty everywhere are left out."""
-        has_unknown, has_work = self.total.unknown > 0, self.total.in_work > 0
-        head = [*(one.upper() for one in self.question.by), "REQUESTS", "PICTURES", "USD"]
-        head += ["UNKNOWN, AT MOST"] if has_unknown else []
-        yield head + (["IN WORK, HELD"] if has_work else [])
-        for key, one in self.rows:
-            row = [*(part or _NOT_KNOWN for part in key)]
-            row += [f"{one.requests:,}", f"{one.pictures:,}", f"{usd(one.spent_microusd)}"]
-            row += [_beside(one.unknown, one.at_most_microusd)] if has_unknown else []
-            yield row + ([_beside(one.in_work, one.in_work_microusd)] if has_work else [])
+def _cells(by: Sequence[Dimension], total: Amounts, rows: Sequence[Row]) -> Iterator[list[str]]:
+    """Yield rows; columns that would be empty everywhere are left out."""
+    has_unknown, has_work = total.unknown > 0, total.in_work > 0
+    head = [*(one.upper() for one in by), "REQUESTS", "PICTURES", "USD"]
+    head += ["UNKNOWN, AT MOST"] if has_unknown else []
+    yield head + (["IN WORK, HELD"] if has_work else [])
+    for key, one in rows:
+        row = [*(part or _NOT_KNOWN for part in key)]
+        row += [f"{one.requests:,}", f"{one.pictures:,}", f"{usd(one.spent_microusd)}"]
+        row += [_beside(one.unknown, one.at_most_microusd)] if has_unknown else []
+        yield row + ([_beside(one.in_work, one.in_work_microusd)] if has_work else [])
 
 
 def _beside(count: int, microusd: int | None) -> str:
@@ -215,7 +183,7 @@ def _beside(count: int, microusd: int | None) -> str:
     return f"{count:,}: {'no limit' if microusd is None else usd(microusd)}"
 
 
-def look(folder: StateFolder, question: Question, *, most: int | None = None) -> Table:
+def look(folder: StateFolder, question: Question, *, most: int | None = None) -> Report:
     """Add up what was spent; nothing is written.
 
     Args:
@@ -227,10 +195,10 @@ def look(folder: StateFolder, question: Question, *, most: int | None = None) ->
         LedgerMissing: There is none.
         LedgerFailed: It cannot be read.
     """
-    total, rows, left_out = Amounts(), list[tuple[Key, Amounts]](), 0
+    by, total, rows, left_out = question.by, Amounts(), list[Row](), 0
     with folder.reading() as ledger:
-        found = spending(ledger, question.by, since=question.since, until=question.until)
-        for key, parts in groupby(found, lambda one: tuple(getattr(one, by) for by in question.by)):
+        found = spending(ledger, by, since=question.since, until=question.until)
+        for key, parts in groupby(found, lambda one: tuple(getattr(one, part) for part in by)):
             amounts = Amounts()
             for part in parts:
                 amounts.add(part)
@@ -239,4 +207,14 @@ def look(folder: StateFolder, question: Question, *, most: int | None = None) ->
                 rows.append((key, amounts))
             else:
                 left_out += 1
-    return Table(ledger=folder, question=question, total=total, rows=rows, left_out=left_out)
+    lines = [
+        dict(zip(by, (part or None for part in key), strict=True)) | one.as_told()
+        for key, one in rows
+    ]
+    before = list[str]()
+    if by and rows:
+        before += [*table(list(_cells(by, total, rows)), texts=len(by)), ""]
+    if left_out:
+        more = "more lines, in the sum as well; --csv FILE has all of them"
+        before += [f"and {left_out:,} {more}", ""]
+    return report(folder, question, total, before=before, lines=lines)

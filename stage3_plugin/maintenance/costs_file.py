@@ -17,9 +17,8 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from pathlib import Path
@@ -30,7 +29,8 @@ from stage3_plugin.domain.money import to_usd
 from stage3_plugin.errors import Stage3Error, StorageFailed
 from stage3_plugin.ledger.calendar import start_of
 from stage3_plugin.ledger.spending import Spent, spending, zone_of
-from stage3_plugin.maintenance.costs import Amounts, Costs, Question
+from stage3_plugin.maintenance.costs import Amounts, Question, report
+from stage3_plugin.maintenance.report import Report
 from stage3_plugin.maintenance.state_folder import StateFolder
 
 STDOUT: Final = Path("-")
@@ -66,24 +66,7 @@ class NotOurFile(Stage3Error):
         super().__init__(f"{path} is there, and is no file of costs")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filed(Costs):
-    """What the lines in a file come to."""
-
-    csv: Path
-
-    def keys(self) -> Mapping[str, object]:
-        """Return where it is, too."""
-        return {**Costs.keys(self), "csv": self.csv}
-
-    def told(self) -> Iterator[str]:
-        """Yield where it is; nothing at all where it went to the output."""
-        if self.csv != STDOUT:
-            yield f"{self.csv} has it"
-            yield from Costs.told(self)
-
-
-def save(folder: StateFolder, question: Question, path: Path) -> Filed:
+def save(folder: StateFolder, question: Question, path: Path) -> Report:
     """Write the file; one of before is replaced once this one is whole.
 
     Args:
@@ -107,7 +90,8 @@ def save(folder: StateFolder, question: Question, path: Path) -> Filed:
     except OSError as error:
         name = Path("the standard output") if path == STDOUT else path
         raise StorageFailed(name, error) from error
-    return Filed(ledger=folder, question=question, total=total, csv=path)
+    told = report(folder, question, total, before=[f"{path} has it"], csv=path)
+    return replace(told, sentences=()) if path == STDOUT else told
 
 
 def _replace(folder: StateFolder, question: Question, path: Path) -> Amounts:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.purchase import Asking, Correction, Purchase, Tally
@@ -24,10 +25,10 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.report import (
-    HIDDEN,
     SHORT,
     Report,
     counted,
+    grouped,
     job_in_words,
     moment,
     named,
@@ -196,181 +197,132 @@ class Found:
     corrections: tuple[Correction, ...]
 
 
-Groups = Mapping[tuple[str, Situation], Sequence[Found]]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Report):
     """What :func:`look` found.
 
     Attributes:
-        ledger: Where.
         attempts: The purchases asked for, newest first.
-        left_out: How many more there are beyond the limit.
-        states: Of all purchases of the ledger.
-        counted_microusd: What all of them add to the counters.
-        last_day: The latest day on which money was held.
-        chosen: A person chose what to see; otherwise it is what needs a decision.
-        today: By this machine's clock.
     """
 
-    FORMAT: ClassVar[str] = "stage3-attempts/1"
-    ledger: StateFolder
-    attempts: tuple[Found, ...]
-    left_out: int
-    states: Mapping[State, Tally]
-    counted_microusd: int
-    last_day: date | None
-    chosen: bool = field(metadata=HIDDEN)
-    today: date = field(metadata=HIDDEN)
+    attempts: Sequence[Found]
 
-    def keys(self) -> Mapping[str, object]:
-        """Return lines of batches that wait for the same together, too."""
-        batches = [
-            {
-                "batch": token,
-                "short_id": token[:SHORT],
-                "situation": situation,
-                "state": group[0].purchase.state,
-                "lines": len(group),
-                "held_microusd": sum(one.purchase.new.hold_microusd for one in group),
-                "provider": group[0].purchase.new.endpoint.provider,
-                "model": group[0].purchase.new.endpoint.model,
-                "job": group[0].purchase.job,
-            }
-            for (token, situation), group in in_groups(self.attempts).items()
-            if _batch_of(group[0]) is not None
-        ]
-        return {**Report.keys(self), "batches": batches}
 
-    def told(self) -> Iterator[str]:
-        """Yield each purchase with what to do about it, and all of them counted."""
-        for group in in_groups(self.attempts).values():
-            head, *told = self._told(group)
-            yield head
-            yield from (f"{_INDENT}{line}" for line in told)
-            yield ""
-        if not self.attempts:
-            yield from ("no such purchase" if self.chosen else "no purchase needs you", "")
-        if self.left_out:
-            yield from (f"and {self.left_out} more; a higher --limit shows them", "")
-        if self.last_day is not None and (self.last_day - self.today).days > _DAYS_AHEAD:
-            where = next_steps.stage3(self.ledger, "resolve", "--day", str(self.today))
-            yield (
-                f"the ledger's day is {self.last_day}, and this machine's is {self.today}: was a "
-                "clock wrong?"
-            )
-            yield "  daily caps begin anew only after it. If it was wrong, set the day right:"
-            yield from next_steps.in_lines([Next(where, "sets it back to today")])
-            yield ""
-        for state, tally in self.states.items():
-            yield self._tally(state, tally)
-        yield f"${usd(self.counted_microusd)} held and spent in all"
-        yield f"ledger: {self.ledger.shown}"
+def _keys_of(group: Sequence[Found], token: str) -> dict[str, object]:
+    """Return what programs are told of lines of a batch that wait for the same."""
+    first = group[0].purchase
+    return {
+        "batch": token,
+        "short_id": token[:SHORT],
+        "situation": group[0].situation,
+        "state": first.state,
+        "lines": len(group),
+        "held_microusd": sum(one.purchase.new.hold_microusd for one in group),
+        "provider": first.new.endpoint.provider,
+        "model": first.new.endpoint.model,
+        "job": first.job,
+    }
 
-    def steps(self) -> Iterator[Next]:
-        """Yield the commands that programs may run: what only asks first."""
-        groups = in_groups(self.attempts).values()
-        yield from next_steps.best_first(one for group in groups for one in self._steps(group))
 
-    def _told(self, group: Sequence[Found]) -> Iterator[str]:
-        """Say of a purchase, or of lines of a batch that wait for the same, what there is."""
-        first = group[0]
-        purchase, new, token = first.purchase, first.purchase.new, _batch_of(first)
-        state = _KINDS[first.situation].called or str(purchase.state)
-        who, what = (
-            (first.short_id, new.scene_id)
-            if token is None
-            else (f"batch {token[:SHORT]}", counted(len(group), "line"))
-        )
-        yield f"{who}  {state}  {what}  {moment(purchase.held_at)}  {route(new.endpoint)}"
-        held = sum(one.purchase.new.hold_microusd for one in group)
-        money = f"held ${usd(held)} for all of them" if token else _money_in_words(purchase)
-        home = "" if first.home is None else f", of home {first.home}"
-        yield f"{money}, of run {new.run_id[:64]}{home}"
-        if token is not None:
-            scenes = sorted(one.purchase.new.scene_id for one in group)
-            yield f"scenes {named(scenes, _SCENES_NAMED)}"
-        if purchase.why:
-            yield purchase.why
-        if first.request_id is not None:
-            yield f"the provider calls it {first.request_id}"
-        job = None if purchase.job is None else job_in_words(purchase.job)
-        if job is not None and purchase.state in UNSETTLED:
-            yield job
-        if first.awaited is not None:
-            awaited = first.awaited
-            times = "once" if awaited.asked == 1 else f"{awaited.asked:,} times"
-            yield f"its picture is awaited from {awaited.address}"
-            yield f"asked for {times}, the last time at {awaited.last_at}: {awaited.problem}"
-        if first.asked_for is not None:
-            yield f"asked for {moment(first.asked_for.at)}: {first.asked_for.why}"
-        for one in first.corrections:
-            old = "an unknown cost" if one.old_microusd is None else f"${usd(one.old_microusd)}"
-            now = f"${usd(one.new_microusd)} on {moment(one.at)}"
-            yield f"corrected by a person: {old} to {now}"
-        if first.late is not None:
-            yield f"its picture: {first.late}"
-        if first.evidence is not None:
-            yield f"received: {first.evidence}"
-        yield from self._next(group)
+def _told(group: Sequence[Found], folder: StateFolder) -> Iterator[str]:
+    """Say of a purchase, or of lines of a batch that wait for the same, what there is."""
+    first = group[0]
+    purchase, new, token = first.purchase, first.purchase.new, _batch_of(first)
+    state = _KINDS[first.situation].called or str(purchase.state)
+    who, what = (
+        (first.short_id, new.scene_id)
+        if token is None
+        else (f"batch {token[:SHORT]}", counted(len(group), "line"))
+    )
+    yield f"{who}  {state}  {what}  {moment(purchase.held_at)}  {route(new.endpoint)}"
+    held = sum(one.purchase.new.hold_microusd for one in group)
+    money = f"held ${usd(held)} for all of them" if token else _money_in_words(purchase)
+    home = "" if first.home is None else f", of home {first.home}"
+    yield f"{money}, of run {new.run_id[:64]}{home}"
+    if token is not None:
+        scenes = sorted(one.purchase.new.scene_id for one in group)
+        yield f"scenes {named(scenes, _SCENES_NAMED)}"
+    if purchase.why:
+        yield purchase.why
+    if first.request_id is not None:
+        yield f"the provider calls it {first.request_id}"
+    job = None if purchase.job is None else job_in_words(purchase.job)
+    if job is not None and purchase.state in UNSETTLED:
+        yield job
+    if first.awaited is not None:
+        awaited = first.awaited
+        times = "once" if awaited.asked == 1 else f"{awaited.asked:,} times"
+        yield f"its picture is awaited from {awaited.address}"
+        yield f"asked for {times}, the last time at {awaited.last_at}: {awaited.problem}"
+    if first.asked_for is not None:
+        yield f"asked for {moment(first.asked_for.at)}: {first.asked_for.why}"
+    for one in first.corrections:
+        old = "an unknown cost" if one.old_microusd is None else f"${usd(one.old_microusd)}"
+        now = f"${usd(one.new_microusd)} on {moment(one.at)}"
+        yield f"corrected by a person: {old} to {now}"
+    if first.late is not None:
+        yield f"its picture: {first.late}"
+    if first.evidence is not None:
+        yield f"received: {first.evidence}"
+    yield from _next(group, folder)
 
-    def _next(self, group: Sequence[Found]) -> Iterator[str]:
-        """Say what to do about a group, and the commands that do it where there are some."""
-        first = group[0]
-        if first.next_step:
-            yield f"next: {first.next_step}"
-        steps = list(self._steps(group))
-        yield from next_steps.in_lines(steps)
-        if any(one.command[2] == "--batch" for one in steps):
-            yield "  (each shows what it would be; with --yes it is recorded)"
-        by_hand = " ".join(("stage3 resolve", first.short_id, *next_steps.located(self.ledger)))
-        if _KINDS[first.situation].is_decided or _batch_of(first) is not None:
-            return
-        if first.situation is Situation.ANSWERED:
-            yield f"  {by_hand} --resend --yes   to give it up all the same"
-        if first.overbilled and first.situation is not Situation.OVERBILLED:
-            yield f"its bill is far above what was held for it; {_LOOK_IT_UP}"
-        has_a_bill = first.purchase.state in {State.PAID, State.PAID_BAD}
-        if has_a_bill and first.situation is not Situation.SETTLED:
-            yield f"  {by_hand} --cost USD     if it was billed something else"
 
-    def _steps(self, group: Sequence[Found]) -> Iterator[Next]:
-        """Yield the commands that may come next for a group, as they stand."""
-        first, folder, token = group[0], self.ledger, _batch_of(group[0])
-        if first.situation is Situation.BEING_MADE:
-            yield next_steps.waiting(folder)
-        if first.situation is Situation.ELSEWHERE and first.home is not None:
-            yield next_steps.recovering(folder, first.home)
-        if not _KINDS[first.situation].is_decided:
-            return
-        if first.asked_for is not None or token is not None:
-            what = "it" if token is None else "all of it"
-            why = f"asks its provider for {what}, for nothing, before anybody decides"
-            yield Next(next_steps.stage3(folder, "ask", first.short_id), why)
-        if token is not None:
-            yield from next_steps.deciding(folder, "--batch", token[:SHORT], shows_first=True)
-            return
-        awaited = "it never comes, and was billed; the scene may be made again"
-        billed = awaited if first.situation is Situation.AWAITED else None
-        yield from next_steps.deciding(folder, first.short_id, billed=billed)
+def _next(group: Sequence[Found], folder: StateFolder) -> Iterator[str]:
+    """Say what to do about a group, and the commands that do it where there are some."""
+    first = group[0]
+    if first.next_step:
+        yield f"next: {first.next_step}"
+    steps = list(_steps(group, folder))
+    yield from next_steps.in_lines(steps)
+    if any(one.command[2] == "--batch" for one in steps):
+        yield "  (each shows what it would be; with --yes it is recorded)"
+    by_hand = " ".join(("stage3 resolve", first.short_id, *next_steps.located(folder)))
+    if _KINDS[first.situation].is_decided or _batch_of(first) is not None:
+        return
+    if first.situation is Situation.ANSWERED:
+        yield f"  {by_hand} --resend --yes   to give it up all the same"
+    if first.overbilled and first.situation is not Situation.OVERBILLED:
+        yield f"its bill is far above what was held for it; {_LOOK_IT_UP}"
+    has_a_bill = first.purchase.state in {State.PAID, State.PAID_BAD}
+    if has_a_bill and first.situation is not Situation.SETTLED:
+        yield f"  {by_hand} --cost USD     if it was billed something else"
 
-    def _tally(self, state: State, tally: Tally) -> str:
-        line = f"{tally.count:>7,} {state:<9}"
-        if state in COUNTED:
-            line += f"  ${usd(tally.counted_microusd)} counted"
-        if tally.held_costs:
-            line += f"; of {tally.held_costs:,} what was held counts"
-        if unknown := tally.unknown_costs - tally.held_costs:
-            line += f"; the cost of {unknown:,} is unknown"
-        called = Counter(
-            _KINDS[one.situation].called
-            for one in self.attempts
-            if one.purchase.state is state and _KINDS[one.situation].called
-        )
-        return (
-            line + "".join(f"; {many:,} of them {name}" for name, many in called.items())
-        ).rstrip()
+
+def _steps(group: Sequence[Found], folder: StateFolder) -> Iterator[Next]:
+    """Yield the commands that may come next for a group, as they stand."""
+    first, token = group[0], _batch_of(group[0])
+    if first.situation is Situation.BEING_MADE:
+        yield next_steps.waiting(folder)
+    if first.situation is Situation.ELSEWHERE and first.home is not None:
+        yield next_steps.recovering(folder, first.home)
+    if not _KINDS[first.situation].is_decided:
+        return
+    if first.asked_for is not None or token is not None:
+        what = "it" if token is None else "all of it"
+        why = f"asks its provider for {what}, for nothing, before anybody decides"
+        yield Next(next_steps.stage3(folder, "ask", first.short_id), why)
+    if token is not None:
+        yield from next_steps.deciding(folder, "--batch", token[:SHORT], shows_first=True)
+        return
+    awaited = "it never comes, and was billed; the scene may be made again"
+    billed = awaited if first.situation is Situation.AWAITED else None
+    yield from next_steps.deciding(folder, first.short_id, billed=billed)
+
+
+def _tally(state: State, tally: Tally, attempts: Sequence[Found]) -> str:
+    line = f"{tally.count:>7,} {state:<9}"
+    if state in COUNTED:
+        line += f"  ${usd(tally.counted_microusd)} counted"
+    if tally.held_costs:
+        line += f"; of {tally.held_costs:,} what was held counts"
+    if unknown := tally.unknown_costs - tally.held_costs:
+        line += f"; the cost of {unknown:,} is unknown"
+    called = Counter(
+        _KINDS[one.situation].called
+        for one in attempts
+        if one.purchase.state is state and _KINDS[one.situation].called
+    )
+    return (line + "".join(f"; {many:,} of them {name}" for name, many in called.items())).rstrip()
 
 
 def _money_in_words(purchase: Purchase) -> str:
@@ -392,13 +344,11 @@ def _batch_of(found: Found) -> str | None:
     return token_of(found.purchase) if _KINDS[found.situation].is_shared else None
 
 
-def in_groups(attempts: Sequence[Found]) -> Groups:
+def _in_groups(attempts: Sequence[Found]) -> list[list[Found]]:
     """Put lines of a batch together that wait for the same; all else stands alone."""
-    groups: dict[tuple[str, Situation], list[Found]] = {}
-    for one in attempts:
-        name = _batch_of(one) or one.purchase.new.attempt_id
-        groups.setdefault((name, one.situation), []).append(one)
-    return groups
+    return grouped(
+        attempts, lambda one: (_batch_of(one) or one.purchase.new.attempt_id, one.situation)
+    )
 
 
 def look(
@@ -432,7 +382,7 @@ def look(
         ask = _Situations(folder, ledger)
         purchases = ledger.purchases(states=wanted, scene_id=scene_id)
         if needing:
-            others = (one for one in ask.overbilled() if one.state not in _MAY_NEED)
+            others = (one for one in ask.overbilled.values() if one.state not in _MAY_NEED)
             purchases = heapq.merge(purchases, others, key=lambda one: one.held_at, reverse=True)
         waiting = ((purchase, ask.situation(purchase)) for purchase in purchases)
         if needing:
@@ -444,16 +394,42 @@ def look(
         else:  # counted already; reading them would take seconds in a large ledger
             among = State if states is None else set(states)
             left_out = max(0, sum(tallies[state].count for state in among) - len(found))
-        return Listing(
-            ledger=folder,
-            attempts=found,
-            left_out=left_out,
-            states={state: tally for state, tally in tallies.items() if tally.count},
-            counted_microusd=sum(tally.counted_microusd for tally in tallies.values()),
-            last_day=ledger.last_day(),
-            chosen=not needing,
-            today=datetime.now(UTC).date(),
-        )
+        last_day = ledger.last_day()
+    groups = _in_groups(found)
+    sentences = list[str]()
+    for group in groups:
+        head, *told = _told(group, folder)
+        sentences += [head, *(f"{_INDENT}{line}" for line in told), ""]
+    if not found:
+        sentences += ["no purchase needs you" if needing else "no such purchase", ""]
+    if left_out:
+        sentences += [f"and {left_out} more; a higher --limit shows them", ""]
+    today = datetime.now(UTC).date()
+    if last_day is not None and (last_day - today).days > _DAYS_AHEAD:
+        where = next_steps.stage3(folder, "resolve", "--day", str(today))
+        sentences += [
+            f"the ledger's day is {last_day}, and this machine's is {today}: was a clock wrong?",
+            "  daily caps begin anew only after it. If it was wrong, set the day right:",
+            *next_steps.in_lines([Next(where, "sets it back to today")]),
+            "",
+        ]
+    states = {state: tally for state, tally in tallies.items() if tally.count}
+    counted_microusd = sum(tally.counted_microusd for tally in tallies.values())
+    sentences += [_tally(state, tally, found) for state, tally in states.items()]
+    sentences += [f"${usd(counted_microusd)} held and spent in all", f"ledger: {folder.shown}"]
+    batches = ((group, _batch_of(group[0])) for group in groups)
+    document = {
+        "format": "stage3-attempts/1",
+        "ledger": folder,
+        "attempts": found,
+        "left_out": left_out,
+        "states": states,
+        "counted_microusd": counted_microusd,
+        "last_day": last_day,
+        "batches": [_keys_of(group, token) for group, token in batches if token is not None],
+    }
+    steps = next_steps.best_first(one for group in groups for one in _steps(group, folder))
+    return Listing(attempts=found, document=document, sentences=sentences, next_steps=list(steps))
 
 
 class _Situations:
@@ -464,20 +440,21 @@ class _Situations:
         self._ledger = ledger
         self._corrections = ledger.corrections()
         self._askings = ledger.askings()
-        self._overbilled: set[str] | None = None
         self._homes = folder.homes()
 
-    def overbilled(self) -> list[Purchase]:
-        """Return the purchases whose bill is absurd."""
-        found = self._ledger.overbilled(**ABSURD)
-        self._overbilled = {one.new.attempt_id for one in found}
-        return found
+    @cached_property
+    def overbilled(self) -> Mapping[str, Purchase]:
+        """The purchases whose bill is absurd, by id."""
+        return {one.new.attempt_id: one for one in self._ledger.overbilled(**ABSURD)}
 
     def about(self, purchase: Purchase, situation: Situation) -> Found:
         attempt_id = purchase.new.attempt_id
         is_undecided = purchase.state in UNSETTLED
         awaited = self._folder.awaited(attempt_id) if is_undecided else None
-        request_id = purchase.request_id or self._named_by(attempt_id)
+        request_id = purchase.request_id
+        if not request_id and (headers := self._folder.headers(attempt_id)):
+            # Of an exchange that broke off behind its head.
+            request_id = request_id_of(Reply(status=0, headers=headers))
         return Found(
             purchase=purchase,
             short_id=self._short(attempt_id),
@@ -487,16 +464,11 @@ class _Situations:
             evidence=self._folder.evidence(purchase),
             request_id=request_id,
             asked_for=self._askings.get(attempt_id),
-            overbilled=self._is_overbilled(purchase),
+            overbilled=attempt_id in self.overbilled,
             late=self._late(purchase),
             awaited=awaited,
             corrections=self._corrections.get(attempt_id, ()),
         )
-
-    def _named_by(self, attempt_id: str) -> str | None:
-        """Return the name of an exchange that broke off behind its head."""
-        headers = self._folder.headers(attempt_id)
-        return request_id_of(Reply(status=0, headers=headers)) if headers else None
 
     def situation(self, purchase: Purchase) -> Situation:
         home = self._homes.other(purchase.new.run_id)
@@ -518,14 +490,9 @@ class _Situations:
         is_settled = purchase.state not in {State.PAID_BAD, State.WROTE_OFF}
         if not is_settled and self._ledger.live(purchase.new.scene_key) is None:
             return Situation.LOST
-        if self._is_overbilled(purchase):
+        if purchase.new.attempt_id in self.overbilled:
             return Situation.OVERBILLED
         return Situation.SETTLED if is_settled else Situation.REPLACED
-
-    def _is_overbilled(self, purchase: Purchase) -> bool:
-        if self._overbilled is None:
-            self.overbilled()
-        return purchase.new.attempt_id in (self._overbilled or ())
 
     def _late(self, purchase: Purchase) -> Path | None:
         if purchase.state not in _GIVEN_UP or purchase.decided_by is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
 from textwrap import TextWrapper
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import JsonValue
 
@@ -53,6 +53,8 @@ What: TypeAlias = Literal["takes", "shapes", "end", "price", "flat", "tokens", "
 Online: TypeAlias = Mapping[tuple[str, str], Sequence[Finding]]
 """What vendors have said of models, by provider and name."""
 
+_NAMED: tuple[What, ...] = ("price", "flat", "tokens", "batch")
+"""Of what rows are found by the whole name, in the order in which they are told."""
 _WHOSE = {"source", "kind", "date"}
 _SAID = ("verdict", "message", "hint", "is_warning")
 _NOT_FIGURES = {*_WHOSE, "models", "begins", "provider"}
@@ -90,20 +92,13 @@ def known_models() -> Iterator[KnownModel]:
 
 
 def _rows_of(provider: str, model: str) -> dict[What, Row]:
-    known = table()
     found: dict[What, Row | None] = {
         "takes": takes_of(provider, model),
         "shapes": shapes_of(provider, model),
         "end": end_of(provider, model),
     }
-    named: dict[What, Sequence[PriceRow | FlatRow | TokensRow | BatchRow]] = {
-        "price": known.price,
-        "flat": known.flat,
-        "tokens": known.tokens,
-        "batch": known.batch,
-    }
-    for what, rows in named.items():
-        found[what] = row_named(rows, provider, model)
+    for what in _NAMED:
+        found[what] = row_named(getattr(table(), what), provider, model)
     return {what: row for what, row in found.items() if row is not None}
 
 
@@ -148,69 +143,60 @@ def _price_in_words(one: KnownModel) -> str:
     return f"${high_usd}" if low_usd == high_usd else f"${low_usd} to ${high_usd}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown(Report):
-    """The models that were asked for.
+def shown(
+    known: Sequence[KnownModel], online: Online | None, *, whole: bool, prices: bool
+) -> Report:
+    """Show the models that were asked for.
 
-    Attributes:
+    Args:
         known: The models.
         online: What vendors have said; ``None`` where nobody was asked.
         whole: With every row and its source.
         prices: First with what one picture of each costs.
     """
+    said = online or {}
+    models = [_told_of(one, said.get((one.provider, one.model))) for one in known]
+    priced = [one for one in known if one.is_whole and prices]
+    lines = [
+        f"{one.provider} {one.model}: one picture of {_PICTURE.size} in {_PICTURE.quality}, "
+        f"{_price_in_words(one)}"
+        for one in priced
+    ]
+    lines += [""] if priced else []
+    lines += _table(known, online, whole=whole) if known else ["no row is that old"]
+    document = {"format": "stage3-models/1", "as_of": table().as_of, "models": models}
+    return Report(document=document, sentences=lines)
 
-    FORMAT: ClassVar[str] = "stage3-models/1"
-    known: Sequence[KnownModel]
-    online: Online | None
-    whole: bool
-    prices: bool
 
-    def keys(self) -> Mapping[str, object]:
-        """Return each model with its rows."""
-        models = [self._told_of(one) for one in self.known]
-        return {"format": self.FORMAT, "as_of": table().as_of, "models": models}
+def _told_of(one: KnownModel, said: Sequence[Finding] | None) -> Mapping[str, object]:
+    return {
+        "provider": one.provider,
+        "model": one.model,
+        "one_picture": _one_picture(one),
+        "pages": PAGES.get(one.provider, ()),
+        "rows": [
+            {"what": what, "figures": _figures(row)} | row.model_dump(mode="json", include=_WHOSE)
+            for what, row in one.rows.items()
+        ],
+        "online": said and [{name: getattr(each, name) for name in _SAID} for each in said],
+    }
 
-    def _told_of(self, one: KnownModel) -> Mapping[str, object]:
-        said = (self.online or {}).get((one.provider, one.model))
-        return {
-            "provider": one.provider,
-            "model": one.model,
-            "one_picture": _one_picture(one),
-            "pages": PAGES.get(one.provider, ()),
-            "rows": [
-                {"what": what, "figures": _figures(row)}
-                | row.model_dump(mode="json", include=_WHOSE)
-                for what, row in one.rows.items()
-            ],
-            "online": said and [{name: getattr(each, name) for name in _SAID} for each in said],
-        }
 
-    def told(self) -> Iterator[str]:
-        """Yield a table of 100 columns."""
-        priced = [one for one in self.known if one.is_whole and self.prices]
-        for one in priced:
-            picture = f"one picture of {_PICTURE.size} in {_PICTURE.quality}"
-            yield f"{one.provider} {one.model}: {picture}, {_price_in_words(one)}"
-        if priced:
-            yield ""
-        if not self.known:
-            yield "no row is that old"
-            return
-        yield from _line("model", "price", "sizes", "refs", "ends", "how sure", "seen")
-        for provider, of_it in groupby(self.known, key=lambda one: one.provider):
-            yield from ("", f"{provider}:", *(f"  {page}" for page in PAGES.get(provider, ())))
-            if self.online is not None and not any(name == provider for name, _ in self.online):
-                yield "  not asked: no route of the config is to it"
-            for one in of_it:
-                yield from _line(*_cells(one))
-                for text in self._of(one):
-                    yield from _wrapped(text)
-
-    def _of(self, one: KnownModel) -> Iterator[str]:
-        for what, row in one.rows.items() if self.whole else ():
-            yield f"{what}: {_words(_figures(row))}; {row.kind}, {row.date}: {row.source}"
-        for said in (self.online or {}).get((one.provider, one.model), ()):
-            yield f"now: {said.verdict}, {said.message}{f'; {said.hint}' if said.hint else ''}"
+def _table(known: Sequence[KnownModel], online: Online | None, *, whole: bool) -> Iterator[str]:
+    """Yield a table of 100 columns."""
+    yield from _line("model", "price", "sizes", "refs", "ends", "how sure", "seen")
+    for provider, of_it in groupby(known, key=lambda one: one.provider):
+        yield from ("", f"{provider}:", *(f"  {page}" for page in PAGES.get(provider, ())))
+        if online is not None and not any(name == provider for name, _ in online):
+            yield "  not asked: no route of the config is to it"
+        for one in of_it:
+            yield from _line(*_cells(one))
+            for what, row in one.rows.items() if whole else ():
+                words = f"{_words(_figures(row))}; {row.kind}, {row.date}: {row.source}"
+                yield from _wrapped(f"{what}: {words}")
+            for said in (online or {}).get((one.provider, one.model), ()):
+                hint = f"; {said.hint}" if said.hint else ""
+                yield from _wrapped(f"now: {said.verdict}, {said.message}{hint}")
 
 
 def _figures(row: Row) -> dict[str, JsonValue]:

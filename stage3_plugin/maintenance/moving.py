@@ -14,26 +14,26 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from filelock import FileLock, Timeout
 
 from host_stub.sqlite import all_or_nothing
-from stage3_plugin.errors import LedgerInDoubt, Stage3Error, StorageFailed
+from stage3_plugin.errors import LedgerInDoubt, Refused, Stage3Error, StorageFailed
 from stage3_plugin.ledger import names, sealing
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.making import connected
 from stage3_plugin.ledger.refusal import refuse_a_snapshots
 from stage3_plugin.ledger.sqlite import is_file
 from stage3_plugin.ledger.translation import ledger_failed
-from stage3_plugin.maintenance.next_steps import Next, checking
-from stage3_plugin.maintenance.report import HIDDEN, Report, Told, counted
+from stage3_plugin.maintenance.next_steps import checking
+from stage3_plugin.maintenance.report import Report, counted
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 
 if TYPE_CHECKING:
+    from stage3_plugin.ledger.postgres.moving import Rows
     from stage3_plugin.ledger.postgres.place import PostgresPlace
 
 Tell: TypeAlias = Callable[[str, int], None]
@@ -42,12 +42,8 @@ _LOCK_NAME: Final = "moving.lock"
 """Beside the file, locked for as long as a move goes on."""
 
 
-class MoveRefused(Stage3Error):
+class MoveRefused(Refused):
     """A ledger that is not moved, and stays where it is."""
-
-    def __init__(self, problem: str, *, hint: str) -> None:
-        self.hint = hint
-        super().__init__(problem)
 
 
 _CALLED: Final[Mapping[str, str]] = {
@@ -59,37 +55,34 @@ _CALLED: Final[Mapping[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved(Report):
-    """What was moved.
+def _moved(folder: StateFolder, place: PostgresPlace, rows: Mapping[str, int] | None) -> Report:
+    """Say what was moved, and what holds from now on.
 
-    Attributes:
-        ledger: Where its rows are now, as people are shown it.
-        path: The file.
-        was_there: An earlier attempt had brought them already.
-        rows: How many of each table; empty if an earlier attempt brought them.
+    Args:
+        folder: Whose.
+        place: Where its rows are now.
+        rows: How many of each table; ``None`` if an earlier attempt had brought them already.
     """
-
-    FORMAT: ClassVar[str] = "stage3-moved/1"
-    ledger: str
-    path: Path = field(metadata={"key": "from"})
-    was_there: bool
-    rows: Mapping[str, int] = field(default_factory=dict[str, int])
-    folder: StateFolder = field(metadata=HIDDEN)
-
-    def steps(self) -> Iterator[Next]:
-        """Yield the check of what was moved."""
-        yield checking(self.folder)
-
-    def told(self) -> Iterator[str]:
-        """Yield what was moved, and what holds from now on."""
-        if self.was_there:
-            yield f"{self.path} is at {self.ledger}: an earlier move had brought it there already"
-        else:
-            rows = ", ".join(counted(self.rows[table], name) for table, name in _CALLED.items())
-            yield f"{self.path} is at {self.ledger} now: {rows}, each compared with what it was"
-        yield "the file is kept, and no program buys by it any more; each says where it went"
-        yield "keep the state folder: answers and pictures are there, as before"
+    path = folder.ledger_path
+    told = f"{path} is at {place.shown}: an earlier move had brought it there already"
+    if rows is not None:
+        each = ", ".join(counted(rows[table], name) for table, name in _CALLED.items())
+        told = f"{path} is at {place.shown} now: {each}, each compared with what it was"
+    return Report(
+        document={
+            "format": "stage3-moved/1",
+            "ledger": place.shown,
+            "from": path,
+            "was_there": rows is None,
+            "rows": rows or {},
+        },
+        sentences=[
+            told,
+            "the file is kept, and no program buys by it any more; each says where it went",
+            "keep the state folder: answers and pictures are there, as before",
+        ],
+        next_steps=[checking(folder)],
+    )
 
 
 def move(
@@ -98,7 +91,7 @@ def move(
     *,
     now: datetime,
     tell: Tell = lambda _table, _count: None,
-) -> Moved:
+) -> Report:
     """Move a folder's ledger to a server, or end a move that was begun.
 
     Args:
@@ -120,7 +113,7 @@ def move(
         return _move(folder, place, now, tell)
 
 
-def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Tell) -> Moved:
+def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Tell) -> Report:
     from stage3_plugin.ledger.postgres.moving import bring, token_of  # noqa: PLC0415 - an extra
 
     path = folder.ledger_path
@@ -132,12 +125,11 @@ def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Tell) 
     if seal is not None and seal.is_finished:
         if brought_by != seal.token:
             raise _went_elsewhere(path, seal, place)
-        return Moved(folder=folder, ledger=place.shown, path=path, was_there=True)
+        return _moved(folder, place, None)
     if seal is None:
         seal = _begin(folder, place, now)
-    rows_of = _Rows(path)
     try:
-        brought = bring(place, rows_of.all(), seal.token, tell=tell)
+        brought = bring(place, _rows(path), seal.token, tell=tell)
     except LedgerInDoubt:
         raise
     except (Stage3Error, sqlite3.Error):
@@ -145,16 +137,10 @@ def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Tell) 
         raise
     with _writing(path) as connection:
         sealing.finish(connection, seal)
-    return Moved(
-        folder=folder,
-        ledger=place.shown,
-        path=path,
-        was_there=not brought.is_new,
-        rows=brought.rows,
-    )
+    return _moved(folder, place, brought.rows if brought.is_new else None)
 
 
-def take_back(folder: StateFolder, place: PostgresPlace) -> Told:
+def take_back(folder: StateFolder, place: PostgresPlace) -> Report:
     """Give a move up that was begun and brought nothing; the file is in force again.
 
     Raises:
@@ -177,7 +163,7 @@ def take_back(folder: StateFolder, place: PostgresPlace) -> Told:
             )
         _take_back(path)
     ways = "take `ledger` out of the config, or move again"
-    return Told(
+    return Report(
         document={"format": "stage3-moved-back/1", "ledger": path},
         sentences=[f"nothing was moved: {path} is the ledger again; {ways}"],
     )
@@ -305,24 +291,19 @@ def _take_back(path: Path) -> None:
         sealing.take_back(connection)
 
 
-class _Rows:
-    """Reads the file's rows, each table as often as is asked: nobody writes to it meanwhile."""
+def _rows(path: Path) -> Rows:
+    """Read the file's rows, each table as often as is asked: nobody writes to it meanwhile."""
+    from stage3_plugin.ledger.postgres.moving import Rows  # noqa: PLC0415 - an extra
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def all(self) -> Any:
-        from stage3_plugin.ledger.postgres.moving import Rows  # noqa: PLC0415 - an extra
-
-        with _connected(self._path) as connection:
-            columns = {
-                table: [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
-                for table in sealing.TABLES
-            }
-        return Rows(columns=columns, of=self._of)
-
-    def _of(self, table: str) -> Iterator[tuple[Any, ...]]:
-        with _connected(self._path) as connection:
+    def rows(table: str) -> Iterator[tuple[Any, ...]]:
+        with _connected(path) as connection:
             yield from connection.execute(
                 f"SELECT * FROM {table} ORDER BY {_KEYS.get(table, 'seq')}"
             )
+
+    with _connected(path) as connection:
+        columns = {
+            table: [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
+            for table in sealing.TABLES
+        }
+    return Rows(columns=columns, of=rows)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import ClassVar, Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.profile import Listing, Profile
@@ -147,19 +147,17 @@ class InstalledProvider:
 class Installed(Report):
     """All who are installed, sorted by name."""
 
-    FORMAT: ClassVar[str] = "stage3-providers/1"
-    providers: tuple[InstalledProvider, ...]
-
-    def told(self) -> Iterator[str]:
-        """Yield what each can."""
-        for one in self.providers:
-            yield from one.told()
+    providers: Sequence[InstalledProvider]
 
 
 def installed(offers: Offers = PROVIDERS) -> Installed:
     """Look at all who are installed; each is imported."""
-    each = (_looked_at(one.name, " and ".join(one.sources), offers) for one in listed(offers))
-    return Installed(providers=tuple(each))
+    each = [_looked_at(one.name, " and ".join(one.sources), offers) for one in listed(offers)]
+    return Installed(
+        providers=each,
+        document={"format": "stage3-providers/1", "providers": each},
+        sentences=[line for one in each for line in one.told()],
+    )
 
 
 def _looked_at(name: str, source: str, offers: Offers) -> InstalledProvider:

@@ -1,6 +1,6 @@
 """What a command says: one report, as a JSON object for programs and in lines for people.
 
-A report is what was found or done. Its JSON is made of its fields, by one function for all of them:
+A report is what was found or done. Its JSON is made of its values, by one function for all of them:
 money, which is whole micro-USD inside, is written as a decimal string in USD, and what is not known
 is ``null``, and never 0. Its lines are its own. Ids, paths and providers' words are put into them
 as they are, and stay on their line; the host that writes it to a terminal escapes what a terminal
@@ -10,11 +10,10 @@ would obey.
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime
-from typing import Any, ClassVar, Final
+from typing import Any, Final, TypeVar, cast
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Job
@@ -23,98 +22,49 @@ from stage3_plugin.domain.purchase import Asking, Purchase
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.state_folder import StateFolder
 
-HIDDEN: Final[Mapping[str, str]] = {"key": ""}
-"""Of a field that only the text is made of; ``key`` is how programs know one."""
+T = TypeVar("T")
 SHORT: Final = 8
 """Digits by which people call a purchase or a batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report(ABC):
+class Report:
     """What a command found or did.
 
     Attributes:
-        FORMAT: How its JSON is called.
-    """
-
-    FORMAT: ClassVar[str] = ""
-
-    def keys(self) -> Mapping[str, object]:
-        """Return what programs are told, its values as they are."""
-        return {"format": self.FORMAT} | dict(_fields_of(self))
-
-    @abstractmethod
-    def told(self) -> Iterator[str]:
-        """Yield what people are told, line by line."""
-
-    def steps(self) -> Iterable[Next]:
-        """Return the commands that may come next, the best first."""
-        return ()
-
-    @property
-    def exit_code(self) -> int:
-        """Return what a shell is told."""
-        return 0
-
-    @property
-    def text(self) -> str:
-        """Return what people are told; no text in a line ends it."""
-        return "\n".join(map(on_one_line, self.told()))
-
-    @property
-    def data(self) -> Mapping[str, object]:
-        """Return what programs are told, as plain JSON values."""
-        return dict(_written(iter(self.keys().items())))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told(Report):
-    """A report whose words are known at once.
-
-    Attributes:
-        document: Its keys, how it is called among them.
-        sentences: Its lines.
-        next_steps: What may come next.
+        document: What programs are told, its values as they are; how it is called is among it.
+        sentences: What people are told, line by line.
+        next_steps: The commands that may come next, the best first.
+        exit_code: What a shell is told.
     """
 
     document: Mapping[str, object]
     sentences: Sequence[str]
     next_steps: Sequence[Next] = ()
+    exit_code: int = 0
 
-    def steps(self) -> Sequence[Next]:
-        """Return what was given."""
-        return self.next_steps
+    @property
+    def text(self) -> str:
+        """Return what people are told; no text in a line ends it."""
+        return "\n".join(map(on_one_line, self.sentences))
 
-    def keys(self) -> Mapping[str, object]:
-        """Return what was given."""
-        return self.document
-
-    def told(self) -> Iterator[str]:
-        """Yield what was given."""
-        yield from self.sentences
+    @property
+    def data(self) -> Mapping[str, object]:
+        """Return what programs are told, as plain JSON values."""
+        return dict(_written(iter(self.document.items())))
 
 
 # Programs ----------------------------------------------------------------------------------------
 
 
-def _fields_of(value: Any) -> Iterator[tuple[str, object]]:
-    for one in fields(value):
-        if key := one.metadata.get("key", one.name):
-            yield key, getattr(value, one.name)
-
-
 def _written(items: Iterator[tuple[str, object]]) -> Iterator[tuple[str, object]]:
     for name, value in items:
         if name == "purchase" and isinstance(value, Purchase):  # its keys stand among the others
-            yield from _written(iter(_of_purchase(value).items()))
+            yield from _written(iter(of_purchase(value).items()))
         elif name.endswith("_microusd"):
-            yield f"{name.removesuffix('_microusd')}_usd", _plain_usd(value)
+            yield f"{name.removesuffix('_microusd')}_usd", usd(cast("int | None", value))
         else:
             yield str(name), _plain(value)
-
-
-def _plain_usd(value: object) -> str | None:
-    return usd(value) if isinstance(value, int) else None
 
 
 def _plain(value: object) -> object:
@@ -122,10 +72,13 @@ def _plain(value: object) -> object:
     for kinds, written in _WAYS:
         if isinstance(value, kinds):
             return written(value)
-    return dict(_written(_fields_of(value))) if is_dataclass(value) else str(value)
+    if not is_dataclass(value):
+        return str(value)
+    return dict(_written((one.name, getattr(value, one.name)) for one in fields(value)))
 
 
-def _of_purchase(purchase: Purchase) -> dict[str, object]:
+def of_purchase(purchase: Purchase) -> dict[str, object]:
+    """Return what programs are told of a purchase."""
     new = purchase.new
     return {
         "attempt_id": new.attempt_id,
@@ -170,7 +123,7 @@ _WAYS: Final[Sequence[tuple[type | tuple[type, ...], Callable[[Any], object]]]] 
     (datetime, lambda value: value.astimezone(UTC).isoformat()),
     (date, date.isoformat),
     (StateFolder, lambda value: value.shown),
-    (Purchase, lambda value: _plain(_of_purchase(value))),
+    (Purchase, lambda value: _plain(of_purchase(value))),
     (Job, _of_job),
     (Asking, lambda value: {"answered": value.answered, "at": _plain(value.at), "why": value.why}),
     (Mapping, lambda value: dict(_written(iter(value.items())))),
@@ -236,6 +189,19 @@ def shown(address: str) -> str:
         return whole
     host, slash, path = behind.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def together(purchase: Purchase) -> str:
+    """Return what a purchase is told by: its batch, as all of its lines are, or itself."""
+    return token_of(purchase) or purchase.new.attempt_id
+
+
+def grouped(many: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
+    """Put together what has the same key, in the order of the first of each."""
+    groups: dict[object, list[T]] = {}
+    for one in many:
+        groups.setdefault(key(one), []).append(one)
+    return list(groups.values())
 
 
 def token_of(purchase: Purchase) -> str | None:

@@ -11,31 +11,42 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, SettingsRefused, Stage3Error, StorageFailed
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.home import Homes, without_home
 from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown
-from stage3_plugin.maintenance.report import SHORT, Told
+from stage3_plugin.maintenance.next_steps import Next, stage3
+from stage3_plugin.maintenance.report import SHORT, Report, token_of
 from stage3_plugin.maintenance.resolve_report import (
     BECOMES,
-    Chosen,
     Decision,
-    Recorded,
     Resolved,
     bills,
+    chosen,
     day_set,
+    recorded,
 )
-from stage3_plugin.maintenance.selection import Choice, choose, need_one_batch
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.messages import until
 
-_ID = re.compile(r"[0-9a-f]{6,32}")
+_ID: Final = re.compile(r"[0-9a-f]{6,32}")
+_AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
+_RUN_CHARACTERS: Final = 6
+BATCH_CHARACTERS: Final = 6
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 class ResolveRefused(Stage3Error):
@@ -51,6 +62,68 @@ class ResolveRefused(Stage3Error):
         super().__init__("; ".join(f"{one}: {why}" for one, why in self.problems.items()))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is wanted of the purchases of unknown outcome; all of it has to hold.
+
+    Attributes:
+        run_id: Only this run's; the first 6 characters or more of its name in the ledger, or of
+            what follows its home there, will do.
+        scene_id: Only this scene's.
+        since: Only those that were sent at this moment or later.
+        batch: Only lines of this batch: its token, or what its provider calls it; the first 6
+            characters or more will do.
+    """
+
+    run_id: str | None = None
+    scene_id: str | None = None
+    since: datetime | None = None
+    batch: str | None = None
+
+    def takes(self, purchase: Purchase) -> bool:
+        """Return whether a purchase is meant."""
+        return (
+            self._is_of(purchase.new.run_id)
+            and self.scene_id in {None, purchase.new.scene_id}
+            and (self.since is None or purchase.held_at >= self.since)
+            and self._is_of_batch(purchase)
+        )
+
+    def _is_of_batch(self, purchase: Purchase) -> bool:
+        if self.batch is None:
+            return True
+        job = purchase.job
+        if purchase.new.line is None or job is None:
+            return False
+        names = (job.new.token, None if job.accepted is None else job.accepted.job_id)
+        is_long = len(self.batch) >= BATCH_CHARACTERS
+        return self.batch in names or any(
+            is_long and name is not None and name.startswith(self.batch) for name in names
+        )
+
+    def _is_of(self, run_id: str) -> bool:
+        if self.run_id is None or self.run_id == run_id:
+            return True
+        of_its_home = without_home(run_id)  # or a home's word would mean all of its runs
+        wanted = self.run_id.removeprefix(run_id.removesuffix(of_its_home))
+        return len(wanted) >= _RUN_CHARACTERS and of_its_home.startswith(wanted)
+
+
+def moment(text: str, *, now: datetime) -> datetime:
+    """Read since when: a date, a date and time (UTC without a zone), or so long ago, as in ``2h``.
+
+    Raises:
+        ValueError: It is none of them.
+    """
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        return now - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
+    if _MOMENT.fullmatch(text) is None:  # fromisoformat takes more, and not the same everywhere
+        raise ValueError("no moment")
+    read = datetime.fromisoformat(text)
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read
+
+
 def resolve(
     folder: StateFolder,
     ids: Sequence[str],
@@ -59,7 +132,7 @@ def resolve(
     now: datetime,
     cost_microusd: int | None = None,
     gives_up_answers: bool = False,
-) -> Recorded:
+) -> Report:
     """Record a decision for purchases whose outcome is unknown: for all of them or for none.
 
     One that a dead run left open comes to be unknown first, under that run's lock, as the next run
@@ -78,14 +151,10 @@ def resolve(
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be changed.
     """
-    if cost_microusd is not None and decision is not Decision.BILLED:
-        raise ValueError("only what was billed has a cost")
     with _deciding(folder, now=now, gives_up_answers=gives_up_answers) as deciding:
-        chosen = deciding.find(
-            ids, lambda one: deciding.too_early(one, decision) or deciding.why_not(one, decision)
-        )
-        resolved = [deciding.decide(one, decision, cost_microusd) for one in chosen]
-    return Recorded(ledger=folder, decision=decision, resolved=resolved)
+        found = deciding.find(ids, lambda one: deciding.why_not(one, decision))
+        resolved = [deciding.decide(one, decision, cost_microusd) for one in found]
+    return recorded(folder, decision, resolved)
 
 
 def resolve_chosen(
@@ -96,8 +165,8 @@ def resolve_chosen(
     now: datetime,
     cost_microusd: int | None = None,
     is_sure: bool,
-    again: tuple[str, ...] = (),
-) -> Chosen:
+    again: tuple[str, ...],
+) -> Report:
     """Record a decision for all purchases of unknown outcome that a choice is about, or foresee it.
 
     Purchases whose answer is on the disk are left out.
@@ -117,36 +186,73 @@ def resolve_chosen(
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be changed; then nothing was.
     """
-    if cost_microusd is not None and decision is not Decision.BILLED:
-        raise ValueError("only what was billed has a cost")
     resolved: list[Resolved] = []
     if is_sure:
         with _deciding(folder, now=now) as deciding:
-            before, answered = choose(deciding.ledger, folder, choice)
+            before, answered = _choose(deciding.ledger, folder, choice)
             problems = {
                 one.new.attempt_id[:SHORT]: problem
                 for one in before
-                if (problem := deciding.why_not_now(one, decision)) is not None
+                if (problem := deciding.why_not(one, decision)) is not None
             }
             if problems:
                 raise ResolveRefused(problems)
             resolved = [deciding.decide(one, decision, cost_microusd) for one in before]
     else:
         with folder.reading() as ledger:
-            before, answered = choose(ledger, folder, choice)
-    return Chosen(
-        ledger=folder,
-        decision=decision,
-        resolved=resolved,
-        is_done=is_sure,
-        before=before,
+            before, answered = _choose(ledger, folder, choice)
+    return chosen(
+        recorded(folder, decision, resolved),
+        decision,
+        before,
         left_out=answered,
         cost_microusd=cost_microusd,
-        again=again,
+        again=None if is_sure else Next(stage3(folder, *again), "records it", is_safe=False),
     )
 
 
-def correct(folder: StateFolder, ids: Sequence[str], cost_microusd: int, *, now: datetime) -> Told:
+def _choose(
+    ledger: Ledger, folder: StateFolder, choice: Choice
+) -> tuple[list[Purchase], list[Purchase]]:
+    """Find the purchases that a choice is about; of a batch also what a dead run has left open.
+
+    Returns:
+        Those that a decision may be recorded for, newest first, and those that are left out because
+        their answer is on the disk: that one may still be understood, so it is given up only by
+        name.
+
+    Raises:
+        LookupRefused: Several batches are called so, or a run has the batch in work.
+    """
+    states = {State.UNKNOWN} if choice.batch is None else {State.UNKNOWN, *OPEN}
+    purchases = ledger.purchases(states=states, scene_id=choice.scene_id)
+    found = [one for one in purchases if choice.takes(one)]
+    if choice.batch is not None:
+        _need_one_batch(found, choice.batch)
+        going_on = next((one for one in found if one.state in OPEN), None)
+        if going_on is not None and folder.may_be_going(going_on):
+            raise LookupRefused(choice.batch, "a run that is still going has this batch in work")
+    undecided, answered = list[Purchase](), list[Purchase]()
+    for one in found:
+        waits_for = (left_behind if one.state in OPEN else of_unknown)(one, folder)
+        is_undecided = waits_for in {Situation.ABANDONED, Situation.UNDECIDED}
+        (undecided if is_undecided else answered).append(one)
+    return undecided, answered
+
+
+def _need_one_batch(found: Sequence[Purchase], batch: str) -> None:
+    """See that lines are of one batch.
+
+    Raises:
+        LookupRefused: They are not.
+    """
+    if len({token_of(one) for one in found}) > 1:
+        raise LookupRefused(batch, "several batches are called so; give more of its characters")
+
+
+def correct(
+    folder: StateFolder, ids: Sequence[str], cost_microusd: int, *, now: datetime
+) -> Report:
     """Correct what was billed for purchases that were paid for; the old figures are kept.
 
     Args:
@@ -183,12 +289,12 @@ def found_billed(folder: StateFolder, batch: str) -> list[Purchase]:
     with folder.reading() as ledger:
         is_meant = Choice(batch=batch).takes
         found = [one for one in ledger.purchases(states={State.PAID_BAD}) if is_meant(one)]
-    need_one_batch(found, batch)
+    _need_one_batch(found, batch)
     said = _SAID[Decision.BILLED]
     return [one for one in found if one.decided_by == "user" and one.why.startswith(said)]
 
 
-def set_day(folder: StateFolder, day: date, *, now: datetime) -> Told:
+def set_day(folder: StateFolder, day: date, *, now: datetime) -> Report:
     """Set the ledger's day back, after a clock that was once in the future.
 
     A day that is not before the ledger's changes nothing.
@@ -224,28 +330,20 @@ def _deciding(
     folder: StateFolder, *, now: datetime, gives_up_answers: bool = False
 ) -> Generator[_Decisions]:
     with folder.writing() as ledger, ExitStack() as locks, ledger.transaction():
-        yield _Decisions(folder, ledger, locks, now=now, gives_up_answers=gives_up_answers)
+        yield _Decisions(folder, ledger, locks, folder.homes(), now, gives_up_answers)
 
 
+@dataclass(frozen=True, slots=True)
 class _Decisions:
     """One transaction of decisions. The locks are released after it."""
 
-    def __init__(
-        self,
-        folder: StateFolder,
-        ledger: Ledger,
-        locks: ExitStack,
-        *,
-        now: datetime,
-        gives_up_answers: bool,
-    ) -> None:
-        self._folder = folder
-        self.ledger = ledger
-        self._locks = locks
-        self._now = now
-        self._gives_up_answers = gives_up_answers
-        self._homes = folder.homes()
-        self._taken: dict[str, bool] = {}
+    folder: StateFolder
+    ledger: Ledger
+    locks: ExitStack
+    homes: Homes
+    now: datetime
+    gives_up_answers: bool
+    taken: dict[str, bool] = field(default_factory=dict[str, bool])
 
     def find(self, ids: Iterable[str], why_not: Callable[[Purchase], str | None]) -> list[Purchase]:
         """Find purchases, each once.
@@ -269,10 +367,12 @@ class _Decisions:
 
     def decide(self, purchase: Purchase, decision: Decision, cost_microusd: int | None) -> Resolved:
         """Bring a purchase to where the decision leads."""
+        if cost_microusd is not None and decision is not Decision.BILLED:
+            raise ValueError("only what was billed has a cost")
         attempt_id = purchase.new.attempt_id
         if purchase.state in OPEN:
             left = Settlement(state=State.UNKNOWN, why=self._what_was_left(purchase))
-            purchase = self.ledger.settle(attempt_id, left, now=self._now)
+            purchase = self.ledger.settle(attempt_id, left, now=self.now)
         if purchase.state is State.PAID:
             return Resolved(purchase, self._give_up(purchase))
         is_known = cost_microusd is not None
@@ -287,15 +387,15 @@ class _Decisions:
             took_s=purchase.took_s,
             decided_by="user",
         )
-        return Resolved(purchase, self.ledger.settle(attempt_id, settlement, now=self._now))
+        return Resolved(purchase, self.ledger.settle(attempt_id, settlement, now=self.now))
 
     def _what_was_left(self, purchase: Purchase) -> str:
         """Return what became of a purchase that a dead run left."""
         attempt_id = purchase.new.attempt_id
-        awaited = self._folder.awaited(attempt_id)
+        awaited = self.folder.awaited(attempt_id)
         if awaited is not None:
             return f"its picture was not to be had from {awaited.address}: {awaited.problem}"
-        if self._folder.has_whole_answer(name_of(purchase)):
+        if self.folder.has_whole_answer(name_of(purchase)):
             return "its answer is there, and was given up"
         return "its run ended before the whole answer came"
 
@@ -310,7 +410,7 @@ class _Decisions:
             took_s=purchase.took_s,
             decided_by="user",
         )
-        return self.ledger.settle(purchase.new.attempt_id, lost, now=self._now)
+        return self.ledger.settle(purchase.new.attempt_id, lost, now=self.now)
 
     def _find(self, word: str) -> Purchase | str:
         """Find a purchase, or return why it cannot be found."""
@@ -320,16 +420,19 @@ class _Decisions:
             found = self.ledger.purchase(word.lower())
         except LookupRefused:
             return "several purchases begin so; give more of its digits"
-        return found or f"no purchase in {self._folder.shown} begins so"
+        return found or f"no purchase in {self.folder.shown} begins so"
 
     def why_not(self, purchase: Purchase, decision: Decision) -> str | None:
-        """Return why nothing can be decided about a purchase."""
+        """Return why nothing can be decided about a purchase, or not yet."""
+        too_early = self._too_early(purchase, decision)
+        if too_early is not None:
+            return too_early
         if purchase.state is State.UNKNOWN:  # also one whose answer is there: it was named
-            is_unreadable = of_unknown(purchase, self._folder) is Situation.UNREADABLE
+            is_unreadable = of_unknown(purchase, self.folder) is Situation.UNREADABLE
             return _UNREADABLE if is_unreadable else None
         if purchase.picture is not None and decision is Decision.RESEND:
             try:
-                is_there = self._folder.store.holds(purchase.picture.sha256)
+                is_there = self.folder.store.holds(purchase.picture.sha256)
             except StorageFailed as failed:
                 return f"its picture cannot be read now ({failed}), so nobody can say it is lost"
             return "its picture is there, in the store" if is_there else None
@@ -337,7 +440,7 @@ class _Decisions:
 
     def _why_not_open(self, purchase: Purchase) -> str | None:
         """Return why nothing can be decided about a purchase that a run has in work, or had."""
-        home = self._homes.other(purchase.new.run_id)
+        home = self.homes.other(purchase.new.run_id)
         if home is not None:
             return (
                 f"it was sent by home {home}, where its answer may lie: start that driver again, "
@@ -345,11 +448,11 @@ class _Decisions:
                 f"'stage3 recover --of-home {home}'"
             )
         run_id = purchase.new.run_id
-        is_ours = self._taken.get(run_id, False)  # of another purchase's: its lock is held here
-        if not is_ours and (self._folder.may_be_going(purchase) or not self._take(run_id)):
+        is_ours = self.taken.get(run_id, False)  # of another purchase's: its lock is held here
+        if not is_ours and (self.folder.may_be_going(purchase) or not self._take(run_id)):
             return "a run that is still going has it in work, and will tell what became of it"
-        match left_behind(purchase, self._folder):
-            case Situation.ANSWERED if self._gives_up_answers:
+        match left_behind(purchase, self.folder):
+            case Situation.ANSWERED if self.gives_up_answers:
                 return None
             case Situation.ANSWERED:
                 return (
@@ -363,14 +466,7 @@ class _Decisions:
             case _:
                 return None
 
-    def why_not_now(self, purchase: Purchase, decision: Decision) -> str | None:
-        """Return what is against a decision about a purchase that was chosen, not named."""
-        too_early = self.too_early(purchase, decision)
-        if too_early is not None or purchase.state not in OPEN:
-            return too_early
-        return self._why_not_open(purchase)
-
-    def too_early(self, purchase: Purchase, decision: Decision) -> str | None:
+    def _too_early(self, purchase: Purchase, decision: Decision) -> str | None:
         """Return why a request cannot be called unbilled yet, which its provider could still list.
 
         Until then it may be on its way there; afterwards a person is believed.
@@ -382,9 +478,9 @@ class _Decisions:
         listing = _listing_of(purchase)
         if listing is None:
             return None
-        since = purchase.changed_at if purchase.state is State.UNKNOWN else self._now
+        since = purchase.changed_at if purchase.state is State.UNKNOWN else self.now
         from_then = since + timedelta(seconds=listing.settle_s)
-        if self._now >= from_then:
+        if self.now >= from_then:
             return None
         return (
             "its provider may have it and not list it yet, so that nobody can say it was not "
@@ -393,10 +489,10 @@ class _Decisions:
 
     def _take(self, run_id: str) -> bool:
         """Take a dead run's lock, to be kept until the decisions are durable."""
-        if run_id not in self._taken:
-            taken = self._folder.owners.take_over(run_id)
-            self._taken[run_id] = self._locks.enter_context(taken)
-        return self._taken[run_id]
+        if run_id not in self.taken:
+            taken = self.folder.owners.take_over(run_id)
+            self.taken[run_id] = self.locks.enter_context(taken)
+        return self.taken[run_id]
 
 
 def _listing_of(purchase: Purchase) -> Listing | None:

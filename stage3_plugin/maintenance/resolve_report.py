@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import date
 from enum import StrEnum
-from typing import ClassVar, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
@@ -16,16 +15,18 @@ from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.report import (
     SHORT,
     Report,
-    Told,
     counted,
+    grouped,
     moment,
     route,
     table,
+    together,
     token_of,
     usd,
 )
 from stage3_plugin.maintenance.state_folder import StateFolder
 
+FORMAT: Final = "stage3-resolve/1"
 _MOST_NAMED: Final = 40
 _UNCHANGED: Final = "nothing was changed; the same command with --yes records it"
 
@@ -71,77 +72,58 @@ class Resolved(NamedTuple):
     after: Purchase
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded(Report):
-    """A decision about purchases: that it was recorded, for all of them.
+def recorded(folder: StateFolder, decision: Decision, resolved: Sequence[Resolved]) -> Report:
+    """Say that a decision was recorded, and what each purchase is now."""
+    document = {
+        "format": FORMAT,
+        "ledger": folder,
+        "changed": bool(resolved),
+        "decision": decision,
+        "next_step": _WHAT_COMES[decision],
+        "is_final": decision is not Decision.BILLED,
+        "resolved": [_told_of(one) for one in resolved],
+    }
+    steps = [next_steps.looking(folder)]
+    if decision is Decision.BILLED and resolved:
+        which, sure = _which(resolved)
+        command = next_steps.stage3(folder, "resolve", *which, "--cost", "0", *sure.split())
+        why = "takes it back: it was not billed after all; the old figure is kept"
+        steps.insert(0, Next(command, why, is_safe=False))
+    sentences = list(_recorded_in_words(decision, resolved))
+    return Report(document=document, sentences=sentences, next_steps=steps)
 
-    Attributes:
-        ledger: Whose.
-        decision: Which.
-        resolved: Each purchase.
-    """
 
-    FORMAT: ClassVar[str] = "stage3-resolve/1"
-    ledger: StateFolder
-    decision: Decision
-    resolved: Sequence[Resolved]
+def _recorded_in_words(decision: Decision, resolved: Sequence[Resolved]) -> Iterator[str]:
+    """Yield what was done, what the next run will do, and how it can be taken back."""
+    if len(resolved) > 1:
+        yield f"{len(resolved)} resolved"
+    for group in grouped(resolved, lambda one: together(one.after)):
+        yield _money_in_words(group)
+    yield f"next: {_WHAT_COMES[decision]}"
+    yield f"undo: {_undo(decision, resolved)}"
 
-    def keys(self) -> Mapping[str, object]:
-        """Return what was decided, and what each is now."""
-        return {
-            "format": self.FORMAT,
-            "ledger": self.ledger,
-            "changed": bool(self.resolved),
-            "decision": self.decision,
-            "next_step": _WHAT_COMES[self.decision],
-            "is_final": self.decision is not Decision.BILLED,
-            "resolved": [_told_of(one) for one in self.resolved],
-        }
 
-    def told(self) -> Iterator[str]:
-        """Yield what was done, what the next run will do, and how it can be taken back."""
-        if len(self.resolved) > 1:
-            yield f"{len(self.resolved)} resolved"
-        by_batch: dict[str | None, list[Resolved]] = {}
-        for one in self.resolved:
-            by_batch.setdefault(token_of(one.after), []).append(one)
-        for token, group in by_batch.items():
-            for several in [group] if token is not None else [[one] for one in group]:
-                yield _money_in_words(several, token)
-        yield f"next: {_WHAT_COMES[self.decision]}"
-        yield f"undo: {self._undo()}"
+def _undo(decision: Decision, resolved: Sequence[Resolved]) -> str:
+    """Say whether and how it can be taken back: a bill can be corrected, up and down."""
+    if not all(one.after.state is State.PAID_BAD for one in resolved):
+        return _UNDO[decision]
+    which, sure = _which(resolved)
+    each = "each" if sure else "it"
+    more = " ..." if len(which) > _MOST_NAMED else ""
+    command = f"stage3 resolve {' '.join(which[:_MOST_NAMED])}{more} --cost 0{sure}"
+    return (
+        f"'{command}' if it was not billed after all, '--cost USD' if {each} was billed "
+        "something else; the old figure is kept"
+    )
 
-    def _undo(self) -> str:
-        """Say whether and how it can be taken back: a bill can be corrected, up and down."""
-        if not all(one.after.state is State.PAID_BAD for one in self.resolved):
-            return _UNDO[self.decision]
-        which, sure = self._which()
-        each = "each" if sure else "it"
-        more = " ..." if len(which) > _MOST_NAMED else ""
-        command = f"stage3 resolve {' '.join(which[:_MOST_NAMED])}{more} --cost 0{sure}"
-        return (
-            f"'{command}' if it was not billed after all, '--cost USD' if {each} was billed "
-            "something else; the old figure is kept"
-        )
 
-    def _which(self) -> tuple[list[str], str]:
-        """Name what was decided: by their batch, which needs to be said for sure, or by ids."""
-        tokens = {token_of(one.after) for one in self.resolved}
-        token = tokens.pop() if len(tokens) == 1 else None
-        if token is not None:
-            return ["--batch", token[:SHORT]], " --yes"
-        return [one.after.new.attempt_id[:SHORT] for one in self.resolved], ""
-
-    def steps(self) -> Iterator[Next]:
-        """Yield how a decision is taken back, where it can be."""
-        if self.decision is Decision.BILLED and self.resolved:
-            which, sure = self._which()
-            yield Next(
-                next_steps.stage3(self.ledger, "resolve", *which, "--cost", "0", *sure.split()),
-                "takes it back: it was not billed after all; the old figure is kept",
-                is_safe=False,
-            )
-        yield next_steps.looking(self.ledger)
+def _which(resolved: Sequence[Resolved]) -> tuple[list[str], str]:
+    """Name what was decided: by their batch, which needs to be said for sure, or by ids."""
+    tokens = {token_of(one.after) for one in resolved}
+    token = tokens.pop() if len(tokens) == 1 else None
+    if token is not None:
+        return ["--batch", token[:SHORT]], " --yes"
+    return [one.after.new.attempt_id[:SHORT] for one in resolved], ""
 
 
 def _told_of(one: Resolved) -> dict[str, object]:
@@ -152,9 +134,9 @@ def _told_of(one: Resolved) -> dict[str, object]:
     }
 
 
-def _money_in_words(group: Sequence[Resolved], token: str | None) -> str:
+def _money_in_words(group: Sequence[Resolved]) -> str:
     """Say what became of a purchase, or of lines of a batch, and of their money."""
-    after = group[0].after
+    after, token = group[0].after, token_of(group[0].after)
     name, it, are = f"{after.new.attempt_id[:SHORT]} of scene {after.new.scene_id}", "it", "is"
     if token is not None:
         name, it = f"{counted(len(group), 'line')} of batch {token[:SHORT]}", "them"
@@ -173,97 +155,97 @@ def _money_in_words(group: Sequence[Resolved], token: str | None) -> str:
     return f"{name} {are} now {after.state}: {money}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen(Recorded):
-    """A decision about many, as it was recorded or would be.
+def chosen(
+    recorded: Report,
+    decision: Decision,
+    before: Sequence[Purchase],
+    *,
+    left_out: Sequence[Purchase],
+    cost_microusd: int | None,
+    again: Next | None,
+) -> Report:
+    """Say what a decision about many did, or would do.
 
-    Attributes:
-        is_done: It was recorded.
+    Args:
+        recorded: What was recorded; of none, where it was only foreseen.
+        decision: Which.
         before: Each of them as it was.
         left_out: Those whose answer is on the disk.
         cost_microusd: What each was billed, if that was said.
-        again: The words of the command that records it.
+        again: The command that records it; ``None`` where it was recorded.
     """
+    told = list(_chosen_in_words(decision, before, left_out, cost_microusd))
+    foreseen = before if again else ()
+    more = {
+        "would_resolve": [{"becomes": BECOMES[decision], "purchase": one} for one in foreseen],
+        "left_out": [one.new.attempt_id for one in left_out],
+    }
+    if again is None and before:
+        told += recorded.sentences
+    elif before:
+        told += [f"undo: {_UNDO[decision]}", _UNCHANGED]
+    return Report(
+        document={**recorded.document, **more},
+        sentences=told,
+        next_steps=[again] if again and before else recorded.next_steps,
+    )
 
-    is_done: bool
-    before: Sequence[Purchase]
-    left_out: Sequence[Purchase]
-    cost_microusd: int | None
-    again: tuple[str, ...]
 
-    def keys(self) -> Mapping[str, object]:
-        """Return what would be, too."""
-        becomes = BECOMES[self.decision]
-        would = (
-            [] if self.is_done else [{"becomes": becomes, "purchase": one} for one in self.before]
+def _chosen_in_words(
+    decision: Decision,
+    before: Sequence[Purchase],
+    left_out: Sequence[Purchase],
+    cost_microusd: int | None,
+) -> Iterator[str]:
+    """Yield what it would do, or did, as a table, and what it costs."""
+    if before:
+        head = ("ID", "SCENE", "SENT", "FROM", "RUN", "HELD", "BECOMES")
+        rows = (_row(group, decision) for group in grouped(before, together))
+        yield from table([head, *rows])
+        yield _sum_in_words(decision, before, cost_microusd)
+    else:
+        yield "no purchase of unknown outcome is meant"
+    if left_out:
+        ids = " ".join(one.new.attempt_id[:SHORT] for one in left_out[:_MOST_NAMED])
+        more = len(left_out) - _MOST_NAMED
+        ids += f" (and {more:,} more)" if more > 0 else ""
+        are = "answer is" if len(left_out) == 1 else "answers are"
+        yield (
+            f"left out: {len(left_out):,}, whose {are} kept and may still give a picture; "
+            f"who has seen that there is none decides by id: stage3 resolve {ids} ..."
         )
-        left_out = [one.new.attempt_id for one in self.left_out]
-        return {**Recorded.keys(self), "would_resolve": would, "left_out": left_out}
-
-    def told(self) -> Iterator[str]:
-        """Yield what it would do, or did, as a table, and what it costs."""
-        if self.before:
-            head = ("ID", "SCENE", "SENT", "FROM", "RUN", "HELD", "BECOMES")
-            yield from table([head, *self._rows()])
-            yield self._sum_in_words()
-        else:
-            yield "no purchase of unknown outcome is meant"
-        if self.left_out:
-            ids = " ".join(one.new.attempt_id[:SHORT] for one in self.left_out[:_MOST_NAMED])
-            more = len(self.left_out) - _MOST_NAMED
-            ids += f" (and {more:,} more)" if more > 0 else ""
-            are = "answer is" if len(self.left_out) == 1 else "answers are"
-            yield (
-                f"left out: {len(self.left_out):,}, whose {are} kept and may still give a picture; "
-                f"who has seen that there is none decides by id: stage3 resolve {ids} ..."
-            )
-        if self.resolved:
-            yield from Recorded.told(self)
-        elif self.before:
-            yield f"undo: {_UNDO[self.decision]}"
-            yield _UNCHANGED
-
-    def _rows(self) -> Iterator[tuple[str, ...]]:
-        """Yield a row for each purchase, or for the lines of a batch together."""
-        groups: dict[str, list[Purchase]] = {}
-        for one in self.before:
-            groups.setdefault(token_of(one) or one.new.attempt_id, []).append(one)
-        for group in groups.values():
-            first, token, more = group[0], token_of(group[0]), len(group) - 1
-            yield (
-                first.new.attempt_id[:12] if token is None else f"batch {token[:SHORT]}",
-                first.new.scene_id[:40] + (f" and {more:,} more" if more else ""),
-                moment(first.held_at),
-                route(first.new.endpoint)[:40],
-                without_home(first.new.run_id)[:12],
-                f"${usd(sum(one.counted_microusd for one in group))}",
-                str(BECOMES[self.decision]),
-            )
-
-    def _sum_in_words(self) -> str:
-        count = len(self.before)
-        held = usd(sum(one.counted_microusd for one in self.before))
-        purchases = counted(count, "purchase")
-        if self.decision is Decision.NOT_BILLED:
-            return f"{purchases}: the ${held} held for them is free again"
-        words = f"the ${held} held for them counts as spent"
-        unpriced = sum(not one.new.hold_microusd for one in self.before)
-        if self.cost_microusd is not None:
-            spent = usd(self.cost_microusd * count)
-            words = f"${spent} counts as spent, in the place of ${held} held"
-        elif unpriced:
-            words += f"; the cost of {unpriced:,} is unknown, and counts as nothing"
-        return f"{purchases}: {words}; a run that makes the scenes again pays for them once more"
-
-    def steps(self) -> Iterator[Next]:
-        """Yield the command that records what was shown."""
-        if self.before and not self.is_done:
-            yield Next(next_steps.stage3(self.ledger, *self.again), "records it", is_safe=False)
-        else:
-            yield from Recorded.steps(self)
 
 
-def bills(folder: StateFolder, corrected: Sequence[Resolved]) -> Told:
+def _row(group: Sequence[Purchase], decision: Decision) -> tuple[str, ...]:
+    """Return the row of a purchase, or of the lines of a batch together."""
+    first, token, more = group[0], token_of(group[0]), len(group) - 1
+    return (
+        first.new.attempt_id[:12] if token is None else f"batch {token[:SHORT]}",
+        first.new.scene_id[:40] + (f" and {more:,} more" if more else ""),
+        moment(first.held_at),
+        route(first.new.endpoint)[:40],
+        without_home(first.new.run_id)[:12],
+        f"${usd(sum(one.counted_microusd for one in group))}",
+        str(BECOMES[decision]),
+    )
+
+
+def _sum_in_words(decision: Decision, before: Sequence[Purchase], cost_microusd: int | None) -> str:
+    held = usd(sum(one.counted_microusd for one in before))
+    purchases = counted(len(before), "purchase")
+    if decision is Decision.NOT_BILLED:
+        return f"{purchases}: the ${held} held for them is free again"
+    words = f"the ${held} held for them counts as spent"
+    unpriced = sum(not one.new.hold_microusd for one in before)
+    if cost_microusd is not None:
+        spent = usd(cost_microusd * len(before))
+        words = f"${spent} counts as spent, in the place of ${held} held"
+    elif unpriced:
+        words += f"; the cost of {unpriced:,} is unknown, and counts as nothing"
+    return f"{purchases}: {words}; a run that makes the scenes again pays for them once more"
+
+
+def bills(folder: StateFolder, corrected: Sequence[Resolved]) -> Report:
     """Say which bills were put right; the figures that were there are kept."""
     told = list[str]()
     for before, after in corrected:
@@ -280,7 +262,7 @@ def bills(folder: StateFolder, corrected: Sequence[Resolved]) -> Told:
     return _changed(folder, "cost", [*told, kept], changed=changed, resolved=resolved)
 
 
-def bills_foreseen(folder: StateFolder, found: Sequence[Purchase], cost_microusd: int) -> Told:
+def bills_foreseen(folder: StateFolder, found: Sequence[Purchase], cost_microusd: int) -> Report:
     """Say which bills of a batch would be put right, and by how much."""
     told = ["nobody has called a line of this batch billed: there is nothing to put right"]
     if found:
@@ -290,7 +272,7 @@ def bills_foreseen(folder: StateFolder, found: Sequence[Purchase], cost_microusd
     return _changed(folder, "cost", told, changed=False, resolved=())
 
 
-def day_set(folder: StateFolder, day: date, before: date | None, known: date | None) -> Told:
+def day_set(folder: StateFolder, day: date, before: date | None, known: date | None) -> Report:
     """Say which day a ledger goes on with: another one than ``before``, if that is there."""
     told = f"the ledger's last day is {known}, which is not after {day}; nothing was changed"
     if known is None:
@@ -306,6 +288,6 @@ def day_set(folder: StateFolder, day: date, before: date | None, known: date | N
 
 def _changed(
     folder: StateFolder, what: str, told: Sequence[str], *, changed: bool, **keys: object
-) -> Told:
-    document = {"format": Recorded.FORMAT, "ledger": folder, "changed": changed, "decision": what}
-    return Told(document=document | keys, sentences=told)
+) -> Report:
+    document = {"format": FORMAT, "ledger": folder, "changed": changed, "decision": what}
+    return Report(document=document | keys, sentences=told)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from operator import itemgetter
 from pathlib import Path
-from typing import ClassVar, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from stage3_plugin.maintenance.report import Report, counted
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
@@ -58,7 +59,7 @@ _COPIED: Final = frozenset({_OF_RESULTS["takes"], _OF_RESULTS["images"]})
 """What is put back by a run, as far as it is a copy of what is stored."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
     """So many files.
 
@@ -69,27 +70,20 @@ class Amount:
         again_bytes: How long these are.
     """
 
-    files: int = 0
-    bytes: int = 0
-    again_files: int = 0
-    again_bytes: int = 0
-
-    def add(self, other: Amount) -> None:
-        """Count some more."""
-        self.files += other.files
-        self.bytes += other.bytes
-        self.again_files += other.again_files
-        self.again_bytes += other.again_bytes
+    files: int
+    bytes: int
+    again_files: int
+    again_bytes: int
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Held(Amount):
     """What lies in a folder, of one kind."""
 
     kind: str
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place(Amount):
     """A folder, and what it holds by kind, the largest first."""
 
@@ -97,43 +91,28 @@ class Place(Amount):
     holds: tuple[Held, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room(Report):
-    """What a project takes.
-
-    Attributes:
-        places: The state folder, the folder of results, and the host's, as far as they are there.
-        unread: What could not be looked into.
-    """
-
-    FORMAT: ClassVar[str] = "stage3-room/1"
-    places: tuple[Place, ...]
-    files: int
-    bytes: int
-    again_files: int
-    again_bytes: int
-    unread: tuple[Path, ...]
-
-    def told(self) -> Iterator[str]:
-        """Yield what is held, by what, and how much of it could be made again at no cost."""
-        if not self.places:
-            yield "there is nothing here yet: no state folder, and no results"
-            return
-        for place in self.places:
-            yield f"{place.path}: {_size(place.bytes)}"
-            for one in place.holds:
-                again = "" if one.again_files == one.files else f"{_size(one.again_bytes)} "
-                more = f"  ({again}could be made again at no cost)" if one.again_files else ""
-                yield f"  {_size(one.bytes):>8}  {counted(one.files, 'file')}: {one.kind}{more}"
-        yield ""
-        yield (
-            f"{_size(self.bytes)} in all, of which {_size(self.again_bytes)} could be made again "
-            "at no cost; nothing was deleted"
-        )
-        for path in self.unread[:_MOST_UNREAD]:
-            yield f"could not be looked into, and is not counted: {path}"
-        if len(self.unread) > _MOST_UNREAD:
-            yield f"nor could {len(self.unread) - _MOST_UNREAD:,} further folders"
+def _in_words(
+    places: Sequence[Place], in_all: Mapping[str, int], unread: Sequence[Path]
+) -> Iterator[str]:
+    """Yield what is held, by what, and how much of it could be made again at no cost."""
+    if not places:
+        yield "there is nothing here yet: no state folder, and no results"
+        return
+    for place in places:
+        yield f"{place.path}: {_size(place.bytes)}"
+        for one in place.holds:
+            again = "" if one.again_files == one.files else f"{_size(one.again_bytes)} "
+            more = f"  ({again}could be made again at no cost)" if one.again_files else ""
+            yield f"  {_size(one.bytes):>8}  {counted(one.files, 'file')}: {one.kind}{more}"
+    yield ""
+    yield (
+        f"{_size(in_all['bytes'])} in all, of which {_size(in_all['again_bytes'])} could be made "
+        "again at no cost; nothing was deleted"
+    )
+    for path in unread[:_MOST_UNREAD]:
+        yield f"could not be looked into, and is not counted: {path}"
+    if len(unread) > _MOST_UNREAD:
+        yield f"nor could {len(unread) - _MOST_UNREAD:,} further folders"
 
 
 def _size(size_bytes: int) -> str:
@@ -146,22 +125,72 @@ def _size(size_bytes: int) -> str:
     return f"{number} {_UNITS[power - 1]}"
 
 
-class _Looking:
-    """Goes through folders, once each, and through no link."""
+def look(folder: StateFolder, out_dir: Path) -> Report:
+    """Look at a project.
 
-    def __init__(self) -> None:
+    Args:
+        folder: Its state folder.
+        out_dir: The folder of its results.
+
+    Raises:
+        LedgerFailed: The ledger cannot be read.
+    """
+    story = folder.path.parent / STORIES
+    counting = _Counting(folder.path, out_dir, story)
+    state = counting.place(folder.path, _kinds_of_state(folder), lambda parts: parts[0] == OBJECTS)
+    brought = counting.place(story, lambda _: STORY, lambda parts: OBJECTS in parts)
+    results = counting.place(out_dir, _kind_of_result, lambda _: False)
+    places, unread = [one for one in (state, results, brought) if one.holds], counting.unread
+    in_all = _in_all(places)
+    return Report(
+        document={"format": "stage3-room/1", "places": places, **in_all, "unread": unread},
+        sentences=list(_in_words(places, in_all, unread)),
+    )
+
+
+def _in_all(amounts: Sequence[Amount]) -> dict[str, int]:
+    names = [one.name for one in fields(Amount)]
+    return {name: sum(getattr(one, name) for one in amounts) for name in names}
+
+
+class _Counting:
+    """Goes through folders, once each and through no link, and counts files by kind.
+
+    Args:
+        places: Each is looked at only if it is asked for itself.
+    """
+
+    def __init__(self, *places: Path) -> None:
         self.unread: list[Path] = []
+        self._stored: set[Stamp] = set()
         self._seen: set[tuple[int, int]] = set()
+        for one in places:
+            with suppress(OSError):
+                found = one.stat()
+                self._seen.add((found.st_dev, found.st_ino))
 
-    def leave_out(self, folder: Path) -> None:
-        """Look at a folder only if it is asked for itself."""
-        try:
-            found = folder.stat()
-        except OSError:
-            return
-        self._seen.add((found.st_dev, found.st_ino))
+    def place(
+        self,
+        path: Path,
+        kind_of: Callable[[tuple[str, ...]], str],
+        is_stored: Callable[[tuple[str, ...]], bool],
+    ) -> Place:
+        """Count what lies below a folder."""
+        counts: dict[str, Counter[str]] = {}
+        for parts, details in self._files(path):
+            kind, size = kind_of(parts), details.st_size
+            stamp = size, details.st_mtime_ns
+            if is_stored(parts):
+                self._stored.add(stamp)
+            again = int(kind in _MADE_AGAIN or (kind in _COPIED and stamp in self._stored))
+            counts.setdefault(kind, Counter()).update(
+                files=1, bytes=size, again_files=again, again_bytes=size * again
+            )
+        holds = [Held(kind=kind, **count) for kind, count in counts.items()]
+        holds.sort(key=lambda one: (-one.bytes, one.kind))
+        return Place(path=path, holds=tuple(holds), **_in_all(holds))
 
-    def files(self, folder: Path) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
+    def _files(self, folder: Path) -> Iterator[tuple[tuple[str, ...], os.stat_result]]:
         """Yield the names that lead to each file below a folder, and what the system says of it.
 
         One that has another name was yielded by that.
@@ -188,63 +217,6 @@ class _Looking:
                     folders.append((path / name, (*parts, name)))
                 else:
                     yield (*parts, name), details
-
-
-def look(folder: StateFolder, out_dir: Path) -> Room:
-    """Look at a project.
-
-    Args:
-        folder: Its state folder.
-        out_dir: The folder of its results.
-
-    Raises:
-        LedgerFailed: The ledger cannot be read.
-    """
-    looking, stored = _Looking(), set[Stamp]()
-    story = folder.path.parent / STORIES
-    for one in (folder.path, out_dir, story):
-        looking.leave_out(one)
-    counting = _Counting(looking, stored)
-    state = counting.place(folder.path, _kinds_of_state(folder), lambda parts: parts[0] == OBJECTS)
-    brought = counting.place(story, lambda _: STORY, lambda parts: OBJECTS in parts)
-    results = counting.place(out_dir, _kind_of_result, lambda _: False)
-    places, total = tuple(one for one in (state, results, brought) if one.holds), Amount()
-    for place in places:
-        total.add(place)
-    return Room(places=places, unread=tuple(looking.unread), **asdict(total))
-
-
-@dataclass(frozen=True, slots=True)
-class _Counting:
-    """Counts files by kind, and keeps the stamps of what is stored."""
-
-    looking: _Looking
-    stored: set[Stamp]
-
-    def place(
-        self,
-        path: Path,
-        kind_of: Callable[[tuple[str, ...]], str],
-        is_stored: Callable[[tuple[str, ...]], bool],
-    ) -> Place:
-        """Count what lies below a folder."""
-        holds: dict[str, Held] = {}
-        for parts, details in self.looking.files(path):
-            kind, stamp, size = (
-                kind_of(parts),
-                (details.st_size, details.st_mtime_ns),
-                details.st_size,
-            )
-            if is_stored(parts):
-                self.stored.add(stamp)
-            again = kind in _MADE_AGAIN or (kind in _COPIED and stamp in self.stored)
-            one = Amount(files=1, bytes=size, again_files=again, again_bytes=size * again)
-            holds.setdefault(kind, Held(kind=kind)).add(one)
-        ordered = sorted(holds.values(), key=lambda one: (-one.bytes, one.kind))
-        place = Place(path=path, holds=tuple(ordered))
-        for held in ordered:
-            place.add(held)
-        return place
 
 
 def _kinds_of_state(folder: StateFolder) -> Callable[[tuple[str, ...]], str]:

@@ -7,13 +7,14 @@ no files, and from the store, which knows no purchases.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from errno import EIO
 from pathlib import Path
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import State
@@ -28,7 +29,7 @@ from stage3_plugin.errors import (
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
-from stage3_plugin.maintenance.report import Report, Told, counted, named
+from stage3_plugin.maintenance.report import Report, counted, named
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.purchase.inventory import Listed, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
@@ -63,6 +64,8 @@ _HINTS: Final[Mapping[ProblemKind, str]] = {
     "different": "keep a copy of the state folder and report it: no run writes such a row",
 }
 _SCENES_NAMED: Final = 3
+_AT_ONCE: Final = 12
+"""Pictures that a bucket is given at a time."""
 EXIT_PROBLEMS: Final = 1
 
 
@@ -89,88 +92,8 @@ class Problem:
     attempt_ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified(Report):
-    """What :func:`verify` found.
-
-    Attributes:
-        ledger: Whose.
-        corrected: How many costs a person has put right.
-        purchases: How many of the ledger's purchases have a picture.
-        pictures: How many different pictures those are.
-        store: The address of the bucket, if the last run had one.
-        filled: How many pictures it was given now.
-        store_read: What it has was read, and not only listed.
-        only_in_store: How many pictures it alone has: a run that needs one brings it back.
-        problems: What is wrong.
-    """
-
-    FORMAT: ClassVar[str] = "stage3-verify/1"
-    ledger: StateFolder
-    corrected: int
-    purchases: int
-    pictures: int
-    store: str | None
-    filled: int
-    store_read: bool
-    only_in_store: int
-    problems: tuple[Problem, ...]
-
-    def told(self) -> Iterator[str]:
-        """Yield every problem with its next step, and what was checked."""
-        for problem in self.problems:
-            scenes = named(problem.scene_ids, _SCENES_NAMED)
-            of = f" of scene {scenes}" if scenes else ""
-            yield f"{problem.url or problem.path}{of}: {problem.message}"
-            yield f"  next: {problem.hint}"
-        paid = counted(self.purchases, "paid purchase")
-        checked, ledger = f"{counted(self.pictures, 'picture')} of {paid}", self.ledger.shown
-        if not self.problems:
-            agrees = f"{ledger} agrees with itself"
-            yield f"ok: every picture is there and whole ({checked}), and {agrees}"
-        if self.filled:
-            yield f"put into {self.store}: {counted(self.filled, 'picture')}"
-        if self.store is not None and not self.store_read:
-            yield f"{self.store} was compared by names and lengths; --read-store reads its pictures"
-        if self.only_in_store:
-            alone = counted(self.only_in_store, "picture")
-            yield f"only in {self.store}: {alone}; a run that needs one brings it back"
-        if self.problems:
-            yield f"{counted(len(self.problems), 'problem')} in {ledger}; {checked} checked"
-        elif self.corrected:
-            corrected = counted(self.corrected, "cost")
-            yield f"{corrected} put right by a person; the figures that were there are kept"
-
-    @property
-    def exit_code(self) -> int:
-        """Return whether something is wrong."""
-        return EXIT_PROBLEMS if self.problems else 0
-
-    def steps(self) -> Iterator[Next]:
-        """Yield what a problem can be mended with."""
-        kinds = {problem.kind for problem in self.problems}
-        if "store" in kinds:
-            read = ("--read-store",) if self.store_read else ()
-            yield Next(
-                next_steps.stage3(self.ledger, "verify", "--fill-store", *read),
-                "puts what the bucket lacks into it; nothing is taken away",
-            )
-        if "outdated" in kinds:
-            yield Next(
-                next_steps.stage3(self.ledger, "verify", "--accept-folder"),
-                "goes on with a ledger that is older than its folder: runs buy again what it has "
-                "forgotten",
-                is_safe=False,
-            )
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """A picture that has to be there, and the purchases it belongs to."""
-
-    picture: Picture
-    attempt_ids: list[str] = field(default_factory=list[str])
-    scene_ids: list[str] = field(default_factory=list[str])
+_Owners: TypeAlias = Sequence[tuple[str, str]]
+"""The purchases that a picture is of: the attempt and the scene of each."""
 
 
 def verify(
@@ -179,7 +102,7 @@ def verify(
     fill_store: bool = False,
     read_store: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
-) -> Verified:
+) -> Report:
     """Check that the ledger agrees with itself, and that every picture it speaks of is there.
 
     Reads every picture from end to end: its hash and its structure have to be right.
@@ -197,166 +120,222 @@ def verify(
             be used so.
         BucketFailed: It is to be filled, and does not let us.
     """
-    far = _FarSide(folder, fill=fill_store, read=read_store, progress=progress)
-    far.open()
-    listed = _listed(folder)
+    check = _Check(folder, progress, reads_store=read_store)
+    bucket = _bucket_at(check.address, must=fill_store)
+    try:
+        listed: Listed | StorageFailed = Listed.of(folder.store, folder.spool)
+    except StorageFailed as failed:
+        listed = failed
     with folder.reading() as ledger:
-        problems = list(_of_ledger(ledger, folder))
-        wanted: dict[Picture, _Wanted] = {}
-        corrected = 0
-        try:
-            wanted = _pictures(ledger)
-            corrected = len(ledger.corrections())
-            if isinstance(listed, Listed):
-                problems += _of_folder(listed, ledger, folder)
-            else:
-                problems.append(listed)
-        except LedgerFailed as failed:
-            if not _is_damage(failed):
-                raise
-            # What is wrong was found before it failed, or is this failure.
-            problems = problems or [_problem(folder, "ledger", failed.problem, at=ledger.path)]
-    far.look(wanted)
-    problems.extend(far.problems)
-    only_in_store = 0
-    for done, one in enumerate(wanted.values()):
-        progress(done, len(wanted))
-        found = _check(one, folder)
-        if found is not None and found.kind == "missing" and one.picture.sha256 in far.has:
-            only_in_store += 1
-        elif found is not None:
-            problems.append(found)
-    progress(len(wanted), len(wanted))
-    return Verified(
-        ledger=folder,
-        corrected=corrected,
-        purchases=sum(len(one.attempt_ids) for one in wanted.values()),
-        pictures=len(wanted),
-        store=far.address,
-        filled=far.filled,
-        store_read=read_store,
-        only_in_store=only_in_store,
-        problems=tuple(problems),
-    )
+        with check.damage(ledger):
+            for problem in ledger.problems():
+                check.note("ledger", problem, at=ledger.path)
+        with check.damage(ledger, is_new=not check.problems):
+            check.wanted = _pictures(ledger)
+            check.corrected = len(ledger.corrections())
+            check.folder_by(ledger, listed)
+    if isinstance(bucket, Bucket):
+        check.bucket(bucket, fill=fill_store)
+    elif bucket is not None:
+        check.note_bucket(f"{bucket.problem} ({bucket.hint})")
+    check.pictures()
+    return check.report()
 
 
-def _problem(
-    folder: StateFolder,
-    kind: ProblemKind,
-    message: str,
-    *,
-    at: Path,
-    of: _Wanted | None = None,
-    url: str | None = None,
-) -> Problem:
-    is_file = folder.place.is_file
-    what = "its folder" if is_file else "the server's database"
-    return Problem(
-        kind=kind,
-        message=message,
-        hint=_HINTS[kind].format(newest=newest_of(is_file=is_file), what=what),
-        path=at,
-        url=url,
-        scene_ids=() if of is None else tuple(of.scene_ids),
-        attempt_ids=() if of is None else tuple(of.attempt_ids),
-    )
+def _bucket_at(address: str | None, *, must: bool) -> Bucket | SettingsRefused | None:
+    """Open the bucket that the last run had; what keeps it from being used is returned."""
+    if address is None and must:
+        raise SettingsRefused(
+            "store",
+            "the last run had no bucket that could be filled",
+            hint="set it, and run the story once more: nothing is bought again",
+        )
+    try:
+        return None if address is None else Bucket.at(address)
+    except SettingsRefused as refused:
+        if must:
+            raise
+        return refused
 
 
-@dataclass(slots=True)
-class _FarSide:
-    """What a bucket has, and lacks.
+class _Check:
+    """One check of a folder: it notes what is wrong.
 
     Attributes:
-        folder: Whose bucket it is.
-        fill: Put what it lacks there.
-        read: Read what it has.
-        progress: Called with how many are there, and of how many.
-        address: Where it is.
-        has: The pictures that are there, by name and length.
-        problems: What is wrong there.
-        filled: How many it was given.
+        address: Of the bucket, if the last run had one.
+        wanted: The pictures that have to be there.
+        corrected: How many costs a person has put right.
+        problems: What is wrong.
     """
 
-    folder: StateFolder
-    fill: bool
-    read: bool
-    progress: Callable[[int, int], None]
-    address: str | None = None
-    has: set[str] = field(default_factory=set[str])
-    problems: list[Problem] = field(default_factory=list[Problem])
-    filled: int = 0
-    _bucket: Bucket | None = None
+    def __init__(
+        self, folder: StateFolder, progress: Callable[[int, int], None], *, reads_store: bool
+    ) -> None:
+        self._folder = folder
+        self._progress = progress
+        self._reads_store = reads_store
+        self._in_bucket = set[str]()
+        self._filled = 0
+        self._only_in_bucket = 0
+        self.address = folder.store_address()
+        self.wanted: Mapping[Picture, _Owners] = {}
+        self.corrected = 0
+        self.problems = list[Problem]()
 
-    def open(self) -> None:
-        """Open the bucket that the last run had; one that cannot be used so is a problem."""
-        self.address = self.folder.store_address()
-        if self.address is None:
-            if self.fill:
-                raise SettingsRefused(
-                    "store",
-                    "the last run had no bucket that could be filled",
-                    hint="set it, and run the story once more: nothing is bought again",
-                )
-            return
+    def note(
+        self,
+        kind: ProblemKind,
+        message: str,
+        *,
+        at: Path,
+        of: _Owners = (),
+        url: str | None = None,
+    ) -> None:
+        """Note what is wrong with a file, or in the bucket."""
+        is_file = self._folder.place.is_file
+        what = "its folder" if is_file else "the server's database"
+        problem = Problem(
+            kind=kind,
+            message=message,
+            hint=_HINTS[kind].format(newest=newest_of(is_file=is_file), what=what),
+            path=at,
+            url=url,
+            scene_ids=tuple(scene_id for _, scene_id in of),
+            attempt_ids=tuple(attempt_id for attempt_id, _ in of),
+        )
+        self.problems.append(problem)
+
+    @contextmanager
+    def damage(self, ledger: Ledger, *, is_new: bool = True) -> Generator[None]:
+        """Note that a ledger is too damaged to be read, unless what is wrong was found before.
+
+        That its disk is full, say, is no damage.
+        """
         try:
-            self._bucket = Bucket.at(self.address)
-        except SettingsRefused as refused:
-            if self.fill:
+            yield
+        except LedgerFailed as failed:
+            if failed.cause.errno != EIO:
                 raise
-            self._note(f"{refused.problem} ({refused.hint})")
+            if is_new:
+                self.note("ledger", failed.problem, at=ledger.path)
 
-    def look(self, wanted: Mapping[Picture, _Wanted]) -> None:
-        """See what it lacks of these pictures, and fill it if that is asked for."""
-        if self._bucket is None:
-            return
+    def folder_by(self, ledger: Ledger, listed: Listed | StorageFailed) -> None:
+        """Look whether the folder holds more than the ledger can account for."""
+        if isinstance(listed, StorageFailed):
+            message = f"what lies there cannot be told now ({listed.cause.strerror})"
+            self.note("unreadable", message, at=listed.path)
+        elif (more := beyond(listed, ledger)) is not None:
+            message = f"this ledger is older than its folder: no purchase is known for {more}"
+            self.note("outdated", message, at=ledger.path)
+
+    def note_bucket(self, message: str) -> None:
+        """Note what keeps the bucket from being looked at."""
+        self.note("bucket", message, at=self._folder.path, url=self.address)
+
+    def bucket(self, bucket: Bucket, *, fill: bool) -> None:
+        """See what a bucket lacks of the pictures, and fill it if that is asked for."""
+        wanted, store = self.wanted, self._folder.store
+        names = {picture.sha256 for picture in wanted}
         try:
-            there = sizes_of(self._bucket, wanted)
-            found = {one: what_lacks(one, there) for one in wanted}
-            for done, one in enumerate(wanted if self.read else ()):
-                self.progress(done, len(wanted))
-                if found[one] is None and not is_whole(self._bucket, one.sha256):
+            there = {sha256: size for sha256, size in bucket.sizes() if sha256 in names}
+            found = {one: _what_lacks(one, there.get(one.sha256)) for one in wanted}
+            for done, one in enumerate(wanted if self._reads_store else ()):
+                self._progress(done, len(wanted))
+                if found[one] is None and not _is_whole(bucket, one.sha256):
                     found[one] = "the bucket has other bytes by its name"
         except BucketFailed as failed:
-            if self.fill:
+            if fill:
                 raise
-            self._note(failed.problem)
+            self.note_bucket(failed.problem)
             return
         lacks = {picture: why for picture, why in found.items() if why is not None}
-        self.has = {picture.sha256 for picture in wanted if picture not in lacks}
-        if self.fill:
-            filled = fill(self._bucket, self.folder.store, lacks, progress=self.progress)
-            self.filled = len(filled)
-            self.has |= filled
+        filled = _fill(bucket, store, lacks, self._progress) if fill else set[str]()
+        has = {picture.sha256 for picture in wanted if picture not in lacks} | filled
         for picture, why in lacks.items():
-            if picture.sha256 not in self.has:
-                at = self.folder.store.where(picture.sha256)
-                url = self._bucket.url_of(picture.sha256)
-                lacking = _problem(self.folder, "store", why, at=at, of=wanted[picture], url=url)
-                self.problems.append(lacking)
+            if (sha256 := picture.sha256) not in has:
+                at, url = store.where(sha256), bucket.url_of(sha256)
+                self.note("store", why, at=at, of=wanted[picture], url=url)
+        self._in_bucket, self._filled = has, len(filled)
 
-    def _note(self, message: str) -> None:
-        found = _problem(self.folder, "bucket", message, at=self.folder.path, url=self.address)
-        self.problems.append(found)
+    def pictures(self) -> None:
+        """Look at each picture."""
+        store = self._folder.store
+        for done, (picture, owners) in enumerate(self.wanted.items()):
+            self._progress(done, len(self.wanted))
+            wrong = _what_is_wrong(picture, store)
+            if wrong is not None and wrong[0] == "missing" and picture.sha256 in self._in_bucket:
+                self._only_in_bucket += 1
+            elif wrong is not None:
+                self.note(*wrong, at=store.where(picture.sha256), of=owners)
+        self._progress(len(self.wanted), len(self.wanted))
+
+    def report(self) -> Report:
+        """Say what was checked, and what is wrong."""
+        purchases = sum(map(len, self.wanted.values()))
+        document = {
+            "format": "stage3-verify/1",
+            "ledger": self._folder,
+            "corrected": self.corrected,
+            "purchases": purchases,
+            "pictures": len(self.wanted),
+            "store": self.address,
+            "filled": self._filled,
+            "store_read": self._reads_store,
+            "only_in_store": self._only_in_bucket,
+            "problems": self.problems,
+        }
+        return Report(
+            document=document,
+            sentences=list(self._in_words(purchases)),
+            next_steps=list(self._steps()),
+            exit_code=EXIT_PROBLEMS if self.problems else 0,
+        )
+
+    def _in_words(self, purchases: int) -> Iterator[str]:
+        """Yield every problem with its next step, and what was checked."""
+        for problem in self.problems:
+            scenes = named(problem.scene_ids, _SCENES_NAMED)
+            of = f" of scene {scenes}" if scenes else ""
+            yield f"{problem.url or problem.path}{of}: {problem.message}"
+            yield f"  next: {problem.hint}"
+        paid = counted(purchases, "paid purchase")
+        checked, ledger = f"{counted(len(self.wanted), 'picture')} of {paid}", self._folder.shown
+        if not self.problems:
+            agrees = f"{ledger} agrees with itself"
+            yield f"ok: every picture is there and whole ({checked}), and {agrees}"
+        if self._filled:
+            yield f"put into {self.address}: {counted(self._filled, 'picture')}"
+        if self.address is not None and not self._reads_store:
+            compared = "was compared by names and lengths; --read-store reads its pictures"
+            yield f"{self.address} {compared}"
+        if self._only_in_bucket:
+            alone = counted(self._only_in_bucket, "picture")
+            yield f"only in {self.address}: {alone}; a run that needs one brings it back"
+        if self.problems:
+            yield f"{counted(len(self.problems), 'problem')} in {ledger}; {checked} checked"
+        elif self.corrected:
+            corrected = counted(self.corrected, "cost")
+            yield f"{corrected} put right by a person; the figures that were there are kept"
+
+    def _steps(self) -> Iterator[Next]:
+        """Yield what a problem can be mended with."""
+        kinds = {problem.kind for problem in self.problems}
+        if "store" in kinds:
+            read = ("--read-store",) if self._reads_store else ()
+            yield Next(
+                next_steps.stage3(self._folder, "verify", "--fill-store", *read),
+                "puts what the bucket lacks into it; nothing is taken away",
+            )
+        if "outdated" in kinds:
+            yield Next(
+                next_steps.stage3(self._folder, "verify", "--accept-folder"),
+                "goes on with a ledger that is older than its folder: runs buy again what it has "
+                "forgotten",
+                is_safe=False,
+            )
 
 
-def _listed(folder: StateFolder) -> Listed | Problem:
-    """Name what lies in the folder, or say that this cannot be done now."""
-    try:
-        return Listed.of(folder.store, folder.spool)
-    except StorageFailed as failed:
-        message = f"what lies there cannot be told now ({failed.cause.strerror})"
-        return _problem(folder, "unreadable", message, at=failed.path)
-
-
-def _of_folder(listed: Listed, ledger: Ledger, folder: StateFolder) -> Iterator[Problem]:
-    """Return what the folder holds beyond what the ledger can account for."""
-    more = beyond(listed, ledger)
-    if more is not None:
-        message = f"this ledger is older than its folder: no purchase is known for {more}"
-        yield _problem(folder, "outdated", message, at=ledger.path)
-
-
-def accept(folder: StateFolder, *, now: datetime) -> Told:
+def accept(folder: StateFolder, *, now: datetime) -> Report:
     """Record that a person knows what the folder holds beyond the ledger.
 
     Runs start again then, and buy it again. A ledger that is not there is begun.
@@ -376,7 +355,7 @@ def accept(folder: StateFolder, *, now: datetime) -> Told:
     if more is not None:
         again = "runs start again, and buy again what it has forgotten"
         told = f"accepted in {folder.shown}: {more}; {again}"
-    return Told(
+    return Report(
         next_steps=[next_steps.checking(folder)],
         document={
             "format": "stage3-accepted/1",
@@ -388,41 +367,14 @@ def accept(folder: StateFolder, *, now: datetime) -> Told:
     )
 
 
-def _of_ledger(ledger: Ledger, folder: StateFolder) -> Iterator[Problem]:
-    """Return what is wrong with the ledger itself."""
-    try:
-        for problem in ledger.problems():
-            yield _problem(folder, "ledger", problem, at=ledger.path)
-    except LedgerFailed as failed:
-        if not _is_damage(failed):
-            raise
-        # So damaged that it cannot check itself.
-        yield _problem(folder, "ledger", failed.problem, at=ledger.path)
-
-
-def _is_damage(failed: LedgerFailed) -> bool:
-    """Return whether something is wrong with the ledger, and not with its disk being full, say."""
-    return failed.cause.errno == EIO
-
-
-def _pictures(ledger: Ledger) -> dict[Picture, _Wanted]:
+def _pictures(ledger: Ledger) -> dict[Picture, list[tuple[str, str]]]:
     """Return the pictures of all purchases, so that each is read once."""
-    wanted: dict[Picture, _Wanted] = {}
+    wanted: dict[Picture, list[tuple[str, str]]] = {}
     for purchase in ledger.purchases(states={State.PAID}):
-        if purchase.picture is None:  # the ledger itself refuses such a row
-            continue
-        one = wanted.setdefault(purchase.picture, _Wanted(purchase.picture))
-        one.attempt_ids.append(purchase.new.attempt_id)
-        one.scene_ids.append(purchase.new.scene_id)
+        if purchase.picture is not None:  # the ledger itself refuses such a row
+            owner = purchase.new.attempt_id, purchase.new.scene_id
+            wanted.setdefault(purchase.picture, []).append(owner)
     return wanted
-
-
-def _check(wanted: _Wanted, folder: StateFolder) -> Problem | None:
-    """Return what is wrong with one picture."""
-    found = _what_is_wrong(wanted.picture, folder.store)
-    if found is None:
-        return None
-    return _problem(folder, *found, at=folder.store.where(wanted.picture.sha256), of=wanted)
 
 
 def _what_is_wrong(recorded: Picture, store: PictureStore) -> tuple[ProblemKind, str] | None:
@@ -448,22 +400,8 @@ def _what_is_wrong(recorded: Picture, store: PictureStore) -> tuple[ProblemKind,
     return None
 
 
-_AT_ONCE = 12
-
-
-def sizes_of(bucket: Bucket, wanted: Iterable[Picture]) -> dict[str, int]:
-    """Return which of these pictures a bucket has, with their lengths there in bytes.
-
-    Raises:
-        BucketFailed: It cannot be listed.
-    """
-    names = {picture.sha256 for picture in wanted}
-    return {sha256: size for sha256, size in bucket.sizes() if sha256 in names}
-
-
-def what_lacks(picture: Picture, there: Mapping[str, int]) -> str | None:
+def _what_lacks(picture: Picture, size: int | None) -> str | None:
     """Say what is wrong with a picture in a bucket, as far as a list of names shows."""
-    size = there.get(picture.sha256)
     if size is None:
         return "the bucket lacks it"
     if size != picture.size_bytes:
@@ -471,23 +409,18 @@ def what_lacks(picture: Picture, there: Mapping[str, int]) -> str | None:
     return None
 
 
-def is_whole(bucket: Bucket, sha256: str) -> bool:
-    """Return whether what a bucket has by a picture's name are its bytes; reads all of them.
-
-    Raises:
-        BucketFailed: It cannot be read.
-    """
+def _is_whole(bucket: Bucket, sha256: str) -> bool:
+    """Return whether what a bucket has by a picture's name are its bytes; reads all of them."""
     digest = hashlib.sha256()
     return bucket.get(sha256, digest.update) and digest.hexdigest() == sha256
 
 
-def fill(
+def _fill(
     bucket: Bucket,
     store: PictureStore,
-    lacking: Iterable[Picture],
-    *,
+    lacking: Collection[Picture],
     progress: Callable[[int, int], None],
-) -> frozenset[str]:
+) -> set[str]:
     """Put pictures into a bucket that lacks them, each as it is in the store, whole.
 
     Returns:
@@ -496,18 +429,14 @@ def fill(
     Raises:
         StorageFailed: One cannot be read or written; those before it are there.
     """
-    pictures = list(lacking)
-    filled: set[str] = set()
+    filled = set[str]()
 
-    def put(picture: Picture) -> str | None:
-        if not store.holds(picture.sha256):
-            return None
-        bucket.put(picture.sha256, store.where(picture.sha256), picture.media_type)
-        return picture.sha256
+    def put(picture: Picture) -> None:
+        if store.holds(picture.sha256):
+            bucket.put(picture.sha256, store.where(picture.sha256), picture.media_type)
+            filled.add(picture.sha256)
 
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for done, sha256 in enumerate(threads.map(put, pictures)):
-            progress(done, len(pictures))
-            if sha256 is not None:
-                filled.add(sha256)
-    return frozenset(filled)
+        for done, _ in enumerate(threads.map(put, lacking)):
+            progress(done, len(lacking))
+    return filled

@@ -42,7 +42,7 @@ async def test_the_answer_of_a_dead_run_is_taken_in_after_the_move(
     url = postgres.tcp_url(postgres.new_database())
     server = PostgresPlace(DatabaseUrl.parse(url), PROJECT)
     moved = move(StateFolder(tmp_path / ".stage3"), server, now=datetime.now(UTC))
-    assert moved.rows["purchases"] == 2
+    assert "2 purchases" in moved.text
 
     there = dead.settings.model_copy(update={"ledger": SecretStr(url), "project": PROJECT})
     ran = await run_stage(there, scenes(1), tmp_path)
