@@ -588,6 +588,7 @@ class Section:
     cause: str
     next: str
     modules: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
     further: bool = False
 
 
@@ -601,6 +602,7 @@ def sections() -> tuple[str, tuple[Section, ...], frozenset[str]]:
             one["cause"],
             one["next"],
             tuple(one.get("modules", ())),
+            tuple(one.get("tables", ())),
             one.get("further", False),
         )
         for one in document["section"]
@@ -655,7 +657,10 @@ def page() -> str:
     tables = {
         section.title: _rows(
             [told[made] for made in told if places[made] == section.title],
-            [text for module in section.modules for text in reader.sentences(module)],
+            chain(
+                (text for module in section.modules for text in reader.sentences(module)),
+                (text for table in section.tables for text in _next_steps_of(table)),
+            ),
         )
         for section in written
     }
@@ -670,6 +675,14 @@ def page() -> str:
         lines += [f"**What to do:** {section.next.strip()}", ""]
         lines += _table(rows)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _next_steps_of(table: str) -> Iterator[str]:
+    """Yield what a person can do, as the rows of a table of the product have it."""
+    rows = tomllib.loads((DOCS.parent / table).read_text(encoding="utf-8"))
+    for row in chain.from_iterable(one for one in rows.values() if isinstance(one, list)):
+        if "next_step" in row:
+            yield row["next_step"]
 
 
 def _place(made: str, listed: Mapping[str, str]) -> str | None:
