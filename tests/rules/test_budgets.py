@@ -27,7 +27,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "executors": 1897,
         "files": 475,
         "hooks": 160,
-        "ledger": 4283,
+        "ledger": 4251,
         "library": 1519,
         "maintenance": 3639,
         "policy": 1660,
