@@ -113,7 +113,7 @@ class Meanings(BaseModel):
 
 @cache
 def meanings() -> Meanings:
-    """Return the table; it is read when something has failed."""
+    """Return the table."""
     text = files(__package__).joinpath("meanings.toml").read_text(encoding="utf-8")
     return Meanings.model_validate(tomllib.loads(text))
 

@@ -163,7 +163,7 @@ class Failures(BaseModel):
 
 @cache
 def free() -> tuple[Free, ...]:
-    """Return the table; it is read when something has failed."""
+    """Return the table."""
     text = files(__package__).joinpath("unbilled.toml").read_text(encoding="utf-8")
     read = tomllib.loads(text)
     return Failures.model_validate(read, context=read["sentences"]).row
