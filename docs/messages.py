@@ -22,6 +22,8 @@ from math import prod
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from stage3_plugin.providers.replies.taxonomy import meanings
+
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 PACKAGES = ("host_stub", "stage3_plugin")
@@ -173,6 +175,8 @@ class Reader:
 
     def all(self) -> Iterator[Found]:
         """Yield every text that is given to an error, a failure or a warning."""
+        for step in filter(None, (one.next_step for one in meanings().meaning)):
+            yield Found(f"Meaning:{meanings.__module__}", step, ())
         for source in self._read.values():
             for found in self._in(source):
                 yield replace(found, kind=f"{found.kind}:{source.name}")

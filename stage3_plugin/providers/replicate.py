@@ -54,7 +54,7 @@ from stage3_plugin.providers.replies.free_answers import (
     good,
     missing,
     trouble,
-    unknown,
+    unsure,
 )
 from stage3_plugin.providers.replies.hints import hint_of, moment_s
 from stage3_plugin.providers.replies.polling import is_gone, is_job_id, unsaid
@@ -261,7 +261,7 @@ class Replicate(Hosted):
         path = _path_of(_named(model))
         if path is None:
             told = "a version by its hash alone has no page of its own"
-            return unknown("model", told, model=model)
+            return unsure("model", told, model=model)
         page = f"{self.base_url}/v1/{path.removesuffix('/predictions')}"
         return Ask(url=page, about=("model",), model=model, judge=self._of_model)
 
@@ -361,7 +361,7 @@ class Replicate(Hosted):
 
 
 MOST_SEED = 2**31 - 1
-_NO_ACCOUNT = unknown("account", "no free page says whether it has credit")
+_NO_ACCOUNT = unsure("account", "no free page says whether it has credit")
 
 
 def _inputs(model: str) -> Inputs:

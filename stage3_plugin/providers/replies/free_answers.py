@@ -77,7 +77,7 @@ def _of_each(ask: Ask, no_to: About, told: str) -> Iterator[Finding]:
             yield good("key", "accepted")
         else:
             why = f"nothing is said of it, since the {no_to} is not good"
-            yield unknown(about, why, model=model)
+            yield unsure(about, why, model=model)
 
 
 _HINTS = {
@@ -101,7 +101,7 @@ def bad(
     )
 
 
-def unknown(about: About, message: str, *, model: str | None = None) -> Finding:
+def unsure(about: About, message: str, *, model: str | None = None) -> Finding:
     """Return that nothing is known of something."""
     return Finding(about=about, verdict="unknown", message=message, model=model)
 

@@ -64,7 +64,7 @@ def _says(names: object, info: ValidationInfo) -> re.Pattern[str]:
     """Compile the sentences of these names, each to be compared in whole."""
     known, named = info.context or {}, names if isinstance(names, list) else []
     if not named or not known.keys() >= set(named):
-        raise ValueError(f"a list of some of {', '.join(known)}")
+        raise ValueError(f"known: {', '.join(known)}")
     sentences = "|".join(known[name] for name in named)
     whole = rf"{_QUOTING}(?:{sentences})(?:{_TAIL})*[ .,!:;]{{0,3}}{_QUOTED}"
     return re.compile(whole, re.IGNORECASE | re.ASCII)
