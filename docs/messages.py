@@ -22,6 +22,8 @@ from math import prod
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from stage3_plugin.providers.replies.taxonomy import meanings
+
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 PACKAGES = ("host_stub", "stage3_plugin")
@@ -173,6 +175,8 @@ class Reader:
 
     def all(self) -> Iterator[Found]:
         """Yield every text that is given to an error, a failure or a warning."""
+        for step in filter(None, (one.next_step for one in meanings().meaning)):
+            yield Found(f"Meaning:{meanings.__module__}", step, ())
         for source in self._read.values():
             for found in self._in(source):
                 yield replace(found, kind=f"{found.kind}:{source.name}")
@@ -588,7 +592,6 @@ class Section:
     cause: str
     next: str
     modules: tuple[str, ...] = ()
-    tables: tuple[str, ...] = ()
     further: bool = False
 
 
@@ -602,7 +605,6 @@ def sections() -> tuple[str, tuple[Section, ...], frozenset[str]]:
             one["cause"],
             one["next"],
             tuple(one.get("modules", ())),
-            tuple(one.get("tables", ())),
             one.get("further", False),
         )
         for one in document["section"]
@@ -657,10 +659,7 @@ def page() -> str:
     tables = {
         section.title: _rows(
             [told[made] for made in told if places[made] == section.title],
-            chain(
-                (text for module in section.modules for text in reader.sentences(module)),
-                (text for table in section.tables for text in _next_steps_of(table)),
-            ),
+            [text for module in section.modules for text in reader.sentences(module)],
         )
         for section in written
     }
@@ -675,14 +674,6 @@ def page() -> str:
         lines += [f"**What to do:** {section.next.strip()}", ""]
         lines += _table(rows)
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _next_steps_of(table: str) -> Iterator[str]:
-    """Yield what a person can do, as the rows of a table of the product have it."""
-    rows = tomllib.loads((DOCS.parent / table).read_text(encoding="utf-8"))
-    for row in chain.from_iterable(one for one in rows.values() if isinstance(one, list)):
-        if "next_step" in row:
-            yield row["next_step"]
 
 
 def _place(made: str, listed: Mapping[str, str]) -> str | None:

@@ -52,18 +52,6 @@ class Commit(Protocol):
         ...
 
 
-class InlineCommit:
-    """Commits in the caller's thread: for tests in virtual time, which a thread would outrun."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    async def __call__(self, work: Callable[[Ledger], T], /) -> T:
-        """Run ``work`` in a transaction of its own, without giving way to other tasks."""
-        with self._ledger.transaction():
-            return work(self._ledger)
-
-
 class GroupCommit:
     """Commits in a thread of its own, in one transaction for all that is waiting.
 

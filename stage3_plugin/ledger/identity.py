@@ -51,16 +51,6 @@ class Identity:
                 return LedgerMoved(self._path, Path(name))
         return None
 
-    def check(self) -> None:
-        """Check that nothing is wrong.
-
-        Raises:
-            LedgerFailed: The ledger that is open is not the one that its folder means.
-        """
-        wrong = self.why_not()
-        if wrong is not None:
-            raise wrong
-
 
 # Forks -------------------------------------------------------------------------------------------
 

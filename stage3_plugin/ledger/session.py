@@ -20,7 +20,7 @@ from typing import TypeAlias
 from stage3_plugin.errors import LedgerFailed, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.calendar import Calendar
-from stage3_plugin.ledger.commits import Commit, GroupCommit, InlineCommit
+from stage3_plugin.ledger.commits import Commit, GroupCommit
 from stage3_plugin.ledger.home import Homes, home_of, known_home, new_run_id
 from stage3_plugin.ledger.owners import Claim, Owners
 from stage3_plugin.ledger.place import LedgerPlace
@@ -54,13 +54,6 @@ class Session:
     calendar: Calendar
     now: Callable[[], datetime]
     claim: Claim
-
-
-@asynccontextmanager
-async def in_line(place: LedgerPlace) -> AsyncGenerator[Commit]:
-    """Write in the caller's thread: for tests in virtual time, which threads would outrun."""
-    with place.open() as ledger:
-        yield InlineCommit(ledger)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

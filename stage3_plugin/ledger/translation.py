@@ -27,6 +27,10 @@ class Meaning(NamedTuple):
     number: int
     hint: str
 
+    def of(self, place: Path | str) -> LedgerFailed:
+        """Say it of a ledger."""
+        return LedgerFailed(place, self.problem, number=self.number, hint=self.hint)
+
 
 _CHECK_DISK = "check the disk; 'stage3 verify' tells what is damaged"
 
@@ -99,7 +103,7 @@ def ledger_failed(path: Path, error: sqlite3.Error) -> LedgerFailed:
             )
     meaning = MEANINGS.get(code)
     if meaning is not None:
-        return LedgerFailed(path, meaning.problem, number=meaning.number, hint=meaning.hint)
+        return meaning.of(path)
     if code == sqlite3.SQLITE_ERROR and str(error).startswith(_OF_ANOTHER_SCHEMA):
         return LedgerFailed(
             path,

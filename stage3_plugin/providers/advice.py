@@ -13,6 +13,7 @@ from datetime import date
 from difflib import get_close_matches
 
 from stage3_plugin.providers.models import (
+    WARNED_BEFORE,
     FreeSizes,
     Takes,
     begin_of,
@@ -25,7 +26,6 @@ from stage3_plugin.providers.models import (
     shapes_of,
     table,
     takes_of,
-    warning_of,
 )
 from stage3_plugin.providers.prices import batch_models_of, share_in_batch
 
@@ -169,3 +169,13 @@ def _broken_bound(width_px: int, height_px: int, bounds: FreeSizes) -> str | Non
     if not bounds.least_px <= width_px * height_px <= bounds.most_px:
         return f"{bounds.least_px:,} to {bounds.most_px:,} pixels in all"
     return None
+
+
+def warning_of(provider: str, model: str, *, today: date) -> str | None:
+    """Say that a model has ended, or ends within :data:`WARNED_BEFORE`."""
+    end = end_of(provider, model)
+    if end is None or end.on - today > WARNED_BEFORE:
+        return None
+    when = "was switched off" if end.on <= today else "will be switched off"
+    instead = " or ".join(end.instead)
+    return f"model {model!r} {when} by {end.vendor} on {end.on}; in its place: {instead}"

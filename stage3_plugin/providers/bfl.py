@@ -40,7 +40,7 @@ from stage3_plugin.providers.base import Next, Polled
 from stage3_plugin.providers.hosted import Hosted, unsaid_of
 from stage3_plugin.providers.models import Form, formats_of, takes_of
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import bad, good, trouble
+from stage3_plugin.providers.replies.free_answers import bad, good, trouble, unsure
 from stage3_plugin.providers.replies.polling import about_another, is_gone
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
 from stage3_plugin.providers.showing import named_first
@@ -187,10 +187,7 @@ class Bfl(Hosted):
             url=f"{self.base_url}/v1/credits", about=("key", "account"), judge=self._of_credits
         )
         told = "no free page says whether there is such a model"
-        unknown = (
-            Finding(about="model", verdict="unknown", message=told, model=model) for model in models
-        )
-        return (ask, *unknown)
+        return (ask, *(unsure("model", told, model=model) for model in models))
 
     def _of_credits(self, ask: Ask, reply: Reply, _today: date) -> tuple[Finding, ...]:
         left = figure_of(at(reply.document, "credits"), most=MOST_USD * 100)

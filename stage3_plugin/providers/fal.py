@@ -52,7 +52,7 @@ from stage3_plugin.providers.models import Inputs, formats_of, inputs_of
 from stage3_plugin.providers.prices import listed_usd
 from stage3_plugin.providers.replies.answers import details_of
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import found_model, missing, trouble
+from stage3_plugin.providers.replies.free_answers import found_model, missing, trouble, unsure
 from stage3_plugin.providers.replies.polling import about_another, is_gone
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
 from stage3_plugin.providers.replies.words import ErrorWords, error_in
@@ -400,12 +400,8 @@ class Fal(Hosted):
         return f"{page}?{asked}&expand=payloads{more}"
 
 
-_NO_PAGE_OF_KEYS = Finding(
-    about="key", verdict="unknown", message="no free page says whether it may buy pictures"
-)
-_NO_PAGE_OF_MONEY = Finding(
-    about="account", verdict="unknown", message="no free page says what is left of its balance"
-)
+_NO_PAGE_OF_KEYS = unsure("key", "no free page says whether it may buy pictures")
+_NO_PAGE_OF_MONEY = unsure("account", "no free page says what is left of its balance")
 
 
 def endpoint_of(model: str, *, shows: bool, of: str = "") -> str:

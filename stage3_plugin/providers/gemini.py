@@ -28,7 +28,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.gemini_batch import GeminiBatch
 from stage3_plugin.providers.hosted import Hosted, unsaid_of
 from stage3_plugin.providers.models import Form
-from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
+from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble, unsure
 from stage3_plugin.providers.replies.reading import at, items_at, text_at
 from stage3_plugin.providers.showing import as_parts
 from stage3_plugin.settings import ProviderOptions
@@ -123,10 +123,9 @@ class Gemini(Hosted):
 
 
 _METHOD = "generateContent"
-_NO_ACCOUNT = Finding(
-    about="account",
-    verdict="unknown",
-    message="no free page says whether its project may buy pictures; a free-tier key may make none",
+_NO_ACCOUNT = unsure(
+    "account",
+    "no free page says whether its project may buy pictures; a free-tier key may make none",
 )
 
 

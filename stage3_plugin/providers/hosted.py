@@ -38,6 +38,8 @@ from stage3_plugin.providers.models import (
 from stage3_plugin.providers.replies.free_answers import compared
 from stage3_plugin.providers.replies.judging import forbidden, judge_reply
 from stage3_plugin.providers.replies.polling import unsaid
+from stage3_plugin.providers.replies.taxonomy import meanings
+from stage3_plugin.providers.replies.unbilled import free
 from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.settings import PictureMaker
 
@@ -72,6 +74,9 @@ class Hosted(PictureMaker, ABC):
         options: Mapping[str, JsonValue] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        # What an answer is judged by is read now: later, what was paid for may wait for the disk.
+        meanings()
+        free()
         self._profile = profile = self.profile_of(endpoint)
         self.base_url = (endpoint.base_url or profile.base_url).rstrip("/")
         self.endpoint = endpoint

@@ -560,13 +560,3 @@ def end_of(provider: str, model: str) -> EndRow | None:
 def _is_of(model: str, name: str) -> bool:
     rest = model.removeprefix(name)
     return model == name or (rest != model and rest[0] in _PARTING)
-
-
-def warning_of(provider: str, model: str, *, today: dt.date) -> str | None:
-    """Say that a model has ended, or ends within :data:`WARNED_BEFORE`."""
-    end = end_of(provider, model)
-    if end is None or end.on - today > WARNED_BEFORE:
-        return None
-    when = "was switched off" if end.on <= today else "will be switched off"
-    instead = " or ".join(end.instead)
-    return f"model {model!r} {when} by {end.vendor} on {end.on}; in its place: {instead}"

@@ -25,7 +25,7 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.openai_batch import OpenAIBatch
-from stage3_plugin.providers.replies.free_answers import day_at, found_model, good, trouble
+from stage3_plugin.providers.replies.free_answers import day_at, found_model, good, trouble, unsure
 from stage3_plugin.providers.replies.reading import text_at
 from stage3_plugin.providers.showing import data_url, named_first
 from stage3_plugin.settings import ProviderOptions
@@ -128,8 +128,6 @@ class OpenAIImages(Hosted):
         return (good("key", f"{self.who} accepts it"), found)
 
 
-NO_ACCOUNT = Finding(
-    about="account",
-    verdict="unknown",
-    message="no free page says whether there is money left, or whether it may make pictures",
+NO_ACCOUNT = unsure(
+    "account", "no free page says whether there is money left, or whether it may make pictures"
 )

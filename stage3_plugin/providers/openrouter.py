@@ -33,6 +33,7 @@ from stage3_plugin.providers.replies.free_answers import (
     good,
     missing,
     trouble,
+    unsure,
 )
 from stage3_plugin.providers.replies.reading import Json, at, items_at, text_at
 from stage3_plugin.providers.replies.words import error_in
@@ -136,7 +137,7 @@ class OpenRouter(Hosted):
         author, _, slug = model.partition("/")
         if not slug or "/" in slug:
             told = "its name is not AUTHOR/NAME, as those are that have a page"
-            return Finding(about="model", verdict="unknown", message=told, model=model)
+            return unsure("model", told, model=model)
         among = "images/models" if self.endpoint.api == "images" else "models"
         page = f"{self.base_url}/{among}/{quote(author, safe='')}/{quote(slug, safe='')}/endpoints"
         return Ask(url=page, about=("model",), model=model, judge=self._of_model)

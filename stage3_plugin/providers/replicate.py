@@ -49,7 +49,13 @@ from stage3_plugin.providers.models import Form, Inputs, inputs_of
 from stage3_plugin.providers.replies.answers import MOST_PICTURES, begins_as_picture
 from stage3_plugin.providers.replies.causes import about_of_sentence
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import found_model, good, missing, trouble
+from stage3_plugin.providers.replies.free_answers import (
+    found_model,
+    good,
+    missing,
+    trouble,
+    unsure,
+)
 from stage3_plugin.providers.replies.hints import hint_of, moment_s
 from stage3_plugin.providers.replies.polling import is_gone, is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, text_at
@@ -255,7 +261,7 @@ class Replicate(Hosted):
         path = _path_of(_named(model))
         if path is None:
             told = "a version by its hash alone has no page of its own"
-            return Finding(about="model", verdict="unknown", message=told, model=model)
+            return unsure("model", told, model=model)
         page = f"{self.base_url}/v1/{path.removesuffix('/predictions')}"
         return Ask(url=page, about=("model",), model=model, judge=self._of_model)
 
@@ -355,11 +361,7 @@ class Replicate(Hosted):
 
 
 MOST_SEED = 2**31 - 1
-_NO_ACCOUNT = Finding(
-    about="account",
-    verdict="unknown",
-    message="no free page says whether it has credit",
-)
+_NO_ACCOUNT = unsure("account", "no free page says whether it has credit")
 
 
 def _inputs(model: str) -> Inputs:

@@ -36,7 +36,7 @@ from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.hosted import Hosted, unsaid_of
 from stage3_plugin.providers.models import takes_of
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble
+from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble, unsure
 from stage3_plugin.providers.replies.polling import is_gone, is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, text_at
 from stage3_plugin.providers.replies.usage import reported_usd_of
@@ -234,11 +234,7 @@ class XAI(Hosted):
         return (found_model("xai", self.who, model, None, today), *self.priced(model, prices))
 
 
-_NO_ACCOUNT = Finding(
-    about="account",
-    verdict="unknown",
-    message="it is not blocked; no free page says whether there is money left",
-)
+_NO_ACCOUNT = unsure("account", "it is not blocked; no free page says whether there is money left")
 _MOST_S = 10**11
 TICKS = 10**10
 """Of them are a dollar (public clients of 2026 have 200000000 where a picture costs $0.02)."""

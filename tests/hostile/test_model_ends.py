@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.providers.models import WARNED_BEFORE, end_of, table, warning_of
+from stage3_plugin.providers.advice import warning_of
+from stage3_plugin.providers.models import WARNED_BEFORE, end_of, table
 from stage3_plugin.settings import Settings
 from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi

@@ -31,7 +31,6 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.commits import InlineCommit
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.purchase.recovery import Recovery
@@ -40,6 +39,7 @@ from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.trace import Event
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.folders import SpoolFolders
+from tests.fakes.inline_commit import InlineCommit
 from tests.stage3.ledger.samples import NOW, accepted, picture
 from tests.stage3.line_shop import opened_in
 

@@ -20,7 +20,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.commits import Commit, InlineCommit
+from stage3_plugin.ledger.commits import Commit
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import OnUnknown
 from stage3_plugin.purchase.checkout import Checkout
@@ -28,6 +28,7 @@ from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.wanted_takes import Part
+from tests.fakes.inline_commit import InlineCommit
 from tests.stage3.ledger.databases import place_in
 from tests.stage3.ledger.samples import DAY, NOW
 

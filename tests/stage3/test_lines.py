@@ -23,10 +23,10 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import LedgerInDoubt
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.commits import InlineCommit
 from stage3_plugin.purchase.checkout import Denied, Found, InOtherHands
 from stage3_plugin.purchase.lines import LineToHold, Ready
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
+from tests.fakes.inline_commit import InlineCommit
 from tests.laws import tried
 from tests.stage3.ledger.samples import NOW, SETTLEMENTS, accepted, paid
 from tests.stage3.line_shop import HOLD, LineShop, a_batch, close_all, request

@@ -25,10 +25,11 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.backend import Backend, Sender, route_of
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
-from stage3_plugin.ledger.session import Accounts, in_line
+from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
+from tests.fakes.inline_commit import in_line
 from tests.stage3.running import asking, context_of, costing
 from tests.stage3.stored import Stored
 

@@ -9,13 +9,14 @@ opened, with what to do. What merely weakens it is a warning.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from errno import EACCES, EAGAIN, ECONNREFUSED, ENOENT, EPROTO
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from stage3_plugin.errors import LedgerFailed
+from stage3_plugin.ledger.translation import Meaning
 
 if TYPE_CHECKING:
     import psycopg
@@ -36,119 +37,98 @@ _SEATS: Final = 4
 # Connecting --------------------------------------------------------------------------------------
 
 
-class _Meaning(NamedTuple):
-    sign: str
-    number: int
-    problem: str
-    hint: str
-
-
 _RUN_AGAIN: Final = "nothing was sent; run again once it does"
-_CONNECTING: Final = (
-    _Meaning(
-        "connection refused", ECONNREFUSED, "its server does not answer: nothing listens there",
+_CONNECTING: Final[Mapping[str, Meaning]] = {
+    "connection refused": Meaning(
+        "its server does not answer: nothing listens there", ECONNREFUSED,
         f"check the host and the port, and that the server runs; {_RUN_AGAIN}",
     ),
-    _Meaning(
-        "timeout expired", EAGAIN, "its server does not answer in time",
+    "timeout expired|connection timeout": Meaning(
+        "its server does not answer in time", EAGAIN,
         f"check the host, the port and the firewall in between; {_RUN_AGAIN}",
     ),
-    _Meaning(
-        "connection timeout", EAGAIN, "its server does not answer in time",
-        f"check the host, the port and the firewall in between; {_RUN_AGAIN}",
-    ),
-    _Meaning(
-        "translate host name", ENOENT, "no name server knows its host",
+    "translate host name|failed to resolve host": Meaning(
+        "no name server knows its host", ENOENT,
         "check the host in the setting `ledger`",
     ),
-    _Meaning(
-        "failed to resolve host", ENOENT, "no name server knows its host",
-        "check the host in the setting `ledger`",
-    ),
-    _Meaning(
-        "password authentication failed", EACCES, "the server does not take this user and password",
+    "password authentication failed": Meaning(
+        "the server does not take this user and password", EACCES,
         "check both; in the address write %2F for /, %40 for @ and %3A for : of a password",
     ),
-    _Meaning(
-        "no password supplied", EACCES, "the server wants a password, and there is none",
+    "no password supplied": Meaning(
+        "the server wants a password, and there is none", EACCES,
         'put the address with it into a variable, ledger = { env = "STAGE3_LEDGER" }, or the '
         "password into libpq's password file",
     ),
-    _Meaning(
-        "authentication failed", EACCES, "the server does not take this user",
+    "authentication failed": Meaning(
+        "the server does not take this user", EACCES,
         "check the user, and what the server's pg_hba.conf asks of it",
     ),
-    _Meaning(
-        "no pg_hba.conf entry", EACCES, "the server lets nobody in by this way",
+    "no pg_hba.conf entry": Meaning(
+        "the server lets nobody in by this way", EACCES,
         "its pg_hba.conf has no line for this user, database and address: ask for one",
     ),
-    _Meaning(
-        "is not permitted to log in", EACCES, "this role may not log in",
+    "is not permitted to log in": Meaning(
+        "this role may not log in", EACCES,
         "give it LOGIN, or name another user",
     ),
-    _Meaning(
-        "permission denied for database", EACCES, "this role may not connect to that database",
+    "permission denied for database": Meaning(
+        "this role may not connect to that database", EACCES,
         "GRANT CONNECT ON DATABASE … TO …, as the owner of the database",
     ),
-    _Meaning(
-        'role "', EACCES, "the server does not know this user",
+    'role "': Meaning(
+        "the server does not know this user", EACCES,
         "check the user in the setting `ledger`; without one it is the system's",
     ),
-    _Meaning(
-        'database "', ENOENT, "the server has no such database",
+    'database "': Meaning(
+        "the server has no such database", ENOENT,
         "make it with CREATE DATABASE … ENCODING 'UTF8', or correct the name in the setting "
         "`ledger`",
     ),
-    _Meaning(
-        "does not match host name", EPROTO, "the server's certificate is for another name",
+    "does not match host name": Meaning(
+        "the server's certificate is for another name", EPROTO,
         "name the host as its certificate does",
     ),
-    _Meaning(
-        "certificate verify failed", EPROTO, "the server's certificate is signed by nobody known",
+    "certificate verify failed": Meaning(
+        "the server's certificate is signed by nobody known", EPROTO,
         "name its authority's certificate with ?sslrootcert=/PATH in the setting `ledger`",
     ),
-    _Meaning(
-        "root certificate file", ENOENT, "there is no file with the certificates of authorities",
+    "root certificate file": Meaning(
+        "there is no file with the certificates of authorities", ENOENT,
         "name one with ?sslrootcert=/PATH in the setting `ledger`",
     ),
-    _Meaning(
-        "does not support ssl", EPROTO, "the server does not encrypt",
+    "does not support ssl": Meaning(
+        "the server does not encrypt", EPROTO,
         "switch ssl on in its configuration; only a server of this machine may do without",
     ),
-    _Meaning(
-        "too many c", EAGAIN, "the server has no connection left",
+    "too many c|remaining connection slots": Meaning(
+        "the server has no connection left", EAGAIN,
         "raise its max_connections, or begin fewer drivers; each needs three",
     ),
-    _Meaning(
-        "remaining connection slots", EAGAIN, "the server has no connection left",
-        "raise its max_connections, or begin fewer drivers; each needs three",
+    "the database system is": Meaning(
+        "its server is starting or ending", EAGAIN,
+        _RUN_AGAIN,
     ),
-    _Meaning(
-        "the database system is", EAGAIN, "its server is starting or ending", _RUN_AGAIN
-    ),
-    _Meaning(
-        "unsupported startup parameter", EPROTO, "a pooler stands between, and lends sessions out",
+    "unsupported startup parameter": Meaning(
+        "a pooler stands between, and lends sessions out", EPROTO,
         "name the server itself, and not the pooler",
     ),
-    _Meaning(
-        "no such file or directory", ENOENT, "its server has no socket there",
+    "no such file or directory": Meaning(
+        "its server has no socket there", ENOENT,
         "check the folder of the socket and the port, and that the server runs",
     ),
-)  # fmt: skip
+}  # fmt: skip
 """What libpq says where no session came to be; it has no codes for that. The first that fits."""
 
 
 def not_connected(url: DatabaseUrl, project: str, error: Exception) -> LedgerFailed:
     """Say why no session came to be, without a password."""
     said = url.without_password(" ".join(str(error).split()))
-    for meaning in _CONNECTING:
-        if meaning.sign in said.lower():
-            break
-    else:
-        meaning = _Meaning("", EPROTO, f"no session came to be: {said[:300]}", _RUN_AGAIN)
-    return LedgerFailed(
-        url.shown(project), meaning.problem, number=meaning.number, hint=meaning.hint
-    )
+    for signs, meaning in _CONNECTING.items():
+        if any(sign in said.lower() for sign in signs.split("|")):
+            return meaning.of(url.shown(project))
+    unknown = Meaning(f"no session came to be: {said[:300]}", EPROTO, _RUN_AGAIN)
+    return unknown.of(url.shown(project))
 
 
 # What a session is like --------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def ledger_failed(
     state = error.sqlstate
     if state is None:
         if isinstance(error, OperationalError):
-            return _of(_LOST, shown)
+            return _LOST.of(shown)
         return LedgerFailed(
             shown,
             f"the driver met {type(error).__name__}",
@@ -102,12 +102,8 @@ def ledger_failed(
         )
     meaning = MEANINGS.get(state) or MEANINGS.get(state[:2])
     if meaning is not None:
-        return _of(meaning, shown)
+        return meaning.of(shown)
     # A rule of the schema, named by the schema, or a mistake of ours. The first line has no values.
     said = url.without_password(error.diag.message_primary or type(error).__name__)
     hint = "this is a mistake in the program; please report it"
     return LedgerFailed(shown, f"{said} ({state})", number=EINVAL, hint=hint)
-
-
-def _of(meaning: Meaning, shown: str) -> LedgerFailed:
-    return LedgerFailed(shown, meaning.problem, number=meaning.number, hint=meaning.hint)

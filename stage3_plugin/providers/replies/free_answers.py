@@ -77,7 +77,7 @@ def _of_each(ask: Ask, no_to: About, told: str) -> Iterator[Finding]:
             yield good("key", "accepted")
         else:
             why = f"nothing is said of it, since the {no_to} is not good"
-            yield Finding(about=about, verdict="unknown", message=why, model=model)
+            yield unsure(about, why, model=model)
 
 
 _HINTS = {
@@ -99,6 +99,11 @@ def bad(
     return Finding(
         about=about, verdict="bad", message=message, model=model, hint=hint or _HINTS[about]
     )
+
+
+def unsure(about: About, message: str, *, model: str | None = None) -> Finding:
+    """Return that nothing is known of something."""
+    return Finding(about=about, verdict="unknown", message=message, model=model)
 
 
 def missing(message: str, model: str) -> Finding:

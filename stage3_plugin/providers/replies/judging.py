@@ -31,7 +31,6 @@ from stage3_plugin.providers.replies.hints import hint_of, used_up_s
 from stage3_plugin.providers.replies.reading import MOST_MESSAGE, MOST_WORD, cleaned
 from stage3_plugin.providers.replies.taxonomy import (
     ACCOUNT_LIMITED,
-    KEY_OF_ANOTHER,
     Meaning,
     meaning_named,
     meaning_of,
@@ -178,14 +177,14 @@ def _of_error(
     hint_s = hint_of(reply.headers, reply.document, now_s=now_s)
     meaning = meaning_of(error, status, hinted=bool(hint_s))
     if meaning.case == "bad key" and not is_vendors:
-        meaning = meaning.model_copy(update={"next_step": KEY_OF_ANOTHER})
+        meaning = meaning_named("bad key elsewhere")
     message = error.message or _named(status)
     if error.resets_at:
         message = f"{message} (resets at {error.resets_at})"
     if meaning.kind is VerdictKind.REFUSED:
         named = replace(named, about=about_of_error(error))
         if named.about == "reference":
-            meaning = meaning.model_copy(update={"next_step": "show another reference"})
+            meaning = meaning_named("refused for a reference")
     verdict = _in_words(named, meaning, message, hint_s)
     wish = _explicit_retry(reply, error)
     if wish is True and meaning.kind is VerdictKind.REJECTED:

@@ -20,12 +20,10 @@ from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.replies.words import ErrorWords
 
 Case: TypeAlias = Literal[
-    "bad key", "bad setting", "in-flight budget", "no money", "no such model", "not allowed",
-    "overloaded", "passing trouble", "rate limited", "refused", "rejected",
-    "the proxy wants a login", "wrong host", "wrong region",
+    "bad key", "bad key elsewhere", "bad setting", "in-flight budget", "no money", "no such model",
+    "not allowed", "overloaded", "passing trouble", "rate limited", "refused",
+    "refused for a reference", "rejected", "the proxy wants a login", "wrong host", "wrong region",
 ]  # fmt: skip
-KEY_OF_ANOTHER = "check api_key and base_url: a key is of one server, and may be of one region"
-"""What a person can do about a bad key where it is not the vendor's own address that is asked."""
 ACCOUNT_LIMITED = "pup_limited_disabled"
 _TOO_MUCH = frozenset({503, 529})
 
@@ -113,7 +111,7 @@ class Meanings(BaseModel):
 
 @cache
 def meanings() -> Meanings:
-    """Return the table; it is read when something has failed."""
+    """Return the table."""
     text = files(__package__).joinpath("meanings.toml").read_text(encoding="utf-8")
     return Meanings.model_validate(tomllib.loads(text))
 

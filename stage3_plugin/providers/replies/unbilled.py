@@ -64,7 +64,7 @@ def _says(names: object, info: ValidationInfo) -> re.Pattern[str]:
     """Compile the sentences of these names, each to be compared in whole."""
     known, named = info.context or {}, names if isinstance(names, list) else []
     if not named or not known.keys() >= set(named):
-        raise ValueError(f"a list of some of {', '.join(known)}")
+        raise ValueError(f"known: {', '.join(known)}")
     sentences = "|".join(known[name] for name in named)
     whole = rf"{_QUOTING}(?:{sentences})(?:{_TAIL})*[ .,!:;]{{0,3}}{_QUOTED}"
     return re.compile(whole, re.IGNORECASE | re.ASCII)
@@ -163,7 +163,7 @@ class Failures(BaseModel):
 
 @cache
 def free() -> tuple[Free, ...]:
-    """Return the table; it is read when something has failed."""
+    """Return the table."""
     text = files(__package__).joinpath("unbilled.toml").read_text(encoding="utf-8")
     read = tomllib.loads(text)
     return Failures.model_validate(read, context=read["sentences"]).row

@@ -18,8 +18,9 @@ from stage3_plugin.domain.purchase import Limits, NewPurchase
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger import place
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.commits import GroupCommit, InlineCommit
+from stage3_plugin.ledger.commits import GroupCommit
 from stage3_plugin.ledger.place import LEDGER_NAME, LedgerPlace
+from tests.fakes.inline_commit import InlineCommit
 from tests.stage3.ledger.databases import is_server, of_sqlite, place_in
 
 pytestmark = pytest.mark.anyio

@@ -36,11 +36,11 @@ from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import COUNTED, LIVE, UNSETTLED, State
 from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.ledger.commits import InlineCommit
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import OnUnknown, Reuse
 from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
+from tests.fakes.inline_commit import InlineCommit
 from tests.laws import tried
 from tests.stage3.ledger.databases import is_server, place_in
 from tests.stage3.ledger.samples import DAY, NOW, SETTLEMENTS, accepted, paid
