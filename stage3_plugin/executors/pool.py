@@ -244,6 +244,7 @@ class Pool:
     async def _serve_once(self, seat: _Seat) -> bool:
         """Have a replica in a place, and have it do one call; return whether it goes on there."""
         try:
+            seat.is_starting = True
             line = await self._manned(seat)
         except WorkUnusable as error:
             await seat.leave()
@@ -254,6 +255,8 @@ class Pool:
                 return False  # the others do it
             self._refuse(error, self.remembers_s)
             return True
+        finally:
+            seat.is_starting = False
         await self._linger(seat.at_once)
         seat.jobs = self._taken(seat.at_once)
         if seat.jobs:
@@ -415,14 +418,15 @@ class _Seat:
     def __init__(self, number: int) -> None:
         self.number = number
         self.line: Line | None = None
-        self.at_once = 0
+        self.at_once = 1
         self.jobs: list[_Job] = []
         self.is_manned = False
+        self.is_starting = False
         self.why_not: WorkUnusable | None = None
 
     async def leave(self) -> None:
         """End its replica at once, if it has one."""
-        line, self.line, self.at_once = self.line, None, 0
+        line, self.line = self.line, None
         if line is not None:
             with anyio.CancelScope(shield=True):
                 await line.kill()

@@ -29,16 +29,23 @@ _HOW = (
 )
 
 
-def address_problem(address: str) -> str | None:
-    """Say why a text is no address of a cluster; ``None`` if it is one."""
-    if address in {LOCAL, AUTO}:
-        return None
-    if "://" in address:
-        return 'should be "auto", "local", or HOST:PORT of the head; Ray Client is not used'
+def an_address(address: str) -> str:
+    """Return a text that is the address of a cluster.
+
+    Raises:
+        ValueError: It is none; its words say what it should be.
+    """
     host, port = _split(address)
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536 or not address.isprintable():
-        return 'should be "auto", "local", or HOST:PORT of the head, such as 127.0.0.1:6379'
-    return None
+    if "://" in address:
+        raise ValueError(
+            'should be "auto", "local", or HOST:PORT of the head; Ray Client is not used'
+        )
+    is_place = host and port.isdecimal() and 0 < int(port) < 65536 and address.isprintable()
+    if not is_place and address not in {LOCAL, AUTO}:
+        raise ValueError(
+            'should be "auto", "local", or HOST:PORT of the head, such as 127.0.0.1:6379'
+        )
+    return address
 
 
 def place_of(address: str, environ: Mapping[str, str]) -> str | None:

@@ -83,7 +83,8 @@ class Link:
         with suppress(WorkerLost):
             while True:
                 said = await self.child.hear()
-                self._lines[said["line"]].hear(said)
+                number: int = said["line"]
+                self._lines[number].hear(said)
         self.is_gone = True
         self.child.kill_now()
         for line in self._lines:
@@ -146,8 +147,7 @@ class RemoteLine:
         return ""
 
     def forget_output(self) -> None:
-        """Keep what the cluster's driver prints from filling the disk."""
-        self._link.child.forget_output()
+        """Leave that to whoever has it: what the driver prints is forgotten with each answer."""
 
     def kill_now(self) -> None:
         """Have whoever waits for an answer wait no more."""
