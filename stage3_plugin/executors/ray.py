@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import math
 import os
-from types import TracebackType
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar
 
 import anyio
-from anyio.abc import TaskGroup
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from stage3_plugin.errors import NoWorker, SettingsRefused, WorkerLost, need
@@ -97,26 +95,6 @@ class Ray(Pool):
         self._secrets = surroundings.secrets
         self._starting = anyio.Lock()
         self._link: Link | None = None
-        self._listening: TaskGroup
-
-    async def __aenter__(self) -> Self:
-        self._listening = anyio.create_task_group()
-        await self._listening.__aenter__()
-        self._listening.start_soon(self._tell_what_lacks)
-        return await super().__aenter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            await super().__aexit__(kind, error, trace)
-        finally:
-            await self._leave()
-            self._listening.cancel_scope.cancel()
-            await self._listening.__aexit__(None, None, None)
 
     async def _started(self, _number: int, /) -> RemoteLine:
         line = (await self._running()).line()
@@ -149,7 +127,7 @@ class Ray(Pool):
                 except (NoWorker, WorkerLost):
                     await self._leave()
                     raise
-                self._listening.start_soon(self._link.listen)
+                self._beside.start_soon(self._link.listen)
             return self._link
 
     async def _leave(self) -> None:
@@ -174,7 +152,7 @@ class Ray(Pool):
             raise NoWorker(f"RAY_ADDRESS {error}") from None
         return place
 
-    async def _tell_what_lacks(self) -> None:
+    async def _look_after(self) -> None:
         """Tell people of replicas that are not ready, after a while and now and then."""
         next_s = math.inf
         while True:
