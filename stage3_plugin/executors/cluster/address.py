@@ -35,7 +35,7 @@ def an_address(address: str) -> str:
     Raises:
         ValueError: It is none; its words say what it should be.
     """
-    host, port = _split(address)
+    host, port = host_and_port(address)
     if "://" in address:
         raise ValueError(
             'should be "auto", "local", or HOST:PORT of the head; Ray Client is not used'
@@ -65,7 +65,7 @@ def is_of_this_machine(place: str) -> bool:
     """Return whether only this machine can reach a cluster."""
     if place == LOCAL:
         return True
-    host, _ = _split(place)
+    host, _ = host_and_port(place)
     if host == "localhost":
         return True
     with suppress(ValueError):
@@ -126,15 +126,10 @@ def broker_environment(place: str, environ: Mapping[str, str]) -> dict[str, str]
     return kept
 
 
-def _split(address: str) -> tuple[str, str]:
-    host, _, port = address.rpartition(":")
+def host_and_port(place: str) -> tuple[str, str]:
+    """Return the two parts of a place that is not ``local``."""
+    host, _, port = place.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), port
-
-
-def host_and_port(place: str) -> tuple[str, int]:
-    """Return host and port of a place that is not ``local``."""
-    host, port = _split(place)
-    return host, int(port)
 
 
 def temporary_folder() -> str:

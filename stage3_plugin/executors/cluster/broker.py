@@ -23,7 +23,7 @@ from threading import Lock, Thread, Timer
 from typing import IO, Any, TypeAlias
 
 from stage3_plugin.executors.cluster.address import LOCAL, host_and_port, temporary_folder
-from stage3_plugin.executors.cluster.remote import Ray, Remote, ray_module
+from stage3_plugin.executors.cluster.remote import Remote, ray_module
 from stage3_plugin.executors.messages import Said, answer, next_message
 from stage3_plugin.executors.replica import in_one_line
 from stage3_plugin.executors.replica_process import own_pipes
@@ -122,7 +122,7 @@ def _give_up(place: str, folder: str | None, say: _Say) -> None:
     _end(folder)
 
 
-def _join(ray: Ray, head: dict[str, Any], folder: str | None) -> None:
+def _join(ray: Any, head: dict[str, Any], folder: str | None) -> None:
     """Join a cluster, or start one of this machine alone."""
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if folder is not None:
@@ -138,6 +138,6 @@ def _join(ray: Ray, head: dict[str, Any], folder: str | None) -> None:
             **quiet,
         )
         return
-    with socket.create_connection(host_and_port(head["place"]), KNOCK_S):
-        pass
+    host, port = host_and_port(head["place"])
+    socket.create_connection((host, int(port)), KNOCK_S).close()
     ray.init(address=head["place"], **quiet)
