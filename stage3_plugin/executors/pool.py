@@ -20,7 +20,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from copy import copy
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Protocol, Self, TypeVar
 
 import anyio
@@ -41,8 +40,6 @@ _LINGERS_S = 0.05
 """A call that could take more jobs waits for so long after each that comes,"""
 _LINGERS_AT_MOST_S = 0.5
 """and no longer than this."""
-_LOOKS_AT_OUTPUT_S = 0.2
-"""How often what replicas print is looked at: one that prints without end must not fill a disk."""
 _Shared = TypeVar("_Shared", bound=Stage3Error)
 
 
@@ -67,14 +64,6 @@ class Line(Protocol):
         """
         ...
 
-    def last_words(self) -> str:
-        """Return the last line that it wrote, without secrets."""
-        ...
-
-    def forget_output(self) -> None:
-        """Keep what it prints from filling the disk."""
-        ...
-
     def kill_now(self) -> None:
         """Kill it without waiting for that: what is asked is answered by an error."""
         ...
@@ -85,7 +74,11 @@ class Line(Protocol):
 
     async def close(self) -> None:
         """End it, which does nothing."""
-        ...
+        await self.kill()
+
+    def last_words(self) -> str:
+        """Return the last line that it wrote, without secrets, if that is here."""
+        return ""
 
 
 class DiedIdle(WorkerLost):
@@ -133,20 +126,29 @@ class Pool:
         """
         raise NotImplementedError
 
+    async def _look_after(self) -> None:
+        """Do what is to be done beside the jobs, until it is cancelled."""
+        raise NotImplementedError
+
+    async def _leave(self) -> None:
+        """End what is left when all replicas have ended."""
+
     async def __aenter__(self) -> Self:
-        self._group = anyio.create_task_group()
-        await self._group.__aenter__()
-        self._group.start_soon(self._forget_output)
+        self._beside = anyio.create_task_group()
+        await self._beside.__aenter__()
+        self._beside.start_soon(self._look_after)
+        self._serving = anyio.create_task_group()
+        await self._serving.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._group.cancel_scope.cancel()
-        await self._group.__aexit__(None, None, None)  # or what is raised inside became a group
+    async def __aexit__(self, *_raised: object) -> None:
+        try:
+            self._serving.cancel_scope.cancel()
+            await self._serving.__aexit__(None, None, None)  # or what is raised became a group
+        finally:
+            await self._leave()
+            self._beside.cancel_scope.cancel()
+            await self._beside.__aexit__(None, None, None)
 
     @property
     def process_ids(self) -> frozenset[int]:
@@ -198,14 +200,6 @@ class Pool:
             if job.ended.is_set():
                 await job.remove()
 
-    async def _forget_output(self) -> None:
-        while True:
-            await anyio.sleep(_LOOKS_AT_OUTPUT_S)
-            for seat in self._seats:
-                if seat.line is not None:
-                    with suppress(OSError):
-                        seat.line.forget_output()
-
     def _wake(self) -> None:
         self._news.set()
         self._news = anyio.Event()
@@ -218,7 +212,7 @@ class Pool:
         empty = [seat for seat in self._seats if not (seat.is_manned or seat.why_not)]
         if empty and len(self._waiting) > free * self._work.at_once:
             empty[0].is_manned = True
-            self._group.start_soon(self._serve, empty[0])
+            self._serving.start_soon(self._serve, empty[0])
 
     async def _serve(self, seat: _Seat) -> None:
         """Do what waits, in one place, until it is left or nothing can be made there."""
@@ -244,6 +238,7 @@ class Pool:
     async def _serve_once(self, seat: _Seat) -> bool:
         """Have a replica in a place, and have it do one call; return whether it goes on there."""
         try:
+            seat.is_starting = True
             line = await self._manned(seat)
         except WorkUnusable as error:
             await seat.leave()
@@ -254,6 +249,8 @@ class Pool:
                 return False  # the others do it
             self._refuse(error, self.remembers_s)
             return True
+        finally:
+            seat.is_starting = False
         await self._linger(seat.at_once)
         seat.jobs = self._taken(seat.at_once)
         if seat.jobs:
@@ -415,14 +412,15 @@ class _Seat:
     def __init__(self, number: int) -> None:
         self.number = number
         self.line: Line | None = None
-        self.at_once = 0
+        self.at_once = 1
         self.jobs: list[_Job] = []
         self.is_manned = False
+        self.is_starting = False
         self.why_not: WorkUnusable | None = None
 
     async def leave(self) -> None:
         """End its replica at once, if it has one."""
-        line, self.line, self.at_once = self.line, None, 0
+        line, self.line = self.line, None
         if line is not None:
             with anyio.CancelScope(shield=True):
                 await line.kill()

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar
 
 import anyio
-from anyio.abc import TaskGroup
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from stage3_plugin.errors import NoWorker, SettingsRefused, WorkerLost, need
 from stage3_plugin.executors.base import Surroundings, Work
 from stage3_plugin.executors.child import replica_environment
 from stage3_plugin.executors.cluster.address import (
-    address_problem,
+    an_address,
     broker_environment,
     need_token,
     place_of,
@@ -43,7 +40,7 @@ class RayOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    address: str = Field(
+    address: Annotated[str, AfterValidator(an_address)] = Field(
         default="auto",
         description="`auto`: the cluster that this machine is a node of. `HOST:PORT` of a head, "
         "whose cluster this machine is a node of too. `local`: one of this machine alone, which "
@@ -68,14 +65,6 @@ class RayOptions(BaseModel):
         examples=[{"zone_b": 1}],
         description="What else each needs of its node, as `ray start --resources` named it.",
     )
-
-    @field_validator("address")
-    @classmethod
-    def _address_can_be_one(cls, address: str) -> str:
-        problem = address_problem(address)
-        if problem is not None:
-            raise ValueError(problem)
-        return address
 
 
 class Ray(Pool):
@@ -106,26 +95,6 @@ class Ray(Pool):
         self._secrets = surroundings.secrets
         self._starting = anyio.Lock()
         self._link: Link | None = None
-        self._listening: TaskGroup
-
-    async def __aenter__(self) -> Self:
-        self._listening = anyio.create_task_group()
-        await self._listening.__aenter__()
-        self._listening.start_soon(self._tell_what_lacks)
-        return await super().__aenter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            await super().__aexit__(kind, error, trace)
-        finally:
-            await self._leave()
-            self._listening.cancel_scope.cancel()
-            await self._listening.__aexit__(None, None, None)
 
     async def _started(self, _number: int, /) -> RemoteLine:
         line = (await self._running()).line()
@@ -150,13 +119,15 @@ class Ray(Pool):
                 place = self._place()
                 handed_on = replica_environment(os.environ, self._secrets, self._masked)
                 environment = broker_environment(place, handed_on)
+                left_out = [name for name in os.environ if name not in handed_on]
+                asked = self._options.model_dump() | {"place": place, "left_out": left_out}
                 self._link = await Link.start(environment, self._masked)
                 try:
-                    await self._link.join(self._begin(place, handed_on))
+                    await self._link.join(asked)
                 except (NoWorker, WorkerLost):
                     await self._leave()
                     raise
-                self._listening.start_soon(self._link.listen)
+                self._beside.start_soon(self._link.listen)
             return self._link
 
     async def _leave(self) -> None:
@@ -173,42 +144,21 @@ class Ray(Pool):
                 "this machine is a node of no Ray cluster: start one with `ray start --head`, name "
                 'its head in executor.address, or use address = "local"'
             )
-        problem = address_problem(place)
-        if problem is not None:
-            raise NoWorker(f"RAY_ADDRESS {problem}")
         try:
-            need_token(place, os.environ)
+            need_token(an_address(place), os.environ)
         except SettingsRefused as refused:
             raise NoWorker(str(refused)) from None
+        except ValueError as error:
+            raise NoWorker(f"RAY_ADDRESS {error}") from None
         return place
 
-    def _begin(self, place: str, handed_on: Mapping[str, str]) -> dict[str, object]:
-        """Say what the cluster's driver is to do."""
-        options = self._options
-        cores = math.ceil(options.cpus * options.replicas) + 1
-        return {
-            "place": place,
-            "of_this_machine": {
-                "num_cpus": max(os.cpu_count() or 1, cores),
-                "resources": {
-                    name: count * options.replicas for name, count in options.resources.items()
-                },
-            },
-            "wants": {
-                "num_cpus": options.cpus,
-                "num_gpus": options.gpus,
-                "resources": options.resources,
-            },
-            "left_out": [name for name in os.environ if name not in handed_on],
-        }
-
-    async def _tell_what_lacks(self) -> None:
+    async def _look_after(self) -> None:
         """Tell people of replicas that are not ready, after a while and now and then."""
         next_s = math.inf
         while True:
             await anyio.sleep(_TICK_S)
             now_s = anyio.current_time()
-            lacking = sum(seat.is_manned and not seat.at_once for seat in self._seats)
+            lacking = sum(seat.is_starting for seat in self._seats)
             if not lacking:
                 next_s = math.inf
             elif next_s == math.inf:

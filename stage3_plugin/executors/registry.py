@@ -21,14 +21,11 @@ USUAL = "processes"
 """The kind where none is named."""
 
 
-def executor_of(
-    setting: Mapping[str, JsonValue], offers: Offers = EXECUTORS
-) -> tuple[ExecutorType, BaseModel]:
+def executor_of(setting: Mapping[str, JsonValue]) -> tuple[ExecutorType, BaseModel]:
     """Return who runs a model class, and what the settings say to it; starts nothing.
 
     Args:
         setting: The table ``executor``.
-        offers: Where its class is found.
 
     Raises:
         SettingsRefused: There is no such kind, it cannot be used, or does not take what is said.
@@ -37,7 +34,7 @@ def executor_of(
     kind = setting.get("kind", USUAL)
     if not isinstance(kind, str):
         raise SettingsRefused("executor.kind", "should be text, in quotes")
-    found = executor_named(kind, offers)
+    found = _executor_named(kind)
     options = {name: value for name, value in setting.items() if name != "kind"}
     try:
         return found, found.Options.model_validate(options)
@@ -51,34 +48,28 @@ def executor_of(
         raise SettingsRefused(where, words, hint=f"{kind!r} takes {takes}") from None
 
 
-def executor_named(kind: str, offers: Offers = EXECUTORS) -> ExecutorType:
-    """Return the class of executors of this word.
-
-    Raises:
-        SettingsRefused: There is none, or more than one, or it cannot be used.
-        ExtraMissing: It needs what is not installed.
-    """
+def _executor_named(kind: str) -> ExecutorType:
     try:
-        found = offers.load(kind)
+        found = EXECUTORS.load(kind)
     except Broken as broken:
         if isinstance(broken.error, ExtraMissing):
             raise broken.error from None
         words = f"{type(broken.error).__name__}: {' '.join(str(broken.error).split())}"
-        raise _unusable(kind, offers, words) from broken.error
+        raise _unusable(kind, words) from broken.error
     except NotOffered as missing:
-        raise _refused(missing, offers) from None
+        raise _refused(missing) from None
     if not (callable(found) and hasattr(found, "Options")):
-        raise _unusable(kind, offers, "it is no class of executors")
+        raise _unusable(kind, "it is no class of executors")
     return cast("ExecutorType", found)
 
 
-def _refused(missing: NotOffered, offers: Offers) -> SettingsRefused:
+def _refused(missing: NotOffered) -> SettingsRefused:
     if missing.offers:
         them = " and ".join(f"{offer.source} ({offer.target})" for offer in missing.offers)
         words = f"more than one distribution offers the executor {missing.name!r}: {them}"
         return SettingsRefused("executor.kind", words, hint="uninstall all but one of them")
-    near = get_close_matches(missing.name, offers.names, n=1)
-    hint = f"use one of {', '.join(offers.names)}, or install the distribution that brings it"
+    near = get_close_matches(missing.name, EXECUTORS.names, n=1)
+    hint = f"use one of {', '.join(EXECUTORS.names)}, or install the distribution that brings it"
     return SettingsRefused(
         "executor.kind",
         f"there is no executor {missing.name!r}",
@@ -86,8 +77,8 @@ def _refused(missing: NotOffered, offers: Offers) -> SettingsRefused:
     )
 
 
-def _unusable(kind: str, offers: Offers, problem: str) -> SettingsRefused:
-    offer = offers.named(kind)
+def _unusable(kind: str, problem: str) -> SettingsRefused:
+    offer = EXECUTORS.named(kind)
     return SettingsRefused(
         "executor.kind",
         f"executor {kind!r} of {offer.source} ({offer.target}) cannot be used: {problem}",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+import anyio
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from stage3_plugin.errors import SettingsRefused
@@ -16,6 +18,8 @@ from stage3_plugin.executors.pool import Pool
 DEVICES = "CUDA_VISIBLE_DEVICES"
 MOST_REPLICAS = 256
 _GPUS = Path("/proc/driver/nvidia/gpus")
+_LOOKS_AT_OUTPUT_S = 0.2
+"""How often what replicas print is looked at: one that prints without end must not fill a disk."""
 
 
 class ReplicasOptions(BaseModel):
@@ -72,6 +76,14 @@ class Replicas(Pool):
         return await Child.start(
             "stage3_plugin.executors.replica_process", environment, self._masked
         )
+
+    async def _look_after(self) -> None:
+        while True:
+            await anyio.sleep(_LOOKS_AT_OUTPUT_S)
+            for seat in self._seats:
+                if isinstance(seat.line, Child):
+                    with suppress(OSError):
+                        seat.line.forget_output()
 
     def _environment(self) -> dict[str, str]:
         """Return what a process is started in."""

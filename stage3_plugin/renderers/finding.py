@@ -39,8 +39,9 @@ def find_class(model_class: str, folders: Sequence[str] = ()) -> int | None:
         NotFound: Its module is not there, cannot be read as Python, or has no such class.
     """
     module, _, name = model_class.partition(":")
-    spec = _spec_of(module, folders)
-    if spec is None:
+    try:
+        file = _file_of(module, folders)
+    except LookupError:
         where = f", nor is it in {folders[0]}" if folders else ""
         raise NotFound(
             f"there is no module {module!r} for {model_class!r}",
@@ -48,27 +49,34 @@ def find_class(model_class: str, folders: Sequence[str] = ()) -> int | None:
             if module.endswith(".py")
             else f"Python does not find it on its path{where}; install it where this program is, "
             "or correct the name",
-        )
-    source = _source_of(spec, model_class)
+        ) from None
+    source = _source_of(file, model_class)
     return None if source is None else _at_once_of(source, name, model_class)
 
 
-def _spec_of(module: str, folders: Sequence[str]) -> ModuleSpec | None:
-    """Find a module without importing the packages it is in."""
-    spec: ModuleSpec | None = None
-    path: Sequence[str] | None = None
+def _file_of(module: str, folders: Sequence[str]) -> Path | None:
+    """Find a module without importing the packages it is in; return its file, if it has one.
+
+    Raises:
+        LookupError: There is none.
+    """
+    path: list[str] | None = None
+    file: str | None = None
     name = ""
     for part in module.split("."):
         name = f"{name}.{part}" if name else part
         spec = _found(name, path)
-        if spec is None and path is None and folders:
+        if spec is None and path is None:
             spec = PathFinder.find_spec(name, list(folders))
-        if spec is None and path is not None:
-            spec = _namespace(name, [Path(folder, part) for folder in path])
-        if spec is None:
-            return None
-        path = _below(spec)
-    return spec
+        if spec is not None:
+            path, file = list(spec.submodule_search_locations or ()), spec.origin
+            continue
+        # A folder without ``__init__``, which Python itself finds only in imported packages.
+        within = [Path(folder, part) for folder in path or ()]
+        path, file = [str(folder) for folder in within if folder.is_dir()], None
+        if not path:
+            raise LookupError(module)
+    return None if file is None else Path(file)
 
 
 def _found(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
@@ -83,26 +91,10 @@ def _found(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
     return None
 
 
-def _namespace(name: str, folders: Sequence[Path]) -> ModuleSpec | None:
-    """Find a folder without ``__init__``, which Python itself finds only in imported packages."""
-    found = [str(folder) for folder in folders if folder.is_dir()]
-    if not found:
-        return None
-    spec = ModuleSpec(name, None, is_package=True)
-    spec.submodule_search_locations = found
-    return spec
-
-
-def _below(spec: ModuleSpec) -> list[str]:
-    """Return the folders of a package; none of a module."""
-    return list(spec.submodule_search_locations or ())
-
-
-def _source_of(spec: ModuleSpec, model_class: str) -> ast.Module | None:
+def _source_of(path: Path | None, model_class: str) -> ast.Module | None:
     """Read the source of a module; ``None`` if it has none that can be read."""
-    if spec.origin is None or not spec.origin.endswith(".py"):
+    if path is None or path.suffix != ".py":
         return None
-    path = Path(spec.origin)
     try:
         if path.stat().st_size > _LONGEST_SOURCE_BYTES:
             return None

@@ -1,8 +1,7 @@
 """What a replica is sent: how its model class is made, and one picture; JSON, and bytes behind it.
 
 Both ends import this module, which loads nothing heavy. JSON and not pickle: it says nothing but
-data, people can read it, and the two ends may be of different releases: a name that one does not
-know is passed over.
+data, and people can read it.
 """
 
 from __future__ import annotations
@@ -52,18 +51,14 @@ def request_from(job: bytes) -> ModelRequest:
     end = job.index(b"\n")
     head: Mapping[str, Any] = json.loads(job[:end])
     values: dict[str, Any] = {
-        name: tuple(head[name]) if name in _LISTS else head[name] for name in PLAIN if name in head
+        name: tuple(head[name]) if name in _LISTS else head[name] for name in PLAIN
     }
     shown: list[ModelReference] = []
     start = end + 1
     for one in cast("Sequence[Mapping[str, Any]]", head["references"]):
         data = job[start : start + one["bytes"]]
         start += len(data)
-        shown.append(
-            ModelReference(
-                data=data, **{name: one[name] for name in _OF_A_REFERENCE if name in one}
-            )
-        )
+        shown.append(ModelReference(data=data, **{name: one[name] for name in _OF_A_REFERENCE}))
     return ModelRequest(references=tuple(shown), **values)
 
 

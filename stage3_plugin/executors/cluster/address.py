@@ -29,16 +29,23 @@ _HOW = (
 )
 
 
-def address_problem(address: str) -> str | None:
-    """Say why a text is no address of a cluster; ``None`` if it is one."""
-    if address in {LOCAL, AUTO}:
-        return None
+def an_address(address: str) -> str:
+    """Return a text that is the address of a cluster.
+
+    Raises:
+        ValueError: It is none; its words say what it should be.
+    """
+    host, port = host_and_port(address)
     if "://" in address:
-        return 'should be "auto", "local", or HOST:PORT of the head; Ray Client is not used'
-    host, port = _split(address)
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536 or not address.isprintable():
-        return 'should be "auto", "local", or HOST:PORT of the head, such as 127.0.0.1:6379'
-    return None
+        raise ValueError(
+            'should be "auto", "local", or HOST:PORT of the head; Ray Client is not used'
+        )
+    is_place = host and port.isdecimal() and 0 < int(port) < 65536 and address.isprintable()
+    if not is_place and address not in {LOCAL, AUTO}:
+        raise ValueError(
+            'should be "auto", "local", or HOST:PORT of the head, such as 127.0.0.1:6379'
+        )
+    return address
 
 
 def place_of(address: str, environ: Mapping[str, str]) -> str | None:
@@ -58,7 +65,7 @@ def is_of_this_machine(place: str) -> bool:
     """Return whether only this machine can reach a cluster."""
     if place == LOCAL:
         return True
-    host, _ = _split(place)
+    host, _ = host_and_port(place)
     if host == "localhost":
         return True
     with suppress(ValueError):
@@ -119,15 +126,10 @@ def broker_environment(place: str, environ: Mapping[str, str]) -> dict[str, str]
     return kept
 
 
-def _split(address: str) -> tuple[str, str]:
-    host, _, port = address.rpartition(":")
+def host_and_port(place: str) -> tuple[str, str]:
+    """Return the two parts of a place that is not ``local``."""
+    host, _, port = place.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), port
-
-
-def host_and_port(place: str) -> tuple[str, int]:
-    """Return host and port of a place that is not ``local``."""
-    host, port = _split(place)
-    return host, int(port)
 
 
 def temporary_folder() -> str:

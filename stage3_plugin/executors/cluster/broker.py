@@ -11,6 +11,7 @@ It ignores Ctrl-C: the run decides what is finished and what is thrown away.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -22,7 +23,7 @@ from threading import Lock, Thread, Timer
 from typing import IO, Any, TypeAlias
 
 from stage3_plugin.executors.cluster.address import LOCAL, host_and_port, temporary_folder
-from stage3_plugin.executors.cluster.remote import Ray, Remote, ray_module
+from stage3_plugin.executors.cluster.remote import Remote, ray_module
 from stage3_plugin.executors.messages import Said, answer, next_message
 from stage3_plugin.executors.replica import in_one_line
 from stage3_plugin.executors.replica_process import own_pipes
@@ -33,6 +34,9 @@ JOIN_S = 90.0
 """Seconds for a cluster to let this process in, or to start: Ray itself waits for ever."""
 GOODBYE_S = 3.0
 """Seconds that ending the replicas may take, and then once more for leaving the cluster."""
+
+_WANTS = {"num_cpus": "cpus", "num_gpus": "gpus", "resources": "resources"}
+"""What Ray calls that which a replica needs of its node."""
 
 _Say: TypeAlias = Callable[[Said], None]
 
@@ -75,12 +79,13 @@ def _serve(head: dict[str, Any], folder: str | None, asked: IO[bytes], say: _Say
     finally:
         giving_up.cancel()
     say({})
+    wants = {key: head[name] for key, name in _WANTS.items()}
     remotes: dict[int, Remote] = {}
     while (message := next_message(asked)) is not None:
         about, parts = message
         line = about["line"]
         if "place" in about:
-            remotes[line] = Remote(ray, head["wants"], head["left_out"])
+            remotes[line] = Remote(ray, wants, head["left_out"])
         if "end" in about:
             remotes.pop(line).end()
             say({"line": line})
@@ -117,20 +122,22 @@ def _give_up(place: str, folder: str | None, say: _Say) -> None:
     _end(folder)
 
 
-def _join(ray: Ray, head: dict[str, Any], folder: str | None) -> None:
+def _join(ray: Any, head: dict[str, Any], folder: str | None) -> None:
     """Join a cluster, or start one of this machine alone."""
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if folder is not None:
         # Bound to loopback, and without a dashboard. The node has what its replicas ask for, and
         # one core at least for itself.
+        count, resources = head["replicas"], head["resources"]
         ray.init(
             address=LOCAL,
             include_dashboard=False,
+            num_cpus=max(os.cpu_count() or 1, math.ceil(head["cpus"] * count) + 1),
+            resources={name: each * count for name, each in resources.items()},
             _temp_dir=folder,
-            **head["of_this_machine"],
             **quiet,
         )
         return
-    with socket.create_connection(host_and_port(head["place"]), KNOCK_S):
-        pass
+    host, port = host_and_port(head["place"])
+    socket.create_connection((host, int(port)), KNOCK_S).close()
     ray.init(address=head["place"], **quiet)

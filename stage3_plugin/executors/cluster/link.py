@@ -15,7 +15,7 @@ import anyio
 from stage3_plugin.errors import NoWorker, WorkerLost
 from stage3_plugin.executors.child import Child
 from stage3_plugin.executors.messages import Said
-from stage3_plugin.executors.pool import DiedIdle
+from stage3_plugin.executors.pool import DiedIdle, Line
 from stage3_plugin.runtime.masking import Masked
 
 _SEND_S = 30.0
@@ -83,7 +83,8 @@ class Link:
         with suppress(WorkerLost):
             while True:
                 said = await self.child.hear()
-                self._lines[said["line"]].hear(said)
+                number: int = said["line"]
+                self._lines[number].hear(said)
         self.is_gone = True
         self.child.kill_now()
         for line in self._lines:
@@ -98,8 +99,8 @@ class Link:
         return WorkerLost("that speaks with the cluster is gone", self.child.last_words())
 
 
-class RemoteLine:
-    """How one replica of the cluster is spoken with; a :class:`~..pool.Line`."""
+class RemoteLine(Line):
+    """How one replica of the cluster is spoken with; its last words are on some node."""
 
     def __init__(self, link: Link, number: int) -> None:
         self._link = link
@@ -141,14 +142,6 @@ class RemoteLine:
             self._said = said
             self._heard.set()
 
-    def last_words(self) -> str:
-        """Return nothing: they are in the folder of Ray, on some node."""
-        return ""
-
-    def forget_output(self) -> None:
-        """Keep what the cluster's driver prints from filling the disk."""
-        self._link.child.forget_output()
-
     def kill_now(self) -> None:
         """Have whoever waits for an answer wait no more."""
         self.hear({"lost": "was ended", "is_idle": False})
@@ -159,7 +152,3 @@ class RemoteLine:
             await self.ask({"end": True})
         if scope.cancelled_caught:
             self._link.child.kill_now()
-
-    async def close(self) -> None:
-        """End it at once: it does nothing."""
-        await self.kill()

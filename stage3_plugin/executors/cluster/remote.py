@@ -1,8 +1,8 @@
 """Replicas as actors of Ray: the only module that speaks with Ray.
 
-Ray is imported by name, and what is used of it is written down here, so that nobody else needs it
-to read, check or install this. An actor that dies stays so, and no call is repeated: what comes
-next is for the run to decide, as with a process of its machine.
+Ray is imported by name, so that nobody needs it to read, check or install this. An actor that dies
+stays so, and no call is repeated: what comes next is for the run to decide, as with a process of
+its machine.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock, Thread
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from stage3_plugin.executors.base import Problem
 from stage3_plugin.executors.messages import Said, made_of
@@ -21,21 +21,9 @@ from stage3_plugin.executors.messages import Said, made_of
 _LONGEST_WORDS = 600
 
 
-class Ray(Protocol):
-    """What is used of the module ``ray``; references and handles are its own."""
-
-    __version__: str
-
-    def init(self, **options: object) -> object: ...
-    def shutdown(self) -> None: ...
-    def remote(self, of: type) -> Any: ...
-    def get(self, reference: object) -> object: ...
-    def kill(self, actor: object, *, no_restart: bool) -> None: ...
-
-
-def ray_module() -> Ray:
+def ray_module() -> Any:
     """Import Ray."""
-    ray = cast("Ray", importlib.import_module("ray"))
+    ray: Any = importlib.import_module("ray")
     # Of a module that nodes could import they would take their own, in whatever release.
     importlib.import_module("ray.cloudpickle").register_pickle_by_value(sys.modules[__name__])
     return ray
@@ -93,7 +81,7 @@ class Remote:
         left_out: Variables of the environment that it loses first.
     """
 
-    def __init__(self, ray: Ray, wants: Mapping[str, Any], left_out: Sequence[str]) -> None:
+    def __init__(self, ray: Any, wants: Mapping[str, Any], left_out: Sequence[str]) -> None:
         self._ray = ray
         self._left_out = left_out
         options = {**wants, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": 1}
@@ -140,13 +128,15 @@ class Remote:
             say(said)
 
     def _made(self, work: Said, setup: bytes) -> Said:
-        made = self._ray.get(self._actor.load.remote({**work, "setup": setup}, self._left_out))
+        made: object = self._ray.get(
+            self._actor.load.remote({**work, "setup": setup}, self._left_out)
+        )
         if type(made) is not int and type(made) is not str:
             raise Gone(f"answered with {type(made).__name__}")
         return {"at_once" if type(made) is int else "unusable": made}
 
     def _done(self, jobs: list[bytes]) -> Sequence[bytes | Problem]:
-        found = self._ray.get(self._actor.do.remote(jobs))
+        found: object = self._ray.get(self._actor.do.remote(jobs))
         if type(found) is not list or len(cast("list[object]", found)) != len(jobs):
             raise Gone("answered with something else than its jobs")
         return [_checked(one) for one in cast("list[object]", found)]

@@ -10,7 +10,7 @@ import pytest
 from stage3_plugin.errors import ExtraMissing, SettingsRefused
 from stage3_plugin.executors.base import Surroundings, Work
 from stage3_plugin.executors.cluster.address import (
-    address_problem,
+    an_address,
     broker_environment,
     is_of_this_machine,
     need_token,
@@ -25,7 +25,7 @@ WORK = Work(target="nothing:made")
 @pytest.mark.parametrize("address", ["auto", "local", "127.0.0.1:6379", "head:1", "[::1]:6379"])
 def test_an_address_can_be(address: str) -> None:
     """A word, or host and port."""
-    assert address_problem(address) is None
+    assert an_address(address) == address
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from threading import Event
@@ -12,6 +13,13 @@ import pytest
 
 from stage3_plugin.executors.cluster.remote import Remote
 from stage3_plugin.executors.messages import Said
+
+
+def _done(found: object) -> Callable[[list[bytes]], object]:
+    def do(_jobs: list[bytes]) -> object:
+        return found
+
+    return do
 
 
 class Nodes:
@@ -55,7 +63,7 @@ class _Call:
 class _Actor:
     def __init__(self, methods: dict[str, Callable[..., object]]) -> None:
         for name, method in methods.items():
-            setattr(self, name, _Call(lambda *said, of=method: lambda: of(*said)))
+            setattr(self, name, _Call(partial(partial, method)))
 
 
 def asked(nodes: Nodes, folder: Path, jobs: int = 1) -> tuple[Remote, Queue[Said]]:
@@ -69,7 +77,7 @@ def asked(nodes: Nodes, folder: Path, jobs: int = 1) -> tuple[Remote, Queue[Said
 def test_what_is_made_is_written_where_it_is_wanted(tmp_path: Path) -> None:
     """Bytes, or words; whatever else an actor returns is a problem of its job."""
     odd = [(b"picture", None), ("no paint", False), "bytes", (b"", True), (1, None)]
-    nodes = Nodes(do=lambda _jobs: odd)
+    nodes = Nodes(do=_done(odd))
     _, answers = asked(nodes, tmp_path, jobs=5)
     said = answers.get(timeout=5)
 
@@ -83,7 +91,7 @@ def test_what_is_made_is_written_where_it_is_wanted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("found", [None, [], [(b"", None)] * 2, {"a": 1}])
 def test_an_answer_that_is_none_is_a_replica_lost(tmp_path: Path, found: object) -> None:
     """It has begun the job, whatever it did."""
-    _, answers = asked(Nodes(do=lambda _jobs: found), tmp_path)
+    _, answers = asked(Nodes(do=_done(found)), tmp_path)
 
     words = "answered with something else than its jobs"
     assert answers.get(timeout=5) == {"line": 7, "lost": words, "is_idle": False}
@@ -118,7 +126,7 @@ def test_one_that_was_ended_writes_and_says_nothing(tmp_path: Path) -> None:
     assert nodes.killed.is_set()
     goes_on.set()
     assert is_over.wait(5)
-    other, others = asked(Nodes(do=lambda _jobs: [(b"", None)]), tmp_path / "none")
+    other, others = asked(Nodes(do=_done([(b"", None)])), tmp_path / "none")
     assert others.get(timeout=5) == {"line": 7, "answers": [{"errno": 2}]}
     other.end().join(5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,7 +27,7 @@ def test_people_are_told_of_a_wait_after_a_while_and_now_and_then(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """After thirty seconds, not at once; again every five minutes; not where nobody waits."""
-    monkeypatch.setattr(ray, "need", lambda *_, **__: None)
+    monkeypatch.setitem(sys.modules, "ray", sys)  # as good as installed
     told: list[tuple[int, str]] = []
 
     async def main() -> None:
