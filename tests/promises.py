@@ -155,6 +155,11 @@ OTHER_PAGES: Table = {
         test_director_end_to_end.py::test_a_take_is_shown_at_once_for_nothing_and_taken_back""",
     "decisions.md: takes that came since do not matter": """
         host/decisions/test_commands.py::test_takes_that_came_since_stay_as_another_said""",
+    "decisions.md: what is in seen and not in this list is not rejected any more": """
+        host/decisions/test_commands.py::test_what_a_decision_does_not_reject_is_as_the_page_says""",
+    "decisions.md: a refused decision is refused by name, all others are obeyed": """
+        host/decisions/test_commands.py::test_a_part_of_a_story_obeys_decisions_about_all_of_it
+        host/decisions/test_commands.py::test_what_is_stale_is_refused_by_name_and_the_rest_is_done""",
     "agents.md: whatever is another is refused": """
         test_confirmed_runs.py::test_a_file_that_is_shown_beside_an_awaited_picture_is_held_to_its_bytes
         test_confirmed_runs.py::test_whatever_changes_is_refused_before_anything_is_sent""",
