@@ -25,6 +25,7 @@ PROMISES: Table = {
         stage3/providers/test_studio_runs.py stage3/test_lost.py
         stage3/test_two_runs.py test_confirmed_runs.py::test_many_at_once_pay_once
         test_confirmed_runs.py::test_what_was_given_up_is_not_paid_for_a_second_time
+        test_confirmed_runs.py::test_a_bill_without_a_picture_is_not_paid_again_and_again
         test_director_end_to_end.py::test_a_reroll_said_by_two_at_once_pays_once
         library/test_page.py::test_two_consumers_with_one_message_at_once_pay_once""",
     "No cap is passed.": """
@@ -165,6 +166,8 @@ OTHER_PAGES: Table = {
         test_confirmed_runs.py::test_whatever_changes_is_refused_before_anything_is_sent""",
     "command-line.md: one that names no run goes to runs/earlier/": """
         host/test_cli.py::test_no_record_that_names_no_run_takes_the_place_of_another""",
+    "configuration.md: --out comes before out_dir, and the journal goes along": """
+        host/test_cli.py::test_results_and_journal_lie_where_the_command_line_says_else_the_config""",
     "configuration.md: relative paths start at the config's folder": """
         test_looking.py::test_a_file_that_holds_a_key_is_looked_for_where_the_config_lies
         test_looking.py::test_a_folder_that_is_typed_begins_where_it_is_typed""",
