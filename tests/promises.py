@@ -164,6 +164,10 @@ OTHER_PAGES: Table = {
     "agents.md: whatever is another is refused": """
         test_confirmed_runs.py::test_a_file_that_is_shown_beside_an_awaited_picture_is_held_to_its_bytes
         test_confirmed_runs.py::test_whatever_changes_is_refused_before_anything_is_sent""",
+    "command-line.md: drafts count for nothing": """
+        host/test_story_commands.py::test_a_manifest_says_of_every_scene_what_the_status_says""",
+    "command-line.md: review, its takes stand side by side": """
+        host/test_story_commands.py::test_a_page_is_told_of_every_take_what_takes_says""",
     "command-line.md: one that names no run goes to runs/earlier/": """
         host/test_cli.py::test_no_record_that_names_no_run_takes_the_place_of_another""",
     "configuration.md: --out comes before out_dir, and the journal goes along": """
