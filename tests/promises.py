@@ -172,6 +172,9 @@ OTHER_PAGES: Table = {
         host/test_cli.py::test_no_record_that_names_no_run_takes_the_place_of_another""",
     "configuration.md: --out comes before out_dir, and the journal goes along": """
         host/test_cli.py::test_results_and_journal_lie_where_the_command_line_says_else_the_config""",
+    "configuration.md: of a further route, instead of the setting": """
+        stage3/test_ladder_runs.py::test_what_a_route_says_itself_of_a_billed_refusal_goes_before_the_setting
+        stage3/test_ladder_runs.py::test_what_a_route_says_itself_goes_before_the_setting_there_and_nowhere_else""",
     "configuration.md: relative paths start at the config's folder": """
         test_looking.py::test_a_file_that_holds_a_key_is_looked_for_where_the_config_lies
         test_looking.py::test_a_folder_that_is_typed_begins_where_it_is_typed""",
