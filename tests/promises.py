@@ -198,6 +198,8 @@ OTHER_PAGES: Table = {
         stage3/caretaking/test_costs.py::test_a_day_in_the_file_lasts_until_the_next_one_begins""",
     "buckets.md: paid once both have it": """
         stage3/test_other_store.py::test_a_store_beside_that_goes_away_stops_the_run_and_loses_nothing""",
+    "buckets.md: only where neither has the picture it is called lost": """
+        test_pictures_gone.py""",
     "telemetry.md: unknown, pending and cancelled may have been billed": """
         host/test_telemetry.py::test_what_may_have_been_billed_is_told_by_its_own_name""",
 }
