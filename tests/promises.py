@@ -97,7 +97,9 @@ WHEN_SOMETHING_BREAKS: Table = {
     "a power cut": """
         hostile/test_received.py::test_the_name_of_a_new_state_folder_is_on_the_disk_before_a_request
         killing/test_failpoints.py::test_a_purchase_goes_its_steps_in_order""",
-    "two runs on one project": "stage3/test_two_runs.py",
+    "two runs on one project": """
+        stage3/test_two_runs.py
+        library/test_blocking.py::test_two_calls_with_one_folder_take_no_copy_of_the_other_for_left""",
     "a run with another provider": """
         stage3/test_jobs.py::test_a_run_that_draws_leaves_a_job_for_a_day_after_its_time""",
     "the disk fills up": "stage3/test_disk.py",
