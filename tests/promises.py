@@ -186,6 +186,8 @@ OTHER_PAGES: Table = {
         hostile/test_proxies.py::test_a_run_logs_in_at_a_proxy_with_the_password_that_its_address_spells""",
     "api.md: file references start at the scene file's folder": """
         library/test_blocking.py::test_files_that_scenes_show_lie_beside_their_scene_file""",
+    "half-price.md: the same line comes twice": """
+        stage3/test_batch_trouble.py::test_of_two_lines_with_one_key_the_one_counts_that_may_have_been_billed""",
     "takes.md: two commands on one story at once are safe": """
         test_director_end_to_end.py::test_two_commands_at_once_leave_the_file_that_the_story_shows""",
     "takes.md: --takes, reroll and decisions still do": """
