@@ -200,6 +200,10 @@ OTHER_PAGES: Table = {
         hostile/test_deciding.py::test_what_a_killed_run_has_just_sent_is_not_called_unbilled""",
     "library.md: at_once gives up what is in flight": """
         library/test_leaving.py::test_a_switch_that_is_set_again_may_give_up_what_is_in_flight""",
+    "costs-and-retries.md: --billed can be taken back": """
+        stage3/test_every_state.py::test_the_total_is_the_sum_after_any_two_decisions_about_any_purchase""",
+    "spending.md: what is known to have been spent": """
+        stage3/test_every_state.py::test_a_file_of_costs_keeps_what_is_known_what_is_not_and_what_is_in_work_apart""",
     "spending.md: the day, in UTC": """
         stage3/caretaking/test_costs.py::test_a_day_in_the_file_lasts_until_the_next_one_begins""",
     "buckets.md: paid once both have it": """
