@@ -546,7 +546,7 @@ def test_a_manifest_says_of_every_scene_what_the_status_says(chair: Chair) -> No
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("mostly", ["drawn", "made", "brought", "brought undone"])
+@pytest.mark.parametrize("mostly", ["drawn", "made", "brought undone"])
 def test_a_page_is_told_of_every_take_what_takes_says(chair: Chair, mostly: str) -> None:
     """What is said once for most of them is put in the place of nothing that is false or empty."""
     names = story_of(chair, [*KINDS, *[mostly] * 10])

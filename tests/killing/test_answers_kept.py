@@ -72,7 +72,7 @@ def test_what_a_recovery_finds_billed_for_nothing_is_not_bought_by_it(
     assert len(left_in(chain.folder).of(State.PAID_BAD)) == 1
 
 
-HARM: dict[str, Callable[[Path], None]] = {
+HARM: dict[str, Callable[[Path], object]] = {
     "cut": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
     "empty": lambda file: file.write_bytes(b""),
     "zeros": lambda file: file.write_bytes(bytes(file.stat().st_size)),

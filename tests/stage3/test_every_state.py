@@ -68,11 +68,9 @@ async def every(image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def decided(state_dir: Path, attempt_id: str, words: tuple[str, ...]) -> bool:
     """Decide about a purchase, if that can be done."""
-    where = ("--yes", "--state-dir", str(state_dir))
-    if words[0] == "--cost":  # of what is paid for, which needs no second word
-        where = where[1:]
+    sure = [] if words[0] == "--cost" else ["--yes"]  # what is paid for needs no second word
     try:
-        stage3("resolve", attempt_id, *words, *where)
+        stage3("resolve", attempt_id, *words, *sure, "--state-dir", str(state_dir))
     except CommandError:
         return False
     return True
