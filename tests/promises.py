@@ -25,6 +25,7 @@ PROMISES: Table = {
         stage3/providers/test_studio_runs.py stage3/test_lost.py
         stage3/test_two_runs.py test_confirmed_runs.py::test_many_at_once_pay_once
         test_confirmed_runs.py::test_what_was_given_up_is_not_paid_for_a_second_time
+        test_confirmed_runs.py::test_a_bill_without_a_picture_is_not_paid_again_and_again
         test_director_end_to_end.py::test_a_reroll_said_by_two_at_once_pays_once
         library/test_page.py::test_two_consumers_with_one_message_at_once_pay_once""",
     "No cap is passed.": """
@@ -96,7 +97,9 @@ WHEN_SOMETHING_BREAKS: Table = {
     "a power cut": """
         hostile/test_received.py::test_the_name_of_a_new_state_folder_is_on_the_disk_before_a_request
         killing/test_failpoints.py::test_a_purchase_goes_its_steps_in_order""",
-    "two runs on one project": "stage3/test_two_runs.py",
+    "two runs on one project": """
+        stage3/test_two_runs.py
+        library/test_blocking.py::test_two_calls_with_one_folder_take_no_copy_of_the_other_for_left""",
     "a run with another provider": """
         stage3/test_jobs.py::test_a_run_that_draws_leaves_a_job_for_a_day_after_its_time""",
     "the disk fills up": "stage3/test_disk.py",
@@ -155,11 +158,25 @@ OTHER_PAGES: Table = {
         test_director_end_to_end.py::test_a_take_is_shown_at_once_for_nothing_and_taken_back""",
     "decisions.md: takes that came since do not matter": """
         host/decisions/test_commands.py::test_takes_that_came_since_stay_as_another_said""",
+    "decisions.md: what is in seen and not in this list is not rejected any more": """
+        host/decisions/test_commands.py::test_what_a_decision_does_not_reject_is_as_the_page_says""",
+    "decisions.md: a refused decision is refused by name, all others are obeyed": """
+        host/decisions/test_commands.py::test_a_part_of_a_story_obeys_decisions_about_all_of_it
+        host/decisions/test_commands.py::test_what_is_stale_is_refused_by_name_and_the_rest_is_done""",
     "agents.md: whatever is another is refused": """
         test_confirmed_runs.py::test_a_file_that_is_shown_beside_an_awaited_picture_is_held_to_its_bytes
         test_confirmed_runs.py::test_whatever_changes_is_refused_before_anything_is_sent""",
+    "command-line.md: drafts count for nothing": """
+        host/test_story_commands.py::test_a_manifest_says_of_every_scene_what_the_status_says""",
+    "command-line.md: review, its takes stand side by side": """
+        host/test_story_commands.py::test_a_page_is_told_of_every_take_what_takes_says""",
     "command-line.md: one that names no run goes to runs/earlier/": """
         host/test_cli.py::test_no_record_that_names_no_run_takes_the_place_of_another""",
+    "configuration.md: --out comes before out_dir, and the journal goes along": """
+        host/test_cli.py::test_results_and_journal_lie_where_the_command_line_says_else_the_config""",
+    "configuration.md: of a further route, instead of the setting": """
+        stage3/test_ladder_runs.py::test_what_a_route_says_itself_of_a_billed_refusal_goes_before_the_setting
+        stage3/test_ladder_runs.py::test_what_a_route_says_itself_goes_before_the_setting_there_and_nowhere_else""",
     "configuration.md: relative paths start at the config's folder": """
         test_looking.py::test_a_file_that_holds_a_key_is_looked_for_where_the_config_lies
         test_looking.py::test_a_folder_that_is_typed_begins_where_it_is_typed""",
@@ -169,6 +186,10 @@ OTHER_PAGES: Table = {
         hostile/test_proxies.py::test_a_run_logs_in_at_a_proxy_with_the_password_that_its_address_spells""",
     "api.md: file references start at the scene file's folder": """
         library/test_blocking.py::test_files_that_scenes_show_lie_beside_their_scene_file""",
+    "half-price.md: the same line comes twice": """
+        stage3/test_batch_trouble.py::test_of_two_lines_with_one_key_the_one_counts_that_may_have_been_billed""",
+    "takes.md: two commands on one story at once are safe": """
+        test_director_end_to_end.py::test_two_commands_at_once_leave_the_file_that_the_story_shows""",
     "takes.md: --takes, reroll and decisions still do": """
         test_director_end_to_end.py::test_ones_own_picture_is_current""",
     "command-line.md: rows are what this run did, and add up to it": """
@@ -179,10 +200,16 @@ OTHER_PAGES: Table = {
         hostile/test_deciding.py::test_what_a_killed_run_has_just_sent_is_not_called_unbilled""",
     "library.md: at_once gives up what is in flight": """
         library/test_leaving.py::test_a_switch_that_is_set_again_may_give_up_what_is_in_flight""",
+    "costs-and-retries.md: --billed can be taken back": """
+        stage3/test_every_state.py::test_the_total_is_the_sum_after_any_two_decisions_about_any_purchase""",
+    "spending.md: what is known to have been spent": """
+        stage3/test_every_state.py::test_a_file_of_costs_keeps_what_is_known_what_is_not_and_what_is_in_work_apart""",
     "spending.md: the day, in UTC": """
         stage3/caretaking/test_costs.py::test_a_day_in_the_file_lasts_until_the_next_one_begins""",
     "buckets.md: paid once both have it": """
         stage3/test_other_store.py::test_a_store_beside_that_goes_away_stops_the_run_and_loses_nothing""",
+    "buckets.md: only where neither has the picture it is called lost": """
+        test_pictures_gone.py""",
     "telemetry.md: unknown, pending and cancelled may have been billed": """
         host/test_telemetry.py::test_what_may_have_been_billed_is_told_by_its_own_name""",
 }

@@ -209,13 +209,14 @@ def test_what_a_cut_off_run_has_left_is_still_confirmed(here: Here) -> None:
     assert (third, here.api.received()) == (0, 4)
 
 
-def test_what_was_given_up_is_not_paid_for_a_second_time(here: Here) -> None:
+@pytest.mark.parametrize("decision", ["--billed", "--resend"])
+def test_what_was_given_up_is_not_paid_for_a_second_time(here: Here, decision: str) -> None:
     """Sending it again is more than was seen, although it is the same scene at the same price."""
     confirm = here.plan()["confirm"]
     here.api.script(ResetAfterRead(), scene="pier 1")
     first, _ = here.run(confirm)
     lost = next(one for one in here.project.purchases() if one.state is State.UNKNOWN)
-    decided = here.project.stage3("resolve", lost.attempt_id, "--resend")
+    decided = here.project.stage3("resolve", lost.attempt_id, decision)
     received = here.api.received()
     second, told = here.run(confirm)
 

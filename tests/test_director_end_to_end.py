@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -165,6 +166,42 @@ def test_a_take_is_shown_at_once_for_nothing_and_taken_back(director: Director) 
     assert director.shown()["s01"] == first != second
     assert len(director.api.entries) == asked
     assert director.api.billed() == 6
+
+
+@pytest.mark.parametrize("other", ["show s01 3", "show s01 --undo", "import s01 mine.png"])
+def test_two_commands_at_once_leave_the_file_that_the_story_shows(
+    director: Director, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """Whichever of the one's steps the other falls between, whole, from first to last."""
+    (director.folder / "mine.png").write_bytes(make_png("mine", 64, 64))
+    director.write(1)
+    director("run", "scenes.json", "--takes", "3")
+    director("show", "s01", "3")
+    steps = itertools.count(1)
+
+    def between(number: int) -> bool:
+        """Show the second take, and do the other before so many a file is put in its place."""
+        numbers, was_done = itertools.count(1), False
+        with monkeypatch.context() as patched:
+            for name in ("replace", "rename", "link"):
+                put = getattr(os, name)
+
+                def slowly(*words: Any, put: Any = put, **more: Any) -> None:
+                    nonlocal was_done
+                    if next(numbers) == number:
+                        was_done = True
+                        director(*other.split())
+                    put(*words, **more)
+
+                patched.setattr(os, name, slowly)
+            director("show", "s01", "2")
+        return was_done
+
+    while between(next(steps)):
+        told = director.json("takes", "s01")
+        assert director.shown()["s01"] == told["shown"]
+        director("show", "s01", "1")
+    assert next(steps) > 2
 
 
 def test_ones_own_picture_is_current(director: Director, tmp_path: Path) -> None:

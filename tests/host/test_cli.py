@@ -97,6 +97,41 @@ def test_a_part_of_the_story_can_be_made(say: Say, options: list[str], made: set
     assert {path.name for path in Path("out/images").iterdir()} == made
 
 
+@pytest.mark.parametrize(
+    "run, words, out, journal",
+    [
+        ("", [], "project/out", "project/out/events.jsonl"),
+        ("", ["--out", "there"], "there", "there/events.jsonl"),
+        ('out_dir = "a"', [], "project/a", "project/a/events.jsonl"),
+        ('out_dir = "a"', ["--out", "there"], "there", "there/events.jsonl"),
+        ('out_dir = "a"', ["--set", "run.out_dir=b"], "project/b", "project/b/events.jsonl"),
+        ('out_dir = "a"', ["--set", "run.out_dir=b", "--out=c"], "c", "c/events.jsonl"),
+        ('journal = "log.jsonl"', [], "project/out", "project/log.jsonl"),
+        ('journal = "log.jsonl"', ["--out", "there"], "there", "project/log.jsonl"),
+        ('journal = "out/e/log.jsonl"', ["--out", "there"], "there", "there/e/log.jsonl"),
+        ('journal = "log.jsonl"', ["--set", "run.journal=false"], "project/out", None),
+        ("journal = false", ["--out", "there"], "there", None),
+    ],
+)
+def test_results_and_journal_lie_where_the_command_line_says_else_the_config(
+    say: Say, run: str, words: list[str], out: str, journal: str | None
+) -> None:
+    """``--out`` before ``--set`` before the file, with all of it, and nowhere else."""
+    Path("project").mkdir()
+    config = f'[run]\n{run}\n[pipeline]\nimage = "plain"\n'
+    Path("project/host.toml").write_text(config, encoding="utf-8")
+    said = say("run", "story.json", "--config", "project/host.toml", *words)
+
+    def found(name: str) -> set[str]:
+        there = (path for path in Path().rglob(name) if ".story" not in path.parts)
+        return {path.as_posix() for path in there}
+
+    assert said.code == 0, said.err
+    assert found("images") == {f"{out}/images"}
+    assert found("manifest.json") == {f"{out}/manifest.json"}
+    assert found("*.jsonl") == ({journal} if journal else set())
+
+
 def test_no_record_that_names_no_run_takes_the_place_of_another(say: Say) -> None:
     """Each of them is kept in ``runs/earlier``."""
     Path("out").mkdir()

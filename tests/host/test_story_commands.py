@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -476,3 +477,92 @@ def test_a_run_that_makes_nothing_names_what_is_shown_and_nothing_beside_it(chai
     assert "all of them reused" in again
     assert "out/images/s1.png\n" in again
     assert "beside" not in again
+
+
+KINDS = [
+    "",
+    "drawn",
+    "drawn shown",
+    "made",
+    "made rejected",
+    "made changed",
+    "made changed drawn",
+    "made changed brought",
+    "made brought",
+    "made brought undone",
+    "brought",
+    "brought undone",
+]
+"""What may have been done to a scene, from first to last."""
+
+
+def story_of(chair: Chair, kinds: list[str]) -> list[str]:
+    """Make a story with a scene of each kind; return their names."""
+    done = {f"s{number:02}": kind.split() for number, kind in enumerate(kinds, start=1)}
+
+    def those(word: str) -> list[str]:
+        return [one for one, words in done.items() if word in words]
+
+    def named(word: str) -> list[str]:
+        return [part for one in those(word) for part in ("--scene", one)]
+
+    chair.story = [{"scene_id": one, "prompt": f"{one}: a pier"} for one in done]
+    chair.write()
+    chair.run(*named("made"))
+    for one in those("changed"):
+        chair.change(one, prompt=f"{one}: a quay")
+    chair.run("--draft", *named("drawn"))
+    mine = str(own_picture(chair.folder))
+    for one in those("brought"):
+        chair.json("import", one, mine)
+    for one in those("shown"):
+        chair.json("show", one, "1")
+    for one in those("undone"):
+        chair.json("show", one, "--undo")
+    rejected = {one: chair.json("takes", one)["takes"][0]["sha256"] for one in those("rejected")}
+    decisions = [{"scene": one, "reject": [sha256]} for one, sha256 in rejected.items()]
+    wish = json.dumps({"format": "stage3-decisions/1", "decisions": decisions})
+    (chair.folder / "ana.json").write_text(wish, encoding="utf-8")
+    chair.run("--decisions", "ana.json", "--scene", those("rejected")[0])
+    return list(done)
+
+
+def test_a_manifest_says_of_every_scene_what_the_status_says(chair: Chair) -> None:
+    """Whatever its takes are: each scene's row, and how many stand how."""
+    names = story_of(chair, KINDS)
+    status = chair.json("status")
+    manifest = json.loads((chair.folder / "out" / "manifest.json").read_bytes())
+
+    same = ("state", "take", "takes", "imported", "sha256")
+    told = {row["scene_id"]: [row[name] for name in same] for row in manifest["images"]}
+    assert [one["scene"] for one in status["scenes"]] == names
+    assert manifest["story"] == status["story"]
+    assert told == {
+        one["scene"]: [one[name] for name in same] for one in status["scenes"] if one["take"]
+    }
+    states = dict(zip(KINDS, chair.states().values(), strict=True))
+    assert [kind for kind, state in states.items() if state == "missing"] == [
+        "", "drawn", "drawn shown", "brought undone"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("mostly", ["drawn", "made", "brought undone"])
+def test_a_page_is_told_of_every_take_what_takes_says(chair: Chair, mostly: str) -> None:
+    """What is said once for most of them is put in the place of nothing that is false or empty."""
+    names = story_of(chair, [*KINDS, *[mostly] * 10])
+    chair.json("review", "--no-wait")
+    script = (chair.folder / "out" / "review" / "data.js").read_text("ascii")
+    told = json.loads(re.sub(r"\\(['\\])", r"\1", script[script.index("'") + 1 : -4]))
+
+    same = ("take", "sha256", "plugin", "provider", "model", "draft", "imported", "rejected",
+            "cost_usd", "width", "height")  # fmt: skip
+    page = {
+        scene["scene"]: [told["usual"] | take for take in scene.get("takes", ())]
+        for scene in told["scenes"]
+    }
+    assert [*page] == names
+    for one in names:
+        listed = chair.json("takes", one)["takes"]
+        assert [[take[name] for name in same] for take in page[one]] == [
+            [take[name] for name in same] for take in listed
+        ]

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.anyio
 API = "api.example"
 FILES = "files.blob.core.windows.net"  # where the vendor itself keeps pictures
 NEIGHBOUR = "notblob.core.windows.net"
+MIRROR = "pictures.example.com"  # where settings say that pictures lie
 PUBLIC = "93.184.216.34"
 PICTURE = make_png("a harbour", 64, 64)
 PAGE = response(200, PICTURE, content_type="image/png")
@@ -96,7 +97,8 @@ def trust(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture(scope="module")
 def served(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    issued = authority.issue_cert(API, FILES, NEIGHBOUR)
+    names = [f"{before}{MIRROR}" for before in ("", "a.", "b.a.", "evil", "evil-")]
+    issued = authority.issue_cert(API, FILES, NEIGHBOUR, *names, f"{MIRROR}.evil")
     with issued.private_key_and_cert_chain_pem.tempfile() as path:
         context.load_cert_chain(path)
     return context
@@ -126,10 +128,10 @@ def answers(api: Pages, url: str) -> None:
     api.pages["/v1/images/generations"] = response(200, body, content_type="application/json")
 
 
-async def bought(base_url: str, folder: Path) -> Ran:
+async def bought(base_url: str, folder: Path, **more: Any) -> Ran:
     fixed: dict[str, Any] = {"provider": "openai", "model": "gpt-image-2", "size": "64x64"}
     quick: dict[str, Any] = {"price_usd": "0.05", "timeout_s": 5, "deadline_s": 1}
-    settings = Settings(base_url=base_url, api_key=SecretStr(KEY), **fixed, **quick)
+    settings = Settings(base_url=base_url, api_key=SecretStr(KEY), **fixed, **quick, **more)
     return await run_stage(settings, story("s1"), folder)
 
 
@@ -177,6 +179,30 @@ async def test_a_name_that_merely_ends_like_a_known_one_is_not_fetched_from(
     assert api.asked() == ["/v1/images/generations"]
     assert ran.code("s1") == "pending"
     assert f"picture_hosts = ['{NEIGHBOUR}']" in str(ran.outcomes["s1"].failure).replace('"', "'")
+
+
+@pytest.mark.usefixtures("trust")
+@pytest.mark.parametrize(
+    "allowed, may",
+    [(MIRROR, {MIRROR}), (f".{MIRROR}", {f"a.{MIRROR}", f"b.a.{MIRROR}"})],
+)
+async def test_a_host_of_the_settings_is_that_host_or_with_a_dot_all_below_it(
+    net: Net, api: Pages, tmp_path: Path, *, allowed: str, may: set[str]
+) -> None:
+    """And none that merely begins or ends like it."""
+    befores = ("", "a.", "b.a.", "evil", "evil-")
+    names = [*(f"{before}{MIRROR}" for before in befores), f"{MIRROR}.evil", "example.com"]
+    net.names |= {name: [PUBLIC] for name in names}
+    fetched: set[str] = set()
+    for number, name in enumerate(names):
+        answers(api, f"https://{name}/1")
+        asked = len(api.asked())
+        folder = tmp_path / str(number)
+        ran = await bought(f"https://{API}/v1", folder, picture_hosts=[allowed])
+        assert (ran.code("s1") == "made") is ("/1" in api.asked()[asked:])
+        fetched |= {name} if ran.code("s1") == "made" else set()
+
+    assert fetched == may
 
 
 @pytest.mark.usefixtures("trust")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from stage3_plugin.domain.states import State
-from tests.fakes.behaviours import EmptyData, Missing, Ok
+from tests.fakes.behaviours import BadBase64, Behaviour, CutPng, EmptyData, Missing, Ok
 from tests.fakes.image_api import ImageApi
+from tests.heavy import first_of
 from tests.killing.chains import Chain, story
 from tests.killing.checks import left_in
 from tests.killing.processes import Servers
@@ -69,3 +70,47 @@ def test_what_a_recovery_finds_billed_for_nothing_is_not_bought_by_it(
     assert service.received(first) == 1
     assert ended[first] == "no_picture"
     assert len(left_in(chain.folder).of(State.PAID_BAD)) == 1
+
+
+HARM: dict[str, Callable[[Path], object]] = {
+    "cut": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
+    "empty": lambda file: file.write_bytes(b""),
+    "zeros": lambda file: file.write_bytes(bytes(file.stat().st_size)),
+    "gone": Path.unlink,
+}
+"""What a power cut may leave of a file."""
+LEFT: dict[str, tuple[Behaviour, str]] = {
+    **{f"on the disk, {harm}": (Ok(usage=None, heavy=True), harm) for harm in HARM},
+    "as it came, half a picture": (CutPng(), ""),
+    "as it came, no base64": (BadBase64(), ""),
+    "as it came, no picture": (Ok(usage=None, picture=b"a picture" * 9999), ""),
+}
+
+
+@pytest.mark.parametrize(
+    "left_as", first_of(LEFT, "on the disk, zeros", "on the disk, gone", "as it came, no base64")
+)
+def test_a_whole_answer_whose_picture_is_damaged_is_unknown_and_not_bought_again(
+    left_as: str, servers: Servers, service: ImageApi, projects: Path
+) -> None:
+    """The time between may be to blame: a person decides, and no run sends it before."""
+    chain = chain_of("damaged", servers, service, projects)
+    answer, harm = LEFT[left_as]
+    service.script(answer)
+    died = chain.die_at("end.after")
+    first, other = chain.scenes
+    if harm:
+        (whole,) = died.whole
+        files = chain.folder.glob(f"state/spool/{whole}/*")
+        HARM[harm](max(files, key=lambda file: file.stat().st_size))
+
+    ended = [chain.run()["outcomes"] for _ in range(2)]
+
+    left = left_in(chain.folder)
+    assert [outcomes and outcomes[first] for outcomes in ended] == ["unknown", "unknown"]
+    assert sorted((one.scene_id, one.state) for one in left.purchases.values()) == [
+        (first, State.UNKNOWN),
+        (other, State.PAID),
+    ]
+    assert service.received() == 2
+    assert left.problems == ()

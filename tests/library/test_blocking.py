@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -175,3 +180,41 @@ def test_a_task_of_a_running_loop_can_have_it_done_in_a_thread(caller: Caller) -
         return await asyncio.to_thread(caller.make, 2)
 
     assert len(asyncio.run(main()).made) == 2
+
+
+def test_two_calls_with_one_folder_take_no_copy_of_the_other_for_left(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that is being made may have its original's time of change, which is long ago."""
+    caller.make(1)
+    for path in caller.folder.rglob("*"):
+        os.utime(path, (1, 1))
+    (caller.folder / "pictures" / "s01.png").unlink()
+    beside = caller.folder / "pictures" / ".tmp-of-another-run"
+    is_first = True
+
+    def slowly(put: Callable[..., None], *names: Any, **more: Any) -> None:
+        nonlocal is_first
+        if is_first and Path(os.fsdecode(names[1])).name == "s01.png":
+            is_first = False
+            beside.write_bytes(b"half of a picture")
+            os.utime(beside, (1, 1))
+            settings = painter(caller.api, state_dir=".other")
+            other = {"scene_id": "other", "prompt": "another"}
+            make_pictures(
+                other, settings, project_dir=caller.folder, out_dir=caller.folder / "pictures"
+            )
+        put(*names, **more)
+
+    for name in ("replace", "rename", "link"):
+        monkeypatch.setattr(os, name, partial(slowly, getattr(os, name)))
+    (again,) = caller.make(1)
+
+    assert not is_first
+    assert code(again) == "reused"
+    pictures = {path.name for path in (caller.folder / "pictures").iterdir()}
+    assert pictures == {"s01.png", "other.png", beside.name}
+    tomorrow = time.time() + 2 * 86_400
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    caller.make(2)
+    assert not beside.exists()

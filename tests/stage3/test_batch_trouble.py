@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -25,10 +26,12 @@ from stage3_plugin.files import new_file
 from stage3_plugin.providers import gemini_batch, openai_batch
 from stage3_plugin.purchase.lines import LineCheckout
 from stage3_plugin.settings import Settings
-from stage3_plugin.testing.batch_plans import Batched, CutFile, Line
-from stage3_plugin.testing.batches import BatchKind
+from stage3_plugin.testing.batch_plans import Batched, CutFile, Line, LineEnds
+from stage3_plugin.testing.batches import Batch, BatchKind, BatchLine, body_of
 from stage3_plugin.testing.behaviours import Behaviour, Gate, Hang, Json, Page
+from stage3_plugin.testing.dialects.openai_batches import OpenAIBatches
 from stage3_plugin.testing.image_api import ImageApi
+from stage3_plugin.testing.result_files import ResultFile, ResultLine
 from stage3_plugin.testing.wire import Asked
 from tests.doors import Ran, Story, counted, purchases, run_stage, scenes, states, story
 from tests.fakes.pngs import make_png
@@ -347,6 +350,57 @@ async def test_results_that_are_cut_are_asked_for_again(api: ImageApi, tmp_path:
 
     assert codes(ran) == {"made": 4}
     assert (sizes(api), counted(tmp_path)) == ([4], billed_microusd(api))
+
+
+SAID_OF_A_LINE: dict[str, tuple[int, str, State]] = {
+    "made": (3, "made", State.PAID),
+    "empty": (2, "no_picture", State.PAID_BAD),
+    "server_error": (2, "unknown", State.UNKNOWN),
+    "refused": (1, "refused", State.REFUSED),
+    "batch_expired": (1, "", State.REFUSED),
+}
+"""What a line may say, by what goes before what; how its scene ends then, and its purchase."""
+
+
+def line_that_says(line: BatchLine, what: str) -> ResultLine:
+    """Return a line of a file of results."""
+    said: dict[str, object] = {"id": "batch_req_1", "custom_id": line.key}
+    if what in {"server_error", "batch_expired"}:
+        error = {"code": what, "message": "It did not."}
+        return ResultLine({**said, "response": None, "error": error})
+    status, body, picture = body_of(replace(line, plan=Line(ends=cast("LineEnds", what))))
+    return ResultLine({**said, "response": {"status_code": status, "body": body}}, picture)
+
+
+@pytest.mark.parametrize("files", [("output", "output"), ("output", "error")], ids="-".join)
+async def test_of_two_lines_with_one_key_the_one_counts_that_may_have_been_billed(
+    files: tuple[str, str], api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture before all, whichever comes first, in one file or in two."""
+    pairs = {
+        f"{first} then {second}": (first, second)
+        for first, second in permutations(SAID_OF_A_LINE, 2)
+        if SAID_OF_A_LINE[first][0] != SAID_OF_A_LINE[second][0]
+    }
+
+    def twice(_: OpenAIBatches, batch: Batch, name: str) -> ResultFile:
+        said = [(line, pairs[line.prompt.partition(":")[0]]) for line in batch.lines]
+        return ResultFile(
+            [
+                line_that_says(line, both[place])
+                for place, file in enumerate(files)
+                for line, both in said
+                if name.endswith(file)
+            ]
+        )
+
+    monkeypatch.setattr(OpenAIBatches, "results", twice)
+    ran = await run_stage(shop(api), story(*pairs), tmp_path)
+
+    told = {one: (ran.code(one), *states(tmp_path, one)) for one in pairs}
+    assert told == {
+        one: max(SAID_OF_A_LINE[what] for what in both)[1:] for one, both in pairs.items()
+    }
 
 
 @ONE_LOOP

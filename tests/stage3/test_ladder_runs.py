@@ -233,6 +233,71 @@ async def test_a_billed_refusal_leads_on_where_the_settings_say_so_and_never_to_
 
 
 @ONE_LOOP
+@pytest.mark.parametrize("own", [None, False, True])
+@pytest.mark.parametrize("setting", [None, False, True])
+async def test_what_a_route_says_itself_of_a_billed_refusal_goes_before_the_setting(
+    image_api: ImageApi, second: ImageApi, tmp_path: Path, *, setting: bool | None, own: bool | None
+) -> None:
+    """For the way to it, yes as well as no; where neither says anything it is no."""
+    image_api.always(BILLED_REFUSAL)
+    values = ladder(image_api, second).model_dump(exclude_unset=True)
+    (fallback,) = values["fallback"]
+    settings = ladder(
+        image_api,
+        **({} if setting is None else {"after_billed_refusal": setting}),
+        fallback=[{**fallback, **({} if own is None else {"after_billed_refusal": own})}],
+    )
+    await run_stage(settings, story("s1"), tmp_path)
+
+    leads_on = bool(setting) if own is None else own
+    assert (image_api.received(), second.received()) == (1, int(leads_on))
+    assert len(purchases(tmp_path)) == 1 + leads_on
+
+
+OF_A_ROUTE: dict[str, tuple[object, object]] = {
+    "size": ("64x64", "32x32"),
+    "quality": ("low", "high"),
+    "output_format": ("jpeg", "webp"),
+    "background": ("opaque", "transparent"),
+    "negative_prompt": ("append", "drop"),
+    "style_tags": ("drop", "append"),
+}
+"""What a setting is, and what a route of its own says instead."""
+
+
+@ONE_LOOP
+@pytest.mark.parametrize("name", OF_A_ROUTE)
+async def test_what_a_route_says_itself_goes_before_the_setting_there_and_nowhere_else(
+    name: str, image_api: ImageApi, second: ImageApi, tmp_path: Path
+) -> None:
+    """What it is sent is what that would be as the setting; where it says nothing, the setting."""
+    image_api.always(REFUSED)
+    first, other = (
+        {"provider": "openai", "model": "gpt-image-2", "base_url": api.base_url, "api_key": api.key}
+        for api in (image_api, second)
+    )
+    wishes: dict[str, Any] = {"negative_prompt": "rain", "style_tags": ("ink",)}
+    asked = Story([Scene(scene_id="s1", prompt="s1: a harbour", **wishes)])
+    of_all, own = ({name: value} for value in OF_A_ROUTE[name])
+    for number, settings in enumerate(
+        [
+            ladder(image_api, **first, **of_all, fallback=[{**other, **own}]),
+            ladder(second, **other, **own),
+            ladder(image_api, **first, **of_all, fallback=[other]),
+            ladder(second, **other, **of_all),
+        ]
+    ):
+        await run_stage(settings, asked, tmp_path / str(number))
+
+    at_first, (_, theirs, _, alike) = (
+        [one.document for one in api.asked()] for api in (image_api, second)
+    )
+    assert at_first == [alike, alike]
+    assert [one.document for one in second.asked()] == [theirs, theirs, alike, alike]
+    assert theirs != alike
+
+
+@ONE_LOOP
 async def test_what_was_billed_and_is_no_refusal_leads_nowhere_whatever_the_settings_say(
     image_api: ImageApi, second: ImageApi, tmp_path: Path
 ) -> None:

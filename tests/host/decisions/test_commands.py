@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,31 @@ def test_takes_that_came_since_stay_as_another_said(studio: Studio) -> None:
 
     assert codes == [0, 0]
     assert [one["rejected"] for one in studio.takes("s1")] == [False, True]
+
+
+def test_what_a_decision_does_not_reject_is_as_the_page_says(studio: Studio) -> None:
+    """What it has in ``seen``, or without that all takes, is wanted again; the rest is left."""
+    studio.run("--takes", "3")
+    takes = studio.seen("s1")
+    rejected = [True, False, True]
+    before = studio.decided(
+        {"scene": "s1", "reject": [one for one, no in zip(takes, rejected, strict=True) if no]}
+    )
+    some: list[list[str] | None] = [None, [], takes[:1], takes[1:]]
+    for seen, reject in itertools.product(some, some):
+        wish = {"scene": "s1", "seen": seen, "reject": reject}
+        codes = {
+            studio.run("--decisions", file).code
+            for file in (before, studio.decided(wish, name="ben"))
+        }
+
+        said = {*takes} if not seen else {*seen, *(reject or ())}
+        wanted = [
+            one in reject if reject is not None and one in said else no
+            for one, no in zip(takes, rejected, strict=True)
+        ]
+        assert codes == {0}
+        assert [one["rejected"] for one in studio.takes("s1")] == wanted, wish
 
 
 def test_what_is_stale_is_refused_by_name_and_the_rest_is_done(studio: Studio) -> None:
@@ -199,7 +225,13 @@ def test_another_sheet_is_priced_with_the_scenes_that_show_it(studio: Studio) ->
     assert (ran.code, ran.said["cost_usd"], len(studio.seen("s2"))) == (0, "0.05", 2)
 
 
-def test_a_part_of_a_story_obeys_decisions_about_all_of_it(studio: Studio) -> None:
+@pytest.mark.parametrize(
+    "part, makes",
+    [(("--scene", "s1"), 1), (("--limit", "2"), 1), (("--only", "missing,stale"), 0)],
+)
+def test_a_part_of_a_story_obeys_decisions_about_all_of_it(
+    studio: Studio, part: tuple[str, ...], makes: int
+) -> None:
     """What costs nothing is done; what is to be bought waits for a run that is about it."""
     studio.run("--takes", "2")
     seen = studio.seen("s3")
@@ -207,13 +239,16 @@ def test_a_part_of_a_story_obeys_decisions_about_all_of_it(studio: Studio) -> No
         {"scene": "s1", "takes": 3}, {"scene": "s3", "seen": seen, "show": seen[1], "takes": 3}
     )
 
-    ran = studio.run("--scene", "s1", "--decisions", file)
+    planned = studio.plan(*part, "--decisions", file)
+    ran = studio.run(*part, "--decisions", file)
     bought = studio.bought()
     rest = studio.run()
 
-    assert (ran.code, ran.said["cost_usd"], bought) == (0, "0.05", 9)
+    told = planned.said["make"], planned.said["decisions_refused"]
+    assert (planned.code, *told) == (0, makes, [])
+    assert (ran.code, ran.said["decisions_refused"], bought) == (0, [], 8 + makes)
     assert studio.shown("s3") == seen[1]
-    assert (rest.said["cost_usd"], len(studio.seen("s3"))) == ("0.05", 3)
+    assert (rest.code, studio.bought(), len(studio.seen("s3"))) == (0, 10, 3)
 
 
 def test_a_prompt_holds_for_every_later_command(studio: Studio) -> None:
