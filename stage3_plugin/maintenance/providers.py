@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.profile import Listing, Profile
@@ -33,6 +33,7 @@ _LOST: Final[Mapping[Lost, str]] = {
     "found": "can be found, and its absence proves nothing",
     "unknown": "cannot be asked for",
 }
+_AS_PROFILES_HAVE_IT: Final = ("base_url", "key_variable", "needs_key", "reports_cost")
 _MOST_MODELS: Final = 12
 
 
@@ -194,16 +195,13 @@ def _described(
 ) -> InstalledProvider:
     first = profiles[0]
     can = {one: {bool(getattr(profile, one)) for profile in profiles} for one in _ABILITIES}
+    abilities: dict[str, Any] = {one: True in found for one, found in can.items()}
+    same: dict[str, Any] = {name: getattr(first, name) for name in _AS_PROFILES_HAVE_IT}
     return replace(
         known,
+        **abilities,
+        **same,
         vendor=first.vendor or first.name,
-        base_url=first.base_url,
-        key_variable=first.key_variable,
-        needs_key=first.needs_key,
-        references=True in can["references"],
-        seed=True in can["seed"],
-        negative_prompt=True in can["negative_prompt"],
-        reports_cost=first.reports_cost,
         queue=first.keeps_s is not None,
         keeps_result_s=first.keeps_s,
         lost_answer=_lost(next((one.listing for one in profiles if one.listing is not None), None)),
