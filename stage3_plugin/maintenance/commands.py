@@ -194,9 +194,9 @@ def list_providers(_options: Namespace, _: Progress) -> Report:
 
 def show_costs(options: Namespace, _: Progress) -> Report:
     """Say what was spent, by day, provider, model, story or scene, and write it as CSV."""
-    from stage3_plugin.maintenance import costs, costs_file
+    from stage3_plugin.maintenance import costs
 
-    if options.csv == costs_file.STDOUT and options.json:
+    if options.csv == costs.STDOUT and options.json:
         raise CommandRefused(
             "--csv - and --json cannot both have the standard output",
             hint="name a file for --csv, or leave --json out",
@@ -207,7 +207,7 @@ def show_costs(options: Namespace, _: Progress) -> Report:
         )
     question = costs.Question(by=options.by, since=options.since, until=options.until)
     if options.csv is not None:
-        return costs_file.save(options.folder, question, options.csv)
+        return costs.save(options.folder, question, options.csv)
     most = None if options.json else costs.MOST_LINES
     return costs.look(options.folder, question, most=most)
 

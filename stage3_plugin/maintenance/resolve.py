@@ -96,10 +96,7 @@ class Choice:
         if purchase.new.line is None or job is None:
             return False
         names = (job.new.token, None if job.accepted is None else job.accepted.job_id)
-        is_long = len(self.batch) >= BATCH_CHARACTERS
-        return self.batch in names or any(
-            is_long and name is not None and name.startswith(self.batch) for name in names
-        )
+        return any(name is not None and name.startswith(self.batch) for name in names)
 
     def _is_of(self, run_id: str) -> bool:
         if self.run_id is None or self.run_id == run_id:
