@@ -197,7 +197,7 @@ def _wait(options: Namespace, progress: Progress) -> Report:
     return standing(
         waited,
         run,
-        ("stage3", "wait", *chosen.option),
+        chosen.option,
         # Who only looked does not wait so: to go on with that would be a loop without a pause.
         at_a_time=duration_text(options.for_s) or AT_A_TIME,
     )

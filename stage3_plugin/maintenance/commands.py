@@ -13,6 +13,7 @@ import argparse
 import re
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -290,13 +291,11 @@ def _state(text: str) -> State:
 
 
 def _day(text: str) -> date:
-    refused = argparse.ArgumentTypeError("should be a day, such as 2026-11-03")
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) is None:
-        raise refused
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise refused from None
+    with suppress(ValueError):
+        day = date.fromisoformat(text)
+        if str(day) == text:
+            return day
+    raise argparse.ArgumentTypeError("should be a day, such as 2026-11-03")
 
 
 def _dimensions(text: str) -> tuple[Dimension, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -275,15 +276,17 @@ def _steps(group: Sequence[Found], folder: StateFolder) -> Iterator[Next]:
     """Yield the commands that may come next for a group, as they stand."""
     first, token = group[0], _batch_of(group[0])
     if first.situation == "being_made":
-        yield next_steps.waiting(folder)
+        yield next_steps.waiting(next_steps.asking(folder))
     if first.situation == "elsewhere" and first.home is not None:
-        yield next_steps.recovering(folder, first.home)
+        command = next_steps.stage3(folder, "recover", "--of-home", first.home)
+        yield Next(command, "if that machine never comes back")
     if not _KINDS[first.situation].is_decided:
         return
     if first.asked_for is not None or token is not None:
         what = "it" if token is None else "all of it"
         why = f"asks its provider for {what}, for nothing, before anybody decides"
-        yield Next(next_steps.stage3(folder, "ask", first.short_id), why)
+        where = next_steps.asking(folder)
+        yield Next(("stage3", "ask", first.short_id, *where, "--json"), why)
     if token is not None:
         yield from next_steps.deciding(folder, "--batch", token[:SHORT], shows_first=True)
         return
@@ -485,11 +488,9 @@ class _Situations:
 
     def _short(self, attempt_id: str) -> str:
         for digits in range(SHORT, len(attempt_id)):
-            try:
-                if self._ledger.purchase(attempt_id[:digits]) is not None:
-                    return attempt_id[:digits]
-            except LookupRefused:
-                continue
+            with suppress(LookupRefused):
+                self._ledger.purchase(attempt_id[:digits])
+                return attempt_id[:digits]
         return attempt_id
 
 
