@@ -20,12 +20,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from host_stub.commands import CommandError, CommandResult, NextAction, PluginCommand, Progress
 from stage3_plugin.errors import SettingsRefused, Stage3Error
-from stage3_plugin.maintenance.commands import (
-    COMMANDS,
-    Command,
-    add_arguments,
-    count,
-)
+from stage3_plugin.maintenance.commands import COMMANDS, Command, add_arguments, count
 
 if TYPE_CHECKING:
     from host_stub.config.file import HostConfig

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import Refused
+from stage3_plugin.maintenance import Refused
 
 if TYPE_CHECKING:
     from stage3_plugin.ledger.postgres.place import PostgresPlace

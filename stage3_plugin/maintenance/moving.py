@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from filelock import FileLock, Timeout
 
 from host_stub.sqlite import all_or_nothing
-from stage3_plugin.errors import LedgerInDoubt, Refused, Stage3Error, StorageFailed
+from stage3_plugin.errors import LedgerInDoubt, Stage3Error, StorageFailed
 from stage3_plugin.ledger import names, sealing
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.making import connected
 from stage3_plugin.ledger.refusal import refuse_a_snapshots
 from stage3_plugin.ledger.sqlite import is_file
 from stage3_plugin.ledger.translation import ledger_failed
+from stage3_plugin.maintenance import Refused
 from stage3_plugin.maintenance.next_steps import checking
 from stage3_plugin.maintenance.report import Report, counted
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
