@@ -20,12 +20,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from host_stub.commands import CommandError, CommandResult, NextAction, PluginCommand, Progress
 from stage3_plugin.errors import SettingsRefused, Stage3Error
-from stage3_plugin.maintenance.commands import (
-    COMMANDS,
-    Command,
-    add_arguments,
-    count,
-)
+from stage3_plugin.maintenance.commands import COMMANDS, Command, add_arguments, count
 
 if TYPE_CHECKING:
     from host_stub.config.file import HostConfig
@@ -197,7 +192,7 @@ def _wait(options: Namespace, progress: Progress) -> Report:
     return standing(
         waited,
         run,
-        ("stage3", "wait", *chosen.option),
+        chosen.option,
         # Who only looked does not wait so: to go on with that would be a loop without a pause.
         at_a_time=duration_text(options.for_s) or AT_A_TIME,
     )

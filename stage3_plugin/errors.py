@@ -7,7 +7,6 @@
     │   ├── EnvironmentRefused   .variable: nor can they with what the environment says
     │   ├── ExtraMissing         .extra: a setting needs an extra that is not installed
     │   └── LedgerSealed         .path .where: the ledger is on a server by now
-    ├── Refused                  what a command was asked for and does not do
     ├── NotStarted               .cause: the ledger cannot be opened; nothing was tried
     ├── SceneIdRefused           .scene_id .reason
     ├── StorageFailed            .path .cause: the disk did not take a file, or give it
@@ -61,14 +60,6 @@ class Stage3Error(Exception):
     """
 
     hint: str | None = None
-
-
-class Refused(Stage3Error):
-    """What a command was asked for and does not do."""
-
-    def __init__(self, problem: str, *, hint: str) -> None:
-        self.hint = hint
-        super().__init__(problem)
 
 
 class SettingsRefused(Stage3Error):

@@ -13,13 +13,14 @@ import argparse
 import re
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import Refused
+from stage3_plugin.maintenance import Refused
 
 if TYPE_CHECKING:
     from stage3_plugin.ledger.postgres.place import PostgresPlace
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 DEFAULT_OUT_DIR: Final = Path("out")
 
+_CHOSEN_BY: Final = ("run", "scene", "since", "batch")
+"""The options of ``resolve`` that choose purchases of unknown outcome."""
 _MANY_PICTURES = 60
 """From so many on the check shows its progress."""
 _PROGRESS_EVERY = 20
@@ -62,24 +65,29 @@ def attempts(options: Namespace, _: Progress) -> Report:
 def resolve_purchases(options: Namespace, _: Progress) -> Report:
     """Record what became of purchases with unknown outcome, or what they cost."""
     from stage3_plugin.maintenance import resolve
-    from stage3_plugin.maintenance.resolve_report import Decision
+    from stage3_plugin.maintenance.resolve_report import Decision, bills_foreseen
 
     _check_resolve(options)
-    now = datetime.now(UTC)
+    folder, ids, now = options.folder, options.ids, datetime.now(UTC)
     if options.day is not None:
-        return resolve.set_day(options.folder, options.day, now=now)
-    if options.decision is None:
-        return _corrected(options, now)
-    if not options.ids:
+        return resolve.set_day(folder, options.day, now=now)
+    if options.decision is not None and ids:
+        return resolve.resolve(
+            folder,
+            ids,
+            Decision(options.decision),
+            now=now,
+            cost_microusd=options.cost,
+            gives_up_answers=options.yes,
+        )
+    if options.decision is not None:
         return _resolve_chosen(options, now)
-    return resolve.resolve(
-        options.folder,
-        options.ids,
-        Decision(options.decision),
-        now=now,
-        cost_microusd=options.cost,
-        gives_up_answers=options.yes,
-    )
+    if options.batch is not None:
+        found = resolve.found_billed(folder, options.batch)
+        if not options.yes:
+            return bills_foreseen(folder, found, options.cost)
+        ids = [one.new.attempt_id for one in found]
+    return resolve.correct(folder, ids, options.cost, now=now)
 
 
 def _check_resolve(options: Namespace) -> None:
@@ -89,9 +97,8 @@ def _check_resolve(options: Namespace) -> None:
         CommandRefused: They do not.
     """
     how = "'stage3 resolve --help' tells how it is used"
-    chosen_by = (options.run, options.scene, options.since, options.batch)
-    chooses = options.all or any(word is not None for word in chosen_by)
-    decides = options.decision is not None
+    chosen_by = [name for name in _CHOSEN_BY if getattr(options, name) is not None]
+    chooses, decides = options.all or bool(chosen_by), options.decision is not None
     if options.day is not None:
         if options.ids or chooses or decides or options.cost is not None:
             raise CommandRefused("--day stands alone: it is about the ledger's day", hint=how)
@@ -110,8 +117,8 @@ def _check_resolve(options: Namespace) -> None:
             "is wrong",
             hint=how,
         )
-    is_about_a_batch = options.batch is not None and not options.all and not any(chosen_by[:3])
-    if not options.ids and (not chooses or not (decides or is_about_a_batch)):
+    is_about_a_batch = chosen_by == ["batch"] and not options.all
+    if not options.ids and not (chooses if decides else is_about_a_batch):
         ways = "--all, --run RUN, --scene SCENE, --since WHEN or --batch BATCH"
         choice = f", or {ways}" if decides else ""
         raise CommandRefused(f"an ID is required{choice}", hint=how)
@@ -138,7 +145,7 @@ def _resolve_chosen(options: Namespace, now: datetime) -> Report:
             hint="'stage3 attempts' shows how it is called",
         )
     words = ["--all"] if options.all else []
-    given = ((name, getattr(options, name)) for name in ("run", "scene", "since", "batch"))
+    given = ((name, getattr(options, name)) for name in _CHOSEN_BY)
     words += [f"--{name}={value}" for name, value in given if value is not None]
     words += [f"--{options.decision.replace('_', '-')}"]
     words += [] if options.cost is None else ["--cost", usd_text(options.cost)]
@@ -153,20 +160,6 @@ def _resolve_chosen(options: Namespace, now: datetime) -> Report:
         is_sure=options.yes,
         again=("resolve", *words, "--yes"),
     )
-
-
-def _corrected(options: Namespace, now: datetime) -> Report:
-    """Correct bills, or show what would be."""
-    from stage3_plugin.maintenance import resolve
-    from stage3_plugin.maintenance.resolve_report import bills_foreseen
-
-    folder, ids = options.folder, options.ids
-    if options.batch is not None:
-        found = resolve.found_billed(folder, options.batch)
-        if not options.yes:
-            return bills_foreseen(folder, found, options.cost)
-        ids = [one.new.attempt_id for one in found]
-    return resolve.correct(folder, ids, options.cost, now=now)
 
 
 def verify_ledger(options: Namespace, progress: Progress) -> Report:
@@ -202,9 +195,9 @@ def list_providers(_options: Namespace, _: Progress) -> Report:
 
 def show_costs(options: Namespace, _: Progress) -> Report:
     """Say what was spent, by day, provider, model, story or scene, and write it as CSV."""
-    from stage3_plugin.maintenance import costs, costs_file
+    from stage3_plugin.maintenance import costs
 
-    if options.csv == costs_file.STDOUT and options.json:
+    if options.csv == costs.STDOUT and options.json:
         raise CommandRefused(
             "--csv - and --json cannot both have the standard output",
             hint="name a file for --csv, or leave --json out",
@@ -215,7 +208,7 @@ def show_costs(options: Namespace, _: Progress) -> Report:
         )
     question = costs.Question(by=options.by, since=options.since, until=options.until)
     if options.csv is not None:
-        return costs_file.save(options.folder, question, options.csv)
+        return costs.save(options.folder, question, options.csv)
     most = None if options.json else costs.MOST_LINES
     return costs.look(options.folder, question, most=most)
 
@@ -298,13 +291,11 @@ def _state(text: str) -> State:
 
 
 def _day(text: str) -> date:
-    refused = argparse.ArgumentTypeError("should be a day, such as 2026-11-03")
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) is None:
-        raise refused
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise refused from None
+    with suppress(ValueError):
+        day = date.fromisoformat(text)
+        if str(day) == text:
+            return day
+    raise argparse.ArgumentTypeError("should be a day, such as 2026-11-03")
 
 
 def _dimensions(text: str) -> tuple[Dimension, ...]:

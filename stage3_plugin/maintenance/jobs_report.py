@@ -11,7 +11,7 @@ from typing import Final
 from stage3_plugin.domain.purchase import AskedFor
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.waited import Waited, WaitedJob
-from stage3_plugin.maintenance.next_steps import AT_A_TIME, Next
+from stage3_plugin.maintenance.next_steps import Next, waiting
 from stage3_plugin.maintenance.report import (
     SHORT,
     Report,
@@ -46,14 +46,14 @@ _CAME_TO: Final = {
 
 
 def standing(
-    waited: Waited, run: tuple[str, ...] | None, again: tuple[str, ...], *, at_a_time: str
+    waited: Waited, run: tuple[str, ...] | None, config: tuple[str, ...], *, at_a_time: str
 ) -> Report:
     """Say how all that was waited for stands, as the ledger and providers have it.
 
     Args:
         waited: That.
         run: The run that puts pictures where they belong, if its scene file is known.
-        again: The command that waits further, without its limit.
+        config: The option that finds the config from here.
         at_a_time: So long it is to wait.
     """
     document = {
@@ -66,8 +66,8 @@ def standing(
     }
     return Report(
         document=document,
-        sentences=list(_standing_in_words(waited, run, again)),
-        next_steps=list(_after_waiting(waited, run, again, at_a_time)),
+        sentences=list(_standing_in_words(waited, run, config)),
+        next_steps=list(_after_waiting(waited, run, config, at_a_time)),
         exit_code=0 if waited.is_over else EXIT_PENDING,
     )
 
@@ -77,7 +77,7 @@ def _has_unknown(waited: Waited) -> bool:
 
 
 def _standing_in_words(
-    waited: Waited, run: tuple[str, ...] | None, again: tuple[str, ...]
+    waited: Waited, run: tuple[str, ...] | None, config: tuple[str, ...]
 ) -> Iterator[str]:
     """Yield a line or more for each job, what all came to, and what comes next."""
     if not waited.jobs:
@@ -96,7 +96,8 @@ def _standing_in_words(
     if waited.pictures or waited.is_over:
         yield f"next: {command} puts what came where it belongs, and buys only what is missing"
     if not waited.is_over:
-        yield f"not over yet: '{shlex.join(again)}' goes on waiting; {command} takes in the rest"
+        again = shlex.join(("stage3", "wait", *config))
+        yield f"not over yet: '{again}' goes on waiting; {command} takes in the rest"
     if _has_unknown(waited):
         yield "what is unknown is yours to decide: see 'stage3 attempts'"
 
@@ -118,16 +119,16 @@ def _in_all(waited: Waited) -> str:
 
 
 def _after_waiting(
-    waited: Waited, run: tuple[str, ...] | None, again: tuple[str, ...], at_a_time: str
+    waited: Waited, run: tuple[str, ...] | None, config: tuple[str, ...], at_a_time: str
 ) -> Iterator[Next]:
     """Yield what may come next: the run that takes in, above all, if anything came.
 
     While nothing has come it stands last: a program that takes the first would run in a loop.
     """
-    steps, config = list[Next](), again[2:]
+    steps = list[Next]()
     if not waited.is_over:
-        limited = (*again[:2], "--for", at_a_time, *config, "--json")
-        steps.append(Next(limited, "goes on waiting; it buys nothing"))
+        why = "goes on waiting; it buys nothing"
+        steps.append(waiting(config, at_a_time=at_a_time, why=why))
     if run is not None and (waited.pictures or not waited.is_over):
         taking_in = Next(
             (*run[:2], "--max-cost", "0", "--json", *run[2:]),
@@ -252,9 +253,7 @@ def asked(asked: Sequence[AskedFor], config: tuple[str, ...]) -> Report:
     ]
     states, steps = Counter(one.after.state for one in asked), list[Next]()
     if states[State.ACCEPTED]:
-        command = ("stage3", "wait", "--for", AT_A_TIME, *config, "--json")
-        why = "stays for what is being made, and takes it in; it buys nothing"
-        steps.append(Next(command, why))
+        steps.append(waiting(config))
     if states[State.UNKNOWN]:
         why = "shows what is still unknown, and how each is decided"
         steps.append(Next(("stage3", "attempts", *config, "--json"), why))

@@ -9,13 +9,13 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.purchase import Asking, Correction, Purchase, Tally
@@ -41,6 +41,7 @@ from stage3_plugin.policy.pricing import ABSURD
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.providers.replies.answers import request_id_of
 from stage3_plugin.purchase.lost import name_of
+from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.awaited import Awaited
 
 _GIVEN_UP = {State.PAID_BAD, State.WROTE_OFF, State.REFUSED}
@@ -52,39 +53,24 @@ _SCENES_NAMED: Final = 3
 _DAYS_AHEAD: Final = 1  # two calendars may differ by one
 
 
-class Situation(StrEnum):
-    """What a purchase waits for."""
-
-    SETTLED = "settled"
-    """Nothing."""
-    IN_FLIGHT = "in_flight"
-    """A run that lives and has it in work."""
-    UNBILLED = "unbilled"
-    """The next run, which releases its money; its own has died."""
-    ANSWERED = "answered"
-    """The next run, which takes in the answer that is there; its own has died."""
-    BEING_MADE = "being_made"
-    """The next run, which asks its provider for it: until then it is kept there."""
-    AWAITED = "awaited"
-    """Its picture, which was bought, was asked for at its address and did not come."""
-    NOT_TAKEN_IN = "not_taken_in"
-    """A decision, or a run that understands the answer that is there and was not understood."""
-    UNREADABLE = "unreadable"
-    """The disk, which does not say now what was received for it."""
-    ABANDONED = "abandoned"
-    """A decision: its run has died before there was an answer."""
-    ELSEWHERE = "elsewhere"
-    """The driver of another home, where its answer would lie, or a decision about that home."""
-    UNDECIDED = "undecided"
-    """A decision."""
-    LOST = "lost"
-    """Nothing, but its money is gone, and a run that still has its scene pays for it again."""
-    REPLACED = "replaced"
-    """Nothing; its money is gone, and its scene was sent again since."""
-    CAME_LATE = "came_late"
-    """Nothing: its picture came after it had been given up, and is kept."""
-    OVERBILLED = "overbilled"
-    """A look at its bill, which is far above what was held for it."""
+Situation: TypeAlias = Literal[
+    "settled",
+    "in_flight",
+    "unbilled",
+    "answered",
+    "being_made",
+    "awaited",
+    "not_taken_in",
+    "unreadable",
+    "abandoned",
+    "elsewhere",
+    "undecided",
+    "lost",
+    "replaced",
+    "came_late",
+    "overbilled",
+]
+"""What a purchase waits for; :data:`_KINDS` says it in words."""
 
 
 class _Kind(NamedTuple):
@@ -108,56 +94,54 @@ class _Kind(NamedTuple):
 
 _LOOK_IT_UP = "look it up in the provider's records of that time, and say what they say"
 _KINDS: Final[Mapping[Situation, _Kind]] = {
-    Situation.SETTLED: _Kind("", needs_nobody=True),
-    Situation.IN_FLIGHT: _Kind(
+    "settled": _Kind("", needs_nobody=True),
+    "in_flight": _Kind(
         "nothing to do: a run that is still going has it in work",
         called="in flight",
         is_shared=True,
         needs_nobody=True,
     ),
-    Situation.UNBILLED: _Kind("nothing to do: the next run lets go of its money", is_shared=True),
-    Situation.ANSWERED: _Kind(
+    "unbilled": _Kind("nothing to do: the next run lets go of its money", is_shared=True),
+    "answered": _Kind(
         "nothing to do: its answer is there; the next run takes it in for free",
         called="bought, answer received",
         is_shared=True,
     ),
-    Situation.BEING_MADE: _Kind(
+    "being_made": _Kind(
         "run the same command again while its provider keeps it: it is asked for free, and nothing "
         "is bought twice",
         called="bought, being made",
         is_shared=True,
     ),
-    Situation.AWAITED: _Kind(
+    "awaited": _Kind(
         "run the same command again: it asks for the picture for free, and buys nothing twice. "
         "Only if it is not to be had any more, say what became of it",
         called="bought, picture awaited",
         is_decided=True,
     ),
-    Situation.NOT_TAKEN_IN: _Kind(
+    "not_taken_in": _Kind(
         "its answer is there and was not understood: the next run tries again for free. Or look it "
         "up in the provider's records, and say what they say",
         is_decided=True,
     ),
-    Situation.UNREADABLE: _Kind(
+    "unreadable": _Kind(
         "what was received for it cannot be read now; see to the disk and its permissions, and ask "
         "again"
     ),
-    Situation.ELSEWHERE: _Kind(
+    "elsewhere": _Kind(
         "start the driver of its home again, on that machine: its answer may lie there, and nobody "
         "else can see that",
         is_shared=True,
     ),
-    Situation.ABANDONED: _Kind(_LOOK_IT_UP, is_decided=True, is_shared=True),
-    Situation.UNDECIDED: _Kind(_LOOK_IT_UP, is_decided=True, is_shared=True),
-    Situation.LOST: _Kind(
+    "abandoned": _Kind(_LOOK_IT_UP, is_decided=True, is_shared=True),
+    "undecided": _Kind(_LOOK_IT_UP, is_decided=True, is_shared=True),
+    "lost": _Kind(
         "a run that still has this scene makes it again, for another price; take the scene out of "
         "the story if you do not want that"
     ),
-    Situation.REPLACED: _Kind("nothing to do: its scene was sent again since", needs_nobody=True),
-    Situation.CAME_LATE: _Kind(
-        "nothing to do: its picture came after it had been given up, and is kept"
-    ),
-    Situation.OVERBILLED: _Kind(
+    "replaced": _Kind("nothing to do: its scene was sent again since", needs_nobody=True),
+    "came_late": _Kind("nothing to do: its picture came after it had been given up, and is kept"),
+    "overbilled": _Kind(
         "its bill is far above what was held for it: look it up in the provider's records, and say "
         "what it was"
     ),
@@ -279,33 +263,35 @@ def _next(group: Sequence[Found], folder: StateFolder) -> Iterator[str]:
     by_hand = " ".join(("stage3 resolve", first.short_id, *next_steps.located(folder)))
     if _KINDS[first.situation].is_decided or _batch_of(first) is not None:
         return
-    if first.situation is Situation.ANSWERED:
+    if first.situation == "answered":
         yield f"  {by_hand} --resend --yes   to give it up all the same"
-    if first.overbilled and first.situation is not Situation.OVERBILLED:
+    if first.overbilled and first.situation != "overbilled":
         yield f"its bill is far above what was held for it; {_LOOK_IT_UP}"
     has_a_bill = first.purchase.state in {State.PAID, State.PAID_BAD}
-    if has_a_bill and first.situation is not Situation.SETTLED:
+    if has_a_bill and first.situation != "settled":
         yield f"  {by_hand} --cost USD     if it was billed something else"
 
 
 def _steps(group: Sequence[Found], folder: StateFolder) -> Iterator[Next]:
     """Yield the commands that may come next for a group, as they stand."""
     first, token = group[0], _batch_of(group[0])
-    if first.situation is Situation.BEING_MADE:
-        yield next_steps.waiting(folder)
-    if first.situation is Situation.ELSEWHERE and first.home is not None:
-        yield next_steps.recovering(folder, first.home)
+    if first.situation == "being_made":
+        yield next_steps.waiting(next_steps.asking(folder))
+    if first.situation == "elsewhere" and first.home is not None:
+        command = next_steps.stage3(folder, "recover", "--of-home", first.home)
+        yield Next(command, "if that machine never comes back")
     if not _KINDS[first.situation].is_decided:
         return
     if first.asked_for is not None or token is not None:
         what = "it" if token is None else "all of it"
         why = f"asks its provider for {what}, for nothing, before anybody decides"
-        yield Next(next_steps.stage3(folder, "ask", first.short_id), why)
+        where = next_steps.asking(folder)
+        yield Next(("stage3", "ask", first.short_id, *where, "--json"), why)
     if token is not None:
         yield from next_steps.deciding(folder, "--batch", token[:SHORT], shows_first=True)
         return
     awaited = "it never comes, and was billed; the scene may be made again"
-    billed = awaited if first.situation is Situation.AWAITED else None
+    billed = awaited if first.situation == "awaited" else None
     yield from next_steps.deciding(folder, first.short_id, billed=billed)
 
 
@@ -450,11 +436,11 @@ class _Situations:
     def about(self, purchase: Purchase, situation: Situation) -> Found:
         attempt_id = purchase.new.attempt_id
         is_undecided = purchase.state in UNSETTLED
-        awaited = self._folder.awaited(attempt_id) if is_undecided else None
+        awaited = self._folder.spool.awaited(attempt_id) if is_undecided else None
         request_id = purchase.request_id
-        if not request_id and (headers := self._folder.headers(attempt_id)):
+        if not request_id and (head := self._folder.spool.head(attempt_id)):
             # Of an exchange that broke off behind its head.
-            request_id = request_id_of(Reply(status=0, headers=headers))
+            request_id = request_id_of(Reply(status=0, headers=head.headers))
         return Found(
             purchase=purchase,
             short_id=self._short(attempt_id),
@@ -473,45 +459,44 @@ class _Situations:
     def situation(self, purchase: Purchase) -> Situation:
         home = self._homes.other(purchase.new.run_id)
         if home is not None and purchase.state in {*OPEN, State.ACCEPTED}:
-            is_there = self._ledger.home_is_connected(home)
-            left = Situation.ELSEWHERE if purchase.state in OPEN else Situation.BEING_MADE
-            return Situation.IN_FLIGHT if is_there else left
+            if self._ledger.home_is_connected(home):
+                return "in_flight"
+            return "elsewhere" if purchase.state in OPEN else "being_made"
         if purchase.state in OPEN:
             if self._folder.may_be_going(purchase):
-                return Situation.IN_FLIGHT
+                return "in_flight"
             return left_behind(purchase, self._folder)
         if purchase.state is State.ACCEPTED:
             lives = self._folder.owners.lives(purchase.new.run_id)
-            return Situation.IN_FLIGHT if lives else Situation.BEING_MADE
+            return "in_flight" if lives else "being_made"
         if purchase.state is State.UNKNOWN:
             return of_unknown(purchase, self._folder)
         if self._late(purchase) is not None:
-            return Situation.CAME_LATE
+            return "came_late"
         is_settled = purchase.state not in {State.PAID_BAD, State.WROTE_OFF}
         if not is_settled and self._ledger.live(purchase.new.scene_key) is None:
-            return Situation.LOST
+            return "lost"
         if purchase.new.attempt_id in self.overbilled:
-            return Situation.OVERBILLED
-        return Situation.SETTLED if is_settled else Situation.REPLACED
+            return "overbilled"
+        return "settled" if is_settled else "replaced"
 
     def _late(self, purchase: Purchase) -> Path | None:
         if purchase.state not in _GIVEN_UP or purchase.decided_by is None:
             return None
-        return self._folder.late(purchase.new.attempt_id)
+        sha256 = self._folder.spool.late(purchase.new.attempt_id)
+        return None if sha256 is None else self._folder.store.where(sha256)
 
     def _short(self, attempt_id: str) -> str:
         for digits in range(SHORT, len(attempt_id)):
-            try:
-                if self._ledger.purchase(attempt_id[:digits]) is not None:
-                    return attempt_id[:digits]
-            except LookupRefused:
-                continue
+            with suppress(LookupRefused):
+                self._ledger.purchase(attempt_id[:digits])
+                return attempt_id[:digits]
         return attempt_id
 
 
 def _next_step(situation: Situation, awaited: Awaited | None, request_id: str | None) -> str:
     step = _KINDS[situation].step
-    if situation is Situation.AWAITED and awaited is not None and awaited.needs_setting:
+    if situation == "awaited" and awaited is not None and awaited.needs_setting:
         return f"change the setting that is in its way, and {step}"
     return step if request_id is None else step.replace("look it up in", f"look {request_id} up in")
 
@@ -522,15 +507,14 @@ def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
     try:
         whole = folder.has_whole_answer(name_of(purchase))
     except StorageFailed:
-        return Situation.UNREADABLE
-    situation = {
-        State.VOID: Situation.UNBILLED,
-        State.PAID: Situation.ANSWERED,
-        State.UNKNOWN: Situation.ABANDONED,
-    }[after_its_owner(purchase, answer_is_complete=whole)]
-    if situation is Situation.ANSWERED and folder.awaited(attempt_id) is not None:
-        return Situation.AWAITED
-    return situation
+        return "unreadable"
+    match after_its_owner(purchase, answer_is_complete=whole):
+        case State.VOID:
+            return "unbilled"
+        case State.UNKNOWN:
+            return "abandoned"
+        case _:
+            return "answered" if folder.spool.awaited(attempt_id) is None else "awaited"
 
 
 def of_unknown(purchase: Purchase, folder: StateFolder) -> Situation:
@@ -540,7 +524,8 @@ def of_unknown(purchase: Purchase, folder: StateFolder) -> Situation:
         whole = folder.has_whole_answer(attempt_id)
         is_line = purchase.new.line is not None  # which has an answer of its own
         if job is not None and job.accepted is not None and not is_line:
-            whole = folder.has_answer_of_job(attempt_id)  # its first one was only its acceptance
+            # Its first one was only its acceptance.
+            whole = bool(polls.kept(folder.spool.folder_of(attempt_id)))
     except StorageFailed:
-        return Situation.UNREADABLE
-    return Situation.NOT_TAKEN_IN if whole else Situation.UNDECIDED
+        return "unreadable"
+    return "not_taken_in" if whole else "undecided"

@@ -125,16 +125,6 @@ _PICTURE = PictureRequest(scene_id="one", prompt="", width_px=1024, height_px=10
 """As it is asked for where the settings say no more."""
 
 
-def _one_picture(one: KnownModel) -> dict[str, object]:
-    found = estimate(_PICTURE, provider=one.provider, model=one.model)
-    return {
-        "size": _PICTURE.size,
-        "quality": _PICTURE.quality,
-        "low_microusd": found.low_microusd,
-        "high_microusd": found.high_microusd,
-    }
-
-
 def _price_in_words(one: KnownModel) -> str:
     found = estimate(_PICTURE, provider=one.provider, model=one.model)
     low_usd, high_usd = usd(found.low_microusd), usd(found.high_microusd)
@@ -169,10 +159,16 @@ def shown(
 
 
 def _told_of(one: KnownModel, said: Sequence[Finding] | None) -> Mapping[str, object]:
+    price = estimate(_PICTURE, provider=one.provider, model=one.model)
     return {
         "provider": one.provider,
         "model": one.model,
-        "one_picture": _one_picture(one),
+        "one_picture": {
+            "size": _PICTURE.size,
+            "quality": _PICTURE.quality,
+            "low_microusd": price.low_microusd,
+            "high_microusd": price.high_microusd,
+        },
         "pages": PAGES.get(one.provider, ()),
         "rows": [
             {"what": what, "figures": _figures(row)} | row.model_dump(mode="json", include=_WHOSE)

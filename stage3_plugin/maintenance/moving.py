@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from filelock import FileLock, Timeout
 
 from host_stub.sqlite import all_or_nothing
-from stage3_plugin.errors import LedgerInDoubt, Refused, Stage3Error, StorageFailed
+from stage3_plugin.errors import LedgerInDoubt, Stage3Error, StorageFailed
 from stage3_plugin.ledger import names, sealing
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.making import connected
 from stage3_plugin.ledger.refusal import refuse_a_snapshots
 from stage3_plugin.ledger.sqlite import is_file
 from stage3_plugin.ledger.translation import ledger_failed
+from stage3_plugin.maintenance import Refused
 from stage3_plugin.maintenance.next_steps import checking
 from stage3_plugin.maintenance.report import Report, counted
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
@@ -108,35 +109,29 @@ def move(
         LedgerInDoubt: The connection was lost over the commit; the same command ends the move.
         LedgerFailed: The server or the disk failed; the file is in force as before.
     """
-    path = _file_of(folder)
-    with _alone(path):
-        return _move(folder, place, now, tell)
-
-
-def _move(folder: StateFolder, place: PostgresPlace, now: datetime, tell: Tell) -> Report:
     from stage3_plugin.ledger.postgres.moving import bring, token_of  # noqa: PLC0415 - an extra
 
-    path = folder.ledger_path
-    seal = _seal_of(path)
-    if seal is None:
-        _check_sound(path)
-    _check_same(seal, place, path)
-    brought_by = token_of(place)  # also: whether it can be reached, before anything is changed
-    if seal is not None and seal.is_finished:
-        if brought_by != seal.token:
-            raise _went_elsewhere(path, seal, place)
-        return _moved(folder, place, None)
-    if seal is None:
-        seal = _begin(folder, place, now)
-    try:
-        brought = bring(place, _rows(path), seal.token, tell=tell)
-    except LedgerInDoubt:
-        raise
-    except (Stage3Error, sqlite3.Error):
-        _take_back(path)
-        raise
-    with _writing(path) as connection:
-        sealing.finish(connection, seal)
+    path = _file_of(folder)
+    with _alone(path):
+        seal = _seal_of(path, place)
+        if seal is None:
+            _check_sound(path)
+        brought_by = token_of(place)  # also: can it be reached, before anything is changed
+        if seal is not None and seal.is_finished:
+            if brought_by != seal.token:
+                raise _went_elsewhere(path, seal, place)
+            return _moved(folder, place, None)
+        if seal is None:
+            seal = _begin(folder, place, now)
+        try:
+            brought = bring(place, _rows(path), seal.token, tell=tell)
+        except LedgerInDoubt:
+            raise
+        except (Stage3Error, sqlite3.Error):
+            _take_back(path)
+            raise
+        with _writing(path) as connection:
+            sealing.finish(connection, seal)
     return _moved(folder, place, brought.rows if brought.is_new else None)
 
 
@@ -152,10 +147,9 @@ def take_back(folder: StateFolder, place: PostgresPlace) -> Report:
 
     path = _file_of(folder)
     with _alone(path):
-        seal = _seal_of(path)
+        seal = _seal_of(path, place)
         if seal is None:
             raise MoveRefused(f"no move of {path} was begun", hint="there is nothing to take back")
-        _check_same(seal, place, path)
         if seal.is_finished or token_of(place) == seal.token:
             raise MoveRefused(
                 f"what {path} had is at {seal.where} by now, and may have gone on there",
@@ -229,9 +223,17 @@ def _writing(path: Path) -> Generator[sqlite3.Connection]:
         yield connection
 
 
-def _seal_of(path: Path) -> sealing.Seal | None:
+def _seal_of(path: Path, place: PostgresPlace) -> sealing.Seal | None:
+    """Return what the file says of a move that was begun.
+
+    Raises:
+        MoveRefused: It was begun to another place.
+    """
     with _connected(path) as connection:
-        return sealing.seal_of(connection)
+        seal = sealing.seal_of(connection)
+    if seal is not None and not seal.is_finished and seal.where != place.shown:
+        raise _went_elsewhere(path, seal, place)
+    return seal
 
 
 def _check_sound(path: Path) -> None:
@@ -248,16 +250,6 @@ def _check_sound(path: Path) -> None:
             f"the ledger {path} is damaged: {problems[0]}",
             hint="'stage3 verify' tells all of it; bring back the last copy that is right",
         )
-
-
-def _check_same(seal: sealing.Seal | None, place: PostgresPlace, path: Path) -> None:
-    """Check that a move that was begun goes to where it was begun.
-
-    Raises:
-        MoveRefused: It does not.
-    """
-    if seal is not None and not seal.is_finished and seal.where != place.shown:
-        raise _went_elsewhere(path, seal, place)
 
 
 def _went_elsewhere(path: Path, seal: sealing.Seal, place: PostgresPlace) -> MoveRefused:

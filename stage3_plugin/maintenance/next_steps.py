@@ -7,7 +7,7 @@ something for good, or would have a run buy again, a person has to want.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -15,6 +15,7 @@ from stage3_plugin.maintenance.state_folder import StateFolder
 
 AT_A_TIME: Final = "10m"
 """So long a program waits in one command, whose caller may have a limit of its own."""
+_STAYS: Final = "stays for what is being made, and takes it in; it buys nothing"
 _MOST: Final = {"ask": 5, "wait": 1, "resolve": 15, "recover": 20}
 """How many commands of each are named, in this order; the others are made likewise."""
 
@@ -42,11 +43,14 @@ def located(folder: StateFolder) -> tuple[str, ...]:
     return ("--state-dir", str(folder.given))
 
 
+def asking(folder: StateFolder) -> tuple[str, ...]:
+    """Return the option for ``ask`` and ``wait``, which know a config alone."""
+    return () if folder.config is None else located(folder)
+
+
 def stage3(folder: StateFolder, *words: str) -> tuple[str, ...]:
-    """Return a command that finds this ledger; ``ask`` and ``wait`` know a config alone."""
-    asks = words[0] in {"ask", "wait"}
-    where = () if asks and folder.config is None else located(folder)
-    return ("stage3", *words, *where, "--json")
+    """Return a command that finds this ledger."""
+    return ("stage3", *words, *located(folder), "--json")
 
 
 def looking(folder: StateFolder) -> Next:
@@ -59,16 +63,9 @@ def checking(folder: StateFolder) -> Next:
     return Next(stage3(folder, "verify"), "checks the ledger, and that every picture is there")
 
 
-def waiting(folder: StateFolder) -> Next:
-    """Return what stays for a job."""
-    command = stage3(folder, "wait", "--for", AT_A_TIME)
-    return Next(command, "stays for what is being made, and takes it in; it buys nothing")
-
-
-def recovering(folder: StateFolder, home: str) -> Next:
-    """Return the look at what a home has in work."""
-    command = stage3(folder, "recover", "--of-home", home)
-    return Next(command, "if that machine never comes back")
+def waiting(where: Sequence[str], *, at_a_time: str = AT_A_TIME, why: str = _STAYS) -> Next:
+    """Return what stays for a job, by the config that ``where`` names."""
+    return Next(("stage3", "wait", "--for", at_a_time, *where, "--json"), why)
 
 
 def deciding(

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.profile import Listing, Profile
@@ -32,16 +31,9 @@ _LOST: Final[Mapping[Lost, str]] = {
     "found": "can be found, and its absence proves nothing",
     "unknown": "cannot be asked for",
 }
+_AS_PROFILES_HAVE_IT: Final = ("base_url", "key_variable", "needs_key", "reports_cost")
+_OF_AN_END: Final = {"begins", "on", "instead"}
 _MOST_MODELS: Final = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
-    """When models were, or will be, switched off, and what to use in their place."""
-
-    begins: Sequence[str]
-    on: date
-    instead: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +68,7 @@ class InstalledProvider:
         options: The names that the setting ``options`` may have.
         has_more_options: It takes others, such as single models have.
         models: Those whose prices are known.
+        ends: When models were, or will be, switched off, and what to use in their place.
     """
 
     name: str
@@ -99,7 +92,7 @@ class InstalledProvider:
     options: Sequence[str] = ()
     has_more_options: bool = False
     models: Sequence[str] = ()
-    ends: Sequence[End] = ()
+    ends: Sequence[Mapping[str, object]] = ()
 
     def told(self) -> Iterator[str]:
         """Yield what it can, in a few lines."""
@@ -127,7 +120,7 @@ class InstalledProvider:
             more_models = len(self.models) - _MOST_MODELS
             more = [f"and {more_models} more"] if more_models > 0 else []
             yield f"  prices are known of: {', '.join([*self.models[:_MOST_MODELS], *more])}"
-        for end in sorted(self.ends, key=lambda end: end.on):
+        for end in sorted(ends_at(self.name), key=lambda end: end.on):
             instead = " or ".join(end.instead)
             yield f"  end on {end.on}: {', '.join(end.begins)}; in their place: {instead}"
 
@@ -183,7 +176,7 @@ def _asked(name: str, source: str, offers: Offers) -> InstalledProvider:
         options=option_names(made_by.Options),
         has_more_options=takes_others(made_by.Options),
         models=models,
-        ends=[End(begins=one.begins, on=one.on, instead=one.instead) for one in ends_at(name)],
+        ends=[one.model_dump(include=_OF_AN_END) for one in ends_at(name)],
     )
     return _described(known, profiles, made[0].batch) if made else known
 
@@ -193,16 +186,13 @@ def _described(
 ) -> InstalledProvider:
     first = profiles[0]
     can = {one: {bool(getattr(profile, one)) for profile in profiles} for one in _ABILITIES}
+    abilities: dict[str, Any] = {one: True in found for one, found in can.items()}
+    same: dict[str, Any] = {name: getattr(first, name) for name in _AS_PROFILES_HAVE_IT}
     return replace(
         known,
+        **abilities,
+        **same,
         vendor=first.vendor or first.name,
-        base_url=first.base_url,
-        key_variable=first.key_variable,
-        needs_key=first.needs_key,
-        references=True in can["references"],
-        seed=True in can["seed"],
-        negative_prompt=True in can["negative_prompt"],
-        reports_cost=first.reports_cost,
         queue=first.keeps_s is not None,
         keeps_result_s=first.keeps_s,
         lost_answer=_lost(next((one.listing for one in profiles if one.listing is not None), None)),

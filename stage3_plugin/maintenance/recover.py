@@ -14,10 +14,9 @@ from difflib import get_close_matches
 
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import State
-from stage3_plugin.errors import Refused
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes
-from stage3_plugin.maintenance import next_steps
+from stage3_plugin.maintenance import Refused, next_steps
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.report import Report, counted, moment, of_purchase, route, usd
 from stage3_plugin.maintenance.state_folder import StateFolder

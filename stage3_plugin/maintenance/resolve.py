@@ -21,7 +21,7 @@ from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, SettingsRefused, Stage3Error, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes, without_home
-from stage3_plugin.maintenance.listing import Situation, left_behind, of_unknown
+from stage3_plugin.maintenance.listing import left_behind, of_unknown
 from stage3_plugin.maintenance.next_steps import Next, stage3
 from stage3_plugin.maintenance.report import SHORT, Report, token_of
 from stage3_plugin.maintenance.resolve_report import (
@@ -96,10 +96,7 @@ class Choice:
         if purchase.new.line is None or job is None:
             return False
         names = (job.new.token, None if job.accepted is None else job.accepted.job_id)
-        is_long = len(self.batch) >= BATCH_CHARACTERS
-        return self.batch in names or any(
-            is_long and name is not None and name.startswith(self.batch) for name in names
-        )
+        return any(name is not None and name.startswith(self.batch) for name in names)
 
     def _is_of(self, run_id: str) -> bool:
         if self.run_id is None or self.run_id == run_id:
@@ -235,7 +232,7 @@ def _choose(
     undecided, answered = list[Purchase](), list[Purchase]()
     for one in found:
         waits_for = (left_behind if one.state in OPEN else of_unknown)(one, folder)
-        is_undecided = waits_for in {Situation.ABANDONED, Situation.UNDECIDED}
+        is_undecided = waits_for in {"abandoned", "undecided"}
         (undecided if is_undecided else answered).append(one)
     return undecided, answered
 
@@ -392,7 +389,7 @@ class _Decisions:
     def _what_was_left(self, purchase: Purchase) -> str:
         """Return what became of a purchase that a dead run left."""
         attempt_id = purchase.new.attempt_id
-        awaited = self.folder.awaited(attempt_id)
+        awaited = self.folder.spool.awaited(attempt_id)
         if awaited is not None:
             return f"its picture was not to be had from {awaited.address}: {awaited.problem}"
         if self.folder.has_whole_answer(name_of(purchase)):
@@ -428,7 +425,7 @@ class _Decisions:
         if too_early is not None:
             return too_early
         if purchase.state is State.UNKNOWN:  # also one whose answer is there: it was named
-            is_unreadable = of_unknown(purchase, self.folder) is Situation.UNREADABLE
+            is_unreadable = of_unknown(purchase, self.folder) == "unreadable"
             return _UNREADABLE if is_unreadable else None
         if purchase.picture is not None and decision is Decision.RESEND:
             try:
@@ -452,16 +449,16 @@ class _Decisions:
         if not is_ours and (self.folder.may_be_going(purchase) or not self._take(run_id)):
             return "a run that is still going has it in work, and will tell what became of it"
         match left_behind(purchase, self.folder):
-            case Situation.ANSWERED if self.gives_up_answers:
+            case "answered" if self.gives_up_answers:
                 return None
-            case Situation.ANSWERED:
+            case "answered":
                 return (
                     "its answer is there; the next run takes in the picture, free of charge; "
                     "to give it up all the same, say so with --yes"
                 )
-            case Situation.UNREADABLE:
+            case "unreadable":
                 return _UNREADABLE
-            case Situation.UNBILLED:
+            case "unbilled":
                 return "it was never billed; the next run lets go of its money by itself"
             case _:
                 return None

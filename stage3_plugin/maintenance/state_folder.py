@@ -22,8 +22,6 @@ from stage3_plugin.ledger.owners import NO_PROOF_S, Owners
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace, LedgerPlace
 from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.runtime.system_errors import says_not_there
-from stage3_plugin.storage.spool import polls
-from stage3_plugin.storage.spool.awaited import Awaited
 from stage3_plugin.storage.spool.folders import SpoolFolders
 from stage3_plugin.storage.store import PictureStore, noted_bucket
 
@@ -158,20 +156,16 @@ class StateFolder:
         The folder is made before the request is sent, and stays empty if no answer begins. For a
         line of a batch it is that of the batch until it has a result of its own.
         """
-        names = dict.fromkeys((purchase.new.attempt_id, name_of(purchase)))
-        return next(filter(None, map(self._evidence, names)), None)
-
-    def _evidence(self, name: str) -> Path | None:
-        path = self.spool.folder_of(name)
-        try:
-            with os.scandir(path) as files:
-                return path if any(file.stat().st_size for file in files) else None
-        except OSError as error:  # not there, or put away by a run in this very moment
-            return None if says_not_there(error) else path
-
-    def awaited(self, attempt_id: str) -> Awaited | None:
-        """Return what is known of a purchase's picture that was asked for and did not come."""
-        return self.spool.awaited(attempt_id)
+        for name in dict.fromkeys((purchase.new.attempt_id, name_of(purchase))):
+            path = self.spool.folder_of(name)
+            try:
+                with os.scandir(path) as files:
+                    if any(file.stat().st_size for file in files):
+                        return path
+            except OSError as error:
+                if not says_not_there(error):  # else a run may have put it away in this moment
+                    return path
+        return None
 
     def may_be_going(self, purchase: Purchase) -> bool:
         """Return whether the run of an open purchase lives, or may live.
@@ -194,24 +188,6 @@ class StateFolder:
             return not self.spool.has_answer_left(name_of(purchase))
         except StorageFailed:
             return False
-
-    def late(self, attempt_id: str) -> Path | None:
-        """Return where the picture lies that came after its purchase had been given up."""
-        sha256 = self.spool.late(attempt_id)
-        return None if sha256 is None else self.store.where(sha256)
-
-    def headers(self, attempt_id: str) -> dict[str, str]:
-        """Return the headers of what was received for a purchase; none if none came."""
-        head = self.spool.head(attempt_id)
-        return {} if head is None else head.headers
-
-    def has_answer_of_job(self, attempt_id: str) -> bool:
-        """Return whether an answer of a purchase's job is kept: one that ended it, or an odd one.
-
-        Raises:
-            StorageFailed: That cannot be read now.
-        """
-        return bool(polls.kept(self.spool.folder_of(attempt_id)))
 
     def has_whole_answer(self, attempt_id: str) -> bool:
         """Return whether a purchase's answer was received to its end.

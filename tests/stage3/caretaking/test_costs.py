@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger.spending import DIMENSIONS, Dimension, Spent
-from stage3_plugin.maintenance import costs_file
+from stage3_plugin.maintenance import costs
 from tests import doors
 from tests.doors import painter
 from tests.fakes.image_api import ImageApi
@@ -271,7 +271,7 @@ def test_no_cell_is_run_by_a_spreadsheet(project: Project, say: Say, tmp_path: P
 @given(st.text(alphabet=st.sampled_from("=+-@;,|\"' \t\r\n\0\ufeffa1\uff1d"), max_size=12))
 def test_whatever_a_text_is_no_cell_of_its_line_begins_a_formula(text: str) -> None:
     """Read with a comma or, as in some countries, with a semicolon, a bar or a tab."""
-    cell = costs_file.harmless(text)
+    cell = costs.harmless(text)
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerow([cell])
 
@@ -340,7 +340,7 @@ def test_a_ledger_that_breaks_off_leaves_the_file_that_was_there(
         yield Spent("", "p", "m", "", "s", "known", "flat", 1, 1, 5, "2026-03-29", "2026-03-29")
         raise LedgerFailed(str(every.path), "the disk is gone", hint="bring it back")
 
-    monkeypatch.setattr(costs_file, "spending", broken)
+    monkeypatch.setattr(costs, "spending", broken)
     said = say(*ask)
 
     assert said.code == 2, said.out

@@ -168,6 +168,23 @@ def test_a_ledger_that_cannot_be_read_now_is_not_called_damaged(
     assert said.json["error"]["hint"] == "free space"
 
 
+def test_a_ledger_that_cannot_even_check_itself_is_a_problem(
+    say: Say, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named once, and the pictures that it still knows of are looked at."""
+    project.paid("one")
+
+    def broken(ledger: Ledger) -> list[str]:
+        raise LedgerFailed(ledger.path, "the database is malformed", hint="keep a copy")
+
+    monkeypatch.setattr(Ledger, "problems", broken)
+
+    said = say("verify", "--json")
+
+    assert (said.code, said.json["pictures"]) == (1, 1)
+    assert [one["message"] for one in said.json["problems"]] == ["the database is malformed"]
+
+
 class Terminal(io.StringIO):
     """A stream that says it is a terminal."""
 
