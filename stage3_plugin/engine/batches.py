@@ -47,7 +47,7 @@ from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.interrupt import Interrupt
-from stage3_plugin.storage.spool import line_facts
+from stage3_plugin.storage.spool import batch_files
 
 MOST_TURNED_AWAY = 3
 """Creates of one batch that a limit turns away, before its scenes are left to a later run: each has
@@ -333,7 +333,7 @@ class GatheredScenes:
         for line, dropped in zip(lines, written.dropped, strict=False):
             line.scene.dropped = dropped
         facts = [self._runner.facts_of(line.scene, line.request) for line in lines]
-        await self._run.pictures.blocking(partial(line_facts.write, folder, facts))
+        await self._run.pictures.blocking(partial(batch_files.write_facts, folder, facts))
         uploaded = await batching.upload(token)
         if isinstance(uploaded, Uploaded):
             size_bytes = written.size_bytes

@@ -794,7 +794,7 @@ class SceneRunner:
         if result.picture is not None:
             shown = await self._show_own(scene, held, result.picture, overtaken)
         if overtaken is None and not result.leaves_evidence:
-            await self._run.results.remove_answer(held.attempt_id)
+            await self._run.pictures.remove_answer(held.attempt_id)
         return shown
 
     async def _show_own(
@@ -818,7 +818,8 @@ class SceneRunner:
         self, scene: SceneState, purchase: Purchase, picture: Picture
     ) -> Purchase | None:
         """Keep a picture whose purchase was given up; return the purchase made instead, if any."""
-        await self._run.results.note_late(purchase, picture)
+        if purchase.state is not State.PAID:
+            await self._run.pictures.note_late(purchase.new.attempt_id, picture)
         instead = self._run.checkout.made_instead(scene.request, scene.part)
         scene_id = scene.request.scene_id
         warn_of(messages.overtaken(scene_id, purchase, instead, self._run.checkout.caretaker))
