@@ -337,7 +337,7 @@ def test_no_money_is_held_by_what_is_no_estimate(estimate: Says) -> None:
     asked = guarded(Strange(estimate=estimate), "strange")
     with pytest.raises(ProviderBroken, match="estimate of the provider 'strange' r") as broken:
         asked.estimate(request())
-    state = RunState(lambda _: None)
+    state = RunState()
     failure = state.stop_on(broken.value)
 
     assert (failure.code, state.broken) == ("rejected", broken.value)
