@@ -35,11 +35,8 @@ from stage3_plugin.transport.job_hosts import JobHosts
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from stage3_plugin.transport.client import (  # imports httpx, which drawing needs not
-        Client,
-        Exchange,
-    )
-    from stage3_plugin.transport.exchange import OpenSink
+    from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
+    from stage3_plugin.transport.exchange import Exchange, OpenSink
 
 _JUDGES = 2
 """Answers judged at once. It is work for the interpreter, of which there is one: each further one

@@ -66,7 +66,7 @@ from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.storage.spool import batch_files, polls
 from stage3_plugin.storage.spool.receipt import Receipt
-from stage3_plugin.transport.bodies import Base64Of, line_of_json, no_pictures
+from stage3_plugin.transport.bodies import Base64Of, body_of, no_pictures
 
 TakeIn: TypeAlias = Callable[[Path, float], Awaitable[AttemptResult]]
 """Goes on from a line in a folder, which has lain there for so many seconds."""
@@ -129,7 +129,7 @@ class Batching:
         names = dict.fromkeys((shown.sent.sha256 for shown in request.shown), _LONGEST_NAME)
         try:
             line = self._line(request, _LONGEST_KEY, names)
-            size_bytes = line_of_json(line.payload, base64_of).length
+            size_bytes = body_of(line.payload, base64_of, is_line=True).length
         except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
             return unsendable(error)
         return Measured(size_bytes=size_bytes, tokens=line.tokens, dropped=line.dropped)
@@ -205,7 +205,7 @@ class Batching:
         with NewFile(folder / batch_files.LINES) as file:
             for number, request in enumerate(requests):
                 line = self._line(request, key_of(token, number), names)
-                for piece in line_of_json(line.payload, base64_of):
+                for piece in body_of(line.payload, base64_of, is_line=True):
                     file.write(bytes(piece))
                 dropped.append(line.dropped)
         return Written(lines=len(requests), size_bytes=file.size_bytes, dropped=tuple(dropped))

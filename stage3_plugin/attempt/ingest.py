@@ -31,7 +31,7 @@ from stage3_plugin.errors import (
 from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.runtime.system_errors import from_lack, says_not_there
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool.inline import inline_bytes
+from stage3_plugin.storage.spool.loose_base64 import inline_bytes
 
 
 class Ingest:

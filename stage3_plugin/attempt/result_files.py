@@ -51,7 +51,7 @@ from stage3_plugin.storage.spool.result_file import ResultFile as OpenResultFile
 from stage3_plugin.transport.sinks import Ignored
 
 if TYPE_CHECKING:
-    from stage3_plugin.transport.client import Exchange  # imports httpx, which drawing needs not
+    from stage3_plugin.transport.exchange import Exchange  # imports httpx, which drawing needs not
 
 MOST_ANEW = 3
 """Times that whole files are asked for anew which have fewer lines than their provider counts."""

@@ -24,7 +24,7 @@ from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps
 
 if TYPE_CHECKING:
-    from stage3_plugin.transport.client import Exchange  # imports httpx, which drawing needs not
+    from stage3_plugin.transport.exchange import Exchange  # imports httpx, which drawing needs not
 
 
 def open_spool(

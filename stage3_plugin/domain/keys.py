@@ -80,7 +80,7 @@ class Keys:
         """
         if not any(keys._may_have(new) for keys in (self, *self._others)):  # noqa: SLF001 - of its own class
             return None
-        likely = (new.take, *range(1, MOST_TAKES + 1))
+        likely = (new.slot, *range(1, MOST_TAKES + 1))
         return next((one for one in likely if self.of_take(one).stands_for(new)), None)
 
     def _may_have(self, new: NewPurchase) -> bool:

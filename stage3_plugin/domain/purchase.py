@@ -47,7 +47,8 @@ class NewPurchase:
         base_key: What :attr:`scene_key` would be without the pictures that the request shows the
             model; ``None`` if it shows none.
         subject_key: What was wanted, whatever route it was bought by.
-        take: Which of the wanted pictures of that it is, from 1; with it, a slot.
+        slot: Which of the wanted pictures of that it is bought as, from 1; the ledger's column is
+            ``take``.
         job: Its job, where its provider has a queue or can list what it was sent.
         line: Which line of its job it is, where many purchases are one.
     """
@@ -64,7 +65,7 @@ class NewPurchase:
     content_key: str
     subject_key: str
     base_key: str | None = None
-    take: int = 1
+    slot: int = 1
     job: NewJob | None = None
     line: int | None = None
 
@@ -267,7 +268,7 @@ class Held:
         hold_microusd: How much.
         day: The day it counts for.
         token: What was drawn to find its job by, if it has one.
-        take: The slot that it is bought for.
+        slot: What it is bought as, of what was wanted.
         number: Which take of its wish it is; see :meth:`~stage3_plugin.domain.keys.Keys.take_of`.
         held_at: When, by the wall clock, which goes on while a machine sleeps.
     """
@@ -276,7 +277,7 @@ class Held:
     hold_microusd: int
     day: date
     token: str | None = None
-    take: int = 1
+    slot: int = 1
     number: int = 1
     held_at: datetime | None = field(default=None, compare=False)
 

@@ -47,7 +47,7 @@ from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.interrupt import Interrupt
-from stage3_plugin.storage.spool import line_facts
+from stage3_plugin.storage.spool import batch_files
 
 MOST_TURNED_AWAY = 3
 """Creates of one batch that a limit turns away, before its scenes are left to a later run: each has
@@ -251,8 +251,8 @@ class GatheredScenes:
         )
         for place in found.waiting:
             line = lines[place]
-            line.is_over = True
-            self._run.reporter.failed(line.scene, messages.queue_is_full(line.request.provider))
+            full = messages.queue_is_full(line.request.provider)
+            self._hand_on(line, self._runner.fail(line.scene, full))
         batches = [[lines[place] for place in batch] for batch in found.batches]
         group.queued_tokens += sum(line.load.tokens for batch in batches for line in batch)
         return batches
@@ -333,7 +333,7 @@ class GatheredScenes:
         for line, dropped in zip(lines, written.dropped, strict=False):
             line.scene.dropped = dropped
         facts = [self._runner.facts_of(line.scene, line.request) for line in lines]
-        await self._run.pictures.blocking(partial(line_facts.write, folder, facts))
+        await self._run.pictures.blocking(partial(batch_files.write_facts, folder, facts))
         uploaded = await batching.upload(token)
         if isinstance(uploaded, Uploaded):
             size_bytes = written.size_bytes
@@ -499,17 +499,13 @@ class GatheredScenes:
         """End a scene whose batch the disk or the ledger has failed, and with it the run."""
         caretaker = self._place.checkout.caretaker
         failure = messages.without_storage(result, storage, caretaker)
-        self._run.state.stop(failure)
         self._place.checkout.give_up()
-        line.is_over = True
-        self._run.reporter.failed(line.scene, failure)
+        self._hand_on(line, self._runner.stop(line.scene, failure))
 
     def _end_cut_short(self, line: _Line, result: AttemptResult) -> None:
         message = result.verdict.message
-        line.is_over = True
-        self._run.reporter.failed(
-            line.scene, Failure(code="cancelled", message=message, retryable=True)
-        )
+        failure = Failure(code="cancelled", message=message, retryable=True)
+        self._hand_on(line, self._runner.fail(line.scene, failure))
 
     # What follows --------------------------------------------------------------------------------
 

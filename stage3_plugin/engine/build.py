@@ -308,7 +308,7 @@ class _PaidRoute:
         self._is_at_the_vendors = canonical_address(own) == canonical_address(profile.base_url)
         self._trust = tls or named_trust()  # what the environment names is refused here
         if settings.trust_env:
-            self._sender()  # so is a proxy that cannot be used
+            _ = self._sending  # so is a proxy that cannot be used
 
     def backend(self) -> Backend:
         """Return what makes its pictures."""
@@ -326,7 +326,7 @@ class _PaidRoute:
             limits_of=self._limits_of if profile.references else None,
             batch=None if batch is None else batch.terms,
         )
-        return Backend(route=route, sender=self._sender)
+        return Backend(route=route, sender=lambda: self._sending)
 
     @cached_property
     def _sending(self) -> Sender:
@@ -369,9 +369,6 @@ class _PaidRoute:
             key=key,
             account=lambda: client.account,
         )
-
-    def _sender(self) -> Sender:
-        return self._sending
 
     def _own_urls(self) -> tuple[str, ...]:
         """Return where the key may go: one's own server alone, or the vendor's hosts."""

@@ -42,111 +42,32 @@ def _is_there(reference: str, folders: Iterable[Path]) -> bool:
         return False
 
 
-@dataclass
-class Wishes:
-    """Wishes of scenes that will be made, and that their maker is not sent.
-
-    Attributes:
-        maker: Its name.
-        folders: Where references are looked for.
-    """
-
-    maker: str
-    folders: tuple[Path, ...]
-    _scenes: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
-    _missing: dict[str, str] = field(default_factory=dict[str, str])
-
-    def add(self, request: PictureRequest, dropped: Iterable[str]) -> None:
-        """Count what one scene will go without."""
-        for wish in dropped:
-            count, first = self._scenes.get(wish, (0, request.scene_id))
-            self._scenes[wish] = (count + 1, first)
-        for reference in request.references:
-            if reference not in self._missing and not _is_there(reference, self.folders):
-                self._missing[reference] = request.scene_id
-
-    def warnings(self) -> tuple[str, ...]:
-        """Return a line for each wish, and one for references that are not there."""
-        lines = [
-            f"{wish} of {_counted(count, 'scene')} (the first is {first!r}) will be left out: "
-            f"{self.maker} is not asked for that"
-            for wish, (count, first) in self._scenes.items()
-        ]
-        if self._missing:
-            reference, scene_id = next(iter(self._missing.items()))
-            count = _counted(len(self._missing), "reference")
-            is_one = len(self._missing) == 1
-            lines.append(
-                f"{count} {'is' if is_one else 'are'} not there: "
-                f"{'' if is_one else 'the first is '}{reference!r} of scene {scene_id!r}"
-            )
-        return tuple(lines)
-
-
-class Replaced:
-    """Pictures that lie beside the story and that the run will put others in place of.
-
-    Args:
-        folder: The folder of results; it may not be there.
-    """
-
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
-        self._there: frozenset[str] = frozenset()
-        self._first = ""
-        self._count = 0
-        if folder is not None:
-            with suppress(OSError):
-                self._there = frozenset(os.listdir(folder))  # noqa: PTH208 - names are all it needs
-
-    def name_of(self, scene_id: str) -> str | None:
-        """Return the name of a scene's picture, if one is there that will not stay."""
-        if not self._there:
-            return None
-        with suppress(SceneIdRefused):
-            return next((name for name in names_of(scene_id) if name in self._there), None)
-        return None
-
-    def add(self, name: str) -> None:
-        """Count one."""
-        self._first = self._first or name
-        self._count += 1
-
-    def warnings(self) -> tuple[str, ...]:
-        """Return what to say about them: one line, or none."""
-        if not self._count or self.folder is None:
-            return ()
-        first = self._first if self._count == 1 else f"the first is {self._first}"
-        folder = from_here(self.folder)
-        warning = (
-            f"{_counted(self._count, 'picture')} in {folder} will be replaced by what this run "
-            f"finds or makes ({first}). What this ledger bought stays in it: the settings it was "
-            "bought with put it back, and nothing is paid again. Any other is kept in "
-            f"{folder / KEPT}. Another folder for results leaves all alone"
-        )
-        return (warning,)
-
-
 @dataclass(kw_only=True)
 class Notices:
     """What there is to say about a story before a run of it.
 
     Attributes:
-        wishes: What scenes will go without.
-        replaced: The pictures that will be replaced.
+        maker: The name of what makes the pictures.
+        folders: Where references are looked for.
+        images: The folder of results, if pictures in it may be replaced; it may not be there.
         dropped: Names the wishes of a request that its maker is not sent.
         was_said: Those of them that the settings alone lead to.
         pictures: Knows what lies beside the story untouched.
     """
 
-    wishes: Wishes
-    replaced: Replaced
+    maker: str
+    folders: tuple[Path, ...]
+    images: Path | None
     dropped: Callable[[PictureRequest], Iterable[str]]
     was_said: frozenset[str]
     pictures: Pictures
-    _dropped: dict[tuple[object, ...], list[str]] = field(
+    _by_kind: dict[tuple[object, ...], list[str]] = field(
         default_factory=dict[tuple[object, ...], list[str]]
     )
+    _left_out: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+    _missing: dict[str, str] = field(default_factory=dict[str, str])
+    _first_replaced: str = ""
+    _replaced: int = 0
 
     def look(
         self,
@@ -168,33 +89,33 @@ class Notices:
             picture: Returns the SHA-256 of a picture that is known to stand for it, if that is
                 quicker than to ask for the purchase.
         """
-        folder, name = self.replaced.folder, self.replaced.name_of(picture_name(request))
+        folder, name = self.images, self._name_there(picture_name(request))
         if folder is None or name is None:
             dropped = self._to_say(request)
             if dropped and will_be_made():
-                self.wishes.add(request, dropped)
+                self._leave_out(request, dropped)
             return
         sha256 = picture()
         if sha256 is not None and self.pictures.is_copy(sha256, folder, name):
             return
         if will_be_made():
-            self.wishes.add(request, self._to_say(request))
+            self._leave_out(request, self._to_say(request))
             if not is_bought_again():
-                self.replaced.add(name)
+                self._replace(name)
         else:
             purchase = found()
             if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
                 return
             path = place_of(purchase.picture, folder, picture_name(request))
             if not self.pictures.is_copy(purchase.picture.sha256, folder, path.name):
-                self.replaced.add(name)
+                self._replace(name)
 
     def _to_say(self, request: PictureRequest) -> list[str]:
         kind = wishes_of(request)
-        if kind not in self._dropped:
+        if kind not in self._by_kind:
             dropped = self.dropped(request)
-            self._dropped[kind] = [wish for wish in dropped if wish not in self.was_said]
-        return self._dropped[kind]
+            self._by_kind[kind] = [wish for wish in dropped if wish not in self.was_said]
+        return self._by_kind[kind]
 
     async def look_at_all(
         self,
@@ -223,9 +144,58 @@ class Notices:
                     if stopping.is_set():
                         return
 
+    @cached_property
+    def _there(self) -> frozenset[str]:
+        with suppress(OSError):
+            return frozenset(os.listdir(self.images) if self.images else ())  # noqa: PTH208 - names are all it needs
+        return frozenset()
+
+    def _name_there(self, scene_id: str) -> str | None:
+        """Return the name of a scene's picture, if one is there that will not stay."""
+        if self._there:
+            with suppress(SceneIdRefused):
+                return next((name for name in names_of(scene_id) if name in self._there), None)
+        return None
+
+    def _replace(self, name: str) -> None:
+        self._first_replaced = self._first_replaced or name
+        self._replaced += 1
+
+    def _leave_out(self, request: PictureRequest, dropped: Iterable[str]) -> None:
+        """Count what one scene will go without."""
+        for wish in dropped:
+            count, first = self._left_out.get(wish, (0, request.scene_id))
+            self._left_out[wish] = (count + 1, first)
+        for reference in request.references:
+            if reference not in self._missing and not _is_there(reference, self.folders):
+                self._missing[reference] = request.scene_id
+
     def warnings(self) -> tuple[str, ...]:
         """Return all there is to say, a line each."""
-        return (*self.wishes.warnings(), *self.replaced.warnings())
+        lines = [
+            f"{wish} of {_counted(count, 'scene')} (the first is {first!r}) will be left out: "
+            f"{self.maker} is not asked for that"
+            for wish, (count, first) in self._left_out.items()
+        ]
+        if self._missing:
+            reference, scene_id = next(iter(self._missing.items()))
+            count = _counted(len(self._missing), "reference")
+            is_one = len(self._missing) == 1
+            lines.append(
+                f"{count} {'is' if is_one else 'are'} not there: "
+                f"{'' if is_one else 'the first is '}{reference!r} of scene {scene_id!r}"
+            )
+        if self._replaced and self.images is not None:
+            is_one = self._replaced == 1
+            first = self._first_replaced if is_one else f"the first is {self._first_replaced}"
+            folder = from_here(self.images)
+            lines.append(
+                f"{_counted(self._replaced, 'picture')} in {folder} will be replaced by what this "
+                f"run finds or makes ({first}). What this ledger bought stays in it: the settings "
+                "it was bought with put it back, and nothing is paid again. Any other is kept in "
+                f"{folder / KEPT}. Another folder for results leaves all alone"
+            )
+        return tuple(lines)
 
 
 def wishes_of(request: PictureRequest) -> tuple[object, ...]:

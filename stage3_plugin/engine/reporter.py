@@ -23,7 +23,7 @@ from stage3_plugin.domain.events import (
     StageWarned,
 )
 from stage3_plugin.domain.made_from import generation_params
-from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, add_costs, to_usd
+from stage3_plugin.domain.money import UNKNOWN, Charge, add_costs, to_usd
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest
@@ -152,7 +152,7 @@ class Reporter:
         details: Mapping[str, str],
     ) -> None:
         """End a scene with its new picture."""
-        outcome = self._outcome(
+        outcome = self._with_picture(
             scene,
             placed,
             details,
@@ -165,7 +165,7 @@ class Reporter:
 
     def reused(self, scene: SceneState, placed: Placed, purchase: Purchase) -> None:
         """End a scene with a picture that was there; requests it took in this run stay counted."""
-        outcome = self._outcome(
+        outcome = self._with_picture(
             scene,
             placed,
             purchase.details,
@@ -184,15 +184,38 @@ class Reporter:
             trace.event(SceneReused(scene_id=scene_id, take=outcome.take, sha256=sha256))
             self._hand_over(outcome, placed.picture)
 
-    def _outcome(
+    def failed(
+        self, scene: SceneState, failure: Failure, *, waits_for: tuple[str, ...] = ()
+    ) -> None:
+        """End a scene without a picture; ``waits_for`` names those whose pictures it lacks."""
+        if scene.was_started:
+            outcome = self._outcome(
+                scene,
+                failure=failure,
+                dropped=scene.dropped,
+                request_id=scene.request_id,
+                steps=scene.all_steps(failure),
+            )
+            self._ended(scene, outcome, None)
+            return
+        trace.event(
+            SceneSkipped(
+                scene_id=scene.request.scene_id,
+                take=scene.take,
+                code=failure.code,
+                message=failure.message,
+                waits_for=waits_for,
+            )
+        )
+        self._hand_over(self._outcome(scene, failure=failure), None)
+
+    def _with_picture(
         self, scene: SceneState, placed: Placed, details: Mapping[str, str], **more: Any
     ) -> SceneOutcome:
-        """Return the outcome of a scene that has a picture; ``more`` are the contract's fields."""
+        """Return the outcome of a scene that has a picture."""
         picture = placed.picture
-        return SceneOutcome(
-            scene_id=scene.request.scene_id,
-            role=scene.request.role,
-            take=scene.take,
+        return self._outcome(
+            scene,
             image=placed.path,
             sha256=picture.sha256,
             media_type=picture.media_type,
@@ -201,50 +224,21 @@ class Reporter:
             store_url=self._url_of(picture.sha256),
             basis=scene.basis,
             generation_params=self._params(scene, picture, details),
-            attempts=scene.attempts,
-            duration_s=self._now() - scene.started_at if scene.was_started else 0.0,
-            cost=add_costs(scene.costs).told,
             steps=scene.all_steps(None),
             **more,
         )
 
-    def failed(
-        self, scene: SceneState, failure: Failure, *, waits_for: tuple[str, ...] = ()
-    ) -> None:
-        """End a scene without a picture; ``waits_for`` names those whose pictures it lacks."""
-        request = scene.request
-        if not scene.was_started:
-            trace.event(
-                SceneSkipped(
-                    scene_id=request.scene_id,
-                    take=scene.take,
-                    code=failure.code,
-                    message=failure.message,
-                    waits_for=waits_for,
-                )
-            )
-            skipped = SceneOutcome(
-                scene_id=request.scene_id,
-                role=request.role,
-                take=scene.take,
-                failure=failure,
-                cost=FREE.told,
-            )
-            self._hand_over(skipped, None)
-            return
-        outcome = SceneOutcome(
-            scene_id=request.scene_id,
-            role=request.role,
+    def _outcome(self, scene: SceneState, **more: Any) -> SceneOutcome:
+        """Return the outcome of a scene; ``more`` are the contract's fields."""
+        return SceneOutcome(
+            scene_id=scene.request.scene_id,
+            role=scene.request.role,
             take=scene.take,
-            failure=failure,
             attempts=scene.attempts,
-            duration_s=self._now() - scene.started_at,
+            duration_s=self._now() - scene.started_at if scene.was_started else 0.0,
             cost=add_costs(scene.costs).told,
-            dropped=scene.dropped,
-            request_id=scene.request_id,
-            steps=scene.all_steps(failure),
+            **more,
         )
-        self._ended(scene, outcome, None)
 
     def _params(
         self, scene: SceneState, picture: Picture, details: Mapping[str, str]

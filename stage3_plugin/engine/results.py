@@ -11,9 +11,7 @@ from host_stub.contract import PlaceFor
 from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.file_names import picture_name
 from stage3_plugin.domain.picture import Picture, Placed
-from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.states import State
 from stage3_plugin.engine.notices import from_here
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.placing import names_of, place_of
@@ -77,12 +75,3 @@ class Results:
             )
         elif self._kept == MOST_KEPT + 1:
             warn_of(f"further pictures that are not what was put there are kept in {kept.parent}")
-
-    async def note_late(self, purchase: Purchase, picture: Picture) -> None:
-        """Note that the picture of a purchase came after it was given up."""
-        if purchase.state is not State.PAID:
-            await self._pictures.note_late(purchase.new.attempt_id, picture)
-
-    async def remove_answer(self, attempt_id: str) -> None:
-        """Remove an attempt's folder."""
-        await self._pictures.remove_answer(attempt_id)

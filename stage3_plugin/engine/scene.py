@@ -353,7 +353,7 @@ class SceneRunner:
             return place
         if place.lines is None:
             made_by = scene.request.provider
-            return self._fail(scene, Failure(code="rejected", message=f"{made_by}: {_NO_BATCHES}"))
+            return self.fail(scene, Failure(code="rejected", message=f"{made_by}: {_NO_BATCHES}"))
         looked = await place.lines.look(scene.request, scene.part)
         if isinstance(looked, LineRefused):
             return self.end_late(scene, looked.purchase, looked.attempted, is_own=False)
@@ -570,7 +570,7 @@ class SceneRunner:
         failure = messages.with_next_step(decision.failure, self._run.checkout.caretaker)
         ladder = scene.ladder
         if ladder is None or len(ladder.all) == 1:
-            return (self._stop if isinstance(decision, Stop) else self._fail)(scene, failure)
+            return (self.stop if isinstance(decision, Stop) else self.fail)(scene, failure)
         ended = StepEnded(
             step=scene.at,
             state=self._state_of(attempt_id),
@@ -578,12 +578,12 @@ class SceneRunner:
             cause=failure.cause,
         )
         if isinstance(decision, Stop) and not (ended.is_unbilled and len(self._run.places) > 1):
-            return self._stop(scene, failure)
+            return self.stop(scene, failure)
         if isinstance(decision, Stop):
             self._close(self._at(scene), failure)
         following = ladder.after([*scene.ended, ended])
         if following is None or not self._run.state.is_going_on:
-            return self._fail(scene, failure)
+            return self.fail(scene, failure)
         request = self._run.steps.request_at(scene.wanted, following)
         if scene.attempts_here:
             self._run.reporter.stepped(scene, failure, cost, request)
@@ -639,7 +639,7 @@ class SceneRunner:
             return await self._reuse(scene, there)
         refused = self._at(scene).route.refuse(scene.request)
         if refused is not None:  # no sheet was made for it
-            return self._fail(scene, Failure(code="rejected", message=refused))
+            return self.fail(scene, Failure(code="rejected", message=refused))
         self._run.reporter.failed(scene, shown.failure, waits_for=shown.waits_for)
         return ENDED
 
@@ -794,7 +794,7 @@ class SceneRunner:
         if result.picture is not None:
             shown = await self._show_own(scene, held, result.picture, overtaken)
         if overtaken is None and not result.leaves_evidence:
-            await self._run.results.remove_answer(held.attempt_id)
+            await self._run.pictures.remove_answer(held.attempt_id)
         return shown
 
     async def _show_own(
@@ -818,7 +818,8 @@ class SceneRunner:
         self, scene: SceneState, purchase: Purchase, picture: Picture
     ) -> Purchase | None:
         """Keep a picture whose purchase was given up; return the purchase made instead, if any."""
-        await self._run.results.note_late(purchase, picture)
+        if purchase.state is not State.PAID:
+            await self._run.pictures.note_late(purchase.new.attempt_id, picture)
         instead = self._run.checkout.made_instead(scene.request, scene.part)
         scene_id = scene.request.scene_id
         warn_of(messages.overtaken(scene_id, purchase, instead, self._run.checkout.caretaker))
@@ -858,7 +859,7 @@ class SceneRunner:
             self._run.state.stop(overrun)
         if result.storage is not None:
             caretaker = self._run.checkout.caretaker
-            return self._stop(scene, messages.without_storage(result, result.storage, caretaker))
+            return self.stop(scene, messages.without_storage(result, result.storage, caretaker))
         if result.making is not None and result.making.stops_run:
             self._run.state.stop(messages.not_asked(result.making))
         if result.stays_open:
@@ -874,7 +875,7 @@ class SceneRunner:
             )
         if result.interrupted:
             message = result.verdict.message
-            return self._fail(scene, Failure(code="cancelled", message=message, retryable=True))
+            return self.fail(scene, Failure(code="cancelled", message=message, retryable=True))
         if self._can_be_found(scene, held, result):
             return Waits(
                 Waiting(purchase_id=held.attempt_id, since=now, hold_microusd=held.hold_microusd)
@@ -943,7 +944,7 @@ class SceneRunner:
     ) -> None:
         """End a scene whose picture is stored; what keeps it from its place stops the run."""
         if isinstance(placed, Failure):
-            self._stop(scene, placed)
+            self.stop(scene, placed)
         elif instead is not None:
             self._run.reporter.reused(scene, placed, instead)
         else:
@@ -955,11 +956,12 @@ class SceneRunner:
                 details=result.verdict.details,
             )
 
-    def _stop(self, scene: SceneState, failure: Failure) -> Ended:
+    def stop(self, scene: SceneState, failure: Failure) -> Ended:
         """End a scene, and let no other be started, for the same reason."""
         self._run.state.stop(failure)
-        return self._fail(scene, failure)
+        return self.fail(scene, failure)
 
-    def _fail(self, scene: SceneState, failure: Failure) -> Ended:
+    def fail(self, scene: SceneState, failure: Failure) -> Ended:
+        """End a scene without a picture."""
         self._run.reporter.failed(scene, failure)
         return ENDED

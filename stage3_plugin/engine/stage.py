@@ -42,12 +42,7 @@ from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.backend import Backend, in_ladder
 from stage3_plugin.engine.lanes import Lanes
-from stage3_plugin.engine.notices import (
-    Notices,
-    Replaced,
-    Wishes,
-    readable,
-)
+from stage3_plugin.engine.notices import Notices, readable
 from stage3_plugin.engine.planning import Planning, Ways
 from stage3_plugin.engine.preconditions import Advice, Preconditions
 from stage3_plugin.engine.requests import request_for
@@ -138,23 +133,13 @@ class Stage:
             NotStarted: No run would start, since its ledger could not be believed.
             StorageFailed: The ledger cannot be read, or a reference.
         """
-        route = self._route
         limits = self._limits(request.max_cost_usd)
-        asked = self._asked(request)
-        await self.backends[0].study(asked.whole_story)
-        shows = self._look_through(asked, limits)
-        await self._need_preconditions()
+        notices = self._notices(request, pictures_dir or request.out_dir / "images")
         async with AsyncExitStack() as stack:
-            ledger = stack.enter_context(self._accounts.look())
-            notices = self._notices(request, pictures_dir or request.out_dir / "images")
-            planning = self._planning(ledger, request, notices)
+            asked, planning = await self._foreseen(stack, request, limits, notices)
             forecast = planning.forecast
-            if shows:
-                await self._survey(stack, asked, request, planning.standing, planning.takes)
-                self._need_prices(asked.to_be_made(), limits)
-                planning.references = asked.references
             capacity = self._capacity(request.max_in_flight)
-            advised = Advice(asked, route.advise, said_before=self.warnings)
+            advised = Advice(asked, self._route.advise, said_before=self.warnings)
             plan = planning.plan(
                 advised,
                 room_microusd=forecast.room_microusd(limits),
@@ -274,16 +259,9 @@ class Stage:
             NotStarted: The ledger could not be believed.
             StorageFailed: The ledger cannot be read, or a reference.
         """
-        asked = self._asked(request, buys=False)
-        await self.backends[0].study(asked.whole_story)
-        shows = self._look_through(asked, Limits())
-        await self._need_preconditions()
+        notices = self._notices(request, None)
         async with AsyncExitStack() as stack:
-            ledger = stack.enter_context(self._accounts.look())
-            planning = self._planning(ledger, request, self._notices(request, None))
-            if shows:
-                await self._survey(stack, asked, request, planning.standing, planning.takes)
-                planning.references = asked.references
+            asked, planning = await self._foreseen(stack, request, Limits(), notices, buys=False)
             surveying = Surveying(
                 self._steps, planning, why_unsendable=self._why_not_made, url_of=self.url_of
             )
@@ -418,8 +396,26 @@ class Stage:
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
 
-    def _planning(self, ledger: Ledger | None, request: ImageRequest, notices: Notices) -> Planning:
-        """Return what foresees a run by what is in the ledger."""
+    async def _foreseen(
+        self,
+        stack: AsyncExitStack,
+        request: ImageRequest,
+        limits: Limits,
+        notices: Notices,
+        *,
+        buys: bool = True,
+    ) -> tuple[Asked, Planning]:
+        """Return what is asked for, and what foresees it; the ledger stays open with the stack.
+
+        Raises:
+            SettingsRefused: No run could keep to it.
+            NotStarted: The ledger could not be believed.
+        """
+        asked = self._asked(request, buys=buys)
+        await self.backends[0].study(asked.whole_story)
+        shows = self._look_through(asked, limits)
+        await self._need_preconditions()
+        ledger = stack.enter_context(self._accounts.look())
         forecast = Forecast(
             self._settings,
             self._accounts,
@@ -428,7 +424,7 @@ class Stage:
             self._route,
             why_unsendable=self._why_unsendable,
         )
-        return Planning(
+        planning = Planning(
             self._steps,
             forecast,
             takes=Takes(ledger),
@@ -436,6 +432,11 @@ class Stage:
             notices=notices,
             wanted_of=partial(_wanted_of, request.wanted),
         )
+        if shows:
+            await self._survey(stack, asked, request, planning.standing, planning.takes)
+            self._need_prices(asked.to_be_made(), limits)
+            planning.references = asked.references
+        return asked, planning
 
     def _why_unsendable(self, request: PictureRequest) -> str | None:
         """Return why a request cannot be made, whatever it shows; ``None`` where it can."""
@@ -623,8 +624,9 @@ class Stage:
     def _notices(self, request: ImageRequest, images: Path | None) -> Notices:
         folders = (request.scenes_dir or Path(), self._project_dir)
         return Notices(
-            wishes=Wishes(self._settings.provider, folders),
-            replaced=Replaced(None if request.place else images),
+            maker=self._settings.provider,
+            folders=folders,
+            images=None if request.place else images,
             dropped=self._route.dropped,
             was_said=self._unsaid,
             pictures=self._pictures,

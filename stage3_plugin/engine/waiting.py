@@ -10,14 +10,13 @@ It lays nothing into a story: where a picture belongs a run knows, and puts it t
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 import anyio
 import anyio.lowlevel
 
-from stage3_plugin.domain.job import Job, LineCount
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import COUNTED, OPEN, State
 from stage3_plugin.domain.waited import Waited, WaitedJob
@@ -202,16 +201,17 @@ class Waiting:
     async def _looked_at(self, one: _Followed) -> float | None:
         """Look at a job once; return when to look again, if that has any sense."""
         purchase = self._rows.purchase(next(iter(one.left)))
-        one.is_in_hands = purchase is not None and self._recovery.lives(purchase)
-        if purchase is None or one.is_in_hands:
+        is_in_hands = purchase is not None and self._recovery.lives(purchase)
+        one.stands = replace(one.stands, is_in_hands=is_in_hands)
+        if purchase is None or is_in_hands:
             await self._read(one)
             return IN_HANDS_S
         if not self._can_ask(purchase):
-            one.problem = "the config names no way to ask for it"
+            problem = "the config names no way to ask for it"
+            one.stands = replace(one.stands, problem=problem)
             return None
         async with self._hands:
             brought = await self._recovery.bring_on(purchase.new.attempt_id)
-        one.asked += 1
         one.note(brought)
         await self._read(one)
         making = brought.making
@@ -221,7 +221,7 @@ class Waiting:
             return None
         if brought.not_here is not None and brought.not_here.needs_setting:
             return None
-        return batch_wait_s(one.asked)
+        return batch_wait_s(one.stands.asked)
 
     async def _read(self, one: _Followed) -> None:
         """See which of a job's purchases have come to their end."""
@@ -240,6 +240,7 @@ class _Followed:
         left: The purchases that have not come to their end.
         due: When it is looked at again.
         is_followed: Somebody looks after it.
+        stands: How it stands, but for what is left of it.
     """
 
     def __init__(self, purchase: Purchase) -> None:
@@ -247,67 +248,54 @@ class _Followed:
         self.left: dict[str, None] = {}
         self.due = 0.0
         self.is_followed = True
-        self.is_given_up = False
-        self.is_in_hands = False
-        self.asked = 0
-        self.problem = ""
-        self._job: Job = purchase.job
-        self._endpoint = purchase.new.endpoint
-        self._lines: LineCount | None = None
-        self._ended = Counter[State]()
-        self._spent_microusd = 0
-        self._free_microusd = 0
-        self._without: list[Purchase] = []
+        self.stands = WaitedJob(job=purchase.job, endpoint=purchase.new.endpoint, left=0)
 
     @property
     def is_lost(self) -> bool:
         """Return whether its provider's name of it is not known."""
-        return self._job.accepted is None
+        return self.stands.job.accepted is None
 
     def note(self, brought: Brought) -> None:
-        """Note what asking came to."""
+        """Note what asking once more came to."""
         making, missing = brought.making, brought.not_here
-        self.problem = ""
+        lines, problem = self.stands.lines, ""
         if making is not None:
-            self._lines, self.problem = making.lines or self._lines, making.problem
+            lines, problem = making.lines or lines, making.problem
         elif brought.storage is not None:
-            self.problem = f"{brought.storage}; {brought.storage.hint}"
+            problem = f"{brought.storage}; {brought.storage.hint}"
         elif missing is not None:
-            self.problem = missing.problem
+            problem = missing.problem
+        self.stands = replace(
+            self.stands, asked=self.stands.asked + 1, lines=lines, problem=problem
+        )
 
     def see(self, purchase: Purchase) -> None:
         """See how one of its purchases stands."""
-        self._job = purchase.job or self._job
+        stands = self.stands = replace(self.stands, job=purchase.job or self.stands.job)
         if purchase.state in {*OPEN, State.ACCEPTED} or is_lost(purchase):
             return
         self.left.pop(purchase.new.attempt_id, None)
-        self._ended[purchase.state] += 1
-        self._spent_microusd += purchase.counted_microusd
-        if purchase.state not in COUNTED:
-            self._free_microusd += purchase.new.hold_microusd
-        if purchase.picture is None:
-            self._without.append(purchase)
+        free_microusd = 0 if purchase.state in COUNTED else purchase.new.hold_microusd
+        self.stands = replace(
+            stands,
+            ended=_with(stands.ended, purchase.state),
+            spent_microusd=stands.spent_microusd + purchase.counted_microusd,
+            free_microusd=stands.free_microusd + free_microusd,
+            without=(*stands.without, purchase) if purchase.picture is None else stands.without,
+        )
 
     def give_up(self) -> None:
         """Ask no more: what is lost stays unknown, what is being made stays there."""
         if self.is_lost:
-            self._ended[State.UNKNOWN] += len(self.left)
+            ended = _with(self.stands.ended, State.UNKNOWN, len(self.left))
+            self.stands = replace(self.stands, ended=ended)
             self.left.clear()
-        self.is_given_up = bool(self.left)
+        self.stands = replace(self.stands, is_given_up=bool(self.left))
 
     def as_it_stands(self) -> WaitedJob:
         """Return how it stands."""
-        return WaitedJob(
-            job=self._job,
-            endpoint=self._endpoint,
-            left=len(self.left),
-            ended=dict(self._ended),
-            spent_microusd=self._spent_microusd,
-            free_microusd=self._free_microusd,
-            without=tuple(self._without),
-            lines=self._lines,
-            problem=self.problem,
-            asked=self.asked,
-            is_given_up=self.is_given_up,
-            is_in_hands=self.is_in_hands,
-        )
+        return replace(self.stands, left=len(self.left))
+
+
+def _with(ended: Mapping[State, int], state: State, count: int = 1) -> dict[State, int]:
+    return {**ended, state: ended.get(state, 0) + count}

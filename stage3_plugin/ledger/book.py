@@ -142,7 +142,7 @@ class Ledger(Database):
             hold_microusd=new.hold_microusd,
             day=day if day.isoformat() == today else date.fromisoformat(today),
             token=None if new.job is None else new.job.token,
-            take=new.take,
+            slot=new.slot,
             held_at=now,
         )
 

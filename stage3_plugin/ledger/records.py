@@ -168,7 +168,7 @@ def begun(new: NewPurchase, *, day: str, at: str, job: int | None = None) -> Pur
         content_key=new.content_key,
         base_key=new.base_key,
         subject_key=new.subject_key,
-        take=new.take,
+        take=new.slot,
         job=job,
         line=new.line,
         day=day,
@@ -314,7 +314,7 @@ def read(columns: PurchaseRow, job: Job | None = None) -> Purchase:
             content_key=columns.content_key,
             base_key=columns.base_key,
             subject_key=columns.subject_key,
-            take=columns.take,
+            slot=columns.take,
             job=None if job is None else job.new,
             line=columns.line,
         )

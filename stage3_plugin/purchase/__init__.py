@@ -31,7 +31,7 @@ Of a batch, whose lines are purchases, these are others; what follows is the sam
 ===================  ==============================================  ============================
 What is durable      Done by                                         A crash after it leaves
 ===================  ==============================================  ============================
-whose the batch is   ``storage.spool.batch_owner:note``              a folder that goes with its
+whose the batch is   ``storage.spool.batch_files:note_owner``        a folder that goes with its
                                                                      run
 its file, uploaded   ``attempt.batching:Batching.upload``            the same: nothing is held yet
 all lines SENDING,   ``purchase.run_ledger:RunLedger.hold_lines``    lines that count as sent

@@ -58,7 +58,7 @@ from stage3_plugin.purchase.lost import (
 from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool import batch_owner
+from stage3_plugin.storage.spool import batch_files
 
 ASKED_SOON = 2
 """The first polls of a process come as they are asked for; all further ones at the batch's pace."""
@@ -272,7 +272,7 @@ class Batches:
 
         def make() -> Path:
             folder = self._pictures.new_folder(token)
-            batch_owner.note(folder, self._session.run_id)
+            batch_files.note_owner(folder, self._session.run_id)
             return folder
 
         return await self._pictures.blocking(make)
@@ -290,9 +290,9 @@ class Batches:
             await self._tidy(name)
             return
         folder = self._pictures.spool.folder_of(name)
-        owner = await self._pictures.blocking(partial(batch_owner.of, folder))
+        owner = await self._pictures.blocking(partial(batch_files.owner_of, folder))
         if owner is None:
-            is_over = await self._pictures.blocking(partial(batch_owner.is_abandoned, folder))
+            is_over = await self._pictures.blocking(partial(batch_files.is_abandoned, folder))
         else:
             is_over = self._is_over(owner)
         if is_over:

@@ -137,7 +137,7 @@ def recovered(purchase: Purchase) -> SceneRecovered:
     new, basis = purchase.new, purchase.counted_basis or "unknown"
     return SceneRecovered(
         scene_id=new.scene_id,
-        take=new.take,
+        take=new.slot,
         outcome=_OUTCOMES.get(purchase.state, "failed"),
         cost_usd=None if basis == "unknown" else usd_of(purchase.counted_microusd),
         cost_basis=basis,

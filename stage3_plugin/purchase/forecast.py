@@ -100,7 +100,7 @@ class Forecast:
             return Reuse.AWAITED if is_awaited else Reuse.REUSE
         resends = 0
         if state is State.UNKNOWN and self._ledger is not None:
-            resends = self._ledger.resends(keys, purchase.new.take)
+            resends = self._ledger.resends(keys, purchase.new.slot)
         on_unknown = self._settings.on_unknown if may_be_resent(purchase) else "hold"
         return reuse_of(state, on_unknown=on_unknown, resends=resends)
 

@@ -32,7 +32,7 @@ from stage3_plugin.purchase.endings import Endings, as_settled
 from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool import line_facts
+from stage3_plugin.storage.spool import batch_files
 
 AT_ITS_PROVIDER = frozenset({State.ACCEPTED, State.UNKNOWN})
 """A line in these may still get its result."""
@@ -263,7 +263,7 @@ class LineResults:
 
     async def _facts(self, token: str) -> Mapping[int, Mapping[str, str]]:
         folder = self._pictures.spool.folder_of(token)
-        return await self._pictures.blocking(partial(line_facts.read, folder))
+        return await self._pictures.blocking(partial(batch_files.read_facts, folder))
 
     def _tell_strange(self, token: str, keys: list[str], more: int) -> None:
         """Tell once that results have lines that are none of the batch's: they change nothing."""

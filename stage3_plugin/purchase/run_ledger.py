@@ -121,7 +121,7 @@ class RunLedger:
             return Reuse.MAKE
         resends = 0
         if purchase.state is State.UNKNOWN:
-            resends = self._session.reader.resends(keys, purchase.new.take)
+            resends = self._session.reader.resends(keys, purchase.new.slot)
         on_unknown = self._on_unknown if may_be_resent(purchase) else "hold"
         return reuse_of(purchase.state, on_unknown=on_unknown, resends=resends)
 
@@ -274,7 +274,7 @@ class RunLedger:
     ) -> Held | Purchase | OverCap | Doubted:
         now = self._session.now()
         unseen = {
-            bad.new.take: bad  # it cannot have been seen yet
+            bad.new.slot: bad  # it cannot have been seen yet
             for bad in ledger.billed_for_nothing_since(keys, self._first_event)
             if _is_of(bad, keys) and not route.may_follow(bad, new)
         }
@@ -283,8 +283,8 @@ class RunLedger:
             standing = ledger.purchase(instead_of.new.attempt_id)
             if standing is None or standing.state is not instead_of.state:
                 return hold()
-            if standing.new.take in unseen:
-                return unseen[standing.new.take]
+            if standing.new.slot in unseen:
+                return unseen[standing.new.slot]
             written_off = Settlement(
                 state=State.WROTE_OFF, why="sent again: on_unknown", decided_by="policy"
             )
@@ -384,7 +384,7 @@ class RunLedger:
         free = [one for one in range(1, part.wanted + 1) if one not in taken]
         number = take if take in free else free[0]
         known_as = keys.of_take(number)
-        in_its_slot = replace(new, take=slots[0])
+        in_its_slot = replace(new, slot=slots[0])
         if number > 1:
             in_its_slot = replace(
                 in_its_slot,

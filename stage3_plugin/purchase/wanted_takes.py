@@ -171,6 +171,6 @@ def needed(
     """
     live = [row for row in rows if row.state in LIVE]
     counted = beside + sum(row.state in UNSETTLED or is_ours(row.new) for row in live)
-    taken = {row.new.take for row in live}
+    taken = {row.new.slot for row in live}
     free = (slot for slot in count(1) if slot not in taken)
     return tuple(slot for slot in islice(free, max(wanted - counted, 0)) if slot not in unseen)

@@ -338,21 +338,13 @@ def _opened(where: BucketAddress, patience: Patience) -> ObjectStore:
     }
     prefix = where.prefix or None
     try:
-        match where.scheme:
-            case "s3":
-                return S3Store(
-                    where.bucket, prefix=prefix, client_options=options, retry_config=retry
-                )
-            case "gs":
-                return GCSStore(
-                    where.bucket, prefix=prefix, client_options=options, retry_config=retry
-                )
-            case "az":
-                return AzureStore(
-                    where.bucket, prefix=prefix, client_options=options, retry_config=retry
-                )
-            case _:
-                return LocalStore(where.prefix)
+        if where.scheme == "file":
+            return LocalStore(where.prefix)
+        kinds: Mapping[str, type[S3Store | GCSStore | AzureStore]]
+        kinds = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
+        return kinds[where.scheme](
+            where.bucket, prefix=prefix, client_options=options, retry_config=retry
+        )
     except (BaseError, ValueError, OSError) as error:
         raise _refused(where, error) from error
 

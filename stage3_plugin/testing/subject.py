@@ -160,7 +160,7 @@ def _of_a_job(dialect: Dialect, job: QueueJob, ends: Ends) -> Iterator[tuple[str
 def _asked(provider: Provider, dialect: Dialect) -> Asked:
     """Return the submit of a wish, as the server gets to see it."""
     send = provider.begin(WISH)
-    document = json.loads(b"".join(map(bytes, body_of(send))))
+    document = json.loads(b"".join(map(bytes, body_of(send.payload))))
     return Asked(
         number=1,
         method="POST",

@@ -23,7 +23,7 @@ from stage3_plugin.domain.batch import (
     UploadedAs,
     key_of,
 )
-from stage3_plugin.domain.exchange import Fetch, Lost, NotListed, Poll, Reply, Send
+from stage3_plugin.domain.exchange import Fetch, Lost, NotListed, Poll, Reply
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.request import PictureRequest
@@ -61,7 +61,7 @@ class Talk:
             NoAnswer: None came.
         """
         send = self.provider.begin(request)
-        body = b"".join(bytes(piece) for piece in body_of(send))
+        body = b"".join(bytes(piece) for piece in body_of(send.payload))
         headers = {"Content-Type": "application/json", **send.headers}
         return self.provider.next(self._exchange("POST", send.url, headers, body))
 
@@ -169,12 +169,12 @@ class BatchTalk(Talk):
             self.lane.line(request, key_of(token, number), names or {}).payload
             for number, request in enumerate(requests)
         ]
-        bodies = (body_of(Send(url="", payload=line), base64_of) for line in lines)
+        bodies = (body_of(line, base64_of) for line in lines)
         handed = self.hand_over(b"".join(b"".join(map(bytes, one)) + b"\n" for one in bodies))
         if isinstance(handed, Verdict):
             return handed
         send = self.lane.create(handed.name, token, self.lane.kind(requests[0]))
-        body = b"".join(bytes(piece) for piece in body_of(send))
+        body = b"".join(bytes(piece) for piece in body_of(send.payload))
         headers = {"Content-Type": "application/json", **send.headers}
         return self.lane.created(self._exchange("POST", send.url, headers, body))
 

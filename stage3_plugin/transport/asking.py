@@ -8,7 +8,7 @@ so there is a small bound on it and on its time, and cancelling it loses nothing
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 from stage3_plugin.errors import SpoolRefused
@@ -19,9 +19,9 @@ MOST_BYTES = 1 << 20
 """The longest answer that is known, a list of all models, has half of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Answer:
-    """What came of asking.
+    """What came of asking, and the sink that it flows into.
 
     Attributes:
         problem: Why there is no whole answer; empty if there is one.
@@ -35,28 +35,15 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     body: bytes = field(default=b"", repr=False)
 
-
-class Memory:
-    """A short answer, in memory.
-
-    Attributes:
-        answer: What there is of it.
-    """
-
-    def __init__(self) -> None:
-        self.answer = Answer()
-        self._body = bytearray()
-
     def opened(self, status: int, headers: Mapping[str, str]) -> Self:
         """Take an answer whatever its status."""
-        self.answer = Answer(status=status, headers=headers)
+        self.status, self.headers = status, headers
         return self
 
     def feed(self, chunk: bytes) -> None:
-        if len(self._body) + len(chunk) > MOST_BYTES:
+        if len(self.body) + len(chunk) > MOST_BYTES:
             raise SpoolRefused(f"the answer has over {MOST_BYTES:,} bytes")
-        self._body += chunk
+        self.body += chunk
 
     def finish(self, how: Ending) -> bool:
-        self.answer = replace(self.answer, body=bytes(self._body))
         return how != "cut"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from stage3_plugin.domain.exchange import InlinePictureOf, Payload, Send
+from stage3_plugin.domain.exchange import InlinePictureOf, Payload
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.transport.sinks import PIECE_BYTES
 
@@ -71,23 +71,16 @@ def no_pictures(_sent: SentPicture) -> memoryview:
     raise LookupError("there are no references here")
 
 
-def body_of(send: Send, base64_of: Base64Of = no_pictures) -> Body:
-    """Make the body of a request.
+def body_of(
+    payload: Mapping[str, Payload], base64_of: Base64Of = no_pictures, *, is_line: bool = False
+) -> Body:
+    """Make the body of a request, or a line of a file of JSON, its end included.
 
     Raises:
         ValueError: Something in it cannot be put into JSON.
         TypeError: Likewise.
         LookupError: A picture is not held.
     """
-    return _json_of(send.payload, base64_of)
-
-
-def line_of_json(payload: Mapping[str, Payload], base64_of: Base64Of = no_pictures) -> Body:
-    """Make a line of a file of JSON, its end included; raises as :func:`body_of` does."""
-    return _json_of(payload, base64_of, _END_OF_LINE)
-
-
-def _json_of(payload: Mapping[str, Payload], base64_of: Base64Of, end: str = "") -> Body:
     pictures: list[SentPicture] = []
 
     def place(value: object) -> str:
@@ -96,9 +89,9 @@ def _json_of(payload: Mapping[str, Payload], base64_of: Base64Of, end: str = "")
         pictures.append(value.sent)
         return value.prefix + _PLACE
 
-    text = json.dumps(payload, ensure_ascii=False, allow_nan=False, default=place) + end
-    if end:
-        text = _ENDS_A_LINE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    text = json.dumps(payload, ensure_ascii=False, allow_nan=False, default=place)
+    if is_line:
+        text = _ENDS_A_LINE.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + _END_OF_LINE
     around = text.split(_PLACE) if text.count(_PLACE) == len(pictures) else [text]
     pieces: list[bytes | memoryview] = [around[0].encode()]
     for picture, behind in zip(pictures, around[1:], strict=True):

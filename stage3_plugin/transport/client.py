@@ -19,7 +19,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 import anyio
@@ -30,18 +29,18 @@ from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.batch import Upload
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.job import account_of
-from stage3_plugin.errors import StorageFailed
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.transport.asking import ANSWERED_WITHIN_S, Answer, Memory
+from stage3_plugin.transport.asking import ANSWERED_WITHIN_S, Answer
 from stage3_plugin.transport.bodies import Base64Of, Body, Content, body_of, no_pictures
-from stage3_plugin.transport.connection import FreshConnection, Terms
-from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange, freely, reading
+from stage3_plugin.transport.connection import FreshConnection
+from stage3_plugin.transport.exchange import Exchange, OpenSink, exchange, freely, reading
 from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place
 from stage3_plugin.transport.sinks import Moving, ReplySink
+from stage3_plugin.transport.sockets import Terms
 from stage3_plugin.transport.trust import named_trust
 from stage3_plugin.transport.uploading import SentFile, upload_body
 
@@ -53,35 +52,6 @@ JSON = "application/json"
 JSON_OR_PICTURE = "application/json, image/*;q=0.9, */*;q=0.5"
 """What an answer of a job's may be."""
 ANY_FILE = "*/*"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
-    """How one POST went, as far as the transport can know.
-
-    Attributes:
-        sent: Whether all of the request may have left, so that it may have run.
-        complete: Whether the whole answer was received.
-        in_part: Some of the request has left, and not its end.
-        problem: Why not, in a few words without anything secret.
-        permanent: The problem would be the same at once again, such as an untrusted certificate.
-        stops_run: And for every other scene, too.
-        status: The HTTP status that came, though the answer was not complete.
-        interrupted: It was cut short by us.
-        over_cap: The answer passed a byte cap.
-        storage: The disk did not take the answer.
-    """
-
-    sent: bool
-    complete: bool
-    problem: str = ""
-    permanent: bool = False
-    stops_run: bool = False
-    status: int | None = None
-    interrupted: bool = False
-    over_cap: bool = False
-    storage: StorageFailed | None = None
-    in_part: bool = False
 
 
 class _Revoked(Exception):
@@ -217,13 +187,13 @@ class Client:
         """
         patience = Patience(self._timeout_s)
         try:
-            body = _OneShotBody(body_of(send, base64_of), patience, is_late)
+            body = _OneShotBody(body_of(send.payload, base64_of), patience, is_late)
             secret = self._own_headers(place_of(httpx.URL(send.url)))
             request = self._posting(send, secret, JSON, body.length)
         except (ValueError, TypeError, LookupError, RecursionError, httpx.InvalidURL) as error:
             return _not_asked(_unsendable(error, send.url))
         request.stream = body  # httpx would wrap a passed iterator in a generator
-        state = Receiving(self._judges)
+        state = Exchange(judges=self._judges)
         with anyio.CancelScope(shield=True) as scope:
 
             def abandon() -> None:
@@ -243,7 +213,7 @@ class Client:
             state.problem = f"{lacking} within {self._timeout_s:g} s"
         if body.was_late:
             state.problem = "this machine slept between the hold and the request: nothing was sent"
-        return _exchange_of(state, asked=body.asked, may_run=body.may_run, has_left=body.has_left)
+        return _ended(state, asked=body.asked, may_run=body.may_run, has_left=body.has_left)
 
     async def fetch(self, url: str, open_sink: OpenSink, *, hosts: PictureHosts) -> None:
         """Fetch a picture's address; see :meth:`stage3_plugin.transport.fetching.Fetcher.fetch`."""
@@ -293,9 +263,9 @@ class Client:
         patience = Patience(self._timeout_s)
 
         def request() -> httpx.Request:
-            body = upload_body(step, content)
+            body = upload_body(step, content, patience)
             made = self._posting(step, self._secret_headers(), body.content_type, body.length)
-            made.stream = SentFile(body, patience)
+            made.stream = body
             return made
 
         return await self._freely(step.url, open_sink, hosts, patience, request)
@@ -323,14 +293,14 @@ class Client:
             asked = request()
         except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:
             return _not_asked(_unsendable(error, url))
-        state, sent = Receiving(self._judges), asked.stream
+        state, sent = Exchange(judges=self._judges), asked.stream
         with freely(state):
             terms = Terms(self._lookups, patience)
             await exchange(self._transport, asked, open_sink, state, terms)
         if patience.is_over and not state.interrupted:
             state.problem = f"no complete answer within {self._timeout_s:g} s"
         has_left = not isinstance(sent, SentFile) or sent.has_left
-        return _exchange_of(state, has_left=has_left, may_run=True)
+        return _ended(state, has_left=has_left, may_run=True)
 
     async def ask(self, url: str) -> Answer:
         """Ask the API what costs nothing, and read its short answer into memory.
@@ -341,13 +311,13 @@ class Client:
         if place is None or place not in self._own:
             return Answer(problem="the address to ask is not the API's own")
         within_s = min(ANSWERED_WITHIN_S, self._timeout_s)
-        patience, state, memory = Patience(within_s), Receiving(), Memory()
+        patience, state, answer = Patience(within_s), Exchange(), Answer()
         request = reading(url, self._own_headers(place), connect_s=self._connect_s)
         terms = Terms(self._lookups, patience)
-        await exchange(self._transport, request, memory.opened, state, terms)
+        await exchange(self._transport, request, answer.opened, state, terms)
         state.look_who_answered(has_left=True)
         if state.complete and state.passed_on:
-            return memory.answer
+            return answer
         if patience.is_over:
             return Answer(problem=f"no complete answer within {within_s:g} s")
         return Answer(problem=state.problem)
@@ -406,12 +376,10 @@ def _objection(url: str, hosts: JobHosts) -> str:
 
 
 def _not_asked(problem: str) -> Exchange:
-    return Exchange(sent=False, complete=False, problem=problem, permanent=True)
+    return Exchange(problem=problem, permanent=True)
 
 
-def _exchange_of(
-    state: Receiving, *, asked: bool = True, may_run: bool, has_left: bool
-) -> Exchange:
+def _ended(state: Exchange, *, asked: bool = True, may_run: bool, has_left: bool) -> Exchange:
     """Return how it went; what went wrong after a whole answer is no part of it.
 
     Args:
@@ -423,21 +391,13 @@ def _exchange_of(
     state.look_who_answered(has_left=has_left)
     if state.complete and state.passed_on:
         return Exchange(sent=True, complete=True)
-    problem = "interrupted" if state.interrupted else state.problem
+    if state.interrupted:
+        state.problem = "interrupted"
     is_answered = asked and state.status is not None
-    sent = (may_run or is_answered) and state.passed_on
-    return Exchange(
-        sent=sent,
-        complete=False,
-        in_part=asked and not sent and not has_left,
-        problem=problem,
-        permanent=state.permanent,
-        stops_run=state.stops_run,
-        status=state.status,
-        interrupted=state.interrupted,
-        over_cap=state.over_cap,
-        storage=state.storage,
-    )
+    state.sent = (may_run or is_answered) and state.passed_on
+    state.in_part = asked and not state.sent and not has_left
+    state.complete = False
+    return state
 
 
 def _unsendable(error: Exception, url: str) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from dataclasses import replace
+from typing import TypeAlias, cast
 
 import anyio
 import httpcore
@@ -21,10 +21,16 @@ import httpx
 
 from stage3_plugin.runtime.hosts import is_number
 from stage3_plugin.transport.faults import fault_of, links
-from stage3_plugin.transport.lookups import AddressForbidden, Lookups
-from stage3_plugin.transport.patience import Patience
+from stage3_plugin.transport.lookups import AddressForbidden
 from stage3_plugin.transport.proxies import Proxies, Proxy
-from stage3_plugin.transport.sockets import READ_BYTES, TAIL_BYTES, Sockets, Stream, new_buffer
+from stage3_plugin.transport.sockets import (
+    READ_BYTES,
+    TAIL_BYTES,
+    Sockets,
+    Stream,
+    Terms,
+    new_buffer,
+)
 
 NUMBER = "stage3.number"
 """The extension of a response that says which address it came from, if not over a proxy."""
@@ -51,24 +57,7 @@ class TlsSpoken(httpx.RemoteProtocolError):
     """A server that was spoken to without TLS said no to that, in TLS."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """On what terms a request is sent.
-
-    Attributes:
-        lookups: Finds the addresses of names.
-        patience: How long to wait for the peer; for ever by default.
-        may_connect: Whether an address, given as a number, may be connected to. Behind a proxy it
-            is the proxy that connects, and only an address that is a number itself can be asked
-            about.
-    """
-
-    lookups: Lookups | None = None
-    patience: Patience | None = None
-    may_connect: Callable[[str], bool] | None = None
-
-
-class FreshConnection(httpx.AsyncBaseTransport):
+class FreshConnection:
     """Every request on a connection of its own: no pool to scan, to poison or to reuse.
 
     Belongs to one event loop.
@@ -96,10 +85,6 @@ class FreshConnection(httpx.AsyncBaseTransport):
         """Return whether a proxy makes the connection, and so chooses its address."""
         return self._proxies.of(url.scheme, url.host) is not None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; its answer's stream closes the connection."""
-        return await self.send(request, Terms())
-
     async def send(self, request: httpx.Request, terms: Terms) -> httpx.Response:
         """Send one request; its answer's stream closes the connection."""
         url = request.url
@@ -111,12 +96,7 @@ class FreshConnection(httpx.AsyncBaseTransport):
             if may_connect and is_number(url.host) and not may_connect(url.host):
                 raise AddressForbidden(url.host)
             terms = replace(terms, may_connect=None)
-        sockets = Sockets(
-            self._buffer,
-            lookups=terms.lookups,
-            patience=terms.patience,
-            may_connect=terms.may_connect,
-        )
+        sockets = Sockets(self._buffer, terms)
         connection, asked = self._prepared(request, proxy, sockets)
         try:
             with _translated(proxy, sockets, is_plain=url.scheme == "http"):
@@ -186,12 +166,7 @@ class FreshConnection(httpx.AsyncBaseTransport):
         )
 
 
-class _Connection(Protocol):
-    """What httpcore's connections and proxies have in common."""
-
-    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response: ...
-
-    async def aclose(self) -> None: ...
+_Connection: TypeAlias = httpcore.AsyncHTTPConnection | httpcore.AsyncSOCKSProxy
 
 
 def _url(proxy: Proxy, target: bytes = b"") -> httpcore.URL:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import cast
 
 import anyio
@@ -22,7 +23,6 @@ from stage3_plugin.transport.connection import (
     PROXY,
     FreshConnection,
     ProxyFailed,
-    Terms,
     TlsSpoken,
     announced_bytes,
     refused_by_proxy,
@@ -31,6 +31,7 @@ from stage3_plugin.transport.faults import TurnedAway, fault_of, links
 from stage3_plugin.transport.lookups import AddressForbidden
 from stage3_plugin.transport.proxies import Proxy
 from stage3_plugin.transport.sinks import Ending, ReplySink
+from stage3_plugin.transport.sockets import Terms
 
 OpenSink = Callable[[int, Mapping[str, str]], ReplySink]
 """Makes the sink of one body from its status and headers (names in lower case)."""
@@ -44,7 +45,7 @@ async def exchange(
     transport: FreshConnection,
     request: httpx.Request,
     open_sink: OpenSink,
-    state: Receiving,
+    state: Exchange,
     terms: Terms,
 ) -> None:
     """Run one exchange and note in ``state`` how far it came."""
@@ -75,7 +76,7 @@ async def exchange(
 
 
 @contextmanager
-def freely(state: Receiving) -> Generator[None]:
+def freely(state: Exchange) -> Generator[None]:
     """Run an exchange that costs nothing in the block: the interrupt in force ends it at once."""
     with anyio.CancelScope(shield=True) as scope:
 
@@ -87,52 +88,55 @@ def freely(state: Receiving) -> Generator[None]:
             yield
 
 
-class Receiving:
-    """How far an exchange came; kept outside it so that a cut leaves what is known.
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """How one exchange went, so far; kept outside it so that a cut leaves what is known.
 
     Attributes:
-        status: Of the answer, as soon as its head came.
+        sent: Whether all of the request may have left, so that it may have run; known once it is
+            over.
+        in_part: Some of the request has left, and not its end; likewise.
+        complete: The whole answer was received.
+        problem: Why not, in a few words without anything secret.
+        permanent: It would be the same at once again, such as an untrusted certificate.
+        stops_run: And for every other request to the same place.
+        status: The HTTP status, as soon as the head of an answer came.
+        interrupted: It was cut short by us.
+        over_cap: The answer passed a byte cap.
+        storage: The disk did not take the answer.
         number: The address it came from, if not over a proxy.
         location: Where a redirect leads to.
         beginning: Of the body.
         received_bytes: Of the body.
-        complete: All of it came.
-        problem: Why not.
-        permanent: It would be the same at once again.
-        stops_run: And for every other request to the same place.
         is_asked_plainly: Without TLS.
         passed_on: The request may have come to where it could run.
         lacks_last_chunk: The body was closed in good order, but for the chunk that ends it.
         forbidden: The address is one that must not be connected to.
-        interrupted: It was cut short by us.
-        over_cap: The body passed a cap.
-        storage: The disk did not take it.
-
-    Args:
         judges: How many bodies that were cut are looked at in threads at once.
     """
 
-    def __init__(self, judges: anyio.CapacityLimiter | None = None) -> None:
-        self._judges = judges
-        self._unended: ReplySink | None = None
-        self.status: int | None = None
-        self.location = ""
-        self.number = ""
-        self.beginning = b""
-        self.received_bytes = 0
-        self.complete = False
-        self.problem = ""
-        self.permanent = False
-        self.stops_run = False
-        self.passed_on = True
-        self.is_asked_plainly = False
-        self.forbidden = False
-        self.lacks_last_chunk = False
-        self._is_chunked = False
-        self.interrupted = False
-        self.over_cap = False
-        self.storage: StorageFailed | None = None
-        self._proxy: Proxy | None = None
+    sent: bool = False
+    in_part: bool = False
+    judges: anyio.CapacityLimiter | None = None
+    status: int | None = None
+    location: str = ""
+    number: str = ""
+    beginning: bytes = b""
+    received_bytes: int = 0
+    complete: bool = False
+    problem: str = ""
+    permanent: bool = False
+    stops_run: bool = False
+    passed_on: bool = True
+    is_asked_plainly: bool = False
+    forbidden: bool = False
+    lacks_last_chunk: bool = False
+    interrupted: bool = False
+    over_cap: bool = False
+    storage: StorageFailed | None = None
+    _is_chunked: bool = False
+    _unended: ReplySink | None = None
+    _proxy: Proxy | None = None
 
     def head(self, response: httpx.Response, *, is_plain: bool) -> None:
         """Note which address answers, and how."""
@@ -159,7 +163,7 @@ class Receiving:
             self.complete = sink.finish(how)
             return
         try:
-            self.complete = await anyio.to_thread.run_sync(sink.finish, how, limiter=self._judges)
+            self.complete = await anyio.to_thread.run_sync(sink.finish, how, limiter=self.judges)
         except RuntimeError as error:
             if from_lack(error) is None:
                 raise
@@ -246,7 +250,7 @@ _WORDS: dict[type[Exception], str] = {
 }
 
 
-async def _receive(response: httpx.Response, sink: ReplySink, state: Receiving) -> None:
+async def _receive(response: httpx.Response, sink: ReplySink, state: Exchange) -> None:
     """Let the raw body flow into the sink, which sees its end in the moment of its last byte.
 
     Closing a connection gives way to other tasks, and a process that is killed meanwhile, or an

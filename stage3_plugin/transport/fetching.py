@@ -13,12 +13,13 @@ import httpx
 
 from stage3_plugin.errors import FetchReason, FetchRefused, Stage3Error
 from stage3_plugin.runtime.hosts import is_number
-from stage3_plugin.transport.connection import FreshConnection, Terms
-from stage3_plugin.transport.exchange import OpenSink, Receiving, exchange, freely, reading
+from stage3_plugin.transport.connection import FreshConnection
+from stage3_plugin.transport.exchange import Exchange, OpenSink, exchange, freely, reading
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place, may_connect
 from stage3_plugin.transport.sinks import Ignored, ReplySink
+from stage3_plugin.transport.sockets import Terms
 
 GONE = frozenset({404, 410})
 """Statuses by which a picture's address says that there is no such picture."""
@@ -75,7 +76,7 @@ class Fetcher:
 
     async def _follow(
         self, url: str, open_sink: OpenSink, hosts: PictureHosts, patience: Patience
-    ) -> Receiving:
+    ) -> Exchange:
         """Get an address, or where it leads to, and return what came of the last one.
 
         Raises:
@@ -98,9 +99,9 @@ class Fetcher:
 
     async def _visit(
         self, url: str, open_sink: OpenSink, api: Place, patience: Patience
-    ) -> Receiving:
+    ) -> Exchange:
         """Get an address; a picture goes into the sink, anything else nowhere."""
-        state = Receiving()
+        state = Exchange()
 
         def opened(status: int, headers: Mapping[str, str]) -> ReplySink:
             state.location = headers.get("location", "")
@@ -134,7 +135,7 @@ class Fetcher:
             self._numbers.setdefault(api.host, str(found[0][4][0]))
         return self._numbers.get(api.host, "")
 
-    def _not_fetched(self, state: Receiving, patience: Patience) -> FetchRefused:
+    def _not_fetched(self, state: Exchange, patience: Patience) -> FetchRefused:
         """Put into words why a picture did not come."""
         problem = state.problem or f"status {state.status}"
         if state.interrupted:

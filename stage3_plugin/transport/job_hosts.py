@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import urlsplit
 
 from stage3_plugin.runtime.hosts import split_host
 from stage3_plugin.transport.picture_hosts import DEFAULT_PORTS, Place
@@ -52,29 +51,20 @@ class JobHosts:
         return self.list_all or self._is_vendors
 
     @cached_property
-    def _api(self) -> Place | None:
-        return _place_of(self.api_url)
+    def _api(self) -> Place:
+        return Place.at(self.api_url)
 
     @cached_property
     def _is_vendors(self) -> bool:
         """Return whether the API is the vendor's, at its usual address or at one of its hosts."""
         api = self._api
-        return api is not None and (api == _place_of(self.vendor_url) or self._is_other(api))
+        return bool(api.host) and (api == Place.at(self.vendor_url) or self._is_other(api))
 
     def _is_other(self, place: Place) -> bool:
         """Return whether a place is one of the vendor's, over TLS and at the usual port."""
         if (place.scheme, place.port) != ("https", DEFAULT_PORTS["https"]):
             return False
-        return place == _place_of(self.vendor_url) or any(
+        return place == Place.at(self.vendor_url) or any(
             place.host.endswith(name, 1) if name.startswith(".") else place.host == name
             for name, _ in map(split_host, self.others)
         )
-
-
-def _place_of(url: str) -> Place | None:
-    """Return where an address of the settings leads; ``None`` if it is none."""
-    try:
-        parts = urlsplit(url)
-        return Place.of(parts.scheme, parts.hostname or "", parts.port)
-    except ValueError:
-        return None

@@ -101,6 +101,15 @@ class Place:
         """Put it together; where there is no port, the scheme says which."""
         return cls(scheme, in_ascii(host), port or DEFAULT_PORTS.get(scheme, 0))
 
+    @classmethod
+    def at(cls, url: str) -> Place:
+        """Return where an address of the settings leads: nowhere, if it is none."""
+        try:
+            parts = urlsplit(url)
+            return cls.of(parts.scheme, parts.hostname or "", parts.port)
+        except ValueError:
+            return cls("https", "", 0)
+
 
 @dataclass(frozen=True, slots=True)
 class PictureHosts:
@@ -118,11 +127,7 @@ class PictureHosts:
     @property
     def api(self) -> Place:
         """Return where the API is; nowhere, if its address is none, as old settings may have it."""
-        try:
-            parts = urlsplit(self.api_url)
-            return Place.of(parts.scheme, parts.hostname or "", parts.port)
-        except ValueError:
-            return Place("https", "", 0)
+        return Place.at(self.api_url)
 
     def objection(self, place: Place) -> str | None:
         """Return why a picture may not be fetched from a place; ``None`` if it may."""

@@ -19,6 +19,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -49,34 +50,40 @@ def new_buffer() -> memoryview:
     return memoryview(bytearray(READ_BYTES))
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a connection is made and used. Belongs to one event loop.
+
+    Attributes:
+        lookups: Finds the addresses of names.
+        patience: How long to wait for the peer; for ever by default.
+        may_connect: Whether an address, given as a number, may be connected to. Behind a proxy it
+            is the proxy that connects, and only an address that is a number itself can be asked
+            about.
+    """
+
+    lookups: Lookups = field(default_factory=Lookups)
+    patience: Patience = field(default_factory=Patience)
+    may_connect: Callable[[str], bool] | None = None
+
+
 class Sockets(httpcore.AsyncNetworkBackend):
     """Connects plain non-blocking sockets and waits for them with anyio, so on any event loop.
 
     Belongs to one event loop: its connections share their buffers.
 
     Args:
-        buffer: What they share, and none of them holds over a wait; by default one is made.
-        lookups: Finds the addresses of names.
-        patience: How long its connections wait for their peers; for ever by default.
-        may_connect: Whether an address, given as a number, may be connected to.
+        buffer: What they share, and none of them holds over a wait.
+        terms: On which they are made.
 
     Attributes:
         stream: The connection that was made last.
         number: The address it was made to, without a port.
     """
 
-    def __init__(
-        self,
-        buffer: memoryview | None = None,
-        *,
-        lookups: Lookups | None = None,
-        patience: Patience | None = None,
-        may_connect: Callable[[str], bool] | None = None,
-    ) -> None:
-        self._buffer = new_buffer() if buffer is None else buffer
-        self._lookups = lookups or Lookups()
-        self._patience = patience or Patience()
-        self._may_connect = may_connect
+    def __init__(self, buffer: memoryview, terms: Terms) -> None:
+        self._buffer = buffer
+        self._terms = terms
         self.stream: Stream | None = None
         self.number = ""
 
@@ -102,14 +109,14 @@ class Sockets(httpcore.AsyncNetworkBackend):
             found = await self._addresses(host, port)
             connected = await connect_to_any(found)
             # the failing caller closes it
-            self.stream = Stream(connected, self._buffer, self._patience)
+            self.stream = Stream(connected, self._buffer, self._terms.patience)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.number = str(connected.getpeername()[0])
             return self.stream
 
         with _translated(httpcore.ConnectTimeout, httpcore.ConnectError):
             try:
-                return await self._patience.within(timeout, connect)
+                return await self._terms.patience.within(timeout, connect)
             except TimeoutError:
                 if not found:
                     raise NameServerSilent from None
@@ -121,10 +128,11 @@ class Sockets(httpcore.AsyncNetworkBackend):
         Raises:
             AddressForbidden: There is none.
         """
-        found = await self._lookups.addresses(host, port)
-        if self._may_connect is None:
+        found = await self._terms.lookups.addresses(host, port)
+        may_connect = self._terms.may_connect
+        if may_connect is None:
             return found
-        allowed = [address for address in found if self._may_connect(str(address[4][0]))]
+        allowed = [address for address in found if may_connect(str(address[4][0]))]
         if not allowed:
             raise AddressForbidden(str(found[0][4][0]))
         return allowed

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
 from itertools import chain
 
 import httpx
@@ -21,22 +20,7 @@ from stage3_plugin.transport.patience import Patience
 JSON = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class UploadBody:
-    """What is sent for one step of an upload.
-
-    Attributes:
-        content_type: Of all of it.
-        length: In bytes.
-        pieces: Yields it, once.
-    """
-
-    content_type: str
-    length: int
-    pieces: Iterator[bytes | memoryview]
-
-
-def upload_body(step: Upload, content: Content) -> UploadBody:
+def upload_body(step: Upload, content: Content, patience: Patience) -> SentFile:
     """Make the body of one step.
 
     Raises:
@@ -44,19 +28,20 @@ def upload_body(step: Upload, content: Content) -> UploadBody:
         TypeError: Likewise.
     """
     if not step.has_file:
-        if step.payload is None:
-            return UploadBody(JSON, 0, iter(()))
-        body = json.dumps(step.payload, ensure_ascii=False, allow_nan=False).encode()
-        return UploadBody(JSON, len(body), iter((body,)))
-    pieces = iter(content.pieces())
+        document = b""
+        if step.payload is not None:
+            document = json.dumps(step.payload, ensure_ascii=False, allow_nan=False).encode()
+        return SentFile(JSON, len(document), (document,), patience)
+    pieces = content.pieces()
     if step.file_field is None:
-        return UploadBody(step.media_type, content.size_bytes, pieces)
+        return SentFile(step.media_type, content.size_bytes, pieces, patience)
     boundary = f"stage3-{secrets.token_hex(16)}"
     before, behind = _around(step, step.file_field, boundary)
-    return UploadBody(
+    return SentFile(
         f"multipart/form-data; boundary={boundary}",
         len(before) + content.size_bytes + len(behind),
         chain((before,), pieces, (behind,)),
+        patience,
     )
 
 
@@ -82,16 +67,27 @@ class SentFile(httpx.AsyncByteStream):
     """A body on its way. Not a generator: trio would warn about one that is left early.
 
     Args:
-        body: What is sent.
+        content_type: Of all of it.
+        length: In bytes.
+        pieces: Yields it, once.
         patience: Begins anew as it moves.
 
     Attributes:
+        content_type: The same.
+        length: The same.
         has_left: The system took all of it.
     """
 
-    def __init__(self, body: UploadBody, patience: Patience) -> None:
-        self._pieces = map(bytes, small(body.pieces))
-        self._left = body.length
+    def __init__(
+        self,
+        content_type: str,
+        length: int,
+        pieces: Iterable[bytes | memoryview],
+        patience: Patience,
+    ) -> None:
+        self.content_type = content_type
+        self.length = self._left = length
+        self._pieces = map(bytes, small(pieces))
         self._patience = patience
         self.has_left = False
 

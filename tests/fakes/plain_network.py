@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, cast
 
 import httpcore
 
-from stage3_plugin.transport.lookups import AddressForbidden, Lookups
+from stage3_plugin.transport.lookups import AddressForbidden
 from stage3_plugin.transport.patience import Patience
+from stage3_plugin.transport.sockets import Terms
 
 
 def _anywhere(_number: str) -> bool:
@@ -36,18 +37,10 @@ def _backend() -> httpcore.AsyncNetworkBackend:
 class PlainNetwork(httpcore.AsyncNetworkBackend):
     """Connects with httpcore's backend for anyio; everything else is as in ``Sockets``."""
 
-    def __init__(
-        self,
-        buffers: object = None,
-        *,
-        lookups: Lookups | None = None,
-        patience: Patience | None = None,
-        may_connect: Callable[[str], bool] | None = None,
-    ) -> None:
-        del buffers
-        self._lookups = lookups or Lookups()
-        self._patience = patience or Patience()
-        self._may_connect = may_connect or _anywhere
+    def __init__(self, _buffer: object, terms: Terms) -> None:
+        self._lookups = terms.lookups
+        self._patience = terms.patience
+        self._may_connect = terms.may_connect or _anywhere
         self.stream: PlainStream | None = None
         self.number = ""
 

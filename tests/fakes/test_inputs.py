@@ -65,7 +65,7 @@ def test_every_combination_has_the_models_shape(endpoint: Endpoint, check: Check
             shown=(one,) * count,
         )
         send = provider.begin(request)
-        document = json.loads(b"".join(body_of(send, base64_of)))
+        document = json.loads(b"".join(body_of(send.payload, base64_of)))
 
         check(urlsplit(send.url).path, document)
         given = document.get("input", document)

@@ -154,7 +154,7 @@ def test_whatever_is_composed_has_the_vendors_shape(
 def arriving(send: Send) -> Asked:
     """Return what the vendor gets."""
     path = urlsplit(send.url).path.replace("/api/v1", "/v1")
-    return asking(path, json.loads(b"".join(body_of(send, base64_of))))
+    return asking(path, json.loads(b"".join(body_of(send.payload, base64_of))))
 
 
 def asking(path: str, document: dict[str, Any]) -> Asked:

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from stage3_plugin.attempt.fetching import fetch_into
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.runtime.interrupt import Interrupt
-from stage3_plugin.transport.client import Client, Exchange
+from stage3_plugin.transport.client import Client
+from stage3_plugin.transport.exchange import Exchange
 from stage3_plugin.transport.picture_hosts import PictureHosts
 from tests.fakes.image_api import KEY
 

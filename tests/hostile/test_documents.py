@@ -54,7 +54,7 @@ DOORS = {
     ("storage/spool/documents.py", "raw_decode"): "likewise",
     ("storage/spool/receipt.py", "validate_json"): "what we wrote, of bounded length",
     ("storage/spool/awaited.py", "validate_json"): "what we wrote, of bounded length",
-    ("storage/spool/line_facts.py", "loads"): "likewise",
+    ("storage/spool/batch_files.py", "loads"): "likewise",
     ("providers/models.py", "loads"): "the table that is shipped",
     ("ledger/records.py", "JSONDecoder"): "what we wrote: words alone, of bounded length",
     ("executors/child.py", "loads"): "likewise; of bounded length",

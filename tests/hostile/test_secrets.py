@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from stage3_plugin.domain.picture import InlinePicture, SpooledPart
 from stage3_plugin.providers.replies.answers import pictures_in
 from stage3_plugin.runtime.masking import LONG_ENOUGH, MASK, Masked
-from stage3_plugin.storage.spool.inline import inline_bytes
+from stage3_plugin.storage.spool.loose_base64 import inline_bytes
 from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
 from tests.fakes.behaviours import Behaviour, Hang, Ok
 from tests.fakes.image_api import ImageApi

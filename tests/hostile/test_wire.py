@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from host_stub.contract import Scene
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.runtime.interrupt import Interrupt
-from stage3_plugin.transport.client import Client, Exchange
+from stage3_plugin.transport.client import Client
+from stage3_plugin.transport.exchange import Exchange
 from tests.doors import Story, purchases, run_stage, settings_for
 from tests.fakes.behaviours import Drip, Gate, Hang, Ok
 from tests.fakes.image_api import KEY, ImageApi

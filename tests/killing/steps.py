@@ -46,7 +46,7 @@ class Step(StrEnum):
     LAST = "stage3_plugin.storage.spool.polls:keep"
 
     # Of a batch: what is uploaded, the one paid request, and what came of its lines.
-    NOTED = "stage3_plugin.storage.spool.batch_owner:note"
+    NOTED = "stage3_plugin.storage.spool.batch_files:note_owner"
     WRITTEN = "stage3_plugin.attempt.batching:Batching.write"
     UPLOADED = "stage3_plugin.attempt.batching:Batching.upload"
     HELD_LINES = "stage3_plugin.purchase.run_ledger:RunLedger.hold_lines"

@@ -113,20 +113,17 @@ class OpenShelf:
 
     holds: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    async def show(self, wish: ReferenceWish, limits: Limits) -> Reference:
-        del limits
-        held = self.holds.get(wish.image, wish.image)
-        return _reference(wish, hashlib.sha256(held.encode()).hexdigest())
-
-    async def show_stored(self, wish: ReferenceWish, picture: Picture, limits: Limits) -> Reference:
-        del limits
-        return _reference(wish, picture.sha256)
-
-    async def show_brought(
-        self, wish: ReferenceWish, picture: BroughtPicture, limits: Limits
+    async def show(
+        self,
+        wish: ReferenceWish,
+        limits: Limits,
+        picture: Picture | BroughtPicture | None = None,
     ) -> Reference:
         del limits
-        return _reference(wish, picture.sha256)
+        if picture is not None:
+            return _reference(wish, picture.sha256)
+        held = self.holds.get(wish.image, wish.image)
+        return _reference(wish, hashlib.sha256(held.encode()).hexdigest())
 
     def body_of(self, sent: SentPicture) -> memoryview:
         return memoryview(sent.sha256.encode())
@@ -140,11 +137,21 @@ def _reference(wish: ReferenceWish, sha256: str) -> Reference:
 class NoPictures(Pictures):
     """Publishes without a disk, which virtual time would not wait for."""
 
-    async def publish(
-        self, picture: Picture, folder: Path, scene_id: str, *, is_new: bool = False
+    async def make_way(self, picture: Picture, path: Path, *, root: Path) -> Path | None:
+        del picture, path, root
+        return None
+
+    async def put(
+        self,
+        picture: Picture,
+        path: Path,
+        *,
+        root: Path,
+        is_new: bool = False,
+        instead_of: Collection[str] = (),
     ) -> Placed:
-        del is_new
-        return Placed(picture, folder / f"{scene_id}.png")
+        del root, is_new, instead_of
+        return Placed(picture, path)
 
     async def remove_answer(self, attempt_id: str) -> None:
         pass

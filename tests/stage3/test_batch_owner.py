@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stage3_plugin.files.state_dir import StateDir
-from stage3_plugin.storage.spool import batch_owner
+from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.storage.spool.folders import SpoolFolders
 
 
@@ -20,7 +20,7 @@ def test_a_batch_that_was_not_begun_needs_no_row(spool: SpoolFolders) -> None:
     """Its file lies there before anything is held; the receipt comes before the create leaves."""
     empty, handed_over, begun, answered = (spool.new_folder(one * 32) for one in "abcd")
     for folder in (handed_over, begun):
-        batch_owner.note(folder, "a run")
+        batch_files.note_owner(folder, "a run")
         (folder / "lines.jsonl").write_bytes(b"{}\n")
     for folder in (begun, answered):
         (folder / "answer").touch()

@@ -27,7 +27,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase import batches
 from stage3_plugin.purchase.lost import Brought
 from stage3_plugin.purchase.turns import TURN_S
-from stage3_plugin.storage.spool import batch_owner, line_facts
+from stage3_plugin.storage.spool import batch_files
 from tests.laws import tried
 from tests.stage3.batch_books import (
     FULL,
@@ -313,7 +313,9 @@ def test_each_line_ends_by_its_own_result_and_the_rest_never_ran(
 ) -> None:
     """What is paid is counted, and the money of the others is free; nothing is left behind."""
     scene = make(6)
-    line_facts.write(scene.folder / "spool" / scene.token, [{"wish": f"w{n}"} for n in range(6)])
+    batch_files.write_facts(
+        scene.folder / "spool" / scene.token, [{"wish": f"w{n}"} for n in range(6)]
+    )
     scene.books.has("refused", "picture", None, "billed", "never_ran", "unreadable")
     process = scene.process()
     with process.hearing() as told:
@@ -501,7 +503,7 @@ def test_the_folder_of_a_batch_that_was_never_held_goes_with_its_run(
     folder = scene.folder / "spool" / ("f" * 32)
     folder.mkdir()
     if owner is not None:
-        batch_owner.note(folder, owner)
+        batch_files.note_owner(folder, owner)
     process = scene.process()
     scene.books.polls = [made()]
     with process.owners.claim("run-3"):

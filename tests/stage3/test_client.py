@@ -16,7 +16,8 @@ from stage3_plugin.domain.exchange import InlinePictureOf, Send
 from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.runtime.interrupt import Interrupt
-from stage3_plugin.transport.client import Client, Exchange
+from stage3_plugin.transport.client import Client
+from stage3_plugin.transport.exchange import Exchange
 from stage3_plugin.transport.job_hosts import JobHosts
 from tests.fakes.behaviours import (
     Json,

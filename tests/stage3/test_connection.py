@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from stage3_plugin.transport.connection import FreshConnection
+from stage3_plugin.transport.sockets import Terms
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("network")]
 
@@ -46,7 +47,7 @@ async def test_every_error_of_a_connection_is_told_as_httpx_tells_it(
     transport = FreshConnection(ssl.create_default_context(), trust_env=False)
 
     with pytest.raises(getattr(httpx, error.__name__), match="told") as caught:
-        await transport.handle_async_request(httpx.Request("GET", "http://127.0.0.1:1/"))
+        await transport.send(httpx.Request("GET", "http://127.0.0.1:1/"), Terms())
     assert isinstance(caught.value.__cause__, error)
 
 
@@ -83,7 +84,7 @@ def answering(*pieces: bytes, stays: bool = False, apart_s: float = 0.01) -> Gen
 async def opened(url: str) -> httpx.Response:
     """Ask for an address and return the answer before its body."""
     transport = FreshConnection(ssl.create_default_context(), trust_env=False)
-    response = await transport.handle_async_request(httpx.Request("POST", url, content=b"!"))
+    response = await transport.send(httpx.Request("POST", url, content=b"!"), Terms())
     response.request = httpx.Request("POST", url)
     return response
 
@@ -164,6 +165,10 @@ async def test_a_body_is_not_waited_for_longer_than_httpx_was_told() -> None:
     with answering(HEAD + BODY[:10], stays=True) as url:
         transport = FreshConnection(ssl.create_default_context(), trust_env=False)
         timeout = httpx.Timeout(5, read=0.1)
-        async with httpx.AsyncClient(transport=transport, timeout=timeout) as client:
-            with pytest.raises(httpx.ReadTimeout):
-                await client.post(url, content=b"!")
+        request = httpx.Request(
+            "POST", url, content=b"!", extensions={"timeout": timeout.as_dict()}
+        )
+        response = await transport.send(request, Terms())
+        with pytest.raises(httpx.ReadTimeout):
+            await response.aread()
+        await response.aclose()

@@ -31,8 +31,9 @@ from stage3_plugin.settings import Settings
 from tests.fakes.inline_commit import in_line
 from tests.laws import tried
 from tests.stage3.running import Story, asking, context_of, costing
+from tests.stage3.showing import NoPictures
 from tests.stage3.stored import Stored
-from tests.stage3.test_stage import MEMORY, NoPictures, Ran, attempted, virtually
+from tests.stage3.test_stage import MEMORY, Ran, attempted, virtually
 
 K = VerdictKind
 Truth: TypeAlias = Literal[

@@ -22,7 +22,7 @@ def is_ours(new: NewPurchase) -> bool:
 
 def row(state: State, take: int, scene_key: str = OURS) -> Purchase:
     """Return a purchase in a slot."""
-    new = replace(new_purchase(), take=take, scene_key=scene_key)
+    new = replace(new_purchase(), slot=take, scene_key=scene_key)
     return Purchase(new=new, state=state, day=DAY, held_at=NOW, changed_at=NOW)
 
 

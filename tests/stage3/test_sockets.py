@@ -15,7 +15,7 @@ import trustme
 
 from stage3_plugin.transport import connecting
 from stage3_plugin.transport.lookups import Lookups
-from stage3_plugin.transport.sockets import READ_BYTES, Sockets
+from stage3_plugin.transport.sockets import READ_BYTES, Sockets, Terms, new_buffer
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +88,7 @@ async def test_connections_that_share_a_buffer_do_not_mix_their_bytes(
     is_encrypted: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     """What a read gives is a copy of its own, and what it has taken and not given is kept."""
-    network_of_all = Sockets()
+    network_of_all = Sockets(new_buffer(), Terms())
 
     async def fetch(letter: bytes) -> None:
         def serve(connection: socket.socket) -> None:
@@ -125,7 +125,7 @@ async def test_a_large_write_waits_for_a_slow_reader(
     for tls in (None, server_tls):
         received.clear()
         with listening(encrypted(serve, tls) if tls else serve) as port:
-            stream = await Sockets().connect_tcp("127.0.0.1", port)
+            stream = await Sockets(new_buffer(), Terms()).connect_tcp("127.0.0.1", port)
             if tls:
                 stream = await stream.start_tls(trust, "localhost")
             await stream.write(data, timeout=10)
@@ -156,7 +156,9 @@ async def test_the_next_address_is_tried_if_one_refuses_or_hangs(
             return [address(refusing), address(hanging.getsockname()[1]), address(port)]
 
         monkeypatch.setattr(socket, "getaddrinfo", found)
-        stream = await Sockets().connect_tcp("pictures.example", port, timeout=5)
+        stream = await Sockets(new_buffer(), Terms()).connect_tcp(
+            "pictures.example", port, timeout=5
+        )
         await stream.write(b"x")
         await stream.aclose()
 

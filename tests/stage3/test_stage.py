@@ -19,7 +19,7 @@ from structlog.testing import CapturingLogger
 from host_stub.contract import Scene, SceneOutcome, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
-from stage3_plugin.domain.picture import Picture, Placed
+from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.backend import Backend, Sender, route_of
@@ -28,9 +28,9 @@ from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
-from stage3_plugin.storage.pictures import Pictures
 from tests.fakes.inline_commit import in_line
 from tests.stage3.running import asking, context_of, costing
+from tests.stage3.showing import NoPictures
 from tests.stage3.stored import Stored
 
 K = VerdictKind
@@ -101,19 +101,6 @@ def attempted(verdict: Verdict, request: PictureRequest) -> AttemptResult:
         size_bytes=1,
     )
     return AttemptResult(verdict=verdict, cost=PRICE, picture=picture)
-
-
-class NoPictures(Pictures):
-    """Publishes without a disk, which virtual time would not wait for."""
-
-    async def publish(
-        self, picture: Picture, folder: Path, scene_id: str, *, is_new: bool = False
-    ) -> Placed:
-        del is_new
-        return Placed(picture, folder / f"{scene_id}.png")
-
-    async def remove_answer(self, attempt_id: str) -> None:
-        pass
 
 
 async def _at_once(work: Callable[[], T], /) -> T:

@@ -13,7 +13,7 @@ from stage3_plugin.domain.batch import Upload
 from stage3_plugin.transport.bodies import Content
 from stage3_plugin.transport.patience import RENEWED_BY_BYTES, Patience
 from stage3_plugin.transport.sinks import PIECE_BYTES
-from stage3_plugin.transport.uploading import SentFile, upload_body
+from stage3_plugin.transport.uploading import upload_body
 from tests.stage3.test_patience import Clock
 
 FORM = Upload(
@@ -27,16 +27,17 @@ def content_of(data: bytes) -> Content:
     return Content(size_bytes=len(data), pieces=lambda: iter([data[:5], data[5:]]))
 
 
-def parts_of(step: Upload, data: bytes) -> list[Message]:
+async def parts_of(step: Upload, data: bytes) -> list[Message]:
     """Read a form as somebody else's parser does."""
-    body = upload_body(step, content_of(data))
-    sent = b"".join(bytes(piece) for piece in body.pieces)
+    body = upload_body(step, content_of(data), Patience())
+    sent = b"".join([piece async for piece in body])
     assert len(sent) == body.length
     head = f"Content-Type: {body.content_type}\r\n\r\n".encode()
     return list(BytesParser().parsebytes(head + sent).walk())[1:]
 
 
-def test_a_form_has_its_fields_and_the_file_byte_for_byte() -> None:
+@pytest.mark.anyio
+async def test_a_form_has_its_fields_and_the_file_byte_for_byte() -> None:
     """Whatever stands in the file, and in the names."""
     data = b"--stage3\r\n\r\n\0\xff" + bytes(range(256)) * 300
     step = Upload(
@@ -45,7 +46,7 @@ def test_a_form_has_its_fields_and_the_file_byte_for_byte() -> None:
         fields={"a": "1\r\n2", "b\r\n": "ü"},
         file_name='x"\r\n.jsonl',
     )
-    a, b, file = parts_of(step, data)
+    a, b, file = await parts_of(step, data)
 
     assert a.get_payload(decode=True) == b"1\r\n2"
     assert b.get_payload(decode=True) == "ü".encode()
@@ -67,8 +68,7 @@ async def test_a_file_leaves_in_pieces_and_is_never_together_in_memory() -> None
             made += 1
             yield bytes(1 << 20)
 
-    body = upload_body(FORM, Content(size_bytes=1 << 30, pieces=pieces))
-    sent = SentFile(body, Patience())
+    sent = upload_body(FORM, Content(size_bytes=1 << 30, pieces=pieces), Patience())
     most = left = 0
     async for piece in sent:
         left += len(piece)
@@ -76,7 +76,7 @@ async def test_a_file_leaves_in_pieces_and_is_never_together_in_memory() -> None
         assert made <= left // (1 << 20) + 1
 
     assert sent.has_left
-    assert left == body.length
+    assert left == sent.length
     assert most <= PIECE_BYTES
 
 

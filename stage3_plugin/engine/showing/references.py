@@ -235,12 +235,7 @@ class SceneReferences:
             self._opened[known_as] = Unshown(why, is_refused=False)
             return
         try:
-            if picture is None:
-                self._opened[known_as] = await self._shelf.show(wish, limits)
-            elif isinstance(picture, BroughtPicture):
-                self._opened[known_as] = await self._shelf.show_brought(wish, picture, limits)
-            else:
-                self._opened[known_as] = await self._shelf.show_stored(wish, picture, limits)
+            self._opened[known_as] = await self._shelf.show(wish, limits, picture)
         except ReferenceRefused as refusal:
             self._opened[known_as] = Unshown(_in_words(refusal))
 

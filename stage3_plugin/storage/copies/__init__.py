@@ -9,7 +9,6 @@ nothing.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from stage3_plugin.domain.reference import Limits
 
@@ -26,33 +25,19 @@ CONVERTIBLE = frozenset({"a GIF", "a BMP", "a TIFF", "an AVIF"})
 """Kinds that no endpoint takes as they are, and that copies are made of."""
 
 
-@dataclass(frozen=True, slots=True)
-class CopyJob:
-    """One copy to be made.
-
-    Attributes:
-        original: The bytes of the picture.
-        limits: What the copy has to keep to.
-    """
-
-    original: bytes
-    limits: Limits
-
-
-def job_of(wanted: CopyJob) -> bytes:
-    """Put a job into bytes."""
-    limits = wanted.limits
+def job_of(original: bytes, limits: Limits) -> bytes:
+    """Put a job into bytes: a picture's own, and what a copy of it has to keep to."""
     head = {
         "most_bytes": limits.most_bytes,
         "most_pixels": limits.most_pixels,
         "most_side_px": limits.most_side_px,
         "media_types": limits.media_types,
     }
-    return json.dumps(head).encode("ascii") + b"\n" + wanted.original
+    return json.dumps(head).encode("ascii") + b"\n" + original
 
 
-def job_from(job: bytes) -> CopyJob:
+def job_from(job: bytes) -> tuple[bytes, Limits]:
     """Read what :func:`job_of` wrote."""
     head, _, original = job.partition(b"\n")
     limits = json.loads(head)
-    return CopyJob(original, Limits(**limits | {"media_types": tuple(limits["media_types"])}))
+    return original, Limits(**limits | {"media_types": tuple(limits["media_types"])})

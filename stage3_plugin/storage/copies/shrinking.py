@@ -57,12 +57,12 @@ def fitted(job: bytes) -> bytes:
     Raises:
         Unfit: It cannot be done.
     """
-    wanted = job_from(job)
+    original, limits = job_from(job)
     warnings.simplefilter("ignore")  # what looks like a bomb is refused by its size
     Image.MAX_IMAGE_PIXELS = None
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
-        return _as_large_as_fits(_decoded(wanted.original, wanted.limits), wanted.limits)
+        return _as_large_as_fits(_decoded(original, limits), limits)
     except Unfit:
         raise
     except UnidentifiedImageError:

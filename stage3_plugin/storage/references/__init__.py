@@ -46,7 +46,7 @@ from stage3_plugin.executors.base import Executor
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.system_errors import hint_for, says_not_there
-from stage3_plugin.storage.copies import MOST_SIDE_PX, CopyJob, job_of
+from stage3_plugin.storage.copies import MOST_SIDE_PX, job_of
 from stage3_plugin.storage.pictures import RunBlocking
 from stage3_plugin.storage.references.bodies import Bodies, Body
 from stage3_plugin.storage.references.locating import Place, Places, shown
@@ -161,76 +161,59 @@ class References:
 
     # What is asked of it -------------------------------------------------------------------------
 
-    async def show(self, wish: ReferenceWish, limits: Limits) -> Reference:
-        """Return a reference to a file, ready to be sent.
-
-        Args:
-            wish: Names a file.
-            limits: What the endpoint takes.
-
-        Raises:
-            ReferenceRefused: It cannot be shown to a model; the same whenever it is asked.
-            StorageFailed: The disk did not take it, or this process has no room for it.
-        """
-        try:
-            find = self._found.setdefault((wish.by, wish.image), _Once[Place]()).get
-            place = await find(partial(self._blocking, partial(self._places.find, wish)))
-            opening = partial(self._places.open, wish, place)
-            original = await self._original(f"file:{place.path}", opening)
-            return await self._reference(wish, original, limits)
-        except ReferenceRefused as error:
-            raise _again(error, shown(wish.image)) from None
-
-    async def show_stored(self, wish: ReferenceWish, picture: Picture, limits: Limits) -> Reference:
-        """Return a reference to a picture that was made, ready to be sent.
-
-        Args:
-            wish: Names the scene whose picture it is.
-            picture: A stored one.
-            limits: What the endpoint takes.
-
-        Raises:
-            ReferenceRefused: It cannot be shown to a model.
-            StorageFailed: The disk did not take it, or does not give it now.
-        """
-        try:
-            opening = partial(self._stored, picture.sha256)
-            original = await self._original(f"stored:{picture.sha256}", opening)
-            if original.sha256 != picture.sha256:
-                original = await self._recalled(picture.sha256, opening)
-            return await self._reference(wish, original, limits)
-        except ReferenceRefused as error:
-            raise _again(error, shown(wish.image)) from None
-
-    async def show_brought(
-        self, wish: ReferenceWish, picture: BroughtPicture, limits: Limits
+    async def show(
+        self,
+        wish: ReferenceWish,
+        limits: Limits,
+        picture: Picture | BroughtPicture | None = None,
     ) -> Reference:
-        """Return a reference to a picture that a host keeps, ready to be sent.
+        """Return a reference, ready to be sent.
 
         Args:
-            wish: Names the scene whose picture it is.
-            picture: That; what lies there has to have its bytes.
+            wish: Names a file, or the scene whose picture it is.
             limits: What the endpoint takes.
+            picture: That of the scene: a stored one, or one that a host keeps; what lies there has
+                to have its bytes.
 
         Raises:
-            ReferenceRefused: It cannot be shown to a model, or is another one.
-            StorageFailed: The disk did not take it, or does not give it now.
+            ReferenceRefused: It cannot be shown to a model, or is another picture; the same
+                whenever it is asked.
+            StorageFailed: The disk did not take it or does not give it now, or this process has no
+                room for it.
         """
         try:
-            place = Place(picture.path.parent, (picture.path.name,))
-            opening = partial(self._places.open, wish, place)
-            original = await self._original(f"brought:{picture.path}", opening)
-            if original.sha256 != picture.sha256:
-                raise refused(_NOT_WHAT_WAS_BROUGHT, _BRING_AGAIN)
-            return await self._reference(wish, original, limits)
+            original = await self._original_of(wish, picture)
+            sent = await self._sent(original, replace(limits, most=None))
         except ReferenceRefused as error:
             raise _again(error, shown(wish.image)) from None
+        return Reference(wish=wish, sha256=original.sha256, sent=sent)
 
     def body_of(self, sent: SentPicture) -> memoryview:
         """Return what is sent of a reference in base64; all who ask share its memory."""
         return self._bodies.view(self._held[sent.sha256])
 
     # How it is done ------------------------------------------------------------------------------
+
+    async def _original_of(
+        self, wish: ReferenceWish, picture: Picture | BroughtPicture | None
+    ) -> Original:
+        if picture is None:
+            find = self._found.setdefault((wish.by, wish.image), _Once[Place]()).get
+            place = await find(partial(self._blocking, partial(self._places.find, wish)))
+            opening = partial(self._places.open, wish, place)
+            return await self._original(f"file:{place.path}", opening)
+        if isinstance(picture, BroughtPicture):
+            place = Place(picture.path.parent, (picture.path.name,))
+            opening = partial(self._places.open, wish, place)
+            original = await self._original(f"brought:{picture.path}", opening)
+            if original.sha256 != picture.sha256:
+                raise refused(_NOT_WHAT_WAS_BROUGHT, _BRING_AGAIN)
+            return original
+        opening = partial(self._stored, picture.sha256)
+        original = await self._original(f"stored:{picture.sha256}", opening)
+        if original.sha256 != picture.sha256:
+            original = await self._recalled(picture.sha256, opening)
+        return original
 
     def _stored(self, sha256: str) -> BinaryIO:
         try:
@@ -252,12 +235,6 @@ class References:
     async def _original(self, key: str, opening: Callable[[], BinaryIO]) -> Original:
         once = self._originals.setdefault(key, _Once[Original]())
         return await once.get(partial(self._blocking, partial(self._read, opening)))
-
-    async def _reference(
-        self, wish: ReferenceWish, original: Original, limits: Limits
-    ) -> Reference:
-        sent = await self._sent(original, replace(limits, most=None))
-        return Reference(wish=wish, sha256=original.sha256, sent=sent)
 
     async def _sent(self, original: Original, limits: Limits) -> SentPicture:
         if original.picture is not None:
@@ -338,7 +315,7 @@ def _sent(picture: Picture) -> SentPicture:
 
 
 def _job(bodies: Bodies, original: Original, limits: Limits) -> bytes:
-    return job_of(CopyJob(pybase64.b64decode(bodies.read(original.body)), limits))
+    return job_of(pybase64.b64decode(bodies.read(original.body)), limits)
 
 
 def _not_copied(problem: str, into: Path) -> ReferenceRefused | StorageFailed:

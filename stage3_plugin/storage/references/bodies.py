@@ -41,10 +41,6 @@ class Body:
     start: int
     size_bytes: int
 
-    def view(self) -> memoryview:
-        """Return its bytes, which are the file's and not copied."""
-        return memoryview(self.segment.map)[self.start : self.start + self.size_bytes]
-
     def leave_memory(self) -> None:
         """Let the system drop it from this process's memory; it is read anew where it is used."""
         if hasattr(mmap, "MADV_DONTNEED"):
@@ -141,10 +137,13 @@ class Bodies:
             return read_whole_at(body.segment.file.fileno(), body.size_bytes, body.start)
 
     def view(self, body: Body) -> memoryview:
-        """Return a body to be sent, and let others that were sent longer ago leave the memory."""
+        """Return a body to be sent, and let others that were sent longer ago leave the memory.
+
+        Its bytes are the file's, and not copied.
+        """
         with self._lock:
             self._touch(body)
-        return body.view()
+        return memoryview(body.segment.map)[body.start : body.start + body.size_bytes]
 
     def _touch(self, body: Body) -> None:
         key = (id(body.segment), body.start)

@@ -1,13 +1,20 @@
-"""The files of a batch in its folder: what is uploaded, and what came of it.
+"""The files of a batch in its folder: whose it is, what is uploaded, and what came of it.
 
 ::
 
     spool/<token>/
+        owner                the run that makes it, until the batch has a row in the ledger
         lines.jsonl          what is uploaded, until that is done
+        facts.jsonl          what the ledger is to keep of each line's picture
         results-…            a result file that came whole, named by its address
         results-….part-…     one that is coming in, or was cut
         lines-…/line-…       a line of a result file, until its purchase has it
         anew-…               notes that whole files had too little, and were asked for again
+
+A file is written and uploaded before anything is held, so a run may die and leave a folder that
+nothing speaks of. Whoever takes a line in, perhaps a week later, knows its purchase, and not what
+the picture was wanted for: so that is written before anything is bought. A folder without it, as on
+another machine, is no trouble: then as much is said as the purchase's columns tell.
 
 What came whole is synced before it has its name, and stays until the last line is final. Two
 processes that take one batch in write files of their own, and the first one's stays. Everything
@@ -16,18 +23,27 @@ blocks; call it in a thread.
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.private_folders import sync_file, sync_folder
+from stage3_plugin.storage.spool.receipt import RECEIPT
 
 LINES = "lines.jsonl"
+_OWNER = "owner"
+_FACTS = "facts.jsonl"
+_MOST_OWNER_BYTES = 1024
+_MOST_FACTS_BYTES = 1 << 20
+"""Of a line's facts; what is more is none of ours."""
+_ABANDONED_S = 3600.0
 _STALE_S = 600.0
 """A file that is coming in is written to all the time, or its time is over."""
 
@@ -109,3 +125,84 @@ def put_aside(line: Path, before: Path) -> None:
     aside = line / f"older-{secrets.token_hex(8)}"
     with on_disk(before), suppress(FileNotFoundError):
         before.rename(aside)
+
+
+def note_owner(folder: Path, run_id: str) -> None:
+    """Note which run makes a batch.
+
+    Raises:
+        StorageFailed: The disk did not take it.
+    """
+    path = folder / _OWNER
+    with on_disk(path), path.open("x", encoding="utf-8") as file:  # new, as all in the spool
+        file.write(run_id)
+
+
+def is_of_nothing_bought(folder: Path) -> bool:
+    """Return whether a folder is a batch's whose create has never been begun.
+
+    It was made before anything was held, so no row need have it. Whatever is paid for has its
+    receipt there before the request leaves.
+    """
+    names = {path.name for path in folder.iterdir()}
+    return RECEIPT not in names and (not names or _OWNER in names)
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Return whether a folder is empty, and has been for so long that no run is about to note it.
+
+    Between its making and the note a run may die.
+    """
+    try:
+        return not any(folder.iterdir()) and time.time() - folder.stat().st_mtime > _ABANDONED_S
+    except OSError:
+        return False
+
+
+def owner_of(folder: Path) -> str | None:
+    """Return the run that makes a batch; ``None`` if that cannot be said."""
+    try:
+        with (folder / _OWNER).open("rb") as file:
+            return file.read(_MOST_OWNER_BYTES).decode() or None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def write_facts(folder: Path, facts: Iterable[Mapping[str, str]]) -> None:
+    """Write what is known of each line, in their order.
+
+    Raises:
+        StorageFailed: The disk did not take it.
+    """
+    path = folder / _FACTS
+    with on_disk(path):
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{json.dumps(dict(one))}\n" for one in facts)
+        sync_file(path)
+
+
+def read_facts(folder: Path) -> dict[int, Mapping[str, str]]:
+    """Return what is known of lines, by their numbers; of those that cannot be read nothing."""
+    found: dict[int, Mapping[str, str]] = {}
+    try:
+        with (folder / _FACTS).open("rb") as file:
+            number = 0
+            while line := file.readline(_MOST_FACTS_BYTES):
+                facts = _facts_in(line)
+                if facts:
+                    found[number] = facts
+                number += line.endswith(b"\n")
+    except OSError:
+        return found
+    return found
+
+
+def _facts_in(line: bytes) -> Mapping[str, str]:
+    try:
+        said = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(said, dict):
+        return {}
+    facts = cast("dict[str, object]", said)
+    return {name: fact for name, fact in facts.items() if isinstance(fact, str)}

@@ -17,7 +17,7 @@ from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.private_folders import sync_file, sync_folder
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.masking import NOTHING, Masked
-from stage3_plugin.storage.spool import awaited, batch_owner
+from stage3_plugin.storage.spool import awaited, batch_files
 from stage3_plugin.storage.spool.awaited import Awaited
 from stage3_plugin.storage.spool.receipt import Head, head_of, is_complete, is_left
 
@@ -74,7 +74,7 @@ class SpoolFolders:
         for name in self.received():
             path = self._path / name
             with on_disk(path, reading=True), _MAY_BE_TAKEN_IN:
-                if not batch_owner.is_of_nothing_bought(path):
+                if not batch_files.is_of_nothing_bought(path):
                     names.append(name)
         return names
 

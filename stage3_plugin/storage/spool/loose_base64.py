@@ -11,6 +11,16 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterable, Iterator
+from urllib.parse import unquote_to_bytes
+
+from stage3_plugin.domain.signature import (
+    OPENING_BYTES,
+    UNKNOWN_KIND,
+    is_picture,
+    name_of,
+    nothing_before,
+)
+from stage3_plugin.errors import PictureRefused
 
 _URL_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _SIGNS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_")
@@ -27,6 +37,8 @@ _PREFIX = re.compile(
 )
 """What may stand before base64; quotes too: some put one string into another."""
 _MEDIA_TYPE = re.compile(rb"data:[ ]?([\w.+-]{1,64})\\?/([\w.+-]{1,64})", re.IGNORECASE)
+_DATA_URL = re.compile(r"[\s\"'`(<]*data:([^,\"]|\"[^\"]*\")*+,", re.IGNORECASE)
+_IS_BASE64 = re.compile(r";\s*base64\s*,\Z", re.IGNORECASE)
 
 
 def behind_prefix(source: bytes) -> int:
@@ -77,3 +89,21 @@ def _meant(escape: re.Match[bytes]) -> bytes:
     if code:
         return bytes([int(code, 16)])
     return b"/" if escape[2] == b"/" else b""
+
+
+def inline_bytes(text: str) -> bytes:
+    """Decode a picture that is base64 or a data URL.
+
+    Raises:
+        PictureRefused: It is neither.
+    """
+    head = _DATA_URL.match(text)
+    data = text[head.end() :] if head else text
+    if head and not _IS_BASE64.search(head[0]):
+        return unquote_to_bytes(data)
+    raw = data.encode("utf-8", "replace")
+    decoded = b"".join(loosely_decoded([raw[behind_prefix(raw) :]]))
+    opening = decoded[nothing_before(decoded) :][:OPENING_BYTES]
+    if not is_picture(opening) and name_of(opening) == UNKNOWN_KIND:
+        raise PictureRefused("the picture is not base64")
+    return decoded

@@ -105,7 +105,7 @@ def _text(line: BatchLine, where: str) -> str:
 
 def _body(send: Send, where: str = "a create") -> str:
     try:
-        text = b"".join(map(bytes, body_of(send))).decode()
+        text = b"".join(map(bytes, body_of(send.payload))).decode()
         json.loads(text)
     except (TypeError, ValueError, LookupError) as error:
         raise AssertionError(f"{where}: it is no JSON: {error}") from error

@@ -91,7 +91,7 @@ def free_checks_stay_with_the_api(subject: Subject) -> int:
 
 def _body(send: Send, where: str) -> bytes:
     try:
-        body = b"".join(map(bytes, body_of(send)))
+        body = b"".join(map(bytes, body_of(send.payload)))
         json.loads(body)
     except (TypeError, ValueError, LookupError) as error:
         raise AssertionError(f"{where}: its payload is no JSON: {error}") from error

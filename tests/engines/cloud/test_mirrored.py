@@ -227,8 +227,8 @@ async def test_a_reference_is_read_from_the_bucket_where_the_near_one_is(
     if how == "damaged":
         path.write_bytes(OTHER)
     async with opened(project(tmp_path / "p"), store=store) as references:
-        shown = await references.show_stored(
-            ReferenceWish(image="scene:s01"), picture, Limits(media_types=("image/png",))
+        shown = await references.show(
+            ReferenceWish(image="scene:s01"), Limits(media_types=("image/png",)), picture
         )
 
     assert shown.sha256 == picture.sha256

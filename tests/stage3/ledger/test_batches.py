@@ -111,7 +111,7 @@ def test_lines_are_found_by_their_batch_in_the_order_of_their_numbers(ledger: Le
 def test_what_came_of_a_line_is_noted_until_it_was_told(ledger: Ledger) -> None:
     """By its subject; what is undone with its transaction was never noted."""
     lines = [replace(one, subject_key="wish") for one in (new_purchase("a"), new_purchase("b"))]
-    lines = [replace(one, take=take) for take, one in enumerate(lines, start=1)]
+    lines = [replace(one, slot=slot) for slot, one in enumerate(lines, start=1)]
     with ledger.transaction():
         for one in lines:
             ledger.hold(one, NO_CAPS, day=DAY, now=NOW)

@@ -437,7 +437,7 @@ def test_what_was_billed_or_sent_again_at_another_route_counts_for_its_slot(
     theirs = bring_to(ledger, State.PAID_BAD, at_another_route("rain"))
     bring_to(ledger, State.WROTE_OFF, at_another_route("snow"))
     bring_to(ledger, State.WROTE_OFF, new_purchase("snow"))
-    bring_to(ledger, State.WROTE_OFF, replace(new_purchase("snow"), take=2))
+    bring_to(ledger, State.WROTE_OFF, replace(new_purchase("snow"), slot=2))
 
     assert ledger.billed_for_nothing_since(known("rain"), begin) == [theirs, ours]
     assert [ledger.resends(known("snow"), take) for take in (1, 2, 3)] == [2, 1, 0]

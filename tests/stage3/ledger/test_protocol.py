@@ -248,15 +248,15 @@ class ProtocolMachine(RuleBasedStateMachine):
     ) -> list[int]:
         """R5: the first free slots, as many as are missing, but for those with an unseen bill."""
         before = [one for one, _ in self.of(scene) if one != instead_of]
-        live = {one.new.take for one in before if one.state in LIVE}
+        live = {one.new.slot for one in before if one.state in LIVE}
         counted = sum(one != instead_of for one in self.counted(run, scene))
         free = [slot for slot in range(1, len(live) + wanted + 1) if slot not in live]
         unseen = {
-            one.new.take
+            one.new.slot
             for one, truth in self.of(scene)
             if name in truth.fresh and one.decided_by is None
         }
-        if instead_of is not None and instead_of.new.take in unseen:
+        if instead_of is not None and instead_of.new.slot in unseen:
             return []
         return [slot for slot in free[: max(wanted - counted, 0)] if slot not in unseen]
 
@@ -296,7 +296,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         )
         assert isinstance(held, Held) is (fits and bool(slots) and not stands)
         if isinstance(held, Held):
-            assert held.take == slots[0]  # I6: the slot that any other run would take, too
+            assert held.slot == slots[0]  # I6: the slot that any other run would take, too
             self.truths[held.attempt_id] = Truth(scene, route, name, run.home)
             assert len(self.counted(run, scene)) <= part.wanted  # I6
         elif isinstance(held, Doubted):
@@ -363,11 +363,11 @@ class ProtocolMachine(RuleBasedStateMachine):
             truth.mem = ""
             self.settle(self.runs[truth.run], attempt_id, SETTLEMENTS[State.VOID])
             return
-        take = self.purchase(attempt_id).new.take
+        take = self.purchase(attempt_id).new.slot
         for other, known in self.of(truth.scene):
             seen = truth.run not in known.fresh or other.decided_by is not None
             is_decided = other.state is State.WROTE_OFF or (other.state is State.PAID_BAD and seen)
-            is_other = other.new.attempt_id != attempt_id and other.new.take == take
+            is_other = other.new.attempt_id != attempt_id and other.new.slot == take
             assert not (is_other and known.net in MAY_BILL) or is_decided
         truth.net, truth.mem = "n", "waiting"
 
@@ -486,7 +486,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         for one, truth in self.among(State.UNKNOWN):
             keys = keys_of(truth.scene, truth.route, (truth.route,))
             sent_again = any(
-                other.decided_by == "policy" and other.new.take == one.new.take
+                other.decided_by == "policy" and other.new.slot == one.new.slot
                 for other, _ in self.of(truth.scene)
             )
             has_name = one.job is not None and one.job.accepted is not None
@@ -513,7 +513,7 @@ class ProtocolMachine(RuleBasedStateMachine):
     def every_slot_is_live_once_and_every_name_is_one_requests(self) -> None:
         """I6 and I10."""
         live = [one for one in self.reader.purchases() if one.state in LIVE]
-        slots = {(one.new.subject_key, one.new.take) for one in live}
+        slots = {(one.new.subject_key, one.new.slot) for one in live}
         assert len(slots) == len(live)
         for one in self.reader.purchases():
             if one.job is not None and one.job.accepted is not None:

@@ -27,7 +27,6 @@ from stage3_plugin.domain.exchange import (
     Found,
     NotListed,
     Reply,
-    Send,
     Unsaid,
 )
 from stage3_plugin.domain.job import Accepted, LineCount
@@ -60,9 +59,7 @@ def job(name: str) -> Accepted:
 
 def written(line: BatchLine) -> str:
     """Return a line as it would be in the file."""
-    pieces = body_of(
-        Send(url="https://x.example/", payload=line.payload), lambda _: memoryview(b"QUJD")
-    )
+    pieces = body_of(line.payload, lambda _: memoryview(b"QUJD"))
     return b"".join(map(bytes, pieces)).decode()
 
 

@@ -79,7 +79,7 @@ def begun(settings: Settings, request: PictureRequest) -> Send:
 
 def document_of(send: Send) -> dict[str, Any]:
     """Return the body as it leaves, with the name of a picture in place of its bytes."""
-    body = body_of(send, lambda sent: memoryview(sent.sha256.encode()))
+    body = body_of(send.payload, lambda sent: memoryview(sent.sha256.encode()))
     document: dict[str, Any] = json.loads(b"".join(map(bytes, body)))
     return document
 

@@ -15,7 +15,7 @@ SMALL_PX = 20
 
 
 def _is_bad(job: bytes) -> bool:
-    with Image.open(io.BytesIO(job_from(job).original)) as picture:
+    with Image.open(io.BytesIO(job_from(job)[0])) as picture:
         return picture.width == SMALL_PX
 
 

@@ -232,8 +232,7 @@ def test_whatever_an_endpoint_takes_a_copy_keeps_to(
     size: tuple[int, int], mode: str, limits: Limits
 ) -> None:
     """Of any shape, be it a line of one pixel's width."""
-    job = copies.CopyJob(encoded("TIFF", size, mode), limits)
-    copy = fitted(copies.job_of(job))
+    copy = fitted(copies.job_of(encoded("TIFF", size, mode), limits))
     picture = inspect_open(io.BytesIO(copy), max_pixels=10**8).picture
 
     assert limits.take(

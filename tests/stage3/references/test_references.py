@@ -73,7 +73,7 @@ async def test_a_stored_picture_is_shown_from_the_store(tmp_path: Path) -> None:
     )
 
     async with opened(project(tmp_path), store=store) as references:
-        shown = await references.show_stored(wish("scene:char_001"), picture, ANY)
+        shown = await references.show(wish("scene:char_001"), ANY, picture)
         body = bytes(references.body_of(shown.sent))
 
     assert (shown.wish.scene_id, shown.sha256) == ("char_001", sha256(PNG))
@@ -92,7 +92,7 @@ async def test_a_stored_picture_that_is_lost_is_refused(tmp_path: Path, kept: by
 
     async with opened(project(tmp_path), store=store) as references:
         with pytest.raises(ReferenceRefused, match="'scene:a' is gone or damaged") as refused:
-            await references.show_stored(wish("scene:a"), picture, ANY)
+            await references.show(wish("scene:a"), ANY, picture)
 
     assert "stage3 verify" in (refused.value.hint or "")
 
@@ -282,4 +282,4 @@ async def test_what_is_longer_or_shorter_than_it_said_is_no_picture(
 
     async with opened(project(tmp_path), store=store) as references:
         with pytest.raises(ReferenceRefused, match="was changed while it was read"):
-            await references.show_stored(wish("scene:a"), picture, ANY)
+            await references.show(wish("scene:a"), ANY, picture)
