@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from stage3_plugin.maintenance.report import Report
     from stage3_plugin.maintenance.state_folder import StateFolder
 
-DEFAULT_OUT_DIR: Final = Path("out")
-
 _CHOSEN_BY: Final = ("run", "scene", "since", "batch")
 """The options of ``resolve`` that choose purchases of unknown outcome."""
 _MANY_PICTURES = 60
@@ -417,7 +415,7 @@ _ROOM: Final = (
         "--out",
         "the folder of results (default: ./out)",
         "DIR",
-        {"type": Path, "default": DEFAULT_OUT_DIR},
+        {"type": Path, "default": Path("out")},
     ),
 )
 _RECOVER: Final = (

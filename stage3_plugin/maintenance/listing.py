@@ -370,6 +370,7 @@ def look(
         if needing:
             others = (one for one in ask.overbilled.values() if one.state not in _MAY_NEED)
             purchases = heapq.merge(purchases, others, key=lambda one: one.held_at, reverse=True)
+        waiting: Iterator[tuple[Purchase, Situation]]
         waiting = ((purchase, ask.situation(purchase)) for purchase in purchases)
         if needing:
             waiting = (one for one in waiting if not _KINDS[one[1]].needs_nobody)
