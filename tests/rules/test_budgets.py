@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "maintenance": 3323,
         "policy": 1660,
         "previz": 7477,
-        "providers": 5076,
+        "providers": 5079,
         "purchase": 3104,
         "renderers": 1183,
         "runtime": 893,

@@ -112,7 +112,8 @@ class Meanings(BaseModel):
 @cache
 def meanings() -> Meanings:
     """Return the table."""
-    text = files(__package__).joinpath("meanings.toml").read_text(encoding="utf-8")
+    folder = files("stage3_plugin.providers.replies")
+    text = folder.joinpath("meanings.toml").read_text(encoding="utf-8")
     return Meanings.model_validate(tomllib.loads(text))
 
 
@@ -131,7 +132,8 @@ def meaning_of(error: ErrorWords, status: int, *, hinted: bool) -> Meaning:
         hinted: Whether the answer says how long to wait.
     """
     known = meanings()
-    case: Case = "passing trouble" if status >= 500 else known.status.get(status, "rejected")
+    otherwise: Case = "passing trouble" if status >= 500 else "rejected"
+    case = known.status.get(status, otherwise)
     if any(map(known.refusal.fullmatch, (*error.words, error.upstream))):
         case = "refused"
     else:

@@ -60,12 +60,12 @@ _QUOTED = r"(?:\s?LiteLLM: its models failed with the error above\. No fallback 
 """What LiteLLM puts around the vendor's sentence."""
 
 
-def _says(names: object, info: ValidationInfo) -> re.Pattern[str]:
+def _says(names: list[str], info: ValidationInfo) -> re.Pattern[str]:
     """Compile the sentences of these names, each to be compared in whole."""
-    known, named = info.context or {}, names if isinstance(names, list) else []
-    if not named or not known.keys() >= set(named):
+    known: Mapping[str, str] = info.context or {}
+    if not known.keys() >= set(names):
         raise ValueError(f"known: {', '.join(known)}")
-    sentences = "|".join(known[name] for name in named)
+    sentences = "|".join(map(known.__getitem__, names))
     whole = rf"{_QUOTING}(?:{sentences})(?:{_TAIL})*[ .,!:;]{{0,3}}{_QUOTED}"
     return re.compile(whole, re.IGNORECASE | re.ASCII)
 
@@ -164,7 +164,8 @@ class Failures(BaseModel):
 @cache
 def free() -> tuple[Free, ...]:
     """Return the table."""
-    text = files(__package__).joinpath("unbilled.toml").read_text(encoding="utf-8")
+    folder = files("stage3_plugin.providers.replies")
+    text = folder.joinpath("unbilled.toml").read_text(encoding="utf-8")
     read = tomllib.loads(text)
     return Failures.model_validate(read, context=read["sentences"]).row
 
