@@ -22,7 +22,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "attempt": 1935,
         "cli": 319,
         "domain": 1958,
-        "engine": 5662,
+        "engine": 5660,
         "errors": 248,
         "executors": 1897,
         "files": 471,
