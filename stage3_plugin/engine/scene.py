@@ -321,8 +321,7 @@ class SceneRunner:
             await self._run.checkout.release(claim, f"not sent: {unsent.message}")
             return self.end_step(scene, claim.attempt_id, GiveUp(unsent), FREE)
         scene.number = claim.number
-        base_url = place.route.endpoint.base_url
-        self._run.reporter.started(scene, claim, base_url=base_url)
+        self.start(scene, claim)
         key = place.sender.key
         number = 0 if key is None else key.number
         result = await self._attempt(scene, claim, permit, shield)
@@ -373,7 +372,7 @@ class SceneRunner:
         return facts_of(request, self._made_from(scene), drawn=is_drawn)
 
     def start(self, scene: SceneState, held: Held) -> None:
-        """Note that a scene's line leaves with its batch."""
+        """Note that a scene's request leaves, or its line with its batch."""
         self._run.reporter.started(scene, held, base_url=self._at(scene).route.endpoint.base_url)
         self.in_flight[held.attempt_id] = held.hold_microusd
 
@@ -675,7 +674,6 @@ class SceneRunner:
     ) -> AttemptResult:
         """Make the attempt, which knows by itself what of it may be cut short."""
         permit.sent(self._now())
-        self.in_flight[held.attempt_id] = held.hold_microusd
         try:
             shield.shield = False
             with self._run.state.interrupt.in_force():
