@@ -24,7 +24,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "domain": 1958,
         "engine": 5791,
         "errors": 248,
-        "executors": 1439,
+        "executors": 1441,
         "files": 475,
         "hooks": 160,
         "ledger": 4381,
