@@ -56,7 +56,7 @@ class Line(Protocol):
         """Whether it is not known to have ended."""
         ...
 
-    async def ask(self, head: Said, parts: Sequence[bytes] = ()) -> Said:
+    async def ask(self, head: Said, parts: Sequence[bytes] = (), /) -> Said:
         """Ask for something, and wait for the answer.
 
         Raises:
@@ -275,6 +275,8 @@ class Pool:
                 with anyio.fail_after(self._start_s):
                     said = await line.ask(*making(self._work))
             except TimeoutError as error:
+                if tries < self.tries_to_make - 1:  # it takes longest, so once less
+                    continue
                 problem = f"it was not made within start_s, {self._start_s:g} s"
                 words = "" if seat.line is None else seat.line.last_words()
                 raise WorkUnusable(problem, words) from error

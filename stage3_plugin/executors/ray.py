@@ -24,8 +24,8 @@ from stage3_plugin.executors.cluster.address import (
     need_token,
     place_of,
 )
-from stage3_plugin.executors.cluster.link import Link, RemoteLine
-from stage3_plugin.executors.pool import Pool
+from stage3_plugin.executors.cluster.link import Link
+from stage3_plugin.executors.pool import Line, Pool
 
 _TICK_S = 1.0
 """How often it looks whether people want to know what is waited for:"""
@@ -96,7 +96,7 @@ class Ray(Pool):
         self._starting = anyio.Lock()
         self._link: Link | None = None
 
-    async def _started(self, _number: int, /) -> RemoteLine:
+    async def _started(self, _number: int, /) -> Line:
         line = (await self._running()).line()
         try:
             with anyio.fail_after(self._start_s):

@@ -1,8 +1,9 @@
-"""What people are told while a cluster has no room: in virtual time, with no cluster at all."""
+"""How long is waited for a cluster, and what people are told: in virtual time, without any."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,8 +12,11 @@ import pytest
 import trio
 import trio.testing
 
+from stage3_plugin.errors import WorkUnusable
 from stage3_plugin.executors import ray
 from stage3_plugin.executors.base import Surroundings, Work
+from stage3_plugin.executors.messages import Said
+from stage3_plugin.executors.pool import Line
 
 
 class Roomless(ray.Ray):
@@ -23,11 +27,62 @@ class Roomless(ray.Ray):
         raise AssertionError
 
 
-def test_people_are_told_of_a_wait_after_a_while_and_now_and_then(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+class Frozen(Line):
+    """How a replica is spoken with whose node froze when it had its place."""
+
+    @property
+    def process_id(self) -> int:
+        return 0
+
+    @property
+    def is_alive(self) -> bool:
+        return True
+
+    async def ask(self, _head: Said, _parts: Sequence[bytes] = (), /) -> Said:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    def kill_now(self) -> None:
+        """It hears nothing."""
+
+    async def kill(self) -> None:
+        """Likewise."""
+
+
+class Freezing(ray.Ray):
+    """A cluster whose nodes freeze as soon as they are to do anything."""
+
+    tries = 0
+
+    async def _started(self, _number: int, /) -> Line:
+        self.tries += 1
+        return Frozen()
+
+
+@pytest.fixture(autouse=True)
+def _as_if_there_were_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", sys)
+
+
+def test_a_node_that_freezes_while_a_replica_is_made_is_no_end(tmp_path: Path) -> None:
+    """Another is tried; a class that is never made is given up all the same."""
+
+    async def main() -> tuple[int, float]:
+        options = ray.RayOptions(address="local", start_s=100)
+        async with Freezing(Work(target="a:b"), options, surroundings=Surroundings()) as pool:
+            began_s = anyio.current_time()
+            with pytest.raises(WorkUnusable, match="not made within start_s, 100 s"):
+                await pool.run(b"", tmp_path / "none")
+            return pool.tries, anyio.current_time() - began_s
+
+    tries, waited_s = trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+    assert tries == 2
+    assert waited_s == pytest.approx(200)
+
+
+def test_people_are_told_of_a_wait_after_a_while_and_now_and_then(tmp_path: Path) -> None:
     """After thirty seconds, not at once; again every five minutes; not where nobody waits."""
-    monkeypatch.setitem(sys.modules, "ray", sys)  # as good as installed
     told: list[tuple[int, str]] = []
 
     async def main() -> None:
