@@ -61,7 +61,8 @@ SENT_AGAIN: Table = {
     "turned away": """
         hostile/test_limiter.py::test_a_wait_that_one_rejection_names_is_no_other_scenes
         hostile/test_limiter.py::test_rejections_by_chance_leave_the_capacity_as_it_is""",
-    "an error that can pass": "test_busy_vendors.py",
+    "an error that can pass": """
+        test_busy_vendors.py stage3/test_outcomes.py::test_a_row_of_the_outcome_table""",
     "an answer without a usable picture": """
         stage3/test_ladder_runs.py::test_a_picture_refused_for_what_came_out_is_drawn_anew_if_nobody_set_a_seed""",
     "a whole answer that is not understood": """
