@@ -61,7 +61,8 @@ SENT_AGAIN: Table = {
     "turned away": """
         hostile/test_limiter.py::test_a_wait_that_one_rejection_names_is_no_other_scenes
         hostile/test_limiter.py::test_rejections_by_chance_leave_the_capacity_as_it_is""",
-    "an error that can pass": "test_busy_vendors.py",
+    "an error that can pass": """
+        test_busy_vendors.py stage3/test_outcomes.py::test_a_row_of_the_outcome_table""",
     "an answer without a usable picture": """
         stage3/test_ladder_runs.py::test_a_picture_refused_for_what_came_out_is_drawn_anew_if_nobody_set_a_seed""",
     "a whole answer that is not understood": """
@@ -158,6 +159,10 @@ OTHER_PAGES: Table = {
         test_director_end_to_end.py::test_a_take_is_shown_at_once_for_nothing_and_taken_back""",
     "decisions.md: takes that came since do not matter": """
         host/decisions/test_commands.py::test_takes_that_came_since_stay_as_another_said""",
+    "decisions.md: in one scene the later decision counts": """
+        host/decisions/test_commands.py::test_several_reviewers_are_merged_and_the_one_left_out_is_named""",
+    "command-line.md: --limit takes the first, --scene the named": """
+        host/test_cli.py::test_a_part_of_the_story_can_be_made""",
     "decisions.md: what is in seen and not in this list is not rejected any more": """
         host/decisions/test_commands.py::test_what_a_decision_does_not_reject_is_as_the_page_says""",
     "decisions.md: a refused decision is refused by name, all others are obeyed": """
