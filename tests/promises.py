@@ -214,7 +214,7 @@ OTHER_PAGES: Table = {
     "buckets.md: paid once both have it": """
         stage3/test_other_store.py::test_a_store_beside_that_goes_away_stops_the_run_and_loses_nothing""",
     "buckets.md: only where neither has the picture it is called lost": """
-        test_pictures_gone.py""",
+        test_pictures_gone.py::test_a_picture_that_the_state_folder_lacks_comes_from_its_copy""",
     "telemetry.md: unknown, pending and cancelled may have been billed": """
         host/test_telemetry.py::test_what_may_have_been_billed_is_told_by_its_own_name""",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -64,42 +63,64 @@ WAYS: dict[str, Callable[[Path], None]] = {
 }
 
 
-CASES = {f"library, {way}": (by_program, way) for way in WAYS} | {
-    f"command, {way}": (by_command, way)
-    for way in ("no folder of pictures", "no file", "half of it")
+CASES = {
+    f"{door}, {way}, {copy}": (make, way, copy)
+    for copy in ("a copy", "no copy")
+    for door, make, ways in (
+        ("library", by_program, WAYS),
+        ("command", by_command, ("no folder of pictures", "no file", "half of it")),
+    )
+    for way in ways
 }
 
 
-@pytest.mark.parametrize("make, way", CASES.values(), ids=CASES)
-def test_a_picture_that_the_state_folder_lacks_comes_from_its_copy_or_the_bucket(
-    make: Make, way: str, image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whole, into both again, and for nothing; only where neither has it, it is called lost."""
-    pytest.importorskip("obstore")
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image_api: ImageApi) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     monkeypatch.setenv("LOOPBACK_KEY", KEY)
     image_api.always(bills(0.05))
-    for has_copy, has_bucket in itertools.product((True, False), repeat=2):
-        folder, bucket = (tmp_path / f"{name} {has_copy} {has_bucket}" for name in ("at", "bucket"))
-        folder.mkdir()
-        bucket.mkdir()
-        monkeypatch.chdir(folder)
-        store = f"file://{bucket}".replace(" ", "%20") if has_bucket else None
-        before = make(image_api, folder, store)
-        (paid,) = (one for one in folder.glob(".stage3/objects/*/*") if one.is_file())
-        picture = paid.read_bytes()
-        WAYS[way](paid)
-        if not has_copy:
-            shutil.rmtree(folder / "out")
-        asked = image_api.received()
-        after = make(image_api, folder, store)
 
-        where = f"copy {has_copy}, bucket {has_bucket}"
-        is_there = has_copy or has_bucket
-        assert (before, after) == ("made", "reused" if is_there else "storage"), where
-        assert image_api.received() == asked, where
-        assert states(folder) == [State.PAID]
-        verified = stage3("verify", "--state-dir", str(folder / ".stage3"))
-        assert (verified.data["problems"] == []) is is_there, json.dumps(verified.data)
-        if is_there:
-            assert (folder / "out" / "images" / "s01.png").read_bytes() == picture
-            assert paid.read_bytes() == picture
+
+@pytest.mark.parametrize("make, way, copy", CASES.values(), ids=CASES)
+def test_a_picture_that_the_state_folder_lacks_comes_from_its_copy(
+    make: Make, way: str, copy: str, image_api: ImageApi
+) -> None:
+    """Whole, into both again, and for nothing; where there is none, it is called lost."""
+    _lose_and_make(make, way, copy, None, image_api)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make, way, copy", CASES.values(), ids=CASES)
+def test_a_picture_that_the_state_folder_lacks_comes_from_the_bucket(
+    make: Make, way: str, copy: str, image_api: ImageApi, tmp_path: Path
+) -> None:
+    """Likewise; the copy may be gone, too."""
+    pytest.importorskip("obstore")
+    bucket = tmp_path / "bucket"
+    bucket.mkdir()
+    _lose_and_make(make, way, copy, f"file://{bucket}", image_api)
+
+
+def _lose_and_make(make: Make, way: str, copy: str, store: str | None, image_api: ImageApi) -> None:
+    """Make a picture, lose it in the current folder, and make it again."""
+    folder = Path.cwd()
+    before = make(image_api, folder, store)
+    (paid,) = (one for one in folder.glob(".stage3/objects/*/*") if one.is_file())
+    picture = paid.read_bytes()
+    WAYS[way](paid)
+    if copy == "no copy":
+        shutil.rmtree(folder / "out")
+    asked = image_api.received()
+    after = make(image_api, folder, store)
+
+    is_there = copy == "a copy" or store is not None
+    assert (before, after) == ("made", "reused" if is_there else "storage")
+    assert image_api.received() == asked
+    assert states(folder) == [State.PAID]
+    verified = stage3("verify", "--state-dir", str(folder / ".stage3"))
+    assert (verified.data["problems"] == []) is is_there, json.dumps(verified.data)
+    if is_there:
+        assert (folder / "out" / "images" / "s01.png").read_bytes() == picture
+        assert paid.read_bytes() == picture
