@@ -7,12 +7,12 @@ The rules are those of the ledger's protocol; a provider knows only :class:`Acce
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_hex
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from stage3_plugin.domain.money import Usd
 from stage3_plugin.runtime.declared import Address, Count, Name, Seconds
@@ -145,38 +145,6 @@ class BeingMade:
     strange: int = 0
     stops_run: bool = False
     lines: LineCount | None = None
-
-
-class JobBook(Protocol):
-    """Where an accepted job is written down; one run's view of the ledger is such."""
-
-    async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
-        """Make a job's identifier durable, with its purchase ``ACCEPTED``, in one commit.
-
-        Returns:
-            The job as it stands then; ``None`` if its purchase has been settled meanwhile.
-
-        Raises:
-            StorageFailed: The ledger did not take it.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Jobs:
-    """What an attempt needs of its run where a job may come of its request.
-
-    Attributes:
-        book: Where the job is written down before it is asked for.
-        waits_s: Seconds for which its picture is waited for; then it is left to a later run.
-        told: Called with how far the job is, after each time of asking.
-        is_late: Returns whether so much time has passed since the hold that nothing may be sent.
-    """
-
-    book: JobBook
-    waits_s: float
-    told: Callable[[BeingMade], None] = lambda _: None
-    is_late: Callable[[], bool] = lambda: False
 
 
 def new_token(words: str) -> str:

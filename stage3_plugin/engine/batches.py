@@ -25,8 +25,6 @@ from typing import TypeAlias
 import anyio
 
 from host_stub.contract import Failure
-from stage3_plugin.attempt.batching import Batching
-from stage3_plugin.attempt.maker import shielded
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import Uploaded
 from stage3_plugin.domain.events import BatchCreated, BatchUploaded
@@ -42,8 +40,10 @@ from stage3_plugin.errors import JobRefused, StorageFailed
 from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
 from stage3_plugin.policy.retry import Again, GiveUp, Stop, was_turned_away
 from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.checkout import Denied
 from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
+from stage3_plugin.purchase.maker import shielded
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.interrupt import Interrupt

@@ -15,10 +15,9 @@ from typing import NamedTuple, TypeAlias
 import anyio
 
 from host_stub.contract import Failure
-from stage3_plugin.attempt.renewing import RenewableKey
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.events import warn_of
-from stage3_plugin.domain.job import BeingMade, Jobs
+from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.made_from import MadeFrom, made_from
 from stage3_plugin.domain.money import FREE, Charge
 from stage3_plugin.domain.picture import Picture, Placed
@@ -74,7 +73,9 @@ from stage3_plugin.purchase.checkout import (
     Overtaken,
 )
 from stage3_plugin.purchase.lines import LineCheckout, LineRefused, Ready
+from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.recovery import Recovery
+from stage3_plugin.purchase.renewing import RenewableKey
 from stage3_plugin.purchase.wanted_takes import Part
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
@@ -735,9 +736,9 @@ class SceneRunner:
             wait_s, left_s = making.again_s or 0.0, max(0.0, until - self._now())
             self._run.reporter.awaited(scene, waiting, "pending", wait_s=wait_s, left_s=left_s)
 
-        book = self._run.checkout.run_ledger
+        ledger = self._run.checkout.run_ledger
         is_late = partial(self._is_late, scene, held)
-        return Jobs(book=book, waits_s=max(0.0, until - now), told=told, is_late=is_late)
+        return Jobs(ledger=ledger, waits_s=max(0.0, until - now), told=told, is_late=is_late)
 
     def _is_late(self, scene: SceneState, held: Held) -> bool:
         """Return whether a request may count as absent already, and so must not leave any more.

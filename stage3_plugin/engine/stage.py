@@ -65,8 +65,8 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
 if TYPE_CHECKING:
-    from stage3_plugin.attempt.conversation import Conversation
     from stage3_plugin.engine.scene import Place
+    from stage3_plugin.purchase.conversation import Conversation
     from stage3_plugin.purchase.recovery import Recovery
     from stage3_plugin.purchase.run_ledger import RunLedger
 

@@ -2,9 +2,9 @@
 
 ``begin`` turns a request into the first step, the one request that is paid for; ``next`` turns each
 complete answer into the next step, or into the verdict that ends the conversation. Neither sleeps,
-retries, opens a socket, touches the disk or sees the key: :mod:`stage3_plugin.attempt.conversation`
-does, and begins again in the middle where a run has died. So ``next`` depends on nothing but the
-answer, a provider is tested by calling it, and the next one is one file.
+retries, opens a socket, touches the disk or sees the key: `purchase/conversation` does, and begins
+again in the middle where a run has died. So ``next`` depends on nothing but the answer, a provider
+is tested by calling it, and the next one is one file.
 
 A provider with a queue says ``Accepted`` to the answer of its submit; then ``polled`` turns each
 answer of the job's into the next step. One with a listing is asked for a request whose answer was

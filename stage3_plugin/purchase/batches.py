@@ -26,9 +26,6 @@ from pathlib import Path
 
 import anyio
 
-from stage3_plugin.attempt.batching import Batching
-from stage3_plugin.attempt.conversation import Conversation
-from stage3_plugin.attempt.polling import lost as lost_job
 from stage3_plugin.domain import events
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded
@@ -45,6 +42,8 @@ from stage3_plugin.errors import JobRefused, LookupRefused, StorageFailed
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.polling import GiveUp, without_asking
 from stage3_plugin.policy.settlement import settlement_of_create
+from stage3_plugin.purchase.batching import Batching
+from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.endings import Endings, as_settled, result_of, word_of
 from stage3_plugin.purchase.line_results import AT_ITS_PROVIDER, LineResults
 from stage3_plugin.purchase.lost import (
@@ -55,6 +54,7 @@ from stage3_plugin.purchase.lost import (
     name_of,
     was_accepted,
 )
+from stage3_plugin.purchase.polling import lost as lost_job
 from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures

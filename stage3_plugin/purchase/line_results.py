@@ -16,8 +16,6 @@ from functools import partial
 import anyio
 from anyio.abc import TaskGroup
 
-from stage3_plugin.attempt.batched import ReadingStopped, ReadLine, ReadLines, Results
-from stage3_plugin.attempt.batching import Batching
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, line_of
 from stage3_plugin.domain.events import BatchStrangeLines, LedgerLeftOpen
@@ -28,6 +26,8 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.settlement import settlement_of
+from stage3_plugin.purchase.batched import ReadingStopped, ReadLine, ReadLines, Results
+from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.endings import Endings, as_settled
 from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace

@@ -28,7 +28,6 @@ from typing import TypeVar
 
 import anyio
 
-from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.events import LedgerLeftOpen, LedgerNotTidied, LedgerRecovered
@@ -44,6 +43,7 @@ from stage3_plugin.policy.polling import GiveUp, without_asking
 from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.purchase.batches import Batches
+from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.endings import NOTHING_TO_SHOW, Endings
 from stage3_plugin.purchase.lost import (
     Brought,

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from stage3_plugin.attempt.fetching import fetch_into
 from stage3_plugin.domain.exchange import Send
+from stage3_plugin.purchase.fetching import fetch_into
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.transport.client import Client
 from stage3_plugin.transport.exchange import Exchange

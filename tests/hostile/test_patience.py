@@ -10,7 +10,6 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.money import Charge
@@ -19,6 +18,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.backend import Sender
 from stage3_plugin.policy.refetch import LONGEST_WAIT_S, PATIENCE_S
+from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.runtime import interrupt
 from tests.stage3 import test_stage
 from tests.stage3.stored import Stored

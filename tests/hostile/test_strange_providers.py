@@ -14,11 +14,10 @@ import anyio.to_thread
 import pytest
 from pydantic import SecretStr
 
-from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send
 from stage3_plugin.domain.free_checks import Ask, Finding
-from stage3_plugin.domain.job import Accepted, Job, Jobs
+from stage3_plugin.domain.job import Accepted, Job
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.picture import InlinePicture, RemotePicture
 from stage3_plugin.domain.profile import Profile
@@ -29,6 +28,9 @@ from stage3_plugin.errors import ProviderBroken
 from stage3_plugin.policy.settlement import settlement_of
 from stage3_plugin.providers.base import Looked, Polled
 from stage3_plugin.providers.guarding import guarded
+from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.maker import Jobs
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps
@@ -46,14 +48,17 @@ Says = Callable[[Any], Any]
 Result = TypeVar("Result")
 
 
-class NoBook:
+class NoLedger(RunLedger):
     """No job ever comes of these requests."""
+
+    def __init__(self) -> None:
+        """Have nothing."""
 
     async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
         raise AssertionError(f"{attempt_id} became {accepted.job_id}")
 
 
-NO_JOBS = Jobs(book=NoBook(), waits_s=0)
+NO_JOBS = Jobs(ledger=NoLedger(), waits_s=0)
 
 
 def raising(error: BaseException) -> Says:
@@ -172,7 +177,7 @@ async def begun(api: ImageApi, state_dir: Path, strange: Strange) -> AttemptResu
 
 async def resumed(api: ImageApi, state_dir: Path, strange: Strange) -> AttemptResult:
     async with speaking(api, state_dir, strange) as (conversation, pictures):
-        return await conversation.resume(pictures.spool.folder_of("a1"), NO_JOBS.book)
+        return await conversation.resume(pictures.spool.folder_of("a1"), NO_JOBS.ledger)
 
 
 def settled(result: AttemptResult) -> State | None:

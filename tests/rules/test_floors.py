@@ -20,7 +20,6 @@ FLOORS: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"errors", "settings"}),
         frozenset({"domain", "executors", "files"}),  # a job is opaque: executors know no request
         frozenset({"ledger", "policy", "providers", "renderers", "storage", "transport"}),
-        frozenset({"attempt"}),
         frozenset({"purchase"}),
         frozenset({"engine", "maintenance"}),
         frozenset({"testing"}),  # beside the house: for authors of providers, and for rehearsals

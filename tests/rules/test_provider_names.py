@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from tests.rules.repository import ROOT, imports_of, modules
 
-ROOMS = ("engine", "settings", "purchase", "policy", "attempt", "transport", "storage", "ledger")
+ROOMS = ("engine", "settings", "purchase", "policy", "transport", "storage", "ledger")
 """Where no name is written; in ``domain/keys``, recorded forms of keys hold none either."""
 _FOR_PEOPLE = {"description", "examples"}
 """What a setting's page says, which may well name who needs it."""

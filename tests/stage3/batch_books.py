@@ -18,8 +18,6 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 import trio
 import trio.testing
 
-from stage3_plugin.attempt.batched import ReadLine, ReadLines, ResultFile, Results
-from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, key_of
 from stage3_plugin.domain.exchange import Sought
@@ -33,6 +31,8 @@ from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Session
+from stage3_plugin.purchase.batched import ReadLine, ReadLines, ResultFile, Results
+from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import trace

@@ -16,19 +16,8 @@ import anyio.to_thread
 import pybase64
 import pytest
 from pydantic import SecretStr
-
 from stage3_plugin.attempt import handing_over
-from stage3_plugin.attempt.batched import (
-    Measured,
-    ReadLine,
-    ReadLines,
-    ResultFile,
-    Results,
-    Written,
-)
-from stage3_plugin.attempt.batching import Batching
-from stage3_plugin.attempt.conversation import Conversation
-from stage3_plugin.attempt.result_files import MOST_ANEW
+
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, Uploaded, key_of, line_of
 from stage3_plugin.domain.endpoint import Endpoint
@@ -37,6 +26,17 @@ from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.registry import provider_at
+from stage3_plugin.purchase.batched import (
+    Measured,
+    ReadLine,
+    ReadLines,
+    ResultFile,
+    Results,
+    Written,
+)
+from stage3_plugin.purchase.batching import Batching
+from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.result_files import MOST_ANEW
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.writing import Caps

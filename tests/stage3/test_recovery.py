@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.attempt.conversation import Conversation
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.engine.backend import endpoint_of
@@ -23,6 +22,7 @@ from stage3_plugin.engine.requests import request_for
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import home_of, new_run_id
 from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.spool.reading import SpooledAnswer
 from tests.doors import HOLD, bills, painter

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import anyio
 
-from stage3_plugin.attempt.maker import shielded
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.request import PictureRequest
@@ -23,6 +22,7 @@ from stage3_plugin.errors import (
     RenderFailed,
     StorageFailed,
 )
+from stage3_plugin.purchase.maker import shielded
 from stage3_plugin.renderers.base import LocalRenderer
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.pictures import Pictures

@@ -29,17 +29,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 
-from stage3_plugin.attempt.asking import Asking
-from stage3_plugin.attempt.batching import Batching
-from stage3_plugin.attempt.fetching import Fetching
-from stage3_plugin.attempt.finding import sought
-from stage3_plugin.attempt.ingest import Ingest, not_taken_in, without_pictures
-from stage3_plugin.attempt.polling import Polling
-from stage3_plugin.attempt.renewing import RenewableKey
-from stage3_plugin.attempt.sending import slept, unsendable, without_answer
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Sought
-from stage3_plugin.domain.job import Accepted, BeingMade, JobBook, Jobs
+from stage3_plugin.domain.job import Accepted, BeingMade
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, cost_of_answer
 from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Listing
@@ -50,6 +42,16 @@ from stage3_plugin.policy.polling import first_wait_s
 from stage3_plugin.policy.refetch import next_of, shown
 from stage3_plugin.policy.refusal import refused_for
 from stage3_plugin.providers.base import BatchLane, Provider
+from stage3_plugin.purchase.asking import Asking
+from stage3_plugin.purchase.batching import Batching
+from stage3_plugin.purchase.fetching import Fetching
+from stage3_plugin.purchase.finding import sought
+from stage3_plugin.purchase.ingest import Ingest, not_taken_in, without_pictures
+from stage3_plugin.purchase.maker import Jobs
+from stage3_plugin.purchase.polling import Polling
+from stage3_plugin.purchase.renewing import RenewableKey
+from stage3_plugin.purchase.run_ledger import RunLedger
+from stage3_plugin.purchase.sending import slept, unsendable, without_answer
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
@@ -161,7 +163,7 @@ class Conversation:
             if exchange.sent:  # what came of it is the only evidence
                 await self._pictures.secure(folder.name)
             return replace(without_answer(exchange), dropped=send.dropped)
-        result = await self.resume(folder, jobs.book)
+        result = await self.resume(folder, jobs.ledger)
         if result.making is not None:
             result = await self._waited_for(folder, result, jobs)
             took_s = anyio.current_time() - sent_at
@@ -179,7 +181,7 @@ class Conversation:
             result = await self.ask(folder, result.making)
         return result
 
-    async def resume(self, folder: Path, book: JobBook, *, age_s: float = 0.0) -> AttemptResult:
+    async def resume(self, folder: Path, ledger: RunLedger, *, age_s: float = 0.0) -> AttemptResult:
         """Go on from the complete answer in ``folder``; never raises for what is in it.
 
         What only the disk, an address or an interrupt kept away stays open, the answer where it
@@ -189,10 +191,10 @@ class Conversation:
 
         Args:
             folder: Where it lies.
-            book: Where a job is written down.
+            ledger: Where a job is written down.
             age_s: How long ago it came.
         """
-        return await self._after_the_answer(folder, self._next, age_s=age_s, book=book)
+        return await self._after_the_answer(folder, self._next, age_s=age_s, ledger=ledger)
 
     async def ask(self, folder: Path, before: BeingMade) -> AttemptResult:
         """Ask once for an accepted job, and go on with its last answer if that is here.
@@ -285,7 +287,7 @@ class Conversation:
         *,
         lies_in: Path | None = None,
         age_s: float,
-        book: JobBook | None = None,
+        ledger: RunLedger | None = None,
     ) -> AttemptResult:
         """Judge a whole answer and go on from it.
 
@@ -294,7 +296,7 @@ class Conversation:
             judge: What it comes to.
             lies_in: Where it lies, if not there.
             age_s: How long ago it came.
-            book: Where a job is written down, if it may be one.
+            ledger: Where a job is written down, if it may be one.
         """
         answer = lies_in or folder
         try:
@@ -305,14 +307,14 @@ class Conversation:
             if isinstance(came, _Answer):
                 result = await self._pictures_of(answer, came, age_s, noted_in=folder)
             else:
-                assert book is not None, "only the first answer is a job"
-                result = await self._accepted(folder, came, book)
+                assert ledger is not None, "only the first answer is a job"
+                result = await self._accepted(folder, came, ledger)
         return await self._came_to(folder, result)
 
-    async def _accepted(self, folder: Path, accepted: Accepted, book: JobBook) -> AttemptResult:
+    async def _accepted(self, folder: Path, accepted: Accepted, ledger: RunLedger) -> AttemptResult:
         """Make a job durable; until then its answer in the spool is all that names it."""
         try:
-            job = await book.accept(folder.name, accepted)
+            job = await ledger.accept(folder.name, accepted)
         except StorageFailed as failure:
             return replace(_AWAITED, storage=failure)
         except JobRefused as refusal:

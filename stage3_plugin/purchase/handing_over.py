@@ -14,9 +14,6 @@ from pathlib import Path
 
 import pybase64
 
-from stage3_plugin.attempt.asking import Asking, NotAsked
-from stage3_plugin.attempt.ingest import storage_behind
-from stage3_plugin.attempt.sending import slept, unsendable, without_storage
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import Upload, Uploaded, UploadedAs, UploadStep
 from stage3_plugin.domain.money import FREE
@@ -25,6 +22,9 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.providers.base import BatchLane
+from stage3_plugin.purchase.asking import Asking, NotAsked
+from stage3_plugin.purchase.ingest import storage_behind
+from stage3_plugin.purchase.sending import slept, unsendable, without_storage
 from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.transport.bodies import Base64Of, Content
 

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import anyio.to_thread
 
-from stage3_plugin.attempt.asking import Asking
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.errors import FetchRefused, PictureRefused, SpoolRefused
 from stage3_plugin.files.new_file import NewFile, remove
+from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.storage.inflating import codings_of, inflate_file
 from stage3_plugin.transport.picture_hosts import PictureHosts
 from stage3_plugin.transport.sinks import Ignored

@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from stage3_plugin.attempt.conversation import Conversation
-from stage3_plugin.attempt.maker import shielded
-from stage3_plugin.attempt.sending import without_storage
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.job import Jobs
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.maker import Jobs, shielded
+from stage3_plugin.purchase.sending import without_storage
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.transport.bodies import Base64Of, no_pictures

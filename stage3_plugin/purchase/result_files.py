@@ -18,16 +18,6 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 import anyio
 
-from stage3_plugin.attempt.asking import Asking
-from stage3_plugin.attempt.batched import (
-    ReadingStopped,
-    ReadLine,
-    ReadLines,
-    ResultFile,
-    Results,
-)
-from stage3_plugin.attempt.fetching import FileSink
-from stage3_plugin.attempt.ingest import storage_behind
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, LineSaid, line_of
 from stage3_plugin.domain.exchange import Fetch
@@ -39,6 +29,16 @@ from stage3_plugin.files.new_file import remove
 from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
+from stage3_plugin.purchase.asking import Asking
+from stage3_plugin.purchase.batched import (
+    ReadingStopped,
+    ReadLine,
+    ReadLines,
+    ResultFile,
+    Results,
+)
+from stage3_plugin.purchase.fetching import FileSink
+from stage3_plugin.purchase.ingest import storage_behind
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.inflating import inflate_file
 from stage3_plugin.storage.pictures import Pictures

@@ -27,25 +27,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from stage3_plugin.attempt.asking import Asking
-from stage3_plugin.attempt.batched import (
-    Measured,
-    ReadLine,
-    ReadLines,
-    Results,
-    Written,
-)
-from stage3_plugin.attempt.finding import moment_of, sought
-from stage3_plugin.attempt.handing_over import HandingOver
-from stage3_plugin.attempt.ingest import not_taken_in
-from stage3_plugin.attempt.maker import shielded
-from stage3_plugin.attempt.polling import after, is_of_the_key
-from stage3_plugin.attempt.result_files import ResultFiles
-from stage3_plugin.attempt.sending import (
-    unsendable,
-    without_answer,
-    without_storage,
-)
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import (
     BatchEnded,
@@ -64,6 +45,25 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.providers.base import BatchLane
+from stage3_plugin.purchase.asking import Asking
+from stage3_plugin.purchase.batched import (
+    Measured,
+    ReadLine,
+    ReadLines,
+    Results,
+    Written,
+)
+from stage3_plugin.purchase.finding import moment_of, sought
+from stage3_plugin.purchase.handing_over import HandingOver
+from stage3_plugin.purchase.ingest import not_taken_in
+from stage3_plugin.purchase.maker import shielded
+from stage3_plugin.purchase.polling import after, is_of_the_key
+from stage3_plugin.purchase.result_files import ResultFiles
+from stage3_plugin.purchase.sending import (
+    unsendable,
+    without_answer,
+    without_storage,
+)
 from stage3_plugin.storage.spool import batch_files, polls
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.transport.bodies import Base64Of, body_of, no_pictures

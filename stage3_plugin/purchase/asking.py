@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from stage3_plugin.attempt.ingest import described, storage_behind
-from stage3_plugin.attempt.renewing import RenewableKey
-from stage3_plugin.attempt.sending import open_spool
 from stage3_plugin.domain.batch import Upload
 from stage3_plugin.domain.exchange import Asked, Reply, Unclear, Unsaid
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.descriptors import is_lack
+from stage3_plugin.purchase.ingest import described, storage_behind
+from stage3_plugin.purchase.renewing import RenewableKey
+from stage3_plugin.purchase.sending import open_spool
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import polls

@@ -20,7 +20,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from stage3_plugin.attempt.asking import Asking, NotAsked
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchMaking
 from stage3_plugin.domain.events import warn_of
@@ -31,6 +30,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
 from stage3_plugin.policy.waiting import STRANGE_TIMES, batch_wait_s
 from stage3_plugin.providers.base import Polled, Provider
+from stage3_plugin.purchase.asking import Asking, NotAsked
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.polls import KeptAnswer

@@ -1,4 +1,4 @@
-"""What the steps of a batch come to, as plain values; see :mod:`stage3_plugin.attempt.batching`."""
+"""What the steps of a batch come to, as plain values; see :mod:`.batching`."""
 
 from __future__ import annotations
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from stage3_plugin.attempt.asking import Asking, NotAsked
-from stage3_plugin.attempt.ingest import described, storage_behind
 from stage3_plugin.domain.exchange import Found, Lost, Reply, Sought, Unsaid
 from stage3_plugin.providers.base import BatchLane, Looked, Provider
+from stage3_plugin.purchase.asking import Asking, NotAsked
+from stage3_plugin.purchase.ingest import described, storage_behind
 
 MOST_PAGES = 500
 """Of a hundred jobs each, as both listings that are known have them."""
