@@ -13,11 +13,11 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.purchase import conversation
 from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
+from stage3_plugin.purchase import conversation
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.store import PictureStore

@@ -16,7 +16,6 @@ import anyio.to_thread
 import pybase64
 import pytest
 from pydantic import SecretStr
-from stage3_plugin.purchase import handing_over
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, Uploaded, key_of, line_of
@@ -26,6 +25,7 @@ from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.providers.registry import provider_at
+from stage3_plugin.purchase import handing_over
 from stage3_plugin.purchase.batched import (
     Measured,
     ReadLine,
