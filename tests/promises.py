@@ -55,7 +55,9 @@ SENT_AGAIN: Table = {
     # the table "What is sent again", by the beginnings of its rows
     "nothing was sent": "stage3/test_unknown.py::test_requests_that_never_left_are_not_unknown",
     "the request was cut off": """
-        hostile/test_around_an_answer.py::test_a_cut_page_in_mid_upload_is_free""",
+        hostile/test_around_an_answer.py::test_a_cut_page_in_mid_upload_is_free
+        killing/test_kills_under_load.py::test_who_dies_before_the_whole_request_has_left_leaves_nothing_to_decide
+        killing/test_kills_under_load.py::test_who_dies_with_the_machine_is_asked_about""",
     "bought, and the picture's address": """
         hostile/test_addresses_down.py::test_a_picture_that_stays_away_is_pending_and_the_next_run_has_it""",
     "turned away": """

@@ -384,6 +384,7 @@ class GatheredScenes:
                     uploaded.name,
                     group.kind,
                     is_late=partial(self._is_late, batching, held[0]),
+                    leave=partial(self._place.checkout.run_ledger.note_sent, token),
                 )
         except BaseException:
             for line in lines:  # what came may lie in the spool: the next start looks

@@ -3,12 +3,16 @@
 A lock falls when its process dies, however it dies, so a free lock proves a dead owner. A pid or
 a time would prove nothing: pids are given out again, and clocks are set. Apart from the ledger,
 because a row can only name its owner; that the owner lives is not a fact for a database.
+
+Beside its lock a run keeps a list of the requests that have left. A name is written there right
+before the last byte leaves that a request takes to run, so what a dead run's list lacks was never
+sent. That the list is whole is certain as long as the machine has not been started anew, since what
+a process has written outlives it; and where the run came to its end in good order, and synced it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Callable, Collection, Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -19,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from host_stub.sqlite import numbers_of
 from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.files.private_folders import make_private, sync_folder
 
 if TYPE_CHECKING:
@@ -31,7 +36,12 @@ MARGIN_S = 10.0
 """Seconds beyond what a request may take, until a missing lock of its owner counts as a death."""
 CLAIM_PATIENCE_S = 1.0
 """Seconds; a run that looks for the dead may try a lock for a moment while it is being made."""
-_UNSENT = ".unsent"
+_SENT = ".sent"
+_ENDED = "ended"
+"""The last line of a list that was synced."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Another word after each start of the machine (Linux, proc_sys_kernel(5)). Where there is none, a
+list proves nothing before its end."""
 _PLAIN_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 
 
@@ -56,6 +66,14 @@ class Claim:
         self._take = take
         self._lock = take(None)
         self._noted = numbers_of(self._name)
+        self._list = path.with_suffix(_SENT)
+        remove(self._list)
+        try:
+            self._sent = NewFile(self._list)
+            self.note_sent(_boot_id())
+        except StorageFailed:
+            self._lock.release()
+            raise
 
     def renew(self) -> None:
         """Check that the lock is still the one that others would look at; make it if it is gone."""
@@ -65,17 +83,33 @@ class Claim:
         self._noted = numbers_of(self._name)
         before.release()
 
-    def remove(self) -> None:
-        """Remove its file, unless that is another run's by now.
+    def note_sent(self, name: str) -> None:
+        """Note that a request is about to leave.
 
-        Before the lock falls, so that no run loses a file that it has just locked; on Windows an
-        open file stays, and the lock removes it itself as it falls.
+        Args:
+            name: Its attempt, or what was drawn for its batch.
+
+        Raises:
+            StorageFailed: The disk did not take it: the request must not leave.
         """
-        if numbers_of(self._name) == self._noted:
-            with suppress(OSError):
-                self._path.unlink()
+        self._sent.write(f"{name}\n".encode())
+
+    def end(self) -> None:
+        """Leave in good order: with the lock and the list where rows are left, else without.
+
+        The files go before the lock falls, so that no run loses a file that it has just locked; on
+        Windows an open file stays, and the lock removes it itself as it falls.
+        """
+        if self.leaves_rows:
+            with suppress(StorageFailed):  # then it proves as much as that of a run that was killed
+                self.note_sent(_ENDED)
+                self._sent.sync()
+        elif numbers_of(self._name) == self._noted:  # else it is another run's by now
+            remove(self._list)
+            remove(self._path)
 
     def release(self) -> None:
+        self._sent.close()
         self._lock.release()
 
 
@@ -103,8 +137,7 @@ class Owners:
         claim = Claim(path, partial(self._claimed, path))
         try:
             yield claim
-            if not claim.leaves_rows:
-                claim.remove()
+            claim.end()
         finally:
             claim.release()
 
@@ -146,42 +179,28 @@ class Owners:
             if _PLAIN_NAME.fullmatch(path.stem) and path not in kept:
                 with suppress(StorageFailed), self._holding(path.stem):
                     pass  # leaving the block removes it
-        for path in list(self._folder.glob(f"*{_UNSENT}")):
-            if self._path(path.stem) not in kept:
-                with suppress(StorageFailed):
-                    if not self.lives(path.stem):
-                        self.forget_unsent(path.stem)
+        for path in list(self._folder.glob(f"*{_SENT}")):
+            lock = path.with_suffix(".lock")
+            if lock not in kept and not lock.exists():
+                remove(path)
 
-    def note_unsent(self, run_id: str, attempt_id: str) -> None:
-        """Note, durably, what a run may have held and has never sent, and never will.
+    def has_never_sent(self, run_id: str, name: str) -> bool:
+        """Return whether a dead run's list proves that it never sent a request; if in doubt, not.
 
-        For a commit whose fate the run could not learn before its end: nobody else can know.
-
-        Raises:
-            StorageFailed: The disk did not take it.
+        Args:
+            run_id: Its name.
+            name: Of the attempt, or what was drawn for its batch.
         """
-        path = self._unsent(run_id)
+        boot, last, is_there = _boot_id(), "", False
         try:
-            make_private(self._folder)
-            with path.open("a", encoding="ascii") as file:
-                file.write(f"{attempt_id}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            sync_folder(self._folder)
-        except OSError as error:
-            raise StorageFailed(path, error) from error
-
-    def has_never_sent(self, run_id: str, attempt_id: str) -> bool:
-        """Return whether a run has noted that it never sent a request; if in doubt, not."""
-        try:
-            return attempt_id in self._unsent(run_id).read_text(encoding="ascii").split("\n")[:-1]
+            with self._path(run_id).with_suffix(_SENT).open(encoding="ascii") as file:
+                is_of_now = next(file, "") == f"{boot}\n" and boot != ""
+                for line in file:
+                    last = line.removesuffix("\n")
+                    is_there |= last == name
         except (OSError, UnicodeDecodeError):
             return False
-
-    def forget_unsent(self, run_id: str) -> None:
-        """Remove what :meth:`note_unsent` noted of a run; what stays does no harm."""
-        with suppress(OSError):
-            self._unsent(run_id).unlink()
+        return (is_of_now or last == _ENDED) and not is_there
 
     def lives(self, run_id: str) -> bool:
         """Return whether an owner lives, and leave everything as it is.
@@ -250,15 +269,19 @@ class Owners:
             raise StorageFailed(path, error) from error
         return lock
 
-    def _unsent(self, run_id: str) -> Path:
-        return self._path(run_id).with_suffix(_UNSENT)
-
     def _path(self, run_id: str) -> Path:
         """Name a run's lock; a name that is no plain file name is known by its digest."""
         if _PLAIN_NAME.fullmatch(run_id) is None:
             digest = hashlib.sha256(run_id.encode("utf-8", "surrogatepass")).hexdigest()
             return self._folder / f"run.{digest}.lock"
         return self._folder / f"{run_id}.lock"
+
+
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _is_free(path: Path) -> bool:

@@ -9,9 +9,11 @@ What is durable      Done by                                         A crash aft
 ===================  ==============================================  ============================
 the ledger           ``ledger.sqlite:prepare``                       nothing
 the owner's lock     ``ledger.owners:Owners._locked``                nothing
-the highest cost,    ``ledger.book:Ledger.hold`` with its            a request that counts as
-held: SENDING        commit                                          sent
+the highest cost,    ``ledger.book:Ledger.hold`` with its            a hold to be given back
+held: SENDING        commit
 the answer's folder  ``storage.pictures:Pictures.new_folder``        the same
+a note that it       ``ledger.owners:Claim.note_sent``               a request that counts as
+leaves               (outlives the process, not the machine)         sent
 the request          ``transport.client:Client.post``                the same
 the answer's pieces  ``storage.spool.writing:Spool.feed``            the same
 the whole answer     ``storage.spool.reading:SpooledAnswer.finish``  a picture to be taken in
@@ -34,7 +36,7 @@ What is durable      Done by                                         A crash aft
 whose the batch is   ``storage.spool.batch_files:note_owner``        a folder that goes with its
                                                                      run
 its file, uploaded   ``purchase.batching:Batching.upload``            the same: nothing is held yet
-all lines SENDING,   ``purchase.run_ledger:RunLedger.hold_lines``    lines that count as sent
+all lines SENDING,   ``purchase.run_ledger:RunLedger.hold_lines``    holds to be given back
 its job's row        with its commit
 the create's answer  ``purchase.batching:Batching.create``            a batch to be accepted
 all lines ACCEPTED   ``ledger.book:Ledger.accept_batch`` with its    a batch to be asked for, by

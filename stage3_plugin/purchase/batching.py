@@ -234,6 +234,7 @@ class Batching:
         kind: str,
         *,
         is_late: Callable[[], bool] = lambda: False,
+        leave: Callable[[], None] = lambda: None,
     ) -> Accepted | AttemptResult:
         """Begin the batch: the one request that is paid for. All of its lines are held before.
 
@@ -243,10 +244,15 @@ class Batching:
             or one that is (unknown). ``stays_open`` where a whole answer lies in the spool and
             only the disk kept us from reading it.
         """
-        return await shielded(partial(self._create, token, input_file, kind, is_late))
+        return await shielded(partial(self._create, token, input_file, kind, is_late, leave))
 
     async def _create(
-        self, token: str, input_file: str, kind: str, is_late: Callable[[], bool]
+        self,
+        token: str,
+        input_file: str,
+        kind: str,
+        is_late: Callable[[], bool],
+        leave: Callable[[], None],
     ) -> Accepted | AttemptResult:
         try:
             send = self._lane.create(input_file, token, kind)
@@ -259,7 +265,7 @@ class Batching:
             return without_storage(failure)
         try:
             opened = self._asking.into(folder, receipt)
-            exchange = await self._asking.client.post(send, opened, is_late=is_late)
+            exchange = await self._asking.client.post(send, opened, is_late=is_late, leave=leave)
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
                 receipt.close()

@@ -23,7 +23,7 @@ from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
 from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
-from stage3_plugin.domain.states import UNSETTLED, State
+from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
@@ -321,8 +321,12 @@ class Checkout:
         return held
 
     def doubted(self, purchase: Purchase) -> InOtherHands | Denied:
-        """Deny what may have been paid for at another endpoint; a job there is waited for."""
-        if purchase.state is State.ACCEPTED:
+        """Deny what may have been paid for at another endpoint; a job there is waited for.
+
+        So is what recovery has not come to yet: it may turn out that it never left.
+        """
+        is_left = purchase.state in OPEN and self.recovery.is_dead(purchase)
+        if purchase.state is State.ACCEPTED or is_left:
             return InOtherHands(purchase)
         return Denied(failure=messages.doubted(purchase, self.route, self.caretaker))
 

@@ -154,6 +154,7 @@ class Conversation:
                 self._asking.into(folder, receipt),
                 base64_of=base64_of,
                 is_late=jobs.is_late,
+                leave=partial(jobs.ledger.note_sent, folder.name),
             )
             took_s = anyio.current_time() - sent_at
         finally:

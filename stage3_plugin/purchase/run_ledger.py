@@ -165,8 +165,6 @@ class RunLedger:
             return refusal.held
         except LedgerInDoubt:
             self._in_doubt.append(new.attempt_id)
-            # Nothing is sent on it: the next run may know that, too, if this one cannot say it.
-            self._session.owners.note_unsent(new.run_id, new.attempt_id)
             raise
         self._story_is_noted |= isinstance(held, Held)
         return held
@@ -228,8 +226,6 @@ class RunLedger:
             return refusal.in_the_way
         except LedgerInDoubt:
             self._in_doubt.extend(new.attempt_id for new in news)
-            if job.token is not None:
-                self._session.owners.note_unsent(self._session.run_id, job.token)
             raise
         self._story_is_noted = True
         return held
@@ -416,8 +412,8 @@ class RunLedger:
     async def withdraw(self) -> None:
         """Give back what may be held and was never sent, once the ledger answers again.
 
-        To be called by the run itself when it sends nothing more: nobody else can know. What is
-        left then stays noted below the state folder, for the next run of this home.
+        To be called by the run itself when it sends nothing more. What is left then is seen by the
+        next run of this home in the list of what was sent.
         """
         with anyio.move_on_after(WITHDRAWING_S, shield=True):
             while self._in_doubt:
@@ -427,7 +423,14 @@ class RunLedger:
                     await anyio.sleep(_ASKED_AGAIN_S)
                 else:
                     self._in_doubt.clear()
-                    self._session.owners.forget_unsent(self._session.run_id)
+
+    def note_sent(self, name: str) -> None:
+        """Note that the request of an attempt, or the create of a batch, is about to leave.
+
+        Raises:
+            StorageFailed: The disk did not take it: it must not leave.
+        """
+        self._session.claim.note_sent(name)
 
     def _write_void(self, ledger: Ledger) -> None:
         now = self._session.now()

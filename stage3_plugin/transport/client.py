@@ -65,9 +65,16 @@ class _OneShotBody(httpx.AsyncByteStream):
     Not a generator: trio would warn about one that is left early.
     """
 
-    def __init__(self, body: Body, patience: Patience, is_late: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        body: Body,
+        patience: Patience,
+        is_late: Callable[[], bool],
+        leave: Callable[[], None],
+    ) -> None:
         self._patience = patience
         self._is_late = is_late
+        self._leave = leave
         self.was_late = False
         self._pieces = iter(body)
         self._left = self.length = body.length
@@ -93,7 +100,9 @@ class _OneShotBody(httpx.AsyncByteStream):
             self.has_left = True
             raise StopAsyncIteration
         self._left -= len(piece)
-        self.may_run = self._left == 0
+        if self._left == 0:
+            self._leave()
+            self.may_run = True
         return bytes(piece)
 
 
@@ -173,6 +182,7 @@ class Client:
         *,
         base64_of: Base64Of = no_pictures,
         is_late: Callable[[], bool] = lambda: False,
+        leave: Callable[[], None] = lambda: None,
     ) -> Exchange:
         """Send one request once and let its answer flow into a sink.
 
@@ -184,10 +194,12 @@ class Client:
             open_sink: Opens what the answer flows into.
             base64_of: Has the pictures that the request shows.
             is_late: Asked before the first byte of the body; if it says so, nothing is sent.
+            leave: Called right before the last piece of the body leaves, without which nothing
+                runs; if it raises ``StorageFailed``, that stays here.
         """
         patience = Patience(self._timeout_s)
         try:
-            body = _OneShotBody(body_of(send.payload, base64_of), patience, is_late)
+            body = _OneShotBody(body_of(send.payload, base64_of), patience, is_late, leave)
             secret = self._own_headers(place_of(httpx.URL(send.url)))
             request = self._posting(send, secret, JSON, body.length)
         except (ValueError, TypeError, LookupError, RecursionError, httpx.InvalidURL) as error:
@@ -211,6 +223,8 @@ class Client:
         if patience.is_over and not state.interrupted:
             lacking = "no complete answer" if body.may_run else "the request could not leave"
             state.problem = f"{lacking} within {self._timeout_s:g} s"
+        if state.storage is not None and not body.may_run:
+            state.problem = str(state.storage)
         if body.was_late:
             state.problem = "this machine slept between the hold and the request: nothing was sent"
         return _ended(state, asked=body.asked, may_run=body.may_run, has_left=body.has_left)

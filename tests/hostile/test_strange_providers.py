@@ -57,6 +57,9 @@ class NoLedger(RunLedger):
     async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
         raise AssertionError(f"{attempt_id} became {accepted.job_id}")
 
+    def note_sent(self, name: str) -> None:
+        """Let it leave."""
+
 
 NO_JOBS = Jobs(ledger=NoLedger(), waits_s=0)
 

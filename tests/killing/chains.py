@@ -162,7 +162,8 @@ def hits(left: Left, leaves: str) -> Sequence[str]:
     paid = [one.attempt_id for one in left.purchases.values() if one.state == "PAID"]
     found = {
         "nothing": ["nothing"],
-        "no answer": sorted(left.unanswered),
+        "unsent": sorted(left.unanswered - left.lost),
+        "no answer": sorted(left.lost),
         "whole answer": sorted(left.whole),
         "job": sorted(one.attempt_id for one in left.of(State.ACCEPTED)),
         "paid": paid,

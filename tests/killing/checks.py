@@ -41,6 +41,7 @@ class Left:
         answered: The attempts whose answers lie complete in the spool.
         heard: The attempts whose answers did so at any time.
         spooled: The attempts of which there is a folder.
+        sent: The attempts and batches that the lists of dead runs have: what may have left.
         problems: What the ledger complains of.
         committed_microusd: Its total.
     """
@@ -49,6 +50,7 @@ class Left:
     answered: frozenset[str]
     heard: frozenset[str]
     spooled: frozenset[str]
+    sent: frozenset[str]
     problems: tuple[str, ...]
     committed_microusd: int
 
@@ -58,9 +60,18 @@ class Left:
 
     @property
     def unanswered(self) -> set[str]:
-        """Return the attempts that may have been billed and have no complete answer."""
+        """Return the attempts that were held and have no complete answer."""
         sending = {one.attempt_id for one in self.of(State.SENDING)}
         return sending - self.answered
+
+    @property
+    def lost(self) -> set[str]:
+        """Return those of them that may have been billed, since they may have left."""
+        return {
+            attempt_id
+            for attempt_id in self.unanswered
+            if not {attempt_id, self.purchases[attempt_id].batch}.isdisjoint(self.sent)
+        }
 
     @property
     def whole(self) -> set[str]:
@@ -84,6 +95,11 @@ def left_in(folder: Path) -> Left:
         answered=answered,
         heard=answered | _heard(folder),
         spooled=frozenset(path.name for path in spooled),
+        sent=frozenset(
+            name
+            for path in (state_dir / "owners").glob("*.sent")
+            for name in path.read_text("ascii").split()[1:]
+        ),
         problems=problems,
         committed_microusd=sum(one.counted_microusd for one in found),
     )
@@ -199,7 +215,7 @@ def check_answers(left: Left) -> None:
 
 
 def check_recovered(before: Left, after: Left) -> None:
-    """A complete answer or a job became a picture, the lack of one unknown; the rest stays."""
+    """A complete answer or a job became a picture; the lack of one unknown, or void if not sent."""
     assert after.of(*OPEN, State.ACCEPTED) == [], "a purchase of a dead run is still open"
     for attempt_id, old in before.purchases.items():
         new = after.purchases[attempt_id].state
@@ -208,7 +224,8 @@ def check_recovered(before: Left, after: Left) -> None:
         elif old.state is State.ACCEPTED:
             assert new is State.PAID, f"the job of {old.scene_id} ended as {new}"
         elif attempt_id in before.unanswered:
-            expected = {State.UNKNOWN, State.WROTE_OFF}
+            is_lost = attempt_id in before.lost
+            expected = {State.UNKNOWN, State.WROTE_OFF} if is_lost else {State.VOID}
             assert new in expected, f"a request of {old.scene_id} ended as {new}"
         elif old.state is State.UNKNOWN:
             assert new in {State.UNKNOWN, State.WROTE_OFF}, "an unknown outcome was forgotten"

@@ -23,9 +23,9 @@ import anyio
 from tests.killing.steps import Step, place_of
 
 Edge: TypeAlias = Literal["before", "after"]
-Leaves: TypeAlias = Literal["nothing", "no answer", "whole answer", "job", "paid"]
-"""What the purchase that died there has left: no row, a request that may have been billed, an
-answer that lies complete in the spool, a job that can be asked for, or a settled row."""
+Leaves: TypeAlias = Literal["nothing", "unsent", "no answer", "whole answer", "job", "paid"]
+"""What the purchase that died there has left: no row, a request that never left, one that may have
+been billed, an answer that lies complete in the spool, a job to be asked for, or a settled row."""
 Act: TypeAlias = Callable[..., Awaitable[None] | None]
 """Takes the arguments of the call it is done before or after; what it returns is awaited."""
 
@@ -126,13 +126,14 @@ _OPENING = (
 _HOLDING = (
     _after("hold", Step.HOLD, "nothing"),
     _before("hold commit", Step.STATEMENT, "nothing", among=_is_commit, of=Step.HOLD, times=2),
-    _after("hold commit", Step.STATEMENT, "no answer", among=_is_commit, of=Step.HOLD, times=2),
-    _after("held", Step.HELD, "no answer"),
+    _after("hold commit", Step.STATEMENT, "unsent", among=_is_commit, of=Step.HOLD, times=2),
+    _after("held", Step.HELD, "unsent"),
 )
 _SENDING = (
-    *_both("folder", Step.NEW_FOLDER, "no answer", "no answer"),
-    _before("post", Step.POST, "no answer"),
-    _before("request", Step.REQUEST, "no answer", among=_is_first_piece),
+    *_both("folder", Step.NEW_FOLDER, "unsent", "unsent"),
+    _before("post", Step.POST, "unsent"),
+    _before("request", Step.REQUEST, "unsent", among=_is_first_piece),
+    *_both("noted", Step.LEAVES, "unsent", "no answer"),
     _before("request sent", Step.REQUEST, "no answer", among=_is_written),
 )
 _RECEIVING = (
@@ -165,9 +166,9 @@ BATCH_POINTS: tuple[Failpoint, ...] = (
     *_both("uploaded", Step.UPLOADED, "nothing", "nothing", times=1),
     _before("lines held", Step.HELD_LINES, "nothing", times=1),
     _before("lines commit", Step.STATEMENT, "nothing", among=_is_commit, of=Step.HOLD, times=1),
-    _after("lines commit", Step.STATEMENT, "no answer", among=_is_commit, of=Step.HOLD, times=1),
-    _after("lines held", Step.HELD_LINES, "no answer", times=1),
-    *_both("create", Step.CREATE, "no answer", "no answer", times=1),
+    _after("lines commit", Step.STATEMENT, "unsent", among=_is_commit, of=Step.HOLD, times=1),
+    _after("lines held", Step.HELD_LINES, "unsent", times=1),
+    *_both("create", Step.CREATE, "unsent", "no answer", times=1),
     _before("create sent", Step.REQUEST, "no answer", among=_is_written, of=Step.HOLD, times=1),
     _after("accept batch", Step.ACCEPT_BATCH, "no answer", times=1),
     _before(

@@ -63,7 +63,7 @@ def test_a_run_killed_at_any_step_pays_nothing_twice_and_loses_no_answer(
 
     for death, left in chains:
         assert hits(death, point.leaves), f"it left no purchase with {point.leaves}"
-        assert len(left.of(State.UNKNOWN)) == len(death.unanswered) <= 3
+        assert len(left.of(State.UNKNOWN)) == len(death.lost) <= 3
         assert len(left.of(State.UNKNOWN, State.PAID)) == CAP
 
 
@@ -95,10 +95,10 @@ def test_a_recovery_killed_at_any_step_is_done_again(
         chains = list(threads.map(die_twice_and_recover, range(1, point.times + 1)))
 
     for first, second, left in chains:
-        assert (len(first.whole), len(first.unanswered)) == (3, 1)
+        assert (len(first.whole), len(first.lost)) == (3, 1)
         assert hits(second, point.leaves), f"it left no purchase with {point.leaves}"
         assert 1 <= len(left.of(State.UNKNOWN)) <= 2
-        assert first.unanswered <= {one.attempt_id for one in left.of(State.UNKNOWN)}
+        assert first.lost <= {one.attempt_id for one in left.of(State.UNKNOWN)}
         assert first.whole <= {one.attempt_id for one in left.of(State.PAID)}
         assert len(left.of(State.UNKNOWN, State.PAID)) == CAP
 
@@ -118,7 +118,7 @@ def test_a_run_killed_while_it_fetches_a_picture_fetches_it_again(
         death, left = chain.die_at(point.name, nth), chain.to_the_end()
 
         assert hits(death, point.leaves), f"it left no purchase with {point.leaves}"
-        assert len(left.of(State.UNKNOWN)) == len(death.unanswered)
+        assert len(left.of(State.UNKNOWN)) == len(death.lost)
 
 
 IN_ORDER = (
@@ -191,7 +191,7 @@ def test_a_lost_request_is_sent_once_more_where_the_settings_say_so(
     second = chain.die_at(name)
     left = chain.to_the_end()
 
-    lost = len(first.unanswered)
+    lost = len(first.lost)
     assert lost == (point.leaves == "no answer")
     assert len(second.of(State.WROTE_OFF)) == len(left.of(State.WROTE_OFF)) == lost
     assert len(left.of(State.UNKNOWN)) == lost

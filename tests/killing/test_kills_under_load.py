@@ -1,12 +1,13 @@
-"""``kill -9`` on a busy machine: which rows are left of requests that had not begun to leave.
+"""``kill -9`` on a busy machine: what is left to decide of requests that had not begun to leave.
 
-A row is in the ledger before its request leaves, and whoever is killed in between leaves a row that
-only a person can decide. On an idle machine that is a moment; where every core is taken it is long.
-How many there are is counted at the door of the server, which sees every byte, and printed.
+A row is in the ledger before its request leaves, and whoever is killed in between leaves a row. On
+an idle machine that is a moment; where every core is taken it is long. The next run sees that it
+never left. How many there are is counted at the door of the server, which sees every byte.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import socket
@@ -25,12 +26,12 @@ import pytest
 from stage3_plugin.domain.states import COUNTED, State
 from tests.fakes.behaviours import Ok
 from tests.fakes.image_api import ImageApi
+from tests.fakes.pngs import make_png
 from tests.fakes.wire import Asked
 from tests.killing.chains import Chain, story
 from tests.killing.checks import left_in, wait_for
 from tests.killing.conftest import AT_ONCE
 from tests.killing.processes import Servers
-from tests.later import not_yet, turned_green_by
 from tests.projects import Project
 
 KILLS = int(os.environ.get("BUSY_KILLS", "12"))
@@ -39,7 +40,8 @@ BURNING = 2
 SCENES = 16
 CAPACITY = 8
 LONGEST_ANSWER_S = 0.3
-LATER = "a row of a request that never left: mended by the third house, part 2 (purchase)"
+MOST_FOR_NOTHING = 0.05
+"""Such rows for each kill: between the note that a request leaves and its byte lies a moment."""
 
 
 @dataclass
@@ -135,7 +137,7 @@ def test_rows_of_requests_that_never_left_are_counted(
     service.otherwise = answer
     chance = random.Random(29)
     door = Door(service)
-    kills = open_rows = never_left = 0
+    kills = open_rows = never_left = for_nothing = 0
     whole_s = 0.0
     with busy_machine(), door.open() as address:
 
@@ -174,21 +176,27 @@ def test_rows_of_requests_that_never_left_are_counted(
             assert chain.run()["outcomes"] is not None
             after = left_in(chain.folder)
             chain.check(after, chain.told)
-            assert {row.attempt_id for row in after.of(State.UNKNOWN)} == dead.unanswered
+            unknown = {row.attempt_id for row in after.of(State.UNKNOWN)}
+            on_their_way = len(dead.unanswered) - (len(counted) - arrived)
+            assert unknown == dead.lost
+            assert len(unknown) >= on_their_way, "a request that has left is taken for never sent"
+            for_nothing += len(unknown) - on_their_way
             if kills == KILLS:
                 break
-    print(f"{kills} kills: {open_rows} rows without an answer, {never_left} of them never left")
+    print(
+        f"{kills} kills: {open_rows} rows without an answer, {never_left} of them never left, "
+        f"{for_nothing} of these are left to be decided"
+    )
 
     assert kills == KILLS
-    assert open_rows >= never_left >= 0
-    if never_left:  # how many is chance, so that no strict mark could say it
-        pytest.xfail(f"{never_left} of {open_rows}: {LATER}")
+    assert open_rows >= never_left >= for_nothing
+    assert for_nothing <= max(1, MOST_FOR_NOTHING * kills)
 
 
 @contextmanager
 def silent() -> Generator[tuple[int, threading.Event]]:
-    """Take a connection and its first bytes, and answer nothing: TLS never comes to be."""
-    has_come = threading.Event()
+    """Take a connection and its first bytes, and no more; nothing is ever answered."""
+    has_come, is_over = threading.Event(), threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def accept() -> None:
@@ -197,22 +205,45 @@ def silent() -> Generator[tuple[int, threading.Event]]:
                 with connection:
                     assert connection.recv(1)
                     has_come.set()
-                    while connection.recv(65536):
-                        pass
+                    is_over.wait(30)
 
         thread = threading.Thread(target=accept)
         thread.start()
         yield listening.getsockname()[1], has_come
+        is_over.set()
         with suppress(OSError):
             listening.shutdown(socket.SHUT_RDWR)
         thread.join()
 
 
-@turned_green_by(2, "purchase", finding="rows of requests that never left")
-def test_who_dies_before_there_is_a_connection_leaves_nothing_to_decide(
-    tmp_path: Path, image_api: ImageApi
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_who_dies_before_the_whole_request_has_left_leaves_nothing_to_decide(
+    tmp_path: Path, image_api: ImageApi, scheme: str
 ) -> None:
-    """Not a byte of the request had left: TLS was being agreed on."""
+    """TLS was being agreed on; or the picture that the scene shows was half on its way."""
+    project = Project(tmp_path)
+    (tmp_path / "pier.png").write_bytes(make_png("pier", 1800, 1800, heavy=True))
+    scene = {"scene_id": "s01", "image_prompt": "s01: a pier", "references": ["pier.png"]}
+    (tmp_path / "scenes.json").write_text(json.dumps([scene]), encoding="utf-8")
+    with silent() as (port, has_come):
+        project.config(image_api, base_url=f"{scheme}://127.0.0.1:{port}/v1")
+        run = project.start("run", "scenes.json")
+        assert has_come.wait(30)
+        time.sleep(0.2)  # as much has left as the system takes
+        run.kill()
+        run.communicate()
+    [left] = project.purchases()
+    project.config(image_api)
+    again = project.run("run", "scenes.json")
+
+    assert left.state is State.SENDING
+    assert "Traceback" not in again.stderr
+    assert (project.codes(), again.returncode) == ({"s01": "made"}, 0)
+    assert [row.state for row in project.purchases()] == [State.VOID, State.PAID]
+
+
+def test_who_dies_with_the_machine_is_asked_about(tmp_path: Path, image_api: ImageApi) -> None:
+    """What was noted last may be lost with the power, so that nothing is proved by its lack."""
     project = Project(tmp_path)
     project.scenes(1)
     with silent() as (port, has_come):
@@ -221,9 +252,9 @@ def test_who_dies_before_there_is_a_connection_leaves_nothing_to_decide(
         assert has_come.wait(30)
         run.kill()
         run.communicate()
-    project.config(image_api)
+    [noted] = (tmp_path / ".stage3" / "owners").glob("*.sent")
+    noted.write_text("of-the-start-before\n", encoding="ascii")
     again = project.run("run", "scenes.json")
 
-    assert "Traceback" not in again.stderr
-    with not_yet("assert ({'s01': 'pending'}, 5) == ({'s01': 'made'}, 0)"):
-        assert (project.codes(), again.returncode) == ({"s01": "made"}, 0)
+    assert (project.codes(), again.returncode) == ({"s01": "unknown"}, 4)
+    assert [row.state for row in project.purchases()] == [State.UNKNOWN]

@@ -66,3 +66,9 @@ def leave_lock(state_dir: Path, run_id: str) -> None:
     """Leave the lock of a run that has died: its file is there, and no process holds it."""
     (state_dir / "owners").mkdir(mode=0o700, exist_ok=True)
     (state_dir / "owners" / f"{run_id}.lock").touch(mode=0o600)
+
+
+def leave_list(state_dir: Path, run_id: str, *sent: str) -> None:
+    """Leave the list of what a run has sent that has ended, and left rows."""
+    (state_dir / "owners").mkdir(mode=0o700, exist_ok=True)
+    (state_dir / "owners" / f"{run_id}.sent").write_text("\n".join(["", *sent, "ended", ""]), "ascii")

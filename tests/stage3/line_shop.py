@@ -78,7 +78,6 @@ class LineShop:
     """A run that buys lines.
 
     Attributes:
-        unsent: The batches that it has noted never to have sent.
         refused: Lines that its recovery has taken in without a picture.
     """
 
@@ -95,7 +94,6 @@ class LineShop:
     ) -> None:
         self.run_id = run_id
         self.ledger = opened_in(folder)
-        self.unsent: list[str] = []
         self.refused: list[tuple[Purchase, AttemptResult]] = []
         self.recovery = SimpleNamespace(
             is_going=False, may_have=_nothing, refused_line=self._refused_line, tell=self._tell
@@ -103,9 +101,6 @@ class LineShop:
         session = SimpleNamespace(
             reader=self.ledger, commit=commit_with(self.ledger), run_id=run_id, now=lambda: now,
             calendar=SimpleNamespace(today=lambda: DAY), claim=SimpleNamespace(renew=lambda: None),
-            owners=SimpleNamespace(
-                note_unsent=self._note_unsent, forget_unsent=self._forget_unsent
-            ),
         )  # fmt: skip
         self.run_ledger = RunLedger(
             cast("Session", session),
@@ -128,12 +123,6 @@ class LineShop:
             recovery=cast("Recovery", self.recovery),
         )
         self.lines = LineCheckout(self.checkout)
-
-    def _note_unsent(self, _run_id: str, token: str) -> None:
-        self.unsent.append(token)
-
-    def _forget_unsent(self, _run_id: str) -> None:
-        self.unsent.clear()
 
     def _refused_line(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None:
         for one in self.refused:

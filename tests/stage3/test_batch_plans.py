@@ -19,14 +19,13 @@ from stage3_plugin.domain.job import NewJob
 from stage3_plugin.domain.money import to_usd
 from stage3_plugin.engine import pending
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, Line
 from stage3_plugin.testing.bill import by_the_table
 from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
 from tests.laws import tried
-from tests.stage3.buying import counted, scenes
+from tests.stage3.buying import counted, leave_list, scenes
 from tests.stage3.running import Ran, Story, asking, run_stage
 from tests.stage3.test_recovery import Dead
 
@@ -47,7 +46,7 @@ JOB = NewJob(
         ("nothing", "held"),
         ("half an answer", "held"),
         ("the create's whole answer", "pending"),
-        ("a note that it was never sent", "make"),
+        ("a list that lacks it", "make"),
     ],
 )
 async def test_what_a_dead_run_left_of_a_batch_is_foreseen(
@@ -61,8 +60,8 @@ async def test_what_a_dead_run_left_of_a_batch_is_foreseen(
         dead.leaves(story=one, job=JOB, line=line)
     if left in {"half an answer", "the create's whole answer"}:
         dead.has_received(TOKEN, {"id": "batch_1"}, complete=left != "half an answer")
-    if left == "a note that it was never sent":
-        Owners(tmp_path / ".stage3").note_unsent(dead.run_id, TOKEN)
+    if left == "a list that lacks it":
+        leave_list(tmp_path / ".stage3", dead.run_id, "another")
 
     plan = await planned_with(dead.settings, scenes(3), dead.folder)
 

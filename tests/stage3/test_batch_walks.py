@@ -44,7 +44,7 @@ from tests.stage3.batch_books import (
     virtually,
     write_answer,
 )
-from tests.stage3.buying import leave_lock
+from tests.stage3.buying import leave_list, leave_lock
 from tests.stage3.ledger.databases import is_server
 from tests.stage3.ledger.samples import NOW, SETTLEMENTS, accepted
 from tests.stage3.line_shop import LineShop, close_all, keys_of, request
@@ -206,11 +206,11 @@ def partial_other(scene: Scene) -> Callable[[], Awaitable[str]]:
     return hold
 
 
-def test_what_its_run_has_noted_never_to_have_sent_is_void(make: Callable[..., Scene]) -> None:
-    """The commit of its hold was in doubt as the run ended."""
+def test_what_the_list_of_its_run_lacks_was_never_sent(make: Callable[..., Scene]) -> None:
+    """It was killed before its create left."""
     scene = make(2, is_accepted=False)
     process = scene.process()
-    process.owners.note_unsent("run-1", scene.token)
+    leave_list(scene.folder, "run-1", "another")
     walk(process, scene)
 
     assert scene.states() == [State.VOID] * 2

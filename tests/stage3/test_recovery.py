@@ -21,7 +21,6 @@ from stage3_plugin.engine.backend import endpoint_of
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import home_of, new_run_id
-from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.spool.reading import SpooledAnswer
@@ -29,7 +28,16 @@ from tests.doors import HOLD, bills, painter
 from tests.fakes.image_api import ImageApi
 from tests.fakes.pngs import make_png
 from tests.fakes.shapes import OPENAI_USAGE
-from tests.stage3.buying import counted, keys_of, leave_lock, ledger_path, only, scenes, states
+from tests.stage3.buying import (
+    counted,
+    keys_of,
+    leave_list,
+    leave_lock,
+    ledger_path,
+    only,
+    scenes,
+    states,
+)
 from tests.stage3.running import Ran, Story, run_stage
 from tests.stage3.stored import Stored
 
@@ -72,7 +80,7 @@ class Dead:
         assert isinstance(held, Held)
         leave_lock(self.folder / ".stage3", new.run_id)
         if not sent:
-            Owners(self.folder / ".stage3").note_unsent(new.run_id, new.attempt_id)
+            leave_list(self.folder / ".stage3", new.run_id)
         return new.attempt_id
 
     def has_received(

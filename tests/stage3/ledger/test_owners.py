@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import ENOSYS
 from pathlib import Path
 from threading import Thread
@@ -46,7 +46,7 @@ def another_process(state_dir: Path, run_id: str) -> Generator[subprocess.Popen[
 
 def locks(state_dir: Path) -> list[str]:
     """Return the files of the locks."""
-    return sorted(path.name for path in (state_dir / "owners").iterdir())
+    return sorted(path.name for path in (state_dir / "owners").glob("*.lock"))
 
 
 def test_a_killed_owner_is_seen_to_be_dead_at_once(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_the_locks_of_the_dead_are_removed_and_no_others(tmp_path: Path) -> None
         owners.tidy()
         left = {path.name for path in (tmp_path / "owners").iterdir()}
 
-        assert left == {"alive.lock", "notes.txt"}
+        assert left == {"alive.lock", "alive.sent", "notes.txt"}
         assert owners.lives("alive")
 
 
@@ -166,3 +166,77 @@ def test_a_run_is_not_kept_from_its_lock_by_whoever_looks_for_the_dead(tmp_path:
         looking.join()
 
         assert owners.lives("new")
+
+
+# What was sent -----------------------------------------------------------------------------------
+
+
+def a_list(state_dir: Path, *lines: str, end: str = "\n") -> Owners:
+    """Leave the list of a run ``a`` that has died."""
+    (state_dir / "owners").mkdir()
+    (state_dir / "owners" / "a.sent").write_text("\n".join(lines) + end, "ascii")
+    return Owners(state_dir)
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "ended"])
+def test_what_a_list_lacks_was_never_sent(tmp_path: Path, *, is_killed: bool) -> None:
+    """So it is of a run that was killed since the machine was started, and of one that ended."""
+    owners = Owners(tmp_path)
+    with suppress(KeyboardInterrupt), owners.claim("a") as claim:
+        claim.leaves_rows = True
+        claim.note_sent("one")
+        claim.note_sent("two")
+        if is_killed:
+            raise KeyboardInterrupt
+
+    sent = {name: not owners.has_never_sent("a", name) for name in ("one", "two", "three", "tw")}
+    assert sent == {"one": True, "two": True, "three": False, "tw": False}
+
+
+@pytest.mark.parametrize(
+    "lines, is_proved",
+    [
+        (["another-boot", "one"], False),
+        (["another-boot", "one", "ended"], True),
+        (["", "one"], False),
+        (["", "one", "ended"], True),
+        ([""], False),
+    ],
+)
+def test_a_list_from_before_the_machine_was_started_proves_nothing_unless_it_was_synced(
+    tmp_path: Path, lines: list[str], *, is_proved: bool
+) -> None:
+    """What was written last may be lost with the power."""
+    owners = a_list(tmp_path, *lines)
+
+    assert owners.has_never_sent("a", "two") is is_proved
+    assert not owners.has_never_sent("a", "one") or "one" not in lines
+
+
+def test_a_line_that_was_not_written_to_its_end_is_of_a_request_that_never_left(
+    tmp_path: Path,
+) -> None:
+    """The request leaves after that; and without a list nothing is proved."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    if not boot.exists():
+        pytest.skip("nothing says here when the machine was started")
+    owners = a_list(tmp_path, boot.read_text("ascii").strip(), "one", "tw", end="")
+
+    assert owners.has_never_sent("a", "two")
+    assert not owners.has_never_sent("a", "one")
+    assert not owners.has_never_sent("b", "one")
+
+
+def test_an_end_in_good_order_leaves_no_list(tmp_path: Path) -> None:
+    """What is left by a run that has no rows goes with its lock."""
+    owners = Owners(tmp_path)
+    with owners.claim("a"):
+        pass
+    with suppress(KeyboardInterrupt), owners.claim("b"):
+        raise KeyboardInterrupt
+    with suppress(KeyboardInterrupt), owners.claim("c"):
+        raise KeyboardInterrupt
+    owners.tidy(keep={"c"})
+
+    left = sorted(path.name for path in (tmp_path / "owners").iterdir())
+    assert left == ["c.lock", "c.sent"]
