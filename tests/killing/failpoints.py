@@ -131,9 +131,9 @@ _HOLDING = (
 )
 _SENDING = (
     *_both("folder", Step.NEW_FOLDER, "unsent", "unsent"),
+    *_both("noted", Step.LEAVES, "unsent", "no answer"),
     _before("post", Step.POST, "unsent"),
     _before("request", Step.REQUEST, "unsent", among=_is_first_piece),
-    *_both("noted", Step.LEAVES, "unsent", "no answer"),
     _before("request sent", Step.REQUEST, "no answer", among=_is_written),
 )
 _RECEIVING = (

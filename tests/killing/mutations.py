@@ -235,6 +235,11 @@ def unanswered_is_taken_for_unsent() -> None:
     place_of(Step.JUDGED).put(let_go)
 
 
+def nothing_is_noted_as_sent() -> None:
+    """Let requests leave that the run's list lacks. Not one of the five."""
+    place_of(Step.LEAVES).put(lambda _claim, _name: None)
+
+
 MUTATIONS: dict[str, Callable[[], None]] = {
     mutation.__name__: mutation
     for mutation in (
@@ -246,6 +251,7 @@ MUTATIONS: dict[str, Callable[[], None]] = {
         cap_looked_at_outside,
         answer_removed_before_settled,
         unanswered_is_taken_for_unsent,
+        nothing_is_noted_as_sent,
     )
 }
 

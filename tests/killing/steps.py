@@ -34,7 +34,7 @@ class Step(StrEnum):
     NEW_FOLDER = "stage3_plugin.storage.pictures:Pictures.new_folder"
     POST = "stage3_plugin.transport.client:Client.post"
     REQUEST = "stage3_plugin.transport.client:_OneShotBody.__anext__"
-    LEAVES = "stage3_plugin.purchase.run_ledger:RunLedger.note_sent"
+    LEAVES = "stage3_plugin.ledger.owners:Claim.note_sent"
     HEAD = "stage3_plugin.purchase.asking:open_spool"
     PIECE = "stage3_plugin.storage.spool.writing:Spool.feed"
     BODY = "stage3_plugin.storage.spool.writing:Spool._take"

@@ -155,7 +155,9 @@ def test_an_answer_is_removed_before_it_is_settled(
 
 
 @pytest.mark.parametrize(
-    "mutations", [(), ("unanswered_is_taken_for_unsent",)], ids=["whole", "broken"]
+    "mutations",
+    [(), ("unanswered_is_taken_for_unsent",), ("nothing_is_noted_as_sent",)],
+    ids=["whole", "broken", "unnoted"],
 )
 def test_an_unanswered_request_is_taken_for_unsent(
     chain: Chain, mutations: tuple[str, ...]
