@@ -70,7 +70,7 @@ class Claim:
         remove(self._list)
         try:
             self._sent = NewFile(self._list)
-            self.note_sent(_boot_id())
+            self._sent.write(f"{_boot_id()}\n".encode())
         except StorageFailed:
             self._lock.release()
             raise
@@ -102,7 +102,7 @@ class Claim:
         """
         if self.leaves_rows:
             with suppress(StorageFailed):  # then it proves as much as that of a run that was killed
-                self.note_sent(_ENDED)
+                self._sent.write(f"{_ENDED}\n".encode())
                 self._sent.sync()
         elif numbers_of(self._name) == self._noted:  # else it is another run's by now
             remove(self._list)
