@@ -448,7 +448,7 @@ class GatheredScenes:
                 model=first.model,
             )
         )
-        return job
+        return job or _IS_MADE
 
     def _wait_for(self, job: Job, lines: Sequence[_Line], held: Sequence[Held]) -> None:
         """Let every scene wait for its line."""

@@ -207,14 +207,14 @@ class LineCheckout:
                 return beside
         return await self.look(line.request, line.part)
 
-    async def accept(self, token: str, accepted: Accepted) -> Job:
+    async def accept(self, token: str, accepted: Accepted) -> Job | None:
         """Make a batch's name durable, with all of its lines ``ACCEPTED``, in one commit.
 
         Raises:
             JobRefused: It is the name of another batch, or this one has another.
             StorageFailed: The ledger did not take it. The answer in the spool names it.
         """
-        return await self._checkout.run_ledger.accept_batch(token, accepted)
+        return await self._checkout.run_ledger.accept(token, accepted)
 
     async def settle_all(self, held: Sequence[Held], attempted: AttemptResult) -> list[Charge]:
         """Record what came of a create that was not accepted: for all of its lines in one commit.
@@ -246,4 +246,4 @@ class LineCheckout:
     async def _record(self, held: Sequence[Held], settlement: Settlement) -> None:
         for token in dict.fromkeys(one.token for one in held):
             assert token is not None, "a batch has a token"
-            await self._checkout.run_ledger.settle_lines(token, settlement)
+            await self._checkout.run_ledger.settle(token, settlement, of={State.SENDING})

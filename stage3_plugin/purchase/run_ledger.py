@@ -8,7 +8,7 @@ may share one ledger.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -296,39 +296,21 @@ class RunLedger:
             ledger.name_story(new.run_id, self._story)
         return held
 
-    async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
-        """Make a job's identifier durable, with its purchase ``ACCEPTED``, in one commit.
+    async def accept(self, name: str, accepted: Accepted) -> Job | None:
+        """Make a job's identifier durable, with all its lines ``ACCEPTED``, in one commit.
+
+        Args:
+            name: What the job is known by: the token of a batch, or else its purchase.
+            accepted: What its provider said.
 
         Returns:
-            The job as it stands then; ``None`` if its purchase has been settled meanwhile.
+            The job as it stands then; ``None`` if all of it has been settled meanwhile.
 
         Raises:
-            JobRefused: It is the name of another request's job.
+            JobRefused: It is the name of another job, or this one has another.
         """
         now = self._session.now
-        return await self._session.commit(
-            lambda ledger: ledger.accept(attempt_id, accepted, now=now())
-        )
-
-    async def accept_batch(self, token: str, accepted: Accepted) -> Job:
-        """Make a batch's name durable, with all its lines ``ACCEPTED``, in one commit.
-
-        Raises:
-            JobRefused: It is the name of another job, or the batch has another.
-        """
-        now = self._session.now
-        return await self._session.commit(
-            lambda ledger: ledger.accept_batch(token, accepted, now=now())
-        )
-
-    async def settle_lines(self, token: str, settlement: Settlement) -> list[Purchase]:
-        """Record the same end of all lines of a batch that are ``SENDING``, in one commit."""
-        now = self._session.now
-        after = await self._session.commit(
-            lambda ledger: ledger.settle_lines(token, settlement, of={State.SENDING}, now=now())
-        )
-        self.notify()
-        return after
+        return await self._session.commit(lambda ledger: ledger.accept(name, accepted, now=now()))
 
     def take_to_be(self, keys: Keys, part: Part, *, but: Purchase | None) -> int:
         """Return which take of its wish a part is to be, where nothing stands for it.
@@ -400,18 +382,29 @@ class RunLedger:
         found = self._session.reader.billed_for_nothing_since(keys, 0)
         return [one for one in found if one.is_billed_refusal and keys.take_of(one.new) is not None]
 
-    async def settle(self, attempt_id: str, settlement: Settlement) -> Purchase:
-        """Record how a purchase ended; once this returns, that is durable.
+    async def settle(
+        self, name: str, settlement: Settlement, *, of: Collection[State] | None = None
+    ) -> list[Purchase]:
+        """Record how a job ended; once this returns, that is durable.
+
+        Args:
+            name: What the job is known by: the token of a batch, or else its purchase.
+            settlement: What is true of all its lines.
+            of: The states that it was made for: what has gone on since stays as it is.
+
+        Returns:
+            The lines that have ended so.
 
         Raises:
             IllegalTransition: It was settled otherwise meanwhile.
         """
         now = self._session.now
-        purchase = await self._session.commit(
-            lambda ledger: ledger.settle(attempt_id, settlement, now=now())
+        after = await self._session.commit(
+            lambda ledger: ledger.settle(name, settlement, of=of, now=now())
         )
-        self.note(purchase)
-        return purchase
+        for purchase in after:
+            self.note(purchase)
+        return after
 
     async def withdraw(self) -> None:
         """Give back what may be held and was never sent, once the ledger answers again.

@@ -67,9 +67,11 @@ def journal_after_send() -> None:
         )
         return Held(attempt_id=attempt_id, hold_microusd=hold_microusd, day=date.min)
 
-    async def hold_and_settle(self: Any, attempt_id: str, settlement: Settlement) -> Purchase:
-        held = await pending.pop(attempt_id)(self)
-        return await settle(self, held.attempt_id, settlement)
+    async def hold_and_settle(
+        self: Any, name: str, settlement: Settlement, **more: Any
+    ) -> list[Purchase]:
+        held = await pending.pop(name)(self)
+        return await settle(self, held.attempt_id, settlement, **more)
 
     place_of(Step.HELD).put(pretend)
     place_of(Step.SETTLED).put(hold_and_settle)
@@ -99,15 +101,16 @@ def unknown_releases_its_hold() -> None:
     settle = Ledger.settle
 
     def settle_and_release(
-        self: Any, attempt_id: str, settlement: Settlement, *, now: datetime
-    ) -> Purchase:
-        after = settle(self, attempt_id, settlement, now=now)
-        if after.state is State.UNKNOWN:
-            scopes = counters.scopes_of(
-                after.new.run_id, after.new.endpoint.provider, str(after.day)
-            )
-            counters.move(self._execute, scopes, -after.new.hold_microusd)
-        return after
+        self: Any, name: str, settlement: Settlement, **more: Any
+    ) -> list[Purchase]:
+        ended = settle(self, name, settlement, **more)
+        for after in ended:
+            if after.state is State.UNKNOWN:
+                scopes = counters.scopes_of(
+                    after.new.run_id, after.new.endpoint.provider, str(after.day)
+                )
+                counters.move(self._execute, scopes, -after.new.hold_microusd)
+        return ended
 
     place_of(Step.SETTLE).put(settle_and_release)
 

@@ -183,4 +183,5 @@ class LineShop:
 
     async def bring(self, held: Held, settlement: Any) -> Purchase:
         """Settle one line."""
-        return await self.run_ledger.settle(held.attempt_id, settlement)
+        (after,) = await self.run_ledger.settle(held.attempt_id, settlement)
+        return after
