@@ -143,6 +143,7 @@ class Ledger(Database):
             day=day if day.isoformat() == today else date.fromisoformat(today),
             token=None if new.job is None else new.job.token,
             slot=new.slot,
+            line=new.line,
             held_at=now,
         )
 

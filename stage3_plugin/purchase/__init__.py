@@ -34,7 +34,7 @@ What is durable      Done by                                         A crash aft
 whose the batch is   ``storage.spool.batch_files:note_owner``        a folder that goes with its
                                                                      run
 its file, uploaded   ``purchase.batching:Batching.upload``            the same: nothing is held yet
-all lines SENDING,   ``purchase.run_ledger:RunLedger.hold_lines``    lines that count as sent
+all lines SENDING,   ``purchase.run_ledger:RunLedger.hold``          lines that count as sent
 its job's row        with its commit
 the create's answer  ``purchase.batching:Batching.create``            a batch to be accepted
 all lines ACCEPTED   ``ledger.book:Ledger.accept`` with its          a batch to be asked for, by

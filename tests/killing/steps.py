@@ -49,7 +49,6 @@ class Step(StrEnum):
     NOTED = "stage3_plugin.storage.spool.batch_files:note_owner"
     WRITTEN = "stage3_plugin.purchase.batching:Batching.write"
     UPLOADED = "stage3_plugin.purchase.batching:Batching.upload"
-    HELD_LINES = "stage3_plugin.purchase.run_ledger:RunLedger.hold_lines"
     LATE = "stage3_plugin.engine.batches:GatheredScenes._is_late"
     CREATE = "stage3_plugin.purchase.batching:Batching.create"
     SETTLE_LINES = "stage3_plugin.purchase.endings:Endings.settle_lines"

@@ -141,7 +141,8 @@ def test_whoever_buys_a_wish_again_is_told_nothing_of_it_before(ledger: Ledger) 
     for one in lines:
         with ledger.transaction():
             ledger.hold(one, NO_CAPS, day=DAY, now=NOW)
-            ledger.note_untold(*ledger.settle(one.attempt_id, REFUSED, now=NOW), word="refused:")
+            (after,) = ledger.settle(one.attempt_id, REFUSED, now=NOW)
+            ledger.note_untold(after, "refused:")
     again = replace(lines[0], attempt_id="0" * 32)
     left = list[int]()
     for limits in (Limits(total_microusd=HOLD - 1), NO_CAPS):
