@@ -41,9 +41,9 @@ from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
 from stage3_plugin.policy.retry import Again, GiveUp, Stop, was_turned_away
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.batching import Batching
-from stage3_plugin.purchase.checkout import Denied
-from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
+from stage3_plugin.purchase.checkout import Checkout, Denied, NotNow
 from stage3_plugin.purchase.maker import shielded
+from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.interrupt import Interrupt
@@ -66,7 +66,7 @@ class _Line:
     Attributes:
         scene: That.
         request: What is asked for, with the seed of its take.
-        ready: What looking at it said.
+        found: What looking at it said, which is held.
         load: What it adds to its batch.
         held: What is held for it, once that is so.
         is_over: It has been handed on.
@@ -74,13 +74,10 @@ class _Line:
 
     scene: SceneState
     request: PictureRequest
-    ready: Ready
+    found: Line
     load: Load
     held: Held | None = None
     is_over: bool = False
-
-    def to_hold(self) -> LineToHold:
-        return LineToHold(request=self.request, part=self.scene.part, ready=self.ready)
 
 
 @dataclass(slots=True)
@@ -147,11 +144,9 @@ class GatheredScenes:
         self._pauses = set[anyio.CancelScope]()
 
     @property
-    def _checkout(self) -> LineCheckout:
+    def _checkout(self) -> Checkout:
         """Return what holds money for lines, and settles."""
-        if self._place.lines is None:
-            raise LookupError("what is drawn here is gathered for a batch")
-        return self._place.lines
+        return self._place.checkout
 
     @property
     def are_there(self) -> bool:
@@ -178,17 +173,17 @@ class GatheredScenes:
 
     # Gather --------------------------------------------------------------------------------------
 
-    async def add(self, scene: SceneState, ready: Ready) -> None:
+    async def add(self, scene: SceneState, found: Line) -> None:
         """Gather a scene; where its batch is full, send that."""
         full: tuple[_Group, list[_Line]] | None = None
         try:
-            full = self._add(scene, ready)
+            full = self._add(scene, found)
         except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
             self._run.reporter.failed(scene, self._run.state.stop_on(error))
         if full is not None:
             await self._send_all([full])
 
-    def _add(self, scene: SceneState, ready: Ready) -> tuple[_Group, list[_Line]] | None:
+    def _add(self, scene: SceneState, found: Line) -> tuple[_Group, list[_Line]] | None:
         request = self._runner.with_a_seed(scene)
         batching = self._place.sender.batching_at(self._place.route.endpoint_of(request.model))
         if batching is None:
@@ -212,7 +207,7 @@ class GatheredScenes:
         group = self._group_of(request, kind, batching)
         taken = None if group.filling.fits(load) else (group, group.take_all())
         group.filling.add(load)
-        group.lines.append(_Line(scene=scene, request=request, ready=ready, load=load))
+        group.lines.append(_Line(scene=scene, request=request, found=found, load=load))
         return taken
 
     def _group_of(self, request: PictureRequest, kind: str, batching: Batching) -> _Group:
@@ -323,7 +318,7 @@ class GatheredScenes:
         """Bring a batch's file, and the pictures that its lines show, to the provider."""
         batching, base64_of = group.batching, self._place.sender.base64_of
         requests = [line.request for line in lines]
-        folder = await self._checkout.new_folder(token)
+        folder = await self._run.recovery.new_batch_folder(token)
         failed = await batching.upload_references(token, requests, self._names, base64_of=base64_of)
         if failed is not None:
             return failed
@@ -367,11 +362,11 @@ class GatheredScenes:
             lane="batch",
             input_file=uploaded.name,
         )
-        held = await self._checkout.hold_all([line.to_hold() for line in lines], new)
+        held = await self._checkout.hold([line.found for line in lines], new)
         if isinstance(held, dict):
             return self._without_those_in_the_way(lines, held)
         if not self._run.state.is_going_on:  # it was stopped while the money was being held
-            await self._checkout.release_all(held, "the run was stopped before it was sent")
+            await self._checkout.release(held[0], "the run was stopped before it was sent")
             self._leave(lines)
             return []
         for line, one in zip(lines, held, strict=True):
@@ -389,7 +384,7 @@ class GatheredScenes:
         except BaseException:
             for line in lines:  # what came may lie in the spool: the next start looks
                 line.scene.costs.append(UNKNOWN)
-                self._place.checkout.give_up()
+                self._checkout.give_up()
             raise
         finally:
             self._runner.end_flight(held)
@@ -403,17 +398,17 @@ class GatheredScenes:
 
     def _is_late(self, batching: Batching, held: Held) -> bool:
         """Return whether a create may count as absent already, and so must not leave any more."""
-        age_s = self._place.checkout.run_ledger.age_s(held)
+        age_s = self._checkout.run_ledger.age_s(held)
         return age_s > batching.listing.settle_s / 2
 
     def _without_those_in_the_way(
-        self, lines: Sequence[_Line], found: dict[int, Looked]
+        self, lines: Sequence[_Line], found: dict[int, Line | NotNow]
     ) -> list[_Line]:
         """Hand on the lines that cannot be held now, and return the others."""
         for place, looked in found.items():
             line = lines[place]
-            if isinstance(looked, Ready):
-                line.ready, line.scene.number = looked, looked.number
+            if isinstance(looked, Line):
+                line.found, line.scene.number = looked, looked.take or 1
                 line.request = self._runner.with_a_seed(line.scene)
             elif isinstance(looked, Denied) and looked.stops:
                 line.is_over = True
@@ -429,7 +424,7 @@ class GatheredScenes:
     ) -> Job | AttemptResult:
         """Make the batch's name durable."""
         try:
-            job = await self._checkout.accept(token, accepted)
+            job = await self._checkout.run_ledger.accept(token, accepted)
         except StorageFailed as failure:
             verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(failure), may_be_billed=True)
             return AttemptResult(verdict=verdict, cost=UNKNOWN, storage=failure, stays_open=True)
@@ -449,7 +444,7 @@ class GatheredScenes:
                 model=first.model,
             )
         )
-        return job
+        return job or _IS_MADE
 
     def _wait_for(self, job: Job, lines: Sequence[_Line], held: Sequence[Held]) -> None:
         """Let every scene wait for its line."""
@@ -472,12 +467,12 @@ class GatheredScenes:
 
         What is to be decided for all of them is left.
         """
-        costs: list[Charge] = [UNKNOWN] * len(held)
+        cost: Charge = UNKNOWN
         try:
             if not result.stays_open:
-                costs = await self._checkout.settle_all(held, result)
+                cost = await self._checkout.settle(held[0], result)
         finally:
-            for line, cost in zip(lines, costs, strict=True):
+            for line in lines:
                 line.scene.costs.append(cost)
         for line, one in zip(lines, held, strict=True):
             line.scene.request_id = result.verdict.request_id
@@ -498,9 +493,9 @@ class GatheredScenes:
         self, line: _Line, result: AttemptResult, storage: StorageFailed
     ) -> None:
         """End a scene whose batch the disk or the ledger has failed, and with it the run."""
-        caretaker = self._place.checkout.caretaker
+        caretaker = self._checkout.caretaker
         failure = messages.without_storage(result, storage, caretaker)
-        self._place.checkout.give_up()
+        self._checkout.give_up()
         self._hand_on(line, self._runner.stop(line.scene, failure))
 
     def _end_cut_short(self, line: _Line, result: AttemptResult) -> None:

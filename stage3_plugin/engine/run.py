@@ -185,7 +185,7 @@ class Run:
         if isinstance(following, Due):
             return following.at
         if isinstance(following, Gathers):
-            await self._gathered.add(scene, following.ready)
+            await self._gathered.add(scene, following.line)
         else:
             self._put(scene, following)
         return None

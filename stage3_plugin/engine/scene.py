@@ -60,6 +60,7 @@ from stage3_plugin.policy.retry import (
     was_taken,
     was_turned_away,
 )
+from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.policy.streaks import NONE, Streaks
 from stage3_plugin.purchase import messages
@@ -67,15 +68,14 @@ from stage3_plugin.purchase.checkout import (
     HALTED,
     Checkout,
     Denied,
-    Found,
-    InOtherHands,
-    OfAnotherStep,
+    LineRefused,
+    NotNow,
     Overtaken,
 )
-from stage3_plugin.purchase.lines import LineCheckout, LineRefused, Ready
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.renewing import RenewableKey
+from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.purchase.wanted_takes import Part
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
@@ -97,7 +97,7 @@ class NotSent:
 class Gathers:
     """Nothing stands for the scene: it is to be a line of a batch."""
 
-    ready: Ready
+    line: Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,6 @@ class Place:
         sender: What makes them.
         checkout: Holds money for them, and settles.
         limiter: Decides how many may be in flight there.
-        lines: Holds money for lines of batches, and settles, where there may be any.
         closed: Why nothing can be had there in this run, for any scene.
         streaks: What has come there in a row.
     """
@@ -169,7 +168,6 @@ class Place:
     sender: Sender
     checkout: Checkout
     limiter: Limiter
-    lines: LineCheckout | None = None
     closed: Failure | None = None
     streaks: Streaks = NONE
 
@@ -351,20 +349,18 @@ class SceneRunner:
         place = await self._arrive(scene)
         if not isinstance(place, Place):
             return place
-        if place.lines is None:
+        if place is not self._run.places[0] or place.route.is_here:
             made_by = scene.request.provider
             return self.fail(scene, Failure(code="rejected", message=f"{made_by}: {_NO_BATCHES}"))
-        looked = await place.lines.look(scene.request, scene.part)
-        if isinstance(looked, LineRefused):
-            return self.end_late(scene, looked.purchase, looked.attempted, is_own=False)
-        if not isinstance(looked, Ready):
+        looked = await place.checkout.look(scene.request, scene.part)
+        if not isinstance(looked, Line):
             return await self._without_hold(scene, looked)
         if not self._run.state.is_going_on:
             return NOT_SENT
         unsent = scene.unfit or place.closed
         if unsent is not None:
             return self.end_step(scene, None, GiveUp(unsent), FREE)
-        scene.number = looked.number
+        scene.number = looked.take or 1
         return Gathers(looked)
 
     def facts_of(self, scene: SceneState, request: PictureRequest) -> dict[str, str]:
@@ -433,16 +429,16 @@ class SceneRunner:
         is_turned_away = verdict.kind is VerdictKind.BAD_CREDENTIALS and not verdict.may_be_billed
         return is_turned_away and self._run.state.is_going_on and await key.is_another_since(number)
 
-    async def _without_hold(
-        self, scene: SceneState, claim: Found | InOtherHands | Denied | OfAnotherStep
-    ) -> Next:
+    async def _without_hold(self, scene: SceneState, claim: NotNow) -> Next:
         """Do what follows where nothing is to be sent now, at this step."""
-        if isinstance(claim, InOtherHands):
-            return Waits(Waiting(purchase_id=claim.purchase.new.attempt_id, since=self._now()))
         if isinstance(claim, Denied):
             return self.deny(scene, claim)
+        if isinstance(claim, LineRefused):
+            return self.end_late(scene, claim.purchase, claim.attempted, is_own=False)
+        if claim.means in {Reuse.BUSY, Reuse.AWAITED}:
+            return Waits(Waiting(purchase_id=claim.purchase.new.attempt_id, since=self._now()))
         self._turn_to(scene, claim.purchase)
-        if isinstance(claim, OfAnotherStep):
+        if claim.means is Reuse.RESEND:  # by another step
             return Due(self._now())
         return await self._reuse(scene, claim.purchase)
 

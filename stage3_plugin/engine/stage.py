@@ -503,7 +503,6 @@ class Stage:
         """Return the routes as a run goes about them; none takes more at once than all together."""
         from stage3_plugin.engine.scene import Place, limiter_of
         from stage3_plugin.purchase.checkout import Checkout
-        from stage3_plugin.purchase.lines import LineCheckout
 
         first = self._route
         checkout = Checkout(
@@ -530,15 +529,8 @@ class Stage:
             )
             if number:
                 checkout = checkout.at(route, partial(self._steps.keys_of, route=number))
-            lines = LineCheckout(checkout) if not number and not route.is_here else None
             places.append(
-                Place(
-                    route=route,
-                    sender=backend.sender(),
-                    checkout=checkout,
-                    limiter=limiter,
-                    lines=lines,
-                )
+                Place(route=route, sender=backend.sender(), checkout=checkout, limiter=limiter)
             )
         return places
 

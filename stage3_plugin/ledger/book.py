@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from operator import attrgetter
@@ -113,7 +113,7 @@ class Ledger(Database):
         """
         self._inside()
         self.is_where_it_was()
-        live = self._live(new.scene_key, known_as)
+        live = self.live(new.scene_key, known_as)
         if live is not None:
             return live
         today = day.isoformat()
@@ -143,43 +143,44 @@ class Ledger(Database):
             day=day if day.isoformat() == today else date.fromisoformat(today),
             token=None if new.job is None else new.job.token,
             slot=new.slot,
+            line=new.line,
             held_at=now,
         )
 
     @translated
-    def accept(
-        self, attempt_id: str, accepted: Accepted, *, now: datetime, why: str = ""
-    ) -> Job | None:
-        """Record by which name the job of a purchase was accepted: it can be asked for since then.
+    def accept(self, name: str, accepted: Accepted, *, now: datetime, why: str = "") -> Job | None:
+        """Record by which name a job was accepted: it can be asked for since then.
 
-        All purchases of the job are ``ACCEPTED`` with it, also where their outcome was unknown.
-        Said again, it changes nothing.
+        All lines of it are ``ACCEPTED`` with it, also where their outcome was unknown. Those that
+        were decided about meanwhile stay as they are, and the name is kept all the same: pictures
+        may be had by it. Said again, it changes nothing.
 
         Args:
-            attempt_id: The purchase, or one of its job.
+            name: What the job is known by: the token of a batch, or else its purchase.
             accepted: What the provider said.
             now: The wall clock, aware.
             why: How it was found, where it was not simply answered.
 
         Returns:
-            The job as it stands; ``None`` if the purchase has gone on since: it was settled, or
-            its job was given up.
+            The job as it stands; ``None`` if nothing of it is ``ACCEPTED`` any more.
 
         Raises:
             JobRefused: Another job has that name, or this one another.
             LookupRefused: There is no such purchase, or it has no job.
         """
         self._inside()
-        row = self._row(attempt_id)
-        before = self._read(row)
-        if row.job is None or before.job is None:
-            raise LookupRefused(attempt_id, "it has no job")
-        known = before.job.accepted
-        if known is None and State.ACCEPTED in LEGAL[before.state]:
-            return self._accept_job(row.job, attempt_id, accepted, now, why)
-        if known is not None and known.job_id != accepted.job_id:
-            raise JobRefused(attempt_id, accepted.job_id)
-        return before.job if before.state is State.ACCEPTED else None
+        row = self._execute(sql.JOB_OF, (name,)).fetchone()
+        if row is None or row[0] is None:
+            raise LookupRefused(
+                name, "there is no such purchase" if row is None else "it has no job"
+            )
+        (seq,) = row
+        job = self._job(seq)
+        if job.accepted is None:
+            job = self._accept_job(seq, name, accepted, now, why)
+        elif job.accepted.job_id != accepted.job_id:
+            raise JobRefused(name, accepted.job_id)
+        return job if self._execute(sql.IS_MADE, (seq,)).fetchone() else None
 
     @translated
     def accept_again(self, attempt_id: str, asking: Asking) -> None:
@@ -195,29 +196,60 @@ class Ledger(Database):
         self._execute(sql.ACCEPT_LINES, (moment(asking.at), why, job))
 
     @translated
-    def settle(self, attempt_id: str, settlement: Settlement, *, now: datetime) -> Purchase:
-        """Record how a purchase ended, and count its cost in the place of its hold.
+    def settle(
+        self,
+        name: str,
+        settlement: Settlement,
+        *,
+        of: Collection[State] | None = None,
+        lines: Collection[int] | None = None,
+        now: datetime,
+    ) -> list[Purchase]:
+        """Record how a job ended, or lines of it, and count their cost in the place of their hold.
 
         A cost that is not known leaves the hold counted, and a state that does not count gives it
         back. A cost above the hold is counted in full, with an event ``overrun``.
 
+        Args:
+            name: What the job is known by: the token of a batch, or else its purchase; a purchase
+                that is a line of a batch is meant alone.
+            settlement: What is true of each line; a picture is of one alone.
+            of: The states that it was made for: what has gone on since stays as it is.
+            lines: Only these lines of a batch, by their numbers.
+            now: The wall clock, aware.
+
+        Returns:
+            Those that were changed, as they stand, in the order of their numbers.
+
         Raises:
-            IllegalTransition: Its state does not allow that.
-            LookupRefused: There is no such purchase.
-            ValueError: ``PAID`` without a picture, ``WROTE_OFF`` without saying who decided, or a
-                picture that was paid for is given up without a person's decision.
+            IllegalTransition: A state does not allow that; nothing may stay written.
+            LookupRefused: There is no such purchase, nor such a batch.
+            ValueError: ``PAID`` without a picture, or several with one; ``WROTE_OFF`` without
+                saying who decided, or a picture that was paid for is given up without a person's
+                decision.
         """
         self._inside()
-        row = self._row(attempt_id)
-        before = self._read(row)
-        after, scopes = self._write_settlement(row, before, settlement, now)
-        counters.move(self._execute, scopes, after.counted_microusd - before.counted_microusd)
-        return after
+        ended = [
+            row
+            for row in self._rows_of(name)
+            if (of is None or row.state in of) and (lines is None or row.line in lines)
+        ]
+        if settlement.picture is not None and len(ended) > 1:
+            raise ValueError("a picture is of one line alone")
+        changed, moves = list[Purchase](), Counter[counters.Scopes]()
+        for row, before in zip(ended, self._read_all(ended), strict=True):
+            after = self._write_settlement(row, before, settlement, now)
+            scopes = counters.scopes_of(before.new.run_id, before.new.endpoint.provider, row.day)
+            moves[scopes] += after.counted_microusd - before.counted_microusd
+            changed.append(after)
+        for scopes, microusd in moves.items():
+            counters.move(self._execute, scopes, microusd)
+        return changed
 
     def _write_settlement(
         self, row: PurchaseRow, before: Purchase, settlement: Settlement, now: datetime
-    ) -> tuple[Purchase, counters.Scopes]:
-        """Write down how a purchase ended; its counters, which are returned, are still to move."""
+    ) -> Purchase:
+        """Write down how a purchase ended; its counters are still to move."""
         state = settlement.state
         if state not in LEGAL[before.state] or state in {*OPEN, State.ACCEPTED}:
             raise IllegalTransition(before.new.attempt_id, before.state, state)
@@ -232,80 +264,7 @@ class Ledger(Database):
         if after.counted_microusd > after.new.hold_microusd:
             why = f"billed {after.cost_microusd} micro-USD, held {after.new.hold_microusd}"
             self._execute(sql.OVERRUN, (row.seq, before.state, state, moment(now), why))
-        scopes = counters.scopes_of(before.new.run_id, before.new.endpoint.provider, row.day)
-        return after, scopes
-
-    @translated
-    def accept_batch(self, token: str, accepted: Accepted, *, now: datetime, why: str = "") -> Job:
-        """Record by which name a batch was accepted, and bring all its lines to ``ACCEPTED``.
-
-        Those that were decided about meanwhile stay as they are. Said again, it changes nothing.
-
-        Args:
-            token: What was drawn for it.
-            accepted: What the provider said.
-            now: The wall clock, aware.
-            why: How it was found, where it was not simply answered.
-
-        Returns:
-            The job as it stands.
-
-        Raises:
-            JobRefused: Another job has that name, or this one another.
-            LookupRefused: There is no such batch.
-        """
-        self._inside()
-        seq = self._seq_of_job(token)
-        job = self._job(seq)
-        if job.accepted is None:
-            return self._accept_job(seq, token, accepted, now, why)
-        if job.accepted.job_id != accepted.job_id:
-            raise JobRefused(token, accepted.job_id)
-        return job
-
-    @translated
-    def settle_lines(
-        self,
-        token: str,
-        settlement: Settlement,
-        *,
-        of: Collection[State],
-        lines: Collection[int] | None = None,
-        now: datetime,
-    ) -> list[Purchase]:
-        """Record the same end of all lines of a batch that are in certain states, and count it.
-
-        Args:
-            token: What was drawn for the batch.
-            settlement: What is true of each of them; a picture is of one alone.
-            of: The states that it was made for: what has gone on since stays as it is.
-            lines: Only these, by their numbers.
-            now: The wall clock, aware.
-
-        Returns:
-            Those that were changed, as they stand, in the order of their numbers.
-
-        Raises:
-            IllegalTransition: One of these states does not allow that; nothing may stay written.
-            LookupRefused: There is no such batch.
-            ValueError: See :meth:`settle`; or it comes with a picture.
-        """
-        self._inside()
-        if settlement.picture is not None:
-            raise ValueError("a picture is of one line alone")
-        seq = self._seq_of_job(token)
-        job, changed = self._job(seq), list[Purchase]()
-        moves = Counter[counters.Scopes]()
-        for row in map(PurchaseRow._make, self._execute(sql.LINES_OF, (seq,)).fetchall()):
-            if row.state not in of or (lines is not None and row.line not in lines):
-                continue
-            before = self._read(row, job)
-            after, scopes = self._write_settlement(row, before, settlement, now)
-            moves[scopes] += after.counted_microusd - before.counted_microusd
-            changed.append(after)
-        for scopes, microusd in moves.items():
-            counters.move(self._execute, scopes, microusd)
-        return changed
+        return after
 
     @translated
     def note_untold(self, line: Purchase, word: str) -> None:
@@ -429,15 +388,7 @@ class Ledger(Database):
             scene_key: Its key.
             known_as: Other keys that it may have.
         """
-        return self._live(scene_key, known_as)
-
-    def _live(self, scene_key: str, known_as: Keys | None) -> Purchase | None:
-        row = self._execute(sql.LIVE, (scene_key,)).fetchone()
-        if row is not None:
-            return self._read(row)
-        if known_as is None:
-            return None
-        for key in known_as.elsewhere:
+        for key in (scene_key, *(() if known_as is None else known_as.elsewhere)):
             row = self._execute(sql.LIVE, (key,)).fetchone()
             if row is not None:
                 return self._read(row)
@@ -573,12 +524,7 @@ class Ledger(Database):
     @translated
     def lines_of(self, token: str) -> list[Purchase]:
         """Return all lines of a batch, in the order of their numbers; none if there is no such."""
-        row = self._execute(sql.JOB_DRAWN, (token,)).fetchone()
-        if row is None:
-            return []
-        seq = int(row[0])
-        job = self._job(seq)
-        return [self._read(one, job) for one in self._execute(sql.LINES_OF, (seq,)).fetchall()]
+        return self._read_all(self._lines(token))
 
     @translated
     def untold(self, subject_key: str) -> dict[str, str]:
@@ -886,6 +832,23 @@ class Ledger(Database):
             raise LookupRefused(attempt_id, "there is no such purchase")
         return PurchaseRow._make(row)
 
+    def _rows_of(self, name: str) -> list[PurchaseRow]:
+        """Return the rows of a job: its one, or its lines in the order of their numbers."""
+        one = self._execute(sql.ONE, (name,)).fetchone()
+        rows = self._lines(name) if one is None else [PurchaseRow._make(one)]
+        if not rows:
+            raise LookupRefused(name, "there is no such purchase")
+        return rows
+
+    def _lines(self, token: str) -> list[PurchaseRow]:
+        return list(map(PurchaseRow._make, self._execute(sql.LINES_OF, (token,)).fetchall()))
+
+    def _read_all(self, rows: Sequence[PurchaseRow]) -> list[Purchase]:
+        """Read rows of one job, which is read once."""
+        seq = rows[0].job if rows else None
+        job = None if seq is None else self._job(seq)
+        return [self._read(row, job) for row in rows]
+
     def _read(self, row: Row, job: Job | None = None) -> Purchase:
         """Read a row; its job, too, unless it is known already."""
         columns = row if isinstance(row, PurchaseRow) else PurchaseRow._make(row)
@@ -935,12 +898,6 @@ class Ledger(Database):
         )  # fmt: skip
         self._execute(sql.ACCEPT_LINES, (moment(now), storable(why), seq))
         return self._job(seq)
-
-    def _seq_of_job(self, token: str) -> int:
-        row = self._execute(sql.JOB_DRAWN, (token,)).fetchone()
-        if row is None:
-            raise LookupRefused(token, "there is no such batch")
-        return int(row[0])
 
     def _number(self, statement: str, *parameters: str | int) -> int | None:
         number: int | None = self._execute(statement, parameters).fetchone()[0]

@@ -29,8 +29,14 @@ OPEN_JOB: Final = (
 )
 JOB_DRAWN: Final = "SELECT seq FROM jobs WHERE token = ?"
 LINES_OF: Final = f"""
-SELECT {COLUMNS} FROM purchases WHERE job = ? AND line IS NOT NULL ORDER BY line
+SELECT {COLUMNS} FROM purchases
+WHERE job = (SELECT seq FROM jobs WHERE token = ?) AND line IS NOT NULL ORDER BY line
 """
+JOB_OF: Final = (
+    "SELECT job FROM purchases WHERE attempt_id = ?1 "
+    "UNION ALL SELECT seq FROM jobs WHERE token = ?1"
+)
+IS_MADE: Final = "SELECT 1 FROM purchases WHERE job = ? AND state = 'ACCEPTED' LIMIT 1"
 ATTEMPTS_OF: Final = "SELECT attempt_id FROM purchases WHERE job = ?"
 JOB: Final = f"SELECT {JOB_COLUMNS} FROM jobs WHERE seq = ?"
 JOB_CALLED: Final = "SELECT seq FROM jobs WHERE provider = ? AND job_id = ?"

@@ -68,7 +68,7 @@ def recover(folder: StateFolder, home: str, *, now: datetime, is_sure: bool) -> 
                         decided_by="user",
                     ),
                     now=now,
-                )
+                )[0]
                 for one in _in_work(folder, ledger, home)
             ]
     else:

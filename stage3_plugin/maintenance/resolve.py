@@ -369,7 +369,7 @@ class _Decisions:
         attempt_id = purchase.new.attempt_id
         if purchase.state in OPEN:
             left = Settlement(state=State.UNKNOWN, why=self._what_was_left(purchase))
-            purchase = self.ledger.settle(attempt_id, left, now=self.now)
+            (purchase,) = self.ledger.settle(attempt_id, left, now=self.now)
         if purchase.state is State.PAID:
             return Resolved(purchase, self._give_up(purchase))
         is_known = cost_microusd is not None
@@ -384,7 +384,8 @@ class _Decisions:
             took_s=purchase.took_s,
             decided_by="user",
         )
-        return Resolved(purchase, self.ledger.settle(attempt_id, settlement, now=self.now))
+        (after,) = self.ledger.settle(attempt_id, settlement, now=self.now)
+        return Resolved(purchase, after)
 
     def _what_was_left(self, purchase: Purchase) -> str:
         """Return what became of a purchase that a dead run left."""
@@ -407,7 +408,7 @@ class _Decisions:
             took_s=purchase.took_s,
             decided_by="user",
         )
-        return self.ledger.settle(purchase.new.attempt_id, lost, now=self.now)
+        return self.ledger.settle(purchase.new.attempt_id, lost, now=self.now)[0]
 
     def _find(self, word: str) -> Purchase | str:
         """Find a purchase, or return why it cannot be found."""

@@ -36,15 +36,15 @@ What is durable      Done by                                         A crash aft
 whose the batch is   ``storage.spool.batch_files:note_owner``        a folder that goes with its
                                                                      run
 its file, uploaded   ``purchase.batching:Batching.upload``            the same: nothing is held yet
-all lines SENDING,   ``purchase.run_ledger:RunLedger.hold_lines``    holds to be given back
+all lines SENDING,   ``purchase.run_ledger:RunLedger.hold``          holds to be given back
 its job's row        with its commit
 the create's answer  ``purchase.batching:Batching.create``            a batch to be accepted
-all lines ACCEPTED   ``ledger.book:Ledger.accept_batch`` with its    a batch to be asked for, by
+all lines ACCEPTED   ``ledger.book:Ledger.accept`` with its          a batch to be asked for, by
                      commit                                          any run
 what has ended it    ``storage.spool.polls:keep``                    the same, and it has ended
 its results          ``storage.spool.batch_files:keep``              results to be read
 a line's folder      ``purchase.batching:Batching.claim``             a picture to be taken in
-all lines it lacks   ``ledger.book:Ledger.settle_lines`` with its    a folder that goes with a
+all lines it lacks   ``ledger.book:Ledger.settle`` with its          a folder that goes with a
                      commit                                          later run
 ===================  ==============================================  ============================
 

@@ -409,9 +409,7 @@ class Batches:
         """Make a batch durable; return what its answer came to where its name cannot be right."""
         now = self._session.now
         try:
-            await self._session.commit(
-                lambda ledger: ledger.accept_batch(token, accepted, now=now())
-            )
+            await self._session.commit(lambda ledger: ledger.accept(token, accepted, now=now()))
         except JobRefused as refusal:
             verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(refusal), may_be_billed=True)
             return AttemptResult(verdict=verdict, cost=UNKNOWN)

@@ -8,16 +8,16 @@ purchases in work: they may settle for less than they hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from host_stub.contract import Failure
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.events import BudgetReached
+from stage3_plugin.domain.job import NewJob
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
 from stage3_plugin.domain.purchase import CapName, Held, OverCap, Purchase, Settlement
@@ -26,12 +26,12 @@ from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.policy.reuse import Reuse
-from stage3_plugin.policy.settlement import cost_with_hold, settlement_of
+from stage3_plugin.policy.settlement import cost_with_hold, settlement_of, settlement_of_create
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.other_endpoints import Elsewhere
 from stage3_plugin.purchase.pricing import Pricing
 from stage3_plugin.purchase.recovery import Recovery
-from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
+from stage3_plugin.purchase.run_ledger import InTheWay, Line, RunLedger
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part
 
 RESERVE_BYTES = 16 << 20
@@ -45,24 +45,18 @@ _SCOPES: Final[dict[CapName, str]] = {"budget_usd": "run", "daily_usd": "day", "
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The scene's picture is there."""
+class Stands:
+    """A purchase stands for the scene, and this step of it sends nothing now.
+
+    Attributes:
+        purchase: That.
+        means: ``REUSE``: its picture is there. ``BUSY`` or ``AWAITED``: it is in another run's
+            work, or waits for its picture. ``RESEND``: it may be sent again, and was sent by
+            another step: that one does.
+    """
 
     purchase: Purchase
-
-
-@dataclass(frozen=True, slots=True)
-class InOtherHands:
-    """Its purchase is in another run's work, or waits for its picture: nothing is sent now."""
-
-    purchase: Purchase
-
-
-@dataclass(frozen=True, slots=True)
-class OfAnotherStep:
-    """What stands for the scene may be sent again, and was sent by another step: that one does."""
-
-    purchase: Purchase
+    means: Reuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +83,24 @@ HALTED = Denied(failure=messages.STOPPED)
 """Nothing stands for the scene, and nothing more is sent."""
 
 
-def is_of_another_step(stands: LiveTake, keys: Keys) -> bool:
-    """Return whether what stands for a take was made in another way than these keys are of."""
-    return stands.number is not None and not keys.of_take(stands.number).has(stands.purchase.new)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineRefused:
+    """Its line was taken in before it came here, and has no picture, by its own word.
+
+    By this run, or by anybody before it who had no scene to end by it. It is said once of each such
+    line. What follows is what would follow if it had come just now.
+
+    Attributes:
+        purchase: As it stands: ``REFUSED``, or ``PAID_BAD`` for a refusal that was billed.
+        attempted: What its result came to.
+    """
+
+    purchase: Purchase
+    attempted: AttemptResult
+
+
+NotNow: TypeAlias = Stands | Denied | LineRefused
+"""Why nothing is held for a picture now."""
 
 
 class Overtaken(Exception):
@@ -178,12 +187,12 @@ class Checkout:
         other._go_to(route, keys_of, ())  # noqa: SLF001 - of its own class
         return other
 
-    async def claim(
-        self, request: PictureRequest, part: Part | None = None
-    ) -> Held | Found | InOtherHands | Denied | OfAnotherStep:
+    async def claim(self, request: PictureRequest, part: Part | None = None) -> Held | NotNow:
         """Find a scene's picture, or hold the money for its request.
 
-        What is there is found after :meth:`halt`, too: it costs nothing.
+        What is there is found after :meth:`halt`, too: it costs nothing. Holding looks as well, in
+        its transaction. So where the scene before was new, as in a first run, the next is taken to
+        be new as well, and looked for only if it cannot be held.
 
         Args:
             request: The picture.
@@ -192,90 +201,172 @@ class Checkout:
         Raises:
             StorageFailed: The ledger or the disk did not let us; nothing was sent.
         """
-        keys = self.keys_of(request)
         part = part or Part()
-        is_looked_for = self._in_work.expects_to_find
-        while True:
-            version = self.run_ledger.version
-            stands = self.look(keys, part) if is_looked_for else None
-            if isinstance(stands, Found | InOtherHands | Denied):
-                return stands
-            if stands is not None and is_of_another_step(stands, keys):
-                return OfAnotherStep(stands.purchase)
-            instead_of = None if stands is None else stands.purchase
-            denied = self.no_more() or self.not_bought(request)
-            held = denied or await self._try_to_hold(request, keys, part, instead_of)
-            if isinstance(held, Held):
-                return held
-            if isinstance(held, Purchase) and held.state is State.PAID_BAD:
-                return Denied(failure=messages.billed_for_nothing(held))
-            if not is_looked_for:
-                is_looked_for = True
-                continue
-            if isinstance(held, InOtherHands | Denied):
-                return held
-            never = self._why_never(held, instead_of, part)
-            if never is not None:
-                return never
-            if not isinstance(held, Purchase):
-                await self.run_ledger.changed(since=version)
-
-    @property
-    def is_at_work(self) -> bool:
-        """Return whether anything goes on that may make room under a cap by its end."""
-        return self._in_work.in_hand > 0 or self.recovery.is_going
-
-    def look(self, keys: Keys, part: Part) -> Found | InOtherHands | Denied | LiveTake | None:
-        """Return what stands for a take: its picture, an obstacle, or what may be sent once more.
-
-        Holding asks the same question again, in its transaction. So where the scene before was
-        new, as in a first run, the next is taken to be new as well, and looked for only if it
-        cannot be held.
-        """
-        found = self.run_ledger.find(keys, part)
-        self._in_work.expects_to_find = found is not None
-        if found is None:
-            return None
-        purchase = found.purchase
-        part.turn_to(purchase.new.attempt_id)
-        if found.number is None:
-            return self.doubted(purchase)
-        standing = self.run_ledger.standing(purchase, keys)
-        if standing is Reuse.REUSE:
-            return Found(purchase)
-        if standing in {Reuse.BUSY, Reuse.AWAITED} or self.recovery.may_have(purchase):
-            return InOtherHands(purchase)
-        if standing is Reuse.UNDECIDED:
-            return Denied(failure=messages.undecided(purchase, self.caretaker))
+        if not self._in_work.expects_to_find:
+            line = await self.look(request, part, is_new=True)
+            tried = await self._try_to_hold([line], None) if isinstance(line, Line) else ()
+            if isinstance(tried, list):
+                return tried[0]
+        found: Held | NotNow | Line = await self.look(request, part)
+        while isinstance(found, Line):
+            found = (await self.hold([found]))[0]
         return found
 
-    def beside(
-        self, other: Purchase, instead_of: Purchase, part: Part
-    ) -> InOtherHands | Denied | None:
+    async def look(
+        self, request: PictureRequest, part: Part, *, is_new: bool = False
+    ) -> Line | NotNow:
+        """Return what stands for a picture; nothing is held, and what it says may be held later.
+
+        Args:
+            request: The picture.
+            part: Which take of its scene it is.
+            is_new: Take it that no purchase stands for it.
+
+        Raises:
+            StorageFailed: The ledger cannot be read.
+        """
+        keys, is_line = self.keys_of(request), request.lane == "batch"
+        stands = None
+        if not is_new:
+            stands = self.run_ledger.find(keys, part)
+            self._in_work.expects_to_find = stands is not None
+        if stands is not None:
+            found = self._standing(stands, keys, part)
+            is_sent_again = isinstance(found, Stands) and found.means is Reuse.RESEND
+            if not is_sent_again or _is_of_another_step(stands, keys):
+                return found
+        refused = self.recovery.refused_line(keys) if is_line and stands is None else None
+        if refused is not None:
+            await self.recovery.tell(refused[0])
+            return LineRefused(purchase=refused[0], attempted=refused[1])
+        denied = self.no_more() or self._not_bought(request)
+        if denied is not None:
+            return denied
+        doubted = self.elsewhere.doubts.elsewhere(keys, but=part.of_others)
+        if doubted is not None:
+            return self._standing(LiveTake(doubted, None), keys, part)
+        await self.elsewhere.before_buying(keys)
+        lost = None if stands is None else stands.purchase
+        take = self.run_ledger.take_to_be(keys, part, but=lost) if is_line else None
+        return Line(request=request, keys=keys, part=part, take=take, instead_of=lost)
+
+    def _standing(self, take: LiveTake, keys: Keys, part: Part) -> Stands | Denied:
+        """Return what a purchase means for a take, which is at it from now on."""
+        purchase, is_ours = take.purchase, take.number is not None
+        part.turn_to(purchase.new.attempt_id)
+        means = self.run_ledger.standing(take, keys)
+        if is_ours and means is not Reuse.REUSE and self.recovery.may_have(purchase):
+            means = Reuse.AWAITED
+        if not is_ours and purchase.state in OPEN and self.recovery.is_dead(purchase):
+            means = Reuse.AWAITED  # recovery has not come to it yet: it may never have left
+        if means is not Reuse.UNDECIDED:
+            return Stands(purchase, means)
+        if is_ours:
+            return Denied(failure=messages.undecided(purchase, self.caretaker))
+        return Denied(failure=messages.doubted(purchase, self.route, self.caretaker))
+
+    async def hold(
+        self, lines: Sequence[Line], batch: NewJob | None = None
+    ) -> list[Held] | dict[int, Line | NotNow]:
+        """Hold the money for all lines of a job, with its row, in one commit.
+
+        Once this returns a list, all of them are durable and ``SENDING``, and the one paid request
+        may leave. While something goes on that may make room for it, a hold waits.
+
+        Args:
+            lines: In the order of their numbers in the file, from 0; one, where they are no batch.
+            batch: What they are lines of, if they are: with its token and its input file.
+
+        Returns:
+            The holds, in the order of the lines. Or, where anything is in the way of any line:
+            what looking at such lines says by now, by their places, all of them at once; then
+            nothing was changed. A line that does not fit under a cap together with those before it
+            is :class:`Denied` with ``over`` and ``stops``; one whose take is another by now is
+            that :class:`Line`. The others fit together, if nothing happens meanwhile.
+
+        Raises:
+            LedgerInDoubt: They may be held, and may not: nothing may be sent.
+            StorageFailed: The ledger did not let us; nothing was held.
+        """
+        while True:
+            version = self.run_ledger.version
+            no_more = self.no_more()
+            if no_more is not None:
+                return dict.fromkeys(range(len(lines)), no_more)
+            tried = await self._try_to_hold(lines, batch)
+            if isinstance(tried, list):
+                return tried
+            if not self._may_make_room(tried.values(), is_batch=batch is not None):
+                return {place: await self._why(lines[place], one) for place, one in tried.items()}
+            await self.run_ledger.changed(since=version)
+
+    async def _try_to_hold(
+        self, lines: Sequence[Line], batch: NewJob | None
+    ) -> list[Held] | Mapping[int, InTheWay | None]:
+        """Hold the money now, or return what is in the way; ``None`` if the disk has no room."""
+        answers = 1 if batch is None else 0  # what comes of a batch has its turns
+        if answers and not self._has_room():
+            return {0: None}
+        # Counted before it is durable, so that the disk is not promised twice.
+        self._in_work.in_hand += answers
+        held: list[Held] | Mapping[int, InTheWay] = {}
+        try:
+            most = [self.estimate(one.request).high_microusd or 0 for one in lines]
+            held = await self.run_ledger.hold(lines, most, route=self.route, batch=batch)
+        finally:
+            if not isinstance(held, list):
+                self._in_work.in_hand -= answers
+        return held
+
+    def _may_make_room(self, tried: Iterable[InTheWay | None], *, is_batch: bool) -> bool:
+        """Return whether what is in work may make the room that is lacking, by its end."""
+        lacking = [one for one in tried if one is None or isinstance(one, OverCap)]
+        if self.recovery.is_going:  # what runs before have left may still make room
+            return bool(lacking)
+        work = self._in_work
+        return any(
+            # No batch waits until others are made, which takes hours.
+            work.in_hand > 0 if one is None or is_batch else one.open_here > work.given_up
+            for one in lacking
+        )
+
+    async def _why(self, line: Line, in_the_way: InTheWay | None) -> Line | NotNow:
+        """Return what keeps a line from being held, as looking at it would say."""
+        if in_the_way is None:
+            full = messages.no_room(self._answer_bytes, lacks_files=self._lacks_files())
+            return Denied(failure=full, stops=True)
+        if isinstance(in_the_way, OverCap):
+            return Denied(failure=self.failure_of(in_the_way), stops=True, over=in_the_way)
+        if isinstance(in_the_way, Purchase):
+            return Denied(failure=messages.billed_for_nothing(in_the_way))
+        if isinstance(in_the_way, LiveTake):
+            if in_the_way.number is None:
+                return self._standing(in_the_way, line.keys, line.part)
+            beside = self._beside(in_the_way, line)
+            if beside is not None:
+                return beside
+        return await self.look(line.request, line.part)
+
+    def _beside(self, other: LiveTake, line: Line) -> Stands | Denied | None:
         """Return why one of unknown outcome is not sent once more, where another stands beside it.
 
         So it is where fewer takes are wanted than once were: what is in doubt of all of them counts
         for those, and looking would find the same one first for ever.
 
-        Args:
-            other: What was in the way of the hold.
-            instead_of: The one that was to be written off for it.
-            part: Which take of its scene is wanted.
-
         Returns:
             ``None`` where one of them has gone on since it was read: looking says more.
         """
-        known = (self.run_ledger.purchase(one.new.attempt_id) for one in (other, instead_of))
-        states = [None if one is None else one.state for one in known]
-        is_other = other.new.attempt_id != instead_of.new.attempt_id
-        if not is_other or states != [other.state, instead_of.state]:
+        stands, lost = other.purchase, line.instead_of
+        if lost is None or stands.state not in UNSETTLED or stands.new == lost.new:
             return None
-        if other.state not in UNSETTLED:
-            return None
-        part.turn_to(other.new.attempt_id)
-        if other.state is not State.UNKNOWN or self.recovery.may_have(other):
-            return InOtherHands(other)
-        return Denied(failure=messages.undecided(other, self.caretaker))
+        for one in (stands, lost):
+            now = self.run_ledger.purchase(one.new.attempt_id)
+            if now is None or now.state is not one.state:
+                return None
+        found = self._standing(other, line.keys, line.part)
+        if isinstance(found, Stands) and found.means is Reuse.RESEND:
+            return Denied(failure=messages.undecided(stands, self.caretaker))
+        return found
 
     def no_more(self) -> Denied | None:
         """Return why nothing more is held, if that is so."""
@@ -284,7 +375,7 @@ class Checkout:
         overrun = self.overrun()
         return None if overrun is None else Denied(failure=overrun, stops=True)
 
-    def not_bought(self, request: PictureRequest) -> Denied | None:
+    def _not_bought(self, request: PictureRequest) -> Denied | None:
         """Return that a picture is refused, or its price not known while there is a cap."""
         refused = self.route.refuse(request)
         if refused is not None:
@@ -292,58 +383,6 @@ class Checkout:
         if not self.run_ledger.is_capped or self.estimate(request).high_microusd is not None:
             return None
         return Denied(failure=messages.unpriced(request))
-
-    async def _try_to_hold(
-        self, request: PictureRequest, keys: Keys, part: Part, instead_of: Purchase | None
-    ) -> Held | Purchase | OverCap | InOtherHands | Denied | None:
-        """Hold the money, or return what is in the way; ``None`` if the disk has no room."""
-        doubted = self.elsewhere.doubts.elsewhere(keys, but=part.of_others)
-        if doubted is not None:
-            part.turn_to(doubted.new.attempt_id)
-            return self.doubted(doubted)
-        await self.elsewhere.before_buying(keys)
-        if not self._has_room():
-            return None
-        # Counted before it is durable, so that the disk is not promised twice.
-        self._in_work.in_hand += 1
-        held: Held | Purchase | OverCap | Doubted | None = None
-        try:
-            most = self.estimate(request).high_microusd or 0
-            held = await self.run_ledger.hold(
-                request, keys, most, route=self.route, part=part, instead_of=instead_of
-            )
-        finally:
-            if not isinstance(held, Held):
-                self._in_work.in_hand -= 1
-        if isinstance(held, Doubted):
-            part.turn_to(held.purchase.new.attempt_id)
-            return self.doubted(held.purchase)
-        return held
-
-    def doubted(self, purchase: Purchase) -> InOtherHands | Denied:
-        """Deny what may have been paid for at another endpoint; a job there is waited for.
-
-        So is what recovery has not come to yet: it may turn out that it never left.
-        """
-        is_left = purchase.state in OPEN and self.recovery.is_dead(purchase)
-        if purchase.state is State.ACCEPTED or is_left:
-            return InOtherHands(purchase)
-        return Denied(failure=messages.doubted(purchase, self.route, self.caretaker))
-
-    def _why_never(
-        self, held: Purchase | OverCap | None, instead_of: Purchase | None, part: Part
-    ) -> InOtherHands | Denied | None:
-        """Return why trying again has no sense: nothing in work could make room any more."""
-        if isinstance(held, Purchase):
-            return None if instead_of is None else self.beside(held, instead_of, part)
-        if self.recovery.is_going:  # what runs before have left may still make room
-            return None
-        if held is None and self._in_work.in_hand == 0:
-            full = messages.no_room(self._answer_bytes, lacks_files=self._lacks_files())
-            return Denied(failure=full, stops=True)
-        if isinstance(held, OverCap) and held.open_here <= self._in_work.given_up:
-            return Denied(failure=self.failure_of(held), stops=True, over=held)
-        return None
 
     def _has_room(self) -> bool:
         needed = (self._in_work.in_hand + 1) * self._answer_bytes + RESERVE_BYTES
@@ -357,44 +396,66 @@ class Checkout:
         )
 
     async def settle(self, held: Held, attempted: AttemptResult) -> Charge:
-        """Record what came of a request, and return its cost as the ledger counts it.
+        """Record what came of the one paid request of a job, for all of its lines.
+
+        Of a create that was not accepted: never left or not as a whole: ``VOID``. Answered whole,
+        and unbilled: ``REFUSED``. All else is ``UNKNOWN``: a create is never called billed for
+        nothing, and a line that somebody has decided about meanwhile stays as it is. Where it
+        ``stays_open`` nothing is recorded.
+
+        Args:
+            held: What is held for it, or for any of its lines.
+            attempted: What it came to.
+
+        Returns:
+            The cost, as the ledger counts it, of each line.
 
         Raises:
             Overtaken: A person or another run has decided about it meanwhile.
             StorageFailed: It could not be recorded. The next start does.
         """
-        settlement = settlement_of(
-            attempted, may_be_cut=self.route.is_here, hold_microusd=held.hold_microusd
+        is_line, hold_microusd = held.line is not None, held.hold_microusd
+        settlement = (
+            settlement_of_create(attempted)
+            if is_line
+            else settlement_of(
+                attempted, may_be_cut=self.route.is_here, hold_microusd=hold_microusd
+            )
         )
         if settlement is None:
-            self._release_room()
+            self._release_room(held)
             if attempted.storage is not None:  # all others are waited for beside dispatch
                 self.give_up()
             return attempted.cost
         try:
-            await self._record(held, settlement)
+            await self._record(held, settlement, of={State.SENDING} if is_line else None)
         except IllegalTransition as error:
             found = self.run_ledger.purchase(held.attempt_id)
             if found is None:
                 raise
             if found.state is not settlement.state:
                 raise Overtaken(found) from error
-        return cost_with_hold(attempted, held.hold_microusd, settlement.state)
+        if is_line and settlement.state is not State.UNKNOWN:
+            return FREE
+        return cost_with_hold(attempted, hold_microusd, settlement.state)
 
     async def release(self, held: Held, why: str) -> None:
-        """Release what was held for a request that was never sent.
+        """Release what was held for a request that was never sent, for all lines of its job.
+
+        What a person or another run has decided about stays as it is.
 
         Raises:
             StorageFailed: It could not be recorded. The next start does.
         """
-        with suppress(IllegalTransition):  # a person or another run has decided about it
-            await self._record(held, Settlement(state=State.VOID, why=why))
+        await self._record(held, Settlement(state=State.VOID, why=why), of={State.SENDING})
 
-    async def _record(self, held: Held, settlement: Settlement) -> None:
+    async def _record(
+        self, held: Held, settlement: Settlement, *, of: Collection[State] | None
+    ) -> None:
         try:
-            await self.run_ledger.settle(held.attempt_id, settlement)
+            await self.run_ledger.settle(held.job_name, settlement, of=of)
         finally:
-            self._in_work.in_hand -= 1
+            self._in_work.in_hand -= held.line is None
 
     @property
     def cost_of_a_fault(self) -> Charge:
@@ -409,7 +470,7 @@ class Checkout:
         if self.route.is_here:
             await self.release(held, "cut short")
         else:
-            self._release_room()
+            self._release_room(held)
             self.give_up()
 
     def halt(self) -> None:
@@ -422,9 +483,9 @@ class Checkout:
         self._in_work.given_up += 1
         self.run_ledger.notify()
 
-    def _release_room(self) -> None:
+    def _release_room(self, held: Held) -> None:
         """Count its answer out of what the disk is promised to; claims that wait look again."""
-        self._in_work.in_hand -= 1
+        self._in_work.in_hand -= held.line is None
         self.run_ledger.notify()
 
     def failure_of(self, over: OverCap) -> Failure:
@@ -470,3 +531,8 @@ class Checkout:
         if purchase is None or purchase.cost_microusd is None:
             return None
         return messages.overrun(purchase, purchase.cost_microusd, self.caretaker)
+
+
+def _is_of_another_step(stands: LiveTake, keys: Keys) -> bool:
+    """Return whether what stands for a take was made in another way than these keys are of."""
+    return stands.number is not None and not keys.of_take(stands.number).has(stands.purchase.new)

@@ -76,7 +76,7 @@ class Endings:
             found = ledger.purchase(attempt_id)
             if found is None or found.state is not purchase.state:
                 return None
-            after = ledger.settle(attempt_id, settlement, now=self._session.now())
+            (after,) = ledger.settle(attempt_id, settlement, now=self._session.now())
             if untold is not None:
                 ledger.note_untold(after, untold)
             return after
@@ -120,7 +120,7 @@ class Endings:
         now, notes = self._session.now, untold or {}
 
         def settle(ledger: Ledger) -> list[Purchase]:
-            after = ledger.settle_lines(token, settlement, of=of, lines=lines, now=now())
+            after = ledger.settle(token, settlement, of=of, lines=lines, now=now())
             for one in after:
                 if one.new.attempt_id in notes:
                     ledger.note_untold(one, notes[one.new.attempt_id])

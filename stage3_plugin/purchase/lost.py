@@ -199,10 +199,7 @@ class LostRequests:
 
         def accept(ledger: Ledger) -> None:
             ledger.note_asking(attempt_id, asking)
-            if purchase.new.line is None:
-                ledger.accept(attempt_id, accepted, now=asking.at, why=why)
-            else:
-                ledger.accept_batch(name_of(purchase), accepted, now=asking.at, why=why)
+            ledger.accept(name_of(purchase), accepted, now=asking.at, why=why)
 
         try:
             await self._session.commit(accept)
@@ -231,11 +228,8 @@ class LostRequests:
             ledger.note_asking(attempt_id, asking)
             if answered == "absent":
                 settlement = Settlement(state=State.REFUSED, why=why)
-                if purchase.new.line is None:
-                    ledger.settle(attempt_id, settlement, now=asking.at)
-                else:
-                    token, unknown = name_of(purchase), {State.UNKNOWN}
-                    ledger.settle_lines(token, settlement, of=unknown, now=asking.at)
+                unknown = {State.UNKNOWN}
+                ledger.settle(name_of(purchase), settlement, of=unknown, now=asking.at)
 
         await self._session.commit(record)
         return self._as_it_is(purchase)

@@ -8,7 +8,7 @@ may share one ledger.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -27,13 +27,33 @@ from stage3_plugin.errors import LedgerFailed, LedgerInDoubt
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.pricing import ABSURD, is_absurd
-from stage3_plugin.policy.reuse import OnUnknown, Reuse, may_be_resent, reuse_of
+from stage3_plugin.policy.reuse import OnUnknown, Reuse
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes, needed
+from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes, needed, standing
 
 WITHDRAWING_S = 5.0
 """For so long a run that ends waits for a ledger that took a hold and did not say so."""
 _ASKED_AGAIN_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Nothing stands for a picture: it may be bought, by itself or as a line of a batch.
+
+    Attributes:
+        request: The picture.
+        keys: What it is known by.
+        part: Which take of its scene it is.
+        take: Of a batch, which take of its wish it is, as :attr:`~.domain.purchase.Held.number`:
+            its seed hangs on that. No other part of its scene that is looked at has the same.
+        instead_of: One of unknown outcome that is written off for it, if both fit the caps.
+    """
+
+    request: PictureRequest
+    keys: Keys
+    part: Part
+    take: int | None = None
+    instead_of: Purchase | None = None
 
 
 class RunLedger:
@@ -115,109 +135,50 @@ class RunLedger:
         """Return a purchase of any run as it stands now."""
         return self._session.reader.purchase(attempt_id)
 
-    def standing(self, purchase: Purchase | None, keys: Keys) -> Reuse:
-        """Return what a purchase means for its scene."""
-        if purchase is None:
-            return Reuse.MAKE
-        resends = 0
-        if purchase.state is State.UNKNOWN:
-            resends = self._session.reader.resends(keys, purchase.new.slot)
-        on_unknown = self._on_unknown if may_be_resent(purchase) else "hold"
-        return reuse_of(purchase.state, on_unknown=on_unknown, resends=resends)
+    def standing(self, take: LiveTake, keys: Keys) -> Reuse:
+        """Return what a purchase means for the take that it stands for."""
+        return standing(
+            self._session.reader,
+            take,
+            keys,
+            state=take.purchase.state,
+            on_unknown=self._on_unknown,
+        )
 
     async def hold(
         self,
-        request: PictureRequest,
-        keys: Keys,
-        hold_microusd: int,
+        lines: Sequence[Line],
+        most_microusd: Sequence[int],
         *,
         route: Route,
-        part: Part | None = None,
-        instead_of: Purchase | None = None,
-    ) -> Held | Purchase | OverCap | Doubted:
-        """Hold the money for one request: once this returns, its row is durable and SENDING.
+        batch: NewJob | None = None,
+    ) -> list[Held] | Mapping[int, InTheWay]:
+        """Hold the money for all lines of a job in one commit, or for none.
+
+        Once this returns a list, their rows are durable and SENDING.
 
         Args:
-            request: The picture.
-            keys: What it is known by.
-            hold_microusd: The most it can cost.
-            route: Where it is bought.
-            part: Which take of its scene it is for; the one that is wanted, by default.
-            instead_of: One of unknown outcome that is written off for it, if both fit the caps.
-
-        Returns:
-            The hold; or the purchase that stands for the take meanwhile, or one that was billed
-            for nothing since this run began; or one of the same subject that is in doubt at
-            another endpoint; or the cap that is in the way. In all but the first nothing was
-            changed.
-        """
-        job = route.new_job(request)
-        new = self._new(request, keys, hold_microusd, route=route, job=job)
-        part = part or Part()
-        part.turn_to(new.attempt_id)  # before it is in the ledger, where other takes would see it
-        self._session.claim.renew()
-        today = self._session.calendar.today()
-        try:
-            held = await self._session.commit(
-                partial(self._write_hold, new, keys, route, part, instead_of, today)
-            )
-        except _NotInstead as refusal:
-            return refusal.held
-        except LedgerInDoubt:
-            self._in_doubt.append(new.attempt_id)
-            raise
-        self._story_is_noted |= isinstance(held, Held)
-        return held
-
-    def _new(
-        self,
-        request: PictureRequest,
-        keys: Keys,
-        hold_microusd: int,
-        *,
-        route: Route,
-        job: NewJob | None,
-        line: int | None = None,
-    ) -> NewPurchase:
-        return NewPurchase(
-            attempt_id=secrets.token_hex(16),
-            scene_key=keys.scene_key,
-            scene_id=request.scene_id,
-            run_id=self._session.run_id,
-            endpoint=route.endpoint_of(request.model),
-            size=request.size,
-            quality=request.quality,
-            is_local=self.is_local,
-            hold_microusd=hold_microusd,
-            content_key=keys.content_key,
-            base_key=keys.base_key,
-            subject_key=keys.subject_key,
-            job=job,
-            line=line,
-        )
-
-    async def hold_lines(
-        self, lines: Sequence[LineOf], job: NewJob, *, route: Route
-    ) -> list[Held] | dict[int, InTheWay]:
-        """Hold the money for all lines of a batch, with its job's row, in one commit; or for none.
-
-        Once this returns a list, all of them are durable and SENDING.
-
-        Args:
-            lines: In the order of their numbers.
-            job: The batch.
+            lines: In the order of their numbers; one alone, where they are no batch.
+            most_microusd: The most that each can cost.
             route: Where they are bought.
+            batch: The job that they are lines of, if they are.
 
         Returns:
-            The holds; or what is in the way, by the numbers of the lines, of all that it is in the
-            way of; then nothing was changed. A hold stands for a line whose take is another by now.
+            The holds; or what is in the way, by the places of the lines, of all that it is in the
+            way of; then nothing was changed.
         """
         news = [
-            self._new(one.request, one.keys, one.hold_microusd, route=route, job=job, line=number)
-            for number, one in enumerate(lines)
+            self._new(
+                line,
+                most,
+                route,
+                job=route.new_job(line.request) if batch is None else batch,
+                number=None if batch is None else number,
+            )
+            for number, (line, most) in enumerate(zip(lines, most_microusd, strict=True))
         ]
-        for new, one in zip(news, lines, strict=True):
-            one.part.turn_to(new.attempt_id)
+        for new, line in zip(news, lines, strict=True):
+            line.part.turn_to(new.attempt_id)  # before other takes would see it in the ledger
         self._session.claim.renew()
         today = self._session.calendar.today()
         try:
@@ -230,10 +191,37 @@ class RunLedger:
         self._story_is_noted = True
         return held
 
+    def _new(
+        self,
+        line: Line,
+        most_microusd: int,
+        route: Route,
+        *,
+        job: NewJob | None,
+        number: int | None,
+    ) -> NewPurchase:
+        request, keys = line.request, line.keys
+        return NewPurchase(
+            attempt_id=secrets.token_hex(16),
+            scene_key=keys.scene_key,
+            scene_id=request.scene_id,
+            run_id=self._session.run_id,
+            endpoint=route.endpoint_of(request.model),
+            size=request.size,
+            quality=request.quality,
+            is_local=self.is_local,
+            hold_microusd=most_microusd,
+            content_key=keys.content_key,
+            base_key=keys.base_key,
+            subject_key=keys.subject_key,
+            job=job,
+            line=number,
+        )
+
     def _write_lines(
         self,
         news: Sequence[NewPurchase],
-        lines: Sequence[LineOf],
+        lines: Sequence[Line],
         route: Route,
         day: date,
         ledger: Ledger,
@@ -241,132 +229,44 @@ class RunLedger:
         """Hold one line after the other; what is in the way of any undoes them all at the end."""
         held: list[Held] = []
         in_the_way: dict[int, InTheWay] = {}
-        for number, (new, line) in enumerate(zip(news, lines, strict=True)):
-            one: InTheWay
-            try:
-                one = self._write_hold(
-                    new, line.keys, route, line.part, line.instead_of, day, ledger, line.take
-                )
-            except _NotInstead as refusal:
-                one = refusal.held
-            if isinstance(one, Held) and one.number == line.take:
+        for place, (new, line) in enumerate(zip(news, lines, strict=True)):
+            one = self._hold_slot(new, line, route, day, ledger)
+            if isinstance(one, Held) and line.take in {None, one.number}:
                 held.append(one)
             else:
-                in_the_way[number] = one
+                in_the_way[place] = one
         if in_the_way:
             raise _NotAll(in_the_way)
+        if self._story and not self._story_is_noted:
+            ledger.name_story(self._session.run_id, self._story)
         return held
 
-    def _write_hold(  # noqa: PLR0917 - bound one by one, for the thread that commits
-        self,
-        new: NewPurchase,
-        keys: Keys,
-        route: Route,
-        part: Part,
-        instead_of: Purchase | None,
-        day: date,
-        ledger: Ledger,
-        take: int | None = None,
-    ) -> Held | Purchase | OverCap | Doubted:
-        now = self._session.now()
+    def _hold_slot(
+        self, new: NewPurchase, line: Line, route: Route, day: date, ledger: Ledger
+    ) -> InTheWay:
+        """Hold a free slot, unless something stands for the take, or is in doubt elsewhere."""
+        now, keys, part = self._session.now(), line.keys, line.part
         unseen = {
             bad.new.slot: bad  # it cannot have been seen yet
             for bad in ledger.billed_for_nothing_since(keys, self._first_event)
             if _is_of(bad, keys) and not route.may_follow(bad, new)
         }
-        hold = partial(self._hold_slot, new, keys, part, unseen, day, now, ledger, take)
-        if instead_of is not None:
-            standing = ledger.purchase(instead_of.new.attempt_id)
-            if standing is None or standing.state is not instead_of.state:
-                return hold()
-            if standing.new.slot in unseen:
-                return unseen[standing.new.slot]
+        lost = None if line.instead_of is None else ledger.purchase(line.instead_of.new.attempt_id)
+        is_instead = lost is not None and lost.state is State.UNKNOWN  # or it has gone on
+        if lost is not None and is_instead:
+            if lost.new.slot in unseen:
+                return unseen[lost.new.slot]
             written_off = Settlement(
                 state=State.WROTE_OFF, why="sent again: on_unknown", decided_by="policy"
             )
-            ledger.settle(instead_of.new.attempt_id, written_off, now=now)
-        held = hold(is_instead=instead_of is not None)
-        if instead_of is not None and not isinstance(held, Held):
-            raise _NotInstead(held)  # undoes the writing off
-        if isinstance(held, Held) and self._story and not self._story_is_noted:
-            ledger.name_story(new.run_id, self._story)
-        return held
-
-    async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
-        """Make a job's identifier durable, with its purchase ``ACCEPTED``, in one commit.
-
-        Returns:
-            The job as it stands then; ``None`` if its purchase has been settled meanwhile.
-
-        Raises:
-            JobRefused: It is the name of another request's job.
-        """
-        now = self._session.now
-        return await self._session.commit(
-            lambda ledger: ledger.accept(attempt_id, accepted, now=now())
-        )
-
-    async def accept_batch(self, token: str, accepted: Accepted) -> Job:
-        """Make a batch's name durable, with all its lines ``ACCEPTED``, in one commit.
-
-        Raises:
-            JobRefused: It is the name of another job, or the batch has another.
-        """
-        now = self._session.now
-        return await self._session.commit(
-            lambda ledger: ledger.accept_batch(token, accepted, now=now())
-        )
-
-    async def settle_lines(self, token: str, settlement: Settlement) -> list[Purchase]:
-        """Record the same end of all lines of a batch that are ``SENDING``, in one commit."""
-        now = self._session.now
-        after = await self._session.commit(
-            lambda ledger: ledger.settle_lines(token, settlement, of={State.SENDING}, now=now())
-        )
-        self.notify()
-        return after
-
-    def take_to_be(self, keys: Keys, part: Part, *, but: Purchase | None) -> int:
-        """Return which take of its wish a part is to be, where nothing stands for it.
-
-        It is reserved for it among the parts of its scene.
-
-        Args:
-            keys: Of any take of the wish.
-            part: Which take of its scene it is.
-            but: One that is written off for it.
-        """
-        live = (
-            [] if part.wanted == 1 else live_takes(self._session.reader, keys, wanted=part.wanted)
-        )
-        others = [
-            one
-            for one in live
-            if but is None or one.purchase.new.attempt_id != (but.new.attempt_id)
-        ]
-        return part.reserve({one.number for one in others})
-
-    def _hold_slot(  # noqa: PLR0917 - likewise
-        self,
-        new: NewPurchase,
-        keys: Keys,
-        part: Part,
-        unseen: Mapping[int, Purchase],
-        day: date,
-        now: datetime,
-        ledger: Ledger,
-        take: int | None,
-        *,
-        is_instead: bool = False,
-    ) -> Held | Purchase | OverCap | Doubted:
-        """Hold a free slot, unless something stands for the take, or is in doubt elsewhere."""
+            ledger.settle(lost.new.attempt_id, written_off, now=now)
         rows = ledger.of_subject(keys.subject_key)
         is_first = part.wanted == 1 and not (rows or unseen)  # and the hold itself looks again
         live = [] if is_first else live_takes(ledger, keys, wanted=part.wanted, rows=rows)
         mine = part.among(live)
         leaves_some = is_instead and len(live) < part.wanted  # those are for the other takes
         if mine is not None and not leaves_some:
-            return Doubted(mine.purchase) if mine.number is None else mine.purchase
+            return mine
         slots = needed(
             rows,
             is_ours=lambda one: keys.take_of(one) is not None,
@@ -378,36 +278,80 @@ class RunLedger:
             return next(iter(unseen.values()))
         taken = {one.number for one in live}
         free = [one for one in range(1, part.wanted + 1) if one not in taken]
-        number = take if take in free else free[0]
+        number = line.take if line.take in free else free[0]
         known_as = keys.of_take(number)
-        in_its_slot = replace(new, slot=slots[0])
         if number > 1:
-            in_its_slot = replace(
-                in_its_slot,
+            new = replace(
+                new,
                 scene_key=known_as.scene_key,
                 content_key=known_as.content_key,
                 base_key=known_as.base_key,
             )
-        held = ledger.hold(in_its_slot, self._limits, day=day, now=now, known_as=known_as)
+        new = replace(new, slot=slots[0])
+        held = ledger.hold(new, self._limits, day=day, now=now, known_as=known_as)
+        if isinstance(held, Purchase):
+            return LiveTake(held, number)
         return replace(held, number=number) if isinstance(held, Held) else held
+
+    async def accept(self, name: str, accepted: Accepted) -> Job | None:
+        """Make a job's identifier durable, with all its lines ``ACCEPTED``, in one commit.
+
+        Args:
+            name: What the job is known by: the token of a batch, or else its purchase.
+            accepted: What its provider said.
+
+        Returns:
+            The job as it stands then; ``None`` if all of it has been settled meanwhile.
+
+        Raises:
+            JobRefused: It is the name of another job, or this one has another.
+        """
+        now = self._session.now
+        return await self._session.commit(lambda ledger: ledger.accept(name, accepted, now=now()))
+
+    def take_to_be(self, keys: Keys, part: Part, *, but: Purchase | None) -> int:
+        """Return which take of its wish a part is to be, where nothing stands for it.
+
+        It is reserved for it among the parts of its scene.
+
+        Args:
+            keys: Of any take of the wish.
+            part: Which take of its scene it is.
+            but: One that is written off for it.
+        """
+        reader, wanted = self._session.reader, part.wanted
+        live = [] if wanted == 1 else live_takes(reader, keys, wanted=wanted)
+        lost = None if but is None else but.new.attempt_id
+        return part.reserve({one.number for one in live if one.purchase.new.attempt_id != lost})
 
     def billed_refusals(self, keys: Keys) -> list[Purchase]:
         """Return what was ever billed for refusing a picture, and by nobody decided."""
         found = self._session.reader.billed_for_nothing_since(keys, 0)
         return [one for one in found if one.is_billed_refusal and keys.take_of(one.new) is not None]
 
-    async def settle(self, attempt_id: str, settlement: Settlement) -> Purchase:
-        """Record how a purchase ended; once this returns, that is durable.
+    async def settle(
+        self, name: str, settlement: Settlement, *, of: Collection[State] | None = None
+    ) -> list[Purchase]:
+        """Record how a job ended; once this returns, that is durable.
+
+        Args:
+            name: What the job is known by: the token of a batch, or else its purchase.
+            settlement: What is true of all its lines.
+            of: The states that it was made for: what has gone on since stays as it is.
+
+        Returns:
+            The lines that have ended so.
 
         Raises:
             IllegalTransition: It was settled otherwise meanwhile.
         """
         now = self._session.now
-        purchase = await self._session.commit(
-            lambda ledger: ledger.settle(attempt_id, settlement, now=now())
+        after = await self._session.commit(
+            lambda ledger: ledger.settle(name, settlement, of=of, now=now())
         )
-        self.note(purchase)
-        return purchase
+        for purchase in after:
+            self.note(purchase)
+        return after
 
     async def withdraw(self) -> None:
         """Give back what may be held and was never sent, once the ledger answers again.
@@ -484,54 +428,19 @@ class RunLedger:
             self._waited_for = None
 
 
-@dataclass(frozen=True, slots=True)
-class Doubted:
-    """What is wanted may have been paid for at another endpoint: nothing is sent meanwhile."""
-
-    purchase: Purchase
-
-
 def _is_of(purchase: Purchase, keys: Keys) -> bool:
     """Return whether a purchase was for a picture, on whatever route or of whatever subject."""
     return purchase.new.subject_key == keys.subject_key or keys.take_of(purchase.new) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineOf:
-    """A line of a batch that is to be held.
-
-    Attributes:
-        request: The picture.
-        keys: What it is known by.
-        hold_microusd: The most it can cost.
-        part: Which take of its scene it is for.
-        take: Which take of its wish it was written as.
-        instead_of: One of unknown outcome that is written off for it.
-    """
-
-    request: PictureRequest
-    keys: Keys
-    hold_microusd: int
-    part: Part
-    take: int
-    instead_of: Purchase | None = None
-
-
-InTheWay: TypeAlias = Held | Purchase | OverCap | Doubted
-"""What keeps a line from being held as it was written."""
+InTheWay: TypeAlias = LiveTake | Purchase | OverCap | Held
+"""What keeps a line from being held: what stands for its take, of this route or another; what was
+billed for nothing since this run began; a cap; or, of a batch, that its take is another by now."""
 
 
 class _NotAll(Exception):
-    """Something is in the way of lines of a batch: none of them may be held."""
+    """Something is in the way of lines of a job: none of them may be held."""
 
     def __init__(self, in_the_way: dict[int, InTheWay]) -> None:
         self.in_the_way = in_the_way
         super().__init__(len(in_the_way))
-
-
-class _NotInstead(Exception):
-    """Something is in the way of the request that was to be sent in the place of a lost one."""
-
-    def __init__(self, held: Purchase | OverCap | Doubted) -> None:
-        self.held = held
-        super().__init__(held)

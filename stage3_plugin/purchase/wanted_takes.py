@@ -19,6 +19,7 @@ from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.states import LIVE, UNSETTLED, State
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.policy.reuse import OnUnknown, Reuse, may_be_resent, reuse_of
 
 
 class LiveTake(NamedTuple):
@@ -58,6 +59,28 @@ def live_takes(
             if number_of_it is not None or row.state in UNSETTLED:
                 found[row.new.attempt_id] = LiveTake(row, number_of_it)
     return sorted(found.values(), key=_rank)
+
+
+def standing(
+    ledger: Ledger, take: LiveTake, keys: Keys, *, state: State, on_unknown: OnUnknown
+) -> Reuse:
+    """Return what a purchase means for the take that it stands for.
+
+    Args:
+        ledger: To read.
+        take: It, which lives.
+        keys: Of the wish.
+        state: Where it stands, or will.
+        on_unknown: The setting.
+    """
+    if take.number is None:
+        return Reuse.AWAITED if state is State.ACCEPTED else Reuse.UNDECIDED
+    is_unknown = state is State.UNKNOWN
+    return reuse_of(
+        state,
+        on_unknown=on_unknown if may_be_resent(take.purchase) else "hold",
+        resends=ledger.resends(keys, take.purchase.new.slot) if is_unknown else 0,
+    )
 
 
 def _rank(take: LiveTake) -> tuple[bool, bool, str, str]:

@@ -61,6 +61,10 @@ class Failpoint:
     stalls: bool = False
 
 
+def _is_of_lines(*_: Any, lines: object = None, **__: Any) -> bool:
+    return lines is not None
+
+
 def _is_commit(_database: object, statement: str) -> bool:
     return statement == "COMMIT"
 
@@ -164,17 +168,15 @@ BATCH_POINTS: tuple[Failpoint, ...] = (
     *_both("owner noted", Step.NOTED, "nothing", "nothing", times=1),
     *_both("written", Step.WRITTEN, "nothing", "nothing", times=1),
     *_both("uploaded", Step.UPLOADED, "nothing", "nothing", times=1),
-    _before("lines held", Step.HELD_LINES, "nothing", times=1),
+    _before("lines held", Step.HELD, "nothing", times=1),
     _before("lines commit", Step.STATEMENT, "nothing", among=_is_commit, of=Step.HOLD, times=1),
     _after("lines commit", Step.STATEMENT, "unsent", among=_is_commit, of=Step.HOLD, times=1),
-    _after("lines held", Step.HELD_LINES, "unsent", times=1),
+    _after("lines held", Step.HELD, "unsent", times=1),
     *_both("create", Step.CREATE, "unsent", "no answer", times=1),
     _before("create sent", Step.REQUEST, "no answer", among=_is_written, of=Step.HOLD, times=1),
-    _after("accept batch", Step.ACCEPT_BATCH, "no answer", times=1),
-    _before(
-        "batch commit", Step.STATEMENT, "no answer", among=_is_commit, of=Step.ACCEPT_BATCH, times=1
-    ),
-    _after("batch commit", Step.STATEMENT, "job", among=_is_commit, of=Step.ACCEPT_BATCH, times=1),
+    _after("accept batch", Step.ACCEPT, "no answer", times=1),
+    _before("batch commit", Step.STATEMENT, "no answer", among=_is_commit, of=Step.ACCEPT, times=1),
+    _after("batch commit", Step.STATEMENT, "job", among=_is_commit, of=Step.ACCEPT, times=1),
     *_both("poll", Step.POLL, "job", "job"),
     *_both("end kept", Step.LAST, "job", "job", times=1),
     *_both("results", Step.RESULTS, "job", "job", times=1),
@@ -185,15 +187,8 @@ BATCH_POINTS: tuple[Failpoint, ...] = (
     _before("line commit", Step.STATEMENT, "job", among=_is_commit, of=Step.SETTLE),
     _after("line commit", Step.STATEMENT, "paid", among=_is_commit, of=Step.SETTLE),
     *_both("line tidy", Step.TIDY, "paid", "paid"),
-    *_both("lines settled", Step.SETTLE_LINES, "job", "job", times=1),
-    _after(
-        "lines settled commit",
-        Step.STATEMENT,
-        "nothing",
-        among=_is_commit,
-        of=Step.SETTLE_LINES,
-        times=1,
-    ),
+    *_both("lines settled", Step.SETTLE, "job", "job", among=_is_of_lines, times=1),
+    _after("lines settled commit", Step.SETTLE_LINES, "nothing", times=1),
 )
 """Of a batch, from its file to its last line; then as of any answer."""
 _TAKING_IN = (

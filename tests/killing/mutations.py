@@ -12,7 +12,7 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from typing import Any
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
-from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger import counters, sqlite
@@ -30,8 +29,8 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.engine import Cursor
 from stage3_plugin.ledger.schema import IS_LIVE
 from stage3_plugin.purchase import recovery, run_ledger
-from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
-from stage3_plugin.purchase.wanted_takes import LiveTake, Part, live_takes
+from stage3_plugin.purchase.run_ledger import InTheWay, Line, RunLedger
+from stage3_plugin.purchase.wanted_takes import LiveTake, live_takes
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.pictures import Pictures
 from tests.killing.failpoints import Failpoint, do_at
@@ -46,30 +45,17 @@ def journal_after_send() -> None:
     pending: dict[str, Callable[[Any], Any]] = {}
 
     async def pretend(
-        self: Any,
-        request: PictureRequest,
-        keys: Keys,
-        hold_microusd: int,
-        *,
-        route: Route,
-        part: Part | None = None,
-        instead_of: Purchase | None = None,
-    ) -> Held:
+        _: Any, lines: Sequence[Line], most_microusd: Sequence[int], **more: Any
+    ) -> list[Held]:
         attempt_id = uuid.uuid4().hex
-        pending[attempt_id] = partial(
-            hold,
-            request=request,
-            keys=keys,
-            hold_microusd=hold_microusd,
-            route=route,
-            part=part,
-            instead_of=instead_of,
-        )
-        return Held(attempt_id=attempt_id, hold_microusd=hold_microusd, day=date.min)
+        pending[attempt_id] = partial(hold, lines=lines, most_microusd=most_microusd, **more)
+        return [Held(attempt_id=attempt_id, hold_microusd=most_microusd[0], day=date.min)]
 
-    async def hold_and_settle(self: Any, attempt_id: str, settlement: Settlement) -> Purchase:
-        held = await pending.pop(attempt_id)(self)
-        return await settle(self, held.attempt_id, settlement)
+    async def hold_and_settle(
+        self: Any, name: str, settlement: Settlement, **more: Any
+    ) -> list[Purchase]:
+        (held,) = await pending.pop(name)(self)
+        return await settle(self, held.attempt_id, settlement, **more)
 
     place_of(Step.HELD).put(pretend)
     place_of(Step.SETTLED).put(hold_and_settle)
@@ -99,15 +85,16 @@ def unknown_releases_its_hold() -> None:
     settle = Ledger.settle
 
     def settle_and_release(
-        self: Any, attempt_id: str, settlement: Settlement, *, now: datetime
-    ) -> Purchase:
-        after = settle(self, attempt_id, settlement, now=now)
-        if after.state is State.UNKNOWN:
-            scopes = counters.scopes_of(
-                after.new.run_id, after.new.endpoint.provider, str(after.day)
-            )
-            counters.move(self._execute, scopes, -after.new.hold_microusd)
-        return after
+        self: Any, name: str, settlement: Settlement, **more: Any
+    ) -> list[Purchase]:
+        ended = settle(self, name, settlement, **more)
+        for after in ended:
+            if after.state is State.UNKNOWN:
+                scopes = counters.scopes_of(
+                    after.new.run_id, after.new.endpoint.provider, str(after.day)
+                )
+                counters.move(self._execute, scopes, -after.new.hold_microusd)
+        return ended
 
     place_of(Step.SETTLE).put(settle_and_release)
 
@@ -179,21 +166,20 @@ def cap_looked_at_outside() -> None:
 
     async def look_then_hold(
         self: Any,
-        request: PictureRequest,
-        keys: Keys,
-        hold_microusd: int,
+        lines: Sequence[Line],
+        most_microusd: Sequence[int],
         *,
         route: Route,
-        part: Part | None = None,
-        instead_of: Purchase | None = None,
-    ) -> Held | Purchase | OverCap | Doubted:
+        **more: Any,
+    ) -> list[Held] | Mapping[int, InTheWay]:
+        (hold_microusd,) = most_microusd
         session, limits = self._session, self._limits
         day, cap_microusd = session.calendar.today(), limits.total_microusd
         spent_microusd = session.reader.sums(
             run_id=session.run_id, provider=route.endpoint.provider, day=day
         ).total_microusd
         if cap_microusd is not None and spent_microusd + hold_microusd > cap_microusd:
-            return OverCap(
+            over = OverCap(
                 cap="total_usd",
                 limit_microusd=cap_microusd,
                 committed_microusd=spent_microusd,
@@ -201,11 +187,10 @@ def cap_looked_at_outside() -> None:
                 open_here=session.reader.open_of(session.run_id),
                 day=day,
             )
+            return {0: over}
         self._limits = Limits()
         try:
-            return await hold(
-                self, request, keys, hold_microusd, route=route, part=part, instead_of=instead_of
-            )
+            return await hold(self, lines, most_microusd, route=route, **more)
         finally:
             self._limits = limits
 

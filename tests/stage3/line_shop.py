@@ -23,10 +23,9 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.commits import Commit
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import OnUnknown
-from stage3_plugin.purchase.checkout import Checkout
-from stage3_plugin.purchase.lines import LineCheckout, LineToHold, Looked, Ready
+from stage3_plugin.purchase.checkout import Checkout, NotNow
 from stage3_plugin.purchase.recovery import Recovery
-from stage3_plugin.purchase.run_ledger import RunLedger
+from stage3_plugin.purchase.run_ledger import Line, RunLedger
 from stage3_plugin.purchase.wanted_takes import Part
 from tests.fakes.inline_commit import InlineCommit
 from tests.stage3.ledger.databases import place_in
@@ -122,7 +121,6 @@ class LineShop:
             answer_bytes=1,
             recovery=cast("Recovery", self.recovery),
         )
-        self.lines = LineCheckout(self.checkout)
 
     def _refused_line(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None:
         for one in self.refused:
@@ -134,25 +132,25 @@ class LineShop:
     async def _tell(self, _line: Purchase) -> None:
         pass
 
-    async def ready(self, *scene_ids: str) -> list[LineToHold]:
+    async def ready(self, *scene_ids: str) -> list[Line]:
         """Look at scenes for which nothing stands."""
         return [await self.line(request(one), Part()) for one in scene_ids]
 
-    async def line(self, wanted: PictureRequest, part: Part) -> LineToHold:
-        looked = await self.lines.look(wanted, part)
-        assert isinstance(looked, Ready)
-        return LineToHold(request=wanted, part=part, ready=looked)
+    async def line(self, wanted: PictureRequest, part: Part) -> Line:
+        found = await self.checkout.look(wanted, part)
+        assert isinstance(found, Line)
+        return found
 
     async def hold(self, *scene_ids: str) -> list[Held]:
         """Hold a batch of scenes, which all have to fit."""
-        held = await self.lines.hold_all(await self.ready(*scene_ids), a_batch())
+        held = await self.checkout.hold(await self.ready(*scene_ids), a_batch())
         assert isinstance(held, list)
         return held
 
-    async def in_the_way(self, lines: Sequence[LineToHold]) -> dict[int, Looked]:
+    async def in_the_way(self, lines: Sequence[Line]) -> dict[int, Line | NotNow]:
         """Return what keeps a batch from being held, which has changed nothing then."""
         before, job = self.rows(), a_batch()
-        held = await self.lines.hold_all(lines, job)
+        held = await self.checkout.hold(lines, job)
         assert isinstance(held, dict)
         assert self.rows() == before
         assert self.ledger.job_named(job.token or "") is None
@@ -172,4 +170,5 @@ class LineShop:
 
     async def bring(self, held: Held, settlement: Any) -> Purchase:
         """Settle one line."""
-        return await self.run_ledger.settle(held.attempt_id, settlement)
+        (after,) = await self.run_ledger.settle(held.attempt_id, settlement)
+        return after

@@ -24,7 +24,7 @@ from stage3_plugin.engine.requests import request_for
 from stage3_plugin.files import new_file
 from stage3_plugin.providers import gemini_batch, openai_batch
 from stage3_plugin.purchase.batched import Measured
-from stage3_plugin.purchase.lines import LineCheckout
+from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, CutFile, Line, LineEnds
 from stage3_plugin.testing.batches import Batch, BatchKind, BatchLine, body_of
@@ -319,7 +319,7 @@ async def test_a_line_that_was_taken_in_before_its_scene_came_ends_it(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A refusal is heard once: the run that took it in ends the scene, and buys nothing for it."""
-    gate, look = Gate(), LineCheckout.look
+    gate, look = Gate(), Checkout.look
     api.batches.script(Batched(polls=0, until=gate))
     api.batches.script_line(Line(ends="refused"), scene="s01")
     await run_stage(shop(api), scenes(2), tmp_path)
@@ -330,7 +330,7 @@ async def test_a_line_that_was_taken_in_before_its_scene_came_ends_it(
             await anyio.sleep(0.01)
         return await look(*args, **named)
 
-    monkeypatch.setattr(LineCheckout, "look", look_late)
+    monkeypatch.setattr(Checkout, "look", look_late)
     with anyio.fail_after(60):
         second = await run_stage(shop(api), scenes(2), tmp_path)
 
@@ -492,15 +492,15 @@ async def test_what_is_held_as_the_run_stops_is_given_back_unsent(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The create does not leave, and all lines are void."""
-    stopping, hold_all = anyio.Event(), LineCheckout.hold_all
+    stopping, hold = anyio.Event(), Checkout.hold
 
     async def held_late(*args: Any, **named: Any) -> Any:
-        held = await hold_all(*args, **named)
+        held = await hold(*args, **named)
         stopping.set()
         await anyio.wait_all_tasks_blocked()
         return held
 
-    monkeypatch.setattr(LineCheckout, "hold_all", held_late)
+    monkeypatch.setattr(Checkout, "hold", held_late)
 
     ran = await run_stage(shop(api), scenes(3), tmp_path, stopping=stopping)
 

@@ -73,7 +73,7 @@ class Scene:
 
     def accept(self) -> None:
         with self.shop.ledger.transaction():
-            self.shop.ledger.accept_batch(self.token, accepted("the batch"), now=NOW)
+            self.shop.ledger.accept(self.token, accepted("the batch"), now=NOW)
 
     def bring(self, line: int, *settlements: Settlement) -> None:
         with self.shop.ledger.transaction():
@@ -164,7 +164,7 @@ def test_a_name_that_another_batch_has_is_believed_of_neither(
     scene = make(2, is_accepted=False)
     other = virtually(partial_other(scene))
     with scene.shop.ledger.transaction():
-        scene.shop.ledger.accept_batch(other, accepted("the batch"), now=NOW)
+        scene.shop.ledger.accept(other, accepted("the batch"), now=NOW)
     scene.create_answered()
     scene.books.has_listing = has_listing
     scene.books.listings = [found(None, at=NOW + LATER)]

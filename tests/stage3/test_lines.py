@@ -23,8 +23,9 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import LedgerInDoubt
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.purchase.checkout import Denied, Found, InOtherHands
-from stage3_plugin.purchase.lines import LineToHold, Ready
+from stage3_plugin.policy.reuse import Reuse
+from stage3_plugin.purchase.checkout import Denied, Stands
+from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
 from tests.fakes.inline_commit import InlineCommit
 from tests.laws import tried
@@ -62,21 +63,27 @@ def other(tmp_path: Path) -> LineShop:
     return LineShop(tmp_path, "run-2")
 
 
+def _means(found: object) -> Reuse | None:
+    """Return what stands for a picture; ``None`` where it must not be sent."""
+    assert isinstance(found, Stands | Denied)
+    return found.means if isinstance(found, Stands) else None
+
+
 # Held --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "settlement, kind",
+    "settlement, means",
     [
-        (None, InOtherHands),
-        (paid(HOLD), Found),
-        (SETTLEMENTS[State.UNKNOWN], Denied),
-        (BAD, Denied),
+        (None, Reuse.BUSY),
+        (paid(HOLD), Reuse.REUSE),
+        (SETTLEMENTS[State.UNKNOWN], None),
+        (BAD, None),
     ],
     ids=["in work", "there", "in doubt", "billed for nothing"],
 )
 async def test_what_another_run_has_bought_meanwhile_is_not_bought_again(
-    shop: LineShop, other: LineShop, settlement: Settlement | None, kind: type
+    shop: LineShop, other: LineShop, settlement: Settlement | None, means: Reuse | None
 ) -> None:
     """Between the look and the hold, while the file was uploaded; the other lines wait for none."""
     lines = await shop.ready("s0", "s1", "s2")
@@ -86,8 +93,8 @@ async def test_what_another_run_has_bought_meanwhile_is_not_bought_again(
     found = await shop.in_the_way(lines)
 
     assert list(found) == [1]
-    assert isinstance(found[1], kind)
-    assert isinstance(await shop.lines.hold_all([lines[0], lines[2]], a_batch()), list)
+    assert _means(found[1]) is means
+    assert isinstance(await shop.checkout.hold([lines[0], lines[2]], a_batch()), list)
 
 
 async def test_a_line_that_was_written_as_another_take_is_written_again(
@@ -98,9 +105,12 @@ async def test_a_line_that_was_written_as_another_take_is_written_again(
     first = await shop.line(request("s1"), Part(takes, 1))
     (held,) = await other.hold("s1")
     await other.bring(held, paid(HOLD))
-    assert isinstance(await shop.lines.look(request("s1"), Part(takes, 2)), Found)
+    there = await shop.checkout.look(request("s1"), Part(takes, 2))
 
-    assert await shop.in_the_way([first]) == {0: Ready(hold_microusd=HOLD, number=2)}
+    assert _means(there) is Reuse.REUSE
+    (as_it_is,) = (await shop.in_the_way([first])).values()
+    assert isinstance(as_it_is, Line)
+    assert (first.take, as_it_is.take) == (1, 2)
 
 
 async def test_one_in_doubt_is_written_off_in_the_commit_that_holds_its_line(
@@ -112,9 +122,9 @@ async def test_one_in_doubt_is_written_off_in_the_commit_that_holds_its_line(
     await shop.bring(lost, SETTLEMENTS[State.UNKNOWN])
     lines = await shop.ready("s1", "s2", "s3", "s4")
 
-    assert lines[0].ready.instead_of is not None
+    assert lines[0].instead_of is not None
     assert list(await shop.in_the_way(lines)) == [3]
-    assert isinstance(await shop.lines.hold_all(lines[:3], a_batch()), list)
+    assert isinstance(await shop.checkout.hold(lines[:3], a_batch()), list)
     assert shop.states() == [State.WROTE_OFF] + [State.SENDING] * 3
     assert shop.committed() == 4 * HOLD
 
@@ -140,10 +150,10 @@ async def test_of_more_takes_than_are_wanted_none_is_sent_once_more(
     for number in (1, 2):
         first = LineShop(tmp_path, now=NOW + timedelta(minutes=number))
         line = await first.line(request("s1"), Part(takes, number))
-        held = await first.lines.hold_all([line], a_batch())
+        held = await first.checkout.hold([line], a_batch())
         assert isinstance(held, list)
         if number == 2 and state is State.ACCEPTED:
-            await first.lines.accept(held[0].token or "", accepted("the batch"))
+            await first.run_ledger.accept(held[0].token or "", accepted("the batch"))
         else:
             await first.bring(held[0], SETTLEMENTS[State.UNKNOWN])
     shop = LineShop(tmp_path, "run-2", on_unknown="resend", commit_with=_Limited)
@@ -151,9 +161,9 @@ async def test_of_more_takes_than_are_wanted_none_is_sent_once_more(
     (found,) = (await shop.in_the_way([line])).values()
     claimed = await shop.checkout.claim(request("s1"), Part())
 
-    kind = Denied if state is State.UNKNOWN else InOtherHands
-    assert isinstance(found, kind)
-    assert isinstance(claimed, kind)
+    means = None if state is State.UNKNOWN else Reuse.AWAITED
+    assert _means(found) is means
+    assert _means(claimed) is means
     assert shop.states() == [State.UNKNOWN, state]
 
 
@@ -163,7 +173,7 @@ async def test_each_of_several_takes_in_doubt_is_sent_once_more(tmp_path: Path) 
     takes = WantedTakes(wanted=2)
     for number in (1, 2):
         line = await first.line(request("s1"), Part(takes, number))
-        held = await first.lines.hold_all([line], a_batch())
+        held = await first.checkout.hold([line], a_batch())
         assert isinstance(held, list)
         await first.bring(held[0], SETTLEMENTS[State.UNKNOWN])
     shop = LineShop(tmp_path, "run-2", on_unknown="resend", commit_with=_Limited)
@@ -192,7 +202,7 @@ async def test_a_batch_whose_hold_is_in_doubt_is_void_as_a_whole(tmp_path: Path)
     shop = LineShop(tmp_path, commit_with=LosesItsWord)
     job = a_batch()
     with pytest.raises(LedgerInDoubt):
-        await shop.lines.hold_all(await shop.ready("s1", "s2"), job)
+        await shop.checkout.hold(await shop.ready("s1", "s2"), job)
     assert shop.states() == [State.SENDING] * 2
     LosesItsWord.is_lost = False
     try:
@@ -232,10 +242,10 @@ async def test_what_came_of_a_create_is_true_of_all_lines(
 ) -> None:
     """And none of thousands of lines is called billed for nothing by it."""
     held = await shop.hold("s1", "s2")
-    costs = await shop.lines.settle_all(held, attempted)
+    cost = await shop.checkout.settle(held[0], attempted)
 
     assert shop.states() == [state] * 2
-    assert costs == [FREE if state in {State.VOID, State.REFUSED} else UNKNOWN] * 2
+    assert cost == (FREE if state in {State.VOID, State.REFUSED} else UNKNOWN)
     assert shop.committed() == (0 if state in {State.VOID, State.REFUSED} else 2 * HOLD)
 
 
@@ -244,7 +254,7 @@ async def test_what_a_person_has_decided_meanwhile_stays(shop: LineShop) -> None
     held = await shop.hold("s1", "s2")
     await shop.bring(held[0], SETTLEMENTS[State.UNKNOWN])
     await shop.bring(held[0], replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user"))
-    await shop.lines.settle_all(held, came(VerdictKind.REJECTED))
+    await shop.checkout.settle(held[1], came(VerdictKind.REJECTED))
 
     assert shop.states() == [State.WROTE_OFF, State.REFUSED]
 
@@ -274,10 +284,10 @@ async def test_what_is_not_in_the_way_fits_together(
             if settlement is not None:
                 await other.bring(held, settlement)
         before = shop.committed()
-        left = _rest(lines, await shop.lines.hold_all(lines, a_batch()))
+        left = _rest(lines, await shop.checkout.hold(lines, a_batch()))
         if left is not None:
             assert shop.committed() == before
-            assert left == [] or isinstance(await shop.lines.hold_all(left, a_batch()), list)
+            assert left == [] or isinstance(await shop.checkout.hold(left, a_batch()), list)
         held_now = [one for one in shop.rows() if one.new.run_id == "run-1"]
         assert shop.committed() <= max(cap, before)
         assert {int(one.new.scene_id) for one in held_now} <= {
@@ -286,7 +296,7 @@ async def test_what_is_not_in_the_way_fits_together(
         close_all()
 
 
-def _rest(lines: list[LineToHold], held: object) -> list[LineToHold] | None:
+def _rest(lines: list[Line], held: object) -> list[Line] | None:
     """Return the lines that nothing is in the way of; ``None`` if all were held."""
     if isinstance(held, list):
         return None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stage3_plugin.cli import main
-from stage3_plugin.domain.purchase import Purchase, Settlement
+from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.storage.spool.receipt import is_complete
@@ -277,7 +277,7 @@ async def test_what_a_fault_kept_from_being_recorded_is_not_called_free(
 ) -> None:
     """It is spent all the same; the next run takes the answer in, and nothing is sent again."""
 
-    async def settle(_self: RunLedger, _attempt_id: str, _settlement: Settlement) -> Purchase:
+    async def settle(*_: object, **_more: object) -> list[Purchase]:
         raise ZeroDivisionError
 
     image_api.always(bills(0.05))

@@ -72,7 +72,7 @@ class Project:
     def end(self, attempt_id: str, state: State, **more: Any) -> Purchase:
         """Settle a purchase."""
         with self.open() as ledger, ledger.transaction():
-            return ledger.settle(attempt_id, Settlement(state=state, **more), now=self.now)
+            return ledger.settle(attempt_id, Settlement(state=state, **more), now=self.now)[0]
 
     def unknown(self, scene_id: str, **more: Any) -> str:
         """Make a purchase that was sent and never answered."""

@@ -77,7 +77,7 @@ def settle_lines(
 ) -> list[int | None]:
     """Settle, and return the numbers of the lines that were."""
     with ledger.transaction():
-        after = ledger.settle_lines(token_of(job), settlement, of=of, lines=lines, now=NOW)
+        after = ledger.settle(token_of(job), settlement, of=of, lines=lines, now=NOW)
     return [one.new.line for one in after]
 
 
@@ -89,7 +89,7 @@ def settle(ledger: Ledger, job: NewJob, line: int, settlement: Settlement) -> No
 
 def accept(ledger: Ledger, job: NewJob, said: Accepted | None = None) -> None:
     with ledger.transaction():
-        ledger.accept_batch(token_of(job), said or accepted("a batch"), now=NOW)
+        ledger.accept(token_of(job), said or accepted("a batch"), now=NOW)
 
 
 def committed(ledger: Ledger) -> int:
@@ -116,7 +116,7 @@ def test_what_came_of_a_line_is_noted_until_it_was_told(ledger: Ledger) -> None:
         for one in lines:
             ledger.hold(one, NO_CAPS, day=DAY, now=NOW)
     with ledger.transaction():
-        first, second = (ledger.settle(one.attempt_id, REFUSED, now=NOW) for one in lines)
+        first, second = (ledger.settle(one.attempt_id, REFUSED, now=NOW)[0] for one in lines)
         ledger.note_untold(first, "refused:prompt")
         ledger.note_untold(second, "rejected:")
     assert ledger.untold("wish") == {
@@ -141,7 +141,8 @@ def test_whoever_buys_a_wish_again_is_told_nothing_of_it_before(ledger: Ledger) 
     for one in lines:
         with ledger.transaction():
             ledger.hold(one, NO_CAPS, day=DAY, now=NOW)
-            ledger.note_untold(ledger.settle(one.attempt_id, REFUSED, now=NOW), "refused:")
+            (after,) = ledger.settle(one.attempt_id, REFUSED, now=NOW)
+            ledger.note_untold(after, "refused:")
     again = replace(lines[0], attempt_id="0" * 32)
     left = list[int]()
     for limits in (Limits(total_microusd=HOLD - 1), NO_CAPS):
@@ -171,9 +172,9 @@ def test_a_batch_has_one_name_and_no_other_batch_has_it(ledger: Ledger) -> None:
     accept(ledger, job)
     for of, said in ((job, accepted("another")), (other, accepted("a batch"))):
         with pytest.raises(JobRefused), ledger.transaction():
-            ledger.accept_batch(token_of(of), said, now=NOW)
+            ledger.accept(token_of(of), said, now=NOW)
     with pytest.raises(LookupRefused), ledger.transaction():
-        ledger.accept_batch("0" * 32, accepted("a batch"), now=NOW)
+        ledger.accept("0" * 32, accepted("a batch"), now=NOW)
 
     assert states(ledger, other) == [State.SENDING]
 
@@ -307,7 +308,7 @@ class BatchMachine(RuleBasedStateMachine):
     def accept(self, n: int) -> None:
         token = token_of(self.jobs[n % len(self.jobs)])
         with self.ledger.transaction():
-            self.ledger.accept_batch(token, accepted(token), now=NOW)
+            self.ledger.accept(token, accepted(token), now=NOW)
         if token not in self.named:  # said again it changes nothing
             self.named.add(token)
             self.lines[token] = [
@@ -333,7 +334,7 @@ class BatchMachine(RuleBasedStateMachine):
         may = all(state in LEGAL[self.lines[token][line]] for line in wanted)
         try:
             with self.ledger.transaction():
-                after = self.ledger.settle_lines(token, settlement, of=of, lines=lines, now=NOW)
+                after = self.ledger.settle(token, settlement, of=of, lines=lines, now=NOW)
         except IllegalTransition:
             assert not may
             return

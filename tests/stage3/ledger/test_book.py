@@ -68,7 +68,7 @@ def all_three(microusd: int) -> Sums:
 def settle(ledger: Ledger, attempt_id: str, settlement: Settlement) -> Purchase:
     """Settle a purchase in a transaction of its own."""
     with ledger.transaction():
-        return ledger.settle(attempt_id, settlement, now=NOW)
+        return ledger.settle(attempt_id, settlement, now=NOW)[0]
 
 
 def sent(ledger: Ledger, scene_id: str = "rain", hold_microusd: int = HOLD) -> str:

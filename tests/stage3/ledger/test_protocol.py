@@ -38,8 +38,8 @@ from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.reuse import OnUnknown, Reuse
-from stage3_plugin.purchase.run_ledger import Doubted, RunLedger
-from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
+from stage3_plugin.purchase.run_ledger import Line, RunLedger
+from stage3_plugin.purchase.wanted_takes import LiveTake, Part, WantedTakes
 from tests.fakes.inline_commit import InlineCommit
 from tests.laws import tried
 from tests.stage3.ledger.databases import is_server, place_in
@@ -279,27 +279,30 @@ class ProtocolMachine(RuleBasedStateMachine):
         slots = self.to_be_bought(name, run, scene, part.wanted, instead_of)
         fits = self.committed() + HOLD <= self.cap
         drawn = f"{len(self.truths):032x}"
+        line = Line(
+            request=PictureRequest(scene_id=scene, prompt=scene, width_px=64, height_px=64),
+            keys=keys_of(scene, route, run.ladder),
+            part=part,
+            instead_of=instead_of,
+        )
         held = at_once(
             run.buys.hold(
-                PictureRequest(scene_id=scene, prompt=scene, width_px=64, height_px=64),
-                keys_of(scene, route, run.ladder),
-                HOLD,
+                [line],
+                [HOLD],
                 route=Route(
                     endpoint=ROUTES[route],
                     new_job=lambda _: (
                         NewJob(token=drawn, account="a", endpoint="e") if route else None
                     ),
                 ),
-                part=part,
-                instead_of=instead_of,
             )
-        )
+        )[0]
         assert isinstance(held, Held) is (fits and bool(slots) and not stands)
         if isinstance(held, Held):
             assert held.slot == slots[0]  # I6: the slot that any other run would take, too
             self.truths[held.attempt_id] = Truth(scene, route, name, run.home)
             assert len(self.counted(run, scene)) <= part.wanted  # I6
-        elif isinstance(held, Doubted):
+        elif isinstance(held, LiveTake):
             part.turn_to(held.purchase.new.attempt_id)
         elif isinstance(held, Purchase):
             part.turn_to(held.new.attempt_id)
@@ -348,7 +351,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             return
         one, truth = self.pick(unknown, n)
         keys = keys_of(truth.scene, truth.route, run.ladder)
-        standing = run.buys.standing(one, keys)
+        standing = run.buys.standing(LiveTake(one, 1), keys)
         part = self.part(run, truth.scene, wanted, take)
         found = run.buys.find(keys, part)
         if standing is Reuse.RESEND and found is not None and found.purchase == one:
@@ -491,7 +494,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             )
             has_name = one.job is not None and one.job.accepted is not None
             for run in self.runs.values():
-                if run.buys.standing(one, keys) is Reuse.RESEND:
+                if run.buys.standing(LiveTake(one, 1), keys) is Reuse.RESEND:
                     assert one.decided_by is None
                     assert not has_name
                     assert not sent_again
