@@ -25,9 +25,9 @@ WAITS: Mapping[str, tuple[str, ...]] = {
     "engine.pending": ("PATIENCE_S", "BUSY_WAIT_S", "BATCH_LOOKS_S"),
     "engine.reporter": ("OFTEN_S",),
     "purchase.handing_over": ("_FIRST_WAIT_S", "_LONGEST_WAIT_S"),
-    "purchase.batches": ("SOON_S", "AGAIN_S"),
+    "purchase.known": ("AGAIN_S",),
     "purchase.lost": ("APART_S", "AGAIN_S", "PATIENCE_S"),
-    "purchase.recovery": ("MARGIN_S", "CONNECTED_S"),
+    "purchase.recovery": ("MARGIN_S", "CONNECTED_S", "SOON_S"),
 }
 """Waits that are ours to choose, by their module in ``stage3_plugin``."""
 PATIENCE = {

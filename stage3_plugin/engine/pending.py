@@ -29,8 +29,8 @@ from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.purchase import lost, messages
-from stage3_plugin.purchase.batches import SOON_S
 from stage3_plugin.purchase.lost import Brought
+from stage3_plugin.purchase.recovery import SOON_S
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 from stage3_plugin.runtime.due_items import DueItems

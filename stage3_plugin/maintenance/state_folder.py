@@ -20,7 +20,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes, known_home
 from stage3_plugin.ledger.owners import NO_PROOF_S, Owners
 from stage3_plugin.ledger.place import LEDGER_NAME, FilePlace, LedgerPlace
-from stage3_plugin.purchase.lost import name_of
+from stage3_plugin.purchase.lost import may_be_going, name_of
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.spool.folders import SpoolFolders
 from stage3_plugin.storage.store import PictureStore, noted_bucket
@@ -168,26 +168,20 @@ class StateFolder:
         return None
 
     def may_be_going(self, purchase: Purchase) -> bool:
-        """Return whether the run of an open purchase lives, or may live.
-
-        A missing lock proves nothing, since it may have been removed by hand, until a request would
-        have ended long ago, or its whole answer lies there and no run can be taking it in.
+        """Return whether the run of an open purchase lives, or may live; see there.
 
         Raises:
             StorageFailed: Its lock cannot be looked at.
         """
-        run_id = purchase.new.run_id
-        if self.owners.lives(run_id):
-            return True
-        if self.owners.has_lock(run_id):
-            return False
         age_s = abs((datetime.now(UTC) - purchase.changed_at).total_seconds())
-        if age_s > NO_PROOF_S:
-            return False
+        is_over = age_s > NO_PROOF_S
+        return may_be_going(purchase, self.owners, is_over=is_over, is_left=self._is_left)
+
+    def _is_left(self, name: str) -> bool:
         try:
-            return not self.spool.has_answer_left(name_of(purchase))
+            return self.spool.has_answer_left(name)
         except StorageFailed:
-            return False
+            return True
 
     def has_whole_answer(self, attempt_id: str) -> bool:
         """Return whether a purchase's answer was received to its end.

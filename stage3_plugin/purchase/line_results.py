@@ -1,4 +1,4 @@
-"""Takes in what the results of a batch say, line by line.
+"""Takes in what a job with many lines has ended with, line by line, as a stream.
 
 A line is given the folder of its purchase before anything is settled from it, so that a run which
 dies in between leaves what any other answer leaves. What the files of a batch say stays on the disk
@@ -9,26 +9,29 @@ may have one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 
+from stage3_plugin.domain import events
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, line_of
-from stage3_plugin.domain.events import BatchStrangeLines, LedgerLeftOpen
+from stage3_plugin.domain.events import BatchStrangeLines
+from stage3_plugin.domain.job import BeingMade, Job
 from stage3_plugin.domain.money import UNKNOWN
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.policy.settlement import settlement_of
+from stage3_plugin.policy.settlement import settlement_of_create
 from stage3_plugin.purchase.batched import ReadingStopped, ReadLine, ReadLines, Results
 from stage3_plugin.purchase.batching import Batching
-from stage3_plugin.purchase.endings import Endings, as_settled
+from stage3_plugin.purchase.endings import Endings, left_open
+from stage3_plugin.purchase.known import Known
 from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
@@ -36,6 +39,9 @@ from stage3_plugin.storage.spool import batch_files
 
 AT_ITS_PROVIDER = frozenset({State.ACCEPTED, State.UNKNOWN})
 """A line in these may still get its result."""
+NOT_ALL = "its results are not all here"
+TRIES = 3
+"""Of the results of a batch that has ended, one right after the other, before a later walk."""
 SHOWN_KEYS = 5
 """Of lines that are none of a batch's."""
 
@@ -46,62 +52,40 @@ _LEFT = AttemptResult(
     cost=UNKNOWN,
     stays_open=True,
 )
-Heard = Callable[[Purchase, AttemptResult], str | None]
-"""Called with a line as it is about to be settled, and with what its result came to: a scene may
-look at the row from the moment of its commit, and is to know why. Returns what is to be noted with
-it for a later run, if one has to be told."""
-Unheard = Callable[[Purchase], None]
-"""Called with a line that was not settled so after all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakenIn:
-    """What the results of a batch were, all in all.
+@dataclass(slots=True, kw_only=True)
+class LineResults:
+    """The results of one batch, in one walk.
 
     Attributes:
-        lacking: What is true of its lines that they do not have; ``None`` if that shows later.
-        handed_on: The numbers of those that they have.
-    """
-
-    lacking: AttemptResult | None
-    handed_on: frozenset[int]
-
-
-class LineResults:
-    """Takes in the results of batches for one run.
-
-    Args:
+        token: Of the batch.
+        batching: Reads them.
+        known: What is known of it; who waits for a line goes once that was taken in.
         session: The opened ledger.
         pictures: Has the received answers.
         turns: Hands out turns.
         endings: Settles.
-        heard: See :data:`Heard`.
-        unheard: See :data:`Unheard`.
-
-    Attributes:
-        stuck: Lines that are here and could not be taken in now, and why, by their purchases.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        pictures: Pictures,
-        *,
-        turns: Turns,
-        endings: Endings,
-        heard: Heard,
-        unheard: Unheard,
-    ) -> None:
-        self.stuck: dict[str, AttemptResult] = {}
-        self._session = session
-        self._pictures = pictures
-        self._turns = turns
-        self._endings = endings
-        self._heard = heard
-        self._unheard = unheard
-        self._strange = set[str]()
+    token: str
+    batching: Batching
+    known: Known
+    session: Session
+    pictures: Pictures
+    turns: Turns
+    endings: Endings
+    _lines: dict[int, Purchase] = field(default_factory=dict[int, Purchase])
+    _facts: Mapping[int, Mapping[str, str]] = field(default_factory=dict[int, Mapping[str, str]])
+    """What was noted of their pictures when they were wanted, by their numbers."""
+    _has_all: bool = False
+    """Nothing more comes: a line without a picture has none."""
+    _handed_on: set[int] = field(default_factory=set[int])
+    _waiting: list[Purchase] = field(default_factory=list[Purchase])
+    """Lines without a picture, which may come with one as long as not all is here."""
+    _strange: list[str] = field(default_factory=list[str])
 
-    async def take_left(self, token: str, batching: Batching) -> None:
+    async def take_left(self) -> None:
         """Take in the pictures of lines that a run before has claimed and not settled.
 
         What has none is read again from the results.
@@ -109,93 +93,119 @@ class LineResults:
         Raises:
             StorageFailed: The disk or the ledger cannot be read.
         """
-        names = set(await self._pictures.received())
-        facts: Mapping[int, Mapping[str, str]] | None = None
-        for line in self._session.reader.lines_of(token):
-            attempt_id, number = line.new.attempt_id, line.new.line
-            if attempt_id not in names or number is None or line.state not in AT_ITS_PROVIDER:
+        if self.known.was_left:
+            return
+        self.known.was_left = True
+        names = set(await self.pictures.received())
+        for line in self.session.reader.lines_of(self.token):
+            attempt_id = line.new.attempt_id
+            if attempt_id not in names or line.state not in AT_ITS_PROVIDER:
                 continue
-            has_answer = partial(self._pictures.spool.has_whole_answer, attempt_id)
-            if not await self._pictures.blocking(has_answer):
-                continue
-            if facts is None:
-                facts = await self._facts(token)
-            take = partial(self._take, line, batching, facts.get(number, {}), is_left=True)
-            await self._turns.take(take)
+            has_answer = partial(self.pictures.spool.has_whole_answer, attempt_id)
+            if await self.pictures.blocking(has_answer):
+                self._facts = self._facts or await self._read_facts()
+                await self.turns.take(partial(self._take, line, is_left=True))
 
-    async def take_all(
-        self,
-        token: str,
-        batching: Batching,
-        ended: BatchEnded,
-        results: Results,
-        *,
-        passed: Callable[[str], None],
-    ) -> TakenIn:
-        """Take in all lines of the results that are here.
+    async def end(self, ended: BatchEnded, line: Purchase, job: Job) -> None:
+        """Take in the results of the batch, which has ended.
 
         Args:
-            token: Of the batch.
-            batching: Reads them.
             ended: What has ended it.
-            results: Its files.
-            passed: Called with each purchase once its line was taken in, or could not be.
+            line: Any of it.
+            job: As it stands.
 
         Raises:
             StorageFailed: The disk failed; some lines may have been taken in.
         """
-        taking = _Taking(
-            token=token,
-            batching=batching,
-            passed=passed,
-            lines={
-                one.new.line: one
-                for one in self._session.reader.lines_of(token)
-                if one.new.line is not None
-            },
-            facts=await self._facts(token),
-            is_all=results.are_whole or results.is_over,
-        )
+        self._tell(job, ended)
+        known = self.known
+        known.making = making = BeingMade(job=job, asked=known.asked, lines=ended.lines)
+        lines = len(self.session.reader.lines_of(self.token))
+        if ended.how == "completed" and ended.lines is not None and ended.lines.total != lines:
+            ended = replace(ended, lacking="unknown")  # its counts are not of all that was sent
+        for _ in range(TRIES):
+            results = await self.turns.take(
+                partial(self.batching.results, self.token, ended, job, lines=lines)
+            )
+            if results is None or results.interrupted:
+                known.leave(NOT_ALL)
+                return
+            lacking = await self._take_all(ended, results)
+            if results.storage is not None:
+                raise results.storage
+            known.making = replace(making, stops_run=results.stops_run)
+            known.leave(results.problem or NOT_ALL, results.again_s)
+            if lacking is not None:
+                await self._settle_lacking(line, lacking)
+                return
+            if results.stops_run or results.again_s is None:
+                return
+
+    async def _take_all(self, ended: BatchEnded, results: Results) -> AttemptResult | None:
+        """Take in all lines that are here; return what is true of those that they do not have."""
+        self._lines = {
+            one.new.line: one
+            for one in self.session.reader.lines_of(self.token)
+            if one.new.line is not None
+        }
+        self._facts = await self._read_facts()
+        self._has_all = results.are_whole or results.is_over
+        self._handed_on, self._waiting, self._strange = set(), [], []
         problem: Exception | None = None
         read: ReadLines | None = None
         async with anyio.create_task_group() as tasks:
-            take = partial(self._hand_on, taking, tasks)
-            reading = partial(batching.read, token, ended, results, take)
+            take = partial(self._hand_on, tasks)
             try:
-                read = await self._turns.take(reading)
+                read = await self.turns.take(
+                    partial(self.batching.read, self.token, ended, results, take)
+                )
             except (_Halted, ReadingStopped):
                 pass
             except Exception as error:  # noqa: BLE001 - raised again, and not as a group of one
                 problem = error
         if problem is not None:
             raise problem
-        self._tell_strange(token, taking.strange, 0 if read is None else read.passed)
+        self._tell_strange(0 if read is None else read.passed)
         lacking = None if read is None else read.lacking
-        for line in taking.waiting if lacking is not None else ():  # all is here, as it shows
-            await self._turns.take(partial(self._take_for, taking, line))
-        return TakenIn(lacking=lacking, handed_on=frozenset(taking.handed_on))
+        for line in self._waiting if lacking is not None else ():  # all is here, as it shows
+            await self.turns.take(partial(self._take, line))
+        return lacking
 
-    async def _hand_on(self, taking: _Taking, tasks: TaskGroup, came: ReadLine) -> None:
+    async def _settle_lacking(self, line: Purchase, lacking: AttemptResult) -> None:
+        """Settle all lines that whole results lack, in one commit."""
+        settlement = settlement_of_create(lacking)
+        if settlement is not None:
+            is_unknown = settlement.state is State.UNKNOWN
+            await self.endings.settle_job(
+                line,
+                settlement,
+                of={State.ACCEPTED} if is_unknown else AT_ITS_PROVIDER,
+                heard=None if is_unknown else lacking,
+                but=self._handed_on,
+            )
+
+    async def _hand_on(self, tasks: TaskGroup, came: ReadLine) -> None:
         """Give a line that was read to its purchase, and take it in, beside others if it can be."""
-        if self._turns.is_halted:
+        if self.turns.is_halted:
             raise _Halted
-        line = taking.line_of(came)
-        if line is None or not await self._is_wanted(line, came):
+        number = line_of(self.token, came.key)
+        line = None if number is None else self._lines.get(number)
+        if number is None or line is None:
+            self._strange.append(came.key)
             return
-        await taking.batching.claim(came, line.new.attempt_id)
-        if not (came.has_picture or taking.is_all):
-            taking.waiting.append(line)
+        self._handed_on.add(number)
+        if not await self._is_wanted(line, came):
             return
-        take = partial(self._take_for, taking, line)
-        begun = self._turns.begin(take)
+        await self.batching.claim(came, line.new.attempt_id)
+        if not (came.has_picture or self._has_all):
+            self._waiting.append(line)
+            return
+        take = partial(self._take, line)
+        begun = self.turns.begin(take)
         if begun is None:
             await take()
         else:
             tasks.start_soon(begun)
-
-    async def _take_for(self, taking: _Taking, line: Purchase) -> None:
-        await self._take(line, taking.batching, taking.facts_of(line))
-        taking.passed(line.new.attempt_id)
 
     async def _is_wanted(self, line: Purchase, came: ReadLine) -> bool:
         """Return whether a line is to be taken in: its purchase waits for it.
@@ -206,112 +216,59 @@ class LineResults:
             return True
         if line.state is State.PAID or line.decided_by is None or not came.has_picture:
             return False
-        noted = partial(self._pictures.spool.late, line.new.attempt_id)
-        return await self._pictures.blocking(noted) is None
+        noted = partial(self.pictures.spool.late, line.new.attempt_id)
+        return await self.pictures.blocking(noted) is None
 
-    async def _take(
-        self,
-        line: Purchase,
-        batching: Batching,
-        facts: Mapping[str, str],
-        *,
-        is_left: bool = False,
-    ) -> None:
+    async def _take(self, line: Purchase, *, is_left: bool = False) -> None:
         """Settle a line by what lies in its own folder; never raises for what goes wrong with it.
 
         Args:
             line: As it was read.
-            batching: Reads it.
-            facts: What was noted of its picture when it was wanted.
             is_left: Another process has put it there, which may have died over it.
         """
-        attempt_id = line.new.attempt_id
+        attempt_id, stuck = line.new.attempt_id, self.endings.stuck
         try:
-            await self._settle(line, batching, facts, is_left=is_left)
-        except StorageFailed as failure:
-            before = self.stuck.get(attempt_id)
-            if before is None or before.storage is None:
-                self.stuck[attempt_id] = replace(_LEFT, storage=failure)
-            trace.event(LedgerLeftOpen(attempt_id=attempt_id, problem=str(failure)))
+            attempted = await self.batching.resume_line(attempt_id)
+            if attempted.picture is not None:
+                facts = self._facts.get(line.new.line or 0, {})
+                details = {**attempted.verdict.details, **facts}
+                attempted = replace(attempted, verdict=replace(attempted.verdict, details=details))
+            if attempted.picture is not None or not is_left:
+                await self.endings.end(line, attempted)
         except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
-            problem = type(error).__name__
-            trace.event(LedgerLeftOpen(attempt_id=attempt_id, problem=problem))
+            before = stuck.get(attempt_id)
+            if isinstance(error, StorageFailed) and (before is None or before.storage is None):
+                stuck[attempt_id] = replace(_LEFT, storage=error)
+            left_open(attempt_id, error)
+        self.known.pass_by(attempt_id)
 
-    async def _settle(
-        self, line: Purchase, batching: Batching, facts: Mapping[str, str], *, is_left: bool
-    ) -> None:
-        attempt_id = line.new.attempt_id
-        attempted = await batching.resume_line(attempt_id)
-        if attempted.picture is None and is_left:
-            return
-        if attempted.picture is not None and facts:
-            details = {**attempted.verdict.details, **facts}
-            attempted = replace(attempted, verdict=replace(attempted.verdict, details=details))
-        hold_microusd = line.new.hold_microusd
-        settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=hold_microusd)
-        if settlement is None:
-            self.stuck[attempt_id] = attempted
-            return
-        self.stuck.pop(attempt_id, None)
-        after: Purchase | None = None
-        untold = self._heard(as_settled(line, settlement), attempted)
-        try:
-            after = await self._endings.settle(line, settlement, untold=untold)
-        finally:
-            if after is None or after.state is not settlement.state:
-                self._unheard(line)
+    async def _read_facts(self) -> Mapping[int, Mapping[str, str]]:
+        folder = self.pictures.spool.folder_of(self.token)
+        return await self.pictures.blocking(partial(batch_files.read_facts, folder))
 
-    async def _facts(self, token: str) -> Mapping[int, Mapping[str, str]]:
-        folder = self._pictures.spool.folder_of(token)
-        return await self._pictures.blocking(partial(batch_files.read_facts, folder))
+    def _tell(self, job: Job, ended: BatchEnded) -> None:
+        """Tell once that the batch has ended."""
+        count = ended.lines
+        if self.known.says_first(events.BatchEnded.name):
+            trace.event(
+                events.BatchEnded(
+                    batch=self.token,
+                    job="" if job.accepted is None else job.accepted.job_id,
+                    how=ended.how,
+                    lines=None if count is None else count.total,
+                    done=None if count is None else count.done,
+                    failed=None if count is None else count.failed,
+                    expired=None if count is None else count.expired,
+                    message=ended.message,
+                )
+            )
 
-    def _tell_strange(self, token: str, keys: list[str], more: int) -> None:
+    def _tell_strange(self, more: int) -> None:
         """Tell once that results have lines that are none of the batch's: they change nothing."""
-        if (keys or more) and token not in self._strange:
-            self._strange.add(token)
+        keys = self._strange
+        if (keys or more) and self.known.says_first(BatchStrangeLines.name):
             count, shown = len(keys) + more, tuple(key[:80] for key in keys[:SHOWN_KEYS])
-            trace.event(BatchStrangeLines(batch=token, count=count, keys=shown))
-
-
-@dataclass(slots=True, kw_only=True)
-class _Taking:
-    """What is known while results are read.
-
-    Attributes:
-        token: Of the batch.
-        batching: Reads them.
-        passed: Called with each purchase that was taken in.
-        lines: The batch's, by their numbers.
-        facts: What was noted of their pictures.
-        is_all: Nothing more comes: a line without a picture has none.
-        handed_on: The numbers of lines that came.
-        waiting: Lines without a picture, which may come with one as long as not all is here.
-        strange: Keys that are none of its lines'.
-    """
-
-    token: str
-    batching: Batching
-    passed: Callable[[str], None]
-    lines: dict[int, Purchase]
-    facts: Mapping[int, Mapping[str, str]]
-    is_all: bool
-    handed_on: set[int] = field(default_factory=set[int])
-    waiting: list[Purchase] = field(default_factory=list[Purchase])
-    strange: list[str] = field(default_factory=list[str])
-
-    def facts_of(self, line: Purchase) -> Mapping[str, str]:
-        """Return what was noted of a line's picture."""
-        return {} if line.new.line is None else self.facts.get(line.new.line, {})
-
-    def line_of(self, came: ReadLine) -> Purchase | None:
-        """Return whose result has come; ``None`` if it is nobody's."""
-        number = line_of(self.token, came.key)
-        line = None if number is None else self.lines.get(number)
-        if number is None or line is None:
-            self.strange.append(came.key)
-            return None
-        self.handed_on.add(number)
-        return line
+            trace.event(BatchStrangeLines(batch=self.token, count=count, keys=shown))
 
 
 class _Halted(Exception):

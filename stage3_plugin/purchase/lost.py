@@ -24,6 +24,7 @@ from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.errors import JobRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.absence import measured, why_not_absent
 from stage3_plugin.policy.polling import GONE_PART
@@ -54,17 +55,27 @@ def name_of(purchase: Purchase) -> str:
     return job.new.token or "" if is_line and job is not None else purchase.new.attempt_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A listing that can be asked for lost requests.
+def may_be_going(
+    purchase: Purchase, owners: Owners, *, is_over: bool, is_left: Callable[[str], bool]
+) -> bool:
+    """Return whether the run of an open purchase of this home lives, or may live.
 
-    Attributes:
-        listing: What it can prove; ``None`` if there is none.
-        find: Walks it.
+    A lock that is free proves that it does not. A missing one proves nothing, since it may have
+    been removed by hand, until a request would have ended long ago, or its whole answer lies there
+    and no run can be taking it in.
+
+    Args:
+        purchase: An open one.
+        owners: Has the locks.
+        is_over: A request that was sent then would have ended long ago.
+        is_left: Returns whether such an answer lies there, by its name.
+
+    Raises:
+        StorageFailed: Its lock cannot be looked at.
     """
-
-    listing: Listing | None
-    find: Callable[[Lost], Awaitable[Sought]]
+    if owners.lives(purchase.new.run_id):
+        return True
+    return not (is_over or owners.has_lock(purchase.new.run_id) or is_left(name_of(purchase)))
 
 
 class LostRequests:
@@ -93,7 +104,8 @@ class LostRequests:
     async def ask(
         self,
         purchase: Purchase,
-        listed: Listed,
+        listing: Listing | None,
+        find: Callable[[Lost], Awaitable[Sought]],
         *,
         heard: Verdict | None = None,
     ) -> Purchase:
@@ -103,7 +115,8 @@ class LostRequests:
 
         Args:
             purchase: One that :func:`is_lost`; of a batch any line.
-            listed: Its provider's listing.
+            listing: What its provider's listing can prove; ``None`` if there is none.
+            find: Walks that.
             heard: What its answer came to, if a whole one came that does not settle it.
 
         Raises:
@@ -112,7 +125,7 @@ class LostRequests:
         job, watched_s = purchase.job, self.watch(purchase)
         assert job is not None, "what is asked for has a job"
         self._asked[name_of(purchase)] = anyio.current_time()
-        if listed.listing is None:
+        if listing is None:
             return purchase
         lost = Lost(
             token=job.new.token,
@@ -124,11 +137,11 @@ class LostRequests:
         began: list[str] = []
         for wait_s in (0.0, APART_S):
             await anyio.sleep(wait_s)
-            sought = await listed.find(lost)
+            sought = await find(lost)
             if sought.accepted is not None:
                 return await self._found(purchase, job, sought.accepted)
             doubt = why_not_absent(
-                listed.listing, job, sought, watched_s=watched_s, looks=looks, heard=heard
+                listing, job, sought, watched_s=watched_s, looks=looks, heard=heard
             )
             if doubt is not None:
                 listed_at = sought.listed_at if sought.is_whole else None

@@ -1,79 +1,123 @@
-"""Looks after what runs have left behind, beside the run that goes on.
+"""Looks after what runs have left behind, beside the run that goes on: one walk for every job.
 
-A run whose lock is free is dead: then what it held for requests that were never sent is released, a
-complete answer that lies in the spool is taken in without a request, and all else that may have
-been billed is called unknown and stays counted. Nothing of a run that lives is touched.
+A job has lines: what was bought by itself is a job of one line, named by its purchase, and a batch
+one of many, named by its token. It is asked for once for all of them, what is true of all of them
+is one transaction, and what has a result of its own is taken in by itself.
 
-A job that its provider has accepted needs no death: whoever asks for it gets the same answer. The
-jobs of runs that have ended are asked for as long as this run lasts, at their own pace.
+::
+
+    SENDING ── its run is dead ──┬── its whole answer ── ACCEPTED, PAID, REFUSED, …
+                                 ├── never sent ── VOID
+                                 └── none ── UNKNOWN ── it is listed, or provably not
+    ACCEPTED ── ask ──┬── being made
+                      ├── ended ── line by line: PAID, PAID_BAD, REFUSED
+                      │        └── what whole results lack ── REFUSED, or UNKNOWN
+                      └── nobody can be asked any more ── UNKNOWN ── being made ── ACCEPTED
+
+A run whose lock is free is dead: what it held for requests that were never sent is released, a
+whole answer that lies in the spool is taken in without a request, and all else that may have been
+billed is called unknown and stays counted. Nothing of a run that lives is touched, and nothing is
+ever sent that is paid for. A job that its provider has accepted needs no death: whoever asks for it
+gets the same answer. Those of one line are asked for as long as this run lasts, at the queue's
+pace; a batch takes hours, and is left to a later run.
 
 Only what runs of this home have left in work is judged: that no whole answer came is seen on the
 disk where it would lie. What another home's runs have in work is left to that home.
 
-Each purchase is looked after by itself, several at once, and may be cut off anywhere and done
-again. What goes wrong with one is logged, leaves that one as it is, and keeps neither another
-purchase nor the run from anything; a scene that needs one asks for it, and waits for just that. A
-dead run stays dead, so no lock is held meanwhile: a settlement says which state it was made for,
-and is dropped if the row has moved on, since then another run had the same evidence.
+Each job is looked after by itself, several at once, and may be cut off anywhere and done again.
+What goes wrong with one is logged, leaves that one as it is, and keeps neither another job nor the
+run from anything; a scene that needs one asks for it, and waits for just that. A dead run stays
+dead, so no lock is held meanwhile: a settlement says which state it was made for, and is dropped if
+the row has moved on, since then another run had the same evidence.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias
 
 import anyio
 
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.batch import BatchEnded
 from stage3_plugin.domain.endpoint import Endpoint
-from stage3_plugin.domain.events import LedgerLeftOpen, LedgerNotTidied, LedgerRecovered
+from stage3_plugin.domain.events import LedgerNotTidied, LedgerRecovered
+from stage3_plugin.domain.exchange import Lost, Sought
 from stage3_plugin.domain.job import BeingMade, Job
 from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.money import UNKNOWN
+from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Purchase, Settlement
-from stage3_plugin.domain.states import OPEN, State
+from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import LookupRefused, StorageFailed
+from stage3_plugin.errors import JobRefused, StorageFailed
 from stage3_plugin.ledger.owners import MARGIN_S
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.polling import GiveUp, without_asking
 from stage3_plugin.policy.reuse import after_its_owner
-from stage3_plugin.policy.settlement import settlement_of
-from stage3_plugin.purchase.batches import Batches
+from stage3_plugin.policy.settlement import settlement_of_create
+from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.conversation import Conversation
-from stage3_plugin.purchase.endings import NOTHING_TO_SHOW, Endings
+from stage3_plugin.purchase.endings import NOTHING_TO_SHOW, Endings, left_open
+from stage3_plugin.purchase.known import Known
+from stage3_plugin.purchase.line_results import AT_ITS_PROVIDER, LineResults
 from stage3_plugin.purchase.lost import (
     Brought,
-    Listed,
     LostRequests,
     is_lost,
+    may_be_going,
     name_of,
     was_accepted,
 )
+from stage3_plugin.purchase.polling import lost as lost_job
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.due_items import HANDS, DueItems
 from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.spool import batch_files
 
 ConversationFor = Callable[[Endpoint], Conversation | None]
 """Returns the conversation with an endpoint; ``None`` if nothing here can speak with it."""
-
-Taken = TypeVar("Taken")
-Take = Callable[[Conversation, Path], Awaitable[Taken]]
-"""Goes on with what a purchase has left, in its folder."""
+AskedFor: TypeAlias = BeingMade | BatchEnded | AttemptResult
+"""What asking for a job comes to: how far it is, that its many lines have ended, or what is true of
+all of it."""
 
 AT_ONCE = 8
-"""Purchases looked after at once that no scene waits for."""
+"""Jobs looked after at once that no scene waits for."""
 
 MOST_TAKEN_AT_ONCE = AT_ONCE + HANDS
 """As many as may ask at once: these tasks, and those of the scenes that wait."""
 
 CONNECTED_S = 0.3
 """Seconds for which it is not asked again whether a home is connected."""
+ASKED_SOON = 2
+"""The first polls of a process come as they are asked for; all further ones at the batch's pace."""
+SOON_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Steps:
+    """The steps of a job at its provider: each costs nothing, and may be done again.
+
+    Attributes:
+        resume: Goes on from the whole answer to its one paid request. What was accepted is durable
+            by then; ``None`` where that is all there is to say.
+        ask: Asks once how far it is.
+        listing: What its provider's listing can prove; ``None`` if there is none.
+        find: Looks there for one whose acceptance was lost.
+        batching: Has the results of many lines; ``None`` of one line.
+    """
+
+    resume: Callable[[], Awaitable[AttemptResult | None]]
+    ask: Callable[[BeingMade], Awaitable[AskedFor]]
+    listing: Listing | None
+    find: Callable[[Lost], Awaitable[Sought]]
+    batching: Batching | None = None
 
 
 class Recovery:
@@ -111,22 +155,13 @@ class Recovery:
         self._dead: set[str] = set()
         self._connected: dict[str, tuple[float, bool]] = {}
         self._found = deque[str]()
-        self._in_hand: dict[str, _Underway] = {}
-        self._tried: set[str] = set()
-        self._jobs = _Jobs()
+        self._known: dict[str, Known] = {}
         self._asking = DueItems[str](self._ask_again)
         self._lost = LostRequests(session)
         self._endings = Endings(session, pictures, book)
-        self._batches = Batches(
-            session,
-            pictures,
-            conversation_for,
-            turns=self._turns,
-            endings=self._endings,
-            lost=self._lost,
-            is_dead=self.is_dead,
-        )
         self._open = set[str]()
+        self._in_work: dict[str, str] = {}
+        """Where the jobs of runs that have ended are, by name, until they have ended, too."""
         self.is_over = False
         self.job_moved: Callable[[], None] = lambda: None
 
@@ -140,27 +175,24 @@ class Recovery:
         seen = set[str]()
 
         def is_first(purchase: Purchase) -> bool:
-            """Return whether it stands for itself, or as the first line for all of its batch."""
+            """Return whether it is the first of its job, and stands for all of it."""
             name = name_of(purchase)
-            was_seen = purchase.new.line is not None and name in seen
+            was_seen = name in seen
             seen.add(name)
             return not was_seen
 
-        self._found.extend(
-            purchase.new.attempt_id
-            for purchase in reader.open_purchases()
-            if purchase.new.run_id != self._session.run_id
-            and self.home_of(purchase) is None
-            and is_first(purchase)
-        )
-        self._open.update(self._found)
+        for purchase in reader.open_purchases():
+            is_ours = purchase.new.run_id == self._session.run_id
+            if not is_ours and self.home_of(purchase) is None and is_first(purchase):
+                self._found.append(purchase.new.attempt_id)
+                self._open.add(name_of(purchase))
         for purchase in reader.accepted():
             if not is_first(purchase) or self.lives(purchase):
                 continue
             self._found.append(purchase.new.attempt_id)
             if purchase.new.line is None:  # a batch takes hours: no run waits for it
-                self._open.add(purchase.new.attempt_id)
-                self._jobs.expect(purchase)
+                self._open.add(name_of(purchase))
+                self._in_work[name_of(purchase)] = purchase.new.endpoint.provider
         for purchase in reader.purchases(states={State.UNKNOWN}):
             if is_first(purchase):
                 self._found.append(purchase.new.attempt_id)
@@ -220,27 +252,20 @@ class Recovery:
                 self._asking.push(attempt_id, due)
 
     async def _ask_again(self, attempt_id: str) -> float | None:
-        """Bring a purchase on; return when to ask for its job again, if it has to be."""
-        brought = await self._bring_on(attempt_id)
-        making, purchase = brought.making, brought.purchase
-        if making is None or making.again_s is None or self.is_halted:
-            return None
-        if purchase is not None and purchase.new.line is not None:
-            return None
-        return anyio.current_time() + making.again_s
+        """Bring a job on; return when to ask for it again, if it has to be."""
+        again_s = _again_s(await self._bring_on(attempt_id))
+        return None if again_s is None or self.is_halted else anyio.current_time() + again_s
 
     def jobs_at(self, provider: str) -> int:
         """Count the jobs of other runs that are known to be in work at a provider."""
-        return self._jobs.in_work_at(provider)
+        return list(self._in_work.values()).count(provider)
 
     def may_have(self, purchase: Purchase) -> bool:
         """Return whether an unknown purchase may have a whole answer that was not tried yet."""
-        attempt_id = purchase.new.attempt_id
-        is_line, batches = purchase.new.line is not None, self._batches
-        if attempt_id in self._in_hand or (is_line and batches.is_under_way(purchase)):
+        known = self._known.get(name_of(purchase), Known())
+        if known.waiters is not None:
             return True
-        was_tried = batches.was_tried(purchase) if is_line else attempt_id in self._tried
-        if was_tried or self.is_halted:
+        if self.is_halted or (known.was_tried and known.storage is None):
             return False
         if was_accepted(purchase) or is_lost(purchase):
             return True
@@ -252,25 +277,22 @@ class Recovery:
     def is_dead(self, purchase: Purchase) -> bool:
         """Return whether a purchase's run has died; our own rows that were left open count as dead.
 
-        A run of another home is never judged here: its answer may lie there.
-        A lock that is free proves it. A missing one proves nothing, since it may have been removed
-        by hand, until a request would have ended long ago, or its whole answer lies there and no
-        run can be taking it in.
+        A run of another home is never judged here: its answer may lie there. A lock that is free
+        proves it for good.
         """
-        run_id = purchase.new.run_id
+        run_id, owners = purchase.new.run_id, self._session.owners
         if run_id in self._dead or run_id == self._session.run_id:
-            return True
-        if self.home_of(purchase) is not None:
-            return False
-        owners = self._session.owners
-        if owners.lives(run_id):
-            return False
-        if owners.has_lock(run_id):
-            self._dead.add(run_id)
             return True
         age_s = abs((self._session.now() - purchase.changed_at).total_seconds())
         is_over = age_s > self._longest_s + MARGIN_S
-        return is_over or self._pictures.spool.has_answer_left(name_of(purchase))
+        is_left = self._pictures.spool.has_answer_left
+        if self.home_of(purchase) is not None or may_be_going(
+            purchase, owners, is_over=is_over, is_left=is_left
+        ):
+            return False
+        if owners.has_lock(run_id):
+            self._dead.add(run_id)
+        return True
 
     def lives(self, purchase: Purchase) -> bool:
         """Return whether a purchase's run may live, as far as is known; our own does not count."""
@@ -300,309 +322,382 @@ class Recovery:
         return known[1]
 
     async def bring_on(self, attempt_id: str) -> Brought:
-        """Bring one purchase as far as it can be brought now; never raises for what it finds.
+        """Bring a purchase's job as far as it can be brought now; never raises for what it finds.
 
-        A caller that comes while that is under way gets the same result.
+        All lines of a job share one walk: who comes while it is under way gets what came of it, as
+        soon as its line has ended, and who comes before the job is to be asked for again gets what
+        is known of it, for nothing but a look at the row.
+
+        Returns:
+            For that purchase. ``making`` while its job is being made, with the seconds until it is
+            asked for again in ``again_s``. ``attempted`` where its own answer was taken in by this
+            process; of a line of another run only if it has no picture by its own word, so that one
+            which has never run (expired, cancelled, absent) may be bought at once.
         """
         brought = await self._bring_on(attempt_id)
         if brought.attempted is not None and brought.purchase is not None:
-            self._batches.forget(brought.purchase)  # who asks has heard of it
+            self._endings.forget(brought.purchase)  # who asks has heard of it
         return brought
 
     def refused_line(self, keys: Keys) -> tuple[Purchase, AttemptResult] | None:
         """Return a line of a wish without a picture that no scene has heard of; each only once."""
-        return self._batches.refused(keys)
+        return self._endings.refused(keys)
 
     async def tell(self, line: Purchase) -> None:
         """Note that a scene ends by what came of a line, for the runs after this; never raises."""
-        await self._batches.tell(line)
+        await self._endings.tell(line)
 
     async def new_batch_folder(self, token: str) -> Path:
-        """Make the folder of a batch of this run.
+        """Make the folder of a batch of this run, and note whose it is until it is held.
 
         Raises:
             StorageFailed: The disk did not let us.
         """
-        return await self._batches.new_folder(token)
+
+        def make() -> Path:
+            folder = self._pictures.new_folder(token)
+            batch_files.note_owner(folder, self._session.run_id)
+            return folder
+
+        return await self._pictures.blocking(make)
+
+    # One walk ------------------------------------------------------------------------------------
 
     async def _bring_on(self, attempt_id: str) -> Brought:
-        underway = self._in_hand.get(attempt_id)
-        if underway is not None:
-            await underway.over.wait()
-            return underway.brought
-        underway = self._in_hand[attempt_id] = _Underway()
         try:
-            underway.brought = await self._fenced(attempt_id)
-        finally:
-            del self._in_hand[attempt_id]
-            if not _is_being_made(underway.brought):
-                self._open.discard(attempt_id)
-            underway.over.set()
-            self._book.notify()
-        return underway.brought
-
-    async def _fenced(self, attempt_id: str) -> Brought:
-        """Look after one purchase; what that raises is logged, and leaves it as it is."""
-        try:
-            return await self._recover(attempt_id)
-        except StorageFailed as failure:
-            trace.event(LedgerLeftOpen(attempt_id=attempt_id, problem=str(failure)))
-            return Brought(purchase=self._now(attempt_id), storage=failure)
-        except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
-            problem = type(error).__name__
-            trace.event(LedgerLeftOpen(attempt_id=attempt_id, problem=problem))
-            return Brought(purchase=self._now(attempt_id))
-
-    def _now(self, attempt_id: str) -> Purchase | None:
-        """Return a purchase as it stands, if that can be read."""
-        try:
-            return self._session.reader.purchase(attempt_id)
-        except (StorageFailed, LookupRefused):
-            return None
-
-    async def _recover(self, attempt_id: str) -> Brought:
-        """Bring one purchase to an end, or as far as it can be brought now."""
-        purchase = self._session.reader.purchase(attempt_id)
+            purchase = self._session.reader.purchase(attempt_id)
+        except Exception as error:  # noqa: BLE001 - an odd row, too, must not keep the others
+            left_open(attempt_id, error)
+            return Brought(purchase=None, storage=_if_the_disk(error))
         if purchase is None:
             return Brought(purchase=None)
-        if purchase.new.line is not None:
-            return await self._batches.bring_on(purchase)
-        if purchase.state is State.ACCEPTED:
-            return await self._ask(purchase)
-        return await self._recover_open(purchase)
-
-    async def _recover_open(self, purchase: Purchase) -> Brought:
-        attempt_id = purchase.new.attempt_id
-        if purchase.state not in {*OPEN, State.UNKNOWN}:
-            return Brought(purchase=purchase)
-        if purchase.state in OPEN and not self.is_dead(purchase):
-            return Brought(purchase=purchase)
-        read = partial(self._pictures.spool.has_whole_answer, attempt_id)
-        is_complete = await self._pictures.blocking(read)
-        if purchase.state is State.UNKNOWN:
-            if is_complete or was_accepted(purchase):
-                return await self._try_again(purchase)
-            return await self._look_for(purchase)
-        if purchase.new.run_id == self._session.run_id and not is_complete:
-            return Brought(purchase=purchase)  # it may be on its way at this moment
-        state = after_its_owner(purchase, answer_is_complete=is_complete)
-        if state is State.PAID:
-            return await self._adopt(purchase)
-        if self._session.owners.has_never_sent(purchase.new.run_id, attempt_id):
-            state = State.VOID
-        if state is State.VOID:
-            settlement = Settlement(state=state, why="its run ended before it was sent")
-        else:
-            settlement = Settlement(state=state, why="its run ended before the whole answer came")
-            await self._pictures.secure(attempt_id)  # what lies there is as it came
-        after = await self._settle(purchase, settlement)
-        return Brought(purchase=after) if after is None else await self._look_for(after)
-
-    async def _look_for(self, purchase: Purchase, *, heard: Verdict | None = None) -> Brought:
-        """Look for a lost request in its provider's listing, if it has one; then ask for its job.
-
-        Where it is found it goes on as if its answer had come just now.
-
-        Args:
-            purchase: The unknown one.
-            heard: What its answer came to, if a whole one came that does not settle it.
-        """
-        attempt_id = purchase.new.attempt_id
-        if not is_lost(purchase) or not self._lost.is_due(purchase):
-            return Brought(purchase=purchase)
-
-        async def look(conversation: Conversation, folder: Path) -> Purchase:
-            listed = Listed(listing=conversation.listing, find=partial(conversation.find, folder))
-            return await self._lost.ask(purchase, listed, heard=heard)
-
-        after = await self._taken(purchase, look)
-        self._tried.add(attempt_id)
-        if after is None or after.state is purchase.state:
-            return Brought(purchase=purchase)
+        name = name_of(purchase)
+        known = self._known.setdefault(name, Known())
+        if known.waiters is None and self._is_due(purchase, known):
+            known.waiters = {}
+            try:
+                await self._fenced(purchase, name, known)
+            finally:
+                known.end_walk()
+        elif known.waiters is not None and purchase.state in UNSETTLED:
+            await known.passed(attempt_id)
+            return self._brought(attempt_id, known)
+        brought = self._brought(attempt_id, known)
+        if _again_s(brought) is None:
+            self._open.discard(name)
         self._book.notify()
-        if after.state is State.ACCEPTED:
-            return await self._ask(after)
-        self._endings.note(after)
-        return Brought(purchase=after)
+        return brought
 
-    async def _ask(self, purchase: Purchase) -> Brought:
-        """Ask for a job, unless that was done just now; its last answer ends the purchase."""
-        assert purchase.job is not None, "what was accepted has a job"
-        attempt_id, now = purchase.new.attempt_id, anyio.current_time()
-        before = self._jobs.known(attempt_id, now) or BeingMade(job=purchase.job)
-        if before.asked and before.again_s != 0:
-            return Brought(purchase=purchase, making=before)
-        attempted = await self._taken(
-            purchase, lambda conversation, folder: conversation.ask(folder, before)
-        )
-        if attempted is None:
-            return await self._unasked(purchase, purchase.job)
-        self._jobs.note(attempt_id, attempted.making, anyio.current_time())
-        self.job_moved()
-        return await self._ended(purchase, attempted)
+    def _is_due(self, purchase: Purchase, known: Known) -> bool:
+        """Return whether there is anything to be done for a purchase's job now."""
+        if self.is_halted or purchase.state not in UNSETTLED:
+            return False
+        if purchase.state in OPEN or not was_accepted(purchase):
+            return True
+        return known.due is not None and anyio.current_time() >= known.due
 
-    async def _unasked(self, purchase: Purchase, job: Job) -> Brought:
-        """Leave a job that was not asked for, but for one that nothing here could ever ask for."""
-        if self._conversation_for(purchase.new.endpoint) is None and job.expires_at is not None:
-            unasked = without_asking((job.expires_at - self._session.now()).total_seconds())
-            if isinstance(unasked, GiveUp):
-                lost = Settlement(state=State.UNKNOWN, why=unasked.why)
-                return Brought(purchase=await self._settle(purchase, lost))
-        return Brought(purchase=purchase)
+    async def _fenced(self, purchase: Purchase, name: str, known: Known) -> None:
+        """Look after one job; what that raises is logged, and leaves it as it is."""
+        known.storage = None
+        if purchase.new.line is None:
+            self._endings.stuck.pop(name, None)
+        try:
+            await self._recover(purchase, name, known)
+            stuck = self._endings.stuck.get(name)
+            known.storage = None if stuck is None else stuck.storage
+        except Exception as error:  # noqa: BLE001 - one that is odd must not keep the others
+            known.storage = _if_the_disk(error)
+            why = f"it could not be looked after: {type(error).__name__}"
+            known.leave(why if known.storage is None else str(error))
+            left_open(name, error)
 
-    async def _ended(self, purchase: Purchase, attempted: AttemptResult) -> Brought:
-        """Settle a purchase by what its answer came to, or say what keeps that from being done."""
-        hold_microusd = purchase.new.hold_microusd
-        settlement = settlement_of(attempted, may_be_cut=False, hold_microusd=hold_microusd)
-        if settlement is None:
-            found = self._now(purchase.new.attempt_id)
-            if found is not None and found.state is not purchase.state:
-                # Another run took it in, or our own wrote its job down, while it was read here.
-                return Brought(purchase=found, making=attempted.making)
-            return Brought(
-                purchase=purchase,
-                attempted=attempted,
-                not_here=attempted.not_here,
-                making=attempted.making,
-                storage=attempted.storage,
-            )
+    async def _recover(self, purchase: Purchase, name: str, known: Known) -> None:
+        """Bring one job to an end, or as far as it can be brought now."""
+        steps = self._steps_of(purchase, name)
         if purchase.state in OPEN:
-            settlement = without_doubt(attempted, settlement)
-        return Brought(purchase=await self._settle(purchase, settlement), attempted=attempted)
+            purchase = await self._after_its_owner(purchase, name, steps)
+            if purchase.state in OPEN:
+                return
+        known.was_tried = True
+        if purchase.state is State.UNKNOWN and not was_accepted(purchase):
+            purchase = await self._look_for(purchase, name, steps)
+        if purchase.state in AT_ITS_PROVIDER and was_accepted(purchase):
+            await self._ask(purchase, name, steps, known)
+        if purchase.new.line is not None:
+            await self._tidy_lines(name)
 
-    async def _adopt(self, purchase: Purchase) -> Brought:
-        """Take in an answer that was received to its end."""
-        attempted = await self._resumed(purchase)
-        return (
-            Brought(purchase=purchase)
-            if attempted is None
-            else await self._ended(purchase, attempted)
-        )
-
-    async def _try_again(self, purchase: Purchase) -> Brought:
-        """Take in an answer that could not be taken in before, or leave it unknown."""
-        attempted = await self._resumed(purchase)
-        if attempted is not None and attempted.storage is not None:  # it must not be taken for lost
-            return Brought(purchase=purchase, attempted=attempted, storage=attempted.storage)
-        self._tried.add(purchase.new.attempt_id)
-        if attempted is not None and _is_news(purchase, attempted):
-            if attempted.making is not None:
-                purchase = await self._lost.back(purchase, attempted.making)
-            return await self._ended(purchase, attempted)
-        if attempted is None or attempted.not_here is not None:
-            return Brought(purchase=purchase, attempted=attempted)
-        looked = await self._look_for(purchase, heard=attempted.verdict)
-        return replace(looked, attempted=looked.attempted or attempted)
-
-    async def _resumed(self, purchase: Purchase) -> AttemptResult | None:
-        """Go on from what lies in the spool: the answer to the request, or the last of its job."""
-        job = purchase.job
-        age_s = (self._session.now() - purchase.held_at).total_seconds()
-
-        async def resume(conversation: Conversation, folder: Path) -> AttemptResult:
-            if job is not None and job.accepted is not None:
-                return await conversation.ask(folder, BeingMade(job=job))
-            return await conversation.resume(folder, self._book, age_s=age_s)
-
-        return await self._taken(purchase, resume)
-
-    async def _taken(self, purchase: Purchase, take: Take[Taken]) -> Taken | None:
-        """Have a conversation go on with a purchase in its turn; ``None`` if that cannot be now."""
+    def _steps_of(self, purchase: Purchase, name: str) -> _Steps | None:
+        """Return the steps of a job; ``None`` if nothing here can speak with its provider."""
         conversation = self._conversation_for(purchase.new.endpoint)
         if conversation is None:
             return None
-        folder = self._pictures.spool.folder_of(purchase.new.attempt_id)
-        return await self._turns.take(partial(take, conversation, folder))
+        if purchase.new.line is None:
+            folder = self._pictures.spool.folder_of(name)
+            age_s = (self._session.now() - purchase.held_at).total_seconds()
+            return _Steps(
+                resume=partial(conversation.resume, folder, self._book, age_s=age_s),
+                ask=partial(_ask_one, conversation, folder),
+                listing=conversation.listing,
+                find=partial(conversation.find, folder),
+            )
+        batching = conversation.batching
+        if batching is None:
+            return None
+        return _Steps(
+            resume=partial(self._resume_create, batching, name),
+            ask=partial(batching.poll, name),
+            listing=batching.listing,
+            find=partial(batching.find, name),
+            batching=batching,
+        )
 
-    async def _settle(self, purchase: Purchase, settlement: Settlement) -> Purchase | None:
-        """Settle a purchase, unless that was done since it was read."""
-        return await self._endings.settle(purchase, settlement)
+    async def _resume_create(self, batching: Batching, token: str) -> AttemptResult | None:
+        """Go on from the answer to a create; ``None`` where its batch is accepted, and durable."""
+        came = await batching.resume_create(token)
+        if isinstance(came, AttemptResult):
+            if came.storage is not None:
+                raise came.storage
+            return came
+        try:
+            await self._book.accept(token, came)
+        except JobRefused as refusal:  # its name cannot be right
+            why = str(refusal)
+            verdict = Verdict(kind=VerdictKind.UNKNOWN, message=why, may_be_billed=True)
+            return AttemptResult(verdict=verdict, cost=UNKNOWN)
+        return None
+
+    async def _after_its_owner(
+        self, purchase: Purchase, name: str, steps: _Steps | None
+    ) -> Purchase:
+        """Go on where a run has died over its one paid request; return what it stands at then."""
+        run_id = purchase.new.run_id
+        if not self.is_dead(purchase):
+            return purchase
+        is_complete = await self._has_answer(name)
+        if run_id == self._session.run_id and not is_complete:
+            return purchase  # it may be on its way at this moment
+        state = after_its_owner(purchase, answer_is_complete=is_complete)
+        if state is State.PAID:
+            await self._adopt(purchase, steps)
+            return self._as_it_is(purchase)
+        why = "its run ended before the whole answer came"
+        if state is State.VOID or self._session.owners.has_never_sent(run_id, name):
+            state, why = State.VOID, "its run ended before it was sent"
+        else:
+            await self._pictures.secure(name)  # what lies there is as it came
+        await self._endings.settle_job(purchase, Settlement(state=state, why=why), of=OPEN)
+        return self._as_it_is(purchase)
+
+    async def _adopt(self, purchase: Purchase, steps: _Steps | None) -> None:
+        """Take in an answer that was received to its end."""
+        came = None if steps is None else await self._turns.take(steps.resume)
+        if came is None or came.making is not None:
+            return
+        await self._settle(purchase, came, of=OPEN)
+
+    async def _look_for(self, purchase: Purchase, name: str, steps: _Steps | None) -> Purchase:
+        """Look for what became of a request: in the spool, then in its provider's listing."""
+        if steps is None or (is_lost(purchase) and not self._lost.is_due(purchase)):
+            return purchase
+        came: AttemptResult | None = None
+        if await self._has_answer(name):
+            came = await self._turns.take(steps.resume)
+            if came is not None and came.making is not None:
+                await self._lost.back(purchase, came.making)
+            elif came is not None and (came.picture is not None or came.stays_open):
+                await self._endings.end(purchase, came)
+            found = self._as_it_is(purchase)
+            # What was not read, for want of a turn or of its picture, must not be taken for lost.
+            if came is None or came.stays_open or found.state is not State.UNKNOWN:
+                return found
+        heard = None if came is None else came.verdict
+        if is_lost(purchase):
+            ask = partial(self._lost.ask, purchase, steps.listing, steps.find, heard=heard)
+            after = await self._turns.take(ask)
+            if after is not None and after.state is not State.UNKNOWN:
+                self._note_found(after, name)
+                return after
+        if came is not None and purchase.new.line is None:
+            self._endings.stuck[name] = came
+        return purchase
+
+    def _note_found(self, after: Purchase, name: str) -> None:
+        """Note the end of what was provably never begun."""
+        lines = self._session.reader.lines_of(name) if after.new.line is not None else [after]
+        for one in lines:
+            if one.state is State.REFUSED and one.decided_by is None:
+                self._endings.note(one)
+        self._book.notify()
+
+    async def _ask(self, purchase: Purchase, name: str, steps: _Steps | None, known: Known) -> None:
+        """Ask for a job once, and take in what it has ended with."""
+        job = purchase.job
+        assert job is not None, "what was accepted has a job"
+        if steps is None:
+            await self._unasked(purchase, job, known)
+            return
+        results = None
+        if steps.batching is not None:
+            results = LineResults(
+                token=name,
+                batching=steps.batching,
+                known=known,
+                session=self._session,
+                pictures=self._pictures,
+                turns=self._turns,
+                endings=self._endings,
+            )
+            await results.take_left()
+            if await self._tidy_lines(name):
+                return
+        before = known.making or BeingMade(job=job)
+        said = await self._turns.take(partial(steps.ask, before))
+        if said is None:
+            known.leave("others are asked first")
+            return
+        known.asked += 1
+        self.job_moved()
+        if isinstance(said, BeingMade):
+            said = await self._as_told(purchase, said, steps, known)
+        if isinstance(said, BeingMade):
+            known.note(said)
+        elif isinstance(said, BatchEnded):
+            assert results is not None, "only many lines end so"
+            await results.end(said, purchase, job)
+        else:
+            known.making, known.due = None, 0.0 if results is None else None
+            await self._settle(purchase, said, of={State.ACCEPTED})
+
+    async def _as_told(
+        self, purchase: Purchase, making: BeingMade, steps: _Steps, known: Known
+    ) -> BeingMade | AttemptResult:
+        """Record what asking says of a job that is gone, or that has come back."""
+        assert purchase.job is not None, "what is asked for has a job"
+        batching, is_accepted = steps.batching, purchase.state is State.ACCEPTED
+        if batching is None:
+            if not is_accepted:
+                await self._lost.back(purchase, making)
+            return making
+        if making.is_gone and is_accepted:
+            gone = await self._lost.gone(purchase, making, within_s=batching.terms.within_s)
+            return lost_job(purchase.job, gone) if isinstance(gone, str) else gone
+        await self._lost.back(purchase, making)
+        if making.again_s is None or making.problem or known.asked >= ASKED_SOON:
+            return making
+        return replace(making, again_s=min(making.again_s, SOON_S))
+
+    async def _settle(
+        self, purchase: Purchase, attempted: AttemptResult, *, of: Collection[State]
+    ) -> None:
+        """Settle a job by what is true of all of it."""
+        if purchase.new.line is None:
+            self._in_work.pop(purchase.new.attempt_id, None)
+            await self._endings.end(purchase, attempted)
+            return
+        settlement = settlement_of_create(attempted)
+        if settlement is not None:
+            await self._endings.settle_job(purchase, settlement, of=of)
+
+    async def _unasked(self, purchase: Purchase, job: Job, known: Known) -> None:
+        """Leave a job that nothing here can ask for, but for one that nobody ever could."""
+        known.due = None
+        if job.expires_at is None:
+            return
+        unasked = without_asking((job.expires_at - self._session.now()).total_seconds())
+        if isinstance(unasked, GiveUp):
+            lost = Settlement(state=State.UNKNOWN, why=unasked.why)
+            await self._endings.settle_job(purchase, lost, of={State.ACCEPTED})
+
+    # How it stands -------------------------------------------------------------------------------
+
+    def _brought(self, attempt_id: str, known: Known) -> Brought:
+        """Return how a purchase stands, and what is known of it."""
+        try:
+            purchase = self._session.reader.purchase(attempt_id)
+        except StorageFailed:
+            return Brought(purchase=None)
+        if purchase is None or purchase.state not in UNSETTLED:
+            return Brought(purchase=purchase, attempted=self._endings.came.get(attempt_id))
+        stuck = self._endings.stuck.get(attempt_id)
+        if stuck is not None:
+            return Brought(
+                purchase=purchase,
+                attempted=stuck,
+                not_here=stuck.not_here,
+                storage=stuck.storage,
+            )
+        is_there = purchase.state is State.ACCEPTED or (
+            purchase.new.line is not None and was_accepted(purchase)
+        )
+        return Brought(
+            purchase=purchase,
+            making=known.as_it_stands() if is_there else None,
+            storage=known.storage,
+        )
+
+    def _as_it_is(self, purchase: Purchase) -> Purchase:
+        return self._session.reader.purchase(purchase.new.attempt_id) or purchase
+
+    async def _has_answer(self, name: str) -> bool:
+        """Return whether a whole answer lies in the spool."""
+        return await self._pictures.blocking(partial(self._pictures.spool.has_whole_answer, name))
+
+    # What is not needed any more -----------------------------------------------------------------
 
     async def _tidy(self) -> None:
-        """Remove the received answers of purchases that are settled and have nothing to show."""
-        for attempt_id in await self._pictures.received():
-            purchase = self._session.reader.purchase(attempt_id)
+        """Remove the received answers of what is settled and has nothing to show."""
+        for name in await self._pictures.received():
+            purchase = self._session.reader.purchase(name)
             if purchase is None:
-                await self._batches.tidy(attempt_id)
+                await self._tidy_batch(name)
                 continue
             if purchase.state not in NOTHING_TO_SHOW:
                 continue
             # What a person called unbilled was kept as it came until then, and stays: it may be
             # what the person's word is to be held against.
             if purchase.state is State.PAID or purchase.decided_by is None:
-                await self._pictures.remove_answer(attempt_id)
+                await self._pictures.remove_answer(name)
 
-
-class _Jobs:
-    """What is known of jobs, so that none is asked for too often, and which are others' in work."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[BeingMade, float]] = {}
-        self._places: dict[str, str] = {}
-        self._in_work = Counter[str]()
-
-    def expect(self, purchase: Purchase) -> None:
-        """Count the job of a run that has ended, until it has ended, too."""
-        provider = purchase.new.endpoint.provider
-        self._places[purchase.new.attempt_id] = provider
-        self._in_work[provider] += 1
-
-    def in_work_at(self, provider: str) -> int:
-        return self._in_work[provider]
-
-    def known(self, attempt_id: str, now: float) -> BeingMade | None:
-        """Return what is known of a job, with the wait that is left until it may be asked for."""
-        making, at = self._known.get(attempt_id, (None, 0.0))
-        if making is None or making.again_s is None:
-            return making
-        return replace(making, again_s=max(0.0, at + making.again_s - now))
-
-    def note(self, attempt_id: str, making: BeingMade | None, now: float) -> None:
-        """Note how far a job is; ``None`` if it has ended."""
-        if making is not None:
-            self._known[attempt_id] = making, now
+    async def _tidy_batch(self, token: str) -> None:
+        """Remove the folder of a batch that has ended, or of one that was never held."""
+        if self._session.reader.job_named(token) is not None:
+            await self._tidy_lines(token)
             return
-        self._known.pop(attempt_id, None)
-        provider = self._places.pop(attempt_id, None)
-        if provider is not None:
-            self._in_work[provider] -= 1
+        folder, run_id = self._pictures.spool.folder_of(token), self._session.run_id
+        owner = await self._pictures.blocking(partial(batch_files.owner_of, folder))
+        if owner is None:
+            is_over = await self._pictures.blocking(partial(batch_files.is_abandoned, folder))
+        else:
+            is_over = owner != run_id and not self._session.owners.lives(owner)
+        if is_over:
+            await self._pictures.remove_answer(token)
+
+    async def _tidy_lines(self, token: str) -> bool:
+        """Remove the folder of a batch whose last line is final; return whether it is.
+
+        What a person has decided about keeps it: it may be what their word is to be held against.
+        """
+        lines = self._session.reader.lines_of(token)
+        if any(one.state in UNSETTLED for one in lines):
+            return False
+        if all(one.decided_by != "user" or one.state is State.PAID for one in lines):
+            await self._pictures.remove_answer(token)
+        return True
 
 
-class _Underway:
-    """A purchase that is being looked after, and what came of it."""
-
-    def __init__(self) -> None:
-        self.over = anyio.Event()
-        self.brought = Brought(purchase=None)
+async def _ask_one(conversation: Conversation, folder: Path, before: BeingMade) -> AskedFor:
+    """Ask once for a job of one line; what the disk did not take is no word of its provider's."""
+    came = await conversation.ask(folder, before)
+    return came if came.making is None or came.storage is not None else came.making
 
 
-def _is_being_made(brought: Brought) -> bool:
-    """Return whether a job is asked for again in this run; a batch takes hours, and is not."""
+def _if_the_disk(error: Exception) -> StorageFailed | None:
+    return error if isinstance(error, StorageFailed) else None
+
+
+def _again_s(brought: Brought) -> float | None:
+    """Return when a job is asked for again in this run; a batch takes hours, and is not."""
     making, purchase = brought.making, brought.purchase
     is_line = purchase is not None and purchase.new.line is not None
-    return making is not None and making.again_s is not None and not is_line
-
-
-def _is_news(purchase: Purchase, attempted: AttemptResult) -> bool:
-    """Return whether what came of an unknown purchase says more than was known of it.
-
-    The answer of a job's that has ended it says what became of it, whatever that is.
-    """
-    if attempted.making is not None:
-        return not attempted.making.problem
-    if attempted.picture is not None:
-        return True
-    return was_accepted(purchase) and not attempted.verdict.is_unknown
-
-
-def without_doubt(attempted: AttemptResult, settlement: Settlement) -> Settlement:
-    """Return the settlement of an answer that another run has left behind.
-
-    Only an answer that says so itself, a success without a picture, is called billed for nothing.
-    For all else that is wrong the time between may be to blame, such as a power cut.
-    """
-    says_so = attempted.verdict.kind is VerdictKind.NO_PICTURE
-    if settlement.state is not State.PAID_BAD or says_so:
-        return settlement
-    why = f"a whole answer was left behind and could not be taken in: {settlement.why}"
-    return replace(settlement, state=State.UNKNOWN, why=why)
+    is_left = is_line or brought.storage is not None
+    return None if making is None or is_left else making.again_s

@@ -21,7 +21,7 @@ import trio.testing
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, key_of
 from stage3_plugin.domain.exchange import Sought
-from stage3_plugin.domain.job import Accepted, BeingMade
+from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Purchase
@@ -272,6 +272,7 @@ class Process:
             self.after_commit()
             return result
 
+        self.commit = commit
         session = SimpleNamespace(
             reader=self.ledger, commit=commit, run_id=run_id,
             now=lambda: self.now, owners=self.owners,
@@ -294,6 +295,9 @@ class Process:
         self.settled.append(settled.new.attempt_id)
 
     def notify(self) -> None: ...
+
+    async def accept(self, token: str, accepted: Accepted) -> Job | None:
+        return await self.commit(lambda ledger: ledger.accept(token, accepted, now=self.now))
 
     @contextmanager
     def hearing(self) -> Any:

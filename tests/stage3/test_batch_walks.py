@@ -24,7 +24,7 @@ from stage3_plugin.domain.purchase import Held, Purchase, Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.ledger.book import Ledger
-from stage3_plugin.purchase import batches
+from stage3_plugin.purchase import known
 from stage3_plugin.purchase.lost import Brought
 from stage3_plugin.purchase.turns import TURN_S
 from stage3_plugin.storage.spool import batch_files
@@ -295,10 +295,10 @@ def test_trouble_on_the_way_changes_nothing(make: Callable[..., Scene]) -> None:
     assert (first.making.problem, scene.states()) == ("502", [A, A])
 
     async def later() -> Brought:
-        await anyio.sleep(batches.AGAIN_S)
+        await anyio.sleep(known.AGAIN_S)
         await process.recovery.bring_on(scene.held[0].attempt_id)
         assert scene.states() == [A, A]
-        await anyio.sleep(batches.AGAIN_S)
+        await anyio.sleep(known.AGAIN_S)
         return await process.recovery.bring_on(scene.held[0].attempt_id)
 
     assert virtually(later).purchase is not None

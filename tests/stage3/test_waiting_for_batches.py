@@ -50,7 +50,7 @@ REFUSED = Json({"error": {"message": "no", "code": "moderation_blocked"}}, statu
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the pace, a thousand times as fast."""
     hurry(monkeypatch, 1000, "policy.waiting")
-    wait(monkeypatch, "purchase.batches", AGAIN_S=0.05)
+    wait(monkeypatch, "purchase.known", AGAIN_S=0.05)
     wait(monkeypatch, "purchase.lost", APART_S=0.01, AGAIN_S=0.01, PATIENCE_S=0.01)
     wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=LOOKS_S)
     wait(monkeypatch, "engine.run", RECOVERY_LINGERS_S=0.1)
