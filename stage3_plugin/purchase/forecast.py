@@ -17,11 +17,11 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S, Owners
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.policy.plan import Prospect
-from stage3_plugin.policy.reuse import Reuse, after_its_owner, may_be_resent, reuse_of
+from stage3_plugin.policy.reuse import Reuse, after_its_owner
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.other_endpoints import Doubts
-from stage3_plugin.purchase.wanted_takes import LiveTake, first_take, live_takes
+from stage3_plugin.purchase.wanted_takes import LiveTake, first_take, live_takes, standing
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
@@ -73,46 +73,38 @@ class Forecast:
         self, request: PictureRequest, keys: Keys, *, wanted: int = 1
     ) -> tuple[Prospect, ...]:
         """Return what would become of each take that is wanted of a scene."""
+        unsendable: Prospect = "unsendable"
         if self.why_unsendable(request) is not None:
-            return tuple(_unsendable(wanted))
+            return (unsendable,) * wanted
         prospects = self._prospects(keys, wanted)
         if Reuse.MAKE in prospects and self.refuse(request) is not None:
-            return tuple("unsendable" if one is Reuse.MAKE else one for one in prospects)
+            return tuple(unsendable if one is Reuse.MAKE else one for one in prospects)
         return prospects
 
     def _prospects(self, keys: Keys, wanted: int) -> tuple[Reuse, ...]:
-        if self._ledger is None:
+        if self._ledger is None or self._doubts is None:
             return (Reuse.MAKE,) * wanted
         live = live_takes(self._ledger, keys, wanted=wanted)
         known = {one.purchase.new.attempt_id for one in live}
-        found = [self._prospect_of(one, keys) for one in live[:wanted]]
+        found = [self._prospect_of(self._ledger, one, keys) for one in live[:wanted]]
         found += [Reuse.MAKE] * (wanted - len(found))
-        return tuple(self._unless_doubted(one, keys, known) for one in found)
+        for place, prospect in enumerate(found):
+            if prospect in {Reuse.MAKE, Reuse.RESEND}:  # and is sent, unless another is in doubt
+                doubted = self._doubts.elsewhere(keys, but=known)
+                if doubted is not None:
+                    known.add(doubted.new.attempt_id)
+                    elsewhere = LiveTake(doubted, None)
+                    found[place] = self._prospect_of(self._ledger, elsewhere, keys)
+        return tuple(found)
 
-    def _prospect_of(self, take: LiveTake, keys: Keys) -> Reuse:
-        """Return what a purchase that lives means for its take."""
+    def _prospect_of(self, ledger: Ledger, take: LiveTake, keys: Keys) -> Reuse:
+        """Return what a purchase will mean for its take."""
         purchase = take.purchase
-        if take.number is None:
-            return Reuse.AWAITED if purchase.state is State.ACCEPTED else Reuse.UNDECIDED
-        state = self._foreseen(purchase)
-        if purchase.state in OPEN and state is State.PAID:
-            is_awaited = self._pictures.spool.awaited(purchase.new.attempt_id) is not None
-            return Reuse.AWAITED if is_awaited else Reuse.REUSE
-        resends = 0
-        if state is State.UNKNOWN and self._ledger is not None:
-            resends = self._ledger.resends(keys, purchase.new.slot)
-        on_unknown = self._settings.on_unknown if may_be_resent(purchase) else "hold"
-        return reuse_of(state, on_unknown=on_unknown, resends=resends)
-
-    def _unless_doubted(self, prospect: Reuse, keys: Keys, known: set[str]) -> Reuse:
-        """Return what becomes of a take that would be sent, unless another one is in doubt."""
-        doubted = None
-        if prospect in {Reuse.MAKE, Reuse.RESEND} and self._doubts is not None:
-            doubted = self._doubts.elsewhere(keys, but=known)
-        if doubted is None:
-            return prospect
-        known.add(doubted.new.attempt_id)
-        return Reuse.AWAITED if doubted.state is State.ACCEPTED else Reuse.UNDECIDED
+        state = purchase.state if take.number is None else self._foreseen(purchase)
+        is_taken_in = purchase.state in OPEN and state is State.PAID
+        if is_taken_in and self._pictures.spool.awaited(purchase.new.attempt_id) is not None:
+            return Reuse.AWAITED
+        return standing(ledger, take, keys, state=state, on_unknown=self._settings.on_unknown)
 
     def found(self, keys: Keys) -> Purchase | None:
         """Return the purchase that stands for a scene, if one does."""
@@ -196,7 +188,3 @@ class Forecast:
             return None
         model = self._settings.model or ""
         return self._ledger.typical_s(provider=self._settings.provider, model=model)
-
-
-def _unsendable(takes: int) -> list[Prospect]:
-    return ["unsendable"] * takes

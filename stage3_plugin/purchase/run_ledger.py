@@ -22,7 +22,7 @@ from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase, OverCap, Purchase, Settlement
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
-from stage3_plugin.domain.states import LEGAL, State
+from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed, LedgerInDoubt
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.session import Session
@@ -111,10 +111,6 @@ class RunLedger:
 
         The reader sees what is durable; the hold asks again, in its transaction.
         """
-        if part.wanted == 1:
-            first = self._session.reader.live(keys.scene_key, keys)
-            if first is not None and first.state is State.PAID:
-                return LiveTake(first, 1)
         return part.among(live_takes(self._session.reader, keys, wanted=part.wanted))
 
     def made_with_others(self, bare: Keys) -> Purchase | None:
@@ -380,9 +376,8 @@ class RunLedger:
         now = self._session.now()
         unsent = Settlement(state=State.VOID, why="its commit was in doubt; it was never sent")
         for attempt_id in self._in_doubt:
-            held = ledger.purchase(attempt_id)
-            if held is not None and State.VOID in LEGAL[held.state]:
-                ledger.settle(attempt_id, unsent, now=now)
+            if ledger.purchase(attempt_id) is not None:
+                ledger.settle(attempt_id, unsent, of={State.SENDING}, now=now)
 
     def note(self, purchase: Purchase) -> None:
         """Note that a purchase was settled, of this or any other run."""

@@ -40,6 +40,8 @@ def live_takes(
 ) -> list[LiveTake]:
     """Return what counts for a wish: what is there first, in the order in which it came.
 
+    Where one is wanted, and is there under its own key, that alone.
+
     Args:
         ledger: To read.
         keys: Of any of its takes.
@@ -53,6 +55,8 @@ def live_takes(
         purchase = ledger.live(known_as.scene_key, known_as)
         if purchase is not None:
             found[purchase.new.attempt_id] = LiveTake(purchase, number)
+            if wanted == 1 and purchase.state is State.PAID:
+                return list(found.values())
     for row in ledger.of_subject(keys.subject_key) if rows is None else rows:
         if row.state in LIVE and row.new.attempt_id not in found:
             number_of_it = keys.take_of(row.new)
@@ -92,9 +96,6 @@ def _rank(take: LiveTake) -> tuple[bool, bool, str, str]:
 
 def first_take(ledger: Ledger, keys: Keys) -> Purchase | None:
     """Return what stands for a scene where one picture of it is wanted, made by a route of ours."""
-    found = ledger.live(keys.scene_key, keys)
-    if found is not None and found.state is State.PAID:
-        return found
     ours = (take.purchase for take in live_takes(ledger, keys, wanted=1) if take.number is not None)
     return next(ours, None)
 
