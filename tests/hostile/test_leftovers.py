@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
-from stage3_plugin.attempt import conversation
+from stage3_plugin.purchase import conversation
 from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger

@@ -16,7 +16,7 @@ import anyio.to_thread
 import pybase64
 import pytest
 from pydantic import SecretStr
-from stage3_plugin.attempt import handing_over
+from stage3_plugin.purchase import handing_over
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, Uploaded, key_of, line_of
