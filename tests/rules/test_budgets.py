@@ -27,7 +27,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "files": 471,
         "hooks": 160,
         "ledger": 4251,
-        "library": 1519,
+        "library": 1447,
         "maintenance": 3323,
         "policy": 1660,
         "previz": 7477,
