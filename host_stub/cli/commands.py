@@ -177,9 +177,9 @@ def plugins(options: Namespace, console: Console) -> int:
     """List the installed plugins and what the config says about them."""
     from host_stub.cli.plugin_table import as_table, list_plugins
     from host_stub.config.file import load_config
-    from host_stub.plugins.discovery import find_plugins
+    from host_stub.plugins.offers import offers_of
 
-    found = find_plugins()
+    found = offers_of()
     config: HostConfig | None = None
     fault: str | None = None
     try:
@@ -319,11 +319,11 @@ def select(
         observers=() if options.no_observers else None,
     )
     from host_stub.cli.plugin_table import misspelt_tables, tables_without_plugin
-    from host_stub.plugins.discovery import find_plugins
+    from host_stub.plugins.offers import offers_of
     from host_stub.plugins.selection import select_plugins
     from host_stub.text.redaction import secrets_of
 
-    found = find_plugins()
+    found = offers_of()
     meant = list(misspelt_tables(found, config))
     if meant:
         raise ConfigError(config.path, meant, hint="correct the name of the table, or take it out")

@@ -42,15 +42,15 @@ def parse_installed(words: Sequence[str]) -> Namespace | None:
         PluginError: The plugin cannot be used.
         UsageError: It brings no commands, or the words cannot be understood.
     """
-    from host_stub.plugins.discovery import find_plugins, pick
+    from host_stub.plugins.offers import offers_of
 
     name, *rest = words
-    found = find_plugins()
+    found = offers_of()
     if name not in {plugin.name for plugin in found}:
         return None
-    chosen = pick(name, found)
-    from host_stub.plugins.loading import import_plugin
+    from host_stub.plugins.loading import import_plugin, pick
 
+    chosen = pick(name, found)
     brought = import_plugin(chosen).commands()
     if not brought:
         raise UsageError(
@@ -72,11 +72,10 @@ def understands(plugin: str, *words: str) -> bool:
         plugin: Its name.
         words: The command's name, and options.
     """
-    from host_stub.plugins.discovery import find_plugins, pick
-    from host_stub.plugins.loading import import_plugin
+    from host_stub.plugins.loading import import_plugin, pick
 
     try:
-        commands = import_plugin(pick(plugin, find_plugins())).commands()
+        commands = import_plugin(pick(plugin)).commands()
         parser = command_parser(plugin, commands, description="")
         return not parser.parse_known_args(words)[1]
     except HostError:

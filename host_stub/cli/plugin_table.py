@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from host_stub.config.file import HostConfig
 from host_stub.errors import Problem, closest
-from host_stub.plugins.discovery import FoundPlugin
+from host_stub.plugins.offers import Offer
 from host_stub.text.spelling import misspelt
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Listed:
     """
 
     name: str
-    found: FoundPlugin | None
+    found: Offer | None
     configured: bool | None
     selected: tuple[str, ...] | None
     status: str
@@ -85,7 +85,7 @@ class Listed:
         )
 
 
-def list_plugins(found: Sequence[FoundPlugin], config: HostConfig | None) -> list[Listed]:
+def list_plugins(found: Sequence[Offer], config: HostConfig | None) -> list[Listed]:
     """Make the list.
 
     Args:
@@ -103,7 +103,7 @@ def list_plugins(found: Sequence[FoundPlugin], config: HostConfig | None) -> lis
     return rows
 
 
-def tables_without_plugin(found: Sequence[FoundPlugin], config: HostConfig) -> Iterator[Problem]:
+def tables_without_plugin(found: Sequence[Offer], config: HostConfig) -> Iterator[Problem]:
     """Find the ``[plugin.X]`` tables of plugins that are not installed, perhaps misspelt.
 
     One that the config also uses is left out: selecting it fails with an error of its own.
@@ -116,7 +116,7 @@ def tables_without_plugin(found: Sequence[FoundPlugin], config: HostConfig) -> I
             yield Problem(f"[plugin.{name}]", f"no plugin of this name is installed; {hint}")
 
 
-def misspelt_tables(found: Sequence[FoundPlugin], config: HostConfig) -> Iterator[Problem]:
+def misspelt_tables(found: Sequence[Offer], config: HostConfig) -> Iterator[Problem]:
     """Find the tables that can only be meant for a plugin in use, which has none.
 
     Going on would run that plugin with its defaults: another provider, other prices.
@@ -129,7 +129,7 @@ def misspelt_tables(found: Sequence[FoundPlugin], config: HostConfig) -> Iterato
             yield Problem(f"[plugin.{name}]", f"no plugin of this name; did you mean {near!r}?")
 
 
-def _listed(name: str, found: FoundPlugin | None, config: HostConfig | None, status: str) -> Listed:
+def _listed(name: str, found: Offer | None, config: HostConfig | None, status: str) -> Listed:
     configured: bool | None = None
     selected: tuple[str, ...] | None = None
     if config is not None:

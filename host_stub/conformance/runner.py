@@ -24,7 +24,7 @@ from host_stub.conformance.requirement import Requirement
 from host_stub.conformance.verdict import Report, Result, Verdict
 from host_stub.contract import CONTRACT
 from host_stub.errors import UsageError, closest, in_one_line
-from host_stub.plugins.discovery import find_plugins, pick
+from host_stub.plugins.loading import pick
 
 _FIRST: Final = "hooks.loads"
 _SPOKEN: Final = ".".join(map(str, CONTRACT))
@@ -69,7 +69,7 @@ def conform(
         PluginError: There is no such plugin, or two.
         UsageError: A requirement is named that does not exist.
     """
-    found = pick(asked.name, find_plugins())
+    found = pick(asked.name)
     try:
         everything = requirements()
     except KitFault as fault:

@@ -35,8 +35,7 @@ from host_stub.errors import (
     PluginIncompatible,
     in_one_line,
 )
-from host_stub.plugins.discovery import find_plugins, pick
-from host_stub.plugins.loading import LoadedPlugin, import_plugin
+from host_stub.plugins.loading import LoadedPlugin, import_plugin, pick
 
 DESCRIBE: Final = "hooks.loads"
 """The requirement that is tried first; its answer has what the plugin says of itself."""
@@ -47,7 +46,7 @@ class Bench:
     """The plugin under test in this process, imported when it is first asked for."""
 
     def __init__(self, name: str, case_file: Path | None) -> None:
-        self._found = pick(name, find_plugins())
+        self._found = pick(name)
         self._case_file = case_file
         self._loaded: tuple[LoadedPlugin, ImagePlugin] | None = None
         self._case: tuple[Case | None] | None = None

@@ -24,13 +24,15 @@ from host_stub.contract import CONTRACT, Capabilities, Event, ImagePlugin, RunIn
 from host_stub.errors import (
     ContractViolation,
     ObserverRefused,
+    PluginConflict,
     PluginIncompatible,
     PluginLoadError,
+    PluginNotFound,
     came_of_an_interrupt,
     closest,
     in_one_line,
 )
-from host_stub.plugins.discovery import FoundPlugin
+from host_stub.plugins.offers import Offer, offers_of
 
 HOOKS: Final = (
     "host_commands",
@@ -181,7 +183,23 @@ class LoadedPlugin:
         return ContractViolation(self.name, requirement, detail, source=self.source, hint=hint)
 
 
-def import_plugin(found: FoundPlugin) -> LoadedPlugin:
+def pick(name: str, found: Iterable[Offer] | None = None) -> Offer:
+    """Choose the one plugin of this name, of all that are installed, or of some.
+
+    Raises:
+        PluginNotFound: No distribution offers it; the hint has the closest name.
+        PluginConflict: More than one distribution, or one of them twice, offers it.
+    """
+    known = offers_of() if found is None else tuple(found)
+    matching = [plugin for plugin in known if plugin.name == name]
+    if not matching:
+        raise PluginNotFound(name, [plugin.name for plugin in known])
+    if len(matching) > 1:
+        raise PluginConflict(name, [f"{plugin.source} ({plugin.target})" for plugin in matching])
+    return matching[0]
+
+
+def import_plugin(found: Offer) -> LoadedPlugin:
     """Import what the entry point names and check its hooks.
 
     Raises:

@@ -25,8 +25,8 @@ from host_stub.errors import (
     Problem,
     SecretUnavailable,
 )
-from host_stub.plugins.discovery import FoundPlugin, find_plugins, pick
-from host_stub.plugins.loading import LoadedPlugin, import_plugin, read_hooks
+from host_stub.plugins.loading import LoadedPlugin, import_plugin, pick, read_hooks
+from host_stub.plugins.offers import Offer, offers_of
 from host_stub.text.redaction import secrets_of
 
 Heeding: TypeAlias = Callable[[Iterable[str]], None]
@@ -105,7 +105,7 @@ def select_plugins(
     config: HostConfig,
     *,
     extra: Mapping[str, object] | None = None,
-    found: Iterable[FoundPlugin] | None = None,
+    found: Iterable[Offer] | None = None,
     is_looking: bool = False,
 ) -> PluginSet:
     """Load the plugins that the config names.
@@ -139,7 +139,7 @@ def load_settings_model(name: str) -> type[BaseModel]:
     return loaded.describe().settings if model is None else model
 
 
-def survey(found: FoundPlugin) -> Surveyed:
+def survey(found: Offer) -> Surveyed:
     """Load one installed plugin and say what came of it; nothing is raised."""
     hooks: tuple[str, ...] = ()
     try:
@@ -157,7 +157,7 @@ def survey(found: FoundPlugin) -> Surveyed:
 class _Loader:
     """Finds a plugin by name among objects given and distributions installed."""
 
-    def __init__(self, extra: Mapping[str, object], found: Iterable[FoundPlugin] | None) -> None:
+    def __init__(self, extra: Mapping[str, object], found: Iterable[Offer] | None) -> None:
         self._extra = extra
         self._found = None if found is None else tuple(found)
 
@@ -165,7 +165,7 @@ class _Loader:
         if name in self._extra:
             return read_hooks(self._extra[name], name=name)
         if self._found is None:
-            self._found = find_plugins()
+            self._found = offers_of()
         return import_plugin(pick(name, self._found))
 
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from host_stub.contract import ImageRequest, SceneOutcome, SceneSource
 from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.reference import BroughtPicture, nothing_shown
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.route import LimitsOf
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.requests import draft_for, request_for, sheets_of
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import SceneReferences
-from stage3_plugin.engine.showing.survey import Chosen, Standing, Survey, nothing_chosen
+from stage3_plugin.engine.showing.survey import Survey, WhyNone, any_may_come
+from stage3_plugin.engine.steps import Steps
+from stage3_plugin.purchase.takes import Takes
 from stage3_plugin.settings import Settings
 
 if TYPE_CHECKING:
@@ -76,9 +78,12 @@ class Asked:
         request: The scenes, and what is wanted of them.
         settings: What the user wants.
         lanes: Say how each is bought.
+        steps: Know how each is asked for.
+        why_not_made: Says why no picture is made of a request, whatever it shows.
 
     Attributes:
         lanes: The same.
+        why_not_made: The same.
         scenes: The scenes without the sheets, as they are named.
         whole_story: Likewise, all of the file.
         references: What scenes show the model; ``None`` where none shows anything.
@@ -92,11 +97,16 @@ class Asked:
         settings: Settings,
         *,
         lanes: Lanes,
+        steps: Steps,
+        why_not_made: Callable[[PictureRequest], str | None],
     ) -> None:
         casting = Casting(settings.cast)
+        self._request = request
         self._settings = settings
+        self._steps = steps
         self._casting = casting
         self.lanes = lanes
+        self.why_not_made = why_not_made
         requests = partial(
             Requests, settings=settings, casting=casting, lanes=lanes, is_draft=request.draft
         )
@@ -136,47 +146,54 @@ class Asked:
         if self.references is not None:
             self.references.take(outcome, picture)
 
+    def wanted_of(self, request: PictureRequest, basis: str) -> int:
+        """Return how many pictures are wanted of what a request is made from; 0 if nobody said."""
+        wanted = self._request.wanted
+        said = () if wanted is None or request.is_draft else wanted(request.scene_id)
+        return max((one.takes for one in said if one.basis == basis), default=0)
+
     async def survey(
         self,
         shelf: References,
-        limits_of: LimitsOf,
-        standing: Standing,
-        is_over: Callable[[], bool] = lambda: False,
+        takes: Takes,
         *,
-        why_unsendable: Callable[[PictureRequest], str | None],
-        chosen: Chosen = nothing_chosen,
-        is_wanted: Callable[[PictureRequest], bool] = lambda _sheet: False,
+        why_none: WhyNone = any_may_come,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         """Find out what the scenes refer to, and have files opened.
 
         Args:
             shelf: Holds the bytes of references.
-            limits_of: Says what the endpoint takes.
-            standing: Says what stands in the ledger for a scene that others show.
+            takes: The pictures that there are.
+            why_none: Says of a scene that others show and that has none why none will come.
             is_over: Returns whether nothing new is started any more.
-            why_unsendable: Says why a request is not sent, whatever it shows.
-            chosen: Says which picture of such a scene a host shows.
-            is_wanted: Whether pictures of a sheet are wanted that shows what a person brought.
 
         Raises:
             SettingsRefused: A sheet has the id of a scene, or its file.
             StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
-        references = SceneReferences(shelf, limits_of, is_over=is_over)
+        references = SceneReferences(shelf, self._steps.limits_of, is_over=is_over)
         lanes = self.lanes
         sheets = sheets_of(self._casting, self._settings, lane=lanes.lane)
         survey = Survey(
             references,
             self._casting,
-            limits_of=limits_of,
             sheets={name: lanes.of(sheet) for name, sheet in sheets.items()},
-            standing=standing,
-            chosen=chosen,
-            why_unsendable=why_unsendable,
+            steps=self._steps,
+            takes=takes,
+            host=self._request.shown or nothing_shown,
+            why_none=why_none,
+            why_not_made=self.why_not_made,
         )
         is_all = self.whole_story is self.scenes
         await survey.go_through(self.scenes, None if is_all else self.whole_story)
-        references.keep_brought(is_wanted)
+        # What a person brought as a sheet is made only where pictures of it are wanted.
+        references.sheets = tuple(
+            sheet
+            for sheet in references.sheets
+            if not isinstance(references.scenes[sheet.scene_id].picture, BroughtPicture)
+            or self.wanted_of(sheet, self._steps.basis_of(sheet)) > 0
+        )
         self.references = references
         self.told_beside_scenes = survey.told.stranger_lines(self._casting)
         self.told = (*survey.told.unshown_lines(), *self.told_beside_scenes)

@@ -17,10 +17,10 @@ from contextlib import (
     contextmanager,
     suppress,
 )
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -151,13 +151,19 @@ async def open_stage(
         backends: list[Backend] = []
         for number, of_route in enumerate(settings.routes):
             with _of_fallback(number):
-                key_anew = None if anew is None else partial(_key_anew, anew, number, masked)
-                opened = (
-                    _open_model(of_route, project_dir, pictures, secret_texts)
-                    if runs_model_class(of_route)
-                    else _open_route(of_route, pictures, tls, now, masked=masked, key_anew=key_anew)
+                opened = _made_here(of_route, project_dir, pictures, secret_texts)
+                if opened is not None:
+                    backends.append(await stack.enter_async_context(opened))
+                    continue
+                bought = _PaidRoute(
+                    settings=of_route,
+                    pictures=pictures,
+                    now=now,
+                    masked=masked,
+                    tls=tls,
+                    key_anew=None if anew is None else partial(_key_anew, anew, number, masked),
                 )
-                backends.append(await stack.enter_async_context(opened))
+                backends.append(bought.backend())
         _need_paid([one.route for one in backends])
         stage = Stage(
             settings,
@@ -214,34 +220,21 @@ def _need_paid(routes: Sequence[Route]) -> None:
             )
 
 
-def _open_model(
+def _made_here(
     settings: Settings, project_dir: Path, pictures: Pictures, secret_texts: Sequence[str]
-) -> AbstractAsyncContextManager[Backend]:
-    from stage3_plugin.engine.model_route import open_model  # noqa: PLC0415 - only when it is used
+) -> AbstractAsyncContextManager[Backend] | None:
+    """Return what opens a route whose pictures are drawn or rendered; ``None`` if it buys them."""
+    if runs_model_class(settings):
+        from stage3_plugin.engine.model_route import open_model  # noqa: PLC0415 - only when it is used
 
-    return open_model(settings, project_dir, pictures, secret_texts)
-
-
-@asynccontextmanager
-async def _open_route(
-    settings: Settings,
-    pictures: Pictures,
-    tls: ssl.SSLContext | None,
-    now: Callable[[], datetime],
-    *,
-    masked: Masked,
-    key_anew: KeyAnew | None,
-) -> AsyncGenerator[Backend]:
+        return open_model(settings, project_dir, pictures, secret_texts)
     made_by = maker_named(settings.provider)
     if issubclass(made_by, Hosted):
-        bought = _PaidRoute(settings, pictures, tls, now, masked=masked, key_anew=key_anew)
-        yield bought.backend()
-    elif is_renderer(made_by):
-        async with _open_local(settings, made_by, pictures) as drawing:
-            yield drawing
-    else:
-        problem = f"provider {settings.provider!r} neither buys pictures nor draws them"
-        raise SettingsRefused("provider", problem)
+        return None
+    if is_renderer(made_by):
+        return _open_local(settings, made_by, pictures)
+    problem = f"provider {settings.provider!r} neither buys pictures nor draws them"
+    raise SettingsRefused("provider", problem)
 
 
 @asynccontextmanager
@@ -265,37 +258,32 @@ async def _open_local(
         yield Backend(route=route, sender=lambda: sender, renderer=renderer)
 
 
+@dataclass(kw_only=True, eq=False)
 class _PaidRoute:
     """A route whose pictures are bought: what is known of it, and what sends.
 
-    Args:
+    Attributes:
         settings: Those of the route.
         pictures: Takes what is bought.
-        tls: The certificates to trust, instead of the usual ones.
         now: The wall clock.
         masked: Covers what is secret.
+        tls: The certificates to trust, instead of the usual ones.
         key_anew: Asks for another key, where there may be one.
 
     Raises:
         SettingsRefused: They cannot work.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        pictures: Pictures,
-        tls: ssl.SSLContext | None,
-        now: Callable[[], datetime],
-        *,
-        masked: Masked,
-        key_anew: KeyAnew | None,
-    ) -> None:
+    settings: Settings
+    pictures: Pictures
+    now: Callable[[], datetime]
+    masked: Masked
+    tls: ssl.SSLContext | None
+    key_anew: KeyAnew | None
+
+    def __post_init__(self) -> None:
+        settings = self.settings
         _need_like(settings)
-        self.settings = settings
-        self.pictures = pictures
-        self.now = now
-        self.masked = masked
-        self._key_anew = key_anew
         self._endpoint = endpoint_of(settings)
         self._provider = provider = _provider(settings, self._endpoint)
         for model in _models(settings):
@@ -306,7 +294,7 @@ class _PaidRoute:
         self._estimated: tuple[object, Estimate | None] = (None, None)
         own = profile.base_url if settings.base_url is None else settings.base_url
         self._is_at_the_vendors = canonical_address(own) == canonical_address(profile.base_url)
-        self._trust = tls or named_trust()  # what the environment names is refused here
+        self._trust = self.tls or named_trust()  # what the environment names is refused here
         if settings.trust_env:
             _ = self._sending  # so is a proxy that cannot be used
 
@@ -349,16 +337,22 @@ class _PaidRoute:
         )
         client.check(settings.base_url or profile.base_url)
         key, blocking = None, self.pictures.blocking
-        if settings.api_key is not None and self._key_anew is not None:
+        if settings.api_key is not None and self.key_anew is not None:
             key = RenewableKey(
-                settings.api_key, ask=self._key_anew, use=client.use_key, blocking=blocking
+                settings.api_key, ask=self.key_anew, use=client.use_key, blocking=blocking
             )
-        conversations = _Conversations(route=self, client=client, key=key)
-        maker = PaidMaker(conversations.of_request, self.pictures)
+        at = cache(partial(self._conversation, client, key))
+        maker = PaidMaker(lambda request: at(self.endpoint_of(request)), self.pictures)
+
+        def conversation_for(endpoint: Endpoint) -> Conversation | None:
+            with suppress(SettingsRefused):  # its provider is not installed any more
+                return at(endpoint)
+            return None
+
         return Sender(
             maker=maker,
             maker_with=maker.showing if profile.references else None,
-            conversation_for=conversations.of,
+            conversation_for=conversation_for,
             free_checks=FreeChecks(
                 provider=self._provider,
                 client=client,
@@ -375,6 +369,43 @@ class _PaidRoute:
         own = self.settings.base_url or self._profile.base_url
         hosts = self._profile.job_hosts if self._is_at_the_vendors else ()
         return (own, *(f"https://{host}" for host in hosts if not host.startswith(".")))
+
+    def _conversation(
+        self, client: Client, key: RenewableKey | None, endpoint: Endpoint
+    ) -> Conversation:
+        """Return one with an endpoint of the settings, or with one that they named before."""
+        from stage3_plugin.purchase.conversation import Conversation  # noqa: PLC0415 - a plan sends nothing
+        from stage3_plugin.storage.spool.writing import Caps  # noqa: PLC0415 - likewise
+        from stage3_plugin.transport.job_hosts import JobHosts  # noqa: PLC0415 - likewise
+        from stage3_plugin.transport.picture_hosts import PictureHosts  # noqa: PLC0415 - likewise
+
+        settings, provider = self.settings, self.at(endpoint)
+        profile, most_bytes = provider.profile, settings.max_reply_bytes
+        others = (*profile.picture_hosts, *settings.picture_hosts)
+        address = endpoint.base_url or profile.base_url
+        route = route_of(settings, profile)
+        # The key is for the settings' own endpoint, whatever its model.
+        is_same_provider = endpoint.provider == route.endpoint.provider
+        is_ours = is_same_provider and canonical_address(address) in route.addresses
+        return Conversation(
+            provider,
+            client,
+            self.pictures,
+            hosts=PictureHosts(address, others),
+            job_hosts=JobHosts(
+                address,
+                profile.base_url,
+                profile.job_hosts,
+                is_ours=is_ours,
+                list_all=settings.listing_is_whole,
+            ),
+            flat_usd=_prices_for(settings, endpoint)[1],
+            caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
+            masked=self.masked,
+            now=self.now,
+            key=key,
+            model=endpoint.model,
+        )
 
     # What pictures cost --------------------------------------------------------------------------
 
@@ -524,68 +555,6 @@ class _PaidRoute:
 
 
 _but_lane = attrgetter(*(one.name for one in fields(PictureRequest) if one.name != "lane"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Conversations:
-    """With the endpoint of the settings, for each model, and with those that they named before."""
-
-    route: _PaidRoute
-    client: Client
-    key: RenewableKey | None
-    by_endpoint: dict[Endpoint, Conversation] = field(
-        default_factory=dict[Endpoint, "Conversation"]
-    )
-
-    def of_request(self, request: PictureRequest) -> Conversation:
-        """Return the conversation for a request, whose model may be its own, and so its price."""
-        return self._at(self.route.endpoint_of(request))
-
-    def of(self, endpoint: Endpoint) -> Conversation | None:
-        """Return the conversation with an endpoint; ``None`` if nothing here can speak with it."""
-        with suppress(SettingsRefused):  # its provider is not installed any more
-            return self._at(endpoint)
-        return None
-
-    def _has_key_of(self, endpoint: Endpoint, profile: Profile) -> bool:
-        """Return whether the key is for an endpoint: the settings' own, whatever its model."""
-        route = route_of(self.route.settings, profile)
-        address = canonical_address(endpoint.base_url or profile.base_url)
-        return endpoint.provider == route.endpoint.provider and address in route.addresses
-
-    def _at(self, endpoint: Endpoint) -> Conversation:
-        if endpoint not in self.by_endpoint:
-            self.by_endpoint[endpoint] = self._with(self.route.at(endpoint), endpoint)
-        return self.by_endpoint[endpoint]
-
-    def _with(self, provider: Provider, endpoint: Endpoint) -> Conversation:
-        from stage3_plugin.purchase.conversation import Conversation  # noqa: PLC0415 - a plan sends nothing
-        from stage3_plugin.storage.spool.writing import Caps  # noqa: PLC0415 - likewise
-        from stage3_plugin.transport.job_hosts import JobHosts  # noqa: PLC0415 - likewise
-        from stage3_plugin.transport.picture_hosts import PictureHosts  # noqa: PLC0415 - likewise
-
-        settings, profile = self.route.settings, provider.profile
-        others = (*profile.picture_hosts, *settings.picture_hosts)
-        most_bytes = settings.max_reply_bytes
-        return Conversation(
-            provider,
-            self.client,
-            self.route.pictures,
-            hosts=PictureHosts(endpoint.base_url or profile.base_url, others),
-            job_hosts=JobHosts(
-                endpoint.base_url or profile.base_url,
-                profile.base_url,
-                profile.job_hosts,
-                is_ours=self._has_key_of(endpoint, profile),
-                list_all=settings.listing_is_whole,
-            ),
-            flat_usd=_prices_for(settings, endpoint)[1],
-            caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
-            masked=self.route.masked,
-            now=self.route.now,
-            key=self.key,
-            model=endpoint.model,
-        )
 
 
 def _provider(settings: Settings, endpoint: Endpoint) -> Provider:

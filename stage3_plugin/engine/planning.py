@@ -10,14 +10,11 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from host_stub.contract import PlannedState, PlannedStep, ScenePlan, StagePlan
+from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_of
-from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
-from stage3_plugin.domain.request import (
-    PictureRequest,
-    WantedOf,
-    labels_of,
-)
+from stage3_plugin.domain.request import PictureRequest, labels_of
+from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.notices import Notices
 from stage3_plugin.engine.planned_lanes import LaneSums
 from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_to_come
@@ -36,6 +33,8 @@ from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.other_endpoints import PaidElsewhere
 from stage3_plugin.purchase.takes import Takes
 
+MOST_ADVICE = 20
+"""Lines of a plan about what a provider will not take; a story may have thousands of scenes."""
 _MADE = {Reuse.MAKE, Reuse.RESEND}
 
 
@@ -150,12 +149,13 @@ class Planning:
     """Foresees scenes, one after the other, and gathers what there is to say of them.
 
     Args:
-        steps: What is asked for, and where the pictures would be made.
+        asked: What is asked for.
+        steps: By which steps, and where the pictures would be made.
         forecast: What the ledger has.
         takes: The pictures that there are.
         ways: Adds up what they may cost.
         notices: Gathers what would be left out, and replaced.
-        wanted_of: Returns how many pictures are wanted of what a request is made from.
+        said_before: What the settings alone have led to, which is not said once more.
 
     Attributes:
         forecast: The same.
@@ -164,20 +164,20 @@ class Planning:
         elsewhere: What was paid for at another endpoint, and would be bought again.
         stale: What was made with other references, and would be made anew.
         scenes: What there is to say of each scene.
-        references: What scenes show, once it is known.
     """
 
     def __init__(
         self,
+        asked: Asked,
         steps: Steps,
         forecast: Forecast,
         *,
         takes: Takes,
         ways: Ways,
         notices: Notices,
-        wanted_of: WantedOf,
+        said_before: tuple[str, ...],
     ) -> None:
-        self._wanted_of = wanted_of
+        self._asked = asked
         self.takes = takes
         self._route = route = steps.routes[0]
         self._keys_of = steps.keys_of
@@ -185,31 +185,30 @@ class Planning:
         self._ways = ways
         self.estimate = ways.estimate
         self._notices = notices
+        self._said_before = said_before
+        self._advice: dict[str, str] = {}
         self.elsewhere = PaidElsewhere(route)
         self.stale = Stale()
         self.scenes: list[ScenePlan] = []
-        self.references: SceneReferences | None = None
         self._lanes = LaneSums(route, ways.estimate)
         self._has_further_routes = len(steps.routes) > 1
         self._problem: str | None = None
         self._replaces: Purchase | None = None
 
-    def standing(
-        self, request: PictureRequest, shown: PictureRequest | Unshown
-    ) -> tuple[Picture | None, str]:
-        """Return the picture of a scene that others show, or why none would come."""
-        if isinstance(shown, Unshown):
-            there = self.kept(request) if shown.is_refused else None
-            return (None, f"would not be made: {shown.why}") if there is None else _picture(there)
-        keys = self._keys_of(shown)
-        there = self.takes.first(request.scene_id, keys)
-        prospect = self.forecast.prospect(shown, keys)
-        if there is not None or prospect is Reuse.REUSE:
-            return _picture(there)
+    @property
+    def references(self) -> SceneReferences | None:
+        """Return what scenes show, once it is known."""
+        return self._asked.references
+
+    def why_none(self, request: PictureRequest, keys: Keys) -> str:
+        """Return why a scene that others show, and that has no picture, would have none."""
+        prospect = self.forecast.prospect(request, keys)
+        if prospect is Reuse.REUSE:  # a run has yet to take it in
+            return ""
         if prospect is Reuse.UNDECIDED:
-            return None, "waits for a decision, as it may have been paid for"
-        unsendable = self.forecast.why_unsendable(shown) or self.forecast.refuse(shown)
-        return None, "" if unsendable is None else f"would not be made: {unsendable}"
+            return "waits for a decision, as it may have been paid for"
+        unsendable = self._asked.why_not_made(request)
+        return "" if unsendable is None else f"would not be made: {unsendable}"
 
     def plan(
         self,
@@ -245,6 +244,7 @@ class Planning:
                     *self.stale.warnings(),
                     *self.forecast.warnings(),
                     *self._ways.warnings(),
+                    *(f"scene {scene_id!r}: {line}" for line, scene_id in self._advice.items()),
                 ),
             }
         )
@@ -259,6 +259,9 @@ class Planning:
         self, request: PictureRequest, states: Sequence[PlannedState], cost: Estimate | None
     ) -> None:
         """Take a note of the scene that was asked for last, now that the caps were considered."""
+        for line in self._route.advise(request):
+            if line not in self._said_before and len(self._advice) < MOST_ADVICE:
+                self._advice.setdefault(line, request.scene_id)
         made = states.count("make")
         for _ in range(made):
             self._ways.add(request)
@@ -300,7 +303,7 @@ class Planning:
         route, forecast = self._route, self.forecast
         keys = self._keys_of(request)
         is_known = not any(map(is_to_come, request.shown))
-        wanted = self._wanted_of(request, keys.scene_key) if is_known else 1
+        wanted = self._asked.wanted_of(request, keys.scene_key) if is_known else 1
         wanted = max(request.takes, wanted)
         prospects = forecast.prospects(request, keys, wanted=wanted)
         will_be_made = not _MADE.isdisjoint(prospects)
@@ -326,7 +329,7 @@ class Planning:
         cannot be shown, nothing is bought and it stays.
         """
         bare = self._keys_of(replace(request, shown=()))
-        return self.forecast.made_with_others(bare)
+        return self.takes.with_others(bare)
 
     def _scene_plan(
         self, request: PictureRequest, state: PlannedState, high_microusd: int | None
@@ -345,11 +348,6 @@ class Planning:
             state=state,
             cost_high_usd=usd_of(high_microusd),
         )
-
-
-def _picture(purchase: Purchase | None) -> tuple[Picture | None, str]:
-    """Return a purchase's picture; one that a run has yet to take in is to come."""
-    return None if purchase is None else purchase.picture, ""
 
 
 def _in_one_wave(_request: PictureRequest) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -36,19 +36,17 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.events import StageStarted, warn_of
 from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
-from stage3_plugin.domain.reference import nothing_shown
-from stage3_plugin.domain.request import PictureRequest, WantedFor, why_unsendable
+from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.waited import Waited
+from stage3_plugin.engine import preconditions
 from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.backend import Backend, in_ladder
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.notices import Notices, readable
 from stage3_plugin.engine.planning import Planning, Ways
-from stage3_plugin.engine.preconditions import Advice, Preconditions
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
-from stage3_plugin.engine.showing.survey import Standing, chosen_by, standing_in
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.engine.surveying import Surveying
 from stage3_plugin.errors import LookupRefused, NotStarted, SettingsRefused, StorageFailed
@@ -69,6 +67,7 @@ if TYPE_CHECKING:
     from stage3_plugin.purchase.conversation import Conversation
     from stage3_plugin.purchase.recovery import Recovery
     from stage3_plugin.purchase.run_ledger import RunLedger
+    from stage3_plugin.storage.references import References
 
 _SURVEYED_A_TURN = 100
 _NEAR_ALONE = (
@@ -118,7 +117,6 @@ class Stage:
         self._steps = Steps(routes, size_px=settings.default_size_px)
         self._pictures = pictures
         self._accounts = accounts
-        self._preconditions = Preconditions(accounts, pictures.store, pictures.spool)
         self._draw = draw
 
     async def plan(self, request: ImageRequest, *, pictures_dir: Path | None = None) -> StagePlan:
@@ -139,9 +137,8 @@ class Stage:
             asked, planning = await self._foreseen(stack, request, limits, notices)
             forecast = planning.forecast
             capacity = self._capacity(request.max_in_flight)
-            advised = Advice(asked, self._route.advise, said_before=self.warnings)
             plan = planning.plan(
-                advised,
+                asked,
                 room_microusd=forecast.room_microusd(limits),
                 typical_s=forecast.typical_s(),
                 capacity=capacity,
@@ -150,7 +147,7 @@ class Stage:
             _, fewer = self._with_descriptors(capacity, to_come=descriptors.OF_A_RUN)
             limits_found = (fewer,) if fewer else ()
             beside = (*asked.told_beside_scenes, *self._unsaid_of(asked.lanes))
-            warnings = (*limits_found, *plan.warnings, *advised.lines, *beside)
+            warnings = (*limits_found, *plan.warnings, *beside)
             return plan.model_copy(
                 update={
                     "warnings": (*warnings, *notices.warnings()),
@@ -195,18 +192,11 @@ class Stage:
             log = ContractEvents(context.log)
             stack.enter_context(trace.listening(log.handle))
             session, capacity, fewer = await self._opened(stack, at_once)
-            keys_of, ledger = self._steps.keys_of, session.reader
             backends = self.backends
             if shows:
-                takes = Takes(ledger)
-                backends = await self._survey(
-                    stack,
-                    asked,
-                    request,
-                    standing_in(takes, ledger, keys_of),
-                    takes,
-                    is_over=stopping.is_set,
-                )
+                shelf = await stack.enter_async_context(self._shelf_of(request))
+                await asked.survey(shelf, Takes(session.reader), is_over=stopping.is_set)
+                backends = tuple(one.showing(shelf.body_of) for one in self.backends)
                 self._need_prices(asked.to_be_made(), limits)
             started = StageStarted(
                 scenes=len(request.scenes),
@@ -221,7 +211,7 @@ class Stage:
                 warn_of(line)
             notices = self._notices(request, pictures_dir)
             made = asked.to_be_made()
-            await notices.look_at_all(made, session.reader, keys_of, stopping)
+            await notices.look_at_all(made, session.reader, self._steps.keys_of, stopping)
             for line in (*notices.warnings(), *self._unsaid_of(asked.lanes)):
                 warn_of(line)
             story = _name_of(pictures_dir.parent, self._project_dir)
@@ -242,7 +232,7 @@ class Stage:
                 recovery=recovery,
                 pictures=self._pictures,
                 references=asked.references,
-                wanted_of=partial(_wanted_of, request.wanted),
+                wanted_of=asked.wanted_of,
             )
             try:
                 return await Run(run, asked.named()).to_the_end(stopping, request.deadline_s)
@@ -262,9 +252,7 @@ class Stage:
         notices = self._notices(request, None)
         async with AsyncExitStack() as stack:
             asked, planning = await self._foreseen(stack, request, Limits(), notices, buys=False)
-            surveying = Surveying(
-                self._steps, planning, why_unsendable=self._why_not_made, url_of=self.url_of
-            )
+            surveying = Surveying(asked, self._steps, planning, url_of=self.url_of)
             for number, one in enumerate(asked.looked_at()):
                 tell(surveying.of(one))
                 if number % _SURVEYED_A_TURN == 0:
@@ -379,11 +367,20 @@ class Stage:
         lanes = Lanes(self._settings, self._route, request.lane, buys=buys)
         if not request.draft:
             lanes.check()
-        return Asked(request, self._settings, lanes=lanes)
+        return Asked(
+            request,
+            self._settings,
+            lanes=lanes,
+            steps=self._steps,
+            why_not_made=self._why_not_made,
+        )
 
     def _unsaid_of(self, lanes: Lanes) -> tuple[str, ...]:
         """Return what is to be said of lanes, but for what opening has said."""
         return tuple(line for line in lanes.warnings if line not in self.warnings)
+
+    def _check_ledger(self) -> None:
+        preconditions.check(self._accounts, self._pictures)
 
     async def _need_preconditions(self) -> None:
         """Refuse what no run would start with, where nothing is written.
@@ -392,7 +389,7 @@ class Stage:
             NotStarted: The ledger could not be believed.
         """
         try:
-            await self._pictures.blocking(self._preconditions.check)
+            await self._pictures.blocking(self._check_ledger)
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
 
@@ -425,17 +422,18 @@ class Stage:
             why_unsendable=self._why_unsendable,
         )
         planning = Planning(
+            asked,
             self._steps,
             forecast,
             takes=Takes(ledger),
             ways=Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes]),
             notices=notices,
-            wanted_of=partial(_wanted_of, request.wanted),
+            said_before=self.warnings,
         )
         if shows:
-            await self._survey(stack, asked, request, planning.standing, planning.takes)
+            shelf = await stack.enter_async_context(self._shelf_of(request))
+            await asked.survey(shelf, planning.takes, why_none=planning.why_none)
             self._need_prices(asked.to_be_made(), limits)
-            planning.references = asked.references
         return asked, planning
 
     def _why_unsendable(self, request: PictureRequest) -> str | None:
@@ -454,7 +452,7 @@ class Stage:
             NotStarted: The ledger cannot be opened, or there is no room to send anything.
         """
         try:
-            await self._pictures.blocking(self._preconditions.check)
+            await self._pictures.blocking(self._check_ledger)
             session = await stack.enter_async_context(self._accounts.open())
             await self._pictures.check_store()
             capacity, fewer = self._with_descriptors(wanted)
@@ -551,7 +549,9 @@ class Stage:
             self._accounts.check()
             with self._accounts.look() as ledger:
                 warnings = self._warnings_of_days(None if ledger is None else ledger.last_day())
-            places = self._preconditions.places(out_dir)
+            places = self._accounts.place.warnings
+            if out_dir is not None:
+                places += preconditions.among_results(self._accounts, out_dir)
         except StorageFailed as failure:
             raise NotStarted(failure) from failure
         self.warnings += (*self._accounts.warnings, *warnings, *places)
@@ -674,36 +674,11 @@ class Stage:
                 break
         return shows
 
-    async def _survey(
-        self,
-        stack: AsyncExitStack,
-        asked: Asked,
-        request: ImageRequest,
-        standing: Standing,
-        takes: Takes,
-        *,
-        is_over: Callable[[], bool] = lambda: False,
-    ) -> tuple[Backend, ...]:
-        """Have what the scenes show, as far as it is there; it is held until the stack ends.
-
-        Returns:
-            What makes the pictures, and sends it.
-        """
+    def _shelf_of(self, request: ImageRequest) -> AbstractAsyncContextManager[References]:
+        """Return what holds the references of a request, to be opened."""
         if self._route.limits_of is None or self._open_shelf is None:
             raise LookupError("nothing is sent references here")
-        shelf = await stack.enter_async_context(self._open_shelf(request.scenes_dir or Path()))
-        await asked.survey(
-            shelf,
-            self._steps.limits_of,
-            standing,
-            is_over,
-            why_unsendable=self._why_not_made,
-            chosen=chosen_by(request.shown or nothing_shown, takes, self._steps.basis_of),
-            is_wanted=lambda sheet: (
-                _wanted_of(request.wanted, sheet, self._steps.basis_of(sheet)) > 0
-            ),
-        )
-        return tuple(one.showing(shelf.body_of) for one in self.backends)
+        return self._open_shelf(request.scenes_dir or Path())
 
     def _need_no_free_ones(self, unnamed: PictureRequest) -> None:
         """Refuse a route whose pictures cost nothing behind one that is paid for.
@@ -766,12 +741,6 @@ class Stage:
             hint='write price_usd = "0.05", the most that one picture can cost, in USD; '
             f"{others}or leave the caps out",
         )
-
-
-def _wanted_of(wanted: WantedFor | None, request: PictureRequest, basis: str) -> int:
-    """Return how many takes are wanted of what a request is made from; 0 where nobody said so."""
-    said = () if wanted is None or request.is_draft else wanted(request.scene_id)
-    return max((one.takes for one in said if one.basis == basis), default=0)
 
 
 def _purchase_of(reader: Ledger, attempt_id: str) -> Purchase:

@@ -26,6 +26,7 @@ from stage3_plugin.domain.money import usd_of
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.planning import Planning
 from stage3_plugin.engine.showing.references import Awaits, Unshown
 from stage3_plugin.engine.steps import Steps
@@ -39,23 +40,23 @@ class Surveying:
     """Says of scenes what there is.
 
     Args:
-        steps: What is asked for, and where.
+        asked: What is asked for.
+        steps: How, and where.
         planning: Foresees what would become of each, and knows the pictures that there are.
-        why_unsendable: Returns why a picture is not sent, whatever it shows.
         url_of: Returns the address of a picture in the bucket of ``store``, if there is one.
     """
 
     def __init__(
         self,
+        asked: Asked,
         steps: Steps,
         planning: Planning,
         *,
-        why_unsendable: Callable[[PictureRequest], str | None],
         url_of: Callable[[str], str | None],
     ) -> None:
+        self._asked = asked
         self._steps = steps
         self._planning = planning
-        self._why_unsendable = why_unsendable
         self._url_of = url_of
 
     def of(self, request: PictureRequest) -> SceneSurvey:
@@ -64,7 +65,7 @@ class Surveying:
         Args:
             request: With its references as they are named.
         """
-        problem, references = self._why_unsendable(request), self._planning.references
+        problem, references = self._asked.why_not_made(request), self._asked.references
         shown = self._shown(request)
         found = self._planning.takes.of(request.scene_id)
         survey = partial(
@@ -77,22 +78,19 @@ class Surveying:
         if isinstance(shown, Unshown):  # its picture may stay
             bare = replace(request, shown=())
             kept = self._planning.kept(request) if shown.is_refused else None
-            basis = None if kept is None else self._steps.basis_of(bare)
-            stays = () if kept is None else (kept,)
+            stays = [] if kept is None else [kept]
             return survey(
                 problem=shown.why,
-                basis=basis,
+                basis=self._steps.basis_of(bare) if stays else None,
                 waits_for=shown.waits_for,
-                takes=self._known(found, stays, bare, basis, self._steps.keys_of(bare)),
+                takes=self._known(found, stays, bare),
                 cost_usd=self._high(bare),
             )
         if isinstance(shown, Awaits):
             return survey(
                 problem=problem,
                 waits_for=() if references is None else references.needs(request),
-                takes=self._known(
-                    found, (), shown.request, None, self._steps.keys_of(shown.request)
-                ),
+                takes=self._known(found, [], shown.request),
                 cost_usd=self._high(shown.request),
             )
         keys = self._steps.keys_of(shown)
@@ -104,7 +102,7 @@ class Surveying:
         return survey(
             problem=problem,
             basis=keys.scene_key,
-            takes=self._known(found, current, shown, keys.scene_key, keys),
+            takes=self._known(found, current, shown),
             held=prospect is Reuse.UNDECIDED,
             pending=is_bought or prospect in _PENDING,
             cost_usd=self._high(shown),
@@ -113,26 +111,21 @@ class Surveying:
         )
 
     def _shown(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
-        references = self._planning.references
+        references = self._asked.references
         return request if references is None or not request.wishes else references.show(request)
 
     def _high(self, request: PictureRequest) -> Decimal | None:
         return usd_of(self._planning.estimate(request).high_microusd)
 
     def _known(
-        self,
-        found: list[Purchase],
-        current: list[Purchase] | tuple[Purchase, ...],
-        request: PictureRequest,
-        basis: str | None,
-        keys: Keys,
+        self, found: list[Purchase], current: list[Purchase], request: PictureRequest
     ) -> tuple[KnownTake, ...]:
         """Return all pictures of a scene; the first of the current ones is before all others."""
         ids = [one.new.attempt_id for one in current]
-        ways = self._steps.ways_of(request)
+        ways, keys = self._steps.ways_of(request), self._steps.keys_of(request)
         others = [one for one in found if one.new.attempt_id not in ids[:1]]
         return tuple(
-            self._take(one, picture, ways, keys, basis if one.new.attempt_id in ids else None)
+            self._take(one, picture, ways, keys, is_current=one.new.attempt_id in ids)
             for one in [*current[:1], *others]
             if (picture := one.picture) is not None
         )
@@ -143,7 +136,8 @@ class Surveying:
         picture: Picture,
         ways: tuple[PictureRequest, ...],
         keys: Keys,
-        basis: str | None,
+        *,
+        is_current: bool,
     ) -> KnownTake:
         """Return what is known of a picture.
 
@@ -152,16 +146,16 @@ class Surveying:
             picture: The picture.
             ways: The picture as it is wanted, in each way.
             keys: Those of the first take of what is wanted.
-            basis: What it would be made from, if that is what it was made from.
+            is_current: It was made from that.
         """
-        new, is_current = purchase.new, basis is not None
+        new = purchase.new
         return KnownTake(
             sha256=picture.sha256,
             media_type=picture.media_type,
             width=picture.width_px,
             height=picture.height_px,
             purchase=new.attempt_id,
-            basis=basis_of(purchase) if basis is None else basis,
+            basis=keys.scene_key if is_current else basis_of(purchase),
             current=is_current,
             stale=() if is_current else what_is_another(purchase, ways, keys),
             draft=is_draft(purchase),

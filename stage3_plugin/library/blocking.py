@@ -22,11 +22,10 @@ from host_stub.contract import Lane, StagePlan
 from stage3_plugin.library.interrupts import MOST_HELD
 from stage3_plugin.library.opening import SettingsLike
 from stage3_plugin.library.result import Pictures, Progress, Waited
-from stage3_plugin.library.run import OnProgress
-from stage3_plugin.library.scenes import ScenesLike, folder_of, keep
+from stage3_plugin.library.run import OnProgress, PathLike
+from stage3_plugin.library.scenes import ScenesLike, keep
 from stage3_plugin.library.stage import (
     PICTURES,
-    PathLike,
     UsdLike,
     cap_of,
     lane_of,
@@ -96,7 +95,7 @@ def make_pictures(
                 kept,
                 max_cost_usd=max_cost_usd,
                 deadline_s=deadline_s,
-                scenes_dir=scenes_dir if scenes_dir is not None else folder_of(scenes),
+                scenes_dir=scenes_dir,
                 lane=lane,
                 on_progress=None if on_progress is None else call.report,
                 stop=switch,
@@ -148,7 +147,7 @@ def plan_pictures(
             planned = await stage.plan(
                 kept,
                 max_cost_usd=max_cost_usd,
-                scenes_dir=scenes_dir if scenes_dir is not None else folder_of(scenes),
+                scenes_dir=scenes_dir,
                 lane=lane,
             )
         return planned.model_copy(update={"warnings": (*opening.lacks, *planned.warnings)})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias, cast
 
@@ -73,7 +74,9 @@ def opening_of(
             return Opening(settings=settings, project_dir=folder or Path.cwd())
         if isinstance(settings, str | os.PathLike):
             return _of_config(load_config(Path(settings)), folder, is_looking=is_looking)
-        return _of_table(settings, folder or Path.cwd(), is_looking=is_looking)
+        here = folder or Path.cwd()
+        read = partial(resolve, dict(settings), table=_TABLE, config=None, project_dir=here)
+        return _of(read, here, is_looking=is_looking)
     except HostError as error:
         raise _refused(error) from error
 
@@ -85,33 +88,19 @@ def _of_config(config: HostConfig, folder: Path | None, *, is_looking: bool) -> 
             f"the pictures of {config.path} are made by {config.image!r}, and this is Stage3",
             hint=f'name another config, or set image = "{_NAME}" under [pipeline]',
         )
-    table = config.settings_of(_NAME, may_lack=is_looking)
-
-    def anew() -> Settings | None:
-        try:
-            return _valid(config.settings_of(_NAME))
-        except HostError:
-            return None
-
-    return Opening(
-        settings=_valid(table),
+    opening = _of(partial(config.settings_of, _NAME), config.project_dir, is_looking=is_looking)
+    return replace(
+        opening,
         project_dir=folder or config.project_dir,
         config=config.path,
         results_dir=config.out_dir,
         most_in_flight=config.max_in_flight,
-        secrets=table.secrets,
-        lacks=_lacks(table),
-        anew=anew if table.asks_commands else None,
     )
 
 
-def _of_table(settings: Mapping[str, object], folder: Path, *, is_looking: bool) -> Opening:
-    def read() -> ResolvedTable:
-        return resolve(
-            dict(settings), table=_TABLE, config=None, project_dir=folder, may_lack=is_looking
-        )
-
-    table = read()
+def _of(read: Callable[..., ResolvedTable], folder: Path, *, is_looking: bool) -> Opening:
+    """Return what a table opens a stage with."""
+    table = read(may_lack=is_looking)
 
     def anew() -> Settings | None:
         try:

@@ -10,6 +10,7 @@ to the standard library's logger ``stage3_plugin``.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -117,12 +118,24 @@ class Stage3ImageGenerationService:
         )
         for output in stage2_outputs:
             check_scene_id(output.scene_id)  # or a picture would be paid for that no file can hold
-        collected = _Collected(stage2_outputs, quality, on_progress)
+        twice = [
+            one for one, times in Counter(o.scene_id for o in stage2_outputs).items() if times > 1
+        ]
+        if twice:
+            raise ValueError(f"scene_id {twice[0]!r} is there twice; each scene needs its own")
+
+        def report(progress: Progress) -> None:
+            if on_progress is not None:
+                on_progress(progress.summary.ended, len(stage2_outputs))
+
         opening = Opening(settings=settings, project_dir=self.output_dir)
         async with opened_by(opening, self.output_dir) as stage:
-            async for outcome in stage.run(stage2_outputs, on_progress=collected.report):
-                collected.take(outcome)
-        return collected.outputs()
+            pictures = await stage.make(stage2_outputs, on_progress=report, check=False)
+        outputs = [_output(outcome, quality) for outcome in pictures.made]
+        failures = {one.scene_id: one.failure for one in pictures.failed if one.failure is not None}
+        if failures:
+            raise ScenesFailed(outputs, failures)
+        return outputs
 
 
 def _settings(*, size: str, quality: Quality, model: str | None, capacity: int) -> Settings:
@@ -152,57 +165,18 @@ def _settings(*, size: str, quality: Quality, model: str | None, capacity: int) 
         raise SettingsRefused(field, problem["msg"]) from None
 
 
-class _Collected:
-    """Outcomes as they end, returned in input order."""
-
-    def __init__(
-        self,
-        scenes: Sequence[Stage2Output],
-        quality: Quality,
-        on_progress: OnProgress | None,
-    ) -> None:
-        self._order = [scene.scene_id for scene in scenes]
-        self._quality = quality
-        self._on_progress = on_progress
-        self._outputs: dict[str, Stage3Output] = {}
-        self._failures: dict[str, Failure] = {}
-        if len(set(self._order)) < len(self._order):
-            twice = next(one for one in self._order if self._order.count(one) > 1)
-            raise ValueError(f"scene_id {twice!r} is there twice; each scene needs its own")
-
-    def report(self, progress: Progress) -> None:
-        """Report how many have ended."""
-        if self._on_progress is not None:
-            self._on_progress(progress.summary.ended, len(self._order))
-
-    def take(self, outcome: SceneOutcome) -> None:
-        """Keep one outcome."""
-        if outcome.failure is not None:
-            self._failures[outcome.scene_id] = outcome.failure
-            return
-        assert outcome.image is not None, "an outcome has a picture or a failure"
-        assert outcome.width is not None, "and a picture has a size"
-        assert outcome.height is not None, "and a picture has a size"
-        self._outputs[outcome.scene_id] = Stage3Output(
-            scene_id=outcome.scene_id,
-            image_path=str(outcome.image),
-            image_url=outcome.image_url,
-            width=outcome.width,
-            height=outcome.height,
-            generation_params={**outcome.generation_params, "quality": self._quality},
-        )
-
-    def outputs(self) -> list[Stage3Output]:
-        """Return the outputs in input order.
-
-        Raises:
-            ScenesFailed: At least one scene has none.
-        """
-        results = [self._outputs[one] for one in self._order if one in self._outputs]
-        if self._failures:
-            in_order = {one: self._failures[one] for one in self._order if one in self._failures}
-            raise ScenesFailed(results, in_order)
-        return results
+def _output(outcome: SceneOutcome, quality: Quality) -> Stage3Output:
+    """Return what the original returned of a picture."""
+    assert outcome.width is not None, "a picture has a size"
+    assert outcome.height is not None, "a picture has a size"
+    return Stage3Output(
+        scene_id=outcome.scene_id,
+        image_path=str(outcome.image),
+        image_url=outcome.image_url,
+        width=outcome.width,
+        height=outcome.height,
+        generation_params={**outcome.generation_params, "quality": quality},
+    )
 
 
 class ScenesFailed(Stage3Error):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
@@ -127,48 +126,20 @@ class Progress:
     summary: Summary
 
 
-class Count:
-    """Counts outcomes.
-
-    Args:
-        wanted: Pictures that the scenes want.
-    """
-
-    def __init__(self, wanted: int) -> None:
-        self._wanted = wanted
-        self._made = 0
-        self._reused = 0
-        self._failed = Counter[FailureCode]()
-        self._known_usd = Decimal(0)
-        self._unknown_costs = 0
-
-    def add(self, outcome: SceneOutcome) -> None:
-        """Count one more."""
-        failure, usd = outcome.failure, outcome.cost.usd
-        self._wanted += outcome.role == "sheet"  # scenes do not say that they need one
-        if failure is not None:
-            self._failed[failure.code] += 1
-        elif outcome.reused:
-            self._reused += 1
-        else:
-            self._made += 1
-        if usd is None:
-            self._unknown_costs += 1
-        else:
-            self._known_usd += usd
-
-    def summary(self, stopped: FailureCode | None = None, message: str | None = None) -> Summary:
-        """Return how it stands."""
-        return Summary(
-            wanted=self._wanted,
-            made=self._made,
-            reused=self._reused,
-            failed=dict(self._failed),
-            known_usd=self._known_usd,
-            unknown_costs=self._unknown_costs,
-            stopped=stopped,
-            message=message,
-        )
+def with_one_more(summary: Summary, outcome: SceneOutcome) -> Summary:
+    """Return how a run stands with one more outcome."""
+    failure, usd, failed = outcome.failure, outcome.cost.usd, summary.failed
+    if failure is not None:
+        failed = {**failed, failure.code: failed.get(failure.code, 0) + 1}
+    return replace(
+        summary,
+        wanted=summary.wanted + (outcome.role == "sheet"),  # scenes do not say that they need one
+        made=summary.made + (failure is None and not outcome.reused),
+        reused=summary.reused + (failure is None and outcome.reused),
+        failed=failed,
+        known_usd=summary.known_usd + (usd or 0),
+        unknown_costs=summary.unknown_costs + (usd is None),
+    )
 
 
 @dataclass(frozen=True, slots=True)

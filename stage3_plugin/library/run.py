@@ -6,10 +6,11 @@ the caller's loop (it breaks, is cancelled, is forgotten), what is paid for come
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -34,18 +35,18 @@ from host_stub.scenes.index import SceneIndex
 from stage3_plugin.library.callback import Callback
 from stage3_plugin.library.log import LOGGER
 from stage3_plugin.library.loops import LoopDoor
-from stage3_plugin.library.result import Count, Progress, Summary
+from stage3_plugin.library.result import Progress, Summary, with_one_more
 from stage3_plugin.library.room import Room
 from stage3_plugin.library.scenes import (
     KeptScenes,
     SceneLike,
     ScenesLike,
-    folder_of,
     keep_in_turns,
 )
 from stage3_plugin.library.stopping import Stop, heeding
 
 OnProgress: TypeAlias = Callable[[Progress], object]
+PathLike: TypeAlias = str | os.PathLike[str]
 
 _NOT_BEGUN = StageSummary(
     stopped="cancelled", message="the run was stopped before anything was sent"
@@ -68,12 +69,25 @@ class Asked:
     """
 
     scenes: ScenesLike | AsyncIterable[SceneLike]
-    scenes_dir: Path | None = None
+    scenes_dir: PathLike | None = None
     lane: Lane | None = None
     max_cost_usd: Decimal | None = None
     deadline_s: float | None = None
     on_progress: OnProgress | None = None
     stop: Stop | None = None
+
+    def request(self, kept: KeptScenes, shop: Workshop) -> ImageRequest:
+        """Return what the stage is asked for, once the scenes were kept."""
+        return ImageRequest(
+            run_id="",
+            scenes=kept,
+            out_dir=shop.pictures_dir.parent,
+            deadline_s=self.deadline_s,
+            max_cost_usd=self.max_cost_usd,
+            max_in_flight=shop.most_in_flight,
+            scenes_dir=kept.folder if self.scenes_dir is None else Path(self.scenes_dir),
+            lane=self.lane,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +113,7 @@ class Work:
     Attributes:
         is_over: Nothing more comes of it.
         waiting: Outcomes that nobody has taken.
+        summary: How it stands.
         failure: What broke it, or what its caller's own function raised, until somebody is told.
     """
 
@@ -108,8 +123,7 @@ class Work:
         self.failure: BaseException | None = None
         self._workshop = workshop
         self._asked = asked
-        self._count = Count(0)
-        self._ending = StageSummary()
+        self.summary = Summary(wanted=0)
         self._positions = SceneIndex(array("Q"))
         self._ended = array("L")
         self._changed = anyio.Event()
@@ -127,7 +141,7 @@ class Work:
             with heeding(asked.stop, self.heed), self._preparing:
                 await self._run(await keep_in_turns(asked.scenes))
             if self._preparing.cancelled_caught:
-                self._ending = _NOT_BEGUN
+                self._end(_NOT_BEGUN)
         except Exception as error:  # noqa: BLE001 - raised again where the outcomes are taken
             self.failure = self.failure or error
         finally:
@@ -138,7 +152,7 @@ class Work:
 
     async def _run(self, scenes: KeptScenes) -> None:
         """Run scenes; from here on only what is not paid for is given up at once."""
-        self._count = Count(scenes.takes)
+        self.summary = Summary(wanted=scenes.takes)
         self._positions = scenes.positions
         self._ended = array("L", [0]) * len(scenes)
         asked, shop = self._asked, self._workshop
@@ -146,17 +160,9 @@ class Work:
             for line in shop.room.stage.warnings:
                 shop.log.warning("stage.warned", message=line)
             with anyio.CancelScope(shield=True):
-                request = ImageRequest(
-                    run_id="",
-                    scenes=scenes,
-                    out_dir=shop.pictures_dir.parent,
-                    deadline_s=asked.deadline_s,
-                    max_cost_usd=asked.max_cost_usd,
-                    scenes_dir=asked.scenes_dir or folder_of(asked.scenes),
-                    lane=asked.lane,
-                )
+                request = asked.request(scenes, shop)
                 ended = await shop.room.call(partial(self._run_in_room, request), self.stop)
-                self._ending = ended or _CUT_SHORT
+                self._end(ended or _CUT_SHORT)
         finally:
             self._account_for_the_rest(scenes)
             scenes.close()
@@ -184,9 +190,9 @@ class Work:
 
     def _account_for_the_rest(self, scenes: KeptScenes) -> None:
         """End what the stage has left without an outcome, as one that is cut short does."""
-        if self._count.summary().is_whole:
+        if self.summary.is_whole:
             return
-        message = f"the run had stopped: {self._ending.message or 'it could not go on'}"
+        message = f"the run had stopped: {self.summary.message or 'it could not go on'}"
         failure = Failure(code="not_tried", message=message, retryable=True)
         for position, scene in enumerate(scenes):
             for take in range(1, scene.takes + 1):
@@ -209,7 +215,7 @@ class Work:
             position = self._positions.find(outcome.scene_id)
             assert position is not None, "the stage makes nothing that was not asked for"
             self._ended[position] |= 1 << outcome.take
-        self._count.add(outcome)
+        self.summary = with_one_more(self.summary, outcome)
         self.waiting.put(outcome)
         self._notify()
         self._on_progress(Progress(outcome=outcome, summary=self.summary))
@@ -222,10 +228,8 @@ class Work:
         """Wait until there is another outcome, or the run is over."""
         await self._changed.wait()
 
-    @property
-    def summary(self) -> Summary:
-        """How it stands."""
-        return self._count.summary(self._ending.stopped, self._ending.message)
+    def _end(self, ending: StageSummary) -> None:
+        self.summary = replace(self.summary, stopped=ending.stopped, message=ending.message)
 
     def in_order(self, outcomes: Iterable[SceneOutcome]) -> list[SceneOutcome]:
         """Return outcomes in the order of their scenes; sheets come first."""

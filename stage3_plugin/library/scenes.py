@@ -88,11 +88,13 @@ class KeptScenes:
     """Scenes of one run, kept: a source that can be gone through as often as needed.
 
     Attributes:
+        folder: Where their references start, if they come from a file.
         takes: Pictures that are wanted of all of them.
         positions: Where each scene stands.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
         self.takes = 0
         self.positions = SceneIndex(array("Q"))
         self._digests = array("Q")
@@ -149,7 +151,7 @@ def keep(scenes: ScenesLike) -> KeptScenes:
         StorageFailed: There is no room to keep them.
         Exception: What their iterator raised.
     """
-    keeper = _Keeper()
+    keeper = _Keeper(Path(scenes).parent if isinstance(scenes, str | os.PathLike) else None)
     try:
         for scene in _entries(scenes):
             keeper.take(scene)
@@ -195,18 +197,11 @@ async def _take_from_afar(keeper: _Keeper, scenes: AsyncIterable[SceneLike]) -> 
                 await aclose()
 
 
-def folder_of(scenes: object) -> Path | None:
-    """Return the folder that references of scenes start at, if they come from a file."""
-    if isinstance(scenes, str | os.PathLike):
-        return Path(cast("str | os.PathLike[str]", scenes)).parent
-    return None
-
-
 class _Keeper:
     """Takes scenes one by one, and the problems with them."""
 
-    def __init__(self) -> None:
-        self._kept = KeptScenes()
+    def __init__(self, folder: Path | None = None) -> None:
+        self._kept = KeptScenes(folder)
         self._problems: list[str] = []
         self._number = 0
 

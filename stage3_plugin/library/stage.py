@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal, InvalidOperation
@@ -14,7 +13,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from host_stub.contract import ImageRequest, Lane, StagePlan
+from host_stub.contract import Lane, StagePlan
 from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.waited import Waited as Standing
 from stage3_plugin.engine import build
@@ -26,16 +25,14 @@ from stage3_plugin.library.loops import LoopDoor, StageUnusable
 from stage3_plugin.library.opening import Opening, SettingsLike, opening_of
 from stage3_plugin.library.result import Pictures, Waited, waited_of
 from stage3_plugin.library.room import room_of
-from stage3_plugin.library.run import Asked, OnProgress, PictureRun, Work, Workshop
+from stage3_plugin.library.run import Asked, OnProgress, PathLike, PictureRun, Work, Workshop
 from stage3_plugin.library.scenes import (
     SceneLike,
     ScenesLike,
-    folder_of,
     keep_in_turns,
 )
 from stage3_plugin.library.stopping import Stop, heeding
 
-PathLike: TypeAlias = str | os.PathLike[str]
 UsdLike: TypeAlias = Decimal | int | float | str
 
 PICTURES: Final = "pictures"
@@ -86,15 +83,13 @@ class PictureStage:
         kept = await keep_in_turns(scenes)
         shop = self._workshop
         try:
-            request = ImageRequest(
-                run_id="",
+            asked = Asked(
                 scenes=kept,
-                out_dir=shop.pictures_dir.parent,
                 max_cost_usd=cap_of(max_cost_usd),
-                max_in_flight=shop.most_in_flight,
-                scenes_dir=Path(scenes_dir) if scenes_dir is not None else folder_of(scenes),
+                scenes_dir=scenes_dir,
                 lane=lane_of(lane),
             )
+            request = asked.request(kept, shop)
             plan = partial(shop.room.stage.plan, request, pictures_dir=shop.pictures_dir)
             return await shop.room.call(plan)
         finally:
@@ -133,12 +128,12 @@ class PictureStage:
             SettingsRefused: ``max_cost_usd`` is no amount, or ``lane`` no lane.
             StageUnusable: The stage is closed, or of another event loop.
         """
-        asked = _asked(
-            scenes,
-            max_cost_usd=max_cost_usd,
+        asked = Asked(
+            scenes=scenes,
+            max_cost_usd=cap_of(max_cost_usd),
             deadline_s=deadline_s,
             scenes_dir=scenes_dir,
-            lane=lane,
+            lane=lane_of(lane),
             on_progress=on_progress,
             stop=stop,
         )
@@ -173,12 +168,12 @@ class PictureStage:
             PicturesMissing: Some could not be made for another reason; likewise.
             Stage3Error: As in :meth:`run`.
         """
-        asked = _asked(
-            scenes,
-            max_cost_usd=max_cost_usd,
+        asked = Asked(
+            scenes=scenes,
+            max_cost_usd=cap_of(max_cost_usd),
             deadline_s=deadline_s,
             scenes_dir=scenes_dir,
-            lane=lane,
+            lane=lane_of(lane),
             on_progress=on_progress,
             stop=stop,
         )
@@ -269,27 +264,6 @@ class PictureStage:
         self._is_closed = True
         for work in self._going_on:
             work.stop()
-
-
-def _asked(
-    scenes: ScenesLike | AsyncIterable[SceneLike],
-    *,
-    max_cost_usd: UsdLike | None,
-    deadline_s: float | None,
-    scenes_dir: PathLike | None,
-    lane: Lane | None,
-    on_progress: OnProgress | None,
-    stop: Stop | None,
-) -> Asked:
-    return Asked(
-        scenes=scenes,
-        scenes_dir=None if scenes_dir is None else Path(scenes_dir),
-        lane=lane_of(lane),
-        max_cost_usd=cap_of(max_cost_usd),
-        deadline_s=deadline_s,
-        on_progress=on_progress,
-        stop=stop,
-    )
 
 
 @asynccontextmanager

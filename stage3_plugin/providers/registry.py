@@ -22,7 +22,7 @@ from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.guarding import guarded
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.options import options_of
-from stage3_plugin.runtime.offers import PROVIDERS, Broken, NotOffered, Offer, Offers
+from stage3_plugin.runtime.offers import PROVIDERS, Broken, NotOffered, Offers
 from stage3_plugin.settings import PictureMaker
 
 
@@ -59,13 +59,12 @@ def maker_named(name: str, offers: Offers = PROVIDERS) -> type[PictureMaker]:
     try:
         found = offers.load(name)
     except Broken as broken:
-        raise _unusable(broken.offer, _in_one_line(broken.error)) from broken.error
+        raise _unusable(name, offers, _in_one_line(broken.error)) from broken.error
     except NotOffered as missing:
         raise _refused(missing, offers) from None
     if not (isinstance(found, type) and issubclass(found, PictureMaker)):
-        raise _unusable(
-            offers.named(name), f"it is no class that derives from {Hosted.__module__}.Hosted"
-        )
+        problem = f"it is no class that derives from {Hosted.__module__}.Hosted"
+        raise _unusable(name, offers, problem)
     return found
 
 
@@ -126,9 +125,9 @@ def provider_at(
     except SettingsRefused:
         raise
     except ProviderBroken as error:
-        raise _unusable(offers.named(name), str(error)) from error
+        raise _unusable(name, offers, str(error)) from error
     except (Exception, SystemExit) as error:
-        raise _unusable(offers.named(name), _in_one_line(error)) from error
+        raise _unusable(name, offers, _in_one_line(error)) from error
 
 
 def _refused(missing: NotOffered, offers: Offers) -> SettingsRefused:
@@ -155,7 +154,8 @@ def _refused(missing: NotOffered, offers: Offers) -> SettingsRefused:
     )
 
 
-def _unusable(offer: Offer, problem: str) -> SettingsRefused:
+def _unusable(name: str, offers: Offers, problem: str) -> SettingsRefused:
+    offer = offers.named(name)
     return SettingsRefused(
         "provider",
         f"provider {offer.name!r} of {offer.source} ({offer.target}) cannot be used: {problem}",

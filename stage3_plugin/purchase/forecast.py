@@ -110,11 +110,6 @@ class Forecast:
         """Return the purchase that stands for a scene, if one does."""
         return None if self._ledger is None else first_take(self._ledger, keys)
 
-    def made_with_others(self, bare: Keys) -> Purchase | None:
-        """Return the newest picture of a wish with whatever references, or with none."""
-        found = [] if self._ledger is None else self._ledger.with_base(bare.base_keys)
-        return found[0] if found else None
-
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""
         return None if self._ledger is None else self._ledger.paid_elsewhere(keys)

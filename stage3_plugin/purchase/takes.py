@@ -50,6 +50,11 @@ class Takes:
         """Return the picture of a scene that has these bytes."""
         return next((one for one in self.of(scene_id) if _sha256(one) == sha256), None)
 
+    def with_others(self, bare: Keys) -> Purchase | None:
+        """Return the newest picture of a wish with whatever references, or with none."""
+        found = [] if self._ledger is None else self._ledger.with_base(bare.base_keys)
+        return next(iter(found), None)
+
     def current_among(self, takes: Sequence[Purchase], keys: Keys) -> list[Purchase]:
         """Return those pictures of a scene that are made from what is wanted now.
 

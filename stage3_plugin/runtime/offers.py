@@ -1,40 +1,14 @@
-"""What installed distributions offer by name in an entry-point group, ours like all others.
+"""What installed distributions offer by name in an entry-point group of ours.
 
-Names are read from metadata alone, each distribution by itself, so that one that is malformed, or
-whose code is broken, harms nothing but what is asked for by its own name. Two that offer the same
-name are a conflict in which neither wins: what is asked for may get a key and spend money.
+One whose code is broken harms nothing but what is asked for by its own name. Two that offer the
+same name are a conflict in which neither wins: what is asked for may get a key and spend money.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import Distribution, EntryPoint, distributions
 
-
-@dataclass(frozen=True, slots=True, order=True)
-class Offer:
-    """Something that a distribution offers.
-
-    Attributes:
-        name: What it is asked for by.
-        target: What is imported then, as ``module:object``.
-        distribution: Who offers it.
-        version: Of the distribution.
-    """
-
-    name: str
-    target: str
-    distribution: str
-    version: str
-    entry_point: EntryPoint = field(repr=False, compare=False)
-
-    @property
-    def source(self) -> str:
-        """Return distribution and version, for example ``stage3-plugin 0.1.0``."""
-        return f"{self.distribution} {self.version}".rstrip()
+from host_stub.plugins.offers import Offer, offers_of
 
 
 class NotOffered(Exception):
@@ -52,7 +26,6 @@ class Broken(NotOffered):
 
     def __init__(self, offer: Offer, error: BaseException) -> None:
         super().__init__(offer.name, (offer,))
-        self.offer = offer
         self.error = error
 
 
@@ -71,29 +44,7 @@ class Offers:
     @cached_property
     def all(self) -> tuple[Offer, ...]:
         """Return all offers, sorted by name; nothing is imported."""
-        seen: dict[str, tuple[Offer, ...]] = {}
-        for distribution in distributions():
-            try:
-                found = tuple(self._of(distribution))
-            except Exception:  # noqa: BLE001, S112 - whatever its metadata does, others are found
-                continue
-            if found:  # of one that lies twice on the path, the first is what an import meets
-                seen.setdefault(_normalized(found[0].distribution), found)
-        return tuple(sorted({offer for found in seen.values() for offer in found}))
-
-    def _of(self, distribution: Distribution) -> Iterator[Offer]:
-        # Most distributions offer nothing here; looking at the text first spares parsing theirs.
-        if self._group not in (distribution.read_text("entry_points.txt") or ""):
-            return
-        for entry_point in distribution.entry_points:
-            if entry_point.group == self._group:
-                yield Offer(
-                    name=entry_point.name,
-                    target=entry_point.value,
-                    distribution=_metadata(distribution, "Name") or "unknown distribution",
-                    version=_metadata(distribution, "Version"),
-                    entry_point=entry_point,
-                )
+        return offers_of(self._group)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -134,17 +85,6 @@ def _imported(offer: Offer) -> object:
         return offer.entry_point.load()
     except (Exception, SystemExit) as error:
         raise Broken(offer, error) from error
-
-
-def _metadata(distribution: Distribution, field: str) -> str:
-    """Return a field of the metadata, or nothing; to ask for one that is missing is deprecated."""
-    values = distribution.metadata.get_all(field)
-    return str(values[0]) if values else ""
-
-
-def _normalized(distribution: str) -> str:
-    """Fold a distribution's name as PEP 503 does."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 PROVIDERS = Offers("stage3.providers")

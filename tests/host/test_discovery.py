@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from host_stub.errors import PluginConflict
-from host_stub.plugins.discovery import find_plugins, pick
+from host_stub.plugins.loading import pick
+from host_stub.plugins.offers import offers_of
 from tests.host.conftest import Distribute
 
 
 def names() -> list[str]:
-    return [plugin.name for plugin in find_plugins()]
+    return [plugin.name for plugin in offers_of()]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_one_distribution_reached_by_two_ways_counts_once(
     put_on_path(link)
 
     assert names().count("twice") == 1
-    assert pick("twice", find_plugins()).target == "x"
+    assert pick("twice", offers_of()).target == "x"
 
 
 def test_one_distribution_offering_a_name_twice_conflicts(distribute: Distribute) -> None:
@@ -63,6 +64,6 @@ def test_one_distribution_offering_a_name_twice_conflicts(distribute: Distribute
     )
 
     with pytest.raises(PluginConflict) as caught:
-        pick("double", find_plugins())
+        pick("double", offers_of())
 
     assert caught.value.sources == ("double 1.0 (x)", "double 1.0 (y)")

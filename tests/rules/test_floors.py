@@ -3,7 +3,7 @@
 A room is what stands at the top of a package: a folder, or a module. The table is the whole rule.
 Imports that are made late, or for annotations alone, count as all others do. Of the host,
 every floor of the plugin may import ``host_stub.contract``, whose shapes are the stage's own, and
-``host_stub.sqlite``, which opens files.
+``host_stub.sqlite`` and ``host_stub.plugins.offers``, which open files and find what is installed.
 """
 
 from __future__ import annotations

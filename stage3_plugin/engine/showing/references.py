@@ -152,6 +152,10 @@ class SceneReferences:
         self.problems: dict[str, str] = {}
         self.on_end: Callable[[str], None] = lambda _scene_id: None
 
+    def limits_of(self, request: PictureRequest) -> Limits:
+        """Return what the endpoint takes of a request's references."""
+        return self._limits_of(request, len(request.wishes))
+
     def needs(self, request: PictureRequest) -> tuple[str, ...]:
         """Return the scenes of this run that a request shows and whose pictures are to come."""
         return tuple(
@@ -161,15 +165,6 @@ class SceneReferences:
             and scene_id in self.scenes
             and self.scenes[scene_id].is_awaited
             and request.scene_id not in self.problems
-        )
-
-    def keep_brought(self, is_wanted: Callable[[PictureRequest], bool]) -> None:
-        """Leave sheets out that show what a person brought, unless pictures of them are wanted."""
-        self.sheets = tuple(
-            sheet
-            for sheet in self.sheets
-            if not isinstance(self.scenes[sheet.scene_id].picture, BroughtPicture)
-            or is_wanted(sheet)
         )
 
     def is_shown(self, scene_id: str) -> bool:
@@ -217,7 +212,7 @@ class SceneReferences:
 
     async def bring(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
         """Have the bytes of a request's references, and return it with them."""
-        limits = self._limits_of(request, len(request.wishes))
+        limits = self.limits_of(request)
         for wish in request.wishes:
             await self.open(wish, limits)
         return self.show(request)
@@ -252,7 +247,7 @@ class SceneReferences:
             return request
         if request.scene_id in self.problems:
             return Unshown(self.problems[request.scene_id])
-        limits = self._limits_of(request, len(request.wishes))
+        limits = self.limits_of(request)
         if limits.most is not None and len(request.wishes) > limits.most:
             taker, count = request.model or request.provider, len(request.wishes)
             out = f"take {count - limits.most} out; what the cast brings counts, too"

@@ -20,10 +20,9 @@ from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish, ShownBy
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.route import LimitsOf
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import SceneReferences, ShownScene, Unshown
-from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.precedence import circles, in_order
 from stage3_plugin.purchase.takes import Takes
 
@@ -35,18 +34,13 @@ MOST_OF_A_CIRCLE = 8
 MOST_LETTERS = 80
 """Of an id that somebody else wrote."""
 
-Standing: TypeAlias = Callable[
-    [PictureRequest, PictureRequest | Unshown], tuple[Picture | None, str]
-]
-"""Returns the picture that a request has, and else why it will have none, if that is so; asked with
-the request as it is named, and with its references or why it has none."""
-
-Chosen: TypeAlias = Callable[[PictureRequest], Picture | BroughtPicture | None]
-"""Returns the picture of a request that a host shows, as long as it is made from what is wanted."""
+WhyNone: TypeAlias = Callable[[PictureRequest, Keys], str]
+"""Returns why a request that has no picture will have none; nothing where one is to come."""
 
 
-def nothing_chosen(_request: PictureRequest) -> None:
-    """Leave the choice to what stands in the ledger."""
+def any_may_come(_request: PictureRequest, _keys: Keys) -> str:
+    """Wait and see, as a run does."""
+    return ""
 
 
 @dataclass
@@ -107,11 +101,12 @@ class Survey:
     Args:
         references: Takes what is found.
         casting: The cast.
-        limits_of: Says what the endpoint takes.
         sheets: The requests of all sheets of the cast, by their ids.
-        standing: Says what stands in the ledger for a scene that is referred to.
-        chosen: Says which picture of it a host shows.
-        why_unsendable: Says why a request is not sent, whatever it shows; ``None`` where it is.
+        steps: Knows what is asked for.
+        takes: The pictures that there are.
+        host: Says which of them a host shows.
+        why_none: Says of a scene that is referred to and has none why none will come.
+        why_not_made: Says why a request is not sent, whatever it shows; ``None`` where it is.
 
     Attributes:
         told: What a person should know.
@@ -122,20 +117,22 @@ class Survey:
         references: SceneReferences,
         casting: Casting,
         *,
-        limits_of: LimitsOf,
         sheets: Mapping[str, PictureRequest],
-        standing: Standing,
-        chosen: Chosen = nothing_chosen,
-        why_unsendable: Callable[[PictureRequest], str | None],
+        steps: Steps,
+        takes: Takes,
+        host: ShownBy,
+        why_none: WhyNone,
+        why_not_made: Callable[[PictureRequest], str | None],
     ) -> None:
-        self._chosen = chosen
         self.told = Told()
-        self._why_unsendable = why_unsendable
         self._references = references
         self._casting = casting
-        self._limits_of = limits_of
         self._sheets = sheets
-        self._standing = standing
+        self._steps = steps
+        self._takes = takes
+        self._host = host
+        self._why_none = why_none
+        self._why_not_made = why_not_made
         self._named_sheets = set[str]()
         self._needed_scenes = set[str]()
         self._shown_as = defaultdict[str, set[tuple[ReferenceWish, Limits]]](set)
@@ -175,7 +172,7 @@ class Survey:
                 is_for_a_scene = set(shown.waits_for) - self._sheets.keys()
                 if shown.is_refused or is_for_a_scene:  # else it may come to be made
                     continue
-            if self._why_unsendable(request) is None:
+            if self._why_not_made(request) is None:
                 needed.update(self._sheets.keys() & _referred(request))
         return needed
 
@@ -201,7 +198,7 @@ class Survey:
                 await anyio.lowlevel.checkpoint()
 
     async def _look_at(self, request: PictureRequest) -> None:
-        limits = self._limits_of(request, len(request.wishes))
+        limits = self._references.limits_of(request)
         for wish in request.wishes:
             if wish.scene_id is None:
                 await self._references.open(wish, limits)
@@ -238,7 +235,7 @@ class Survey:
             what, why_not = f"scene {scene_id!r}", ""
             if scene_id not in asked:
                 why_not = f"{what} is not made in this run, and has no picture yet (make it, too)"
-            elif (unsendable := self._why_unsendable(request)) is not None:
+            elif (unsendable := self._why_not_made(request)) is not None:
                 why_not = f"{what} would not be made: {unsendable}"
             scenes[scene_id] = ShownScene(what=what, why_not=why_not)
             self._references.refers[scene_id] = _referred(request)
@@ -275,13 +272,41 @@ class Survey:
                 scene.picture = self._chosen(shown)
                 scene.is_chosen = scene.picture is not None
             if not scene.is_chosen and isinstance(shown, PictureRequest | Unshown):
-                scene.picture, why_not = self._standing(known[scene_id], shown)
+                scene.picture, why_not = self._there_is(known[scene_id], shown)
                 why_not = why_not and f"{scene.what} {why_not}"
                 if why_not and isinstance(shown, Unshown) and shown.waits_for:
                     why_not = shown.why  # of the first in the chain, however long that is
                 scene.why_not = scene.why_not or why_not
             for wish, limits in self._shown_as[scene_id]:
                 await references.open(wish, limits)
+
+    def _chosen(self, request: PictureRequest) -> Picture | BroughtPicture | None:
+        """Return the picture that the host shows of a request, if that is what is wanted."""
+        shown = self._host(request.scene_id)
+        if shown is None or shown.basis is None or shown.basis != self._steps.basis_of(request):
+            return None
+        stored = self._takes.with_bytes(request.scene_id, shown.sha256)
+        if stored is None and shown.path is not None:
+            return BroughtPicture(shown.sha256, shown.path)
+        return None if stored is None else stored.picture
+
+    def _there_is(
+        self, request: PictureRequest, shown: PictureRequest | Unshown
+    ) -> tuple[Picture | None, str]:
+        """Return the picture that a request has, and else why it will have none, if that is so.
+
+        Args:
+            request: As it is named.
+            shown: With its references, or why it has none.
+        """
+        if isinstance(shown, Unshown):
+            kept = None
+            if shown.is_refused:
+                kept = self._takes.with_others(self._steps.keys_of(request))
+            return (None, f"would not be made: {shown.why}") if kept is None else (kept.picture, "")
+        keys = self._steps.keys_of(shown)
+        found = self._takes.first(request.scene_id, keys)
+        return (None, self._why_none(shown, keys)) if found is None else (found.picture, "")
 
 
 def _way(circle: Sequence[str]) -> str:
@@ -294,49 +319,3 @@ def _way(circle: Sequence[str]) -> str:
 def _referred(request: PictureRequest) -> tuple[str, ...]:
     """Return the scenes and sheets that a request shows."""
     return tuple(one for wish in request.wishes if (one := wish.scene_id) is not None)
-
-
-def standing_in(
-    takes: Takes, ledger: Ledger, keys_of: Callable[[PictureRequest], Keys]
-) -> Standing:
-    """Return what says which picture a scene has in a ledger, for a run: what comes of it is seen.
-
-    Args:
-        takes: The pictures in it.
-        ledger: To read.
-        keys_of: Returns what a request is known by.
-    """
-
-    def standing(
-        request: PictureRequest, shown: PictureRequest | Unshown
-    ) -> tuple[Picture | None, str]:
-        if isinstance(shown, Unshown):
-            kept = ledger.with_base(keys_of(request).base_keys) if shown.is_refused else ()
-            if not kept:
-                return None, f"would not be made: {shown.why}"
-            return kept[0].picture, ""
-        found = takes.first(request.scene_id, keys_of(shown))
-        return None if found is None else found.picture, ""
-
-    return standing
-
-
-def chosen_by(host: ShownBy, takes: Takes, basis_of: Callable[[PictureRequest], str]) -> Chosen:
-    """Return what says which picture a host shows of a scene that others refer to.
-
-    Args:
-        host: The host.
-        takes: The pictures in the ledger.
-        basis_of: Returns what a request is made from.
-    """
-
-    def chosen(request: PictureRequest) -> Picture | BroughtPicture | None:
-        shown = host(request.scene_id)
-        if shown is None or shown.basis is None or shown.basis != basis_of(request):
-            return None
-        stored = takes.with_bytes(request.scene_id, shown.sha256)
-        if stored is None and shown.path is not None:
-            return BroughtPicture(shown.sha256, shown.path)
-        return None if stored is None else stored.picture
-
-    return chosen
