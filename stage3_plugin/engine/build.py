@@ -77,8 +77,8 @@ from stage3_plugin.storage.store import PictureStore
 from stage3_plugin.transport.trust import named_trust
 
 if TYPE_CHECKING:
+    from stage3_plugin.purchase.asking import KeyAnew, RenewableKey
     from stage3_plugin.purchase.conversation import Conversation
-    from stage3_plugin.purchase.renewing import KeyAnew, RenewableKey
     from stage3_plugin.storage.references import References
     from stage3_plugin.transport.client import Client
 
@@ -249,7 +249,7 @@ async def _open_local(
     settings: Settings, renderer_type: RendererType, pictures: Pictures
 ) -> AsyncGenerator[Backend]:
     from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - likewise
-    from stage3_plugin.purchase.local import LocalMaker  # noqa: PLC0415 - only when it is used
+    from stage3_plugin.purchase.maker import LocalMaker  # noqa: PLC0415 - only when it is used
 
     workers = min(settings.capacity, usable_cores())
     options = options_of(renderer_type.Options, settings.provider, settings.options)
@@ -331,9 +331,9 @@ class _PaidRoute:
     @cached_property
     def _sending(self) -> Sender:
         """Load and make what sends."""
+        from stage3_plugin.purchase.asking import RenewableKey  # noqa: PLC0415 - likewise
+        from stage3_plugin.purchase.conversation import PaidMaker  # noqa: PLC0415 - likewise
         from stage3_plugin.purchase.free_checks import FreeChecks  # noqa: PLC0415 - a plan sends nothing
-        from stage3_plugin.purchase.paid import PaidMaker  # noqa: PLC0415 - likewise
-        from stage3_plugin.purchase.renewing import RenewableKey  # noqa: PLC0415 - likewise
         from stage3_plugin.transport.client import Client  # noqa: PLC0415 - likewise
 
         settings, profile = self.settings, self._profile
@@ -354,7 +354,7 @@ class _PaidRoute:
                 settings.api_key, ask=self._key_anew, use=client.use_key, blocking=blocking
             )
         conversations = _Conversations(route=self, client=client, key=key)
-        maker = PaidMaker(conversations.of_request, self.pictures)
+        maker = PaidMaker(conversations.of_request)
         return Sender(
             maker=maker,
             maker_with=maker.showing if profile.references else None,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
@@ -30,13 +30,6 @@ from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.purchase.asking import Asking
-from stage3_plugin.purchase.batched import (
-    ReadingStopped,
-    ReadLine,
-    ReadLines,
-    ResultFile,
-    Results,
-)
 from stage3_plugin.purchase.fetching import FileSink
 from stage3_plugin.purchase.ingest import storage_behind
 from stage3_plugin.runtime import interrupt
@@ -60,6 +53,100 @@ _BAD_KEY = frozenset({401, 403})
 _MORE_LINES = 8
 """Of a result file, beside twice those of its batch, as long as an answer may be: a file without
 end is not taken until the disk is full."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultFile:
+    """A result file on the disk.
+
+    Attributes:
+        path: Where.
+        is_whole: All of it came. One that was cut has whole lines, and proves nothing of others.
+        is_unframed: Nothing says how long it is, so that only its lines can show it to be whole.
+    """
+
+    path: Path
+    is_whole: bool
+    is_unframed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What is here of the result files of a batch that has ended.
+
+    Attributes:
+        files: Those that came, also in part.
+        problem: Why not all of them are here whole; empty if they are.
+        again_s: Seconds after which the rest may be asked for again.
+        interrupted: It was cut short by us.
+        stops_run: It would be the same for every other batch, such as a key that is not taken.
+        storage: The disk did not take a file.
+        is_over: Nobody can be asked for the rest any more.
+        is_of_the_key: A file was not given for the key.
+        is_unaskable: A file cannot be asked for with the settings of this run.
+    """
+
+    files: tuple[ResultFile, ...] = ()
+    problem: str = ""
+    again_s: float | None = None
+    interrupted: bool = False
+    stops_run: bool = False
+    storage: StorageFailed | None = None
+    is_over: bool = False
+    is_of_the_key: bool = False
+    is_unaskable: bool = False
+
+    def weight(self) -> tuple[bool, ...]:
+        """Return what says which of two is the worse."""
+        return (self.storage is not None, self.interrupted, self.stops_run, bool(self.problem))
+
+    @property
+    def are_whole(self) -> bool:
+        """Return whether every file is here whole."""
+        return not self.problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLine:
+    """A line of a result file, spooled as an answer of its own.
+
+    Attributes:
+        key: What it calls itself; ``domain.batch.line_of`` says whose it is.
+        folder: Where it lies; removed when the call that it was handed to returns, unless claimed.
+        has_picture: It has pictures, or the addresses of some.
+        never_ran: Its provider says that the batch ended before it was begun.
+    """
+
+    key: str
+    folder: Path
+    has_picture: bool
+    never_ran: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLines:
+    """What the result files hold, all in all.
+
+    Attributes:
+        lines: How many lines were handed on: one for each key.
+        repeated: Further lines with the key of another; one with a picture goes before one without.
+        odd: Lines that do not say whose they are, or that nobody here understands.
+        passed: Short lines that do not name the batch, which were only counted: some were handed
+            on before.
+        lacking: What is true of every line that was not handed on: that it never ran, or that it
+            may have been billed. ``None`` where that shows later, since a file is not here whole.
+    """
+
+    lines: int = 0
+    repeated: int = 0
+    odd: int = 0
+    passed: int = 0
+    lacking: AttemptResult | None = None
+
+
+class ReadingStopped(Exception):
+    """The run ends while result files are read: they stay, and are read by a later one."""
+
 
 Take: TypeAlias = Callable[[ReadLine], Awaitable[None]]
 _How: TypeAlias = Literal["whole", "unframed", "cut"]

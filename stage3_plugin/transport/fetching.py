@@ -181,8 +181,6 @@ def _led_to(address: httpx.URL, location: str) -> str:
         FetchRefused: It leads nowhere.
     """
     try:
-        url = str(address.join(location))
-        _parsed(url)
+        return str(_parsed(str(address.join(location))))
     except (ValueError, httpx.InvalidURL, FetchRefused):
         raise FetchRefused("the picture's address leads nowhere", reason="trouble") from None
-    return url

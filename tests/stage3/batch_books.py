@@ -31,9 +31,9 @@ from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.purchase.batched import ReadLine, ReadLines, ResultFile, Results
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.recovery import Recovery
+from stage3_plugin.purchase.result_files import ReadLine, ReadLines, ResultFile, Results
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.trace import Event

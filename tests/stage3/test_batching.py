@@ -16,7 +16,6 @@ import anyio.to_thread
 import pybase64
 import pytest
 from pydantic import SecretStr
-from stage3_plugin.purchase import handing_over
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, Uploaded, key_of, line_of
@@ -25,18 +24,18 @@ from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, Lin
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.policy.batching import Load
 from stage3_plugin.providers.registry import provider_at
-from stage3_plugin.purchase.batched import (
-    Measured,
+from stage3_plugin.purchase import batching
+from stage3_plugin.purchase.batching import Batching, Written
+from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.result_files import (
+    MOST_ANEW,
     ReadLine,
     ReadLines,
     ResultFile,
     Results,
-    Written,
 )
-from stage3_plugin.purchase.batching import Batching
-from stage3_plugin.purchase.conversation import Conversation
-from stage3_plugin.purchase.result_files import MOST_ANEW
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.writing import Caps
@@ -231,7 +230,7 @@ def shown(picture: bytes) -> tuple[Reference, Base64Of]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand over again without a wait that counts."""
-    monkeypatch.setattr(handing_over, "_FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(batching, "_FIRST_WAIT_S", 0.001)
 
 
 # Handing over ------------------------------------------------------------------------------------
@@ -292,7 +291,7 @@ async def test_pictures_stand_in_the_lines_where_the_provider_wants_them_there(
         assert api.batches.files == {}
         assert text.count(pybase64.b64encode(picture)) == 2
         assert isinstance(written, Written)
-        sizes = [one.size_bytes for one in measured if isinstance(one, Measured)]
+        sizes = [one.size_bytes for one in measured if isinstance(one, Load)]
         assert written.size_bytes == len(text) <= sum(sizes)
 
 
