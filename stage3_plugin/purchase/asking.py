@@ -22,9 +22,18 @@ from pydantic import SecretStr
 
 from stage3_plugin.domain.batch import Upload
 from stage3_plugin.domain.exchange import Found, Lost, Reply, Sought, Unsaid
+from stage3_plugin.errors import (
+    FetchRefused,
+    JobRefused,
+    PictureRefused,
+    ProviderBroken,
+    SpoolRefused,
+    StorageFailed,
+    out_of,
+)
 from stage3_plugin.providers.base import BatchLane, Looked, Provider
-from stage3_plugin.purchase.ingest import described, storage_behind
 from stage3_plugin.runtime.masking import Masked
+from stage3_plugin.runtime.system_errors import from_lack, says_not_there
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
@@ -327,3 +336,30 @@ def moment_of(reply: Reply) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def described(error: Exception) -> str:
+    """Name an error; only our own words are sure to hold nothing secret."""
+    if isinstance(
+        error, SpoolRefused | PictureRefused | FetchRefused | ProviderBroken | JobRefused
+    ):
+        return str(error)
+    return type(error).__name__
+
+
+def storage_behind(error: BaseException | None, folder: Path) -> StorageFailed | None:
+    """Find the disk behind an error: it may work the next time, so nothing is decided.
+
+    A received file that is not there, or is not a file, does not come back. Memory and threads that
+    were lacking do. What lies behind a provider's own fault is no disk of ours.
+    """
+    while error is not None and not isinstance(error, ProviderBroken):
+        if isinstance(error, StorageFailed):
+            return error
+        if isinstance(error, OSError):
+            return None if says_not_there(error) else StorageFailed(folder, error, reading=True)
+        lacking = from_lack(error)
+        if lacking is not None:
+            return out_of(folder, lacking)
+        error = error.__cause__
+    return None

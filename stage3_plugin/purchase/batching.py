@@ -54,7 +54,7 @@ from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.policy.batching import Load
 from stage3_plugin.providers.base import BatchLane
-from stage3_plugin.purchase.asking import Asking, NotAsked, sought
+from stage3_plugin.purchase.asking import Asking, NotAsked, sought, storage_behind
 from stage3_plugin.purchase.drive import (
     ALL,
     Drive,
@@ -62,7 +62,6 @@ from stage3_plugin.purchase.drive import (
     unsendable,
     without_storage,
 )
-from stage3_plugin.purchase.ingest import storage_behind
 from stage3_plugin.purchase.maker import shielded
 from stage3_plugin.purchase.polling import Ended, Polling
 from stage3_plugin.purchase.result_files import ReadLine, ReadLines, ResultFiles, Results

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -28,20 +27,16 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import anyio
 
-from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.exchange import Fetch, Reply, Send
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, cost_of_answer
-from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import FetchRefused, ProviderBroken, SettingsRefused, StorageFailed
+from stage3_plugin.errors import ProviderBroken, SettingsRefused, StorageFailed
 from stage3_plugin.files.descriptors import is_lack
-from stage3_plugin.policy.refetch import next_of, shown
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.purchase.asking import Asking
-from stage3_plugin.purchase.fetching import Fetching
-from stage3_plugin.purchase.ingest import Ingest, not_taken_in, without_pictures
+from stage3_plugin.purchase.ingest import Answer, Ingest, not_taken_in
 from stage3_plugin.runtime import interrupt
-from stage3_plugin.storage.spool import awaited
 from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.transport.bodies import Base64Of, no_pictures
@@ -74,7 +69,7 @@ class Drive:
         self._provider = provider
         self._asking = asking
         self._pictures = asking.pictures
-        self._fetching = Fetching(asking, hosts)
+        self._ingest = Ingest(asking, hosts, lasts_s=provider.profile.pictures_last_s)
         self._flat_usd = flat_usd
 
     async def send(
@@ -142,9 +137,9 @@ class Drive:
             came = await self._asking.in_turn(partial(self._read, answer, judge))
         except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
             return await self.noted(folder, not_taken_in(error, answer))
-        if not isinstance(came, _Answer):
+        if not isinstance(came, Answer):
             return came
-        result = await self._pictures_of(answer, came, age_s, noted_in=folder)
+        result = await self._ingest.first_good(answer, came, age_s, noted_in=folder)
         return await self.noted(folder, result)
 
     async def noted(self, folder: Path, result: AttemptResult) -> AttemptResult:
@@ -163,27 +158,7 @@ class Drive:
             or result.stays_open,
         )
 
-    async def _pictures_of(
-        self, folder: Path, answer: _Answer, age_s: float, *, noted_in: Path
-    ) -> AttemptResult:
-        """Take in the first good picture of an answer, if it has any."""
-        if answer.verdict.kind is not VerdictKind.PICTURES:
-            return without_pictures(answer.verdict, answer.cost)
-        ingest = Ingest(self._pictures, folder, answer.verdict, answer.cost)
-        for number, source in enumerate(answer.sources):
-            if isinstance(source, RemotePicture):
-                whole = folder / ("fetched" if number == 0 else f"fetched.{number}")
-                result = await self._fetch(ingest, source.url, whole, age_s)
-            else:
-                result = await ingest.take_part(source, answer.reply)
-            if result is not None:
-                return result
-        result = ingest.without_picture()
-        if result.not_here is not None:
-            await self._note(noted_in, result.not_here)
-        return result
-
-    def _read(self, folder: Path, judge: Judge[Begun]) -> _Answer | Begun:
+    def _read(self, folder: Path, judge: Judge[Begun]) -> Answer | Begun:
         """Read an answer and ask what follows; run in a thread, since it may be large."""
         with self._pictures.judging(folder):
             reply = load_reply(folder, self._asking.masked)
@@ -191,7 +166,7 @@ class Drive:
         if not isinstance(step, Verdict | Fetch):
             return step
         verdict = step.verdict if isinstance(step, Fetch) else step
-        return _Answer(reply, verdict, step.sources, self._cost(verdict, share))
+        return Answer(reply, verdict, step.sources, self._cost(verdict, share))
 
     def _cost(self, verdict: Verdict, share: Decimal | None) -> Charge:
         """Return what an answer cost; a failure may have been billed, too.
@@ -220,52 +195,6 @@ class Drive:
             except Exception:  # noqa: BLE001 - then what was held is counted
                 return UNKNOWN
         return UNKNOWN if verdict.may_be_billed else FREE
-
-    async def _fetch(
-        self, ingest: Ingest, url: str, whole: Path, age_s: float
-    ) -> AttemptResult | None:
-        """Take the step of fetching one picture; ``None`` if its address did not give it."""
-        try:
-            return await ingest.take_fetched(url, partial(self._fetching.kept, url, whole))
-        except FetchRefused as refusal:
-            if interrupt.current().triggered:
-                return ingest.interrupted(refusal)
-            lasts_s = self._provider.profile.pictures_last_s
-            follows = next_of(refusal.reason, age_s=age_s, lasts_s=lasts_s)
-            if follows == "gone":
-                ingest.gone(f"{refusal} ({shown(url)})")
-            else:
-                needs_setting = follows == "setting"
-                ingest.missing(
-                    MissingPicture(
-                        address=shown(url), problem=str(refusal), needs_setting=needs_setting
-                    )
-                )
-            return None
-
-    async def _note(self, folder: Path, missing: MissingPicture) -> None:
-        """Note, for people to look at, what a purchase waits for; nothing depends on it."""
-        with suppress(StorageFailed):
-            await self._pictures.blocking(
-                partial(
-                    awaited.note,
-                    folder,
-                    address=missing.address,
-                    problem=missing.problem,
-                    needs_setting=missing.needs_setting,
-                    now=datetime.now(UTC),
-                )
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A whole answer, what it comes to, where its pictures are, and what it cost."""
-
-    reply: Reply
-    verdict: Verdict
-    sources: tuple[PictureSource | RemotePicture, ...]
-    cost: Charge
 
 
 def unsendable(error: Exception) -> AttemptResult:

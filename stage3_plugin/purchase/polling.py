@@ -31,8 +31,13 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
 from stage3_plugin.policy.waiting import STRANGE_TIMES, batch_wait_s
-from stage3_plugin.purchase.asking import Asking, NotAsked, moment_of
-from stage3_plugin.purchase.ingest import described, storage_behind
+from stage3_plugin.purchase.asking import (
+    Asking,
+    NotAsked,
+    described,
+    moment_of,
+    storage_behind,
+)
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.polls import KeptAnswer

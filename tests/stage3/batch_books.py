@@ -188,9 +188,7 @@ class BatchBooks:
             folder = self.spool / token / f"line-{key}"
             write_answer(folder, kind)
             await take(ReadLine(key=key, folder=folder, has_picture=kind in {"picture", "full"}))
-        return ReadLines(
-            lines=len(by_key), lacking=self.lacking if is_whole or self.tells else None
-        )
+        return ReadLines(lacking=self.lacking if is_whole or self.tells else None)
 
     async def claim(self, line: ReadLine, attempt_id: str) -> None:
         self.asked["claim"] += 1

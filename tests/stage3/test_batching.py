@@ -150,7 +150,6 @@ class Desk:
                 return
             await self.batching.claim(line, f"line-{number}")
             taken.lines[number] = await self.batching.resume_line(f"line-{number}")
-            taken.never_ran += [number] if line.never_ran else []
 
         taken.read = await self.batching.read(TOKEN, ended, results, take)
         return taken
@@ -163,7 +162,6 @@ class TakenIn:
     results: Results
     lines: dict[int, AttemptResult] = field(default_factory=dict[int, AttemptResult])
     foreign: list[str] = field(default_factory=list[str])
-    never_ran: list[int] = field(default_factory=list[int])
     read: ReadLines = field(default_factory=ReadLines)
 
     @property
@@ -478,10 +476,9 @@ async def test_of_two_words_for_a_line_the_one_counts_that_may_have_been_billed(
                 heard.append((await desk.batching.resume_line("0" * 32)).verdict.kind)
 
             results = Results(files=(ResultFile(path=file, is_whole=True),))
-            read = await desk.batching.read(TOKEN, ended, results, take)
+            await desk.batching.read(TOKEN, ended, results, take)
 
     assert heard == [VerdictKind.NO_PICTURE]
-    assert (read.lines, read.repeated) == (1, 1)
 
 
 def _of_a_line(status: int, body: object) -> dict[str, object]:
@@ -528,7 +525,6 @@ async def test_a_line_that_is_too_long_is_nobodys_and_the_others_are_read(tmp_pa
             taken = await desk.taken_in(before)
 
         assert taken.pictured == [0, 2]
-        assert taken.read.odd == 1
         assert taken.lacking != "never ran"
 
 
