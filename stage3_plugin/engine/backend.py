@@ -21,11 +21,11 @@ from stage3_plugin.settings import Settings, who_makes
 from stage3_plugin.transport.bodies import Base64Of, no_pictures
 
 if TYPE_CHECKING:  # the sending half, which a plan does not load
+    from stage3_plugin.purchase.asking import RenewableKey
     from stage3_plugin.purchase.batching import Batching
     from stage3_plugin.purchase.free_checks import FreeChecks
     from stage3_plugin.purchase.maker import Maker
     from stage3_plugin.purchase.recovery import ConversationFor
-    from stage3_plugin.purchase.renewing import RenewableKey
     from stage3_plugin.renderers.base import LocalRenderer
 
 

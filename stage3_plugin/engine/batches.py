@@ -194,11 +194,10 @@ class GatheredScenes:
         if isinstance(kind, AttemptResult):
             self._put(scene, self._runner.end_unsent(scene, kind))
             return None
-        measured = batching.measured(request, base64_of=self._place.sender.base64_of)
-        if isinstance(measured, AttemptResult):
-            self._put(scene, self._runner.end_unsent(scene, measured))
+        load = batching.measured(request, base64_of=self._place.sender.base64_of)
+        if isinstance(load, AttemptResult):
+            self._put(scene, self._runner.end_unsent(scene, load))
             return None
-        load = Load(measured.size_bytes, tokens=measured.tokens)
         why = why_too_large(load, batching.terms)
         if why:
             failure = Failure(code="rejected", message=f"{why}; nothing was sent")

@@ -77,8 +77,8 @@ from stage3_plugin.storage.store import PictureStore
 from stage3_plugin.transport.trust import named_trust
 
 if TYPE_CHECKING:
+    from stage3_plugin.purchase.asking import KeyAnew, RenewableKey
     from stage3_plugin.purchase.conversation import Conversation
-    from stage3_plugin.purchase.renewing import KeyAnew, RenewableKey
     from stage3_plugin.storage.references import References
     from stage3_plugin.transport.client import Client
 
@@ -242,7 +242,7 @@ async def _open_local(
     settings: Settings, renderer_type: RendererType, pictures: Pictures
 ) -> AsyncGenerator[Backend]:
     from stage3_plugin.executors.processes import Processes, usable_cores  # noqa: PLC0415 - likewise
-    from stage3_plugin.purchase.local import LocalMaker  # noqa: PLC0415 - only when it is used
+    from stage3_plugin.purchase.maker import LocalMaker  # noqa: PLC0415 - only when it is used
 
     workers = min(settings.capacity, usable_cores())
     options = options_of(renderer_type.Options, settings.provider, settings.options)
@@ -319,9 +319,9 @@ class _PaidRoute:
     @cached_property
     def _sending(self) -> Sender:
         """Load and make what sends."""
+        from stage3_plugin.purchase.asking import RenewableKey  # noqa: PLC0415 - likewise
+        from stage3_plugin.purchase.conversation import PaidMaker  # noqa: PLC0415 - likewise
         from stage3_plugin.purchase.free_checks import FreeChecks  # noqa: PLC0415 - a plan sends nothing
-        from stage3_plugin.purchase.paid import PaidMaker  # noqa: PLC0415 - likewise
-        from stage3_plugin.purchase.renewing import RenewableKey  # noqa: PLC0415 - likewise
         from stage3_plugin.transport.client import Client  # noqa: PLC0415 - likewise
 
         settings, profile = self.settings, self._profile
@@ -342,7 +342,7 @@ class _PaidRoute:
                 settings.api_key, ask=self.key_anew, use=client.use_key, blocking=blocking
             )
         at = cache(partial(self._conversation, client, key))
-        maker = PaidMaker(lambda request: at(self.endpoint_of(request)), self.pictures)
+        maker = PaidMaker(lambda request: at(self.endpoint_of(request)))
 
         def conversation_for(endpoint: Endpoint) -> Conversation | None:
             with suppress(SettingsRefused):  # its provider is not installed any more

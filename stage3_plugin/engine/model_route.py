@@ -19,7 +19,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.backend import Backend, Sender, route_of
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.executors.base import Surroundings, Work
-from stage3_plugin.purchase.local import LocalMaker
+from stage3_plugin.purchase.maker import LocalMaker
 from stage3_plugin.renderers.finding import NotFound, find_class
 from stage3_plugin.renderers.model import ModelClass, ModelRenderer, decided_by
 from stage3_plugin.renderers.model_jobs import setup_of

@@ -64,6 +64,7 @@ from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.policy.streaks import NONE, Streaks
 from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.asking import RenewableKey
 from stage3_plugin.purchase.checkout import (
     HALTED,
     Checkout,
@@ -74,7 +75,6 @@ from stage3_plugin.purchase.checkout import (
 )
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.recovery import Recovery
-from stage3_plugin.purchase.renewing import RenewableKey
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.purchase.wanted_takes import Part
 from stage3_plugin.runtime import trace

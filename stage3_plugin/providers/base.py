@@ -2,7 +2,7 @@
 
 ``begin`` turns a request into the first step, the one request that is paid for; ``next`` turns each
 complete answer into the next step, or into the verdict that ends the conversation. Neither sleeps,
-retries, opens a socket, touches the disk or sees the key: `purchase/conversation` does, and begins
+retries, opens a socket, touches the disk or sees the key: `purchase/drive` does, and begins
 again in the middle where a run has died. So ``next`` depends on nothing but the answer, a provider
 is tested by calling it, and the next one is one file.
 

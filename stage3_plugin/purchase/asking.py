@@ -1,40 +1,48 @@
-"""Asks an address of the provider's once, for free, and has the answer read from the disk.
+"""Asks an address of the provider's for free, and has the answer read from the disk.
 
-What is asked for is a job, or a page of a listing. An answer may be as large as any other, so it
-goes to the disk as it comes: into a folder of its own within the attempt's, which is removed again
-unless whoever asked has given it another name.
+What is asked for is a job, or a listing, which is walked page by page. An answer may be as large as
+any other, so it goes to the disk as it comes: into a folder of its own within the attempt's, which
+is removed again unless whoever asked has given it another name. What is turned away for its key is
+asked once more where another key can be had.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import anyio
+from pydantic import SecretStr
 
 from stage3_plugin.domain.batch import Upload
-from stage3_plugin.domain.exchange import Asked, Reply, Unclear, Unsaid
-from stage3_plugin.errors import StorageFailed
-from stage3_plugin.files.descriptors import is_lack
-from stage3_plugin.purchase.ingest import described, storage_behind
-from stage3_plugin.purchase.renewing import RenewableKey
-from stage3_plugin.purchase.sending import open_spool
+from stage3_plugin.domain.exchange import Found, Lost, Reply, Sought, Unsaid
+from stage3_plugin.errors import (
+    FetchRefused,
+    JobRefused,
+    PictureRefused,
+    ProviderBroken,
+    SpoolRefused,
+    StorageFailed,
+    out_of,
+)
+from stage3_plugin.providers.base import BatchLane, Looked, Provider
 from stage3_plugin.runtime.masking import Masked
-from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.runtime.system_errors import from_lack, says_not_there
+from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.spool import polls
-from stage3_plugin.storage.spool.reading import load_reply
+from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
 from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.bodies import Content
 from stage3_plugin.transport.job_hosts import JobHosts
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from stage3_plugin.transport.client import Client  # imports httpx, which drawing needs not
     from stage3_plugin.transport.exchange import Exchange, OpenSink
 
@@ -42,8 +50,68 @@ _JUDGES = 2
 """Answers judged at once. It is work for the interpreter, of which there is one: each further one
 would only make the event loop wait longer for it."""
 
+MOST_PAGES = 500
+"""Of a hundred jobs each, as both listings that are known have them."""
+
 Judged = TypeVar("Judged")
 Said = TypeVar("Said")
+
+
+KeyAnew: TypeAlias = Callable[[], SecretStr | None]
+"""Returns the key of now, blocks, and has it masked before; ``None`` if there is none."""
+
+
+class RenewableKey:
+    """The key of a route whose settings can be read anew.
+
+    Args:
+        key: The present one.
+        ask: Returns the one of now.
+        use: Takes another into use.
+        blocking: Runs ``ask``.
+
+    Attributes:
+        number: Counts the keys that were in use; a request notes it as it leaves.
+    """
+
+    def __init__(
+        self,
+        key: SecretStr,
+        *,
+        ask: KeyAnew,
+        use: Callable[[SecretStr], None],
+        blocking: RunBlocking,
+    ) -> None:
+        self._key = key
+        self._ask = ask
+        self._use = use
+        self._blocking = blocking
+        self._may_ask = True
+        self._turn = anyio.Lock()
+        self.number = 0
+
+    def note_bought(self) -> None:
+        """Note that something was bought with it, or may have been: it is kept from then on."""
+        self._may_ask = False
+
+    async def is_another_since(self, number: int) -> bool:
+        """Return whether there is another key than that of a request which was turned away.
+
+        It is asked for where that was the present one, and once at most.
+        """
+        async with self._turn:
+            if self.number != number:
+                return True
+            if not self._may_ask:
+                return False
+            self._may_ask = False
+            key = await self._blocking(self._ask)
+            if key is None or key == self._key:
+                return False
+            self._key = key
+            self._use(key)
+            self.number += 1
+            return True
 
 
 class NotAsked(Exception):
@@ -180,48 +248,118 @@ class Asking:
 
         return await self.in_turn(read)
 
-    async def understood(self, answer: Path, judge: Callable[[Reply], Judged]) -> Judged | Unclear:
-        """Judge an answer of a job's; a provider that breaks over it does not understand it.
-
-        Raises:
-            StorageFailed: The disk did not give it.
-        """
-        try:
-            return await self.judged(answer, judge)
-        except Exception as error:
-            storage = storage_behind(error, answer)
-            if storage is not None:
-                raise storage from error
-            return Unclear(message=f"an answer could not be understood: {described(error)}")
-
-    async def heard(
-        self,
-        attempt: Path,
-        url: str,
-        of: Asked,
-        judge: Callable[[Reply], Judged],
-        is_last: Callable[[object], bool],
-    ) -> Judged | Unclear | Unsaid | NotAsked:
-        """Ask for a job once; an answer that ends it is kept, and so is one that is not understood.
-
-        Raises:
-            StorageFailed: The disk did not take the answer.
-        """
-        try:
-            async with self.answer(attempt, url) as answer:
-                step = await self.understood(answer, judge)
-                if is_last(step) or isinstance(step, Unclear):
-                    how: polls.Kept = "unclear" if isinstance(step, Unclear) else "done"
-                    await self.pictures.blocking(partial(polls.keep, answer, of, how=how))
-                return step
-        except NotAsked as problem:
-            return problem
-        except StorageFailed as failure:
-            if is_lack(failure.cause):  # of descriptors: others will free some
-                return Unsaid(message=str(failure))
-            raise
-
     async def in_turn(self, read: Callable[[], Judged]) -> Judged:
         """Read and judge an answer in a thread, when fewer are judged than may be at once."""
         async with self._judges:
             return await self.pictures.blocking(read)
+
+
+def open_spool(
+    folder: Path,
+    status: int,
+    headers: Mapping[str, str],
+    *,
+    receipt: Receipt | None = None,
+    caps: Caps,
+    masked: Masked,
+) -> SpooledAnswer:
+    """Open what an answer goes into, and write its head."""
+    answer = SpooledAnswer(folder, caps=caps, masked=masked, receipt=receipt)
+    answer.head(status, headers.items())
+    return answer
+
+
+async def sought(
+    provider: Provider | BatchLane, asking: Asking, folder: Path, lost: Lost
+) -> Sought:
+    """Walk a listing for the job of a request whose answer was lost; it can only read.
+
+    Page by page, newest first as they come, until one has it or the last was read. A listing that
+    is not read to its end proves nothing: whatever keeps a page away ends the walk, and says why.
+
+    Args:
+        provider: Says where its listing is, and what stands in it.
+        asking: Asks it.
+        folder: The attempt's, in which the pages come to lie for a moment.
+        lost: What is known of the request.
+
+    Raises:
+        StorageFailed: The disk did not take a page.
+    """
+    found = Sought(
+        began_at=asking.now(),
+        account=asking.client.account,
+        is_trusted=asking.hosts.have_whole_listing,
+    )
+    asked: set[str] = set()
+    try:
+        url: str | None = provider.look_for(lost)
+        while url is not None:
+            if url in asked or len(asked) == MOST_PAGES:
+                return replace(found, problem="its listing does not come to an end")
+            asked.add(url)
+            said, moment = await _page(provider, asking, folder, url, lost)
+            if len(asked) == 1:
+                found = replace(found, listed_at=moment)
+            if isinstance(said, Found):
+                return replace(found, accepted=said.accepted)
+            if isinstance(said, Unsaid):
+                return replace(found, problem=said.message)
+            url = said.next_url
+    except NotAsked as unasked:
+        return replace(found, problem=str(unasked))
+    except Exception as error:
+        storage = storage_behind(error, folder)
+        if storage is not None:
+            raise storage from error
+        problem = f"a page of its listing could not be understood: {described(error)}"
+        return replace(found, problem=problem)
+    return replace(found, is_whole=True)
+
+
+async def _page(
+    provider: Provider | BatchLane, asking: Asking, folder: Path, url: str, lost: Lost
+) -> tuple[Looked, datetime | None]:
+    """Have one page, and when it was made by its provider's clock."""
+
+    def judge(reply: Reply) -> tuple[Looked, datetime | None]:
+        return provider.looked(reply, lost), moment_of(reply)
+
+    async with asking.answer(folder, url) as answer:
+        return await asking.judged(answer, judge)
+
+
+def moment_of(reply: Reply) -> datetime | None:
+    """Return when an answer was made by the clock of who made it (RFC 9110, 6.6.1)."""
+    try:
+        moment = parsedate_to_datetime(reply.headers.get("date", ""))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def described(error: Exception) -> str:
+    """Name an error; only our own words are sure to hold nothing secret."""
+    if isinstance(
+        error, SpoolRefused | PictureRefused | FetchRefused | ProviderBroken | JobRefused
+    ):
+        return str(error)
+    return type(error).__name__
+
+
+def storage_behind(error: BaseException | None, folder: Path) -> StorageFailed | None:
+    """Find the disk behind an error: it may work the next time, so nothing is decided.
+
+    A received file that is not there, or is not a file, does not come back. Memory and threads that
+    were lacking do. What lies behind a provider's own fault is no disk of ours.
+    """
+    while error is not None and not isinstance(error, ProviderBroken):
+        if isinstance(error, StorageFailed):
+            return error
+        if isinstance(error, OSError):
+            return None if says_not_there(error) else StorageFailed(folder, error, reading=True)
+        lacking = from_lack(error)
+        if lacking is not None:
+            return out_of(folder, lacking)
+        error = error.__cause__
+    return None

@@ -20,12 +20,13 @@ between, is not known here. All files of a batch lie in ``spool/<token>/``:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+
+import pybase64
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import (
@@ -34,46 +35,64 @@ from stage3_plugin.domain.batch import (
     BatchMaking,
     BatchPolled,
     BatchTerms,
+    CreateStep,
+    Upload,
     Uploaded,
+    UploadedAs,
+    UploadStep,
     key_of,
 )
-from stage3_plugin.domain.exchange import Gone, Lost, Reply, Sought
+from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Sought
 from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job
-from stage3_plugin.domain.money import FREE, UNKNOWN
+from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.profile import Listing
+from stage3_plugin.domain.reference import SentPicture
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.new_file import NewFile, remove
+from stage3_plugin.files.on_disk import on_disk
+from stage3_plugin.policy.batching import Load
 from stage3_plugin.providers.base import BatchLane
-from stage3_plugin.purchase.asking import Asking
-from stage3_plugin.purchase.batched import (
-    Measured,
-    ReadLine,
-    ReadLines,
-    Results,
-    Written,
-)
-from stage3_plugin.purchase.finding import moment_of, sought
-from stage3_plugin.purchase.handing_over import HandingOver
-from stage3_plugin.purchase.ingest import not_taken_in
-from stage3_plugin.purchase.maker import shielded
-from stage3_plugin.purchase.polling import after, is_of_the_key
-from stage3_plugin.purchase.result_files import ResultFiles
-from stage3_plugin.purchase.sending import (
+from stage3_plugin.purchase.asking import Asking, NotAsked, sought, storage_behind
+from stage3_plugin.purchase.drive import (
+    ALL,
+    Drive,
+    slept,
     unsendable,
-    without_answer,
     without_storage,
 )
-from stage3_plugin.storage.spool import batch_files, polls
-from stage3_plugin.storage.spool.receipt import Receipt
-from stage3_plugin.transport.bodies import Base64Of, body_of, no_pictures
+from stage3_plugin.purchase.maker import shielded
+from stage3_plugin.purchase.polling import Ended, Polling
+from stage3_plugin.purchase.result_files import ReadLine, ReadLines, ResultFiles, Results
+from stage3_plugin.storage.spool import batch_files
+from stage3_plugin.transport.bodies import Base64Of, Content, body_of, no_pictures
 
-TakeIn: TypeAlias = Callable[[Path, float], Awaitable[AttemptResult]]
-"""Goes on from a line in a folder, which has lain there for so many seconds."""
+MOST_TRIES = 3
+"""Of handing a file over."""
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 30.0
+"""Who asks for more is come back to by who has called: nothing is held meanwhile."""
+_MOST_STEPS = 5
+_PIECE_BYTES = 64 * 1024
+_AGAIN = {VerdictKind.NOT_SENT, VerdictKind.BUSY, VerdictKind.RATE_LIMITED}
 
 _LONGEST_KEY = key_of("0" * TOKEN_DIGITS, 10**9 - 1)
 _LONGEST_NAME = "f" * 128
 """Stands for the name of an uploaded picture while a line is measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The file of a batch lies on the disk whole.
+
+    Attributes:
+        size_bytes: Of the file.
+        dropped: For each line, in order: wishes of its request that it cannot express.
+    """
+
+    size_bytes: int
+    dropped: tuple[tuple[str, ...], ...] = ()
 
 
 class Batching:
@@ -85,15 +104,23 @@ class Batching:
     Args:
         lane: Says the steps.
         asking: Asks and hands over what costs nothing.
-        take_in: Takes in a line that lies in a folder.
+        drive: Sends the create, and goes on from answers.
+        model: What a line has its price by.
     """
 
-    def __init__(self, lane: BatchLane, asking: Asking, *, take_in: TakeIn) -> None:
+    def __init__(self, lane: BatchLane, asking: Asking, drive: Drive, model: str) -> None:
         self._lane = lane
         self._asking = asking
         self._pictures = asking.pictures
-        self._take_in = take_in
+        self._drive = drive
+        self._model = model
         self._files = ResultFiles(lane, asking)
+        self._polling: Polling[BatchEnded, BatchEnded] = Polling(
+            asking=asking,
+            words=self._polled,
+            go_on=self._ended,
+            may_have_moved=self._are_not_here,
+        )
 
     @property
     def terms(self) -> BatchTerms:
@@ -124,7 +151,7 @@ class Batching:
 
     def measured(
         self, request: PictureRequest, *, base64_of: Base64Of = no_pictures
-    ) -> Measured | AttemptResult:
+    ) -> Load | AttemptResult:
         """Return how large a request is as a line, or that it cannot be one: ``never_sent``."""
         names = dict.fromkeys((shown.sent.sha256 for shown in request.shown), _LONGEST_NAME)
         try:
@@ -132,7 +159,7 @@ class Batching:
             size_bytes = body_of(line.payload, base64_of, is_line=True).length
         except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
             return unsendable(error)
-        return Measured(size_bytes=size_bytes, tokens=line.tokens, dropped=line.dropped)
+        return Load(size_bytes, tokens=line.tokens)
 
     async def upload_references(
         self,
@@ -159,11 +186,11 @@ class Batching:
         if self.terms.references != "file":
             return None
         shown = {one.sent.sha256: one.sent for request in requests for one in request.shown}
-        handing_over = HandingOver(self._lane, self._asking)
         for sha256, sent in shown.items():
             if sha256 in names:
                 continue
-            said = await handing_over.picture(self._folder(token), sent, base64_of)
+            content = Content(size_bytes=sent.size_bytes, pieces=partial(_decoded, sent, base64_of))
+            said = await self._handed_over(token, content, "reference", sent.media_type)
             if isinstance(said, AttemptResult):
                 return said
             names[sha256] = said.name
@@ -208,7 +235,7 @@ class Batching:
                 for piece in body_of(line.payload, base64_of, is_line=True):
                     file.write(bytes(piece))
                 dropped.append(line.dropped)
-        return Written(lines=len(requests), size_bytes=file.size_bytes, dropped=tuple(dropped))
+        return Written(size_bytes=file.size_bytes, dropped=tuple(dropped))
 
     def _line(self, request: PictureRequest, key: str, names: Mapping[str, str]) -> BatchLine:
         return self._lane.line(request, key, names if self.terms.references == "file" else {})
@@ -218,12 +245,65 @@ class Batching:
 
         Once it is there it is removed here: it may have gigabytes, and nobody reads it again.
         """
-        folder = self._folder(token)
-        said = await HandingOver(self._lane, self._asking).lines(folder)
+        lines = self._folder(token) / batch_files.LINES
+        try:
+            size_bytes = await self._pictures.blocking(partial(_size_bytes, lines))
+        except StorageFailed as failure:
+            return without_storage(failure)
+        content = Content(size_bytes=size_bytes, pieces=partial(_read, lines))
+        said = await self._handed_over(token, content, "lines", "application/jsonl")
         if isinstance(said, Uploaded):
-            lines = folder / batch_files.LINES
             await self._pictures.blocking(partial(remove, lines))
         return said
+
+    async def _handed_over(
+        self, token: str, content: Content, of: UploadedAs, media_type: str
+    ) -> Uploaded | AttemptResult:
+        """Hand a file over step by step, and again from the beginning where that fails."""
+        ask = partial(self._tried, token, content, of, media_type)
+        tried = 0
+        while True:
+            said = await self._asking.by_key(ask, _is_of_the_key)
+            if isinstance(said, Uploaded):
+                return said
+            tried += 1
+            wait_s = _wait_s(said, tried)
+            if wait_s is None:
+                return said
+            if not await slept(wait_s):
+                return replace(said, interrupted=True)
+
+    async def _tried(
+        self, token: str, content: Content, of: UploadedAs, media_type: str
+    ) -> Uploaded | AttemptResult:
+        """Take one step after the other, from the first."""
+        folder = self._folder(token)
+        try:
+            step = self._lane.upload(content.size_bytes, of, media_type)
+            for _ in range(_MOST_STEPS):
+                if not isinstance(step, Upload):
+                    break
+                step = await self._answered(folder, step, content, of)
+        except NotAsked as problem:
+            return _not_handed_over(problem)
+        except Exception as error:  # noqa: BLE001 - nothing is bought by an upload
+            storage = storage_behind(error, folder)
+            return unsendable(error) if storage is None else without_storage(storage)
+        if isinstance(step, Uploaded):
+            return step
+        if isinstance(step, Upload):
+            message = "handing a file over does not come to an end; nothing was bought"
+            step = Verdict(kind=VerdictKind.UNREADABLE, message=message, should_retry=False)
+        verdict = self._asking.masked.record(replace(step, may_be_billed=False))
+        return AttemptResult(verdict=verdict, cost=FREE)
+
+    async def _answered(
+        self, folder: Path, step: Upload, content: Content, of: UploadedAs
+    ) -> UploadStep:
+        async with self._asking.uploaded(folder, step, content) as answer:
+            return await self._asking.judged(
+                answer, lambda reply: self._lane.uploaded(reply, content.size_bytes, of)
+            )
 
     # The one paid request ------------------------------------------------------------------------
 
@@ -254,45 +334,17 @@ class Batching:
         is_late: Callable[[], bool],
         leave: Callable[[], None],
     ) -> Accepted | AttemptResult:
-        try:
-            send = self._lane.create(input_file, token, kind)
-        except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
-            return unsendable(error)
-        try:
-            folder = self._pictures.new_folder(token)
-            receipt = Receipt(folder)
-        except StorageFailed as failure:
-            return without_storage(failure)
-        try:
-            opened = self._asking.into(folder, receipt)
-            exchange = await self._asking.client.post(send, opened, is_late=is_late, leave=leave)
-        finally:
-            with suppress(StorageFailed):  # where no answer came, nothing is in it
-                receipt.close()
-        if not exchange.complete:
-            if exchange.sent:  # what came of it is the only evidence
-                await self._pictures.secure(token)
-            return without_answer(exchange)
-        return await self.resume_create(token)
+        begin = partial(self._lane.create, input_file, token, kind)
+        sent = await self._drive.send(token, begin, is_late=is_late, leave=leave)
+        return sent if isinstance(sent, AttemptResult) else await self.resume_create(token)
 
     async def resume_create(self, token: str) -> Accepted | AttemptResult:
         """Go on from the whole answer to a create in ``spool/<token>/``, as :meth:`create` does."""
-        folder = self._folder(token)
-        try:
-            step = await self._asking.judged(folder, self._lane.created)
-        except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
-            result = not_taken_in(error, folder)
-        else:
-            if isinstance(step, Accepted):
-                return step
-            result = AttemptResult(verdict=step, cost=UNKNOWN if step.may_be_billed else FREE)
-        if result.leaves_evidence:
-            await self._pictures.secure(token)
-        return replace(
-            result,
-            verdict=self._asking.masked.record(result.verdict),
-            stays_open=result.storage is not None,
-        )
+
+        def judge(reply: Reply) -> tuple[CreateStep, Decimal]:
+            return self._lane.created(reply), ALL
+
+        return await self._drive.after_the_answer(self._folder(token), judge)
 
     # The batch -----------------------------------------------------------------------------------
 
@@ -308,28 +360,22 @@ class Batching:
         Raises:
             StorageFailed: The disk did not take an answer, or does not say.
         """
-        folder, accepted = self._folder(token), before.job.accepted
-        assert accepted is not None, "only an accepted batch is asked for"
-        judge = partial(self._polled, accepted)
-        kept: BatchEnded | None = None
-        for answer in await self._pictures.blocking(partial(polls.kept, folder)):
-            step = await self._asking.understood(answer.folder, judge)
-            if isinstance(step, BatchEnded):
-                if not answer.is_old or await self._files.are_here(folder, step):
-                    return step
-                kept = step
-                break
-        ask = partial(self._asking.heard, folder, accepted.poll_url, "status", judge, _is_last)
-        said = await self._asking.by_key(ask, is_of_the_key)
-        if isinstance(said, BatchEnded):
-            return said
-        return kept or after(said, before, before.job, self._asking)  # it has ended, whatever now
+        return await self._polling.ask(self._folder(token), before)
 
-    def _polled(self, accepted: Accepted, reply: Reply) -> BatchPolled:
+    def _polled(self, reply: Reply, accepted: Accepted, _of: Asked) -> BatchPolled:
         step = self._lane.polled(reply, accepted)
         if isinstance(step, BatchEnded) and _lags(step):
             return BatchMaking(lines=step.lines, message="its results are not there yet")
-        return replace(step, said_at=moment_of(reply)) if isinstance(step, Gone) else step
+        return step
+
+    async def _ended(
+        self, _folder: Path, _accepted: Accepted, ended: Ended[BatchEnded]
+    ) -> BatchEnded:
+        return ended.says
+
+    async def _are_not_here(self, folder: Path, ended: BatchEnded) -> bool:
+        """Return whether its files may lie at another address by now."""
+        return not await self._files.are_here(folder, ended)
 
     async def results(
         self, token: str, ended: BatchEnded, job: Job, *, lines: int | None = None
@@ -381,7 +427,11 @@ class Batching:
 
         The step is the lane's, and the cost the lane's share.
         """
-        return await self._take_in(self._folder(attempt_id), age_s)
+
+        def judge(reply: Reply) -> tuple[Verdict | Fetch, Decimal | None]:
+            return self._lane.said(reply).step, self._lane.share(self._model)
+
+        return await self._drive.after_the_answer(self._folder(attempt_id), judge, age_s=age_s)
 
     async def find(self, token: str, lost: Lost) -> Sought:
         """Ask the listing of batches for one whose create was lost, by its label.
@@ -395,11 +445,50 @@ class Batching:
         return self._pictures.spool.folder_of(name)
 
 
-def _is_last(step: object) -> bool:
-    return isinstance(step, BatchEnded)
-
-
 def _lags(ended: BatchEnded) -> bool:
     """Return whether a batch that has ended has no file of what was made, and nothing says why."""
     made = 0 if ended.lines is None else ended.lines.done
     return not ended.files and made > 0 and ended.lacking == "never_ran"
+
+
+def _is_of_the_key(said: Uploaded | AttemptResult) -> bool:
+    return isinstance(said, AttemptResult) and said.verdict.kind is VerdictKind.BAD_CREDENTIALS
+
+
+def _wait_s(said: AttemptResult, tried: int) -> float | None:
+    """Return the wait before a file is handed over once more; ``None`` if it is not."""
+    verdict = said.verdict
+    is_passing = verdict.kind in _AGAIN and verdict.should_retry is not False
+    if tried >= MOST_TRIES or not is_passing or verdict.stops_run:
+        return None
+    if said.interrupted or said.storage is not None:
+        return None
+    wait_s = max(_FIRST_WAIT_S * 2 ** (tried - 1), verdict.hint_s or 0.0)
+    return wait_s if wait_s <= _LONGEST_WAIT_S else None
+
+
+def _not_handed_over(problem: NotAsked) -> AttemptResult:
+    verdict = Verdict(
+        kind=VerdictKind.NOT_SENT,
+        message=f"a file could not be handed over: {problem.problem}; nothing was bought",
+        should_retry=False if problem.is_for_good else None,
+        stops_run=problem.stops_run,
+    )
+    return AttemptResult(verdict=verdict, cost=FREE, interrupted=problem.interrupted)
+
+
+def _decoded(sent: SentPicture, base64_of: Base64Of) -> Iterator[bytes]:
+    text = base64_of(sent)
+    for start in range(0, len(text), _PIECE_BYTES):  # in whole groups of four
+        yield pybase64.b64decode(text[start : start + _PIECE_BYTES], validate=True)
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    with on_disk(path, reading=True), path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece
+
+
+def _size_bytes(path: Path) -> int:
+    with on_disk(path, reading=True):
+        return path.stat().st_size

@@ -1,7 +1,7 @@
 """Takes in the pictures of a whole answer: checks them, stores the first good one, says what came.
 
-It uses no network: a picture lies in a file beside its answer, or in the answer itself; where it
-could not be fetched, the fetch says why. Untrusted bytes may raise anything, which must neither
+A picture lies in a file beside its answer, in the answer itself, or at an address; from there it is
+fetched into a file beside the answer first. Untrusted bytes may raise anything, which must neither
 lose an answer nor keep another scene from its work, so it becomes a verdict like any other: paid
 for, perhaps; not understood; kept as it came.
 """
@@ -9,150 +9,218 @@ for, perhaps; not understood; kept as it came.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.domain.money import UNKNOWN, Charge
-from stage3_plugin.domain.picture import Picture, PictureSource, SpooledPart
+from stage3_plugin.domain.picture import Picture, PictureSource, RemotePicture, SpooledPart
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import (
-    FetchRefused,
-    JobRefused,
-    PictureRefused,
-    ProviderBroken,
-    SpoolRefused,
-    StorageFailed,
-    out_of,
-)
+from stage3_plugin.errors import FetchRefused, PictureRefused, StorageFailed
 from stage3_plugin.files.new_file import NewFile, remove
-from stage3_plugin.runtime.system_errors import from_lack, says_not_there
-from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.policy.refetch import next_of, shown
+from stage3_plugin.purchase.asking import Asking, described, storage_behind
+from stage3_plugin.purchase.fetching import fetch_into
+from stage3_plugin.runtime import interrupt
+from stage3_plugin.storage.spool import awaited
 from stage3_plugin.storage.spool.loose_base64 import inline_bytes
+from stage3_plugin.transport.picture_hosts import PictureHosts
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, what it comes to, where its pictures are, and what it cost."""
+
+    reply: Reply
+    verdict: Verdict
+    sources: tuple[PictureSource | RemotePicture, ...]
+    cost: Charge
 
 
 class Ingest:
-    """The pictures of one answer, taken in one after the other until one is kept.
+    """Takes in the pictures of one provider's answers.
 
     Args:
-        pictures: Takes them.
-        folder: Where the answer lies.
-        verdict: What the answer comes to with a picture.
-        cost: What it cost.
+        asking: Has who fetches, who takes the pictures, and the key, should an address have it.
+        hosts: Where pictures may be fetched from.
+        lasts_s: How long the provider keeps its pictures, if it says so.
     """
 
-    def __init__(self, pictures: Pictures, folder: Path, verdict: Verdict, cost: Charge) -> None:
-        self._pictures = pictures
-        self._folder = folder
-        self._verdict = verdict
-        self._cost = cost
-        self._url: str | None = None
-        self._missing: MissingPicture | None = None
-        self._odd: str | None = None
-        self._bad: str | None = None
+    def __init__(self, asking: Asking, hosts: PictureHosts, *, lasts_s: float | None) -> None:
+        self._asking = asking
+        self._pictures = asking.pictures
+        self._hosts = hosts
+        self._lasts_s = lasts_s
 
-    async def take_part(self, source: PictureSource, reply: Reply) -> AttemptResult | None:
-        """Take in a picture that lies in the answer; ``None`` if another has to be tried."""
-        if isinstance(source, SpooledPart):
-            return await self._take(partial(self._spooled, source, reply))
-        return await self._take(partial(self._decoded, source.base64))
-
-    async def take_fetched(
-        self, url: str, fetched: Callable[[], Awaitable[Picture]]
-    ) -> AttemptResult | None:
-        """Take in a picture from an address; ``None`` if another has to be tried.
+    async def first_good(
+        self, folder: Path, answer: Answer, age_s: float, *, noted_in: Path
+    ) -> AttemptResult:
+        """Take in the pictures of an answer one after the other, until one is kept.
 
         Args:
-            url: The address.
-            fetched: Fetches the picture and keeps it.
-
-        Raises:
-            FetchRefused: The address did not give it.
+            folder: Where it lies.
+            answer: What it is.
+            age_s: How long ago it came.
+            noted_in: The attempt's folder, in which is noted what it waits for.
         """
-        self._url = self._url or url
-        return await self._take(fetched, url)
+        if answer.verdict.kind is not VerdictKind.PICTURES:
+            return _without_pictures(answer.verdict, answer.cost)
+        tried = _Tried(answer, folder, age_s, self._lasts_s)
+        for number, source in enumerate(answer.sources):
+            whole = folder / ("fetched" if number == 0 else f"fetched.{number}")
+            try:
+                picture = await self._kept(folder, source, answer.reply, whole)
+            except Exception as error:  # noqa: BLE001 - the next picture may be good
+                result = tried.note(error, source)
+                if result is not None:
+                    return result
+            else:
+                return replace(tried.result, picture=picture, image_url=_address_of(source))
+        if tried.missing is not None:
+            await self._note(noted_in, tried.missing)
+        return tried.without_picture()
 
-    async def _take(
-        self, keep: Callable[[], Awaitable[Picture]], address: str | None = None
-    ) -> AttemptResult | None:
+    async def _kept(
+        self, folder: Path, source: PictureSource | RemotePicture, reply: Reply, whole: Path
+    ) -> Picture:
+        """Keep a picture, from wherever it is."""
+        if isinstance(source, RemotePicture):
+            return await self._fetched(source.url, whole)
+        if isinstance(source, SpooledPart):  # it was decoded while the answer arrived
+            part = next(part for part in reply.parts.values() if part.index == source.index)
+            return await self._pictures.save(part.path)
+        path = folder / f"inline-{secrets.token_hex(8)}"
         try:
-            picture = await keep()
-        except FetchRefused:
-            raise
-        except PictureRefused as refusal:
-            self._bad = self._bad or str(refusal)
-        except Exception as error:  # noqa: BLE001 - the next picture may be good
-            storage = storage_behind(error, self._folder)
-            if storage is not None:
-                return self._result(image_url=self._url, message=str(storage), storage=storage)
-            self._odd = self._odd or described(error)
-        else:
-            return self._result(image_url=address, picture=picture)
-        return None
-
-    def interrupted(self, refusal: FetchRefused) -> AttemptResult:
-        """Return what came of an answer whose fetch was cut short by us."""
-        return self._result(image_url=self._url, message=str(refusal), interrupted=True)
-
-    def gone(self, problem: str) -> None:
-        """Note that an address will never give its picture."""
-        self._odd = self._odd or problem
-
-    def missing(self, missing: MissingPicture) -> None:
-        """Note that an address may give its picture later; the likeliest of them is reported."""
-        before = self._missing
-        if before is None or (before.needs_setting and not missing.needs_setting):
-            self._missing = missing
-
-    def without_picture(self) -> AttemptResult:
-        """Return what came of an answer none of whose pictures could be kept."""
-        missing = self._missing
-        if missing is not None:
-            return self._result(image_url=self._url, message=missing.problem, not_here=missing)
-        kind, message = VerdictKind.UNREADABLE, self._bad or "there is no picture in it"
-        if self._odd is not None:
-            kind = VerdictKind.UNKNOWN
-            message = f"its picture cannot be had: {self._odd}; the answer is kept as it came"
-        verdict = replace(self._verdict, kind=kind, message=message, may_be_billed=True)
-        return AttemptResult(verdict=verdict, cost=self._cost, image_url=self._url)
-
-    def _result(
-        self,
-        *,
-        image_url: str | None,
-        message: str = "",
-        picture: Picture | None = None,
-        storage: StorageFailed | None = None,
-        interrupted: bool = False,
-        not_here: MissingPicture | None = None,
-    ) -> AttemptResult:
-        """Return a picture, or what keeps it away for now."""
-        return AttemptResult(
-            verdict=replace(self._verdict, message=message) if message else self._verdict,
-            cost=self._cost,
-            picture=picture,
-            image_url=image_url,
-            storage=storage,
-            interrupted=interrupted,
-            not_here=not_here,
-        )
-
-    async def _spooled(self, source: SpooledPart, reply: Reply) -> Picture:
-        """Keep a picture that was decoded while the answer arrived."""
-        path = next(part.path for part in reply.parts.values() if part.index == source.index)
-        return await self._pictures.save(path)
-
-    async def _decoded(self, text: str) -> Picture:
-        """Decode a picture that stayed in the document, and keep it."""
-        path = self._folder / f"inline-{secrets.token_hex(8)}"
-        try:
-            await self._pictures.blocking(partial(_write, path, text))
+            await self._pictures.blocking(partial(_write, path, source.base64))
             return await self._pictures.save(path)
         finally:
             await self._pictures.blocking(partial(remove, path))
+
+    async def _fetched(self, url: str, whole: Path) -> Picture:
+        """Fetch a picture, unless an earlier fetch of it was whole, and keep it.
+
+        What is being received has a name of its own until it is seen to be a whole picture; then it
+        is renamed, and after a crash it is found before the network is asked.
+        """
+        with suppress(PictureRefused):
+            if await self._pictures.blocking(whole.is_file):
+                return await self._pictures.save(whole)
+        new = whole.with_name(f"fetched-{secrets.token_hex(8)}")
+        client, cap = self._asking.client, self._asking.caps.total_bytes
+        await fetch_into(client, self._address(url), new, hosts=self._hosts, cap=cap)
+        try:
+            return await self._pictures.save(new, when_whole=whole)
+        except PictureRefused as refusal:  # a page with status 200, or a picture that was cut
+            raise FetchRefused(
+                f"what came from the picture's address is no whole picture: {refusal}",
+                reason="trouble",
+                status=200,
+            ) from refusal
+        finally:
+            await self._pictures.blocking(partial(remove, new))
+
+    def _address(self, url: str) -> str:
+        """Return an address as it came: a host that knows the key already may be asked with it."""
+        try:
+            is_own = (urlsplit(url).hostname or "").lower() == self._hosts.api.host
+        except ValueError:  # no address, as the fetch finds
+            return url
+        return self._asking.masked.restored(url) if is_own else url
+
+    async def _note(self, folder: Path, missing: MissingPicture) -> None:
+        """Note, for people to look at, what a purchase waits for; nothing depends on it."""
+        with suppress(StorageFailed):
+            await self._pictures.blocking(
+                partial(
+                    awaited.note,
+                    folder,
+                    address=missing.address,
+                    problem=missing.problem,
+                    needs_setting=missing.needs_setting,
+                    now=datetime.now(UTC),
+                )
+            )
+
+
+@dataclass(slots=True)
+class _Tried:
+    """The pictures of one answer that could not be kept.
+
+    Attributes:
+        answer: The answer.
+        folder: Where it lies.
+        age_s: How long ago it came.
+        lasts_s: How long its provider keeps pictures.
+        missing: The likeliest of those that their addresses may give later.
+        url: The first address.
+        odd: Why the first of those that will never be had is not; empty if there is none.
+        bad: Why the first that is no picture is none.
+    """
+
+    answer: Answer
+    folder: Path
+    age_s: float
+    lasts_s: float | None
+    missing: MissingPicture | None = None
+    url: str | None = None
+    odd: str = ""
+    bad: str = ""
+
+    @property
+    def result(self) -> AttemptResult:
+        """Return what the answer comes to with a picture."""
+        return AttemptResult(verdict=self.answer.verdict, cost=self.answer.cost, image_url=self.url)
+
+    def note(self, error: Exception, source: PictureSource | RemotePicture) -> AttemptResult | None:
+        """Note why a picture was not kept; return what that comes to if no other is to be tried."""
+        self.url = self.url or _address_of(source)
+        if isinstance(error, FetchRefused):
+            if interrupt.current().triggered:
+                return replace(self._without(str(error)), interrupted=True)
+            self._note_refusal(error, shown(_address_of(source) or ""))
+        elif isinstance(error, PictureRefused):
+            self.bad = self.bad or str(error)
+        else:
+            storage = storage_behind(error, self.folder)
+            if storage is not None:
+                return replace(self._without(str(storage)), storage=storage)
+            self.odd = self.odd or described(error)
+        return None
+
+    def _note_refusal(self, refusal: FetchRefused, address: str) -> None:
+        """Note that an address did not give its picture: it may later, or it never will."""
+        follows = next_of(refusal.reason, age_s=self.age_s, lasts_s=self.lasts_s)
+        needs_setting = follows == "setting"
+        if follows == "gone":
+            self.odd = self.odd or f"{refusal} ({address})"
+        elif self.missing is None or (self.missing.needs_setting and not needs_setting):
+            self.missing = MissingPicture(
+                address=address, problem=str(refusal), needs_setting=needs_setting
+            )
+
+    def without_picture(self) -> AttemptResult:
+        """Return what came of an answer none of whose pictures could be kept."""
+        if self.missing is not None:
+            return replace(self._without(self.missing.problem), not_here=self.missing)
+        kind, message = VerdictKind.UNREADABLE, self.bad or "there is no picture in it"
+        if self.odd:
+            kind = VerdictKind.UNKNOWN
+            message = f"its picture cannot be had: {self.odd}; the answer is kept as it came"
+        verdict = replace(self.answer.verdict, kind=kind, message=message, may_be_billed=True)
+        return replace(self.result, verdict=verdict)
+
+    def _without(self, message: str) -> AttemptResult:
+        """Return that what keeps a picture away for now does."""
+        return replace(self.result, verdict=replace(self.answer.verdict, message=message))
+
+
+def _address_of(source: PictureSource | RemotePicture) -> str | None:
+    return source.url if isinstance(source, RemotePicture) else None
 
 
 def not_taken_in(error: Exception, folder: Path) -> AttemptResult:
@@ -166,7 +234,7 @@ def not_taken_in(error: Exception, folder: Path) -> AttemptResult:
     return AttemptResult(verdict=verdict, cost=UNKNOWN, storage=storage_behind(error, folder))
 
 
-def without_pictures(verdict: Verdict, cost: Charge) -> AttemptResult:
+def _without_pictures(verdict: Verdict, cost: Charge) -> AttemptResult:
     """Return what came of an answer that says itself that it has no picture, or makes no sense.
 
     What is billed for nothing is bought again by the next run, so that has to be said by the answer
@@ -176,33 +244,6 @@ def without_pictures(verdict: Verdict, cost: Charge) -> AttemptResult:
         message = f"{verdict.message or 'the answer makes no sense'}; it is kept as it came"
         verdict = replace(verdict, kind=VerdictKind.UNKNOWN, message=message)
     return AttemptResult(verdict=verdict, cost=cost)
-
-
-def described(error: Exception) -> str:
-    """Name an error; only our own words are sure to hold nothing secret."""
-    if isinstance(
-        error, SpoolRefused | PictureRefused | FetchRefused | ProviderBroken | JobRefused
-    ):
-        return str(error)
-    return type(error).__name__
-
-
-def storage_behind(error: BaseException | None, folder: Path) -> StorageFailed | None:
-    """Find the disk behind an error: it may work the next time, so nothing is decided.
-
-    A received file that is not there, or is not a file, does not come back. Memory and threads that
-    were lacking do. What lies behind a provider's own fault is no disk of ours.
-    """
-    while error is not None and not isinstance(error, ProviderBroken):
-        if isinstance(error, StorageFailed):
-            return error
-        if isinstance(error, OSError):
-            return None if says_not_there(error) else StorageFailed(folder, error, reading=True)
-        lacking = from_lack(error)
-        if lacking is not None:
-            return out_of(folder, lacking)
-        error = error.__cause__
-    return None
 
 
 def _write(path: Path, text: str) -> None:

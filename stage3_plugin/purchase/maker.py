@@ -1,17 +1,39 @@
-"""What makes attempts, whether it buys or draws; and the shield around what was paid for."""
+"""What an attempt needs of its run, whether it buys or draws; and those that are made for nothing.
+
+Nothing is paid for a drawing, so it may simply be cut, and where a renderer is gone over it another
+may make it. What was paid for is shielded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import anyio
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade
+from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.errors import (
+    PictureRefused,
+    RendererLost,
+    RendererUnusable,
+    RenderFailed,
+    StorageFailed,
+)
 from stage3_plugin.purchase.run_ledger import RunLedger
+from stage3_plugin.renderers.base import LocalRenderer
+from stage3_plugin.runtime import interrupt
+from stage3_plugin.storage.pictures import Pictures
+
+LOST_TRIES = 3
+"""In all for one scene whose renderer is lost over it: if it is the scene that kills renderers,
+each has its model to load again."""
 
 Result = TypeVar("Result")
 
@@ -56,3 +78,90 @@ async def shielded(work: Callable[[], Awaitable[Result]]) -> Result:
     with anyio.CancelScope(shield=True):
         return await work()
     raise AssertionError("a shield without a deadline swallows nothing")
+
+
+class LocalMaker:
+    """Has pictures made by a renderer that costs nothing.
+
+    Args:
+        renderer: Draws them.
+        pictures: Takes them.
+        is_exact: A picture of another size than was asked for is none.
+    """
+
+    def __init__(
+        self, renderer: LocalRenderer, pictures: Pictures, *, is_exact: bool = False
+    ) -> None:
+        self._renderer = renderer
+        self._pictures = pictures
+        self._is_exact = is_exact
+
+    async def attempt(
+        self, attempt_id: str, request: PictureRequest, _jobs: object = None, /
+    ) -> AttemptResult:
+        """Render one picture; it may be cut short."""
+        try:
+            folder = self._pictures.new_folder(attempt_id)
+            return await self._render(request, folder / "part-0")
+        except (RenderFailed, PictureRefused, StorageFailed) as failure:
+            # A dead worker, say; pictures stay as bad.
+            may_pass = isinstance(failure, RenderFailed) and failure.may_pass
+            verdict = Verdict(
+                kind=VerdictKind.UNREADABLE,
+                message=str(failure),
+                should_retry=None if may_pass else False,
+            )
+            storage = failure if isinstance(failure, StorageFailed) else None
+            return AttemptResult(verdict=verdict, cost=FREE, storage=storage)
+        except RendererLost as lost:
+            verdict = Verdict(
+                kind=VerdictKind.BUSY,
+                message=str(lost),
+                stops_run=lost.ends_run,
+                most_tries=LOST_TRIES,
+            )
+            return AttemptResult(verdict=verdict, cost=FREE)
+        except RendererUnusable as failure:
+            verdict = Verdict(kind=VerdictKind.REJECTED, message=str(failure), stops_run=True)
+            return AttemptResult(verdict=verdict, cost=FREE)
+
+    async def _render(self, request: PictureRequest, path: Path) -> AttemptResult:
+        began_at = anyio.current_time()
+        with anyio.CancelScope() as scope, interrupt.current().calling(scope.cancel):
+            await _rendered(self._renderer, request, path)
+        took_s = anyio.current_time() - began_at
+        if scope.cancelled_caught:
+            verdict = Verdict(kind=VerdictKind.NOT_SENT, message="interrupted")
+            return AttemptResult(verdict=verdict, cost=FREE, interrupted=True)
+        size_px = (request.width_px, request.height_px) if self._is_exact else None
+        picture = await shielded(partial(self._pictures.save_drawn, path, size_px=size_px))
+        if picture is None:
+            raise _undrawn(request, "its renderer ended without a picture")
+        return AttemptResult(
+            verdict=Verdict(kind=VerdictKind.PICTURES),
+            cost=FREE,
+            picture=picture,
+            dropped=self._renderer.unmet(request),
+            took_s=took_s,
+        )
+
+
+async def _rendered(renderer: LocalRenderer, request: PictureRequest, path: Path) -> None:
+    """Have a picture drawn; what a renderer raises of its own is that picture's, and no other's.
+
+    Raises:
+        RenderFailed: It was not drawn.
+        RendererLost: The renderer is gone over it.
+        RendererUnusable: It can make none.
+        StorageFailed: The disk did not take it.
+    """
+    try:
+        await renderer.render(request, path)
+    except (RenderFailed, RendererLost, RendererUnusable, StorageFailed):
+        raise
+    except Exception as error:
+        raise _undrawn(request, f"{type(error).__name__}: {error}") from error
+
+
+def _undrawn(request: PictureRequest, problem: str) -> RenderFailed:
+    return RenderFailed(f"scene {request.scene_id!r} could not be drawn: {problem}")

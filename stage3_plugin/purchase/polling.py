@@ -1,36 +1,43 @@
-"""Asks for a job until an answer ends it: one short request after the other, all of them free.
+"""Asks for a job, whatever its kind, until an answer ends it: short requests, all of them free.
 
 ::
 
     poll_url ── "being made" ── wait ── …        each answer goes to the disk, as any other does,
         └── "done" ── result_url ── last answer  and is removed again unless it is the last one
 
-Apart from the conversation, which knows requests that are paid for, and goes on with the last
-answer as with any whole answer. Nothing that is asked here changes anything, and nothing that comes
-or does not come is a reason to give up a job, but for what :mod:`stage3_plugin.policy.polling`
-says. Whether it is asked by the run that bought it or by a later one makes no difference.
+Nothing that is asked here changes anything, and nothing that comes or does not come is a reason to
+give up a job, but for what :mod:`stage3_plugin.policy.polling` says. Whether it is asked by the run
+that bought it or by a later one makes no difference. Nor does its kind: what an answer means is
+said by the provider, or by its lane of batches, and so is what follows from the last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchMaking
 from stage3_plugin.domain.events import warn_of
-from stage3_plugin.domain.exchange import Asked, Fetch, Gone, Poll, Reply, Unclear, Unsaid
+from stage3_plugin.domain.exchange import Asked, Gone, Poll, Reply, Unclear, Unsaid
 from stage3_plugin.domain.job import Accepted, BeingMade, Job
 from stage3_plugin.domain.money import UNKNOWN
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.errors import StorageFailed
+from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
 from stage3_plugin.policy.waiting import STRANGE_TIMES, batch_wait_s
-from stage3_plugin.providers.base import Polled, Provider
-from stage3_plugin.purchase.asking import Asking, NotAsked
+from stage3_plugin.purchase.asking import (
+    Asking,
+    NotAsked,
+    described,
+    moment_of,
+    storage_behind,
+)
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.polls import KeptAnswer
@@ -47,77 +54,134 @@ OTHER_KEY = (
 
 
 _NotTheLast: TypeAlias = Poll | BatchMaking | Unsaid | Gone | Unclear | NotAsked
+Last = TypeVar("Last")
+"""What is said by the answer that ends a job."""
+Came = TypeVar("Came")
+"""What comes of it."""
 
 
-class Polling:
-    """Asks one provider for jobs.
+@dataclass(frozen=True, slots=True)
+class Ended(Generic[Last]):
+    """The answer that has ended a job, which lies on the disk, and what it says."""
 
-    Args:
-        provider: Says where, and what the answers mean.
+    answer: KeptAnswer
+    says: Last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polling(Generic[Last, Came]):
+    """Asks one provider for jobs of one kind.
+
+    Attributes:
         asking: Asks it.
+        words: Says what an answer means.
+        go_on: Goes on from what has ended a job, in its folder.
+        may_have_moved: Returns whether what came of an old answer may be had by a newer one.
     """
 
-    def __init__(self, provider: Provider, asking: Asking) -> None:
-        self._provider = provider
-        self._asking = asking
+    asking: Asking
+    words: Callable[[Reply, Accepted, Asked], Last | _NotTheLast]
+    go_on: Callable[[Path, Accepted, Ended[Last]], Awaitable[Came]]
+    may_have_moved: Callable[[Path, Came], Awaitable[bool]]
 
-    async def ended(self, folder: Path, accepted: Accepted) -> KeptAnswer | None:
+    async def ask(self, folder: Path, before: BeingMade) -> Came | BeingMade | AttemptResult:
+        """Ask once how far a job is, and go on with its last answer if that is here.
+
+        What has ended it is kept, and found without asking again. It may be called by any run, and
+        any number of times; the interrupt in force cuts it short.
+
+        Args:
+            folder: The attempt's or the batch's, in which the answers come to lie.
+            before: What is known of the job.
+
+        Returns:
+            What came of it; or how far it is; or, where nobody can be asked any more, that this is
+            unknown.
+
+        Raises:
+            StorageFailed: The disk did not take an answer, or does not say.
+        """
+        accepted = before.job.accepted
+        assert accepted is not None, "only an accepted job is asked for"
+        ended = await self._ended(folder, accepted)
+        if ended is None:
+            said = await self._asked(folder, accepted, before)
+            if not isinstance(said, Ended):
+                return _after(said, before, self.asking)
+            return await self.go_on(folder, accepted, said)
+        came = await self.go_on(folder, accepted, ended)
+        if ended.answer.is_old and await self.may_have_moved(folder, came):
+            said = await self._asked(folder, accepted, before)
+            if isinstance(said, Ended):  # else it has ended all the same, whatever is said now
+                return await self.go_on(folder, accepted, said)
+        return came
+
+    async def _asked(
+        self, folder: Path, accepted: Accepted, before: BeingMade
+    ) -> Ended[Last] | _NotTheLast:
+        """Ask, and once more where that was turned away for its key and there is another one."""
+        first = Poll(url=before.next_url or accepted.poll_url, of=before.next_of)
+        ask = partial(self._followed, folder, accepted, first)
+        return await self.asking.by_key(ask, _is_of_the_key)
+
+    async def _ended(self, folder: Path, accepted: Accepted) -> Ended[Last] | None:
         """Return the answer that has ended a job, if it lies on the disk.
 
         One that nobody understood when it came is looked at again: a provider may be mended since.
-
-        Raises:
-            StorageFailed: The disk does not say.
         """
-        for answer in await self._asking.pictures.blocking(partial(polls.kept, folder)):
-            judge = self._judge(accepted, answer.of)
-            if _is_last(await self._asking.understood(answer.folder, judge)):
-                return answer
+        for answer in await self.asking.pictures.blocking(partial(polls.kept, folder)):
+            step = await self._understood(answer.folder, accepted, answer.of)
+            if not isinstance(step, _NotTheLast):
+                return Ended(answer, step)
         return None
-
-    async def once(
-        self, folder: Path, job: Job, before: BeingMade
-    ) -> KeptAnswer | BeingMade | AttemptResult:
-        """Ask how far a job is, and for what came of it if it is done.
-
-        Args:
-            folder: The attempt's, in which the answers come to lie.
-            job: An accepted one.
-            before: What was known of it.
-
-        Raises:
-            StorageFailed: The disk did not take an answer.
-        """
-        accepted = job.accepted
-        assert accepted is not None, "only an accepted job is asked for"
-        first = Poll(url=before.next_url or accepted.poll_url, of=before.next_of)
-        ask = partial(self._followed, folder, accepted, first)
-        said = await self._asking.by_key(ask, is_of_the_key)
-        return said if isinstance(said, KeptAnswer) else after(said, before, job, self._asking)
 
     async def _followed(
         self, folder: Path, accepted: Accepted, poll: Poll
-    ) -> KeptAnswer | _NotTheLast:
+    ) -> Ended[Last] | _NotTheLast:
         """Ask one address after the other, as long as the next has something now."""
         for _ in range(_STEPS):
-            judge = self._judge(accepted, poll.of)
-            said = await self._asking.heard(folder, poll.url, poll.of, judge, _is_last)
-            if isinstance(said, Verdict | Fetch):
-                return KeptAnswer(polls.whole_of(folder, poll.of), poll.of)
+            said = await self._heard(folder, accepted, poll)
+            if not isinstance(said, _NotTheLast):
+                return Ended(KeptAnswer(polls.whole_of(folder, poll.of), poll.of), said)
             if not isinstance(said, Poll) or not _is_there(said, after=poll):
                 return said
             poll = said
         return poll
 
-    def _judge(self, accepted: Accepted, of: Asked) -> Callable[[Reply], Polled]:
-        return lambda reply: self._provider.polled(reply, accepted, of)
+    async def _heard(self, folder: Path, accepted: Accepted, poll: Poll) -> Last | _NotTheLast:
+        """Ask once; an answer that ends a job is kept, and so is one that is not understood."""
+        try:
+            async with self.asking.answer(folder, poll.url) as answer:
+                step = await self._understood(answer, accepted, poll.of)
+                if isinstance(step, Unclear) or not isinstance(step, _NotTheLast):
+                    how: polls.Kept = "unclear" if isinstance(step, Unclear) else "done"
+                    keep = partial(polls.keep, answer, poll.of, how=how)
+                    await self.asking.pictures.blocking(keep)
+                return step
+        except NotAsked as problem:
+            return problem
+        except StorageFailed as failure:
+            if is_lack(failure.cause):  # of descriptors: others will free some
+                return Unsaid(message=str(failure))
+            raise
+
+    async def _understood(self, answer: Path, accepted: Accepted, of: Asked) -> Last | _NotTheLast:
+        """Judge an answer of a job's; a provider that breaks over it does not understand it."""
+
+        def judge(reply: Reply) -> Last | _NotTheLast:
+            step = self.words(reply, accepted, of)
+            return replace(step, said_at=moment_of(reply)) if isinstance(step, Gone) else step
+
+        try:
+            return await self.asking.judged(answer, judge)
+        except Exception as error:
+            storage = storage_behind(error, answer)
+            if storage is not None:
+                raise storage from error
+            return Unclear(message=f"an answer could not be understood: {described(error)}")
 
 
-def _is_last(step: object) -> bool:
-    return isinstance(step, Verdict | Fetch)
-
-
-def is_of_the_key(said: object) -> bool:
+def _is_of_the_key(said: object) -> bool:
     """Return whether it was the key for which nothing was said."""
     return isinstance(said, Unsaid) and said.stops_run
 
@@ -127,13 +191,12 @@ def _is_there(said: Poll, *, after: Poll) -> bool:
     return said.after_s is None and said.of not in {"status", after.of}
 
 
-def after(
-    said: _NotTheLast, before: BeingMade, job: Job, asking: Asking
-) -> BeingMade | AttemptResult:
+def _after(said: _NotTheLast, before: BeingMade, asking: Asking) -> BeingMade | AttemptResult:
     """Return how a job stands after an answer that is not its last, or what has come of it.
 
     The first answer in a row that is not understood is warned of, once a run.
     """
+    job = before.job
     if isinstance(said, Gone) and job.new.account != asking.client.account:
         said = Unsaid(message=f"{said.message}; {OTHER_KEY}")
     if interrupt.current().triggered:  # an answer that was cut short says nothing
@@ -145,10 +208,10 @@ def after(
             f"for again, more slowly, as long as {who} keeps it: see whether a newer release knows "
             "it"
         )
-    return _after(said, before, now=asking.now())
+    return _standing(said, before, now=asking.now())
 
 
-def _after(said: _NotTheLast, before: BeingMade, *, now: datetime) -> BeingMade | AttemptResult:
+def _standing(said: _NotTheLast, before: BeingMade, *, now: datetime) -> BeingMade | AttemptResult:
     step = said.said if isinstance(said, NotAsked) else said
     goes_on = isinstance(step, Poll | BatchMaking)
     job = before.job.still_made(now) if goes_on else before.job
@@ -190,7 +253,7 @@ def _after(said: _NotTheLast, before: BeingMade, *, now: datetime) -> BeingMade 
         is_gone=isinstance(step, Gone),
         gone_at=step.said_at if isinstance(step, Gone) else None,
         strange=before.strange + isinstance(step, Unclear),
-        stops_run=is_of_the_key(step),
+        stops_run=_is_of_the_key(step),
     )
 
 

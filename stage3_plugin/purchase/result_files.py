@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
@@ -29,16 +29,8 @@ from stage3_plugin.files.new_file import remove
 from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
-from stage3_plugin.purchase.asking import Asking
-from stage3_plugin.purchase.batched import (
-    ReadingStopped,
-    ReadLine,
-    ReadLines,
-    ResultFile,
-    Results,
-)
+from stage3_plugin.purchase.asking import Asking, storage_behind
 from stage3_plugin.purchase.fetching import FileSink
-from stage3_plugin.purchase.ingest import storage_behind
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.inflating import inflate_file
 from stage3_plugin.storage.pictures import Pictures
@@ -60,6 +52,91 @@ _BAD_KEY = frozenset({401, 403})
 _MORE_LINES = 8
 """Of a result file, beside twice those of its batch, as long as an answer may be: a file without
 end is not taken until the disk is full."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultFile:
+    """A result file on the disk.
+
+    Attributes:
+        path: Where.
+        is_whole: All of it came. One that was cut has whole lines, and proves nothing of others.
+        is_unframed: Nothing says how long it is, so that only its lines can show it to be whole.
+    """
+
+    path: Path
+    is_whole: bool
+    is_unframed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What is here of the result files of a batch that has ended.
+
+    Attributes:
+        files: Those that came, also in part.
+        problem: Why not all of them are here whole; empty if they are.
+        again_s: Seconds after which the rest may be asked for again; ``None`` where nothing is to
+            come, or it cannot be asked for with the settings of this run.
+        interrupted: It was cut short by us.
+        stops_run: It would be the same for every other batch, such as a key that is not taken.
+        storage: The disk did not take a file.
+        is_over: Nobody can be asked for the rest any more.
+        is_of_the_key: A file was not given for the key.
+    """
+
+    files: tuple[ResultFile, ...] = ()
+    problem: str = ""
+    again_s: float | None = None
+    interrupted: bool = False
+    stops_run: bool = False
+    storage: StorageFailed | None = None
+    is_over: bool = False
+    is_of_the_key: bool = False
+
+    def weight(self) -> tuple[bool, ...]:
+        """Return what says which of two is the worse."""
+        return (self.storage is not None, self.interrupted, self.stops_run, bool(self.problem))
+
+    @property
+    def are_whole(self) -> bool:
+        """Return whether every file is here whole."""
+        return not self.problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLine:
+    """A line of a result file, spooled as an answer of its own.
+
+    Attributes:
+        key: What it calls itself; ``domain.batch.line_of`` says whose it is.
+        folder: Where it lies; removed when the call that it was handed to returns, unless claimed.
+        has_picture: It has pictures, or the addresses of some.
+    """
+
+    key: str
+    folder: Path
+    has_picture: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLines:
+    """What the result files hold, all in all.
+
+    Attributes:
+        passed: Short lines that do not name the batch, which were only counted: some were handed
+            on before.
+        lacking: What is true of every line that was not handed on: that it never ran, or that it
+            may have been billed. ``None`` where that shows later, since a file is not here whole.
+    """
+
+    passed: int = 0
+    lacking: AttemptResult | None = None
+
+
+class ReadingStopped(Exception):
+    """The run ends while result files are read: they stay, and are read by a later one."""
+
 
 Take: TypeAlias = Callable[[ReadLine], Awaitable[None]]
 _How: TypeAlias = Literal["whole", "unframed", "cut"]
@@ -114,7 +191,8 @@ class ResultFiles:
         if job.expires_at is None or worst.interrupted or worst.storage is not None:
             return False
         left_s = (job.expires_at - self._asking.now()).total_seconds()
-        return left_s <= (-UNHEARD_S if worst.is_unaskable else 0.0)
+        is_unaskable = worst.problem and worst.again_s is None
+        return left_s <= (-UNHEARD_S if is_unaskable else 0.0)
 
     async def _came(self, folder: Path, url: str, most_bytes: int | None) -> Results:
         """Have one file come, unless it is here; once more where another key can be had."""
@@ -172,13 +250,8 @@ class ResultFiles:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._pictures.blocking(partial(shutil.rmtree, into, ignore_errors=True))
-        return ReadLines(
-            lines=reading.lines,
-            repeated=reading.repeated,
-            odd=reading.odd,
-            passed=reading.passed,
-            lacking=_lacking(ended, standing, is_over=results.is_over),
-        )
+        lacking = _lacking(ended, standing, is_over=results.is_over)
+        return ReadLines(passed=reading.passed, lacking=lacking)
 
     async def _standing(
         self,
@@ -290,7 +363,6 @@ def _not_whole(exchange: Exchange, status: int | None) -> Results:
         again_s=None if is_unaskable else batch_wait_s(1),
         stops_run=exchange.stops_run or status in _BAD_KEY,
         is_of_the_key=status in _BAD_KEY,
-        is_unaskable=is_unaskable,
     )
 
 
@@ -305,16 +377,10 @@ class _Reading:
         self._token = token
         self._take = take
         self._pictures = pictures
-        self._pictured: set[str] = set()
         self._later: dict[str, ReadLine] = {}
         self._weights: dict[str, int] = {}
         self._ran: set[int] = set()
-        self.good = self.odd = self.repeated = self.passed = 0
-
-    @property
-    def lines(self) -> int:
-        """Return how many keys there are."""
-        return len(self._pictured) + len(self._later)
+        self.good = self.odd = self.passed = 0
 
     @property
     def ran(self) -> int:
@@ -335,24 +401,18 @@ class _Reading:
             key=said.key,
             folder=line.folder,
             has_picture=_has_picture(said),
-            never_ran=said.never_ran,
         )
-        if read.has_picture and read.key not in self._pictured:
-            self._pictured.add(read.key)
-            before = self._later.pop(read.key, None)
-            if before is not None:
-                self.repeated += 1
-                await self._remove(before.folder)
-            await self._hand_on(read)
-        elif read.key in self._pictured or _weight(said) <= self._weights.get(read.key, -1):
-            self.repeated += 1
+        if _weight(said) <= self._weights.get(read.key, -1):
             await self._remove(line.folder)
+            return
+        self._weights[read.key] = _weight(said)
+        lighter = self._later.pop(read.key, None)
+        if lighter is not None:
+            await self._remove(lighter.folder)
+        if read.has_picture:
+            await self._hand_on(read)
         else:
-            before, self._later[read.key] = self._later.get(read.key), read
-            self._weights[read.key] = _weight(said)
-            if before is not None:
-                self.repeated += 1
-                await self._remove(before.folder)
+            self._later[read.key] = read
 
     async def hand_on_the_rest(self) -> None:
         """Hand on the lines without a picture: no other one has their keys."""
@@ -372,10 +432,12 @@ def _has_picture(said: LineSaid) -> bool:
 
 
 def _weight(said: LineSaid) -> int:
-    """Return how much a line without a picture says of money.
+    """Return how much a line says of money.
 
-    It never ran; it is unbilled; nobody knows; it ran, and may have been billed.
+    It never ran; it is unbilled; nobody knows; it ran, and may have been billed; it has a picture.
     """
+    if _has_picture(said):
+        return 4
     if said.never_ran:
         return 0
     verdict = said.step.verdict if isinstance(said.step, Fetch) else said.step

@@ -94,7 +94,7 @@ class Fetcher:
             state = await self._visit(url, open_sink, hosts.api, patience)
             if state.status not in REDIRECTS or not state.location or state.interrupted:
                 return state
-            url = _joined(address, state.location)
+            url = _led_to(address, state.location)
         raise FetchRefused("the picture's address leads from one to the next", reason="trouble")
 
     async def _visit(
@@ -174,13 +174,13 @@ def _parsed(url: str) -> httpx.URL:
     return address
 
 
-def _joined(address: httpx.URL, location: str) -> str:
-    """Follow a redirect.
+def _led_to(address: httpx.URL, location: str) -> str:
+    """Follow a redirect; one that leads nowhere is trouble at its store, which may pass.
 
     Raises:
         FetchRefused: It leads nowhere.
     """
     try:
-        return str(address.join(location))
-    except (ValueError, httpx.InvalidURL):
+        return str(_parsed(str(address.join(location))))
+    except (ValueError, httpx.InvalidURL, FetchRefused):
         raise FetchRefused("the picture's address leads nowhere", reason="trouble") from None

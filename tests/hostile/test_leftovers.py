@@ -17,7 +17,7 @@ from stage3_plugin.domain.purchase import Settlement
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
-from stage3_plugin.purchase import conversation
+from stage3_plugin.purchase import drive
 from stage3_plugin.storage.inspect import inspect_file
 from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.store import PictureStore
@@ -134,7 +134,7 @@ async def test_a_disk_that_does_not_read_leaves_the_purchase_open(
         return load_reply(folder, *more)
 
     with monkeypatch.context() as broken:
-        broken.setattr(conversation, "load_reply", load)
+        broken.setattr(drive, "load_reply", load)
         ran = await run_stage(dead.settings, scenes(2), dead.folder)
     found = states(dead.folder, "s01")
     after = await run_stage(dead.settings, scenes(2), dead.folder)

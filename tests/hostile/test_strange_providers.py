@@ -32,7 +32,6 @@ from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.client import Client
 from stage3_plugin.transport.job_hosts import JobHosts
@@ -173,9 +172,8 @@ async def speaking(
 
 
 async def begun(api: ImageApi, state_dir: Path, strange: Strange) -> AttemptResult:
-    async with speaking(api, state_dir, strange) as (conversation, pictures):
-        folder = pictures.new_folder("a1")
-        return await conversation.begin(request(), folder, Receipt(folder), NO_JOBS)
+    async with speaking(api, state_dir, strange) as (conversation, _):
+        return await conversation.begin("a1", request(), NO_JOBS)
 
 
 async def resumed(api: ImageApi, state_dir: Path, strange: Strange) -> AttemptResult:

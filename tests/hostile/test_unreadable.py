@@ -117,7 +117,7 @@ async def test_an_answer_without_memory_to_read_it_is_taken_in_later(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("stage3_plugin.purchase.conversation.load_reply", load)
+        patch.setattr("stage3_plugin.purchase.drive.load_reply", load)
         ran = await run_stage(painter(image_api), scenes(1), tmp_path)
     left = states(tmp_path)
     rerun = await run_stage(painter(image_api), scenes(1), tmp_path)
@@ -145,7 +145,7 @@ async def test_an_unknown_one_is_not_sent_again_while_its_answer_cannot_be_read(
 
     image_api.always(bills(0.05, heavy=True))
     with monkeypatch.context() as patch:
-        patch.setattr("stage3_plugin.purchase.conversation.load_reply", odd)
+        patch.setattr("stage3_plugin.purchase.drive.load_reply", odd)
         await run_stage(painter(image_api), scenes(1), tmp_path)
     assert states(tmp_path) == [State.UNKNOWN]
     settings = painter(image_api, on_unknown="resend")

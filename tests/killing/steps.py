@@ -60,8 +60,8 @@ class Step(StrEnum):
     RESUMED = "stage3_plugin.purchase.batching:Batching.resume_line"
 
     # Of a complete answer.
-    INGEST = "stage3_plugin.purchase.conversation:Conversation._after_the_answer"
-    READING = "stage3_plugin.purchase.conversation:load_reply"
+    INGEST = "stage3_plugin.purchase.drive:Drive.after_the_answer"
+    READING = "stage3_plugin.purchase.drive:load_reply"
     FETCH = "stage3_plugin.transport.client:Client.fetch"
     FETCHED_PIECE = "stage3_plugin.purchase.fetching:FileSink.feed"
     INSPECTION = "stage3_plugin.storage.pictures:inspect_file"

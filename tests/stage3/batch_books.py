@@ -31,9 +31,9 @@ from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Session
-from stage3_plugin.purchase.batched import ReadLine, ReadLines, ResultFile, Results
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.recovery import Recovery
+from stage3_plugin.purchase.result_files import ReadLine, ReadLines, ResultFile, Results
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.trace import Event
@@ -188,9 +188,7 @@ class BatchBooks:
             folder = self.spool / token / f"line-{key}"
             write_answer(folder, kind)
             await take(ReadLine(key=key, folder=folder, has_picture=kind in {"picture", "full"}))
-        return ReadLines(
-            lines=len(by_key), lacking=self.lacking if is_whole or self.tells else None
-        )
+        return ReadLines(lacking=self.lacking if is_whole or self.tells else None)
 
     async def claim(self, line: ReadLine, attempt_id: str) -> None:
         self.asked["claim"] += 1

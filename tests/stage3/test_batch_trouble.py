@@ -22,8 +22,8 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.engine.requests import request_for
 from stage3_plugin.files import new_file
+from stage3_plugin.policy.batching import Load
 from stage3_plugin.providers import gemini_batch, openai_batch
-from stage3_plugin.purchase.batched import Measured
 from stage3_plugin.purchase.checkout import Checkout
 from stage3_plugin.settings import Settings
 from stage3_plugin.testing.batch_plans import Batched, CutFile, Line, LineEnds
@@ -233,7 +233,7 @@ async def tokens_of(settings: Settings, folder: Path) -> int:
         batching = backend.sender().batching_at(backend.route.endpoint_of(request.model))
         assert batching is not None
         measured = batching.measured(request)
-        assert isinstance(measured, Measured)
+        assert isinstance(measured, Load)
         return measured.tokens
 
 

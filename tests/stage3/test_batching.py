@@ -24,19 +24,18 @@ from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, Lin
 from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.policy.batching import Load
 from stage3_plugin.providers.registry import provider_at
-from stage3_plugin.purchase import handing_over
-from stage3_plugin.purchase.batched import (
-    Measured,
+from stage3_plugin.purchase import batching
+from stage3_plugin.purchase.batching import Batching, Written
+from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.result_files import (
+    MOST_ANEW,
     ReadLine,
     ReadLines,
     ResultFile,
     Results,
-    Written,
 )
-from stage3_plugin.purchase.batching import Batching
-from stage3_plugin.purchase.conversation import Conversation
-from stage3_plugin.purchase.result_files import MOST_ANEW
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.writing import Caps
@@ -151,7 +150,6 @@ class Desk:
                 return
             await self.batching.claim(line, f"line-{number}")
             taken.lines[number] = await self.batching.resume_line(f"line-{number}")
-            taken.never_ran += [number] if line.never_ran else []
 
         taken.read = await self.batching.read(TOKEN, ended, results, take)
         return taken
@@ -164,7 +162,6 @@ class TakenIn:
     results: Results
     lines: dict[int, AttemptResult] = field(default_factory=dict[int, AttemptResult])
     foreign: list[str] = field(default_factory=list[str])
-    never_ran: list[int] = field(default_factory=list[int])
     read: ReadLines = field(default_factory=ReadLines)
 
     @property
@@ -231,7 +228,7 @@ def shown(picture: bytes) -> tuple[Reference, Base64Of]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand over again without a wait that counts."""
-    monkeypatch.setattr(handing_over, "_FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(batching, "_FIRST_WAIT_S", 0.001)
 
 
 # Handing over ------------------------------------------------------------------------------------
@@ -292,7 +289,7 @@ async def test_pictures_stand_in_the_lines_where_the_provider_wants_them_there(
         assert api.batches.files == {}
         assert text.count(pybase64.b64encode(picture)) == 2
         assert isinstance(written, Written)
-        sizes = [one.size_bytes for one in measured if isinstance(one, Measured)]
+        sizes = [one.size_bytes for one in measured if isinstance(one, Load)]
         assert written.size_bytes == len(text) <= sum(sizes)
 
 
@@ -479,10 +476,9 @@ async def test_of_two_words_for_a_line_the_one_counts_that_may_have_been_billed(
                 heard.append((await desk.batching.resume_line("0" * 32)).verdict.kind)
 
             results = Results(files=(ResultFile(path=file, is_whole=True),))
-            read = await desk.batching.read(TOKEN, ended, results, take)
+            await desk.batching.read(TOKEN, ended, results, take)
 
     assert heard == [VerdictKind.NO_PICTURE]
-    assert (read.lines, read.repeated) == (1, 1)
 
 
 def _of_a_line(status: int, body: object) -> dict[str, object]:
@@ -529,7 +525,6 @@ async def test_a_line_that_is_too_long_is_nobodys_and_the_others_are_read(tmp_pa
             taken = await desk.taken_in(before)
 
         assert taken.pictured == [0, 2]
-        assert taken.read.odd == 1
         assert taken.lacking != "never ran"
 
 
