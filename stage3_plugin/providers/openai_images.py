@@ -11,7 +11,6 @@ server answers in is read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 from urllib.parse import quote
@@ -75,19 +74,10 @@ class OpenAIImages(Hosted):
     @property
     def batch(self) -> OpenAIBatch:
         """Return its batch lane."""
-        return OpenAIBatch(self, self._body)
+        return OpenAIBatch(self)
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
-        shown: list[Payload] = [{"image_url": data_url(one.sent)} for one in request.shown]
-        payload, dropped = self._body(request, shown)
-        path = "/images/edits" if shown else "/images/generations"
-        return Send(url=f"{self.base_url}{path}", payload=payload, dropped=tuple(dropped))
-
-    def _body(
-        self, request: PictureRequest, shown: Sequence[Payload]
-    ) -> tuple[dict[str, Payload], list[str]]:
-        """Return what a request says, with the pictures that it shows, and what it cannot say."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
         payload: dict[str, Payload] = {
@@ -103,9 +93,11 @@ class OpenAIImages(Hosted):
             payload["background"] = request.background
         if request.seed is not None:
             dropped.append("seed")
-        if shown:
-            payload["images"] = shown
-        return payload, dropped
+        path = "/images/generations"
+        if request.shown:
+            path = "/images/edits"
+            payload["images"] = [{"image_url": data_url(one.sent)} for one in request.shown]
+        return Send(url=f"{self.base_url}{path}", payload=payload, dropped=tuple(dropped))
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: a page for each model, which only a good key opens."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, timedelta
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -56,7 +56,7 @@ from stage3_plugin.providers.replies.free_answers import (
     trouble,
     unsure,
 )
-from stage3_plugin.providers.replies.hints import hint_of, moment_s
+from stage3_plugin.providers.replies.hints import hint_of, iso_moment_s, moment_s
 from stage3_plugin.providers.replies.polling import is_gone, is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, text_at
 from stage3_plugin.providers.replies.words import sentence
@@ -521,8 +521,5 @@ def _is_of(item: Json, model: str) -> bool:
 
 
 def _began_before(item: Json, since_s: float) -> bool:
-    try:
-        began = datetime.fromisoformat(text_at(item, "created_at"))
-    except ValueError:
-        return False
-    return (began if began.tzinfo else began.replace(tzinfo=UTC)).timestamp() < since_s
+    began_s = iso_moment_s(text_at(item, "created_at"))
+    return began_s is not None and began_s < since_s

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from stage3_plugin.providers.replies.figures import figure_of
@@ -195,6 +195,15 @@ def moment_s(text: str) -> float | None:
         return moment.timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
+
+
+def iso_moment_s(text: str) -> float | None:
+    """Read an ISO moment as seconds since 1970; one without a zone is of UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _mapping(value: Json) -> dict[str, Json]:

@@ -28,7 +28,7 @@ from stage3_plugin.providers.replies.answers import (
 )
 from stage3_plugin.providers.replies.causes import about_of_error, about_of_reasons
 from stage3_plugin.providers.replies.hints import hint_of, used_up_s
-from stage3_plugin.providers.replies.reading import MOST_MESSAGE, MOST_WORD, cleaned
+from stage3_plugin.providers.replies.reading import MOST_WORD, cleaned, with_step
 from stage3_plugin.providers.replies.taxonomy import (
     ACCOUNT_LIMITED,
     Meaning,
@@ -110,7 +110,7 @@ def forbidden(verdict: Verdict) -> Verdict:
     return replace(
         verdict,
         kind=bad_key.kind,
-        message=cleaned(verdict.message, most=MOST_MESSAGE - len(step)).rstrip(" .") + step,
+        message=with_step(verdict.message, step),
         stops_run=bad_key.stops_run,
     )
 
@@ -129,8 +129,9 @@ def _of_pictures(
 
 def _in_doubt(known: Verdict, message: str, *, step: str = _DOUBT_STEP) -> Verdict:
     """Make the verdict of a request that may have been billed and whose outcome is unknown."""
-    shown = cleaned(message, most=MOST_MESSAGE - len(step)).rstrip(" .") + step
-    return replace(known, kind=VerdictKind.UNKNOWN, message=shown, may_be_billed=True)
+    return replace(
+        known, kind=VerdictKind.UNKNOWN, message=with_step(message, step), may_be_billed=True
+    )
 
 
 def _of_redirect(reply: Reply, known: Verdict) -> Verdict:
@@ -290,7 +291,7 @@ def _in_words(known: Verdict, meaning: Meaning, message: str, hint_s: float | No
     return replace(
         known,
         kind=meaning.kind,
-        message=cleaned(message, most=MOST_MESSAGE - len(step)).rstrip(" .") + step,
+        message=with_step(message, step),
         stops_run=meaning.stops_run,
         lower_capacity=meaning.lower_capacity or is_unhinted_limit,
         hint_s=wait_s or None,  # a wait of 0 is left to backoff: it must not become a busy loop

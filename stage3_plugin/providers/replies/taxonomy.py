@@ -97,6 +97,7 @@ class Meanings(BaseModel):
         trouble: Words for trouble of any kind, which gateways put beside whatever happened to them.
         meaning: What there is.
         status: What a status means where no rule fits.
+        rpc: Google's own table from the codes of its calls to the statuses of HTTP.
         rule: Those about words.
     """
 
@@ -106,6 +107,7 @@ class Meanings(BaseModel):
     trouble: re.Pattern[str]
     meaning: tuple[Meaning, ...]
     status: Mapping[int, Case]
+    rpc: Mapping[int, int]
     rule: tuple[Rule, ...]
 
 
