@@ -59,6 +59,7 @@ from stage3_plugin.providers.replies.free_answers import (
 from stage3_plugin.providers.replies.hints import hint_of, iso_moment_s, moment_s
 from stage3_plugin.providers.replies.polling import is_gone, is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, text_at
+from stage3_plugin.providers.replies.taxonomy import meanings
 from stage3_plugin.providers.replies.words import sentence
 from stage3_plugin.providers.showing import data_url, named_first
 from stage3_plugin.settings import ProviderOptions
@@ -80,14 +81,6 @@ REFUSED_FOR: tuple[tuple[str, RefusedFor | None], ...] = (
 )
 """What ``error``, a sentence without a code, has in it of a refusal of a known kind, in lower case
 (puter#3719 of 2026-09-02, pollinations#10801 and #11809)."""
-REFUSALS = (
-    "flagged as sensitive", "sensitive content", "sensitive information", "safety system",
-    "safety_violations", "content policy", "content_policy", "content checker", "content_filter",
-    "prohibited content", "policy violation", "moderat", "responsible ai", "data inspection",
-    "third-party content",
-)  # fmt: skip
-"""Of any other: words of the vendors whose models it sells. ``violat`` and ``unsafe`` alone are
-none of them, since sentences about parameters have them, too."""
 
 KEEPS_S = 3600.0
 """Input and output of a prediction are deleted after an hour (Replicate's documentation)."""
@@ -472,7 +465,7 @@ def _of_failure(known: Verdict, prediction: Json, word: str) -> Verdict:
     message = _told(prediction, f"the prediction {word}")
     said = sentence(text_at(prediction, "error"))
     known_one = next((one for one in REFUSED_FOR if one[0] in said.lower()), None)
-    if known_one is None and not any(words in said.lower() for words in REFUSALS):
+    if known_one is None and not any(words in said.lower() for words in meanings().about.flagged):
         return replace(known, message=message)
     about = about_of_sentence(said) if known_one is None else known_one[1]
     return replace(known, kind=VerdictKind.REFUSED, about=about, message=message)

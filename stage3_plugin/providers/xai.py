@@ -39,6 +39,7 @@ from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble, unsure
 from stage3_plugin.providers.replies.polling import is_gone, is_job_id, unsaid
 from stage3_plugin.providers.replies.reading import Json, at, text_at
+from stage3_plugin.providers.replies.taxonomy import meanings
 from stage3_plugin.providers.replies.usage import reported_usd_of
 from stage3_plugin.providers.showing import data_url, named_first
 
@@ -49,23 +50,6 @@ KEPT_S = 86_400
 files)."""
 SETTLES_S = 900.0
 SINCE = timedelta(days=1)
-
-ERRORS: tuple[tuple[str, str], ...] = (
-    ("usage guidelines", "content_policy_violation"),
-    ("content policy", "content_policy_violation"),
-    ("moderation", "content_policy_violation"),
-    ("safety_check", "content_policy_violation"),
-    ("does not exist", "model_not_found"),
-    ("model not found", "model_not_found"),
-    ("incorrect api key", "invalid_api_key"),  # with 400 (recorded)
-    ("invalid api key", "invalid_api_key"),
-    ("no api key", "invalid_api_key"),
-    ("credit", "insufficient_quota"),
-    ("spending limit", "insufficient_quota"),
-    ("does not have permission", "permission_denied"),
-)
-"""What a flat error, ``code`` and ``error``, has in it, and the known word for that: the code says
-little, such as ``invalid-argument``. The first that fits counts."""
 
 PROFILE = Profile(
     name="xai",
@@ -273,7 +257,7 @@ def _in_known_words(reply: Reply) -> Reply:
         return reply
     code = text_at(document, "code")
     told = f"{code[:_MOST_SAID]} {said[:_MOST_SAID]}".lower()
-    word = next((word for part, word in ERRORS if part in told), code)
+    word = next((word for part, word in meanings().flat.items() if part in told), code)
     return replace(reply, document={"error": {"code": word, "message": said}})
 
 
