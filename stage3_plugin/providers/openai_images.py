@@ -24,7 +24,7 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.openai_batch import OpenAIBatch
-from stage3_plugin.providers.replies.free_answers import day_at, found_model, good, trouble, unsure
+from stage3_plugin.providers.replies.free_answers import day_at, unsure
 from stage3_plugin.providers.replies.reading import text_at
 from stage3_plugin.providers.showing import data_url, named_first
 from stage3_plugin.settings import ProviderOptions
@@ -101,23 +101,14 @@ class OpenAIImages(Hosted):
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: a page for each model, which only a good key opens."""
-        asks = tuple(
-            Ask(
-                url=f"{self.base_url}/models/{quote(model, safe='')}",
-                about=("key", "model"),
-                model=model,
-                judge=self._of_model,
-            )
-            for model in models
-        )
+        page = f"{self.base_url}/models"
+        asks = self._pages(models, lambda one: f"{page}/{quote(one, safe='')}", "key", "model")
         return (*asks, NO_ACCOUNT)
 
-    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
-        if reply.status != 200 or not text_at(reply.document, "id"):
-            return trouble(ask, reply, is_vendor=self.is_vendors)
-        ends_on = day_at(reply.document, "shutdown_date")
-        found = found_model("openai", self.who, ask.model or "", ends_on, today)
-        return (good("key", f"{self.who} accepts it"), found)
+    def _on_page(self, model: str, reply: Reply, today: date) -> tuple[Finding, ...]:
+        if not text_at(reply.document, "id"):
+            return ()
+        return (self._has(model, today, day_at(reply.document, "shutdown_date")),)
 
 
 NO_ACCOUNT = unsure(

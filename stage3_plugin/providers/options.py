@@ -44,9 +44,10 @@ def options_of(
     known = list(option_names(model))
     if takes_others(model):
         known.append("what the model has, by its own names")
-    reserved = {_letters(option): why for option, why in _reserved(model).items()}
+    names = _reserved(model).items() if given else ()
+    why_not = {_letters(option): why for option, why in names}
     for option in given:
-        why = reserved.get(_letters(option))
+        why = why_not.get(_letters(option))
         if why is not None:
             raise _refused(option, f"is no option: {why}", name, known)
     try:

@@ -31,7 +31,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "maintenance": 3323,
         "policy": 1660,
         "previz": 7477,
-        "providers": 4949,
+        "providers": 4922,
         "purchase": 5048,
         "renderers": 1183,
         "runtime": 893,
@@ -78,6 +78,7 @@ CROWDED: Mapping[str, int] = {
     "stage3_plugin/ledger": 23,
     "stage3_plugin/previz": 32,
     "stage3_plugin/previz/backdrop": 25,
+    "stage3_plugin/providers": 21,
     "stage3_plugin/purchase": 33,
     "stage3_plugin/testing": 21,
 }

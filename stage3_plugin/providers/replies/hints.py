@@ -136,6 +136,13 @@ def _used_up(headers: Mapping[str, str]) -> float | None:
     return max(waits, default=None)
 
 
+def told_to_retry(headers: Mapping[str, str], *names: str) -> bool | None:
+    """Return the provider's own yes or no on trying again, in the first header that has one."""
+    words = (headers.get(name, "").strip().lower() for name in names)
+    said = next((word for word in words if word in {"true", "1", "false", "0"}), None)
+    return None if said is None else said in {"true", "1"}
+
+
 def used_up_s(headers: Mapping[str, str]) -> float | None:
     """Return the seconds until a window with nothing left begins anew, or ``None``.
 
