@@ -84,13 +84,14 @@ def shorten(times: float) -> None:
 
 def change_the_terms(*, settle_s: float | None, most_lines: int | None) -> None:
     """Let vendors' batches be smaller in this process, or their listings be sure sooner."""
-    for module in map(_module, ("providers.openai_batch", "providers.gemini_batch")):
-        terms = module.TERMS
+    lanes = ("providers.openai_batch", "OpenAIBatch"), ("providers.gemini_batch", "GeminiBatch")
+    for lane in (getattr(_module(module), name) for module, name in lanes):
+        terms = lane.terms
         if settle_s is not None:
             terms = replace(terms, listing=replace(terms.listing, settle_s=settle_s))
         if most_lines is not None:
             terms = replace(terms, most_lines=most_lines)
-        module.TERMS = terms
+        lane.terms = terms
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, word: str, provider: type) -> None:

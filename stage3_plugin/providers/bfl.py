@@ -16,7 +16,6 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from stage3_plugin.domain.addressing import address_of
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import (
     Asked,
@@ -36,13 +35,14 @@ from stage3_plugin.domain.picture import RemotePicture
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
-from stage3_plugin.providers.base import Next, Polled
-from stage3_plugin.providers.hosted import Hosted, unsaid_of
+from stage3_plugin.providers.base import Polled
+from stage3_plugin.providers.hosted import unsaid_of
 from stage3_plugin.providers.models import Form, formats_of, takes_of
+from stage3_plugin.providers.queue import Queue, ended, seed_at
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import bad, good, trouble, unsure
+from stage3_plugin.providers.replies.free_answers import bad, good, unsure
 from stage3_plugin.providers.replies.polling import about_another, is_gone
-from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
+from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, text_at
 from stage3_plugin.providers.showing import named_first
 from stage3_plugin.settings import ProviderOptions
 
@@ -116,13 +116,15 @@ second and each further one ``input_image_2``, ... (docs.comfy.org of ``flux-3-i
 2026-10 that mirrors api.bfl.ai/openapi.json)."""
 
 
-class Bfl(Hosted):
+class Bfl(Queue):
     """The provider ``bfl``; the arguments are those of ``Hosted``.
 
     Its ``base_url`` ends before the version of the API.
     """
 
     Options = BflOptions
+    _keeps_s = KEEPS_S
+    _poll = ("polling_url",)
 
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
@@ -151,12 +153,6 @@ class Bfl(Hosted):
             dropped=(*dropped, *unsaid_of(request, form, seed=has_fields, formats=formats)),
         )
 
-    def next(self, reply: Reply) -> Next:
-        """Return what follows from the answer to a submit."""
-        if 200 <= reply.status < 300 and (accepted := self._accepted(reply.document)) is not None:
-            return accepted
-        return self.forbidding(reply)
-
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a task's; its result is on the same page."""
         del of
@@ -176,9 +172,11 @@ class Bfl(Hosted):
             told = "refused by the provider's policy"
             why = ", ".join(_reasons(reply.document)) or word
             message = cleaned(f"{told} ({why}); change the scene's prompt")
-            return _ended(reply, job, VerdictKind.REFUSED, message, about=REFUSED[word])
+            return replace(
+                _failed(reply, job, message), kind=VerdictKind.REFUSED, about=REFUSED[word]
+            )
         if word in FAILED:
-            return _ended(reply, job, VerdictKind.NO_PICTURE, f"the task failed ({word})")
+            return _failed(reply, job, f"the task failed ({word})")
         return Unclear(message=f"Black Forest Labs calls the task {cleaned(word, most=40)!r}")
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
@@ -194,56 +192,37 @@ class Bfl(Hosted):
         if reply.status == 403 and self.is_vendors:
             return (bad("key", f"{self.who} does not accept it"), *ask.unknown(_NOT_SAID)[1:])
         if reply.status != 200 or left is None:
-            return trouble(ask, reply, is_vendor=self.is_vendors)
+            return self._trouble(ask, reply)
         key = good("key", f"{self.who} accepts it")
         if left <= 0:
             return (key, bad("account", "no credit is left", hint=_BUY))
         return (key, good("account", f"${left * CREDIT_USD:.2f} of credit is left"))
 
     def _accepted(self, document: Json) -> Accepted | None:
-        name = name_at(document, "id")
-        poll = address_of(text_at(document, "polling_url"), base_url=self.base_url)
-        if not name or poll is None:
-            return None
-        cost = figure_of(at(document, "cost"), most=MOST_USD)
-        cost_usd = None if cost is None else cost * CREDIT_USD
-        return Accepted(job_id=name, poll_url=poll, keeps_s=KEEPS_S, cost_usd=cost_usd)
+        accepted = super()._accepted(document)
+        credits_ = figure_of(at(document, "cost"), most=MOST_USD)
+        if accepted is None or credits_ is None:
+            return accepted
+        return replace(accepted, cost_usd=credits_ * CREDIT_USD)
 
     def _ready(self, reply: Reply, job: Accepted) -> Polled:
         address = text_at(reply.document, "result", "sample")
         source = reply.source(address, base_url=self.base_url)
         if not isinstance(source, RemotePicture):
             return Unclear(message="the task is ready, and its picture is at no address")
-        verdict = _ended(reply, job, VerdictKind.PICTURES, "")
-        return Fetch(sources=(source,), verdict=verdict)
+        verdict = ended(reply, job, VerdictKind.PICTURES)
+        details = seed_at(reply.document, "result", "seed")
+        return Fetch(sources=(source,), verdict=replace(verdict, details=details))
 
 
 _NOT_SAID = "nothing is said of it, since the key is not good"
 _BUY = "buy credit at https://dashboard.bfl.ai"
 
 
-def _ended(
-    reply: Reply,
-    job: Accepted,
-    kind: VerdictKind,
-    message: str,
-    *,
-    about: RefusedFor | None = None,
-) -> Verdict:
-    """Return what a task that ended comes to, at the cost that its submit named."""
-    seed = figure_of(at(reply.document, "result", "seed"), most=2**64)
-    word = text_at(reply.document, "status")
-    return Verdict(
-        kind=kind,
-        message=message,
-        may_be_billed=True,
-        reported_usd=job.cost_usd,
-        provider_status=reply.status,
-        provider_code=None if kind is VerdictKind.PICTURES else word,
-        request_id=job.job_id,
-        details={} if seed is None else {"seed": f"{seed:f}"},
-        about=about,
-    )
+def _failed(reply: Reply, job: Accepted, message: str) -> Verdict:
+    verdict = ended(reply, job, VerdictKind.NO_PICTURE, message)
+    details = seed_at(reply.document, "result", "seed")
+    return replace(verdict, provider_code=text_at(reply.document, "status"), details=details)
 
 
 def _reasons(document: Json) -> list[str]:

@@ -16,14 +16,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 from urllib.parse import quote
 
 from pydantic import Field
 
-from stage3_plugin.domain.addressing import address_of
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import (
     Asked,
@@ -47,12 +46,14 @@ from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
-from stage3_plugin.providers.hosted import Hosted, unsaid_of
+from stage3_plugin.providers.hosted import unsaid_of
 from stage3_plugin.providers.models import Inputs, formats_of, inputs_of
 from stage3_plugin.providers.prices import listed_usd
-from stage3_plugin.providers.replies.answers import details_of
+from stage3_plugin.providers.queue import Queue, ended, seed_at, since
+from stage3_plugin.providers.replies.answers import details_of, with_pictures
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import found_model, missing, trouble, unsure
+from stage3_plugin.providers.replies.free_answers import missing, unsure
+from stage3_plugin.providers.replies.hints import told_to_retry
 from stage3_plugin.providers.replies.polling import about_another, is_gone
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, name_at, text_at
 from stage3_plugin.providers.replies.words import ErrorWords, error_in
@@ -87,7 +88,6 @@ STORED_S = 30 * 86_400.0
 SETTLES_S = 900.0
 """The history has what has ended: a start's deadline and the longest run (facts 1.2)."""
 BEGINS_WITHIN_S = 120
-SINCE = timedelta(days=1)
 MOST_SEED = 2**64
 
 HEADERS = {
@@ -138,10 +138,13 @@ class FalOptions(ProviderOptions):
     )
 
 
-class Fal(Hosted):
+class Fal(Queue):
     """The provider ``fal``; the arguments are those of ``Hosted``."""
 
     Options = FalOptions
+    _keeps_s = KEEPS_S
+    _id = "request_id"
+    _poll, _result, _cancel = ("status_url",), ("response_url",), ("cancel_url",)
 
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
@@ -193,12 +196,10 @@ class Fal(Hosted):
 
     def next(self, reply: Reply) -> Next:
         """Return what follows from the answer to a submit."""
-        if 200 <= reply.status < 300 and (accepted := self._accepted(reply.document)) is not None:
-            return accepted
         is_infrastructure = INFRASTRUCTURE.fullmatch(text_at(reply.document, "error_type"))
         if self.is_vendors and reply.status >= UNBILLED_FROM and is_infrastructure:
             return _failed(reply, None)
-        return self.forbidding(reply)
+        return super().next(reply)
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a job's."""
@@ -244,38 +245,20 @@ class Fal(Hosted):
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: the list of prices, which has what there is."""
-        asks = (
-            Ask(
-                url=f"{self._platform}/models/pricing?endpoint_id={quote(model, safe='/')}",
-                about=("model",),
-                model=model,
-                judge=self._of_pricing,
-            )
-            for model in models
-        )
+        page = f"{self._platform}/models/pricing?endpoint_id="
+        asks = self._pages(models, lambda one: f"{page}{quote(one, safe='/')}", "model")
         return (*asks, _NO_PAGE_OF_KEYS, _NO_PAGE_OF_MONEY)
 
-    def _of_pricing(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
+    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
         model, prices = ask.model or "", at(reply.document, "prices")
         if self.is_vendors and is_gone(reply):
             return (missing(f"{self.who} has no such endpoint", model),)
         if reply.status != 200 or not isinstance(prices, list):
-            return trouble(ask, reply, is_vendor=self.is_vendors)
+            return self._trouble(ask, reply)
         listed = [_price(one) for one in prices if text_at(one, "endpoint_id") == model]
         if not listed:
             return ask.unknown("the list of prices does not have it")
-        found = found_model("fal", self.who, model, None, today)
-        return (found, *self.priced(model, filter(None, listed)))
-
-    def _accepted(self, document: Json) -> Accepted | None:
-        name = name_at(document, "request_id")
-        places = (text_at(document, f"{of}_url") for of in ("status", "response", "cancel"))
-        poll, result, cancel = (address_of(text, base_url=self.base_url) for text in places)
-        if not name or poll is None or result is None:
-            return None
-        return Accepted(
-            job_id=name, poll_url=poll, result_url=result, cancel_url=cancel, keeps_s=KEEPS_S
-        )
+        return (self._has(model, today), *self.priced(model, filter(None, listed)))
 
     def _of_status(self, reply: Reply, job: Accepted, result_url: str) -> Polled:
         word = text_at(reply.document, "status")
@@ -315,12 +298,9 @@ class Fal(Hosted):
             return _failed(reply, job.job_id)
         if not 200 <= reply.status < 300:
             return self._rejected(reply, job)
-        known = Verdict(
-            kind=VerdictKind.PICTURES,
-            may_be_billed=True,
+        known = replace(
+            ended(reply, job, VerdictKind.PICTURES),
             listed_usd=self._listed_usd(reply),
-            provider_status=reply.status,
-            request_id=job.job_id,
             details=_details(reply),
         )
         return self._of_pictures(reply, known)
@@ -332,7 +312,7 @@ class Fal(Hosted):
         good = [entry for entry, is_shown in zip(entries, shown, strict=False) if is_shown]
         sources = tuple(self._sources(reply, good))
         if sources:
-            return _with(sources, known)
+            return with_pictures(known, sources)
         if good:
             return Unclear(message="the address of its picture is none")
         if entries:
@@ -343,7 +323,7 @@ class Fal(Hosted):
             return replace(known, kind=VerdictKind.NO_PICTURE, message="a result without a picture")
         step = self.judged(reply)
         if step.sources:
-            return _with(step.sources, known)
+            return with_pictures(known, step.sources)
         return _called(word) if word else Unclear(message="a result in a shape that is not known")
 
     def _sources(
@@ -393,9 +373,8 @@ class Fal(Hosted):
         return tuple(dict.fromkeys(both))
 
     def _listing(self, lost: Lost, cursor: str) -> str:
-        since = (lost.opened_at - SINCE).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         page = f"{self._platform}/models/requests/by-endpoint"
-        asked = f"endpoint_id={_many(self._siblings(lost.endpoint))}&start={since}&limit=100"
+        asked = f"endpoint_id={_many(self._siblings(lost.endpoint))}&start={since(lost)}&limit=100"
         more = f"&cursor={quote(cursor, safe='')}" if cursor else ""
         return f"{page}?{asked}&expand=payloads{more}"
 
@@ -536,30 +515,13 @@ def _failed(reply: Reply, job_id: str | None) -> Verdict:
         provider_status=reply.status,
         provider_code=code or None,
         request_id=job_id,
-        should_retry=_wish(reply),
+        should_retry=told_to_retry(reply.headers, "x-fal-retryable", "x-fal-needs-retry"),
     )
-
-
-def _wish(reply: Reply) -> bool | None:
-    """Return fal's own yes or no on trying again; it has two names for that header."""
-    for name in ("x-fal-retryable", "x-fal-needs-retry"):
-        word = reply.headers.get(name, "").strip().lower()
-        if word in {"true", "1", "false", "0"}:
-            return word in {"true", "1"}
-    return None
 
 
 def _details(reply: Reply) -> dict[str, str]:
     """Return the facts about a picture worth keeping."""
     facts = details_of(reply)
-    seed = figure_of(at(reply.document, "seed"), most=MOST_SEED)
     units = cleaned(reply.headers.get("x-fal-billable-units", ""), most=40)
-    more = {"seed": "" if seed is None else f"{seed:f}", "billable_units": units}
-    return facts | {name: fact for name, fact in more.items() if fact}
-
-
-def _with(sources: tuple[PictureSource | RemotePicture, ...], known: Verdict) -> Verdict | Fetch:
-    held = tuple(source for source in sources if not isinstance(source, RemotePicture))
-    if len(held) < len(sources):
-        return Fetch(sources=sources, verdict=known)
-    return replace(known, sources=held)
+    facts |= seed_at(reply.document, "seed")
+    return facts | ({"billable_units": units} if units else {})

@@ -28,7 +28,7 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.gemini_batch import GeminiBatch
 from stage3_plugin.providers.hosted import Hosted, unsaid_of
 from stage3_plugin.providers.models import Form
-from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble, unsure
+from stage3_plugin.providers.replies.free_answers import bad, unsure
 from stage3_plugin.providers.replies.reading import at, items_at, text_at
 from stage3_plugin.providers.showing import as_parts
 from stage3_plugin.settings import ProviderOptions
@@ -100,26 +100,18 @@ class Gemini(Hosted):
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: a page for each model, which only a good key opens."""
-        asks = tuple(
-            Ask(
-                url=f"{self.base_url}/v1beta/models/{_in_a_path(model)}",
-                about=("key", "model"),
-                model=model,
-                judge=self._of_model,
-            )
-            for model in models
-        )
+        page = f"{self.base_url}/v1beta/models"
+        asks = self._pages(models, lambda one: f"{page}/{_in_a_path(one)}", "key", "model")
         return (*asks, _NO_ACCOUNT)
 
-    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
-        if reply.status != 200 or not text_at(reply.document, "name"):
-            return trouble(ask, reply, is_vendor=self.is_vendors)
-        key, model = good("key", f"{self.who} accepts it"), ask.model or ""
+    def _on_page(self, model: str, reply: Reply, today: date) -> tuple[Finding, ...]:
+        if not text_at(reply.document, "name"):
+            return ()
         methods = items_at(reply.document, "supportedGenerationMethods")
         if methods and _METHOD not in methods:
             told = f"{self.who} has it, but not for {_METHOD}, which makes pictures"
-            return (key, bad("model", told, model=model, hint="choose a model for pictures"))
-        return (key, found_model("gemini", self.who, model, None, today))
+            return (bad("model", told, model=model, hint="choose a model for pictures"),)
+        return (self._has(model, today),)
 
 
 _METHOD = "generateContent"

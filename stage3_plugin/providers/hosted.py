@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
+from datetime import date
 from decimal import Decimal
 
 from pydantic import JsonValue
@@ -17,7 +18,7 @@ from pydantic import JsonValue
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Send, Unsaid
-from stage3_plugin.domain.free_checks import Ask, Finding, Price
+from stage3_plugin.domain.free_checks import About, Ask, Finding, Price
 from stage3_plugin.domain.job import Accepted
 from stage3_plugin.domain.money import Estimate, Prices, to_usd
 from stage3_plugin.domain.profile import Profile
@@ -35,7 +36,7 @@ from stage3_plugin.providers.models import (
     takes_of,
     who_has,
 )
-from stage3_plugin.providers.replies.free_answers import compared
+from stage3_plugin.providers.replies.free_answers import compared, found_model, good, trouble
 from stage3_plugin.providers.replies.judging import forbidden, judge_reply
 from stage3_plugin.providers.replies.polling import unsaid
 from stage3_plugin.providers.replies.taxonomy import meanings
@@ -116,10 +117,14 @@ class Hosted(PictureMaker, ABC):
         """Return what follows from a complete answer."""
         return self.judged(reply)
 
+    def _in_known_words(self, reply: Reply) -> Reply:
+        """Return an answer in the shape that all are read in: most come in it."""
+        return reply
+
     def judged(self, reply: Reply) -> Verdict | Fetch:
         """Read a complete answer as all providers do: a verdict, or that its picture is fetched."""
         return judge_reply(
-            reply,
+            self._in_known_words(reply),
             profile=self._profile,
             base_url=self.base_url,
             now_s=self.clock(),
@@ -131,12 +136,16 @@ class Hosted(PictureMaker, ABC):
         step = self.judged(reply)
         return forbidden(step) if isinstance(step, Verdict) else step
 
+    def _unsaid(self, reply: Reply) -> Unsaid:
+        """Return that its answer says nothing of a job."""
+        return unsaid(self._in_known_words(reply), now_s=self.clock())
+
     def says_nothing(self, reply: Reply) -> Unsaid:
         """Return that its answer says nothing of a job; one about the key is so of every job."""
         step = self.forbidding(reply)
         is_key = isinstance(step, Verdict) and step.kind is VerdictKind.BAD_CREDENTIALS
         is_said = error_in(reply.document) is not None
-        return replace(unsaid(reply, now_s=self.clock()), stops_run=is_key and is_said)
+        return replace(self._unsaid(reply), stops_run=is_key and is_said)
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:
         """Return what follows from an answer of a job's: one without a queue has none."""
@@ -166,6 +175,31 @@ class Hosted(PictureMaker, ABC):
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:  # noqa: ARG002 - named in the protocol
         """Return what can be asked for free about key, models and account: nothing is known."""
         return ()
+
+    def _pages(
+        self, models: Iterable[str], page: Callable[[str], str], *about: About
+    ) -> Iterator[Ask]:
+        """Yield what asks for the page of each model."""
+        for model in models:
+            yield Ask(url=page(model), about=about, model=model, judge=self._of_model)
+
+    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
+        """Judge a model's page by what is on it; where only a good key opens it, the key, too."""
+        found = self._on_page(ask.model or "", reply, today) if reply.status == 200 else ()
+        if not found:
+            return self._trouble(ask, reply)
+        return (good("key", f"{self.who} accepts it"), *found) if "key" in ask.about else found
+
+    def _on_page(self, model: str, reply: Reply, today: date) -> tuple[Finding, ...]:  # noqa: ARG002 - of a page that says more
+        """Return what is on a model's page; nothing if it is not one."""
+        return ()
+
+    def _has(self, model: str, today: date, ends_on: date | None = None) -> Finding:
+        return found_model(self._profile.name, self.who, model, ends_on, today)
+
+    def _trouble(self, ask: Ask, reply: Reply) -> tuple[Finding, ...]:
+        """Return what an answer that is not the expected one says."""
+        return trouble(ask, self._in_known_words(reply), is_vendor=self.is_vendors)
 
     def priced(self, model: str, prices: Iterable[Price]) -> tuple[Finding, ...]:
         """Compare what a page says of prices, the dearest of each kind; one of 0 says nothing."""

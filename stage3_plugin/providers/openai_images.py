@@ -11,7 +11,6 @@ server answers in is read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Literal
 from urllib.parse import quote
@@ -25,7 +24,7 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.openai_batch import OpenAIBatch
-from stage3_plugin.providers.replies.free_answers import day_at, found_model, good, trouble, unsure
+from stage3_plugin.providers.replies.free_answers import day_at, unsure
 from stage3_plugin.providers.replies.reading import text_at
 from stage3_plugin.providers.showing import data_url, named_first
 from stage3_plugin.settings import ProviderOptions
@@ -75,19 +74,10 @@ class OpenAIImages(Hosted):
     @property
     def batch(self) -> OpenAIBatch:
         """Return its batch lane."""
-        return OpenAIBatch(self, self._body)
+        return OpenAIBatch(self)
 
     def begin(self, request: PictureRequest) -> Send:
         """Return the request to send for a picture."""
-        shown: list[Payload] = [{"image_url": data_url(one.sent)} for one in request.shown]
-        payload, dropped = self._body(request, shown)
-        path = "/images/edits" if shown else "/images/generations"
-        return Send(url=f"{self.base_url}{path}", payload=payload, dropped=tuple(dropped))
-
-    def _body(
-        self, request: PictureRequest, shown: Sequence[Payload]
-    ) -> tuple[dict[str, Payload], list[str]]:
-        """Return what a request says, with the pictures that it shows, and what it cannot say."""
         prompt, dropped = self.prompt_of(request)
         model = self.model_of(request)
         payload: dict[str, Payload] = {
@@ -103,29 +93,22 @@ class OpenAIImages(Hosted):
             payload["background"] = request.background
         if request.seed is not None:
             dropped.append("seed")
-        if shown:
-            payload["images"] = shown
-        return payload, dropped
+        path = "/images/generations"
+        if request.shown:
+            path = "/images/edits"
+            payload["images"] = [{"image_url": data_url(one.sent)} for one in request.shown]
+        return Send(url=f"{self.base_url}{path}", payload=payload, dropped=tuple(dropped))
 
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: a page for each model, which only a good key opens."""
-        asks = tuple(
-            Ask(
-                url=f"{self.base_url}/models/{quote(model, safe='')}",
-                about=("key", "model"),
-                model=model,
-                judge=self._of_model,
-            )
-            for model in models
-        )
+        page = f"{self.base_url}/models"
+        asks = self._pages(models, lambda one: f"{page}/{quote(one, safe='')}", "key", "model")
         return (*asks, NO_ACCOUNT)
 
-    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
-        if reply.status != 200 or not text_at(reply.document, "id"):
-            return trouble(ask, reply, is_vendor=self.is_vendors)
-        ends_on = day_at(reply.document, "shutdown_date")
-        found = found_model("openai", self.who, ask.model or "", ends_on, today)
-        return (good("key", f"{self.who} accepts it"), found)
+    def _on_page(self, model: str, reply: Reply, today: date) -> tuple[Finding, ...]:
+        if not text_at(reply.document, "id"):
+            return ()
+        return (self._has(model, today, day_at(reply.document, "shutdown_date")),)
 
 
 NO_ACCOUNT = unsure(

@@ -29,10 +29,8 @@ from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import (
     bad,
     day_at,
-    found_model,
     good,
     missing,
-    trouble,
     unsure,
 )
 from stage3_plugin.providers.replies.reading import Json, at, items_at, text_at
@@ -145,7 +143,7 @@ class OpenRouter(Hosted):
     def _of_key(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
         found = at(reply.document, "data")
         if reply.status != 200 or not isinstance(found, dict):
-            return trouble(ask, reply, is_vendor=self.is_vendors)
+            return self._trouble(ask, reply)
         return (_key(found, self.who, today), _limit(found))
 
     def _of_credits(self, ask: Ask, reply: Reply, _today: date) -> tuple[Finding, ...]:
@@ -168,14 +166,14 @@ class OpenRouter(Hosted):
             return (missing(told, model),)
         servers = at(found, "endpoints")
         if reply.status != 200 or not isinstance(servers, list):
-            return trouble(ask, reply, is_vendor=self.is_vendors)
+            return self._trouble(ask, reply)
         if not servers:
             return (missing("no service offers it now", model),)
         makes = items_at(found, "architecture", "output_modalities")
         if makes and "image" not in makes:
             return (bad("model", "it makes no pictures", model=model),)
         ends_on = day_at(found, "expiration_date")
-        there = found_model("openrouter", self.who, model, ends_on, today)
+        there = self._has(model, today, ends_on)
         return (there, *self.priced(model, _prices(servers)))
 
 

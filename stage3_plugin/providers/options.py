@@ -8,7 +8,10 @@ request says by itself is not said twice.
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
@@ -16,36 +19,12 @@ from stage3_plugin.errors import ProviderBroken, SettingsRefused
 from stage3_plugin.providers.models import who_has
 from stage3_plugin.settings import ProviderOptions
 
-_ONE = "one request buys one picture, so that each has its price and is bought once"
-_ANSWER = "the program itself says how the answer comes, so that no picture is lost"
-RESERVED: Mapping[str, str] = {
-    **dict.fromkeys(
-        (
-            "n", "num_images", "num_outputs", "num_images_per_prompt", "number_of_images",
-            "number_results", "max_images", "batch_size", "samples", "num_samples", "n_images",
-            "number_images", "image_count", "batch_count", "count", "number_of_outputs",
-            "n_outputs", "num_generations", "images_per_prompt", "number_of_pictures",
-            "image_num", "batch", "variations", "num_variations",
-        ),
-        _ONE,
-    ),
-    **dict.fromkeys(
-        (
-            "sync_mode", "sync", "stream", "partial_images", "wait", "webhook", "webhook_url",
-            "webhook_secret", "webhook_events_filter", "response_format",
-        ),
-        _ANSWER,
-    ),
-    "model": "it is the setting model, or a scene's own",
-    "prompt": "it is the scene's",
-    "negative_prompt": "it is the scene's",
-    "seed": "it is the setting seed, or the scene's",
-    "size": "it is the setting size, or the scene's",
-    "quality": "it is the setting quality, or the scene's",
-    "output_format": "it is the setting output_format",
-    "background": "it is the setting background",
-}  # fmt: skip
-"""Names that no provider's options may have, in whatever letters, and why."""
+
+@cache
+def reserved() -> Mapping[str, str]:
+    """Return names that no provider's options may have, in whatever letters, and why."""
+    text = files("stage3_plugin.providers").joinpath("options.toml").read_text(encoding="utf-8")
+    return {name: row["why"] for row in tomllib.loads(text)["reserved"] for name in row["names"]}
 
 
 def options_of(
@@ -65,9 +44,10 @@ def options_of(
     known = list(option_names(model))
     if takes_others(model):
         known.append("what the model has, by its own names")
-    reserved = {_letters(option): why for option, why in _reserved(model).items()}
+    names = _reserved(model).items() if given else ()
+    why_not = {_letters(option): why for option, why in names}
     for option in given:
-        why = reserved.get(_letters(option))
+        why = why_not.get(_letters(option))
         if why is not None:
             raise _refused(option, f"is no option: {why}", name, known)
     try:
@@ -101,7 +81,7 @@ def takes_others(model: type[BaseModel]) -> bool:
 
 def _reserved(model: type[BaseModel]) -> Mapping[str, str]:
     own: Mapping[str, str] = model.reserved if issubclass(model, ProviderOptions) else {}
-    return {**RESERVED, **own}
+    return {**reserved(), **own}
 
 
 def _letters(option: str) -> str:

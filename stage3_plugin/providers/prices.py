@@ -38,6 +38,9 @@ _WORD = re.compile(r" ?[A-Z]?[a-z]+")
 _BESIDE_THE_PROMPT = 16
 """Tokens that an API may add to a prompt by itself: seven were billed for one word."""
 
+_MOST_SHOWN = 3000
+"""Tokens of a picture that is shown to a model of which that is not known."""
+
 OfQualityT = TypeVar("OfQualityT")
 
 
@@ -191,6 +194,15 @@ def _most_tokens(text: str) -> int:
     """
     saved = sum(len(word) - (len(word.lstrip()) + 1) // 2 for word in _WORD.findall(text))
     return len(text.encode("utf-8", "surrogatepass")) - saved
+
+
+def most_tokens_in(request: PictureRequest, provider: str, model: str) -> int:
+    """Return the most tokens that a request can be: a byte of a text is one at most."""
+    texts = (request.whole_prompt, labels_of(request))
+    row, _, _ = _rows_of(provider, model)
+    each = _MOST_SHOWN if row is None or row.reference is None else row.reference.most
+    of_texts = sum(len((text or "").encode("utf-8", "surrogatepass")) for text in texts)
+    return of_texts + each * len(request.shown)
 
 
 def _of_quality(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import ClassVar
 from urllib.parse import quote
 
@@ -44,21 +44,21 @@ from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
-from stage3_plugin.providers.hosted import Hosted, unsaid_of
+from stage3_plugin.providers.hosted import unsaid_of
 from stage3_plugin.providers.models import Form, Inputs, inputs_of
-from stage3_plugin.providers.replies.answers import MOST_PICTURES, begins_as_picture
+from stage3_plugin.providers.queue import SINCE, Queue, ended, since
+from stage3_plugin.providers.replies.answers import MOST_PICTURES, begins_as_picture, with_pictures
 from stage3_plugin.providers.replies.causes import about_of_sentence
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import (
-    found_model,
     good,
     missing,
-    trouble,
     unsure,
 )
-from stage3_plugin.providers.replies.hints import hint_of, moment_s
-from stage3_plugin.providers.replies.polling import is_gone, is_job_id, unsaid
+from stage3_plugin.providers.replies.hints import hint_of, iso_moment_s, moment_s
+from stage3_plugin.providers.replies.polling import is_gone, is_job_id
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, text_at
+from stage3_plugin.providers.replies.taxonomy import meanings
 from stage3_plugin.providers.replies.words import sentence
 from stage3_plugin.providers.showing import data_url, named_first
 from stage3_plugin.settings import ProviderOptions
@@ -80,14 +80,6 @@ REFUSED_FOR: tuple[tuple[str, RefusedFor | None], ...] = (
 )
 """What ``error``, a sentence without a code, has in it of a refusal of a known kind, in lower case
 (puter#3719 of 2026-09-02, pollinations#10801 and #11809)."""
-REFUSALS = (
-    "flagged as sensitive", "sensitive content", "sensitive information", "safety system",
-    "safety_violations", "content policy", "content_policy", "content checker", "content_filter",
-    "prohibited content", "policy violation", "moderat", "responsible ai", "data inspection",
-    "third-party content",
-)  # fmt: skip
-"""Of any other: words of the vendors whose models it sells. ``violat`` and ``unsafe`` alone are
-none of them, since sentences about parameters have them, too."""
 
 KEEPS_S = 3600.0
 """Input and output of a prediction are deleted after an hour (Replicate's documentation)."""
@@ -98,7 +90,6 @@ SETTLES_S = 900.0
 REACHES_BACK_S = 7 * 86_400.0
 """Only the inputs are said to be deleted; recorded listings had predictions of weeks before
 (replicate-python, 2023-11 to 2024-10)."""
-SINCE = timedelta(days=1)
 CLOCKS_S = 600.0
 """How far apart two clocks may be that are set."""
 
@@ -135,7 +126,7 @@ class ReplicateOptions(ProviderOptions):
     )  # fmt: skip
 
 
-class Replicate(Hosted):
+class Replicate(Queue):
     """The provider ``replicate``; the arguments are those of ``Hosted``.
 
     Its ``base_url`` ends before the version of the API. A model is ``OWNER/NAME``, or a version of
@@ -143,6 +134,8 @@ class Replicate(Hosted):
     """
 
     Options = ReplicateOptions
+    _keeps_s = KEEPS_S
+    _poll, _cancel = ("urls", "get"), ("urls", "cancel")
 
     @staticmethod
     def profile_of(endpoint: Endpoint, /) -> Profile:
@@ -202,13 +195,27 @@ class Replicate(Hosted):
 
         A picture in the answer itself is taken as it is; all else is asked for.
         """
-        accepted = self._accepted(reply.document) if 200 <= reply.status < 300 else None
-        if accepted is None:
-            return super().next(_without_what_was_sent(reply))
-        step = self._of_prediction(reply, accepted)
-        if isinstance(step, Verdict) and step.kind is VerdictKind.PICTURES:
+        step = super().next(reply)
+        if not isinstance(step, Accepted):
             return step
-        return accepted
+        made = self._of_prediction(reply, step)
+        return made if isinstance(made, Verdict) and made.kind is VerdictKind.PICTURES else step
+
+    def forbidding(self, reply: Reply) -> Verdict | Fetch:
+        """Read one as it is: a 403 is of more than the key."""
+        return self.judged(reply)
+
+    def _in_known_words(self, reply: Reply) -> Reply:
+        """Leave out of an answer what it repeats of the request: the pictures that were shown."""
+        document = reply.document
+        if not isinstance(document, dict) or "input" not in document:
+            return reply
+        made = set(_texts_of(document.get("output")))
+        return replace(
+            reply,
+            document={name: value for name, value in document.items() if name != "input"},
+            parts={name: part for name, part in reply.parts.items() if name in made},
+        )
 
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:  # noqa: ARG002 - it has one address
         """Return what follows from an answer about a prediction."""
@@ -216,19 +223,18 @@ class Replicate(Hosted):
             return Gone(message=f"Replicate does not know the prediction {job.job_id} any more")
         is_about_it = text_at(reply.document, "id") == job.job_id
         if not (200 <= reply.status < 300 and is_about_it):
-            return unsaid(_without_what_was_sent(reply), now_s=self.clock())
+            return self._unsaid(reply)
         return self._of_prediction(reply, job)
 
     def look_for(self, lost: Lost) -> str:
         """Return where the listing begins: everything since a day before the money was held."""
-        since = (lost.opened_at - SINCE).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"{self.base_url}/v1/predictions?created_after={quote(since)}"
+        return f"{self.base_url}/v1/predictions?created_after={quote(since(lost))}"
 
     def looked(self, reply: Reply, lost: Lost) -> Looked:
         """Return what a page of the listing shows; a page that cannot be read proves nothing."""
         items, following = at(reply.document, "results"), at(reply.document, "next")
         if not (200 <= reply.status < 300 and isinstance(items, list)):
-            return unsaid(reply, now_s=self.clock())
+            return self._unsaid(reply)
         next_url = (
             address_of(following, base_url=self.base_url) if isinstance(following, str) else None
         )
@@ -267,7 +273,7 @@ class Replicate(Hosted):
 
     def _of_account(self, ask: Ask, reply: Reply, _today: date) -> tuple[Finding, ...]:
         if reply.status != 200 or not text_at(reply.document, "username"):
-            return trouble(ask, reply, is_vendor=self.is_vendors)
+            return self._trouble(ask, reply)
         return (good("key", f"{self.who} accepts it"),)
 
     def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
@@ -275,37 +281,21 @@ class Replicate(Hosted):
         if reply.status == 404 and self.is_vendors and text_at(reply.document, "detail"):
             return (missing(f"{self.who} has no such model", model),)
         if reply.status != 200 or not text_at(reply.document, "name"):
-            return trouble(ask, reply, is_vendor=self.is_vendors)
-        return (found_model("replicate", self.who, model, None, today),)
+            return self._trouble(ask, reply)
+        return (self._has(model, today),)
 
     # Predictions ---------------------------------------------------------------------------------
 
-    def _accepted(self, prediction: Json) -> Accepted | None:
-        """Return a prediction as a job; ``None`` if it does not say where it is asked for."""
-        job_id = text_at(prediction, "id")
-        poll_url = self._address(prediction, "get")
-        if not (is_job_id(job_id) and poll_url):
-            return None
-        return Accepted(
-            job_id=job_id,
-            poll_url=poll_url,
-            cancel_url=self._address(prediction, "cancel"),
-            keeps_s=KEEPS_S,
-        )
-
-    def _address(self, prediction: Json, name: str) -> str | None:
-        text = text_at(prediction, "urls", name)
-        return address_of(text, base_url=self.base_url) if text else None
+    def _accepted(self, document: Json) -> Accepted | None:
+        return super()._accepted(document) if is_job_id(text_at(document, "id")) else None
 
     def _of_prediction(self, reply: Reply, job: Accepted) -> Polled:
         prediction = reply.document
         word, output = text_at(prediction, "status"), at(prediction, "output")
-        known = Verdict(
-            kind=VerdictKind.NO_PICTURE,
+        known = replace(
+            ended(reply, job, VerdictKind.NO_PICTURE),
             may_be_billed=word not in UNBILLED,
-            provider_status=reply.status,
             provider_code=cleaned(word, most=80),
-            request_id=job.job_id,
         )
         sources = tuple(self._sources(reply, output))
         held = tuple(one for one in sources if not isinstance(one, RemotePicture))
@@ -438,19 +428,6 @@ def _texts_of(output: Json) -> Iterator[str]:
             yield one
 
 
-def _without_what_was_sent(reply: Reply) -> Reply:
-    """Leave out of an answer what it repeats of the request: the pictures that were shown."""
-    document = reply.document
-    if not isinstance(document, dict) or "input" not in document:
-        return reply
-    made = set(_texts_of(document.get("output")))
-    return replace(
-        reply,
-        document={name: value for name, value in document.items() if name != "input"},
-        parts={name: part for name, part in reply.parts.items() if name in made},
-    )
-
-
 def _with_pictures(
     known: Verdict, prediction: Json, sources: tuple[PictureSource | RemotePicture, ...]
 ) -> Verdict | Fetch:
@@ -461,10 +438,7 @@ def _with_pictures(
     verdict = replace(
         known, kind=VerdictKind.PICTURES, may_be_billed=True, provider_code=None, details=details
     )
-    held = tuple(one for one in sources if not isinstance(one, RemotePicture))
-    if len(held) < len(sources):
-        return Fetch(sources=sources[:MOST_PICTURES], verdict=verdict)
-    return replace(verdict, sources=held[:MOST_PICTURES])
+    return with_pictures(verdict, sources[:MOST_PICTURES])
 
 
 def _of_failure(known: Verdict, prediction: Json, word: str) -> Verdict:
@@ -472,7 +446,7 @@ def _of_failure(known: Verdict, prediction: Json, word: str) -> Verdict:
     message = _told(prediction, f"the prediction {word}")
     said = sentence(text_at(prediction, "error"))
     known_one = next((one for one in REFUSED_FOR if one[0] in said.lower()), None)
-    if known_one is None and not any(words in said.lower() for words in REFUSALS):
+    if known_one is None and not any(words in said.lower() for words in meanings().about.flagged):
         return replace(known, message=message)
     about = about_of_sentence(said) if known_one is None else known_one[1]
     return replace(known, kind=VerdictKind.REFUSED, about=about, message=message)
@@ -521,8 +495,5 @@ def _is_of(item: Json, model: str) -> bool:
 
 
 def _began_before(item: Json, since_s: float) -> bool:
-    try:
-        began = datetime.fromisoformat(text_at(item, "created_at"))
-    except ValueError:
-        return False
-    return (began if began.tzinfo else began.replace(tzinfo=UTC)).timestamp() < since_s
+    began_s = iso_moment_s(text_at(item, "created_at"))
+    return began_s is not None and began_s < since_s

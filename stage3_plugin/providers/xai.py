@@ -9,7 +9,7 @@ nothing, since a picture that was withheld leaves none; and a file does not say 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from urllib.parse import quote
 
 from pydantic import JsonValue
@@ -35,10 +35,12 @@ from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.hosted import Hosted, unsaid_of
 from stage3_plugin.providers.models import takes_of
+from stage3_plugin.providers.queue import SINCE, ended
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import bad, found_model, good, trouble, unsure
-from stage3_plugin.providers.replies.polling import is_gone, is_job_id, unsaid
+from stage3_plugin.providers.replies.free_answers import bad, good, unsure
+from stage3_plugin.providers.replies.polling import is_gone, is_job_id
 from stage3_plugin.providers.replies.reading import Json, at, text_at
+from stage3_plugin.providers.replies.taxonomy import meanings
 from stage3_plugin.providers.replies.usage import reported_usd_of
 from stage3_plugin.providers.showing import data_url, named_first
 
@@ -48,24 +50,6 @@ KEPT_S = 86_400
 """For how long a picture stays among the files: an hour to thirty days (docs.x.ai, Imagine and
 files)."""
 SETTLES_S = 900.0
-SINCE = timedelta(days=1)
-
-ERRORS: tuple[tuple[str, str], ...] = (
-    ("usage guidelines", "content_policy_violation"),
-    ("content policy", "content_policy_violation"),
-    ("moderation", "content_policy_violation"),
-    ("safety_check", "content_policy_violation"),
-    ("does not exist", "model_not_found"),
-    ("model not found", "model_not_found"),
-    ("incorrect api key", "invalid_api_key"),  # with 400 (recorded)
-    ("invalid api key", "invalid_api_key"),
-    ("no api key", "invalid_api_key"),
-    ("credit", "insufficient_quota"),
-    ("spending limit", "insufficient_quota"),
-    ("does not have permission", "permission_denied"),
-)
-"""What a flat error, ``code`` and ``error``, has in it, and the known word for that: the code says
-little, such as ``invalid-argument``. The first that fits counts."""
 
 PROFILE = Profile(
     name="xai",
@@ -140,9 +124,7 @@ class XAI(Hosted):
 
     def next(self, reply: Reply) -> Next:
         """Return what follows from a complete answer; a picture that is withheld is charged."""
-        if not 200 <= reply.status < 300:
-            return super().next(_in_known_words(reply))
-        slots = _slots(reply.document)
+        slots = _slots(reply.document) if 200 <= reply.status < 300 else None
         if slots is None or at(reply.document, "error"):
             return super().next(reply)
         given = [slot for slot in slots if not _is_withheld(slot)]
@@ -152,22 +134,26 @@ class XAI(Hosted):
         is_empty = isinstance(step, Verdict) and step.kind is VerdictKind.NO_PICTURE
         return _withheld(reply) if is_empty else step
 
+    def _in_known_words(self, reply: Reply) -> Reply:
+        """Put a flat error below 500 into the shape and the words that all errors are read by."""
+        document = reply.document
+        said = text_at(document, "error")
+        if not (400 <= reply.status < 500 and said):
+            return reply
+        code = text_at(document, "code")
+        told = f"{code[:_MOST_SAID]} {said[:_MOST_SAID]}".lower()
+        word = next((word for part, word in meanings().flat.items() if part in told), code)
+        return replace(reply, document={"error": {"code": word, "message": said}})
+
     def polled(self, reply: Reply, job: Accepted, of: Asked) -> Polled:  # noqa: ARG002 - it has one address
         """Return what follows from an answer with a file's content: that is the picture."""
-        if is_gone(_in_known_words(reply)):
+        if is_gone(self._in_known_words(reply)):
             return Gone(message=f"xAI has the file {job.job_id} no more")
-        if not 200 <= reply.status < 300:
-            return unsaid(_in_known_words(reply), now_s=self.clock())
-        part = reply.parts.get("")
+        part = reply.parts.get("") if 200 <= reply.status < 300 else None
         if part is None:  # a page of what stands in between, say
-            return unsaid(reply, now_s=self.clock())
-        return Verdict(
-            kind=VerdictKind.PICTURES,
-            may_be_billed=True,
-            sources=(SpooledPart(part.index),),
-            provider_status=reply.status,
-            request_id=job.job_id,
-        )
+            return self._unsaid(reply)
+        verdict = ended(reply, job, VerdictKind.PICTURES)
+        return replace(verdict, sources=(SpooledPart(part.index),))
 
     def look_for(self, lost: Lost) -> str:  # noqa: ARG002 - its files have no search that is documented
         """Return where the account's files begin, the newest first."""
@@ -177,7 +163,7 @@ class XAI(Hosted):
         """Return what a page of the files shows."""
         files = at(reply.document, "data")
         if not (200 <= reply.status < 300 and isinstance(files, list)):
-            return unsaid(_in_known_words(reply), now_s=self.clock())
+            return self._unsaid(reply)
         for one in files:
             job_id = text_at(one, "id")
             is_it = lost.token is not None and text_at(one, "filename") == _file_name(lost.token)
@@ -196,21 +182,13 @@ class XAI(Hosted):
     def checks(self, models: tuple[str, ...]) -> tuple[Ask | Finding, ...]:
         """Return what can be asked for free: the key's page, and one for each model."""
         key = Ask(url=f"{self.base_url}/v1/api-key", about=("key", "account"), judge=self._of_key)
-        asks = (
-            Ask(
-                url=f"{self.base_url}/v1/image-generation-models/{quote(model, safe='')}",
-                about=("model",),
-                model=model,
-                judge=self._of_model,
-            )
-            for model in models
-        )
-        return (key, *asks)
+        page = f"{self.base_url}/v1/image-generation-models"
+        return (key, *self._pages(models, lambda one: f"{page}/{quote(one, safe='')}", "model"))
 
     def _of_key(self, ask: Ask, reply: Reply, _today: date) -> tuple[Finding, ...]:
         document = reply.document
         if reply.status != 200 or not text_at(document, "api_key_id"):
-            return trouble(ask, _in_known_words(reply), is_vendor=self.is_vendors)
+            return self._trouble(ask, reply)
         blocked = (
             at(document, "api_key_blocked") is True or at(document, "api_key_disabled") is True
         )
@@ -223,15 +201,14 @@ class XAI(Hosted):
             return (key, bad("account", "the team is blocked", hint="see to it at console.x.ai"))
         return (key, _NO_ACCOUNT)
 
-    def _of_model(self, ask: Ask, reply: Reply, today: date) -> tuple[Finding, ...]:
-        if reply.status != 200 or not text_at(reply.document, "id"):
-            return trouble(ask, _in_known_words(reply), is_vendor=self.is_vendors)
-        model = ask.model or ""
+    def _on_page(self, model: str, reply: Reply, today: date) -> tuple[Finding, ...]:
+        if not text_at(reply.document, "id"):
+            return ()
         ticks = figure_of(at(reply.document, "image_price"), most=_MOST_TICKS)
         prices = list[Price]()
         if ticks is not None and ticks >= _LEAST_TICKS:
             prices.append(Price(usd=ticks / TICKS, per="picture"))
-        return (found_model("xai", self.who, model, None, today), *self.priced(model, prices))
+        return (self._has(model, today), *self.priced(model, prices))
 
 
 _NO_ACCOUNT = unsure("account", "it is not blocked; no free page says whether there is money left")
@@ -263,18 +240,6 @@ def _unsaid_quality(request: PictureRequest, model: str) -> list[str]:
 
 
 # What came of it ---------------------------------------------------------------------------------
-
-
-def _in_known_words(reply: Reply) -> Reply:
-    """Put a flat error below 500 into the shape and the words that all errors are read by."""
-    document = reply.document
-    said = text_at(document, "error")
-    if not (400 <= reply.status < 500 and said):
-        return reply
-    code = text_at(document, "code")
-    told = f"{code[:_MOST_SAID]} {said[:_MOST_SAID]}".lower()
-    word = next((word for part, word in ERRORS if part in told), code)
-    return replace(reply, document={"error": {"code": word, "message": said}})
 
 
 _MOST_SAID = 4000

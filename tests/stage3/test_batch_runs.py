@@ -264,7 +264,7 @@ async def test_a_story_is_cut_to_what_a_batch_takes(
 ) -> None:
     """Several batches are made at once, each with its own holds and its own name."""
     terms = replace(openai_batch.TERMS, most_lines=4)
-    monkeypatch.setattr(openai_batch, "TERMS", terms)
+    monkeypatch.setattr(openai_batch.OpenAIBatch, "terms", terms)
 
     ran = await run_stage(shop(api), scenes(10), tmp_path)
 

@@ -211,7 +211,7 @@ async def test_what_the_queue_has_no_room_for_waits_for_a_later_run(
     settings, gate = gemini(api), Gate()
     most = 2 * await tokens_of(settings, tmp_path)
     terms = replace(gemini_batch.TERMS, most_queued_tokens=most, most_lines=1)
-    monkeypatch.setattr(gemini_batch, "TERMS", terms)
+    monkeypatch.setattr(gemini_batch.GeminiBatch, "terms", terms)
     api.batches.script(Batched(polls=0, until=gate), times=2)
 
     first = await run_stage(settings, scenes(3), tmp_path)
@@ -241,7 +241,9 @@ async def tokens_of(settings: Settings, folder: Path) -> int:
 async def test_a_line_too_large_for_any_batch_is_rejected_by_itself(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openai_batch, "TERMS", replace(openai_batch.TERMS, most_bytes=10_000))
+    monkeypatch.setattr(
+        openai_batch.OpenAIBatch, "terms", replace(openai_batch.TERMS, most_bytes=10_000)
+    )
     long = Scene(scene_id="s02", prompt=f"s02: {'a hill ' * 2000}")
     told = Story([*scenes(1), long])
 
@@ -256,7 +258,9 @@ async def test_a_picture_that_lines_show_is_uploaded_once(
     api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many lines and batches of a run show it."""
-    monkeypatch.setattr(openai_batch, "TERMS", replace(openai_batch.TERMS, most_lines=2))
+    monkeypatch.setattr(
+        openai_batch.OpenAIBatch, "terms", replace(openai_batch.TERMS, most_lines=2)
+    )
     (tmp_path / "mira.png").write_bytes(make_png("Mira", 64, 64))
     told = scenes(4, references=("mira.png",))
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stage3_plugin.domain.addressing import claims_to_be_address
-from stage3_plugin.domain.exchange import Reply
+from stage3_plugin.domain.exchange import Fetch, Reply
 from stage3_plugin.domain.picture import InlinePicture, PictureSource, RemotePicture, SpooledPart
+from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, items_at, members_of, text_at
 from stage3_plugin.providers.replies.words import as_word
 
@@ -74,6 +75,16 @@ def pictures_in(reply: Reply, *, base_url: str) -> Found:
     media_types = (part.media_type or "" for part in reply.parts.values())
     is_surely_one = is_surely_one or any(name.startswith("image/") for name in media_types)
     return Found(tuple(sources)[:MOST_PICTURES], has_bad_address, is_surely_one)
+
+
+def with_pictures(
+    known: Verdict, sources: tuple[PictureSource | RemotePicture, ...]
+) -> Verdict | Fetch:
+    """Return a verdict with its pictures; if one lies at an address, that it is fetched first."""
+    held = tuple(source for source in sources if not isinstance(source, RemotePicture))
+    if len(held) < len(sources):
+        return Fetch(sources=sources, verdict=known)
+    return replace(known, sources=held)
 
 
 _BEGINNINGS = ("iVBORw0KGgo", "/9j/", "_9j_", "UklGR", "R0lGOD")

@@ -15,7 +15,7 @@ from stage3_plugin.domain.job import LineCount
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.polling import unsaid
-from stage3_plugin.providers.replies.reading import MOST_MESSAGE, Json, cleaned
+from stage3_plugin.providers.replies.reading import Json, cleaned, with_step
 from stage3_plugin.providers.replies.unbilled import MAY_HAVE_RUN, is_in_doubt
 from stage3_plugin.providers.replies.words import error_in
 
@@ -56,7 +56,7 @@ def why_not_uploaded(reply: Reply, step: Verdict | Fetch, *, who: str, now_s: fl
         return _free(
             verdict,
             VerdictKind.REJECTED,
-            message=cleaned(message, most=MOST_MESSAGE - len(hint)) + hint,
+            message=with_step(message, hint),
             stops_run=True,
         )
     if verdict.kind in _SAYS_NO and not verdict.may_be_billed:
@@ -108,11 +108,10 @@ def why_not_created(reply: Reply, step: Verdict | Fetch, *, now_s: float) -> Ver
     says_no = verdict.kind in _SAYS_NO and not verdict.may_be_billed
     if says_no and (is_refusal or is_turned_away):
         return replace(verdict, sources=(), lower_capacity=False)
-    step_of_it = "; it may have begun the whole batch"
     told = unsaid(reply, now_s=now_s).message.rstrip(" .")
     return Verdict(
         kind=VerdictKind.UNKNOWN,
-        message=cleaned(told, most=MOST_MESSAGE - len(step_of_it)) + step_of_it,
+        message=with_step(told, "; it may have begun the whole batch"),
         may_be_billed=True,
         provider_status=verdict.provider_status,
         provider_code=verdict.provider_code,

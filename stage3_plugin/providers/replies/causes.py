@@ -8,49 +8,15 @@ say, if nothing was shown.
 
 from __future__ import annotations
 
-import re
-
 from stage3_plugin.domain.verdict import RefusedFor
 from stage3_plugin.providers.replies.reading import Json, at, text_at
+from stage3_plugin.providers.replies.taxonomy import meanings
 from stage3_plugin.providers.replies.words import ErrorWords, as_word
 
 _STAGES: dict[str, RefusedFor | None] = {"input": "input", "output": "output", "unknown": None}
 """OpenAI's stages of moderation."""
 
-_BEGINNINGS: tuple[tuple[str, RefusedFor], ...] = (
-    ("input_image_", "reference"),
-    ("output_", "output"),
-    ("content_moderated", "output"),
-    ("image_safety", "output"),
-    ("input_text_", "prompt"),
-    ("recitation", "rights"),
-    ("image_recitation", "rights"),
-    ("copyright", "rights"),
-    ("trademark", "rights"),
-)
-"""Of the vendors' codes."""
-
-_SAID: tuple[tuple[re.Pattern[str], RefusedFor], ...] = (
-    (re.compile("(?i)(reference|input|uploaded|provided) (image|picture)"), "reference"),
-    (re.compile("(?i)(output|generated|resulting) (image|picture)"), "output"),
-    (re.compile(r"(?i)\boutput\b.{0,60}\bsensitive\b"), "output"),
-    (re.compile("(?i)copyright|trademark|third-party content"), "rights"),
-)
-"""Within sentences."""
-
 _PICTURE_FIELDS = frozenset({"image", "images", "image_url", "image_urls", "input_references"})
-
-_REASONS: dict[str, RefusedFor] = {
-    "safety": "output",
-    "image_safety": "output",
-    "recitation": "rights",
-    "image_recitation": "rights",
-    "prohibited_content": "input",
-    "image_prohibited_content": "input",
-    "blocklist": "input",
-    "language": "prompt",
-}
-"""Gemini's reasons for ending without a picture."""
 
 
 def about_of_error(error: ErrorWords) -> RefusedFor | None:
@@ -69,15 +35,14 @@ def about_of_reasons(document: Json) -> RefusedFor | None:
     if text_at(document, "promptFeedback", "blockReason"):
         return "input"
     reason = as_word(text_at(at(document, "candidates", 0), "finishReason"))
-    return _REASONS.get(reason)
+    return meanings().about.reasons.get(reason)
 
 
 def _of_codes(error: ErrorWords) -> RefusedFor | None:
     codes = {*error.words, error.upstream}
-    return next(
-        (about for begins, about in _BEGINNINGS if any(code.startswith(begins) for code in codes)),
-        None,
-    )
+    known = meanings().about.begins.items()
+    fits = (about for begins, about in known if any(code.startswith(begins) for code in codes))
+    return next(fits, None)
 
 
 def _of_fields(error: ErrorWords, members: dict[str, Json]) -> RefusedFor | None:
@@ -96,4 +61,4 @@ def _of_fields(error: ErrorWords, members: dict[str, Json]) -> RefusedFor | None
 
 def about_of_sentence(said: str) -> RefusedFor | None:
     """Return what a sentence for people says that a refusal is about."""
-    return next((about for form, about in _SAID if form.search(said)), None)
+    return next((about for form, about in meanings().about.says if form.search(said)), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from stage3_plugin.providers.replies.figures import figure_of
@@ -136,6 +136,13 @@ def _used_up(headers: Mapping[str, str]) -> float | None:
     return max(waits, default=None)
 
 
+def told_to_retry(headers: Mapping[str, str], *names: str) -> bool | None:
+    """Return the provider's own yes or no on trying again, in the first header that has one."""
+    words = (headers.get(name, "").strip().lower() for name in names)
+    said = next((word for word in words if word in {"true", "1", "false", "0"}), None)
+    return None if said is None else said in {"true", "1"}
+
+
 def used_up_s(headers: Mapping[str, str]) -> float | None:
     """Return the seconds until a window with nothing left begins anew, or ``None``.
 
@@ -195,6 +202,15 @@ def moment_s(text: str) -> float | None:
         return moment.timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
+
+
+def iso_moment_s(text: str) -> float | None:
+    """Read an ISO moment as seconds since 1970; one without a zone is of UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _mapping(value: Json) -> dict[str, Json]:

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.exchange import Fetch, Reply
 from stage3_plugin.domain.money import Usage
-from stage3_plugin.domain.picture import PictureSource, RemotePicture
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.replies.answers import (
@@ -25,10 +24,11 @@ from stage3_plugin.providers.replies.answers import (
     pictures_in,
     reasons_in,
     request_id_of,
+    with_pictures,
 )
 from stage3_plugin.providers.replies.causes import about_of_error, about_of_reasons
-from stage3_plugin.providers.replies.hints import hint_of, used_up_s
-from stage3_plugin.providers.replies.reading import MOST_MESSAGE, MOST_WORD, cleaned
+from stage3_plugin.providers.replies.hints import hint_of, told_to_retry, used_up_s
+from stage3_plugin.providers.replies.reading import MOST_WORD, cleaned, with_step
 from stage3_plugin.providers.replies.taxonomy import (
     ACCOUNT_LIMITED,
     Meaning,
@@ -48,6 +48,7 @@ _CONFLICT = 409
 """In words that are not the provider's, it may be of a request that the service has worked on."""
 _FORBIDDEN = 403
 _PROXY_LOGIN = 407
+_RETRY = ("x-should-retry", "x-fal-retryable")
 _MOVED = frozenset({301, 302, 307, 308})
 """Said of an address, and so of every request to it; 303 says where the result of this one is."""
 
@@ -82,7 +83,9 @@ def judge_reply(
     is_success = 200 <= reply.status < 300
     found = pictures_in(reply, base_url=base_url)
     if found.sources and (is_success or found.is_surely_one):
-        return _of_pictures(reply, found.sources, known)
+        details = details_of(reply)
+        known = replace(known, kind=VerdictKind.PICTURES, may_be_billed=True, details=details)
+        return with_pictures(known, found.sources)
     if is_success and found.has_bad_address:
         return _in_doubt(known, "the address of its picture is none")
     if 300 <= reply.status < 400:
@@ -110,27 +113,16 @@ def forbidden(verdict: Verdict) -> Verdict:
     return replace(
         verdict,
         kind=bad_key.kind,
-        message=cleaned(verdict.message, most=MOST_MESSAGE - len(step)).rstrip(" .") + step,
+        message=with_step(verdict.message, step),
         stops_run=bad_key.stops_run,
     )
 
 
-def _of_pictures(
-    reply: Reply, sources: tuple[PictureSource | RemotePicture, ...], known: Verdict
-) -> Verdict | Fetch:
-    verdict = replace(
-        known, kind=VerdictKind.PICTURES, may_be_billed=True, details=details_of(reply)
-    )
-    held = tuple(source for source in sources if not isinstance(source, RemotePicture))
-    if len(held) < len(sources):
-        return Fetch(sources=sources, verdict=verdict)
-    return replace(verdict, sources=held)
-
-
 def _in_doubt(known: Verdict, message: str, *, step: str = _DOUBT_STEP) -> Verdict:
     """Make the verdict of a request that may have been billed and whose outcome is unknown."""
-    shown = cleaned(message, most=MOST_MESSAGE - len(step)).rstrip(" .") + step
-    return replace(known, kind=VerdictKind.UNKNOWN, message=shown, may_be_billed=True)
+    return replace(
+        known, kind=VerdictKind.UNKNOWN, message=with_step(message, step), may_be_billed=True
+    )
 
 
 def _of_redirect(reply: Reply, known: Verdict) -> Verdict:
@@ -186,7 +178,8 @@ def _of_error(
         if named.about == "reference":
             meaning = meaning_named("refused for a reference")
     verdict = _in_words(named, meaning, message, hint_s)
-    wish = _explicit_retry(reply, error)
+    wish = told_to_retry(reply.headers, *_RETRY)
+    wish = error.retryable if wish is None else wish
     if wish is True and meaning.kind is VerdictKind.REJECTED:
         verdict = replace(verdict, kind=VerdictKind.BUSY, stops_run=False)
     return replace(
@@ -222,7 +215,7 @@ def _of_status(reply: Reply, known: Verdict, now_s: float) -> Verdict:
     if status == _PROXY_LOGIN:
         message = f"{meaning.case}{_who(reply)} ({_named(status)})"
     verdict = _in_words(known, meaning, message, hint_s)
-    wish = _explicit_retry(reply, ErrorWords())
+    wish = told_to_retry(reply.headers, *_RETRY)
     return replace(verdict, should_retry=wish if meaning.kind in _CAN_PASS else None)
 
 
@@ -290,20 +283,11 @@ def _in_words(known: Verdict, meaning: Meaning, message: str, hint_s: float | No
     return replace(
         known,
         kind=meaning.kind,
-        message=cleaned(message, most=MOST_MESSAGE - len(step)).rstrip(" .") + step,
+        message=with_step(message, step),
         stops_run=meaning.stops_run,
         lower_capacity=meaning.lower_capacity or is_unhinted_limit,
         hint_s=wait_s or None,  # a wait of 0 is left to backoff: it must not become a busy loop
     )
-
-
-def _explicit_retry(reply: Reply, error: ErrorWords) -> bool | None:
-    """Return the provider's own yes or no on trying again."""
-    for name in ("x-should-retry", "x-fal-retryable"):
-        word = reply.headers.get(name, "").strip().lower()
-        if word in {"true", "1", "false", "0"}:
-            return word in {"true", "1"}
-    return error.retryable
 
 
 def _named(status: int) -> str:

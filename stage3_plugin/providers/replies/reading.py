@@ -31,6 +31,8 @@ _MAYBE_KEY = re.compile(r"\b(?:rk|pk|key|xai|gsk|r8|fal)[-_][\w*.-]{8,}")
 are keys if there is a digit or a star in them: there are words such as ``key-frames``."""
 _OF_A_KEY = re.compile(r"[\d*]")
 
+_STEP = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,500}", re.ASCII)
+
 
 def at(value: Json, *path: str | int) -> Json:
     """Follow keys and indexes as far as they lead; ``None`` where they do not."""
@@ -59,6 +61,13 @@ def name_at(value: Json, *path: str | int) -> str:
     found = text_at(value, *path)
     is_name = len(found) <= _MOST_NAME and found.isascii() and found.isprintable()
     return found if is_name and found.strip() else ""
+
+
+def path_at(value: Json, kind: str, *path: str) -> str:
+    """Return the name at a path that is one plain step below its kind, so that it is an address."""
+    name = name_at(value, *path)
+    begins, slash, rest = name.partition("/")
+    return name if begins == kind and slash == "/" and _STEP.fullmatch(rest) else ""
 
 
 def unwrapped(document: Json) -> Json:
@@ -120,6 +129,11 @@ def cleaned(text: str, *, most: int = MOST_MESSAGE) -> str:
     shown = _KEY.sub("[key]", one_line(text[: _MOST_READ * most]))
     shown = _MAYBE_KEY.sub(_unless_a_word, shown)
     return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def with_step(text: str, step: str) -> str:
+    """Make a provider's words safe to show before what follows from them; both are not long."""
+    return cleaned(text, most=MOST_MESSAGE - len(step)).rstrip(" .") + step
 
 
 def one_line(text: str) -> str:

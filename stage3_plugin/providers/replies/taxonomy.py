@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.domain.verdict import RefusedFor, VerdictKind
 from stage3_plugin.providers.replies.words import ErrorWords
 
 Case: TypeAlias = Literal[
@@ -89,6 +89,17 @@ class Rule(BaseModel):
         )
 
 
+class About(BaseModel):
+    """What a refusal is about; ``meanings.toml`` says what each field is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    says: tuple[tuple[re.Pattern[str], RefusedFor], ...]
+    flagged: tuple[str, ...]
+    begins: Mapping[str, RefusedFor]
+    reasons: Mapping[str, RefusedFor]
+
+
 class Meanings(BaseModel):
     """The whole of ``meanings.toml``.
 
@@ -97,6 +108,9 @@ class Meanings(BaseModel):
         trouble: Words for trouble of any kind, which gateways put beside whatever happened to them.
         meaning: What there is.
         status: What a status means where no rule fits.
+        about: What a refusal is about.
+        flat: What a flat error has in it, and the known word for that.
+        rpc: Google's own table from the codes of its calls to the statuses of HTTP.
         rule: Those about words.
     """
 
@@ -106,6 +120,9 @@ class Meanings(BaseModel):
     trouble: re.Pattern[str]
     meaning: tuple[Meaning, ...]
     status: Mapping[int, Case]
+    about: About
+    flat: Mapping[str, str]
+    rpc: Mapping[int, int]
     rule: tuple[Rule, ...]
 
 

@@ -235,7 +235,7 @@ class Lane(OpenAIBatch):
     def __init__(self, base_url: str) -> None:
         endpoint = Endpoint(provider="openai", base_url=base_url, model="m")
         maker = OpenAIImages(endpoint, clock=lambda: 0.0)
-        super().__init__(maker, maker._body)  # pyright: ignore[reportPrivateUsage] - as the maker does
+        super().__init__(maker)
 
 
 class NamesNoLine(Lane):

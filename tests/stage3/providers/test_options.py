@@ -19,7 +19,7 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import ProviderBroken, SettingsRefused
 from stage3_plugin.providers.models import models_known_of
-from stage3_plugin.providers.options import RESERVED, options_of
+from stage3_plugin.providers.options import options_of, reserved
 from stage3_plugin.providers.registry import hosted_named, maker_named, provider_at
 from stage3_plugin.renderers.previz import WORK, Previz
 from stage3_plugin.runtime.offers import PROVIDERS
@@ -74,7 +74,7 @@ def test_no_option_says_otherwise_what_a_request_says_by_itself(provider: str) -
     """Neither how many pictures there are, nor a token of ours, nor what a setting is for."""
     wish = replace(PIER, seed=7, token="a" * 32, background="opaque", width_px=1024, height_px=1024)
     money = ("n", "num_images", "num_outputs", "max_images", "sync_mode", "stream", "webhook")
-    sent: dict[str, Any] = dict.fromkeys((*money, *RESERVED), 2)
+    sent: dict[str, Any] = dict.fromkeys((*money, *reserved()), 2)
     for model in (*models_known_of(provider), "a/painter"):
         payload: Any = provider_at(Endpoint(provider=provider, model=model)).begin(wish).payload
         sent |= {**payload, **payload.get("input", {})}
@@ -107,7 +107,7 @@ def test_a_strangers_model_takes_what_it_likes_but_not_what_the_money_rules_own(
 
     assert options_of(Anything, "painter", taken) == taken
     otherwise = ("Num_Outputs", "numImages", "SEED", "n-images", "imageSize")
-    for name in (*RESERVED, "image_size", *otherwise):
+    for name in (*reserved(), "image_size", *otherwise):
         with pytest.raises(SettingsRefused, match=rf"options\.{name}"):
             options_of(Anything, "painter", taken | {name: 4})
     with pytest.raises(SettingsRefused, match=r"'options\.color': is not an option"):

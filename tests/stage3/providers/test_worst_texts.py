@@ -74,7 +74,7 @@ PARSERS = {
     ("hints", "duration_s"),  # of digits that a pattern has bounded
     ("usage", "count"),  # of a figure that was read there
     ("batches", "count_of"),  # likewise
-    ("openai_batch", "_moment_at"),  # likewise
+    ("file_lane", "_moment_at"),  # likewise
     ("words", "_status"),  # of three digits
     ("models", "value_of"),  # ours
     ("models", "side_of"),  # ours
