@@ -300,9 +300,7 @@ class Recovery:
         if run_id == self._session.run_id:
             return False
         home = self.home_of(purchase)
-        if home is not None:
-            return self._is_connected(home)
-        return self._session.owners.lives(run_id)
+        return self._session.owners.lives(run_id) if home is None else self._is_connected(home)
 
     def home_of(self, purchase: Purchase) -> str | None:
         """Return the home of a purchase's run; ``None`` if it is this one."""
