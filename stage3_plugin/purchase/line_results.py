@@ -85,26 +85,32 @@ class LineResults:
     """Lines without a picture, which may come with one as long as not all is here."""
     _strange: list[str] = field(default_factory=list[str])
 
-    async def take_left(self) -> None:
+    async def take_left(self) -> bool:
         """Take in the pictures of lines that a run before has claimed and not settled.
 
         What has none is read again from the results.
+
+        Returns:
+            Whether there were any: they are looked for once.
 
         Raises:
             StorageFailed: The disk or the ledger cannot be read.
         """
         if self.known.was_left:
-            return
+            return False
         self.known.was_left = True
         names = set(await self.pictures.received())
-        for line in self.session.reader.lines_of(self.token):
-            attempt_id = line.new.attempt_id
-            if attempt_id not in names or line.state not in AT_ITS_PROVIDER:
-                continue
-            has_answer = partial(self.pictures.spool.has_whole_answer, attempt_id)
+        left = [
+            one
+            for one in self.session.reader.lines_of(self.token)
+            if one.new.attempt_id in names and one.state in AT_ITS_PROVIDER
+        ]
+        self._facts = await self._read_facts() if left else {}
+        for line in left:
+            has_answer = partial(self.pictures.spool.has_whole_answer, line.new.attempt_id)
             if await self.pictures.blocking(has_answer):
-                self._facts = self._facts or await self._read_facts()
                 await self.turns.take(partial(self._take, line, is_left=True))
+        return bool(left)
 
     async def end(self, ended: BatchEnded, line: Purchase, job: Job) -> None:
         """Take in the results of the batch, which has ended.

@@ -184,7 +184,7 @@ class LostRequests:
             warn_of(f"{why}: until then it counts as being made")
         return replace(making, problem=why)
 
-    async def back(self, purchase: Purchase, making: BeingMade) -> Purchase:
+    async def back(self, purchase: Purchase, making: BeingMade) -> None:
         """Bring back what was unknown of an accepted job, if its provider is at work on it.
 
         Args:
@@ -197,12 +197,11 @@ class LostRequests:
         looks, attempt_id = self._looks_of(purchase), purchase.new.attempt_id
         is_said = making.again_s is not None and not making.problem
         if not is_said or (purchase.state is not State.UNKNOWN and not looks):
-            return purchase
+            return
         asking = Asking(answered="found", at=self._session.now(), why="it is being made again")
         await self._session.commit(lambda ledger: ledger.accept_again(attempt_id, asking))
         looks.clear()
         self._since.pop(name_of(purchase), None)
-        return self._as_it_is(purchase)
 
     async def _found(self, purchase: Purchase, job: Job, accepted: Accepted) -> Purchase:
         """Make a job durable that was found."""

@@ -83,7 +83,7 @@ from stage3_plugin.storage.spool import batch_files
 
 ConversationFor = Callable[[Endpoint], Conversation | None]
 """Returns the conversation with an endpoint; ``None`` if nothing here can speak with it."""
-AskedFor: TypeAlias = BeingMade | BatchEnded | AttemptResult
+Heard: TypeAlias = BeingMade | BatchEnded | AttemptResult
 """What asking for a job comes to: how far it is, that its many lines have ended, or what is true of
 all of it."""
 
@@ -114,7 +114,7 @@ class _Steps:
     """
 
     resume: Callable[[], Awaitable[AttemptResult | None]]
-    ask: Callable[[BeingMade], Awaitable[AskedFor]]
+    ask: Callable[[BeingMade], Awaitable[Heard]]
     listing: Listing | None
     find: Callable[[Lost], Awaitable[Sought]]
     batching: Batching | None = None
@@ -300,9 +300,7 @@ class Recovery:
         if run_id == self._session.run_id:
             return False
         home = self.home_of(purchase)
-        if home is not None:
-            return self._is_connected(home)
-        return self._session.owners.lives(run_id)
+        return self._session.owners.lives(run_id) if home is None else self._is_connected(home)
 
     def home_of(self, purchase: Purchase) -> str | None:
         """Return the home of a purchase's run; ``None`` if it is this one."""
@@ -383,7 +381,7 @@ class Recovery:
             await known.passed(attempt_id)
             return self._brought(attempt_id, known)
         brought = self._brought(attempt_id, known)
-        if _again_s(brought) is None:
+        if known.waiters is None and _again_s(brought) is None:
             self._open.discard(name)
         self._book.notify()
         return brought
@@ -423,7 +421,7 @@ class Recovery:
             purchase = await self._look_for(purchase, name, steps)
         if purchase.state in AT_ITS_PROVIDER and was_accepted(purchase):
             await self._ask(purchase, name, steps, known)
-        if purchase.new.line is not None:
+        elif purchase.new.line is not None:
             await self._tidy_lines(name)
 
     def _steps_of(self, purchase: Purchase, name: str) -> _Steps | None:
@@ -547,8 +545,7 @@ class Recovery:
                 turns=self._turns,
                 endings=self._endings,
             )
-            await results.take_left()
-            if await self._tidy_lines(name):
+            if await results.take_left() and await self._tidy_lines(name):
                 return
         before = known.making or BeingMade(job=job)
         said = await self._turns.take(partial(steps.ask, before))
@@ -564,6 +561,7 @@ class Recovery:
         elif isinstance(said, BatchEnded):
             assert results is not None, "only many lines end so"
             await results.end(said, purchase, job)
+            await self._tidy_lines(name)
         else:
             known.making, known.due = None, 0.0 if results is None else None
             await self._settle(purchase, said, of={State.ACCEPTED})
@@ -685,7 +683,7 @@ class Recovery:
         return True
 
 
-async def _ask_one(conversation: Conversation, folder: Path, before: BeingMade) -> AskedFor:
+async def _ask_one(conversation: Conversation, folder: Path, before: BeingMade) -> Heard:
     """Ask once for a job of one line; what the disk did not take is no word of its provider's."""
     came = await conversation.ask(folder, before)
     return came if came.making is None or came.storage is not None else came.making

@@ -6,7 +6,8 @@ What goes on in a turn may be cut short by halting, which costs nothing: it is d
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 
@@ -16,6 +17,7 @@ TURN_S = 10.0
 """Seconds an answer waits for its turn where descriptors are few; then a later run takes it in."""
 
 Came = TypeVar("Came")
+Turn: TypeAlias = Callable[[], Coroutine[Any, Any, Came | None]]
 
 
 class Turns:
@@ -44,30 +46,22 @@ class Turns:
             await self._taking.acquire_on_behalf_of(work)
         if patience.cancelled_caught:  # others hang at their addresses, and nothing is lost by it
             return None
-        try:
-            return await self._interruptible(work)
-        finally:
-            self._taking.release_on_behalf_of(work)
+        return await self._do(work)
 
-    def begin(
-        self, work: Callable[[], Awaitable[object]]
-    ) -> Callable[[], Coroutine[Any, Any, None]] | None:
+    def begin(self, work: Callable[[], Awaitable[Came]]) -> Turn[Came] | None:
         """Take a turn for some work if one is free now; return what does it and ends the turn."""
         try:
             self._taking.acquire_on_behalf_of_nowait(work)
         except anyio.WouldBlock:
             return None
+        return partial(self._do, work)
 
-        async def do() -> None:
-            try:
-                await self._interruptible(work)
-            finally:
-                self._taking.release_on_behalf_of(work)
-
-        return do
-
-    async def _interruptible(self, work: Callable[[], Awaitable[Came]]) -> Came | None:
-        if self.is_halted:
-            return None
-        with self._interrupt.in_force():  # this one, also for a scene that asks
-            return await work()
+    async def _do(self, work: Callable[[], Awaitable[Came]]) -> Came | None:
+        """Do some work that has a turn, and end it."""
+        try:
+            if self.is_halted:
+                return None
+            with self._interrupt.in_force():  # this one, also for a scene that asks
+                return await work()
+        finally:
+            self._taking.release_on_behalf_of(work)

@@ -328,6 +328,38 @@ def test_each_line_ends_by_its_own_result_and_the_rest_never_ran(
     assert [name for name, _ in told] == ["batch.ended"]
 
 
+def test_who_waits_for_a_line_goes_once_it_has_ended(
+    make: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not once all lines of its batch have, which may take long."""
+    scene = make(2)
+    scene.books.has("picture", "picture")
+    process, resume = scene.process(at_once_most=1), scene.books.resume_line
+    first, second = (one.attempt_id for one in scene.held)
+
+    async def slowly(attempt_id: str) -> AttemptResult:
+        await anyio.sleep(1.0 if attempt_id == first else 600.0)
+        return await resume(attempt_id)
+
+    monkeypatch.setattr(scene.books, "resume_line", slowly)
+
+    seen = list[tuple[float, Purchase | None, list[State]]]()
+
+    async def both() -> None:
+        began_at = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(process.recovery.bring_on, second)
+            await anyio.sleep(0.5)
+            brought = await process.recovery.bring_on(first)
+            seen.append((anyio.current_time() - began_at, brought.purchase, scene.states()))
+
+    virtually(both)
+    ((waited_s, line, states),) = seen
+    assert waited_s == pytest.approx(1.0)
+    assert line is not None
+    assert (line.state, states, scene.states()) == (P, [P, A], [P, P])
+
+
 @tried(20)
 @given(
     kinds=st.lists(
