@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "policy": 1660,
         "previz": 7477,
         "providers": 5079,
-        "purchase": 4892,
+        "purchase": 4879,
         "renderers": 1183,
         "runtime": 893,
         "settings": 858,
