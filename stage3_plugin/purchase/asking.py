@@ -21,7 +21,7 @@ import anyio
 from pydantic import SecretStr
 
 from stage3_plugin.domain.batch import Upload
-from stage3_plugin.domain.exchange import Found, Lost, Reply, Sought, Unsaid
+from stage3_plugin.domain.exchange import Found, Lost, Reply, Sought, Unclear, Unsaid
 from stage3_plugin.errors import (
     FetchRefused,
     JobRefused,
@@ -247,6 +247,20 @@ class Asking:
                 return judge(load_reply(answer, self.masked))
 
         return await self.in_turn(read)
+
+    async def understood(self, answer: Path, judge: Callable[[Reply], Judged]) -> Judged | Unclear:
+        """Judge an answer that is free; a provider that breaks over it does not understand it.
+
+        Raises:
+            StorageFailed: The disk did not give it.
+        """
+        try:
+            return await self.judged(answer, judge)
+        except Exception as error:
+            storage = storage_behind(error, answer)
+            if storage is not None:
+                raise storage from error
+            return Unclear(message=f"an answer could not be understood: {described(error)}")
 
     async def in_turn(self, read: Callable[[], Judged]) -> Judged:
         """Read and judge an answer in a thread, when fewer are judged than may be at once."""

@@ -31,13 +31,7 @@ from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.descriptors import is_lack
 from stage3_plugin.policy.polling import Follows, GiveUp, Wait, follows, without_asking
 from stage3_plugin.policy.waiting import STRANGE_TIMES, batch_wait_s
-from stage3_plugin.purchase.asking import (
-    Asking,
-    NotAsked,
-    described,
-    moment_of,
-    storage_behind,
-)
+from stage3_plugin.purchase.asking import Asking, NotAsked, moment_of
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.polls import KeptAnswer
@@ -166,19 +160,13 @@ class Polling(Generic[Last, Came]):
             raise
 
     async def _understood(self, answer: Path, accepted: Accepted, of: Asked) -> Last | _NotTheLast:
-        """Judge an answer of a job's; a provider that breaks over it does not understand it."""
+        """Judge an answer of a job's."""
 
         def judge(reply: Reply) -> Last | _NotTheLast:
             step = self.words(reply, accepted, of)
             return replace(step, said_at=moment_of(reply)) if isinstance(step, Gone) else step
 
-        try:
-            return await self.asking.judged(answer, judge)
-        except Exception as error:
-            storage = storage_behind(error, answer)
-            if storage is not None:
-                raise storage from error
-            return Unclear(message=f"an answer could not be understood: {described(error)}")
+        return await self.asking.understood(answer, judge)
 
 
 def _is_of_the_key(said: object) -> bool:

@@ -20,7 +20,7 @@ import anyio
 
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded, LineSaid, line_of
-from stage3_plugin.domain.exchange import Fetch
+from stage3_plugin.domain.exchange import Fetch, Unclear
 from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -29,14 +29,13 @@ from stage3_plugin.files.new_file import remove
 from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
-from stage3_plugin.purchase.asking import Asking, storage_behind
+from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.purchase.fetching import FileSink
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.inflating import inflate_file
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.storage.spool.covering import cover
-from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import is_complete
 from stage3_plugin.storage.spool.result_file import PassedBy, SpooledLine, remove_line
 from stage3_plugin.storage.spool.result_file import ResultFile as OpenResultFile
@@ -316,35 +315,28 @@ class ResultFiles:
         """
         if line.problem:
             return None
-        try:
-            return await self._asking.judged(line.folder, self._lane.said)
-        except Exception as error:
-            storage = storage_behind(error, line.folder)
-            if storage is not None:
-                raise storage from error
-            return None
+        said = await self._asking.understood(line.folder, self._lane.said)
+        return None if isinstance(said, Unclear) else said
 
     async def claim(self, line: ReadLine, to: Path) -> None:
         """Give a line the folder of its purchase; see :meth:`Batching.claim`."""
-        await self._pictures.blocking(partial(self._claim, line, to))
-
-    def _claim(self, line: ReadLine, to: Path) -> None:
-        if batch_files.move_line(line.folder, to):
+        blocking = self._pictures.blocking
+        if await blocking(partial(batch_files.move_line, line.folder, to)):
             return
-        if is_complete(to) and not (line.has_picture and self._lacks_picture(to)):
+        is_there = await blocking(partial(is_complete, to))
+        if is_there and not (line.has_picture and await self._lacks_picture(to)):
             return
-        batch_files.put_aside(line.folder, to)
-        batch_files.move_line(line.folder, to)
 
-    def _lacks_picture(self, folder: Path) -> bool:
+        def take_its_place() -> None:  # in one go: what was there lies in the line meanwhile
+            batch_files.put_aside(line.folder, to)
+            batch_files.move_line(line.folder, to)
+
+        await blocking(take_its_place)
+
+    async def _lacks_picture(self, folder: Path) -> bool:
         """Return whether the line that lies in a folder has no picture."""
-        try:
-            return not _has_picture(self._lane.said(load_reply(folder, self._asking.masked)))
-        except Exception as error:
-            storage = storage_behind(error, folder)
-            if storage is not None:
-                raise storage from error
-            return True
+        said = await self._asking.understood(folder, self._lane.said)
+        return isinstance(said, Unclear) or not _has_picture(said)
 
 
 def _not_whole(exchange: Exchange, status: int | None) -> Results:
