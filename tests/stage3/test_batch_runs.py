@@ -32,6 +32,7 @@ from tests.stage3.batch_shop import (
     ONE_LOOP,
     billed_microusd,
     codes,
+    gemini,
     left_in_spool,
     priced,
     shop,
@@ -345,6 +346,18 @@ async def test_each_take_is_a_line(api: ImageApi, tmp_path: Path) -> None:
     assert [ran.codes("s01"), ran.codes("s02")] == [["made"] * 3] * 2
     assert sizes(api) == [6]
     assert len(purchases(tmp_path, "s01")) == 3
+
+
+@ONE_LOOP
+async def test_each_take_of_a_seed_is_bought_once(api: ImageApi, tmp_path: Path) -> None:
+    """Each line has a seed of its own, and is found again by that of its scene."""
+    told = Story([scene.model_copy(update={"seed": 40}) for scene in scenes(1, takes=3)])
+
+    ran = await run_stage(gemini(api), told, tmp_path)
+    again = await run_stage(gemini(api), told, tmp_path)
+
+    assert ran.codes("s01") == again.codes("s01") == ["made"] * 3
+    assert sizes(api) == [3]
 
 
 async def test_a_scene_whose_sheet_is_in_a_batch_waits_for_a_later_run(
