@@ -22,21 +22,15 @@ from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher, Peekable
+from stage3_plugin.engine.following import Following
 from stage3_plugin.engine.pending import PendingScenes
-from stage3_plugin.engine.run_state import CANCELLED
-from stage3_plugin.engine.scene import (
-    Due,
-    Gathers,
-    Next,
-    NotSent,
-    RunContext,
-    SceneRunner,
-    Waits,
-)
-from stage3_plugin.engine.scene_state import SceneState
+from stage3_plugin.engine.run_state import CANCELLED, RunContext
+from stage3_plugin.engine.scene import SceneRunner
+from stage3_plugin.engine.scene_state import Due, Next, NotSent, SceneState, Waiting
 from stage3_plugin.engine.showing.order import InOrder
 from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.lines import Ready
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
 from stage3_plugin.runtime.clock import clock
 
@@ -58,9 +52,10 @@ class Run:
         context.state.on_stop = self._end_all
         self._is_over = False
         self._now = clock()
-        self._runner = SceneRunner(context, self._take_up)
-        self._pending = PendingScenes(context, self._runner)
-        self._gathered = GatheredScenes(context, self._runner, self._put)
+        following = Following(context)
+        self._runner = SceneRunner(context, following, self._take_up)
+        self._pending = PendingScenes(context, following)
+        self._gathered = GatheredScenes(context, following, self._put)
         scenes = self._takes_of(requests, began_at=self._now())
         self._scenes = self._in_order(self._pending.and_all_of(scenes))
         self._again = Peekable[SceneState](())
@@ -184,8 +179,8 @@ class Run:
         following = await self._runner.bring_on(scene)
         if isinstance(following, Due):
             return following.at
-        if isinstance(following, Gathers):
-            await self._gathered.add(scene, following.ready)
+        if isinstance(following, Ready):
+            await self._gathered.add(scene, following)
         else:
             self._put(scene, following)
         return None
@@ -194,8 +189,8 @@ class Run:
         """Do what a scene needs next; it goes back to dispatch where it is due."""
         if isinstance(following, Due):
             self._pending.put(scene)
-        elif isinstance(following, Waits):
-            self._pending.add(scene, following.waiting)
+        elif isinstance(following, Waiting):
+            self._pending.add(scene, following)
         elif isinstance(following, NotSent):
             self._end_unsent(scene)
 
@@ -230,15 +225,15 @@ class Run:
             await stopping.wait()
         if patience.cancelled_caught:
             message = f"the run's deadline of {deadline_s:g} s is over"
-        elif self._runner.in_flight:
+        elif self._run.state.in_flight:
             warn_of(self._still_waiting())
         self._run.state.stop(Failure(code="cancelled", message=message, retryable=True))
         await anyio.sleep(self._run.settings.drain_s)
         self._run.state.interrupt.trigger()
 
     def _still_waiting(self) -> str:
-        checkout, made = self._run.checkout, self._runner.being_made
-        in_flight = self._runner.in_flight.items()
+        checkout, state = self._run.checkout, self._run.state
+        made, in_flight = state.being_made, state.in_flight.items()
         return messages.still_waiting(
             [hold for attempt_id, hold in in_flight if attempt_id not in made],
             self._run.settings.drain_s,
