@@ -147,12 +147,6 @@ class GatheredScenes:
             for line in group.take_all():
                 yield line.scene
 
-    @property
-    def within_s(self) -> float | None:
-        """Return within how many seconds a batch has ended; ``None`` where none is made."""
-        terms = self._place.route.batch
-        return None if terms is None else terms.within_s
-
     def halt(self) -> None:
         """Upload nothing more: it would be in vain."""
         self._uploads.trigger()

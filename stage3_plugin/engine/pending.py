@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from host_stub.contract import Failure, FailureCode
 from stage3_plugin.domain.attempt import MissingPicture
-from stage3_plugin.domain.events import BatchProgress
+from stage3_plugin.domain.events import BatchProgress, warn_of
 from stage3_plugin.domain.job import BeingMade, Job, LineCount
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import OPEN, State
@@ -57,10 +57,6 @@ class PendingScenes:
     Args:
         run: What they wait with.
         following: Does what follows where what was waited for has come to its end.
-
-    Attributes:
-        left_being_made: Purchases whose jobs scenes have waited for, and that this run leaves to a
-            later one.
     """
 
     def __init__(self, run: RunContext, following: Following) -> None:
@@ -71,7 +67,8 @@ class PendingScenes:
         self._ready = deque[SceneState]()
         self._told: dict[str, LineCount] = {}
         self._looked_at = set[int]()
-        self.left_being_made: list[Purchase] = []
+        self._left: list[Purchase] = []
+        """Those whose jobs scenes have waited for, and that this run leaves to a later one."""
 
     async def run(self) -> None:
         """Ask for whatever is due, until cancelled."""
@@ -289,17 +286,32 @@ class PendingScenes:
             )
         )
 
-    def still_being_made(self) -> Iterator[Purchase]:
-        """Yield what is left being made by now: others of its batch may have come to its end."""
-        for purchase in self.left_being_made:
-            try:
-                now = self._run.checkout.run_ledger.purchase(purchase.new.attempt_id)
-            except StorageFailed:
-                now = purchase
-            if now is None or now.state not in _ENDED:
-                yield purchase
+    def say_what_is_left(self) -> None:
+        """Say what is being made as the run ends, and when to come back for it."""
+        batches, jobs = list[Job](), list[Job]()
+        held_microusd = 0
+        for purchase in filter(self._is_still_made, self._left):
+            if purchase.job is not None and purchase.new.line is not None:
+                batches.append(purchase.job)
+                held_microusd += purchase.new.hold_microusd
+            elif purchase.job is not None:
+                jobs.append(purchase.job)
+        if jobs:
+            warn_of(messages.left_being_made(jobs))
+        if batches:
+            terms, caretaker = self._run.places[0].route.batch, self._run.checkout.caretaker
+            within_s, lines = None if terms is None else terms.within_s, self._lines_of(batches)
+            warn_of(messages.left_in_batches(batches, lines, held_microusd, within_s, caretaker))
 
-    def lines_of(self, jobs: Iterable[Job]) -> LineCount | None:
+    def _is_still_made(self, left: Purchase) -> bool:
+        """Return whether what is left is being made by now: its batch may have come to its end."""
+        try:
+            now = self._run.checkout.run_ledger.purchase(left.new.attempt_id)
+        except StorageFailed:
+            return True
+        return now is None or now.state not in _ENDED
+
+    def _lines_of(self, jobs: Iterable[Job]) -> LineCount | None:
         """Return how far batches are, all together, by what was heard last; ``None`` of nothing."""
         tokens = dict.fromkeys(job.new.token or "" for job in jobs)
         known = [self._told[token] for token in tokens if token in self._told]
@@ -373,7 +385,7 @@ class PendingScenes:
             if purchase.job is not None and waiting.not_here is None:
                 making = waiting.making  # which may be kept for longer than the ledger knows
                 job = purchase.job if making is None else making.job
-                self.left_being_made.append(replace(purchase, job=job))
+                self._left.append(replace(purchase, job=job))
             self._give_up(scene, _pending(waiting, purchase.job))
         else:
             busy = messages.busy(

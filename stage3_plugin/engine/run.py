@@ -18,7 +18,6 @@ import anyio.lowlevel
 
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.events import warn_of
-from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher, Peekable
@@ -137,7 +136,7 @@ class Run:
             for scene in chain(self._dispatcher.waiting, self._gathered.left()):
                 self._end_unsent(scene)
             self._pending.end()
-        self._say_what_is_left()
+        self._pending.say_what_is_left()
         self._scenes.hold_nothing_back()
         for scene in chain(self._scenes, self._again, self._pending.ready()):
             await self._leave(scene, stopping)
@@ -256,23 +255,6 @@ class Run:
         self._gathered.halt()
         self._run.recovery.halt()
         self._pending.halt()
-
-    def _say_what_is_left(self) -> None:
-        """Say what is being made as the run ends, and when to come back for it."""
-        batches, jobs = list[Job](), list[Job]()
-        held_microusd = 0
-        for purchase in self._pending.still_being_made():
-            if purchase.job is not None and purchase.new.line is not None:
-                batches.append(purchase.job)
-                held_microusd += purchase.new.hold_microusd
-            elif purchase.job is not None:
-                jobs.append(purchase.job)
-        if jobs:
-            warn_of(messages.left_being_made(jobs))
-        if batches:
-            within_s, caretaker = self._gathered.within_s, self._run.checkout.caretaker
-            lines = self._pending.lines_of(batches)
-            warn_of(messages.left_in_batches(batches, lines, held_microusd, within_s, caretaker))
 
     # Scenes the run does not come to -------------------------------------------------------------
 
