@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -28,17 +28,17 @@ from host_stub.contract import Failure
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import Uploaded
 from stage3_plugin.domain.events import BatchCreated, BatchUploaded
-from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job, NewJob
+from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, NewJob
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.run_state import CUT_SHORT
-from stage3_plugin.engine.scene import Due, Next, NotSent, RunContext, SceneRunner, Waits
-from stage3_plugin.engine.scene_state import SceneState, Waiting
+from stage3_plugin.engine.following import Came, Following, Tries
+from stage3_plugin.engine.run_state import CUT_SHORT, RunContext
+from stage3_plugin.engine.scene_state import NOT_SENT, Due, Next, SceneState
 from stage3_plugin.errors import JobRefused, StorageFailed
 from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
-from stage3_plugin.policy.retry import Again, GiveUp, Stop, was_turned_away
+from stage3_plugin.policy.retry import Again, Decision, GiveUp, was_turned_away
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.checkout import Checkout, Denied, NotNow
@@ -52,8 +52,6 @@ from stage3_plugin.storage.spool import batch_files
 MOST_TURNED_AWAY = 3
 """Creates of one batch that a limit turns away, before its scenes are left to a later run: each has
 its file uploaded anew, and a queue that is full stays so for hours."""
-_IS_MADE = AttemptResult(verdict=Verdict(kind=VerdictKind.UNKNOWN), cost=UNKNOWN, stays_open=True)
-"""As an answer it says that requests arrive, and nothing of pictures."""
 
 Put: TypeAlias = Callable[[SceneState, Next], None]
 """Does with a scene what it needs next."""
@@ -105,34 +103,19 @@ class _Group:
         return lines
 
 
-@dataclass(slots=True)
-class _Tries:
-    """What the making of one batch has behind it.
-
-    Attributes:
-        since: When it began.
-        ran: How often it was tried.
-        turned_away: How often of these a limit turned it away.
-    """
-
-    since: float
-    ran: int = 0
-    turned_away: int = 0
-
-
 class GatheredScenes:
     """The scenes of one run that are to be lines of batches, all of them of one route.
 
     Args:
         run: What they are sent with.
-        runner: Knows what follows for a scene.
+        following: Does what follows for a scene.
         put: Does with a scene what it needs next.
     """
 
-    def __init__(self, run: RunContext, runner: SceneRunner, put: Put) -> None:
+    def __init__(self, run: RunContext, following: Following, put: Put) -> None:
         self._run = run
         self._place = run.places[0]
-        self._runner = runner
+        self._following = following
         self._put = put
         self._now = clock()
         self._groups: dict[tuple[str, str], _Group] = {}
@@ -159,12 +142,6 @@ class GatheredScenes:
             for line in group.take_all():
                 yield line.scene
 
-    @property
-    def within_s(self) -> float | None:
-        """Return within how many seconds a batch has ended; ``None`` where none is made."""
-        terms = self._place.route.batch
-        return None if terms is None else terms.within_s
-
     def halt(self) -> None:
         """Upload nothing more: it would be in vain."""
         self._uploads.trigger()
@@ -184,24 +161,23 @@ class GatheredScenes:
             await self._send_all([full])
 
     def _add(self, scene: SceneState, found: Line) -> tuple[_Group, list[_Line]] | None:
-        request = self._runner.with_a_seed(scene)
+        request = self._following.stepping.with_a_seed(scene)
         batching = self._place.sender.batching_at(self._place.route.endpoint_of(request.model))
         if batching is None:
             why = f"{request.provider} {request.model} makes no batches; nothing was sent"
-            self._end(scene, GiveUp(Failure(code="rejected", message=why)))
+            self._end(scene, Failure(code="rejected", message=why))
             return None
         kind = batching.kind(request)
         if isinstance(kind, AttemptResult):
-            self._put(scene, self._runner.end_unsent(scene, kind))
+            self._put(scene, self._following.follow(scene, Came(result=kind)))
             return None
         load = batching.measured(request, base64_of=self._place.sender.base64_of)
         if isinstance(load, AttemptResult):
-            self._put(scene, self._runner.end_unsent(scene, load))
+            self._put(scene, self._following.follow(scene, Came(result=load)))
             return None
         why = why_too_large(load, batching.terms)
         if why:
-            failure = Failure(code="rejected", message=f"{why}; nothing was sent")
-            self._end(scene, GiveUp(failure))
+            self._end(scene, Failure(code="rejected", message=f"{why}; nothing was sent"))
             return None
         group = self._group_of(request, kind, batching)
         taken = None if group.filling.fits(load) else (group, group.take_all())
@@ -215,9 +191,9 @@ class GatheredScenes:
             self._groups[known_as] = _Group(batching, kind, Filling(batching.terms))
         return self._groups[known_as]
 
-    def _end(self, scene: SceneState, decision: GiveUp | Stop) -> None:
-        """End the step of a scene that nothing was sent for."""
-        self._put(scene, self._runner.end_step(scene, None, decision, FREE))
+    def _end(self, scene: SceneState, failure: Failure) -> None:
+        """End the step of a scene that cannot be a line."""
+        self._put(scene, self._following.give_up(scene, failure))
 
     # Send ----------------------------------------------------------------------------------------
 
@@ -246,7 +222,7 @@ class GatheredScenes:
         for place in found.waiting:
             line = lines[place]
             full = messages.queue_is_full(line.request.provider)
-            self._hand_on(line, self._runner.fail(line.scene, full))
+            self._hand_on(line, self._following.fail(line.scene, full))
         batches = [[lines[place] for place in batch] for batch in found.batches]
         group.queued_tokens += sum(line.load.tokens for batch in batches for line in batch)
         return batches
@@ -255,11 +231,11 @@ class GatheredScenes:
         """End the scenes that no cap has room for, and with them the run, once all else is sent."""
         denied, self._denied = self._denied, []
         for scene, why in denied:
-            self._put(scene, self._runner.deny(scene, why))
+            self._put(scene, self._following.deny(scene, why))
 
     async def _send(self, group: _Group, lines: list[_Line]) -> None:
         """Send one batch, as often as that has sense; every line is handed on."""
-        tries, left = _Tries(self._now()), lines
+        tries, left = Tries(self._now()), lines
         try:
             while left:
                 left = await self._try(group, left, tries)
@@ -272,38 +248,36 @@ class GatheredScenes:
                 self._run.reporter.failed(line.scene, CUT_SHORT)
             raise
 
-    async def _try(self, group: _Group, lines: list[_Line], tries: _Tries) -> list[_Line]:
+    async def _try(self, group: _Group, lines: list[_Line], tries: Tries) -> list[_Line]:
         """Try once to make a batch; return the lines that are to be tried again."""
         if not self._run.state.is_going_on:
             self._leave(lines)
             return []
-        token = secrets.token_hex(TOKEN_DIGITS // 2)
-        key = self._place.sender.key
-        number = 0 if key is None else key.number
+        token, key_number = secrets.token_hex(TOKEN_DIGITS // 2), self._place.key_number
         tries.ran += 1
         is_kept = False
         try:
             with self._uploads.in_force():
-                uploaded = await self._uploaded(token, group, lines)
+                came: Uploaded | AttemptResult | list[_Line]
+                came = await self._uploaded(token, group, lines)
             if not self._run.state.is_going_on:
                 self._leave(lines)
                 return []
-            if isinstance(uploaded, AttemptResult):
-                return await self._without(lines, uploaded, tries, number)
-            is_kept = True  # as long as it is not known that nothing can come of it
-            created = await shielded(partial(self._create, token, group, lines, uploaded))
-            is_kept = isinstance(created, Job) or _is_evidence(created)
+            if isinstance(came, Uploaded):
+                is_kept = True  # as long as it is not known that nothing can come of it
+                came = await shielded(partial(self._create, token, group, lines, came))
+                is_kept = isinstance(came, AttemptResult) and _is_evidence(came)
         finally:
             if not is_kept:
                 await self._remove(token)
-        if isinstance(created, AttemptResult):
-            return await self._without(lines, created, tries, number)
-        return [] if isinstance(created, Job) else created
+        if isinstance(came, AttemptResult):
+            return await self._follow(lines, came, tries, key_number)
+        return came
 
     def _leave(self, lines: Sequence[_Line]) -> None:
         """Leave lines unsent, as the run has stopped."""
         for line in _not_over(lines):
-            self._hand_on(line, NotSent())
+            self._hand_on(line, NOT_SENT)
 
     def _hand_on(self, line: _Line, following: Next) -> None:
         line.is_over = True
@@ -326,7 +300,7 @@ class GatheredScenes:
             return written
         for line, dropped in zip(lines, written.dropped, strict=False):
             line.scene.dropped = dropped
-        facts = [self._runner.facts_of(line.scene, line.request) for line in lines]
+        facts = [self._following.stepping.facts_of(line.scene, line.request) for line in lines]
         await self._run.pictures.blocking(partial(batch_files.write_facts, folder, facts))
         uploaded = await batching.upload(token)
         if isinstance(uploaded, Uploaded):
@@ -346,11 +320,11 @@ class GatheredScenes:
 
     async def _create(
         self, token: str, group: _Group, lines: list[_Line], uploaded: Uploaded
-    ) -> Job | AttemptResult | list[_Line]:
+    ) -> AttemptResult | list[_Line]:
         """Hold all lines and make the batch.
 
         Returns:
-            Its job; or what came of the create where none did; or the lines that are to be tried
+            What came of it: it is being made, or why it is not. Or the lines that are to be tried
             again, since others of them were in the way.
         """
         batching = group.batching
@@ -370,7 +344,7 @@ class GatheredScenes:
             return []
         for line, one in zip(lines, held, strict=True):
             line.held, line.scene.number = one, one.number
-            self._runner.start(line.scene, one)
+            self._run.start(line.scene, one)
         try:
             with self._run.state.interrupt.in_force():
                 created = await batching.create(
@@ -378,7 +352,7 @@ class GatheredScenes:
                     uploaded.name,
                     group.kind,
                     is_late=partial(self._is_late, batching, held[0]),
-                    leave=partial(self._place.checkout.run_ledger.note_sent, token),
+                    leave=partial(self._checkout.run_ledger.note_sent, token),
                 )
         except BaseException:
             for line in lines:  # what came may lie in the spool: the next start looks
@@ -386,14 +360,13 @@ class GatheredScenes:
                 self._checkout.give_up()
             raise
         finally:
-            self._runner.end_flight(held)
-        made: Accepted | AttemptResult | Job = created
-        if isinstance(made, Accepted):
-            made = await self._accepted(token, lines, held, made)
-        if isinstance(made, Job):
-            self._wait_for(made, lines, held)
-            return made
-        return await self._settled(lines, held, made)
+            for one in held:
+                del self._run.state.in_flight[one.attempt_id]
+        if isinstance(created, Accepted):
+            created = await self._accepted(token, lines, held, created)
+        if created.making is None:
+            await self._settle(lines, held, created)
+        return created
 
     def _is_late(self, batching: Batching, held: Held) -> bool:
         """Return whether a create may count as absent already, and so must not leave any more."""
@@ -408,20 +381,20 @@ class GatheredScenes:
             line = lines[place]
             if isinstance(looked, Line):
                 line.found, line.scene.number = looked, looked.take or 1
-                line.request = self._runner.with_a_seed(line.scene)
+                line.request = self._following.stepping.with_a_seed(line.scene)
             elif isinstance(looked, Denied) and looked.stops:
                 line.is_over = True
                 self._denied.append((line.scene, looked))
             elif isinstance(looked, Denied):  # looking does not see it: it would come here for ever
-                self._hand_on(line, self._runner.deny(line.scene, looked))
+                self._hand_on(line, self._following.deny(line.scene, looked))
             else:  # it is looked at anew, and then goes on by what stands for it
                 self._hand_on(line, Due(self._now()))
         return _not_over(lines)
 
     async def _accepted(
         self, token: str, lines: Sequence[_Line], held: Sequence[Held], accepted: Accepted
-    ) -> Job | AttemptResult:
-        """Make the batch's name durable."""
+    ) -> AttemptResult:
+        """Make the batch's name durable; then all of its scenes wait for it."""
         try:
             job = await self._checkout.run_ledger.accept(token, accepted)
         except StorageFailed as failure:
@@ -430,8 +403,6 @@ class GatheredScenes:
         except JobRefused as refusal:
             verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(refusal), may_be_billed=True)
             return AttemptResult(verdict=verdict, cost=UNKNOWN)
-        if self._place.sender.key is not None:
-            self._place.sender.key.note_bought()
         first = lines[0].request
         trace.event(
             BatchCreated(
@@ -443,103 +414,57 @@ class GatheredScenes:
                 model=first.model,
             )
         )
-        return job or _IS_MADE
-
-    def _wait_for(self, job: Job, lines: Sequence[_Line], held: Sequence[Held]) -> None:
-        """Let every scene wait for its line."""
-        now = self._now()
-        self._runner.count(lines[0].scene, _IS_MADE)
-        for line, one in zip(lines, held, strict=True):
+        created = AttemptResult(
+            verdict=Verdict(kind=VerdictKind.UNKNOWN), cost=UNKNOWN, stays_open=True
+        )
+        if job is None:  # somebody has decided about all of its lines: that is looked at next
+            return created
+        for line in lines:
             line.scene.costs.append(UNKNOWN)
-            waiting = Waiting(
-                purchase_id=one.attempt_id,
-                since=now,
-                hold_microusd=one.hold_microusd,
-                making=BeingMade(job=job),
-            )
-            self._hand_on(line, Waits(waiting))
+        return replace(created, making=BeingMade(job=job))
 
-    async def _settled(
+    async def _settle(
         self, lines: Sequence[_Line], held: Sequence[Held], result: AttemptResult
-    ) -> AttemptResult:
-        """Settle all lines of a batch that was not accepted; those that wait for it are handed on.
-
-        What is to be decided for all of them is left.
-        """
+    ) -> None:
+        """Settle all lines of a batch that was not accepted."""
         cost: Charge = UNKNOWN
         try:
             if not result.stays_open:
                 cost = await self._checkout.settle(held[0], result)
         finally:
             for line in lines:
-                line.scene.costs.append(cost)
-        for line, one in zip(lines, held, strict=True):
-            line.scene.request_id = result.verdict.request_id
-            if result.storage is not None:
-                self._end_without_storage(line, result, result.storage)
-            elif result.interrupted and not result.stays_open:
-                self._end_cut_short(line, result)
-            elif result.verdict.is_unknown or result.stays_open:
-                line.scene.unknown += 1
-                hold_microusd, now = one.hold_microusd, self._now()
-                waiting = Waiting(
-                    purchase_id=one.attempt_id, since=now, hold_microusd=hold_microusd
-                )
-                self._hand_on(line, Waits(waiting))
-        return result
-
-    def _end_without_storage(
-        self, line: _Line, result: AttemptResult, storage: StorageFailed
-    ) -> None:
-        """End a scene whose batch the disk or the ledger has failed, and with it the run."""
-        caretaker = self._checkout.caretaker
-        failure = messages.without_storage(result, storage, caretaker)
-        self._checkout.give_up()
-        self._hand_on(line, self._runner.stop(line.scene, failure))
-
-    def _end_cut_short(self, line: _Line, result: AttemptResult) -> None:
-        message = result.verdict.message
-        failure = Failure(code="cancelled", message=message, retryable=True)
-        self._hand_on(line, self._runner.fail(line.scene, failure))
+                line.scene.note(result, cost)
+                if result.storage is not None:
+                    self._checkout.give_up()
 
     # What follows --------------------------------------------------------------------------------
 
-    async def _without(
-        self, lines: Sequence[_Line], result: AttemptResult, tries: _Tries, key_number: int
+    async def _follow(
+        self, lines: Sequence[_Line], result: AttemptResult, tries: Tries, key_number: int
     ) -> list[_Line]:
-        """Decide once for all lines what follows where no batch was made of them."""
-        left = _not_over(lines)
+        """Do what follows for all lines, decided once; return those that are to be tried again."""
         first = lines[0].scene
-        if not left:
-            self._runner.count(first, result)
-            return []
-        if result.interrupted:
-            for line in left:
-                self._end_cut_short(line, result)
-            return []
-        key = self._place.sender.key
-        if key is not None and await self._runner.has_another(key, key_number, result):
-            self._retry(left, result, Again(0.0, "credentials"))
-            return left
-        tries.turned_away += was_turned_away(result.verdict)
-        decision = self._runner.decide_for_all(
-            first, result, ran=tries.ran, turned_away=tries.turned_away, since=tries.since
-        )
+        decision: Decision = Again(0.0, "credentials")
+        if not await self._following.has_another_key(self._place, key_number, result):
+            tries.turned_away += was_turned_away(result.verdict)
+            decision = self._following.decide_for_all(first, result, tries)
         if isinstance(decision, Again) and tries.turned_away >= MOST_TURNED_AWAY:
-            decision = GiveUp(messages.queue_is_full(lines[0].request.provider))
-        if isinstance(decision, Again):
-            self._retry(left, result, decision)
-            await self._pause(decision.wait_s)
-            return left
-        if isinstance(decision, GiveUp | Stop):
-            for line in left:
-                attempt_id, cost = None, FREE
-                if line.held is not None:
-                    attempt_id, cost = line.held.attempt_id, line.scene.costs[-1]
-                following = self._runner.end_step(line.scene, attempt_id, decision, cost)
+            decision = GiveUp(messages.queue_is_full(first.request.provider))
+        left: list[_Line] = []
+        for line in lines:
+            cost = FREE if line.held is None else line.scene.costs[-1]
+            came = Came(
+                result=replace(result, cost=cost), held=line.held, is_own=line.held is not None
+            )
+            following = self._following.follow(line.scene, came, decided=decision)
+            if isinstance(decision, Again) and isinstance(following, Due):
+                line.held = None
+                left.append(line)
+            else:
                 self._hand_on(line, following)
-            return []
-        raise LookupError("a batch that was not made is kept")
+        if left and isinstance(decision, Again):
+            await self._pause(decision.wait_s)
+        return left
 
     async def _pause(self, wait_s: float) -> None:
         """Wait, as long as the run goes on."""
@@ -550,21 +475,10 @@ class GatheredScenes:
             finally:
                 self._pauses.discard(pause)
 
-    def _retry(self, lines: Sequence[_Line], result: AttemptResult, again: Again) -> None:
-        """Report that lines are sent once more, as far as they were sent."""
-        for line in lines:
-            if line.held is None:
-                continue
-            scene, line.held = line.scene, None
-            self._run.reporter.retried(scene, again, scene.costs[-1], result.verdict.message)
-            scene.queued_at = self._now() + again.wait_s
 
-
-def _is_evidence(created: AttemptResult | list[_Line]) -> bool:
-    """Return whether what was received for a batch that was not made is to be kept."""
-    if isinstance(created, list):
-        return False
-    return created.leaves_evidence or created.stays_open or created.storage is not None
+def _is_evidence(came: AttemptResult) -> bool:
+    """Return whether what was received of a batch is to be kept."""
+    return came.leaves_evidence or came.stays_open or came.storage is not None
 
 
 def _not_over(lines: Sequence[_Line]) -> list[_Line]:

@@ -14,22 +14,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from host_stub.contract import Failure, FailureCode
-from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
-from stage3_plugin.domain.events import BatchProgress
+from stage3_plugin.domain.attempt import MissingPicture
+from stage3_plugin.domain.events import BatchProgress, warn_of
 from stage3_plugin.domain.job import BeingMade, Job, LineCount
-from stage3_plugin.domain.money import FREE, UNKNOWN
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import OPEN, State
-from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.run_state import CANCELLED
-from stage3_plugin.engine.scene import Due, RunContext, SceneRunner
-from stage3_plugin.engine.scene_state import SceneState, Waiting
+from stage3_plugin.engine.following import WITHOUT_A_PICTURE, Following
+from stage3_plugin.engine.run_state import CANCELLED, RunContext
+from stage3_plugin.engine.scene_state import Due, SceneState, Waiting
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
 from stage3_plugin.policy.retry import Again
-from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.purchase import lost, messages
-from stage3_plugin.purchase.lost import Brought
 from stage3_plugin.purchase.recovery import SOON_S
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
@@ -60,22 +56,19 @@ class PendingScenes:
 
     Args:
         run: What they wait with.
-        runner: Ends a scene whose picture has come.
-
-    Attributes:
-        left_being_made: Purchases whose jobs scenes have waited for, and that this run leaves to a
-            later one.
+        following: Does what follows where what was waited for has come to its end.
     """
 
-    def __init__(self, run: RunContext, runner: SceneRunner) -> None:
+    def __init__(self, run: RunContext, following: Following) -> None:
         self._run = run
-        self._runner = runner
+        self._following = following
         self._now = clock()
         self._waiting = DueItems[SceneState](self._ask)
         self._ready = deque[SceneState]()
         self._told: dict[str, LineCount] = {}
         self._looked_at = set[int]()
-        self.left_being_made: list[Purchase] = []
+        self._left: list[Purchase] = []
+        """Those whose jobs scenes have waited for, and that this run leaves to a later one."""
 
     async def run(self) -> None:
         """Ask for whatever is due, until cancelled."""
@@ -200,7 +193,7 @@ class PendingScenes:
         waiting.asked += 1
         purchase = self._run.checkout.run_ledger.purchase(waiting.purchase_id)
         if purchase is not None and self._is_in_work(waiting, purchase):
-            return self._leave_to_its_run(scene, waiting, purchase)
+            return self._or_end(scene, self._leave_to_its_run(scene, waiting, purchase))
         brought = await self._run.recovery.bring_on(waiting.purchase_id)
         waiting.not_here = brought.not_here or waiting.not_here
         waiting.making = brought.making
@@ -210,26 +203,26 @@ class PendingScenes:
             return None
         is_lost = brought.is_lost and waiting.hold_microusd is not None
         if is_lost or brought.making is not None:
-            return self._ask_for_job(scene, waiting, brought.making)
+            return self._or_end(scene, self._ask_for_job(scene, waiting, brought.making))
         if brought.is_open:
-            return self._ask_for_picture(scene, waiting, brought.not_here)
-        if self._is_ended_line(scene, waiting, brought):
-            if brought.purchase is not None:
-                await self._run.recovery.tell(brought.purchase)
-            return None
-        if waiting.hold_microusd is None or brought.attempted is None:
+            return self._or_end(scene, self._ask_for_picture(scene, waiting, brought.not_here))
+        following = await self._following.late(scene, waiting, brought.purchase, brought.attempted)
+        if isinstance(following, Due):
             scene.waits_for = None
             self._ready.append(scene)  # it is claimed anew
-            return None
-        await self._end_bought(scene, waiting.hold_microusd, brought.purchase, brought.attempted)
         return None
+
+    def _or_end(self, scene: SceneState, due: float | None) -> float | None:
+        """End a scene that is not asked for any more in this run."""
+        if due is None:
+            self._end(scene)
+        return due
 
     def _ask_for_picture(
         self, scene: SceneState, waiting: Waiting, missing: MissingPicture | None
     ) -> float | None:
         """Return when to ask again at an address that did not give its picture, if that may."""
         if missing is None or missing.needs_setting:
-            self._end(scene)
             return None
         if waiting.asked == ASKED_UNTIL_MISSING:
             self._run.state.streaks = self._run.state.streaks.after("pending")
@@ -251,10 +244,9 @@ class PendingScenes:
         if making.stops_run:
             self._run.state.stop(messages.not_asked(making))
         if making.again_s is None or not self._waiting.is_open:
-            self._end(scene)
             return None
         if _is_batch(making.job):
-            return self._look_at_batch(scene, waiting, making)
+            return self._look_at_batch(waiting, making)
         return self._ask_later(
             scene,
             waiting,
@@ -263,21 +255,16 @@ class PendingScenes:
             max(LEAST_WAIT_S, making.again_s),
         )
 
-    def _look_at_batch(
-        self, scene: SceneState, waiting: Waiting, making: BeingMade
-    ) -> float | None:
+    def _look_at_batch(self, waiting: Waiting, making: BeingMade) -> float | None:
         """Return when to look at a batch once more, if this run has only just made it."""
         self._tell_progress(making)
         now, again_s = self._now(), making.again_s or 0.0
         if making.problem and again_s <= TROUBLE_WAIT_S and waiting.asked < TRIES_IN_TROUBLE:
             return now + max(LEAST_WAIT_S, again_s)
-        if waiting.hold_microusd is None:
-            if again_s <= SOON_S and waiting.asked < TRIES_IN_TROUBLE:
-                return now + max(LEAST_WAIT_S, again_s)  # others of this run look once more, too
-            self._end(scene)
-            return None
+        if waiting.hold_microusd is None:  # others of this run look once more, too
+            is_soon = again_s <= SOON_S and waiting.asked < TRIES_IN_TROUBLE
+            return now + max(LEAST_WAIT_S, again_s) if is_soon else None
         if waiting.asked >= len(BATCH_LOOKS_S):
-            self._end(scene)
             return None
         return max(now, waiting.since + BATCH_LOOKS_S[waiting.asked])
 
@@ -299,17 +286,32 @@ class PendingScenes:
             )
         )
 
-    def still_being_made(self) -> Iterator[Purchase]:
-        """Yield what is left being made by now: others of its batch may have come to its end."""
-        for purchase in self.left_being_made:
-            try:
-                now = self._run.checkout.run_ledger.purchase(purchase.new.attempt_id)
-            except StorageFailed:
-                now = purchase
-            if now is None or now.state not in _ENDED:
-                yield purchase
+    def say_what_is_left(self) -> None:
+        """Say what is being made as the run ends, and when to come back for it."""
+        batches, jobs = list[Job](), list[Job]()
+        held_microusd = 0
+        for purchase in filter(self._is_still_made, self._left):
+            if purchase.job is not None and purchase.new.line is not None:
+                batches.append(purchase.job)
+                held_microusd += purchase.new.hold_microusd
+            elif purchase.job is not None:
+                jobs.append(purchase.job)
+        if jobs:
+            warn_of(messages.left_being_made(jobs))
+        if batches:
+            terms, caretaker = self._run.places[0].route.batch, self._run.checkout.caretaker
+            within_s, lines = None if terms is None else terms.within_s, self._lines_of(batches)
+            warn_of(messages.left_in_batches(batches, lines, held_microusd, within_s, caretaker))
 
-    def lines_of(self, jobs: Iterable[Job]) -> LineCount | None:
+    def _is_still_made(self, left: Purchase) -> bool:
+        """Return whether what is left is being made by now: its batch may have come to its end."""
+        try:
+            now = self._run.checkout.run_ledger.purchase(left.new.attempt_id)
+        except StorageFailed:
+            return True
+        return now is None or now.state not in _ENDED
+
+    def _lines_of(self, jobs: Iterable[Job]) -> LineCount | None:
         """Return how far batches are, all together, by what was heard last; ``None`` of nothing."""
         tokens = dict.fromkeys(job.new.token or "" for job in jobs)
         known = [self._told[token] for token in tokens if token in self._told]
@@ -322,28 +324,6 @@ class PendingScenes:
             expired=sum(one.expired for one in known),
         )
 
-    def _is_ended_line(self, scene: SceneState, waiting: Waiting, brought: Brought) -> bool:
-        """Go on by what a scene's line came to; return whether that is all there is to do.
-
-        A line of a run before that has a picture, or that never ran, is claimed anew.
-        """
-        purchase, attempted = brought.purchase, brought.attempted
-        if purchase is None or purchase.new.line is None:
-            return False
-        if purchase.state not in _WITHOUT_A_PICTURE:
-            return False
-        is_own = waiting.hold_microusd is not None
-        if attempted is None and not is_own:
-            return False
-        if attempted is None:  # it never ran, though this run has only just made its batch
-            verdict = Verdict(kind=VerdictKind.BUSY, message=purchase.why)
-            attempted = AttemptResult(verdict=verdict, cost=FREE)
-        scene.waits_for = None
-        following = self._runner.end_late(scene, purchase, attempted, is_own=is_own)
-        if isinstance(following, Due):
-            self._ready.append(scene)
-        return True
-
     def _leave_to_its_run(
         self, scene: SceneState, waiting: Waiting, purchase: Purchase
     ) -> float | None:
@@ -351,7 +331,6 @@ class PendingScenes:
         is_away = self._run.recovery.is_left_elsewhere(purchase)
         waiting.away = waiting.away + 1 if is_away else 0
         if waiting.away >= ASKED_UNTIL_AWAY:
-            self._end(scene)
             return None
         settings, next_s = self._run.settings, min(MOST_BUSY_WAIT_S, BUSY_WAIT_S * waiting.asked)
         is_here = self._run.recovery.home_of(purchase) is None  # with requests as long as ours
@@ -378,41 +357,14 @@ class PendingScenes:
         longest_s: float,
         next_s: float,
     ) -> float | None:
-        """Return when to ask again, or end a scene that has waited long enough."""
+        """Return when to ask again, unless a scene has waited long enough."""
         now = self._now()
         left_s = waiting.since + longest_s - now
         if left_s <= 0:
-            self._end(scene)
             return None
         next_s = min(next_s, left_s)
         self._run.reporter.awaited(scene, waiting, cause, wait_s=next_s, left_s=left_s)
         return now + next_s
-
-    async def _end_bought(
-        self,
-        scene: SceneState,
-        hold_microusd: int,
-        purchase: Purchase | None,
-        attempted: AttemptResult,
-    ) -> None:
-        """End a scene whose own purchase has come to its end while it waited, or let it go on."""
-        if purchase is not None and _is_over_and_free(purchase):
-            scene.waits_for = None
-            if isinstance(self._runner.end_late(scene, purchase, attempted), Due):
-                self._ready.append(scene)
-            return
-        if purchase is None or purchase.picture is None:
-            why = attempted.verdict.message if purchase is None else purchase.why
-            scene.costs[-1] = UNKNOWN
-            unknown = messages.with_next_step(
-                Failure(code="unknown", message=why), self._run.checkout.caretaker
-            )
-            self._run.reporter.failed(scene, unknown)
-            return
-        scene.costs[-1] = cost_with_hold(attempted, hold_microusd, purchase.state)
-        self._run.state.streaks = self._run.state.streaks.after("made")
-        placed = await self._runner.place(scene, purchase, is_new=True)
-        self._runner.end_with(scene, attempted, placed, purchase_id=purchase.new.attempt_id)
 
     def _end(self, scene: SceneState) -> None:
         """End a scene that waits beside dispatch and has not come to what it waits for."""
@@ -433,7 +385,7 @@ class PendingScenes:
             if purchase.job is not None and waiting.not_here is None:
                 making = waiting.making  # which may be kept for longer than the ledger knows
                 job = purchase.job if making is None else making.job
-                self.left_being_made.append(replace(purchase, job=job))
+                self._left.append(replace(purchase, job=job))
             self._give_up(scene, _pending(waiting, purchase.job))
         else:
             busy = messages.busy(
@@ -453,17 +405,11 @@ class PendingScenes:
         self._run.reporter.failed(scene, failure)
 
 
-_WITHOUT_A_PICTURE = {State.REFUSED, State.VOID, State.PAID_BAD}
-_ENDED = {*_WITHOUT_A_PICTURE, State.PAID}
+_ENDED = {*WITHOUT_A_PICTURE, State.PAID}
 
 
 def _is_batch(job: Job) -> bool:
     return job.new.lane == "batch"
-
-
-def _is_over_and_free(purchase: Purchase) -> bool:
-    """Return whether a purchase took no money for certain, or took it for a refusal."""
-    return purchase.state in {State.REFUSED, State.VOID} or purchase.is_billed_refusal
 
 
 def _pending(waiting: Waiting, job: Job | None = None) -> Failure:

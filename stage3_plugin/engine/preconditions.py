@@ -15,7 +15,7 @@ from typing import TypeAlias
 from host_stub.contract import Scene
 from stage3_plugin.domain.money import Estimate, usd_text
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.requests import request_for
+from stage3_plugin.engine.asked import request_for
 from stage3_plugin.errors import LedgerFailed, LedgerOutdated, SettingsRefused
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Accounts

@@ -1,4 +1,4 @@
-"""Turns what happened to a scene into its one outcome and the event that goes with it.
+"""What goes out of a run: pictures to their places, each scene's one outcome, and its events.
 
 Apart from the run, which decides what happens: this module only puts it into words.
 """
@@ -6,11 +6,13 @@ Apart from the run, which decides what happens: this module only puts it into wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
-from host_stub.contract import Failure, FailureCode, SceneOutcome
+from host_stub.contract import Failure, FailureCode, PlaceFor, SceneOutcome
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.events import (
     SceneAwaited,
     SceneFailed,
@@ -21,23 +23,90 @@ from stage3_plugin.domain.events import (
     SceneStarted,
     StageFinished,
     StageWarned,
+    warn_of,
 )
+from stage3_plugin.domain.file_names import picture_name
 from stage3_plugin.domain.made_from import generation_params
 from stage3_plugin.domain.money import UNKNOWN, Charge, add_costs, to_usd
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.notices import from_here
 from stage3_plugin.engine.scene_state import SceneState, Waiting
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.purchase import messages
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
+from stage3_plugin.storage.pictures import Pictures
+from stage3_plugin.storage.placing import names_of, place_of
 
 if TYPE_CHECKING:  # importing structlog loads rich, and only a run writes events
     from structlog.typing import FilteringBoundLogger
 
 OFTEN_S, REPORTED_EVERY_S = 1.0, 30.0
 """What is looked for at shorter intervals than the first is reported at the second."""
+
+MOST_KEPT = 20
+"""Kept pictures that a run names one by one; one more line says where all others are."""
+
+
+class Results:
+    """Brings a run's pictures to their place beside the story; what had their names is kept.
+
+    ``storage.pictures`` keeps such a file silently: here it is reported.
+
+    Args:
+        pictures: Has them.
+        folder: The folder of results.
+        place: Says where each picture goes; else they lie in the folder, called after their scenes.
+    """
+
+    def __init__(self, pictures: Pictures, folder: Path, *, place: PlaceFor | None = None) -> None:
+        self._pictures = pictures
+        self._folder = folder
+        self._place = place
+        self._kept = 0
+
+    async def publish(
+        self, picture: Picture, request: PictureRequest, *, take: int = 1, is_new: bool = False
+    ) -> Placed:
+        """Give a scene its picture file, unless it is there and untouched.
+
+        Args:
+            picture: A stored one.
+            request: The scene's.
+            take: Which of its pictures it is.
+            is_new: It was kept just now, so its bytes need not be looked at once more.
+
+        Raises:
+            PictureLost: The stored picture is gone or damaged, and so is its copy.
+        """
+        root, name = self._folder.parent, picture_name(request, take=take)
+        if self._place is None:
+            path = place_of(picture, self._folder, name)
+        else:
+            path = self._place(
+                request.scene_id,
+                role=request.role,
+                sha256=picture.sha256,
+                media_type=picture.media_type,
+            )
+        if not is_new and self._pictures.is_copy(picture.sha256, path.parent, path.name):
+            return Placed(picture, path)  # as all are in a finished run
+        kept = await self._pictures.make_way(picture, path, root=root)
+        if kept is not None:
+            self._say(path, kept)
+        others = names_of(name) if self._place is None else ()
+        return await self._pictures.put(picture, path, root=root, is_new=is_new, instead_of=others)
+
+    def _say(self, path: Path, kept: Path) -> None:
+        self._kept += 1
+        if self._kept <= MOST_KEPT:
+            warn_of(
+                f"{from_here(path)} is not what was put there, so it is kept as {from_here(kept)}"
+            )
+        elif self._kept == MOST_KEPT + 1:
+            warn_of(f"further pictures that are not what was put there are kept in {kept.parent}")
 
 
 class Reporter:
@@ -143,21 +212,15 @@ class Reporter:
         )
 
     def made(
-        self,
-        scene: SceneState,
-        placed: Placed,
-        *,
-        purchase_id: str,
-        image_url: str | None,
-        details: Mapping[str, str],
+        self, scene: SceneState, placed: Placed, purchase_id: str, result: AttemptResult
     ) -> None:
         """End a scene with its new picture."""
         outcome = self._with_picture(
             scene,
             placed,
-            details,
+            result.verdict.details,
             purchase=purchase_id,
-            image_url=image_url,
+            image_url=result.image_url,
             dropped=scene.dropped,
             request_id=scene.request_id,
         )

@@ -18,25 +18,18 @@ import anyio.lowlevel
 
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.events import warn_of
-from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher, Peekable
+from stage3_plugin.engine.following import Following
 from stage3_plugin.engine.pending import PendingScenes
-from stage3_plugin.engine.run_state import CANCELLED
-from stage3_plugin.engine.scene import (
-    Due,
-    Gathers,
-    Next,
-    NotSent,
-    RunContext,
-    SceneRunner,
-    Waits,
-)
-from stage3_plugin.engine.scene_state import SceneState
+from stage3_plugin.engine.run_state import CANCELLED, RunContext
+from stage3_plugin.engine.scene import SceneRunner
+from stage3_plugin.engine.scene_state import Due, Next, NotSent, SceneState, Waiting
 from stage3_plugin.engine.showing.order import InOrder
 from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
 from stage3_plugin.runtime.clock import clock
 
@@ -58,9 +51,10 @@ class Run:
         context.state.on_stop = self._end_all
         self._is_over = False
         self._now = clock()
-        self._runner = SceneRunner(context, self._take_up)
-        self._pending = PendingScenes(context, self._runner)
-        self._gathered = GatheredScenes(context, self._runner, self._put)
+        following = Following(context)
+        self._runner = SceneRunner(context, following, self._take_up)
+        self._pending = PendingScenes(context, following)
+        self._gathered = GatheredScenes(context, following, self._put)
         scenes = self._takes_of(requests, began_at=self._now())
         self._scenes = self._in_order(self._pending.and_all_of(scenes))
         self._again = Peekable[SceneState](())
@@ -142,7 +136,7 @@ class Run:
             for scene in chain(self._dispatcher.waiting, self._gathered.left()):
                 self._end_unsent(scene)
             self._pending.end()
-        self._say_what_is_left()
+        self._pending.say_what_is_left()
         self._scenes.hold_nothing_back()
         for scene in chain(self._scenes, self._again, self._pending.ready()):
             await self._leave(scene, stopping)
@@ -184,8 +178,8 @@ class Run:
         following = await self._runner.bring_on(scene)
         if isinstance(following, Due):
             return following.at
-        if isinstance(following, Gathers):
-            await self._gathered.add(scene, following.line)
+        if isinstance(following, Line):
+            await self._gathered.add(scene, following)
         else:
             self._put(scene, following)
         return None
@@ -194,8 +188,8 @@ class Run:
         """Do what a scene needs next; it goes back to dispatch where it is due."""
         if isinstance(following, Due):
             self._pending.put(scene)
-        elif isinstance(following, Waits):
-            self._pending.add(scene, following.waiting)
+        elif isinstance(following, Waiting):
+            self._pending.add(scene, following)
         elif isinstance(following, NotSent):
             self._end_unsent(scene)
 
@@ -230,15 +224,15 @@ class Run:
             await stopping.wait()
         if patience.cancelled_caught:
             message = f"the run's deadline of {deadline_s:g} s is over"
-        elif self._runner.in_flight:
+        elif self._run.state.in_flight:
             warn_of(self._still_waiting())
         self._run.state.stop(Failure(code="cancelled", message=message, retryable=True))
         await anyio.sleep(self._run.settings.drain_s)
         self._run.state.interrupt.trigger()
 
     def _still_waiting(self) -> str:
-        checkout, made = self._run.checkout, self._runner.being_made
-        in_flight = self._runner.in_flight.items()
+        checkout, state = self._run.checkout, self._run.state
+        made, in_flight = state.being_made, state.in_flight.items()
         return messages.still_waiting(
             [hold for attempt_id, hold in in_flight if attempt_id not in made],
             self._run.settings.drain_s,
@@ -261,23 +255,6 @@ class Run:
         self._gathered.halt()
         self._run.recovery.halt()
         self._pending.halt()
-
-    def _say_what_is_left(self) -> None:
-        """Say what is being made as the run ends, and when to come back for it."""
-        batches, jobs = list[Job](), list[Job]()
-        held_microusd = 0
-        for purchase in self._pending.still_being_made():
-            if purchase.job is not None and purchase.new.line is not None:
-                batches.append(purchase.job)
-                held_microusd += purchase.new.hold_microusd
-            elif purchase.job is not None:
-                jobs.append(purchase.job)
-        if jobs:
-            warn_of(messages.left_being_made(jobs))
-        if batches:
-            within_s, caretaker = self._gathered.within_s, self._run.checkout.caretaker
-            lines = self._pending.lines_of(batches)
-            warn_of(messages.left_in_batches(batches, lines, held_microusd, within_s, caretaker))
 
     # Scenes the run does not come to -------------------------------------------------------------
 

@@ -1,18 +1,35 @@
 """How a run stands: whether it goes on, why it stopped, what broke it, what has come in a row.
 
-One for all that brings scenes on, in dispatch and beside it. It calls what has to end when a run
-stops; what is counted, and when that is a reason to stop, is ``policy.streaks``'s.
+One for all that brings scenes on, in dispatch and beside it, with what they share for that. It
+calls what has to end when a run stops; what is counted, and when that is a reason to stop, is
+``policy.streaks``'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from host_stub.contract import Failure, StageSummary
+from stage3_plugin.domain.job import BeingMade
+from stage3_plugin.domain.purchase import Held
+from stage3_plugin.domain.request import WantedOf, one_take
+from stage3_plugin.domain.route import Route
+from stage3_plugin.engine.backend import Sender
+from stage3_plugin.engine.reporter import Reporter, Results
+from stage3_plugin.engine.scene_state import SceneState
+from stage3_plugin.engine.showing.references import SceneReferences
+from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import ProviderBroken, StorageFailed
-from stage3_plugin.policy.streaks import NONE
+from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter, rate_limit_of
+from stage3_plugin.policy.streaks import NONE, Streaks
 from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.checkout import Checkout
+from stage3_plugin.purchase.recovery import Recovery
+from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.interrupt import Interrupt
+from stage3_plugin.settings import Settings
+from stage3_plugin.storage.pictures import Pictures
 
 CUT_SHORT = Failure(code="cancelled", message="cut short", retryable=True)
 CANCELLED = Failure(code="cancelled", message="the run was cancelled", retryable=True)
@@ -28,6 +45,8 @@ class RunState:
         is_cancelled: The run was cancelled from outside.
         interrupt: Cuts short what is in flight.
         streaks: What has come in a row.
+        in_flight: What is held for each request in flight, in micro-USD, by its attempt.
+        being_made: Those of them that were accepted, and how far they are.
     """
 
     def __init__(self) -> None:
@@ -37,6 +56,8 @@ class RunState:
         self.is_cancelled = False
         self.interrupt = Interrupt()
         self.streaks = NONE
+        self.in_flight: dict[str, int] = {}
+        self.being_made: dict[str, BeingMade] = {}
 
     @property
     def is_going_on(self) -> bool:
@@ -78,3 +99,108 @@ class RunState:
         because = "it was cancelled" if self.stopped is None else self.stopped.message
         message = f"the run had stopped: {because}"
         return Failure(code="not_tried", message=message, retryable=True)
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """One route, as a run goes about it.
+
+    Attributes:
+        route: Where they are made.
+        sender: What makes them.
+        checkout: Holds money for them, and settles.
+        limiter: Decides how many may be in flight there.
+        closed: Why nothing can be had there in this run, for any scene.
+        streaks: What has come there in a row.
+    """
+
+    route: Route
+    sender: Sender
+    checkout: Checkout
+    limiter: Limiter
+    closed: Failure | None = None
+    streaks: Streaks = NONE
+
+    @property
+    def key_number(self) -> int:
+        """Return which of the keys it has had is in use; 0 where there is one at most."""
+        key = self.sender.key
+        return 0 if key is None else key.number
+
+
+@dataclass(slots=True, kw_only=True)
+class RunContext:
+    """What one run is made with; all that brings its scenes on shares it.
+
+    Attributes:
+        settings: What the user wants.
+        places: Where the pictures are made, in the order in which they are tried.
+        steps: Knows what is asked for at each.
+        results: Takes the pictures out.
+        reporter: Reports to the host.
+        draw: Returns a number in [0, 1) for jitter.
+        recovery: Looks after what other runs have left, and asks again for what was bought.
+        pictures: Has the folders of batches, where there may be any.
+        references: What scenes show the model, where any does.
+        wanted_of: Returns how many pictures are wanted of what a request is made from.
+        state: How the run stands.
+    """
+
+    settings: Settings
+    places: Sequence[Place]
+    steps: Steps
+    results: Results
+    reporter: Reporter
+    draw: Callable[[], float]
+    recovery: Recovery
+    pictures: Pictures
+    references: SceneReferences | None = None
+    wanted_of: WantedOf = one_take
+    state: RunState = field(default_factory=RunState)
+
+    def start(self, scene: SceneState, held: Held) -> None:
+        """Note that a scene's request leaves, or its line with its batch."""
+        base_url = self.place_of(scene).route.endpoint.base_url
+        self.reporter.started(scene, held, base_url=base_url)
+        self.state.in_flight[held.attempt_id] = held.hold_microusd
+
+    def place_of(self, scene: SceneState) -> Place:
+        """Return the place that a scene is at by now."""
+        return self.places[scene.at.route]
+
+    @property
+    def checkout(self) -> Checkout:
+        """Return that of the first place, for what is the same at all of them."""
+        return self.places[0].checkout
+
+
+def limiter_of(
+    route: Route,
+    settings: Settings,
+    capacity: int,
+    *,
+    draw: Callable[[], float],
+    beside: Callable[[], int] = lambda: 0,
+) -> Limiter:
+    """Return what decides, in one run, how many may be in flight and when the next may leave.
+
+    Args:
+        route: Where they are made.
+        settings: What the user knows of limits there.
+        capacity: The most that may be in flight.
+        draw: Returns a number in [0, 1) for jitter.
+        beside: Returns how many jobs of other runs are in work at its provider.
+    """
+    if route.is_here:
+        return Limiter(capacity)
+    rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
+    if not settings.adaptive:
+        return Limiter(capacity, rate_limit=rate_limit, on_change=trace.event, beside=beside)
+    return AdaptiveLimiter(
+        capacity,
+        draw=draw,
+        longest_hint_s=settings.max_wait_s,
+        rate_limit=rate_limit,
+        on_change=trace.event,
+        beside=beside,
+    )

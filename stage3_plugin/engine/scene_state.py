@@ -1,4 +1,4 @@
-"""What one scene has behind it in this run, and what it waits for.
+"""What one scene has behind it in this run, what it waits for, and what it needs next.
 
 A scene goes from dispatch to a room that brings it on and back, perhaps several times; this is all
 that it takes along.
@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from host_stub.contract import Failure, FailureCode, SceneStep
-from stage3_plugin.domain.attempt import MissingPicture
+from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.money import Charge, add_costs
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.policy.ladder import FIRST, Ended, Ladder, Step
+from stage3_plugin.domain.verdict import VerdictKind
+from stage3_plugin.policy.ladder import FIRST, Ladder, Step
+from stage3_plugin.policy.ladder import Ended as StepEnded
+from stage3_plugin.policy.retry import was_turned_away
+from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.purchase.wanted_takes import Part
 
 
@@ -41,6 +46,33 @@ class Waiting:
     not_here: MissingPicture | None = None
     making: BeingMade | None = None
     reported_at: float = -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The scene has its outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The run had stopped before anything was sent; the scene has no outcome yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The scene is to be sent again, from this moment on."""
+
+    at: float
+
+
+Next: TypeAlias = Ended | NotSent | Due | Waiting | Line
+"""What the run is to do with a scene that has been through the rooms.
+
+One that is :class:`Waiting` has nothing more sent for it: its picture may come of what was bought.
+For one that is :class:`~stage3_plugin.purchase.run_ledger.Line` nothing stands: it is to be a line.
+"""
+
+ENDED, NOT_SENT = Ended(), NotSent()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,7 +119,7 @@ class SceneState:
     waits_for: Waiting | None = None
     at: Step = FIRST
     ladder: Ladder | None = None
-    ended: list[Ended] = field(default_factory=list[Ended])
+    ended: list[StepEnded] = field(default_factory=list[StepEnded])
     steps: list[SceneStep] = field(default_factory=list[SceneStep])
     refused: int = 0
     batches_lost: int = 0
@@ -106,6 +138,11 @@ class SceneState:
         return self.request.lane == "batch"
 
     @property
+    def has_steps(self) -> bool:
+        """Return whether there is more than one step by which it may be made."""
+        return self.ladder is not None and len(self.ladder.all) > 1
+
+    @property
     def seed(self) -> int | None:
         """Return the seed of this take, where a person set one: each has its own."""
         seed = self.request.seed
@@ -120,6 +157,14 @@ class SceneState:
     def attempts_here(self) -> int:
         """Return the requests of this step so far."""
         return self.attempts - self._attempts_before
+
+    def note(self, result: AttemptResult, cost: Charge) -> None:
+        """Note what a request came to, at the cost that the ledger counts."""
+        self.request_id = result.verdict.request_id
+        self.costs.append(cost)
+        self.turned_away += was_turned_away(result.verdict)
+        self.unknown += result.verdict.is_unknown
+        self.refused += result.verdict.kind is VerdictKind.REFUSED
 
     def step_as_it_is(self, failure: Failure | None) -> SceneStep:
         """Return what is reported of the step it is at.
@@ -147,7 +192,7 @@ class SceneState:
         self.at, self.request = step, request
 
     def step_on(
-        self, ended: Ended, failure: Failure, following: Step, request: PictureRequest
+        self, ended: StepEnded, failure: Failure, following: Step, request: PictureRequest
     ) -> None:
         """Leave a step that has ended without a picture for the one that follows."""
         self.ended.append(ended)

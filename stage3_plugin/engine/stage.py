@@ -39,12 +39,11 @@ from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, why_unsendable
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine import preconditions
-from stage3_plugin.engine.asked import Asked
+from stage3_plugin.engine.asked import Asked, request_for
 from stage3_plugin.engine.backend import Backend, in_ladder
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.notices import Notices, readable
 from stage3_plugin.engine.planning import Planning, Ways
-from stage3_plugin.engine.requests import request_for
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
 from stage3_plugin.engine.steps import Steps
@@ -63,7 +62,7 @@ from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
 if TYPE_CHECKING:
-    from stage3_plugin.engine.scene import Place
+    from stage3_plugin.engine.run_state import Place
     from stage3_plugin.purchase.conversation import Conversation
     from stage3_plugin.purchase.recovery import Recovery
     from stage3_plugin.purchase.run_ledger import RunLedger
@@ -176,10 +175,9 @@ class Stage:
             Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
-        from stage3_plugin.engine.reporter import ContractEvents, Reporter
-        from stage3_plugin.engine.results import Results
+        from stage3_plugin.engine.reporter import ContractEvents, Reporter, Results
         from stage3_plugin.engine.run import Run
-        from stage3_plugin.engine.scene import RunContext
+        from stage3_plugin.engine.run_state import RunContext
         from stage3_plugin.runtime import trace
 
         limits = self._limits(request.max_cost_usd)
@@ -499,7 +497,7 @@ class Stage:
         capacity: int,
     ) -> list[Place]:
         """Return the routes as a run goes about them; none takes more at once than all together."""
-        from stage3_plugin.engine.scene import Place, limiter_of
+        from stage3_plugin.engine.run_state import Place, limiter_of
         from stage3_plugin.purchase.checkout import Checkout
 
         first = self._route

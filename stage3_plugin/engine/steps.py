@@ -15,7 +15,6 @@ from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
-from stage3_plugin.engine.requests import at_route
 from stage3_plugin.policy.ladder import FIRST, Ladder, Step
 
 
@@ -58,13 +57,28 @@ class Steps:
             return wanted
         request = wanted
         if step.route:
-            route = self.routes[step.route]
-            request = at_route(wanted, route, size_px=self._size_px)
-            if route.limits_of is None:
-                request = replace(request, shown=())
+            request = self._at_route(wanted, self.routes[step.route])
         if step.prompt:
             request = replace(request, prompt=wanted.if_refused[step.prompt - 1])
         return replace(request, wanted=wanted)
+
+    def _at_route(self, wanted: PictureRequest, route: Route) -> PictureRequest:
+        """Return a picture as a further route is asked for it."""
+        width_px, height_px = wanted.width_px, wanted.height_px
+        if route.size_px is not None and (width_px, height_px) == self._size_px:
+            width_px, height_px = route.size_px
+        return replace(
+            wanted,
+            width_px=width_px,
+            height_px=height_px,
+            quality=route.quality or wanted.quality,
+            output_format=route.output_format or wanted.output_format,
+            background=route.background or wanted.background,
+            model=route.endpoint.model,
+            provider=route.endpoint.provider,
+            lane="ordinary",
+            shown=wanted.shown if route.limits_of is not None else (),
+        )
 
     def limits_of(self, request: PictureRequest, count: int) -> Limits:
         """Return what the route of a request takes of references, when there are so many."""

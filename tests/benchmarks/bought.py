@@ -16,8 +16,8 @@ from stage3_plugin.domain.keys import scene_keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Limits, NewPurchase, Settlement
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.asked import request_for
 from stage3_plugin.engine.backend import endpoint_of, route_of
-from stage3_plugin.engine.requests import request_for
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.providers.registry import provider_at

@@ -24,9 +24,9 @@ from stage3_plugin.domain.reference import Reference, ReferenceWish, SentPicture
 from stage3_plugin.domain.request import PictureRequest, Wish, labels_of
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.asked import request_for
 from stage3_plugin.engine.backend import endpoint_of, route_of
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.engine.requests import request_for
 from stage3_plugin.providers.base import Provider
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings

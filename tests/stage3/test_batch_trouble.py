@@ -19,8 +19,8 @@ import pytest
 from host_stub.contract import Scene
 from stage3_plugin.domain.made_from import WISH
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.asked import request_for
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.engine.requests import request_for
 from stage3_plugin.files import new_file
 from stage3_plugin.policy.batching import Load
 from stage3_plugin.providers import gemini_batch, openai_batch

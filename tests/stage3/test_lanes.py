@@ -10,8 +10,8 @@ import pytest
 
 from host_stub.contract import Lane, PlannedLane, Scene, StagePlan
 from stage3_plugin.domain.money import to_usd
+from stage3_plugin.engine.asked import request_for
 from stage3_plugin.engine.build import open_stage
-from stage3_plugin.engine.requests import request_for
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.openai_batch import TERMS
 from stage3_plugin.settings import Settings

@@ -17,8 +17,8 @@ import pytest
 
 from stage3_plugin.domain.purchase import Held, Limits, NewPurchase
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.asked import request_for
 from stage3_plugin.engine.backend import endpoint_of
-from stage3_plugin.engine.requests import request_for
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import home_of, new_run_id
 from stage3_plugin.purchase.conversation import Conversation

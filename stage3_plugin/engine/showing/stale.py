@@ -23,25 +23,22 @@ MOST_NAMED = 20
 """Changed references that are said one by one."""
 
 
-def with_facts(
-    result: AttemptResult, request: PictureRequest, wish: MadeFrom, *, drawn: bool = False
-) -> AttemptResult:
-    """Add what the ledger keeps of how a picture came about, and of why it may be stale one day.
-
-    Args:
-        result: What the attempt came to.
-        request: What was sent.
-        wish: How it was wanted.
-        drawn: Its seed is ours.
-    """
+def with_facts(result: AttemptResult, facts: Mapping[str, str]) -> AttemptResult:
+    """Add to an attempt's picture what the ledger keeps of how it came about; see below."""
     if result.picture is None:
         return result
-    details = {**result.verdict.details, **facts_of(request, wish, drawn=drawn)}
+    details = {**result.verdict.details, **facts}
     return replace(result, verdict=replace(result.verdict, details=details))
 
 
 def facts_of(request: PictureRequest, wish: MadeFrom, *, drawn: bool = False) -> dict[str, str]:
-    """Return what the ledger keeps of a picture beside what its maker says; see above."""
+    """Return what the ledger keeps of how a picture came about, and of why it may be stale one day.
+
+    Args:
+        request: What was sent.
+        wish: How it was wanted.
+        drawn: Its seed is ours.
+    """
     facts = {WISH: wish.written()}
     if request.shown:
         facts[SHOWN] = json.dumps([[one.wish.image, one.sha256] for one in request.shown])

@@ -16,7 +16,7 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.reference import Reference, SentPicture
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.requests import draft_for, request_for
+from stage3_plugin.engine.asked import draft_for, request_for
 from stage3_plugin.errors import SettingsRefused
 from stage3_plugin.providers.models import models_known_of
 from stage3_plugin.providers.registry import hosted_named, provider_at

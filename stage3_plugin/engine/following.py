@@ -1,0 +1,430 @@
+"""What follows for a scene from what came of it: it has its outcome, goes again, or waits.
+
+The one place for that: whether it came of the scene's own request, of the create of its batch, of
+its line, or late, beside dispatch. What an answer means is decided by ``policy.retry``, by what the
+scene has behind it and what has come in a row; whether another step follows, by ``stepping``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from host_stub.contract import Failure
+from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
+from stage3_plugin.domain.picture import Placed
+from stage3_plugin.domain.purchase import Held, Purchase
+from stage3_plugin.domain.states import State
+from stage3_plugin.domain.verdict import Verdict, VerdictKind
+from stage3_plugin.engine.run_state import Place, RunContext
+from stage3_plugin.engine.scene_state import (
+    ENDED,
+    NOT_SENT,
+    Due,
+    Ended,
+    Next,
+    NotSent,
+    SceneState,
+    Waiting,
+)
+from stage3_plugin.engine.stepping import Stepping
+from stage3_plugin.errors import PictureLost, StorageFailed
+from stage3_plugin.policy.capacity import Permit
+from stage3_plugin.policy.refusal import refused_for
+from stage3_plugin.policy.retry import (
+    Again,
+    Decision,
+    GiveUp,
+    History,
+    Keep,
+    Stop,
+    decide,
+    was_turned_away,
+)
+from stage3_plugin.policy.settlement import cost_with_hold
+from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.checkout import HALTED, Denied
+from stage3_plugin.runtime import trace
+from stage3_plugin.runtime.clock import clock
+
+MOST_BATCHES_LOST = 1
+"""Batches in a row in which a scene's line came to nothing by no fault of its own, and after which
+it goes into another one in the same run."""
+WITHOUT_A_PICTURE = frozenset({State.REFUSED, State.VOID, State.PAID_BAD})
+_UNBILLED = frozenset({State.REFUSED, State.VOID})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """What came of a scene.
+
+    Attributes:
+        result: That, at the cost that the ledger counts.
+        held: What was held for the request that it came of, if one was just sent.
+        late: Its purchase, where that has come to its end beside dispatch.
+        is_own: It was bought in this run; else its cost is none of this run's.
+        placed: The picture's file beside the story, or why there is none.
+        instead: The purchase whose picture is shown in its place.
+    """
+
+    result: AttemptResult
+    held: Held | None = None
+    late: Purchase | None = None
+    is_own: bool = True
+    placed: Placed | Failure | None = None
+    instead: Purchase | None = None
+
+    @property
+    def attempt_id(self) -> str | None:
+        """Return its purchase; ``None`` where nothing was held."""
+        if self.late is not None:
+            return self.late.new.attempt_id
+        return None if self.held is None else self.held.attempt_id
+
+
+@dataclass(slots=True)
+class Tries:
+    """What the making of one batch has behind it.
+
+    Attributes:
+        since: When it began.
+        ran: How often it was tried.
+        turned_away: How often of these a limit turned it away.
+    """
+
+    since: float
+    ran: int = 0
+    turned_away: int = 0
+
+
+class Following:
+    """Does what follows for the scenes of one run.
+
+    Args:
+        run: What they are brought on with.
+
+    Attributes:
+        stepping: Moves them along their ladders.
+    """
+
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+        self._now = clock()
+        self.stepping = Stepping(run)
+
+    # From what came ------------------------------------------------------------------------------
+
+    def follow(
+        self,
+        scene: SceneState,
+        came: Came,
+        permit: Permit | None = None,
+        *,
+        decided: Decision | None = None,
+    ) -> Next:
+        """Do what follows from what came of a scene.
+
+        Args:
+            scene: The scene.
+            came: What came of it.
+            permit: The limiter's, where it came of a request that had one.
+            decided: What was decided, and counted, for all lines of its batch at once.
+        """
+        if decided is None:
+            self.count(scene, came.result)
+        undecided = self._undecided(scene, came)
+        if undecided is not None:
+            return undecided
+        decision = decided or self._decide(scene, came)
+        if isinstance(decision, Again):
+            return self.again(scene, came, decision, permit)
+        if isinstance(decision, Keep):
+            return self._end_with(scene, came)
+        is_refusal = decided is None and came.result.verdict.kind is VerdictKind.REFUSED
+        return self._end_step(
+            scene, came.attempt_id, decision, came.result.cost, is_refusal=is_refusal
+        )
+
+    def _undecided(self, scene: SceneState, came: Came) -> Next | None:
+        """Return what follows where an answer to what was sent leaves nothing to decide."""
+        held, result = came.held, came.result
+        if held is not None and result.storage is not None:
+            caretaker = self._run.checkout.caretaker
+            return self.stop(scene, messages.without_storage(result, result.storage, caretaker))
+        if result.making is not None and result.making.stops_run:
+            self._run.state.stop(messages.not_asked(result.making))
+        if came.late is None and result.interrupted and not result.stays_open:
+            message = result.verdict.message
+            return self.fail(scene, Failure(code="cancelled", message=message, retryable=True))
+        if held is None:
+            return None
+        profile = self._run.place_of(scene).route.profile
+        has_listing = profile is not None and profile.listing is not None
+        has_listing = has_listing or scene.is_for_a_batch
+        can_be_found = result.verdict.is_unknown and held.token is not None and has_listing
+        if not (result.stays_open or can_be_found):
+            return None
+        return Waiting(
+            purchase_id=held.attempt_id,
+            since=self._now(),
+            hold_microusd=held.hold_microusd,
+            asked=int(result.not_here is not None),
+            not_here=result.not_here,
+            making=result.making,
+        )
+
+    def again(
+        self, scene: SceneState, came: Came, again: Again, permit: Permit | None = None
+    ) -> Due:
+        """Let a scene wait for its next request; if all pause for it, it goes first after that."""
+        now = self._now()
+        if not came.is_own:  # nothing of it was sent in this run
+            return Due(now)
+        is_covered = permit is not None and permit.is_covered
+        if is_covered:
+            again = replace(again, wait_s=self._run.place_of(scene).limiter.state(now).pause_s)
+        self._run.reporter.retried(scene, again, came.result.cost, came.result.verdict.message)
+        scene.queued_at = now + again.wait_s
+        return Due(now if is_covered else scene.queued_at)
+
+    async def late(
+        self,
+        scene: SceneState,
+        waiting: Waiting,
+        purchase: Purchase | None,
+        result: AttemptResult | None,
+    ) -> Next:
+        """Do what follows where what a scene waited for has come to its end beside dispatch.
+
+        What another run has bought is claimed anew, as is a line of a run before that has a picture
+        or never ran.
+
+        Args:
+            scene: The scene.
+            waiting: What it waited for.
+            purchase: That, as it stands.
+            result: What its answer came to, if it was looked at.
+        """
+        is_own = waiting.hold_microusd is not None
+        is_bad_line = (
+            purchase is not None
+            and purchase.new.line is not None
+            and purchase.state in WITHOUT_A_PICTURE
+        )
+        if purchase is not None and is_bad_line and result is None and is_own:
+            # It never ran, though this run has only just made its batch.
+            verdict = Verdict(kind=VerdictKind.BUSY, message=purchase.why)
+            result = AttemptResult(verdict=verdict, cost=FREE)
+        if result is None or not (is_own or is_bad_line):
+            return Due(self._now())
+        if purchase is not None and is_bad_line:
+            following = self.end_late(scene, purchase, result, is_own=is_own)
+            await self._run.recovery.tell(purchase)
+            return following
+        if purchase is not None and (purchase.state in _UNBILLED or purchase.is_billed_refusal):
+            return self.end_late(scene, purchase, result)
+        if purchase is None or purchase.picture is None:
+            why = result.verdict.message if purchase is None else purchase.why
+            scene.costs[-1] = UNKNOWN
+            unknown = Failure(code="unknown", message=why)
+            return self.fail(scene, messages.with_next_step(unknown, self._run.checkout.caretaker))
+        hold_microusd = purchase.new.hold_microusd
+        scene.costs[-1] = cost_with_hold(result, hold_microusd, purchase.state)
+        self._run.state.streaks = self._run.state.streaks.after("made")
+        placed = await self._place(scene, purchase, is_new=True)
+        return self._end_with(scene, Came(result=result, late=purchase, placed=placed))
+
+    def end_late(
+        self, scene: SceneState, purchase: Purchase, result: AttemptResult, *, is_own: bool = True
+    ) -> Next:
+        """Do what follows where a purchase has ended late and has no picture: its money is known.
+
+        Args:
+            scene: The scene.
+            purchase: Its purchase: it was refused, or never ran.
+            result: What that came to.
+            is_own: As in :class:`Came`.
+        """
+        verdict = refused_for(result.verdict, scene.request)
+        cost = cost_with_hold(result, purchase.new.hold_microusd, purchase.state)
+        if is_own:
+            scene.costs[-1] = cost
+        scene.refused += verdict.kind is VerdictKind.REFUSED
+        result = replace(result, verdict=verdict, cost=cost)
+        return self.follow(scene, Came(result=result, late=purchase, is_own=is_own))
+
+    # Decide --------------------------------------------------------------------------------------
+
+    def count(self, scene: SceneState, result: AttemptResult) -> None:
+        """Count what has come in a row, in the run and at the scene's place; a batch is one."""
+        now = self._now()
+        for counts in (self._run.state, self._run.place_of(scene)):
+            counts.streaks = counts.streaks.after_attempt(result, now)
+
+    def _decide(self, scene: SceneState, came: Came) -> Decision:
+        """Have it decided by what the scene has behind it, and what has come in a row."""
+        verdict = came.result.verdict
+        if came.attempt_id is None:
+            verdict = refused_for(verdict, scene.request)
+        history = History(
+            ran=scene.attempts_here - scene.turned_away,
+            turned_away=scene.turned_away,
+            elapsed_s=self._now() - scene.started_at,
+            unknown=scene.unknown,
+            refused=scene.refused,
+            has_seed=scene.request.seed is not None,
+        )
+        decision = self._decided(scene, verdict, history)
+        if came.attempt_id is None and not isinstance(decision, GiveUp | Stop):
+            return GiveUp(Failure(code="rejected", message=came.result.verdict.message))
+        if came.late is None or not isinstance(decision, Again | Stop):
+            return decision
+        if came.late.new.line is not None:
+            decision = self._as_a_line(scene, verdict, decision)
+        return replace(decision, wait_s=0.0) if isinstance(decision, Again) else decision
+
+    def decide_for_all(self, scene: SceneState, result: AttemptResult, tries: Tries) -> Decision:
+        """Have it decided what follows for all lines of a batch that was not made; count it once.
+
+        Args:
+            scene: One of them.
+            result: What came of its create, or of what goes before that.
+            tries: What the batch has behind it.
+        """
+        self.count(scene, result)
+        history = History(
+            ran=tries.ran - tries.turned_away,
+            turned_away=tries.turned_away,
+            elapsed_s=self._now() - tries.since,
+        )
+        return self._decided(scene, result.verdict, history)
+
+    def _decided(self, scene: SceneState, verdict: Verdict, history: History) -> Decision:
+        has_one = len(self._run.places) == 1
+        streaks = (self._run.state if has_one else self._run.place_of(scene)).streaks
+        history = replace(history, streaks=streaks, now=self._now())
+        return decide(verdict, history, self._run.settings, chance=self._run.draw())
+
+    def _as_a_line(
+        self, scene: SceneState, verdict: Verdict, decision: Again | Stop
+    ) -> Again | GiveUp:
+        """Return what is decided of a line, which takes others with it.
+
+        All others of its batch are bought as well, so that no stop would keep any from it. What
+        comes of trouble on the way goes into one more batch in this run, and no further: each has
+        its file uploaded anew, and takes its time.
+        """
+        if isinstance(decision, Stop):
+            return GiveUp(decision.failure)
+        if verdict.kind is VerdictKind.REFUSED:
+            return decision
+        if was_turned_away(verdict):
+            return GiveUp(messages.queue_is_full(scene.request.provider))
+        scene.batches_lost += 1
+        if scene.batches_lost <= MOST_BATCHES_LOST:
+            return decision
+        return GiveUp(messages.lost_with_its_batches(decision.cause, verdict.message))
+
+    async def has_another_key(self, place: Place, number: int, result: AttemptResult) -> bool:
+        """Return whether a request was turned away for its key, and there is another by now."""
+        key, verdict = place.sender.key, result.verdict
+        if key is None:
+            return False
+        if verdict.kind is VerdictKind.PICTURES or verdict.may_be_billed or result.stays_open:
+            key.note_bought()
+        is_turned_away = verdict.kind is VerdictKind.BAD_CREDENTIALS and not verdict.may_be_billed
+        return is_turned_away and self._run.state.is_going_on and await key.is_another_since(number)
+
+    # Ends ----------------------------------------------------------------------------------------
+
+    async def reuse(self, scene: SceneState, purchase: Purchase) -> Ended:
+        """End a scene with the picture that is there."""
+        if scene.request.seed is not None:  # or no number is asked for
+            scene.number = self._run.steps.number_of(scene.wanted, purchase.new)
+        placed = await self._place(scene, purchase)
+        if isinstance(placed, Failure):
+            return self.fail(scene, placed)
+        self._run.reporter.reused(scene, placed, purchase)
+        return ENDED
+
+    async def _place(
+        self, scene: SceneState, purchase: Purchase, *, is_new: bool = False
+    ) -> Placed | Failure:
+        """Bring the picture of a purchase to its place, or return why that cannot be."""
+        if purchase.picture is None:
+            raise LookupError("a purchase without a picture has nothing to show")
+        try:
+            return await self._run.results.publish(
+                purchase.picture, scene.request, take=scene.take, is_new=is_new
+            )
+        except StorageFailed as failure:
+            home = self._run.checkout.run_ledger.home_of(purchase)
+            if isinstance(failure, PictureLost) and self._run.settings.store is None and home:
+                return messages.on_another_machine(purchase, home)
+            return messages.lost_picture(purchase.new.attempt_id, failure)
+
+    def _end_with(self, scene: SceneState, came: Came) -> Ended:
+        """End a scene whose picture is stored; what keeps it from its place stops the run."""
+        if came.placed is None or came.attempt_id is None:
+            raise LookupError("a picture that is kept was not published")
+        if isinstance(came.placed, Failure):
+            return self.stop(scene, came.placed)
+        if came.instead is not None:
+            self._run.reporter.reused(scene, came.placed, came.instead)
+        else:
+            self._run.reporter.made(scene, came.placed, came.attempt_id, came.result)
+        return ENDED
+
+    def give_up(
+        self, scene: SceneState, failure: Failure, *, attempt_id: str | None = None
+    ) -> Next:
+        """End the step of a scene that nothing was sent for."""
+        return self._end_step(scene, attempt_id, GiveUp(failure), FREE)
+
+    def _end_step(
+        self,
+        scene: SceneState,
+        attempt_id: str | None,
+        decision: GiveUp | Stop,
+        cost: Charge,
+        *,
+        is_refusal: bool = False,
+    ) -> Next:
+        """End a step without a picture, and with it the scene, unless another step follows.
+
+        What is true of all scenes ends a run only where there is no other route to go to.
+        """
+        failure = messages.with_next_step(decision.failure, self._run.checkout.caretaker)
+        is_for_all = isinstance(decision, Stop)
+        if not scene.has_steps:
+            return (self.stop if is_for_all else self.fail)(scene, failure)
+        ended = self.stepping.ended(scene, attempt_id, failure, is_refusal=is_refusal)
+        if is_for_all and not (ended.is_unbilled and len(self._run.places) > 1):
+            return self.stop(scene, failure)
+        if is_for_all:
+            self.stepping.close(self._run.place_of(scene), failure)
+        if not self.stepping.step_on(scene, ended, failure, cost):
+            return self.fail(scene, failure)
+        scene.queued_at = self._now()
+        return Due(scene.queued_at)
+
+    def deny(self, scene: SceneState, denied: Denied) -> Ended | NotSent:
+        """End a scene that must not be sent, and the run if that is true of every other one."""
+        over, was_stopped = denied.over, self._run.state.stopped is not None
+        if denied.stops and not was_stopped:
+            self._run.state.stop(denied.failure)
+            if over is not None:
+                trace.event(self._run.checkout.reached(over))
+        if denied is HALTED or (denied.stops and (was_stopped or denied.had_room)):
+            return NOT_SENT
+        return self.fail(scene, denied.failure)
+
+    def stop(self, scene: SceneState, failure: Failure) -> Ended:
+        """End a scene, and let no other be started, for the same reason."""
+        self._run.state.stop(failure)
+        return self.fail(scene, failure)
+
+    def fail(self, scene: SceneState, failure: Failure) -> Ended:
+        """End a scene without a picture."""
+        self._run.reporter.failed(scene, failure)
+        return ENDED
