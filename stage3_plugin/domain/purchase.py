@@ -266,9 +266,7 @@ class Held:
     Attributes:
         attempt_id: Its purchase.
         hold_microusd: How much.
-        day: The day it counts for.
         token: What was drawn to find its job by, if it has one.
-        slot: What it is bought as, of what was wanted.
         number: Which take of its wish it is; see :meth:`~stage3_plugin.domain.keys.Keys.take_of`.
         line: Which line of its job it is, where many purchases are one.
         held_at: When, by the wall clock, which goes on while a machine sleeps.
@@ -276,17 +274,10 @@ class Held:
 
     attempt_id: str
     hold_microusd: int
-    day: date
     token: str | None = None
-    slot: int = 1
     number: int = 1
     line: int | None = None
     held_at: datetime | None = field(default=None, compare=False)
-
-    @property
-    def job_name(self) -> str:
-        """Return what its job is known by: the token of a batch, or else its purchase."""
-        return self.attempt_id if self.line is None or self.token is None else self.token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,9 +140,7 @@ class Ledger(Database):
         return Held(
             attempt_id=new.attempt_id,
             hold_microusd=new.hold_microusd,
-            day=day if day.isoformat() == today else date.fromisoformat(today),
             token=None if new.job is None else new.job.token,
-            slot=new.slot,
             line=new.line,
             held_at=now,
         )

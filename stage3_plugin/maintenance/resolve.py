@@ -384,8 +384,7 @@ class _Decisions:
             took_s=purchase.took_s,
             decided_by="user",
         )
-        (after,) = self.ledger.settle(attempt_id, settlement, now=self.now)
-        return Resolved(purchase, after)
+        return Resolved(purchase, *self.ledger.settle(attempt_id, settlement, now=self.now))
 
     def _what_was_left(self, purchase: Purchase) -> str:
         """Return what became of a purchase that a dead run left."""

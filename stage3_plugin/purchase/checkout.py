@@ -452,8 +452,9 @@ class Checkout:
     async def _record(
         self, held: Held, settlement: Settlement, *, of: Collection[State] | None
     ) -> None:
+        batch = None if held.line is None else held.token
         try:
-            await self.run_ledger.settle(held.job_name, settlement, of=of)
+            await self.run_ledger.settle(batch or held.attempt_id, settlement, of=of)
         finally:
             self._in_work.in_hand -= held.line is None
 

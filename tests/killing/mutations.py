@@ -49,7 +49,7 @@ def journal_after_send() -> None:
     ) -> list[Held]:
         attempt_id = uuid.uuid4().hex
         pending[attempt_id] = partial(hold, lines=lines, most_microusd=most_microusd, **more)
-        return [Held(attempt_id=attempt_id, hold_microusd=most_microusd[0], day=date.min)]
+        return [Held(attempt_id=attempt_id, hold_microusd=most_microusd[0])]
 
     async def hold_and_settle(
         self: Any, name: str, settlement: Settlement, **more: Any

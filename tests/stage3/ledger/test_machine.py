@@ -224,11 +224,11 @@ class LedgerMachine(RuleBasedStateMachine):
         ledger = next(iter(self.runs.values()))
         new = new_purchase(scene, run_id="run-0", hold_microusd=amount)
         new = replace(new, scene_key=key, subject_key=key_of(new.attempt_id))
+        self.last_day = day = self.counting_day
         with ledger.transaction():
             held = ledger.hold(new, self.limits, day=self.today, now=self.now)
         assert isinstance(held, Held)
-        self.last_day = held.day
-        one = Bought(new.attempt_id, scene, "run-0", "openrouter", amount, held.day, State.SENDING)
+        one = Bought(new.attempt_id, scene, "run-0", "openrouter", amount, day, State.SENDING)
         one.is_foreign, one.key = is_foreign, key
         self.bought.append(one)
 
@@ -256,7 +256,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 one.run_id == run_id and one.state in OPEN for one in self.bought
             )
         else:
-            assert result == Held(attempt_id=new.attempt_id, hold_microusd=amount, day=day)
+            assert result == Held(attempt_id=new.attempt_id, hold_microusd=amount)
             self.last_day = day
             bought = Bought(new.attempt_id, scene, run_id, provider, amount, day, State.SENDING)
             self.bought.append(bought)

@@ -299,7 +299,9 @@ class ProtocolMachine(RuleBasedStateMachine):
         )[0]
         assert isinstance(held, Held) is (fits and bool(slots) and not stands)
         if isinstance(held, Held):
-            assert held.slot == slots[0]  # I6: the slot that any other run would take, too
+            assert (
+                self.purchase(held.attempt_id).new.slot == slots[0]
+            )  # I6: the slot that any other run would take, too
             self.truths[held.attempt_id] = Truth(scene, route, name, run.home)
             assert len(self.counted(run, scene)) <= part.wanted  # I6
         elif isinstance(held, LiveTake):
