@@ -162,6 +162,28 @@ async def test_an_unknown_one_is_not_sent_again_while_its_answer_cannot_be_read(
     assert image_api.received() == 1
 
 
+async def test_a_picture_that_breaks_who_looks_at_it_is_unknown_and_not_billed_for_nothing(
+    image_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is billed for nothing is bought again: only a picture that is none may be called so."""
+
+    def odd(*_: object, **__: object) -> None:
+        raise KeyError
+
+    image_api.always(bills(0.05, heavy=True))
+    with monkeypatch.context() as patch:
+        patch.setattr("stage3_plugin.storage.pictures.inspect_file", odd)
+        ran = await run_stage(painter(image_api), scenes(1), tmp_path)
+    left = states(tmp_path)
+    rerun = await run_stage(painter(image_api), scenes(1), tmp_path)
+
+    assert ran.code("s01") == "unknown"
+    assert "its picture cannot be had: KeyError" in message(ran)
+    assert left == [State.UNKNOWN]
+    assert rerun.outcomes["s01"].failure is None
+    assert image_api.received() == 1
+
+
 RESEND = ["--resend", "--state-dir"]
 
 
