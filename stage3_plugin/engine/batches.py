@@ -17,10 +17,9 @@ nothing is cut short but the waiting for the answer.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeAlias
 
 import anyio
 
@@ -35,7 +34,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.following import Came, Following, Tries
 from stage3_plugin.engine.run_state import CUT_SHORT, RunContext
-from stage3_plugin.engine.scene_state import NOT_SENT, Due, Next, SceneState
+from stage3_plugin.engine.scene_state import NOT_SENT, Due, Next, Put, SceneState
 from stage3_plugin.errors import JobRefused, StorageFailed
 from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
 from stage3_plugin.policy.retry import Again, Decision, GiveUp, was_turned_away
@@ -52,9 +51,6 @@ from stage3_plugin.storage.spool import batch_files
 MOST_TURNED_AWAY = 3
 """Creates of one batch that a limit turns away, before its scenes are left to a later run: each has
 its file uploaded anew, and a queue that is full stays so for hours."""
-
-Put: TypeAlias = Callable[[SceneState, Next], None]
-"""Does with a scene what it needs next."""
 
 
 @dataclass(slots=True, kw_only=True)

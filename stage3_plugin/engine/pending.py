@@ -9,8 +9,7 @@ costs anything. What then has to be claimed anew goes back to dispatch.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from host_stub.contract import Failure, FailureCode
@@ -21,7 +20,7 @@ from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.engine.following import WITHOUT_A_PICTURE, Following
 from stage3_plugin.engine.run_state import CANCELLED, RunContext
-from stage3_plugin.engine.scene_state import Due, SceneState, Waiting
+from stage3_plugin.engine.scene_state import Put, SceneState, Waiting
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
 from stage3_plugin.policy.retry import Again
@@ -57,14 +56,15 @@ class PendingScenes:
     Args:
         run: What they wait with.
         following: Does what follows where what was waited for has come to its end.
+        put: Does with a scene what it needs next.
     """
 
-    def __init__(self, run: RunContext, following: Following) -> None:
+    def __init__(self, run: RunContext, following: Following, put: Put) -> None:
         self._run = run
+        self._put = put
         self._following = following
         self._now = clock()
         self._waiting = DueItems[SceneState](self._ask)
-        self._ready = deque[SceneState]()
         self._told: dict[str, LineCount] = {}
         self._looked_at = set[int]()
         self._left: list[Purchase] = []
@@ -85,27 +85,6 @@ class PendingScenes:
                 self._end(scene)
             except StorageFailed as failure:  # what it waits for cannot be looked at any more
                 self._give_up(scene, messages.no_storage(failure))
-
-    def put(self, scene: SceneState) -> None:
-        """Let a scene be claimed that is none of the story's own order."""
-        self._ready.append(scene)
-
-    @property
-    def has_ready(self) -> bool:
-        """Whether a scene has to be claimed anew."""
-        return bool(self._ready)
-
-    def ready(self) -> Iterator[SceneState]:
-        """Yield the scenes that have to be claimed anew, as long as there are some."""
-        while self._ready:
-            yield self._ready.popleft()
-
-    def and_all_of(self, scenes: Iterator[SceneState]) -> Iterator[SceneState]:
-        """Yield a story's scenes, and before each of them those that have to be claimed anew."""
-        for scene in scenes:
-            yield from self.ready()
-            yield scene
-        yield from self.ready()
 
     @property
     def looks_at_batches(self) -> bool:
@@ -206,10 +185,9 @@ class PendingScenes:
             return self._or_end(scene, self._ask_for_job(scene, waiting, brought.making))
         if brought.is_open:
             return self._or_end(scene, self._ask_for_picture(scene, waiting, brought.not_here))
+        scene.waits_for = None
         following = await self._following.late(scene, waiting, brought.purchase, brought.attempted)
-        if isinstance(following, Due):
-            scene.waits_for = None
-            self._ready.append(scene)  # it is claimed anew
+        self._put(scene, following)
         return None
 
     def _or_end(self, scene: SceneState, due: float | None) -> float | None:

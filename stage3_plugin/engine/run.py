@@ -10,6 +10,7 @@ before either.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 
@@ -50,13 +51,15 @@ class Run:
         context.recovery.job_moved = lambda: self._dispatcher.wake()  # noqa: PLW0108 - another one later
         context.state.on_stop = self._end_all
         self._is_over = False
+        self._due = deque[SceneState]()
+        """Those that have to be claimed anew, or are none of the story's own order."""
         self._now = clock()
         following = Following(context)
         self._runner = SceneRunner(context, following, self._take_up)
-        self._pending = PendingScenes(context, following)
+        self._pending = PendingScenes(context, following, self._put)
         self._gathered = GatheredScenes(context, following, self._put)
         scenes = self._takes_of(requests, began_at=self._now())
-        self._scenes = self._in_order(self._pending.and_all_of(scenes))
+        self._scenes = self._in_order(self._and_all_due(scenes))
         self._again = Peekable[SceneState](())
         self._dispatcher = self._dispatcher_of(self._scenes)
 
@@ -76,7 +79,19 @@ class Run:
     def _take_up(self, scene: SceneState) -> None:
         """Bring on one more take of a scene than were asked for with it."""
         self._expect(scene.request, 1)
-        self._pending.put(scene)
+        self._due.append(scene)
+
+    def _all_due(self) -> Iterator[SceneState]:
+        """Yield the scenes that have to be claimed anew, as long as there are some."""
+        while self._due:
+            yield self._due.popleft()
+
+    def _and_all_due(self, scenes: Iterator[SceneState]) -> Iterator[SceneState]:
+        """Yield a story's scenes, and before each of them those that have to be claimed anew."""
+        for scene in scenes:
+            yield from self._all_due()
+            yield scene
+        yield from self._all_due()
 
     def _expect(self, request: PictureRequest, more: int) -> None:
         if self._run.references is not None and more:
@@ -129,7 +144,7 @@ class Run:
                 self._is_over = True
                 watchers.cancel_scope.cancel()
         except BaseException:  # no time to look at what came back from beside dispatch
-            for scene in chain(self._again, self._pending.ready()):
+            for scene in chain(self._again, self._all_due()):
                 self._skip(scene)
             raise
         finally:
@@ -138,7 +153,7 @@ class Run:
             self._pending.end()
         self._pending.say_what_is_left()
         self._scenes.hold_nothing_back()
-        for scene in chain(self._scenes, self._again, self._pending.ready()):
+        for scene in chain(self._scenes, self._again, self._all_due()):
             await self._leave(scene, stopping)
         if self._run.state.broken is not None:
             raise self._run.state.broken
@@ -154,8 +169,8 @@ class Run:
     async def _dispatch_what_waited(self) -> None:
         """Take up what comes back from beside dispatch until nothing is left there."""
         while self._run.state.broken is None:
-            if self._pending.has_ready and self._run.state.is_going_on:
-                self._again = Peekable(self._pending.ready())
+            if self._due and self._run.state.is_going_on:
+                self._again = Peekable(self._all_due())
                 self._dispatcher = self._dispatcher_of(self._again)
                 await self._dispatch()
             elif self._run.state.is_going_on and self._scenes:  # what waited for one that came here
@@ -187,7 +202,7 @@ class Run:
     def _put(self, scene: SceneState, following: Next) -> None:
         """Do what a scene needs next; it goes back to dispatch where it is due."""
         if isinstance(following, Due):
-            self._pending.put(scene)
+            self._due.append(scene)
         elif isinstance(following, Waiting):
             self._pending.add(scene, following)
         elif isinstance(following, NotSent):

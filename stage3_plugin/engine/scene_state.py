@@ -7,6 +7,7 @@ that it takes along.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -206,3 +207,7 @@ class SceneState:
     def was_started(self) -> bool:
         """Whether a request of it has started."""
         return self.attempts > 0
+
+
+Put: TypeAlias = Callable[[SceneState, Next], None]
+"""Does with a scene what it needs next."""

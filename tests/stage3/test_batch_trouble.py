@@ -139,6 +139,20 @@ async def test_a_create_without_an_answer_is_found_by_the_next_run(
     assert (sizes(api), states(tmp_path)) == ([3], [State.PAID] * 3)
 
 
+@ONE_LOOP
+async def test_a_create_whose_answer_is_lost_is_found_by_its_own_run(
+    api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is decided of its lines before its provider was asked for it."""
+    wait(monkeypatch, "engine.pending", BATCH_LOOKS_S=(0.01, 0.02))
+    api.batches.script(Batched(lost="begun", polls=0))
+
+    ran = await run_stage(shop(api), scenes(3), tmp_path)
+
+    assert (codes(ran), states(tmp_path)) == ({"made": 3}, [State.PAID] * 3)
+    assert (sizes(api), api.batches.billed()) == ([3], 3)
+
+
 @pytest.mark.parametrize("at", ["upload", "create"])
 async def test_a_run_that_is_cancelled_ends_every_scene(
     api: ImageApi, tmp_path: Path, at: str
