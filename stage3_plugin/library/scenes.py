@@ -18,6 +18,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import SpooledTemporaryFile, gettempdir
 from threading import Lock
@@ -151,14 +152,10 @@ def keep(scenes: ScenesLike) -> KeptScenes:
         StorageFailed: There is no room to keep them.
         Exception: What their iterator raised.
     """
-    keeper = _Keeper(Path(scenes).parent if isinstance(scenes, str | os.PathLike) else None)
-    try:
+    with _keeping(Path(scenes).parent if isinstance(scenes, str | os.PathLike) else None) as keeper:
         for scene in _entries(scenes):
             keeper.take(scene)
         return keeper.kept()
-    except BaseException:
-        keeper.close()
-        raise
 
 
 async def keep_in_turns(scenes: ScenesLike | AsyncIterable[SceneLike]) -> KeptScenes:
@@ -170,8 +167,7 @@ async def keep_in_turns(scenes: ScenesLike | AsyncIterable[SceneLike]) -> KeptSc
         return scenes
     if isinstance(scenes, str | os.PathLike):
         return await anyio.to_thread.run_sync(keep, scenes)
-    keeper = _Keeper()
-    try:
+    with _keeping() as keeper:
         if isinstance(scenes, AsyncIterable):
             await _take_from_afar(keeper, scenes)
         else:
@@ -180,6 +176,14 @@ async def keep_in_turns(scenes: ScenesLike | AsyncIterable[SceneLike]) -> KeptSc
                     await anyio.lowlevel.checkpoint()
                 keeper.take(scene)
         return keeper.kept()
+
+
+@contextmanager
+def _keeping(folder: Path | None = None) -> Generator[_Keeper]:
+    """Let go what was kept, unless all of it is good."""
+    keeper = _Keeper(folder)
+    try:
+        yield keeper
     except BaseException:
         keeper.close()
         raise

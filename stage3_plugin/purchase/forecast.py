@@ -25,6 +25,9 @@ from stage3_plugin.purchase.wanted_takes import LiveTake, first_take, live_takes
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
+UNSENDABLE: tuple[Prospect] = ("unsendable",)
+"""What becomes of one take that must not be sent."""
+
 
 class Forecast:
     """What a run would find.
@@ -74,7 +77,7 @@ class Forecast:
     ) -> tuple[Prospect, ...]:
         """Return what would become of each take that is wanted of a scene."""
         if self.why_unsendable(request) is not None:
-            return tuple(_unsendable(wanted))
+            return UNSENDABLE * wanted
         prospects = self._prospects(keys, wanted)
         if Reuse.MAKE in prospects and self.refuse(request) is not None:
             return tuple("unsendable" if one is Reuse.MAKE else one for one in prospects)
@@ -191,7 +194,3 @@ class Forecast:
             return None
         model = self._settings.model or ""
         return self._ledger.typical_s(provider=self._settings.provider, model=model)
-
-
-def _unsendable(takes: int) -> list[Prospect]:
-    return ["unsendable"] * takes
