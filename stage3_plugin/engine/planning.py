@@ -15,8 +15,8 @@ from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest, labels_of
 from stage3_plugin.engine.asked import Asked
+from stage3_plugin.engine.lanes import LaneSums
 from stage3_plugin.engine.notices import Notices
-from stage3_plugin.engine.planned_lanes import LaneSums
 from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_to_come
 from stage3_plugin.engine.showing.stale import Stale
 from stage3_plugin.engine.steps import Steps

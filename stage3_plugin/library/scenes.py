@@ -181,11 +181,11 @@ async def keep_in_turns(scenes: ScenesLike | AsyncIterable[SceneLike]) -> KeptSc
 @contextmanager
 def _keeping(folder: Path | None = None) -> Generator[_Keeper]:
     """Let go what was kept, unless all of it is good."""
-    keeper = _Keeper(folder)
+    kept = KeptScenes(folder)
     try:
-        yield keeper
+        yield _Keeper(kept)
     except BaseException:
-        keeper.close()
+        kept.close()
         raise
 
 
@@ -204,8 +204,8 @@ async def _take_from_afar(keeper: _Keeper, scenes: AsyncIterable[SceneLike]) -> 
 class _Keeper:
     """Takes scenes one by one, and the problems with them."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._kept = KeptScenes(folder)
+    def __init__(self, kept: KeptScenes) -> None:
+        self._kept = kept
         self._problems: list[str] = []
         self._number = 0
 
@@ -232,9 +232,6 @@ class _Keeper:
         if self._problems:
             raise ScenesRefused(self._problems)
         return self._kept
-
-    def close(self) -> None:
-        self._kept.close()
 
     def _refuse(self, problems: Iterable[str]) -> None:
         self._problems += problems
