@@ -33,8 +33,8 @@ from pydantic import (
 
 from stage3_plugin.runtime.buckets import bucket_address
 from stage3_plugin.runtime.database_url import DatabaseUrl, password_in, secrets_in
+from stage3_plugin.runtime.declared import HEADER_NAME, OUR_HEADERS
 from stage3_plugin.runtime.extras import lacking
-from stage3_plugin.runtime.headers import HEADER_NAME, OUR_HEADERS
 from stage3_plugin.runtime.hosts import in_ascii, is_number, split_host
 from stage3_plugin.runtime.offers import OFFLINE, PROVIDERS, NotOffered
 

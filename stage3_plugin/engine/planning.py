@@ -15,8 +15,8 @@ from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest, labels_of
 from stage3_plugin.engine.asked import Asked
+from stage3_plugin.engine.lanes import LaneSums
 from stage3_plugin.engine.notices import Notices
-from stage3_plugin.engine.planned_lanes import LaneSums
 from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_to_come
 from stage3_plugin.engine.showing.stale import Stale
 from stage3_plugin.engine.steps import Steps
@@ -29,7 +29,7 @@ from stage3_plugin.policy.plan import (
     told_of,
 )
 from stage3_plugin.policy.reuse import Reuse
-from stage3_plugin.purchase.forecast import Forecast
+from stage3_plugin.purchase.forecast import UNSENDABLE, Forecast
 from stage3_plugin.purchase.other_endpoints import PaidElsewhere
 from stage3_plugin.purchase.takes import Takes
 
@@ -278,18 +278,14 @@ class Planning:
     def _prospects_of(self, request: PictureRequest) -> tuple[Sequence[Prospect], str | None]:
         unsendable = self.forecast.why_unsendable(request)
         if unsendable is not None:
-            return self._unsendable(request.takes), unsendable
+            return UNSENDABLE * request.takes, unsendable
         if self.references is not None and request.wishes:
             shown = self.references.show(request)
             if isinstance(shown, Unshown):
                 first, why = self._without_references(request, shown)
-                return (first, *self._unsendable(request.takes - 1)), why
+                return (first, *UNSENDABLE * (request.takes - 1)), why
         prospects = self._by_its_keys(request)
         return prospects, self.forecast.refuse(request) if "unsendable" in prospects else None
-
-    @staticmethod
-    def _unsendable(takes: int) -> list[Prospect]:
-        return ["unsendable"] * takes
 
     def _without_references(
         self, request: PictureRequest, unshown: Unshown

@@ -298,9 +298,7 @@ class Stage:
             NotStarted: The ledger cannot be opened.
         """
         async with AsyncExitStack() as stack:
-            session, _, _ = await self._opened(stack, 1)
-            run_ledger = self._run_ledger(session, Limits())
-            recovery = self._recovery(session, run_ledger, beside=1)
+            session, recovery = await self._without_a_run(stack)
             reader = session.reader
             wanted = [_purchase_of(reader, one) for one in ids] or [
                 *reader.open_purchases(),
@@ -344,9 +342,7 @@ class Stage:
             if ledger is None:  # nothing was ever bought, and none is begun
                 return Waited(jobs=(), waited_s=0.0)
         async with AsyncExitStack() as stack:
-            session, _, _ = await self._opened(stack, 1)
-            run_ledger = self._run_ledger(session, Limits())
-            recovery = self._recovery(session, run_ledger, beside=1)
+            session, recovery = await self._without_a_run(stack)
             stack.callback(recovery.halt)
             waiting = Waiting(
                 session,
@@ -458,6 +454,11 @@ class Stage:
             raise NotStarted(failure) from failure
         self._pictures.spool.state_dir.keep_to_what_is_there()
         return session, capacity, fewer
+
+    async def _without_a_run(self, stack: AsyncExitStack) -> tuple[Session, Recovery]:
+        """Open the ledger for what buys nothing, with what asks for what runs before have left."""
+        session, _, _ = await self._opened(stack, 1)
+        return session, self._recovery(session, self._run_ledger(session, Limits()), beside=1)
 
     def _recovery(self, session: Session, run_ledger: RunLedger, *, beside: int) -> Recovery:
         """See what runs before have left; it is looked after while the run goes on."""

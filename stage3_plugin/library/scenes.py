@@ -18,6 +18,7 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import SpooledTemporaryFile, gettempdir
 from threading import Lock
@@ -151,14 +152,10 @@ def keep(scenes: ScenesLike) -> KeptScenes:
         StorageFailed: There is no room to keep them.
         Exception: What their iterator raised.
     """
-    keeper = _Keeper(Path(scenes).parent if isinstance(scenes, str | os.PathLike) else None)
-    try:
+    with _keeping(Path(scenes).parent if isinstance(scenes, str | os.PathLike) else None) as keeper:
         for scene in _entries(scenes):
             keeper.take(scene)
         return keeper.kept()
-    except BaseException:
-        keeper.close()
-        raise
 
 
 async def keep_in_turns(scenes: ScenesLike | AsyncIterable[SceneLike]) -> KeptScenes:
@@ -170,8 +167,7 @@ async def keep_in_turns(scenes: ScenesLike | AsyncIterable[SceneLike]) -> KeptSc
         return scenes
     if isinstance(scenes, str | os.PathLike):
         return await anyio.to_thread.run_sync(keep, scenes)
-    keeper = _Keeper()
-    try:
+    with _keeping() as keeper:
         if isinstance(scenes, AsyncIterable):
             await _take_from_afar(keeper, scenes)
         else:
@@ -180,8 +176,16 @@ async def keep_in_turns(scenes: ScenesLike | AsyncIterable[SceneLike]) -> KeptSc
                     await anyio.lowlevel.checkpoint()
                 keeper.take(scene)
         return keeper.kept()
+
+
+@contextmanager
+def _keeping(folder: Path | None = None) -> Generator[_Keeper]:
+    """Let go what was kept, unless all of it is good."""
+    kept = KeptScenes(folder)
+    try:
+        yield _Keeper(kept)
     except BaseException:
-        keeper.close()
+        kept.close()
         raise
 
 
@@ -200,8 +204,8 @@ async def _take_from_afar(keeper: _Keeper, scenes: AsyncIterable[SceneLike]) -> 
 class _Keeper:
     """Takes scenes one by one, and the problems with them."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._kept = KeptScenes(folder)
+    def __init__(self, kept: KeptScenes) -> None:
+        self._kept = kept
         self._problems: list[str] = []
         self._number = 0
 
@@ -228,9 +232,6 @@ class _Keeper:
         if self._problems:
             raise ScenesRefused(self._problems)
         return self._kept
-
-    def close(self) -> None:
-        self._kept.close()
 
     def _refuse(self, problems: Iterable[str]) -> None:
         self._problems += problems

@@ -25,6 +25,9 @@ from stage3_plugin.purchase.wanted_takes import LiveTake, first_take, live_takes
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
+UNSENDABLE: tuple[Prospect] = ("unsendable",)
+"""What becomes of one take that must not be sent."""
+
 
 class Forecast:
     """What a run would find.
@@ -73,12 +76,11 @@ class Forecast:
         self, request: PictureRequest, keys: Keys, *, wanted: int = 1
     ) -> tuple[Prospect, ...]:
         """Return what would become of each take that is wanted of a scene."""
-        unsendable: Prospect = "unsendable"
         if self.why_unsendable(request) is not None:
-            return (unsendable,) * wanted
+            return UNSENDABLE * wanted
         prospects = self._prospects(keys, wanted)
         if Reuse.MAKE in prospects and self.refuse(request) is not None:
-            return tuple(unsendable if one is Reuse.MAKE else one for one in prospects)
+            return tuple(UNSENDABLE[0] if one is Reuse.MAKE else one for one in prospects)
         return prospects
 
     def _prospects(self, keys: Keys, wanted: int) -> tuple[Reuse, ...]:

@@ -7,18 +7,26 @@ taken for unknown, or cut.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from math import isfinite
 from typing import Annotated, Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
-from stage3_plugin.runtime.headers import HEADER_NAME, OUR_HEADERS
-
 Rule: TypeAlias = Callable[[Any], Any]
 """Returns a value as it is believed; raises :class:`Wrong` where it is not what it should be."""
 MOST_MESSAGE = 300
 MOST_FACT = 2000
+HEADER_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
+OUR_HEADERS = frozenset(
+    {
+        "accept-encoding", "connection", "content-encoding", "content-length", "content-type",
+        "cookie", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
+        "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+    }
+)  # fmt: skip
+"""What says how the request travels, or how long it is: only the client may set these."""
 
 
 class Wrong(Exception):

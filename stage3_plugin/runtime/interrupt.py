@@ -22,8 +22,7 @@ class Interrupt:
     """A switch that is triggered at most once; callbacks run in the order of registration."""
 
     def __init__(self) -> None:
-        self._callbacks: dict[int, Callable[[], None]] = {}
-        self._next = 0
+        self._callbacks: dict[object, Callable[[], None]] = {}
         self.triggered = False
 
     @contextmanager
@@ -31,8 +30,7 @@ class Interrupt:
         """Have ``callback`` called if the switch is triggered inside the block, or already was."""
         if self.triggered:
             callback()
-        key = self._next
-        self._next += 1
+        key = object()  # one callback may be there twice
         self._callbacks[key] = callback
         try:
             yield

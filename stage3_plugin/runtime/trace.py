@@ -67,28 +67,7 @@ def _plain(value: object) -> object:
             return value
 
 
-class _Ear:
-    """A listener in force, until it raises."""
-
-    __slots__ = ("_is_muted", "_listener")
-
-    def __init__(self, listener: Callable[[Event], None]) -> None:
-        self._listener = listener
-        self._is_muted = False
-
-    def hear(self, happened: Event) -> None:
-        """Have it handled, unless the listener has raised before."""
-        if self._is_muted:
-            return
-        try:
-            self._listener(happened)
-        except Exception as error:  # noqa: BLE001 - see listening
-            self._is_muted = True
-            problem = type(error).__name__
-            _LOG.error("no more events of this run: %s was raised at %s", problem, happened.name)
-
-
-_in_force: ContextVar[_Ear | None] = ContextVar("trace", default=None)
+_in_force: ContextVar[Callable[[Event], None] | None] = ContextVar("trace", default=None)
 
 
 @contextmanager
@@ -99,7 +78,20 @@ def listening(listener: Callable[[Event], None]) -> Generator[None]:
     that money is held, and no picture is lost, or in doubt, because somebody could not note it
     down. A run that is started inside another one has its own listener.
     """
-    token = _in_force.set(_Ear(listener))
+    is_muted = False
+
+    def hear(happened: Event) -> None:
+        nonlocal is_muted
+        if is_muted:
+            return
+        try:
+            listener(happened)
+        except Exception as error:  # noqa: BLE001 - see above
+            is_muted = True
+            problem = type(error).__name__
+            _LOG.error("no more events of this run: %s was raised at %s", problem, happened.name)
+
+    token = _in_force.set(hear)
     try:
         yield
     finally:
@@ -108,6 +100,6 @@ def listening(listener: Callable[[Event], None]) -> Generator[None]:
 
 def event(happened: Event) -> None:
     """Report what has happened."""
-    ear = _in_force.get()
-    if ear is not None:
-        ear.hear(happened)
+    hear = _in_force.get()
+    if hear is not None:
+        hear(happened)

@@ -77,7 +77,8 @@ class Stale:
     def warnings(self) -> tuple[str, ...]:
         """Return a line for each change."""
         lines = [
-            f"{change}: {_scenes(changed)} would be made anew, for {_price(changed.cost_microusd)}"
+            f"{change}: {scenes_named(changed.count, changed.first)} would be made anew, for "
+            f"{_price(changed.cost_microusd)}"
             for change, changed in list(self._by_change.items())[:MOST_NAMED]
         ]
         more = len(self._by_change) - MOST_NAMED
@@ -108,10 +109,9 @@ def _called(reference: Reference) -> str:
     return f"{'sheet' if wish.by == 'cast' else 'the picture of scene'} {wish.scene_id!r}"
 
 
-def _scenes(changed: _Changed) -> str:
-    if changed.count == 1:
-        return f"scene {changed.first!r}"
-    return f"{changed.count:,} scenes (the first is {changed.first!r})"
+def scenes_named(count: int, first: str) -> str:
+    """Name one scene, or say how many there are and which is the first."""
+    return f"scene {first!r}" if count == 1 else f"{count:,} scenes (the first is {first!r})"
 
 
 def _price(microusd: int | None) -> str:

@@ -22,6 +22,7 @@ from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import SceneReferences, ShownScene, Unshown
+from stage3_plugin.engine.showing.stale import scenes_named
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.precedence import circles, in_order
 from stage3_plugin.purchase.takes import Takes
@@ -63,7 +64,7 @@ class Told:
     def unshown_lines(self) -> tuple[str, ...]:
         """Return what to say of scenes that cannot show what they name, a line for each kind."""
         lines = [
-            f"{_scenes(count, first)} cannot be made as asked: {why}"
+            f"{scenes_named(count, first)} cannot be made as asked: {why}"
             for why, (count, first) in list(self._unshown.items())[:MOST_SAID]
         ]
         more = len(self._unshown) - MOST_SAID
@@ -89,10 +90,6 @@ class Told:
             f"left out: {named} of scene {scene_id!r}{next(slips, '')}"
         )
         return (line,)
-
-
-def _scenes(count: int, first: str) -> str:
-    return f"scene {first!r}" if count == 1 else f"{count:,} scenes (the first is {first!r})"
 
 
 class Survey:
