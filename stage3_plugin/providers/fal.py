@@ -49,7 +49,7 @@ from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.hosted import unsaid_of
 from stage3_plugin.providers.models import Inputs, formats_of, inputs_of
 from stage3_plugin.providers.prices import listed_usd
-from stage3_plugin.providers.queue import Queue, ended, seed_at, since
+from stage3_plugin.providers.queue import Queue, ended, seed_at, seed_said, since
 from stage3_plugin.providers.replies.answers import details_of, with_pictures
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.free_answers import missing, unsure
@@ -170,7 +170,7 @@ class Fal(Queue):
         payload: dict[str, Payload] = {
             "prompt": named_first(prompt, request),
             **({"image_size": size} if form is None else form.said("aspect_ratio", "resolution")),
-            **_seed(request, inputs),
+            **seed_said(request, inputs),
             **_file(request, inputs, formats),
             **self.said_of(model),
         }
@@ -426,15 +426,6 @@ def _in_a_path(endpoint: str) -> str:
     return "/".join(
         quote(step, safe="") for step in endpoint.split("/") if step not in {"", ".", ".."}
     )
-
-
-def _seed(request: PictureRequest, inputs: Inputs) -> Mapping[str, Payload]:
-    """Send a person's seed, else the one that stands for the request in the history."""
-    if not inputs.seed:
-        return {}
-    if request.seed is not None:
-        return {"seed": request.seed}
-    return {} if request.token is None else {"seed": seed_of(request.token)}
 
 
 def _file(

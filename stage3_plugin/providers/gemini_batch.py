@@ -200,7 +200,8 @@ class GeminiBatch(FileLane):
             step = replace(step, kind=kind, may_be_billed=True, message=told, provider_status=None)
         elif usage_in(reply.document) is None and step.is_unknown:
             answer = self._answer(reply).document
-            told = self._message(answer) or f"an error of the code {at(answer, 'error', 'code')}"
+            code = int_at(answer, "error", "code")
+            told = self._message(answer) or f"an error of the code {code}"
             step = replace(step, kind=VerdictKind.BUSY, message=told, may_be_billed=False)
         return LineSaid(key=None, step=step)
 

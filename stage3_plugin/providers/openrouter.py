@@ -26,13 +26,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.hosted import Hosted, unsaid_of
 from stage3_plugin.providers.models import Form
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import (
-    bad,
-    day_at,
-    good,
-    missing,
-    unsure,
-)
+from stage3_plugin.providers.replies.free_answers import bad, day_at, good, missing, unsure
 from stage3_plugin.providers.replies.reading import Json, at, items_at, text_at
 from stage3_plugin.providers.replies.words import error_in
 from stage3_plugin.providers.showing import as_parts, data_url, named_first

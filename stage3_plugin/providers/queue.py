@@ -7,15 +7,18 @@ for how far it is, which are nobody else's.
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Mapping
 from datetime import UTC, timedelta
 from typing import ClassVar
 
 from stage3_plugin.domain.addressing import address_of
-from stage3_plugin.domain.exchange import Lost, Reply
-from stage3_plugin.domain.job import Accepted
+from stage3_plugin.domain.exchange import Lost, Payload, Reply
+from stage3_plugin.domain.job import Accepted, seed_of
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.providers.base import Next
 from stage3_plugin.providers.hosted import Hosted
+from stage3_plugin.providers.models import Inputs
 from stage3_plugin.providers.replies.figures import figure_of
 from stage3_plugin.providers.replies.reading import Json, at, name_at, text_at
 
@@ -75,6 +78,22 @@ def ended(reply: Reply, job: Accepted, kind: VerdictKind, message: str = "") -> 
         provider_status=reply.status,
         request_id=job.job_id,
     )
+
+
+def seed_said(
+    request: PictureRequest, inputs: Inputs, *, most: int | None = None
+) -> Mapping[str, Payload]:
+    """Say the seed that a person has set, else the one by which the request is found.
+
+    Args:
+        request: The picture.
+        inputs: What its model is asked by.
+        most: The highest that can be said; ``None`` where any can.
+    """
+    if not inputs.seed or (request.seed is None and request.token is None):
+        return {}
+    seed = seed_of(request.token or "") if request.seed is None else request.seed
+    return {"seed": seed} if most is None or 0 <= seed <= most else {}
 
 
 def seed_at(document: Json, *path: str, most: int = 2**64) -> dict[str, str]:

@@ -46,15 +46,11 @@ from stage3_plugin.domain.verdict import RefusedFor, Verdict, VerdictKind
 from stage3_plugin.providers.base import Looked, Next, Polled
 from stage3_plugin.providers.hosted import unsaid_of
 from stage3_plugin.providers.models import Form, Inputs, inputs_of
-from stage3_plugin.providers.queue import SINCE, Queue, ended, since
+from stage3_plugin.providers.queue import SINCE, Queue, ended, seed_said, since
 from stage3_plugin.providers.replies.answers import MOST_PICTURES, begins_as_picture, with_pictures
 from stage3_plugin.providers.replies.causes import about_of_sentence
 from stage3_plugin.providers.replies.figures import figure_of
-from stage3_plugin.providers.replies.free_answers import (
-    good,
-    missing,
-    unsure,
-)
+from stage3_plugin.providers.replies.free_answers import good, missing, unsure
 from stage3_plugin.providers.replies.hints import hint_of, iso_moment_s, moment_s
 from stage3_plugin.providers.replies.polling import is_gone, is_job_id
 from stage3_plugin.providers.replies.reading import Json, at, cleaned, text_at
@@ -183,7 +179,7 @@ class Replicate(Queue):
                 *unsaid_of(
                     request,
                     None if is_custom else form,
-                    seed=inputs.seed and _seed(request) is not None,
+                    seed=bool(seed_said(request, inputs, most=MOST_SEED)),
                     formats=tuple(inputs.formats),
                     background=inputs.background,
                 ),
@@ -399,10 +395,7 @@ def _in_words(form: Form, inputs: Inputs) -> dict[str, Payload]:
 
 
 def _said(request: PictureRequest, inputs: Inputs) -> dict[str, Payload]:
-    said: dict[str, Payload] = {}
-    seed = _seed(request)
-    if inputs.seed and seed is not None:
-        said["seed"] = seed
+    said: dict[str, Payload] = {**seed_said(request, inputs, most=MOST_SEED)}
     if inputs.formats:
         said["output_format"] = inputs.formats.get(request.output_format, "png")
     if inputs.quality:
@@ -410,13 +403,6 @@ def _said(request: PictureRequest, inputs: Inputs) -> dict[str, Payload]:
     if inputs.background:
         said["background"] = request.background
     return said
-
-
-def _seed(request: PictureRequest) -> int | None:
-    """Return the seed that a person has set, else the one that the request is found by."""
-    if request.seed is not None:
-        return request.seed if 0 <= request.seed <= MOST_SEED else None
-    return None if request.token is None else seed_of(request.token)
 
 
 # What came of it ---------------------------------------------------------------------------------
