@@ -517,6 +517,7 @@ KNOW_A_ROOM = """
     hostile/test_readonly.py::test_a_path_that_is_too_long_for_sqlite_is_called_that
     hostile/test_stopped.py::test_a_request_whose_time_is_over_does_not_leave
     hostile/test_stopped.py::test_finding_and_connecting_together_take_no_more_than_the_whole_time
+    hostile/test_unreadable.py::test_a_picture_that_breaks_who_looks_at_it_is_unknown_and_not_billed_for_nothing
     hostile/test_unreadable.py::test_an_answer_without_memory_to_read_it_is_taken_in_later
     hostile/test_unreadable.py::test_an_unknown_one_is_not_sent_again_while_its_answer_cannot_be_read
     hostile/test_unreadable.py::test_every_number_in_the_table_has_words_of_its_own
