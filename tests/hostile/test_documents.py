@@ -56,6 +56,7 @@ DOORS = {
     ("storage/spool/awaited.py", "validate_json"): "what we wrote, of bounded length",
     ("storage/spool/batch_files.py", "loads"): "likewise",
     ("providers/models.py", "loads"): "the table that is shipped",
+    ("providers/options.py", "loads"): "the table that is shipped",
     ("providers/replies/taxonomy.py", "loads"): "likewise",
     ("providers/replies/unbilled.py", "loads"): "likewise",
     ("ledger/records.py", "JSONDecoder"): "what we wrote: words alone, of bounded length",
