@@ -52,7 +52,7 @@ class Step(StrEnum):
     UPLOADED = "stage3_plugin.purchase.batching:Batching.upload"
     LATE = "stage3_plugin.engine.batches:GatheredScenes._is_late"
     CREATE = "stage3_plugin.purchase.batching:Batching.create"
-    SETTLE_LINES = "stage3_plugin.purchase.endings:Endings.settle_lines"
+    SETTLE_LINES = "stage3_plugin.purchase.endings:Endings.settle_job"
     POLL = "stage3_plugin.purchase.batching:Batching.poll"
     RESULTS = "stage3_plugin.purchase.batching:Batching.results"
     KEPT = "stage3_plugin.storage.spool.batch_files:keep"
