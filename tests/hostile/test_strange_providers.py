@@ -53,8 +53,8 @@ class NoLedger(RunLedger):
     def __init__(self) -> None:
         """Have nothing."""
 
-    async def accept(self, attempt_id: str, accepted: Accepted) -> Job | None:
-        raise AssertionError(f"{attempt_id} became {accepted.job_id}")
+    async def accept(self, name: str, accepted: Accepted) -> Job | None:
+        raise AssertionError(f"{name} became {accepted.job_id}")
 
     def note_sent(self, name: str) -> None:
         """Let it leave."""

@@ -31,7 +31,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "maintenance": 3319,
         "policy": 1660,
         "previz": 7477,
-        "providers": 4910,
+        "providers": 4911,
         "purchase": 4421,
         "renderers": 1183,
         "runtime": 847,

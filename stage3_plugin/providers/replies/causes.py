@@ -40,9 +40,10 @@ def about_of_reasons(document: Json) -> RefusedFor | None:
 
 def _of_codes(error: ErrorWords) -> RefusedFor | None:
     codes = {*error.words, error.upstream}
-    known = meanings().about.begins.items()
-    fits = (about for begins, about in known if any(code.startswith(begins) for code in codes))
-    return next(fits, None)
+    for begins, about in meanings().about.begins.items():
+        if any(code.startswith(begins) for code in codes):
+            return about
+    return None
 
 
 def _of_fields(error: ErrorWords, members: dict[str, Json]) -> RefusedFor | None:
