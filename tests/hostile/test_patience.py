@@ -37,6 +37,11 @@ class Addresses:
     hangs: bool = False
     asked_at: list[float] = field(default_factory=list[float])
 
+    listing: None = None
+    """Nothing is looked for."""
+
+    async def find(self, _folder: Path, _lost: object) -> None: ...
+
     async def resume(self, folder: Path, _book: object, *, age_s: float = 0.0) -> AttemptResult:
         del folder, age_s
         self.asked_at.append(anyio.current_time())
