@@ -40,7 +40,7 @@ BURNING = 2
 SCENES = 16
 CAPACITY = 8
 LONGEST_ANSWER_S = 0.3
-MOST_FOR_NOTHING = 0.05
+MOST_FOR_NOTHING = 0.2
 """Such rows for each kill: between the note that a request leaves and its byte lies a moment."""
 
 
@@ -167,9 +167,10 @@ def test_rows_of_requests_that_never_left_are_counted(
             counted = dead.of(*COUNTED)
             kills += 1
             open_rows += len(dead.unanswered)
-            never_left += len(counted) - arrived
+            received = chain.told.received.total()  # as a whole: the head alone runs nothing
+            never_left += len(counted) - received
 
-            assert chain.told.received.total() <= arrived, "the door has missed a request"
+            assert received <= arrived, "the door has missed a request"
             assert len(counted) >= arrived, "a request has left without a row"
             assert dead.committed_microusd == sum(row.counted_microusd for row in counted)
             assert all(row.counted_microusd for row in counted)
@@ -177,7 +178,7 @@ def test_rows_of_requests_that_never_left_are_counted(
             after = left_in(chain.folder)
             chain.check(after, chain.told)
             unknown = {row.attempt_id for row in after.of(State.UNKNOWN)}
-            on_their_way = len(dead.unanswered) - (len(counted) - arrived)
+            on_their_way = received - (len(counted) - len(dead.unanswered))
             assert unknown == dead.lost
             assert len(unknown) >= on_their_way, "a request that has left is taken for never sent"
             for_nothing += len(unknown) - on_their_way
