@@ -70,7 +70,7 @@ class Claim:
         remove(self._list)
         try:
             self._sent = NewFile(self._list)
-            self._sent.write(f"{_boot_id()}\n".encode())
+            self._sent.write(_boot_id().encode())
         except StorageFailed:
             self._lock.release()
             raise
@@ -92,7 +92,7 @@ class Claim:
         Raises:
             StorageFailed: The disk did not take it: the request must not leave.
         """
-        self._sent.write(f"{name}\n".encode())
+        self._sent.write(f"\n{name}".encode())  # a line that the disk took half of ends here, too
 
     def end(self) -> None:
         """Leave in good order: with the lock and the list where rows are left, else without.
@@ -102,7 +102,8 @@ class Claim:
         """
         if self.leaves_rows:
             with suppress(StorageFailed):  # then it proves as much as that of a run that was killed
-                self._sent.write(f"{_ENDED}\n".encode())
+                self._sent.sync()  # before: on the disk, the end is never without the names
+                self._sent.write(f"\n{_ENDED}".encode())
                 self._sent.sync()
         elif numbers_of(self._name) == self._noted:  # else it is another run's by now
             remove(self._list)
@@ -185,7 +186,9 @@ class Owners:
                 remove(path)
 
     def has_never_sent(self, run_id: str, name: str) -> bool:
-        """Return whether a dead run's list proves that it never sent a request; if in doubt, not.
+        """Return whether a run's list proves that it never sent a request; if in doubt, not.
+
+        A run whose lock does not prove that it is dead may still send.
 
         Args:
             run_id: Its name.
@@ -193,12 +196,14 @@ class Owners:
         """
         boot, last, is_there = _boot_id(), "", False
         try:
+            if not self.has_lock(run_id) or self.lives(run_id):
+                return False
             with self._path(run_id).with_suffix(_SENT).open(encoding="ascii") as file:
-                is_of_now = next(file, "") == f"{boot}\n" and boot != ""
+                is_of_now = next(file, "").removesuffix("\n") == boot != ""
                 for line in file:
                     last = line.removesuffix("\n")
                     is_there |= last == name
-        except (OSError, UnicodeDecodeError):
+        except (OSError, StorageFailed, UnicodeDecodeError):
             return False
         return (is_of_now or last == _ENDED) and not is_there
 

@@ -69,8 +69,6 @@ def leave_lock(state_dir: Path, run_id: str) -> None:
 
 
 def leave_list(state_dir: Path, run_id: str, *sent: str) -> None:
-    """Leave the list of what a run has sent that has ended, and left rows."""
-    (state_dir / "owners").mkdir(mode=0o700, exist_ok=True)
-    (state_dir / "owners" / f"{run_id}.sent").write_text(
-        "\n".join(["", *sent, "ended", ""]), "ascii"
-    )
+    """Leave the lock and the list of what a run has sent that has ended, and left rows."""
+    leave_lock(state_dir, run_id)
+    (state_dir / "owners" / f"{run_id}.sent").write_text("\n".join(["", *sent, "ended"]), "ascii")

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from errno import ENOSYS
+from errno import ENOSPC, ENOSYS
 from pathlib import Path
 from threading import Thread
 
@@ -171,13 +171,23 @@ def test_a_run_is_not_kept_from_its_lock_by_whoever_looks_for_the_dead(tmp_path:
 # What was sent -----------------------------------------------------------------------------------
 
 
-def a_list(state_dir: Path, *lines: str, end: str = "\n") -> Owners:
-    """Leave the list of a run ``a`` that has died."""
+@pytest.fixture
+def _boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say when the machine was started, also where nothing does."""
+    path = tmp_path / "boot_id"
+    path.write_text("this-boot\n", "ascii")
+    monkeypatch.setattr("stage3_plugin.ledger.owners._BOOT_ID", path)
+
+
+def a_list(state_dir: Path, *lines: str) -> Owners:
+    """Leave the lock and the list of a run ``a`` that has died."""
     (state_dir / "owners").mkdir()
-    (state_dir / "owners" / "a.sent").write_text("\n".join(lines) + end, "ascii")
+    (state_dir / "owners" / "a.lock").touch()
+    (state_dir / "owners" / "a.sent").write_text("\n".join(lines), "ascii")
     return Owners(state_dir)
 
 
+@pytest.mark.usefixtures("_boot")
 @pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "ended"])
 def test_what_a_list_lacks_was_never_sent(tmp_path: Path, *, is_killed: bool) -> None:
     """So it is of a run that was killed since the machine was started, and of one that ended."""
@@ -186,13 +196,35 @@ def test_what_a_list_lacks_was_never_sent(tmp_path: Path, *, is_killed: bool) ->
         claim.leaves_rows = True
         claim.note_sent("one")
         claim.note_sent("two")
+        may_still_send = not owners.has_never_sent("a", "three")
         if is_killed:
             raise KeyboardInterrupt
 
     sent = {name: not owners.has_never_sent("a", name) for name in ("one", "two", "three", "tw")}
     assert sent == {"one": True, "two": True, "three": False, "tw": False}
+    assert may_still_send
 
 
+@pytest.mark.usefixtures("_boot")
+def test_a_run_that_was_killed_before_it_sent_anything_has_never_sent(tmp_path: Path) -> None:
+    """Its list says only when the machine was started."""
+    owners = Owners(tmp_path)
+    with suppress(KeyboardInterrupt), owners.claim("a"):
+        raise KeyboardInterrupt
+
+    assert owners.has_never_sent("a", "one")
+
+
+@pytest.mark.usefixtures("_boot")
+def test_a_run_whose_lock_was_removed_may_still_send(tmp_path: Path) -> None:
+    """It may be stopped for a while: nothing proves that it is dead."""
+    owners = a_list(tmp_path, "this-boot", "one", "ended")
+    (tmp_path / "owners" / "a.lock").unlink()
+
+    assert not owners.has_never_sent("a", "two")
+
+
+@pytest.mark.usefixtures("_boot")
 @pytest.mark.parametrize(
     "lines, is_proved",
     [
@@ -213,18 +245,47 @@ def test_a_list_from_before_the_machine_was_started_proves_nothing_unless_it_was
     assert not owners.has_never_sent("a", "one") or "one" not in lines
 
 
-def test_a_line_that_was_not_written_to_its_end_is_of_a_request_that_never_left(
-    tmp_path: Path,
+@pytest.mark.usefixtures("_boot")
+def test_the_names_are_safe_before_the_end_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The request leaves after that; and without a list nothing is proved."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    if not boot.exists():
-        pytest.skip("nothing says here when the machine was started")
-    owners = a_list(tmp_path, boot.read_text("ascii").strip(), "one", "tw", end="")
+    """So that after a power cut no list has its end and lacks a name."""
+    there: list[bytes] = []
+    with Owners(tmp_path).claim("a") as claim:
+        claim.leaves_rows = True
+        claim.note_sent("one")
+        path = tmp_path / "owners" / "a.sent"
+        monkeypatch.setattr(os, "fsync", lambda _: there.append(path.read_bytes()))
+
+    assert there == [b"this-boot\none", b"this-boot\none\nended"]
+
+
+@pytest.mark.usefixtures("_boot")
+def test_a_line_that_was_not_written_to_its_end_is_of_a_request_that_never_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request leaves after that; and what is noted next is read as it is."""
+    owners = Owners(tmp_path)
+    write = os.write
+
+    def half(file: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", full)
+        return write(file, data[:2])
+
+    def full(_: int, __: bytes) -> int:
+        monkeypatch.setattr(os, "write", write)
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+    with suppress(KeyboardInterrupt), owners.claim("a") as claim:
+        monkeypatch.setattr(os, "write", half)
+        with pytest.raises(StorageFailed, match="No space"):
+            claim.note_sent("two")
+        claim.note_sent("one")
+        raise KeyboardInterrupt
 
     assert owners.has_never_sent("a", "two")
     assert not owners.has_never_sent("a", "one")
-    assert not owners.has_never_sent("b", "one")
+    assert not owners.has_never_sent("b", "one"), "without a list nothing is proved"
 
 
 def test_an_end_in_good_order_leaves_no_list(tmp_path: Path) -> None:
