@@ -504,11 +504,13 @@ def _next_step(situation: Situation, awaited: Awaited | None, request_id: str | 
 
 def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
     """Return what an open purchase of a dead run waits for."""
-    attempt_id = purchase.new.attempt_id
+    attempt_id, name = purchase.new.attempt_id, name_of(purchase)
     try:
-        whole = folder.has_whole_answer(name_of(purchase))
+        whole = folder.has_whole_answer(name)
     except StorageFailed:
         return "unreadable"
+    if not whole and folder.owners.has_never_sent(purchase.new.run_id, name):
+        return "unbilled"
     match after_its_owner(purchase, answer_is_complete=whole):
         case State.VOID:
             return "unbilled"
