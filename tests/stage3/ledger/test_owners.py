@@ -280,7 +280,7 @@ HARMS: Mapping[str, Harm] = {
         sent, sent.read_bytes().index(b"three") + len("three ")
     ),
     "the list is no text": lambda _, sent: sent.write_bytes(b"\xff" + sent.read_bytes()),
-    "the list is a folder": lambda _, sent: (sent.unlink(), sent.mkdir()),
+    "the list is another's": lambda _, sent: sent.write_text("boot (1:2) (3:4)\nthree -", "ascii"),
 }
 
 
