@@ -11,6 +11,7 @@ renderer is all four and today's providers are none; that is their affair, and n
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -27,7 +28,13 @@ from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.reference import Limits
-from stage3_plugin.domain.request import BehindPrompt, Expression, PictureRequest, Wish
+from stage3_plugin.domain.request import (
+    BehindPrompt,
+    Expression,
+    PictureRequest,
+    Wish,
+    why_unsendable,
+)
 
 LimitsOf: TypeAlias = Callable[[PictureRequest, int], Limits]
 """Returns what the endpoint takes of a request's references, when there are so many of them."""
@@ -64,6 +71,7 @@ class Route:
         is_here: Made on this machine, whatever the address: pictures cost nothing, those that came
             to nothing included, no limit is kept, and work that is cut short is simply done again,
             so that no outcome is ever unknown.
+        max_pixels: A larger picture would be paid for and then not accepted.
         size_px: What a further route is asked for instead of the settings' size, if anything.
         quality: Likewise, of the first route's request.
         output_format: Likewise.
@@ -95,6 +103,7 @@ class Route:
     options_of: Callable[[str], Mapping[str, JsonValue]] | None = None
     edition_of: Callable[[PictureRequest], str] = lambda _request: ""
     is_here: bool = False
+    max_pixels: int = sys.maxsize
     size_px: tuple[int, int] | None = None
     quality: str | None = None
     output_format: str | None = None
@@ -167,6 +176,14 @@ class Route:
         """Return where a request goes: the endpoint, with the request's own model."""
         own = self.endpoint
         return own if model in {"", own.model} else replace(own, model=model)
+
+    def why_unsendable(self, request: PictureRequest) -> str | None:
+        """Return why a request cannot be made, whatever it shows; ``None`` where it can."""
+        return why_unsendable(request, max_pixels=self.max_pixels, needs_prompt=not self.is_here)
+
+    def why_not_made(self, request: PictureRequest) -> str | None:
+        """Return why no picture is made of a request, whatever it shows; one may be there."""
+        return self.why_unsendable(request) or self.refuse(request)
 
     def may_follow(self, bad: Purchase, new: NewPurchase) -> bool:
         """Return whether a request may be sent after one that was billed for nothing, in one run.

@@ -147,11 +147,9 @@ class Asked:
         settings: What the user wants.
         lanes: Say how each is bought.
         steps: Know how each is asked for.
-        why_not_made: Says why no picture is made of a request, whatever it shows.
 
     Attributes:
         lanes: The same.
-        why_not_made: The same.
         scenes: The scenes without the sheets, as they are named.
         whole_story: Likewise, all of the file.
         references: What scenes show the model; ``None`` where none shows anything.
@@ -166,7 +164,6 @@ class Asked:
         *,
         lanes: Lanes,
         steps: Steps,
-        why_not_made: Callable[[PictureRequest], str | None],
     ) -> None:
         casting = Casting(settings.cast)
         self._request = request
@@ -174,7 +171,6 @@ class Asked:
         self._steps = steps
         self._casting = casting
         self.lanes = lanes
-        self.why_not_made = why_not_made
         requests = partial(
             Requests, settings=settings, casting=casting, lanes=lanes, is_draft=request.draft
         )
@@ -251,7 +247,6 @@ class Asked:
             takes=takes,
             host=self._request.shown or nothing_shown,
             why_none=why_none,
-            why_not_made=self.why_not_made,
         )
         is_all = self.whole_story is self.scenes
         await survey.go_through(self.scenes, None if is_all else self.whole_story)

@@ -142,6 +142,7 @@ def route_of(settings: Settings, profile: Profile | None, *, is_here: bool = Fal
         sends=frozenset(sends),
         options=settings.options,
         is_here=is_here,
+        max_pixels=settings.max_pixels,
         profile=profile,
     )
     return replace(found, list_price=_free) if is_here else found

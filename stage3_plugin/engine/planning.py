@@ -207,7 +207,7 @@ class Planning:
             return ""
         if prospect is Reuse.UNDECIDED:
             return "waits for a decision, as it may have been paid for"
-        unsendable = self._asked.why_not_made(request)
+        unsendable = self._route.why_not_made(request)
         return "" if unsendable is None else f"would not be made: {unsendable}"
 
     def plan(
@@ -276,7 +276,7 @@ class Planning:
             self.scenes.append(self._scene_plan(request, told_of(states), high))
 
     def _prospects_of(self, request: PictureRequest) -> tuple[Sequence[Prospect], str | None]:
-        unsendable = self.forecast.why_unsendable(request)
+        unsendable = self._route.why_unsendable(request)
         if unsendable is not None:
             return UNSENDABLE * request.takes, unsendable
         if self.references is not None and request.wishes:
@@ -285,7 +285,7 @@ class Planning:
                 first, why = self._without_references(request, shown)
                 return (first, *UNSENDABLE * (request.takes - 1)), why
         prospects = self._by_its_keys(request)
-        return prospects, self.forecast.refuse(request) if "unsendable" in prospects else None
+        return prospects, self._route.refuse(request) if "unsendable" in prospects else None
 
     def _without_references(
         self, request: PictureRequest, unshown: Unshown

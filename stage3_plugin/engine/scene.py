@@ -19,7 +19,7 @@ from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Purchase
-from stage3_plugin.domain.request import PictureRequest, why_unsendable
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.engine.following import Came, Following
@@ -92,11 +92,7 @@ class SceneRunner:
     def _why_not(self, scene: SceneState) -> Failure | None:
         """Return why a scene is not even claimed: it cannot be sent, or its turn comes too late."""
         settings = self._run.settings
-        unsendable = why_unsendable(
-            scene.request,
-            max_pixels=settings.max_pixels,
-            needs_prompt=not self._run.place_of(scene).route.is_here,
-        )
+        unsendable = self._run.place_of(scene).route.why_unsendable(scene.request)
         if unsendable is not None:
             return Failure(code="rejected", message=unsendable)
         if scene.was_started and self._now() - scene.started_at > settings.deadline_s:

@@ -36,7 +36,7 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.events import StageStarted, warn_of
 from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
-from stage3_plugin.domain.request import PictureRequest, why_unsendable
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine import preconditions
 from stage3_plugin.engine.asked import Asked, request_for
@@ -366,7 +366,6 @@ class Stage:
             self._settings,
             lanes=lanes,
             steps=self._steps,
-            why_not_made=self._why_not_made,
         )
 
     def _unsaid_of(self, lanes: Lanes) -> tuple[str, ...]:
@@ -413,7 +412,6 @@ class Stage:
             self._pictures,
             ledger,
             self._route,
-            why_unsendable=self._why_unsendable,
         )
         planning = Planning(
             asked,
@@ -429,15 +427,6 @@ class Stage:
             await asked.survey(shelf, planning.takes, why_none=planning.why_none)
             self._need_prices(asked.to_be_made(), limits)
         return asked, planning
-
-    def _why_unsendable(self, request: PictureRequest) -> str | None:
-        """Return why a request cannot be made, whatever it shows; ``None`` where it can."""
-        needs_prompt, max_pixels = not self._route.is_here, self._settings.max_pixels
-        return why_unsendable(request, max_pixels=max_pixels, needs_prompt=needs_prompt)
-
-    def _why_not_made(self, request: PictureRequest) -> str | None:
-        """Return why no picture is made of a request, whatever it shows; one may be there."""
-        return self._why_unsendable(request) or self._route.refuse(request)
 
     async def _opened(self, stack: AsyncExitStack, wanted: int) -> tuple[Session, int, str]:
         """Open the ledger, and see how many may be in flight beside that.

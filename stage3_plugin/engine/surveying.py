@@ -65,7 +65,7 @@ class Surveying:
         Args:
             request: With its references as they are named.
         """
-        problem, references = self._asked.why_not_made(request), self._asked.references
+        problem, references = self._steps.routes[0].why_not_made(request), self._asked.references
         shown = self._shown(request)
         found = self._planning.takes.of(request.scene_id)
         survey = partial(

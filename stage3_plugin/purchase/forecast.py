@@ -5,7 +5,6 @@ Nothing is written. What a run would recover first is not recovered, but its res
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache, cached_property
 
 from stage3_plugin.domain.keys import Keys
@@ -38,7 +37,6 @@ class Forecast:
         pictures: Has the answers that a dead run has left.
         ledger: Opened to read; ``None`` if there is none yet.
         route: Where the run would buy.
-        why_unsendable: Says why a request cannot be made at all; ``None`` where it can.
     """
 
     def __init__(
@@ -48,14 +46,11 @@ class Forecast:
         pictures: Pictures,
         ledger: Ledger | None,
         route: Route,
-        *,
-        why_unsendable: Callable[[PictureRequest], str | None],
     ) -> None:
         self._settings = settings
         self._pictures = pictures
         self._ledger = ledger
-        self.why_unsendable = why_unsendable
-        self.refuse = route.refuse
+        self._route = route
         self._doubts = None if ledger is None else Doubts(ledger, route)
         self._owners = Owners(accounts.state_dir)
         self._homes = accounts.homes()
@@ -76,10 +71,10 @@ class Forecast:
         self, request: PictureRequest, keys: Keys, *, wanted: int = 1
     ) -> tuple[Prospect, ...]:
         """Return what would become of each take that is wanted of a scene."""
-        if self.why_unsendable(request) is not None:
+        if self._route.why_unsendable(request) is not None:
             return UNSENDABLE * wanted
         prospects = self._prospects(keys, wanted)
-        if Reuse.MAKE in prospects and self.refuse(request) is not None:
+        if Reuse.MAKE in prospects and self._route.refuse(request) is not None:
             return tuple(UNSENDABLE[0] if one is Reuse.MAKE else one for one in prospects)
         return prospects
 

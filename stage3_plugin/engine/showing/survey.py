@@ -103,7 +103,6 @@ class Survey:
         takes: The pictures that there are.
         host: Says which of them a host shows.
         why_none: Says of a scene that is referred to and has none why none will come.
-        why_not_made: Says why a request is not sent, whatever it shows; ``None`` where it is.
 
     Attributes:
         told: What a person should know.
@@ -119,7 +118,6 @@ class Survey:
         takes: Takes,
         host: ShownBy,
         why_none: WhyNone,
-        why_not_made: Callable[[PictureRequest], str | None],
     ) -> None:
         self.told = Told()
         self._references = references
@@ -129,7 +127,7 @@ class Survey:
         self._takes = takes
         self._host = host
         self._why_none = why_none
-        self._why_not_made = why_not_made
+        self._why_not_made = steps.routes[0].why_not_made
         self._named_sheets = set[str]()
         self._needed_scenes = set[str]()
         self._shown_as = defaultdict[str, set[tuple[ReferenceWish, Limits]]](set)
