@@ -135,30 +135,7 @@ def one_take(_request: PictureRequest, _basis: str) -> int:
     return 1
 
 
-def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_prompt: bool) -> str | None:
-    """Return why a request must not be made at all, or ``None``: what is not sent costs nothing.
-
-    Args:
-        request: The request.
-        max_pixels: A larger picture would be paid for and then not accepted.
-        needs_prompt: Whether an empty prompt would be paid for.
-    """
-    try:
-        check_scene_id(request.scene_id)
-    except SceneIdRefused as refusal:
-        return f"{refusal}, so no file could hold its picture; nothing was sent"
-    texts = {"prompt": request.prompt, "negative prompt": request.negative_prompt}
-    for name, text in (*texts.items(), ("list of style tags", " ".join(request.style_tags))):
-        if _is_broken(text):
-            return f"the {name} holds half of a surrogate pair; nothing was sent"
-    if request.width_px * request.height_px > max_pixels:
-        return f"{request.size} is more than max_pixels, {max_pixels:,}; nothing was sent"
-    if needs_prompt and not request.prompt.strip():
-        return "the prompt is empty; nothing was sent"
-    return None
-
-
-def _is_broken(text: str | None) -> bool:
+def is_broken(text: str | None) -> bool:
     """Return whether a text cannot be put into UTF-8, and so into no request."""
     try:
         return text is not None and not (text.isascii() or text.encode())

@@ -33,8 +33,10 @@ from stage3_plugin.domain.request import (
     Expression,
     PictureRequest,
     Wish,
-    why_unsendable,
+    check_scene_id,
+    is_broken,
 )
+from stage3_plugin.errors import SceneIdRefused
 
 LimitsOf: TypeAlias = Callable[[PictureRequest, int], Limits]
 """Returns what the endpoint takes of a request's references, when there are so many of them."""
@@ -178,8 +180,23 @@ class Route:
         return own if model in {"", own.model} else replace(own, model=model)
 
     def why_unsendable(self, request: PictureRequest) -> str | None:
-        """Return why a request cannot be made, whatever it shows; ``None`` where it can."""
-        return why_unsendable(request, max_pixels=self.max_pixels, needs_prompt=not self.is_here)
+        """Return why a request cannot be made, whatever it shows; ``None`` where it can.
+
+        What is not sent costs nothing.
+        """
+        try:
+            check_scene_id(request.scene_id)
+        except SceneIdRefused as refusal:
+            return f"{refusal}, so no file could hold its picture; nothing was sent"
+        texts = {"prompt": request.prompt, "negative prompt": request.negative_prompt}
+        for name, text in (*texts.items(), ("list of style tags", " ".join(request.style_tags))):
+            if is_broken(text):
+                return f"the {name} holds half of a surrogate pair; nothing was sent"
+        if request.width_px * request.height_px > self.max_pixels:
+            return f"{request.size} is more than max_pixels, {self.max_pixels:,}; nothing was sent"
+        if not self.is_here and not request.prompt.strip():
+            return "the prompt is empty; nothing was sent"
+        return None
 
     def why_not_made(self, request: PictureRequest) -> str | None:
         """Return why no picture is made of a request, whatever it shows; one may be there."""

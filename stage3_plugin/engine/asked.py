@@ -17,7 +17,7 @@ from stage3_plugin.domain.reference import BroughtPicture, nothing_shown, wishes
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.engine.showing.references import SceneReferences
+from stage3_plugin.engine.showing.references import SceneReferences, Unshown
 from stage3_plugin.engine.showing.survey import Survey, WhyNone, any_may_come
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.purchase.takes import Takes
@@ -150,6 +150,7 @@ class Asked:
 
     Attributes:
         lanes: The same.
+        steps: The same.
         scenes: The scenes without the sheets, as they are named.
         whole_story: Likewise, all of the file.
         references: What scenes show the model; ``None`` where none shows anything.
@@ -168,7 +169,7 @@ class Asked:
         casting = Casting(settings.cast)
         self._request = request
         self._settings = settings
-        self._steps = steps
+        self.steps = steps
         self._casting = casting
         self.lanes = lanes
         requests = partial(
@@ -197,13 +198,34 @@ class Asked:
     def __iter__(self) -> Iterator[PictureRequest]:
         if self.references is None:
             return iter(self.scenes)
-        return self.references.foreseen(self.named())
+        return self._foreseen()
+
+    def _foreseen(self) -> Iterator[PictureRequest]:
+        for request in self.named():
+            shown = self.show(request)
+            yield request if isinstance(shown, Unshown) else shown
 
     def to_be_made(self) -> Iterator[PictureRequest]:
         """Yield likewise, without those that cannot show what they name."""
         for request in self:
-            if self.references is None or request.shown or not request.wishes:
+            if request.shown or not self.shows(request):
                 yield request
+
+    def shows(self, request: PictureRequest) -> bool:
+        """Return whether a request shows the model anything."""
+        return self.references is not None and bool(request.wishes)
+
+    def show(self, request: PictureRequest) -> PictureRequest | Unshown:
+        """Return a request with what is known of its references, or why it is not sent."""
+        return request if self.references is None else self.references.show(request)
+
+    def needs(self, request: PictureRequest) -> tuple[str, ...]:
+        """Return those of this run that a request shows and whose pictures are to come."""
+        return () if self.references is None else self.references.needs(request)
+
+    def wave_of(self, request: PictureRequest) -> int:
+        """Return how many pictures have to be made, one after the other, before a request's."""
+        return 0 if self.references is None else self.references.wave_of(request)
 
     def took(self, outcome: SceneOutcome, picture: Picture | None) -> None:
         """Take in how a scene ended, where others show it."""
@@ -236,14 +258,14 @@ class Asked:
             SettingsRefused: A sheet has the id of a scene, or its file.
             StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
-        references = SceneReferences(shelf, self._steps.limits_of, is_over=is_over)
+        references = SceneReferences(shelf, self.steps.limits_of, is_over=is_over)
         lanes = self.lanes
         sheets = sheets_of(self._casting, self._settings, lane=lanes.lane)
         survey = Survey(
             references,
             self._casting,
             sheets={name: lanes.of(sheet) for name, sheet in sheets.items()},
-            steps=self._steps,
+            steps=self.steps,
             takes=takes,
             host=self._request.shown or nothing_shown,
             why_none=why_none,
@@ -255,7 +277,7 @@ class Asked:
             sheet
             for sheet in references.sheets
             if not isinstance(references.scenes[sheet.scene_id].picture, BroughtPicture)
-            or self.wanted_of(sheet, self._steps.basis_of(sheet)) > 0
+            or self.wanted_of(sheet, self.steps.basis_of(sheet)) > 0
         )
         self.references = references
         self.told_beside_scenes = survey.told.stranger_lines(self._casting)

@@ -11,7 +11,7 @@ a person sees what the other would be.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Final
 
@@ -54,13 +54,13 @@ class Lanes:
         """Return whether a scene's own lane may be one that there is not."""
         return self._buys and self._route.batch is None and not self._route.is_here
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings_but(self, said: Collection[str]) -> tuple[str, ...]:
         """Say that a batch was asked for where nobody is paid; as far as scenes were seen."""
         if not self._is_unused:
             return ()
         unused = f"a lane is set, and {self._provider!r} has no use for it"
-        return (f"{unused}: its pictures come at once, and for nothing",)
+        line = f"{unused}: its pictures come at once, and for nothing"
+        return () if line in said else (line,)
 
     def check(self) -> None:
         """Refuse a lane that the provider does not have.

@@ -34,7 +34,7 @@ from stage3_plugin.engine.scene_state import (
     SceneState,
     Waiting,
 )
-from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Unshown
+from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_awaiting
 from stage3_plugin.engine.showing.stale import with_facts
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.capacity import Permit
@@ -203,11 +203,12 @@ class SceneRunner:
             return None if scene.request.shown else await self._bring_references(scene, references)
         if scene.request.shown:
             shown = await references.bring(replace(scene.request, shown=()))
-            if isinstance(shown, PictureRequest):
-                scene.request = shown
+            if isinstance(shown, Unshown):
+                scene.unfit = Failure(code="rejected", message=shown.why)
+            elif is_awaiting(shown):
+                scene.unfit = Failure(code="rejected", message="its references are not made")
             else:
-                why = shown.why if isinstance(shown, Unshown) else "its references are not made"
-                scene.unfit = Failure(code="rejected", message=why)
+                scene.request = shown
         return None
 
     async def _bring_references(
@@ -216,10 +217,10 @@ class SceneRunner:
         """Have the pictures that a scene shows, before any money is held; or end it without."""
         shown = await references.bring(scene.request)
         if isinstance(shown, PictureRequest):
+            if is_awaiting(shown):  # the run has stopped, and nothing comes any more
+                return NOT_SENT
             scene.request = shown
             return None
-        if isinstance(shown, Awaits):  # the run has stopped, and nothing comes any more
-            return NOT_SENT
         may_stay = shown.is_refused and scene.take == 1
         there = self._run.checkout.made_with_others(scene.request) if may_stay else None
         if there is not None:

@@ -20,7 +20,7 @@ from stage3_plugin.policy.reuse import Reuse, after_its_owner
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.other_endpoints import Doubts
-from stage3_plugin.purchase.wanted_takes import LiveTake, first_take, live_takes, standing
+from stage3_plugin.purchase.wanted_takes import LiveTake, live_takes, standing
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
@@ -102,10 +102,6 @@ class Forecast:
         if is_taken_in and self._pictures.spool.awaited(purchase.new.attempt_id) is not None:
             return Reuse.AWAITED
         return standing(ledger, take, keys, state=state, on_unknown=self._settings.on_unknown)
-
-    def found(self, keys: Keys) -> Purchase | None:
-        """Return the purchase that stands for a scene, if one does."""
-        return None if self._ledger is None else first_take(self._ledger, keys)
 
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""

@@ -10,7 +10,7 @@ Apart from ``survey``, which finds out from a story what there is to be looked a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,24 +64,13 @@ class Unshown:
         return Failure(code=code, message=f"{self.why}{_NOTHING_SENT}", retryable=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Awaits:
-    """A request whose references are not all made yet.
-
-    Attributes:
-        request: As it will be, with a :data:`TO_COME` for each of these.
-    """
-
-    request: PictureRequest
-
-
 TO_COME = SentPicture(sha256="", media_type="image/png", size_bytes=0)
 """What is sent of a picture that is not made yet, as far as a price and words need to know it."""
 
 
-def is_to_come(reference: Reference) -> bool:
-    """Return whether a reference's picture is not made yet."""
-    return reference.sent is TO_COME
+def is_awaiting(request: PictureRequest) -> bool:
+    """Return whether a picture that a request shows is not made yet."""
+    return any(one.sent is TO_COME for one in request.shown)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -210,7 +199,7 @@ class SceneReferences:
         known = self._waves
         return max((known.get(one, 0) + 1 for one in self.needs(request)), default=0)
 
-    async def bring(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
+    async def bring(self, request: PictureRequest) -> PictureRequest | Unshown:
         """Have the bytes of a request's references, and return it with them."""
         limits = self.limits_of(request)
         for wish in request.wishes:
@@ -238,9 +227,10 @@ class SceneReferences:
         scene = None if wish.scene_id is None else self.scenes.get(wish.scene_id)
         return None if scene is None else scene.picture
 
-    def show(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
-        """Return a request with its references; reads nothing.
+    def show(self, request: PictureRequest) -> PictureRequest | Unshown:
+        """Return a request with its references, a :data:`TO_COME` for each that is not made yet.
 
+        Nothing is read.
         What keeps it from being sent at all is said before what it has to wait for.
         """
         if not request.wishes:
@@ -262,17 +252,7 @@ class SceneReferences:
                 self._waiting.add(request.scene_id)
             return first
         shown = _each_once([one for one in found if isinstance(one, Reference)])
-        as_shown = replace(request, shown=shown)
-        return Awaits(as_shown) if any(map(is_to_come, shown)) else as_shown
-
-    def foreseen(self, requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
-        """Yield requests with what is known of their references; without, if they are not sent."""
-        for request in requests:
-            shown = self.show(request)
-            if isinstance(shown, Awaits):
-                yield shown.request
-            else:
-                yield request if isinstance(shown, Unshown) else shown
+        return replace(request, shown=shown)
 
     def _found(self, wish: ReferenceWish, limits: Limits) -> Reference | Unshown:
         """Return what there is of a reference."""

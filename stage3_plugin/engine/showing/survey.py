@@ -21,7 +21,12 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish, ShownBy
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.engine.showing.references import SceneReferences, ShownScene, Unshown
+from stage3_plugin.engine.showing.references import (
+    SceneReferences,
+    ShownScene,
+    Unshown,
+    is_awaiting,
+)
 from stage3_plugin.engine.showing.stale import scenes_named
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.precedence import circles, in_order
@@ -263,17 +268,25 @@ class Survey:
                 continue
             scene = references.scenes[scene_id]
             shown = await references.bring(known[scene_id])
-            if isinstance(shown, PictureRequest):
-                scene.picture = self._chosen(shown)
-                scene.is_chosen = scene.picture is not None
-            if not scene.is_chosen and isinstance(shown, PictureRequest | Unshown):
-                scene.picture, why_not = self._there_is(known[scene_id], shown)
-                why_not = why_not and f"{scene.what} {why_not}"
-                if why_not and isinstance(shown, Unshown) and shown.waits_for:
-                    why_not = shown.why  # of the first in the chain, however long that is
-                scene.why_not = scene.why_not or why_not
+            if isinstance(shown, Unshown) or not is_awaiting(shown):
+                self._find(scene, known[scene_id], shown)
             for wish, limits in self._shown_as[scene_id]:
                 await references.open(wish, limits)
+
+    def _find(
+        self, scene: ShownScene, request: PictureRequest, shown: PictureRequest | Unshown
+    ) -> None:
+        """Find the picture of a scene that is referred to, or why there will be none."""
+        if isinstance(shown, PictureRequest):
+            scene.picture = self._chosen(shown)
+            scene.is_chosen = scene.picture is not None
+            if scene.is_chosen:
+                return
+        scene.picture, why_not = self._there_is(request, shown)
+        why_not = why_not and f"{scene.what} {why_not}"
+        if why_not and isinstance(shown, Unshown) and shown.waits_for:
+            why_not = shown.why  # of the first in the chain, however long that is
+        scene.why_not = scene.why_not or why_not
 
     def _chosen(self, request: PictureRequest) -> Picture | BroughtPicture | None:
         """Return the picture that the host shows of a request, if that is what is wanted."""
