@@ -342,7 +342,6 @@ class _PaidRoute:
                 settings.api_key, ask=self.key_anew, use=client.use_key, blocking=blocking
             )
         at = cache(partial(self._conversation, client, key))
-        maker = PaidMaker(lambda request: at(self.endpoint_of(request)))
 
         def conversation_for(endpoint: Endpoint) -> Conversation | None:
             with suppress(SettingsRefused):  # its provider is not installed any more
@@ -350,8 +349,7 @@ class _PaidRoute:
             return None
 
         return Sender(
-            maker=maker,
-            maker_with=maker.showing if profile.references else None,
+            maker=PaidMaker(lambda request: at(self.endpoint_of(request))),
             conversation_for=conversation_for,
             free_checks=FreeChecks(
                 provider=self._provider,

@@ -174,11 +174,9 @@ class Stage:
             log = ContractEvents(context.log)
             stack.enter_context(trace.listening(log.handle))
             session, capacity, fewer = await self._opened(stack, at_once)
-            backends = self.backends
             if shows:
                 shelf = await stack.enter_async_context(self._shelf_of(request))
                 await asked.survey(shelf, Takes(session.reader), is_over=stopping.is_set)
-                backends = tuple(one.showing(shelf.body_of) for one in self.backends)
                 self._need_prices(asked.to_be_made(), limits)
             started = StageStarted(
                 scenes=len(request.scenes),
@@ -201,7 +199,7 @@ class Stage:
             recovery = self._recovery(session, run_ledger, beside=capacity)
             run = RunContext(
                 settings=self._settings,
-                places=self._places(backends, run_ledger, recovery, asked, capacity=capacity),
+                places=self._places(run_ledger, recovery, asked, capacity=capacity),
                 steps=self._steps,
                 results=Results(self.pictures, pictures_dir, place=request.place),
                 reporter=Reporter(
@@ -418,7 +416,6 @@ class Stage:
 
     def _places(
         self,
-        backends: Sequence[Backend],
         run_ledger: RunLedger,
         recovery: Recovery,
         asked: Asked,
@@ -442,7 +439,7 @@ class Stage:
         )
         places: list[Place] = []
         for number, (backend, settings) in enumerate(
-            zip(backends, self._settings.routes, strict=True)
+            zip(self.backends, self._settings.routes, strict=True)
         ):
             route = backend.route
             limiter = limiter_of(

@@ -66,21 +66,10 @@ class PaidMaker:
 
     Args:
         conversation_of: Returns the one with the provider for a request's model.
-        base64_of: Has the pictures that requests show.
     """
 
-    def __init__(
-        self,
-        conversation_of: Callable[[PictureRequest], Conversation],
-        *,
-        base64_of: Base64Of = no_pictures,
-    ) -> None:
+    def __init__(self, conversation_of: Callable[[PictureRequest], Conversation]) -> None:
         self._conversation_of = conversation_of
-        self._base64_of = base64_of
-
-    def showing(self, base64_of: Base64Of) -> PaidMaker:
-        """Return one for a run that holds references."""
-        return PaidMaker(self._conversation_of, base64_of=base64_of)
 
     async def attempt(self, attempt_id: str, request: PictureRequest, jobs: Jobs) -> AttemptResult:
         """Buy one picture: send once, keep whatever comes, say what it was.
@@ -89,7 +78,7 @@ class PaidMaker:
         waiting for an answer is cut short, by the interrupt in force.
         """
         begin = self._conversation_of(request).begin
-        return await shielded(partial(begin, attempt_id, request, jobs, base64_of=self._base64_of))
+        return await shielded(partial(begin, attempt_id, request, jobs))
 
 
 class Conversation:

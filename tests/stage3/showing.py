@@ -125,9 +125,6 @@ class OpenShelf:
         held = self.holds.get(wish.image, wish.image)
         return _reference(wish, hashlib.sha256(held.encode()).hexdigest())
 
-    def body_of(self, sent: SentPicture) -> memoryview:
-        return memoryview(sent.sha256.encode())
-
 
 def _reference(wish: ReferenceWish, sha256: str) -> Reference:
     sent = SentPicture(sha256=sha256, media_type="image/png", size_bytes=1)
