@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -88,55 +87,30 @@ def draft_for(scene: Scene, settings: Settings) -> PictureRequest:
     )
 
 
-def sheets_of(
-    casting: Casting, settings: Settings, *, lane: Lane | None = None
-) -> dict[str, PictureRequest]:
-    """Return the requests of a cast's sheets, by their ids; ``lane`` as in :func:`request_for`."""
-    return {
-        cast_id: replace(request_for(sheet, settings, lane=lane), is_sheet=True)
-        for cast_id, sheet in casting.sheets.items()
-    }
-
-
 class Requests:
-    """A story as picture requests; a long one is read anew at every pass."""
+    """A story as picture requests; a long one is read anew at every pass.
 
-    def __init__(
-        self,
-        story: SceneSource,
-        settings: Settings,
-        casting: Casting,
-        *,
-        lanes: Lanes,
-        is_draft: bool = False,
-    ) -> None:
-        self._lanes = lanes
-        self._is_draft = is_draft
+    Args:
+        story: The scenes.
+        request_of: Returns a scene's request.
+    """
+
+    def __init__(self, story: SceneSource, request_of: Callable[[Scene], PictureRequest]) -> None:
         self._story = story
-        self._settings = settings
-        self._casting = casting
+        self._request_of = request_of
         self._held: list[PictureRequest] | None = None
 
     def __iter__(self) -> Iterator[PictureRequest]:
         if self._held is not None:
-            return iter(self._held)
-        return self._made_and_held() if len(self._story) <= MOST_HELD else self._made()
-
-    def _made_and_held(self) -> Iterator[PictureRequest]:
-        made: list[PictureRequest] = []
-        for request in self._made():
-            made.append(request)
+            yield from self._held
+            return
+        made, is_short = list[PictureRequest](), len(self._story) <= MOST_HELD
+        for request in map(self._request_of, self._story):
+            if is_short:
+                made.append(request)
             yield request
-        self._held = made
-
-    def _made(self) -> Iterator[PictureRequest]:
-        settings, casting, lanes = self._settings, self._casting, self._lanes
-        if self._is_draft:
-            return (draft_for(scene, settings) for scene in self._story)
-        return (
-            lanes.of(request_for(scene, settings, casting, lane=lanes.lane))
-            for scene in self._story
-        )
+        if is_short:
+            self._held = made
 
 
 class Asked:
@@ -172,14 +146,21 @@ class Asked:
         self.steps = steps
         self._casting = casting
         self.lanes = lanes
-        requests = partial(
-            Requests, settings=settings, casting=casting, lanes=lanes, is_draft=request.draft
-        )
-        self.scenes = requests(request.scenes)
-        self.whole_story = self.scenes if request.story is None else requests(request.story)
+        self.scenes = self.whole_story = Requests(request.scenes, self._request_of)
+        if request.story is not None:
+            self.whole_story = Requests(request.story, self._request_of)
         self.references: SceneReferences | None = None
         self.told: tuple[str, ...] = ()
         self.told_beside_scenes: tuple[str, ...] = ()
+
+    def _request_of(self, scene: Scene) -> PictureRequest:
+        if self._request.draft:
+            return draft_for(scene, self._settings)
+        return self._in_its_lane(scene, self._casting)
+
+    def _in_its_lane(self, scene: Scene, casting: Casting | None) -> PictureRequest:
+        lanes = self.lanes
+        return lanes.of(request_for(scene, self._settings, casting, lane=lanes.lane))
 
     @property
     def sheets(self) -> tuple[PictureRequest, ...]:
@@ -259,12 +240,13 @@ class Asked:
             StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
         references = SceneReferences(shelf, self.steps.limits_of, is_over=is_over)
-        lanes = self.lanes
-        sheets = sheets_of(self._casting, self._settings, lane=lanes.lane)
         survey = Survey(
             references,
             self._casting,
-            sheets={name: lanes.of(sheet) for name, sheet in sheets.items()},
+            sheets={
+                cast_id: replace(self._in_its_lane(sheet, None), is_sheet=True)
+                for cast_id, sheet in self._casting.sheets.items()
+            },
             steps=self.steps,
             takes=takes,
             host=self._request.shown or nothing_shown,

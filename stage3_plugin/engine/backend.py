@@ -37,14 +37,12 @@ class Sender:
             drawn, these are left to a run that has a provider.
         free_checks: Asks the paid provider what costs nothing.
         key: The key, where another one can be had.
-        account: Says whose account pictures are bought with, if they are.
     """
 
     maker: Maker
     conversation_for: ConversationFor = lambda _endpoint: None
     free_checks: FreeChecks | None = None
     key: RenewableKey | None = None
-    account: Callable[[], str] = str
 
     def batching_at(self, endpoint: Endpoint) -> Batching | None:
         """Return what takes the steps of batches with an endpoint, where there are any."""
