@@ -127,7 +127,8 @@ class Asked:
         steps: The same.
         scenes: The scenes without the sheets, as they are named.
         whole_story: Likewise, all of the file.
-        references: What scenes show the model; ``None`` where none shows anything.
+        shows_any: Whether any of them may show the model anything.
+        references: What they show it; ``None`` where that is not known, or nothing.
         told: What a person should know of that.
         told_beside_scenes: Of this, what a plan does not say of each scene.
     """
@@ -149,6 +150,7 @@ class Asked:
         self.scenes = self.whole_story = Requests(request.scenes, self._request_of)
         if request.story is not None:
             self.whole_story = Requests(request.story, self._request_of)
+        self.shows_any = False
         self.references: SceneReferences | None = None
         self.told: tuple[str, ...] = ()
         self.told_beside_scenes: tuple[str, ...] = ()

@@ -100,7 +100,7 @@ class Stage:
         accounts: Accounts,
         draw: Callable[[], float] = random.random,
         project_dir: Path = Path(),
-        open_shelf: OpenShelf | None = None,
+        open_shelf: OpenShelf,
     ) -> None:
         self.backends = tuple(
             replace(one, route=in_ladder(one.route, settings, number))
@@ -165,16 +165,14 @@ class Stage:
         from stage3_plugin.runtime import trace
 
         limits = self._limits(request.max_cost_usd)
-        asked = self._asked(request)
+        asked = await self._asked(request, limits)
         stopping, pictures_dir = context.stopping, pictures_dir or request.out_dir / "images"
-        await self.backends[0].study(asked.whole_story)
-        shows = self._look_through(asked, limits)
         at_once = self._capacity(context.max_in_flight)
         async with AsyncExitStack() as stack:
             log = ContractEvents(context.log)
             stack.enter_context(trace.listening(log.handle))
             session, capacity, fewer = await self._opened(stack, at_once)
-            if shows:
+            if asked.shows_any:
                 shelf = await stack.enter_async_context(self._shelf_of(request))
                 await asked.survey(shelf, Takes(session.reader), is_over=stopping.is_set)
                 self._need_prices(asked.to_be_made(), limits)
@@ -305,21 +303,25 @@ class Stage:
             )
             return await waiting.to_the_end(for_s)
 
-    def _asked(self, request: ImageRequest, *, buys: bool = True) -> Asked:
-        """Return what is asked for.
+    async def _asked(self, request: ImageRequest, limits: Limits, *, buys: bool = True) -> Asked:
+        """Return what is asked for, looked through once.
 
         Raises:
-            SettingsRefused: All of it by a lane that the provider does not have.
+            SettingsRefused: No run could keep to it: there is a cap, and a picture's price is not
+                known; or some of it is to be bought by a lane that the provider does not have.
         """
         lanes = Lanes(self._settings, self._route, request.lane, buys=buys)
         if not request.draft:
             lanes.check()
-        return Asked(
-            request,
-            self._settings,
-            lanes=lanes,
-            steps=self._steps,
-        )
+        asked = Asked(request, self._settings, lanes=lanes, steps=self._steps)
+        await self.backends[0].study(asked.whole_story)
+        sends = self._route.limits_of is not None
+        asked.shows_any = sends and bool(self._settings.cast)
+        scenes = self._priced(asked.scenes) if limits.any else readable(asked.scenes)
+        for one in scenes:
+            lanes.need(one)
+            asked.shows_any = asked.shows_any or (sends and bool(one.wishes))
+        return asked
 
     async def _need_preconditions(self) -> None:
         """Refuse what no run would start with, where nothing is written.
@@ -347,21 +349,13 @@ class Stage:
             SettingsRefused: No run could keep to it.
             NotStarted: The ledger could not be believed.
         """
-        asked = self._asked(request, buys=buys)
-        await self.backends[0].study(asked.whole_story)
-        shows = self._look_through(asked, limits)
+        asked = await self._asked(request, limits, buys=buys)
         await self._need_preconditions()
         ledger = stack.enter_context(self._accounts.look())
-        forecast = Forecast(
-            self._settings,
-            self._accounts,
-            self.pictures,
-            ledger,
-            self._route,
-        )
+        forecast = Forecast(self._settings, self._accounts, self.pictures, ledger, self._route)
         notices, said = self._notices(request, images), self.warnings
         planning = Planning(asked, forecast, ledger, notices=notices, said_before=said)
-        if shows:
+        if asked.shows_any:
             shelf = await stack.enter_async_context(self._shelf_of(request))
             await asked.survey(shelf, planning.takes, why_none=planning.why_none)
             self._need_prices(asked.to_be_made(), limits)
@@ -505,7 +499,7 @@ class Stage:
             StorageFailed: One cannot be read now.
         """
         casting = Casting(self._settings.cast)
-        if self._route.limits_of is None or self._open_shelf is None or not casting:
+        if self._route.limits_of is None or not casting:
             return
         casting.check()
         async with self._open_shelf(self._project_dir) as shelf:
@@ -578,28 +572,8 @@ class Stage:
             total_microusd=_microusd(settings.total_usd),
         )
 
-    def _look_through(self, asked: Asked, limits: Limits) -> bool:
-        """Return whether any scene shows the model anything; refuse what no run could keep to.
-
-        Raises:
-            SettingsRefused: There is a cap, and a picture's price is not known; or a scene is to be
-                bought by a lane that there is not.
-        """
-        sends = self._route.limits_of is not None and self._open_shelf is not None
-        shows = sends and bool(self._settings.cast)
-        scenes = self._priced(asked.scenes) if limits.any else readable(asked.scenes)
-        is_seen = not limits.any and not asked.lanes.needs_look
-        for request in () if is_seen and (shows or not sends) else scenes:
-            asked.lanes.need(request)
-            shows = shows or (sends and bool(request.wishes))
-            if is_seen and shows:
-                break
-        return shows
-
     def _shelf_of(self, request: ImageRequest) -> AbstractAsyncContextManager[References]:
         """Return what holds the references of a request, to be opened."""
-        if self._route.limits_of is None or self._open_shelf is None:
-            raise LookupError("nothing is sent references here")
         return self._open_shelf(request.scenes_dir or Path())
 
     def _need_no_free_ones(self, unnamed: PictureRequest) -> None:

@@ -10,7 +10,7 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,6 +156,11 @@ class NoPictures(Pictures):
 
 async def _at_once(work: Callable[[], T], /) -> T:
     return work()
+
+
+def no_shelf(_scenes_dir: Path) -> AbstractAsyncContextManager[References]:
+    """Hold nothing, since nothing is shown."""
+    raise AssertionError("no reference is asked for")
 
 
 def _any_references(_request: PictureRequest, _count: int) -> Limits:
