@@ -38,8 +38,8 @@ from stage3_plugin.domain.request import (
 )
 from stage3_plugin.errors import SceneIdRefused
 
-LimitsOf: TypeAlias = Callable[[PictureRequest, int], Limits]
-"""Returns what the endpoint takes of a request's references, when there are so many of them."""
+LimitsOf: TypeAlias = Callable[[PictureRequest], Limits]
+"""Returns what the endpoint takes of a request's references."""
 
 
 def _unknown(_request: PictureRequest) -> Estimate:

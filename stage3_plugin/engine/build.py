@@ -454,11 +454,11 @@ class _PaidRoute:
         except Exception:  # noqa: BLE001 - it is reported where it would be sent
             return ""
 
-    def _limits_of(self, request: PictureRequest, count: int) -> Limits:
-        """Return what the provider takes of so many references of a request, in its lane."""
+    def _limits_of(self, request: PictureRequest) -> Limits:
+        """Return what the provider takes of the references of a request, in its lane."""
         model, batch = request.model or self._endpoint.model, self._provider.batch
         known_as = _like_of(self.settings, model) or model
-        limits = limits_of(self.settings.provider, known_as, count)
+        limits = limits_of(self.settings.provider, known_as, len(request.wishes))
         most_bytes = None if batch is None else batch.terms.most_reference_bytes
         if request.lane == "ordinary" or most_bytes is None:
             return limits

@@ -108,6 +108,6 @@ def _searched(project_dir: Path) -> tuple[str, ...]:
     return (str(project_dir.absolute()),)
 
 
-def _all(_request: PictureRequest, _count: int) -> Limits:
+def _all(_request: PictureRequest) -> Limits:
     """Show a class every picture as it is: what it takes is its own affair."""
     return Limits()

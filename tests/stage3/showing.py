@@ -163,7 +163,7 @@ def no_shelf(_scenes_dir: Path) -> AbstractAsyncContextManager[References]:
     raise AssertionError("no reference is asked for")
 
 
-def _any_references(_request: PictureRequest, _count: int) -> Limits:
+def _any_references(_request: PictureRequest) -> Limits:
     return Limits()
 
 

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 OpenShelf: TypeAlias = Callable[[Path], AbstractAsyncContextManager["References"]]
 """Opens what holds references for a run or a plan, by the folder that scenes' files start at."""
+_KnownAs: TypeAlias = tuple[ReferenceWish, Limits, str]
+"""By what an opened reference is known: the hash, if it is a scene's picture, is of that."""
 _NOTHING_SENT: Final = "; nothing was sent"
 
 
@@ -108,10 +110,11 @@ class SceneReferences:
 
     Args:
         shelf: Holds the bytes.
-        limits_of: Says what the endpoint takes.
+        limits_of: Says what the endpoint takes of a request's references.
         is_over: Returns whether nothing new is started any more: then no file is opened either.
 
     Attributes:
+        limits_of: The same.
         sheets: Requests of the sheets that the asked scenes need; they are made first.
         named_sheets: Likewise, with those that no scene can be shown, and that are not made.
         scenes: All whose pictures are shown, by their ids.
@@ -128,9 +131,9 @@ class SceneReferences:
         is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._shelf = shelf
-        self._limits_of = limits_of
+        self.limits_of = limits_of
         self._is_over = is_over
-        self._opened: dict[tuple[ReferenceWish, Limits, str], Reference | Unshown] = {}
+        self._opened: dict[_KnownAs, Reference | Unshown] = {}
         self._waves: Mapping[str, int] | None = None
         self._waiting = set[str]()
         """Scenes that wait for pictures which a later run has."""
@@ -140,10 +143,6 @@ class SceneReferences:
         self.refers: dict[str, Collection[str]] = {}
         self.problems: dict[str, str] = {}
         self.on_end: Callable[[str], None] = lambda _scene_id: None
-
-    def limits_of(self, request: PictureRequest) -> Limits:
-        """Return what the endpoint takes of a request's references."""
-        return self._limits_of(request, len(request.wishes))
 
     def needs(self, request: PictureRequest) -> tuple[str, ...]:
         """Return the scenes of this run that a request shows and whose pictures are to come."""
@@ -155,14 +154,6 @@ class SceneReferences:
             and self.scenes[scene_id].is_awaited
             and request.scene_id not in self.problems
         )
-
-    def is_shown(self, scene_id: str) -> bool:
-        """Return whether any scene shows this one's picture."""
-        return scene_id in self.scenes
-
-    def is_awaited(self, scene_id: str) -> bool:
-        """Return whether a picture of a scene that is shown is still to come."""
-        return self.scenes[scene_id].is_awaited
 
     def expect(self, scene_id: str, more: int) -> None:
         """Count on further takes of a scene: the first that comes is the one that is shown."""
@@ -208,11 +199,8 @@ class SceneReferences:
 
     async def open(self, wish: ReferenceWish, limits: Limits) -> None:
         """Have the bytes of one reference, if they are there by now; see :meth:`bring`."""
-        picture = self._picture_of(wish)
-        if wish.scene_id is not None and picture is None:
-            return
-        known_as = (wish, limits, "" if picture is None else picture.sha256)
-        if known_as in self._opened:
+        picture, known_as = self._picture_of(wish, limits)
+        if known_as in self._opened or (wish.scene_id is not None and picture is None):
             return
         if self._is_over():
             why = "the run was told to stop before its references were opened"
@@ -223,9 +211,13 @@ class SceneReferences:
         except ReferenceRefused as refusal:
             self._opened[known_as] = Unshown(_in_words(refusal))
 
-    def _picture_of(self, wish: ReferenceWish) -> Picture | BroughtPicture | None:
-        scene = None if wish.scene_id is None else self.scenes.get(wish.scene_id)
-        return None if scene is None else scene.picture
+    def _picture_of(
+        self, wish: ReferenceWish, limits: Limits
+    ) -> tuple[Picture | BroughtPicture | None, _KnownAs]:
+        """Return the picture of a reference to a scene, and what it is known by once opened."""
+        scene = self.scenes.get(wish.scene_id or "")
+        picture = None if scene is None else scene.picture
+        return picture, (wish, limits, "" if picture is None else picture.sha256)
 
     def show(self, request: PictureRequest) -> PictureRequest | Unshown:
         """Return a request with its references, a :data:`TO_COME` for each that is not made yet.
@@ -256,26 +248,22 @@ class SceneReferences:
 
     def _found(self, wish: ReferenceWish, limits: Limits) -> Reference | Unshown:
         """Return what there is of a reference."""
-        picture = self._picture_of(wish)
-        opened = self._opened.get((wish, limits, "" if picture is None else picture.sha256))
+        picture, known_as = self._picture_of(wish, limits)
+        opened, scene_id = self._opened.get(known_as), wish.scene_id
         if opened is not None:
             return opened
-        scene = None if wish.scene_id is None else self.scenes.get(wish.scene_id)
-        if scene is None and wish.scene_id is not None:  # of one that was to keep its picture
-            return Unshown(f"scene {wish.scene_id!r} is not made in this run", is_refused=False)
-        if scene is None or scene.picture is not None or not scene.why_not:  # not opened yet
+        scene = None if scene_id is None else self.scenes.get(scene_id)
+        if scene is None and scene_id is not None:  # of one that was to keep its picture
+            return Unshown(f"scene {scene_id!r} is not made in this run", is_refused=False)
+        if scene is None or picture is not None or not scene.why_not:  # not opened yet
             return Reference(wish=wish, sha256="", sent=TO_COME)
-        waits_for = () if scene.is_refused else _named(wish)
+        waits_for = () if scene.is_refused or scene_id is None else (scene_id,)
         return Unshown(scene.why_not, scene.is_refused, waits_for, scene.is_to_come)
 
 
 def _in_rank(unshown: Unshown) -> tuple[bool, bool]:
     """Rank what can never be shown first, and what only is not here yet last."""
     return not unshown.is_refused, unshown.is_to_come
-
-
-def _named(wish: ReferenceWish) -> tuple[str, ...]:
-    return () if wish.scene_id is None else (wish.scene_id,)
 
 
 def _each_once(shown: Sequence[Reference]) -> tuple[Reference, ...]:

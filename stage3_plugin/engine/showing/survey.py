@@ -133,8 +133,6 @@ class Survey:
         self._host = host
         self._why_none = why_none
         self._why_not_made = steps.routes[0].why_not_made
-        self._named_sheets = set[str]()
-        self._needed_scenes = set[str]()
         self._shown_as = defaultdict[str, set[tuple[ReferenceWish, Limits]]](set)
 
     async def go_through(
@@ -161,6 +159,14 @@ class Survey:
         self._find_circles()
         await self._find_pictures(requests)
         self._leave_out(self._named_sheets - self._sheets_of_those_made(story))
+
+    @property
+    def _named_sheets(self) -> set[str]:
+        return self._sheets.keys() & self._shown_as.keys()
+
+    @property
+    def _needed_scenes(self) -> set[str]:
+        return self._shown_as.keys() - self._sheets.keys()
 
     def _sheets_of_those_made(self, story: Iterable[PictureRequest]) -> set[str]:
         """Return the sheets of scenes that may be made; count those that cannot."""
@@ -204,8 +210,6 @@ class Survey:
                 await self._references.open(wish, limits)
                 continue
             self._shown_as[wish.scene_id].add((wish, limits))
-            is_sheet = wish.scene_id in self._sheets
-            (self._named_sheets if is_sheet else self._needed_scenes).add(wish.scene_id)
 
     def _that_are_shown(self, story: Iterable[PictureRequest]) -> dict[str, PictureRequest]:
         """Return the scenes that those asked for refer to, by whatever way around."""
@@ -270,7 +274,7 @@ class Survey:
             shown = await references.bring(known[scene_id])
             if isinstance(shown, Unshown) or not is_awaiting(shown):
                 self._find(scene, known[scene_id], shown)
-            for wish, limits in self._shown_as[scene_id]:
+            for wish, limits in self._shown_as.get(scene_id, ()):
                 await references.open(wish, limits)
 
     def _find(
