@@ -5,19 +5,27 @@ Apart from the stage, which opens the ledger for it, and from ``policy.plan``, w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from host_stub.contract import PlannedState, PlannedStep, ScenePlan, StagePlan
+from host_stub.contract import (
+    Lane,
+    PlannedLane,
+    PlannedLanes,
+    PlannedState,
+    PlannedStep,
+    ScenePlan,
+    StagePlan,
+)
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_of
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, labels_of
 from stage3_plugin.engine.asked import Asked
-from stage3_plugin.engine.lanes import LaneSums
-from stage3_plugin.engine.notices import Known, Notices
+from stage3_plugin.engine.notices import Known, Notices, wishes_of
 from stage3_plugin.engine.showing.references import Unshown, is_awaiting
 from stage3_plugin.engine.showing.stale import Stale
 from stage3_plugin.engine.steps import Steps
@@ -39,20 +47,26 @@ from stage3_plugin.purchase.takes import Takes
 
 MOST_ADVICE = 20
 """Lines of a plan about what a provider will not take; a story may have thousands of scenes."""
+_LATER: Final = "no picture comes before its batch has ended: a later run takes it in"
+_ONCE: Final = "what a batch does not bring is tried again by a later run, not by the same one"
+_BEHIND: Final = "what waits for another's picture goes in a later batch, by a later run"
+_BEFORE_THE_LADDER: Final = "no further route is tried before the batch has ended"
 
 
-@dataclass(slots=True, kw_only=True)
-class _Way:
-    """One of them: who is asked for which models, what it costs, and what is left out there."""
+@dataclass(slots=True)
+class _Sums:
+    """What would be made by one way, and is left out there, and the models that are asked."""
 
-    provider: str
-    models: dict[str | None, None] = field(default_factory=dict[str | None, None])
     cost: Sum = field(default_factory=Sum)
+    models: dict[str | None, None] = field(default_factory=dict[str | None, None])
     dropped: dict[str, None] = field(default_factory=dict[str, None])
 
 
-class Ways:
-    """The ways in which scenes may be tried, and what they cost, added up as a plan goes by.
+class Costs:
+    """What pictures may cost, added up as a plan goes by.
+
+    By the steps at which they may be tried; and in either lane, whichever each goes by, so that a
+    person sees what the other would be.
 
     Args:
         steps: Knows what is asked for at each.
@@ -64,7 +78,13 @@ class Ways:
     ) -> None:
         self._steps = steps
         self._estimates = estimates
-        self._ways: dict[Step, _Way] = {}
+        self._route = route = steps.routes[0]
+        self._by_step: dict[Step, _Sums] = {}
+        bought: tuple[Lane, ...] = ("ordinary", "batch") if route.batch else ("ordinary",)
+        lanes: tuple[Lane, ...] = () if route.is_here else bought
+        self._by_lane = {lane: _Sums() for lane in lanes}
+        self._going_by = Counter[Lane]()
+        self._seen = set[tuple[object, ...]]()
         self._of_third_parties: dict[tuple[str, str], None] = {}
 
     def estimate(self, request: PictureRequest) -> Estimate:
@@ -106,30 +126,70 @@ class Ways:
                 self._of_third_parties[asked.provider, asked.model] = None
         return found
 
-    def add(self, request: PictureRequest, *, pictures: int) -> None:
-        """Count pictures of a request that would be made."""
-        if len(self._steps.ladder_of(request).all) == 1:
-            return
-        for step, estimate in self._of(request).items():
-            asked = self._steps.request_at(request, step)
-            way = self._ways.setdefault(step, _Way(provider=asked.provider))
-            way.models[asked.model or None] = None
-            way.cost.add(estimate, pictures)
-            way.dropped.update(dict.fromkeys(self._steps.routes[step.route].dropped(asked)))
+    def add(self, request: PictureRequest, cost: Estimate, *, pictures: int) -> None:
+        """Count pictures of a request that would be made.
+
+        Args:
+            request: As it would be bought.
+            cost: What one may cost so.
+            pictures: How many of it.
+        """
+        if len(self._steps.ladder_of(request).all) > 1:
+            for step, estimate in self._of(request).items():
+                asked = self._steps.request_at(request, step)
+                sums = self._by_step.setdefault(step, _Sums())
+                sums.models[asked.model or None] = None
+                sums.cost.add(estimate, pictures)
+                left_out = self._steps.routes[step.route].dropped(asked)
+                sums.dropped.update(dict.fromkeys(left_out))
+        self._going_by[request.lane] += pictures
+        for lane, sums in self._by_lane.items():
+            asked = request if request.lane == lane else replace(request, lane=lane)
+            sums.cost.add(cost if asked is request else self.estimate(asked), pictures)
+            if (kind := (lane, *wishes_of(request))) not in self._seen:
+                self._seen.add(kind)
+                sums.dropped.update(dict.fromkeys(self._route.dropped(asked)))
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:
-        """Return them, in order; none where every picture has one."""
+        """Return the steps, in order; none where every picture has one."""
         return tuple(
             PlannedStep(
-                provider=way.provider,
-                model=next(iter(way.models)) if len(way.models) == 1 else None,
+                provider=self._steps.routes[step.route].endpoint.provider,
+                model=next(iter(sums.models)) if len(sums.models) == 1 else None,
                 prompt=step.prompt,
-                scenes=way.cost.pictures,
-                cost_high_usd=usd_of(way.cost.high_microusd),
-                dropped=tuple(way.dropped),
+                scenes=sums.cost.pictures,
+                cost_high_usd=usd_of(sums.cost.high_microusd),
+                dropped=tuple(sums.dropped),
             )
-            for step, way in ((one, self._ways[one]) for one in sorted(self._ways))
+            for step, sums in sorted(self._by_step.items())
+        )
+
+    def lanes(self, plan: StagePlan) -> dict[str, object]:
+        """Return what a plan says of both lanes; how long a batch takes nobody knows."""
+        if not self._by_lane:
+            return {}
+        ordinary, terms = self._lane("ordinary", expected_s=plan.expected_s), self._route.batch
+        if terms is None:
+            return {"lanes": PlannedLanes(ordinary=ordinary)}
+        waves = min(plan.make, max(1, len(plan.waves)))
+        behind = (_BEHIND,) if len(plan.waves) > 1 else ()
+        ladder = (_BEFORE_THE_LADDER,) if len(self._estimates) > 1 else ()
+        cannot = (_LATER, _ONCE, *behind, *ladder)
+        batch = self._lane("batch", *cannot, within_s=terms.within_s * waves)
+        lanes = {"lanes": PlannedLanes(ordinary=ordinary, batch=batch)}
+        return {**lanes, "expected_s": None} if batch.scenes else {**lanes}
+
+    def _lane(self, lane: Lane, *cannot: str, **times_s: float | None) -> PlannedLane:
+        sums = self._by_lane[lane]
+        if sums.dropped:
+            cannot = (*cannot, f"these wishes are left out: {', '.join(sums.dropped)}")
+        return PlannedLane(
+            scenes=self._going_by[lane],
+            cost_low_usd=usd_of(sums.cost.low_microusd),
+            cost_high_usd=usd_of(sums.cost.high_microusd),
+            cannot=cannot,
+            **times_s,
         )
 
     def warnings(self) -> tuple[str, ...]:
@@ -143,7 +203,7 @@ class Ways:
     @property
     def worst_usd(self) -> Decimal | None:
         """Return what it costs if all scenes go through all of them, and each is billed."""
-        highs = [way.cost.high_microusd for way in self._ways.values()]
+        highs = [sums.cost.high_microusd for sums in self._by_step.values()]
         known = [high for high in highs if high is not None]
         return to_usd(sum(known)) if highs and len(known) == len(highs) else None
 
@@ -195,15 +255,14 @@ class Planning:
         self._ledger = ledger
         self._route = route = steps.routes[0]
         self._keys_of = steps.keys_of
-        self._ways = Ways(steps, [Pricing(one, ledger).estimate for one in steps.routes])
-        self.estimate = self._ways.estimate
+        self._costs = Costs(steps, [Pricing(one, ledger).estimate for one in steps.routes])
+        self.estimate = self._costs.estimate
         self._notices = notices
         self._said_before = said_before
         self._advice: dict[str, str] = {}
         self._elsewhere = PaidElsewhere(route)
         self._stale = Stale()
         self._scenes: list[ScenePlan] = []
-        self._lanes = LaneSums(route, self.estimate)
 
     def why_none(self, request: PictureRequest, keys: Keys) -> str:
         """Return why a scene that others show, and that has no picture, would have none."""
@@ -223,7 +282,7 @@ class Planning:
             capacity: How many would be in flight.
             fewer: Why those are fewer than are wanted, if they are.
         """
-        asked, forecast, ways = self.asked, self.forecast, self._ways
+        asked, forecast, costs = self.asked, self.forecast, self._costs
         routes = asked.steps.routes
         tally = Tally(forecast.room_microusd(limits))
         for request in asked:
@@ -233,13 +292,12 @@ class Planning:
             capacity=capacity,
             day_microusd=forecast.day_microusd(),
         )
-        plan = self._lanes.beside(plan, has_further_routes=len(routes) > 1)
         warnings = (
             *filter(None, (fewer,)),
             *self._elsewhere.warnings(),
             *self._stale.warnings(),
             *forecast.warnings(),
-            *ways.warnings(),
+            *costs.warnings(),
             *(f"scene {scene_id!r}: {line}" for line, scene_id in self._advice.items()),
             *asked.told_beside_scenes,
             *asked.lanes.warnings_but(self._said_before),
@@ -247,9 +305,10 @@ class Planning:
         )
         return plan.model_copy(
             update={
+                **costs.lanes(plan),
                 "stale": self._stale.count,
-                "steps": ways.steps,
-                "cost_worst_usd": ways.worst_usd,
+                "steps": costs.steps,
+                "cost_worst_usd": costs.worst_usd,
                 "scenes": tuple(self._scenes),
                 "warnings": warnings,
                 "routes": tuple(one.planned for one in routes),
@@ -270,8 +329,7 @@ class Planning:
                 self._advice.setdefault(line, request.scene_id)
         made = states.count("make")
         if each is not None and made:
-            self._ways.add(request, pictures=made)
-            self._lanes.add(request, each, pictures=made)
+            self._costs.add(request, each, pictures=made)
             if foreseen.replaces is not None:
                 self._stale.add(request, foreseen.replaces, each)
         is_told = asked.shows(request) or request.is_sheet or "unsendable" in states
