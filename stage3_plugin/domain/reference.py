@@ -74,7 +74,7 @@ def nothing_shown(_scene_id: str) -> None:
 
 
 def _not_held() -> memoryview:
-    raise LookupError("its bytes are not held here")
+    raise LookupError("there are no references here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,28 +179,9 @@ class Route:
         own = self.endpoint
         return own if model in {"", own.model} else replace(own, model=model)
 
-    def why_unsendable(self, request: PictureRequest) -> str | None:
-        """Return why a request cannot be made, whatever it shows; ``None`` where it can.
-
-        What is not sent costs nothing.
-        """
-        try:
-            check_scene_id(request.scene_id)
-        except SceneIdRefused as refusal:
-            return f"{refusal}, so no file could hold its picture; nothing was sent"
-        texts = {"prompt": request.prompt, "negative prompt": request.negative_prompt}
-        for name, text in (*texts.items(), ("list of style tags", " ".join(request.style_tags))):
-            if is_broken(text):
-                return f"the {name} holds half of a surrogate pair; nothing was sent"
-        if request.width_px * request.height_px > self.max_pixels:
-            return f"{request.size} is more than max_pixels, {self.max_pixels:,}; nothing was sent"
-        if not self.is_here and not request.prompt.strip():
-            return "the prompt is empty; nothing was sent"
-        return None
-
     def why_not_made(self, request: PictureRequest) -> str | None:
         """Return why no picture is made of a request, whatever it shows; one may be there."""
-        return self.why_unsendable(request) or self.refuse(request)
+        return why_unsendable(self, request) or self.refuse(request)
 
     def may_follow(self, bad: Purchase, new: NewPurchase) -> bool:
         """Return whether a request may be sent after one that was billed for nothing, in one run.
@@ -217,6 +198,26 @@ class Route:
         return PlannedRoute(
             provider=asked.provider, model=asked.model or None, options=dict(self.options)
         )
+
+
+def why_unsendable(route: Route, request: PictureRequest) -> str | None:
+    """Return why a request cannot be made, whatever it shows; ``None`` where it can.
+
+    What is not sent costs nothing.
+    """
+    try:
+        check_scene_id(request.scene_id)
+    except SceneIdRefused as refusal:
+        return f"{refusal}, so no file could hold its picture; nothing was sent"
+    texts = {"prompt": request.prompt, "negative prompt": request.negative_prompt}
+    for name, text in (*texts.items(), ("list of style tags", " ".join(request.style_tags))):
+        if is_broken(text):
+            return f"the {name} holds half of a surrogate pair; nothing was sent"
+    if request.width_px * request.height_px > route.max_pixels:
+        return f"{request.size} is more than max_pixels, {route.max_pixels:,}; nothing was sent"
+    if not route.is_here and not request.prompt.strip():
+        return "the prompt is empty; nothing was sent"
+    return None
 
 
 def _place(new: NewPurchase) -> tuple[Endpoint, str, str]:

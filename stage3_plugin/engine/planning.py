@@ -24,6 +24,7 @@ from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_of
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, labels_of
+from stage3_plugin.domain.route import why_unsendable
 from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.notices import Known, Notices, wishes_of
 from stage3_plugin.engine.showing.references import Unshown, is_awaiting
@@ -339,7 +340,7 @@ class Planning:
             self._scenes.append(self._told(request, told_of(states), foreseen.problem, cost_usd))
 
     def _foreseen(self, request: PictureRequest) -> _Foreseen:
-        unsendable = self._route.why_unsendable(request)
+        unsendable = why_unsendable(self._route, request)
         if unsendable is not None:
             return _Foreseen(UNSENDABLE * request.takes, unsendable)
         shown = self.asked.show(request)

@@ -20,6 +20,7 @@ from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import why_unsendable
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.engine.following import Came, Following
@@ -92,7 +93,7 @@ class SceneRunner:
     def _why_not(self, scene: SceneState) -> Failure | None:
         """Return why a scene is not even claimed: it cannot be sent, or its turn comes too late."""
         settings = self._run.settings
-        unsendable = self._run.place_of(scene).route.why_unsendable(scene.request)
+        unsendable = why_unsendable(self._run.place_of(scene).route, scene.request)
         if unsendable is not None:
             return Failure(code="rejected", message=unsendable)
         if scene.was_started and self._now() - scene.started_at > settings.deadline_s:

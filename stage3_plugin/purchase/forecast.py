@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.route import Route
+from stage3_plugin.domain.route import Route, why_unsendable
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S, Owners
@@ -71,7 +71,7 @@ class Forecast:
         self, request: PictureRequest, keys: Keys, *, wanted: int = 1
     ) -> tuple[Prospect, ...]:
         """Return what would become of each take that is wanted of a scene."""
-        if self._route.why_unsendable(request) is not None:
+        if why_unsendable(self._route, request) is not None:
             return UNSENDABLE * wanted
         prospects = self._prospects(keys, wanted)
         if Reuse.MAKE in prospects and self._route.refuse(request) is not None:
