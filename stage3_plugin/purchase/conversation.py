@@ -45,7 +45,6 @@ from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.writing import Caps
-from stage3_plugin.transport.bodies import Base64Of, no_pictures
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
@@ -138,8 +137,6 @@ class Conversation:
         attempt_id: str,
         request: PictureRequest,
         jobs: Jobs,
-        *,
-        base64_of: Base64Of = no_pictures,
     ) -> AttemptResult:
         """Send the one paid request, and go on until its picture is here or is left to a later run.
 
@@ -147,13 +144,11 @@ class Conversation:
             attempt_id: Its purchase.
             request: What is wanted.
             jobs: Where a job is written down, and for how long it is waited for.
-            base64_of: Has the pictures that the request shows.
         """
         began_at, begin = anyio.current_time(), partial(self._provider.begin, request)
         sent = await self._drive.send(
             attempt_id,
             begin,
-            base64_of=base64_of,
             is_late=jobs.is_late,
             leave=partial(jobs.ledger.note_sent, attempt_id),
         )
