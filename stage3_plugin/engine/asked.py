@@ -10,8 +10,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from host_stub.contract import ImageRequest, Lane, Scene, SceneOutcome, SceneSource
-from stage3_plugin.domain.picture import Picture
+from host_stub.contract import ImageRequest, Lane, Scene, SceneSource
 from stage3_plugin.domain.reference import BroughtPicture, nothing_shown, wishes_of
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.lanes import Lanes
@@ -209,11 +208,6 @@ class Asked:
     def wave_of(self, request: PictureRequest) -> int:
         """Return how many pictures have to be made, one after the other, before a request's."""
         return 0 if self.references is None else self.references.wave_of(request)
-
-    def took(self, outcome: SceneOutcome, picture: Picture | None) -> None:
-        """Take in how a scene ended, where others show it."""
-        if self.references is not None:
-            self.references.take(outcome, picture)
 
     def wanted_of(self, request: PictureRequest, basis: str) -> int:
         """Return how many pictures are wanted of what a request is made from; 0 if nobody said."""

@@ -202,7 +202,7 @@ class Stage:
                 results=Results(self.pictures, pictures_dir, place=request.place),
                 reporter=Reporter(
                     context.deliver,
-                    asked.took,
+                    asked.references,
                     url_of=self.pictures.store.url_of,
                     options=[route.options for route in self.routes],
                 ),
