@@ -8,7 +8,7 @@ endpoint is sent of it may be a smaller copy (:class:`SentPicture`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -35,6 +35,10 @@ class ReferenceWish:
     name: str | None = None
     role: str | None = None
     by: Literal["scene", "cast"] = "scene"
+
+    def named_by(self, other: ReferenceWish) -> ReferenceWish:
+        """Return it with the name and the role that another one has, where it has none."""
+        return replace(self, name=self.name or other.name, role=self.role or other.role)
 
     @property
     def scene_id(self) -> str | None:

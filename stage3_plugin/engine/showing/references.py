@@ -272,12 +272,7 @@ def _each_once(shown: Sequence[Reference]) -> tuple[Reference, ...]:
     for one in shown:
         known_as = one.sha256 or one.wish.image
         known = once.setdefault(known_as, one)
-        wish = replace(
-            known.wish,
-            name=known.wish.name or one.wish.name,
-            role=known.wish.role or one.wish.role,
-        )
-        once[known_as] = replace(known, wish=wish)
+        once[known_as] = replace(known, wish=known.wish.named_by(one.wish))
     return tuple(once.values())
 
 
