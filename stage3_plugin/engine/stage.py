@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
@@ -640,7 +640,7 @@ class Stage:
 
 
 @contextmanager
-def _as_not_started() -> Iterator[None]:
+def _as_not_started() -> Generator[None]:
     """Say of what fails that no run would start with it."""
     try:
         yield
