@@ -417,7 +417,8 @@ class _PaidRoute:
         """Return what a request is expected to cost with its model, in its lane."""
         provider = self._at(self._route.endpoint_of(request.model))
         known, expected = self._estimated
-        asked = replace(request, lane="ordinary")  # a plan asks for both lanes
+        # A plan asks for both lanes.
+        asked = request if request.lane == "ordinary" else replace(request, lane="ordinary")
         if expected is None or known != asked:
             expected = provider.estimate(asked)
             self._estimated = asked, expected
