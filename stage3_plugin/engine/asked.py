@@ -258,5 +258,5 @@ class Asked:
             or self.wanted_of(sheet, self.steps.basis_of(sheet)) > 0
         )
         self.references = references
-        self.told_beside_scenes = survey.told.stranger_lines(self._casting)
-        self.told = (*survey.told.unshown_lines(), *self.told_beside_scenes)
+        self.told_beside_scenes = survey.stranger_lines()
+        self.told = (*survey.unshown_lines(), *self.told_beside_scenes)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
 
@@ -49,54 +48,6 @@ def any_may_come(_request: PictureRequest, _keys: Keys) -> str:
     return ""
 
 
-@dataclass
-class Told:
-    """What a person should know of a story's references, gathered as its scenes go by."""
-
-    _unshown: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
-    _strangers: dict[str, str] = field(default_factory=dict[str, str])
-
-    def unshown(self, request: PictureRequest, why: str) -> None:
-        """Count a scene that cannot show what it names."""
-        count, first = self._unshown.get(why, (0, request.scene_id))
-        self._unshown[why] = (count + 1, first)
-
-    def strangers(self, request: PictureRequest, characters: Iterable[str]) -> None:
-        """Count characters that the cast does not name."""
-        for character in characters:
-            self._strangers.setdefault(character, request.scene_id)
-
-    def unshown_lines(self) -> tuple[str, ...]:
-        """Return what to say of scenes that cannot show what they name, a line for each kind."""
-        lines = [
-            f"{scenes_named(count, first)} cannot be made as asked: {why}"
-            for why, (count, first) in list(self._unshown.items())[:MOST_SAID]
-        ]
-        more = len(self._unshown) - MOST_SAID
-        if more > 0:
-            lines.append(f"and {more:,} further references cannot be shown")
-        return tuple(lines)
-
-    def stranger_lines(self, casting: Casting) -> tuple[str, ...]:
-        """Return what to say of characters that the cast does not name."""
-        if not self._strangers:
-            return ()
-        character, scene_id = next(iter(self._strangers.items()))
-        is_one = len(self._strangers) == 1
-        named = f"{'' if is_one else 'the first is '}{character[:MOST_LETTERS]!r}"
-        count = "1 id" if is_one else f"{len(self._strangers):,} ids"
-        slips = (
-            f"; is {meant!r} of the cast meant by {one[:MOST_LETTERS]!r}?"
-            for one in islice(self._strangers, MOST_SAID)
-            if (meant := casting.closest(one)) is not None
-        )
-        line = (
-            f"{count} in characters_in_scene {'is' if is_one else 'are'} not in the cast and "
-            f"left out: {named} of scene {scene_id!r}{next(slips, '')}"
-        )
-        return (line,)
-
-
 class Survey:
     """Goes through a story.
 
@@ -108,9 +59,6 @@ class Survey:
         takes: The pictures that there are.
         host: Says which of them a host shows.
         why_none: Says of a scene that is referred to and has none why none will come.
-
-    Attributes:
-        told: What a person should know.
     """
 
     def __init__(
@@ -124,7 +72,8 @@ class Survey:
         host: ShownBy,
         why_none: WhyNone,
     ) -> None:
-        self.told = Told()
+        self._unshown: dict[str, tuple[int, str]] = {}
+        self._strangers: dict[str, str] = {}
         self._references = references
         self._casting = casting
         self._sheets = sheets
@@ -160,6 +109,36 @@ class Survey:
         await self._find_pictures(requests)
         self._leave_out(self._named_sheets - self._sheets_of_those_made(story))
 
+    def unshown_lines(self) -> tuple[str, ...]:
+        """Return what to say of scenes that cannot show what they name, a line for each kind."""
+        lines = [
+            f"{scenes_named(count, first)} cannot be made as asked: {why}"
+            for why, (count, first) in list(self._unshown.items())[:MOST_SAID]
+        ]
+        more = len(self._unshown) - MOST_SAID
+        if more > 0:
+            lines.append(f"and {more:,} further references cannot be shown")
+        return tuple(lines)
+
+    def stranger_lines(self) -> tuple[str, ...]:
+        """Return what to say of characters that the cast does not name."""
+        if not self._strangers:
+            return ()
+        character, scene_id = next(iter(self._strangers.items()))
+        is_one = len(self._strangers) == 1
+        named = f"{'' if is_one else 'the first is '}{character[:MOST_LETTERS]!r}"
+        count = "1 id" if is_one else f"{len(self._strangers):,} ids"
+        slips = (
+            f"; is {meant!r} of the cast meant by {one[:MOST_LETTERS]!r}?"
+            for one in islice(self._strangers, MOST_SAID)
+            if (meant := self._casting.closest(one)) is not None
+        )
+        line = (
+            f"{count} in characters_in_scene {'is' if is_one else 'are'} not in the cast and "
+            f"left out: {named} of scene {scene_id!r}{next(slips, '')}"
+        )
+        return (line,)
+
     @property
     def _named_sheets(self) -> set[str]:
         return self._sheets.keys() & self._shown_as.keys()
@@ -174,7 +153,8 @@ class Survey:
         for request in story:
             shown = self._references.show(request)
             if isinstance(shown, Unshown):
-                self.told.unshown(request, shown.why)
+                count, first = self._unshown.get(shown.why, (0, request.scene_id))
+                self._unshown[shown.why] = (count + 1, first)
                 is_for_a_scene = set(shown.waits_for) - self._sheets.keys()
                 if shown.is_refused or is_for_a_scene:  # else it may come to be made
                     continue
@@ -198,8 +178,8 @@ class Survey:
             self._casting.need_own_ids((request.scene_id,))
             if request.wishes:
                 await self._look_at(request)
-            if self._casting:
-                self.told.strangers(request, self._casting.strangers(request.characters))
+            for character in self._casting.strangers(request.characters) if self._casting else ():
+                self._strangers.setdefault(character, request.scene_id)
             if number % _SCENES_A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
 
