@@ -202,12 +202,13 @@ class Survey:
 
     def _take_sheets(self, requests: Mapping[str, PictureRequest]) -> None:
         """Take the sheets: those of asked scenes may be made, those of others be there."""
-        made = [one for cast_id, one in self._sheets.items() if cast_id in self._named_sheets]
-        self._references.sheets = self._references.named_sheets = tuple(made)
+        named = self._named_sheets
+        made = tuple(one for cast_id, one in self._sheets.items() if cast_id in named)
+        self._references.sheets = self._references.named_sheets = made
         others = {one for request in requests.values() for one in _referred(request)}
-        for cast_id in self._sheets.keys() & (self._named_sheets | others):
+        for cast_id in self._sheets.keys() & (named | others):
             what, why_not = f"sheet {cast_id!r}", ""
-            if cast_id not in self._named_sheets:
+            if cast_id not in named:
                 why_not = f"{what} is not made in this run, and has no picture yet"
             self._references.scenes[cast_id] = ShownScene(what=what, why_not=why_not)
             self._references.refers[cast_id] = ()
