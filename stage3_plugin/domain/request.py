@@ -130,11 +130,6 @@ WantedOf: TypeAlias = Callable[[PictureRequest, str], int]
 """Returns how many pictures are wanted of a request, given its basis."""
 
 
-def one_take(_request: PictureRequest, _basis: str) -> int:
-    """Want no more than is asked for."""
-    return 1
-
-
 def is_broken(text: str | None) -> bool:
     """Return whether a text cannot be put into UTF-8, and so into no request."""
     try:
