@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-from host_stub.contract import Lane, Role, WantedTakes
+from host_stub.contract import Lane, Role
 from stage3_plugin.domain.reference import Reference, ReferenceWish
 from stage3_plugin.errors import SceneIdRefused
 
@@ -31,8 +31,6 @@ MOST_NAME = 100
 """Characters of a name or a role that are sent."""
 _UNSENDABLE = frozenset({"Cc", "Cs"})
 """Control characters, and halves of surrogate pairs."""
-WantedFor: TypeAlias = Callable[[str], Sequence[WantedTakes]]
-"""Returns what is wanted of a scene or a sheet, by its id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
