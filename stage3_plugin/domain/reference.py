@@ -8,7 +8,7 @@ endpoint is sent of it may be a smaller copy (:class:`SentPicture`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -35,6 +35,10 @@ class ReferenceWish:
     name: str | None = None
     role: str | None = None
     by: Literal["scene", "cast"] = "scene"
+
+    def named_by(self, other: ReferenceWish) -> ReferenceWish:
+        """Return it with the name and the role that another one has, where it has none."""
+        return replace(self, name=self.name or other.name, role=self.role or other.role)
 
     @property
     def scene_id(self) -> str | None:
@@ -73,6 +77,10 @@ def nothing_shown(_scene_id: str) -> None:
     """Show nothing, where there is no host that shows anything."""
 
 
+def _not_held() -> memoryview:
+    raise LookupError("there are no references here")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentPicture:
     """The bytes that are sent for a reference.
@@ -81,11 +89,13 @@ class SentPicture:
         sha256: Of them.
         media_type: Of them.
         size_bytes: How many, before they are put into base64.
+        base64: Returns them in base64; all who ask share its memory.
     """
 
     sha256: str
     media_type: MediaType
     size_bytes: int
+    base64: Callable[[], memoryview] = field(default=_not_held, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,6 @@ from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.writing import Caps
-from stage3_plugin.transport.bodies import Base64Of, no_pictures
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
@@ -66,21 +65,10 @@ class PaidMaker:
 
     Args:
         conversation_of: Returns the one with the provider for a request's model.
-        base64_of: Has the pictures that requests show.
     """
 
-    def __init__(
-        self,
-        conversation_of: Callable[[PictureRequest], Conversation],
-        *,
-        base64_of: Base64Of = no_pictures,
-    ) -> None:
+    def __init__(self, conversation_of: Callable[[PictureRequest], Conversation]) -> None:
         self._conversation_of = conversation_of
-        self._base64_of = base64_of
-
-    def showing(self, base64_of: Base64Of) -> PaidMaker:
-        """Return one for a run that holds references."""
-        return PaidMaker(self._conversation_of, base64_of=base64_of)
 
     async def attempt(self, attempt_id: str, request: PictureRequest, jobs: Jobs) -> AttemptResult:
         """Buy one picture: send once, keep whatever comes, say what it was.
@@ -89,7 +77,7 @@ class PaidMaker:
         waiting for an answer is cut short, by the interrupt in force.
         """
         begin = self._conversation_of(request).begin
-        return await shielded(partial(begin, attempt_id, request, jobs, base64_of=self._base64_of))
+        return await shielded(partial(begin, attempt_id, request, jobs))
 
 
 class Conversation:
@@ -149,8 +137,6 @@ class Conversation:
         attempt_id: str,
         request: PictureRequest,
         jobs: Jobs,
-        *,
-        base64_of: Base64Of = no_pictures,
     ) -> AttemptResult:
         """Send the one paid request, and go on until its picture is here or is left to a later run.
 
@@ -158,13 +144,11 @@ class Conversation:
             attempt_id: Its purchase.
             request: What is wanted.
             jobs: Where a job is written down, and for how long it is waited for.
-            base64_of: Has the pictures that the request shows.
         """
         began_at, begin = anyio.current_time(), partial(self._provider.begin, request)
         sent = await self._drive.send(
             attempt_id,
             begin,
-            base64_of=base64_of,
             is_late=jobs.is_late,
             leave=partial(jobs.ledger.note_sent, attempt_id),
         )

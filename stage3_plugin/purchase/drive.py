@@ -39,7 +39,6 @@ from stage3_plugin.purchase.ingest import Answer, Ingest, not_taken_in
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.spool.reading import load_reply
 from stage3_plugin.storage.spool.receipt import Receipt
-from stage3_plugin.transport.bodies import Base64Of, no_pictures
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
 if TYPE_CHECKING:
@@ -77,7 +76,6 @@ class Drive:
         name: str,
         begin: Callable[[], Send],
         *,
-        base64_of: Base64Of = no_pictures,
         is_late: Callable[[], bool],
         leave: Callable[[], None],
     ) -> Send | AttemptResult:
@@ -86,7 +84,6 @@ class Drive:
         Args:
             name: Of its folder in the spool: the purchase, or the batch.
             begin: Returns what is sent.
-            base64_of: Has the pictures that the request shows.
             is_late: Returns whether so much time has passed since the hold that nothing may leave.
             leave: Notes that it leaves; see :meth:`~.transport.client.Client.post`.
 
@@ -104,9 +101,7 @@ class Drive:
             return without_storage(failure)
         try:
             opened = self._asking.into(folder, receipt)
-            exchange = await self._asking.client.post(
-                send, opened, base64_of=base64_of, is_late=is_late, leave=leave
-            )
+            exchange = await self._asking.client.post(send, opened, is_late=is_late, leave=leave)
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
                 receipt.close()

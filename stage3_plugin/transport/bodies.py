@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from stage3_plugin.domain.exchange import InlinePictureOf, Payload
 from stage3_plugin.domain.reference import SentPicture
@@ -20,9 +19,6 @@ from stage3_plugin.transport.sinks import PIECE_BYTES
 _END_OF_LINE = "\n"
 _ENDS_A_LINE = re.compile("[\x85\u2028\u2029]")
 """What JSON leaves as it is, and some readers of files take for the end of a line."""
-
-Base64Of: TypeAlias = Callable[[SentPicture], memoryview]
-"""Returns the base64 of what is sent of a reference; all requests share it."""
 
 _PLACE = "\ud800"
 """Stands for a picture while JSON is made: half of a surrogate pair, which no text can hold that is
@@ -66,14 +62,7 @@ def small(pieces: Iterable[bytes | memoryview]) -> Iterator[memoryview]:
             yield view[start : start + PIECE_BYTES]
 
 
-def no_pictures(_sent: SentPicture) -> memoryview:
-    """Return no buffer, for requests that show no reference."""
-    raise LookupError("there are no references here")
-
-
-def body_of(
-    payload: Mapping[str, Payload], base64_of: Base64Of = no_pictures, *, is_line: bool = False
-) -> Body:
+def body_of(payload: Mapping[str, Payload], *, is_line: bool = False) -> Body:
     """Make the body of a request, or a line of a file of JSON, its end included.
 
     Raises:
@@ -95,5 +84,5 @@ def body_of(
     around = text.split(_PLACE) if text.count(_PLACE) == len(pictures) else [text]
     pieces: list[bytes | memoryview] = [around[0].encode()]
     for picture, behind in zip(pictures, around[1:], strict=True):
-        pieces += [base64_of(picture), behind.encode()]
+        pieces += [picture.base64(), behind.encode()]
     return Body(pieces)

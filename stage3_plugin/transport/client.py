@@ -31,7 +31,7 @@ from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.job import account_of
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.transport.asking import ANSWERED_WITHIN_S, Answer
-from stage3_plugin.transport.bodies import Base64Of, Body, Content, body_of, no_pictures
+from stage3_plugin.transport.bodies import Body, Content, body_of
 from stage3_plugin.transport.connection import FreshConnection
 from stage3_plugin.transport.exchange import Exchange, OpenSink, exchange, freely, reading
 from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
@@ -180,7 +180,6 @@ class Client:
         send: Send,
         open_sink: OpenSink,
         *,
-        base64_of: Base64Of = no_pictures,
         is_late: Callable[[], bool] = lambda: False,
         leave: Callable[[], None] = lambda: None,
     ) -> Exchange:
@@ -192,14 +191,13 @@ class Client:
         Args:
             send: What is sent, and where.
             open_sink: Opens what the answer flows into.
-            base64_of: Has the pictures that the request shows.
             is_late: Asked before the first byte of the body; if it says so, nothing is sent.
             leave: Called right before the last piece of the body leaves, without which nothing
                 runs; if it raises ``StorageFailed``, that stays here.
         """
         patience = Patience(self._timeout_s)
         try:
-            body = _OneShotBody(body_of(send.payload, base64_of), patience, is_late, leave)
+            body = _OneShotBody(body_of(send.payload), patience, is_late, leave)
             secret = self._own_headers(place_of(httpx.URL(send.url)))
             request = self._posting(send, secret, JSON, body.length)
         except (ValueError, TypeError, LookupError, RecursionError, httpx.InvalidURL) as error:

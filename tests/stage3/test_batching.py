@@ -44,7 +44,6 @@ from stage3_plugin.testing.behaviours import Json, Page, ResetAfterRead
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.wire import Exchange
-from stage3_plugin.transport.bodies import Base64Of
 from stage3_plugin.transport.client import Client
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
@@ -216,13 +215,14 @@ async def at_desk(
     yield Desk(api, conversation.batching, pictures, endpoint.model, now=now)
 
 
-def shown(picture: bytes) -> tuple[Reference, Base64Of]:
-    """Return a reference, and what has its bytes."""
+def shown(picture: bytes) -> Reference:
+    """Return a reference that has its bytes."""
     text = memoryview(pybase64.b64encode(picture))
     sha256 = hashlib.sha256(picture).hexdigest()
-    sent = SentPicture(sha256=sha256, media_type="image/png", size_bytes=len(picture))
-    wish = ReferenceWish(image="a.png")
-    return Reference(wish=wish, sha256=sent.sha256, sent=sent), lambda _: text
+    sent = SentPicture(
+        sha256=sha256, media_type="image/png", size_bytes=len(picture), base64=lambda: text
+    )
+    return Reference(wish=ReferenceWish(image="a.png"), sha256=sent.sha256, sent=sent)
 
 
 @pytest.fixture
@@ -273,16 +273,14 @@ async def test_pictures_stand_in_the_lines_where_the_provider_wants_them_there(
 ) -> None:
     """And what is measured before is no less than what is written."""
     picture = make_png("a face", 80, 60, heavy=True)
-    one, base64_of = shown(picture)
+    one = shown(picture)
     with ImageApi() as api:
         async with at_desk(api, tmp_path, "gemini") as desk:
             scenes = [replace(scene, shown=(one,)) for scene in desk.scenes("a", "b")]
             names = desk.names
-            nothing = await desk.batching.upload_references(
-                TOKEN, scenes, names, base64_of=base64_of
-            )
-            measured = [desk.batching.measured(scene, base64_of=base64_of) for scene in scenes]
-            written = await desk.batching.write(TOKEN, scenes, names, base64_of=base64_of)
+            nothing = await desk.batching.upload_references(TOKEN, scenes, names)
+            measured = [desk.batching.measured(scene) for scene in scenes]
+            written = await desk.batching.write(TOKEN, scenes, names)
             text = (desk.folder() / "lines.jsonl").read_bytes()
 
         assert nothing is None

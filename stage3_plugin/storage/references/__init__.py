@@ -188,10 +188,6 @@ class References:
             raise _again(error, shown(wish.image)) from None
         return Reference(wish=wish, sha256=original.sha256, sent=sent)
 
-    def body_of(self, sent: SentPicture) -> memoryview:
-        """Return what is sent of a reference in base64; all who ask share its memory."""
-        return self._bodies.view(self._held[sent.sha256])
-
     # How it is done ------------------------------------------------------------------------------
 
     async def _original_of(
@@ -240,7 +236,7 @@ class References:
         if original.picture is not None:
             _need_size(original.picture, limits)
             if _takes(limits, original.picture):
-                return _sent(original.picture)
+                return self._to_be_sent(original.picture)
         once = self._copies.setdefault((original.sha256, limits), _Once[SentPicture]())
         return await once.get(partial(self._copy, original, limits))
 
@@ -269,7 +265,16 @@ class References:
         if copy.picture is None or not _takes(limits, copy.picture):
             raise refused(_NO_COPY)
         _need_size(copy.picture, limits)
-        return _sent(copy.picture)
+        return self._to_be_sent(copy.picture)
+
+    def _to_be_sent(self, picture: Picture) -> SentPicture:
+        return SentPicture(
+            sha256=picture.sha256,
+            # An inspector has seen that it is one.
+            media_type=cast("MediaType", picture.media_type),
+            size_bytes=picture.size_bytes,
+            base64=lambda: self._bodies.view(self._held[picture.sha256]),
+        )
 
     def _read(self, opening: Callable[[], BinaryIO]) -> Original:
         """Read a picture; the same bytes are held once, whatever names they have."""
@@ -304,14 +309,6 @@ def _need_size(picture: Picture, limits: Limits) -> None:
         raise refused(
             f"is sent as {size}, and the model takes {least}x{least} at the least", _LARGER
         )
-
-
-def _sent(picture: Picture) -> SentPicture:
-    return SentPicture(
-        sha256=picture.sha256,
-        media_type=cast("MediaType", picture.media_type),  # an inspector has seen that it is one
-        size_bytes=picture.size_bytes,
-    )
 
 
 def _job(bodies: Bodies, original: Original, limits: Limits) -> bytes:

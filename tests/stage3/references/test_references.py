@@ -55,7 +55,7 @@ async def test_a_file_that_changes_while_a_run_goes_on_is_not_read_again(tmp_pat
         again = await references.show(wish("refs/mira.png"), ANY)
         spelled = await references.show(wish("./refs/../refs/mira.png"), ANY)
         cast = await references.show(of_cast(path), ANY)
-        body = bytes(references.body_of(first.sent))
+        body = bytes(first.sent.base64())
     async with opened(tmp_path) as references:
         later = await references.show(wish("refs/mira.png"), ANY)
 
@@ -74,7 +74,7 @@ async def test_a_stored_picture_is_shown_from_the_store(tmp_path: Path) -> None:
 
     async with opened(project(tmp_path), store=store) as references:
         shown = await references.show(wish("scene:char_001"), ANY, picture)
-        body = bytes(references.body_of(shown.sent))
+        body = bytes(shown.sent.base64())
 
     assert (shown.wish.scene_id, shown.sha256) == ("char_001", sha256(PNG))
     assert base64.b64decode(body) == PNG
