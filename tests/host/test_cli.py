@@ -16,6 +16,7 @@ from host_stub.__main__ import main as of_module
 from host_stub.cli import main
 from host_stub.cli.parser import COMMANDS
 from tests.host.conftest import Distribute
+from tests.said import Say
 
 SECRET = "sk-live-5ecret-0123456789"
 STORY = [
@@ -33,36 +34,9 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     Path("story.json").write_text(json.dumps(STORY), encoding="utf-8")
 
 
-class Said:
-    """What one command said and how it ended."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code = code
-        self.out = out
-        self.err = err
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """Read stdout as the one JSON object it has to be."""
-        value: dict[str, Any] = json.loads(self.out)
-        return value
-
-
 @pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> "Say":
-    return Say(capsys)
-
-
-class Say:
-    """Runs commands in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *words: str) -> Said:
-        code = main(words)
-        out, err = self._capsys.readouterr()
-        return Said(code, out, err)
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    return Say(capsys, main)
 
 
 def run_process(*words: str, **kwargs: Any) -> "subprocess.CompletedProcess[str]":

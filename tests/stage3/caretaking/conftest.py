@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.stage3.caretaking.commands import Say
+from stage3_plugin.cli import main
+from tests.said import Say
 from tests.stage3.caretaking.purchases import Project
 
 
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    return Say(capsys)
+    return Say(capsys, main)
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from stage3_plugin.testing.queues import Queued
 from tests.doors import settings_for
 from tests.fakes.plain import Plain, PlainDialect
 from tests.places import offer, wait
+from tests.said import Say
 from tests.stage3.buying import counted, only
-from tests.stage3.caretaking.commands import Say
 from tests.stage3.running import run_stage, story
 
 

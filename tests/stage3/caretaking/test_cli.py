@@ -16,7 +16,8 @@ from host_stub.errors import EXIT_INTERRUPTED, EXIT_STARTING
 from stage3_plugin.cli import ENDINGS
 from stage3_plugin.maintenance.commands import COMMANDS, add_arguments
 from tests.rules.repository import blocks, page, section, table_rows
-from tests.stage3.caretaking.commands import STAGE3, Say, run_process
+from tests.said import Say
+from tests.stage3.caretaking.commands import STAGE3, run_process
 from tests.stage3.caretaking.purchases import Project
 
 FINDING = {"--state-dir", "--config"}

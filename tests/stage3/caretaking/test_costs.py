@@ -23,7 +23,8 @@ from stage3_plugin.maintenance import costs
 from tests import doors
 from tests.doors import painter
 from tests.fakes.image_api import ImageApi
-from tests.stage3.caretaking.commands import STAGE3, Say
+from tests.said import Say
+from tests.stage3.caretaking.commands import STAGE3
 from tests.stage3.caretaking.purchases import Project
 from tests.stage3.running import run_stage, story
 
