@@ -12,7 +12,7 @@ import pytest
 from host_stub.story.book import Book
 from tests.host.conftest import Distribute
 from tests.host.decisions.commands import CONFIG, Studio
-from tests.host.decisions.stories import sha
+from tests.host.takes import sha
 
 STORY: list[dict[str, Any]] = [
     {"scene_id": "mira", "prompt": "an old woman"},

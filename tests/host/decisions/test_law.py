@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from tests.host.conftest import Distribute
 from tests.host.decisions.commands import CONFIG, Studio
-from tests.host.decisions.stories import sha
 from tests.host.painter import Painter
+from tests.host.takes import sha
 from tests.laws import tried
 
 pytestmark = pytest.mark.slow
