@@ -192,12 +192,12 @@ def test_what_may_have_been_billed_is_told_by_its_own_name(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
-    distribute("undecided", {"undecided": "tests.host.undecided"})
+    distribute("painter", {"painter": "tests.host.painter"})
     ends = ("unknown", "pending", "cancelled", "rejected")
-    scenes = [{"scene_id": one, "prompt": one} for one in ends]
+    scenes = [{"scene_id": one, "prompt": f"fails: {one}"} for one in ends]
     Path("scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
     Path("host.toml").write_text(
-        '[pipeline]\nimage = "undecided"\nobservers = ["otel"]\n', encoding="utf-8"
+        '[pipeline]\nimage = "painter"\nobservers = ["otel"]\n', encoding="utf-8"
     )
     main(["run", "scenes.json"])
     said = capsys.readouterr().err
