@@ -114,6 +114,7 @@ def test_the_commands_of_a_plugin_are_listed(capsys: pytest.CaptureFixture[str])
     assert "Look at it." in said
 
 
+RAISED = "plugin 'bad' (bad 0.3) cannot be imported: 'bad_hooks' raised"
 HOOK = "from host_stub.commands import *\nfrom host_stub.hookspecs import hookimpl\n"
 
 
@@ -121,8 +122,10 @@ HOOK = "from host_stub.commands import *\nfrom host_stub.hookspecs import hookim
 @pytest.mark.parametrize(
     "source, error, message",
     [
-        ("import not_there_at_all", "plugin_load", "cannot be imported"),
-        ("raise SystemExit(7)", "plugin_load", "cannot be imported"),
+        ("import gone", "plugin_load", f"{RAISED} ModuleNotFoundError: No module named 'gone'"),
+        ("raise SystemExit(7)", "plugin_load", f"{RAISED} SystemExit: 7"),
+        ("raise ValueError('one\\ntwo')", "plugin_load", f"{RAISED} ValueError: one"),
+        ("def broken(:", "plugin_load", f"{RAISED} SyntaxError: invalid syntax"),
         ("", "usage", "brings no commands of its own"),
         (HOOK + "@hookimpl\ndef host_commands(): 1 / 0", "contract_violation", "raised ZeroDiv"),
         (HOOK + "@hookimpl\ndef host_commands(): pass", "contract_violation", "host_commands"),
@@ -175,13 +178,14 @@ def test_a_broken_plugin_harms_itself_alone(
     say: Say,
 ) -> None:
     """Its command ends with an error and the next step; other plugins' commands are as before."""
-    distribute("bad", {"bad": "bad_hooks"}, {"bad_hooks": source})
+    distribute("bad", {"bad": "bad_hooks"}, {"bad_hooks": source}, version="0.3")
 
     said = say("bad", "x", "--json")
     told = said.json["error"]
 
     assert (said.code, told["code"]) == (2, error)
     assert message in told["message"]
+    assert "two" not in told["message"].partition("ValueError")[2]
     assert told["hint"]
     look = say("bell", "look")
     assert (look.code, look.out) == (0, "round\n")
