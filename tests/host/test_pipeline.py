@@ -43,6 +43,7 @@ from host_stub.plugins.selection import Observer, SelectedPlugin
 from host_stub.run.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
 from host_stub.stage.exit_codes import exit_code
 from tests.host.conftest import Distribute
+from tests.kit.mutants import Mutant, running
 from tests.projects import Project, ended
 
 KEY = "sk-CANARY-0123456789"
@@ -771,40 +772,19 @@ class TestSecrets:
         assert any("[secret]" in text for text in said)
 
 
-STUBBORN = """
-import hashlib, os, sys, time
-from contextlib import asynccontextmanager
-from decimal import Decimal
-import anyio, anyio.to_thread
-from host_stub.contract import *
-from host_stub.hookspecs import hookimpl
-from host_stub.plain_image import Settings, flat_png
-
-class Stage:
-    async def run(self, request, context):
-        first, second, _ = request.scenes
-        path = request.out_dir / "first.png"
-        path.write_bytes(flat_png(1, 1, bytes(3)))
-        context.deliver(SceneOutcome(
-            scene_id=first.scene_id, image=path, width=1, height=1,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            cost=Cost(usd=Decimal(0), basis="free")))
-        context.log.info("scene.started", scene_id=second.scene_id, queued_s=0)
-        print("at work", file=sys.stderr, flush=True)
-        if os.environ["STUBBORN"] == "blocks a thread":
-            await anyio.to_thread.run_sync(time.sleep, 60)
-        with anyio.CancelScope(shield=True):
-            await anyio.sleep_forever()
-
-@asynccontextmanager
-async def open_stage(settings, services):
-    yield Stage()
-
-@hookimpl
-def host_image_plugin():
-    return ImagePlugin(name="stubborn", contract=(1, 0), settings=Settings,
-                       capabilities=Capabilities(), open=open_stage)
-"""
+STUBBORN = Mutant((
+    running("""import os
+import sys
+import time
+jobs = self.jobs(request)
+await self.make(next(jobs), request, context)
+context.log.info("scene.started", scene_id=next(jobs).scene.scene_id, queued_s=0)
+print("at work", file=sys.stderr, flush=True)
+if os.environ["STUBBORN"] == "blocks a thread":
+    await anyio.to_thread.run_sync(time.sleep, 60)
+with anyio.CancelScope(shield=True):
+    await anyio.sleep_forever()"""),
+)).source  # fmt: skip
 
 
 class TestSignals:

@@ -15,16 +15,14 @@ import pytest
 
 from host_stub.conformance.runner import Asked
 from host_stub.conformance.runner import conform as try_plugin
-from tests.kit.mutants import PARAGON
+from tests.kit.mutants import PARAGON, Mutant
+from tests.kit.mutants import running as at_the_beginning_of_a_run
 from tests.kit.trying import CASE, command, conform, install
-
-RUN = '        """Make what is not there."""\n'
 
 
 def running(lines: str) -> str:
     """Return the paragon with lines at the beginning of a run."""
-    body = "\n".join(f"        {line}" for line in lines.split("\n"))
-    return PARAGON.replace(RUN, f"{RUN}{body}\n")
+    return Mutant((at_the_beginning_of_a_run(lines),)).source
 
 
 HOSTILE = {
