@@ -729,21 +729,14 @@ def test_the_module_is_the_script() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("json_option", [[], ["--json"]])
 def test_ctrl_c_before_the_run_leaves_without_a_traceback(
-    tmp_path: Path, json_option: list[str]
+    distribute: Distribute, json_option: list[str]
 ) -> None:
     """An interrupt while a plugin is being imported ends in one line and 130."""
-    site = tmp_path / "site"
-    info = site / "slow-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Name: slow\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text(
-        "[host_stub.plugins]\nslow = slow_hooks\n", encoding="utf-8"
-    )
-    (site / "slow_hooks.py").write_text(
+    source = (
         "import sys, threading\nprint('importing', file=sys.stderr, flush=True)\n"
-        "threading.Event().wait(60)\n",
-        encoding="utf-8",
+        "threading.Event().wait(60)\n"
     )
+    site = distribute("slow", {"slow": "slow_hooks"}, {"slow_hooks": source})
     process = subprocess.Popen(
         [*HOST_STUB, "run", "story.json", "--image", "slow", *json_option],
         stdout=subprocess.PIPE,
