@@ -10,9 +10,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from stage3_plugin.testing.image_api import KEY, ImageApi
 from tests.stage3.caretaking.purchases import Project
 
 STAGE3 = Path(sysconfig.get_path("scripts")) / "stage3"
+
+
+def enter(folder: Path, api: ImageApi, monkeypatch: pytest.MonkeyPatch, *settings: str) -> None:
+    """Go to a project whose config has the provider ``plain``, and further settings."""
+    lines = [
+        '[pipeline]\nimage = "stage3"\n[plugin.stage3]\nprovider = "plain"\nmodel = "m"',
+        f'base_url = "{api.base_url}"\napi_key = {{ env = "PLAIN_KEY" }}\nprice_usd = "0.05"',
+        *settings,
+    ]
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PLAIN_KEY", KEY)
+    (folder / "host.toml").write_text("\n".join(lines), encoding="utf-8")
 
 
 def run_process(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
