@@ -47,8 +47,8 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
 
 
 def run_process(*words: str, **more: Any) -> "subprocess.CompletedProcess[str]":
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.run(words, check=False, encoding="utf-8", timeout=60, **streams | more)
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+    return subprocess.run(words, check=False, encoding="utf-8", timeout=60, **options)
 
 
 # run
