@@ -22,7 +22,6 @@ from host_stub.contract import RunInfo, Scene, StageError
 from host_stub.events.schema import checked
 from host_stub.telemetry import delivery, exporters
 from host_stub.telemetry.plugin import Otel, Settings
-from tests.host.conftest import Distribute
 from tests.watched_runs import AMOUNT, Kept, said_of
 
 BEGUN = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -182,17 +181,13 @@ def test_what_is_bought_and_awaited_is_one_request() -> None:
     assert told.kept.total("stage3.in_flight") == 0
 
 
+@pytest.mark.usefixtures("painters")
 def test_what_may_have_been_billed_is_told_by_its_own_name(
-    distribute: Distribute,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever looks for it finds it, and is alarmed by nothing of which nobody knows more."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
     monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
-    distribute("painter", {"painter": "tests.host.painter"})
     ends = ("unknown", "pending", "cancelled", "rejected")
     scenes = [{"scene_id": one, "prompt": f"fails: {one}"} for one in ends]
     Path("scenes.json").write_text(json.dumps(scenes), encoding="utf-8")

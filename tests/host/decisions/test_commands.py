@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from host_stub.story.book import Book
-from tests.host.conftest import Distribute
 from tests.host.decisions.commands import CONFIG, Studio
 from tests.host.takes import sha
 
@@ -23,19 +22,10 @@ STORY: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def studio(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    distribute: Distribute,
-) -> Studio:
+def studio(painters: Path, capsys: pytest.CaptureFixture[str]) -> Studio:
     """Return a story of a sheet and three scenes, all made."""
-    distribute("painter", {"painter": "tests.host.painter"})
-    folder = tmp_path / "studio"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    (folder / "host.toml").write_text(CONFIG, encoding="utf-8")
-    studio = Studio(folder, capsys)
+    (painters / "host.toml").write_text(CONFIG, encoding="utf-8")
+    studio = Studio(painters, capsys)
     studio.story(*STORY)
     assert studio.run().code == 0
     return studio

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.host.conftest import Distribute
 from tests.host.decisions.commands import CONFIG, Studio
 from tests.host.painter import Painter
 from tests.host.takes import sha
@@ -52,11 +51,6 @@ def as_written(wish: dict[str, Any], takes: dict[str, list[str]]) -> dict[str, A
     return said
 
 
-@pytest.fixture
-def painter(distribute: Distribute) -> None:
-    distribute("painter", {"painter": "tests.host.painter"})
-
-
 def falls_ill(patched: pytest.MonkeyPatch, doing: str, after: int) -> None:
     """Let the stage end in the midst of a run, when it has painted, or was asked, so often."""
     left, does = iter(range(after)), vars(Painter)[doing]
@@ -80,7 +74,7 @@ def falls_ill(patched: pytest.MonkeyPatch, doing: str, after: int) -> None:
 def test_what_is_read_again_after_any_end_is_paid_once(  # noqa: PLR0917 - fixtures come by name
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    painter: None,
+    painters: Path,
     refers: dict[str, bool],
     takes: int,
     earlier: list[dict[str, Any]],
@@ -88,7 +82,7 @@ def test_what_is_read_again_after_any_end_is_paid_once(  # noqa: PLR0917 - fixtu
     ill_after: tuple[str, int] | None,
 ) -> None:
     """A run costs what its plan said; one that ended early is made up for, and then none."""
-    with tempfile.TemporaryDirectory() as name, monkeypatch.context() as patched:
+    with tempfile.TemporaryDirectory(dir=painters) as name, monkeypatch.context() as patched:
         folder = Path(name)
         patched.chdir(folder)
         (folder / "host.toml").write_text(CONFIG, encoding="utf-8")
