@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -122,18 +120,3 @@ def test_outcomes_wait_in_their_order(
     queue.close()
 
     assert taken == [outcome(number) for number in range(put)]
-
-
-def test_a_story_in_a_file_is_what_the_command_reads(tmp_path: Path) -> None:
-    """The same scenes, also of the whole object that Stage 2 wrote."""
-    prompts = [{"scene_id": "a", "image_prompt": "b", "characters_in_scene": ["mira"]}]
-    path = tmp_path / "story.json"
-    path.write_text(json.dumps({"prompts": prompts}), encoding="utf-8")
-
-    read: list[list[Scene]] = []
-    for form in (path, {"prompts": prompts}, prompts):
-        with closing(keep(form)) as kept:
-            read.append(list(kept))
-
-    assert read[0] == read[1] == read[2]
-    assert [scene.characters for scene in read[0]] == [("mira",)]

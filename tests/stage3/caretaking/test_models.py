@@ -15,7 +15,7 @@ from stage3_plugin.providers import openai_images
 from stage3_plugin.providers.models import table
 from tests import documents
 from tests.fakes.image_api import KEY, ImageApi
-from tests.stage3.caretaking.commands import Say
+from tests.said import Say
 
 
 def names(told: dict[str, Any]) -> list[tuple[str, str]]:
