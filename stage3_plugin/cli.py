@@ -157,13 +157,14 @@ def _ask(options: Namespace, _: Progress) -> Report:
     """Ask with the key of the config, which alone knows it; nothing is bought."""
     import anyio
 
-    from stage3_plugin.maintenance.jobs_report import asked
+    from stage3_plugin.maintenance.jobs_report import Answer, Answers
 
     chosen = _Chosen.by(options)
 
     async def ask() -> Report:
         async with chosen.opened() as stage:
-            return asked(await stage.ask(options.ids), chosen.option)
+            asked = [Answer.model_validate(one) for one in await stage.ask(options.ids)]
+            return Answers(asked=asked, config=chosen.option)
 
     return anyio.run(ask)
 
@@ -188,10 +189,9 @@ def _wait(options: Namespace, progress: Progress) -> Report:
 
     waited = anyio.run(wait)
     progress("")
-    run = chosen.run(lane="batch" if waited.is_all_batches else None)
     return standing(
         waited,
-        run,
+        chosen.run(lane="batch" if waited.is_all_batches else None),
         chosen.option,
         # Who only looked does not wait so: to go on with that would be a loop without a pause.
         at_a_time=duration_text(options.for_s) or AT_A_TIME,
@@ -239,9 +239,8 @@ def _models(options: Namespace, _: Progress) -> Report:
 def _rehearse(options: Namespace, _: Progress) -> Report:
     """Be the vendor; what is printed meanwhile goes to stderr with ``--json``."""
     from stage3_plugin.maintenance.commands import CommandRefused
-    from stage3_plugin.maintenance.report import Report
     from stage3_plugin.testing.dialects import dialect_of
-    from stage3_plugin.testing.rehearsal import MODELS, losing, serve, server, table_of
+    from stage3_plugin.testing.rehearsal import MODELS, Rehearsed, losing, serve, server, table_of
     from stage3_plugin.testing.storyboards import storyboards
 
     provider, delay_s = options.provider, options.delay
@@ -253,8 +252,7 @@ def _rehearse(options: Namespace, _: Progress) -> Report:
     api = server(provider, dialect_of(provider), delay_s=delay_s, turns=turns)
     with storyboards() as api.draws:
         books = serve(api, table_of(provider))
-    document = {"format": "stage3-rehearse/1", "provider": provider, **books.as_json()}
-    return Report(document=document, sentences=[str(books)])
+    return Rehearsed.of(provider, books)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,7 +392,7 @@ def _run(command: Command, options: Namespace, progress: Progress) -> CommandRes
                 why=one.why,
                 kind="safe" if one.is_safe else "needs_confirmation",
             )
-            for one in report.next_steps
+            for one in report.next_steps()
         ),
     )
 

@@ -6,9 +6,10 @@ which has a config with keys, and is only shown here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from datetime import date as date_
 from itertools import groupby
 from textwrap import TextWrapper
 from typing import Literal, TypeAlias
@@ -17,7 +18,7 @@ from pydantic import JsonValue
 
 from stage3_plugin.domain.free_checks import Finding
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.maintenance.report import Report, usd
+from stage3_plugin.maintenance.report import Kept, Line, Microusd, Part, Report, usd
 from stage3_plugin.providers.models import (
     BatchRow,
     EndRow,
@@ -56,7 +57,6 @@ Online: TypeAlias = Mapping[tuple[str, str], Sequence[Finding]]
 _NAMED: tuple[What, ...] = ("price", "flat", "tokens", "batch")
 """Of what rows are found by the whole name, in the order in which they are told."""
 _WHOSE = {"source", "kind", "date"}
-_SAID = ("verdict", "message", "hint", "is_warning")
 _NOT_FIGURES = {*_WHOSE, "models", "begins", "provider"}
 _COLUMNS = (34, 15, 9, 4, 10, 11, 10)
 
@@ -125,17 +125,117 @@ _PICTURE = PictureRequest(scene_id="one", prompt="", width_px=1024, height_px=10
 """As it is asked for where the settings say no more."""
 
 
-def _price_in_words(one: KnownModel) -> str:
-    found = estimate(_PICTURE, provider=one.provider, model=one.model)
-    low_usd, high_usd = usd(found.low_microusd), usd(found.high_microusd)
-    if high_usd is None:
-        return "at a price that is not known"
-    return f"${high_usd}" if low_usd == high_usd else f"${low_usd} to ${high_usd}"
+class OnePicture(Part):
+    """What one picture is thought to cost, as it is asked for where the settings say no more."""
+
+    size: str = _PICTURE.size
+    quality: str = _PICTURE.quality
+    low_microusd: Microusd | None
+    high_microusd: Microusd | None
+
+    def __str__(self) -> str:
+        if self.high_microusd is None:
+            return "at a price that is not known"
+        high, low = usd(self.high_microusd), usd(self.low_microusd)
+        return f"${high}" if low == high else f"${low} to ${high}"
+
+
+class RowKeys(Part):
+    """A row of the table, and whose word it is."""
+
+    what: What
+    figures: dict[str, JsonValue]
+    source: str
+    kind: str
+    date: date_
+
+
+class Said(Part):
+    """What the vendor says now."""
+
+    verdict: str
+    message: str
+    hint: str | None
+    is_warning: bool
+
+
+class ModelKeys(Part):
+    """A model, or those whose names begin so.
+
+    Attributes:
+        online: What the vendor says now; ``None`` where it was not asked.
+    """
+
+    known: Kept[KnownModel]
+    provider: str
+    model: str
+    one_picture: OnePicture
+    pages: tuple[str, ...]
+    rows: list[RowKeys]
+    online: list[Said] | None
+
+    @classmethod
+    def of(cls, one: KnownModel, said: Sequence[Finding] | None) -> ModelKeys:
+        """Return what is known of it, and what its vendor has said."""
+        price = estimate(_PICTURE, provider=one.provider, model=one.model)
+        return cls(
+            known=one,
+            provider=one.provider,
+            model=one.model,
+            one_picture=OnePicture.model_validate(price),
+            pages=PAGES.get(one.provider, ()),
+            rows=[
+                RowKeys(what=what, figures=_figures(row), **row.model_dump(include=_WHOSE))
+                for what, row in one.rows.items()
+            ],
+            online=None if said is None else [Said.model_validate(each) for each in said],
+        )
+
+
+class Models(Report):
+    """What is known of models.
+
+    Attributes:
+        asked: Providers that were asked what they say now; ``None`` where nobody was.
+        whole: People are told every row and its source.
+        prices: First with what one picture of each costs.
+    """
+
+    format = "stage3-models/1"
+    as_of: str
+    models: list[ModelKeys]
+    asked: Kept[Collection[str] | None]
+    whole: Kept[bool]
+    prices: Kept[bool]
+
+    def sentences(self) -> Iterator[Line]:
+        """Yield a table of 100 columns."""
+        priced = [one for one in self.models if one.known.is_whole and self.prices]
+        for one in priced:
+            asked = f"one picture of {_PICTURE.size} in {_PICTURE.quality}"
+            yield f"{one.provider} {one.model}: {asked}, {one.one_picture}"
+        yield from [""] if priced else []
+        if not self.models:
+            yield "no row is that old"
+            return
+        yield from _line("model", "price", "sizes", "refs", "ends", "how sure", "seen")
+        for provider, of_it in groupby(self.models, key=lambda one: one.provider):
+            yield from ("", f"{provider}:", *(f"  {page}" for page in PAGES.get(provider, ())))
+            if self.asked is not None and provider not in self.asked:
+                yield "  not asked: no route of the config is to it"
+            for one in of_it:
+                yield from _line(*_cells(one.known))
+                for row in one.rows if self.whole else ():
+                    whose = f"{row.kind}, {row.date}: {row.source}"
+                    yield from _wrapped(f"{row.what}: {_words(row.figures)}; {whose}")
+                for said in one.online or ():
+                    hint = f"; {said.hint}" if said.hint else ""
+                    yield from _wrapped(f"now: {said.verdict}, {said.message}{hint}")
 
 
 def shown(
     known: Sequence[KnownModel], online: Online | None, *, whole: bool, prices: bool
-) -> Report:
+) -> Models:
     """Show the models that were asked for.
 
     Args:
@@ -145,54 +245,13 @@ def shown(
         prices: First with what one picture of each costs.
     """
     said = online or {}
-    models = [_told_of(one, said.get((one.provider, one.model))) for one in known]
-    priced = [one for one in known if one.is_whole and prices]
-    lines = [
-        f"{one.provider} {one.model}: one picture of {_PICTURE.size} in {_PICTURE.quality}, "
-        f"{_price_in_words(one)}"
-        for one in priced
-    ]
-    lines += [""] if priced else []
-    lines += _table(known, online, whole=whole) if known else ["no row is that old"]
-    document = {"format": "stage3-models/1", "as_of": table().as_of, "models": models}
-    return Report(document=document, sentences=lines)
-
-
-def _told_of(one: KnownModel, said: Sequence[Finding] | None) -> Mapping[str, object]:
-    price = estimate(_PICTURE, provider=one.provider, model=one.model)
-    return {
-        "provider": one.provider,
-        "model": one.model,
-        "one_picture": {
-            "size": _PICTURE.size,
-            "quality": _PICTURE.quality,
-            "low_microusd": price.low_microusd,
-            "high_microusd": price.high_microusd,
-        },
-        "pages": PAGES.get(one.provider, ()),
-        "rows": [
-            {"what": what, "figures": _figures(row)} | row.model_dump(mode="json", include=_WHOSE)
-            for what, row in one.rows.items()
-        ],
-        "online": said and [{name: getattr(each, name) for name in _SAID} for each in said],
-    }
-
-
-def _table(known: Sequence[KnownModel], online: Online | None, *, whole: bool) -> Iterator[str]:
-    """Yield a table of 100 columns."""
-    yield from _line("model", "price", "sizes", "refs", "ends", "how sure", "seen")
-    for provider, of_it in groupby(known, key=lambda one: one.provider):
-        yield from ("", f"{provider}:", *(f"  {page}" for page in PAGES.get(provider, ())))
-        if online is not None and not any(name == provider for name, _ in online):
-            yield "  not asked: no route of the config is to it"
-        for one in of_it:
-            yield from _line(*_cells(one))
-            for what, row in one.rows.items() if whole else ():
-                words = f"{_words(_figures(row))}; {row.kind}, {row.date}: {row.source}"
-                yield from _wrapped(f"{what}: {words}")
-            for said in (online or {}).get((one.provider, one.model), ()):
-                hint = f"; {said.hint}" if said.hint else ""
-                yield from _wrapped(f"now: {said.verdict}, {said.message}{hint}")
+    return Models(
+        as_of=str(table().as_of),
+        models=[ModelKeys.of(one, said.get((one.provider, one.model))) for one in known],
+        asked=None if online is None else {provider for provider, _ in online},
+        whole=whole,
+        prices=prices,
+    )
 
 
 def _figures(row: Row) -> dict[str, JsonValue]:

@@ -1,24 +1,39 @@
-"""What a command says: one report, as a JSON object for programs and in lines for people.
+"""What a command says: one report, a model of what was found or done.
 
-A report is what was found or done. Its JSON is made of its values, by one function for all of them:
-money, which is whole micro-USD inside, is written as a decimal string in USD, and what is not known
-is ``null``, and never 0. Its lines are its own. Ids, paths and providers' words are put into them
-as they are, and stay on their line; the host that writes it to a terminal escapes what a terminal
-would obey.
+Its JSON is the model's, in which money, whole micro-USD inside, is written as a decimal string in
+USD, and what is not known is ``null``, and never 0; the schema that is shipped is made from the
+model (``docs/schemas.py``). Its text is what it says of itself, in sentences and tables, which one
+function lays out. Ids, paths and providers' words are put into them as they are, and stay on their
+line; the host that writes it to a terminal escapes what a terminal would obey.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, TypeVar
+
+from pydantic import (
+    AliasGenerator,
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    SkipValidation,
+    WithJsonSchema,
+    model_serializer,
+)
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import usd_text
-from stage3_plugin.domain.purchase import Asking, Purchase
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import State
+from stage3_plugin.ledger.home import without_home
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.state_folder import StateFolder
 
@@ -27,134 +42,194 @@ SHORT: Final = 8
 """Digits by which people call a purchase or a batch."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a command found or did.
+class Table(NamedTuple):
+    """Rows that are laid out in columns; those behind so many ``texts`` are of figures."""
 
-    Attributes:
-        document: What programs are told, its values as they are; how it is called is among it.
-        sentences: What people are told, line by line.
-        next_steps: The commands that may come next, the best first.
-        exit_code: What a shell is told.
-    """
+    rows: Sequence[Sequence[str]]
+    texts: int | None = None
 
-    document: Mapping[str, object]
-    sentences: Sequence[str]
-    next_steps: Sequence[Next] = ()
-    exit_code: int = 0
 
-    @property
-    def text(self) -> str:
-        """Return what people are told; no text in a line ends it."""
-        return "\n".join(map(on_one_line, self.sentences))
-
-    @property
-    def data(self) -> Mapping[str, object]:
-        """Return what programs are told, as plain JSON values."""
-        return dict(_written(iter(self.document.items())))
+Line: TypeAlias = str | Table
 
 
 # Programs ----------------------------------------------------------------------------------------
 
 
-def _written(items: Iterator[tuple[str, object]]) -> Iterator[tuple[str, object]]:
-    for name, value in items:
-        if name == "purchase" and isinstance(value, Purchase):  # its keys stand among the others
-            yield from _written(iter(of_purchase(value).items()))
-        elif name.endswith("_microusd"):
-            yield f"{name.removesuffix('_microusd')}_usd", usd(cast("int | None", value))
-        else:
-            yield str(name), _plain(value)
+def usd(microusd: int | None) -> str | None:
+    """Return an amount as a decimal string of at least two decimals."""
+    return None if microusd is None else usd_text(microusd)
 
 
-def _plain(value: object) -> object:
-    """Return a value as JSON has it."""
-    for kinds, written in _WAYS:
-        if isinstance(value, kinds):
-            return written(value)
-    if not is_dataclass(value):
-        return str(value)
-    return dict(_written((one.name, getattr(value, one.name)) for one in fields(value)))
+def _iso(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat()
 
 
-def of_purchase(purchase: Purchase) -> dict[str, object]:
-    """Return what programs are told of a purchase."""
-    new = purchase.new
-    return {
-        "attempt_id": new.attempt_id,
-        "scene_id": new.scene_id,
-        "state": purchase.state,
-        "held_at": purchase.held_at,
-        "changed_at": purchase.changed_at,
-        "day": purchase.day,
-        "run_id": new.run_id,
-        "provider": new.endpoint.provider,
-        "model": new.endpoint.model,
-        "size": new.size,
-        "quality": new.quality,
-        "hold_microusd": new.hold_microusd,
-        "cost_microusd": purchase.cost_microusd,
-        "cost_basis": purchase.counted_basis,
-        "counted_microusd": purchase.counted_microusd,
-        "decided_by": purchase.decided_by,
-        "why": purchase.why,
-        "image_url": None if purchase.image_url is None else shown(purchase.image_url),
-        "request_id": purchase.request_id,
-        "job": purchase.job,
-        "batch": token_of(purchase),
-        "line": new.line,
-    }
+Kept: TypeAlias = Annotated[T, SkipValidation, Field(exclude=True)]
+"""What only sentences and next steps are made of."""
+Microusd: TypeAlias = Annotated[int, PlainSerializer(usd_text)]
+Moment: TypeAlias = Annotated[datetime, PlainSerializer(_iso)]
+Shown: TypeAlias = Annotated[StateFolder, PlainSerializer(lambda one: one.shown, return_type=str)]
+"""The folder whose ledger it is; programs are told where that is."""
 
 
-def _of_job(job: Job) -> object:
-    """Return what a provider has accepted; its addresses may be as good as a key."""
-    if job.accepted is None or job.expires_at is None or job.accepted_at is None:
+class Part(BaseModel):
+    """A part of a document: an object whose keys are its fields."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        from_attributes=True,
+        arbitrary_types_allowed=True,
+        serialize_by_alias=True,
+        alias_generator=AliasGenerator(
+            serialization_alias=lambda name: re.sub("_microusd$", "_usd", name)
+        ),
+    )
+
+    optional: ClassVar[frozenset[str]] = frozenset()
+    """Keys that are left out where nothing was said of them."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write it; the keys of a purchase stand among the others."""
+        written: dict[str, Any] = write(self)
+        for name in self.optional - self.model_fields_set:
+            del written[name]
+        return {**written.pop("purchase", {}), **written}
+
+
+class Report(Part):
+    """What a command found or did.
+
+    Attributes:
+        format: How its document is called.
+    """
+
+    format: ClassVar[str]
+
+    @property
+    def exit_code(self) -> int:
+        """Return what a shell is told."""
+        return 0
+
+    def sentences(self) -> Iterable[Line]:
+        """Return what people are told."""
+        raise NotImplementedError
+
+    def next_steps(self) -> Iterable[Next]:
+        """Return the commands that may come next, the best first."""
+        return ()
+
+    @property
+    def text(self) -> str:
+        """Return what people are told; no text in a line ends it."""
+        return "\n".join(_laid_out(self.sentences()))
+
+    @property
+    def data(self) -> Mapping[str, object]:
+        """Return what programs are told, as plain JSON values."""
+        return {"format": self.format} | self.model_dump(mode="json")
+
+
+def _of_new(*names: str) -> Any:
+    return Field(validation_alias=AliasPath("new", *names))
+
+
+class JobKeys(Part):
+    """What a provider has accepted; its addresses may be as good as a key."""
+
+    job_id: str = Field(validation_alias=AliasPath("accepted", "job_id"))
+    accepted_at: Moment
+    expires_at: Moment
+
+
+def shown(address: str) -> str:
+    """Return an address as everybody may read it: without query, fragment and login.
+
+    A signed one is as good as a key while it lasts; the ledger alone has the full address.
+    """
+    whole = re.split(r"[?#]", address, maxsplit=1)[0]
+    scheme, found, behind = whole.partition("://")
+    if not found:
+        return whole
+    host, slash, path = behind.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def token_of(purchase: Purchase) -> str | None:
+    """Return what the batch is found by that a purchase is a line of; ``None`` if it is none."""
+    job = purchase.new.job
+    return None if purchase.new.line is None or job is None else job.token
+
+
+def job_keys(job: Job | None) -> JobKeys | None:
+    """Return what programs are told of a job, once its provider has accepted it."""
+    if job is None or job.accepted is None or job.expires_at is None or job.accepted_at is None:
         return None
-    return {
-        "job_id": job.accepted.job_id,
-        "accepted_at": _plain(job.accepted_at),
-        "expires_at": _plain(job.expires_at),
-    }
+    return JobKeys.model_validate(job)
 
 
-_WAYS: Final[Sequence[tuple[type | tuple[type, ...], Callable[[Any], object]]]] = (
-    ((type(None), bool, int, float), lambda value: value),
-    (str, str),
-    (datetime, lambda value: value.astimezone(UTC).isoformat()),
-    (date, date.isoformat),
-    (StateFolder, lambda value: value.shown),
-    (Purchase, lambda value: _plain(of_purchase(value))),
-    (Job, _of_job),
-    (Asking, lambda value: {"answered": value.answered, "at": _plain(value.at), "why": value.why}),
-    (Mapping, lambda value: dict(_written(iter(value.items())))),
-    ((set, frozenset), sorted),
-    ((Sequence, Iterator), lambda value: [_plain(one) for one in value]),
-)
-"""How values are written, by their kind: the first that fits."""
+class PurchaseKeys(Part):
+    """What programs are told of a purchase."""
+
+    attempt_id: str = _of_new("attempt_id")
+    scene_id: str = _of_new("scene_id")
+    state: State
+    held_at: Moment
+    changed_at: Moment
+    day: date
+    run_id: str = _of_new("run_id")
+    provider: str = _of_new("endpoint", "provider")
+    model: str = _of_new("endpoint", "model")
+    size: str = _of_new("size")
+    quality: str = _of_new("quality")
+    hold_microusd: Microusd = _of_new("hold_microusd")
+    cost_microusd: Microusd | None
+    cost_basis: str | None = Field(validation_alias="counted_basis")
+    counted_microusd: Microusd
+    decided_by: str | None
+    why: str | None
+    image_url: Annotated[str | None, BeforeValidator(lambda url: url and shown(url))]
+    request_id: str | None
+    job: Annotated[JobKeys | None, BeforeValidator(job_keys)]
+    batch: str | None = None
+    line: int | None = _of_new("line")
+
+
+def _keys_of(purchase: Purchase) -> dict[str, Any]:
+    keys = PurchaseKeys.model_validate(purchase).model_dump(mode="json")
+    return {**keys, "batch": token_of(purchase)}
+
+
+Bought: TypeAlias = Annotated[
+    Purchase,
+    SkipValidation,
+    PlainSerializer(_keys_of),
+    WithJsonSchema({"title": PurchaseKeys.__name__}),
+]
+"""A purchase; programs are told its keys, beside those of the part that it is in."""
 
 
 # People ------------------------------------------------------------------------------------------
 
 
+def _laid_out(lines: Iterable[Line]) -> Iterator[str]:
+    """Lay sentences and tables out, each line as it is to be read."""
+    for line in lines:
+        if isinstance(line, str):
+            yield on_one_line(line)
+            continue
+        cells = [[on_one_line(cell) for cell in row] for row in line.rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for row in cells:
+            yield "  ".join(
+                cell.ljust(width) if line.texts is None or place < line.texts else cell.rjust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+
+
 def on_one_line(text: str) -> str:
     """Return text of unknown origin that does not end the line it is put in."""
     return text.replace("\n", "\\n")
-
-
-def table(rows: Sequence[Sequence[str]], *, texts: int | None = None) -> Iterator[str]:
-    """Lay rows out in columns; those behind so many ``texts`` are of figures, to the right."""
-    cells = [[on_one_line(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        yield "  ".join(
-            cell.ljust(width) if texts is None or place < texts else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-
-
-def usd(microusd: int | None) -> str | None:
-    """Return an amount as a decimal string of at least two decimals."""
-    return None if microusd is None else usd_text(microusd)
 
 
 def moment(when: datetime) -> str:
@@ -178,19 +253,6 @@ def route(endpoint: Endpoint) -> str:
     return f"{endpoint.provider}/{endpoint.model}"
 
 
-def shown(address: str) -> str:
-    """Return an address as everybody may read it: without query, fragment and login.
-
-    A signed one is as good as a key while it lasts; the ledger alone has the full address.
-    """
-    whole = re.split(r"[?#]", address, maxsplit=1)[0]
-    scheme, found, behind = whole.partition("://")
-    if not found:
-        return whole
-    host, slash, path = behind.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
-
-
 def together(purchase: Purchase) -> str:
     """Return what a purchase is told by: its batch, as all of its lines are, or itself."""
     return token_of(purchase) or purchase.new.attempt_id
@@ -204,10 +266,23 @@ def grouped(many: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
     return list(groups.values())
 
 
-def token_of(purchase: Purchase) -> str | None:
-    """Return what the batch is found by that a purchase is a line of; ``None`` if it is none."""
-    job = purchase.new.job
-    return None if purchase.new.line is None or job is None else job.token
+def purchases_in_rows(groups: Iterable[tuple[Sequence[Purchase], State]]) -> Table:
+    """Return a row for each purchase, or for the lines of a batch, with what it becomes."""
+    rows = [("ID", "SCENE", "SENT", "FROM", "RUN", "HELD", "BECOMES")]
+    for group, becomes in groups:
+        new, token, more = group[0].new, token_of(group[0]), len(group) - 1
+        rows.append(
+            (
+                new.attempt_id[:12] if token is None else f"batch {token[:SHORT]}",
+                new.scene_id[:40] + (f" and {more:,} more" if more else ""),
+                moment(group[0].held_at),
+                route(new.endpoint)[:40],
+                without_home(new.run_id)[:12],
+                f"${usd(sum(one.counted_microusd for one in group))}",
+                str(becomes),
+            )
+        )
+    return Table(rows)
 
 
 def job_in_words(job: Job) -> str | None:

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from errno import EIO
 from pathlib import Path
@@ -29,9 +28,9 @@ from stage3_plugin.errors import (
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
-from stage3_plugin.maintenance.report import Report, counted, named
+from stage3_plugin.maintenance.report import Kept, Line, Part, Report, Shown, counted, named
 from stage3_plugin.maintenance.state_folder import StateFolder
-from stage3_plugin.purchase.inventory import Listed, beyond
+from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.bucket import Bucket
 from stage3_plugin.storage.inspect import inspect_open
@@ -69,8 +68,7 @@ _AT_ONCE: Final = 12
 EXIT_PROBLEMS: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Part):
     """One thing that is wrong.
 
     Attributes:
@@ -92,6 +90,101 @@ class Problem:
     attempt_ids: tuple[str, ...] = ()
 
 
+class Checked(Report):
+    """A check of a ledger and its pictures.
+
+    Attributes:
+        corrected: How many costs a person has put right.
+        purchases: Those whose pictures have to be there.
+        store: The bucket, if the last run had one.
+        filled: How many pictures it was given now.
+        only_in_store: How many it alone has.
+        store_read: Whether its pictures were read; else names and lengths were compared.
+    """
+
+    format = "stage3-verify/1"
+    ledger: Shown
+    corrected: int
+    purchases: int
+    pictures: int
+    store: str | None
+    filled: int
+    only_in_store: int
+    store_read: bool
+    problems: list[Problem]
+
+    @property
+    def exit_code(self) -> int:
+        """Return 1 where something is wrong."""
+        return EXIT_PROBLEMS if self.problems else 0
+
+    def sentences(self) -> Iterator[Line]:
+        """Yield every problem with its next step, and what was checked."""
+        for problem in self.problems:
+            scenes = named(problem.scene_ids, _SCENES_NAMED)
+            of = f" of scene {scenes}" if scenes else ""
+            yield f"{problem.url or problem.path}{of}: {problem.message}"
+            yield f"  next: {problem.hint}"
+        paid, ledger = counted(self.purchases, "paid purchase"), self.ledger.shown
+        checked = f"{counted(self.pictures, 'picture')} of {paid}"
+        if not self.problems:
+            agrees = f"{ledger} agrees with itself"
+            yield f"ok: every picture is there and whole ({checked}), and {agrees}"
+        if self.filled:
+            yield f"put into {self.store}: {counted(self.filled, 'picture')}"
+        if self.store is not None and not self.store_read:
+            compared = "was compared by names and lengths; --read-store reads its pictures"
+            yield f"{self.store} {compared}"
+        if self.only_in_store:
+            alone = counted(self.only_in_store, "picture")
+            yield f"only in {self.store}: {alone}; a run that needs one brings it back"
+        if self.problems:
+            yield f"{counted(len(self.problems), 'problem')} in {ledger}; {checked} checked"
+        elif self.corrected:
+            corrected = counted(self.corrected, "cost")
+            yield f"{corrected} put right by a person; the figures that were there are kept"
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield what a problem can be mended with."""
+        kinds = {problem.kind for problem in self.problems}
+        if "store" in kinds:
+            read = ("--read-store",) if self.store_read else ()
+            yield Next(
+                next_steps.stage3(self.ledger, "verify", "--fill-store", *read),
+                "puts what the bucket lacks into it; nothing is taken away",
+            )
+        if "outdated" in kinds:
+            yield Next(
+                next_steps.stage3(self.ledger, "verify", "--accept-folder"),
+                "goes on with a ledger that is older than its folder: runs buy again what it has "
+                "forgotten",
+                is_safe=False,
+            )
+
+
+class Accepted(Report):
+    """What was accepted in a folder that its ledger does not know."""
+
+    format = "stage3-accepted/1"
+    ledger: Shown
+    answers: list[str]
+    pictures: list[str]
+    more: Kept[Unaccounted | None]
+
+    def sentences(self) -> Iterator[Line]:
+        """Say what."""
+        if self.more is None:
+            all_ = f"{self.ledger.shown} accounts for all that is in its folder"
+            yield f"{all_}; nothing was to be accepted"
+        else:
+            again = "runs start again, and buy again what it has forgotten"
+            yield f"accepted in {self.ledger.shown}: {self.more}; {again}"
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield the check."""
+        yield next_steps.checking(self.ledger)
+
+
 _Owners: TypeAlias = Sequence[tuple[str, str]]
 """The purchases that a picture is of: the attempt and the scene of each."""
 
@@ -102,7 +195,7 @@ def verify(
     fill_store: bool = False,
     read_store: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
-) -> Report:
+) -> Checked:
     """Check that the ledger agrees with itself, and that every picture it speaks of is there.
 
     Reads every picture from end to end: its hash and its structure have to be right.
@@ -269,73 +362,22 @@ class _Check:
                 self.note(*wrong, at=store.where(picture.sha256), of=owners)
         self._progress(len(self.wanted), len(self.wanted))
 
-    def report(self) -> Report:
-        """Say what was checked, and what is wrong."""
-        purchases = sum(map(len, self.wanted.values()))
-        document = {
-            "format": "stage3-verify/1",
-            "ledger": self._folder,
-            "corrected": self.corrected,
-            "purchases": purchases,
-            "pictures": len(self.wanted),
-            "store": self.address,
-            "filled": self._filled,
-            "store_read": self._reads_store,
-            "only_in_store": self._only_in_bucket,
-            "problems": self.problems,
-        }
-        return Report(
-            document=document,
-            sentences=list(self._in_words(purchases)),
-            next_steps=list(self._steps()),
-            exit_code=EXIT_PROBLEMS if self.problems else 0,
+    def report(self) -> Checked:
+        """Return what was checked, and what is wrong."""
+        return Checked(
+            ledger=self._folder,
+            corrected=self.corrected,
+            purchases=sum(map(len, self.wanted.values())),
+            pictures=len(self.wanted),
+            store=self.address,
+            filled=self._filled,
+            only_in_store=self._only_in_bucket,
+            store_read=self._reads_store,
+            problems=self.problems,
         )
 
-    def _in_words(self, purchases: int) -> Iterator[str]:
-        """Yield every problem with its next step, and what was checked."""
-        for problem in self.problems:
-            scenes = named(problem.scene_ids, _SCENES_NAMED)
-            of = f" of scene {scenes}" if scenes else ""
-            yield f"{problem.url or problem.path}{of}: {problem.message}"
-            yield f"  next: {problem.hint}"
-        paid = counted(purchases, "paid purchase")
-        checked, ledger = f"{counted(len(self.wanted), 'picture')} of {paid}", self._folder.shown
-        if not self.problems:
-            agrees = f"{ledger} agrees with itself"
-            yield f"ok: every picture is there and whole ({checked}), and {agrees}"
-        if self._filled:
-            yield f"put into {self.address}: {counted(self._filled, 'picture')}"
-        if self.address is not None and not self._reads_store:
-            compared = "was compared by names and lengths; --read-store reads its pictures"
-            yield f"{self.address} {compared}"
-        if self._only_in_bucket:
-            alone = counted(self._only_in_bucket, "picture")
-            yield f"only in {self.address}: {alone}; a run that needs one brings it back"
-        if self.problems:
-            yield f"{counted(len(self.problems), 'problem')} in {ledger}; {checked} checked"
-        elif self.corrected:
-            corrected = counted(self.corrected, "cost")
-            yield f"{corrected} put right by a person; the figures that were there are kept"
 
-    def _steps(self) -> Iterator[Next]:
-        """Yield what a problem can be mended with."""
-        kinds = {problem.kind for problem in self.problems}
-        if "store" in kinds:
-            read = ("--read-store",) if self._reads_store else ()
-            yield Next(
-                next_steps.stage3(self._folder, "verify", "--fill-store", *read),
-                "puts what the bucket lacks into it; nothing is taken away",
-            )
-        if "outdated" in kinds:
-            yield Next(
-                next_steps.stage3(self._folder, "verify", "--accept-folder"),
-                "goes on with a ledger that is older than its folder: runs buy again what it has "
-                "forgotten",
-                is_safe=False,
-            )
-
-
-def accept(folder: StateFolder, *, now: datetime) -> Report:
+def accept(folder: StateFolder, *, now: datetime) -> Accepted:
     """Record that a person knows what the folder holds beyond the ledger.
 
     Runs start again then, and buy it again. A ledger that is not there is begun.
@@ -351,19 +393,11 @@ def accept(folder: StateFolder, *, now: datetime) -> Report:
         more = beyond(listed, ledger)
         if more is not None:
             ledger.acknowledge(more.answers | more.pictures, now=now)
-    told = f"{folder.shown} accounts for all that is in its folder; nothing was to be accepted"
-    if more is not None:
-        again = "runs start again, and buy again what it has forgotten"
-        told = f"accepted in {folder.shown}: {more}; {again}"
-    return Report(
-        next_steps=[next_steps.checking(folder)],
-        document={
-            "format": "stage3-accepted/1",
-            "ledger": folder,
-            "answers": set[str]() if more is None else more.answers,
-            "pictures": set[str]() if more is None else more.pictures,
-        },
-        sentences=[told],
+    return Accepted(
+        ledger=folder,
+        answers=sorted(more.answers) if more else [],
+        pictures=sorted(more.pictures) if more else [],
+        more=more,
     )
 
 

@@ -13,13 +13,14 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import FrameType
 from typing import NoReturn
 
 from stage3_plugin.domain.money import to_microusd, usd_text
+from stage3_plugin.maintenance.report import Kept, Line, Microusd, Report
 from stage3_plugin.testing import shapes
 from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.batches import BatchPage
@@ -77,10 +78,33 @@ class Books:
         sums = f"requests {self.requests}, pictures {self.pictures}"
         return f"{sums}, would have been billed {_usd(self.usd)}{more}"
 
-    def as_json(self) -> dict[str, object]:
-        """Return it as plain JSON values."""
-        counts = {"requests": self.requests, "pictures": self.pictures, "unpriced": self.unpriced}
-        return {**counts, "billed_usd": usd_text(to_microusd(self.usd))}
+
+class Rehearsed(Report):
+    """The books of a rehearsal."""
+
+    format = "stage3-rehearse/1"
+    provider: str
+    books: Kept[Books]
+    requests: int
+    pictures: int
+    unpriced: int
+    billed_microusd: Microusd
+
+    @classmethod
+    def of(cls, provider: str, books: Books) -> Rehearsed:
+        """Return what a server's books say."""
+        return cls(
+            provider=provider,
+            books=books,
+            requests=books.requests,
+            pictures=books.pictures,
+            unpriced=books.unpriced,
+            billed_microusd=to_microusd(books.usd),
+        )
+
+    def sentences(self) -> Iterator[Line]:
+        """Say it in one line."""
+        yield str(self.books)
 
 
 def table_of(provider: str) -> dict[str, str]:
