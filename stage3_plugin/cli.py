@@ -9,8 +9,7 @@ not wait for them. Only what describing the commands needs is imported here.
 
 from __future__ import annotations
 
-import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -20,7 +19,14 @@ from typing import TYPE_CHECKING, Final, cast
 
 from host_stub.commands import CommandError, CommandResult, NextAction, PluginCommand, Progress
 from stage3_plugin.errors import SettingsRefused, Stage3Error
-from stage3_plugin.maintenance.commands import COMMANDS, Command, add_arguments, count
+from stage3_plugin.maintenance.commands import (
+    COMMANDS,
+    SECONDS,
+    Command,
+    add_arguments,
+    count,
+    duration_s,
+)
 
 if TYPE_CHECKING:
     from host_stub.config.file import HostConfig
@@ -38,8 +44,6 @@ exit codes:
   5  wait: something is still being made      130  interrupted
 """
 DEFAULT_STATE_DIR: Final = Path(".stage3")
-_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def commands() -> list[PluginCommand]:
@@ -90,7 +94,7 @@ def _add_wait(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--for",
         dest="for_s",
-        type=_duration_s,
+        type=duration_s,
         metavar="DURATION",
         help="at most so long, such as 90s, 30m, 2h or 1d (default: until nothing is being made)",
     )
@@ -119,7 +123,7 @@ def _add_rehearse(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--delay",
-        type=_duration_s,
+        type=duration_s,
         default=0.0,
         metavar="DURATION",
         help="take so long for a picture, and for a batch as a whole, such as 30s",
@@ -138,19 +142,12 @@ def _add_config(parser: ArgumentParser) -> None:
     )
 
 
-def _duration_s(text: str) -> float:
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise ArgumentTypeError("should be a whole number and a unit, such as 90s, 30m, 2h or 1d")
-    return float(int(found[1]) * _SECONDS[found[2]])
-
-
-def duration_text(duration_s: float | None) -> str | None:
+def duration_text(seconds: float | None) -> str | None:
     """Return a duration as it may be typed; ``None`` for none at all."""
-    if not duration_s:
+    if not seconds:
         return None
-    unit = next(one for one in "dhms" if not duration_s % _SECONDS[one])
-    return f"{int(duration_s / _SECONDS[unit])}{unit}"
+    unit = next(one for one in "dhms" if not seconds % SECONDS[one])
+    return f"{int(seconds / SECONDS[unit])}{unit}"
 
 
 def _ask(options: Namespace, _: Progress) -> Report:

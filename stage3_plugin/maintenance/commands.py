@@ -14,7 +14,7 @@ import re
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
@@ -33,6 +33,12 @@ _CHOSEN_BY: Final = ("run", "scene", "since", "batch")
 """The options of ``resolve`` that choose purchases of unknown outcome."""
 _BATCH_CHARACTERS = 6
 """Of a batch's name, at least, are said."""
+_DURATION: Final = re.compile(r"([0-9]{1,6})([smhdw])")
+SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+)
 _MANY_PICTURES = 60
 """From so many on the check shows its progress."""
 _PROGRESS_EVERY = 20
@@ -284,11 +290,24 @@ def _day(text: str) -> date:
     raise argparse.ArgumentTypeError("should be a day, such as 2026-11-03")
 
 
-def _since(text: str) -> datetime:
-    from stage3_plugin.maintenance.resolve import moment
+def duration_s(text: str) -> float:
+    """Read a duration of an option, such as ``2h``, as seconds."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            "should be a whole number and a unit, such as 90s, 30m, 2h or 1d"
+        )
+    return float(int(found[1]) * SECONDS[found[2]])
 
-    with suppress(ValueError):
-        return moment(text)
+
+def _since(text: str) -> datetime:
+    """Read since when: a date, a date and time (UTC without a zone), or so long ago."""
+    with suppress(ValueError, OverflowError):
+        if _DURATION.fullmatch(text):
+            return datetime.now(UTC) - timedelta(seconds=duration_s(text))
+        if _MOMENT.fullmatch(text):  # fromisoformat takes more, and not the same everywhere
+            read = datetime.fromisoformat(text)
+            return read.replace(tzinfo=UTC) if read.tzinfo is None else read
     raise argparse.ArgumentTypeError(
         "should be a date, a date and time (UTC without a zone), or so long ago, such as "
         "2026-11-03, 2026-11-03T18:00 or 2h"

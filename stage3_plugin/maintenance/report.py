@@ -28,6 +28,7 @@ from pydantic import (
     model_serializer,
 )
 
+from host_stub.text.columns import in_columns
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import usd_text
@@ -219,12 +220,7 @@ def _laid_out(lines: Iterable[Line]) -> Iterator[str]:
             yield on_one_line(line)
             continue
         cells = [[on_one_line(cell) for cell in row] for row in line.rows]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        for row in cells:
-            yield "  ".join(
-                cell.ljust(width) if line.texts is None or place < line.texts else cell.rjust(width)
-                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
+        yield from in_columns(cells, texts=line.texts)
 
 
 def on_one_line(text: str) -> str:

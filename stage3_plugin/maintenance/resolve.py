@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -40,13 +40,7 @@ from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.messages import until
 
 _ID: Final = re.compile(r"[0-9a-f]{6,32}")
-_AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _RUN_CHARACTERS: Final = 6
-_MOMENT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
-)
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 class ResolveRefused(Stage3Error):
@@ -104,24 +98,6 @@ class Choice:
         of_its_home = without_home(run_id)  # or a home's word would mean all of its runs
         wanted = self.run_id.removeprefix(run_id.removesuffix(of_its_home))
         return len(wanted) >= _RUN_CHARACTERS and of_its_home.startswith(wanted)
-
-
-def moment(text: str) -> datetime:
-    """Read since when: a date, a date and time (UTC without a zone), or so long ago, as in ``2h``.
-
-    Raises:
-        ValueError: It is none of them.
-    """
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        try:
-            return datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
-        except OverflowError as error:
-            raise ValueError(text) from error
-    if _MOMENT.fullmatch(text) is None:  # fromisoformat takes more, and not the same everywhere
-        raise ValueError(text)
-    read = datetime.fromisoformat(text)
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read
 
 
 def resolve(
