@@ -21,6 +21,7 @@ from pydantic_core import core_schema
 
 from stage3_plugin import maintenance
 from stage3_plugin.maintenance.report import Part, PurchaseKeys, Report
+from stage3_plugin.maintenance.state_folder import StateFolder
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "stage3_plugin" / "maintenance" / "schemas"
@@ -42,10 +43,7 @@ class _Schemas(GenerateJsonSchema):
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         """Return the schema of a model, flat as it is written."""
         made, cls = super().model_schema(schema), schema["cls"]
-        keys: dict[str, Any] = {
-            name: value | (MONEY if name.endswith("_usd") else {})
-            for name, value in made.get("properties", {}).items()
-        }
+        keys: dict[str, Any] = made.get("properties", {})
         said = {name: text for one in reversed(cls.__mro__) for name, text in _said_of(one)}
         keys = {
             name: value | ({"description": said[name]} if name in said else {})
@@ -58,13 +56,23 @@ class _Schemas(GenerateJsonSchema):
             "required": [name for name in keys if name not in optional],
         }
 
+    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
+        """Return the schema of a value of the ledger's; all of its keys are always written."""
+        made = super().dataclass_schema(schema)
+        return made | {"required": list(made["properties"])}
+
+    def is_instance_schema(self, schema: core_schema.IsInstanceSchema) -> JsonSchemaValue:
+        """Return the schema of a state folder: where its ledger is."""
+        assert schema["cls"] is StateFolder
+        return {"type": "string"}
+
 
 def _said_of(cls: type) -> Iterator[tuple[str, str]]:
     """Yield the fields of a class, and what its docstring says of them."""
     _, _, block = (cls.__doc__ or "").partition("Attributes:\n")
     lines = textwrap.dedent(block)
     for name, text in re.findall(r"^(\w+): (.*(?:\n {4}.*)*)", lines, re.MULTILINE):
-        yield name.replace("_microusd", "_usd"), " ".join(text.split())
+        yield name, " ".join(text.split())
 
 
 def _plain(value: Any, purchase: Mapping[str, Any]) -> Any:
@@ -81,13 +89,24 @@ def _plain(value: Any, purchase: Mapping[str, Any]) -> Any:
     keys = kept.pop("properties", None)
     kept = {key: _plain(one, purchase) for key, one in kept.items()}
     if keys is not None:
-        keys = {key: _plain(one, purchase) for key, one in keys.items()}
+        keys = dict(_key(key, _plain(one, purchase)) for key, one in keys.items())
+        kept["required"] = [_key(key, {})[0] for key in kept.get("required", keys)]
         if keys.pop("purchase", None) is not None:
             keys = purchase["properties"] | keys
             kept["required"] = list(dict.fromkeys([*purchase["required"], *kept["required"]]))
             kept["required"].remove("purchase")
         kept["properties"] = keys
     return kept
+
+
+def _key(name: str, value: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return a key as it is written, with what stands there: amounts are written in dollars."""
+    if not name.endswith("_microusd"):
+        return name, value
+    told = {**MONEY, **value, "type": ["string", "null"] if "anyOf" in value else "string"}
+    return name.replace("_microusd", "_usd"), {
+        key: one for key, one in told.items() if key != "anyOf"
+    }
 
 
 def reports() -> Iterator[type[Report]]:

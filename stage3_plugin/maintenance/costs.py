@@ -38,10 +38,8 @@ from stage3_plugin.ledger.spending import Dimension, Spent, spending, zone_of
 from stage3_plugin.maintenance.report import (
     Kept,
     Line,
-    Microusd,
     Part,
     Report,
-    Shown,
     Table,
     counted,
     usd,
@@ -89,14 +87,14 @@ class Unknown(Part, frozen=False):
     requests: int = 0
     held_microusd: Kept[int] = 0
     unpriced: int = 0
-    at_most_microusd: Microusd | None = 0
+    at_most_microusd: int | None = 0
 
 
 class InWork(Part, frozen=False):
     """What is not settled, and what is held for it."""
 
     requests: int = 0
-    held_microusd: Microusd = 0
+    held_microusd: int = 0
 
 
 class Amounts(Part, frozen=False):
@@ -112,11 +110,11 @@ class Amounts(Part, frozen=False):
 
     requests: int = 0
     pictures: int = 0
-    spent_microusd: Microusd = 0
-    of_it_held_microusd: Microusd = 0
+    spent_microusd: int = 0
+    of_it_held_microusd: int = 0
     unknown: Unknown = Field(default_factory=Unknown)
     in_work: InWork = Field(default_factory=InWork)
-    counted_microusd: Microusd = 0
+    counted_microusd: int = 0
 
     def add(self, spent: Spent) -> None:
         """Add what the ledger says of some more."""
@@ -207,7 +205,7 @@ class Costs(Report):
 
     format = "stage3-costs/1"
     optional = frozenset({"lines", "csv"})
-    ledger: Shown
+    ledger: StateFolder
     by: tuple[Dimension, ...]
     since: date | None
     until: date | None

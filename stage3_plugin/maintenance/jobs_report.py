@@ -20,8 +20,6 @@ from stage3_plugin.maintenance.report import (
     Bought,
     Kept,
     Line,
-    Microusd,
-    Moment,
     Part,
     Report,
     counted,
@@ -65,14 +63,14 @@ class JobStanding(Part):
     lane: Lane = _of("job", "new", "lane")
     provider: str = _of("endpoint", "provider")
     model: str = _of("endpoint", "model")
-    accepted_at: Moment | None = _of("job", "accepted_at")
-    expires_at: Moment | None = _of("job", "expires_at")
+    accepted_at: datetime | None = _of("job", "accepted_at")
+    expires_at: datetime | None = _of("job", "expires_at")
     purchases: int = _of("count")
     left: int
     lines: LineCount | None
     ended: dict[State, int]
-    counted_microusd: Microusd = _of("spent_microusd")
-    free_microusd: Microusd
+    counted_microusd: int = _of("spent_microusd")
+    free_microusd: int
     problem: Annotated[str | None, BeforeValidator(lambda problem: problem or None)]
     is_given_up: bool
     in_hands: bool = _of("is_in_hands")
@@ -259,7 +257,7 @@ class Answer(Part):
     purchase: Bought = _of("after")
     state_before: State = _of("before", "state")
     answered: str | None = Field(None, validation_alias=AliasPath("asking", "answered"))
-    asked_at: Moment | None = Field(None, validation_alias=AliasPath("asking", "at"))
+    asked_at: datetime | None = Field(None, validation_alias=AliasPath("asking", "at"))
     asked_why: str | None = Field(None, validation_alias=AliasPath("asking", "why"))
     before: Kept[Purchase]
 

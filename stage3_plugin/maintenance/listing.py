@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from stage3_plugin.domain.exchange import Reply
-from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.purchase import Asking, Correction, Purchase, Tally
 from stage3_plugin.domain.states import COUNTED, OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
@@ -29,11 +29,8 @@ from stage3_plugin.maintenance.report import (
     JobKeys,
     Kept,
     Line,
-    Microusd,
-    Moment,
     Part,
     Report,
-    Shown,
     counted,
     grouped,
     job_in_words,
@@ -156,23 +153,6 @@ _KINDS: Final[Mapping[Situation, _Kind]] = {
 }
 
 
-class AskedFor(Part):
-    """What a provider said last of a lost request."""
-
-    answered: str
-    at: Moment
-    why: str
-
-
-class PutRight(Part):
-    """A cost that a person put right."""
-
-    old_microusd: Microusd | None
-    new_microusd: Microusd
-    at: Moment
-    why: str
-
-
 class Found(Part):
     """One purchase as it was found.
 
@@ -198,20 +178,11 @@ class Found(Part):
     next_step: str | None
     evidence: Path | None
     request_id: str | None
-    asked_for: AskedFor | None
+    asked_for: Asking | None
     overbilled: bool
     late: Path | None
     awaited: Awaited | None
-    corrections: tuple[PutRight, ...]
-
-
-class TallyKeys(Part):
-    """All purchases of one state."""
-
-    count: int
-    counted_microusd: Microusd
-    unknown_costs: int
-    held_costs: int
+    corrections: tuple[Correction, ...]
 
 
 class BatchLines(Part):
@@ -222,7 +193,7 @@ class BatchLines(Part):
     situation: Situation
     state: State
     lines: int
-    held_microusd: Microusd
+    held_microusd: int
     provider: str
     model: str
     job: JobKeys | None
@@ -239,11 +210,11 @@ class Listing(Report):
     """
 
     format = "stage3-attempts/1"
-    ledger: Shown
+    ledger: StateFolder
     attempts: tuple[Found, ...]
     left_out: int
-    states: dict[State, TallyKeys]
-    counted_microusd: Microusd
+    states: dict[State, Tally]
+    counted_microusd: int
     last_day: date | None
     batches: list[BatchLines]
     groups: Kept[Sequence[Sequence[Found]]]
@@ -318,9 +289,9 @@ def _told(group: Sequence[Found], folder: StateFolder) -> Iterator[str]:
         yield purchase.why
     if first.request_id is not None:
         yield f"the provider calls it {first.request_id}"
-    job = None if purchase.job is None else job_in_words(purchase.job)
+    job = job_keys(purchase.job)
     if job is not None and purchase.state in UNSETTLED:
-        yield job
+        yield job_in_words(job)
     if first.awaited is not None:
         awaited = first.awaited
         times = "once" if awaited.asked == 1 else f"{awaited.asked:,} times"
@@ -383,7 +354,7 @@ def _steps(group: Sequence[Found], folder: StateFolder) -> Iterator[Next]:
     yield from next_steps.deciding(folder, first.short_id, billed=billed)
 
 
-def _tally(state: State, tally: TallyKeys, attempts: Sequence[Found]) -> str:
+def _tally(state: State, tally: Tally, attempts: Sequence[Found]) -> str:
     line = f"{tally.count:>7,} {state:<9}"
     if state in COUNTED:
         line += f"  ${usd(tally.counted_microusd)} counted"
@@ -471,9 +442,7 @@ def look(
         ledger=folder,
         attempts=found,
         left_out=left_out,
-        states={
-            state: TallyKeys.model_validate(one) for state, one in tallies.items() if one.count
-        },
+        states={state: tally for state, tally in tallies.items() if tally.count},
         counted_microusd=sum(one.counted_microusd for one in tallies.values()),
         last_day=last_day,
         batches=[_lines_of(group, token) for group, token in batches if token is not None],
@@ -505,7 +474,6 @@ class _Situations:
         if not request_id and (head := self._folder.spool.head(attempt_id)):
             # Of an exchange that broke off behind its head.
             request_id = request_id_of(Reply(status=0, headers=head.headers))
-        asked = self._askings.get(attempt_id)
         return Found(
             purchase=purchase,
             short_id=self._short(attempt_id),
@@ -514,13 +482,11 @@ class _Situations:
             next_step=_next_step(situation, awaited, request_id) or None,
             evidence=self._folder.evidence(purchase),
             request_id=request_id,
-            asked_for=None if asked is None else AskedFor.model_validate(asked),
+            asked_for=self._askings.get(attempt_id),
             overbilled=attempt_id in self.overbilled,
             late=self._late(purchase),
             awaited=awaited,
-            corrections=tuple(
-                PutRight.model_validate(one) for one in self._corrections.get(attempt_id, ())
-            ),
+            corrections=self._corrections.get(attempt_id, ()),
         )
 
     def situation(self, purchase: Purchase) -> Situation:

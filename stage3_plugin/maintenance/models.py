@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from stage3_plugin.domain.free_checks import Finding
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.maintenance.report import Kept, Line, Microusd, Part, Report, usd
+from stage3_plugin.maintenance.report import Kept, Line, Part, Report, usd
 from stage3_plugin.providers.models import (
     BatchRow,
     EndRow,
@@ -130,8 +130,8 @@ class OnePicture(Part):
 
     size: str = _PICTURE.size
     quality: str = _PICTURE.quality
-    low_microusd: Microusd | None
-    high_microusd: Microusd | None
+    low_microusd: int | None
+    high_microusd: int | None
 
     def __str__(self) -> str:
         if self.high_microusd is None:
@@ -150,15 +150,6 @@ class RowKeys(Part):
     date: date_
 
 
-class Said(Part):
-    """What the vendor says now."""
-
-    verdict: str
-    message: str
-    hint: str | None
-    is_warning: bool
-
-
 class ModelKeys(Part):
     """A model, or those whose names begin so.
 
@@ -172,7 +163,7 @@ class ModelKeys(Part):
     one_picture: OnePicture
     pages: tuple[str, ...]
     rows: list[RowKeys]
-    online: list[Said] | None
+    online: Sequence[Finding] | None
 
     @classmethod
     def of(cls, one: KnownModel, said: Sequence[Finding] | None) -> ModelKeys:
@@ -188,7 +179,7 @@ class ModelKeys(Part):
                 RowKeys(what=what, figures=_figures(row), **row.model_dump(include=_WHOSE))
                 for what, row in one.rows.items()
             ],
-            online=None if said is None else [Said.model_validate(each) for each in said],
+            online=said,
         )
 
 

@@ -21,10 +21,8 @@ from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.report import (
     Bought,
     Line,
-    Microusd,
     Part,
     Report,
-    Shown,
     counted,
     moment,
     purchases_in_rows,
@@ -47,11 +45,11 @@ class Recovery(Report):
     """What a home that never comes back has in work, and whether it is given up."""
 
     format = "stage3-recover/1"
-    ledger: Shown
+    ledger: StateFolder
     home: str
     is_done: bool
     count: int
-    held_microusd: Microusd
+    held_microusd: int
     attempts: list[AtStake]
 
     def sentences(self) -> Iterator[Line]:

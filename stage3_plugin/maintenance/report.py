@@ -9,13 +9,11 @@ line; the host that writes it to a terminal escapes what a terminal would obey.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import (
-    AliasGenerator,
     AliasPath,
     BaseModel,
     BeforeValidator,
@@ -28,6 +26,7 @@ from pydantic import (
     model_serializer,
 )
 
+from host_stub.text.addresses import without_query
 from host_stub.text.columns import in_columns
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Job
@@ -61,41 +60,49 @@ def usd(microusd: int | None) -> str | None:
     return None if microusd is None else usd_text(microusd)
 
 
-def _iso(when: datetime) -> str:
-    return when.astimezone(UTC).isoformat()
-
-
 Kept: TypeAlias = Annotated[T, SkipValidation, Field(exclude=True)]
 """What only sentences and next steps are made of."""
-Microusd: TypeAlias = Annotated[int, PlainSerializer(usd_text)]
-Moment: TypeAlias = Annotated[datetime, PlainSerializer(_iso)]
-Shown: TypeAlias = Annotated[StateFolder, PlainSerializer(lambda one: one.shown, return_type=str)]
-"""The folder whose ledger it is; programs are told where that is."""
 
 
 class Part(BaseModel):
-    """A part of a document: an object whose keys are its fields."""
+    """A part of a document: an object whose keys are its fields, those of a purchase among them.
 
-    model_config = ConfigDict(
-        frozen=True,
-        from_attributes=True,
-        arbitrary_types_allowed=True,
-        serialize_by_alias=True,
-        alias_generator=AliasGenerator(
-            serialization_alias=lambda name: re.sub("_microusd$", "_usd", name)
-        ),
-    )
+    An amount is a field that ends in ``_microusd``, and a key that ends in ``_usd``.
+    """
 
+    model_config = ConfigDict(frozen=True, from_attributes=True, arbitrary_types_allowed=True)
     optional: ClassVar[frozenset[str]] = frozenset()
     """Keys that are left out where nothing was said of them."""
 
     @model_serializer(mode="wrap")
     def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Write it; the keys of a purchase stand among the others."""
         written: dict[str, Any] = write(self)
         for name in self.optional - self.model_fields_set:
             del written[name]
         return {**written.pop("purchase", {}), **written}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    match value:
+        case Mapping():
+            return dict(_plain_item(str(name), one) for name, one in value.items())
+        case list() | tuple():
+            return [_plain(one) for one in value]
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case None | bool() | int() | float():
+            return value
+        case StateFolder():
+            return value.shown
+        case _:
+            return str(value)
+
+
+def _plain_item(name: str, value: Any) -> tuple[str, Any]:
+    if name.endswith("_microusd"):
+        return f"{name.removesuffix('_microusd')}_usd", usd(value)
+    return name, _plain(value)
 
 
 class Report(Part):
@@ -128,7 +135,7 @@ class Report(Part):
     @property
     def data(self) -> Mapping[str, object]:
         """Return what programs are told, as plain JSON values."""
-        return {"format": self.format} | self.model_dump(mode="json")
+        return {"format": self.format, **_plain(self.model_dump())}
 
 
 def _of_new(*names: str) -> Any:
@@ -139,21 +146,8 @@ class JobKeys(Part):
     """What a provider has accepted; its addresses may be as good as a key."""
 
     job_id: str = Field(validation_alias=AliasPath("accepted", "job_id"))
-    accepted_at: Moment
-    expires_at: Moment
-
-
-def shown(address: str) -> str:
-    """Return an address as everybody may read it: without query, fragment and login.
-
-    A signed one is as good as a key while it lasts; the ledger alone has the full address.
-    """
-    whole = re.split(r"[?#]", address, maxsplit=1)[0]
-    scheme, found, behind = whole.partition("://")
-    if not found:
-        return whole
-    host, slash, path = behind.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+    accepted_at: datetime
+    expires_at: datetime
 
 
 def token_of(purchase: Purchase) -> str | None:
@@ -175,21 +169,21 @@ class PurchaseKeys(Part):
     attempt_id: str = _of_new("attempt_id")
     scene_id: str = _of_new("scene_id")
     state: State
-    held_at: Moment
-    changed_at: Moment
+    held_at: datetime
+    changed_at: datetime
     day: date
     run_id: str = _of_new("run_id")
     provider: str = _of_new("endpoint", "provider")
     model: str = _of_new("endpoint", "model")
     size: str = _of_new("size")
     quality: str = _of_new("quality")
-    hold_microusd: Microusd = _of_new("hold_microusd")
-    cost_microusd: Microusd | None
+    hold_microusd: int = _of_new("hold_microusd")
+    cost_microusd: int | None
     cost_basis: str | None = Field(validation_alias="counted_basis")
-    counted_microusd: Microusd
+    counted_microusd: int
     decided_by: str | None
     why: str | None
-    image_url: Annotated[str | None, BeforeValidator(lambda url: url and shown(url))]
+    image_url: Annotated[str | None, BeforeValidator(lambda url: url and without_query(url))]
     request_id: str | None
     job: Annotated[JobKeys | None, BeforeValidator(job_keys)]
     batch: str | None = None
@@ -197,7 +191,7 @@ class PurchaseKeys(Part):
 
 
 def _keys_of(purchase: Purchase) -> dict[str, Any]:
-    keys = PurchaseKeys.model_validate(purchase).model_dump(mode="json")
+    keys = PurchaseKeys.model_validate(purchase).model_dump()
     return {**keys, "batch": token_of(purchase)}
 
 
@@ -281,11 +275,7 @@ def purchases_in_rows(groups: Iterable[tuple[Sequence[Purchase], State]]) -> Tab
     return Table(rows)
 
 
-def job_in_words(job: Job) -> str | None:
+def job_in_words(job: JobKeys) -> str:
     """Say by what name a provider has a job, and until when it has promised to know it."""
-    if job.accepted is None or job.accepted_at is None or job.expires_at is None:
-        return None
-    return (
-        f"job {job.accepted.job_id}, accepted {moment(job.accepted_at)}, kept there until "
-        f"{moment(job.expires_at)}"
-    )
+    accepted, until = moment(job.accepted_at), moment(job.expires_at)
+    return f"job {job.job_id}, accepted {accepted}, kept there until {until}"

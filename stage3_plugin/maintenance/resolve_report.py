@@ -16,10 +16,8 @@ from stage3_plugin.maintenance.report import (
     Bought,
     Kept,
     Line,
-    Microusd,
     Part,
     Report,
-    Shown,
     counted,
     grouped,
     purchases_in_rows,
@@ -73,8 +71,8 @@ class Resolved(Part):
     before: Kept[Purchase]
     purchase: Bought
     state_before: State
-    cost_before_microusd: Microusd | None
-    counted_before_microusd: Microusd
+    cost_before_microusd: int | None
+    counted_before_microusd: int
 
     @classmethod
     def of(cls, before: Purchase, after: Purchase) -> Resolved:
@@ -99,7 +97,7 @@ class Decided(Report):
     """What was decided of purchases, or would be."""
 
     format = "stage3-resolve/1"
-    ledger: Shown
+    ledger: StateFolder
     changed: bool
     decision: Decision
     next_step: str
@@ -228,7 +226,7 @@ class Corrected(Report):
     """Which bills were put right, or would be; the figures that were there are kept."""
 
     format = "stage3-resolve/1"
-    ledger: Shown
+    ledger: StateFolder
     changed: bool
     decision: Literal["cost"] = "cost"
     resolved: tuple[Resolved, ...] = ()
@@ -261,7 +259,7 @@ class DaySet(Report):
     """Which day a ledger goes on with."""
 
     format = "stage3-resolve/1"
-    ledger: Shown
+    ledger: StateFolder
     changed: bool
     decision: Literal["day"] = "day"
     last_day_before: date | None

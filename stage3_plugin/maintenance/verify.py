@@ -28,7 +28,7 @@ from stage3_plugin.errors import (
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
-from stage3_plugin.maintenance.report import Kept, Line, Part, Report, Shown, counted, named
+from stage3_plugin.maintenance.report import Kept, Line, Part, Report, counted, named
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
@@ -103,7 +103,7 @@ class Checked(Report):
     """
 
     format = "stage3-verify/1"
-    ledger: Shown
+    ledger: StateFolder
     corrected: int
     purchases: int
     pictures: int
@@ -166,7 +166,7 @@ class Accepted(Report):
     """What was accepted in a folder that its ledger does not know."""
 
     format = "stage3-accepted/1"
-    ledger: Shown
+    ledger: StateFolder
     answers: list[str]
     pictures: list[str]
     more: Kept[Unaccounted | None]

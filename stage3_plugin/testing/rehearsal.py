@@ -20,7 +20,7 @@ from types import FrameType
 from typing import NoReturn
 
 from stage3_plugin.domain.money import to_microusd, usd_text
-from stage3_plugin.maintenance.report import Kept, Line, Microusd, Report
+from stage3_plugin.maintenance.report import Kept, Line, Report
 from stage3_plugin.testing import shapes
 from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.batches import BatchPage
@@ -88,7 +88,7 @@ class Rehearsed(Report):
     requests: int
     pictures: int
     unpriced: int
-    billed_microusd: Microusd
+    billed_microusd: int
 
     @classmethod
     def of(cls, provider: str, books: Books) -> Rehearsed:

@@ -30,7 +30,13 @@ BLOCKING = {
 """What touches a clock, a disk, a network, chance or an event loop."""
 
 CONTRACT = "host_stub.contract"
-NO_HOST = (CONTRACT, "host_stub.plugins.offers", "host_stub.sqlite", "host_stub.text.columns")
+NO_HOST = (
+    CONTRACT,
+    "host_stub.plugins.offers",
+    "host_stub.sqlite",
+    "host_stub.text.addresses",
+    "host_stub.text.columns",
+)
 """What of the host's package is none: shapes, what is installed, how a database file is opened."""
 HEAVY = {"httpx", "PIL", "resvg_py", "rich"}
 NOTHING: frozenset[str] = frozenset()
