@@ -11,13 +11,13 @@ from typing import Annotated, Any, Final
 from pydantic import AliasPath, BeforeValidator, Field
 
 from stage3_plugin.domain.job import Lane, LineCount
-from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.waited import Waited, WaitedJob
 from stage3_plugin.maintenance.next_steps import Next, waiting
 from stage3_plugin.maintenance.report import (
     SHORT,
     Bought,
+    Changed,
     Kept,
     Line,
     Part,
@@ -251,15 +251,12 @@ def _name_of(one: WaitedJob) -> str:
     return ((token or "?") if accepted is None else accepted.job_id)[:_ID]
 
 
-class Answer(Part):
+class Answer(Changed):
     """What became of a purchase that was asked for."""
 
-    purchase: Bought = _of("after")
-    state_before: State = _of("before", "state")
     answered: str | None = Field(None, validation_alias=AliasPath("asking", "answered"))
     asked_at: datetime | None = Field(None, validation_alias=AliasPath("asking", "at"))
     asked_why: str | None = Field(None, validation_alias=AliasPath("asking", "why"))
-    before: Kept[Purchase]
 
 
 class Answers(Report):

@@ -204,6 +204,16 @@ Bought: TypeAlias = Annotated[
 """A purchase; programs are told its keys, beside those of the part that it is in."""
 
 
+class Changed(Part):
+    """A purchase that was decided or asked about: how it was, and how it is."""
+
+    before: Kept[Purchase]
+    purchase: Bought = Field(validation_alias="after")
+    state_before: State = Field(validation_alias=AliasPath("before", "state"))
+    cost_before_microusd: int | None = Field(validation_alias=AliasPath("before", "cost_microusd"))
+    counted_before_microusd: int = Field(validation_alias=AliasPath("before", "counted_microusd"))
+
+
 # People ------------------------------------------------------------------------------------------
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Final
 
 from stage3_plugin.domain.profile import Listing
@@ -24,7 +25,7 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes, without_home
 from stage3_plugin.maintenance.listing import Situation, waits_for
 from stage3_plugin.maintenance.next_steps import Next
-from stage3_plugin.maintenance.report import token_of
+from stage3_plugin.maintenance.report import Changed, token_of
 from stage3_plugin.maintenance.resolve_report import (
     BECOMES,
     Corrected,
@@ -32,7 +33,6 @@ from stage3_plugin.maintenance.resolve_report import (
     Decided,
     Decision,
     Foreseen,
-    Resolved,
 )
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.providers.registry import provider_at
@@ -234,7 +234,7 @@ def correct(
         found = deciding.find(ids, _why_no_correction)
         put_right = partial(deciding.ledger.correct_cost, now=now, why=why)
         corrected = tuple(
-            Resolved.of(one, put_right(one.new.attempt_id, cost_microusd)) for one in found
+            _changed(one, put_right(one.new.attempt_id, cost_microusd)) for one in found
         )
     return Corrected(
         ledger=folder,
@@ -352,12 +352,12 @@ class _Decisions:
 
     def all_of(
         self, ids: Iterable[str], decision: Decision, cost_microusd: int | None
-    ) -> list[Resolved]:
+    ) -> list[Changed]:
         """Decide about purchases, each once: about all of them, or none."""
         found = self.find(ids, lambda one: self.why_not(one, decision))
         return [self.decide(one, decision, cost_microusd) for one in found]
 
-    def decide(self, purchase: Purchase, decision: Decision, cost_microusd: int | None) -> Resolved:
+    def decide(self, purchase: Purchase, decision: Decision, cost_microusd: int | None) -> Changed:
         """Bring a purchase to where the decision leads."""
         if cost_microusd is not None and decision is not Decision.BILLED:
             raise ValueError("only what was billed has a cost")
@@ -365,8 +365,6 @@ class _Decisions:
         if purchase.state in OPEN:
             left = Settlement(state=State.UNKNOWN, why=self._what_was_left(purchase))
             (purchase,) = self.ledger.settle(attempt_id, left, now=self.now)
-        if purchase.state is State.PAID:
-            return Resolved.of(purchase, self._give_up(purchase))
         is_known = cost_microusd is not None
         settlement = Settlement(
             state=BECOMES[decision],
@@ -379,7 +377,18 @@ class _Decisions:
             took_s=purchase.took_s,
             decided_by="user",
         )
-        return Resolved.of(purchase, *self.ledger.settle(attempt_id, settlement, now=self.now))
+        if purchase.state is State.PAID:  # its picture is lost; what it cost stays counted
+            settlement = replace(
+                settlement,
+                state=State.PAID_BAD,
+                cost_microusd=purchase.cost_microusd,
+                basis=purchase.basis or "unknown",
+                why="its picture was lost from the disk, and somebody wants it made again",
+                details={},
+                dropped=(),
+            )
+        (after,) = self.ledger.settle(attempt_id, settlement, now=self.now)
+        return _changed(purchase, after)
 
     def _what_was_left(self, purchase: Purchase) -> str:
         """Return what became of a purchase that a dead run left."""
@@ -390,19 +399,6 @@ class _Decisions:
         if self.folder.has_whole_answer(name_of(purchase)):
             return "its answer is there, and was given up"
         return "its run ended before the whole answer came"
-
-    def _give_up(self, purchase: Purchase) -> Purchase:
-        """Give up a picture that is lost; what it cost stays counted."""
-        lost = Settlement(
-            state=State.PAID_BAD,
-            cost_microusd=purchase.cost_microusd,
-            basis=purchase.basis or "unknown",
-            why="its picture was lost from the disk, and somebody wants it made again",
-            image_url=purchase.image_url,
-            took_s=purchase.took_s,
-            decided_by="user",
-        )
-        return self.ledger.settle(purchase.new.attempt_id, lost, now=self.now)[0]
 
     def _find(self, word: str) -> Purchase | str:
         """Find a purchase, or return why it cannot be found."""
@@ -473,6 +469,10 @@ class _Decisions:
             taken = self.folder.owners.take_over(run_id)
             self.taken[run_id] = self.locks.enter_context(taken)
         return self.taken[run_id]
+
+
+def _changed(before: Purchase, after: Purchase) -> Changed:
+    return Changed.model_validate(SimpleNamespace(before=before, after=after))
 
 
 def _listing_of(purchase: Purchase) -> Listing | None:

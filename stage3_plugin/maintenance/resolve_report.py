@@ -14,6 +14,7 @@ from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.report import (
     SHORT,
     Bought,
+    Changed,
     Kept,
     Line,
     Part,
@@ -65,27 +66,6 @@ _WHAT_COMES: Final = {
 }
 
 
-class Resolved(Part):
-    """What was recorded of a purchase: how it was, and how it is."""
-
-    before: Kept[Purchase]
-    purchase: Bought
-    state_before: State
-    cost_before_microusd: int | None
-    counted_before_microusd: int
-
-    @classmethod
-    def of(cls, before: Purchase, after: Purchase) -> Resolved:
-        """Return how a purchase came from the one to the other."""
-        return cls(
-            before=before,
-            purchase=after,
-            state_before=before.state,
-            cost_before_microusd=before.cost_microusd,
-            counted_before_microusd=before.counted_microusd,
-        )
-
-
 class Foreseen(Part):
     """What would be recorded of a purchase."""
 
@@ -102,7 +82,7 @@ class Decided(Report):
     decision: Decision
     next_step: str
     is_final: bool
-    resolved: tuple[Resolved, ...]
+    resolved: tuple[Changed, ...]
     would_resolve: tuple[Foreseen, ...] = ()
     left_out: tuple[str, ...] = ()
     each_microusd: Kept[int | None] = None
@@ -111,7 +91,7 @@ class Decided(Report):
     """What records it, where many were chosen, and none is recorded yet."""
 
     @classmethod
-    def of(cls, folder: StateFolder, decision: Decision, resolved: Sequence[Resolved]) -> Decided:
+    def of(cls, folder: StateFolder, decision: Decision, resolved: Sequence[Changed]) -> Decided:
         """Say that a decision was recorded."""
         return cls(
             ledger=folder,
@@ -186,7 +166,7 @@ class Decided(Report):
         yield next_steps.looking(self.ledger)
 
 
-def _money_in_words(group: Sequence[Resolved]) -> str:
+def _money_in_words(group: Sequence[Changed]) -> str:
     """Say what became of a purchase, or of lines of a batch, and of their money."""
     after, token = group[0].purchase, token_of(group[0].purchase)
     name, it, are = f"{after.new.attempt_id[:SHORT]} of scene {after.new.scene_id}", "it", "is"
@@ -229,7 +209,7 @@ class Corrected(Report):
     ledger: StateFolder
     changed: bool
     decision: Literal["cost"] = "cost"
-    resolved: tuple[Resolved, ...] = ()
+    resolved: tuple[Changed, ...] = ()
     foreseen: Kept[Sequence[Purchase] | None] = None
     """Lines of a batch of which it was only looked what it would change."""
     each_microusd: Kept[int]
