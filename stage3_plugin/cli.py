@@ -10,7 +10,7 @@ not wait for them. Only what describing the commands needs is imported here.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -48,40 +48,18 @@ DEFAULT_STATE_DIR: Final = Path(".stage3")
 
 def commands() -> list[PluginCommand]:
     """Describe the commands to a host."""
+    described: list[tuple[str, Command, Callable[[ArgumentParser], None]]] = [
+        *((name, command, partial(add_arguments, name)) for name, (command, _) in COMMANDS.items()),
+        ("ask", _ask, _add_ask),
+        ("wait", _wait, _add_wait),
+        ("models", _models, _add_models),
+        ("rehearse", _rehearse, _add_rehearse),
+    ]
     return [
-        *(
-            PluginCommand(
-                name=name,
-                summary=command.__doc__ or "",
-                run=partial(_run, command),
-                add_arguments=partial(add_arguments, name),
-            )
-            for name, (command, _) in COMMANDS.items()
-        ),
         PluginCommand(
-            name="ask",
-            summary="Ask providers, for free, what became of requests whose answer was lost.",
-            run=partial(_run, _ask),
-            add_arguments=_add_ask,
-        ),
-        PluginCommand(
-            name="wait",
-            summary="Stay until what is being made at providers is there, and take it in.",
-            run=partial(_run, _wait),
-            add_arguments=_add_wait,
-        ),
-        PluginCommand(
-            name="models",
-            summary="Show what is known of models, by whom and how old, and what vendors say now.",
-            run=partial(_run, _models),
-            add_arguments=_add_models,
-        ),
-        PluginCommand(
-            name="rehearse",
-            summary="Stand in for a provider until Ctrl-C, so that all can be tried for nothing.",
-            run=partial(_run, _rehearse),
-            add_arguments=_add_rehearse,
-        ),
+            name=name, summary=command.__doc__ or "", run=partial(_run, command), add_arguments=add
+        )
+        for name, command, add in described
     ]
 
 
@@ -151,7 +129,7 @@ def duration_text(seconds: float | None) -> str | None:
 
 
 def _ask(options: Namespace, _: Progress) -> Report:
-    """Ask with the key of the config, which alone knows it; nothing is bought."""
+    """Ask providers, for free, what became of requests whose answer was lost."""
     import anyio
 
     from stage3_plugin.maintenance.jobs_report import Answer, Answers
@@ -167,7 +145,7 @@ def _ask(options: Namespace, _: Progress) -> Report:
 
 
 def _wait(options: Namespace, progress: Progress) -> Report:
-    """Wait with the key of the config; nothing is bought, and leaving changes nothing."""
+    """Stay until what is being made at providers is there, and take it in."""
     from datetime import datetime
 
     import anyio
@@ -196,7 +174,7 @@ def _wait(options: Namespace, progress: Progress) -> Report:
 
 
 def _models(options: Namespace, _: Progress) -> Report:
-    """Show the table; with ``--online`` its models are asked for with the config's keys."""
+    """Show what is known of models, by whom and how old, and what vendors say now."""
     from datetime import UTC, datetime
 
     import anyio
@@ -234,10 +212,10 @@ def _models(options: Namespace, _: Progress) -> Report:
 
 
 def _rehearse(options: Namespace, _: Progress) -> Report:
-    """Be the vendor; what is printed meanwhile goes to stderr with ``--json``."""
+    """Stand in for a provider until Ctrl-C, so that all can be tried for nothing."""
     from stage3_plugin.maintenance.commands import CommandRefused
     from stage3_plugin.testing.dialects import dialect_of
-    from stage3_plugin.testing.rehearsal import MODELS, Rehearsed, losing, serve, server, table_of
+    from stage3_plugin.testing.rehearsal import MODELS, losing, serve, server, table_of
     from stage3_plugin.testing.storyboards import storyboards
 
     provider, delay_s = options.provider, options.delay
@@ -248,8 +226,7 @@ def _rehearse(options: Namespace, _: Progress) -> Report:
     turns = losing(provider, options.lose, delay_s=delay_s) if options.lose else ()
     api = server(provider, dialect_of(provider), delay_s=delay_s, turns=turns)
     with storyboards() as api.draws:
-        books = serve(api, table_of(provider))
-    return Rehearsed.of(provider, books)
+        return serve(api, table_of(provider))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

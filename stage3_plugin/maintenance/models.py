@@ -6,10 +6,9 @@ which has a config with keys, and is only shown here.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date
-from datetime import date as date_
 from itertools import groupby
 from textwrap import TextWrapper
 from typing import Literal, TypeAlias
@@ -61,66 +60,6 @@ _NOT_FIGURES = {*_WHOSE, "models", "begins", "provider"}
 _COLUMNS = (34, 15, 9, 4, 10, 11, 10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownModel:
-    """A model, or those whose names begin so, with the rows that are about it.
-
-    Attributes:
-        provider: The word in the settings.
-        model: Its name, or the beginning or the end of several; empty for all others.
-        rows: By what they say.
-        is_whole: It is a name that can be asked for.
-    """
-
-    provider: str
-    model: str
-    rows: Mapping[What, Row]
-    is_whole: bool
-
-
-def known_models() -> Iterator[KnownModel]:
-    """Yield what the table knows, by provider and name."""
-    known = table()
-    for provider in sorted({row.provider for row in known.takes}):
-        whole = {*models_known_of(provider), *batch_models_of(provider)}
-        whole |= {begin for row in ends_at(provider) for begin in row.begins}
-        of_it = (row for row in (*known.takes, *known.shapes) if row.provider == provider)
-        parts = {begin + end for row in of_it for begin in row.begins for end in row.ends}
-        for name in sorted(whole | parts):
-            rows = _rows_of(provider, name)
-            yield KnownModel(provider=provider, model=name, rows=rows, is_whole=name in whole)
-
-
-def _rows_of(provider: str, model: str) -> dict[What, Row]:
-    found: dict[What, Row | None] = {
-        "takes": takes_of(provider, model),
-        "shapes": shapes_of(provider, model),
-        "end": end_of(provider, model),
-    }
-    for what in _NAMED:
-        found[what] = row_named(getattr(table(), what), provider, model)
-    return {what: row for what, row in found.items() if row is not None}
-
-
-def named(models: Sequence[KnownModel], name: str) -> list[KnownModel]:
-    """Return the models of a name; where there is none of it, those that have it in theirs."""
-    exact = [one for one in models if one.model == name]
-    return exact or [one for one in models if name in one.model or name == one.provider]
-
-
-def older_than(models: Sequence[KnownModel], days: int, *, today: date) -> list[KnownModel]:
-    """Return the models with the rows that were last seen longer ago, and no others."""
-
-    def is_old(row: Row) -> bool:
-        return (today - row.date).days > days
-
-    old = (
-        replace(one, rows={what: row for what, row in one.rows.items() if is_old(row)})
-        for one in models
-    )
-    return [one for one in old if one.rows]
-
-
 _PICTURE = PictureRequest(scene_id="one", prompt="", width_px=1024, height_px=1024)
 """As it is asked for where the settings say no more."""
 
@@ -147,40 +86,84 @@ class RowKeys(Part):
     figures: dict[str, JsonValue]
     source: str
     kind: str
-    date: date_
+    date: dt.date
 
 
-class ModelKeys(Part):
-    """A model, or those whose names begin so.
+class KnownModel(Part):
+    """A model, or those whose names begin so, with the rows that are about it.
 
     Attributes:
+        provider: The word in the settings.
+        model: Its name, or the beginning or the end of several; empty for all others.
+        pages: Where its vendor says what a row says.
         online: What the vendor says now; ``None`` where it was not asked.
+        by_what: The rows, by what they say.
+        is_whole: It is a name that can be asked for.
     """
 
-    known: Kept[KnownModel]
     provider: str
     model: str
     one_picture: OnePicture
     pages: tuple[str, ...]
-    rows: list[RowKeys]
-    online: Sequence[Finding] | None
+    rows: tuple[RowKeys, ...]
+    online: Sequence[Finding] | None = None
+    by_what: Kept[Mapping[What, Row]]
+    is_whole: Kept[bool]
 
-    @classmethod
-    def of(cls, one: KnownModel, said: Sequence[Finding] | None) -> ModelKeys:
-        """Return what is known of it, and what its vendor has said."""
-        price = estimate(_PICTURE, provider=one.provider, model=one.model)
-        return cls(
-            known=one,
-            provider=one.provider,
-            model=one.model,
-            one_picture=OnePicture.model_validate(price),
-            pages=PAGES.get(one.provider, ()),
-            rows=[
-                RowKeys(what=what, figures=_figures(row), **row.model_dump(include=_WHOSE))
-                for what, row in one.rows.items()
-            ],
-            online=said,
-        )
+
+def known_models() -> Iterator[KnownModel]:
+    """Yield what the table knows, by provider and name."""
+    known = table()
+    for provider in sorted({row.provider for row in known.takes}):
+        whole = {*models_known_of(provider), *batch_models_of(provider)}
+        whole |= {begin for row in ends_at(provider) for begin in row.begins}
+        of_it = (row for row in (*known.takes, *known.shapes) if row.provider == provider)
+        parts = {begin + end for row in of_it for begin in row.begins for end in row.ends}
+        for name in sorted(whole | parts):
+            yield _known(provider, name, _rows_of(provider, name), is_whole=name in whole)
+
+
+def _known(provider: str, model: str, by_what: Mapping[What, Row], *, is_whole: bool) -> KnownModel:
+    price = estimate(_PICTURE, provider=provider, model=model)
+    return KnownModel(
+        provider=provider,
+        model=model,
+        one_picture=OnePicture.model_validate(price),
+        pages=PAGES.get(provider, ()),
+        rows=tuple(
+            RowKeys(what=what, figures=_figures(row), **row.model_dump(include=_WHOSE))
+            for what, row in by_what.items()
+        ),
+        by_what=by_what,
+        is_whole=is_whole,
+    )
+
+
+def _rows_of(provider: str, model: str) -> dict[What, Row]:
+    found: dict[What, Row | None] = {
+        "takes": takes_of(provider, model),
+        "shapes": shapes_of(provider, model),
+        "end": end_of(provider, model),
+    }
+    for what in _NAMED:
+        found[what] = row_named(getattr(table(), what), provider, model)
+    return {what: row for what, row in found.items() if row is not None}
+
+
+def named(models: Sequence[KnownModel], name: str) -> list[KnownModel]:
+    """Return the models of a name; where there is none of it, those that have it in theirs."""
+    exact = [one for one in models if one.model == name]
+    return exact or [one for one in models if name in one.model or name == one.provider]
+
+
+def older_than(models: Sequence[KnownModel], days: int, *, today: date) -> list[KnownModel]:
+    """Return the models with the rows that were last seen longer ago, and no others."""
+    found = list[KnownModel]()
+    for one in models:
+        rows = {what: row for what, row in one.by_what.items() if (today - row.date).days > days}
+        if rows:
+            found.append(_known(one.provider, one.model, rows, is_whole=one.is_whole))
+    return found
 
 
 class Models(Report):
@@ -194,14 +177,14 @@ class Models(Report):
 
     format = "stage3-models/1"
     as_of: str
-    models: list[ModelKeys]
+    models: list[KnownModel]
     asked: Kept[Collection[str] | None]
     whole: Kept[bool]
     prices: Kept[bool]
 
     def sentences(self) -> Iterator[Line]:
         """Yield a table of 100 columns."""
-        priced = [one for one in self.models if one.known.is_whole and self.prices]
+        priced = [one for one in self.models if one.is_whole and self.prices]
         for one in priced:
             asked = f"one picture of {_PICTURE.size} in {_PICTURE.quality}"
             yield f"{one.provider} {one.model}: {asked}, {one.one_picture}"
@@ -215,7 +198,7 @@ class Models(Report):
             if self.asked is not None and provider not in self.asked:
                 yield "  not asked: no route of the config is to it"
             for one in of_it:
-                yield from _line(*_cells(one.known))
+                yield from _line(*_cells(one))
                 for row in one.rows if self.whole else ():
                     whose = f"{row.kind}, {row.date}: {row.source}"
                     yield from _wrapped(f"{row.what}: {_words(row.figures)}; {whose}")
@@ -238,7 +221,9 @@ def shown(
     said = online or {}
     return Models(
         as_of=str(table().as_of),
-        models=[ModelKeys.of(one, said.get((one.provider, one.model))) for one in known],
+        models=[
+            one.model_copy(update={"online": said.get((one.provider, one.model))}) for one in known
+        ],
         asked=None if online is None else {provider for provider, _ in online},
         whole=whole,
         prices=prices,
@@ -263,18 +248,18 @@ def _line(*cells: str) -> Iterator[str]:
 
 
 def _cells(one: KnownModel) -> tuple[str, ...]:
-    takes, end = one.rows.get("takes"), one.rows.get("end")
-    prices = [row for what, row in one.rows.items() if what in {"price", "flat", "tokens"}]
-    kinds = {row.kind for row in prices or one.rows.values()}
+    takes, end = one.by_what.get("takes"), one.by_what.get("end")
+    prices = [row for what, row in one.by_what.items() if what in {"price", "flat", "tokens"}]
+    kinds = {row.kind for row in prices or one.by_what.values()}
     sure = next(kind for kind in ("third party", "recorded", "vendor") if kind in kinds)
     return (
         one.model if one.is_whole else f"…{one.model}" if one.model[:1] == "/" else f"{one.model}…",
-        _price(one.rows),
-        _sizes(one.rows),
+        _price(one.by_what),
+        _sizes(one.by_what),
         str(takes.references.most) if isinstance(takes, Takes) else "",
         str(end.on) if isinstance(end, EndRow) else "",
         sure,
-        str(min(row.date for row in one.rows.values())),
+        str(min(row.date for row in one.by_what.values())),
     )
 
 
