@@ -15,6 +15,8 @@ from errno import EIO
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from pydantic import Field
+
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import State
 from stage3_plugin.errors import (
@@ -90,7 +92,11 @@ class Problem(Part):
     attempt_ids: tuple[str, ...] = ()
 
 
-class Checked(Report):
+_Owners: TypeAlias = Sequence[tuple[str, str]]
+"""The purchases that a picture is of: the attempt and the scene of each."""
+
+
+class Checked(Report, frozen=False):
     """A check of a ledger and its pictures.
 
     Attributes:
@@ -100,18 +106,24 @@ class Checked(Report):
         filled: How many pictures it was given now.
         only_in_store: How many it alone has.
         store_read: Whether its pictures were read; else names and lengths were compared.
+        wanted: The pictures that have to be there.
+        in_store: Those that the bucket has, by their hash.
+        progress: Called with how many pictures are checked, and of how many.
     """
 
     format = "stage3-verify/1"
     ledger: StateFolder
-    corrected: int
-    purchases: int
-    pictures: int
+    corrected: int = 0
+    purchases: int = 0
+    pictures: int = 0
     store: str | None
-    filled: int
-    only_in_store: int
+    filled: int = 0
+    only_in_store: int = 0
     store_read: bool
-    problems: list[Problem]
+    problems: list[Problem] = Field(default_factory=list[Problem])
+    wanted: Kept[Mapping[Picture, _Owners]] = Field(default_factory=dict[Picture, _Owners])
+    in_store: Kept[Collection[str]] = ()
+    progress: Kept[Callable[[int, int], None]]
 
     @property
     def exit_code(self) -> int:
@@ -161,119 +173,10 @@ class Checked(Report):
                 is_safe=False,
             )
 
-
-class Accepted(Report):
-    """What was accepted in a folder that its ledger does not know."""
-
-    format = "stage3-accepted/1"
-    ledger: StateFolder
-    answers: list[str]
-    pictures: list[str]
-    more: Kept[Unaccounted | None]
-
-    def sentences(self) -> Iterator[Line]:
-        """Say what."""
-        if self.more is None:
-            all_ = f"{self.ledger.shown} accounts for all that is in its folder"
-            yield f"{all_}; nothing was to be accepted"
-        else:
-            again = "runs start again, and buy again what it has forgotten"
-            yield f"accepted in {self.ledger.shown}: {self.more}; {again}"
-
-    def next_steps(self) -> Iterator[Next]:
-        """Yield the check."""
-        yield next_steps.checking(self.ledger)
-
-
-_Owners: TypeAlias = Sequence[tuple[str, str]]
-"""The purchases that a picture is of: the attempt and the scene of each."""
-
-
-def verify(
-    folder: StateFolder,
-    *,
-    fill_store: bool = False,
-    read_store: bool = False,
-    progress: Callable[[int, int], None] = lambda _done, _of: None,
-) -> Checked:
-    """Check that the ledger agrees with itself, and that every picture it speaks of is there.
-
-    Reads every picture from end to end: its hash and its structure have to be right.
-
-    Args:
-        folder: What to check.
-        fill_store: Put what the bucket lacks into it.
-        read_store: Read what the bucket has, too; else names and lengths are compared.
-        progress: Called with how many pictures are checked, and of how many.
-
-    Raises:
-        LedgerMissing: There is no ledger.
-        LedgerFailed: It cannot be opened at all, or cannot be read now: that is no damage.
-        SettingsRefused: A bucket is to be filled, and the last run had none, or one that cannot
-            be used so.
-        BucketFailed: It is to be filled, and does not let us.
-    """
-    check = _Check(folder, progress, reads_store=read_store)
-    bucket = _bucket_at(check.address, must=fill_store)
-    try:
-        listed: Listed | StorageFailed = Listed.of(folder.store, folder.spool)
-    except StorageFailed as failed:
-        listed = failed
-    with folder.reading() as ledger:
-        with check.damage(ledger):
-            for problem in ledger.problems():
-                check.note("ledger", problem, at=ledger.path)
-        with check.damage(ledger, is_new=not check.problems):
-            check.wanted = _pictures(ledger)
-            check.corrected = len(ledger.corrections())
-            check.folder_by(ledger, listed)
-    if isinstance(bucket, Bucket):
-        check.bucket(bucket, fill=fill_store)
-    elif bucket is not None:
-        check.note_bucket(f"{bucket.problem} ({bucket.hint})")
-    check.pictures()
-    return check.report()
-
-
-def _bucket_at(address: str | None, *, must: bool) -> Bucket | SettingsRefused | None:
-    """Open the bucket that the last run had; what keeps it from being used is returned."""
-    if address is None and must:
-        raise SettingsRefused(
-            "store",
-            "the last run had no bucket that could be filled",
-            hint="set it, and run the story once more: nothing is bought again",
-        )
-    try:
-        return None if address is None else Bucket.at(address)
-    except SettingsRefused as refused:
-        if must:
-            raise
-        return refused
-
-
-class _Check:
-    """One check of a folder: it notes what is wrong.
-
-    Attributes:
-        address: Of the bucket, if the last run had one.
-        wanted: The pictures that have to be there.
-        corrected: How many costs a person has put right.
-        problems: What is wrong.
-    """
-
-    def __init__(
-        self, folder: StateFolder, progress: Callable[[int, int], None], *, reads_store: bool
-    ) -> None:
-        self._folder = folder
-        self._progress = progress
-        self._reads_store = reads_store
-        self._in_bucket = set[str]()
-        self._filled = 0
-        self._only_in_bucket = 0
-        self.address = folder.store_address()
-        self.wanted: Mapping[Picture, _Owners] = {}
-        self.corrected = 0
-        self.problems = list[Problem]()
+    def want(self, pictures: Mapping[Picture, _Owners]) -> None:
+        """Know which pictures have to be there."""
+        self.wanted, self.pictures = pictures, len(pictures)
+        self.purchases = sum(map(len, pictures.values()))
 
     def note(
         self,
@@ -285,7 +188,7 @@ class _Check:
         url: str | None = None,
     ) -> None:
         """Note what is wrong with a file, or in the bucket."""
-        is_file = self._folder.place.is_file
+        is_file = self.ledger.place.is_file
         what = "its folder" if is_file else "the server's database"
         problem = Problem(
             kind=kind,
@@ -312,7 +215,7 @@ class _Check:
             if is_new:
                 self.note("ledger", failed.problem, at=ledger.path)
 
-    def folder_by(self, ledger: Ledger, listed: Listed | StorageFailed) -> None:
+    def look_at_folder(self, ledger: Ledger, listed: Listed | StorageFailed) -> None:
         """Look whether the folder holds more than the ledger can account for."""
         if isinstance(listed, StorageFailed):
             message = f"what lies there cannot be told now ({listed.cause.strerror})"
@@ -323,17 +226,17 @@ class _Check:
 
     def note_bucket(self, message: str) -> None:
         """Note what keeps the bucket from being looked at."""
-        self.note("bucket", message, at=self._folder.path, url=self.address)
+        self.note("bucket", message, at=self.ledger.path, url=self.store)
 
-    def bucket(self, bucket: Bucket, *, fill: bool) -> None:
+    def look_into(self, bucket: Bucket, *, fill: bool) -> None:
         """See what a bucket lacks of the pictures, and fill it if that is asked for."""
-        wanted, store = self.wanted, self._folder.store
+        wanted, store = self.wanted, self.ledger.store
         names = {picture.sha256 for picture in wanted}
         try:
             there = {sha256: size for sha256, size in bucket.sizes() if sha256 in names}
             found = {one: _what_lacks(one, there.get(one.sha256)) for one in wanted}
-            for done, one in enumerate(wanted if self._reads_store else ()):
-                self._progress(done, len(wanted))
+            for done, one in enumerate(wanted if self.store_read else ()):
+                self.progress(done, len(wanted))
                 if found[one] is None and not _is_whole(bucket, one.sha256):
                     found[one] = "the bucket has other bytes by its name"
         except BucketFailed as failed:
@@ -342,39 +245,111 @@ class _Check:
             self.note_bucket(failed.problem)
             return
         lacks = {picture: why for picture, why in found.items() if why is not None}
-        filled = _fill(bucket, store, lacks, self._progress) if fill else set[str]()
+        filled = _fill(bucket, store, lacks, self.progress) if fill else set[str]()
         has = {picture.sha256 for picture in wanted if picture not in lacks} | filled
         for picture, why in lacks.items():
             if (sha256 := picture.sha256) not in has:
                 at, url = store.where(sha256), bucket.url_of(sha256)
                 self.note("store", why, at=at, of=wanted[picture], url=url)
-        self._in_bucket, self._filled = has, len(filled)
+        self.in_store, self.filled = has, len(filled)
 
-    def pictures(self) -> None:
+    def look_at_pictures(self) -> None:
         """Look at each picture."""
-        store = self._folder.store
+        store = self.ledger.store
         for done, (picture, owners) in enumerate(self.wanted.items()):
-            self._progress(done, len(self.wanted))
+            self.progress(done, len(self.wanted))
             wrong = _what_is_wrong(picture, store)
-            if wrong is not None and wrong[0] == "missing" and picture.sha256 in self._in_bucket:
-                self._only_in_bucket += 1
+            if wrong is not None and wrong[0] == "missing" and picture.sha256 in self.in_store:
+                self.only_in_store += 1
             elif wrong is not None:
                 self.note(*wrong, at=store.where(picture.sha256), of=owners)
-        self._progress(len(self.wanted), len(self.wanted))
+        self.progress(len(self.wanted), len(self.wanted))
 
-    def report(self) -> Checked:
-        """Return what was checked, and what is wrong."""
-        return Checked(
-            ledger=self._folder,
-            corrected=self.corrected,
-            purchases=sum(map(len, self.wanted.values())),
-            pictures=len(self.wanted),
-            store=self.address,
-            filled=self._filled,
-            only_in_store=self._only_in_bucket,
-            store_read=self._reads_store,
-            problems=self.problems,
+
+class Accepted(Report):
+    """What was accepted in a folder that its ledger does not know."""
+
+    format = "stage3-accepted/1"
+    ledger: StateFolder
+    answers: list[str]
+    pictures: list[str]
+    more: Kept[Unaccounted | None]
+
+    def sentences(self) -> Iterator[Line]:
+        """Say what."""
+        if self.more is None:
+            all_ = f"{self.ledger.shown} accounts for all that is in its folder"
+            yield f"{all_}; nothing was to be accepted"
+        else:
+            again = "runs start again, and buy again what it has forgotten"
+            yield f"accepted in {self.ledger.shown}: {self.more}; {again}"
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield the check."""
+        yield next_steps.checking(self.ledger)
+
+
+def verify(
+    folder: StateFolder,
+    *,
+    fill_store: bool = False,
+    read_store: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Checked:
+    """Check that the ledger agrees with itself, and that every picture it speaks of is there.
+
+    Reads every picture from end to end: its hash and its structure have to be right.
+
+    Args:
+        folder: What to check.
+        fill_store: Put what the bucket lacks into it.
+        read_store: Read what the bucket has, too; else names and lengths are compared.
+        progress: Called with how many pictures are checked, and of how many.
+
+    Raises:
+        LedgerMissing: There is no ledger.
+        LedgerFailed: It cannot be opened at all, or cannot be read now: that is no damage.
+        SettingsRefused: A bucket is to be filled, and the last run had none, or one that cannot
+            be used so.
+        BucketFailed: It is to be filled, and does not let us.
+    """
+    address = folder.store_address()
+    check = Checked(ledger=folder, store=address, store_read=read_store, progress=progress)
+    bucket = _bucket_at(address, must=fill_store)
+    try:
+        listed: Listed | StorageFailed = Listed.of(folder.store, folder.spool)
+    except StorageFailed as failed:
+        listed = failed
+    with folder.reading() as ledger:
+        with check.damage(ledger):
+            for problem in ledger.problems():
+                check.note("ledger", problem, at=ledger.path)
+        with check.damage(ledger, is_new=not check.problems):
+            check.want(_pictures(ledger))
+            check.corrected = len(ledger.corrections())
+            check.look_at_folder(ledger, listed)
+    if isinstance(bucket, Bucket):
+        check.look_into(bucket, fill=fill_store)
+    elif bucket is not None:
+        check.note_bucket(f"{bucket.problem} ({bucket.hint})")
+    check.look_at_pictures()
+    return check
+
+
+def _bucket_at(address: str | None, *, must: bool) -> Bucket | SettingsRefused | None:
+    """Open the bucket that the last run had; what keeps it from being used is returned."""
+    if address is None and must:
+        raise SettingsRefused(
+            "store",
+            "the last run had no bucket that could be filled",
+            hint="set it, and run the story once more: nothing is bought again",
         )
+    try:
+        return None if address is None else Bucket.at(address)
+    except SettingsRefused as refused:
+        if must:
+            raise
+        return refused
 
 
 def accept(folder: StateFolder, *, now: datetime) -> Accepted:
