@@ -78,12 +78,14 @@ def _said_of(cls: type) -> Iterator[tuple[str, str]]:
 def _plain(value: Any, purchase: Mapping[str, Any]) -> Any:
     """Say what is written: purchases' keys, and no titles and defaults, which are pydantic's."""
     if isinstance(value, list):
-        return [_plain(one, purchase) for one in value]
+        many: list[Any] = value
+        return [_plain(one, purchase) for one in many]
     if not isinstance(value, dict):
         return value
-    if value.get("title") == PurchaseKeys.__name__:
+    known: dict[str, Any] = value
+    if known.get("title") == PurchaseKeys.__name__:
         return purchase
-    kept = {key: one for key, one in value.items() if key not in {"title", "default"}}
+    kept = {key: one for key, one in known.items() if key not in {"title", "default"}}
     if isinstance(kept.get("description"), str):
         kept["description"] = kept["description"].partition("\n\n")[0]
     keys = kept.pop("properties", None)

@@ -160,7 +160,9 @@ def older_than(models: Sequence[KnownModel], days: int, *, today: date) -> list[
     """Return the models with the rows that were last seen longer ago, and no others."""
     found = list[KnownModel]()
     for one in models:
-        rows = {what: row for what, row in one.by_what.items() if (today - row.date).days > days}
+        rows = dict[What, Row](
+            (what, row) for what, row in one.by_what.items() if (today - row.date).days > days
+        )
         if rows:
             found.append(_known(one.provider, one.model, rows, is_whole=one.is_whole))
     return found

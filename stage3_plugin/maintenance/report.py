@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, TypeVar, cast
 
 from pydantic import (
     AliasPath,
@@ -70,7 +70,9 @@ class Part(BaseModel):
     An amount is a field that ends in ``_microusd``, and a key that ends in ``_usd``.
     """
 
-    model_config = ConfigDict(frozen=True, from_attributes=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, from_attributes=True, arbitrary_types_allowed=True, serialize_by_alias=True
+    )
     optional: ClassVar[frozenset[str]] = frozenset()
     """Keys that are left out where nothing was said of them."""
 
@@ -86,9 +88,10 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON has it."""
     match value:
         case Mapping():
-            return dict(_plain_item(str(name), one) for name, one in value.items())
+            items = cast("Mapping[object, Any]", value).items()
+            return dict(_plain_item(str(name), one) for name, one in items)
         case list() | tuple():
-            return [_plain(one) for one in value]
+            return [_plain(one) for one in cast("Sequence[Any]", value)]
         case datetime():
             return value.astimezone(UTC).isoformat()
         case None | bool() | int() | float():
