@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -78,11 +78,10 @@ def _said_of(cls: type) -> Iterator[tuple[str, str]]:
 def _plain(value: Any, purchase: Mapping[str, Any]) -> Any:
     """Say what is written: purchases' keys, and no titles and defaults, which are pydantic's."""
     if isinstance(value, list):
-        many: list[Any] = value
-        return [_plain(one, purchase) for one in many]
+        return [_plain(one, purchase) for one in cast("Sequence[Any]", value)]
     if not isinstance(value, dict):
         return value
-    known: dict[str, Any] = value
+    known = cast("dict[str, Any]", value)
     if known.get("title") == PurchaseKeys.__name__:
         return purchase
     kept = {key: one for key, one in known.items() if key not in {"title", "default"}}

@@ -199,12 +199,9 @@ def test_no_command_loads_a_client_or_a_library_of_pictures(project: Project) ->
 def test_what_is_said_of_a_move_fits_its_schema(project: Project) -> None:
     """Also where no server is at hand: by the keys that are shipped, ``from`` among them."""
     folder = StateFolder(project.state_dir)
-    rows = dict.fromkeys(("purchases", "jobs", "events", "counters", "meta"), 2)
-    place: dict[str, Any] = {
-        "folder": folder,
-        "ledger": "postgresql://there/media",
-        "path": project.path,
-    }
+    rows = {"purchases": 2, "jobs": 2, "events": 2, "counters": 2, "meta": 2}
+    at = "postgresql://there/media"
+    place: dict[str, Any] = {"folder": folder, "ledger": at, "path": project.path}
     moved = Moved(**place, was_there=False, rows=rows)
     again = Moved(**place, was_there=True, rows={})
 
