@@ -19,7 +19,6 @@ from stage3_plugin.maintenance.report import (
     Bought,
     Changed,
     Kept,
-    Line,
     Part,
     Report,
     counted,
@@ -106,7 +105,7 @@ class Standing(Report):
     def _has_unknown(self) -> bool:
         return any(State.UNKNOWN in one.ended for one in self.jobs)
 
-    def sentences(self) -> Iterator[Line]:
+    def sentences(self) -> Iterator[str]:
         """Yield a line or more for each job, what all came to, and what comes next."""
         jobs = self.waited.jobs
         if not jobs:
@@ -283,7 +282,7 @@ class Answers(Report):
             why = "shows what is still unknown, and how each is decided"
             yield Next(("stage3", "attempts", *self.config, "--json"), why)
 
-    def sentences(self) -> Iterator[Line]:
+    def sentences(self) -> Iterator[str]:
         """Yield a line or two for each purchase, and what all came to."""
         if not self.asked:
             yield (

@@ -28,12 +28,10 @@ from stage3_plugin.maintenance.report import (
     Bought,
     JobKeys,
     Kept,
-    Line,
     Part,
     Report,
     counted,
     grouped,
-    job_in_words,
     job_keys,
     moment,
     named,
@@ -220,7 +218,7 @@ class Listing(Report):
     groups: Kept[Sequence[Sequence[Found]]]
     is_of_those_in_need: Kept[bool]
 
-    def sentences(self) -> Iterator[Line]:
+    def sentences(self) -> Iterator[str]:
         """Yield what there is to be said of each, what was left out, and what all come to."""
         for group in self.groups:
             head, *told = _told(group, self.ledger)
@@ -291,7 +289,7 @@ def _told(group: Sequence[Found], folder: StateFolder) -> Iterator[str]:
         yield f"the provider calls it {first.request_id}"
     job = job_keys(purchase.job)
     if job is not None and purchase.state in UNSETTLED:
-        yield job_in_words(job)
+        yield str(job)
     if first.awaited is not None:
         awaited = first.awaited
         times = "once" if awaited.asked == 1 else f"{awaited.asked:,} times"

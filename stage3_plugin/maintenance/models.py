@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from stage3_plugin.domain.free_checks import Finding
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.maintenance.report import Kept, Line, Part, Report, usd
+from stage3_plugin.maintenance.report import Kept, Part, Report, usd
 from stage3_plugin.providers.models import (
     BatchRow,
     EndRow,
@@ -184,7 +184,7 @@ class Models(Report):
     whole: Kept[bool]
     prices: Kept[bool]
 
-    def sentences(self) -> Iterator[Line]:
+    def sentences(self) -> Iterator[str]:
         """Yield a table of 100 columns."""
         priced = [one for one in self.models if one.is_whole and self.prices]
         for one in priced:

@@ -31,7 +31,7 @@ from stage3_plugin.ledger.sqlite import is_file
 from stage3_plugin.ledger.translation import ledger_failed
 from stage3_plugin.maintenance import Refused
 from stage3_plugin.maintenance.next_steps import Next, checking
-from stage3_plugin.maintenance.report import Kept, Line, Report, counted
+from stage3_plugin.maintenance.report import Kept, Report, counted
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Moved(Report):
     was_there: bool
     rows: dict[str, int]
 
-    def sentences(self) -> Iterator[Line]:
+    def sentences(self) -> Iterator[str]:
         """Yield what was moved, and what holds from now on."""
         if self.was_there:
             yield f"{self.path} is at {self.ledger}: an earlier move had brought it there already"
@@ -96,7 +96,7 @@ class MovedBack(Report):
     format = "stage3-moved-back/1"
     ledger: Path
 
-    def sentences(self) -> Iterator[Line]:
+    def sentences(self) -> Iterator[str]:
         """Say which file is in force."""
         ways = "take `ledger` out of the config, or move again"
         yield f"nothing was moved: {self.ledger} is the ledger again; {ways}"

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.maintenance.report import Line, Part, Report
+from stage3_plugin.maintenance.report import Part, Report
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import ends_at, models_known_of
@@ -139,7 +139,7 @@ class Installed(Report):
     format = "stage3-providers/1"
     providers: list[InstalledProvider]
 
-    def sentences(self) -> Iterator[Line]:
+    def sentences(self) -> Iterator[str]:
         """Yield what each can."""
         for one in self.providers:
             yield from one.told()

@@ -19,9 +19,8 @@ from stage3_plugin.ledger.home import Homes
 from stage3_plugin.maintenance import Refused, next_steps
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.report import (
-    Bought,
+    Foreseen,
     Line,
-    Part,
     Report,
     counted,
     moment,
@@ -34,13 +33,6 @@ from stage3_plugin.policy.reuse import after_its_owner
 _MOST_SHOWN = 20
 
 
-class AtStake(Part):
-    """A request, with what it is once its home is given up."""
-
-    purchase: Bought
-    becomes: State
-
-
 class Recovery(Report):
     """What a home that never comes back has in work, and whether it is given up."""
 
@@ -50,13 +42,12 @@ class Recovery(Report):
     is_done: bool
     count: int
     held_microusd: int
-    attempts: list[AtStake]
+    attempts: list[Foreseen]
 
     def sentences(self) -> Iterator[Line]:
         """Yield the first of them, what all of them hold, and what can be done."""
         found = [one.purchase for one in self.attempts]
-        shown = self.attempts[:_MOST_SHOWN]
-        yield purchases_in_rows([([one.purchase], one.becomes) for one in shown])
+        yield purchases_in_rows(self.attempts[:_MOST_SHOWN])
         if len(found) > _MOST_SHOWN:
             yield f"and {len(found) - _MOST_SHOWN:,} more"
         sent, held = counted(self.count, "request"), f"${usd(self.held_microusd)} held"
@@ -134,7 +125,7 @@ def recover(folder: StateFolder, home: str, *, now: datetime, is_sure: bool) -> 
         is_done=is_sure,
         count=len(found),
         held_microusd=sum(one.new.hold_microusd for one in found),
-        attempts=[AtStake(purchase=one, becomes=_becomes(one)) for one in found],
+        attempts=[Foreseen(purchase=one, becomes=_becomes(one)) for one in found],
     )
 
 

@@ -152,6 +152,10 @@ class JobKeys(Part):
     accepted_at: datetime
     expires_at: datetime
 
+    def __str__(self) -> str:
+        accepted, until = moment(self.accepted_at), moment(self.expires_at)
+        return f"job {self.job_id}, accepted {accepted}, kept there until {until}"
+
 
 def token_of(purchase: Purchase) -> str | None:
     """Return what the batch is found by that a purchase is a line of; ``None`` if it is none."""
@@ -205,6 +209,13 @@ Bought: TypeAlias = Annotated[
     WithJsonSchema({"title": PurchaseKeys.__name__}),
 ]
 """A purchase; programs are told its keys, beside those of the part that it is in."""
+
+
+class Foreseen(Part):
+    """A purchase, and what it becomes."""
+
+    purchase: Bought
+    becomes: State
 
 
 class Changed(Part):
@@ -269,26 +280,21 @@ def grouped(many: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
     return list(groups.values())
 
 
-def purchases_in_rows(groups: Iterable[tuple[Sequence[Purchase], State]]) -> Table:
+def purchases_in_rows(foreseen: Iterable[Foreseen]) -> Table:
     """Return a row for each purchase, or for the lines of a batch, with what it becomes."""
     rows = [("ID", "SCENE", "SENT", "FROM", "RUN", "HELD", "BECOMES")]
-    for group, becomes in groups:
-        new, token, more = group[0].new, token_of(group[0]), len(group) - 1
+    for group in grouped(foreseen, lambda one: together(one.purchase)):
+        first, more = group[0].purchase, len(group) - 1
+        new, token = first.new, token_of(first)
         rows.append(
             (
                 new.attempt_id[:12] if token is None else f"batch {token[:SHORT]}",
                 new.scene_id[:40] + (f" and {more:,} more" if more else ""),
-                moment(group[0].held_at),
+                moment(first.held_at),
                 route(new.endpoint)[:40],
                 without_home(new.run_id)[:12],
-                f"${usd(sum(one.counted_microusd for one in group))}",
-                str(becomes),
+                f"${usd(sum(one.purchase.counted_microusd for one in group))}",
+                str(group[0].becomes),
             )
         )
     return Table(rows)
-
-
-def job_in_words(job: JobKeys) -> str:
-    """Say by what name a provider has a job, and until when it has promised to know it."""
-    accepted, until = moment(job.accepted_at), moment(job.expires_at)
-    return f"job {job.job_id}, accepted {accepted}, kept there until {until}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
-from typing import Final
+from typing import Any, Final
 
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Purchase, Settlement
@@ -25,14 +25,13 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes, without_home
 from stage3_plugin.maintenance.listing import Situation, waits_for
 from stage3_plugin.maintenance.next_steps import Next
-from stage3_plugin.maintenance.report import Changed, token_of
+from stage3_plugin.maintenance.report import Changed, Foreseen, token_of
 from stage3_plugin.maintenance.resolve_report import (
     BECOMES,
     Corrected,
     DaySet,
     Decided,
     Decision,
-    Foreseen,
 )
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.providers.registry import provider_at
@@ -160,19 +159,19 @@ def resolve_chosen(
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be changed; then nothing was.
     """
+    resolved, more = list[Changed](), dict[str, Any]()
     if is_sure:
         with _deciding(folder, now=now) as deciding:
             before, answered = _choose(deciding.ledger, folder, choice)
             ids = [one.new.attempt_id for one in before]
-            decided = Decided.of(folder, decision, deciding.all_of(ids, decision, cost_microusd))
+            resolved = deciding.all_of(ids, decision, cost_microusd)
     else:
         with folder.reading() as ledger:
             before, answered = _choose(ledger, folder, choice)
         would = tuple(Foreseen(purchase=one, becomes=BECOMES[decision]) for one in before)
         more = {"would_resolve": would, "each_microusd": cost_microusd, "again": again}
-        decided = Decided.of(folder, decision, []).model_copy(update=more)
     left_out = tuple(one.new.attempt_id for one in answered)
-    return decided.model_copy(update={"left_out": left_out})
+    return Decided.of(folder, decision, resolved, left_out=left_out, **more)
 
 
 def _choose(

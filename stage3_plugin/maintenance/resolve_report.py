@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
@@ -13,11 +13,10 @@ from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.report import (
     SHORT,
-    Bought,
     Changed,
+    Foreseen,
     Kept,
     Line,
-    Part,
     Report,
     counted,
     grouped,
@@ -66,13 +65,6 @@ _WHAT_COMES: Final = {
 }
 
 
-class Foreseen(Part):
-    """What would be recorded of a purchase."""
-
-    purchase: Bought
-    becomes: State
-
-
 class Decided(Report):
     """What was decided of purchases, or would be."""
 
@@ -91,7 +83,9 @@ class Decided(Report):
     """What records it, where many were chosen, and none is recorded yet."""
 
     @classmethod
-    def of(cls, folder: StateFolder, decision: Decision, resolved: Sequence[Changed]) -> Decided:
+    def of(
+        cls, folder: StateFolder, decision: Decision, resolved: Sequence[Changed], **more: Any
+    ) -> Decided:
         """Say that a decision was recorded."""
         return cls(
             ledger=folder,
@@ -100,14 +94,14 @@ class Decided(Report):
             next_step=_WHAT_COMES[decision],
             is_final=decision is not Decision.BILLED,
             resolved=tuple(resolved),
+            **more,
         )
 
     def sentences(self) -> Iterator[Line]:
         """Yield what was or would be done, what that costs, and how it can be taken back."""
         before = [one.purchase for one in self.would_resolve]
         if before:
-            becomes = BECOMES[self.decision]
-            yield purchases_in_rows((group, becomes) for group in grouped(before, together))
+            yield purchases_in_rows(self.would_resolve)
             yield _sum_in_words(self.decision, before, self.each_microusd)
         elif not self.resolved:
             yield "no purchase of unknown outcome is meant"

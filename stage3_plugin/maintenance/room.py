@@ -17,7 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from stage3_plugin.maintenance.report import Line, Part, Report, counted
+from stage3_plugin.maintenance.report import Part, Report, counted
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 
 Stamp: TypeAlias = tuple[int, int]
@@ -94,7 +94,7 @@ class Room(Report, Amount):
     places: list[Place]
     unread: list[Path]
 
-    def sentences(self) -> Iterator[Line]:
+    def sentences(self) -> Iterator[str]:
         """Yield what is held, by what, and how much of it could be made again at no cost."""
         if not self.places:
             yield "there is nothing here yet: no state folder, and no results"

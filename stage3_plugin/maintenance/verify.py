@@ -30,7 +30,7 @@ from stage3_plugin.errors import (
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
-from stage3_plugin.maintenance.report import Kept, Line, Part, Report, counted, named
+from stage3_plugin.maintenance.report import Kept, Part, Report, counted, named
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
@@ -130,7 +130,7 @@ class Checked(Report, frozen=False):
         """Return 1 where something is wrong."""
         return EXIT_PROBLEMS if self.problems else 0
 
-    def sentences(self) -> Iterator[Line]:
+    def sentences(self) -> Iterator[str]:
         """Yield every problem with its next step, and what was checked."""
         for problem in self.problems:
             scenes = named(problem.scene_ids, _SCENES_NAMED)
@@ -275,7 +275,7 @@ class Accepted(Report):
     pictures: list[str]
     more: Kept[Unaccounted | None]
 
-    def sentences(self) -> Iterator[Line]:
+    def sentences(self) -> Iterator[str]:
         """Say what."""
         if self.more is None:
             all_ = f"{self.ledger.shown} accounts for all that is in its folder"

@@ -28,7 +28,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "hooks": 160,
         "ledger": 4246,
         "library": 1399,
-        "maintenance": 3412,
+        "maintenance": 3410,
         "policy": 1660,
         "previz": 7477,
         "providers": 4911,
