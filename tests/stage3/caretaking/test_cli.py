@@ -7,12 +7,16 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from host_stub.errors import EXIT_INTERRUPTED, EXIT_STARTING
 from stage3_plugin.cli import ENDINGS
 from stage3_plugin.maintenance.commands import COMMANDS, add_arguments
+from stage3_plugin.maintenance.moving import Moved, MovedBack
+from stage3_plugin.maintenance.state_folder import StateFolder
+from tests import documents
 from tests.rules.repository import blocks, page, section, table_rows
 from tests.said import Say
 from tests.stage3.caretaking.commands import run_process
@@ -116,6 +120,22 @@ def test_no_command_loads_a_client_or_a_library_of_pictures(project: Project) ->
 
     assert result.stderr.startswith("[0, 0]")
     assert {"httpx", "PIL", "pluggy", "rich"} & set(result.stderr.split()) == set()
+
+
+def test_what_is_said_of_a_move_fits_its_schema(project: Project) -> None:
+    """Also where no server is at hand: by the keys that are shipped, ``from`` among them."""
+    folder = StateFolder(project.state_dir)
+    rows = {"purchases": 2, "jobs": 2, "events": 2, "counters": 2, "meta": 2}
+    at = "postgresql://there/media"
+    place: dict[str, Any] = {"folder": folder, "ledger": at, "path": project.path}
+    moved = Moved(**place, was_there=False, rows=rows)
+    again = Moved(**place, was_there=True, rows={})
+
+    for report in (moved, again, MovedBack(ledger=project.path)):
+        assert documents.check({**report.data, "next_actions": []}) == []
+    assert moved.data["from"] == str(project.path)
+    assert "2 purchases, 2 jobs, 2 events, 2 counters, 2 notes" in moved.text
+    assert "an earlier move had brought it there already" in again.text
 
 
 # The pages

@@ -165,9 +165,9 @@ def test_what_the_next_run_does_by_itself_is_not_decided(
         (["abcdef", "--day", "2026-11-03"], "--day stands alone"),
         (["--day", "2026-11-3"], "should be a day"),
         (["--day", "20261103aa"], "should be a day"),
-        (["--since", "yesterday", "--billed"], "--since should be"),
-        (["--since", "9999999w", "--billed"], "--since should be"),
-        (["--since", "999999w", "--billed"], "--since should be"),
+        (["--since", "yesterday", "--billed"], "--since: should be a date"),
+        (["--since", "9999999w", "--billed"], "--since: should be a date"),
+        (["--since", "999999w", "--billed"], "--since: should be a date"),
     ],
 )
 def test_a_slip_of_the_hand_is_refused(
