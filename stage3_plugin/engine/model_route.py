@@ -92,7 +92,7 @@ async def open_model(
         renderer = ModelRenderer(executor, chosen, decides)
 
         def maker_with(base64_of: Base64Of) -> LocalMaker:
-            showing = renderer.showing(lambda sent: pybase64.b64decode(base64_of(sent)))
+            showing = renderer.showing(lambda sent: pybase64.b64decode(base64_of(sent)[:]))
             return LocalMaker(showing, pictures, is_exact=True)
 
         route = replace(

@@ -36,9 +36,9 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "renderers": 1183,
         "runtime": 847,
         "settings": 858,
-        "storage": 3650,
+        "storage": 3529,
         "testing": 4496,
-        "transport": 1871,
+        "transport": 1873,
     },
     "host_stub": {
         "__init__": 0,

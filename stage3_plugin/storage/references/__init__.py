@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,6 +44,7 @@ from stage3_plugin.errors import (
     WorkerLost,
 )
 from stage3_plugin.executors.base import Executor
+from stage3_plugin.files.folder import TEMPORARY_PREFIX
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.system_errors import hint_for, says_not_there
@@ -51,7 +53,6 @@ from stage3_plugin.storage.pictures import RunBlocking
 from stage3_plugin.storage.references.bodies import Bodies, Body
 from stage3_plugin.storage.references.locating import Place, Places, shown
 from stage3_plugin.storage.references.reading import Original, read, refused
-from stage3_plugin.storage.references.scratch import Scratch
 from stage3_plugin.storage.store import PictureStore
 
 __all__ = ["References"]
@@ -118,8 +119,8 @@ class References:
         self._executor = copying
         self._blocking = blocking
         self._copying = anyio.CapacityLimiter(copying.slots)
-        self._bodies = Bodies()
-        self._scratch = Scratch(state.path)
+        self._folder = state.path
+        self._bodies = Bodies(state.path)
         self._found: dict[tuple[str, str], _Once[Place]] = {}
         self._originals: dict[str, _Once[Original]] = {}
         self._copies: dict[tuple[str, Limits], _Once[SentPicture]] = {}
@@ -127,10 +128,8 @@ class References:
         self._holding = threading.Lock()
 
     async def __aenter__(self) -> Self:
-        folder = await self._blocking(self._folder)
-        self._bodies = Bodies(folder)
-        self._scratch = Scratch(folder)
-        await self._blocking(self._scratch.remove_leftovers)
+        self._folder = await self._blocking(self._folder_for_files)
+        self._bodies = Bodies(self._folder)
         await self._executor.__aenter__()
         return self
 
@@ -143,12 +142,10 @@ class References:
         try:
             await self._executor.__aexit__(kind, error, trace)
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._blocking(self._scratch.close)
-                self._held.clear()
-                self._bodies.close()
+            self._held.clear()
+            self._bodies.close()
 
-    def _folder(self) -> Path:
+    def _folder_for_files(self) -> Path:
         """Return where files go: the state folder's place for that, or the system's."""
         folder = self._state.path / "tmp"
         if self._state.path.is_dir():
@@ -188,9 +185,9 @@ class References:
             raise _again(error, shown(wish.image)) from None
         return Reference(wish=wish, sha256=original.sha256, sent=sent)
 
-    def body_of(self, sent: SentPicture) -> memoryview:
-        """Return what is sent of a reference in base64; all who ask share its memory."""
-        return self._bodies.view(self._held[sent.sha256])
+    def body_of(self, sent: SentPicture) -> Body:
+        """Return what is sent of a reference in base64; it is read as it is sent."""
+        return self._held[sent.sha256]
 
     # How it is done ------------------------------------------------------------------------------
 
@@ -247,8 +244,8 @@ class References:
     async def _copy(self, original: Original, limits: Limits) -> SentPicture:
         """Have a copy made; two at once, since each job carries a whole picture."""
         async with self._copying:
-            job = await self._blocking(partial(_job, self._bodies, original, limits))
-            into = await self._blocking(self._scratch.new)
+            job = await self._blocking(partial(_job, original, limits))
+            into = self._folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
             try:
                 await self._executor.run(job, into)
                 copy = await self._blocking(partial(self._read, partial(_opened, into)))
@@ -314,8 +311,8 @@ def _sent(picture: Picture) -> SentPicture:
     )
 
 
-def _job(bodies: Bodies, original: Original, limits: Limits) -> bytes:
-    return job_of(pybase64.b64decode(bodies.read(original.body)), limits)
+def _job(original: Original, limits: Limits) -> bytes:
+    return job_of(pybase64.b64decode(original.body[:]), limits)
 
 
 def _not_copied(problem: str, into: Path) -> ReferenceRefused | StorageFailed:
