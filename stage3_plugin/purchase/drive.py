@@ -38,7 +38,6 @@ from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.purchase.ingest import Answer, Ingest, not_taken_in
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.transport.bodies import Base64Of, no_pictures
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
@@ -99,17 +98,16 @@ class Drive:
             return unsendable(error)
         try:
             folder = self._pictures.new_folder(name)
-            receipt = Receipt(folder)
+            answer = self._asking.to_come(folder)
         except StorageFailed as failure:
             return without_storage(failure)
         try:
-            opened = self._asking.into(folder, receipt)
             exchange = await self._asking.client.post(
-                send, opened, base64_of=base64_of, is_late=is_late, leave=leave
+                send, answer.opened, base64_of=base64_of, is_late=is_late, leave=leave
             )
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
-                receipt.close()
+                answer.close()
         if exchange.complete:
             return send
         if exchange.sent:  # what came of it is the only evidence
