@@ -38,7 +38,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "settings": 858,
         "storage": 3494,
         "testing": 4496,
-        "transport": 1873,
+        "transport": 1857,
     },
     "host_stub": {
         "__init__": 0,
