@@ -39,7 +39,6 @@ from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place
-from stage3_plugin.transport.sinks import Moving, ReplySink
 from stage3_plugin.transport.sockets import Terms
 from stage3_plugin.transport.trust import named_trust
 from stage3_plugin.transport.uploading import SentFile, upload_body
@@ -250,12 +249,8 @@ class Client:
 
         It may take as long as it likes while it moves: ``timeout_s`` is the time for each MiB.
         """
-        patience = Patience(self._timeout_s)
-
-        def opened(status: int, headers: Mapping[str, str]) -> ReplySink:
-            return Moving(open_sink(status, headers), patience.moved)
-
-        return await self._read(url, opened, hosts, patience, accept=ANY_FILE)
+        patience = Patience(self._timeout_s, is_renewed=True)
+        return await self._read(url, open_sink, hosts, patience, accept=ANY_FILE)
 
     async def upload(
         self, step: Upload, content: Content, open_sink: OpenSink, *, hosts: JobHosts
@@ -272,7 +267,7 @@ class Client:
             open_sink: Opens what the answer flows into.
             hosts: Where the key may go.
         """
-        patience = Patience(self._timeout_s)
+        patience = Patience(self._timeout_s, is_renewed=True)
 
         def request() -> httpx.Request:
             body = upload_body(step, content, patience)

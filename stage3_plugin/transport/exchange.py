@@ -30,6 +30,7 @@ from stage3_plugin.transport.connection import (
 )
 from stage3_plugin.transport.faults import TurnedAway, fault_of, links
 from stage3_plugin.transport.lookups import AddressForbidden
+from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.proxies import Proxy
 from stage3_plugin.transport.sinks import Ending, ReplySink
 from stage3_plugin.transport.sockets import Terms
@@ -55,7 +56,8 @@ async def exchange(
         response = await transport.send(request, terms)
         state.head(response, is_plain=request.url.scheme == "http")
         headers = dict(response.headers)
-        await _receive(response, state.begin(open_sink(response.status_code, headers)), state)
+        sink = state.begin(open_sink(response.status_code, headers))
+        await _receive(response, sink, state, terms.patience)
         await state.end(_ending_of(response.headers, state.received_bytes))
         if not state.complete:
             state.problem = "the answer was cut off"
@@ -251,7 +253,9 @@ _WORDS: dict[type[Exception], str] = {
 }
 
 
-async def _receive(response: httpx.Response, sink: ReplySink, state: Exchange) -> None:
+async def _receive(
+    response: httpx.Response, sink: ReplySink, state: Exchange, patience: Patience
+) -> None:
     """Let the raw body flow into the sink, which sees its end in the moment of its last byte.
 
     Closing a connection gives way to other tasks, and a process that is killed meanwhile, or an
@@ -271,6 +275,7 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Exchange) -
             if refused is not None:
                 continue
             state.received_bytes += len(chunk)
+            patience.moved(len(chunk))
             if len(state.beginning) < _BEGINNING_BYTES:
                 state.beginning += chunk[:_BEGINNING_BYTES]
             try:

@@ -36,9 +36,9 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "renderers": 1183,
         "runtime": 847,
         "settings": 858,
-        "storage": 3494,
+        "storage": 3492,
         "testing": 4496,
-        "transport": 1857,
+        "transport": 1852,
     },
     "host_stub": {
         "__init__": 0,

@@ -194,23 +194,30 @@ class References:
     async def _original_of(
         self, wish: ReferenceWish, picture: Picture | BroughtPicture | None
     ) -> Original:
+        if isinstance(picture, Picture):
+            return await self._original_in_store(picture.sha256)
         if picture is None:
             find = self._found.setdefault((wish.by, wish.image), _Once[Place]()).get
             place = await find(partial(self._blocking, partial(self._places.find, wish)))
-            opening = partial(self._places.open, wish, place)
-            return await self._original(f"file:{place.path}", opening)
-        if isinstance(picture, BroughtPicture):
+        else:
             place = Place(picture.path.parent, (picture.path.name,))
-            opening = partial(self._places.open, wish, place)
-            original = await self._original(f"brought:{picture.path}", opening)
-            if original.sha256 != picture.sha256:
-                raise refused(_NOT_WHAT_WAS_BROUGHT, _BRING_AGAIN)
-            return original
-        opening = partial(self._stored, picture.sha256)
-        original = await self._original(f"stored:{picture.sha256}", opening)
-        if original.sha256 != picture.sha256:
-            original = await self._recalled(picture.sha256, opening)
+        opening = partial(self._places.open, wish, place)
+        original = await self._original(f"file:{place.path}", opening)
+        if picture is not None and original.sha256 != picture.sha256:
+            raise refused(_NOT_WHAT_WAS_BROUGHT, _BRING_AGAIN)
         return original
+
+    async def _original_in_store(self, sha256: str) -> Original:
+        """Read a stored picture, and once more where it is damaged and kept elsewhere, too."""
+        opening = partial(self._stored, sha256)
+        original = await self._original(f"stored:{sha256}", opening)
+        if original.sha256 == sha256:
+            return original
+        if await self._blocking(partial(self._store.recall, sha256)):
+            original = await self._original(f"recalled:{sha256}", opening)
+            if original.sha256 == sha256:
+                return original
+        raise refused(_DAMAGED, _DAMAGED_HINT)
 
     def _stored(self, sha256: str) -> BinaryIO:
         try:
@@ -219,15 +226,6 @@ class References:
             if says_not_there(error):
                 raise refused(_DAMAGED, _DAMAGED_HINT) from error
             raise StorageFailed(self._store.where(sha256), error, reading=True) from error
-
-    async def _recalled(self, sha256: str, opening: Callable[[], BinaryIO]) -> Original:
-        """Read a stored picture that is damaged once more, if it is kept elsewhere too."""
-        if not await self._blocking(partial(self._store.recall, sha256)):
-            raise refused(_DAMAGED, _DAMAGED_HINT)
-        original = await self._original(f"recalled:{sha256}", opening)
-        if original.sha256 != sha256:
-            raise refused(_DAMAGED, _DAMAGED_HINT)
-        return original
 
     async def _original(self, key: str, opening: Callable[[], BinaryIO]) -> Original:
         once = self._originals.setdefault(key, _Once[Original]())
