@@ -36,7 +36,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "renderers": 1183,
         "runtime": 847,
         "settings": 858,
-        "storage": 3492,
+        "storage": 3483,
         "testing": 4496,
         "transport": 1852,
     },
