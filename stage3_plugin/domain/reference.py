@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from host_stub.contract import Scene, ShownPicture
 
@@ -77,7 +77,15 @@ def nothing_shown(_scene_id: str) -> None:
     """Show nothing, where there is no host that shows anything."""
 
 
-def _not_held() -> memoryview:
+class Sliced(Protocol):
+    """Bytes that may lie elsewhere, and are had a slice at a time."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, piece: slice, /) -> bytes | memoryview: ...
+
+
+def _not_held() -> Sliced:
     raise LookupError("there are no references here")
 
 
@@ -89,13 +97,13 @@ class SentPicture:
         sha256: Of them.
         media_type: Of them.
         size_bytes: How many, before they are put into base64.
-        base64: Returns them in base64; all who ask share its memory.
+        base64: Returns them in base64; all who ask share what is held.
     """
 
     sha256: str
     media_type: MediaType
     size_bytes: int
-    base64: Callable[[], memoryview] = field(default=_not_held, repr=False, compare=False)
+    base64: Callable[[], Sliced] = field(default=_not_held, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -380,12 +380,11 @@ class _PaidRoute:
     def _conversation(self, key: RenewableKey | None, endpoint: Endpoint) -> Conversation:
         """Return one with an endpoint of the settings, or with one that they named before."""
         from stage3_plugin.purchase.conversation import Conversation  # noqa: PLC0415 - a plan sends nothing
-        from stage3_plugin.storage.spool.writing import Caps  # noqa: PLC0415 - likewise
         from stage3_plugin.transport.job_hosts import JobHosts  # noqa: PLC0415 - likewise
         from stage3_plugin.transport.picture_hosts import PictureHosts  # noqa: PLC0415 - likewise
 
         settings, provider = self.settings, self._at(endpoint)
-        profile, most_bytes = provider.profile, settings.max_reply_bytes
+        profile = provider.profile
         others = (*profile.picture_hosts, *settings.picture_hosts)
         address = endpoint.base_url or profile.base_url
         # The key is for the settings' own endpoint, whatever its model.
@@ -404,7 +403,7 @@ class _PaidRoute:
                 list_all=settings.listing_is_whole,
             ),
             flat_usd=_prices_for(settings, endpoint)[1],
-            caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
+            most_bytes=settings.max_reply_bytes,
             masked=self.masked,
             now=self.now,
             key=key,

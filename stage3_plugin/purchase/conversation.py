@@ -44,7 +44,6 @@ from stage3_plugin.purchase.polling import Ended, Polling
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
@@ -90,7 +89,7 @@ class Conversation:
         hosts: Where pictures may be fetched from.
         job_hosts: Where jobs may be asked for, with the key.
         flat_usd: The settings' price per picture.
-        caps: How much of an answer, and of a fetched picture, is taken.
+        most_bytes: How much of an answer, and of a fetched picture, is taken.
         masked: Covers secrets in what comes back.
         now: The wall clock, aware.
         key: The key, where another one can be had.
@@ -107,7 +106,7 @@ class Conversation:
         hosts: PictureHosts,
         flat_usd: Decimal | None = None,
         job_hosts: JobHosts,
-        caps: Caps,
+        most_bytes: int,
         masked: Masked = NOTHING,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         key: RenewableKey | None = None,
@@ -119,7 +118,7 @@ class Conversation:
             client=client,
             pictures=pictures,
             hosts=job_hosts,
-            caps=caps,
+            most_bytes=most_bytes,
             masked=masked,
             now=now,
             key=key,

@@ -38,7 +38,6 @@ from stage3_plugin.purchase.asking import Asking
 from stage3_plugin.purchase.ingest import Answer, Ingest, not_taken_in
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.receipt import Receipt
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
 if TYPE_CHECKING:
@@ -96,15 +95,16 @@ class Drive:
             return unsendable(error)
         try:
             folder = self._pictures.new_folder(name)
-            receipt = Receipt(folder)
+            answer = self._asking.to_come(folder)
         except StorageFailed as failure:
             return without_storage(failure)
         try:
-            opened = self._asking.into(folder, receipt)
-            exchange = await self._asking.client.post(send, opened, is_late=is_late, leave=leave)
+            exchange = await self._asking.client.post(
+                send, answer.opened, is_late=is_late, leave=leave
+            )
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
-                receipt.close()
+                answer.close()
         if exchange.complete:
             return send
         if exchange.sent:  # what came of it is the only evidence

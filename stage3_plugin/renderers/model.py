@@ -166,7 +166,7 @@ class ModelRenderer:
 
     def _reference(self, shown: Reference, *, labels: bool) -> ModelReference:
         return ModelReference(
-            data=pybase64.b64decode(shown.sent.base64()),
+            data=pybase64.b64decode(shown.sent.base64()[:]),
             media_type=shown.sent.media_type,
             name=shown.wish.name if labels else None,
             role=shown.wish.role,

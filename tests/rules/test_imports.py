@@ -122,7 +122,7 @@ def test_only_the_transport_knows_httpx() -> None:
         "stage3_plugin": {
             "stage3_plugin.transport.client": {"httpx"},
             "stage3_plugin.transport.fetching": {"httpx"},
-            "stage3_plugin.transport.exchange": {"httpx"},
+            "stage3_plugin.transport.exchange": {"httpx", "httpcore"},
             "stage3_plugin.transport.connection": {"httpx", "httpcore"},
             "stage3_plugin.transport.sockets": {"httpcore"},
             "stage3_plugin.transport.uploading": {"httpx"},

@@ -38,7 +38,7 @@ from stage3_plugin.purchase.result_files import (
 )
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool.writing import Caps
+from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
 from stage3_plugin.testing.batch_plans import Batched, CutFile, Line, Order
 from stage3_plugin.testing.behaviours import Json, Page, ResetAfterRead
 from stage3_plugin.testing.image_api import KEY, ImageApi
@@ -184,7 +184,7 @@ async def at_desk(
     *,
     masked: Masked | None = None,
     timeout_s: float = 20.0,
-    caps: Caps | None = None,
+    most_bytes: int = MOST_BODY_BYTES,
     now: Callable[[], datetime] = lambda: OPENED_AT,
     hosts: Sequence[str] = (),
 ) -> AsyncGenerator[Desk]:
@@ -207,7 +207,7 @@ async def at_desk(
         model=endpoint.model,
         hosts=PictureHosts(base_url),
         job_hosts=JobHosts(base_url, base_url, profile.job_hosts),
-        caps=caps or Caps(),
+        most_bytes=most_bytes,
         masked=masked or Masked([KEY]),
         now=now,
     )
@@ -390,7 +390,7 @@ async def test_a_file_without_end_is_not_taken_until_the_disk_is_full(tmp_path: 
     with ImageApi() as api:
         api.batches.plan = Batched(order="asked", polls=0)
         api.batches.meet(Overlong(), at="results")
-        async with at_desk(api, tmp_path, caps=Caps(total_bytes=16384)) as desk:
+        async with at_desk(api, tmp_path, most_bytes=16384) as desk:
             before = await desk.begun("s0: a", "s1: b")
             ended = await desk.ended(before)
             results = await desk.batching.results(TOKEN, ended, before.job, lines=2)
@@ -518,7 +518,7 @@ async def test_a_line_that_is_too_long_is_nobodys_and_the_others_are_read(tmp_pa
         big = make_png("big", 300, 300, heavy=True)
         api.batches.script_line(Line(picture=big), scene="s1")
         api.batches.script(Batched(order="asked"))
-        async with at_desk(api, tmp_path, caps=Caps(total_bytes=64 << 10)) as desk:
+        async with at_desk(api, tmp_path, most_bytes=64 << 10) as desk:
             before = await desk.begun("s0: a", "s1: b", "s2: c")
             taken = await desk.taken_in(before)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,6 +44,7 @@ from stage3_plugin.errors import (
     WorkerLost,
 )
 from stage3_plugin.executors.base import Executor
+from stage3_plugin.files.folder import TEMPORARY_PREFIX
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.system_errors import hint_for, says_not_there
@@ -51,7 +53,6 @@ from stage3_plugin.storage.pictures import RunBlocking
 from stage3_plugin.storage.references.bodies import Bodies, Body
 from stage3_plugin.storage.references.locating import Place, Places, shown
 from stage3_plugin.storage.references.reading import Original, read, refused
-from stage3_plugin.storage.references.scratch import Scratch
 from stage3_plugin.storage.store import PictureStore
 
 __all__ = ["References"]
@@ -118,8 +119,8 @@ class References:
         self._executor = copying
         self._blocking = blocking
         self._copying = anyio.CapacityLimiter(copying.slots)
-        self._bodies = Bodies()
-        self._scratch = Scratch(state.path)
+        self._folder = state.path
+        self._bodies = Bodies(state.path)
         self._found: dict[tuple[str, str], _Once[Place]] = {}
         self._originals: dict[str, _Once[Original]] = {}
         self._copies: dict[tuple[str, Limits], _Once[SentPicture]] = {}
@@ -127,10 +128,8 @@ class References:
         self._holding = threading.Lock()
 
     async def __aenter__(self) -> Self:
-        folder = await self._blocking(self._folder)
-        self._bodies = Bodies(folder)
-        self._scratch = Scratch(folder)
-        await self._blocking(self._scratch.remove_leftovers)
+        self._folder = await self._blocking(self._folder_for_files)
+        self._bodies = Bodies(self._folder)
         await self._executor.__aenter__()
         return self
 
@@ -143,12 +142,10 @@ class References:
         try:
             await self._executor.__aexit__(kind, error, trace)
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._blocking(self._scratch.close)
-                self._held.clear()
-                self._bodies.close()
+            self._held.clear()
+            self._bodies.close()
 
-    def _folder(self) -> Path:
+    def _folder_for_files(self) -> Path:
         """Return where files go: the state folder's place for that, or the system's."""
         folder = self._state.path / "tmp"
         if self._state.path.is_dir():
@@ -193,23 +190,30 @@ class References:
     async def _original_of(
         self, wish: ReferenceWish, picture: Picture | BroughtPicture | None
     ) -> Original:
+        if isinstance(picture, Picture):
+            return await self._original_in_store(picture.sha256)
         if picture is None:
             find = self._found.setdefault((wish.by, wish.image), _Once[Place]()).get
             place = await find(partial(self._blocking, partial(self._places.find, wish)))
-            opening = partial(self._places.open, wish, place)
-            return await self._original(f"file:{place.path}", opening)
-        if isinstance(picture, BroughtPicture):
+        else:
             place = Place(picture.path.parent, (picture.path.name,))
-            opening = partial(self._places.open, wish, place)
-            original = await self._original(f"brought:{picture.path}", opening)
-            if original.sha256 != picture.sha256:
-                raise refused(_NOT_WHAT_WAS_BROUGHT, _BRING_AGAIN)
-            return original
-        opening = partial(self._stored, picture.sha256)
-        original = await self._original(f"stored:{picture.sha256}", opening)
-        if original.sha256 != picture.sha256:
-            original = await self._recalled(picture.sha256, opening)
+        opening = partial(self._places.open, wish, place)
+        original = await self._original(f"file:{place.path}", opening)
+        if picture is not None and original.sha256 != picture.sha256:
+            raise refused(_NOT_WHAT_WAS_BROUGHT, _BRING_AGAIN)
         return original
+
+    async def _original_in_store(self, sha256: str) -> Original:
+        """Read a stored picture, and once more where it is damaged and kept elsewhere, too."""
+        opening = partial(self._stored, sha256)
+        original = await self._original(f"stored:{sha256}", opening)
+        if original.sha256 == sha256:
+            return original
+        if await self._blocking(partial(self._store.recall, sha256)):
+            original = await self._original(f"recalled:{sha256}", opening)
+            if original.sha256 == sha256:
+                return original
+        raise refused(_DAMAGED, _DAMAGED_HINT)
 
     def _stored(self, sha256: str) -> BinaryIO:
         try:
@@ -218,15 +222,6 @@ class References:
             if says_not_there(error):
                 raise refused(_DAMAGED, _DAMAGED_HINT) from error
             raise StorageFailed(self._store.where(sha256), error, reading=True) from error
-
-    async def _recalled(self, sha256: str, opening: Callable[[], BinaryIO]) -> Original:
-        """Read a stored picture that is damaged once more, if it is kept elsewhere too."""
-        if not await self._blocking(partial(self._store.recall, sha256)):
-            raise refused(_DAMAGED, _DAMAGED_HINT)
-        original = await self._original(f"recalled:{sha256}", opening)
-        if original.sha256 != sha256:
-            raise refused(_DAMAGED, _DAMAGED_HINT)
-        return original
 
     async def _original(self, key: str, opening: Callable[[], BinaryIO]) -> Original:
         once = self._originals.setdefault(key, _Once[Original]())
@@ -243,8 +238,8 @@ class References:
     async def _copy(self, original: Original, limits: Limits) -> SentPicture:
         """Have a copy made; two at once, since each job carries a whole picture."""
         async with self._copying:
-            job = await self._blocking(partial(_job, self._bodies, original, limits))
-            into = await self._blocking(self._scratch.new)
+            job = await self._blocking(partial(_job, original, limits))
+            into = self._folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
             try:
                 await self._executor.run(job, into)
                 copy = await self._blocking(partial(self._read, partial(_opened, into)))
@@ -273,7 +268,7 @@ class References:
             # An inspector has seen that it is one.
             media_type=cast("MediaType", picture.media_type),
             size_bytes=picture.size_bytes,
-            base64=lambda: self._bodies.view(self._held[picture.sha256]),
+            base64=lambda: self._held[picture.sha256],
         )
 
     def _read(self, opening: Callable[[], BinaryIO]) -> Original:
@@ -311,8 +306,8 @@ def _need_size(picture: Picture, limits: Limits) -> None:
         )
 
 
-def _job(bodies: Bodies, original: Original, limits: Limits) -> bytes:
-    return job_of(pybase64.b64decode(bodies.read(original.body)), limits)
+def _job(original: Original, limits: Limits) -> bytes:
+    return job_of(pybase64.b64decode(original.body[:]), limits)
 
 
 def _not_copied(problem: str, into: Path) -> ReferenceRefused | StorageFailed:
