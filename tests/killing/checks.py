@@ -41,7 +41,7 @@ class Left:
         answered: The attempts whose answers lie complete in the spool.
         heard: The attempts whose answers did so at any time.
         spooled: The attempts of which there is a folder.
-        sent: The attempts and batches that the lists of dead runs have: what may have left.
+        unsent: The attempts and batches of which the lists of dead runs say that they never left.
         problems: What the ledger complains of.
         committed_microusd: Its total.
     """
@@ -50,7 +50,7 @@ class Left:
     answered: frozenset[str]
     heard: frozenset[str]
     spooled: frozenset[str]
-    sent: frozenset[str]
+    unsent: frozenset[str]
     problems: tuple[str, ...]
     committed_microusd: int
 
@@ -70,7 +70,7 @@ class Left:
         return {
             attempt_id
             for attempt_id in self.unanswered
-            if not {attempt_id, self.purchases[attempt_id].batch}.isdisjoint(self.sent)
+            if {attempt_id, self.purchases[attempt_id].batch}.isdisjoint(self.unsent)
         }
 
     @property
@@ -95,10 +95,11 @@ def left_in(folder: Path) -> Left:
         answered=answered,
         heard=answered | _heard(folder),
         spooled=frozenset(path.name for path in spooled),
-        sent=frozenset(
-            name
+        unsent=frozenset(
+            line.removesuffix(" -")
             for path in (state_dir / "owners").glob("*.sent")
-            for name in path.read_text("ascii").split()[1:]
+            for line in path.read_text("ascii").splitlines()
+            if line.endswith(" -")
         ),
         problems=problems,
         committed_microusd=sum(one.counted_microusd for one in found),
