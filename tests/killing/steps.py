@@ -51,12 +51,12 @@ class Step(StrEnum):
     WRITTEN = "stage3_plugin.purchase.batching:Batching.write"
     UPLOADED = "stage3_plugin.purchase.batching:Batching.upload"
     LATE = "stage3_plugin.engine.batches:GatheredScenes._is_late"
-    CREATE = "stage3_plugin.purchase.batching:Batching.create"
+    CREATE = "stage3_plugin.purchase.drive:Drive._send"
     SETTLE_LINES = "stage3_plugin.purchase.endings:Endings.settle_job"
-    POLL = "stage3_plugin.purchase.batching:Batching.poll"
-    RESULTS = "stage3_plugin.purchase.batching:Batching.results"
+    POLL = "stage3_plugin.purchase.drive:Drive.ask"
+    RESULTS = "stage3_plugin.purchase.result_files:ResultFiles.here"
     KEPT = "stage3_plugin.storage.spool.batch_files:keep"
-    CLAIM = "stage3_plugin.purchase.batching:Batching.claim"
+    CLAIM = "stage3_plugin.purchase.result_files:ResultFiles.claim"
     RESUMED = "stage3_plugin.purchase.batching:Batching.resume_line"
 
     # Of a complete answer.
