@@ -55,8 +55,7 @@ from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.policy.ladder import Step
 from stage3_plugin.providers.models import row_named, table
-from stage3_plugin.purchase.forecast import Forecast
-from stage3_plugin.purchase.pricing import Pricing
+from stage3_plugin.purchase.forecast import Forecast, Pricing
 from stage3_plugin.purchase.takes import Takes
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures

@@ -31,9 +31,8 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.settlement import settlement_of_create
 from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.endings import Endings, left_open
-from stage3_plugin.purchase.known import Known
+from stage3_plugin.purchase.known import Known, Turns
 from stage3_plugin.purchase.result_files import ReadingStopped, ReadLine, ReadLines, Results
-from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files

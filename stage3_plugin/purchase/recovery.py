@@ -59,7 +59,7 @@ from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.drive import Drive
 from stage3_plugin.purchase.endings import NOTHING_TO_SHOW, Endings, left_open
-from stage3_plugin.purchase.known import Known
+from stage3_plugin.purchase.known import Known, Turns
 from stage3_plugin.purchase.line_results import AT_ITS_PROVIDER, LineResults
 from stage3_plugin.purchase.lost import (
     Brought,
@@ -71,7 +71,6 @@ from stage3_plugin.purchase.lost import (
 )
 from stage3_plugin.purchase.polling import lost as lost_job
 from stage3_plugin.purchase.run_ledger import RunLedger
-from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.due_items import HANDS, DueItems
 from stage3_plugin.storage.pictures import Pictures

@@ -30,7 +30,7 @@ from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.purchase.asking import Asking
-from stage3_plugin.purchase.fetching import FileSink
+from stage3_plugin.purchase.ingest import FileSink
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.inflating import inflate_file
 from stage3_plugin.storage.pictures import Pictures

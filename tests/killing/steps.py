@@ -63,7 +63,7 @@ class Step(StrEnum):
     INGEST = "stage3_plugin.purchase.drive:Drive.after_the_answer"
     READING = "stage3_plugin.purchase.drive:load_reply"
     FETCH = "stage3_plugin.transport.client:Client.fetch"
-    FETCHED_PIECE = "stage3_plugin.purchase.fetching:FileSink.feed"
+    FETCHED_PIECE = "stage3_plugin.purchase.ingest:FileSink.feed"
     INSPECTION = "stage3_plugin.storage.pictures:inspect_file"
     LINK = "stage3_plugin.storage.store:_link_or_copy"
     SYNC = "stage3_plugin.storage.store:sync_file"

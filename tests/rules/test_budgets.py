@@ -21,7 +21,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "__main__": 17,
         "cli": 317,
         "domain": 1948,
-        "engine": 5407,
+        "engine": 5406,
         "errors": 248,
         "executors": 1441,
         "files": 471,
@@ -32,7 +32,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "policy": 1660,
         "previz": 7477,
         "providers": 4911,
-        "purchase": 4333,
+        "purchase": 4318,
         "renderers": 1183,
         "runtime": 847,
         "settings": 858,
@@ -79,7 +79,7 @@ CROWDED: Mapping[str, int] = {
     "stage3_plugin/previz": 32,
     "stage3_plugin/previz/backdrop": 25,
     "stage3_plugin/providers": 21,
-    "stage3_plugin/purchase": 26,
+    "stage3_plugin/purchase": 23,
     "stage3_plugin/testing": 21,
 }
 """Folders that have more files than that; none is added, and none of them grows."""
