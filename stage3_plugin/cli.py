@@ -9,9 +9,8 @@ not wait for them. Only what describing the commands needs is imported here.
 
 from __future__ import annotations
 
-import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +19,14 @@ from typing import TYPE_CHECKING, Final, cast
 
 from host_stub.commands import CommandError, CommandResult, NextAction, PluginCommand, Progress
 from stage3_plugin.errors import SettingsRefused, Stage3Error
-from stage3_plugin.maintenance.commands import COMMANDS, Command, add_arguments, count
+from stage3_plugin.maintenance.commands import (
+    COMMANDS,
+    SECONDS,
+    Command,
+    add_arguments,
+    count,
+    duration_s,
+)
 
 if TYPE_CHECKING:
     from host_stub.config.file import HostConfig
@@ -38,46 +44,22 @@ exit codes:
   5  wait: something is still being made      130  interrupted
 """
 DEFAULT_STATE_DIR: Final = Path(".stage3")
-_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def commands() -> list[PluginCommand]:
     """Describe the commands to a host."""
+    described: list[tuple[str, Command, Callable[[ArgumentParser], None]]] = [
+        *((name, command, partial(add_arguments, name)) for name, (command, _) in COMMANDS.items()),
+        ("ask", _ask, _add_ask),
+        ("wait", _wait, _add_wait),
+        ("models", _models, _add_models),
+        ("rehearse", _rehearse, _add_rehearse),
+    ]
     return [
-        *(
-            PluginCommand(
-                name=name,
-                summary=command.__doc__ or "",
-                run=partial(_run, command),
-                add_arguments=partial(add_arguments, name),
-            )
-            for name, (command, _) in COMMANDS.items()
-        ),
         PluginCommand(
-            name="ask",
-            summary="Ask providers, for free, what became of requests whose answer was lost.",
-            run=partial(_run, _ask),
-            add_arguments=_add_ask,
-        ),
-        PluginCommand(
-            name="wait",
-            summary="Stay until what is being made at providers is there, and take it in.",
-            run=partial(_run, _wait),
-            add_arguments=_add_wait,
-        ),
-        PluginCommand(
-            name="models",
-            summary="Show what is known of models, by whom and how old, and what vendors say now.",
-            run=partial(_run, _models),
-            add_arguments=_add_models,
-        ),
-        PluginCommand(
-            name="rehearse",
-            summary="Stand in for a provider until Ctrl-C, so that all can be tried for nothing.",
-            run=partial(_run, _rehearse),
-            add_arguments=_add_rehearse,
-        ),
+            name=name, summary=command.__doc__ or "", run=partial(_run, command), add_arguments=add
+        )
+        for name, command, add in described
     ]
 
 
@@ -90,7 +72,7 @@ def _add_wait(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--for",
         dest="for_s",
-        type=_duration_s,
+        type=duration_s,
         metavar="DURATION",
         help="at most so long, such as 90s, 30m, 2h or 1d (default: until nothing is being made)",
     )
@@ -119,7 +101,7 @@ def _add_rehearse(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--delay",
-        type=_duration_s,
+        type=duration_s,
         default=0.0,
         metavar="DURATION",
         help="take so long for a picture, and for a batch as a whole, such as 30s",
@@ -138,38 +120,32 @@ def _add_config(parser: ArgumentParser) -> None:
     )
 
 
-def _duration_s(text: str) -> float:
-    found = _DURATION.fullmatch(text)
-    if found is None:
-        raise ArgumentTypeError("should be a whole number and a unit, such as 90s, 30m, 2h or 1d")
-    return float(int(found[1]) * _SECONDS[found[2]])
-
-
-def duration_text(duration_s: float | None) -> str | None:
+def duration_text(seconds: float | None) -> str | None:
     """Return a duration as it may be typed; ``None`` for none at all."""
-    if not duration_s:
+    if not seconds:
         return None
-    unit = next(one for one in "dhms" if not duration_s % _SECONDS[one])
-    return f"{int(duration_s / _SECONDS[unit])}{unit}"
+    unit = next(one for one in "dhms" if not seconds % SECONDS[one])
+    return f"{int(seconds / SECONDS[unit])}{unit}"
 
 
 def _ask(options: Namespace, _: Progress) -> Report:
-    """Ask with the key of the config, which alone knows it; nothing is bought."""
+    """Ask providers, for free, what became of requests whose answer was lost."""
     import anyio
 
-    from stage3_plugin.maintenance.jobs_report import asked
+    from stage3_plugin.maintenance.jobs_report import Answer, Answers
 
     chosen = _Chosen.by(options)
 
     async def ask() -> Report:
         async with chosen.opened() as stage:
-            return asked(await stage.ask(options.ids), chosen.option)
+            asked = [Answer.model_validate(one) for one in await stage.ask(options.ids)]
+            return Answers(asked=asked, config=chosen.option)
 
     return anyio.run(ask)
 
 
 def _wait(options: Namespace, progress: Progress) -> Report:
-    """Wait with the key of the config; nothing is bought, and leaving changes nothing."""
+    """Stay until what is being made at providers is there, and take it in."""
     from datetime import datetime
 
     import anyio
@@ -188,10 +164,9 @@ def _wait(options: Namespace, progress: Progress) -> Report:
 
     waited = anyio.run(wait)
     progress("")
-    run = chosen.run(lane="batch" if waited.is_all_batches else None)
     return standing(
         waited,
-        run,
+        chosen.run(lane="batch" if waited.is_all_batches else None),
         chosen.option,
         # Who only looked does not wait so: to go on with that would be a loop without a pause.
         at_a_time=duration_text(options.for_s) or AT_A_TIME,
@@ -199,7 +174,7 @@ def _wait(options: Namespace, progress: Progress) -> Report:
 
 
 def _models(options: Namespace, _: Progress) -> Report:
-    """Show the table; with ``--online`` its models are asked for with the config's keys."""
+    """Show what is known of models, by whom and how old, and what vendors say now."""
     from datetime import UTC, datetime
 
     import anyio
@@ -237,9 +212,8 @@ def _models(options: Namespace, _: Progress) -> Report:
 
 
 def _rehearse(options: Namespace, _: Progress) -> Report:
-    """Be the vendor; what is printed meanwhile goes to stderr with ``--json``."""
+    """Stand in for a provider until Ctrl-C, so that all can be tried for nothing."""
     from stage3_plugin.maintenance.commands import CommandRefused
-    from stage3_plugin.maintenance.report import Report
     from stage3_plugin.testing.dialects import dialect_of
     from stage3_plugin.testing.rehearsal import MODELS, losing, serve, server, table_of
     from stage3_plugin.testing.storyboards import storyboards
@@ -252,9 +226,7 @@ def _rehearse(options: Namespace, _: Progress) -> Report:
     turns = losing(provider, options.lose, delay_s=delay_s) if options.lose else ()
     api = server(provider, dialect_of(provider), delay_s=delay_s, turns=turns)
     with storyboards() as api.draws:
-        books = serve(api, table_of(provider))
-    document = {"format": "stage3-rehearse/1", "provider": provider, **books.as_json()}
-    return Report(document=document, sentences=[str(books)])
+        return serve(api, table_of(provider))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -394,7 +366,7 @@ def _run(command: Command, options: Namespace, progress: Progress) -> CommandRes
                 why=one.why,
                 kind="safe" if one.is_safe else "needs_confirmation",
             )
-            for one in report.next_steps
+            for one in report.next_steps()
         ),
     )
 

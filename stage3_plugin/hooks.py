@@ -17,7 +17,7 @@ from host_stub import contract
 from host_stub.commands import PluginCommand
 from host_stub.hookspecs import hookimpl
 from stage3_plugin import cli
-from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error
+from stage3_plugin.errors import NotStarted, SettingsRefused, Stage3Error, StorageFailed
 from stage3_plugin.settings import Settings, draft_settings
 
 if TYPE_CHECKING:
@@ -169,15 +169,17 @@ class _HostedStage:
 
     async def _check_store(self) -> tuple[contract.OnlineCheck, ...]:
         """Try the bucket of ``store``, if one is set."""
-        address = self._stage.store_address
+        pictures = self._stage.pictures
+        address = pictures.store.address
         if address is None:
             return ()
-        failure = await self._stage.look_at_store()
-        if failure is None:
-            message = f"{address} takes pictures, and gives them back"
-            return (contract.OnlineCheck(asked="store", verdict="good", message=message),)
-        message, hint = str(failure), failure.hint
-        return (contract.OnlineCheck(asked="store", verdict="bad", message=message, hint=hint),)
+        try:
+            await pictures.storing(pictures.store.check)
+        except StorageFailed as failure:
+            message, hint = str(failure), failure.hint
+            return (contract.OnlineCheck(asked="store", verdict="bad", message=message, hint=hint),)
+        message = f"{address} takes pictures, and gives them back"
+        return (contract.OnlineCheck(asked="store", verdict="good", message=message),)
 
     async def plan(self, request: contract.ImageRequest) -> contract.StagePlan:
         with _as_stage_error():
@@ -199,7 +201,7 @@ class _HostedStage:
     async def fetch(self, sha256: str, into: Path) -> bool:
         """Put a picture whole at ``into``; see :class:`~host_stub.contract.ImageStage`."""
         with _as_stage_error():
-            return await self._stage.fetch(sha256, into)
+            return await self._stage.pictures.fetch(sha256, into)
 
 
 @contextmanager

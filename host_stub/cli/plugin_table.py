@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from host_stub.config.file import HostConfig
 from host_stub.errors import Problem, closest
 from host_stub.plugins.offers import Offer
+from host_stub.text.columns import in_columns
 from host_stub.text.spelling import misspelt
 
 if TYPE_CHECKING:
@@ -141,15 +142,10 @@ def _listed(name: str, found: Offer | None, config: HostConfig | None, status: s
 
 def as_table(rows: Sequence[Listed]) -> str:
     """Lay the rows out in columns, each with its trouble underneath."""
-    body = [row.as_cells() for row in rows]
-    widths = [max(map(len, column)) for column in zip(HEAD, *body, strict=True)]
-
-    def line(cells: tuple[str, ...]) -> str:
-        return "  ".join(map(str.ljust, cells, widths)).rstrip()
-
-    lines = [line(HEAD)]
-    for row, cells in zip(rows, body, strict=True):
-        lines.append(line(cells))
+    head, *body = in_columns([HEAD, *(row.as_cells() for row in rows)])
+    lines = [head]
+    for row, line in zip(rows, body, strict=True):
+        lines.append(line)
         error = None if row.surveyed is None else row.surveyed.error
         if error is not None:
             lines += [f"    {error}", f"    hint: {error.hint}"]

@@ -8,9 +8,9 @@ endpoint is sent of it may be a smaller copy (:class:`SentPicture`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from host_stub.contract import Scene, ShownPicture
 
@@ -35,6 +35,10 @@ class ReferenceWish:
     name: str | None = None
     role: str | None = None
     by: Literal["scene", "cast"] = "scene"
+
+    def named_by(self, other: ReferenceWish) -> ReferenceWish:
+        """Return it with the name and the role that another one has, where it has none."""
+        return replace(self, name=self.name or other.name, role=self.role or other.role)
 
     @property
     def scene_id(self) -> str | None:
@@ -73,6 +77,18 @@ def nothing_shown(_scene_id: str) -> None:
     """Show nothing, where there is no host that shows anything."""
 
 
+class Sliced(Protocol):
+    """Bytes that may lie elsewhere, and are had a slice at a time."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, piece: slice, /) -> bytes | memoryview: ...
+
+
+def _not_held() -> Sliced:
+    raise LookupError("there are no references here")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentPicture:
     """The bytes that are sent for a reference.
@@ -81,11 +97,13 @@ class SentPicture:
         sha256: Of them.
         media_type: Of them.
         size_bytes: How many, before they are put into base64.
+        base64: Returns them in base64; all who ask share what is held.
     """
 
     sha256: str
     media_type: MediaType
     size_bytes: int
+    base64: Callable[[], Sliced] = field(default=_not_held, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

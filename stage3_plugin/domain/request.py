@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-from host_stub.contract import Lane, Role, WantedTakes
+from host_stub.contract import Lane, Role
 from stage3_plugin.domain.reference import Reference, ReferenceWish
 from stage3_plugin.errors import SceneIdRefused
 
@@ -31,8 +31,6 @@ MOST_NAME = 100
 """Characters of a name or a role that are sent."""
 _UNSENDABLE = frozenset({"Cc", "Cs"})
 """Control characters, and halves of surrogate pairs."""
-WantedFor: TypeAlias = Callable[[str], Sequence[WantedTakes]]
-"""Returns what is wanted of a scene or a sheet, by its id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,35 +128,7 @@ WantedOf: TypeAlias = Callable[[PictureRequest, str], int]
 """Returns how many pictures are wanted of a request, given its basis."""
 
 
-def one_take(_request: PictureRequest, _basis: str) -> int:
-    """Want no more than is asked for."""
-    return 1
-
-
-def why_unsendable(request: PictureRequest, *, max_pixels: int, needs_prompt: bool) -> str | None:
-    """Return why a request must not be made at all, or ``None``: what is not sent costs nothing.
-
-    Args:
-        request: The request.
-        max_pixels: A larger picture would be paid for and then not accepted.
-        needs_prompt: Whether an empty prompt would be paid for.
-    """
-    try:
-        check_scene_id(request.scene_id)
-    except SceneIdRefused as refusal:
-        return f"{refusal}, so no file could hold its picture; nothing was sent"
-    texts = {"prompt": request.prompt, "negative prompt": request.negative_prompt}
-    for name, text in (*texts.items(), ("list of style tags", " ".join(request.style_tags))):
-        if _is_broken(text):
-            return f"the {name} holds half of a surrogate pair; nothing was sent"
-    if request.width_px * request.height_px > max_pixels:
-        return f"{request.size} is more than max_pixels, {max_pixels:,}; nothing was sent"
-    if needs_prompt and not request.prompt.strip():
-        return "the prompt is empty; nothing was sent"
-    return None
-
-
-def _is_broken(text: str | None) -> bool:
+def is_broken(text: str | None) -> bool:
     """Return whether a text cannot be put into UTF-8, and so into no request."""
     try:
         return text is not None and not (text.isascii() or text.encode())

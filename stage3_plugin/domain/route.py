@@ -11,6 +11,7 @@ renderer is all four and today's providers are none; that is their affair, and n
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -27,10 +28,18 @@ from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.purchase import NewPurchase, Purchase
 from stage3_plugin.domain.reference import Limits
-from stage3_plugin.domain.request import BehindPrompt, Expression, PictureRequest, Wish
+from stage3_plugin.domain.request import (
+    BehindPrompt,
+    Expression,
+    PictureRequest,
+    Wish,
+    check_scene_id,
+    is_broken,
+)
+from stage3_plugin.errors import SceneIdRefused
 
-LimitsOf: TypeAlias = Callable[[PictureRequest, int], Limits]
-"""Returns what the endpoint takes of a request's references, when there are so many of them."""
+LimitsOf: TypeAlias = Callable[[PictureRequest], Limits]
+"""Returns what the endpoint takes of a request's references."""
 
 
 def _unknown(_request: PictureRequest) -> Estimate:
@@ -64,6 +73,7 @@ class Route:
         is_here: Made on this machine, whatever the address: pictures cost nothing, those that came
             to nothing included, no limit is kept, and work that is cut short is simply done again,
             so that no outcome is ever unknown.
+        max_pixels: A larger picture would be paid for and then not accepted.
         size_px: What a further route is asked for instead of the settings' size, if anything.
         quality: Likewise, of the first route's request.
         output_format: Likewise.
@@ -95,6 +105,7 @@ class Route:
     options_of: Callable[[str], Mapping[str, JsonValue]] | None = None
     edition_of: Callable[[PictureRequest], str] = lambda _request: ""
     is_here: bool = False
+    max_pixels: int = sys.maxsize
     size_px: tuple[int, int] | None = None
     quality: str | None = None
     output_format: str | None = None
@@ -168,6 +179,10 @@ class Route:
         own = self.endpoint
         return own if model in {"", own.model} else replace(own, model=model)
 
+    def why_not_made(self, request: PictureRequest) -> str | None:
+        """Return why no picture is made of a request, whatever it shows; one may be there."""
+        return why_unsendable(self, request) or self.refuse(request)
+
     def may_follow(self, bad: Purchase, new: NewPurchase) -> bool:
         """Return whether a request may be sent after one that was billed for nothing, in one run.
 
@@ -183,6 +198,26 @@ class Route:
         return PlannedRoute(
             provider=asked.provider, model=asked.model or None, options=dict(self.options)
         )
+
+
+def why_unsendable(route: Route, request: PictureRequest) -> str | None:
+    """Return why a request cannot be made, whatever it shows; ``None`` where it can.
+
+    What is not sent costs nothing.
+    """
+    try:
+        check_scene_id(request.scene_id)
+    except SceneIdRefused as refusal:
+        return f"{refusal}, so no file could hold its picture; nothing was sent"
+    texts = {"prompt": request.prompt, "negative prompt": request.negative_prompt}
+    for name, text in (*texts.items(), ("list of style tags", " ".join(request.style_tags))):
+        if is_broken(text):
+            return f"the {name} holds half of a surrogate pair; nothing was sent"
+    if request.width_px * request.height_px > route.max_pixels:
+        return f"{request.size} is more than max_pixels, {route.max_pixels:,}; nothing was sent"
+    if not route.is_here and not request.prompt.strip():
+        return "the prompt is empty; nothing was sent"
+    return None
 
 
 def _place(new: NewPurchase) -> tuple[Endpoint, str, str]:

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from host_stub.contract import ImageRequest, Lane, Scene, SceneOutcome, SceneSource
-from stage3_plugin.domain.picture import Picture
+from host_stub.contract import ImageRequest, Lane, Scene, SceneSource
 from stage3_plugin.domain.reference import BroughtPicture, nothing_shown, wishes_of
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.engine.showing.references import SceneReferences
+from stage3_plugin.engine.showing.references import SceneReferences, Unshown
 from stage3_plugin.engine.showing.survey import Survey, WhyNone, any_may_come
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.purchase.takes import Takes
@@ -88,55 +86,30 @@ def draft_for(scene: Scene, settings: Settings) -> PictureRequest:
     )
 
 
-def sheets_of(
-    casting: Casting, settings: Settings, *, lane: Lane | None = None
-) -> dict[str, PictureRequest]:
-    """Return the requests of a cast's sheets, by their ids; ``lane`` as in :func:`request_for`."""
-    return {
-        cast_id: replace(request_for(sheet, settings, lane=lane), is_sheet=True)
-        for cast_id, sheet in casting.sheets.items()
-    }
-
-
 class Requests:
-    """A story as picture requests; a long one is read anew at every pass."""
+    """A story as picture requests; a long one is read anew at every pass.
 
-    def __init__(
-        self,
-        story: SceneSource,
-        settings: Settings,
-        casting: Casting,
-        *,
-        lanes: Lanes,
-        is_draft: bool = False,
-    ) -> None:
-        self._lanes = lanes
-        self._is_draft = is_draft
+    Args:
+        story: The scenes.
+        request_of: Returns a scene's request.
+    """
+
+    def __init__(self, story: SceneSource, request_of: Callable[[Scene], PictureRequest]) -> None:
         self._story = story
-        self._settings = settings
-        self._casting = casting
+        self._request_of = request_of
         self._held: list[PictureRequest] | None = None
 
     def __iter__(self) -> Iterator[PictureRequest]:
         if self._held is not None:
-            return iter(self._held)
-        return self._made_and_held() if len(self._story) <= MOST_HELD else self._made()
-
-    def _made_and_held(self) -> Iterator[PictureRequest]:
-        made: list[PictureRequest] = []
-        for request in self._made():
-            made.append(request)
+            yield from self._held
+            return
+        made, is_short = list[PictureRequest](), len(self._story) <= MOST_HELD
+        for request in map(self._request_of, self._story):
+            if is_short:
+                made.append(request)
             yield request
-        self._held = made
-
-    def _made(self) -> Iterator[PictureRequest]:
-        settings, casting, lanes = self._settings, self._casting, self._lanes
-        if self._is_draft:
-            return (draft_for(scene, settings) for scene in self._story)
-        return (
-            lanes.of(request_for(scene, settings, casting, lane=lanes.lane))
-            for scene in self._story
-        )
+        if is_short:
+            self._held = made
 
 
 class Asked:
@@ -147,14 +120,14 @@ class Asked:
         settings: What the user wants.
         lanes: Say how each is bought.
         steps: Know how each is asked for.
-        why_not_made: Says why no picture is made of a request, whatever it shows.
 
     Attributes:
         lanes: The same.
-        why_not_made: The same.
+        steps: The same.
         scenes: The scenes without the sheets, as they are named.
         whole_story: Likewise, all of the file.
-        references: What scenes show the model; ``None`` where none shows anything.
+        shows_any: Whether any of them may show the model anything.
+        references: What they show it; ``None`` where that is not known, or nothing.
         told: What a person should know of that.
         told_beside_scenes: Of this, what a plan does not say of each scene.
     """
@@ -166,23 +139,29 @@ class Asked:
         *,
         lanes: Lanes,
         steps: Steps,
-        why_not_made: Callable[[PictureRequest], str | None],
     ) -> None:
         casting = Casting(settings.cast)
         self._request = request
         self._settings = settings
-        self._steps = steps
+        self.steps = steps
         self._casting = casting
         self.lanes = lanes
-        self.why_not_made = why_not_made
-        requests = partial(
-            Requests, settings=settings, casting=casting, lanes=lanes, is_draft=request.draft
-        )
-        self.scenes = requests(request.scenes)
-        self.whole_story = self.scenes if request.story is None else requests(request.story)
+        self.scenes = self.whole_story = Requests(request.scenes, self._request_of)
+        if request.story is not None:
+            self.whole_story = Requests(request.story, self._request_of)
+        self.shows_any = False
         self.references: SceneReferences | None = None
         self.told: tuple[str, ...] = ()
         self.told_beside_scenes: tuple[str, ...] = ()
+
+    def _request_of(self, scene: Scene) -> PictureRequest:
+        if self._request.draft:
+            return draft_for(scene, self._settings)
+        return self._in_its_lane(scene, self._casting)
+
+    def _in_its_lane(self, scene: Scene, casting: Casting | None) -> PictureRequest:
+        lanes = self.lanes
+        return lanes.of(request_for(scene, self._settings, casting, lane=lanes.lane))
 
     @property
     def sheets(self) -> tuple[PictureRequest, ...]:
@@ -201,18 +180,34 @@ class Asked:
     def __iter__(self) -> Iterator[PictureRequest]:
         if self.references is None:
             return iter(self.scenes)
-        return self.references.foreseen(self.named())
+        return self._foreseen()
+
+    def _foreseen(self) -> Iterator[PictureRequest]:
+        for request in self.named():
+            shown = self.show(request)
+            yield request if isinstance(shown, Unshown) else shown
 
     def to_be_made(self) -> Iterator[PictureRequest]:
         """Yield likewise, without those that cannot show what they name."""
         for request in self:
-            if self.references is None or request.shown or not request.wishes:
+            if request.shown or not self.shows(request):
                 yield request
 
-    def took(self, outcome: SceneOutcome, picture: Picture | None) -> None:
-        """Take in how a scene ended, where others show it."""
-        if self.references is not None:
-            self.references.take(outcome, picture)
+    def shows(self, request: PictureRequest) -> bool:
+        """Return whether a request shows the model anything."""
+        return self.references is not None and bool(request.wishes)
+
+    def show(self, request: PictureRequest) -> PictureRequest | Unshown:
+        """Return a request with what is known of its references, or why it is not sent."""
+        return request if self.references is None else self.references.show(request)
+
+    def needs(self, request: PictureRequest) -> tuple[str, ...]:
+        """Return those of this run that a request shows and whose pictures are to come."""
+        return () if self.references is None else self.references.needs(request)
+
+    def wave_of(self, request: PictureRequest) -> int:
+        """Return how many pictures have to be made, one after the other, before a request's."""
+        return 0 if self.references is None else self.references.wave_of(request)
 
     def wanted_of(self, request: PictureRequest, basis: str) -> int:
         """Return how many pictures are wanted of what a request is made from; 0 if nobody said."""
@@ -240,18 +235,18 @@ class Asked:
             SettingsRefused: A sheet has the id of a scene, or its file.
             StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
-        references = SceneReferences(shelf, self._steps.limits_of, is_over=is_over)
-        lanes = self.lanes
-        sheets = sheets_of(self._casting, self._settings, lane=lanes.lane)
+        references = SceneReferences(shelf, self.steps.limits_of, is_over=is_over)
         survey = Survey(
             references,
             self._casting,
-            sheets={name: lanes.of(sheet) for name, sheet in sheets.items()},
-            steps=self._steps,
+            sheets={
+                cast_id: replace(self._in_its_lane(sheet, None), is_sheet=True)
+                for cast_id, sheet in self._casting.sheets.items()
+            },
+            steps=self.steps,
             takes=takes,
             host=self._request.shown or nothing_shown,
             why_none=why_none,
-            why_not_made=self.why_not_made,
         )
         is_all = self.whole_story is self.scenes
         await survey.go_through(self.scenes, None if is_all else self.whole_story)
@@ -260,8 +255,8 @@ class Asked:
             sheet
             for sheet in references.sheets
             if not isinstance(references.scenes[sheet.scene_id].picture, BroughtPicture)
-            or self.wanted_of(sheet, self._steps.basis_of(sheet)) > 0
+            or self.wanted_of(sheet, self.steps.basis_of(sheet)) > 0
         )
         self.references = references
-        self.told_beside_scenes = survey.told.stranger_lines(self._casting)
-        self.told = (*survey.told.unshown_lines(), *self.told_beside_scenes)
+        self.told_beside_scenes = survey.stranger_lines()
+        self.told = (*survey.unshown_lines(), *self.told_beside_scenes)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 from stage3_plugin.domain.endpoint import Endpoint
@@ -18,7 +17,6 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.request import Expression, PictureRequest, Wish
 from stage3_plugin.domain.route import Route
 from stage3_plugin.settings import Settings, who_makes
-from stage3_plugin.transport.bodies import Base64Of, no_pictures
 
 if TYPE_CHECKING:  # the sending half, which a plan does not load
     from stage3_plugin.purchase.asking import RenewableKey
@@ -35,34 +33,21 @@ class Sender:
 
     Attributes:
         maker: Makes attempts.
-        maker_with: Returns the maker for a run that holds the pictures which requests show; where
-            the route is sent none, that is the same one.
         conversation_for: Goes on from answers that a run before left behind; where pictures are
             drawn, these are left to a run that has a provider.
         free_checks: Asks the paid provider what costs nothing.
-        base64_of: Has the pictures that requests show, in a run that holds them.
         key: The key, where another one can be had.
-        account: Says whose account pictures are bought with, if they are.
     """
 
     maker: Maker
     conversation_for: ConversationFor = lambda _endpoint: None
-    maker_with: Callable[[Base64Of], Maker] | None = None
     free_checks: FreeChecks | None = None
-    base64_of: Base64Of = no_pictures
     key: RenewableKey | None = None
-    account: Callable[[], str] = str
 
     def batching_at(self, endpoint: Endpoint) -> Batching | None:
         """Return what takes the steps of batches with an endpoint, where there are any."""
         conversation = self.conversation_for(endpoint)
         return None if conversation is None else conversation.batching
-
-    def showing(self, base64_of: Base64Of) -> Sender:
-        """Return it for a run that holds references."""
-        if self.maker_with is None:
-            return self
-        return replace(self, maker=self.maker_with(base64_of), base64_of=base64_of)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +63,6 @@ class Backend:
     route: Route
     sender: Callable[[], Sender]
     renderer: LocalRenderer | None = None
-
-    def showing(self, base64_of: Base64Of) -> Backend:
-        """Return it for a run that holds references."""
-        return replace(self, sender=cache(lambda: self.sender().showing(base64_of)))
 
     async def study(self, story: Iterable[PictureRequest]) -> None:
         """Let a renderer see the whole story, if it wants to; the story is iterated anew."""
@@ -142,6 +123,7 @@ def route_of(settings: Settings, profile: Profile | None, *, is_here: bool = Fal
         sends=frozenset(sends),
         options=settings.options,
         is_here=is_here,
+        max_pixels=settings.max_pixels,
         profile=profile,
     )
     return replace(found, list_price=_free) if is_here else found

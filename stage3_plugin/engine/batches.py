@@ -166,7 +166,7 @@ class GatheredScenes:
         if isinstance(kind, AttemptResult):
             self._put(scene, self._following.follow(scene, Came(result=kind)))
             return None
-        load = batching.measured(request, base64_of=self._place.sender.base64_of)
+        load = batching.measured(request)
         if isinstance(load, AttemptResult):
             self._put(scene, self._following.follow(scene, Came(result=load)))
             return None
@@ -284,13 +284,13 @@ class GatheredScenes:
         self, token: str, group: _Group, lines: Sequence[_Line]
     ) -> Uploaded | AttemptResult:
         """Bring a batch's file, and the pictures that its lines show, to the provider."""
-        batching, base64_of = group.batching, self._place.sender.base64_of
+        batching = group.batching
         requests = [line.request for line in lines]
         folder = await self._run.recovery.new_batch_folder(token)
-        failed = await batching.upload_references(token, requests, self._names, base64_of=base64_of)
+        failed = await batching.upload_references(token, requests, self._names)
         if failed is not None:
             return failed
-        written = await batching.write(token, requests, self._names, base64_of=base64_of)
+        written = await batching.write(token, requests, self._names)
         if isinstance(written, AttemptResult):
             return written
         for line, dropped in zip(lines, written.dropped, strict=False):

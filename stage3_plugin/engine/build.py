@@ -17,18 +17,18 @@ from contextlib import (
     contextmanager,
     suppress,
 )
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, cached_property, partial
-from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import anyio
 import anyio.to_thread
 from pydantic import JsonValue, SecretStr
 
+from host_stub.contract import Scene
 from stage3_plugin.domain.addressing import canonical_address
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import NewJob, new_token
@@ -37,6 +37,7 @@ from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
+from stage3_plugin.engine.asked import request_for
 from stage3_plugin.engine.backend import (
     Backend,
     Sender,
@@ -46,6 +47,7 @@ from stage3_plugin.engine.backend import (
     with_model_named,
 )
 from stage3_plugin.engine.preconditions import paid_twice
+from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.stage import Stage
 from stage3_plugin.errors import EnvironmentRefused, SettingsRefused, out_of
 from stage3_plugin.files.state_dir import StateDir
@@ -285,24 +287,25 @@ class _PaidRoute:
         settings = self.settings
         _need_like(settings)
         self._endpoint = endpoint_of(settings)
-        self._provider = provider = _provider(settings, self._endpoint)
+        self._at = cache(self._provider_of)
+        self._provider = provider = self._at(self._endpoint)
         for model in _models(settings):
             need_options(settings.provider, _like_of(settings, model) or model, settings.options)
         self._profile = profile = provider.profile
         _need_key(settings, profile)
-        self._by_endpoint = {self._endpoint: provider}
-        self._estimated: tuple[object, Estimate | None] = (None, None)
+        self._estimated: tuple[PictureRequest | None, Estimate | None] = (None, None)
+        self._route = route_of(settings, profile)
         own = profile.base_url if settings.base_url is None else settings.base_url
         self._is_at_the_vendors = canonical_address(own) == canonical_address(profile.base_url)
         self._trust = self.tls or named_trust()  # what the environment names is refused here
         if settings.trust_env:
-            _ = self._sending  # so is a proxy that cannot be used
+            _ = self._client  # so is a proxy that cannot be used
 
     def backend(self) -> Backend:
         """Return what makes its pictures."""
         profile, batch = self._profile, self._provider.batch
         route = replace(
-            route_of(self.settings, profile),
+            self._route,
             list_price=self.estimate,
             warnings=(*self._warnings(), *paid_twice(self.settings, self.estimate)),
             options_of=self._options_of,
@@ -322,6 +325,36 @@ class _PaidRoute:
         from stage3_plugin.purchase.asking import RenewableKey  # noqa: PLC0415 - likewise
         from stage3_plugin.purchase.conversation import PaidMaker  # noqa: PLC0415 - likewise
         from stage3_plugin.purchase.free_checks import FreeChecks  # noqa: PLC0415 - a plan sends nothing
+
+        settings, client = self.settings, self._client
+        key, blocking = None, self.pictures.blocking
+        if settings.api_key is not None and self.key_anew is not None:
+            key = RenewableKey(
+                settings.api_key, ask=self.key_anew, use=client.use_key, blocking=blocking
+            )
+        at = cache(partial(self._conversation, key))
+
+        def conversation_for(endpoint: Endpoint) -> Conversation | None:
+            with suppress(SettingsRefused):  # its provider is not installed any more
+                return at(endpoint)
+            return None
+
+        return Sender(
+            maker=PaidMaker(lambda request: at(self._route.endpoint_of(request.model))),
+            conversation_for=conversation_for,
+            free_checks=FreeChecks(
+                provider=self._provider,
+                client=client,
+                models=_models(settings),
+                has_key=_has_key(settings, self._profile),
+                masked=self.masked,
+            ),
+            key=key,
+        )
+
+    @cached_property
+    def _client(self) -> Client:
+        """Load and make what speaks HTTP."""
         from stage3_plugin.transport.client import Client  # noqa: PLC0415 - likewise
 
         settings, profile = self.settings, self._profile
@@ -336,33 +369,7 @@ class _PaidRoute:
             tls=self._trust,
         )
         client.check(settings.base_url or profile.base_url)
-        key, blocking = None, self.pictures.blocking
-        if settings.api_key is not None and self.key_anew is not None:
-            key = RenewableKey(
-                settings.api_key, ask=self.key_anew, use=client.use_key, blocking=blocking
-            )
-        at = cache(partial(self._conversation, client, key))
-        maker = PaidMaker(lambda request: at(self.endpoint_of(request)))
-
-        def conversation_for(endpoint: Endpoint) -> Conversation | None:
-            with suppress(SettingsRefused):  # its provider is not installed any more
-                return at(endpoint)
-            return None
-
-        return Sender(
-            maker=maker,
-            maker_with=maker.showing if profile.references else None,
-            conversation_for=conversation_for,
-            free_checks=FreeChecks(
-                provider=self._provider,
-                client=client,
-                models=_models(settings),
-                has_key=_has_key(settings, profile),
-                masked=self.masked,
-            ),
-            key=key,
-            account=lambda: client.account,
-        )
+        return client
 
     def _own_urls(self) -> tuple[str, ...]:
         """Return where the key may go: one's own server alone, or the vendor's hosts."""
@@ -370,26 +377,22 @@ class _PaidRoute:
         hosts = self._profile.job_hosts if self._is_at_the_vendors else ()
         return (own, *(f"https://{host}" for host in hosts if not host.startswith(".")))
 
-    def _conversation(
-        self, client: Client, key: RenewableKey | None, endpoint: Endpoint
-    ) -> Conversation:
+    def _conversation(self, key: RenewableKey | None, endpoint: Endpoint) -> Conversation:
         """Return one with an endpoint of the settings, or with one that they named before."""
         from stage3_plugin.purchase.conversation import Conversation  # noqa: PLC0415 - a plan sends nothing
-        from stage3_plugin.storage.spool.writing import Caps  # noqa: PLC0415 - likewise
         from stage3_plugin.transport.job_hosts import JobHosts  # noqa: PLC0415 - likewise
         from stage3_plugin.transport.picture_hosts import PictureHosts  # noqa: PLC0415 - likewise
 
-        settings, provider = self.settings, self.at(endpoint)
-        profile, most_bytes = provider.profile, settings.max_reply_bytes
+        settings, provider = self.settings, self._at(endpoint)
+        profile = provider.profile
         others = (*profile.picture_hosts, *settings.picture_hosts)
         address = endpoint.base_url or profile.base_url
-        route = route_of(settings, profile)
         # The key is for the settings' own endpoint, whatever its model.
-        is_same_provider = endpoint.provider == route.endpoint.provider
-        is_ours = is_same_provider and canonical_address(address) in route.addresses
+        is_same_provider = endpoint.provider == self._endpoint.provider
+        is_ours = is_same_provider and canonical_address(address) in self._route.addresses
         return Conversation(
             provider,
-            client,
+            self._client,
             self.pictures,
             hosts=PictureHosts(address, others),
             job_hosts=JobHosts(
@@ -400,7 +403,7 @@ class _PaidRoute:
                 list_all=settings.listing_is_whole,
             ),
             flat_usd=_prices_for(settings, endpoint)[1],
-            caps=Caps(total_bytes=most_bytes, part_bytes=most_bytes),
+            most_bytes=settings.max_reply_bytes,
             masked=self.masked,
             now=self.now,
             key=key,
@@ -411,33 +414,25 @@ class _PaidRoute:
 
     def estimate(self, request: PictureRequest) -> Estimate:
         """Return what a request is expected to cost with its model, in its lane."""
-        provider = self.at(self.endpoint_of(request))
+        provider = self._at(self._route.endpoint_of(request.model))
         known, expected = self._estimated
-        asked = _but_lane(request)  # a plan asks for both lanes
+        # A plan asks for both lanes.
+        asked = request if request.lane == "ordinary" else replace(request, lane="ordinary")
         if expected is None or known != asked:
-            expected = provider.estimate(request)
+            expected = provider.estimate(asked)
             self._estimated = asked, expected
         if request.lane == "ordinary" or provider.batch is None:
             return expected
         return expected.at_share(provider.batch.share(request.model or self._endpoint.model))
 
-    def endpoint_of(self, request: PictureRequest) -> Endpoint:
-        """Return where a request is sent."""
-        if request.model in {"", self._endpoint.model}:
-            return self._endpoint
-        return replace(self._endpoint, model=request.model)
-
-    def at(self, endpoint: Endpoint) -> Provider:
+    def _provider_of(self, endpoint: Endpoint) -> Provider:
         """Return the provider of an endpoint, perhaps of one that the settings named before.
 
         Raises:
             SettingsRefused: It is not installed any more.
         """
-        if endpoint not in self._by_endpoint:
-            is_ours = replace(endpoint, model=self._endpoint.model) == self._endpoint
-            found = _provider(self.settings, endpoint) if is_ours else provider_at(endpoint)
-            self._by_endpoint[endpoint] = found
-        return self._by_endpoint[endpoint]
+        is_ours = replace(endpoint, model=self._endpoint.model) == self._endpoint
+        return _provider(self.settings, endpoint) if is_ours else provider_at(endpoint)
 
     # What is said of a request -------------------------------------------------------------------
 
@@ -448,7 +443,7 @@ class _PaidRoute:
         is_told = not (self._profile.token_is_seed and request.seed is not None)
         return NewJob(
             token=new_token(self._words_of(request)) if is_told else None,
-            account=self._sending.account(),
+            account=self._client.account,
             endpoint=request.model or self._endpoint.model,
         )
 
@@ -459,11 +454,11 @@ class _PaidRoute:
         except Exception:  # noqa: BLE001 - it is reported where it would be sent
             return ""
 
-    def _limits_of(self, request: PictureRequest, count: int) -> Limits:
-        """Return what the provider takes of so many references of a request, in its lane."""
+    def _limits_of(self, request: PictureRequest) -> Limits:
+        """Return what the provider takes of the references of a request, in its lane."""
         model, batch = request.model or self._endpoint.model, self._provider.batch
         known_as = _like_of(self.settings, model) or model
-        limits = limits_of(self.settings.provider, known_as, count)
+        limits = limits_of(self.settings.provider, known_as, len(request.wishes))
         most_bytes = None if batch is None else batch.terms.most_reference_bytes
         if request.lane == "ordinary" or most_bytes is None:
             return limits
@@ -498,18 +493,13 @@ class _PaidRoute:
         """
         if not self._is_at_the_vendors:
             return ()
-        settings, (width_px, height_px) = self.settings, self.settings.default_size_px
-        sheets = [(name, one) for name, one in settings.cast.items() if one.prompt is not None]
-        asked = [(f"cast.{name}.quality", one.model, one.quality) for name, one in sheets]
+        settings, casting = self.settings, Casting(self.settings.cast)
+        asked = {"quality": request_for(Scene(scene_id="any", prompt=""), settings)}
+        for name, sheet in casting.sheets.items():
+            asked[f"cast.{name}.quality"] = replace(request_for(sheet, settings), prompt="")
         lines: list[str] = []
-        for name, model, quality in [("quality", settings.model, settings.quality), *asked]:
-            wish = self._wish(
-                model=model or "",
-                quality=quality or settings.quality,
-                width_px=width_px,
-                height_px=height_px,
-                in_batch=settings.lane == "batch",
-            )
+        for name, request in asked.items():
+            wish = self._wish_of(request)
             problem = refused_quality(wish)
             if problem is not None:
                 raise SettingsRefused(name, problem)
@@ -518,43 +508,33 @@ class _PaidRoute:
 
     def _advice(self, request: PictureRequest) -> tuple[str, ...]:
         """Say what one picture asks of a vendor that it is known not to take."""
-        wish = self._wish_of(request)
-        return () if wish is None else advice(wish, today=self.now().date())
+        if not self._is_at_the_vendors:
+            return ()
+        return advice(self._wish_of(request), today=self.now().date())
 
     def _refusal(self, request: PictureRequest) -> str | None:
         """Say why a vendor is not asked for a picture, by what it is known not to have."""
-        if request.quality == self.settings.quality:  # settings are refused where they are read
+        # Settings are refused where they are read.
+        if not self._is_at_the_vendors or request.quality == self.settings.quality:
             return None
-        wish = self._wish_of(request)
-        problem = None if wish is None else refused_quality(wish)
+        problem = refused_quality(self._wish_of(request))
         return None if problem is None else f"{problem}; nothing was sent"
 
-    def _wish_of(self, request: PictureRequest) -> Wish | None:
-        """Return what a picture asks of a vendor; ``None`` at an address that is not its own."""
-        if not self._is_at_the_vendors:
-            return None
-        return self._wish(
-            model=request.model,
+    def _wish_of(self, request: PictureRequest) -> Wish:
+        """Return what a picture asks of a vendor."""
+        settings, profile = self.settings, self._profile
+        return Wish(
+            provider=settings.provider,
+            vendor=profile.vendor or profile.name,
+            api=settings.api,
+            model=request.model or self._endpoint.model,
+            like=_like_of(settings, request.model),
             quality=request.quality,
             width_px=request.width_px,
             height_px=request.height_px,
             prompt_characters=len(self._words_of(request)),
             in_batch=request.lane == "batch",
         )
-
-    def _wish(self, *, model: str, **asked: Any) -> Wish:
-        settings, profile = self.settings, self._profile
-        return Wish(
-            provider=settings.provider,
-            vendor=profile.vendor or profile.name,
-            api=settings.api,
-            model=model or self._endpoint.model,
-            like=_like_of(settings, model),
-            **asked,
-        )
-
-
-_but_lane = attrgetter(*(one.name for one in fields(PictureRequest) if one.name != "lane"))
 
 
 def _provider(settings: Settings, endpoint: Endpoint) -> Provider:

@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pybase64
-
 from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
@@ -28,7 +26,6 @@ from stage3_plugin.runtime.database_url import passwords_in
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.transport.bodies import Base64Of
 
 
 def _chosen(settings: Settings, project_dir: Path, path: tuple[str, ...]) -> ModelClass:
@@ -91,10 +88,6 @@ async def open_model(
         decides = decided_by(chosen, settings.edition, hidden=hidden)
         renderer = ModelRenderer(executor, chosen, decides)
 
-        def maker_with(base64_of: Base64Of) -> LocalMaker:
-            showing = renderer.showing(lambda sent: pybase64.b64decode(base64_of(sent)))
-            return LocalMaker(showing, pictures, is_exact=True)
-
         route = replace(
             route_of(settings, None, is_here=True),
             negative_prompt="field",
@@ -106,10 +99,7 @@ async def open_model(
             dropped=renderer.unmet,
             limits_of=_all,
         )
-        sender = Sender(
-            maker=LocalMaker(renderer, pictures, is_exact=True),
-            maker_with=maker_with,
-        )
+        sender = Sender(maker=LocalMaker(renderer, pictures, is_exact=True))
         yield Backend(route=route, sender=lambda: sender, renderer=renderer)
 
 
@@ -118,6 +108,6 @@ def _searched(project_dir: Path) -> tuple[str, ...]:
     return (str(project_dir.absolute()),)
 
 
-def _all(_request: PictureRequest, _count: int) -> Limits:
+def _all(_request: PictureRequest) -> Limits:
     """Show a class every picture as it is: what it takes is its own affair."""
     return Limits()

@@ -72,38 +72,24 @@ class Notices:
     def look(
         self,
         request: PictureRequest,
-        *,
-        will_be_made: Callable[[], bool],
-        found: Callable[[], Purchase | None],
-        is_bought_again: Callable[[], bool],
-        picture: Callable[[], str | None] = lambda: None,
+        known: Known,
     ) -> None:
-        """Look at one scene; the ledger is asked only where there is something to say.
-
-        Args:
-            request: The scene's.
-            will_be_made: Whether anything would be sent for it.
-            found: Returns the purchase that stands for it.
-            is_bought_again: Whether its picture was paid for at another endpoint, which is said
-                apart, with the price.
-            picture: Returns the SHA-256 of a picture that is known to stand for it, if that is
-                quicker than to ask for the purchase.
-        """
+        """Look at one scene; the ledger is asked only where there is something to say."""
         folder, name = self.images, self._name_there(picture_name(request))
         if folder is None or name is None:
             dropped = self._to_say(request)
-            if dropped and will_be_made():
+            if dropped and known.will_be_made:
                 self._leave_out(request, dropped)
             return
-        sha256 = picture()
+        sha256 = known.sha256
         if sha256 is not None and self.pictures.is_copy(sha256, folder, name):
             return
-        if will_be_made():
+        if known.will_be_made:
             self._leave_out(request, self._to_say(request))
-            if not is_bought_again():
+            if not known.is_elsewhere:  # which is said apart, with the price
                 self._replace(name)
         else:
-            purchase = found()
+            purchase = known.purchase
             if purchase is None or purchase.picture is None or purchase.state is not State.PAID:
                 return
             path = place_of(purchase.picture, folder, picture_name(request))
@@ -131,14 +117,8 @@ class Notices:
         """
         with suppress(StorageFailed):
             for number, request in enumerate(readable(requests), start=1):
-                known = _Known(ledger, partial(keys_of, request), takes=request.takes)
-                self.look(
-                    request,
-                    will_be_made=known.is_too_little,
-                    found=known.found,
-                    is_bought_again=known.is_elsewhere,
-                    picture=known.picture,
-                )
+                keys = partial(keys_of, request)
+                self.look(request, Known(ledger, keys, wanted=request.takes))
                 if number % _SCENES_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()
                     if stopping.is_set():
@@ -227,35 +207,59 @@ def readable(requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
         yield request
 
 
-class _Known:
-    """What the ledger knows of a wish, asked for when it is wanted, and once."""
+class Known:
+    """What the ledger knows of a wish, asked for when it is wanted, and once.
 
-    def __init__(self, ledger: Ledger, keys: Callable[[], Keys], *, takes: int) -> None:
-        self._takes = takes
+    Args:
+        ledger: To read; ``None`` if there is none yet.
+        keys_of: Returns those of the first take of the wish.
+        wanted: How many pictures of it are wanted.
+        foreseen: Whether anything would be sent for it, where a plan knows that already.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger | None,
+        keys_of: Callable[[], Keys],
+        *,
+        wanted: int = 1,
+        foreseen: bool | None = None,
+    ) -> None:
+        self._foreseen = foreseen
         self._ledger = ledger
-        self._keys_of = keys
-
-    @cached_property
-    def _purchase(self) -> Purchase | None:
-        return first_take(self._ledger, self.keys)
+        self._keys_of = keys_of
+        self._wanted = wanted
 
     @cached_property
     def keys(self) -> Keys:
+        """Those of the first take of the wish."""
         return self._keys_of()
 
-    def picture(self) -> str | None:
+    @cached_property
+    def purchase(self) -> Purchase | None:
+        """What stands for it where one picture is wanted."""
+        return None if self._ledger is None else first_take(self._ledger, self.keys)
+
+    @property
+    def sha256(self) -> str | None:
+        """That of a picture that stands for it, where that is quicker than to read a purchase."""
+        if self._ledger is None or self._foreseen is not None:
+            return None
         return self._ledger.live_picture(self.keys.scene_key)
 
-    def is_too_little(self) -> bool:
-        if self._takes == 1:
-            return self._purchase is None
-        return len(live_takes(self._ledger, self.keys, wanted=self._takes)) < self._takes
+    @property
+    def will_be_made(self) -> bool:
+        """Whether anything would be sent for it."""
+        if self._foreseen is not None:
+            return self._foreseen
+        if self._ledger is None or self._wanted == 1:
+            return self.purchase is None
+        return len(live_takes(self._ledger, self.keys, wanted=self._wanted)) < self._wanted
 
-    def found(self) -> Purchase | None:
-        return self._purchase
-
+    @property
     def is_elsewhere(self) -> bool:
-        return self._ledger.paid_elsewhere(self.keys) is not None
+        """Whether its picture was paid for at another endpoint."""
+        return self._ledger is not None and self._ledger.paid_elsewhere(self.keys) is not None
 
 
 def from_here(path: Path) -> Path:

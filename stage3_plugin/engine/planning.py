@@ -5,51 +5,68 @@ Apart from the stage, which opens the ledger for it, and from ``policy.plan``, w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Final, NamedTuple
 
-from host_stub.contract import PlannedState, PlannedStep, ScenePlan, StagePlan
+from host_stub.contract import (
+    Lane,
+    PlannedLane,
+    PlannedLanes,
+    PlannedState,
+    PlannedStep,
+    ScenePlan,
+    StagePlan,
+)
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_of
-from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, labels_of
+from stage3_plugin.domain.route import why_unsendable
 from stage3_plugin.engine.asked import Asked
-from stage3_plugin.engine.lanes import LaneSums
-from stage3_plugin.engine.notices import Notices
-from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_to_come
+from stage3_plugin.engine.notices import Known, Notices, wishes_of
+from stage3_plugin.engine.showing.references import Unshown, is_awaiting
 from stage3_plugin.engine.showing.stale import Stale
 from stage3_plugin.engine.steps import Steps
+from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.ladder import FIRST, Step
 from stage3_plugin.policy.plan import (
+    MADE,
     Prospect,
     Sum,
-    plan_run,
+    Tally,
     planned_references,
     told_of,
 )
 from stage3_plugin.policy.reuse import Reuse
-from stage3_plugin.purchase.forecast import UNSENDABLE, Forecast
+from stage3_plugin.purchase.forecast import UNSENDABLE, Forecast, Pricing
 from stage3_plugin.purchase.other_endpoints import PaidElsewhere
 from stage3_plugin.purchase.takes import Takes
 
 MOST_ADVICE = 20
 """Lines of a plan about what a provider will not take; a story may have thousands of scenes."""
-_MADE = {Reuse.MAKE, Reuse.RESEND}
+_LATER: Final = "no picture comes before its batch has ended: a later run takes it in"
+_ONCE: Final = "what a batch does not bring is tried again by a later run, not by the same one"
+_BEHIND: Final = "what waits for another's picture goes in a later batch, by a later run"
+_BEFORE_THE_LADDER: Final = "no further route is tried before the batch has ended"
 
 
-@dataclass(slots=True, kw_only=True)
-class _Way:
-    """One of them: who is asked for which models, what it costs, and what is left out there."""
+@dataclass(slots=True)
+class _Sums:
+    """What would be made by one way, and is left out there, and the models that are asked."""
 
-    provider: str
-    models: dict[str | None, None] = field(default_factory=dict[str | None, None])
     cost: Sum = field(default_factory=Sum)
+    models: dict[str | None, None] = field(default_factory=dict[str | None, None])
     dropped: dict[str, None] = field(default_factory=dict[str, None])
 
 
-class Ways:
-    """The ways in which scenes may be tried, and what they cost, added up as a plan goes by.
+class Costs:
+    """What pictures may cost, added up as a plan goes by.
+
+    By the steps at which they may be tried; and in either lane, whichever each goes by, so that a
+    person sees what the other would be.
 
     Args:
         steps: Knows what is asked for at each.
@@ -61,7 +78,13 @@ class Ways:
     ) -> None:
         self._steps = steps
         self._estimates = estimates
-        self._ways: dict[Step, _Way] = {}
+        self._route = route = steps.routes[0]
+        self._by_step: dict[Step, _Sums] = {}
+        bought: tuple[Lane, ...] = ("ordinary", "batch") if route.batch else ("ordinary",)
+        lanes: tuple[Lane, ...] = () if route.is_here else bought
+        self._by_lane = {lane: _Sums() for lane in lanes}
+        self._going_by = Counter[Lane]()
+        self._seen = set[tuple[object, ...]]()
         self._of_third_parties: dict[tuple[str, str], None] = {}
 
     def estimate(self, request: PictureRequest) -> Estimate:
@@ -103,30 +126,70 @@ class Ways:
                 self._of_third_parties[asked.provider, asked.model] = None
         return found
 
-    def add(self, request: PictureRequest) -> None:
-        """Count a picture that would be made."""
-        if len(self._steps.ladder_of(request).all) == 1:
-            return
-        for step, estimate in self._of(request).items():
-            asked = self._steps.request_at(request, step)
-            way = self._ways.setdefault(step, _Way(provider=asked.provider))
-            way.models[asked.model or None] = None
-            way.cost.add(estimate)
-            way.dropped.update(dict.fromkeys(self._steps.routes[step.route].dropped(asked)))
+    def add(self, request: PictureRequest, cost: Estimate, *, pictures: int) -> None:
+        """Count pictures of a request that would be made.
+
+        Args:
+            request: As it would be bought.
+            cost: What one may cost so.
+            pictures: How many of it.
+        """
+        if len(self._steps.ladder_of(request).all) > 1:
+            for step, estimate in self._of(request).items():
+                asked = self._steps.request_at(request, step)
+                sums = self._by_step.setdefault(step, _Sums())
+                sums.models[asked.model or None] = None
+                sums.cost.add(estimate, pictures)
+                left_out = self._steps.routes[step.route].dropped(asked)
+                sums.dropped.update(dict.fromkeys(left_out))
+        self._going_by[request.lane] += pictures
+        for lane, sums in self._by_lane.items():
+            asked = request if request.lane == lane else replace(request, lane=lane)
+            sums.cost.add(cost if asked is request else self.estimate(asked), pictures)
+            if (kind := (lane, *wishes_of(request))) not in self._seen:
+                self._seen.add(kind)
+                sums.dropped.update(dict.fromkeys(self._route.dropped(asked)))
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:
-        """Return them, in order; none where every picture has one."""
+        """Return the steps, in order; none where every picture has one."""
         return tuple(
             PlannedStep(
-                provider=way.provider,
-                model=next(iter(way.models)) if len(way.models) == 1 else None,
+                provider=self._steps.routes[step.route].endpoint.provider,
+                model=next(iter(sums.models)) if len(sums.models) == 1 else None,
                 prompt=step.prompt,
-                scenes=way.cost.pictures,
-                cost_high_usd=usd_of(way.cost.high_microusd),
-                dropped=tuple(way.dropped),
+                scenes=sums.cost.pictures,
+                cost_high_usd=usd_of(sums.cost.high_microusd),
+                dropped=tuple(sums.dropped),
             )
-            for step, way in ((one, self._ways[one]) for one in sorted(self._ways))
+            for step, sums in sorted(self._by_step.items())
+        )
+
+    def lanes(self, plan: StagePlan) -> dict[str, object]:
+        """Return what a plan says of both lanes; how long a batch takes nobody knows."""
+        if not self._by_lane:
+            return {}
+        ordinary, terms = self._lane("ordinary", expected_s=plan.expected_s), self._route.batch
+        if terms is None:
+            return {"lanes": PlannedLanes(ordinary=ordinary)}
+        waves = min(plan.make, max(1, len(plan.waves)))
+        behind = (_BEHIND,) if len(plan.waves) > 1 else ()
+        ladder = (_BEFORE_THE_LADDER,) if len(self._estimates) > 1 else ()
+        cannot = (_LATER, _ONCE, *behind, *ladder)
+        batch = self._lane("batch", *cannot, within_s=terms.within_s * waves)
+        lanes = {"lanes": PlannedLanes(ordinary=ordinary, batch=batch)}
+        return {**lanes, "expected_s": None} if batch.scenes else {**lanes}
+
+    def _lane(self, lane: Lane, *cannot: str, **times_s: float | None) -> PlannedLane:
+        sums = self._by_lane[lane]
+        if sums.dropped:
+            cannot = (*cannot, f"these wishes are left out: {', '.join(sums.dropped)}")
+        return PlannedLane(
+            scenes=self._going_by[lane],
+            cost_low_usd=usd_of(sums.cost.low_microusd),
+            cost_high_usd=usd_of(sums.cost.high_microusd),
+            cannot=cannot,
+            **times_s,
         )
 
     def warnings(self) -> tuple[str, ...]:
@@ -140,9 +203,23 @@ class Ways:
     @property
     def worst_usd(self) -> Decimal | None:
         """Return what it costs if all scenes go through all of them, and each is billed."""
-        highs = [way.cost.high_microusd for way in self._ways.values()]
+        highs = [sums.cost.high_microusd for sums in self._by_step.values()]
         known = [high for high in highs if high is not None]
         return to_usd(sum(known)) if highs and len(known) == len(highs) else None
+
+
+class _Foreseen(NamedTuple):
+    """What would become of a scene.
+
+    Attributes:
+        prospects: Of each of its takes, caps aside.
+        problem: Why it is not made as it is asked for.
+        replaces: Its picture with other references, which would be bought anew.
+    """
+
+    prospects: Sequence[Prospect]
+    problem: str | None = None
+    replaces: Purchase | None = None
 
 
 class Planning:
@@ -150,55 +227,42 @@ class Planning:
 
     Args:
         asked: What is asked for.
-        steps: By which steps, and where the pictures would be made.
         forecast: What the ledger has.
-        takes: The pictures that there are.
-        ways: Adds up what they may cost.
+        ledger: To read; ``None`` if there is none yet.
         notices: Gathers what would be left out, and replaced.
         said_before: What the settings alone have led to, which is not said once more.
 
     Attributes:
+        asked: The same.
         forecast: The same.
-        takes: The same.
+        takes: The pictures that there are.
         estimate: Returns what a picture may cost, whichever way it comes.
-        elsewhere: What was paid for at another endpoint, and would be bought again.
-        stale: What was made with other references, and would be made anew.
-        scenes: What there is to say of each scene.
     """
 
     def __init__(
         self,
         asked: Asked,
-        steps: Steps,
         forecast: Forecast,
+        ledger: Ledger | None,
         *,
-        takes: Takes,
-        ways: Ways,
         notices: Notices,
         said_before: tuple[str, ...],
     ) -> None:
-        self._asked = asked
-        self.takes = takes
+        steps = asked.steps
+        self.asked = asked
+        self.forecast = forecast
+        self.takes = Takes(ledger)
+        self._ledger = ledger
         self._route = route = steps.routes[0]
         self._keys_of = steps.keys_of
-        self.forecast = forecast
-        self._ways = ways
-        self.estimate = ways.estimate
+        self._costs = Costs(steps, [Pricing(one, ledger).estimate for one in steps.routes])
+        self.estimate = self._costs.estimate
         self._notices = notices
         self._said_before = said_before
         self._advice: dict[str, str] = {}
-        self.elsewhere = PaidElsewhere(route)
-        self.stale = Stale()
-        self.scenes: list[ScenePlan] = []
-        self._lanes = LaneSums(route, ways.estimate)
-        self._has_further_routes = len(steps.routes) > 1
-        self._problem: str | None = None
-        self._replaces: Purchase | None = None
-
-    @property
-    def references(self) -> SceneReferences | None:
-        """Return what scenes show, once it is known."""
-        return self._asked.references
+        self._elsewhere = PaidElsewhere(route)
+        self._stale = Stale()
+        self._scenes: list[ScenePlan] = []
 
     def why_none(self, request: PictureRequest, keys: Keys) -> str:
         """Return why a scene that others show, and that has no picture, would have none."""
@@ -207,116 +271,105 @@ class Planning:
             return ""
         if prospect is Reuse.UNDECIDED:
             return "waits for a decision, as it may have been paid for"
-        unsendable = self._asked.why_not_made(request)
+        unsendable = self._route.why_not_made(request)
         return "" if unsendable is None else f"would not be made: {unsendable}"
 
-    def plan(
-        self,
-        requests: Iterable[PictureRequest],
-        *,
-        room_microusd: int | None,
-        typical_s: float | None,
-        capacity: int,
-        day_microusd: Mapping[str, int],
-    ) -> StagePlan:
-        """Go through the requests; see :func:`~stage3_plugin.policy.plan.plan_run`."""
-        references = self.references
-        plan = plan_run(
-            requests,
-            prospects=self.prospects,
-            estimate=self.estimate,
-            room_microusd=room_microusd,
-            typical_s=typical_s,
+    def plan(self, limits: Limits, *, capacity: int, fewer: str) -> StagePlan:
+        """Go through all that is asked for; caps are reckoned as the run would.
+
+        Args:
+            limits: The caps.
+            capacity: How many would be in flight.
+            fewer: Why those are fewer than are wanted, if they are.
+        """
+        asked, forecast, costs = self.asked, self.forecast, self._costs
+        routes = asked.steps.routes
+        tally = Tally(forecast.room_microusd(limits))
+        for request in asked:
+            self._add(request, tally)
+        plan = tally.plan(
+            typical_s=forecast.typical_s(),
             capacity=capacity,
-            day_microusd=day_microusd,
-            wave_of=_in_one_wave if references is None else references.wave_of,
-            note=self.note,
+            day_microusd=forecast.day_microusd(),
         )
-        plan = self._lanes.beside(plan, has_further_routes=self._has_further_routes)
+        warnings = (
+            *filter(None, (fewer,)),
+            *self._elsewhere.warnings(),
+            *self._stale.warnings(),
+            *forecast.warnings(),
+            *costs.warnings(),
+            *(f"scene {scene_id!r}: {line}" for line, scene_id in self._advice.items()),
+            *asked.told_beside_scenes,
+            *asked.lanes.warnings_but(self._said_before),
+            *self._notices.warnings(),
+        )
         return plan.model_copy(
             update={
-                "stale": self.stale.count,
-                "steps": self._ways.steps,
-                "cost_worst_usd": self._ways.worst_usd,
-                "scenes": tuple(self.scenes),
-                "warnings": (
-                    *self.elsewhere.warnings(),
-                    *self.stale.warnings(),
-                    *self.forecast.warnings(),
-                    *self._ways.warnings(),
-                    *(f"scene {scene_id!r}: {line}" for line, scene_id in self._advice.items()),
-                ),
+                **costs.lanes(plan),
+                "stale": self._stale.count,
+                "steps": costs.steps,
+                "cost_worst_usd": costs.worst_usd,
+                "scenes": tuple(self._scenes),
+                "warnings": warnings,
+                "routes": tuple(one.planned for one in routes),
             }
         )
 
-    def prospects(self, request: PictureRequest) -> Sequence[Prospect]:
-        """Return what would become of each take of a scene, caps aside."""
-        self._replaces = None
-        prospects, self._problem = self._prospects_of(request)
-        return prospects
-
-    def note(
-        self, request: PictureRequest, states: Sequence[PlannedState], cost: Estimate | None
-    ) -> None:
-        """Take a note of the scene that was asked for last, now that the caps were considered."""
-        for line in self._route.advise(request):
+    def _add(self, request: PictureRequest, tally: Tally) -> None:
+        """Foresee a scene, and take a note of it."""
+        asked, route = self.asked, self._route
+        foreseen = self._foreseen(request)
+        is_made = not MADE.isdisjoint(foreseen.prospects)
+        each = self.estimate(request) if is_made else None
+        states = tally.add(
+            foreseen.prospects, each, is_sheet=request.is_sheet, wave=asked.wave_of(request)
+        )
+        for line in route.advise(request):
             if line not in self._said_before and len(self._advice) < MOST_ADVICE:
                 self._advice.setdefault(line, request.scene_id)
         made = states.count("make")
-        for _ in range(made):
-            self._ways.add(request)
-        if cost is not None:
-            self._lanes.add(request, cost, pictures=made)
-        if cost is not None and self._replaces is not None:
-            self.stale.add(request, self._replaces, cost)
-        shows = self.references is not None and bool(request.wishes)
-        if shows or request.is_sheet or "unsendable" in states or not self._route.is_here:
-            each = None if cost is None else cost.high_microusd
-            high = None if each is None else each * made
-            self.scenes.append(self._scene_plan(request, told_of(states), high))
+        if each is not None and made:
+            self._costs.add(request, each, pictures=made)
+            if foreseen.replaces is not None:
+                self._stale.add(request, foreseen.replaces, each)
+        is_told = asked.shows(request) or request.is_sheet or "unsendable" in states
+        if is_told or not route.is_here:
+            high = each.high_microusd if each is not None and made else None
+            cost_usd = usd_of(None if high is None else high * made)
+            self._scenes.append(self._told(request, told_of(states), foreseen.problem, cost_usd))
 
-    def _prospects_of(self, request: PictureRequest) -> tuple[Sequence[Prospect], str | None]:
-        unsendable = self.forecast.why_unsendable(request)
+    def _foreseen(self, request: PictureRequest) -> _Foreseen:
+        unsendable = why_unsendable(self._route, request)
         if unsendable is not None:
-            return UNSENDABLE * request.takes, unsendable
-        if self.references is not None and request.wishes:
-            shown = self.references.show(request)
-            if isinstance(shown, Unshown):
-                first, why = self._without_references(request, shown)
-                return (first, *UNSENDABLE * (request.takes - 1)), why
-        prospects = self._by_its_keys(request)
-        return prospects, self.forecast.refuse(request) if "unsendable" in prospects else None
+            return _Foreseen(UNSENDABLE * request.takes, unsendable)
+        shown = self.asked.show(request)
+        if isinstance(shown, Unshown):
+            more = UNSENDABLE * (request.takes - 1)
+            if shown.is_refused and self.kept(request) is not None:  # its picture may stay
+                return _Foreseen(
+                    (Reuse.REUSE, *more), f"{shown.why}; its picture is there and stays"
+                )
+            return _Foreseen((*UNSENDABLE, *more), shown.why)
+        return self._by_its_keys(request)
 
-    def _without_references(
-        self, request: PictureRequest, unshown: Unshown
-    ) -> tuple[Prospect, str]:
-        """Return what becomes of a scene that cannot show what it names: its picture may stay."""
-        if unshown.is_refused and self.kept(request) is not None:
-            return Reuse.REUSE, f"{unshown.why}; its picture is there and stays"
-        return "unsendable", unshown.why
-
-    def _by_its_keys(self, request: PictureRequest) -> Sequence[Prospect]:
+    def _by_its_keys(self, request: PictureRequest) -> _Foreseen:
         route, forecast = self._route, self.forecast
         keys = self._keys_of(request)
-        is_known = not any(map(is_to_come, request.shown))
-        wanted = self._asked.wanted_of(request, keys.scene_key) if is_known else 1
-        wanted = max(request.takes, wanted)
-        prospects = forecast.prospects(request, keys, wanted=wanted)
-        will_be_made = not _MADE.isdisjoint(prospects)
-        self._notices.look(
-            request,
-            will_be_made=lambda: will_be_made,
-            found=lambda: forecast.found(keys),
-            is_bought_again=lambda: forecast.paid_elsewhere(keys) is not None,
-        )
+        wanted = 1 if is_awaiting(request) else self.asked.wanted_of(request, keys.scene_key)
+        prospects = forecast.prospects(request, keys, wanted=max(request.takes, wanted))
+        will_be_made = not MADE.isdisjoint(prospects)
+        self._notices.look(request, Known(self._ledger, lambda: keys, foreseen=will_be_made))
         for take, prospect in enumerate(prospects, start=1):
             if prospect is Reuse.MAKE and not route.is_here:
                 purchase = forecast.paid_elsewhere(keys.of_take(take))
                 if purchase is not None:
-                    self.elsewhere.add(purchase, self.estimate(request))
-        if will_be_made and Reuse.REUSE not in prospects and request.shown:
-            self._replaces = self.kept(request)
-        return prospects
+                    self._elsewhere.add(purchase, self.estimate(request))
+        is_anew = will_be_made and Reuse.REUSE not in prospects and bool(request.shown)
+        return _Foreseen(
+            prospects,
+            route.refuse(request) if "unsendable" in prospects else None,
+            self.kept(request) if is_anew else None,
+        )
 
     def kept(self, request: PictureRequest) -> Purchase | None:
         """Return the picture of a scene with whatever references.
@@ -327,24 +380,24 @@ class Planning:
         bare = self._keys_of(replace(request, shown=()))
         return self.takes.with_others(bare)
 
-    def _scene_plan(
-        self, request: PictureRequest, state: PlannedState, high_microusd: int | None
+    def _told(
+        self,
+        request: PictureRequest,
+        state: PlannedState,
+        problem: str | None,
+        cost_usd: Decimal | None,
     ) -> ScenePlan:
-        references, problem = self.references, self._problem
+        route, asked = self._route, self.asked
         return ScenePlan(
             scene_id=request.scene_id,
             role=request.role,
             model=request.model or request.provider,
-            references=() if references is None else planned_references(request),
+            references=planned_references(request) if asked.shows(request) else (),
             labels=labels_of(request),
-            dropped=self._route.dropped(request) if problem is None else (),
-            prompt_sent=self._route.prompt_sent(request) if problem is None else None,
-            waits_for=() if references is None else references.needs(request),
+            dropped=route.dropped(request) if problem is None else (),
+            prompt_sent=route.prompt_sent(request) if problem is None else None,
+            waits_for=asked.needs(request),
             problem=problem,
             state=state,
-            cost_high_usd=usd_of(high_microusd),
+            cost_high_usd=cost_usd,
         )
-
-
-def _in_one_wave(_request: PictureRequest) -> int:
-    return 0

@@ -33,6 +33,7 @@ from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.notices import from_here
 from stage3_plugin.engine.scene_state import SceneState, Waiting
+from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.purchase import messages
 from stage3_plugin.runtime import trace
@@ -114,7 +115,7 @@ class Reporter:
 
     Args:
         deliver: Takes the outcomes.
-        took: Takes in how a scene ended, and its picture, where others show it; before that.
+        references: Take in first how a scene ended, and its picture, where others show it.
         url_of: Returns the address of a picture in the bucket of ``store``, if there is one.
         options: What is asked for at each route that only its provider has.
     """
@@ -122,13 +123,13 @@ class Reporter:
     def __init__(
         self,
         deliver: Callable[[SceneOutcome], None],
-        took: Callable[[SceneOutcome, Picture | None], None],
+        references: SceneReferences | None,
         *,
         url_of: Callable[[str], str | None],
         options: Sequence[Mapping[str, JsonValue]],
     ) -> None:
         self._deliver = deliver
-        self._took = took
+        self._references = references
         self._url_of = url_of
         self._options = options
         self._now = clock()
@@ -224,7 +225,7 @@ class Reporter:
             dropped=scene.dropped,
             request_id=scene.request_id,
         )
-        self._ended(scene, outcome, placed.picture)
+        self._end(scene, outcome, placed.picture)
 
     def reused(self, scene: SceneState, placed: Placed, purchase: Purchase) -> None:
         """End a scene with a picture that was there; requests it took in this run stay counted."""
@@ -240,37 +241,19 @@ class Reporter:
             bought_for=purchase.counted_cost.told,
             request_id=purchase.request_id,
         )
-        if scene.was_started:
-            self._ended(scene, outcome, placed.picture)
-        else:
-            scene_id, sha256 = outcome.scene_id, outcome.sha256
-            trace.event(SceneReused(scene_id=scene_id, take=outcome.take, sha256=sha256))
-            self._hand_over(outcome, placed.picture)
+        self._end(scene, outcome, placed.picture)
 
     def failed(
         self, scene: SceneState, failure: Failure, *, waits_for: tuple[str, ...] = ()
     ) -> None:
         """End a scene without a picture; ``waits_for`` names those whose pictures it lacks."""
-        if scene.was_started:
-            outcome = self._outcome(
-                scene,
-                failure=failure,
-                dropped=scene.dropped,
-                request_id=scene.request_id,
-                steps=scene.all_steps(failure),
-            )
-            self._ended(scene, outcome, None)
-            return
-        trace.event(
-            SceneSkipped(
-                scene_id=scene.request.scene_id,
-                take=scene.take,
-                code=failure.code,
-                message=failure.message,
-                waits_for=waits_for,
-            )
-        )
-        self._hand_over(self._outcome(scene, failure=failure), None)
+        tried: dict[str, Any] = {
+            "dropped": scene.dropped,
+            "request_id": scene.request_id,
+            "steps": scene.all_steps(failure),
+        }
+        outcome = self._outcome(scene, failure=failure, **(tried if scene.was_started else {}))
+        self._end(scene, outcome, None, waits_for)
 
     def _with_picture(
         self, scene: SceneState, placed: Placed, details: Mapping[str, str], **more: Any
@@ -316,29 +299,39 @@ class Reporter:
         has_several = scene.ladder is not None and len(scene.ladder.after_billed) > 1
         return params | ({"route": scene.at.route + 1} if has_several else {})
 
-    def _ended(self, scene: SceneState, outcome: SceneOutcome, picture: Picture | None) -> None:
-        last = scene.costs[-1] if scene.costs else UNKNOWN
-        facts: dict[str, Any] = {
-            "last_cost_usd": last.usd,
-            "last_cost_basis": last.basis,
-            "scene_id": outcome.scene_id,
-            "take": outcome.take,
-            "attempt": outcome.attempts,
-            "attempts": outcome.attempts,
-            "duration_s": outcome.duration_s,
-            "cost_usd": outcome.cost.usd,
-            "cost_basis": outcome.cost.basis,
-            "request_id": outcome.request_id,
-        }
+    def _end(
+        self,
+        scene: SceneState,
+        outcome: SceneOutcome,
+        picture: Picture | None,
+        waits_for: tuple[str, ...] = (),
+    ) -> None:
+        """Report how a scene ended, once, and hand that over."""
         failure = outcome.failure
+        facts: dict[str, Any] = {"scene_id": outcome.scene_id, "take": outcome.take}
         if failure is None:
-            trace.event(SceneFinished(sha256=outcome.sha256, **facts))
+            facts["sha256"] = outcome.sha256
         else:
-            trace.event(SceneFailed(code=failure.code, message=failure.message, **facts))
-        self._hand_over(outcome, picture)
-
-    def _hand_over(self, outcome: SceneOutcome, picture: Picture | None) -> None:
-        self._took(outcome, picture)
+            facts |= {"code": failure.code, "message": failure.message}
+        if scene.was_started:
+            last = scene.costs[-1] if scene.costs else UNKNOWN
+            facts |= {
+                "attempt": outcome.attempts,
+                "attempts": outcome.attempts,
+                "duration_s": outcome.duration_s,
+                "cost_usd": outcome.cost.usd,
+                "cost_basis": outcome.cost.basis,
+                "last_cost_usd": last.usd,
+                "last_cost_basis": last.basis,
+                "request_id": outcome.request_id,
+            }
+            trace.event(SceneFinished(**facts) if failure is None else SceneFailed(**facts))
+        elif failure is None:
+            trace.event(SceneReused(**facts))
+        else:
+            trace.event(SceneSkipped(waits_for=waits_for, **facts))
+        if self._references is not None:
+            self._references.take(outcome, picture)
         self._deliver(outcome)
 
 

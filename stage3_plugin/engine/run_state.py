@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.purchase import Held
-from stage3_plugin.domain.request import WantedOf, one_take
+from stage3_plugin.domain.request import WantedOf
 from stage3_plugin.domain.route import Route
 from stage3_plugin.engine.backend import Sender
 from stage3_plugin.engine.reporter import Reporter, Results
@@ -155,7 +155,7 @@ class RunContext:
     recovery: Recovery
     pictures: Pictures
     references: SceneReferences | None = None
-    wanted_of: WantedOf = one_take
+    wanted_of: WantedOf
     state: RunState = field(default_factory=RunState)
 
     def start(self, scene: SceneState, held: Held) -> None:

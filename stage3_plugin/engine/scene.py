@@ -19,7 +19,8 @@ from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Held, Purchase
-from stage3_plugin.domain.request import PictureRequest, why_unsendable
+from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import why_unsendable
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.engine.following import Came, Following
@@ -34,7 +35,7 @@ from stage3_plugin.engine.scene_state import (
     SceneState,
     Waiting,
 )
-from stage3_plugin.engine.showing.references import Awaits, SceneReferences, Unshown
+from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_awaiting
 from stage3_plugin.engine.showing.stale import with_facts
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.capacity import Permit
@@ -92,11 +93,7 @@ class SceneRunner:
     def _why_not(self, scene: SceneState) -> Failure | None:
         """Return why a scene is not even claimed: it cannot be sent, or its turn comes too late."""
         settings = self._run.settings
-        unsendable = why_unsendable(
-            scene.request,
-            max_pixels=settings.max_pixels,
-            needs_prompt=not self._run.place_of(scene).route.is_here,
-        )
+        unsendable = why_unsendable(self._run.place_of(scene).route, scene.request)
         if unsendable is not None:
             return Failure(code="rejected", message=unsendable)
         if scene.was_started and self._now() - scene.started_at > settings.deadline_s:
@@ -207,11 +204,12 @@ class SceneRunner:
             return None if scene.request.shown else await self._bring_references(scene, references)
         if scene.request.shown:
             shown = await references.bring(replace(scene.request, shown=()))
-            if isinstance(shown, PictureRequest):
-                scene.request = shown
+            if isinstance(shown, Unshown):
+                scene.unfit = Failure(code="rejected", message=shown.why)
+            elif is_awaiting(shown):
+                scene.unfit = Failure(code="rejected", message="its references are not made")
             else:
-                why = shown.why if isinstance(shown, Unshown) else "its references are not made"
-                scene.unfit = Failure(code="rejected", message=why)
+                scene.request = shown
         return None
 
     async def _bring_references(
@@ -220,10 +218,10 @@ class SceneRunner:
         """Have the pictures that a scene shows, before any money is held; or end it without."""
         shown = await references.bring(scene.request)
         if isinstance(shown, PictureRequest):
+            if is_awaiting(shown):  # the run has stopped, and nothing comes any more
+                return NOT_SENT
             scene.request = shown
             return None
-        if isinstance(shown, Awaits):  # the run has stopped, and nothing comes any more
-            return NOT_SENT
         may_stay = shown.is_refused and scene.take == 1
         there = self._run.checkout.made_with_others(scene.request) if may_stay else None
         if there is not None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -36,14 +36,14 @@ from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.events import StageStarted, warn_of
 from stage3_plugin.domain.money import cap_in_microusd
 from stage3_plugin.domain.purchase import AskedFor, Limits, Purchase
-from stage3_plugin.domain.request import PictureRequest, why_unsendable
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine import preconditions
 from stage3_plugin.engine.asked import Asked, request_for
 from stage3_plugin.engine.backend import Backend, in_ladder
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.notices import Notices, readable
-from stage3_plugin.engine.planning import Planning, Ways
+from stage3_plugin.engine.planning import Planning
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
 from stage3_plugin.engine.steps import Steps
@@ -55,7 +55,7 @@ from stage3_plugin.ledger.calendar import days_ahead
 from stage3_plugin.ledger.session import Accounts, Session
 from stage3_plugin.policy.ladder import Step
 from stage3_plugin.providers.models import row_named, table
-from stage3_plugin.purchase.forecast import Forecast, Pricing
+from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.takes import Takes
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
@@ -87,6 +87,7 @@ class Stage:
         open_shelf: Opens what holds the references of one run or plan, by the scenes' folder.
 
     Attributes:
+        pictures: The same.
         warnings: What opening found that a person should know although everything works.
     """
 
@@ -99,7 +100,7 @@ class Stage:
         accounts: Accounts,
         draw: Callable[[], float] = random.random,
         project_dir: Path = Path(),
-        open_shelf: OpenShelf | None = None,
+        open_shelf: OpenShelf,
     ) -> None:
         self.backends = tuple(
             replace(one, route=in_ladder(one.route, settings, number))
@@ -113,7 +114,7 @@ class Stage:
         self._open_shelf = open_shelf
         self._route = routes[0]
         self._steps = Steps(routes, size_px=settings.default_size_px)
-        self._pictures = pictures
+        self.pictures = pictures
         self._accounts = accounts
         self._draw = draw
 
@@ -130,28 +131,12 @@ class Stage:
             StorageFailed: The ledger cannot be read, or a reference.
         """
         limits = self._limits(request.max_cost_usd)
-        notices = self._notices(request, pictures_dir or request.out_dir / "images")
+        images = pictures_dir or request.out_dir / "images"
         async with AsyncExitStack() as stack:
-            asked, planning = await self._foreseen(stack, request, limits, notices)
-            forecast = planning.forecast
+            planning = await self._foreseen(stack, request, limits, images)
             capacity = self._capacity(request.max_in_flight)
-            plan = planning.plan(
-                asked,
-                room_microusd=forecast.room_microusd(limits),
-                typical_s=forecast.typical_s(),
-                capacity=capacity,
-                day_microusd=forecast.day_microusd(),
-            )
             _, fewer = self._with_descriptors(capacity, to_come=descriptors.OF_A_RUN)
-            limits_found = (fewer,) if fewer else ()
-            beside = (*asked.told_beside_scenes, *self._unsaid_of(asked.lanes))
-            warnings = (*limits_found, *plan.warnings, *beside)
-            return plan.model_copy(
-                update={
-                    "warnings": (*warnings, *notices.warnings()),
-                    "routes": tuple(one.planned for one in self.routes),
-                }
-            )
+            return planning.plan(limits, capacity=capacity, fewer=fewer)
 
     async def run(
         self, request: ImageRequest, context: StageContext, *, pictures_dir: Path | None = None
@@ -180,20 +165,16 @@ class Stage:
         from stage3_plugin.runtime import trace
 
         limits = self._limits(request.max_cost_usd)
-        asked = self._asked(request)
+        asked = await self._asked(request, limits)
         stopping, pictures_dir = context.stopping, pictures_dir or request.out_dir / "images"
-        await self.backends[0].study(asked.whole_story)
-        shows = self._look_through(asked, limits)
         at_once = self._capacity(context.max_in_flight)
         async with AsyncExitStack() as stack:
             log = ContractEvents(context.log)
             stack.enter_context(trace.listening(log.handle))
             session, capacity, fewer = await self._opened(stack, at_once)
-            backends = self.backends
-            if shows:
+            if asked.shows_any:
                 shelf = await stack.enter_async_context(self._shelf_of(request))
                 await asked.survey(shelf, Takes(session.reader), is_over=stopping.is_set)
-                backends = tuple(one.showing(shelf.body_of) for one in self.backends)
                 self._need_prices(asked.to_be_made(), limits)
             started = StageStarted(
                 scenes=len(request.scenes),
@@ -209,25 +190,25 @@ class Stage:
             notices = self._notices(request, pictures_dir)
             made = asked.to_be_made()
             await notices.look_at_all(made, session.reader, self._steps.keys_of, stopping)
-            for line in (*notices.warnings(), *self._unsaid_of(asked.lanes)):
+            for line in (*notices.warnings(), *asked.lanes.warnings_but(self.warnings)):
                 warn_of(line)
             story = _name_of(pictures_dir.parent, self._project_dir)
             run_ledger = self._run_ledger(session, limits, story=story)
             recovery = self._recovery(session, run_ledger, beside=capacity)
             run = RunContext(
                 settings=self._settings,
-                places=self._places(backends, run_ledger, recovery, asked, capacity=capacity),
+                places=self._places(run_ledger, recovery, asked, capacity=capacity),
                 steps=self._steps,
-                results=Results(self._pictures, pictures_dir, place=request.place),
+                results=Results(self.pictures, pictures_dir, place=request.place),
                 reporter=Reporter(
                     context.deliver,
-                    asked.took,
-                    url_of=self.url_of,
+                    asked.references,
+                    url_of=self.pictures.store.url_of,
                     options=[route.options for route in self.routes],
                 ),
                 draw=self._draw,
                 recovery=recovery,
-                pictures=self._pictures,
+                pictures=self.pictures,
                 references=asked.references,
                 wanted_of=asked.wanted_of,
             )
@@ -246,42 +227,13 @@ class Stage:
             NotStarted: The ledger could not be believed.
             StorageFailed: The ledger cannot be read, or a reference.
         """
-        notices = self._notices(request, None)
         async with AsyncExitStack() as stack:
-            asked, planning = await self._foreseen(stack, request, Limits(), notices, buys=False)
-            surveying = Surveying(asked, self._steps, planning, url_of=self.url_of)
-            for number, one in enumerate(asked.looked_at()):
+            planning = await self._foreseen(stack, request, Limits(), None, buys=False)
+            surveying = Surveying(planning, url_of=self.pictures.store.url_of)
+            for number, one in enumerate(planning.asked.looked_at()):
                 tell(surveying.of(one))
                 if number % _SURVEYED_A_TURN == 0:
                     await anyio.lowlevel.checkpoint()
-
-    async def fetch(self, sha256: str, into: Path) -> bool:
-        """Put a picture that was made before where nothing is; return whether it is there.
-
-        Raises:
-            StorageFailed: It cannot be read now, or the disk did not take it.
-        """
-        return await self._pictures.fetch(sha256, into)
-
-    async def look_at_store(self) -> StorageFailed | None:
-        """Try where pictures go for other machines, and return what keeps them from there.
-
-        One small object is written there and read; nothing is written on this machine.
-        """
-        try:
-            await self._pictures.storing(self._pictures.store.check)
-        except StorageFailed as failure:
-            return failure
-        return None
-
-    @property
-    def store_address(self) -> str | None:
-        """Where pictures go for other machines, if anywhere."""
-        return self._pictures.store.address
-
-    def url_of(self, sha256: str) -> str | None:
-        """Return the address that a picture has, or is to have, for other machines too."""
-        return self._pictures.store.url_of(sha256)
 
     async def ask(self, ids: Sequence[str] = ()) -> tuple[AskedFor, ...]:
         """Ask providers what became of requests whose answer was lost; nothing is bought.
@@ -351,29 +303,25 @@ class Stage:
             )
             return await waiting.to_the_end(for_s)
 
-    def _asked(self, request: ImageRequest, *, buys: bool = True) -> Asked:
-        """Return what is asked for.
+    async def _asked(self, request: ImageRequest, limits: Limits, *, buys: bool = True) -> Asked:
+        """Return what is asked for, looked through once.
 
         Raises:
-            SettingsRefused: All of it by a lane that the provider does not have.
+            SettingsRefused: No run could keep to it: there is a cap, and a picture's price is not
+                known; or some of it is to be bought by a lane that the provider does not have.
         """
         lanes = Lanes(self._settings, self._route, request.lane, buys=buys)
         if not request.draft:
             lanes.check()
-        return Asked(
-            request,
-            self._settings,
-            lanes=lanes,
-            steps=self._steps,
-            why_not_made=self._why_not_made,
-        )
-
-    def _unsaid_of(self, lanes: Lanes) -> tuple[str, ...]:
-        """Return what is to be said of lanes, but for what opening has said."""
-        return tuple(line for line in lanes.warnings if line not in self.warnings)
-
-    def _check_ledger(self) -> None:
-        preconditions.check(self._accounts, self._pictures)
+        asked = Asked(request, self._settings, lanes=lanes, steps=self._steps)
+        await self.backends[0].study(asked.whole_story)
+        sends = self._route.limits_of is not None
+        asked.shows_any = sends and bool(self._settings.cast)
+        scenes = self._priced(asked.scenes) if limits.any else readable(asked.scenes)
+        for one in scenes:
+            lanes.need(one)
+            asked.shows_any = asked.shows_any or (sends and bool(one.wishes))
+        return asked
 
     async def _need_preconditions(self) -> None:
         """Refuse what no run would start with, where nothing is written.
@@ -381,62 +329,37 @@ class Stage:
         Raises:
             NotStarted: The ledger could not be believed.
         """
-        try:
-            await self._pictures.blocking(self._check_ledger)
-        except StorageFailed as failure:
-            raise NotStarted(failure) from failure
+        with _as_not_started():
+            await self.pictures.blocking(
+                partial(preconditions.check, self._accounts, self.pictures)
+            )
 
     async def _foreseen(
         self,
         stack: AsyncExitStack,
         request: ImageRequest,
         limits: Limits,
-        notices: Notices,
+        images: Path | None,
         *,
         buys: bool = True,
-    ) -> tuple[Asked, Planning]:
-        """Return what is asked for, and what foresees it; the ledger stays open with the stack.
+    ) -> Planning:
+        """Return what foresees what is asked for; the ledger stays open with the stack.
 
         Raises:
             SettingsRefused: No run could keep to it.
             NotStarted: The ledger could not be believed.
         """
-        asked = self._asked(request, buys=buys)
-        await self.backends[0].study(asked.whole_story)
-        shows = self._look_through(asked, limits)
+        asked = await self._asked(request, limits, buys=buys)
         await self._need_preconditions()
         ledger = stack.enter_context(self._accounts.look())
-        forecast = Forecast(
-            self._settings,
-            self._accounts,
-            self._pictures,
-            ledger,
-            self._route,
-            why_unsendable=self._why_unsendable,
-        )
-        planning = Planning(
-            asked,
-            self._steps,
-            forecast,
-            takes=Takes(ledger),
-            ways=Ways(self._steps, [Pricing(one, ledger).estimate for one in self.routes]),
-            notices=notices,
-            said_before=self.warnings,
-        )
-        if shows:
+        forecast = Forecast(self._settings, self._accounts, self.pictures, ledger, self._route)
+        notices, said = self._notices(request, images), self.warnings
+        planning = Planning(asked, forecast, ledger, notices=notices, said_before=said)
+        if asked.shows_any:
             shelf = await stack.enter_async_context(self._shelf_of(request))
             await asked.survey(shelf, planning.takes, why_none=planning.why_none)
             self._need_prices(asked.to_be_made(), limits)
-        return asked, planning
-
-    def _why_unsendable(self, request: PictureRequest) -> str | None:
-        """Return why a request cannot be made, whatever it shows; ``None`` where it can."""
-        needs_prompt, max_pixels = not self._route.is_here, self._settings.max_pixels
-        return why_unsendable(request, max_pixels=max_pixels, needs_prompt=needs_prompt)
-
-    def _why_not_made(self, request: PictureRequest) -> str | None:
-        """Return why no picture is made of a request, whatever it shows; one may be there."""
-        return self._why_unsendable(request) or self._route.refuse(request)
+        return planning
 
     async def _opened(self, stack: AsyncExitStack, wanted: int) -> tuple[Session, int, str]:
         """Open the ledger, and see how many may be in flight beside that.
@@ -444,14 +367,12 @@ class Stage:
         Raises:
             NotStarted: The ledger cannot be opened, or there is no room to send anything.
         """
-        try:
-            await self._pictures.blocking(self._check_ledger)
+        await self._need_preconditions()
+        with _as_not_started():
             session = await stack.enter_async_context(self._accounts.open())
-            await self._pictures.check_store()
+            await self.pictures.check_store()
             capacity, fewer = self._with_descriptors(wanted)
-        except StorageFailed as failure:
-            raise NotStarted(failure) from failure
-        self._pictures.spool.state_dir.keep_to_what_is_there()
+        self.pictures.spool.state_dir.keep_to_what_is_there()
         return session, capacity, fewer
 
     async def _without_a_run(self, stack: AsyncExitStack) -> tuple[Session, Recovery]:
@@ -466,7 +387,7 @@ class Stage:
         room = None if self._route.is_here else descriptors.room()
         recovery = Recovery(
             session,
-            self._pictures,
+            self.pictures,
             partial(_conversation_at, self.backends),
             longest_s=max(one.timeout_s for one in self._settings.routes),
             taken_at_once=MOST_TAKEN_AT_ONCE if room is None else room.beside(beside),
@@ -489,7 +410,6 @@ class Stage:
 
     def _places(
         self,
-        backends: Sequence[Backend],
         run_ledger: RunLedger,
         recovery: Recovery,
         asked: Asked,
@@ -506,14 +426,14 @@ class Stage:
             first,
             keys_of=self._steps.keys_of,
             story=asked.to_be_made(),
-            free_bytes=self._pictures.free_bytes,
-            free_files=self._pictures.free_files,
+            free_bytes=self.pictures.free_bytes,
+            free_files=self.pictures.free_files,
             answer_bytes=0 if first.is_here else self._settings.max_reply_bytes,
             recovery=recovery,
         )
         places: list[Place] = []
         for number, (backend, settings) in enumerate(
-            zip(backends, self._settings.routes, strict=True)
+            zip(self.backends, self._settings.routes, strict=True)
         ):
             route = backend.route
             limiter = limiter_of(
@@ -542,7 +462,7 @@ class Stage:
                 be begun among the results.
             NotStarted: The ledger cannot be read, or could not be made.
         """
-        try:
+        with _as_not_started():
             self._with_descriptors(1, to_come=descriptors.OF_A_RUN)
             self._accounts.check()
             with self._accounts.look() as ledger:
@@ -550,14 +470,12 @@ class Stage:
             places = self._accounts.place.warnings
             if out_dir is not None:
                 places += preconditions.among_results(self._accounts, out_dir)
-        except StorageFailed as failure:
-            raise NotStarted(failure) from failure
         self.warnings += (*self._accounts.warnings, *warnings, *places)
-        if self._settings.ledger is not None and self._pictures.store.address is None:
+        if self._settings.ledger is not None and self.pictures.store.address is None:
             self.warnings += (_NEAR_ALONE,)
         lanes = Lanes(self._settings, self._route, None)
         lanes.check()
-        self.warnings += lanes.warnings
+        self.warnings += lanes.warnings_but(())
         unnamed = request_for(Scene(scene_id="any", prompt=""), self._settings)
         self._need_prices([unnamed], self._limits(None))
         self._need_no_free_ones(unnamed)
@@ -581,7 +499,7 @@ class Stage:
             StorageFailed: One cannot be read now.
         """
         casting = Casting(self._settings.cast)
-        if self._route.limits_of is None or self._open_shelf is None or not casting:
+        if self._route.limits_of is None or not casting:
             return
         casting.check()
         async with self._open_shelf(self._project_dir) as shelf:
@@ -619,7 +537,7 @@ class Stage:
             images=None if request.place else images,
             dropped=self._route.dropped,
             was_said=self._unsaid,
-            pictures=self._pictures,
+            pictures=self.pictures,
         )
 
     def _capacity(self, max_in_flight: int | None) -> int:
@@ -654,28 +572,8 @@ class Stage:
             total_microusd=_microusd(settings.total_usd),
         )
 
-    def _look_through(self, asked: Asked, limits: Limits) -> bool:
-        """Return whether any scene shows the model anything; refuse what no run could keep to.
-
-        Raises:
-            SettingsRefused: There is a cap, and a picture's price is not known; or a scene is to be
-                bought by a lane that there is not.
-        """
-        sends = self._route.limits_of is not None and self._open_shelf is not None
-        shows = sends and bool(self._settings.cast)
-        scenes = self._priced(asked.scenes) if limits.any else readable(asked.scenes)
-        is_seen = not limits.any and not asked.lanes.needs_look
-        for request in () if is_seen and (shows or not sends) else scenes:
-            asked.lanes.need(request)
-            shows = shows or (sends and bool(request.wishes))
-            if is_seen and shows:
-                break
-        return shows
-
     def _shelf_of(self, request: ImageRequest) -> AbstractAsyncContextManager[References]:
         """Return what holds the references of a request, to be opened."""
-        if self._route.limits_of is None or self._open_shelf is None:
-            raise LookupError("nothing is sent references here")
         return self._open_shelf(request.scenes_dir or Path())
 
     def _need_no_free_ones(self, unnamed: PictureRequest) -> None:
@@ -739,6 +637,15 @@ class Stage:
             hint='write price_usd = "0.05", the most that one picture can cost, in USD; '
             f"{others}or leave the caps out",
         )
+
+
+@contextmanager
+def _as_not_started() -> Generator[None]:
+    """Say of what fails that no run would start with it."""
+    try:
+        yield
+    except StorageFailed as failure:
+        raise NotStarted(failure) from failure
 
 
 def _purchase_of(reader: Ledger, attempt_id: str) -> Purchase:

@@ -80,14 +80,14 @@ class Steps:
             shown=wanted.shown if route.limits_of is not None else (),
         )
 
-    def limits_of(self, request: PictureRequest, count: int) -> Limits:
-        """Return what the route of a request takes of references, when there are so many."""
+    def limits_of(self, request: PictureRequest) -> Limits:
+        """Return what the route of a request takes of its references."""
         asked = (request.provider, request.model)
         routes = self.routes if request.wanted is not None else self.routes[:1]
         known = [one for one in routes if (one.endpoint.provider, one.endpoint.model) == asked]
         for route in (*known, self.routes[0]):
             if route.limits_of is not None:
-                return route.limits_of(request, count)
+                return route.limits_of(request)
         raise LookupError("nothing is sent references here")
 
     def basis_of(self, request: PictureRequest) -> str:

@@ -26,10 +26,8 @@ from stage3_plugin.domain.money import usd_of
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.planning import Planning
-from stage3_plugin.engine.showing.references import Awaits, Unshown
-from stage3_plugin.engine.steps import Steps
+from stage3_plugin.engine.showing.references import Unshown, is_awaiting
 from stage3_plugin.policy.plan import Prospect
 from stage3_plugin.policy.reuse import Reuse
 
@@ -40,22 +38,13 @@ class Surveying:
     """Says of scenes what there is.
 
     Args:
-        asked: What is asked for.
-        steps: How, and where.
         planning: Foresees what would become of each, and knows the pictures that there are.
         url_of: Returns the address of a picture in the bucket of ``store``, if there is one.
     """
 
-    def __init__(
-        self,
-        asked: Asked,
-        steps: Steps,
-        planning: Planning,
-        *,
-        url_of: Callable[[str], str | None],
-    ) -> None:
-        self._asked = asked
-        self._steps = steps
+    def __init__(self, planning: Planning, *, url_of: Callable[[str], str | None]) -> None:
+        self._asked = planning.asked
+        self._steps = planning.asked.steps
         self._planning = planning
         self._url_of = url_of
 
@@ -65,8 +54,8 @@ class Surveying:
         Args:
             request: With its references as they are named.
         """
-        problem, references = self._asked.why_not_made(request), self._asked.references
-        shown = self._shown(request)
+        problem = self._steps.routes[0].why_not_made(request)
+        shown = self._asked.show(request)
         found = self._planning.takes.of(request.scene_id)
         survey = partial(
             SceneSurvey,
@@ -86,12 +75,12 @@ class Surveying:
                 takes=self._known(found, stays, bare),
                 cost_usd=self._high(bare),
             )
-        if isinstance(shown, Awaits):
+        if is_awaiting(shown):
             return survey(
                 problem=problem,
-                waits_for=() if references is None else references.needs(request),
-                takes=self._known(found, [], shown.request),
-                cost_usd=self._high(shown.request),
+                waits_for=self._asked.needs(request),
+                takes=self._known(found, [], shown),
+                cost_usd=self._high(shown),
             )
         keys = self._steps.keys_of(shown)
         current = self._planning.takes.current_among(found, keys)
@@ -109,10 +98,6 @@ class Surveying:
             # What would be sent again without being asked for is given up by that.
             lost=self._planning.forecast.lost(keys) + (prospect is Reuse.RESEND),
         )
-
-    def _shown(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
-        references = self._asked.references
-        return request if references is None or not request.wishes else references.show(request)
 
     def _high(self, request: PictureRequest) -> Decimal | None:
         return usd_of(self._planning.estimate(request).high_microusd)

@@ -390,7 +390,7 @@ class _Job:
     def __init__(self, content: bytes, into: Path) -> None:
         self.content = content
         self.into = into.absolute()
-        self.part = self.into.with_name(f".{uuid.uuid4().hex}.part")
+        self.part = self.into.with_name(f".tmp-{uuid.uuid4().hex}")  # as files.folder has it
         self.ended = anyio.Event()
         self.error: Stage3Error | None = None
         self.is_alone = False

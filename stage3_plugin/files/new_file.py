@@ -105,6 +105,11 @@ class NewFile:
             raise StorageFailed(self.path, error) from error
         self.size_bytes += len(data)
 
+    def write_at(self, data: bytes, offset: int) -> None:
+        """Write ``data`` over what was written before."""
+        with on_disk(self.path):
+            write_whole_at(self._descriptor, data, offset)
+
     def write_from(self, source: BinaryIO, most_bytes: int | None = None) -> None:
         """Write what ``source`` still holds, or only the beginning of that."""
         end = math.inf if most_bytes is None else self.size_bytes + most_bytes

@@ -4,24 +4,28 @@ A lock falls when its process dies, however it dies, so a free lock proves a dea
 a time would prove nothing: pids are given out again, and clocks are set. Apart from the ledger,
 because a row can only name its owner; that the owner lives is not a fact for a database.
 
-Beside its lock a run keeps a list of the requests that have left. A name is written there right
-before the last byte leaves that a request takes to run, so what a dead run's list lacks was never
-sent. That the list is whole is certain as long as the machine has not been started anew, since what
-a process has written outlives it; and where the run came to its end in good order, and synced it.
+Beside its lock a run keeps a list of the requests that it may send. A name is written there before
+its money is held, and marked right before the last byte leaves that a request takes to run: what
+stands in a dead run's list without the mark was never sent. A name that is not there proves
+nothing, so what a list has lost costs no money. Nor does a copy prove anything, of which the run
+that marks its own knows nothing: a list names itself and its lock by what the system knows them by.
+And a mark is there for certain as long as the machine has not been started anew, since what a
+process has written outlives it; and where the run came to its end in good order, and synced it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Collection, Generator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from errno import EWOULDBLOCK
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from host_stub.sqlite import numbers_of
+from host_stub.sqlite import Numbers, numbers_of
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.files.private_folders import make_private, sync_folder
@@ -37,6 +41,7 @@ MARGIN_S = 10.0
 CLAIM_PATIENCE_S = 1.0
 """Seconds; a run that looks for the dead may try a lock for a moment while it is being made."""
 _SENT = ".sent"
+_UNSENT_MARK, _SENT_MARK = "-", "+"
 _ENDED = "ended"
 """The last line of a list that was synced."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -67,10 +72,14 @@ class Claim:
         self._lock = take(None)
         self._noted = numbers_of(self._name)
         self._list = path.with_suffix(_SENT)
+        self._marks: dict[str, int] = {}
+        """Where in the list that of a request lies which has not left."""
+        self._takes_names = True
         remove(self._list)
         try:
             self._sent = NewFile(self._list)
-            self._sent.write(f"{_boot_id()}\n".encode())
+            whose = _whose(numbers_of(self._list), self._noted)
+            self._sent.write(f"{_boot_id()} {whose}".encode())
         except StorageFailed:
             self._lock.release()
             raise
@@ -83,16 +92,30 @@ class Claim:
         self._noted = numbers_of(self._name)
         before.release()
 
-    def note_sent(self, name: str) -> None:
-        """Note that a request is about to leave.
+    def note_held(self, name: str) -> None:
+        """Note a request before its money is held; one that the disk does not take proves nothing.
 
         Args:
             name: Its attempt, or what was drawn for its batch.
+        """
+        if self._takes_names:
+            try:
+                self._sent.write(f"\n{name} {_UNSENT_MARK}".encode())
+            except StorageFailed:
+                self._takes_names = False  # where the next would begin is not known
+            else:
+                self._marks[name] = self._sent.size_bytes - 1
+
+    def note_sent(self, name: str) -> None:
+        """Note that a request is about to leave.
 
         Raises:
             StorageFailed: The disk did not take it: the request must not leave.
         """
-        self._sent.write(f"{name}\n".encode())
+        mark = self._marks.get(name)
+        if mark is not None:
+            self._sent.write_at(_SENT_MARK.encode(), mark)
+            del self._marks[name]
 
     def end(self) -> None:
         """Leave in good order: with the lock and the list where rows are left, else without.
@@ -102,7 +125,8 @@ class Claim:
         """
         if self.leaves_rows:
             with suppress(StorageFailed):  # then it proves as much as that of a run that was killed
-                self._sent.write(f"{_ENDED}\n".encode())
+                self._sent.sync()  # before: on the disk, the end is never without the marks
+                self._sent.write(f"\n{_ENDED}".encode())
                 self._sent.sync()
         elif numbers_of(self._name) == self._noted:  # else it is another run's by now
             remove(self._list)
@@ -122,6 +146,8 @@ class Owners:
 
     def __init__(self, state_dir: Path) -> None:
         self._folder = state_dir / "owners"
+        self._taken = set[str]()
+        """Dead runs that this one stands in for."""
 
     @contextmanager
     def claim(self, run_id: str) -> Generator[Claim]:
@@ -156,17 +182,25 @@ class Owners:
             raise StorageFailed(path, error) from error
         return lock
 
-    def take_over(self, run_id: str) -> AbstractContextManager[bool]:
+    @contextmanager
+    def take_over(self, run_id: str) -> Generator[bool]:
         """Stand in for an owner that has died, for as long as the block lasts.
 
         The block gets ``True`` while it holds the lock: no other run takes over meanwhile. It gets
         ``False`` if the owner lives, or another run is taking over already, or the owner ended in
-        this very moment. An owner without a file is dead too, so a lock is made for it.
+        this very moment. An owner without a file is dead too, so a lock is made for it. It stays:
+        others of its rows may be left, of which its list says whether they were sent.
 
         Raises:
             StorageFailed: The lock cannot be made.
         """
-        return self._holding(run_id, lookers_s=CLAIM_PATIENCE_S)
+        with self._holding(run_id, lookers_s=CLAIM_PATIENCE_S) as is_held:
+            if is_held:
+                self._taken.add(run_id)
+            try:
+                yield is_held
+            finally:
+                self._taken.discard(run_id)
 
     def tidy(self, *, keep: Collection[str] = ()) -> None:
         """Remove the locks of dead owners; one that cannot be removed does no harm.
@@ -177,8 +211,10 @@ class Owners:
         kept = {self._path(run_id) for run_id in keep}
         for path in list(self._folder.glob("*.lock")):
             if _PLAIN_NAME.fullmatch(path.stem) and path not in kept:
-                with suppress(StorageFailed), self._holding(path.stem):
-                    pass  # leaving the block removes it
+                # Before the lock falls: see Claim.
+                with suppress(StorageFailed), self._holding(path.stem) as is_held:
+                    if is_held:
+                        remove(path)
         for path in list(self._folder.glob(f"*{_SENT}")):
             lock = path.with_suffix(".lock")
             if lock not in kept and not lock.exists():
@@ -191,16 +227,22 @@ class Owners:
             run_id: Its name.
             name: Of the attempt, or what was drawn for its batch.
         """
-        boot, last, is_there = _boot_id(), "", False
+        path, last, is_unsent = self._path(run_id), "", False
         try:
-            with self._path(run_id).with_suffix(_SENT).open(encoding="ascii") as file:
-                is_of_now = next(file, "") == f"{boot}\n" and boot != ""
+            lock = numbers_of(path)
+            if lock is None or (run_id not in self._taken and self.lives(run_id)):
+                return False
+            with path.with_suffix(_SENT).open(encoding="ascii") as file:
+                there = os.fstat(file.fileno())
+                boot, _, whose = next(file, "").removesuffix("\n").partition(" ")
+                if whose != _whose((there.st_dev, there.st_ino), lock):
+                    return False
                 for line in file:
                     last = line.removesuffix("\n")
-                    is_there |= last == name
-        except (OSError, UnicodeDecodeError):
+                    is_unsent |= last == f"{name} {_UNSENT_MARK}"
+        except (OSError, StorageFailed, UnicodeDecodeError):
             return False
-        return (is_of_now or last == _ENDED) and not is_there
+        return is_unsent and (last == _ENDED or boot == _boot_id() != "")
 
     def lives(self, run_id: str) -> bool:
         """Return whether an owner lives, and leave everything as it is.
@@ -244,10 +286,6 @@ class Owners:
             return
         try:
             yield True
-            # Only now: after an error there may be rows left, whose owner should be seen to be
-            # dead. Before the lock falls: see Claim.
-            with suppress(OSError):
-                path.unlink()
         finally:
             lock.release()
 
@@ -275,6 +313,11 @@ class Owners:
             digest = hashlib.sha256(run_id.encode("utf-8", "surrogatepass")).hexdigest()
             return self._folder / f"run.{digest}.lock"
         return self._folder / f"{run_id}.lock"
+
+
+def _whose(sent: Numbers | None, lock: Numbers | None) -> str:
+    """Name a list and its lock by what the system knows them by: a copy has other numbers."""
+    return f"{sent} {lock}".replace(", ", ":")
 
 
 def _boot_id() -> str:

@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 from types import TracebackType
-from typing import IO, Final, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -119,7 +118,7 @@ class Work:
 
     def __init__(self, workshop: Workshop, asked: Asked) -> None:
         self.is_over = False
-        self.waiting = WaitingOutcomes()
+        self.waiting = deque[SceneOutcome]()
         self.failure: BaseException | None = None
         self._workshop = workshop
         self._asked = asked
@@ -216,7 +215,7 @@ class Work:
             assert position is not None, "the stage makes nothing that was not asked for"
             self._ended[position] |= 1 << outcome.take
         self.summary = with_one_more(self.summary, outcome)
-        self.waiting.put(outcome)
+        self.waiting.append(outcome)
         self._notify()
         self._on_progress(Progress(outcome=outcome, summary=self.summary))
 
@@ -319,7 +318,7 @@ class PictureRun:
                 self._raise_failure()
                 raise StopAsyncIteration
             await work.changed()
-        return work.waiting.take()
+        return work.waiting.popleft()
 
     async def __aenter__(self) -> Self:
         return self
@@ -388,63 +387,3 @@ class PictureRun:
         failure, self._work.failure = self._work.failure, None
         if failure is not None:
             raise failure
-
-
-IN_MEMORY: Final = 1000
-"""Outcomes that are kept at hand; further ones are written to a file without a name."""
-
-
-class WaitingOutcomes:
-    """A queue of outcomes, first in, first out."""
-
-    def __init__(self) -> None:
-        self._near = deque[SceneOutcome]()
-        self._file: IO[bytes] | None = None
-        self._far = 0
-        self._read_at = 0
-        self._end = 0
-
-    def __len__(self) -> int:
-        return len(self._near) + self._far
-
-    def put(self, outcome: SceneOutcome) -> None:
-        """Keep one more; a disk that does not take it costs memory, and no outcome."""
-        if self._far == 0 and len(self._near) < IN_MEMORY:
-            self._near.append(outcome)
-            return
-        line = outcome.model_dump_json().encode() + b"\n"
-        try:
-            if self._file is None:
-                self._file = TemporaryFile()  # noqa: SIM115 - close() does
-            self._file.seek(self._end)
-            self._file.write(line)
-            self._file.flush()
-        except OSError:
-            self._bring_near(self._far)
-            self._near.append(outcome)
-        else:
-            self._end += len(line)
-            self._far += 1
-
-    def take(self) -> SceneOutcome:
-        """Return the one that came first."""
-        if not self._near:
-            self._bring_near(IN_MEMORY)
-        return self._near.popleft()
-
-    def close(self) -> None:
-        """Let the file go."""
-        if self._file is not None:
-            self._file.close()
-
-    def _bring_near(self, most: int) -> None:
-        if self._file is None:
-            return
-        self._file.seek(self._read_at)
-        for _ in range(min(most, self._far)):
-            line = self._file.readline()
-            self._read_at += len(line)
-            self._far -= 1
-            self._near.append(SceneOutcome.model_validate_json(line))
-        if self._far == 0:
-            self._read_at = self._end = 0

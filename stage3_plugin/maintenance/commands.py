@@ -14,7 +14,7 @@ import re
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
@@ -25,11 +25,20 @@ from stage3_plugin.maintenance import Refused
 if TYPE_CHECKING:
     from stage3_plugin.ledger.postgres.place import PostgresPlace
     from stage3_plugin.ledger.spending import Dimension
+    from stage3_plugin.maintenance.next_steps import Next
     from stage3_plugin.maintenance.report import Report
     from stage3_plugin.maintenance.state_folder import StateFolder
 
 _CHOSEN_BY: Final = ("run", "scene", "since", "batch")
 """The options of ``resolve`` that choose purchases of unknown outcome."""
+_BATCH_CHARACTERS = 6
+"""Of a batch's name, at least, are said."""
+_DURATION: Final = re.compile(r"([0-9]{1,6})([smhdw])")
+SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
+)
 _MANY_PICTURES = 60
 """From so many on the check shows its progress."""
 _PROGRESS_EVERY = 20
@@ -63,7 +72,7 @@ def attempts(options: Namespace, _: Progress) -> Report:
 def resolve_purchases(options: Namespace, _: Progress) -> Report:
     """Record what became of purchases with unknown outcome, or what they cost."""
     from stage3_plugin.maintenance import resolve
-    from stage3_plugin.maintenance.resolve_report import Decision, bills_foreseen
+    from stage3_plugin.maintenance.resolve_report import Decision
 
     _check_resolve(options)
     folder, ids, now = options.folder, options.ids, datetime.now(UTC)
@@ -79,13 +88,36 @@ def resolve_purchases(options: Namespace, _: Progress) -> Report:
             gives_up_answers=options.yes,
         )
     if options.decision is not None:
-        return _resolve_chosen(options, now)
-    if options.batch is not None:
-        found = resolve.found_billed(folder, options.batch)
-        if not options.yes:
-            return bills_foreseen(folder, found, options.cost)
-        ids = [one.new.attempt_id for one in found]
-    return resolve.correct(folder, ids, options.cost, now=now)
+        return resolve.resolve_chosen(
+            folder,
+            resolve.Choice(
+                run_id=options.run,
+                scene_id=options.scene,
+                since=options.since,
+                batch=options.batch,
+            ),
+            Decision(options.decision),
+            now=now,
+            cost_microusd=options.cost,
+            is_sure=options.yes,
+            again=_recording(options),
+        )
+    if ids:
+        return resolve.correct(folder, ids, options.cost, now=now)
+    return resolve.correct_batch(folder, options.batch, options.cost, now=now, is_sure=options.yes)
+
+
+def _recording(options: Namespace) -> Next:
+    """Return the command that records what this one shows."""
+    from stage3_plugin.domain.money import usd_text
+    from stage3_plugin.maintenance.next_steps import Next, stage3
+
+    words = ["--all"] if options.all else []
+    given = ((name, getattr(options, name)) for name in _CHOSEN_BY)
+    words += [f"--{name}={value}" for name, value in given if value is not None]
+    words += [f"--{options.decision.replace('_', '-')}"]
+    words += [] if options.cost is None else ["--cost", usd_text(options.cost)]
+    return Next(stage3(options.folder, "resolve", *words, "--yes"), "records it", is_safe=False)
 
 
 def _check_resolve(options: Namespace) -> None:
@@ -120,44 +152,6 @@ def _check_resolve(options: Namespace) -> None:
         ways = "--all, --run RUN, --scene SCENE, --since WHEN or --batch BATCH"
         choice = f", or {ways}" if decides else ""
         raise CommandRefused(f"an ID is required{choice}", hint=how)
-
-
-def _resolve_chosen(options: Namespace, now: datetime) -> Report:
-    """Record a decision about many, or show what it would be."""
-    from stage3_plugin.domain.money import usd_text
-    from stage3_plugin.maintenance import resolve
-    from stage3_plugin.maintenance.resolve_report import Decision
-
-    try:
-        since = None if options.since is None else resolve.moment(options.since, now=now)
-    except (ValueError, OverflowError):
-        raise CommandRefused(
-            "--since should be a date, a date and time, or so long ago, such as 2026-11-03, "
-            "2026-11-03T18:00 or 2h",
-            hint="times without a zone are UTC, as 'stage3 attempts' shows them; "
-            "'stage3 resolve --help' tells the rest",
-        ) from None
-    if options.batch is not None and len(options.batch) < resolve.BATCH_CHARACTERS:
-        raise CommandRefused(
-            f"--batch should be at least {resolve.BATCH_CHARACTERS} characters of a batch's name",
-            hint="'stage3 attempts' shows how it is called",
-        )
-    words = ["--all"] if options.all else []
-    given = ((name, getattr(options, name)) for name in _CHOSEN_BY)
-    words += [f"--{name}={value}" for name, value in given if value is not None]
-    words += [f"--{options.decision.replace('_', '-')}"]
-    words += [] if options.cost is None else ["--cost", usd_text(options.cost)]
-    return resolve.resolve_chosen(
-        options.folder,
-        resolve.Choice(
-            run_id=options.run, scene_id=options.scene, since=since, batch=options.batch
-        ),
-        Decision(options.decision),
-        now=now,
-        cost_microusd=options.cost,
-        is_sure=options.yes,
-        again=("resolve", *words, "--yes"),
-    )
 
 
 def verify_ledger(options: Namespace, progress: Progress) -> Report:
@@ -296,6 +290,38 @@ def _day(text: str) -> date:
     raise argparse.ArgumentTypeError("should be a day, such as 2026-11-03")
 
 
+def duration_s(text: str) -> float:
+    """Read a duration of an option, such as ``2h``, as seconds."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(
+            "should be a whole number and a unit, such as 90s, 30m, 2h or 1d"
+        )
+    return float(int(found[1]) * SECONDS[found[2]])
+
+
+def _since(text: str) -> datetime:
+    """Read since when: a date, a date and time (UTC without a zone), or so long ago."""
+    with suppress(ValueError, OverflowError):
+        if _DURATION.fullmatch(text):
+            return datetime.now(UTC) - timedelta(seconds=duration_s(text))
+        if _MOMENT.fullmatch(text):  # fromisoformat takes more, and not the same everywhere
+            read = datetime.fromisoformat(text)
+            return read.replace(tzinfo=UTC) if read.tzinfo is None else read
+    raise argparse.ArgumentTypeError(
+        "should be a date, a date and time (UTC without a zone), or so long ago, such as "
+        "2026-11-03, 2026-11-03T18:00 or 2h"
+    )
+
+
+def _batch(text: str) -> str:
+    if len(text) < _BATCH_CHARACTERS:
+        raise argparse.ArgumentTypeError(
+            f"should be at least {_BATCH_CHARACTERS} characters of what 'attempts' calls a batch"
+        )
+    return text
+
+
 def _dimensions(text: str) -> tuple[Dimension, ...]:
     from stage3_plugin.ledger.spending import DIMENSIONS
 
@@ -370,11 +396,13 @@ _RESOLVE: Final = (
         "--since",
         "those of them sent since a date, a date and time, or so long ago, such as 2h",
         "WHEN",
+        {"type": _since},
     ),
     Option(
         "--batch",
         "all lines of this batch, by what 'attempts' or its provider calls it, or how that begins",
         "BATCH",
+        {"type": _batch},
     ),
     Option(
         "--yes",

@@ -20,21 +20,30 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
-from typing import IO, Final, TypeAlias
+from typing import IO, Final, NamedTuple
+
+from pydantic import Field
 
 from stage3_plugin.domain.money import to_usd
 from stage3_plugin.errors import Stage3Error, StorageFailed
 from stage3_plugin.ledger.calendar import start_of
 from stage3_plugin.ledger.spending import Dimension, Spent, spending, zone_of
-from stage3_plugin.maintenance.report import Report, counted, table, usd
+from stage3_plugin.maintenance.report import (
+    Kept,
+    Line,
+    Part,
+    Report,
+    Table,
+    counted,
+    usd,
+)
 from stage3_plugin.maintenance.state_folder import StateFolder
 
 MOST_LINES: Final = 1000
@@ -64,81 +73,113 @@ what separates cells in some country's files."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """What a terminal obeys, or what is not seen and may stand before a formula."""
 
-Row: TypeAlias = "tuple[tuple[str, ...], Amounts]"
-"""What is told apart, and what it comes to."""
+
+class Unknown(Part, frozen=False):
+    """Of how many nobody knows whether, or what, they were billed.
+
+    Attributes:
+        at_most_microusd: The most that they can have cost.
+        held_microusd: What is held for these.
+        unpriced: For how many of these nothing was held: the most that they can have cost is not
+            known either.
+    """
+
+    requests: int = 0
+    held_microusd: Kept[int] = 0
+    unpriced: int = 0
+    at_most_microusd: int | None = 0
 
 
-@dataclass(slots=True)
-class Amounts:
-    """What some purchases come to; amounts are in micro-USD.
+class InWork(Part, frozen=False):
+    """What is not settled, and what is held for it."""
+
+    requests: int = 0
+    held_microusd: int = 0
+
+
+class Amounts(Part, frozen=False):
+    """What some purchases come to.
 
     Attributes:
         requests: All that may have been billed, or were answered for free.
         pictures: How many of them have a picture.
         spent_microusd: What those cost whose cost is known.
-        estimated_microusd: How much of that is what was held, where no bill came with a picture.
-        unknown: Of how many nobody knows whether, or what, they were billed.
-        unknown_microusd: What is held for these.
-        unpriced: For how many of these nothing was held: the most that they can have cost is not
-            known either.
-        in_work: How many are not settled.
-        in_work_microusd: What is held for these.
+        of_it_held_microusd: How much of that is what was held, where no bill came with a picture.
+        counted_microusd: What all of it counts under the caps.
     """
 
     requests: int = 0
     pictures: int = 0
     spent_microusd: int = 0
-    estimated_microusd: int = 0
-    unknown: int = 0
-    unknown_microusd: int = 0
-    unpriced: int = 0
-    in_work: int = 0
-    in_work_microusd: int = 0
-
-    @property
-    def counted_microusd(self) -> int:
-        """Return what all of it counts under the caps."""
-        return self.spent_microusd + self.unknown_microusd + self.in_work_microusd
-
-    @property
-    def at_most_microusd(self) -> int | None:
-        """Return the most that what is unknown can have cost."""
-        return None if self.unpriced else self.unknown_microusd
+    of_it_held_microusd: int = 0
+    unknown: Unknown = Field(default_factory=Unknown)
+    in_work: InWork = Field(default_factory=InWork)
+    counted_microusd: int = 0
 
     def add(self, spent: Spent) -> None:
         """Add what the ledger says of some more."""
         self.requests += spent.requests
         self.pictures += spent.pictures
+        self.counted_microusd += spent.microusd
         if spent.status == "unknown":
-            self.unknown += spent.requests
-            self.unknown_microusd += spent.microusd
-            self.unpriced += spent.requests if spent.basis == "unknown" else 0
+            one = self.unknown
+            one.requests += spent.requests
+            one.held_microusd += spent.microusd
+            one.unpriced += spent.requests if spent.basis == "unknown" else 0
+            one.at_most_microusd = None if one.unpriced else one.held_microusd
         elif spent.status == "in_work":
-            self.in_work += spent.requests
-            self.in_work_microusd += spent.microusd
+            self.in_work.requests += spent.requests
+            self.in_work.held_microusd += spent.microusd
         else:
             self.spent_microusd += spent.microusd
-            self.estimated_microusd += spent.microusd if spent.basis == "held" else 0
+            self.of_it_held_microusd += spent.microusd if spent.basis == "held" else 0
 
-    def as_told(self) -> dict[str, object]:
-        """Return what programs are told."""
-        return {
-            "requests": self.requests,
-            "pictures": self.pictures,
-            "spent_microusd": self.spent_microusd,
-            "of_it_held_microusd": self.estimated_microusd,
-            "unknown": {
-                "requests": self.unknown,
-                "at_most_microusd": self.at_most_microusd,
-                "unpriced": self.unpriced,
-            },
-            "in_work": {"requests": self.in_work, "held_microusd": self.in_work_microusd},
-            "counted_microusd": self.counted_microusd,
-        }
+    def in_words(self) -> Iterator[str]:
+        """Yield what it comes to."""
+        if not self.requests:
+            yield "nothing was spent in that time"
+            return
+        unknown, in_work = self.unknown, self.in_work
+        yield (
+            f"${usd(self.spent_microusd)} for {counted(self.pictures, 'picture')}, "
+            f"by {counted(self.requests, 'request')}"
+        )
+        if self.of_it_held_microusd:
+            yield (
+                f"  of it ${usd(self.of_it_held_microusd)} by what was held, since no bill came "
+                "with the pictures"
+            )
+        if doubtful := unknown.requests - unknown.unpriced:
+            at_most = f"${usd(unknown.held_microusd)} at most"
+            yield (
+                f"not in it: {counted(doubtful, 'request')} of which nobody knows whether they "
+                f"were billed, {at_most} ('stage3 attempts' lists them)"
+            )
+        if unknown.unpriced:
+            yield (
+                f"not in it: {counted(unknown.unpriced, 'request')} whose cost nobody knows, with "
+                "nothing held, since no price was known ('stage3 attempts --all' shows which; "
+                "price_usd in the settings is one for the next)"
+            )
+        if in_work.requests:
+            held = f"${usd(in_work.held_microusd)} held"
+            yield f"not in it: {in_work.requests:,} in work, with {held}"
+        if self.counted_microusd != self.spent_microusd:
+            yield f"under the caps all of it counts: ${usd(self.counted_microusd)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class CostLine(Amounts):
+    """What is told apart, where it is, and what it comes to."""
+
+    optional = frozenset({"day", "provider", "model", "story", "scene"})
+    day: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    story: str | None = None
+    scene: str | None = None
+
+
+class Question(NamedTuple):
     """What is asked for.
 
     Attributes:
@@ -152,72 +193,55 @@ class Question:
     until: date | None = None
 
 
-def report(
-    folder: StateFolder,
-    question: Question,
-    total: Amounts,
-    *,
-    before: Iterable[str] = (),
-    **more: object,
-) -> Report:
-    """Say what was asked, and what it came to.
+class Costs(Report):
+    """What was spent.
 
-    Args:
-        folder: Whose ledger.
-        question: What was asked.
-        total: What it came to.
-        before: What people are told first.
-        more: What programs are told, too.
+    Attributes:
+        by: What is told apart.
+        lines: Each with what it is told apart by; programs have all of them.
+        csv: The file that has them instead.
+        left_out: How many lines more there are than people read.
     """
-    days = {"by": question.by, "since": question.since, "until": question.until}
-    document = {"format": "stage3-costs/1", "ledger": folder, **days, "total": total.as_told()}
-    sentences = [*before, *_in_words(total), f"ledger: {folder.shown}"]
-    return Report(document=document | more, sentences=sentences)
 
+    format = "stage3-costs/1"
+    optional = frozenset({"lines", "csv"})
+    ledger: StateFolder
+    by: tuple[Dimension, ...]
+    since: date | None
+    until: date | None
+    total: Amounts
+    lines: list[CostLine] | None = None
+    csv: Path | None = None
+    left_out: Kept[int] = 0
 
-def _in_words(total: Amounts) -> Iterator[str]:
-    """Yield what it comes to."""
-    if not total.requests:
-        yield "nothing was spent in that time"
-        return
-    yield (
-        f"${usd(total.spent_microusd)} for {counted(total.pictures, 'picture')}, "
-        f"by {counted(total.requests, 'request')}"
-    )
-    if total.estimated_microusd:
-        yield (
-            f"  of it ${usd(total.estimated_microusd)} by what was held, since no bill came "
-            "with the pictures"
-        )
-    if doubtful := total.unknown - total.unpriced:
-        at_most = f"${usd(total.unknown_microusd)} at most"
-        yield (
-            f"not in it: {counted(doubtful, 'request')} of which nobody knows whether they "
-            f"were billed, {at_most} ('stage3 attempts' lists them)"
-        )
-    if total.unpriced:
-        yield (
-            f"not in it: {counted(total.unpriced, 'request')} whose cost nobody knows, with "
-            "nothing held, since no price was known ('stage3 attempts --all' shows which; "
-            "price_usd in the settings is one for the next)"
-        )
-    if total.in_work:
-        yield f"not in it: {total.in_work:,} in work, with ${usd(total.in_work_microusd)} held"
-    if total.counted_microusd != total.spent_microusd:
-        yield f"under the caps all of it counts: ${usd(total.counted_microusd)}"
+    def sentences(self) -> Iterator[Line]:
+        """Yield a table, and what all of it comes to."""
+        if self.csv == STDOUT:
+            return
+        if self.csv is not None:
+            yield f"{self.csv} has it"
+        if self.by and self.lines:
+            yield Table(list(self._cells(self.lines)), texts=len(self.by))
+            yield ""
+        if self.left_out:
+            more = "more lines, in the sum as well; --csv FILE has all of them"
+            yield f"and {self.left_out:,} {more}"
+            yield ""
+        yield from self.total.in_words()
+        yield f"ledger: {self.ledger.shown}"
 
-
-def _cells(by: Sequence[Dimension], total: Amounts, rows: Sequence[Row]) -> Iterator[list[str]]:
-    """Yield rows; columns that would be empty everywhere are left out."""
-    has_unknown, has_work = total.unknown > 0, total.in_work > 0
-    head = [*(one.upper() for one in by), "REQUESTS", "PICTURES", "USD"]
-    head += ["UNKNOWN, AT MOST"] if has_unknown else []
-    yield head + (["IN WORK, HELD"] if has_work else [])
-    for key, one in rows:
-        row = [*(part or _NOT_KNOWN for part in key)]
-        row += [f"{one.requests:,}", f"{one.pictures:,}", f"{usd(one.spent_microusd)}"]
-        row += [_beside(one.unknown, one.at_most_microusd)] if has_unknown else []
-        yield row + ([_beside(one.in_work, one.in_work_microusd)] if has_work else [])
+    def _cells(self, lines: Sequence[CostLine]) -> Iterator[list[str]]:
+        """Yield rows; columns that would be empty everywhere are left out."""
+        has_unknown, has_work = self.total.unknown.requests > 0, self.total.in_work.requests > 0
+        head = [*(one.upper() for one in self.by), "REQUESTS", "PICTURES", "USD"]
+        head += ["UNKNOWN, AT MOST"] if has_unknown else []
+        yield head + (["IN WORK, HELD"] if has_work else [])
+        for one in lines:
+            row = [getattr(one, part) or _NOT_KNOWN for part in self.by]
+            row += [f"{one.requests:,}", f"{one.pictures:,}", f"{usd(one.spent_microusd)}"]
+            unknown, work = one.unknown, one.in_work
+            row += [_beside(unknown.requests, unknown.at_most_microusd)] if has_unknown else []
+            yield row + ([_beside(work.requests, work.held_microusd)] if has_work else [])
 
 
 def _beside(count: int, microusd: int | None) -> str:
@@ -226,7 +250,7 @@ def _beside(count: int, microusd: int | None) -> str:
     return f"{count:,}: {'no limit' if microusd is None else usd(microusd)}"
 
 
-def look(folder: StateFolder, question: Question, *, most: int | None = None) -> Report:
+def look(folder: StateFolder, question: Question, *, most: int | None = None) -> Costs:
     """Add up what was spent; nothing is written.
 
     Args:
@@ -238,29 +262,21 @@ def look(folder: StateFolder, question: Question, *, most: int | None = None) ->
         LedgerMissing: There is none.
         LedgerFailed: It cannot be read.
     """
-    by, total, rows, left_out = question.by, Amounts(), list[Row](), 0
+    by, total, lines, left_out = question.by, Amounts(), list[CostLine](), 0
     with folder.reading() as ledger:
         found = spending(ledger, by, since=question.since, until=question.until)
         for key, parts in groupby(found, lambda one: tuple(getattr(one, part) for part in by)):
-            amounts = Amounts()
+            line = CostLine.model_validate(
+                dict(zip(by, (part or None for part in key), strict=True))
+            )
             for part in parts:
-                amounts.add(part)
+                line.add(part)
                 total.add(part)
-            if most is None or len(rows) < most:
-                rows.append((key, amounts))
+            if most is None or len(lines) < most:
+                lines.append(line)
             else:
                 left_out += 1
-    lines = [
-        dict(zip(by, (part or None for part in key), strict=True)) | one.as_told()
-        for key, one in rows
-    ]
-    before = list[str]()
-    if by and rows:
-        before += [*table(list(_cells(by, total, rows)), texts=len(by)), ""]
-    if left_out:
-        more = "more lines, in the sum as well; --csv FILE has all of them"
-        before += [f"and {left_out:,} {more}", ""]
-    return report(folder, question, total, before=before, lines=lines)
+    return Costs(ledger=folder, **question._asdict(), total=total, lines=lines, left_out=left_out)
 
 
 # As a file ---------------------------------------------------------------------------------------
@@ -275,7 +291,7 @@ class NotOurFile(Stage3Error):
         super().__init__(f"{path} is there, and is no file of costs")
 
 
-def save(folder: StateFolder, question: Question, path: Path) -> Report:
+def save(folder: StateFolder, question: Question, path: Path) -> Costs:
     """Write the file; one of before is replaced once this one is whole.
 
     Args:
@@ -299,8 +315,7 @@ def save(folder: StateFolder, question: Question, path: Path) -> Report:
     except OSError as error:
         name = Path("the standard output") if path == STDOUT else path
         raise StorageFailed(name, error) from error
-    told = report(folder, question, total, before=[f"{path} has it"], csv=path)
-    return replace(told, sentences=()) if path == STDOUT else told
+    return Costs(ledger=folder, **question._asdict(), total=total, csv=path)
 
 
 def _replace(folder: StateFolder, question: Question, path: Path) -> Amounts:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Annotated, Any, Final
 
-from stage3_plugin.domain.purchase import AskedFor
+from pydantic import AliasPath, BeforeValidator, Field
+
+from stage3_plugin.domain.job import Lane, LineCount
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.waited import Waited, WaitedJob
 from stage3_plugin.maintenance.next_steps import Next, waiting
 from stage3_plugin.maintenance.report import (
     SHORT,
+    Bought,
+    Changed,
+    Kept,
+    Part,
     Report,
     counted,
     grouped,
@@ -45,61 +51,118 @@ _CAME_TO: Final = {
 }
 
 
-def standing(
-    waited: Waited, run: tuple[str, ...] | None, config: tuple[str, ...], *, at_a_time: str
-) -> Report:
-    """Say how all that was waited for stands, as the ledger and providers have it.
+def _of(*names: str) -> Any:
+    return Field(validation_alias=AliasPath(*names))
 
-    Args:
-        waited: That.
+
+class JobStanding(Part):
+    """How a job stands, as the ledger and its provider have it."""
+
+    job_id: str | None = Field(None, validation_alias=AliasPath("job", "accepted", "job_id"))
+    lane: Lane = _of("job", "new", "lane")
+    provider: str = _of("endpoint", "provider")
+    model: str = _of("endpoint", "model")
+    accepted_at: datetime | None = _of("job", "accepted_at")
+    expires_at: datetime | None = _of("job", "expires_at")
+    purchases: int = _of("count")
+    left: int
+    lines: LineCount | None
+    ended: dict[State, int]
+    counted_microusd: int = _of("spent_microusd")
+    free_microusd: int
+    problem: Annotated[str | None, BeforeValidator(lambda problem: problem or None)]
+    is_given_up: bool
+    in_hands: bool = _of("is_in_hands")
+    without_picture: tuple[Bought, ...] = _of("without")
+
+
+class Standing(Report):
+    """How what is being made at providers stands, after waiting for it.
+
+    Attributes:
         run: The run that puts pictures where they belong, if its scene file is known.
         config: The option that finds the config from here.
         at_a_time: So long it is to wait.
     """
-    document = {
-        "format": "stage3-wait/1",
-        "is_over": waited.is_over,
-        "waited_s": round(waited.waited_s, 3),
-        "taken_in": waited.pictures,
-        "left": sum(one.left for one in waited.jobs),
-        "jobs": [_of_job(one) for one in waited.jobs],
-    }
-    return Report(
-        document=document,
-        sentences=list(_standing_in_words(waited, run, config)),
-        next_steps=list(_after_waiting(waited, run, config, at_a_time)),
-        exit_code=0 if waited.is_over else EXIT_PENDING,
+
+    format = "stage3-wait/1"
+    waited: Kept[Waited]
+    run: Kept[tuple[str, ...] | None]
+    config: Kept[tuple[str, ...]]
+    at_a_time: Kept[str]
+    is_over: bool
+    waited_s: float
+    taken_in: int
+    left: int
+    jobs: tuple[JobStanding, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """Return 5 as long as something is being made."""
+        return 0 if self.is_over else EXIT_PENDING
+
+    @property
+    def _has_unknown(self) -> bool:
+        return any(State.UNKNOWN in one.ended for one in self.jobs)
+
+    def sentences(self) -> Iterator[str]:
+        """Yield a line or more for each job, what all came to, and what comes next."""
+        jobs = self.waited.jobs
+        if not jobs:
+            yield "nothing is being made at a provider, so there is nothing to wait for"
+            return
+        single = [one for one in jobs if not one.is_batch]
+        for one in (*(one for one in jobs if one.is_batch), *single[:_MOST_SHOWN]):
+            name = f"batch {_name_of(one)}" if one.is_batch else f"job {_name_of(one)}"
+            many = f"{counted(one.count, 'line')}, " if one.is_batch else ""
+            yield f"{name}  {route(one.endpoint)}  {many}{_standing(one)}"
+            yield from (f"    {line}" for line in _ended_lines(one))
+        if len(single) > _MOST_SHOWN:
+            yield f"and {counted(len(single) - _MOST_SHOWN, 'more picture')}"
+        yield from ("", _in_all(self.waited))
+        command = "the run that bought it" if self.run is None else f"'{shlex.join(self.run)}'"
+        if self.taken_in or self.is_over:
+            yield f"next: {command} puts what came where it belongs, and buys only what is missing"
+        if not self.is_over:
+            again = shlex.join(("stage3", "wait", *self.config))
+            yield f"not over yet: '{again}' goes on waiting; {command} takes in the rest"
+        if self._has_unknown:
+            yield "what is unknown is yours to decide: see 'stage3 attempts'"
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield what may come next: the run that takes in, above all, if anything came.
+
+        While nothing has come it stands last: a program that takes the first would run in a loop.
+        """
+        steps = list[Next]()
+        if not self.is_over:
+            why = "goes on waiting; it buys nothing"
+            steps.append(waiting(self.config, at_a_time=self.at_a_time, why=why))
+        if self.run is not None and (self.taken_in or not self.is_over):
+            command = (*self.run[:2], "--max-cost", "0", "--json", *self.run[2:])
+            taking_in = Next(command, "puts what came where it belongs, for nothing")
+            steps.insert(0 if self.taken_in else len(steps), taking_in)
+        yield from steps
+        if self._has_unknown:
+            why = "shows what is unknown, and how each is decided"
+            yield Next(("stage3", "attempts", *self.config, "--json"), why)
+
+
+def standing(
+    waited: Waited, run: tuple[str, ...] | None, config: tuple[str, ...], *, at_a_time: str
+) -> Standing:
+    """Say how all that was waited for stands; the rest is as :class:`Standing` has it."""
+    return Standing(
+        waited=waited,
+        run=run,
+        config=config,
+        at_a_time=at_a_time,
+        is_over=waited.is_over,
+        waited_s=round(waited.waited_s, 3),
+        taken_in=waited.pictures,
+        left=sum(one.left for one in waited.jobs),
+        jobs=tuple(map(JobStanding.model_validate, waited.jobs)),
     )
-
-
-def _has_unknown(waited: Waited) -> bool:
-    return any(one.ended.get(State.UNKNOWN) for one in waited.jobs)
-
-
-def _standing_in_words(
-    waited: Waited, run: tuple[str, ...] | None, config: tuple[str, ...]
-) -> Iterator[str]:
-    """Yield a line or more for each job, what all came to, and what comes next."""
-    if not waited.jobs:
-        yield "nothing is being made at a provider, so there is nothing to wait for"
-        return
-    single = [one for one in waited.jobs if not one.is_batch]
-    for one in (*(one for one in waited.jobs if one.is_batch), *single[:_MOST_SHOWN]):
-        name = f"batch {_name_of(one)}" if one.is_batch else f"job {_name_of(one)}"
-        many = f"{counted(one.count, 'line')}, " if one.is_batch else ""
-        yield f"{name}  {route(one.endpoint)}  {many}{_standing(one)}"
-        yield from (f"    {line}" for line in _ended_lines(one))
-    if len(single) > _MOST_SHOWN:
-        yield f"and {counted(len(single) - _MOST_SHOWN, 'more picture')}"
-    yield from ("", _in_all(waited))
-    command = "the run that bought it" if run is None else f"'{shlex.join(run)}'"
-    if waited.pictures or waited.is_over:
-        yield f"next: {command} puts what came where it belongs, and buys only what is missing"
-    if not waited.is_over:
-        again = shlex.join(("stage3", "wait", *config))
-        yield f"not over yet: '{again}' goes on waiting; {command} takes in the rest"
-    if _has_unknown(waited):
-        yield "what is unknown is yours to decide: see 'stage3 attempts'"
 
 
 def _in_all(waited: Waited) -> str:
@@ -116,53 +179,6 @@ def _in_all(waited: Waited) -> str:
     told = [f"{waited.pictures:,} taken in", *(f"{n:,} {what}" for what, n in parts.items() if n)]
     spent = sum(one.spent_microusd for one in jobs)
     return f"{', '.join(told)}; ${usd(spent)} counted for what has ended"
-
-
-def _after_waiting(
-    waited: Waited, run: tuple[str, ...] | None, config: tuple[str, ...], at_a_time: str
-) -> Iterator[Next]:
-    """Yield what may come next: the run that takes in, above all, if anything came.
-
-    While nothing has come it stands last: a program that takes the first would run in a loop.
-    """
-    steps = list[Next]()
-    if not waited.is_over:
-        why = "goes on waiting; it buys nothing"
-        steps.append(waiting(config, at_a_time=at_a_time, why=why))
-    if run is not None and (waited.pictures or not waited.is_over):
-        taking_in = Next(
-            (*run[:2], "--max-cost", "0", "--json", *run[2:]),
-            "puts what came where it belongs, for nothing",
-        )
-        steps.insert(0 if waited.pictures else len(steps), taking_in)
-    yield from steps
-    if _has_unknown(waited):
-        yield Next(
-            ("stage3", "attempts", *config, "--json"),
-            "shows what is unknown, and how each is decided",
-        )
-
-
-def _of_job(one: WaitedJob) -> Mapping[str, object]:
-    job = one.job
-    return {
-        "job_id": None if job.accepted is None else job.accepted.job_id,
-        "lane": job.new.lane,
-        "provider": one.endpoint.provider,
-        "model": one.endpoint.model,
-        "accepted_at": job.accepted_at,
-        "expires_at": job.expires_at,
-        "purchases": one.count,
-        "left": one.left,
-        "lines": one.lines,
-        "ended": one.ended,
-        "counted_microusd": one.spent_microusd,
-        "free_microusd": one.free_microusd,
-        "problem": one.problem or None,
-        "is_given_up": one.is_given_up,
-        "in_hands": one.is_in_hands,
-        "without_picture": one.without,
-    }
 
 
 def _standing(one: WaitedJob) -> str:
@@ -234,62 +250,69 @@ def _name_of(one: WaitedJob) -> str:
     return ((token or "?") if accepted is None else accepted.job_id)[:_ID]
 
 
-def asked(asked: Sequence[AskedFor], config: tuple[str, ...]) -> Report:
-    """Say what providers said of requests whose answer was lost, and by what proof.
+class Answer(Changed):
+    """What became of a purchase that was asked for."""
 
-    Args:
+    answered: str | None = Field(None, validation_alias=AliasPath("asking", "answered"))
+    asked_at: datetime | None = Field(None, validation_alias=AliasPath("asking", "at"))
+    asked_why: str | None = Field(None, validation_alias=AliasPath("asking", "why"))
+
+
+class Answers(Report):
+    """What providers said of requests whose answer was lost, and by what proof.
+
+    Attributes:
         asked: Each purchase.
         config: The option that finds the config from here.
     """
-    each = [
-        {
-            "state_before": one.before.state,
-            "purchase": one.after,
-            "answered": one.asking and one.asking.answered,
-            "asked_at": one.asking and one.asking.at,
-            "asked_why": one.asking and one.asking.why,
-        }
-        for one in asked
-    ]
-    states, steps = Counter(one.after.state for one in asked), list[Next]()
-    if states[State.ACCEPTED]:
-        steps.append(waiting(config))
-    if states[State.UNKNOWN]:
-        why = "shows what is still unknown, and how each is decided"
-        steps.append(Next(("stage3", "attempts", *config, "--json"), why))
-    document = {"format": "stage3-ask/1", "asked": each}
-    return Report(
-        document=document, sentences=list(_asked_in_words(asked, states)), next_steps=steps
-    )
 
+    format = "stage3-ask/1"
+    asked: list[Answer]
+    config: Kept[tuple[str, ...]]
 
-def _asked_in_words(asked: Sequence[AskedFor], states: Counter[State]) -> Iterator[str]:
-    """Yield a line or two for each purchase, and what all came to."""
-    if not asked:
-        yield (
-            "there is nothing to ask for: no request is without an answer whose provider lists "
-            "what it was sent; 'stage3 attempts' shows what waits for you"
+    def _states(self) -> Counter[State]:
+        return Counter(one.purchase.state for one in self.asked)
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield what stays for what was found, and what shows the rest."""
+        states = self._states()
+        if states[State.ACCEPTED]:
+            yield waiting(self.config)
+        if states[State.UNKNOWN]:
+            why = "shows what is still unknown, and how each is decided"
+            yield Next(("stage3", "attempts", *self.config, "--json"), why)
+
+    def sentences(self) -> Iterator[str]:
+        """Yield a line or two for each purchase, and what all came to."""
+        if not self.asked:
+            yield (
+                "there is nothing to ask for: no request is without an answer whose provider lists "
+                "what it was sent; 'stage3 attempts' shows what waits for you"
+            )
+            return
+        for group in grouped(
+            self.asked, lambda one: (together(one.before), one.before.state, one.purchase.state)
+        ):
+            one, after, token = group[0], group[0].purchase, token_of(group[0].before)
+            name = f"{after.new.attempt_id[:SHORT]}  {after.new.scene_id}"
+            if token is not None:
+                name = f"batch {token[:SHORT]}  {counted(len(group), 'line')}"
+            yield f"{name}  {one.before.state} -> {after.state}  {route(after.new.endpoint)}"
+            if one.asked_at is not None:
+                yield f"    asked {moment(one.asked_at)}: {one.asked_why}"
+            elif after.state is State.UNKNOWN:
+                none = "its provider has no listing that could be asked"
+                yield f"    {none}, or it could not be reached"
+        yield ""
+        states = self._states()
+        freed = sum(
+            one.before.counted_microusd for one in self.asked if one.purchase.state is State.REFUSED
         )
-        return
-    for group in grouped(
-        asked, lambda one: (together(one.before), one.before.state, one.after.state)
-    ):
-        one, new, token = group[0], group[0].after.new, token_of(group[0].before)
-        name = f"{new.attempt_id[:SHORT]}  {new.scene_id}"
-        if token is not None:
-            name = f"batch {token[:SHORT]}  {counted(len(group), 'line')}"
-        yield f"{name}  {one.before.state} -> {one.after.state}  {route(new.endpoint)}"
-        if one.asking is not None:
-            yield f"    asked {moment(one.asking.at)}: {one.asking.why}"
-        elif one.after.state is State.UNKNOWN:
-            yield "    its provider has no listing that could be asked, or it could not be reached"
-    yield ""
-    freed = sum(one.before.counted_microusd for one in asked if one.after.state is State.REFUSED)
-    step = "; the next run takes in what was found" if states[State.ACCEPTED] else ""
-    if states[State.UNKNOWN]:
-        step += "; ask again later, or decide with 'stage3 resolve'"
-    yield (
-        f"asked for {len(asked)}: {states[State.ACCEPTED] + states[State.PAID]} found, "
-        f"{states[State.REFUSED]} never arrived (${usd(freed)} free again), "
-        f"{states[State.UNKNOWN]} still unknown{step}"
-    )
+        step = "; the next run takes in what was found" if states[State.ACCEPTED] else ""
+        if states[State.UNKNOWN]:
+            step += "; ask again later, or decide with 'stage3 resolve'"
+        yield (
+            f"asked for {len(self.asked)}: {states[State.ACCEPTED] + states[State.PAID]} found, "
+            f"{states[State.REFUSED]} never arrived (${usd(freed)} free again), "
+            f"{states[State.UNKNOWN]} still unknown{step}"
+        )

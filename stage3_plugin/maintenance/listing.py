@@ -10,10 +10,9 @@ import heapq
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -26,10 +25,14 @@ from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.report import (
     SHORT,
+    Bought,
+    JobKeys,
+    Kept,
+    Part,
     Report,
     counted,
     grouped,
-    job_in_words,
+    job_keys,
     moment,
     named,
     route,
@@ -148,8 +151,7 @@ _KINDS: Final[Mapping[Situation, _Kind]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Part):
     """One purchase as it was found.
 
     Attributes:
@@ -167,7 +169,7 @@ class Found:
         corrections: The costs that a person put right, oldest first.
     """
 
-    purchase: Purchase
+    purchase: Bought
     short_id: str
     situation: Situation
     home: str | None
@@ -181,31 +183,86 @@ class Found:
     corrections: tuple[Correction, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLines(Part):
+    """Lines of a batch that wait for the same."""
+
+    batch: str
+    short_id: str
+    situation: Situation
+    state: State
+    lines: int
+    held_microusd: int
+    provider: str
+    model: str
+    job: JobKeys | None
+
+
 class Listing(Report):
-    """What :func:`look` found.
+    """Purchases of a ledger.
 
     Attributes:
         attempts: The purchases asked for, newest first.
+        batches: The lines of batches that wait for the same.
+        groups: Likewise, and all else alone.
+        is_of_those_in_need: They were not chosen: these are those that a person should know of.
     """
 
-    attempts: Sequence[Found]
+    format = "stage3-attempts/1"
+    ledger: StateFolder
+    attempts: tuple[Found, ...]
+    left_out: int
+    states: dict[State, Tally]
+    counted_microusd: int
+    last_day: date | None
+    batches: list[BatchLines]
+    groups: Kept[Sequence[Sequence[Found]]]
+    is_of_those_in_need: Kept[bool]
+
+    def sentences(self) -> Iterator[str]:
+        """Yield what there is to be said of each, what was left out, and what all come to."""
+        for group in self.groups:
+            head, *told = _told(group, self.ledger)
+            yield head
+            yield from (f"{_INDENT}{line}" for line in told)
+            yield ""
+        if not self.attempts:
+            yield "no purchase needs you" if self.is_of_those_in_need else "no such purchase"
+            yield ""
+        if self.left_out:
+            yield f"and {self.left_out} more; a higher --limit shows them"
+            yield ""
+        today = datetime.now(UTC).date()
+        if self.last_day is not None and (self.last_day - today).days > _DAYS_AHEAD:
+            where = next_steps.stage3(self.ledger, "resolve", "--day", str(today))
+            was = f"the ledger's day is {self.last_day}, and this machine's is {today}"
+            yield f"{was}: was a clock wrong?"
+            yield "  daily caps begin anew only after it. If it was wrong, set the day right:"
+            yield from next_steps.in_lines([Next(where, "sets it back to today")])
+            yield ""
+        for state, tally in self.states.items():
+            yield _tally(state, tally, self.attempts)
+        yield f"${usd(self.counted_microusd)} held and spent in all"
+        yield f"ledger: {self.ledger.shown}"
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield what asks and waits before what decides."""
+        steps = (_steps(group, self.ledger) for group in self.groups)
+        yield from next_steps.best_first(chain.from_iterable(steps))
 
 
-def _keys_of(group: Sequence[Found], token: str) -> dict[str, object]:
-    """Return what programs are told of lines of a batch that wait for the same."""
+def _lines_of(group: Sequence[Found], token: str) -> BatchLines:
     first = group[0].purchase
-    return {
-        "batch": token,
-        "short_id": token[:SHORT],
-        "situation": group[0].situation,
-        "state": first.state,
-        "lines": len(group),
-        "held_microusd": sum(one.purchase.new.hold_microusd for one in group),
-        "provider": first.new.endpoint.provider,
-        "model": first.new.endpoint.model,
-        "job": first.job,
-    }
+    return BatchLines(
+        batch=token,
+        short_id=token[:SHORT],
+        situation=group[0].situation,
+        state=first.state,
+        lines=len(group),
+        held_microusd=sum(one.purchase.new.hold_microusd for one in group),
+        provider=first.new.endpoint.provider,
+        model=first.new.endpoint.model,
+        job=job_keys(first.job),
+    )
 
 
 def _told(group: Sequence[Found], folder: StateFolder) -> Iterator[str]:
@@ -230,9 +287,9 @@ def _told(group: Sequence[Found], folder: StateFolder) -> Iterator[str]:
         yield purchase.why
     if first.request_id is not None:
         yield f"the provider calls it {first.request_id}"
-    job = None if purchase.job is None else job_in_words(purchase.job)
+    job = job_keys(purchase.job)
     if job is not None and purchase.state in UNSETTLED:
-        yield job
+        yield str(job)
     if first.awaited is not None:
         awaited = first.awaited
         times = "once" if awaited.asked == 1 else f"{awaited.asked:,} times"
@@ -330,13 +387,6 @@ def _batch_of(found: Found) -> str | None:
     return token_of(found.purchase) if _KINDS[found.situation].is_shared else None
 
 
-def _in_groups(attempts: Sequence[Found]) -> list[list[Found]]:
-    """Put lines of a batch together that wait for the same; all else stands alone."""
-    return grouped(
-        attempts, lambda one: (_batch_of(one) or one.purchase.new.attempt_id, one.situation)
-    )
-
-
 def look(
     folder: StateFolder,
     *,
@@ -382,41 +432,21 @@ def look(
             among = State if states is None else set(states)
             left_out = max(0, sum(tallies[state].count for state in among) - len(found))
         last_day = ledger.last_day()
-    groups = _in_groups(found)
-    sentences = list[str]()
-    for group in groups:
-        head, *told = _told(group, folder)
-        sentences += [head, *(f"{_INDENT}{line}" for line in told), ""]
-    if not found:
-        sentences += ["no purchase needs you" if needing else "no such purchase", ""]
-    if left_out:
-        sentences += [f"and {left_out} more; a higher --limit shows them", ""]
-    today = datetime.now(UTC).date()
-    if last_day is not None and (last_day - today).days > _DAYS_AHEAD:
-        where = next_steps.stage3(folder, "resolve", "--day", str(today))
-        sentences += [
-            f"the ledger's day is {last_day}, and this machine's is {today}: was a clock wrong?",
-            "  daily caps begin anew only after it. If it was wrong, set the day right:",
-            *next_steps.in_lines([Next(where, "sets it back to today")]),
-            "",
-        ]
-    states = {state: tally for state, tally in tallies.items() if tally.count}
-    counted_microusd = sum(tally.counted_microusd for tally in tallies.values())
-    sentences += [_tally(state, tally, found) for state, tally in states.items()]
-    sentences += [f"${usd(counted_microusd)} held and spent in all", f"ledger: {folder.shown}"]
+    groups = grouped(
+        found, lambda one: (_batch_of(one) or one.purchase.new.attempt_id, one.situation)
+    )
     batches = ((group, _batch_of(group[0])) for group in groups)
-    document = {
-        "format": "stage3-attempts/1",
-        "ledger": folder,
-        "attempts": found,
-        "left_out": left_out,
-        "states": states,
-        "counted_microusd": counted_microusd,
-        "last_day": last_day,
-        "batches": [_keys_of(group, token) for group, token in batches if token is not None],
-    }
-    steps = next_steps.best_first(one for group in groups for one in _steps(group, folder))
-    return Listing(attempts=found, document=document, sentences=sentences, next_steps=list(steps))
+    return Listing(
+        ledger=folder,
+        attempts=found,
+        left_out=left_out,
+        states={state: tally for state, tally in tallies.items() if tally.count},
+        counted_microusd=sum(one.counted_microusd for one in tallies.values()),
+        last_day=last_day,
+        batches=[_lines_of(group, token) for group, token in batches if token is not None],
+        groups=groups,
+        is_of_those_in_need=needing,
+    )
 
 
 class _Situations:
@@ -466,12 +496,12 @@ class _Situations:
         if purchase.state in OPEN:
             if self._folder.may_be_going(purchase):
                 return "in_flight"
-            return left_behind(purchase, self._folder)
+            return waits_for(purchase, self._folder)
         if purchase.state is State.ACCEPTED:
             lives = self._folder.owners.lives(purchase.new.run_id)
             return "in_flight" if lives else "being_made"
         if purchase.state is State.UNKNOWN:
-            return of_unknown(purchase, self._folder)
+            return waits_for(purchase, self._folder)
         if self._late(purchase) is not None:
             return "came_late"
         is_settled = purchase.state not in {State.PAID_BAD, State.WROTE_OFF}
@@ -502,13 +532,22 @@ def _next_step(situation: Situation, awaited: Awaited | None, request_id: str | 
     return step if request_id is None else step.replace("look it up in", f"look {request_id} up in")
 
 
-def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
-    """Return what an open purchase of a dead run waits for."""
-    attempt_id = purchase.new.attempt_id
+def waits_for(purchase: Purchase, folder: StateFolder) -> Situation:
+    """Return what an open purchase of a dead run waits for, or one of unknown outcome."""
+    attempt_id, job = purchase.new.attempt_id, purchase.job
+    is_open = purchase.state in OPEN
     try:
-        whole = folder.has_whole_answer(name_of(purchase))
+        whole = folder.has_whole_answer(name_of(purchase) if is_open else attempt_id)
+        is_line = purchase.new.line is not None  # which has an answer of its own
+        if not is_open and job is not None and job.accepted is not None and not is_line:
+            # Its first one was only its acceptance.
+            whole = bool(polls.kept(folder.spool.folder_of(attempt_id)))
     except StorageFailed:
         return "unreadable"
+    if not is_open:
+        return "not_taken_in" if whole else "undecided"
+    if not whole and folder.owners.has_never_sent(purchase.new.run_id, name_of(purchase)):
+        return "unbilled"
     match after_its_owner(purchase, answer_is_complete=whole):
         case State.VOID:
             return "unbilled"
@@ -516,17 +555,3 @@ def left_behind(purchase: Purchase, folder: StateFolder) -> Situation:
             return "abandoned"
         case _:
             return "answered" if folder.spool.awaited(attempt_id) is None else "awaited"
-
-
-def of_unknown(purchase: Purchase, folder: StateFolder) -> Situation:
-    """Return what a purchase of unknown outcome waits for."""
-    attempt_id, job = purchase.new.attempt_id, purchase.job
-    try:
-        whole = folder.has_whole_answer(attempt_id)
-        is_line = purchase.new.line is not None  # which has an answer of its own
-        if job is not None and job.accepted is not None and not is_line:
-            # Its first one was only its acceptance.
-            whole = bool(polls.kept(folder.spool.folder_of(attempt_id)))
-    except StorageFailed:
-        return "unreadable"
-    return "not_taken_in" if whole else "undecided"

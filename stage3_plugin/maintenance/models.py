@@ -6,8 +6,8 @@ which has a config with keys, and is only shown here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import datetime as dt
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import groupby
 from textwrap import TextWrapper
@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from stage3_plugin.domain.free_checks import Finding
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.maintenance.report import Report, usd
+from stage3_plugin.maintenance.report import Kept, Part, Report, usd
 from stage3_plugin.providers.models import (
     BatchRow,
     EndRow,
@@ -56,26 +56,59 @@ Online: TypeAlias = Mapping[tuple[str, str], Sequence[Finding]]
 _NAMED: tuple[What, ...] = ("price", "flat", "tokens", "batch")
 """Of what rows are found by the whole name, in the order in which they are told."""
 _WHOSE = {"source", "kind", "date"}
-_SAID = ("verdict", "message", "hint", "is_warning")
 _NOT_FIGURES = {*_WHOSE, "models", "begins", "provider"}
 _COLUMNS = (34, 15, 9, 4, 10, 11, 10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownModel:
+_PICTURE = PictureRequest(scene_id="one", prompt="", width_px=1024, height_px=1024)
+"""As it is asked for where the settings say no more."""
+
+
+class OnePicture(Part):
+    """What one picture is thought to cost, as it is asked for where the settings say no more."""
+
+    size: str = _PICTURE.size
+    quality: str = _PICTURE.quality
+    low_microusd: int | None
+    high_microusd: int | None
+
+    def __str__(self) -> str:
+        if self.high_microusd is None:
+            return "at a price that is not known"
+        high, low = usd(self.high_microusd), usd(self.low_microusd)
+        return f"${high}" if low == high else f"${low} to ${high}"
+
+
+class RowKeys(Part):
+    """A row of the table, and whose word it is."""
+
+    what: What
+    figures: dict[str, JsonValue]
+    source: str
+    kind: str
+    date: dt.date
+
+
+class KnownModel(Part):
     """A model, or those whose names begin so, with the rows that are about it.
 
     Attributes:
         provider: The word in the settings.
         model: Its name, or the beginning or the end of several; empty for all others.
-        rows: By what they say.
+        pages: Where its vendor says what a row says.
+        online: What the vendor says now; ``None`` where it was not asked.
+        by_what: The rows, by what they say.
         is_whole: It is a name that can be asked for.
     """
 
     provider: str
     model: str
-    rows: Mapping[What, Row]
-    is_whole: bool
+    one_picture: OnePicture
+    pages: tuple[str, ...]
+    rows: tuple[RowKeys, ...]
+    online: Sequence[Finding] | None = None
+    by_what: Kept[Mapping[What, Row]]
+    is_whole: Kept[bool]
 
 
 def known_models() -> Iterator[KnownModel]:
@@ -87,8 +120,23 @@ def known_models() -> Iterator[KnownModel]:
         of_it = (row for row in (*known.takes, *known.shapes) if row.provider == provider)
         parts = {begin + end for row in of_it for begin in row.begins for end in row.ends}
         for name in sorted(whole | parts):
-            rows = _rows_of(provider, name)
-            yield KnownModel(provider=provider, model=name, rows=rows, is_whole=name in whole)
+            yield _known(provider, name, _rows_of(provider, name), is_whole=name in whole)
+
+
+def _known(provider: str, model: str, by_what: Mapping[What, Row], *, is_whole: bool) -> KnownModel:
+    price = estimate(_PICTURE, provider=provider, model=model)
+    return KnownModel(
+        provider=provider,
+        model=model,
+        one_picture=OnePicture.model_validate(price),
+        pages=PAGES.get(provider, ()),
+        rows=tuple(
+            RowKeys(what=what, figures=_figures(row), **row.model_dump(include=_WHOSE))
+            for what, row in by_what.items()
+        ),
+        by_what=by_what,
+        is_whole=is_whole,
+    )
 
 
 def _rows_of(provider: str, model: str) -> dict[What, Row]:
@@ -110,32 +158,60 @@ def named(models: Sequence[KnownModel], name: str) -> list[KnownModel]:
 
 def older_than(models: Sequence[KnownModel], days: int, *, today: date) -> list[KnownModel]:
     """Return the models with the rows that were last seen longer ago, and no others."""
-
-    def is_old(row: Row) -> bool:
-        return (today - row.date).days > days
-
-    old = (
-        replace(one, rows={what: row for what, row in one.rows.items() if is_old(row)})
-        for one in models
-    )
-    return [one for one in old if one.rows]
-
-
-_PICTURE = PictureRequest(scene_id="one", prompt="", width_px=1024, height_px=1024)
-"""As it is asked for where the settings say no more."""
+    found = list[KnownModel]()
+    for one in models:
+        rows = dict[What, Row](
+            (what, row) for what, row in one.by_what.items() if (today - row.date).days > days
+        )
+        if rows:
+            found.append(_known(one.provider, one.model, rows, is_whole=one.is_whole))
+    return found
 
 
-def _price_in_words(one: KnownModel) -> str:
-    found = estimate(_PICTURE, provider=one.provider, model=one.model)
-    low_usd, high_usd = usd(found.low_microusd), usd(found.high_microusd)
-    if high_usd is None:
-        return "at a price that is not known"
-    return f"${high_usd}" if low_usd == high_usd else f"${low_usd} to ${high_usd}"
+class Models(Report):
+    """What is known of models.
+
+    Attributes:
+        asked: Providers that were asked what they say now; ``None`` where nobody was.
+        whole: People are told every row and its source.
+        prices: First with what one picture of each costs.
+    """
+
+    format = "stage3-models/1"
+    as_of: str
+    models: list[KnownModel]
+    asked: Kept[Collection[str] | None]
+    whole: Kept[bool]
+    prices: Kept[bool]
+
+    def sentences(self) -> Iterator[str]:
+        """Yield a table of 100 columns."""
+        priced = [one for one in self.models if one.is_whole and self.prices]
+        for one in priced:
+            asked = f"one picture of {_PICTURE.size} in {_PICTURE.quality}"
+            yield f"{one.provider} {one.model}: {asked}, {one.one_picture}"
+        yield from [""] if priced else []
+        if not self.models:
+            yield "no row is that old"
+            return
+        yield from _line("model", "price", "sizes", "refs", "ends", "how sure", "seen")
+        for provider, of_it in groupby(self.models, key=lambda one: one.provider):
+            yield from ("", f"{provider}:", *(f"  {page}" for page in PAGES.get(provider, ())))
+            if self.asked is not None and provider not in self.asked:
+                yield "  not asked: no route of the config is to it"
+            for one in of_it:
+                yield from _line(*_cells(one))
+                for row in one.rows if self.whole else ():
+                    whose = f"{row.kind}, {row.date}: {row.source}"
+                    yield from _wrapped(f"{row.what}: {_words(row.figures)}; {whose}")
+                for said in one.online or ():
+                    hint = f"; {said.hint}" if said.hint else ""
+                    yield from _wrapped(f"now: {said.verdict}, {said.message}{hint}")
 
 
 def shown(
     known: Sequence[KnownModel], online: Online | None, *, whole: bool, prices: bool
-) -> Report:
+) -> Models:
     """Show the models that were asked for.
 
     Args:
@@ -145,54 +221,15 @@ def shown(
         prices: First with what one picture of each costs.
     """
     said = online or {}
-    models = [_told_of(one, said.get((one.provider, one.model))) for one in known]
-    priced = [one for one in known if one.is_whole and prices]
-    lines = [
-        f"{one.provider} {one.model}: one picture of {_PICTURE.size} in {_PICTURE.quality}, "
-        f"{_price_in_words(one)}"
-        for one in priced
-    ]
-    lines += [""] if priced else []
-    lines += _table(known, online, whole=whole) if known else ["no row is that old"]
-    document = {"format": "stage3-models/1", "as_of": table().as_of, "models": models}
-    return Report(document=document, sentences=lines)
-
-
-def _told_of(one: KnownModel, said: Sequence[Finding] | None) -> Mapping[str, object]:
-    price = estimate(_PICTURE, provider=one.provider, model=one.model)
-    return {
-        "provider": one.provider,
-        "model": one.model,
-        "one_picture": {
-            "size": _PICTURE.size,
-            "quality": _PICTURE.quality,
-            "low_microusd": price.low_microusd,
-            "high_microusd": price.high_microusd,
-        },
-        "pages": PAGES.get(one.provider, ()),
-        "rows": [
-            {"what": what, "figures": _figures(row)} | row.model_dump(mode="json", include=_WHOSE)
-            for what, row in one.rows.items()
+    return Models(
+        as_of=str(table().as_of),
+        models=[
+            one.model_copy(update={"online": said.get((one.provider, one.model))}) for one in known
         ],
-        "online": said and [{name: getattr(each, name) for name in _SAID} for each in said],
-    }
-
-
-def _table(known: Sequence[KnownModel], online: Online | None, *, whole: bool) -> Iterator[str]:
-    """Yield a table of 100 columns."""
-    yield from _line("model", "price", "sizes", "refs", "ends", "how sure", "seen")
-    for provider, of_it in groupby(known, key=lambda one: one.provider):
-        yield from ("", f"{provider}:", *(f"  {page}" for page in PAGES.get(provider, ())))
-        if online is not None and not any(name == provider for name, _ in online):
-            yield "  not asked: no route of the config is to it"
-        for one in of_it:
-            yield from _line(*_cells(one))
-            for what, row in one.rows.items() if whole else ():
-                words = f"{_words(_figures(row))}; {row.kind}, {row.date}: {row.source}"
-                yield from _wrapped(f"{what}: {words}")
-            for said in (online or {}).get((one.provider, one.model), ()):
-                hint = f"; {said.hint}" if said.hint else ""
-                yield from _wrapped(f"now: {said.verdict}, {said.message}{hint}")
+        asked=None if online is None else {provider for provider, _ in online},
+        whole=whole,
+        prices=prices,
+    )
 
 
 def _figures(row: Row) -> dict[str, JsonValue]:
@@ -213,18 +250,18 @@ def _line(*cells: str) -> Iterator[str]:
 
 
 def _cells(one: KnownModel) -> tuple[str, ...]:
-    takes, end = one.rows.get("takes"), one.rows.get("end")
-    prices = [row for what, row in one.rows.items() if what in {"price", "flat", "tokens"}]
-    kinds = {row.kind for row in prices or one.rows.values()}
+    takes, end = one.by_what.get("takes"), one.by_what.get("end")
+    prices = [row for what, row in one.by_what.items() if what in {"price", "flat", "tokens"}]
+    kinds = {row.kind for row in prices or one.by_what.values()}
     sure = next(kind for kind in ("third party", "recorded", "vendor") if kind in kinds)
     return (
         one.model if one.is_whole else f"…{one.model}" if one.model[:1] == "/" else f"{one.model}…",
-        _price(one.rows),
-        _sizes(one.rows),
+        _price(one.by_what),
+        _sizes(one.by_what),
         str(takes.references.most) if isinstance(takes, Takes) else "",
         str(end.on) if isinstance(end, EndRow) else "",
         sure,
-        str(min(row.date for row in one.rows.values())),
+        str(min(row.date for row in one.by_what.values())),
     )
 
 

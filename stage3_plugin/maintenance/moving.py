@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from filelock import FileLock, Timeout
+from pydantic import Field
 
 from host_stub.sqlite import all_or_nothing
 from stage3_plugin.errors import LedgerInDoubt, Stage3Error, StorageFailed
@@ -29,8 +30,8 @@ from stage3_plugin.ledger.refusal import refuse_a_snapshots
 from stage3_plugin.ledger.sqlite import is_file
 from stage3_plugin.ledger.translation import ledger_failed
 from stage3_plugin.maintenance import Refused
-from stage3_plugin.maintenance.next_steps import checking
-from stage3_plugin.maintenance.report import Report, counted
+from stage3_plugin.maintenance.next_steps import Next, checking
+from stage3_plugin.maintenance.report import Kept, Report, counted
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 
 if TYPE_CHECKING:
@@ -56,34 +57,49 @@ _CALLED: Final[Mapping[str, str]] = {
 }
 
 
-def _moved(folder: StateFolder, place: PostgresPlace, rows: Mapping[str, int] | None) -> Report:
-    """Say what was moved, and what holds from now on.
+class Moved(Report):
+    """A ledger that was moved to a server.
 
-    Args:
-        folder: Whose.
-        place: Where its rows are now.
-        rows: How many of each table; ``None`` if an earlier attempt had brought them already.
+    Attributes:
+        ledger: Where its rows are now.
+        path: The file.
+        was_there: An earlier attempt had brought them already.
+        rows: How many of each table were brought.
     """
-    path = folder.ledger_path
-    told = f"{path} is at {place.shown}: an earlier move had brought it there already"
-    if rows is not None:
-        each = ", ".join(counted(rows[table], name) for table, name in _CALLED.items())
-        told = f"{path} is at {place.shown} now: {each}, each compared with what it was"
-    return Report(
-        document={
-            "format": "stage3-moved/1",
-            "ledger": place.shown,
-            "from": path,
-            "was_there": rows is None,
-            "rows": rows or {},
-        },
-        sentences=[
-            told,
-            "the file is kept, and no program buys by it any more; each says where it went",
-            "keep the state folder: answers and pictures are there, as before",
-        ],
-        next_steps=[checking(folder)],
-    )
+
+    format = "stage3-moved/1"
+    folder: Kept[StateFolder]
+    ledger: str
+    path: Path = Field(serialization_alias="from")
+    was_there: bool
+    rows: dict[str, int]
+
+    def sentences(self) -> Iterator[str]:
+        """Yield what was moved, and what holds from now on."""
+        if self.was_there:
+            yield f"{self.path} is at {self.ledger}: an earlier move had brought it there already"
+        else:
+            each = ", ".join(counted(self.rows[table], name) for table, name in _CALLED.items())
+            now = f"{self.path} is at {self.ledger} now"
+            yield f"{now}: {each}, each compared with what it was"
+        yield "the file is kept, and no program buys by it any more; each says where it went"
+        yield "keep the state folder: answers and pictures are there, as before"
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield the check."""
+        yield checking(self.folder)
+
+
+class MovedBack(Report):
+    """A move that was begun, brought nothing, and was given up."""
+
+    format = "stage3-moved-back/1"
+    ledger: Path
+
+    def sentences(self) -> Iterator[str]:
+        """Say which file is in force."""
+        ways = "take `ledger` out of the config, or move again"
+        yield f"nothing was moved: {self.ledger} is the ledger again; {ways}"
 
 
 def move(
@@ -92,7 +108,7 @@ def move(
     *,
     now: datetime,
     tell: Tell = lambda _table, _count: None,
-) -> Report:
+) -> Moved:
     """Move a folder's ledger to a server, or end a move that was begun.
 
     Args:
@@ -135,7 +151,17 @@ def move(
     return _moved(folder, place, brought.rows if brought.is_new else None)
 
 
-def take_back(folder: StateFolder, place: PostgresPlace) -> Report:
+def _moved(folder: StateFolder, place: PostgresPlace, rows: Mapping[str, int] | None) -> Moved:
+    return Moved(
+        folder=folder,
+        ledger=place.shown,
+        path=folder.ledger_path,
+        was_there=rows is None,
+        rows=dict(rows or {}),
+    )
+
+
+def take_back(folder: StateFolder, place: PostgresPlace) -> MovedBack:
     """Give a move up that was begun and brought nothing; the file is in force again.
 
     Raises:
@@ -156,11 +182,7 @@ def take_back(folder: StateFolder, place: PostgresPlace) -> Report:
                 hint="go on there: 'stage3 move-ledger' ends the move if it has not ended",
             )
         _take_back(path)
-    ways = "take `ledger` out of the config, or move again"
-    return Report(
-        document={"format": "stage3-moved-back/1", "ledger": path},
-        sentences=[f"nothing was moved: {path} is the ledger again; {ways}"],
-    )
+    return MovedBack(ledger=path)
 
 
 # The file ----------------------------------------------------------------------------------------

@@ -7,13 +7,12 @@ listed with what is wrong with it, and hides no other. A run imports only those 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.profile import Listing, Profile
 from stage3_plugin.errors import SettingsRefused
-from stage3_plugin.maintenance.report import Report
+from stage3_plugin.maintenance.report import Part, Report
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.providers.hosted import Hosted
 from stage3_plugin.providers.models import ends_at, models_known_of
@@ -36,8 +35,7 @@ _OF_AN_END: Final = {"begins", "on", "instead"}
 _MOST_MODELS: Final = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batches:
+class Batches(Part):
     """What a batch lane takes and promises.
 
     Attributes:
@@ -51,8 +49,7 @@ class Batches:
     shares: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstalledProvider:
+class InstalledProvider(Part):
     """One who can make pictures, or could; what is not known of it is ``None``.
 
     Attributes:
@@ -136,21 +133,22 @@ class InstalledProvider:
         return f"has a queue, and keeps what came of a job for {_duration(self.keeps_result_s)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Installed(Report):
-    """All who are installed, sorted by name."""
+    """Who can make pictures, sorted by name."""
 
-    providers: Sequence[InstalledProvider]
+    format = "stage3-providers/1"
+    providers: list[InstalledProvider]
+
+    def sentences(self) -> Iterator[str]:
+        """Yield what each can."""
+        for one in self.providers:
+            yield from one.told()
 
 
 def installed(offers: Offers = PROVIDERS) -> Installed:
     """Look at all who are installed; each is imported."""
     each = [_looked_at(one.name, " and ".join(one.sources), offers) for one in listed(offers)]
-    return Installed(
-        providers=each,
-        document={"format": "stage3-providers/1", "providers": each},
-        sentences=[line for one in each for line in one.told()],
-    )
+    return Installed(providers=each)
 
 
 def _looked_at(name: str, source: str, offers: Offers) -> InstalledProvider:
@@ -188,17 +186,16 @@ def _described(
     can = {one: {bool(getattr(profile, one)) for profile in profiles} for one in _ABILITIES}
     abilities: dict[str, Any] = {one: True in found for one, found in can.items()}
     same: dict[str, Any] = {name: getattr(first, name) for name in _AS_PROFILES_HAVE_IT}
-    return replace(
-        known,
-        **abilities,
-        **same,
-        vendor=first.vendor or first.name,
-        queue=first.keeps_s is not None,
-        keeps_result_s=first.keeps_s,
-        lost_answer=_lost(next((one.listing for one in profiles if one.listing is not None), None)),
-        by_model=sorted(one for one, found in can.items() if len(found) > 1),
-        batch=None if lane is None else _batches(known, lane),
-    )
+    listing = next((one.listing for one in profiles if one.listing is not None), None)
+    more: dict[str, Any] = {
+        "vendor": first.vendor or first.name,
+        "queue": first.keeps_s is not None,
+        "keeps_result_s": first.keeps_s,
+        "lost_answer": _lost(listing),
+        "by_model": sorted(one for one, found in can.items() if len(found) > 1),
+        "batch": None if lane is None else _batches(known, lane),
+    }
+    return known.model_copy(update=abilities | same | more)
 
 
 def _batches(known: InstalledProvider, lane: BatchLane) -> Batches:

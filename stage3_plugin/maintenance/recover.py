@@ -8,7 +8,7 @@ given up under its hands; that one is not connected proves nothing, and so is le
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from difflib import get_close_matches
 
@@ -18,22 +18,67 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes
 from stage3_plugin.maintenance import Refused, next_steps
 from stage3_plugin.maintenance.next_steps import Next
-from stage3_plugin.maintenance.report import Report, counted, moment, of_purchase, route, usd
+from stage3_plugin.maintenance.report import (
+    Foreseen,
+    Line,
+    Report,
+    counted,
+    moment,
+    purchases_in_rows,
+    usd,
+)
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.policy.reuse import after_its_owner
 
 _MOST_SHOWN = 20
-_KEYS = ("attempt_id", "scene_id", "run_id", "held_at", "hold_microusd")
-_GIVEN_UP = """\
-home {home} is given up: {what}; what may have been billed is UNKNOWN, stays counted, and is yours \
-to decide: see 'stage3 attempts'
-a driver of it that comes back still takes in the answers that lie on its disk, as long as nothing \
-is decided about them"""
-_AT_STAKE = """\
-home {home}: {what}
-whole answers may lie on its disk, and are paid for: if that machine can come back, start its \
-driver there instead, and it takes them in
-nothing was changed; the same command with --yes gives it up"""
+
+
+class Recovery(Report):
+    """What a home that never comes back has in work, and whether it is given up."""
+
+    format = "stage3-recover/1"
+    ledger: StateFolder
+    home: str
+    is_done: bool
+    count: int
+    held_microusd: int
+    attempts: list[Foreseen]
+
+    def sentences(self) -> Iterator[Line]:
+        """Yield the first of them, what all of them hold, and what can be done."""
+        found = [one.purchase for one in self.attempts]
+        yield purchases_in_rows(self.attempts[:_MOST_SHOWN])
+        if len(found) > _MOST_SHOWN:
+            yield f"and {len(found) - _MOST_SHOWN:,} more"
+        sent, held = counted(self.count, "request"), f"${usd(self.held_microusd)} held"
+        if self.is_done:
+            yield (
+                f"home {self.home} is given up: {sent}, {held}; what may have been billed is "
+                "UNKNOWN, stays counted, and is yours to decide: see 'stage3 attempts'"
+            )
+            yield (
+                "a driver of it that comes back still takes in the answers that lie on its disk, "
+                "as long as nothing is decided about them"
+            )
+            return
+        first, last = (moment(pick(one.held_at for one in found)) for pick in (min, max))
+        yield f"home {self.home}: {sent}, sent from {first} to {last}, {held}"
+        yield (
+            "whole answers may lie on its disk, and are paid for: if that machine can come back, "
+            "start its driver there instead, and it takes them in"
+        )
+        yield "nothing was changed; the same command with --yes gives it up"
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield the command that gives it up, or what looks at what it has left."""
+        if self.is_done:
+            yield next_steps.looking(self.ledger)
+            return
+        yield Next(
+            next_steps.stage3(self.ledger, "recover", "--of-home", self.home, "--yes"),
+            "gives it up: what may have been billed is unknown then, and stays counted",
+            is_safe=False,
+        )
 
 
 class RecoverRefused(Refused):
@@ -74,45 +119,13 @@ def recover(folder: StateFolder, home: str, *, now: datetime, is_sure: bool) -> 
     else:
         with folder.reading() as ledger:
             found = _in_work(folder, ledger, home)
-    held_microusd = sum(one.new.hold_microusd for one in found)
-    sent, held = counted(len(found), "request"), f"${usd(held_microusd)} held"
-    rows = [_row(one) for one in found[:_MOST_SHOWN]]
-    if len(found) > _MOST_SHOWN:
-        rows.append(f"and {len(found) - _MOST_SHOWN:,} more")
-    if is_sure:
-        told = _GIVEN_UP.format(home=home, what=f"{sent}, {held}")
-        step = next_steps.looking(folder)
-    else:
-        first, last = (moment(pick(one.held_at for one in found)) for pick in (min, max))
-        told = _AT_STAKE.format(home=home, what=f"{sent}, sent from {first} to {last}, {held}")
-        step = Next(
-            next_steps.stage3(folder, "recover", "--of-home", home, "--yes"),
-            "gives it up: what may have been billed is unknown then, and stays counted",
-            is_safe=False,
-        )
-    document = {
-        "format": "stage3-recover/1",
-        "ledger": folder,
-        "home": home,
-        "is_done": is_sure,
-        "count": len(found),
-        "held_microusd": held_microusd,
-        "attempts": [_keys_of(one) for one in found],
-    }
-    return Report(document=document, sentences=[*rows, *told.splitlines()], next_steps=[step])
-
-
-def _keys_of(purchase: Purchase) -> dict[str, object]:
-    """Return a request, with what it is once its home is given up."""
-    known = of_purchase(purchase)
-    return {key: known[key] for key in _KEYS} | {"becomes": _becomes(purchase)}
-
-
-def _row(purchase: Purchase) -> str:
-    new, held_at = purchase.new, moment(purchase.held_at)
-    return (
-        f"{new.attempt_id[:12]}  {new.scene_id[:40]}  {held_at}  {route(new.endpoint)[:40]}  "
-        f"${usd(new.hold_microusd)} held  {_becomes(purchase)}"
+    return Recovery(
+        ledger=folder,
+        home=home,
+        is_done=is_sure,
+        count=len(found),
+        held_microusd=sum(one.new.hold_microusd for one in found),
+        attempts=[Foreseen(purchase=one, becomes=_becomes(one)) for one in found],
     )
 
 

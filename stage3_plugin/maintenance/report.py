@@ -1,24 +1,39 @@
-"""What a command says: one report, as a JSON object for programs and in lines for people.
+"""What a command says: one report, a model of what was found or done.
 
-A report is what was found or done. Its JSON is made of its values, by one function for all of them:
-money, which is whole micro-USD inside, is written as a decimal string in USD, and what is not known
-is ``null``, and never 0. Its lines are its own. Ids, paths and providers' words are put into them
-as they are, and stay on their line; the host that writes it to a terminal escapes what a terminal
-would obey.
+Its JSON is the model's, in which money, whole micro-USD inside, is written as a decimal string in
+USD, and what is not known is ``null``, and never 0; the schema that is shipped is made from the
+model (``docs/schemas.py``). Its text is what it says of itself, in sentences and tables, which one
+function lays out. Ids, paths and providers' words are put into them as they are, and stay on their
+line; the host that writes it to a terminal escapes what a terminal would obey.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, TypeVar, cast
 
+from pydantic import (
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    SkipValidation,
+    WithJsonSchema,
+    model_serializer,
+)
+
+from host_stub.text.addresses import without_query
+from host_stub.text.columns import in_columns
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.job import Job
 from stage3_plugin.domain.money import usd_text
-from stage3_plugin.domain.purchase import Asking, Purchase
+from stage3_plugin.domain.purchase import Purchase
+from stage3_plugin.domain.states import State
+from stage3_plugin.ledger.home import without_home
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.state_folder import StateFolder
 
@@ -27,134 +42,208 @@ SHORT: Final = 8
 """Digits by which people call a purchase or a batch."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a command found or did.
+class Table(NamedTuple):
+    """Rows that are laid out in columns; those behind so many ``texts`` are of figures."""
 
-    Attributes:
-        document: What programs are told, its values as they are; how it is called is among it.
-        sentences: What people are told, line by line.
-        next_steps: The commands that may come next, the best first.
-        exit_code: What a shell is told.
-    """
+    rows: Sequence[Sequence[str]]
+    texts: int | None = None
 
-    document: Mapping[str, object]
-    sentences: Sequence[str]
-    next_steps: Sequence[Next] = ()
-    exit_code: int = 0
 
-    @property
-    def text(self) -> str:
-        """Return what people are told; no text in a line ends it."""
-        return "\n".join(map(on_one_line, self.sentences))
-
-    @property
-    def data(self) -> Mapping[str, object]:
-        """Return what programs are told, as plain JSON values."""
-        return dict(_written(iter(self.document.items())))
+Line: TypeAlias = str | Table
 
 
 # Programs ----------------------------------------------------------------------------------------
 
 
-def _written(items: Iterator[tuple[str, object]]) -> Iterator[tuple[str, object]]:
-    for name, value in items:
-        if name == "purchase" and isinstance(value, Purchase):  # its keys stand among the others
-            yield from _written(iter(of_purchase(value).items()))
-        elif name.endswith("_microusd"):
-            yield f"{name.removesuffix('_microusd')}_usd", usd(cast("int | None", value))
-        else:
-            yield str(name), _plain(value)
+def usd(microusd: int | None) -> str | None:
+    """Return an amount as a decimal string of at least two decimals."""
+    return None if microusd is None else usd_text(microusd)
 
 
-def _plain(value: object) -> object:
+Kept: TypeAlias = Annotated[T, SkipValidation, Field(exclude=True)]
+"""What only sentences and next steps are made of."""
+
+
+class Part(BaseModel):
+    """A part of a document: an object whose keys are its fields, those of a purchase among them.
+
+    An amount is a field that ends in ``_microusd``, and a key that ends in ``_usd``.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, from_attributes=True, arbitrary_types_allowed=True, serialize_by_alias=True
+    )
+    optional: ClassVar[frozenset[str]] = frozenset()
+    """Keys that are left out where nothing was said of them."""
+
+    @model_serializer(mode="wrap")
+    def _written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        for name in self.optional - self.model_fields_set:
+            del written[name]
+        return {**written.pop("purchase", {}), **written}
+
+
+def _plain(value: Any) -> Any:
     """Return a value as JSON has it."""
-    for kinds, written in _WAYS:
-        if isinstance(value, kinds):
-            return written(value)
-    if not is_dataclass(value):
-        return str(value)
-    return dict(_written((one.name, getattr(value, one.name)) for one in fields(value)))
+    match value:
+        case Mapping():
+            items = cast("Mapping[object, Any]", value).items()
+            return dict(_plain_item(str(name), one) for name, one in items)
+        case list() | tuple():
+            return [_plain(one) for one in cast("Sequence[Any]", value)]
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case None | bool() | int() | float():
+            return value
+        case StateFolder():
+            return value.shown
+        case _:
+            return str(value)
 
 
-def of_purchase(purchase: Purchase) -> dict[str, object]:
-    """Return what programs are told of a purchase."""
-    new = purchase.new
-    return {
-        "attempt_id": new.attempt_id,
-        "scene_id": new.scene_id,
-        "state": purchase.state,
-        "held_at": purchase.held_at,
-        "changed_at": purchase.changed_at,
-        "day": purchase.day,
-        "run_id": new.run_id,
-        "provider": new.endpoint.provider,
-        "model": new.endpoint.model,
-        "size": new.size,
-        "quality": new.quality,
-        "hold_microusd": new.hold_microusd,
-        "cost_microusd": purchase.cost_microusd,
-        "cost_basis": purchase.counted_basis,
-        "counted_microusd": purchase.counted_microusd,
-        "decided_by": purchase.decided_by,
-        "why": purchase.why,
-        "image_url": None if purchase.image_url is None else shown(purchase.image_url),
-        "request_id": purchase.request_id,
-        "job": purchase.job,
-        "batch": token_of(purchase),
-        "line": new.line,
-    }
+def _plain_item(name: str, value: Any) -> tuple[str, Any]:
+    if name.endswith("_microusd"):
+        return f"{name.removesuffix('_microusd')}_usd", usd(value)
+    return name, _plain(value)
 
 
-def _of_job(job: Job) -> object:
-    """Return what a provider has accepted; its addresses may be as good as a key."""
-    if job.accepted is None or job.expires_at is None or job.accepted_at is None:
+class Report(Part):
+    """What a command found or did.
+
+    Attributes:
+        format: How its document is called.
+    """
+
+    format: ClassVar[str]
+
+    @property
+    def exit_code(self) -> int:
+        """Return what a shell is told."""
+        return 0
+
+    def sentences(self) -> Iterable[Line]:
+        """Return what people are told."""
+        raise NotImplementedError
+
+    def next_steps(self) -> Iterable[Next]:
+        """Return the commands that may come next, the best first."""
+        return ()
+
+    @property
+    def text(self) -> str:
+        """Return what people are told; no text in a line ends it."""
+        return "\n".join(_laid_out(self.sentences()))
+
+    @property
+    def data(self) -> Mapping[str, object]:
+        """Return what programs are told, as plain JSON values."""
+        return {"format": self.format, **_plain(self.model_dump())}
+
+
+def _of_new(*names: str) -> Any:
+    return Field(validation_alias=AliasPath("new", *names))
+
+
+class JobKeys(Part):
+    """What a provider has accepted; its addresses may be as good as a key."""
+
+    job_id: str = Field(validation_alias=AliasPath("accepted", "job_id"))
+    accepted_at: datetime
+    expires_at: datetime
+
+    def __str__(self) -> str:
+        accepted, until = moment(self.accepted_at), moment(self.expires_at)
+        return f"job {self.job_id}, accepted {accepted}, kept there until {until}"
+
+
+def token_of(purchase: Purchase) -> str | None:
+    """Return what the batch is found by that a purchase is a line of; ``None`` if it is none."""
+    job = purchase.new.job
+    return None if purchase.new.line is None or job is None else job.token
+
+
+def job_keys(job: Job | None) -> JobKeys | None:
+    """Return what programs are told of a job, once its provider has accepted it."""
+    if job is None or job.accepted is None or job.expires_at is None or job.accepted_at is None:
         return None
-    return {
-        "job_id": job.accepted.job_id,
-        "accepted_at": _plain(job.accepted_at),
-        "expires_at": _plain(job.expires_at),
-    }
+    return JobKeys.model_validate(job)
 
 
-_WAYS: Final[Sequence[tuple[type | tuple[type, ...], Callable[[Any], object]]]] = (
-    ((type(None), bool, int, float), lambda value: value),
-    (str, str),
-    (datetime, lambda value: value.astimezone(UTC).isoformat()),
-    (date, date.isoformat),
-    (StateFolder, lambda value: value.shown),
-    (Purchase, lambda value: _plain(of_purchase(value))),
-    (Job, _of_job),
-    (Asking, lambda value: {"answered": value.answered, "at": _plain(value.at), "why": value.why}),
-    (Mapping, lambda value: dict(_written(iter(value.items())))),
-    ((set, frozenset), sorted),
-    ((Sequence, Iterator), lambda value: [_plain(one) for one in value]),
-)
-"""How values are written, by their kind: the first that fits."""
+class PurchaseKeys(Part):
+    """What programs are told of a purchase."""
+
+    attempt_id: str = _of_new("attempt_id")
+    scene_id: str = _of_new("scene_id")
+    state: State
+    held_at: datetime
+    changed_at: datetime
+    day: date
+    run_id: str = _of_new("run_id")
+    provider: str = _of_new("endpoint", "provider")
+    model: str = _of_new("endpoint", "model")
+    size: str = _of_new("size")
+    quality: str = _of_new("quality")
+    hold_microusd: int = _of_new("hold_microusd")
+    cost_microusd: int | None
+    cost_basis: str | None = Field(validation_alias="counted_basis")
+    counted_microusd: int
+    decided_by: str | None
+    why: str | None
+    image_url: Annotated[str | None, BeforeValidator(lambda url: url and without_query(url))]
+    request_id: str | None
+    job: Annotated[JobKeys | None, BeforeValidator(job_keys)]
+    batch: str | None = None
+    line: int | None = _of_new("line")
+
+
+def _keys_of(purchase: Purchase) -> dict[str, Any]:
+    keys = PurchaseKeys.model_validate(purchase).model_dump()
+    return {**keys, "batch": token_of(purchase)}
+
+
+Bought: TypeAlias = Annotated[
+    Purchase,
+    SkipValidation,
+    PlainSerializer(_keys_of),
+    WithJsonSchema({"title": PurchaseKeys.__name__}),
+]
+"""A purchase; programs are told its keys, beside those of the part that it is in."""
+
+
+class Foreseen(Part):
+    """A purchase, and what it becomes."""
+
+    purchase: Bought
+    becomes: State
+
+
+class Changed(Part):
+    """A purchase that was decided or asked about: how it was, and how it is."""
+
+    before: Kept[Purchase]
+    purchase: Bought = Field(validation_alias="after")
+    state_before: State = Field(validation_alias=AliasPath("before", "state"))
+    cost_before_microusd: int | None = Field(validation_alias=AliasPath("before", "cost_microusd"))
+    counted_before_microusd: int = Field(validation_alias=AliasPath("before", "counted_microusd"))
 
 
 # People ------------------------------------------------------------------------------------------
 
 
+def _laid_out(lines: Iterable[Line]) -> Iterator[str]:
+    """Lay sentences and tables out, each line as it is to be read."""
+    for line in lines:
+        if isinstance(line, str):
+            yield on_one_line(line)
+            continue
+        cells = [[on_one_line(cell) for cell in row] for row in line.rows]
+        yield from in_columns(cells, texts=line.texts)
+
+
 def on_one_line(text: str) -> str:
     """Return text of unknown origin that does not end the line it is put in."""
     return text.replace("\n", "\\n")
-
-
-def table(rows: Sequence[Sequence[str]], *, texts: int | None = None) -> Iterator[str]:
-    """Lay rows out in columns; those behind so many ``texts`` are of figures, to the right."""
-    cells = [[on_one_line(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        yield "  ".join(
-            cell.ljust(width) if texts is None or place < texts else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-
-
-def usd(microusd: int | None) -> str | None:
-    """Return an amount as a decimal string of at least two decimals."""
-    return None if microusd is None else usd_text(microusd)
 
 
 def moment(when: datetime) -> str:
@@ -178,19 +267,6 @@ def route(endpoint: Endpoint) -> str:
     return f"{endpoint.provider}/{endpoint.model}"
 
 
-def shown(address: str) -> str:
-    """Return an address as everybody may read it: without query, fragment and login.
-
-    A signed one is as good as a key while it lasts; the ledger alone has the full address.
-    """
-    whole = re.split(r"[?#]", address, maxsplit=1)[0]
-    scheme, found, behind = whole.partition("://")
-    if not found:
-        return whole
-    host, slash, path = behind.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
-
-
 def together(purchase: Purchase) -> str:
     """Return what a purchase is told by: its batch, as all of its lines are, or itself."""
     return token_of(purchase) or purchase.new.attempt_id
@@ -204,17 +280,21 @@ def grouped(many: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
     return list(groups.values())
 
 
-def token_of(purchase: Purchase) -> str | None:
-    """Return what the batch is found by that a purchase is a line of; ``None`` if it is none."""
-    job = purchase.new.job
-    return None if purchase.new.line is None or job is None else job.token
-
-
-def job_in_words(job: Job) -> str | None:
-    """Say by what name a provider has a job, and until when it has promised to know it."""
-    if job.accepted is None or job.accepted_at is None or job.expires_at is None:
-        return None
-    return (
-        f"job {job.accepted.job_id}, accepted {moment(job.accepted_at)}, kept there until "
-        f"{moment(job.expires_at)}"
-    )
+def purchases_in_rows(foreseen: Iterable[Foreseen]) -> Table:
+    """Return a row for each purchase, or for the lines of a batch, with what it becomes."""
+    rows = [("ID", "SCENE", "SENT", "FROM", "RUN", "HELD", "BECOMES")]
+    for group in grouped(foreseen, lambda one: together(one.purchase)):
+        first, more = group[0].purchase, len(group) - 1
+        new, token = first.new, token_of(first)
+        rows.append(
+            (
+                new.attempt_id[:12] if token is None else f"batch {token[:SHORT]}",
+                new.scene_id[:40] + (f" and {more:,} more" if more else ""),
+                moment(first.held_at),
+                route(new.endpoint)[:40],
+                without_home(new.run_id)[:12],
+                f"${usd(sum(one.purchase.counted_microusd for one in group))}",
+                str(group[0].becomes),
+            )
+        )
+    return Table(rows)

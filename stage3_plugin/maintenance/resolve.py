@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, Final
 
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Purchase, Settlement
@@ -21,17 +23,15 @@ from stage3_plugin.domain.states import OPEN, UNSETTLED, State
 from stage3_plugin.errors import LookupRefused, SettingsRefused, Stage3Error, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.home import Homes, without_home
-from stage3_plugin.maintenance.listing import left_behind, of_unknown
-from stage3_plugin.maintenance.next_steps import Next, stage3
-from stage3_plugin.maintenance.report import SHORT, Report, token_of
+from stage3_plugin.maintenance.listing import Situation, waits_for
+from stage3_plugin.maintenance.next_steps import Next
+from stage3_plugin.maintenance.report import Changed, Foreseen, token_of
 from stage3_plugin.maintenance.resolve_report import (
     BECOMES,
+    Corrected,
+    DaySet,
+    Decided,
     Decision,
-    Resolved,
-    bills,
-    chosen,
-    day_set,
-    recorded,
 )
 from stage3_plugin.maintenance.state_folder import StateFolder
 from stage3_plugin.providers.registry import provider_at
@@ -39,14 +39,7 @@ from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.messages import until
 
 _ID: Final = re.compile(r"[0-9a-f]{6,32}")
-_AGO: Final = re.compile(r"([0-9]{1,6})([smhdw])")
 _RUN_CHARACTERS: Final = 6
-BATCH_CHARACTERS: Final = 6
-_MOMENT: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
-)
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 class ResolveRefused(Stage3Error):
@@ -106,21 +99,6 @@ class Choice:
         return len(wanted) >= _RUN_CHARACTERS and of_its_home.startswith(wanted)
 
 
-def moment(text: str, *, now: datetime) -> datetime:
-    """Read since when: a date, a date and time (UTC without a zone), or so long ago, as in ``2h``.
-
-    Raises:
-        ValueError: It is none of them.
-    """
-    ago = _AGO.fullmatch(text)
-    if ago is not None:
-        return now - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
-    if _MOMENT.fullmatch(text) is None:  # fromisoformat takes more, and not the same everywhere
-        raise ValueError("no moment")
-    read = datetime.fromisoformat(text)
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read
-
-
 def resolve(
     folder: StateFolder,
     ids: Sequence[str],
@@ -129,7 +107,7 @@ def resolve(
     now: datetime,
     cost_microusd: int | None = None,
     gives_up_answers: bool = False,
-) -> Report:
+) -> Decided:
     """Record a decision for purchases whose outcome is unknown: for all of them or for none.
 
     One that a dead run left open comes to be unknown first, under that run's lock, as the next run
@@ -149,9 +127,7 @@ def resolve(
         LedgerFailed: It cannot be changed.
     """
     with _deciding(folder, now=now, gives_up_answers=gives_up_answers) as deciding:
-        found = deciding.find(ids, lambda one: deciding.why_not(one, decision))
-        resolved = [deciding.decide(one, decision, cost_microusd) for one in found]
-    return recorded(folder, decision, resolved)
+        return Decided.of(folder, decision, deciding.all_of(ids, decision, cost_microusd))
 
 
 def resolve_chosen(
@@ -162,8 +138,8 @@ def resolve_chosen(
     now: datetime,
     cost_microusd: int | None = None,
     is_sure: bool,
-    again: tuple[str, ...],
-) -> Report:
+    again: Next,
+) -> Decided:
     """Record a decision for all purchases of unknown outcome that a choice is about, or foresee it.
 
     Purchases whose answer is on the disk are left out.
@@ -175,7 +151,7 @@ def resolve_chosen(
         now: The time of it, aware.
         cost_microusd: As for :func:`resolve`.
         is_sure: Record it; otherwise nothing is changed.
-        again: The words of the command that records it.
+        again: The command that records it.
 
     Raises:
         ResolveRefused: It is too early to call one of them unbilled, or a run has it in work.
@@ -183,29 +159,19 @@ def resolve_chosen(
         LedgerMissing: There is no ledger.
         LedgerFailed: It cannot be changed; then nothing was.
     """
-    resolved: list[Resolved] = []
+    resolved, more = list[Changed](), dict[str, Any]()
     if is_sure:
         with _deciding(folder, now=now) as deciding:
             before, answered = _choose(deciding.ledger, folder, choice)
-            problems = {
-                one.new.attempt_id[:SHORT]: problem
-                for one in before
-                if (problem := deciding.why_not(one, decision)) is not None
-            }
-            if problems:
-                raise ResolveRefused(problems)
-            resolved = [deciding.decide(one, decision, cost_microusd) for one in before]
+            ids = [one.new.attempt_id for one in before]
+            resolved = deciding.all_of(ids, decision, cost_microusd)
     else:
         with folder.reading() as ledger:
             before, answered = _choose(ledger, folder, choice)
-    return chosen(
-        recorded(folder, decision, resolved),
-        decision,
-        before,
-        left_out=answered,
-        cost_microusd=cost_microusd,
-        again=None if is_sure else Next(stage3(folder, *again), "records it", is_safe=False),
-    )
+        would = tuple(Foreseen(purchase=one, becomes=BECOMES[decision]) for one in before)
+        more = {"would_resolve": would, "each_microusd": cost_microusd, "again": again}
+    left_out = tuple(one.new.attempt_id for one in answered)
+    return Decided.of(folder, decision, resolved, left_out=left_out, **more)
 
 
 def _choose(
@@ -231,8 +197,7 @@ def _choose(
             raise LookupRefused(choice.batch, "a run that is still going has this batch in work")
     undecided, answered = list[Purchase](), list[Purchase]()
     for one in found:
-        waits_for = (left_behind if one.state in OPEN else of_unknown)(one, folder)
-        is_undecided = waits_for in {"abandoned", "undecided"}
+        is_undecided = waits_for(one, folder) in {"abandoned", "undecided"}
         (undecided if is_undecided else answered).append(one)
     return undecided, answered
 
@@ -249,7 +214,7 @@ def _need_one_batch(found: Sequence[Purchase], batch: str) -> None:
 
 def correct(
     folder: StateFolder, ids: Sequence[str], cost_microusd: int, *, now: datetime
-) -> Report:
+) -> Corrected:
     """Correct what was billed for purchases that were paid for; the old figures are kept.
 
     Args:
@@ -265,33 +230,48 @@ def correct(
     """
     why = "somebody put it right"
     with _deciding(folder, now=now) as deciding:
-        corrected = [
-            Resolved(
-                one,
-                deciding.ledger.correct_cost(one.new.attempt_id, cost_microusd, now=now, why=why),
-            )
-            for one in deciding.find(ids, _why_no_correction)
-        ]
-    return bills(folder, corrected)
+        found = deciding.find(ids, _why_no_correction)
+        put_right = partial(deciding.ledger.correct_cost, now=now, why=why)
+        corrected = tuple(
+            _changed(one, put_right(one.new.attempt_id, cost_microusd)) for one in found
+        )
+    return Corrected(
+        ledger=folder,
+        changed=any(one.cost_before_microusd != cost_microusd for one in corrected),
+        resolved=corrected,
+        each_microusd=cost_microusd,
+    )
 
 
-def found_billed(folder: StateFolder, batch: str) -> list[Purchase]:
-    """Return the lines of a batch that a person has called billed, by what the batch is called.
+def correct_batch(
+    folder: StateFolder, batch: str, cost_microusd: int, *, now: datetime, is_sure: bool
+) -> Corrected:
+    """Correct what was billed for the lines of a batch that a person has called billed.
+
+    Args:
+        folder: Whose ledger.
+        batch: What the batch is called, as for :class:`Choice`.
+        cost_microusd: What each of them was really billed.
+        now: The time of it, aware.
+        is_sure: Record it; otherwise nothing is changed.
 
     Raises:
         LookupRefused: Several batches are called so.
         LedgerMissing: There is no ledger.
-        LedgerFailed: It cannot be read.
+        LedgerFailed: It cannot be read, or cannot be changed.
     """
     with folder.reading() as ledger:
         is_meant = Choice(batch=batch).takes
         found = [one for one in ledger.purchases(states={State.PAID_BAD}) if is_meant(one)]
     _need_one_batch(found, batch)
     said = _SAID[Decision.BILLED]
-    return [one for one in found if one.decided_by == "user" and one.why.startswith(said)]
+    found = [one for one in found if one.decided_by == "user" and one.why.startswith(said)]
+    if is_sure:
+        return correct(folder, [one.new.attempt_id for one in found], cost_microusd, now=now)
+    return Corrected(ledger=folder, changed=False, foreseen=found, each_microusd=cost_microusd)
 
 
-def set_day(folder: StateFolder, day: date, *, now: datetime) -> Report:
+def set_day(folder: StateFolder, day: date, *, now: datetime) -> DaySet:
     """Set the ledger's day back, after a clock that was once in the future.
 
     A day that is not before the ledger's changes nothing.
@@ -303,7 +283,14 @@ def set_day(folder: StateFolder, day: date, *, now: datetime) -> Report:
     with folder.writing() as ledger, ledger.transaction():
         known = ledger.last_day()
         before = ledger.set_day(day, now=now, why="somebody set it after a wrong clock")
-    return day_set(folder, day, before, known)
+    last_day = known if before is None else day
+    return DaySet(
+        ledger=folder,
+        changed=before is not None,
+        last_day_before=known,
+        last_day=last_day,
+        wanted=day,
+    )
 
 
 def _why_no_correction(purchase: Purchase) -> str | None:
@@ -362,7 +349,14 @@ class _Decisions:
             raise ResolveRefused(problems)
         return list(chosen.values())
 
-    def decide(self, purchase: Purchase, decision: Decision, cost_microusd: int | None) -> Resolved:
+    def all_of(
+        self, ids: Iterable[str], decision: Decision, cost_microusd: int | None
+    ) -> list[Changed]:
+        """Decide about purchases, each once: about all of them, or none."""
+        found = self.find(ids, lambda one: self.why_not(one, decision))
+        return [self.decide(one, decision, cost_microusd) for one in found]
+
+    def decide(self, purchase: Purchase, decision: Decision, cost_microusd: int | None) -> Changed:
         """Bring a purchase to where the decision leads."""
         if cost_microusd is not None and decision is not Decision.BILLED:
             raise ValueError("only what was billed has a cost")
@@ -370,8 +364,6 @@ class _Decisions:
         if purchase.state in OPEN:
             left = Settlement(state=State.UNKNOWN, why=self._what_was_left(purchase))
             (purchase,) = self.ledger.settle(attempt_id, left, now=self.now)
-        if purchase.state is State.PAID:
-            return Resolved(purchase, self._give_up(purchase))
         is_known = cost_microusd is not None
         settlement = Settlement(
             state=BECOMES[decision],
@@ -384,7 +376,18 @@ class _Decisions:
             took_s=purchase.took_s,
             decided_by="user",
         )
-        return Resolved(purchase, *self.ledger.settle(attempt_id, settlement, now=self.now))
+        if purchase.state is State.PAID:  # its picture is lost; what it cost stays counted
+            settlement = replace(
+                settlement,
+                state=State.PAID_BAD,
+                cost_microusd=purchase.cost_microusd,
+                basis=purchase.basis or "unknown",
+                why="its picture was lost from the disk, and somebody wants it made again",
+                details={},
+                dropped=(),
+            )
+        (after,) = self.ledger.settle(attempt_id, settlement, now=self.now)
+        return _changed(purchase, after)
 
     def _what_was_left(self, purchase: Purchase) -> str:
         """Return what became of a purchase that a dead run left."""
@@ -395,19 +398,6 @@ class _Decisions:
         if self.folder.has_whole_answer(name_of(purchase)):
             return "its answer is there, and was given up"
         return "its run ended before the whole answer came"
-
-    def _give_up(self, purchase: Purchase) -> Purchase:
-        """Give up a picture that is lost; what it cost stays counted."""
-        lost = Settlement(
-            state=State.PAID_BAD,
-            cost_microusd=purchase.cost_microusd,
-            basis=purchase.basis or "unknown",
-            why="its picture was lost from the disk, and somebody wants it made again",
-            image_url=purchase.image_url,
-            took_s=purchase.took_s,
-            decided_by="user",
-        )
-        return self.ledger.settle(purchase.new.attempt_id, lost, now=self.now)[0]
 
     def _find(self, word: str) -> Purchase | str:
         """Find a purchase, or return why it cannot be found."""
@@ -425,8 +415,7 @@ class _Decisions:
         if too_early is not None:
             return too_early
         if purchase.state is State.UNKNOWN:  # also one whose answer is there: it was named
-            is_unreadable = of_unknown(purchase, self.folder) == "unreadable"
-            return _UNREADABLE if is_unreadable else None
+            return _WHY_NOT.get(waits_for(purchase, self.folder))
         if purchase.picture is not None and decision is Decision.RESEND:
             try:
                 is_there = self.folder.store.holds(purchase.picture.sha256)
@@ -448,20 +437,9 @@ class _Decisions:
         is_ours = self.taken.get(run_id, False)  # of another purchase's: its lock is held here
         if not is_ours and (self.folder.may_be_going(purchase) or not self._take(run_id)):
             return "a run that is still going has it in work, and will tell what became of it"
-        match left_behind(purchase, self.folder):
-            case "answered" if self.gives_up_answers:
-                return None
-            case "answered":
-                return (
-                    "its answer is there; the next run takes in the picture, free of charge; "
-                    "to give it up all the same, say so with --yes"
-                )
-            case "unreadable":
-                return _UNREADABLE
-            case "unbilled":
-                return "it was never billed; the next run lets go of its money by itself"
-            case _:
-                return None
+        situation = waits_for(purchase, self.folder)
+        is_given_up = situation == "answered" and self.gives_up_answers
+        return None if is_given_up else _WHY_NOT.get(situation)
 
     def _too_early(self, purchase: Purchase, decision: Decision) -> str | None:
         """Return why a request cannot be called unbilled yet, which its provider could still list.
@@ -492,6 +470,10 @@ class _Decisions:
         return self.taken[run_id]
 
 
+def _changed(before: Purchase, after: Purchase) -> Changed:
+    return Changed.model_validate(SimpleNamespace(before=before, after=after))
+
+
 def _listing_of(purchase: Purchase) -> Listing | None:
     """Return what a provider's listing can prove; ``None`` if it has none, or is not there.
 
@@ -517,8 +499,13 @@ def _known(purchase: Purchase) -> str:
     return f"its outcome is known, it is {purchase.state}"
 
 
-_UNREADABLE = "what was received for it cannot be read now, and it may be its picture"
-
+_WHY_NOT: Final[Mapping[Situation, str]] = {
+    "answered": "its answer is there; the next run takes in the picture, free of charge; to give "
+    "it up all the same, say so with --yes",
+    "unreadable": "what was received for it cannot be read now, and it may be its picture",
+    "unbilled": "it was never billed; the next run lets go of its money by itself",
+}
+"""Why nobody decides about what waits so."""
 _SAID = {
     Decision.BILLED: "somebody found it billed",
     Decision.NOT_BILLED: "somebody found it not billed",

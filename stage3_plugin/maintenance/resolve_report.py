@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, Literal
 
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import State
-from stage3_plugin.ledger.home import without_home
 from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
 from stage3_plugin.maintenance.report import (
     SHORT,
+    Changed,
+    Foreseen,
+    Kept,
+    Line,
     Report,
     counted,
     grouped,
-    moment,
-    route,
-    table,
+    purchases_in_rows,
     together,
     token_of,
     usd,
 )
 from stage3_plugin.maintenance.state_folder import StateFolder
 
-FORMAT: Final = "stage3-resolve/1"
 _MOST_NAMED: Final = 40
 _UNCHANGED: Final = "nothing was changed; the same command with --yes records it"
 
@@ -65,84 +65,110 @@ _WHAT_COMES: Final = {
 }
 
 
-class Resolved(NamedTuple):
-    """What was recorded of a purchase: how it was, and how it is."""
+class Decided(Report):
+    """What was decided of purchases, or would be."""
 
-    before: Purchase
-    after: Purchase
+    format = "stage3-resolve/1"
+    ledger: StateFolder
+    changed: bool
+    decision: Decision
+    next_step: str
+    is_final: bool
+    resolved: tuple[Changed, ...]
+    would_resolve: tuple[Foreseen, ...] = ()
+    left_out: tuple[str, ...] = ()
+    each_microusd: Kept[int | None] = None
+    """What each was billed, if that was said."""
+    again: Kept[Next | None] = None
+    """What records it, where many were chosen, and none is recorded yet."""
+
+    @classmethod
+    def of(
+        cls, folder: StateFolder, decision: Decision, resolved: Sequence[Changed], **more: Any
+    ) -> Decided:
+        """Say that a decision was recorded."""
+        return cls(
+            ledger=folder,
+            changed=bool(resolved),
+            decision=decision,
+            next_step=_WHAT_COMES[decision],
+            is_final=decision is not Decision.BILLED,
+            resolved=tuple(resolved),
+            **more,
+        )
+
+    def sentences(self) -> Iterator[Line]:
+        """Yield what was or would be done, what that costs, and how it can be taken back."""
+        before = [one.purchase for one in self.would_resolve]
+        if before:
+            yield purchases_in_rows(self.would_resolve)
+            yield _sum_in_words(self.decision, before, self.each_microusd)
+        elif not self.resolved:
+            yield "no purchase of unknown outcome is meant"
+        if len(self.resolved) > 1:
+            yield f"{len(self.resolved)} resolved"
+        for group in grouped(self.resolved, lambda one: together(one.purchase)):
+            yield _money_in_words(group)
+        if self.left_out:
+            ids = " ".join(one[:SHORT] for one in self.left_out[:_MOST_NAMED])
+            more = len(self.left_out) - _MOST_NAMED
+            ids += f" (and {more:,} more)" if more > 0 else ""
+            are = "answer is" if len(self.left_out) == 1 else "answers are"
+            yield (
+                f"left out: {len(self.left_out):,}, whose {are} kept and may still give a picture; "
+                f"who has seen that there is none decides by id: stage3 resolve {ids} ..."
+            )
+        if self.resolved:
+            yield f"next: {self.next_step}"
+            yield f"undo: {self._undo()}"
+        elif before:
+            yield f"undo: {_UNDO[self.decision]}"
+            yield _UNCHANGED
+
+    def _undo(self) -> str:
+        """Say whether and how it can be taken back: a bill can be corrected, up and down."""
+        if not all(one.purchase.state is State.PAID_BAD for one in self.resolved):
+            return _UNDO[self.decision]
+        which, sure = self._which()
+        more = " ..." if len(which) > _MOST_NAMED else ""
+        command = " ".join(["stage3 resolve", *which[:_MOST_NAMED]]) + f"{more} --cost 0"
+        return (
+            f"'{' '.join([command, *sure])}' if it was not billed after all, '--cost USD' if "
+            f"{'each' if sure else 'it'} was billed something else; the old figure is kept"
+        )
+
+    def _which(self) -> tuple[list[str], list[str]]:
+        """Name what was decided: by their batch, which needs to be said for sure, or by ids."""
+        tokens = {token_of(one.purchase) for one in self.resolved}
+        token = tokens.pop() if len(tokens) == 1 else None
+        if token is not None:
+            return ["--batch", token[:SHORT]], ["--yes"]
+        return [one.purchase.new.attempt_id[:SHORT] for one in self.resolved], []
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield what records it, or takes it back."""
+        if self.again is not None and self.would_resolve:
+            yield self.again
+            return
+        if self.decision is Decision.BILLED and self.resolved:
+            which, sure = self._which()
+            yield Next(
+                next_steps.stage3(self.ledger, "resolve", *which, "--cost", "0", *sure),
+                "takes it back: it was not billed after all; the old figure is kept",
+                is_safe=False,
+            )
+        yield next_steps.looking(self.ledger)
 
 
-def recorded(folder: StateFolder, decision: Decision, resolved: Sequence[Resolved]) -> Report:
-    """Say that a decision was recorded, and what each purchase is now."""
-    document = {
-        "format": FORMAT,
-        "ledger": folder,
-        "changed": bool(resolved),
-        "decision": decision,
-        "next_step": _WHAT_COMES[decision],
-        "is_final": decision is not Decision.BILLED,
-        "resolved": [_told_of(one) for one in resolved],
-    }
-    steps = [next_steps.looking(folder)]
-    if decision is Decision.BILLED and resolved:
-        which, sure = _which(resolved)
-        command = next_steps.stage3(folder, "resolve", *which, "--cost", "0", *sure.split())
-        why = "takes it back: it was not billed after all; the old figure is kept"
-        steps.insert(0, Next(command, why, is_safe=False))
-    sentences = list(_recorded_in_words(decision, resolved))
-    return Report(document=document, sentences=sentences, next_steps=steps)
-
-
-def _recorded_in_words(decision: Decision, resolved: Sequence[Resolved]) -> Iterator[str]:
-    """Yield what was done, what the next run will do, and how it can be taken back."""
-    if len(resolved) > 1:
-        yield f"{len(resolved)} resolved"
-    for group in grouped(resolved, lambda one: together(one.after)):
-        yield _money_in_words(group)
-    yield f"next: {_WHAT_COMES[decision]}"
-    yield f"undo: {_undo(decision, resolved)}"
-
-
-def _undo(decision: Decision, resolved: Sequence[Resolved]) -> str:
-    """Say whether and how it can be taken back: a bill can be corrected, up and down."""
-    if not all(one.after.state is State.PAID_BAD for one in resolved):
-        return _UNDO[decision]
-    which, sure = _which(resolved)
-    each = "each" if sure else "it"
-    more = " ..." if len(which) > _MOST_NAMED else ""
-    command = f"stage3 resolve {' '.join(which[:_MOST_NAMED])}{more} --cost 0{sure}"
-    return (
-        f"'{command}' if it was not billed after all, '--cost USD' if {each} was billed "
-        "something else; the old figure is kept"
-    )
-
-
-def _which(resolved: Sequence[Resolved]) -> tuple[list[str], str]:
-    """Name what was decided: by their batch, which needs to be said for sure, or by ids."""
-    tokens = {token_of(one.after) for one in resolved}
-    token = tokens.pop() if len(tokens) == 1 else None
-    if token is not None:
-        return ["--batch", token[:SHORT]], " --yes"
-    return [one.after.new.attempt_id[:SHORT] for one in resolved], ""
-
-
-def _told_of(one: Resolved) -> dict[str, object]:
-    return {
-        "state_before": one.before.state,
-        "counted_before_microusd": one.before.counted_microusd,
-        "purchase": one.after,
-    }
-
-
-def _money_in_words(group: Sequence[Resolved]) -> str:
+def _money_in_words(group: Sequence[Changed]) -> str:
     """Say what became of a purchase, or of lines of a batch, and of their money."""
-    after, token = group[0].after, token_of(group[0].after)
+    after, token = group[0].purchase, token_of(group[0].purchase)
     name, it, are = f"{after.new.attempt_id[:SHORT]} of scene {after.new.scene_id}", "it", "is"
     if token is not None:
         name, it = f"{counted(len(group), 'line')} of batch {token[:SHORT]}", "them"
         are = "is" if len(group) == 1 else "are"
-    freed = sum(one.before.counted_microusd for one in group)
-    spent = sum(one.after.counted_microusd for one in group)
+    freed = sum(one.counted_before_microusd for one in group)
+    spent = sum(one.purchase.counted_microusd for one in group)
     money = f"${usd(spent)} counts as spent"
     if after.state is State.REFUSED:
         money = f"the ${usd(freed)} held for {it} is free again"
@@ -153,81 +179,6 @@ def _money_in_words(group: Sequence[Resolved]) -> str:
     elif token is None and 0 < after.new.hold_microusd < spent:
         money += f", ${usd(spent - after.new.hold_microusd)} more than was held for it"
     return f"{name} {are} now {after.state}: {money}"
-
-
-def chosen(
-    recorded: Report,
-    decision: Decision,
-    before: Sequence[Purchase],
-    *,
-    left_out: Sequence[Purchase],
-    cost_microusd: int | None,
-    again: Next | None,
-) -> Report:
-    """Say what a decision about many did, or would do.
-
-    Args:
-        recorded: What was recorded; of none, where it was only foreseen.
-        decision: Which.
-        before: Each of them as it was.
-        left_out: Those whose answer is on the disk.
-        cost_microusd: What each was billed, if that was said.
-        again: The command that records it; ``None`` where it was recorded.
-    """
-    told = list(_chosen_in_words(decision, before, left_out, cost_microusd))
-    foreseen = before if again else ()
-    more = {
-        "would_resolve": [{"becomes": BECOMES[decision], "purchase": one} for one in foreseen],
-        "left_out": [one.new.attempt_id for one in left_out],
-    }
-    if again is None and before:
-        told += recorded.sentences
-    elif before:
-        told += [f"undo: {_UNDO[decision]}", _UNCHANGED]
-    return Report(
-        document={**recorded.document, **more},
-        sentences=told,
-        next_steps=[again] if again and before else recorded.next_steps,
-    )
-
-
-def _chosen_in_words(
-    decision: Decision,
-    before: Sequence[Purchase],
-    left_out: Sequence[Purchase],
-    cost_microusd: int | None,
-) -> Iterator[str]:
-    """Yield what it would do, or did, as a table, and what it costs."""
-    if before:
-        head = ("ID", "SCENE", "SENT", "FROM", "RUN", "HELD", "BECOMES")
-        rows = (_row(group, decision) for group in grouped(before, together))
-        yield from table([head, *rows])
-        yield _sum_in_words(decision, before, cost_microusd)
-    else:
-        yield "no purchase of unknown outcome is meant"
-    if left_out:
-        ids = " ".join(one.new.attempt_id[:SHORT] for one in left_out[:_MOST_NAMED])
-        more = len(left_out) - _MOST_NAMED
-        ids += f" (and {more:,} more)" if more > 0 else ""
-        are = "answer is" if len(left_out) == 1 else "answers are"
-        yield (
-            f"left out: {len(left_out):,}, whose {are} kept and may still give a picture; "
-            f"who has seen that there is none decides by id: stage3 resolve {ids} ..."
-        )
-
-
-def _row(group: Sequence[Purchase], decision: Decision) -> tuple[str, ...]:
-    """Return the row of a purchase, or of the lines of a batch together."""
-    first, token, more = group[0], token_of(group[0]), len(group) - 1
-    return (
-        first.new.attempt_id[:12] if token is None else f"batch {token[:SHORT]}",
-        first.new.scene_id[:40] + (f" and {more:,} more" if more else ""),
-        moment(first.held_at),
-        route(first.new.endpoint)[:40],
-        without_home(first.new.run_id)[:12],
-        f"${usd(sum(one.counted_microusd for one in group))}",
-        str(BECOMES[decision]),
-    )
 
 
 def _sum_in_words(decision: Decision, before: Sequence[Purchase], cost_microusd: int | None) -> str:
@@ -245,49 +196,59 @@ def _sum_in_words(decision: Decision, before: Sequence[Purchase], cost_microusd:
     return f"{purchases}: {words}; a run that makes the scenes again pays for them once more"
 
 
-def bills(folder: StateFolder, corrected: Sequence[Resolved]) -> Report:
-    """Say which bills were put right; the figures that were there are kept."""
-    told = list[str]()
-    for before, after in corrected:
-        was = "an unknown cost" if before.cost_microusd is None else f"${usd(before.cost_microusd)}"
-        is_same = before.cost_microusd == after.cost_microusd
-        how = ", as it did" if is_same else f" now, in the place of {was}"
-        name = f"{after.new.attempt_id[:SHORT]} of scene {after.new.scene_id}"
-        told.append(f"{name} costs ${usd(after.cost_microusd)}{how}")
-    changed = any(one.before.cost_microusd != one.after.cost_microusd for one in corrected)
-    resolved = [
-        _told_of(one) | {"cost_before_microusd": one.before.cost_microusd} for one in corrected
-    ]
-    kept = "the figure that was there is kept; 'stage3 attempts --all' shows it"
-    return _changed(folder, "cost", [*told, kept], changed=changed, resolved=resolved)
+class Corrected(Report):
+    """Which bills were put right, or would be; the figures that were there are kept."""
+
+    format = "stage3-resolve/1"
+    ledger: StateFolder
+    changed: bool
+    decision: Literal["cost"] = "cost"
+    resolved: tuple[Changed, ...] = ()
+    foreseen: Kept[Sequence[Purchase] | None] = None
+    """Lines of a batch of which it was only looked what it would change."""
+    each_microusd: Kept[int]
+
+    def sentences(self) -> Iterator[Line]:
+        """Yield each with its figure of before, or by how much the sum would change."""
+        if self.foreseen:
+            lines = counted(len(self.foreseen), "line")
+            now = usd(sum(one.counted_microusd for one in self.foreseen))
+            would = f"${usd(self.each_microusd * len(self.foreseen))} would count"
+            yield f"{lines} that somebody found billed: {would}, in the place of ${now}"
+            yield _UNCHANGED
+        elif not self.resolved:
+            yield "nobody has called a line of this batch billed: there is nothing to put right"
+        for one in self.resolved:
+            new, before = one.purchase.new, one.cost_before_microusd
+            was = "an unknown cost" if before is None else f"${usd(before)}"
+            is_same = before == self.each_microusd
+            how = ", as it did" if is_same else f" now, in the place of {was}"
+            name = f"{new.attempt_id[:SHORT]} of scene {new.scene_id}"
+            yield f"{name} costs ${usd(self.each_microusd)}{how}"
+        if self.resolved:
+            yield "the figure that was there is kept; 'stage3 attempts --all' shows it"
 
 
-def bills_foreseen(folder: StateFolder, found: Sequence[Purchase], cost_microusd: int) -> Report:
-    """Say which bills of a batch would be put right, and by how much."""
-    told = ["nobody has called a line of this batch billed: there is nothing to put right"]
-    if found:
-        lines, now = counted(len(found), "line"), usd(sum(one.counted_microusd for one in found))
-        would = f"${usd(cost_microusd * len(found))} would count, in the place of ${now}"
-        told = [f"{lines} that somebody found billed: {would}", _UNCHANGED]
-    return _changed(folder, "cost", told, changed=False, resolved=())
+class DaySet(Report):
+    """Which day a ledger goes on with."""
 
+    format = "stage3-resolve/1"
+    ledger: StateFolder
+    changed: bool
+    decision: Literal["day"] = "day"
+    last_day_before: date | None
+    last_day: date | None
+    wanted: Kept[date]
 
-def day_set(folder: StateFolder, day: date, before: date | None, known: date | None) -> Report:
-    """Say which day a ledger goes on with: another one than ``before``, if that is there."""
-    told = f"the ledger's last day is {known}, which is not after {day}; nothing was changed"
-    if known is None:
-        told = "the ledger knows no day yet: nothing was ever held; nothing was changed"
-    if before is not None:
-        told = (
-            f"the ledger's day is {day} now; it was {before}. What was held and spent stays "
-            "counted on the days it was counted on"
-        )
-    days = {"last_day_before": known, "last_day": known if before is None else day}
-    return _changed(folder, "day", [told], changed=before is not None, **days)
-
-
-def _changed(
-    folder: StateFolder, what: str, told: Sequence[str], *, changed: bool, **keys: object
-) -> Report:
-    document = {"format": FORMAT, "ledger": folder, "changed": changed, "decision": what}
-    return Report(document=document | keys, sentences=told)
+    def sentences(self) -> Iterator[Line]:
+        """Say what it is, and what it was."""
+        if self.changed:
+            yield (
+                f"the ledger's day is {self.wanted} now; it was {self.last_day_before}. What was "
+                "held and spent stays counted on the days it was counted on"
+            )
+        elif self.last_day is None:
+            yield "the ledger knows no day yet: nothing was ever held; nothing was changed"
+        else:
+            last = f"the ledger's last day is {self.last_day}"
+            yield f"{last}, which is not after {self.wanted}; nothing was changed"

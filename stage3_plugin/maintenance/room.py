@@ -11,14 +11,13 @@ import math
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from stage3_plugin.maintenance.report import Report, counted
+from stage3_plugin.maintenance.report import Part, Report, counted
 from stage3_plugin.maintenance.state_folder import LedgerMissing, StateFolder
 
 Stamp: TypeAlias = tuple[int, int]
@@ -59,8 +58,7 @@ _COPIED: Final = frozenset({_OF_RESULTS["takes"], _OF_RESULTS["images"]})
 """What is put back by a run, as far as it is a copy of what is stored."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Amount:
+class Amount(Part):
     """So many files.
 
     Attributes:
@@ -76,14 +74,12 @@ class Amount:
     again_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Held(Amount):
     """What lies in a folder, of one kind."""
 
     kind: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Place(Amount):
     """A folder, and what it holds by kind, the largest first."""
 
@@ -91,28 +87,33 @@ class Place(Amount):
     holds: tuple[Held, ...]
 
 
-def _in_words(
-    places: Sequence[Place], in_all: Mapping[str, int], unread: Sequence[Path]
-) -> Iterator[str]:
-    """Yield what is held, by what, and how much of it could be made again at no cost."""
-    if not places:
-        yield "there is nothing here yet: no state folder, and no results"
-        return
-    for place in places:
-        yield f"{place.path}: {_size(place.bytes)}"
-        for one in place.holds:
-            again = "" if one.again_files == one.files else f"{_size(one.again_bytes)} "
-            more = f"  ({again}could be made again at no cost)" if one.again_files else ""
-            yield f"  {_size(one.bytes):>8}  {counted(one.files, 'file')}: {one.kind}{more}"
-    yield ""
-    yield (
-        f"{_size(in_all['bytes'])} in all, of which {_size(in_all['again_bytes'])} could be made "
-        "again at no cost; nothing was deleted"
-    )
-    for path in unread[:_MOST_UNREAD]:
-        yield f"could not be looked into, and is not counted: {path}"
-    if len(unread) > _MOST_UNREAD:
-        yield f"nor could {len(unread) - _MOST_UNREAD:,} further folders"
+class Room(Report, Amount):
+    """How much room a project takes."""
+
+    format = "stage3-room/1"
+    places: list[Place]
+    unread: list[Path]
+
+    def sentences(self) -> Iterator[str]:
+        """Yield what is held, by what, and how much of it could be made again at no cost."""
+        if not self.places:
+            yield "there is nothing here yet: no state folder, and no results"
+            return
+        for place in self.places:
+            yield f"{place.path}: {_size(place.bytes)}"
+            for one in place.holds:
+                again = "" if one.again_files == one.files else f"{_size(one.again_bytes)} "
+                more = f"  ({again}could be made again at no cost)" if one.again_files else ""
+                yield f"  {_size(one.bytes):>8}  {counted(one.files, 'file')}: {one.kind}{more}"
+        yield ""
+        yield (
+            f"{_size(self.bytes)} in all, of which {_size(self.again_bytes)} could be made again "
+            "at no cost; nothing was deleted"
+        )
+        for path in self.unread[:_MOST_UNREAD]:
+            yield f"could not be looked into, and is not counted: {path}"
+        if len(self.unread) > _MOST_UNREAD:
+            yield f"nor could {len(self.unread) - _MOST_UNREAD:,} further folders"
 
 
 def _size(size_bytes: int) -> str:
@@ -125,7 +126,7 @@ def _size(size_bytes: int) -> str:
     return f"{number} {_UNITS[power - 1]}"
 
 
-def look(folder: StateFolder, out_dir: Path) -> Report:
+def look(folder: StateFolder, out_dir: Path) -> Room:
     """Look at a project.
 
     Args:
@@ -140,17 +141,12 @@ def look(folder: StateFolder, out_dir: Path) -> Report:
     state = counting.place(folder.path, _kinds_of_state(folder), lambda parts: parts[0] == OBJECTS)
     brought = counting.place(story, lambda _: STORY, lambda parts: OBJECTS in parts)
     results = counting.place(out_dir, _kind_of_result, lambda _: False)
-    places, unread = [one for one in (state, results, brought) if one.holds], counting.unread
-    in_all = _in_all(places)
-    return Report(
-        document={"format": "stage3-room/1", "places": places, **in_all, "unread": unread},
-        sentences=list(_in_words(places, in_all, unread)),
-    )
+    places = [one for one in (state, results, brought) if one.holds]
+    return Room(places=places, unread=counting.unread, **_in_all(places))
 
 
 def _in_all(amounts: Sequence[Amount]) -> dict[str, int]:
-    names = [one.name for one in fields(Amount)]
-    return {name: sum(getattr(one, name) for one in amounts) for name in names}
+    return {name: sum(getattr(one, name) for one in amounts) for name in Amount.model_fields}
 
 
 class _Counting:

@@ -10,11 +10,12 @@ import hashlib
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from errno import EIO
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
+
+from pydantic import Field
 
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.states import State
@@ -29,9 +30,9 @@ from stage3_plugin.errors import (
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.maintenance import next_steps
 from stage3_plugin.maintenance.next_steps import Next
-from stage3_plugin.maintenance.report import Report, counted, named
+from stage3_plugin.maintenance.report import Kept, Part, Report, counted, named
 from stage3_plugin.maintenance.state_folder import StateFolder
-from stage3_plugin.purchase.inventory import Listed, beyond
+from stage3_plugin.purchase.inventory import Listed, Unaccounted, beyond
 from stage3_plugin.runtime.system_errors import says_not_there
 from stage3_plugin.storage.bucket import Bucket
 from stage3_plugin.storage.inspect import inspect_open
@@ -69,8 +70,7 @@ _AT_ONCE: Final = 12
 EXIT_PROBLEMS: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Part):
     """One thing that is wrong.
 
     Attributes:
@@ -96,91 +96,87 @@ _Owners: TypeAlias = Sequence[tuple[str, str]]
 """The purchases that a picture is of: the attempt and the scene of each."""
 
 
-def verify(
-    folder: StateFolder,
-    *,
-    fill_store: bool = False,
-    read_store: bool = False,
-    progress: Callable[[int, int], None] = lambda _done, _of: None,
-) -> Report:
-    """Check that the ledger agrees with itself, and that every picture it speaks of is there.
-
-    Reads every picture from end to end: its hash and its structure have to be right.
-
-    Args:
-        folder: What to check.
-        fill_store: Put what the bucket lacks into it.
-        read_store: Read what the bucket has, too; else names and lengths are compared.
-        progress: Called with how many pictures are checked, and of how many.
-
-    Raises:
-        LedgerMissing: There is no ledger.
-        LedgerFailed: It cannot be opened at all, or cannot be read now: that is no damage.
-        SettingsRefused: A bucket is to be filled, and the last run had none, or one that cannot
-            be used so.
-        BucketFailed: It is to be filled, and does not let us.
-    """
-    check = _Check(folder, progress, reads_store=read_store)
-    bucket = _bucket_at(check.address, must=fill_store)
-    try:
-        listed: Listed | StorageFailed = Listed.of(folder.store, folder.spool)
-    except StorageFailed as failed:
-        listed = failed
-    with folder.reading() as ledger:
-        with check.damage(ledger):
-            for problem in ledger.problems():
-                check.note("ledger", problem, at=ledger.path)
-        with check.damage(ledger, is_new=not check.problems):
-            check.wanted = _pictures(ledger)
-            check.corrected = len(ledger.corrections())
-            check.folder_by(ledger, listed)
-    if isinstance(bucket, Bucket):
-        check.bucket(bucket, fill=fill_store)
-    elif bucket is not None:
-        check.note_bucket(f"{bucket.problem} ({bucket.hint})")
-    check.pictures()
-    return check.report()
-
-
-def _bucket_at(address: str | None, *, must: bool) -> Bucket | SettingsRefused | None:
-    """Open the bucket that the last run had; what keeps it from being used is returned."""
-    if address is None and must:
-        raise SettingsRefused(
-            "store",
-            "the last run had no bucket that could be filled",
-            hint="set it, and run the story once more: nothing is bought again",
-        )
-    try:
-        return None if address is None else Bucket.at(address)
-    except SettingsRefused as refused:
-        if must:
-            raise
-        return refused
-
-
-class _Check:
-    """One check of a folder: it notes what is wrong.
+class Checked(Report, frozen=False):
+    """A check of a ledger and its pictures.
 
     Attributes:
-        address: Of the bucket, if the last run had one.
-        wanted: The pictures that have to be there.
         corrected: How many costs a person has put right.
-        problems: What is wrong.
+        purchases: Those whose pictures have to be there.
+        store: The bucket, if the last run had one.
+        filled: How many pictures it was given now.
+        only_in_store: How many it alone has.
+        store_read: Whether its pictures were read; else names and lengths were compared.
+        wanted: The pictures that have to be there.
+        in_store: Those that the bucket has, by their hash.
+        progress: Called with how many pictures are checked, and of how many.
     """
 
-    def __init__(
-        self, folder: StateFolder, progress: Callable[[int, int], None], *, reads_store: bool
-    ) -> None:
-        self._folder = folder
-        self._progress = progress
-        self._reads_store = reads_store
-        self._in_bucket = set[str]()
-        self._filled = 0
-        self._only_in_bucket = 0
-        self.address = folder.store_address()
-        self.wanted: Mapping[Picture, _Owners] = {}
-        self.corrected = 0
-        self.problems = list[Problem]()
+    format = "stage3-verify/1"
+    ledger: StateFolder
+    corrected: int = 0
+    purchases: int = 0
+    pictures: int = 0
+    store: str | None
+    filled: int = 0
+    only_in_store: int = 0
+    store_read: bool
+    problems: list[Problem] = Field(default_factory=list[Problem])
+    wanted: Kept[Mapping[Picture, _Owners]] = Field(default_factory=dict[Picture, _Owners])
+    in_store: Kept[Collection[str]] = ()
+    progress: Kept[Callable[[int, int], None]]
+
+    @property
+    def exit_code(self) -> int:
+        """Return 1 where something is wrong."""
+        return EXIT_PROBLEMS if self.problems else 0
+
+    def sentences(self) -> Iterator[str]:
+        """Yield every problem with its next step, and what was checked."""
+        for problem in self.problems:
+            scenes = named(problem.scene_ids, _SCENES_NAMED)
+            of = f" of scene {scenes}" if scenes else ""
+            yield f"{problem.url or problem.path}{of}: {problem.message}"
+            yield f"  next: {problem.hint}"
+        paid, ledger = counted(self.purchases, "paid purchase"), self.ledger.shown
+        checked = f"{counted(self.pictures, 'picture')} of {paid}"
+        if not self.problems:
+            agrees = f"{ledger} agrees with itself"
+            yield f"ok: every picture is there and whole ({checked}), and {agrees}"
+        if self.filled:
+            yield f"put into {self.store}: {counted(self.filled, 'picture')}"
+        if self.store is not None and not self.store_read:
+            compared = "was compared by names and lengths; --read-store reads its pictures"
+            yield f"{self.store} {compared}"
+        if self.only_in_store:
+            alone = counted(self.only_in_store, "picture")
+            yield f"only in {self.store}: {alone}; a run that needs one brings it back"
+        if self.problems:
+            yield f"{counted(len(self.problems), 'problem')} in {ledger}; {checked} checked"
+        elif self.corrected:
+            corrected = counted(self.corrected, "cost")
+            yield f"{corrected} put right by a person; the figures that were there are kept"
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield what a problem can be mended with."""
+        kinds = {problem.kind for problem in self.problems}
+        if "store" in kinds:
+            read = ("--read-store",) if self.store_read else ()
+            yield Next(
+                next_steps.stage3(self.ledger, "verify", "--fill-store", *read),
+                "puts what the bucket lacks into it; nothing is taken away",
+            )
+        if "outdated" in kinds:
+            yield Next(
+                next_steps.stage3(self.ledger, "verify", "--accept-folder"),
+                "goes on with a ledger that is older than its folder: runs buy again what it has "
+                "forgotten",
+                is_safe=False,
+            )
+
+    def want(self, pictures: Mapping[Picture, _Owners]) -> None:
+        """Know which pictures have to be there."""
+        self.wanted, self.pictures = pictures, len(pictures)
+        self.purchases = sum(map(len, pictures.values()))
 
     def note(
         self,
@@ -192,7 +188,7 @@ class _Check:
         url: str | None = None,
     ) -> None:
         """Note what is wrong with a file, or in the bucket."""
-        is_file = self._folder.place.is_file
+        is_file = self.ledger.place.is_file
         what = "its folder" if is_file else "the server's database"
         problem = Problem(
             kind=kind,
@@ -219,7 +215,7 @@ class _Check:
             if is_new:
                 self.note("ledger", failed.problem, at=ledger.path)
 
-    def folder_by(self, ledger: Ledger, listed: Listed | StorageFailed) -> None:
+    def look_at_folder(self, ledger: Ledger, listed: Listed | StorageFailed) -> None:
         """Look whether the folder holds more than the ledger can account for."""
         if isinstance(listed, StorageFailed):
             message = f"what lies there cannot be told now ({listed.cause.strerror})"
@@ -230,17 +226,17 @@ class _Check:
 
     def note_bucket(self, message: str) -> None:
         """Note what keeps the bucket from being looked at."""
-        self.note("bucket", message, at=self._folder.path, url=self.address)
+        self.note("bucket", message, at=self.ledger.path, url=self.store)
 
-    def bucket(self, bucket: Bucket, *, fill: bool) -> None:
+    def look_into(self, bucket: Bucket, *, fill: bool) -> None:
         """See what a bucket lacks of the pictures, and fill it if that is asked for."""
-        wanted, store = self.wanted, self._folder.store
+        wanted, store = self.wanted, self.ledger.store
         names = {picture.sha256 for picture in wanted}
         try:
             there = {sha256: size for sha256, size in bucket.sizes() if sha256 in names}
             found = {one: _what_lacks(one, there.get(one.sha256)) for one in wanted}
-            for done, one in enumerate(wanted if self._reads_store else ()):
-                self._progress(done, len(wanted))
+            for done, one in enumerate(wanted if self.store_read else ()):
+                self.progress(done, len(wanted))
                 if found[one] is None and not _is_whole(bucket, one.sha256):
                     found[one] = "the bucket has other bytes by its name"
         except BucketFailed as failed:
@@ -249,93 +245,114 @@ class _Check:
             self.note_bucket(failed.problem)
             return
         lacks = {picture: why for picture, why in found.items() if why is not None}
-        filled = _fill(bucket, store, lacks, self._progress) if fill else set[str]()
+        filled = _fill(bucket, store, lacks, self.progress) if fill else set[str]()
         has = {picture.sha256 for picture in wanted if picture not in lacks} | filled
         for picture, why in lacks.items():
             if (sha256 := picture.sha256) not in has:
                 at, url = store.where(sha256), bucket.url_of(sha256)
                 self.note("store", why, at=at, of=wanted[picture], url=url)
-        self._in_bucket, self._filled = has, len(filled)
+        self.in_store, self.filled = has, len(filled)
 
-    def pictures(self) -> None:
+    def look_at_pictures(self) -> None:
         """Look at each picture."""
-        store = self._folder.store
+        store = self.ledger.store
         for done, (picture, owners) in enumerate(self.wanted.items()):
-            self._progress(done, len(self.wanted))
+            self.progress(done, len(self.wanted))
             wrong = _what_is_wrong(picture, store)
-            if wrong is not None and wrong[0] == "missing" and picture.sha256 in self._in_bucket:
-                self._only_in_bucket += 1
+            if wrong is not None and wrong[0] == "missing" and picture.sha256 in self.in_store:
+                self.only_in_store += 1
             elif wrong is not None:
                 self.note(*wrong, at=store.where(picture.sha256), of=owners)
-        self._progress(len(self.wanted), len(self.wanted))
+        self.progress(len(self.wanted), len(self.wanted))
 
-    def report(self) -> Report:
-        """Say what was checked, and what is wrong."""
-        purchases = sum(map(len, self.wanted.values()))
-        document = {
-            "format": "stage3-verify/1",
-            "ledger": self._folder,
-            "corrected": self.corrected,
-            "purchases": purchases,
-            "pictures": len(self.wanted),
-            "store": self.address,
-            "filled": self._filled,
-            "store_read": self._reads_store,
-            "only_in_store": self._only_in_bucket,
-            "problems": self.problems,
-        }
-        return Report(
-            document=document,
-            sentences=list(self._in_words(purchases)),
-            next_steps=list(self._steps()),
-            exit_code=EXIT_PROBLEMS if self.problems else 0,
+
+class Accepted(Report):
+    """What was accepted in a folder that its ledger does not know."""
+
+    format = "stage3-accepted/1"
+    ledger: StateFolder
+    answers: list[str]
+    pictures: list[str]
+    more: Kept[Unaccounted | None]
+
+    def sentences(self) -> Iterator[str]:
+        """Say what."""
+        if self.more is None:
+            all_ = f"{self.ledger.shown} accounts for all that is in its folder"
+            yield f"{all_}; nothing was to be accepted"
+        else:
+            again = "runs start again, and buy again what it has forgotten"
+            yield f"accepted in {self.ledger.shown}: {self.more}; {again}"
+
+    def next_steps(self) -> Iterator[Next]:
+        """Yield the check."""
+        yield next_steps.checking(self.ledger)
+
+
+def verify(
+    folder: StateFolder,
+    *,
+    fill_store: bool = False,
+    read_store: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Checked:
+    """Check that the ledger agrees with itself, and that every picture it speaks of is there.
+
+    Reads every picture from end to end: its hash and its structure have to be right.
+
+    Args:
+        folder: What to check.
+        fill_store: Put what the bucket lacks into it.
+        read_store: Read what the bucket has, too; else names and lengths are compared.
+        progress: Called with how many pictures are checked, and of how many.
+
+    Raises:
+        LedgerMissing: There is no ledger.
+        LedgerFailed: It cannot be opened at all, or cannot be read now: that is no damage.
+        SettingsRefused: A bucket is to be filled, and the last run had none, or one that cannot
+            be used so.
+        BucketFailed: It is to be filled, and does not let us.
+    """
+    address = folder.store_address()
+    check = Checked(ledger=folder, store=address, store_read=read_store, progress=progress)
+    bucket = _bucket_at(address, must=fill_store)
+    try:
+        listed: Listed | StorageFailed = Listed.of(folder.store, folder.spool)
+    except StorageFailed as failed:
+        listed = failed
+    with folder.reading() as ledger:
+        with check.damage(ledger):
+            for problem in ledger.problems():
+                check.note("ledger", problem, at=ledger.path)
+        with check.damage(ledger, is_new=not check.problems):
+            check.want(_pictures(ledger))
+            check.corrected = len(ledger.corrections())
+            check.look_at_folder(ledger, listed)
+    if isinstance(bucket, Bucket):
+        check.look_into(bucket, fill=fill_store)
+    elif bucket is not None:
+        check.note_bucket(f"{bucket.problem} ({bucket.hint})")
+    check.look_at_pictures()
+    return check
+
+
+def _bucket_at(address: str | None, *, must: bool) -> Bucket | SettingsRefused | None:
+    """Open the bucket that the last run had; what keeps it from being used is returned."""
+    if address is None and must:
+        raise SettingsRefused(
+            "store",
+            "the last run had no bucket that could be filled",
+            hint="set it, and run the story once more: nothing is bought again",
         )
-
-    def _in_words(self, purchases: int) -> Iterator[str]:
-        """Yield every problem with its next step, and what was checked."""
-        for problem in self.problems:
-            scenes = named(problem.scene_ids, _SCENES_NAMED)
-            of = f" of scene {scenes}" if scenes else ""
-            yield f"{problem.url or problem.path}{of}: {problem.message}"
-            yield f"  next: {problem.hint}"
-        paid = counted(purchases, "paid purchase")
-        checked, ledger = f"{counted(len(self.wanted), 'picture')} of {paid}", self._folder.shown
-        if not self.problems:
-            agrees = f"{ledger} agrees with itself"
-            yield f"ok: every picture is there and whole ({checked}), and {agrees}"
-        if self._filled:
-            yield f"put into {self.address}: {counted(self._filled, 'picture')}"
-        if self.address is not None and not self._reads_store:
-            compared = "was compared by names and lengths; --read-store reads its pictures"
-            yield f"{self.address} {compared}"
-        if self._only_in_bucket:
-            alone = counted(self._only_in_bucket, "picture")
-            yield f"only in {self.address}: {alone}; a run that needs one brings it back"
-        if self.problems:
-            yield f"{counted(len(self.problems), 'problem')} in {ledger}; {checked} checked"
-        elif self.corrected:
-            corrected = counted(self.corrected, "cost")
-            yield f"{corrected} put right by a person; the figures that were there are kept"
-
-    def _steps(self) -> Iterator[Next]:
-        """Yield what a problem can be mended with."""
-        kinds = {problem.kind for problem in self.problems}
-        if "store" in kinds:
-            read = ("--read-store",) if self._reads_store else ()
-            yield Next(
-                next_steps.stage3(self._folder, "verify", "--fill-store", *read),
-                "puts what the bucket lacks into it; nothing is taken away",
-            )
-        if "outdated" in kinds:
-            yield Next(
-                next_steps.stage3(self._folder, "verify", "--accept-folder"),
-                "goes on with a ledger that is older than its folder: runs buy again what it has "
-                "forgotten",
-                is_safe=False,
-            )
+    try:
+        return None if address is None else Bucket.at(address)
+    except SettingsRefused as refused:
+        if must:
+            raise
+        return refused
 
 
-def accept(folder: StateFolder, *, now: datetime) -> Report:
+def accept(folder: StateFolder, *, now: datetime) -> Accepted:
     """Record that a person knows what the folder holds beyond the ledger.
 
     Runs start again then, and buy it again. A ledger that is not there is begun.
@@ -351,19 +368,11 @@ def accept(folder: StateFolder, *, now: datetime) -> Report:
         more = beyond(listed, ledger)
         if more is not None:
             ledger.acknowledge(more.answers | more.pictures, now=now)
-    told = f"{folder.shown} accounts for all that is in its folder; nothing was to be accepted"
-    if more is not None:
-        again = "runs start again, and buy again what it has forgotten"
-        told = f"accepted in {folder.shown}: {more}; {again}"
-    return Report(
-        next_steps=[next_steps.checking(folder)],
-        document={
-            "format": "stage3-accepted/1",
-            "ledger": folder,
-            "answers": set[str]() if more is None else more.answers,
-            "pictures": set[str]() if more is None else more.pictures,
-        },
-        sentences=[told],
+    return Accepted(
+        ledger=folder,
+        answers=sorted(more.answers) if more else [],
+        pictures=sorted(more.pictures) if more else [],
+        more=more,
     )
 
 

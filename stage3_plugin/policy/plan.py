@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from host_stub.contract import PlannedReference, PlannedState, PlanWave, StagePlan
@@ -20,6 +20,8 @@ from stage3_plugin.policy.reuse import Reuse
 
 Prospect: TypeAlias = Reuse | Literal["unsendable"]
 """What would become of a scene: its reuse, or that it must not be sent at all."""
+MADE: frozenset[Prospect] = frozenset({Reuse.MAKE, Reuse.RESEND})
+"""What is sent, if the caps have room for it."""
 _COUNTED: Mapping[Prospect, PlannedState] = {
     Reuse.REUSE: "reused",
     Reuse.AWAITED: "pending",
@@ -69,9 +71,6 @@ def planned_references(request: PictureRequest) -> tuple[PlannedReference, ...]:
     )
 
 
-Note: TypeAlias = Callable[[PictureRequest, Sequence[PlannedState], Estimate | None], None]
-"""Takes a note of a request: what becomes of each of its takes, and what one can cost if any of
-them is made."""
 _TOLD_FIRST: tuple[PlannedState, ...] = (
     "make",
     "refused",
@@ -88,81 +87,85 @@ def told_of(states: Sequence[PlannedState]) -> PlannedState:
     return next(one for one in _TOLD_FIRST if one in states)
 
 
-def _nothing(
-    _request: PictureRequest, _states: Sequence[PlannedState], _cost: Estimate | None
-) -> None:
-    pass
+@dataclass
+class Tally:
+    """What becomes of requests, added up in the run's order.
 
-
-def plan_run(
-    requests: Iterable[PictureRequest],
-    *,
-    prospects: Callable[[PictureRequest], Sequence[Prospect]],
-    estimate: Callable[[PictureRequest], Estimate],
-    room_microusd: int | None,
-    typical_s: float | None,
-    capacity: int,
-    day_microusd: Mapping[str, int],
-    wave_of: Callable[[PictureRequest], int] = lambda _request: 0,
-    note: Note = _nothing,
-) -> StagePlan:
-    """Go through the requests and add up.
-
-    Args:
-        requests: In the run's order.
-        prospects: Returns what would become of one: of each take that is wanted of it.
-        estimate: Returns what one can cost.
+    Attributes:
         room_microusd: What the tightest cap leaves; ``None`` without a cap.
-        typical_s: What such a picture took, if any was made.
-        capacity: How many would be in flight.
-        day_microusd: Held and spent today, by provider.
-        wave_of: Returns how many pictures have to be made before one, one after the other.
-        note: Called of each request, after ``prospects``.
     """
-    counts = Counter[str]()
-    waves: dict[int, Sum] = {}
-    total = Sum()
-    held = 0
-    for request in requests:
+
+    room_microusd: int | None
+    _held: int = 0
+    _counts: Counter[str] = field(default_factory=Counter[str])
+    _total: Sum = field(default_factory=Sum)
+    _waves: dict[int, Sum] = field(default_factory=dict[int, Sum])
+
+    def add(
+        self,
+        prospects: Iterable[Prospect],
+        each: Estimate | None,
+        *,
+        is_sheet: bool = False,
+        wave: int = 0,
+    ) -> list[PlannedState]:
+        """Count a request, and return what becomes of each of its takes.
+
+        Args:
+            prospects: What would become of each take that is wanted of it, caps aside.
+            each: What one can cost, if any of them is made.
+            is_sheet: It is a sheet.
+            wave: How many pictures have to be made before it, one after the other.
+        """
         states: list[PlannedState] = []
-        each: Estimate | None = None
-        for expected in prospects(request):
-            if expected not in {Reuse.MAKE, Reuse.RESEND}:
+        for expected in prospects:
+            if expected not in MADE:
                 states.append(_COUNTED[expected])
                 continue
-            each = each or estimate(request)
-            held += each.high_microusd or 0
-            if counts["refused"] or (room_microusd is not None and held > room_microusd):
-                states.append("refused")  # the run stops at the first that does not fit
-                counts["refused"] += 1
-                continue
-            states.append("make")
-            counts["sheets"] += request.is_sheet
-            waves.setdefault(wave_of(request), Sum()).add(each)
-            total.add(each)
-        counts.update(one for one in states if one != "refused")
-        note(request, states, each if "make" in states else None)
-    in_order = [waves[number] for number in sorted(waves)]
-    # If all take as long, so many are made one after the other.
-    rounds = sum(math.ceil(wave.pictures / capacity) for wave in in_order)
-    return StagePlan(
-        make=total.pictures,
-        reused=counts["reused"],
-        pending=counts["pending"],
-        held=counts["held"],
-        busy=counts["busy"],
-        refused=counts["refused"],
-        unsendable=counts["unsendable"],
-        cost_low_usd=usd_of(total.low_microusd),
-        cost_high_usd=usd_of(total.high_microusd),
-        expected_s=0.0 if not rounds else None if typical_s is None else typical_s * rounds,
-        day_spent_usd={name: to_usd(spent) for name, spent in day_microusd.items()},
-        sheets=counts["sheets"],
-        waves=tuple(
-            PlanWave(scenes=wave.pictures, cost_high_usd=usd_of(wave.high_microusd))
-            for wave in (in_order if len(in_order) > 1 else ())
-        ),
-    )
+            # This only grows, so that all behind the first that does not fit are left out.
+            self._held += (each and each.high_microusd) or 0
+            is_over = self.room_microusd is not None and self._held > self.room_microusd
+            states.append("refused" if is_over else "make")
+        self._counts.update(states)
+        made = states.count("make")
+        if made and each is not None:
+            self._counts["sheets"] += made * is_sheet
+            self._waves.setdefault(wave, Sum()).add(each, made)
+            self._total.add(each, made)
+        return states
+
+    def plan(
+        self, *, typical_s: float | None, capacity: int, day_microusd: Mapping[str, int]
+    ) -> StagePlan:
+        """Return the sums.
+
+        Args:
+            typical_s: What such a picture took, if any was made.
+            capacity: How many would be in flight.
+            day_microusd: Held and spent today, by provider.
+        """
+        counts, total = self._counts, self._total
+        in_order = [self._waves[number] for number in sorted(self._waves)]
+        # If all take as long, so many are made one after the other.
+        rounds = sum(math.ceil(wave.pictures / capacity) for wave in in_order)
+        return StagePlan(
+            make=total.pictures,
+            reused=counts["reused"],
+            pending=counts["pending"],
+            held=counts["held"],
+            busy=counts["busy"],
+            refused=counts["refused"],
+            unsendable=counts["unsendable"],
+            cost_low_usd=usd_of(total.low_microusd),
+            cost_high_usd=usd_of(total.high_microusd),
+            expected_s=0.0 if not rounds else None if typical_s is None else typical_s * rounds,
+            day_spent_usd={name: to_usd(spent) for name, spent in day_microusd.items()},
+            sheets=counts["sheets"],
+            waves=tuple(
+                PlanWave(scenes=wave.pictures, cost_high_usd=usd_of(wave.high_microusd))
+                for wave in (in_order if len(in_order) > 1 else ())
+            ),
+        )
 
 
 def _plus(total: int | None, each: int | None, pictures: int) -> int | None:

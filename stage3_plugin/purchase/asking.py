@@ -37,8 +37,6 @@ from stage3_plugin.runtime.system_errors import from_lack, says_not_there
 from stage3_plugin.storage.pictures import Pictures, RunBlocking
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
-from stage3_plugin.storage.spool.receipt import Receipt
-from stage3_plugin.storage.spool.writing import Caps
 from stage3_plugin.transport.bodies import Content
 from stage3_plugin.transport.job_hosts import JobHosts
 
@@ -152,7 +150,7 @@ class Asking:
         client: Asks.
         pictures: Has the folders for the answers.
         hosts: Where the key may go.
-        caps: How much of an answer is taken.
+        most_bytes: How much of an answer is taken.
         masked: Covers secrets in what comes back.
         now: The wall clock, aware.
         key: The key, where another one can be had.
@@ -161,7 +159,7 @@ class Asking:
     client: Client
     pictures: Pictures
     hosts: JobHosts
-    caps: Caps
+    most_bytes: int
     masked: Masked
     now: Callable[[], datetime]
     key: RenewableKey | None = None
@@ -177,9 +175,9 @@ class Asking:
             return await ask()
         return said
 
-    def into(self, folder: Path, receipt: Receipt | None = None) -> OpenSink:
-        """Return what opens the spool of an answer in its folder."""
-        return partial(open_spool, folder, receipt=receipt, caps=self.caps, masked=self.masked)
+    def to_come(self, folder: Path) -> SpooledAnswer:
+        """Make what an answer goes into, in its folder."""
+        return SpooledAnswer(folder, most_bytes=self.most_bytes, masked=self.masked)
 
     @asynccontextmanager
     async def answer(self, attempt: Path, url: str) -> AsyncGenerator[Path]:
@@ -223,8 +221,12 @@ class Asking:
     ) -> AsyncGenerator[Path]:
         await self.pictures.blocking(partial(self.pictures.new_folder, attempt.name))
         answer = polls.new_one(attempt)
+
+        def opened(status: int, headers: Mapping[str, str]) -> SpooledAnswer:
+            return self.to_come(answer).opened(status, headers)
+
         try:
-            exchange = await exchanged(self.into(answer))
+            exchange = await exchanged(opened)
             if exchange.storage is not None:
                 raise exchange.storage
             if not exchange.complete:
@@ -266,21 +268,6 @@ class Asking:
         """Read and judge an answer in a thread, when fewer are judged than may be at once."""
         async with self._judges:
             return await self.pictures.blocking(read)
-
-
-def open_spool(
-    folder: Path,
-    status: int,
-    headers: Mapping[str, str],
-    *,
-    receipt: Receipt | None = None,
-    caps: Caps,
-    masked: Masked,
-) -> SpooledAnswer:
-    """Open what an answer goes into, and write its head."""
-    answer = SpooledAnswer(folder, caps=caps, masked=masked, receipt=receipt)
-    answer.head(status, headers.items())
-    return answer
 
 
 async def sought(

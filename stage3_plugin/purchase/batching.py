@@ -60,7 +60,7 @@ from stage3_plugin.purchase.drive import Drive, Ended, Heard, slept, unsendable
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.result_files import ResultFiles
 from stage3_plugin.storage.spool import batch_files
-from stage3_plugin.transport.bodies import Base64Of, Content, body_of, no_pictures
+from stage3_plugin.transport.bodies import Content, body_of
 
 MOST_TRIES = 3
 """Of handing a file over."""
@@ -137,14 +137,12 @@ class Batching(Drive):
         except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
             return unsendable(error)
 
-    def measured(
-        self, request: PictureRequest, *, base64_of: Base64Of = no_pictures
-    ) -> Load | AttemptResult:
+    def measured(self, request: PictureRequest) -> Load | AttemptResult:
         """Return how large a request is as a line, or that it cannot be one: ``never_sent``."""
         names = dict.fromkeys((shown.sent.sha256 for shown in request.shown), _LONGEST_NAME)
         try:
             line = self._line(request, _LONGEST_KEY, names)
-            size_bytes = body_of(line.payload, base64_of, is_line=True).length
+            size_bytes = body_of(line.payload, is_line=True).length
         except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
             return unsendable(error)
         return Load(size_bytes, tokens=line.tokens)
@@ -154,8 +152,6 @@ class Batching(Drive):
         token: str,
         requests: Sequence[PictureRequest],
         names: dict[str, str],
-        *,
-        base64_of: Base64Of = no_pictures,
     ) -> AttemptResult | None:
         """Upload the pictures that requests show, where the terms want them as files.
 
@@ -166,7 +162,6 @@ class Batching(Drive):
             requests: What becomes its lines.
             names: By the SHA-256 of what is sent, what the provider calls it: what is in it is not
                 uploaded, what was uploaded is added. The run keeps it.
-            base64_of: Has the pictures.
 
         Returns:
             ``None`` once all are there; else why not, for free. Nothing was bought.
@@ -177,7 +172,7 @@ class Batching(Drive):
         for sha256, sent in shown.items():
             if sha256 in names:
                 continue
-            content = Content(size_bytes=sent.size_bytes, pieces=partial(_decoded, sent, base64_of))
+            content = Content(size_bytes=sent.size_bytes, pieces=partial(_decoded, sent))
             said = await self._handed_over(token, content, "reference", sent.media_type)
             if isinstance(said, AttemptResult):
                 return said
@@ -189,8 +184,6 @@ class Batching(Drive):
         token: str,
         requests: Sequence[PictureRequest],
         names: Mapping[str, str],
-        *,
-        base64_of: Base64Of = no_pictures,
     ) -> Written | AttemptResult:
         """Write the file of a batch; the key of ``requests[N]`` is ``key_of(token, N)``.
 
@@ -198,11 +191,9 @@ class Batching(Drive):
             token: New: no batch has it.
             requests: In the order of their lines.
             names: As :meth:`upload_references` has filled it.
-            base64_of: Has the pictures that lines hold themselves.
         """
         try:
-            work = partial(self._write, token, requests, names, base64_of)
-            return await self._pictures.blocking(work)
+            return await self._pictures.blocking(partial(self._write, token, requests, names))
         except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
             return unsendable(error)
 
@@ -211,14 +202,13 @@ class Batching(Drive):
         token: str,
         requests: Sequence[PictureRequest],
         names: Mapping[str, str],
-        base64_of: Base64Of,
     ) -> Written:
         folder = self._pictures.new_folder(token)
         dropped: list[tuple[str, ...]] = []
         with NewFile(folder / batch_files.LINES) as file:
             for number, request in enumerate(requests):
                 line = self._line(request, key_of(token, number), names)
-                for piece in body_of(line.payload, base64_of, is_line=True):
+                for piece in body_of(line.payload, is_line=True):
                     file.write(bytes(piece))
                 dropped.append(line.dropped)
         return Written(size_bytes=file.size_bytes, dropped=tuple(dropped))
@@ -366,8 +356,8 @@ def _not_handed_over(problem: NotAsked) -> AttemptResult:
     return AttemptResult(verdict=verdict, cost=FREE, interrupted=problem.interrupted)
 
 
-def _decoded(sent: SentPicture, base64_of: Base64Of) -> Iterator[bytes]:
-    text = base64_of(sent)
+def _decoded(sent: SentPicture) -> Iterator[bytes]:
+    text = sent.base64()
     for start in range(0, len(text), _PIECE_BYTES):  # in whole groups of four
         yield pybase64.b64decode(text[start : start + _PIECE_BYTES], validate=True)
 

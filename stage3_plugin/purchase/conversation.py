@@ -31,8 +31,6 @@ from stage3_plugin.purchase.ingest import Ingest
 from stage3_plugin.purchase.maker import Jobs, shielded
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool.writing import Caps
-from stage3_plugin.transport.bodies import Base64Of, no_pictures
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
 
@@ -48,21 +46,10 @@ class PaidMaker:
 
     Args:
         conversation_of: Returns the one with the provider for a request's model.
-        base64_of: Has the pictures that requests show.
     """
 
-    def __init__(
-        self,
-        conversation_of: Callable[[PictureRequest], Conversation],
-        *,
-        base64_of: Base64Of = no_pictures,
-    ) -> None:
+    def __init__(self, conversation_of: Callable[[PictureRequest], Conversation]) -> None:
         self._conversation_of = conversation_of
-        self._base64_of = base64_of
-
-    def showing(self, base64_of: Base64Of) -> PaidMaker:
-        """Return one for a run that holds references."""
-        return PaidMaker(self._conversation_of, base64_of=base64_of)
 
     async def attempt(self, attempt_id: str, request: PictureRequest, jobs: Jobs) -> AttemptResult:
         """Buy one picture: send once, keep whatever comes, say what it was.
@@ -71,7 +58,7 @@ class PaidMaker:
         waiting for an answer is cut short, by the interrupt in force.
         """
         begin = self._conversation_of(request).begin
-        return await shielded(partial(begin, attempt_id, request, jobs, base64_of=self._base64_of))
+        return await shielded(partial(begin, attempt_id, request, jobs))
 
 
 class Conversation(Drive):
@@ -84,7 +71,7 @@ class Conversation(Drive):
         hosts: Where pictures may be fetched from.
         job_hosts: Where jobs may be asked for, with the key.
         flat_usd: The settings' price per picture.
-        caps: How much of an answer, and of a fetched picture, is taken.
+        most_bytes: How much of an answer, and of a fetched picture, is taken.
         masked: Covers secrets in what comes back.
         now: The wall clock, aware.
         key: The key, where another one can be had.
@@ -101,7 +88,7 @@ class Conversation(Drive):
         hosts: PictureHosts,
         flat_usd: Decimal | None = None,
         job_hosts: JobHosts,
-        caps: Caps,
+        most_bytes: int,
         masked: Masked = NOTHING,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         key: RenewableKey | None = None,
@@ -110,7 +97,7 @@ class Conversation(Drive):
             client=client,
             pictures=pictures,
             hosts=job_hosts,
-            caps=caps,
+            most_bytes=most_bytes,
             masked=masked,
             now=now,
             key=key,
@@ -119,17 +106,9 @@ class Conversation(Drive):
         super().__init__(provider, provider, asking, ingest, flat_usd)
         self._model = model
 
-    async def begin(
-        self,
-        attempt_id: str,
-        request: PictureRequest,
-        jobs: Jobs,
-        *,
-        base64_of: Base64Of = no_pictures,
-    ) -> AttemptResult:
+    async def begin(self, attempt_id: str, request: PictureRequest, jobs: Jobs) -> AttemptResult:
         """Buy one picture; see :meth:`~.drive.Drive.buy`."""
-        begin = partial(self.provider.begin, request)
-        result = await self.buy(attempt_id, begin, jobs, base64_of=base64_of)
+        result = await self.buy(attempt_id, partial(self.provider.begin, request), jobs)
         return replace(result, verdict=refused_for(result.verdict, request))
 
     async def ask(self, name: str, before: BeingMade) -> Heard:

@@ -63,8 +63,6 @@ from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.spool import polls
 from stage3_plugin.storage.spool.polls import KeptAnswer
 from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.storage.spool.receipt import Receipt
-from stage3_plugin.transport.bodies import Base64Of, no_pictures
 
 if TYPE_CHECKING:
     from stage3_plugin.transport.exchange import Exchange  # imports httpx, which drawing needs not
@@ -144,9 +142,7 @@ class Drive(ABC):
 
     # The one paid request ------------------------------------------------------------------------
 
-    async def buy(
-        self, name: str, begin: Callable[[], Send], jobs: Jobs, *, base64_of: Base64Of = no_pictures
-    ) -> AttemptResult:
+    async def buy(self, name: str, begin: Callable[[], Send], jobs: Jobs) -> AttemptResult:
         """Send the one paid request, and go on as long as this run waits for what it buys.
 
         Whoever calls has made the hold for it.
@@ -155,10 +151,9 @@ class Drive(ABC):
             name: Of its folder in the spool: the purchase, or the batch.
             begin: Returns what is sent.
             jobs: Where a job is written down, and for how long it is waited for.
-            base64_of: Has the pictures that the request shows.
         """
         began_at = anyio.current_time()
-        sent = await self._send(name, begin, jobs, base64_of)
+        sent = await self._send(name, begin, jobs)
         if isinstance(sent, AttemptResult):
             return sent
         came_at = anyio.current_time()
@@ -176,9 +171,7 @@ class Drive(ABC):
             came_at = anyio.current_time()
         return replace(result, dropped=sent.dropped, took_s=came_at - began_at)
 
-    async def _send(
-        self, name: str, begin: Callable[[], Send], jobs: Jobs, base64_of: Base64Of
-    ) -> Send | AttemptResult:
+    async def _send(self, name: str, begin: Callable[[], Send], jobs: Jobs) -> Send | AttemptResult:
         """Return what was sent, where its whole answer lies in its folder; else what came of it."""
         try:
             send = begin()
@@ -186,20 +179,19 @@ class Drive(ABC):
             return unsendable(error)
         try:
             folder = self._pictures.new_folder(name)
-            receipt = Receipt(folder)
+            answer = self.asking.to_come(folder)
         except StorageFailed as failure:
             return unsendable(failure)
         try:
             exchange = await self.asking.client.post(
                 send,
-                self.asking.into(folder, receipt),
-                base64_of=base64_of,
+                answer.opened,
                 is_late=jobs.is_late,
                 leave=partial(jobs.ledger.note_sent, name),
             )
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
-                receipt.close()
+                answer.close()
         if exchange.complete:
             return send
         if exchange.sent:  # what came of it is the only evidence

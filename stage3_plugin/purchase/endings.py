@@ -84,9 +84,12 @@ class Endings:
         if purchase.state in OPEN:
             settlement = without_doubt(attempted, settlement)
         untold = self._hear(purchase, settlement, attempted)
-        after = await self.settle(purchase, settlement, untold=untold)
-        if is_line and (after is None or after.state is not settlement.state):
-            self.came.pop(attempt_id, None)
+        after = None
+        try:
+            after = await self.settle(purchase, settlement, untold=untold)
+        finally:
+            if after is None or after.state is not settlement.state:
+                self.came.pop(attempt_id, None)
 
     async def settle(
         self, purchase: Purchase, settlement: Settlement, *, untold: str | None = None
@@ -171,7 +174,15 @@ class Endings:
                     ledger.note_untold(one, untold[one.new.attempt_id])
             return after
 
-        for one in await self._session.commit(settle) if lines else ():
+        settled: list[Purchase] = []
+        try:
+            settled = await self._session.commit(settle) if lines else []
+        finally:
+            for attempt_id in {one.new.attempt_id for one in lines.values()} - {
+                one.new.attempt_id for one in settled
+            }:
+                self.came.pop(attempt_id, None)
+        for one in settled:
             self.note(one)
 
     # What a scene has to hear --------------------------------------------------------------------

@@ -6,7 +6,6 @@ price is that of the table, or of the bills that have come at a route.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, cached_property
 
@@ -14,7 +13,7 @@ from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.route import Route
+from stage3_plugin.domain.route import Route, why_unsendable
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S, Owners
@@ -26,7 +25,7 @@ from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.other_endpoints import Doubts
 from stage3_plugin.purchase.run_ledger import RunLedger
-from stage3_plugin.purchase.wanted_takes import LiveTake, first_take, live_takes, standing
+from stage3_plugin.purchase.wanted_takes import LiveTake, live_takes, standing
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
 
@@ -43,7 +42,6 @@ class Forecast:
         pictures: Has the answers that a dead run has left.
         ledger: Opened to read; ``None`` if there is none yet.
         route: Where the run would buy.
-        why_unsendable: Says why a request cannot be made at all; ``None`` where it can.
     """
 
     def __init__(
@@ -53,14 +51,11 @@ class Forecast:
         pictures: Pictures,
         ledger: Ledger | None,
         route: Route,
-        *,
-        why_unsendable: Callable[[PictureRequest], str | None],
     ) -> None:
         self._settings = settings
         self._pictures = pictures
         self._ledger = ledger
-        self.why_unsendable = why_unsendable
-        self.refuse = route.refuse
+        self._route = route
         self._doubts = None if ledger is None else Doubts(ledger, route)
         self._owners = Owners(accounts.state_dir)
         self._homes = accounts.homes()
@@ -81,10 +76,10 @@ class Forecast:
         self, request: PictureRequest, keys: Keys, *, wanted: int = 1
     ) -> tuple[Prospect, ...]:
         """Return what would become of each take that is wanted of a scene."""
-        if self.why_unsendable(request) is not None:
+        if why_unsendable(self._route, request) is not None:
             return UNSENDABLE * wanted
         prospects = self._prospects(keys, wanted)
-        if Reuse.MAKE in prospects and self.refuse(request) is not None:
+        if Reuse.MAKE in prospects and self._route.refuse(request) is not None:
             return tuple(UNSENDABLE[0] if one is Reuse.MAKE else one for one in prospects)
         return prospects
 
@@ -112,10 +107,6 @@ class Forecast:
         if is_taken_in and self._pictures.spool.awaited(purchase.new.attempt_id) is not None:
             return Reuse.AWAITED
         return standing(ledger, take, keys, state=state, on_unknown=self._settings.on_unknown)
-
-    def found(self, keys: Keys) -> Purchase | None:
-        """Return the purchase that stands for a scene, if one does."""
-        return None if self._ledger is None else first_take(self._ledger, keys)
 
     def paid_elsewhere(self, keys: Keys) -> Purchase | None:
         """Return a picture that was paid for by the same wish at another endpoint, if one was."""

@@ -119,7 +119,7 @@ class Ingest:
             if await self._pictures.blocking(whole.is_file):
                 return await self._pictures.save(whole)
         new = whole.with_name(f"fetched-{secrets.token_hex(8)}")
-        client, cap = self._asking.client, self._asking.caps.total_bytes
+        client, cap = self._asking.client, self._asking.most_bytes
         await fetch_into(client, self._address(url), new, hosts=self._hosts, cap=cap)
         try:
             return await self._pictures.save(new, when_whole=whole)

@@ -25,6 +25,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.states import UNSETTLED
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.policy.plan import Sum
 from stage3_plugin.purchase import messages
 
 _SCENES_A_TURN = 100
@@ -39,29 +40,26 @@ class PaidElsewhere:
     """
 
     route: Route
-    _count: int = 0
     _paid_microusd: int = 0
-    _again_microusd: int | None = 0
+    _again: Sum = field(default_factory=Sum)
     _addresses: dict[str, None] = field(default_factory=dict[str, None])
 
     def add(self, purchase: Purchase, estimate: Estimate) -> None:
         """Count one."""
-        self._count += 1
         self._paid_microusd += purchase.counted_microusd
-        again, more = self._again_microusd, estimate.high_microusd
-        self._again_microusd = None if again is None or more is None else again + more
+        self._again.add(estimate)
         asked = canonical_address(purchase.new.endpoint.base_url or self.route.public_url)
         self._addresses[asked] = None
 
     def warnings(self) -> tuple[str, ...]:
         """Return what to say about them: one line, or none."""
-        if not self._count:
+        if not self._again.pictures:
             return ()
         line = messages.bought_again(
             self.route,
-            count=self._count,
+            count=self._again.pictures,
             paid_microusd=self._paid_microusd,
-            again_microusd=self._again_microusd,
+            again_microusd=self._again.high_microusd,
             addresses=list(self._addresses),
         )
         return (line,)

@@ -179,9 +179,7 @@ class ResultFiles:
         """
         files: list[ResultFile] = []
         worst = Results()
-        most_bytes = (
-            None if lines is None else self._asking.caps.total_bytes * (2 * lines + _MORE_LINES)
-        )
+        most_bytes = None if lines is None else self._asking.most_bytes * (2 * lines + _MORE_LINES)
         for url in ended.files:
             came = await self._came(folder, url, most_bytes)
             files += came.files
@@ -303,7 +301,7 @@ class ResultFiles:
                 file.path,
                 is_whole=file.is_whole,
                 into=into,
-                caps=self._asking.caps,
+                most_bytes=self._asking.most_bytes,
                 masked=self._asking.masked,
                 token=into.parent.name,
             )

@@ -176,6 +176,7 @@ class RunLedger:
         for new, line in zip(news, lines, strict=True):
             line.part.turn_to(new.attempt_id)  # before other takes would see it in the ledger
         self._session.claim.renew()
+        self._session.claim.note_held(news[0].attempt_id if batch is None else batch.token or "")
         today = self._session.calendar.today()
         try:
             held = await self._session.commit(partial(self._write_lines, news, lines, route, today))

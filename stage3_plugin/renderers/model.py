@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
+import pybase64
 from pydantic import JsonValue
 
 from stage3_plugin.domain.model import ModelReference, ModelRequest
-from stage3_plugin.domain.reference import Reference, SentPicture
+from stage3_plugin.domain.reference import Reference
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.errors import (
     JobFailed,
@@ -87,18 +88,7 @@ class ModelRenderer:
         self._executor = executor
         self._model = model
         self._decides = decides
-        self._data_of: Callable[[SentPicture], bytes] | None = None
         self._lost_in_a_row = 0
-
-    def showing(self, data_of: Callable[[SentPicture], bytes]) -> ModelRenderer:
-        """Return one for a run that holds references.
-
-        Args:
-            data_of: Returns the bytes that are sent of one; it may block.
-        """
-        anew = ModelRenderer(self._executor, self._model, self._decides)
-        anew._data_of = data_of
-        return anew
 
     def unmet(self, request: PictureRequest) -> tuple[str, ...]:
         """Name the wishes of a request that change nothing, by their field."""
@@ -175,9 +165,8 @@ class ModelRenderer:
         return job_of(ModelRequest(references=shown, **told))
 
     def _reference(self, shown: Reference, *, labels: bool) -> ModelReference:
-        assert self._data_of is not None
         return ModelReference(
-            data=self._data_of(shown.sent),
+            data=pybase64.b64decode(shown.sent.base64()[:]),
             media_type=shown.sent.media_type,
             name=shown.wish.name if labels else None,
             role=shown.wish.role,

@@ -85,11 +85,6 @@ class Patience:
     retries: int = 2
     retry_s: float = 60.0
 
-    @property
-    def longest_s(self) -> float:
-        """Seconds after which every call has ended."""
-        return self.retry_s + self.request_s
-
 
 PATIENCE: Final = Patience()
 

@@ -26,9 +26,8 @@ Pieces: TypeAlias = Callable[[], Iterable[bytes]]
 
 _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 _MOST_LAYERS = 4
-_SLICE_BYTES = 16 * 1024
+_PIECE_BYTES = 16 * 1024
 """Bytes inflated at a time: what is left over is copied every time."""
-_PIECE_BYTES = 64 * 1024
 _OPENING_BYTES = 12
 _GZIP = b"\x1f\x8b"
 _AS_GZIP, _AS_ZLIB, _AS_DEFLATE = 31, 15, -15
@@ -61,8 +60,8 @@ def inflated(pieces: Pieces, codings: Sequence[str]) -> Iterable[bytes]:
         Damaged: Behind the last piece: not all of it was there.
         SpoolRefused: It inflates to far more than any answer.
     """
-    for coding in reversed(codings):  # the last one named was done last
-        pieces = partial(_inflated, pieces, coding)
+    for _ in codings:
+        pieces = partial(_inflated, pieces)
     return pieces()
 
 
@@ -113,26 +112,25 @@ def pieces_of(path: Path, start: int = 0, end: int | None = None) -> Iterator[by
             yield piece
 
 
-def _inflated(pieces: Pieces, coding: str) -> Iterator[bytes]:
-    """Yield what one layer stands for: by the first way that brings anything, else as it is."""
-    for way in _ways_of(_opening_of(pieces()), coding):
-        came = False
-        try:
-            for piece in filter(None, _by(way, pieces())):
-                came = True
-                yield piece
-        except (zlib.error, Damaged):  # another way, or none
-            if came:
-                raise
+def _inflated(pieces: Pieces) -> Iterator[bytes]:
+    """Yield what one layer stands for; what is not compressed as it says comes as it is."""
+    way = _way_of(next(iter(pieces()), b"")[:_OPENING_BYTES])
+    came = False
+    try:
+        for piece in filter(None, _by(way, pieces()) if way else ()):
+            came = True
+            yield piece
+    except Damaged:
         if came:
-            return
-    yield from pieces()
+            raise
+    if not came:
+        yield from pieces()
 
 
 def _by(way: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
     inflate = zlib.decompressobj(way)
     received_bytes = inflated_bytes = members = 0
-    for data in _slices(pieces):
+    for data in pieces:
         rest = data
         received_bytes += len(data)
         while rest:
@@ -145,7 +143,7 @@ def _by(way: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
                 continue
             out, is_damaged = _step(inflate.decompress, inflate.copy().decompress, rest)
             if way == _AS_DEFLATE and out and not inflated_bytes and not _is_sensible(out):
-                raise zlib.error("no deflated text or picture")
+                raise Damaged
             inflated_bytes += len(out)
             if inflated_bytes > _MOST_EASILY + _MOST_TIMES * received_bytes or members > _MOST:
                 raise SpoolRefused(f"the answer inflates more than {_MOST_TIMES} times")
@@ -157,18 +155,12 @@ def _by(way: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
         raise Damaged
 
 
-def _slices(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        for start in range(0, len(piece), _SLICE_BYTES):
-            yield piece[start : start + _SLICE_BYTES]
-
-
 def _step(
     decompress: Callable[[bytes, int], bytes], before: Callable[[bytes], bytes], data: bytes
 ) -> tuple[bytes, bool]:
     """Inflate the beginning of some data; return also whether it goes wrong there."""
     try:
-        return decompress(data, _SLICE_BYTES), False
+        return decompress(data, _PIECE_BYTES), False
     except zlib.error:
         return b"".join(_sound(before, data)), True
 
@@ -182,25 +174,17 @@ def _sound(inflate: Callable[[bytes], bytes], data: bytes) -> Iterator[bytes]:
             return
 
 
-def _opening_of(pieces: Iterable[bytes]) -> bytes:
-    opening = b""
-    for piece in pieces:
-        opening += piece[:_OPENING_BYTES]
-        if len(opening) >= _OPENING_BYTES:
-            break
-    return opening
+def _way_of(opening: bytes) -> int:
+    """Return how a body is compressed, by how it begins; 0 if it is not.
 
-
-def _ways_of(opening: bytes, coding: str) -> list[int]:
-    """Return the ways in which a body may be compressed, the likeliest first."""
+    No deflated body begins as zlib's frame does: it would be stored, with filling that is not 0.
+    """
     if opening.startswith(_GZIP):
-        return [_AS_GZIP]
+        return _AS_GZIP
     if not opening or _is_sensible(opening):
-        return []
+        return 0
     is_zlib = opening[0] & 0x0F == 8 and int.from_bytes(opening[:2]) % 31 == 0
-    if is_zlib:
-        return [_AS_ZLIB, _AS_DEFLATE]
-    return [_AS_DEFLATE] if coding == "deflate" else [_AS_GZIP, _AS_DEFLATE]
+    return _AS_ZLIB if is_zlib else _AS_DEFLATE
 
 
 def _is_sensible(opening: bytes) -> bool:

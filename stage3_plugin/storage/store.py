@@ -28,7 +28,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from errno import EILSEQ, EISDIR
 from pathlib import Path
@@ -229,22 +229,11 @@ class PictureStore:
         Returns:
             Whether it is there now, whole; ``False`` if it is kept nowhere else.
         """
-        far = self._far
-        return far is not None and self.receive(sha256, lambda file: far.get(sha256, file.write))
-
-    def receive(self, sha256: str, write: Callable[[NewFile], bool]) -> bool:
-        """Make an object from what somebody writes, if that has the bytes it is named by.
-
-        Args:
-            sha256: The picture.
-            write: Writes it; returns whether it had it.
-
-        Returns:
-            Whether it is there now, whole.
-        """
+        if self._far is None:
+            return False
         with self._aside() as aside:
             with NewFile(aside) as file:
-                if not write(file):
+                if not self._far.get(sha256, file.write):
                     return False
             if digest_at(aside) != sha256:
                 return False

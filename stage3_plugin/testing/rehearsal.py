@@ -13,13 +13,13 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from types import FrameType
 from typing import NoReturn
 
 from stage3_plugin.domain.money import to_microusd, usd_text
+from stage3_plugin.maintenance.report import Line, Report, usd
 from stage3_plugin.testing import shapes
 from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.batches import BatchPage
@@ -44,43 +44,41 @@ AT_ONCE = "xai"
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
-    """What was asked for, lines of batches among it, and what would have been billed for it.
+class Books(Report):
+    """The books of a rehearsal.
 
     Attributes:
-        requests: For pictures.
-        pictures: Those of them that are billed.
-        usd: What they come to.
-        unpriced: Pictures in it that the table has no price of.
+        requests: For pictures, lines of batches among them.
+        pictures: Those of them that would have been billed.
+        unpriced: Pictures that the price table has no price of.
+        billed_microusd: What the others would have cost.
     """
 
+    format = "stage3-rehearse/1"
+    provider: str
     requests: int
     pictures: int
-    usd: Decimal
     unpriced: int
+    billed_microusd: int
 
     @classmethod
-    def of(cls, api: ImageApi) -> Books:
+    def of(cls, api: ImageApi, provider: str) -> Books:
         """Add up what a server has in its books."""
         lines = api.batches.lines
         prices = [entry.usd for entry in api.entries] + [line.usd for line in lines]
         return cls(
+            provider=provider,
             requests=api.received() + len(lines),
             pictures=api.billed() + api.batches.billed(),
-            usd=sum((usd for usd in prices if usd is not None), Decimal(0)),
             unpriced=sum(usd is None for usd in prices),
+            billed_microusd=to_microusd(sum((usd or Decimal(0) for usd in prices), Decimal(0))),
         )
 
-    def __str__(self) -> str:
+    def sentences(self) -> Iterator[Line]:
+        """Say it in one line."""
         more = f" and {self.unpriced} at no known price" if self.unpriced else ""
         sums = f"requests {self.requests}, pictures {self.pictures}"
-        return f"{sums}, would have been billed {_usd(self.usd)}{more}"
-
-    def as_json(self) -> dict[str, object]:
-        """Return it as plain JSON values."""
-        counts = {"requests": self.requests, "pictures": self.pictures, "unpriced": self.unpriced}
-        return {**counts, "billed_usd": usd_text(to_microusd(self.usd))}
+        yield f"{sums}, would have been billed ${usd(self.billed_microusd)}{more}"
 
 
 def table_of(provider: str) -> dict[str, str]:
@@ -148,7 +146,7 @@ def serve(api: ImageApi, table: Mapping[str, str]) -> Books:
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
         print("\n".join(["[plugin.stage3]", *lines, ""]), flush=True)
         threading.Event().wait()
-    return Books.of(api)
+    return Books.of(api, table["provider"])
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -30,7 +30,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.providers.base import BatchLane, Looked, Next, Polled, Provider
 from stage3_plugin.testing.replies import reply_of
-from stage3_plugin.transport.bodies import Base64Of, body_of, no_pictures
+from stage3_plugin.transport.bodies import body_of
 
 MOST_POLLS = 100
 _TIMEOUT_S = 10.0
@@ -151,8 +151,6 @@ class BatchTalk(Talk):
         requests: Sequence[PictureRequest],
         token: str,
         names: Mapping[str, str] | None = None,
-        *,
-        base64_of: Base64Of = no_pictures,
     ) -> CreateStep:
         """Upload a file of lines and begin its batch.
 
@@ -160,7 +158,6 @@ class BatchTalk(Talk):
             requests: One for each line.
             token: The batch's.
             names: What uploaded pictures are called, by the SHA-256 of what was sent.
-            base64_of: Has those that stand in the lines.
 
         Raises:
             NoAnswer: None came.
@@ -169,7 +166,7 @@ class BatchTalk(Talk):
             self.lane.line(request, key_of(token, number), names or {}).payload
             for number, request in enumerate(requests)
         ]
-        bodies = (body_of(line, base64_of) for line in lines)
+        bodies = (body_of(line) for line in lines)
         handed = self.hand_over(b"".join(b"".join(map(bytes, one)) + b"\n" for one in bodies))
         if isinstance(handed, Verdict):
             return handed

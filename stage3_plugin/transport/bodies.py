@@ -1,7 +1,7 @@
 """The body of a request in pieces: JSON, and between it pictures out of shared buffers.
 
 A body with fourteen references has sixty megabytes, and hundreds of them are on their way at once.
-So only the JSON around the pictures is made anew for each; the pictures themselves are views of
+So only the JSON around the pictures is made anew for each; the pictures themselves are slices of
 what all requests share, and a body is never put together.
 """
 
@@ -11,18 +11,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from stage3_plugin.domain.exchange import InlinePictureOf, Payload
-from stage3_plugin.domain.reference import SentPicture
+from stage3_plugin.domain.reference import SentPicture, Sliced
 from stage3_plugin.transport.sinks import PIECE_BYTES
 
 _END_OF_LINE = "\n"
 _ENDS_A_LINE = re.compile("[\x85\u2028\u2029]")
 """What JSON leaves as it is, and some readers of files take for the end of a line."""
-
-Base64Of: TypeAlias = Callable[[SentPicture], memoryview]
-"""Returns the base64 of what is sent of a reference; all requests share it."""
 
 _PLACE = "\ud800"
 """Stands for a picture while JSON is made: half of a surrogate pair, which no text can hold that is
@@ -36,11 +32,11 @@ class Body:
         length: Its bytes.
     """
 
-    def __init__(self, pieces: Sequence[bytes | memoryview]) -> None:
+    def __init__(self, pieces: Sequence[Sliced]) -> None:
         self._pieces = pieces
         self.length = sum(len(piece) for piece in pieces)
 
-    def __iter__(self) -> Iterator[memoryview]:
+    def __iter__(self) -> Iterator[bytes | memoryview]:
         return small(self._pieces)
 
 
@@ -55,25 +51,17 @@ class Content:
     """
 
     size_bytes: int
-    pieces: Callable[[], Iterable[bytes | memoryview]]
+    pieces: Callable[[], Iterable[Sliced]]
 
 
-def small(pieces: Iterable[bytes | memoryview]) -> Iterator[memoryview]:
+def small(pieces: Iterable[Sliced]) -> Iterator[bytes | memoryview]:
     """Yield pieces that a connection can take at once."""
     for piece in pieces:
-        view = memoryview(piece)
-        for start in range(0, len(view), PIECE_BYTES):
-            yield view[start : start + PIECE_BYTES]
+        for start in range(0, len(piece), PIECE_BYTES):
+            yield piece[start : start + PIECE_BYTES]
 
 
-def no_pictures(_sent: SentPicture) -> memoryview:
-    """Return no buffer, for requests that show no reference."""
-    raise LookupError("there are no references here")
-
-
-def body_of(
-    payload: Mapping[str, Payload], base64_of: Base64Of = no_pictures, *, is_line: bool = False
-) -> Body:
+def body_of(payload: Mapping[str, Payload], *, is_line: bool = False) -> Body:
     """Make the body of a request, or a line of a file of JSON, its end included.
 
     Raises:
@@ -93,7 +81,7 @@ def body_of(
     if is_line:
         text = _ENDS_A_LINE.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + _END_OF_LINE
     around = text.split(_PLACE) if text.count(_PLACE) == len(pictures) else [text]
-    pieces: list[bytes | memoryview] = [around[0].encode()]
+    pieces: list[Sliced] = [around[0].encode()]
     for picture, behind in zip(pictures, around[1:], strict=True):
-        pieces += [base64_of(picture), behind.encode()]
+        pieces += [picture.base64(), behind.encode()]
     return Body(pieces)

@@ -31,15 +31,14 @@ from stage3_plugin.domain.exchange import Send
 from stage3_plugin.domain.job import account_of
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.transport.asking import ANSWERED_WITHIN_S, Answer
-from stage3_plugin.transport.bodies import Base64Of, Body, Content, body_of, no_pictures
+from stage3_plugin.transport.bodies import Body, Content, body_of
 from stage3_plugin.transport.connection import FreshConnection
-from stage3_plugin.transport.exchange import Exchange, OpenSink, exchange, freely, reading
+from stage3_plugin.transport.exchange import Exchange, OpenSink, exchange, freely, request_of
 from stage3_plugin.transport.fetching import LAST_PORT, Fetcher, place_of
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place
-from stage3_plugin.transport.sinks import Moving, ReplySink
 from stage3_plugin.transport.sockets import Terms
 from stage3_plugin.transport.trust import named_trust
 from stage3_plugin.transport.uploading import SentFile, upload_body
@@ -146,7 +145,6 @@ class Client:
         self._headers = dict(headers or {})
         self._timeout_s = timeout_s
         self._connect_s = connect_s = min(CONNECT_TIMEOUT_S, timeout_s * 0.8)
-        self._timeout = httpx.Timeout(None, connect=connect_s, pool=connect_s)
         self._transport = FreshConnection(
             tls or named_trust() or httpx.create_ssl_context(trust_env=False), trust_env=trust_env
         )
@@ -180,7 +178,6 @@ class Client:
         send: Send,
         open_sink: OpenSink,
         *,
-        base64_of: Base64Of = no_pictures,
         is_late: Callable[[], bool] = lambda: False,
         leave: Callable[[], None] = lambda: None,
     ) -> Exchange:
@@ -192,19 +189,17 @@ class Client:
         Args:
             send: What is sent, and where.
             open_sink: Opens what the answer flows into.
-            base64_of: Has the pictures that the request shows.
             is_late: Asked before the first byte of the body; if it says so, nothing is sent.
             leave: Called right before the last piece of the body leaves, without which nothing
                 runs; if it raises ``StorageFailed``, that stays here.
         """
         patience = Patience(self._timeout_s)
         try:
-            body = _OneShotBody(body_of(send.payload, base64_of), patience, is_late, leave)
+            body = _OneShotBody(body_of(send.payload), patience, is_late, leave)
             secret = self._own_headers(place_of(httpx.URL(send.url)))
-            request = self._posting(send, secret, JSON, body.length)
+            request = self._posting(send, secret, JSON, body)
         except (ValueError, TypeError, LookupError, RecursionError, httpx.InvalidURL) as error:
             return _not_asked(_unsendable(error, send.url))
-        request.stream = body  # httpx would wrap a passed iterator in a generator
         state = Exchange(judges=self._judges)
         with anyio.CancelScope(shield=True) as scope:
 
@@ -252,12 +247,8 @@ class Client:
 
         It may take as long as it likes while it moves: ``timeout_s`` is the time for each MiB.
         """
-        patience = Patience(self._timeout_s)
-
-        def opened(status: int, headers: Mapping[str, str]) -> ReplySink:
-            return Moving(open_sink(status, headers), patience.moved)
-
-        return await self._read(url, opened, hosts, patience, accept=ANY_FILE)
+        patience = Patience(self._timeout_s, is_renewed=True)
+        return await self._read(url, open_sink, hosts, patience, accept=ANY_FILE)
 
     async def upload(
         self, step: Upload, content: Content, open_sink: OpenSink, *, hosts: JobHosts
@@ -274,21 +265,19 @@ class Client:
             open_sink: Opens what the answer flows into.
             hosts: Where the key may go.
         """
-        patience = Patience(self._timeout_s)
+        patience = Patience(self._timeout_s, is_renewed=True)
 
         def request() -> httpx.Request:
             body = upload_body(step, content, patience)
-            made = self._posting(step, self._secret_headers(), body.content_type, body.length)
-            made.stream = body
-            return made
+            return self._posting(step, self._secret_headers(), body.content_type, body)
 
         return await self._freely(step.url, open_sink, hosts, patience, request)
 
     async def _read(
         self, url: str, open_sink: OpenSink, hosts: JobHosts, patience: Patience, *, accept: str
     ) -> Exchange:
-        secret = self._secret_headers()
-        request = partial(reading, url, secret, connect_s=self._connect_s, accept=accept)
+        secret, connect_s = self._secret_headers(), self._connect_s
+        request = partial(request_of, "GET", url, secret, connect_s=connect_s, accept=accept)
         return await self._freely(url, open_sink, hosts, patience, request)
 
     async def _freely(
@@ -326,7 +315,8 @@ class Client:
             return Answer(problem="the address to ask is not the API's own")
         within_s = min(ANSWERED_WITHIN_S, self._timeout_s)
         patience, state, answer = Patience(within_s), Exchange(), Answer()
-        request = reading(url, self._own_headers(place), connect_s=self._connect_s)
+        headers, connect_s = self._own_headers(place), self._connect_s
+        request = request_of("GET", url, headers, connect_s=connect_s)
         terms = Terms(self._lookups, patience)
         await exchange(self._transport, request, answer.opened, state, terms)
         state.look_who_answered(has_left=True)
@@ -347,9 +337,13 @@ class Client:
         return headers
 
     def _posting(
-        self, step: Send | Upload, secret: Mapping[str, str], content_type: str, length: int
+        self,
+        step: Send | Upload,
+        secret: Mapping[str, str],
+        content_type: str,
+        body: _OneShotBody | SentFile,
     ) -> httpx.Request:
-        """Return the request of a POST, without its body.
+        """Return the request of a POST.
 
         Raises:
             httpx.InvalidURL: The address cannot be asked.
@@ -358,21 +352,9 @@ class Client:
         url = httpx.URL(step.url)
         if (url.port or 1) > LAST_PORT:  # another port would be asked
             raise httpx.InvalidURL("a port beyond the last")
-        ours = {
-            "accept-encoding": "identity",
-            "connection": "close",
-            "content-type": content_type,
-            "content-length": str(length),
-        }
-        return httpx.Request(
-            "POST",
-            url,
-            headers={"user-agent": "stage3-plugin", "accept": JSON}
-            | {name.lower(): value for name, value in step.headers.items()}
-            | dict(secret)
-            | ours,
-            extensions={"timeout": self._timeout.as_dict()},
-        )
+        headers = {name.lower(): value for name, value in step.headers.items()} | dict(secret)
+        ours = {"content-type": content_type, "content-length": str(body.length)}
+        return request_of("POST", url, headers, body, ours=ours, connect_s=self._connect_s)
 
 
 def _places(urls: Iterable[str]) -> Iterator[Place]:

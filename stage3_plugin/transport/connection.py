@@ -41,7 +41,7 @@ _TLS_ALERT = b"\x15\x03"
 """How a record begins that says no (RFC 8446, section 5.1)."""
 
 
-class ProxyFailed(httpx.ProxyError):
+class ProxyFailed(Exception):
     """A proxy did not pass anything on; nothing reached the server.
 
     Attributes:
@@ -53,7 +53,7 @@ class ProxyFailed(httpx.ProxyError):
         self.is_for_all = is_for_all
 
 
-class TlsSpoken(httpx.RemoteProtocolError):
+class TlsSpoken(httpcore.RemoteProtocolError):
     """A server that was spoken to without TLS said no to that, in TLS."""
 
 
@@ -99,7 +99,7 @@ class FreshConnection:
         sockets = Sockets(self._buffer, terms)
         connection, asked = self._prepared(request, proxy, sockets)
         try:
-            with _translated(proxy, sockets, is_plain=url.scheme == "http"):
+            with _explained(proxy, sockets, is_plain=url.scheme == "http"):
                 response = await connection.handle_async_request(asked)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -266,24 +266,23 @@ class _Body(httpx.AsyncByteStream):
         pieces = aiter(cast("AsyncIterable[bytes]", self._response.stream))
         network = _network_of(self._response)
         left = self._announced_bytes
-        with _translated(None, None, is_plain=False):
-            async for piece in pieces:
-                yield piece
+        async for piece in pieces:
+            yield piece
+            left -= len(piece)
+            if left > 0 and _gave_all(network, piece):
+                break
+        else:
+            return
+        try:
+            while left > 0:
+                piece = await network.read(READ_BYTES, self._read_timeout_s)
+                if not piece:
+                    raise httpcore.RemoteProtocolError("the body is cut off")
                 left -= len(piece)
-                if left > 0 and _gave_all(network, piece):
-                    break
-            else:
-                return
-            try:
-                while left > 0:
-                    piece = await network.read(READ_BYTES, self._read_timeout_s)
-                    if not piece:
-                        raise httpcore.RemoteProtocolError("the body is cut off")
-                    left -= len(piece)
-                    yield piece if left >= 0 else piece[:left]
-                    del piece  # or every connection would keep one while it waits
-            finally:
-                await self._end(pieces)
+                yield piece if left >= 0 else piece[:left]
+                del piece  # or every connection would keep one while it waits
+        finally:
+            await self._end(pieces)
 
     async def _end(self, pieces: AsyncIterator[bytes]) -> None:
         """End httpcore's generators by a read that fails; left as they are, trio would warn."""
@@ -313,40 +312,21 @@ def announced_bytes(headers: httpx.Headers) -> int | None:
     return int(length) if length.isdigit() and "transfer-encoding" not in headers else None
 
 
-_SAME: dict[type[Exception], type[httpx.TransportError]] = {
-    httpcore.ConnectError: httpx.ConnectError,
-    httpcore.ConnectTimeout: httpx.ConnectTimeout,
-    httpcore.LocalProtocolError: httpx.LocalProtocolError,
-    httpcore.ReadError: httpx.ReadError,
-    httpcore.ReadTimeout: httpx.ReadTimeout,
-    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
-    httpcore.WriteError: httpx.WriteError,
-    httpcore.WriteTimeout: httpx.WriteTimeout,
-}
-"""All that one connection raises; the rest of httpcore's errors are those of pools and proxies."""
-
-
 @contextmanager
-def _translated(proxy: Proxy | None, sockets: Sockets | None, *, is_plain: bool) -> Generator[None]:
-    """Translate httpcore's errors, as httpx's own transport does, and name a proxy at fault."""
+def _explained(proxy: Proxy | None, sockets: Sockets, *, is_plain: bool) -> Generator[None]:
+    """Name a proxy that is at fault, and tell a peer that wants TLS from one that hangs up."""
     try:
         yield
     except httpcore.ProxyError as error:  # of SOCKS; the others are not httpcore's
         name = "" if proxy is None else proxy.name
         raise ProxyFailed(f"the proxy {name} refuses to connect", is_for_all=True) from error
-    except tuple(_SAME) as error:
-        translated = _SAME[type(error)](str(error))
+    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
         is_connecting = isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout)
-        if proxy is not None and is_connecting and not _has_reached(sockets):
+        if proxy is not None and is_connecting and sockets.stream is None:
             raise _unreachable(proxy, error) from error
-        if is_plain and sockets is not None and _says_no_in_tls(sockets.stream):
-            translated = TlsSpoken(str(error))
-        raise translated from error
-
-
-def _has_reached(sockets: Sockets | None) -> bool:
-    """Return whether the first connection was made, so that what failed is what lies behind it."""
-    return sockets is not None and sockets.stream is not None
+        if is_plain and _says_no_in_tls(sockets.stream):
+            raise TlsSpoken(str(error)) from error
+        raise
 
 
 def _unreachable(proxy: Proxy, error: Exception) -> ProxyFailed:

@@ -13,6 +13,7 @@ from typing import cast
 
 import anyio
 import anyio.to_thread
+import httpcore
 import httpx
 
 from stage3_plugin.errors import SpoolRefused, Stage3Error, StorageFailed
@@ -29,6 +30,7 @@ from stage3_plugin.transport.connection import (
 )
 from stage3_plugin.transport.faults import TurnedAway, fault_of, links
 from stage3_plugin.transport.lookups import AddressForbidden
+from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.proxies import Proxy
 from stage3_plugin.transport.sinks import Ending, ReplySink
 from stage3_plugin.transport.sockets import Terms
@@ -54,7 +56,8 @@ async def exchange(
         response = await transport.send(request, terms)
         state.head(response, is_plain=request.url.scheme == "http")
         headers = dict(response.headers)
-        await _receive(response, state.begin(open_sink(response.status_code, headers)), state)
+        sink = state.begin(open_sink(response.status_code, headers))
+        await _receive(response, sink, state, terms.patience)
         await state.end(_ending_of(response.headers, state.received_bytes))
         if not state.complete:
             state.problem = "the answer was cut off"
@@ -63,7 +66,7 @@ async def exchange(
         state.problem = str(refusal)
     except StorageFailed as failure:
         state.note_storage(failure)
-    except Exception as error:  # noqa: BLE001 - ssl.SSLError and others escape httpx's own tree
+    except Exception as error:  # noqa: BLE001 - ssl.SSLError and others escape httpcore's own tree
         state.note(error, request.url.netloc.decode("ascii", "replace"))
     finally:
         with anyio.CancelScope(shield=True):
@@ -181,9 +184,9 @@ class Exchange:
         """
         chain = links(error)
         is_turned_away = any(isinstance(link, TurnedAway) for link in chain)
-        is_connecting = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | OSError)
+        is_connecting = isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout | OSError)
         fault = fault_of(error, host) if is_connecting or is_turned_away else None
-        self.lacks_last_chunk = self._is_chunked and isinstance(error, httpx.RemoteProtocolError)
+        self.lacks_last_chunk = self._is_chunked and isinstance(error, httpcore.RemoteProtocolError)
         self.forbidden = any(isinstance(link, AddressForbidden) for link in chain)
         if isinstance(error, ProxyFailed):
             self.problem = str(error)
@@ -196,7 +199,7 @@ class Exchange:
             self.problem = fault.words
             self.permanent, self.stops_run = fault.is_permanent, fault.is_for_all
             self.passed_on = not is_turned_away
-        elif isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        elif isinstance(error, httpcore.ConnectError | httpcore.ConnectTimeout):
             self.problem = f"{_WORDS[type(error)]} to {host}"
         else:
             names = dict.fromkeys(type(link).__name__ for link in chain)
@@ -243,14 +246,16 @@ class Exchange:
 
 
 _WORDS: dict[type[Exception], str] = {
-    httpx.ConnectError: "cannot connect",
-    httpx.ConnectTimeout: "it takes too long to connect",
-    httpx.ReadError: "the connection was lost",
-    httpx.RemoteProtocolError: "the server closed the connection early",
+    httpcore.ConnectError: "cannot connect",
+    httpcore.ConnectTimeout: "it takes too long to connect",
+    httpcore.ReadError: "the connection was lost",
+    httpcore.RemoteProtocolError: "the server closed the connection early",
 }
 
 
-async def _receive(response: httpx.Response, sink: ReplySink, state: Exchange) -> None:
+async def _receive(
+    response: httpx.Response, sink: ReplySink, state: Exchange, patience: Patience
+) -> None:
     """Let the raw body flow into the sink, which sees its end in the moment of its last byte.
 
     Closing a connection gives way to other tasks, and a process that is killed meanwhile, or an
@@ -270,6 +275,7 @@ async def _receive(response: httpx.Response, sink: ReplySink, state: Exchange) -
             if refused is not None:
                 continue
             state.received_bytes += len(chunk)
+            patience.moved(len(chunk))
             if len(state.beginning) < _BEGINNING_BYTES:
                 state.beginning += chunk[:_BEGINNING_BYTES]
             try:
@@ -304,19 +310,41 @@ def _ending_of(headers: httpx.Headers, received_bytes: int) -> Ending:
     return "whole" if received_bytes == whole_bytes else "cut"
 
 
-def reading(
-    url: str, headers: Mapping[str, str], *, connect_s: float, accept: str = "application/json"
+def request_of(
+    method: str,
+    url: str | httpx.URL,
+    headers: Mapping[str, str],
+    body: httpx.AsyncByteStream | None = None,
+    *,
+    ours: Mapping[str, str] | None = None,
+    connect_s: float,
+    accept: str = "application/json",
 ) -> httpx.Request:
-    """Return the request that reads an address of the API; the key is among the headers."""
+    """Return a request as all of ours are, with its body.
+
+    Args:
+        method: In capitals.
+        url: Where to.
+        headers: In lower case, the key perhaps among them.
+        body: What is sent; nothing by default.
+        ours: What no provider may say otherwise.
+        connect_s: Seconds for the connection to be made.
+        accept: What an answer may be, unless the headers say so.
+
+    Raises:
+        httpx.InvalidURL: The address cannot be asked.
+        ValueError: Something in it cannot be sent.
+    """
     request = httpx.Request(
-        "GET",
+        method,
         url,
         headers={"user-agent": "stage3-plugin", "accept": accept}
         | dict(headers)
-        | {"accept-encoding": "identity", "connection": "close"},
-        extensions={"timeout": httpx.Timeout(None, connect=connect_s).as_dict()},
+        | {"accept-encoding": "identity", "connection": "close"}
+        | dict(ours or {}),
+        extensions={"timeout": httpx.Timeout(None, connect=connect_s, pool=connect_s).as_dict()},
     )
-    request.stream = NoBody()
+    request.stream = body or NoBody()  # httpx would wrap a passed iterator in a generator
     return request
 
 

@@ -14,7 +14,7 @@ import httpx
 from stage3_plugin.errors import FetchReason, FetchRefused, Stage3Error
 from stage3_plugin.runtime.hosts import is_number
 from stage3_plugin.transport.connection import FreshConnection
-from stage3_plugin.transport.exchange import Exchange, OpenSink, exchange, freely, reading
+from stage3_plugin.transport.exchange import Exchange, OpenSink, exchange, freely, request_of
 from stage3_plugin.transport.lookups import Lookups
 from stage3_plugin.transport.patience import Patience
 from stage3_plugin.transport.picture_hosts import PictureHosts, Place, may_connect
@@ -110,7 +110,8 @@ class Fetcher:
         with freely(state):
             try:
                 near = await self._near(api, patience)
-                request = reading(url, {}, connect_s=self._connect_s, accept=_PICTURES)
+                connect_s = self._connect_s
+                request = request_of("GET", url, {}, connect_s=connect_s, accept=_PICTURES)
             except (OSError, ValueError, httpx.InvalidURL, Stage3Error) as error:
                 state.note(error, api.host)
             else:

@@ -35,14 +35,17 @@ class Patience:
 
     Args:
         limit_s: Seconds.
+        is_renewed: Each :data:`RENEWED_BY_BYTES` begin the time anew. For what is bounded by
+            whether it moves; an exchange with an end of its own has none of it.
 
     Attributes:
         is_over: Waiting has ended, whether the time ran out or was cut short.
     """
 
-    def __init__(self, limit_s: float = math.inf) -> None:
+    def __init__(self, limit_s: float = math.inf, *, is_renewed: bool = False) -> None:
         now = anyio.current_time()
         self._limit_s = limit_s
+        self._is_renewed = is_renewed
         self._moved_bytes = 0
         self._deadline = now + limit_s
         # Often enough to distinguish a stop from a wait, and seldom enough to cost nothing.
@@ -66,12 +69,10 @@ class Patience:
             self._waiting.cancel()
 
     def moved(self, count_bytes: int) -> None:
-        """Note that so much has come or gone; each :data:`RENEWED_BY_BYTES` begin the time anew.
-
-        For what is bounded by whether it moves; an exchange with an end of its own does not ask.
-        """
+        """Note that so much has come or gone."""
         self._moved_bytes += count_bytes
-        if self._moved_bytes >= RENEWED_BY_BYTES and self.has_time():
+        is_due = self._is_renewed and self._moved_bytes >= RENEWED_BY_BYTES
+        if is_due and self.has_time():
             self._moved_bytes = 0
             self._deadline = self._seen_at + self._limit_s
             self._late_s, self._grants = 0.0, _GRANTS

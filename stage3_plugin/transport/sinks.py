@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
 from stage3_plugin.errors import SpoolRefused
@@ -57,21 +56,3 @@ class Ignored:
 
     def finish(self, how: Ending) -> bool:
         return how != "cut"
-
-
-class Moving:
-    """Passes a body on, and says how much of it came.
-
-    Args:
-        sink: Takes it.
-        moved: Called with the bytes of each piece.
-    """
-
-    def __init__(self, sink: ReplySink, moved: Callable[[int], None]) -> None:
-        self._sink = sink
-        self._moved = moved
-        self.finish = sink.finish
-
-    def feed(self, chunk: bytes) -> None:
-        self._moved(len(chunk))
-        self._sink.feed(chunk)

@@ -14,6 +14,7 @@ from itertools import chain
 import httpx
 
 from stage3_plugin.domain.batch import Upload
+from stage3_plugin.domain.reference import Sliced
 from stage3_plugin.transport.bodies import Content, small
 from stage3_plugin.transport.patience import Patience
 
@@ -82,7 +83,7 @@ class SentFile(httpx.AsyncByteStream):
         self,
         content_type: str,
         length: int,
-        pieces: Iterable[bytes | memoryview],
+        pieces: Iterable[Sliced],
         patience: Patience,
     ) -> None:
         self.content_type = content_type

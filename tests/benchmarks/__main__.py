@@ -3,7 +3,8 @@
 ``python tests/benchmarks`` or ``tox -e bench``: it takes the better part of an hour, mostly spent
 waiting, and tells how far it is. ``--quick`` only sees that everything runs. ``--only WORD`` runs
 the benchmarks whose name contains the word, more than once if wanted; beside a table of the same
-machine in the same folder, they take the places of their earlier figures.
+machine in the same folder, they take the places of their earlier figures. ``TMPDIR`` says on which
+disk they work.
 """
 
 from __future__ import annotations

@@ -1,16 +1,14 @@
 """Measure clients before a provider that hides its limit: real sockets, time compressed 20 times.
 
-Run ``python -m tests.benchmarks.hidden_limits [--quick] [--only WORD]`` from the top of the
-checkout; the whole takes about half an hour, most of it waiting. 480 scenes of lognormal times
-(mean 20 s) are made by a client that knows the limit, by the adaptive limiter, by a fixed 64 in
-flight with exponential backoff, and by the official ``openai`` client with five retries. Times are
-in the provider's seconds, and as a ratio to the client that knows. Short runs have 160 scenes, and
-before rejections by chance the yardstick is a fixed capacity whose scenes wait each for itself.
+The whole takes about half an hour, most of it waiting. 480 scenes of lognormal times (mean 20 s)
+are made by a client that knows the limit, by the adaptive limiter, by a fixed 64 in flight with
+exponential backoff, and by the official ``openai`` client with five retries. Times are in the
+provider's seconds, and as a ratio to the client that knows. Short runs have 160 scenes, and before
+rejections by chance the yardstick is a fixed capacity whose scenes wait each for itself.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import math
 import random
@@ -193,38 +191,18 @@ def _rows(case: Case, results: dict[str, Result], scenes: int) -> list[dict[str,
     ]
 
 
-def measure(*, quick: bool, only: str = "") -> list[dict[str, Any]]:
-    """Run every client on every case; rows for time, waste and lost scenes."""
+def measure(*, quick: bool) -> list[dict[str, Any]]:
+    """Run every client on every case; rows for time, waste and lost scenes.
+
+    Forty scenes are mostly the search for the limit, and say no more than that it runs.
+    """
     scenes, speed = (QUICK_SCENES, QUICK_SPEED) if quick else (SCENES, SPEED)
     rows: list[dict[str, Any]] = []
     for case in CASES:
-        if only in case.name:
-            some = scenes if quick else case.scenes or scenes
-            results = {
-                name: run(case, client, scenes=some, speed=speed)
-                for name, client in case.clients.items()
-            }
-            rows += _rows(case, results, some)
-            for row in rows[-3:]:
-                _show(row, quick=quick)
+        some = scenes if quick else case.scenes or scenes
+        results = {
+            name: run(case, client, scenes=some, speed=speed)
+            for name, client in case.clients.items()
+        }
+        rows += _rows(case, results, some)
     return rows
-
-
-def _show(row: dict[str, Any], *, quick: bool) -> None:
-    """Print a row; forty scenes are mostly the search for the limit, and are held to no bound."""
-    bound = "" if quick or row["bound"] is None else f"(at most {row['bound']:.3g} wanted)"
-    peers = ", ".join(f"{name} {value:.3g}" for name, value in row["peer"].items())
-    print(f"{row['name']:52} {row['value']:6.3f} {bound:24} {peers}", flush=True)
-
-
-def main() -> None:
-    """Measure, and print each row as it comes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few scenes, faster time")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
-    options = parser.parse_args()
-    measure(quick=options.quick, only=options.only)
-
-
-if __name__ == "__main__":
-    main()

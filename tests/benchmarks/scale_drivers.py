@@ -1,15 +1,14 @@
 """Measure several drivers on one PostgreSQL ledger, and how many purchases a second it takes.
 
-Run ``python -m tests.benchmarks.scale_drivers [--quick]`` from the top of the checkout. Drivers are
-whole commands with state folders of their own, before a loopback API that takes a second for each
-picture, so that a driver waits and the machine does not; what they would do each on a ledger of its
-own stands beside it. Purchases are held and settled by processes of sixteen tasks each and nothing
-else; a file of SQLite's stands beside the server. The server is started for it, and syncs.
+Drivers are whole commands with state folders of their own, before a loopback API that takes a
+second for each picture, so that a driver waits and the machine does not; what they would do each on
+a ledger of its own stands beside it. Purchases are held and settled by processes of sixteen tasks
+each and nothing else; a file of SQLite's stands beside the server. The server is started for it,
+and syncs.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -184,8 +183,8 @@ def purchases_per_s(ledger: str | None, folder: Path, processes: int, purchases:
     anyio.run(buy, ledger, folder, 1)  # the ledger is made
     running_ = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.scale_drivers", "--buy", str(purchases),
-             "--folder", str(folder)],
+            [sys.executable, "-m", "tests.benchmarks.scale_drivers", str(folder),
+             str(purchases)],
             env={**os.environ, "PYTHONPATH": str(ROOT), "LEDGER": ledger or ""},
             stdout=subprocess.PIPE, text=True, encoding="utf-8",
         )
@@ -220,16 +219,11 @@ def ledgers(server: PostgresServer, folder: Path, *, quick: bool) -> list[Row]:
     return rows
 
 
-def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
-    """Start a server and measure on it; nothing where there is none.
-
-    Args:
-        quick: Small numbers, to see that it runs.
-        folder: Where pictures are written; none is the system's place for passing files.
-    """
+def measure(*, quick: bool) -> list[Row]:
+    """Start a server and measure on it; nothing where there is none."""
     if not has_postgres():
         return []
-    with tempfile.TemporaryDirectory(dir=folder) as inner, running(durable=True) as server:
+    with tempfile.TemporaryDirectory() as inner, running(durable=True) as server:
         return [
             *drivers(server, Path(inner), quick=quick),
             *ledgers(server, Path(inner), quick=quick),
@@ -237,18 +231,9 @@ def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
 
 
 def main() -> None:
-    """Measure and print a line per figure."""
-    parser = argparse.ArgumentParser(description="Several drivers on one ledger.")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--folder", type=Path, help="a folder on the disk to measure")
-    parser.add_argument("--buy", type=int, metavar="PURCHASES", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.buy is not None:
-        took_s = asyncio.run(buy(os.environ["LEDGER"] or None, options.folder, options.buy))
-        print(took_s)
-        return
-    for row in measure(quick=options.quick, folder=options.folder):
-        print(json.dumps(row))
+    """Be a process that buys in the ledger of this address, or folder; print the time."""
+    folder, purchases = sys.argv[1:]
+    print(asyncio.run(buy(os.environ["LEDGER"] or None, Path(folder), int(purchases))))
 
 
 if __name__ == "__main__":

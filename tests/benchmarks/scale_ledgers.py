@@ -1,14 +1,12 @@
 """Measure what grows with a ledger: opening it, one claim, ``plan``, ``attempts``, and its size.
 
-Run ``python -m tests.benchmarks.scale_ledgers [--quick] [--folder DIR]`` from the top of the
-checkout. The ledgers are made in bulk (:mod:`tests.benchmarks.bulk_ledger`), behind a story of a
-thousand scenes whose purchases were recorded one by one. Each figure of the large one has that of
+The ledgers are made in bulk (:mod:`tests.benchmarks.bulk_ledger`), behind a story of a thousand
+scenes whose purchases were recorded one by one. Each figure of the large one has that of
 the small one beside it, and a claim that of one durable row in a plain table of as many rows.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sqlite3
@@ -162,13 +160,8 @@ def figures(place: Place, *, quick: bool) -> Iterator[tuple[str, str, float]]:
     yield CLAIM, "ms", claims_ms(place, claims)  # last: they stay open
 
 
-def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
-    """Measure both ledgers.
-
-    Args:
-        quick: Small ones, to see that it runs.
-        folder: Where they are made; none is the system's place for passing files.
-    """
+def measure(*, quick: bool) -> list[Row]:
+    """Measure both ledgers."""
     count = QUICK_STORY if quick else STORY
     scenes = [
         Scene(scene_id=f"scene_{number:06}", prompt=f"a harbour at dusk, view {number}")
@@ -176,7 +169,7 @@ def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
     ]
     found: dict[int, dict[str, float]] = {}
     units: dict[str, str] = {}
-    with tempfile.TemporaryDirectory(dir=folder) as inner:
+    with tempfile.TemporaryDirectory() as inner:
         for purchases in QUICK_SIZES if quick else SIZES:
             place = make(Path(inner, str(purchases)), purchases, scenes)
             for name, unit, value in figures(place, quick=quick):
@@ -208,17 +201,3 @@ def _peers(
     if name == CLAIM:
         peers[PLAIN] = round(found[purchases][PLAIN], 4)
     return peers
-
-
-def main() -> None:
-    """Measure and print a line per figure."""
-    parser = argparse.ArgumentParser(description="What grows with a ledger.")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--folder", type=Path, help="a folder on the disk to measure")
-    options = parser.parse_args()
-    for row in measure(quick=options.quick, folder=options.folder):
-        print(json.dumps(row))
-
-
-if __name__ == "__main__":
-    main()

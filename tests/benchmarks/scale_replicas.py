@@ -1,16 +1,14 @@
 """Measure replicas of a model class, one to four, as processes and on Ray; and 20,000 renders.
 
-Run ``python -m tests.benchmarks.scale_replicas [--quick] [--folder DIR]`` from the top of the
-checkout. A render waits half a second and needs no core, as one on a GPU does; what is measured is
-how much of the replicas' time is used, from the first render's beginning to the last one's end, and
-how soon the first one begins. Beside it stands Python's own pool of as many. On Ray, the cluster is
-a head and four nodes of one core each, all on this machine, and runs before the run begins. The
-20,000 renders wait for nothing, and ask what grows: the driver, and each replica.
+A render waits half a second and needs no core, as one on a GPU does; what is measured is how much
+of the replicas' time is used, from the first render's beginning to the last one's end, and how soon
+the first one begins. Beside it stands Python's own pool of as many. On Ray, the cluster is a head
+and four nodes of one core each, all on this machine, and runs before the run begins. The 20,000
+renders wait for nothing, and ask what grows: the driver, and each replica.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -202,14 +200,9 @@ def growth(folder: Path, *, quick: bool) -> list[Row]:
     ]
 
 
-def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
-    """Measure replicas of each kind that there is, and many renders.
-
-    Args:
-        quick: Small numbers, to see that it runs.
-        folder: Where pictures are written; none is the system's place for passing files.
-    """
-    with tempfile.TemporaryDirectory(dir=folder) as inner:
+def measure(*, quick: bool) -> list[Row]:
+    """Measure replicas of each kind that there is, and many renders."""
+    with tempfile.TemporaryDirectory() as inner:
         rows = in_step(Path(inner), "processes", 'kind = "processes", gpus = 0', quick=quick)
         if has_ray():
             with ray_cluster.running() as cluster:
@@ -218,17 +211,3 @@ def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
                 executor = f'kind = "ray", address = "{cluster.address}"'
                 rows += in_step(Path(inner), "ray", executor, quick=quick)
         return [*rows, *growth(Path(inner), quick=quick)]
-
-
-def main() -> None:
-    """Measure and print a line per figure."""
-    parser = argparse.ArgumentParser(description="Replicas of a model class.")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--folder", type=Path, help="a folder on the disk to measure")
-    options = parser.parse_args()
-    for row in measure(quick=options.quick, folder=options.folder):
-        print(json.dumps(row))
-
-
-if __name__ == "__main__":
-    main()

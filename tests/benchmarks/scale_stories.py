@@ -1,13 +1,11 @@
 """Measure what a story of a million scenes takes to be planned: time for each, and memory in all.
 
-Run ``python -m tests.benchmarks.scale_stories [--quick] [--folder DIR]`` from the top of the
-checkout. The whole command runs, in a process of its own for each length; nothing is bought. The
-plain way reads the same lines with ``json`` and does nothing with them.
+The whole command runs, in a process of its own for each length; nothing is bought. The plain way
+reads the same lines with ``json`` and does nothing with them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
@@ -42,15 +40,10 @@ def plan(folder: Path, scenes: int) -> tuple[Watched, float]:
     return watched(folder, "plan", path.name, "--json"), plain_s
 
 
-def measure(*, quick: bool, folder: Path | None = None) -> list[Row]:
-    """Plan a short story and a long one.
-
-    Args:
-        quick: Few scenes, to see that it runs.
-        folder: Where the stories are written; none is the system's place for passing files.
-    """
+def measure(*, quick: bool) -> list[Row]:
+    """Plan a short story and a long one."""
     short, long = QUICK_LENGTHS if quick else LENGTHS
-    with tempfile.TemporaryDirectory(dir=folder) as inner:
+    with tempfile.TemporaryDirectory() as inner:
         few, _ = plan(Path(inner, "few"), short)
         many, many_s = plan(Path(inner, "many"), long)
 
@@ -75,17 +68,3 @@ def _row(
 ) -> Row:
     peer = {other: round(than, 2) for other, than in peers.items()}
     return {"name": name, "value": round(value, 2), "unit": unit, "bound": bound, "peer": peer}
-
-
-def main() -> None:
-    """Measure and print a line per figure."""
-    parser = argparse.ArgumentParser(description="A story of a million scenes.")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--folder", type=Path, help="where the stories are written")
-    options = parser.parse_args()
-    for row in measure(quick=options.quick, folder=options.folder):
-        print(json.dumps(row))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,21 +1,17 @@
 """Simulate an hour before a provider that hides its limit, and compare what limiters make of it.
 
-Run ``python -m tests.benchmarks.simulated_hour [--quick]`` from the top of the checkout. Time is
-virtual: an hour of one limiter takes about a second. The queue is endless, pictures take lognormal
-times, rejections come back after a quarter of a second. Per limit it prints the pictures made as
-a share of what a client makes that knows the limit, and the share of requests that were turned
-away; beside the adaptive limiter stands a fixed capacity with exponential backoff. The cases marked
-"unseen" use limits and times that played no part in choosing the limiter's first parameters; while
-those of its tempo were chosen, they were watched, too, except for the last three.
+Time is virtual: an hour of one limiter takes about a second. The queue is endless, pictures take
+lognormal times, rejections come back after a quarter of a second. Per limit it reports the pictures
+made as a share of what a client makes that knows the limit, and the share of requests that were
+turned away; beside the adaptive limiter stands a fixed capacity with exponential backoff. The cases
+marked "unseen" use limits and times that played no part in choosing the limiter's first parameters;
+while those of its tempo were chosen, they were watched, too, except for the last three.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import statistics
-import sys
-import time
 from functools import partial
 from typing import Any
 
@@ -125,20 +121,3 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
             },
         ]
     return rows
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one seed")
-    started = time.perf_counter()
-    rows = measure(quick=parser.parse_args().quick)
-    for row in rows:
-        bound = "" if row["bound"] is None else f"({row['better']} than {row['bound']} wanted)"
-        (peer,) = row["peer"].values()
-        print(f"{row['name']:55} {row['value']:6.3f} {bound:26} fixed {peer:6.3f}")
-    print(f"{time.perf_counter() - started:.0f} s of real time", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()

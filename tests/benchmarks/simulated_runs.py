@@ -1,23 +1,20 @@
 """Simulate whole runs: short ones, chance, outages, clocks that jump, two clients at one limit.
 
-Run ``python -m tests.benchmarks.simulated_runs [--quick] [--only WORD] [--seeds N]`` from the top
-of the checkout; time is virtual, and the whole takes a few minutes. An hour before one limit is
-``simulated_hour``; here is what an hour hides. Runs are finite, pictures take a second unless told
-otherwise, and the time is a ratio to a client that knows the limit, which before chance is a fixed
-capacity whose scenes back off for themselves. A bound is held by the median of the seeds, and the
-worst stands beside it; before chance, after outages and jumps the worst is what is bounded.
+Time is virtual, and the whole takes a few minutes. An hour before one limit is ``simulated_hour``;
+here is what an hour hides. Runs are finite, pictures take a second unless told otherwise, and the
+time is a ratio to a client that knows the limit, which before chance is a fixed capacity whose
+scenes back off for themselves. A bound is held by the median of the seeds, and the worst stands
+beside it; before chance, after outages and jumps the worst is what is bounded.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import statistics
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter
@@ -289,11 +286,9 @@ def _row(
     }
 
 
-def _run_rows(seeds: int, chance_seeds: int, only: str) -> list[dict[str, Any]]:
+def _run_rows(seeds: int, chance_seeds: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for case in cases():
-        if only not in case.name:
-            continue
         is_chance = _is_by_chance(case)
         ratios, wasted = compare(case, chance_seeds if is_chance else seeds)
         unit = "times that of " + (
@@ -301,43 +296,27 @@ def _run_rows(seeds: int, chance_seeds: int, only: str) -> list[dict[str, Any]]:
         )
         at = "worst" if is_chance and case.most_time is not None else "median"
         rows += [
-            _shown(_row(f"{case.name}: time", unit, ratios, case.most_time, at=at)),
-            _shown(_row(f"{case.name}: turned away", "of all requests", wasted, case.most_wasted)),
+            _row(f"{case.name}: time", unit, ratios, case.most_time, at=at),
+            _row(f"{case.name}: turned away", "of all requests", wasted, case.most_wasted),
         ]
     return rows
 
 
-def _outage_rows(seeds: int, only: str, ceilings: tuple[int, ...]) -> list[dict[str, Any]]:
+def _outage_rows(seeds: int, ceilings: tuple[int, ...]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    for ceiling in ceilings:
-        for lasts_s in OUTAGES_S:
-            for taken in TAKEN_MEANWHILE:
-                name = f"outage of {lasts_s / 60:.0f} min, {taken:.0%} taken, ceiling {ceiling}"
-                if only not in name:
-                    continue
-                found = [recovery_s(ceiling, lasts_s, taken, seed) for seed in range(seeds)]
-                rows += [
-                    _shown(
-                        _row(
-                            f"{name}: full pace is back",
-                            "s, worst seed",
-                            [back for back, _ in found],
-                            LONGEST_RECOVERY_S,
-                            at="worst",
-                        )
-                    ),
-                    _row(
-                        f"{name}: turned away meanwhile",
-                        "a second, worst seed",
-                        [rejected for _, rejected in found],
-                        1.0,
-                        at="worst",
-                    ),
-                ]
+    for ceiling, lasts_s, taken in product(ceilings, OUTAGES_S, TAKEN_MEANWHILE):
+        name = f"outage of {lasts_s / 60:.0f} min, {taken:.0%} taken, ceiling {ceiling}"
+        found = [recovery_s(ceiling, lasts_s, taken, seed) for seed in range(seeds)]
+        back, rejected = [one for one, _ in found], [one for _, one in found]
+        bound, worst = LONGEST_RECOVERY_S, "a second, worst seed"
+        rows += [
+            _row(f"{name}: full pace is back", "s, worst seed", back, bound, at="worst"),
+            _row(f"{name}: turned away meanwhile", worst, rejected, 1.0, at="worst"),
+        ]
     return rows
 
 
-def _jump_rows(seeds: int, only: str) -> list[dict[str, Any]]:
+def _jump_rows(seeds: int) -> list[dict[str, Any]]:
     jumped = [
         run("8 at once", lambda _: AtOnce([(0, 8)])),
         run("8 at once, 20 s", lambda _: AtOnce([(0, 8)]), mean_s=20.0),
@@ -346,64 +325,32 @@ def _jump_rows(seeds: int, only: str) -> list[dict[str, Any]]:
         run("no limit", lambda _: NoLimit()),
     ]
     rows: list[dict[str, Any]] = []
-    for case in [replace(one, scenes=240) for one in jumped]:
-        for by_s in JUMPS_S:
-            name = f"clock {by_s / 3600:+.0f} h, {case.name}"
-            if only in name:
-                lost = [lost_to_a_jump_s(case, by_s, seed) for seed in range(seeds)]
-                bound = MOST_LOST_TO_A_JUMP_S
-                rows.append(_shown(_row(name, "s lost, worst seed", lost, bound, at="worst")))
+    for case, by_s in product([replace(one, scenes=240) for one in jumped], JUMPS_S):
+        name = f"clock {by_s / 3600:+.0f} h, {case.name}"
+        lost = [lost_to_a_jump_s(case, by_s, seed) for seed in range(seeds)]
+        rows.append(_row(name, "s lost, worst seed", lost, MOST_LOST_TO_A_JUMP_S, at="worst"))
     return rows
 
 
-def _shared_rows(seeds: int, only: str) -> list[dict[str, Any]]:
+def _shared_rows(seeds: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for limit in (8, 16, 32):
         name = f"two clients, {limit} at once"
-        if only in name:
-            found = [shared(limit, seed) for seed in range(seeds)]
-            lesser, used = [one for one, _ in found], [one for _, one in found]
-            rows += [
-                _shown(_row(f"{name}: the lesser share", "of both", lesser, None, better="more")),
-                _shown(_row(f"{name}: used by both", "of the limit", used, None, better="more")),
-            ]
+        found = [shared(limit, seed) for seed in range(seeds)]
+        lesser, used = [one for one, _ in found], [one for _, one in found]
+        rows += [
+            _row(f"{name}: the lesser share", "of both", lesser, None, better="more"),
+            _row(f"{name}: used by both", "of the limit", used, None, better="more"),
+        ]
     return rows
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    bound = "" if row["bound"] is None else f"({row['better']} than {row['bound']} wanted)"
-    ((other, value),) = row["peer"].items()
-    is_missed = row["bound"] is not None and (
-        row["value"] > row["bound"] if row["better"] == "less" else row["value"] < row["bound"]
-    )
-    sign = " !!" if is_missed else ""
-    print(f"{row['name']:64} {row['value']:8.3f} {bound:26} {other} {value:.3f}{sign}", flush=True)
-    return row
-
-
-def measure(*, quick: bool, only: str = "", seeds: int | None = None) -> list[dict[str, Any]]:
+def measure(*, quick: bool) -> list[dict[str, Any]]:
     """Run everything; rows with the median and the worst of the seeds."""
-    some = seeds or (QUICK_SEEDS if quick else SEEDS)
-    more = seeds or (QUICK_SEEDS if quick else MORE_SEEDS)
+    some, more = (QUICK_SEEDS, QUICK_SEEDS) if quick else (SEEDS, MORE_SEEDS)
     return [
-        *_run_rows(some, more, only),
-        *_jump_rows(some, only),
-        *_shared_rows(some, only),
-        *_outage_rows(more, only, CEILINGS[::3] if quick else CEILINGS),
+        *_run_rows(some, more),
+        *_jump_rows(some),
+        *_shared_rows(some),
+        *_outage_rows(more, CEILINGS[::3] if quick else CEILINGS),
     ]
-
-
-def main() -> None:
-    """Measure, and print each row as it comes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="two seeds, fewer ceilings")
-    parser.add_argument("--only", default="", help="rows whose name contains this")
-    parser.add_argument("--seeds", type=int, help="for every row")
-    options = parser.parse_args()
-    started = time.perf_counter()
-    measure(quick=options.quick, only=options.only, seeds=options.seeds)
-    print(f"{time.perf_counter() - started:.0f} s of real time", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()

@@ -150,16 +150,20 @@ def test_lines_show_pictures_as_the_provider_wants_them(api: ImageApi, talk: Bat
     """Uploaded once, and named by all that show them; or in each line itself."""
     data = make_png("a face", 64, 64)
     sha256 = hashlib.sha256(data).hexdigest()
-    sent = SentPicture(sha256=sha256, media_type="image/png", size_bytes=len(data))
+    sent = SentPicture(
+        sha256=sha256,
+        media_type="image/png",
+        size_bytes=len(data),
+        base64=lambda: memoryview(base64.b64encode(data)),
+    )
     shown = Reference(wish=ReferenceWish(image="face.png"), sha256=sha256, sent=sent)
     names: dict[str, str] = {}
     if talk.lane.terms.references == "file":
         handed = talk.hand_over(data, "reference", "image/png")
         assert isinstance(handed, Uploaded)
         names[sha256] = handed.name
-    base64_of = memoryview(base64.b64encode(data))
     requests = wishes("one", "two", shown=(shown,))
-    job = talk.begin(requests, TOKEN, names, base64_of=lambda _: base64_of)
+    job = talk.begin(requests, TOKEN, names)
     assert isinstance(job, Accepted)
     end = talk.await_end(job)
     assert isinstance(end, BatchEnded)

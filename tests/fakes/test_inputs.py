@@ -17,7 +17,7 @@ from stage3_plugin.providers.models import takes_of
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.transport.bodies import body_of
 from tests.fakes.inputs import REPLICATE, check_replicate, check_xai
-from tests.fakes.test_requests import base64_of, reference_to
+from tests.fakes.test_requests import reference_to
 
 Check = Callable[[str, Mapping[str, Any]], None]
 
@@ -65,7 +65,7 @@ def test_every_combination_has_the_models_shape(endpoint: Endpoint, check: Check
             shown=(one,) * count,
         )
         send = provider.begin(request)
-        document = json.loads(b"".join(body_of(send.payload, base64_of)))
+        document = json.loads(b"".join(body_of(send.payload)))
 
         check(urlsplit(send.url).path, document)
         given = document.get("input", document)

@@ -77,14 +77,15 @@ def reference_to(media_type: MediaType, name: str | None, role: str | None) -> R
     """Return a reference to one of the pictures."""
     data = PICTURES[media_type]
     sha256 = hashlib.sha256(data).hexdigest()
-    sent = SentPicture(sha256=sha256, media_type=media_type, size_bytes=len(data))
+    sent = SentPicture(
+        sha256=sha256,
+        media_type=media_type,
+        size_bytes=len(data),
+        base64=lambda: memoryview(base64.b64encode(data)),
+    )
     return Reference(
         wish=ReferenceWish(image="refs/one", name=name, role=role), sha256=sha256, sent=sent
     )
-
-
-def base64_of(sent: SentPicture) -> memoryview:
-    return memoryview(base64.b64encode(PICTURES[sent.media_type]))
 
 
 def sizes_of(endpoint: Endpoint, takes: Takes) -> list[tuple[int, int]]:
@@ -154,7 +155,7 @@ def test_whatever_is_composed_has_the_vendors_shape(
 def arriving(send: Send) -> Asked:
     """Return what the vendor gets."""
     path = urlsplit(send.url).path.replace("/api/v1", "/v1")
-    return asking(path, json.loads(b"".join(body_of(send.payload, base64_of))))
+    return asking(path, json.loads(b"".join(body_of(send.payload))))
 
 
 def asking(path: str, document: dict[str, Any]) -> Asked:

@@ -67,3 +67,13 @@ def distribute(tmp_path: Path, put_on_path: Callable[[Path], None]) -> Iterator[
         file = getattr(sys.modules[module], "__file__", None)
         if file is not None and Path(file).is_relative_to(tmp_path):
             del sys.modules[module]
+
+
+@pytest.fixture
+def painters(distribute: Distribute, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a new folder, where commands run and find the plugin ``painter``."""
+    distribute("painter", {"painter": "tests.host.painter"})
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder

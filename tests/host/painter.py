@@ -42,6 +42,8 @@ from host_stub.plain_image import flat_png
 PRICE = Decimal("0.05")
 BEGIN = datetime(2026, 11, 26, tzinfo=UTC)
 FREE = Cost(usd=Decimal(0), basis="free")
+FAILS = "fails: "
+"""A prompt that begins so goes on with how its scene ends."""
 Wish = dict[str, Any]
 
 
@@ -154,6 +156,9 @@ class Painter:
         return self._settings.size if scene.width is None else f"{scene.width}x{scene.height}"
 
     def _make(self, scene: Scene, request: ImageRequest, context: StageContext) -> None:
+        if scene.prompt.startswith(FAILS):
+            self._fail(scene, scene.prompt.removeprefix(FAILS), context)
+            return
         wish = self._wish(scene, request)
         assert wish is not None
         wanted = self._wanted(scene, wish, request)
@@ -188,6 +193,15 @@ class Painter:
                     made_at=None if is_new else datetime.fromisoformat(row["made_at"]),
                 )
             )
+
+    def _fail(self, scene: Scene, code: Any, context: StageContext) -> None:
+        """End a scene without a picture, at a cost that nobody knows."""
+        log = context.log.bind(scene_id=scene.scene_id, attempt=1)
+        log.info("scene.started", queued_s=0.0)
+        log.error("scene.failed", attempts=1, duration_s=0.1, code=code, message="it ended so")
+        failure = Failure(code=code, message="it ended so", retryable=False)
+        unknown = Cost(usd=None, basis="unknown")
+        context.deliver(SceneOutcome(scene_id=scene.scene_id, failure=failure, cost=unknown))
 
     def _paint(self, scene: Scene, wish: Wish, number: int) -> Wish:
         self._folder.mkdir(exist_ok=True)

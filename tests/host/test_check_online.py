@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from host_stub.cli import main
 from tests.host.conftest import Distribute
+from tests.said import Said, Say
 
 ASKING = """
 import dataclasses
@@ -42,33 +45,29 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path / "here")
 
 
-class Asked:
-    """Runs the command with a plugin that answers by some line of code."""
-
-    def __init__(self, distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> None:
-        self._distribute, self._capsys = distribute, capsys
-
-    def __call__(self, body: str, *words: str) -> tuple[int, str, str]:
-        modules = {"asking_hooks": ASKING.format(body=body)}
-        self._distribute("asking", {"asking": "asking_hooks"}, modules)
-        code = main(["check", "--online", "--image", "asking", *words])
-        said = self._capsys.readouterr()
-        return code, said.out, said.err
+Asked: TypeAlias = Callable[[str], Said]
 
 
 @pytest.fixture
 def asked(distribute: Distribute, capsys: pytest.CaptureFixture[str]) -> Asked:
-    return Asked(distribute, capsys)
+    """Run the command with a plugin that answers by some line of code."""
+
+    def ask(body: str) -> Said:
+        modules = {"asking_hooks": ASKING.format(body=body)}
+        distribute("asking", {"asking": "asking_hooks"}, modules)
+        return Say(capsys, main)("check", "--online", "--image", "asking")
+
+    return ask
 
 
 def test_a_warning_is_said_and_ends_nothing(asked: Asked) -> None:
     """Also where no picture would be made; its next step stands below it."""
     warned = MODEL.format("bad", "it is gone").replace("hint=", "is_warning=True, hint=")
-    code, out, err = asked(f"return ({KEY}, {warned})")
+    said = asked(f"return ({KEY}, {warned})")
 
-    assert (code, err) == (0, "warning: the model oil: it is gone\n")
-    assert "#   model oil: bad, it is gone\n#     next: choose\n" in out
-    assert out.endswith("# ok: the stage opens; no picture was asked for\n")
+    assert (said.code, said.err) == (0, "warning: the model oil: it is gone\n")
+    assert "#   model oil: bad, it is gone\n#     next: choose\n" in said.out
+    assert said.out.endswith("# ok: the stage opens; no picture was asked for\n")
 
 
 def test_a_plugin_that_cannot_ask_says_so(
@@ -91,28 +90,28 @@ def test_a_plugin_that_cannot_ask_says_so(
 )  # fmt: skip
 def test_nonsense_is_the_plugins_fault(asked: Asked, body: str) -> None:
     """And no good answer."""
-    code, _, err = asked(body)
+    said = asked(body)
 
-    assert code == 2
-    assert "breaks check.told: check_online() returned something else" in err
+    assert said.code == 2
+    assert "breaks check.told: check_online() returned something else" in said.err
 
 
 def test_a_stage_that_cannot_ask_now_could_not_start(asked: Asked) -> None:
     """Whatever it raises."""
-    code, _, err = asked("raise StageError('the line is dead', hint='wait')")
+    said = asked("raise StageError('the line is dead', hint='wait')")
 
-    assert code == 2
-    assert "the line is dead" in err
-    assert "hint: wait" in err
+    assert said.code == 2
+    assert "the line is dead" in said.err
+    assert "hint: wait" in said.err
 
 
 def test_no_answer_can_act_on_the_terminal(asked: Asked) -> None:
     """Words of a stranger are shown as they are written."""
-    code, out, _ = asked(
+    said = asked(
         "return (OnlineCheck(asked='model', verdict='good', message='\\x1b[2J', hint='\\n', "
         "name='\u202e'),)"
     )
 
-    assert code == 0
-    assert "\x1b" not in out
-    assert "\u202e" not in out
+    assert said.code == 0
+    assert "\x1b" not in said.out
+    assert "\u202e" not in said.out

@@ -6,16 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import tomllib
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from host_stub.__main__ import main as of_module
 from host_stub.cli import main
 from host_stub.cli.parser import COMMANDS
+from stage3_plugin.cli import main as stage3
 from tests.host.conftest import Distribute
+from tests.said import Say
 
 SECRET = "sk-live-5ecret-0123456789"
 STORY = [
@@ -24,6 +28,10 @@ STORY = [
     {"scene_id": "three", "prompt": "a whale", "width": 8, "height": 8},
 ]
 HOST_STUB = [sys.executable, "-m", "host_stub"]
+STAGE3 = str(Path(sysconfig.get_path("scripts")) / "stage3")
+Program: TypeAlias = Callable[[Sequence[str]], int]
+PROGRAMS = {"host-stub": [*HOST_STUB, "plugins"], "stage3": [STAGE3, "models"]}
+"""Both write by one console; each with a command that needs no file."""
 
 
 @pytest.fixture(autouse=True)
@@ -33,48 +41,14 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     Path("story.json").write_text(json.dumps(STORY), encoding="utf-8")
 
 
-class Said:
-    """What one command said and how it ended."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code = code
-        self.out = out
-        self.err = err
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """Read stdout as the one JSON object it has to be."""
-        value: dict[str, Any] = json.loads(self.out)
-        return value
-
-
 @pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> "Say":
-    return Say(capsys)
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    return Say(capsys, main)
 
 
-class Say:
-    """Runs commands in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *words: str) -> Said:
-        code = main(words)
-        out, err = self._capsys.readouterr()
-        return Said(code, out, err)
-
-
-def run_process(*words: str, **kwargs: Any) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*HOST_STUB, *words],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-        timeout=60,
-        **kwargs,
-    )
+def run_process(*words: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+    return subprocess.run(words, check=False, encoding="utf-8", timeout=60, **options)
 
 
 # run
@@ -699,20 +673,44 @@ def test_a_traceback_is_shown_only_when_asked_for(say: Say, distribute: Distribu
     assert "crashing_hooks.py" in loud.err
 
 
-def test_what_nobody_foresaw_is_told_in_one_line(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault of the host's own asks for a report and shows nothing of its data."""
+PATCHED: list[tuple[Program, list[str], str, str]] = [
+    (main, ["events", "x"], "host_stub.events.journal_summary.summarize_journal", "host"),
+    (stage3, ["models"], "stage3_plugin.maintenance.models.known_models", "surprise"),
+]
+
+
+@pytest.mark.parametrize("program, words, within, code", PATCHED, ids=PROGRAMS)
+def test_what_nobody_foresaw_is_told_in_one_line(
+    *,
+    program: Program,
+    words: list[str],
+    within: str,
+    code: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A fault of our own asks for a report and shows nothing of its data, unless it is asked to.
+
+    An interrupt is none, and has the code that shells give it.
+    """
+    say = Say(capsys, program)
+    error: BaseException = RuntimeError(SECRET)
 
     def broken(*_: object) -> None:
-        raise RuntimeError(SECRET)
+        raise error
 
-    monkeypatch.setattr("host_stub.events.journal_summary.summarize_journal", broken)
-
-    said = say("events", "x", "--json")
+    monkeypatch.setattr(within, broken)
+    said, loud = say(*words, "--json"), say(*words, "--debug")
+    error = KeyboardInterrupt()
+    interrupted = say(*words)
 
     assert said.code == 2
     assert "error: this should not have happened: RuntimeError" in said.err
+    assert said.json["error"]["code"] == code
     assert "--debug" in said.json["error"]["hint"]
     assert SECRET not in said.err + said.out
+    assert "RuntimeError" in loud.err.partition("Traceback")[2]
+    assert (interrupted.code, interrupted.err) == (130, "error: interrupted\n")
 
 
 # Processes
@@ -721,7 +719,7 @@ def test_what_nobody_foresaw_is_told_in_one_line(say: Say, monkeypatch: pytest.M
 def test_the_module_is_the_script() -> None:
     """``python -m host_stub`` and ``host-stub`` are the same."""
     [script] = importlib.metadata.entry_points(group="console_scripts", name="host-stub")
-    done = run_process("plugins")
+    done = run_process(*HOST_STUB, "plugins")
 
     assert script.load() is of_module
     assert done.returncode == 0
@@ -731,21 +729,14 @@ def test_the_module_is_the_script() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("json_option", [[], ["--json"]])
 def test_ctrl_c_before_the_run_leaves_without_a_traceback(
-    tmp_path: Path, json_option: list[str]
+    distribute: Distribute, json_option: list[str]
 ) -> None:
     """An interrupt while a plugin is being imported ends in one line and 130."""
-    site = tmp_path / "site"
-    info = site / "slow-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Name: slow\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text(
-        "[host_stub.plugins]\nslow = slow_hooks\n", encoding="utf-8"
-    )
-    (site / "slow_hooks.py").write_text(
+    source = (
         "import sys, threading\nprint('importing', file=sys.stderr, flush=True)\n"
-        "threading.Event().wait(60)\n",
-        encoding="utf-8",
+        "threading.Event().wait(60)\n"
     )
+    site = distribute("slow", {"slow": "slow_hooks"}, {"slow_hooks": source})
     process = subprocess.Popen(
         [*HOST_STUB, "run", "story.json", "--image", "slow", *json_option],
         stdout=subprocess.PIPE,
@@ -768,40 +759,25 @@ def test_ctrl_c_before_the_run_leaves_without_a_traceback(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
-def test_a_reader_who_goes_away_is_no_error() -> None:
-    """``host-stub … | head -1`` shows no traceback and no complaint."""
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_reader_who_goes_away_is_no_error(program: str) -> None:
+    """``… | head -1`` shows no traceback and no complaint."""
     read, write = os.pipe()
     os.close(read)
     try:
-        done = subprocess.run(
-            [*HOST_STUB, "schema", "plain"],
-            stdout=write,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            check=False,
-            timeout=60,
-        )
+        done = run_process(*PROGRAMS[program], stdout=write)
     finally:
         os.close(write)
 
-    assert done.returncode == 0
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_output_that_is_lost_is_no_success() -> None:
-    """A full disk under stdout is told, once, and the exit code is not 0."""
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_output_that_is_lost_is_no_success(program: str) -> None:
+    """A full disk under stdout is told, once, and nobody takes half a listing for a whole one."""
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        done = subprocess.run(
-            [*HOST_STUB, "plugins"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            check=False,
-            timeout=60,
-        )
+        done = run_process(*PROGRAMS[program], stdout=full)
 
     assert done.returncode == 2
     assert done.stderr == "error: cannot write to standard output: No space left on device\n"
@@ -816,14 +792,13 @@ def test_a_closed_stream_is_no_trouble(closed: str) -> None:
     assert subprocess.run(["sh", "-c", command], check=False, timeout=60).returncode == 0
 
 
-def test_a_terminal_without_chinese_shows_escapes() -> None:
+@pytest.mark.parametrize(
+    "words", [[*HOST_STUB, "run", "灯塔.json", "--image", "plain"], [STAGE3, "models", "灯塔"]]
+)
+def test_a_terminal_without_chinese_shows_escapes(words: list[str]) -> None:
     """An encoding that lacks a letter does not end the command."""
-    Path("故事.json").write_text("[]", encoding="utf-8")
-
-    done = run_process(
-        "run", "故事.json", "--image", "plain", env={**os.environ, "PYTHONIOENCODING": "ascii"}
-    )
+    done = run_process(*words, env={**os.environ, "PYTHONIOENCODING": "ascii"})
 
     assert done.returncode == 2
-    assert "scene file \\u6545\\u4e8b.json" in done.stderr
+    assert "\\u706f\\u5854" in done.stderr
     assert "Traceback" not in done.stderr

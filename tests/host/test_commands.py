@@ -1,6 +1,5 @@
 """Commands that a plugin brings, through the command line: what they say, and how they end."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from host_stub.cli import main
 from host_stub.plugins.loading import HOOKS
 from tests.host.conftest import Distribute
+from tests.said import Say
 
 BELL = """
 from host_stub.commands import CommandError, CommandResult, PluginCommand
@@ -47,28 +47,31 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    return Say(capsys, main)
+
+
+@pytest.fixture
 def _bell(distribute: Distribute) -> None:
     distribute("bell", {"bell": "bell_hooks"}, {"bell_hooks": BELL})
 
 
 @pytest.mark.usefixtures("_bell")
-def test_a_command_is_spoken_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_is_spoken_for(say: Say) -> None:
     """Its text is escaped, its exit code is the program's, and no config is needed."""
-    code = main(["bell", "ring", "--times", "2"])
-    said = capsys.readouterr()
+    said = say("bell", "ring", "--times", "2")
 
-    assert code == 1
+    assert said.code == 1
     assert said.out == "a bell that prints\nding\\x1b[2J\nding\\x1b[2J\n"
     assert said.err == ""
 
 
 @pytest.mark.usefixtures("_bell")
-def test_a_command_has_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_has_one_json_object(say: Say) -> None:
     """What it prints itself does not spoil stdout."""
-    code = main(["bell", "ring", "--json"])
-    said = capsys.readouterr()
+    said = say("bell", "ring", "--json")
 
-    assert (code, json.loads(said.out)) == (1, {"ding": 1, "next_actions": []})
+    assert (said.code, said.json) == (1, {"ding": 1, "next_actions": []})
     assert said.err == "a bell that prints\n"
 
 
@@ -85,18 +88,17 @@ def test_a_command_has_one_json_object(capsys: pytest.CaptureFixture[str]) -> No
     ],
 )
 def test_a_command_that_fails_says_the_next_step(
-    words: list[str], error: str, message: str, hint: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], error: str, message: str, hint: str, say: Say
 ) -> None:
     """As each of the host's own does, as JSON too; a value that may be a key is not shown."""
-    code = main(["bell", *words, "--json"] if words else ["bell"])
-    said = capsys.readouterr()
+    said = say("bell", *words, *(["--json"] if words else []))
 
-    assert code == 2
+    assert said.code == 2
     assert message in said.err
     assert hint in said.err
     assert "s3cret" not in said.out + said.err
     if words:
-        assert json.loads(said.out)["error"]["code"] == error
+        assert said.json["error"]["code"] == error
 
 
 @pytest.mark.usefixtures("_bell")
@@ -112,6 +114,7 @@ def test_the_commands_of_a_plugin_are_listed(capsys: pytest.CaptureFixture[str])
     assert "Look at it." in said
 
 
+RAISED = "plugin 'bad' (bad 0.3) cannot be imported: 'bad_hooks' raised"
 HOOK = "from host_stub.commands import *\nfrom host_stub.hookspecs import hookimpl\n"
 
 
@@ -119,8 +122,10 @@ HOOK = "from host_stub.commands import *\nfrom host_stub.hookspecs import hookim
 @pytest.mark.parametrize(
     "source, error, message",
     [
-        ("import not_there_at_all", "plugin_load", "cannot be imported"),
-        ("raise SystemExit(7)", "plugin_load", "cannot be imported"),
+        ("import gone", "plugin_load", f"{RAISED} ModuleNotFoundError: No module named 'gone'"),
+        ("raise SystemExit(7)", "plugin_load", f"{RAISED} SystemExit: 7"),
+        ("raise ValueError('one\\ntwo')", "plugin_load", f"{RAISED} ValueError: one"),
+        ("def broken(:", "plugin_load", f"{RAISED} SyntaxError: invalid syntax"),
         ("", "usage", "brings no commands of its own"),
         (HOOK + "@hookimpl\ndef host_commands(): 1 / 0", "contract_violation", "raised ZeroDiv"),
         (HOOK + "@hookimpl\ndef host_commands(): pass", "contract_violation", "host_commands"),
@@ -170,28 +175,27 @@ def test_a_broken_plugin_harms_itself_alone(
     error: str,
     message: str,
     distribute: Distribute,
-    capsys: pytest.CaptureFixture[str],
+    say: Say,
 ) -> None:
     """Its command ends with an error and the next step; other plugins' commands are as before."""
-    distribute("bad", {"bad": "bad_hooks"}, {"bad_hooks": source})
+    distribute("bad", {"bad": "bad_hooks"}, {"bad_hooks": source}, version="0.3")
 
-    code = main(["bad", "x", "--json"])
-    said = capsys.readouterr()
-    told = json.loads(said.out)["error"]
+    said = say("bad", "x", "--json")
+    told = said.json["error"]
 
-    assert (code, told["code"]) == (2, error)
+    assert (said.code, told["code"]) == (2, error)
     assert message in told["message"]
+    assert "two" not in told["message"].partition("ValueError")[2]
     assert told["hint"]
-    assert main(["bell", "look"]) == 0
-    assert capsys.readouterr().out == "round\n"
-    assert main(["plugins"]) == 0
+    look = say("bell", "look")
+    assert (look.code, look.out) == (0, "round\n")
+    assert say("plugins").code == 0
 
 
-def test_the_hook_is_shown_by_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_hook_is_shown_by_the_list(say: Say) -> None:
     """``plugins --load`` says who brings commands."""
     assert "host_commands" in HOOKS
-    main(["plugins", "--load", "--json"])
-    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["plugins"]}
+    rows = {row["name"]: row for row in say("plugins", "--load", "--json").json["plugins"]}
 
     assert "host_commands" in rows["stage3"]["hooks"]
     assert "host_commands" not in rows["plain"]["hooks"]

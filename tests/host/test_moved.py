@@ -12,7 +12,6 @@ import pytest
 
 from host_stub.cli import main
 from host_stub.plain_image import flat_png
-from tests.host.conftest import Distribute
 
 
 class Mover:
@@ -21,11 +20,9 @@ class Mover:
     def __init__(self, folder: Path, chdir: Callable[[Path], None], read: Any) -> None:
         self.folder, self._chdir, self._read = folder, chdir, read
         self.err = ""
-        folder.mkdir()
         story = [{"scene_id": f"s{n}", "prompt": f"s{n}: a pier"} for n in (1, 2)]
         (folder / "scenes.json").write_text(json.dumps(story), encoding="utf-8")
         self.config()
-        self.at(folder)
 
     def at(self, folder: Path) -> None:
         """Go into the project, where it lies now."""
@@ -80,13 +77,9 @@ class Mover:
 
 @pytest.fixture
 def mover(
-    distribute: Distribute,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    painters: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Mover:
-    distribute("painter", {"painter": "tests.host.painter"})
-    return Mover(tmp_path / "project", monkeypatch.chdir, capsys.readouterr)
+    return Mover(painters, monkeypatch.chdir, capsys.readouterr)
 
 
 # Found again -------------------------------------------------------------------------------------

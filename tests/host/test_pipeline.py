@@ -43,6 +43,7 @@ from host_stub.plugins.selection import Observer, SelectedPlugin
 from host_stub.run.pipeline import RunOptions, RunReport, redactor_for, run_pipeline
 from host_stub.stage.exit_codes import exit_code
 from tests.host.conftest import Distribute
+from tests.kit.mutants import Mutant, running
 from tests.projects import Project, ended
 
 KEY = "sk-CANARY-0123456789"
@@ -383,226 +384,120 @@ class TestExitCodes:
         assert "me:pass" not in out + err + results
 
 
-class TestSpending:
-    @pytest.mark.parametrize(
-        "code, resumes, told",
-        [
-            (
-                "unknown",
-                True,
-                (
-                    "money may be spent for 2 scenes whose outcome or cost is unknown: 'fake "
-                    "attempts' shows what is known of it, 'fake resolve' decides it\n"
-                ),
-            ),
-            (
-                "unknown",
-                False,
-                (
-                    "money may be spent for 2 scenes whose outcome or cost is unknown: the "
-                    "provider's own account tells whether it was billed\n"
-                ),
-            ),
-            (
-                "busy",
-                True,
-                (
-                    "2 scenes are in flight in another run: run this again once it has ended; what "
-                    "it finished is there, what it left is taken over on its machine\n"
-                ),
-            ),
-            (
-                "budget",
-                True,
-                (
-                    "2 scenes were left out by a cap: raise it, or wait if it is a daily one, and "
-                    "run this again\n"
-                ),
-            ),
-            (
-                "pending",
-                True,
-                ("2 scenes are not here yet: run the same command again: it buys nothing twice\n"),
-            ),
-            ("refused", True, ""),
-        ],
-    )
-    def test_the_next_step_is_told_with_the_result(
-        self,
-        code: FailureCode,
-        resumes: bool,  # noqa: FBT001 - pytest passes it by name
-        told: str,
-        project: _Project,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        """Once for all scenes, right below the reasons."""
+STEPS = "'fake attempts' shows what is known of it, 'fake resolve' decides it\n"
+ACCOUNT = "the provider's own account tells whether it was billed\n"
+UNKNOWN = "money may be spent for 2 scenes whose outcome or cost is unknown: "
+IN_FLIGHT = (
+    "2 scenes are in flight in another run: run this again once it has ended; what it finished is "
+    "there, what it left is taken over on its machine\n"
+)
+LEFT_OUT = (
+    "2 scenes were left out by a cap: raise it, or wait if it is a daily one, and run this again\n"
+)
+NOT_HERE = "2 scenes are not here yet: run the same command again: it buys nothing twice\n"
+DAILY = ("budget", "daily_usd of $1.00 is reached")
+ABOVE = ("budget", "a bill was above what was expected")
+NO_MORE = ("out_of_money", "no more")
 
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            first, *others = request.scenes
-            _make(first, request, context)
-            for scene in others:
-                _fail(scene, context, code)
-            return StageSummary()
+SPENDING: dict[str, tuple[str, dict[str, Any], int, list[str], list[str]]] = {
+    # What can be decided is said once for all scenes, right below the reasons.
+    "unknown, and it resumes": ("made unknown unknown", {"resumes": True}, 4, [
+        f"  unknown: no (s1, s2)\n{UNKNOWN}{STEPS}1 picture in ",
+    ], []),
+    "unknown": ("made unknown unknown", {}, 4, [
+        f"  unknown: no (s1, s2)\n{UNKNOWN}{ACCOUNT}1 picture in ",
+    ], []),
+    "busy": ("made busy busy", {}, 1, [f"  busy: no (s1, s2)\n{IN_FLIGHT}1 picture in "], []),
+    "left out": ("made budget budget", {}, 1, [
+        f"  budget: no (s1, s2)\n{LEFT_OUT}1 picture in ",
+    ], []),
+    "on the way": ("made pending pending", {}, 5, [
+        f"  pending: no (s1, s2)\n{NOT_HERE}1 picture in ",
+    ], []),
+    "refused": ("made refused refused", {}, 1, ["  refused: no (s1, s2)\n1 picture in "], []),
+    # A run that went to its end is judged by its scenes, and unknown money is the gravest.
+    "one unknown": ("unknown found found", {}, 4, [], []),
+    "one pending": ("pending found found", {}, 5, [], []),
+    "one busy": ("busy found found", {}, 1, [], []),
+    "one left out": ("budget found found", {}, 1, [], []),
+    # A cap that is reached goes before that, and the plugin's own words say which it was.
+    "a cap": ("unknown made budget", {"stopped": DAILY}, 3, [
+        "stopped: daily_usd of $1.00 is reached\n",
+        "money may be spent for 1 scene whose ",
+        "1 scene was left out by a cap: ",
+    ], []),
+    # What was cut off, or not stored, may have been billed as well.
+    **{
+        code: (f"{code}? unknown? {code}", {"resumes": True}, 4, [UNKNOWN + STEPS], [])
+        for code in ("cancelled", "storage", "budget", "unreadable")
+    },
+    # A picture that is to come is bought: the next run takes it in, at whatever price.
+    "awaited at an unknown price": ("pending? pending? pending?", {"resumes": True}, 5, [
+        "3 scenes are not here yet: run the same command again",
+    ], ["money may be spent"]),
+    "no provider whose account could tell": (
+        "cancelled? cancelled? cancelled?", {"offline": True}, 1, [], ["money may be spent"],
+    ),
+    # The scene that did not fit, and all behind it; not what another reason left out.
+    "kept from being tried": ("budget not_tried not_tried", {"stopped": DAILY}, 3, [
+        "\n3 scenes were left out by a cap: ",
+    ], []),
+    "an empty account": ("budget not_tried not_tried", {"stopped": NO_MORE}, 3, [
+        "\n1 scene was left out by a cap: ",
+    ], []),
+    "no cap is reached": ("made not_tried not_tried", {"stopped": ABOVE}, 3, [
+        "2 scenes were not tried, and no cap is reached: the error says why", "run this again",
+    ], ["left out by a cap"]),
+    # A plugin that pays no heed to the cap is found out, if only afterwards.
+    "above the cap": ("found found found", {"usd": "0.02", "max_cost_usd": Decimal("0.05")}, 0, [
+        "the run cost $0.06, more than the $0.05 it was given\n",
+    ], []),
+    "at the cap": (
+        "found found found", {"usd": "0.02", "max_cost_usd": Decimal("0.06")}, 0, [], ["more than"],
+    ),
+    "without a cap": ("found found found", {"usd": "0.02"}, 0, [], ["more than"]),
+}  # fmt: skip
+"""How the three scenes end (``?``: at an unknown cost), the run's exit code, and what is said."""
 
-        report = project.run(run, resumes=resumes)
 
-        below = capsys.readouterr().out.partition(f"  {code}: no (s1, s2)\n")[2]
-        assert below.startswith(f"{told}1 picture in ")
-        assert report.manifest["failures_by_code"] == {code: 2}
+@pytest.mark.parametrize("ends, how, exits, told, untold", SPENDING.values(), ids=SPENDING)
+def test_what_was_spent_decides_the_exit_code_and_the_next_step(
+    *,
+    ends: str,
+    how: dict[str, Any],
+    exits: int,
+    told: list[str],
+    untold: list[str],
+    project: _Project,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stopped, message = how.get("stopped", (None, None))
+    price = Cost(usd=Decimal(how.get("usd", "0")), basis="flat")
+    options = {name: one for name, one in how.items() if name not in {"stopped", "usd"}}
+    failed = Counter(end.rstrip("?") for end in ends.split() if end not in {"made", "found"})
 
-    @pytest.mark.parametrize(
-        "code, exits", [("unknown", 4), ("pending", 5), ("busy", 1), ("budget", 1)]
-    )
-    def test_a_run_that_went_to_its_end_is_judged_by_its_scenes(
-        self, code: FailureCode, exits: int, project: _Project
-    ) -> None:
-        """Unknown money is graver than a picture that is missing."""
+    async def run(request: ImageRequest, context: StageContext) -> StageSummary:
+        for scene, end in zip(request.scenes, ends.split(), strict=True):
+            if end == "made":
+                _make(scene, request, context)
+            elif end == "found":
+                await _found_again(request, context, [scene], price)
+            else:
+                code: Any = end.rstrip("?")
+                unknown = Cost(usd=None, basis="unknown")
+                _fail(scene, context, code, cost=unknown if end.endswith("?") else None)
+        return StageSummary(stopped=stopped, message=message)
 
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            first, *others = request.scenes
-            _fail(first, context, code)
-            await _found_again(request, context, others)
-            return StageSummary()
+    report = project.run(run, **options)
 
-        assert project.run(run).exit_code == exits
-
-    def test_a_cap_that_is_reached_stops_the_run_whatever_else_is_unknown(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """Exit code 3 goes before 4, and the plugin's own words say which cap it was."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            first, second, third = request.scenes
-            _fail(first, context, "unknown")
-            _make(second, request, context)
-            _fail(third, context, "budget")
-            return StageSummary(stopped="budget", message="daily_usd of $1.00 is reached")
-
-        report = project.run(run)
-
-        out, err = capsys.readouterr()
-        assert (report.exit_code, report.manifest["stopped"]) == (3, "budget")
-        assert report.manifest["failures_by_code"] == {"unknown": 1, "budget": 1}
-        assert "stopped: daily_usd of $1.00 is reached" in report.manifest["errors"][0]["message"]
-        assert "stopped: daily_usd of $1.00 is reached\n" in err
-        assert "money may be spent for 1 scene whose " in out
-        assert "1 scene was left out by a cap: " in out
-
-    @pytest.mark.parametrize("code", ["cancelled", "storage", "budget", "unreadable"])
-    def test_whatever_the_reason_a_failure_of_unknown_cost_is_told_with_the_next_step(
-        self, code: FailureCode, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """What was cut off, or not stored, may have been billed as well."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            first, second, third = request.scenes
-            _fail(first, context, code, cost=Cost(usd=None, basis="unknown"))
-            _fail(second, context, "unknown", cost=Cost(usd=None, basis="unknown"))
-            _fail(third, context, code)
-            return StageSummary()
-
-        report = project.run(run, resumes=True)
-
-        out = capsys.readouterr().out
-        assert out.count("money may be spent for 2 scenes whose outcome or cost is unknown: ") == 1
-        assert "unknown: 'fake attempts' shows what is known of it, " in out
-        assert report.exit_code == 4
-
-    def test_a_picture_that_is_still_to_come_asks_nobody_to_decide(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """It is bought: the next run takes it in, whether or not its price is known by then."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            for scene in request.scenes:
-                _fail(scene, context, "pending", cost=Cost(usd=None, basis="unknown"))
-            return StageSummary()
-
-        report = project.run(run, resumes=True)
-
-        out = capsys.readouterr().out
-        assert "3 scenes are not here yet: run the same command again" in out
-        assert "money may be spent" not in out
-        assert (report.exit_code, report.manifest["pending"]) == (5, 3)
-        assert project.manifest()["pending"] == 3
-        assert project.manifest()["failures_by_code"] == {"pending": 3}
-
-    def test_a_plugin_that_is_offline_is_not_said_to_have_spent_money(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """There is no provider whose account could tell."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            for scene in request.scenes:
-                _fail(scene, context, "cancelled", cost=Cost(usd=None, basis="unknown"))
-            return StageSummary()
-
-        project.run(run, offline=True)
-
-        assert "money may be spent" not in capsys.readouterr().out
-
-    @pytest.mark.parametrize("stopped, told", [("budget", 3), ("out_of_money", 1)])
-    def test_what_a_cap_kept_from_being_tried_is_counted_as_left_out(
-        self,
-        stopped: FailureCode,
-        told: int,
-        project: _Project,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        """The scene that did not fit, and all behind it; not what another reason left out."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            first, *others = request.scenes
-            _fail(first, context, "budget")
-            for scene in others:
-                _fail(scene, context, "not_tried")
-            return StageSummary(stopped=stopped, message="no more")
-
-        project.run(run)
-
-        scenes = "1 scene was" if told == 1 else f"{told} scenes were"
-        assert f"\n{scenes} left out by a cap: " in capsys.readouterr().out
-
-    def test_a_run_that_stopped_before_any_cap_is_not_said_to_have_reached_one(
-        self, project: _Project, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """A bill was higher than expected, say: nothing is to be raised, or waited for."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            first, *others = request.scenes
-            _make(first, request, context)
-            for scene in others:
-                _fail(scene, context, "not_tried")
-            return StageSummary(stopped="budget", message="a bill was above what was expected")
-
-        report = project.run(run)
-
-        out = capsys.readouterr().out
-        assert report.exit_code == 3
-        assert "left out by a cap" not in out
-        assert "2 scenes were not tried, and no cap is reached: the error says why" in out
-        assert "run this again" in out
-
-    @pytest.mark.parametrize("cap, is_told", [("0.05", True), ("0.06", False), (None, False)])
-    def test_a_run_that_cost_more_than_it_was_given_says_so(
-        self,
-        cap: str | None,
-        is_told: bool,  # noqa: FBT001 - pytest passes it by name
-        project: _Project,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        """A plugin that pays no heed to the cap is found out, if only afterwards."""
-
-        async def run(request: ImageRequest, context: StageContext) -> StageSummary:
-            await _found_again(request, context, cost=Cost(usd=Decimal("0.02"), basis="flat"))
-            return StageSummary()
-
-        report = project.run(run, max_cost_usd=None if cap is None else Decimal(cap))
-
-        err = capsys.readouterr().err
-        assert ("the run cost $0.06, more than the $0.05 it was given\n" in err) is is_told
-        assert ("more than" in err) is is_told
-        assert report.exit_code == 0
+    out, err = capsys.readouterr()
+    manifest = project.manifest()
+    assert report.exit_code == exits
+    assert (manifest["stopped"], manifest["failures_by_code"]) == (stopped, failed)
+    assert manifest["pending"] == failed["pending"]
+    assert [one for one in told if (out + err).count(one) != 1] == []
+    assert [one for one in untold if one in out + err] == []
+    assert stopped is None or f"stopped: {message}" in str(report.errors[0])
 
 
 class TestTroubledStage:
@@ -877,40 +772,19 @@ class TestSecrets:
         assert any("[secret]" in text for text in said)
 
 
-STUBBORN = """
-import hashlib, os, sys, time
-from contextlib import asynccontextmanager
-from decimal import Decimal
-import anyio, anyio.to_thread
-from host_stub.contract import *
-from host_stub.hookspecs import hookimpl
-from host_stub.plain_image import Settings, flat_png
-
-class Stage:
-    async def run(self, request, context):
-        first, second, _ = request.scenes
-        path = request.out_dir / "first.png"
-        path.write_bytes(flat_png(1, 1, bytes(3)))
-        context.deliver(SceneOutcome(
-            scene_id=first.scene_id, image=path, width=1, height=1,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            cost=Cost(usd=Decimal(0), basis="free")))
-        context.log.info("scene.started", scene_id=second.scene_id, queued_s=0)
-        print("at work", file=sys.stderr, flush=True)
-        if os.environ["STUBBORN"] == "blocks a thread":
-            await anyio.to_thread.run_sync(time.sleep, 60)
-        with anyio.CancelScope(shield=True):
-            await anyio.sleep_forever()
-
-@asynccontextmanager
-async def open_stage(settings, services):
-    yield Stage()
-
-@hookimpl
-def host_image_plugin():
-    return ImagePlugin(name="stubborn", contract=(1, 0), settings=Settings,
-                       capabilities=Capabilities(), open=open_stage)
-"""
+STUBBORN = Mutant((
+    running("""import os
+import sys
+import time
+jobs = self.jobs(request)
+await self.make(next(jobs), request, context)
+context.log.info("scene.started", scene_id=next(jobs).scene.scene_id, queued_s=0)
+print("at work", file=sys.stderr, flush=True)
+if os.environ["STUBBORN"] == "blocks a thread":
+    await anyio.to_thread.run_sync(time.sleep, 60)
+with anyio.CancelScope(shield=True):
+    await anyio.sleep_forever()"""),
+)).source  # fmt: skip
 
 
 class TestSignals:

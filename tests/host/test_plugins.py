@@ -1,6 +1,5 @@
 """Loading plugins: only what is named, each with its own error, and nothing that fails silently."""
 
-import sys
 import traceback
 import types
 import warnings
@@ -43,7 +42,6 @@ from host_stub.errors import (
     ObserverRefused,
     PluginConflict,
     PluginIncompatible,
-    PluginLoadError,
     PluginSettingsError,
     Problem,
 )
@@ -111,14 +109,6 @@ def select(plugin: object, *overrides: str) -> PluginSet:
 # Selection
 
 
-def test_only_what_is_named_is_imported(distribute: Distribute) -> None:
-    """A broken plugin that nobody names harms nothing."""
-    distribute("broken", {"broken": "broken_hooks"}, {"broken_hooks": "raise SystemExit('boom')"})
-
-    assert select_plugins(config("pipeline.image=plain")).image.name == "plain"
-    assert "broken_hooks" not in sys.modules
-
-
 class WithKey(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -160,40 +150,6 @@ def test_a_name_that_two_distributions_offer_is_refused(distribute: Distribute) 
 
     with pytest.raises(PluginConflict, match=r"by one 1\.0 \(one_hooks\) and by two 1\.0"):
         select_plugins(config("pipeline.image=same"))
-
-
-@pytest.mark.parametrize(
-    "source, cause",
-    [
-        ("import a_module_that_is_not_there", "ModuleNotFoundError: No module named 'a_module_"),
-        ("raise ValueError('first line\\nsecond line')", "ValueError: first line"),
-        ("raise SystemExit(3)", "SystemExit: 3"),
-        ("def broken(:", "SyntaxError: invalid syntax"),
-    ],
-)
-def test_a_broken_import_is_told_with_plugin_source_and_cause(
-    distribute: Distribute, source: str, cause: str
-) -> None:
-    """Whatever an import does, one line says who, from where, and why; the cause is chained."""
-    distribute("bad-plugin", {"bad": "bad_hooks"}, {"bad_hooks": source}, version="0.3")
-
-    with pytest.raises(PluginLoadError) as caught:
-        select_plugins(config("pipeline.image=bad"))
-
-    assert str(caught.value).startswith(
-        f"plugin 'bad' (bad-plugin 0.3) cannot be imported: 'bad_hooks' raised {cause}"
-    )
-    assert "\n" not in str(caught.value)
-    assert caught.value.__cause__ is not None
-    assert caught.value.hint
-
-
-def test_ctrl_c_during_an_import_is_not_taken_for_a_broken_plugin(distribute: Distribute) -> None:
-    """An interrupt ends the command, whoever happens to run."""
-    distribute("slow", {"slow": "slow_hooks"}, {"slow_hooks": "raise KeyboardInterrupt"})
-
-    with pytest.raises(KeyboardInterrupt):
-        select_plugins(config("pipeline.image=slow"))
 
 
 # The contract

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,28 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_stub.contract import MOST_TAKES, Cost, Scene, SceneSurvey, WantedTakes
+from host_stub.contract import MOST_TAKES, Scene, SceneSurvey, WantedTakes
 from host_stub.standing.reroll import price_of, reroll_of
 from host_stub.standing.standing import SceneStanding, standing_of
 from host_stub.story.takes import Take
-
-FREE = Cost(usd=Decimal(0), basis="free")
-
-
-def take(number: int, **said: Any) -> Take:
-    parts: dict[str, Any] = {
-        "scene_id": "s1",
-        "sha256": f"{number:064x}",
-        "media_type": "image/png",
-        "width": 64,
-        "height": 64,
-        "plugin": "stage3",
-        "purchase": f"p{number}",
-        "basis": "now",
-        "cost": FREE,
-        "made_at": datetime(2026, 11, 26, tzinfo=UTC),
-    }
-    return Take(number=number, **{**parts, **said})
+from tests.host.takes import take
 
 
 def standing(*takes: Take, wanted: int = 0, own: int = 1, **said: Any) -> SceneStanding:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +16,6 @@ from hypothesis import strategies as st
 
 from host_stub.contract import (
     MOST_TAKES,
-    Cost,
     ImageRequest,
     ImageStage,
     KnownTake,
@@ -40,34 +38,12 @@ from host_stub.standing.standing import (
 from host_stub.standing.status import Status
 from host_stub.story.book import Noted
 from host_stub.story.takes import Take
-
-WHEN = datetime(2026, 11, 26, tzinfo=UTC)
-PAID = Cost(usd=Decimal("0.05"), basis="reported")
-FREE = Cost(usd=Decimal(0), basis="free")
+from tests.host.takes import FREE, PAID, WHEN, sha, take
 
 
 def scene(scene_id: str = "s1", **said: Any) -> Scene:
     parts: dict[str, Any] = {"scene_id": scene_id, "prompt": "a pier", **said}
     return Scene(**parts)
-
-
-def sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def take(number: int, basis: str | None = "now", **said: Any) -> Take:
-    parts: dict[str, Any] = {
-        "scene_id": "s1",
-        "sha256": sha256(f"picture {number}"),
-        "media_type": "image/png",
-        "width": 64,
-        "height": 64,
-        "plugin": "stage3",
-        "purchase": f"p{number}",
-        "cost": PAID,
-        "made_at": WHEN + timedelta(minutes=number),
-    }
-    return Take(number=number, basis=basis, **{**parts, **said})
 
 
 def imported(number: int, basis: str | None = "now") -> Take:
@@ -76,7 +52,7 @@ def imported(number: int, basis: str | None = "now") -> Take:
 
 def known(number: int, *stale: StaleReason, current: bool = True, **said: Any) -> KnownTake:
     parts: dict[str, Any] = {
-        "sha256": sha256(f"picture {number}"),
+        "sha256": sha(number),
         "media_type": "image/png",
         "width": 64,
         "height": 64,

@@ -15,7 +15,6 @@ from PIL import Image
 from host_stub.cli import main
 from host_stub.plain_image import flat_png
 from host_stub.story.pictures import MOST_BYTES
-from tests.host.conftest import Distribute
 
 CONFIG = """
 [pipeline]
@@ -94,17 +93,8 @@ class Chair:
 
 
 @pytest.fixture
-def chair(
-    distribute: Distribute,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Chair:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    distribute("painter", {"painter": "tests.host.painter"})
-    return Chair(folder, capsys)
+def chair(painters: Path, capsys: pytest.CaptureFixture[str]) -> Chair:
+    return Chair(painters, capsys)
 
 
 def own_picture(folder: Path, name: str = "mine.png", size: tuple[int, int] = (48, 32)) -> Path:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -159,19 +160,11 @@ class TestTakes:
             def _wanted(self, scene: Any, wish: Any, request: Any) -> int:
                 return min(2, super()._wanted(scene, wish, request))
 
-        description = painter.host_image_plugin()
-
         @asynccontextmanager
         async def opened(settings: Any, services: Services) -> AsyncGenerator[ImageStage]:
             yield Forgetful(settings, services.project_dir / ".painter")
 
-        plugin = ImagePlugin(
-            name=description.name,
-            contract=description.contract,
-            settings=description.settings,
-            capabilities=description.capabilities,
-            open=opened,
-        )
+        plugin = replace(painter.host_image_plugin(), open=opened)
         report = desk.run_with(plugin, takes=3)
 
         assert report.exit_code == 3

@@ -1,6 +1,6 @@
 """Swapping is one word: a third party's distribution beside ours makes the same story's pictures.
 
-The plugin here is built as a real wheel, knows nothing of ours but the two modules an author is
+The plugin here is built as a real wheel, knows nothing of ours but the modules an author is
 promised, and is installed by pip into a fresh environment; the host runs there as a process.
 """
 
@@ -12,76 +12,17 @@ from typing import Any
 import pytest
 
 from tests.installed import Environment, build_wheel
+from tests.kit.mutants import Mutant
 
-MODULE = '''
-"""Striped pictures, by somebody who has read docs/writing-a-plugin.md."""
-
-import hashlib
-from contextlib import asynccontextmanager
-from decimal import Decimal
-
-from pydantic import BaseModel, ConfigDict, SecretStr
-
-from host_stub.contract import (
-    Capabilities, Cost, ImagePlugin, SceneOutcome, StagePlan, StageSummary,
-)
-from host_stub.hookspecs import hookimpl
-
-
-class Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-    stripe_px: int = 4
-    password: SecretStr | None = None
-
-
-class Stripes:
-    def __init__(self, settings):
-        self.settings = settings
-
-    async def plan(self, request):
-        free = Decimal(0)
-        return StagePlan(make=len(request.scenes), cost_low_usd=free, cost_high_usd=free)
-
-    async def run(self, request, context):
-        context.log.info("stage.started", scenes=len(request.scenes))
-        for number, scene in enumerate(request.scenes):
-            context.log.info("scene.started", scene_id=scene.scene_id, attempt=1, queued_s=0.0)
-            width, height = scene.width or 16, scene.height or 16
-            light, dark = b"\\xee\\xdd\\xcc", b"\\x33\\x44\\x55"
-            row = b"".join(
-                light if x // self.settings.stripe_px % 2 else dark for x in range(width)
-            )
-            content = b"P6 %d %d 255\\n" % (width, height) + row * height
-            path = request.out_dir / "images" / f"stripes-{number}.ppm"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            sha256 = hashlib.sha256(content).hexdigest()
-            context.log.info(
-                "scene.finished", scene_id=scene.scene_id, attempt=1, attempts=1, duration_s=0.0,
-                cost_usd="0.001", cost_basis="flat", sha256=sha256,
-            )
-            context.deliver(SceneOutcome(
-                scene_id=scene.scene_id, image=path, sha256=sha256,
-                media_type="image/x-portable-pixmap", width=width, height=height, attempts=1,
-                generation_params={"model": "stripes", "prompt": scene.prompt},
-                cost=Cost(usd=Decimal("0.001"), basis="flat"),
-            ))
-        context.log.info("stage.finished")
-        return StageSummary()
-
-
-@asynccontextmanager
-async def open_stage(settings, services):
-    yield Stripes(settings)
-
-
-@hookimpl
-def host_image_plugin():
-    return ImagePlugin(
-        name="stripes", contract=(1, 0), settings=Settings,
-        capabilities=Capabilities(reports_cost=True, offline=True), open=open_stage,
-    )
-'''
+PIXMAP = '"image/x-portable-pixmap"'
+MODULE = Mutant((
+    ("from host_stub.plain_image import flat_png\n", ""),
+    ("= flat_png(width_px, height_px, colour)",
+     r'= b"P6 %d %d 255\n" % (width_px, height_px) + colour * width_px * height_px'),
+    ('sha256=sha256, media_type="image/png"', f"sha256=sha256, media_type={PIXMAP}"),
+    ('sha256=sha256,\n            media_type="image/png"', f"sha256=sha256, media_type={PIXMAP}"),
+)).source  # fmt: skip
+"""The kit's paragon, with pictures of a kind that the host does not know."""
 
 STORY = [
     {"scene_id": f"scene_{number:03}", "prompt": f"a lighthouse, take {number}"}
@@ -90,13 +31,13 @@ STORY = [
 ]
 
 
-def striped_pictures(folder: Path) -> Path:
+def peoples_pictures(folder: Path) -> Path:
     """Build the third party's distribution."""
     return build_wheel(
         folder,
-        "striped-pictures 2.1",
-        modules={"striped_pictures": MODULE},
-        entry_points={"host_stub.plugins": {"stripes": "striped_pictures"}},
+        "peoples-pictures 2.1",
+        modules={"peoples_pictures": MODULE},
+        entry_points={"host_stub.plugins": {"paragon": "peoples_pictures"}},
     )
 
 
@@ -104,7 +45,7 @@ def striped_pictures(folder: Path) -> Path:
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     folder = tmp_path_factory.mktemp("third-party")
     environment = Environment(folder / "venv")
-    environment.install(striped_pictures(folder))
+    environment.install(peoples_pictures(folder))
     return environment
 
 
@@ -116,8 +57,8 @@ def project(tmp_path: Path) -> Path:
         '[pipeline]\nimage = "stage3"\n'
         '[plugin.stage3]\nprovider = "previz"\n'
         '[plugin.plain]\ncolour = "#336699"\n'
-        "[plugin.stripes]\nstripe_px = 8\n"
-        'password = { env = "STRIPES_PASSWORD" }\n',
+        "[plugin.paragon]\ncapacity = 2\n"
+        'api_key = { env = "THEIR_KEY" }\n',
         encoding="utf-8",
     )
     return tmp_path
@@ -131,7 +72,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "image, source, media",
     [
-        ("stripes", "striped-pictures 2.1", b"P6 64 48 255\n"),
+        ("paragon", "peoples-pictures 2.1", b"P6 64 48 255\n"),
         ("plain", "stage3-plugin ", b"\x89PNG\r\n\x1a\n"),
         ("stage3", "stage3-plugin ", b"\x89PNG\r\n\x1a\n"),
     ],
@@ -141,7 +82,7 @@ def test_the_same_story_runs_with_any_of_them(
 ) -> None:
     """``--image`` is all that changes, and the results have one shape."""
     environment.host_stub(
-        project, "run", "story.json", "--image", image, environ={"STRIPES_PASSWORD": "open-sesame"}
+        project, "run", "story.json", "--image", image, environ={"THEIR_KEY": "open-sesame"}
     )
     manifest = manifest_of(project)
 
@@ -187,11 +128,9 @@ def test_a_story_with_references_runs_with_a_plugin_that_knows_none(
 def test_a_secret_of_a_plugin_that_is_not_used_need_not_be_there(
     environment: Environment, project: Path
 ) -> None:
-    """With plain selected, nobody asks for the password of stripes; with stripes, it is missed."""
+    """With plain selected, nobody asks for the key of theirs; with theirs, it is missed."""
     environment.host_stub(project, "run", "story.json", "--image", "plain")
 
-    done = environment.host_stub(project, "run", "story.json", "--image", "stripes", code=2)
+    done = environment.host_stub(project, "run", "story.json", "--image", "paragon", code=2)
 
-    assert "[plugin.stripes] password: environment variable STRIPES_PASSWORD is not set" in (
-        done.stderr
-    )
+    assert "[plugin.paragon] api_key: environment variable THEIR_KEY is not set" in (done.stderr)

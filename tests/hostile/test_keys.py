@@ -465,12 +465,30 @@ def test_a_recorded_key_never_changes(one: Mapping[str, Any]) -> None:
 
 @RUNS
 @pytest.mark.parametrize(
-    "lost", [Hang(), Ok(url="own", usage={"cost": 0.03})], ids=["unknown", "pending"]
+    "lost, says",
+    [
+        pytest.param(
+            Hang(),
+            (
+                "it was sent to http://127.0.0.1",
+                'set endpoint = { name = "NAME", was = ["http://127.0.0.1',
+            ),
+            id="unknown",
+        ),
+        pytest.param(
+            Ok(url="own", usage={"cost": 0.03}),
+            ("the next run asks for it again, and nothing is bought twice",),
+            id="pending",
+        ),
+    ],
 )
 async def test_what_is_in_doubt_at_another_address_is_not_bought_again(
-    image_api: ImageApi, tmp_path: Path, lost: Behaviour
+    image_api: ImageApi, tmp_path: Path, lost: Behaviour, says: tuple[str, ...]
 ) -> None:
-    """The same server by another name: nobody has decided to pay twice, and the plan says so."""
+    """The same server by another name: nobody has decided to pay twice, and the plan says so.
+
+    A picture that waits at its own address is asked for there, whatever the settings say by now.
+    """
     image_api.always(lost)
     image_api.visit_always(ServerError(503))
     settings = painter(image_api, timeout_s=1.0, deadline_s=1.0)
@@ -485,8 +503,7 @@ async def test_what_is_in_doubt_at_another_address_is_not_bought_again(
 
     assert again.code("s01") == first.code("s01")
     assert failure is not None
-    assert "it was sent to http://127.0.0.1" in failure.message
-    assert 'set endpoint = { name = "NAME", was = ["http://127.0.0.1' in failure.message
+    assert [part for part in says if part not in failure.message] == []
     assert (plan.make, plan.held) == (0, 1)
     assert image_api.received() == 1
 

@@ -35,7 +35,7 @@ class Step(StrEnum):
     POST = "stage3_plugin.transport.client:Client.post"
     REQUEST = "stage3_plugin.transport.client:_OneShotBody.__anext__"
     LEAVES = "stage3_plugin.ledger.owners:Claim.note_sent"
-    HEAD = "stage3_plugin.purchase.asking:open_spool"
+    HEAD = "stage3_plugin.storage.spool.reading:SpooledAnswer.opened"
     PIECE = "stage3_plugin.storage.spool.writing:Spool.feed"
     BODY = "stage3_plugin.storage.spool.writing:Spool._take"
     FINISH = "stage3_plugin.storage.spool.reading:SpooledAnswer.finish"

@@ -51,8 +51,8 @@ def _opening(lines: str) -> tuple[str, str]:
     return '    """Open the stage."""\n', f'    """Open the stage."""\n{body}\n'
 
 
-def _running(lines: str) -> tuple[str, str]:
-    """Put lines at the beginning of a run."""
+def running(lines: str) -> tuple[str, str]:
+    """Change the paragon: put lines at the beginning of a run."""
     body = "\n".join(f"        {line}" for line in lines.split("\n"))
     return (
         '        """Make what is not there."""\n',
@@ -157,7 +157,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
             "        self.spent = Decimal(0)\n        self.used = False",
         ),
         ('        """Plan what a run would make."""\n', "        self.used = True\n"),
-        _running("self.used = True"),
+        running("self.used = True"),
     ),
     "stage.extras": _m(
         ('("every picture has one colour",)', '["every picture has one colour"]'),
@@ -210,7 +210,7 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
             "        return StageSummary(\n",
         )
     ),
-    "result.empty": _m(_running('if not len(request.scenes):\n    raise ValueError("no scenes")')),
+    "result.empty": _m(running('if not len(request.scenes):\n    raise ValueError("no scenes")')),
     "result.many": _m(
         (
             "            picture = self.draw(job)",
@@ -369,14 +369,14 @@ MUTANTS: Final[Mapping[str, Mutant]] = {
             "                continue\n" + _FOUND,
         )
     ),
-    "manners.no-print": _m(_running('print("at work")')),
+    "manners.no-print": _m(running('print("at work")')),
     "manners.no-global-logging": _m(_opening("import logging\nlogging.basicConfig()")),
     "manners.process-as-before": _m(_opening('import os\nos.environ["PARAGON"] = "open"')),
     "manners.writes-only-in-out-dir": _m(
-        _running('Path.home().joinpath("paragon.log").write_bytes(b"at work")')
+        running('Path.home().joinpath("paragon.log").write_bytes(b"at work")')
     ),
     "manners.keeps-others": _m(
-        _running('for path in request.out_dir.rglob("*.part"):\n    path.unlink()')
+        running('for path in request.out_dir.rglob("*.part"):\n    path.unlink()')
     ),
     "loop.trio": _m(
         (

@@ -15,16 +15,14 @@ import pytest
 
 from host_stub.conformance.runner import Asked
 from host_stub.conformance.runner import conform as try_plugin
-from tests.kit.mutants import PARAGON
+from tests.kit.mutants import PARAGON, Mutant
+from tests.kit.mutants import running as at_the_beginning_of_a_run
 from tests.kit.trying import CASE, command, conform, install
-
-RUN = '        """Make what is not there."""\n'
 
 
 def running(lines: str) -> str:
     """Return the paragon with lines at the beginning of a run."""
-    body = "\n".join(f"        {line}" for line in lines.split("\n"))
-    return PARAGON.replace(RUN, f"{RUN}{body}\n")
+    return Mutant((at_the_beginning_of_a_run(lines),)).source
 
 
 HOSTILE = {
@@ -62,25 +60,37 @@ def test_whatever_a_run_does_is_a_failure_with_what_was_seen(how: str, tmp_path:
         assert HOSTILE[how][1] in tried.named("fail")["result.complete"]
 
 
-def test_a_run_that_never_ends_is_cut_off(tmp_path: Path) -> None:
-    """It waits for ever, and the case's patience ends it: the next requirement is tried."""
-    install(tmp_path, running("await anyio.sleep_forever()"), name="waits", case=CASE % 2)
+FLOODS = """import os
+while True:
+    for fd in range(3, 16):
+        try:
+            os.set_blocking(fd, False)
+            os.write(fd, %s)
+        except OSError:
+            pass"""
+FLOODED = "it wrote to the pipe that answers are read from, and was ended"
+ENDLESS = {
+    "waits": ("await anyio.sleep_forever()", 2, "it did not end, and was cut off"),
+    "blocks": (
+        "import time\ntime.sleep(1000)", 1, "it gave no sign of life for 12 s, and was ended"
+    ),
+    "floods": (FLOODS % r"b'x\n' * 999", 1, FLOODED),
+    "floods_in_one_line": (FLOODS % "b'x' * 999", 1, FLOODED),
+}  # fmt: skip
+"""What a run does without an end, the patience of its case in seconds, and what is said of it."""
 
-    only = ("--only", "result.complete", "--only", "settings.schema")
-    tried = conform(tmp_path, "waits", *only)
 
-    assert tried.named("fail")["result.complete"] == "it did not end, and was cut off"
-    assert tried.named("pass").keys() == {"settings.schema"}
+@pytest.mark.parametrize("how", ENDLESS)
+def test_a_run_without_an_end_ends_in_its_time(how: str, tmp_path: Path) -> None:
+    """Cut off, or where it hears of no cancellation, ended with its process from outside.
 
+    What it writes without an end is no sign of life, and the next requirement is tried.
+    """
+    lines, patience_s, said = ENDLESS[how]
+    install(tmp_path, running(lines), name=how, case=CASE % patience_s)
 
-def test_a_run_that_blocks_its_process_is_ended_with_it(tmp_path: Path) -> None:
-    """It hears of no cancellation, so the kit ends the process from outside."""
-    install(tmp_path, running("import time\ntime.sleep(1000)"), name="blocks", case=CASE % 1)
+    tried = conform(tmp_path, how, "--only", "result.complete", "--only", "settings.schema")
 
-    only = ("--only", "result.complete", "--only", "settings.schema")
-    tried = conform(tmp_path, "blocks", *only)
-
-    said = "it gave no sign of life for 12 s, and was ended"
     assert tried.named("fail") == {"result.complete": said}
     assert tried.named("pass").keys() == {"settings.schema"}
 
@@ -137,29 +147,26 @@ def test_no_variable_of_the_user_reaches_a_plugin(
 NO_PRINT = running('print("at work")')
 
 
-def test_a_known_deviation_is_none_that_counts(tmp_path: Path) -> None:
-    """It fails, and the file says why its author lives with it."""
-    install(tmp_path, NO_PRINT, name="prints", case=CASE % 60)
+@pytest.mark.parametrize(
+    "source, code, verdict, said",
+    [
+        (NO_PRINT, 0, "known_deviation", "it likes to; seen: 16 bytes were printed: 'at work"),
+        (PARAGON, 1, "fail", "take it out"),
+    ],
+    ids=["shows", "holds after all"],
+)
+def test_a_known_deviation_is_none_that_counts_as_long_as_it_shows(
+    source: str, code: int, verdict: str, said: str, tmp_path: Path
+) -> None:
+    """The file says why its author lives with it, and never more than is true."""
+    install(tmp_path, source, name="prints", case=CASE % 60)
     known = tmp_path / "known.toml"
     known.write_text('[known]\n"manners.no-print" = "it likes to"\n', "utf-8")
 
     tried = conform(tmp_path, "prints", "--known", str(known), "--only", "manners.no-print")
 
-    said = tried.named("known_deviation")["manners.no-print"]
-    assert said.startswith("it likes to; seen: 16 bytes were printed: 'at work")
-    assert tried.code == 0
-
-
-def test_a_known_deviation_that_holds_after_all_is_a_failure(tmp_path: Path) -> None:
-    """So the file never says more than is true."""
-    install(tmp_path, PARAGON, name="quiet", case=CASE % 60)
-    known = tmp_path / "known.toml"
-    known.write_text('[known]\n"manners.no-print" = "it likes to"\n', "utf-8")
-
-    tried = conform(tmp_path, "quiet", "--known", str(known), "--only", "manners.no-print")
-
-    assert "take it out" in tried.named("fail")["manners.no-print"]
-    assert tried.code == 1
+    assert said in tried.named(verdict)["manners.no-print"]
+    assert tried.code == code
 
 
 def test_junit_has_a_test_case_for_each_requirement(tmp_path: Path) -> None:
@@ -299,29 +306,6 @@ def test_an_interrupt_ends_the_kit_and_what_it_started(
     finally:
         process.kill()
         process.wait()
-
-
-FLOODS = """import os
-while True:
-    for fd in range(3, 16):
-        try:
-            os.set_blocking(fd, False)
-            os.write(fd, %s)
-        except OSError:
-            pass"""
-
-
-@pytest.mark.parametrize("what", ["b'x\\n' * 999", "b'x' * 999"])
-def test_a_run_that_writes_to_every_pipe_ends_in_its_time(what: str, tmp_path: Path) -> None:
-    """What comes without an end is no sign of life."""
-    install(tmp_path, running(FLOODS % what), name="floods", case=CASE % 1)
-
-    only = ("--only", "result.complete", "--only", "settings.schema")
-    tried = conform(tmp_path, "floods", *only)
-
-    said = "it wrote to the pipe that answers are read from, and was ended"
-    assert tried.named("fail") == {"result.complete": said}
-    assert tried.named("pass").keys() == {"settings.schema"}
 
 
 def test_a_copy_that_a_plugin_makes_of_itself_gives_no_answer(tmp_path: Path) -> None:

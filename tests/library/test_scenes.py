@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from host_stub.contract import Cost, Failure, Scene, SceneOutcome
-from stage3_plugin.library import run as library_run
-from stage3_plugin.library.run import WaitingOutcomes
+from host_stub.contract import Scene
 from stage3_plugin.library.scenes import ScenesRefused, keep
 from tests.library.calling import scenes
 
@@ -93,47 +89,3 @@ def test_memory_is_flat_however_many_scenes_there_are() -> None:
         tracemalloc.stop()
 
     assert peak < 4_000_000
-
-
-# Outcomes that wait ------------------------------------------------------------------------------
-
-
-def outcome(number: int) -> SceneOutcome:
-    """Return one that can be told from others."""
-    failure = Failure(code="refused", message=f"no. {number}", retryable=False)
-    return SceneOutcome(
-        scene_id=f"s{number}", failure=failure, cost=Cost(usd=None, basis="unknown")
-    )
-
-
-@pytest.mark.parametrize("rhythm", [(1, 0), (3, 1), (5, 4), (1, 1)])
-def test_outcomes_wait_in_their_order(
-    rhythm: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Those at hand and those in the file, in whatever rhythm they come and go."""
-    monkeypatch.setattr(library_run, "IN_MEMORY", 3)
-    queue, put, taken = WaitingOutcomes(), 0, list[SceneOutcome]()
-    while put < 40:
-        for _ in range(rhythm[0]):
-            queue.put(outcome(put))
-            put += 1
-        taken += [queue.take() for _ in range(min(rhythm[1], len(queue)))]
-    taken += [queue.take() for _ in range(len(queue))]
-    queue.close()
-
-    assert taken == [outcome(number) for number in range(put)]
-
-
-def test_a_story_in_a_file_is_what_the_command_reads(tmp_path: Path) -> None:
-    """The same scenes, also of the whole object that Stage 2 wrote."""
-    prompts = [{"scene_id": "a", "image_prompt": "b", "characters_in_scene": ["mira"]}]
-    path = tmp_path / "story.json"
-    path.write_text(json.dumps({"prompts": prompts}), encoding="utf-8")
-
-    read: list[list[Scene]] = []
-    for form in (path, {"prompts": prompts}, prompts):
-        with closing(keep(form)) as kept:
-            read.append(list(kept))
-
-    assert read[0] == read[1] == read[2]
-    assert [scene.characters for scene in read[0]] == [("mira",)]

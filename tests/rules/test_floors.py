@@ -3,7 +3,8 @@
 A room is what stands at the top of a package: a folder, or a module. The table is the whole rule.
 Imports that are made late, or for annotations alone, count as all others do. Of the host,
 every floor of the plugin may import ``host_stub.contract``, whose shapes are the stage's own, and
-``host_stub.sqlite`` and ``host_stub.plugins.offers``, which open files and find what is installed.
+``host_stub.sqlite``, ``host_stub.plugins.offers`` and ``host_stub.text.columns``, which open files,
+find what is installed, and lay tables out.
 """
 
 from __future__ import annotations

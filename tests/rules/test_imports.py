@@ -30,7 +30,13 @@ BLOCKING = {
 """What touches a clock, a disk, a network, chance or an event loop."""
 
 CONTRACT = "host_stub.contract"
-NO_HOST = (CONTRACT, "host_stub.plugins.offers", "host_stub.sqlite")
+NO_HOST = (
+    CONTRACT,
+    "host_stub.plugins.offers",
+    "host_stub.sqlite",
+    "host_stub.text.addresses",
+    "host_stub.text.columns",
+)
 """What of the host's package is none: shapes, what is installed, how a database file is opened."""
 HEAVY = {"httpx", "PIL", "resvg_py", "rich"}
 NOTHING: frozenset[str] = frozenset()
@@ -116,7 +122,7 @@ def test_only_the_transport_knows_httpx() -> None:
         "stage3_plugin": {
             "stage3_plugin.transport.client": {"httpx"},
             "stage3_plugin.transport.fetching": {"httpx"},
-            "stage3_plugin.transport.exchange": {"httpx"},
+            "stage3_plugin.transport.exchange": {"httpx", "httpcore"},
             "stage3_plugin.transport.connection": {"httpx", "httpcore"},
             "stage3_plugin.transport.sockets": {"httpcore"},
             "stage3_plugin.transport.uploading": {"httpx"},
@@ -168,7 +174,7 @@ def test_what_is_for_tests_needs_no_test_runner() -> None:
     assert importers("stage3_plugin", wanted) == {"stage3_plugin.testing.image_api": {"trustme"}}
     assert "stage3_plugin.testing.laws" in loaded
     assert loaded & wanted == set()
-    assert hosts(loaded) <= {*NO_HOST, "host_stub.plugins"}
+    assert hosts(loaded) <= {*NO_HOST, "host_stub.plugins", "host_stub.text"}
 
 
 def test_commands_are_described_without_the_loopback_server_and_the_drawing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -46,6 +47,20 @@ def test_a_schema_says_what_all_documents_have(name: str) -> None:
 
     assert {"format", "next_actions"} <= set(schema["required"])
     assert schema["$defs"]["action"] == documents.schemas()["stage3-error/1"]["$defs"]["action"]
+
+
+def test_the_schemas_of_the_ledgers_commands_are_made_from_their_reports() -> None:
+    """Whoever changes a report writes its schema anew."""
+    spec = importlib.util.spec_from_file_location("docs_schemas", ROOT / "docs" / "schemas.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    made = script.schemas()
+    stale = [path.name for path, text in made.items() if path.read_text(encoding="utf-8") != text]
+
+    assert stale == [], "run python docs/schemas.py"
+    assert {path.name for path in script.FOLDER.iterdir()} == {path.name for path in made}
 
 
 SAMPLE: dict[str, object] = {"format": "stage3-init/1", "written": [], "next_actions": []}

@@ -13,6 +13,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import COUNTED, State
 from stage3_plugin.engine.backend import endpoint_of, route_of
 from stage3_plugin.ledger.book import Ledger
+from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.place import LEDGER_NAME
 from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.settings import Settings
@@ -68,9 +69,9 @@ def leave_lock(state_dir: Path, run_id: str) -> None:
     (state_dir / "owners" / f"{run_id}.lock").touch(mode=0o600)
 
 
-def leave_list(state_dir: Path, run_id: str, *sent: str) -> None:
-    """Leave the list of what a run has sent that has ended, and left rows."""
-    (state_dir / "owners").mkdir(mode=0o700, exist_ok=True)
-    (state_dir / "owners" / f"{run_id}.sent").write_text(
-        "\n".join(["", *sent, "ended", ""]), "ascii"
-    )
+def leave_list(state_dir: Path, run_id: str, *unsent: str) -> None:
+    """Leave the lock and the list of a run that has ended, and left rows that it never sent."""
+    with Owners(state_dir).claim(run_id) as claim:
+        claim.leaves_rows = True
+        for name in unsent:
+            claim.note_held(name)

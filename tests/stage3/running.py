@@ -23,10 +23,11 @@ from host_stub.contract import (
     SceneSource,
     StageContext,
     StageSummary,
+    WantedTakes,
 )
 from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.reference import ShownBy, nothing_shown
-from stage3_plugin.domain.request import PictureRequest, WantedFor
+from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.build import open_stage
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import RunBlocking
@@ -124,7 +125,7 @@ async def run_stage(
     whole_story: Story | None = None,
     place: PlaceFor | None = None,
     shown: ShownBy = nothing_shown,
-    wanted: WantedFor | None = None,
+    wanted: Callable[[str], Sequence[WantedTakes]] | None = None,
     is_draft: bool = False,
     lane: Lane | None = None,
     **opening: Any,

@@ -10,7 +10,7 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,9 +125,6 @@ class OpenShelf:
         held = self.holds.get(wish.image, wish.image)
         return _reference(wish, hashlib.sha256(held.encode()).hexdigest())
 
-    def body_of(self, sent: SentPicture) -> memoryview:
-        return memoryview(sent.sha256.encode())
-
 
 def _reference(wish: ReferenceWish, sha256: str) -> Reference:
     sent = SentPicture(sha256=sha256, media_type="image/png", size_bytes=1)
@@ -161,7 +158,12 @@ async def _at_once(work: Callable[[], T], /) -> T:
     return work()
 
 
-def _any_references(_request: PictureRequest, _count: int) -> Limits:
+def no_shelf(_scenes_dir: Path) -> AbstractAsyncContextManager[References]:
+    """Hold nothing, since nothing is shown."""
+    raise AssertionError("no reference is asked for")
+
+
+def _any_references(_request: PictureRequest) -> Limits:
     return Limits()
 
 

@@ -46,7 +46,7 @@ JOB = NewJob(
         ("nothing", "held"),
         ("half an answer", "held"),
         ("the create's whole answer", "pending"),
-        ("a list that lacks it", "make"),
+        ("a list without its mark", "make"),
     ],
 )
 async def test_what_a_dead_run_left_of_a_batch_is_foreseen(
@@ -60,8 +60,8 @@ async def test_what_a_dead_run_left_of_a_batch_is_foreseen(
         dead.leaves(story=one, job=JOB, line=line)
     if left in {"half an answer", "the create's whole answer"}:
         dead.has_received(TOKEN, {"id": "batch_1"}, complete=left != "half an answer")
-    if left == "a list that lacks it":
-        leave_list(tmp_path / ".stage3", dead.run_id, "another")
+    if left == "a list without its mark":
+        leave_list(tmp_path / ".stage3", dead.run_id, TOKEN)
 
     plan = await planned_with(dead.settings, scenes(3), dead.folder)
 

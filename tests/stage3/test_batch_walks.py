@@ -206,11 +206,11 @@ def partial_other(scene: Scene) -> Callable[[], Awaitable[str]]:
     return hold
 
 
-def test_what_the_list_of_its_run_lacks_was_never_sent(make: Callable[..., Scene]) -> None:
+def test_what_has_no_mark_in_the_list_of_its_run_was_never_sent(make: Callable[..., Scene]) -> None:
     """It was killed before its create left."""
     scene = make(2, is_accepted=False)
     process = scene.process()
-    leave_list(scene.folder, "run-1", "another")
+    leave_list(scene.folder, "run-1", scene.token)
     walk(process, scene)
 
     assert scene.states() == [State.VOID] * 2

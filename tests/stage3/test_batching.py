@@ -41,13 +41,12 @@ from stage3_plugin.purchase.result_files import (
 from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
-from stage3_plugin.storage.spool.writing import Caps
+from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
 from stage3_plugin.testing.batch_plans import Batched, CutFile, Line, Order
 from stage3_plugin.testing.behaviours import Json, Page, ResetAfterRead
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from stage3_plugin.testing.pngs import make_png
 from stage3_plugin.testing.wire import Exchange
-from stage3_plugin.transport.bodies import Base64Of
 from stage3_plugin.transport.client import Client
 from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.picture_hosts import PictureHosts
@@ -203,7 +202,7 @@ async def at_desk(
     *,
     masked: Masked | None = None,
     timeout_s: float = 20.0,
-    caps: Caps | None = None,
+    most_bytes: int = MOST_BODY_BYTES,
     now: Callable[[], datetime] = lambda: OPENED_AT,
     hosts: Sequence[str] = (),
 ) -> AsyncGenerator[Desk]:
@@ -226,7 +225,7 @@ async def at_desk(
         model=endpoint.model,
         hosts=PictureHosts(base_url),
         job_hosts=JobHosts(base_url, base_url, profile.job_hosts),
-        caps=caps or Caps(),
+        most_bytes=most_bytes,
         masked=masked or Masked([KEY]),
         now=now,
     )
@@ -234,13 +233,14 @@ async def at_desk(
     yield Desk(api, conversation.batching, pictures, endpoint.model, now=now)
 
 
-def shown(picture: bytes) -> tuple[Reference, Base64Of]:
-    """Return a reference, and what has its bytes."""
+def shown(picture: bytes) -> Reference:
+    """Return a reference that has its bytes."""
     text = memoryview(pybase64.b64encode(picture))
     sha256 = hashlib.sha256(picture).hexdigest()
-    sent = SentPicture(sha256=sha256, media_type="image/png", size_bytes=len(picture))
-    wish = ReferenceWish(image="a.png")
-    return Reference(wish=wish, sha256=sent.sha256, sent=sent), lambda _: text
+    sent = SentPicture(
+        sha256=sha256, media_type="image/png", size_bytes=len(picture), base64=lambda: text
+    )
+    return Reference(wish=ReferenceWish(image="a.png"), sha256=sent.sha256, sent=sent)
 
 
 @pytest.fixture
@@ -291,16 +291,14 @@ async def test_pictures_stand_in_the_lines_where_the_provider_wants_them_there(
 ) -> None:
     """And what is measured before is no less than what is written."""
     picture = make_png("a face", 80, 60, heavy=True)
-    one, base64_of = shown(picture)
+    one = shown(picture)
     with ImageApi() as api:
         async with at_desk(api, tmp_path, "gemini") as desk:
             scenes = [replace(scene, shown=(one,)) for scene in desk.scenes("a", "b")]
             names = desk.names
-            nothing = await desk.batching.upload_references(
-                TOKEN, scenes, names, base64_of=base64_of
-            )
-            measured = [desk.batching.measured(scene, base64_of=base64_of) for scene in scenes]
-            written = await desk.batching.write(TOKEN, scenes, names, base64_of=base64_of)
+            nothing = await desk.batching.upload_references(TOKEN, scenes, names)
+            measured = [desk.batching.measured(scene) for scene in scenes]
+            written = await desk.batching.write(TOKEN, scenes, names)
             text = (desk.folder() / "lines.jsonl").read_bytes()
 
         assert nothing is None
@@ -406,7 +404,7 @@ async def test_a_file_without_end_is_not_taken_until_the_disk_is_full(tmp_path: 
     with ImageApi() as api:
         api.batches.plan = Batched(order="asked", polls=0)
         api.batches.meet(Overlong(), at="results")
-        async with at_desk(api, tmp_path, caps=Caps(total_bytes=16384)) as desk:
+        async with at_desk(api, tmp_path, most_bytes=16384) as desk:
             before = await desk.begun("s0: a", "s1: b")
             ended = await desk.ended(before)
             results = await desk.batching.files.here(desk.folder(), ended, before.job, lines=2)
@@ -534,7 +532,7 @@ async def test_a_line_that_is_too_long_is_nobodys_and_the_others_are_read(tmp_pa
         big = make_png("big", 300, 300, heavy=True)
         api.batches.script_line(Line(picture=big), scene="s1")
         api.batches.script(Batched(order="asked"))
-        async with at_desk(api, tmp_path, caps=Caps(total_bytes=64 << 10)) as desk:
+        async with at_desk(api, tmp_path, most_bytes=64 << 10) as desk:
             before = await desk.begun("s0: a", "s1: b", "s2: c")
             taken = await desk.taken_in(before)
 

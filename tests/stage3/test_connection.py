@@ -1,4 +1,4 @@
-"""What httpx gets from our transport: its own errors, and proxies only where they are wanted."""
+"""How a body comes in, over a connection of its own."""
 
 import contextlib
 import socket
@@ -15,41 +15,6 @@ from stage3_plugin.transport.connection import FreshConnection
 from stage3_plugin.transport.sockets import Terms
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("network")]
-
-POOLS_AND_PROXIES = {
-    "ConnectionNotAvailable", "NetworkError", "PoolTimeout", "ProtocolError", "ProxyError",
-    "TimeoutException", "UnsupportedProtocol",
-}  # fmt: skip
-
-
-def own_errors() -> list[type[Exception]]:
-    """List what httpcore may raise over one connection, from what it exports."""
-    exported = [getattr(httpcore, name) for name in httpcore.__all__]
-    return [
-        each
-        for each in exported
-        if isinstance(each, type)
-        and issubclass(each, Exception)
-        and each.__name__ not in POOLS_AND_PROXIES
-    ]
-
-
-@pytest.mark.parametrize("error", own_errors(), ids=lambda error: error.__name__)
-async def test_every_error_of_a_connection_is_told_as_httpx_tells_it(
-    error: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The client knows httpx's words only, and httpx's own transport uses the same."""
-
-    async def fail(*_: object) -> None:
-        raise error("told")
-
-    monkeypatch.setattr(httpcore.AsyncHTTPConnection, "handle_async_request", fail)
-    transport = FreshConnection(ssl.create_default_context(), trust_env=False)
-
-    with pytest.raises(getattr(httpx, error.__name__), match="told") as caught:
-        await transport.send(httpx.Request("GET", "http://127.0.0.1:1/"), Terms())
-    assert isinstance(caught.value.__cause__, error)
-
 
 # Bodies ------------------------------------------------------------------------------------------
 
@@ -155,7 +120,7 @@ async def test_a_body_that_is_cut_is_an_error(length: int) -> None:
     """Wherever the server hangs up before the length it announced."""
     with (
         answering(HEAD + BODY[: length // 2], BODY[length // 2 : length]) as url,
-        pytest.raises(httpx.RemoteProtocolError),
+        pytest.raises(httpcore.RemoteProtocolError),
     ):
         await body_from(url)
 
@@ -169,6 +134,6 @@ async def test_a_body_is_not_waited_for_longer_than_httpx_was_told() -> None:
             "POST", url, content=b"!", extensions={"timeout": timeout.as_dict()}
         )
         response = await transport.send(request, Terms())
-        with pytest.raises(httpx.ReadTimeout):
+        with pytest.raises(httpcore.ReadTimeout):
             await response.aread()
         await response.aclose()

@@ -31,7 +31,7 @@ from stage3_plugin.settings import Settings
 from tests.fakes.inline_commit import in_line
 from tests.laws import tried
 from tests.stage3.running import Story, asking, context_of, costing
-from tests.stage3.showing import NoPictures
+from tests.stage3.showing import NoPictures, no_shelf
 from tests.stage3.stored import Stored
 from tests.stage3.test_stage import MEMORY, Ran, attempted, virtually
 
@@ -127,6 +127,7 @@ async def run(wanted: Settings, makers: list[Maker], scene: Scene, folder: Path)
             open_commit=in_line,
         ),
         draw=lambda: 0.5,
+        open_shelf=no_shelf,
     )
     context = context_of(structlog.get_logger(), outcomes.append)
     await stage.run(asking(Story([scene])), context)

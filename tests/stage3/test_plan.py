@@ -17,8 +17,7 @@ from host_stub import contract
 from host_stub.contract import StagePlan
 from stage3_plugin import hooks
 from stage3_plugin.domain.money import Estimate, to_usd
-from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.policy.plan import Prospect, plan_run
+from stage3_plugin.policy.plan import Prospect, Tally
 from stage3_plugin.policy.reuse import Reuse
 from tests.doors import settings_for
 from tests.fakes.image_api import ImageApi
@@ -68,22 +67,10 @@ def planned(
     typical_s: float | None = None,
     capacity: int = 1,
 ) -> StagePlan:
-    def estimate(request: PictureRequest) -> Estimate:
-        _, low, high = story[int(request.scene_id)]
-        return Estimate(low_microusd=low, high_microusd=high)
-
-    return plan_run(
-        [
-            PictureRequest(scene_id=str(number), prompt="", width_px=1, height_px=1)
-            for number in range(len(story))
-        ],
-        prospects=lambda request: (story[int(request.scene_id)][0],),
-        estimate=estimate,
-        room_microusd=room_microusd,
-        typical_s=typical_s,
-        capacity=capacity,
-        day_microusd={},
-    )
+    tally = Tally(room_microusd)
+    for prospect, low, high in story:
+        tally.add([prospect], Estimate(low_microusd=low, high_microusd=high))
+    return tally.plan(typical_s=typical_s, capacity=capacity, day_microusd={})
 
 
 class Scenes:

@@ -166,3 +166,29 @@ async def test_a_plan_tells_what_today_has_cost_and_how_long_it_takes(
     assert 0.2 <= plan.expected_s < 20  # two rounds of four
     assert all_there.expected_s == 0
     assert (all_there.cost_low_usd, all_there.cost_high_usd) == (Decimal(0), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    "scene, problem",
+    [
+        (Scene(scene_id="s01", prompt="a pier", width=640, height=640), "640x640 is more than"),
+        (Scene(scene_id="s01", prompt="  "), "the prompt is empty"),
+        (Scene(scene_id="s01", prompt="a \ud800"), "the prompt holds half of a surrogate pair"),
+    ],
+    ids=["too large", "empty", "no text"],
+)
+async def test_what_no_picture_could_come_of_is_not_sent(
+    image_api: ImageApi, tmp_path: Path, scene: Scene, problem: str
+) -> None:
+    """A plan and a run say it in the same words."""
+    wanted = painter(image_api, max_pixels=64 * 64)
+    plan = await plan_of(wanted, Story([scene]), tmp_path)
+    ran = await run_stage(wanted, Story([scene]), tmp_path)
+    failure = ran.outcomes["s01"].failure
+
+    assert failure is not None
+    assert failure.code == "rejected"
+    assert failure.message.startswith(problem)
+    assert [one.problem for one in plan.scenes] == [failure.message]
+    assert plan.unsendable == 1
+    assert image_api.received() == 0

@@ -80,7 +80,7 @@ class Dead:
         assert isinstance(held, Held)
         leave_lock(self.folder / ".stage3", new.run_id)
         if not sent:
-            leave_list(self.folder / ".stage3", new.run_id)
+            leave_list(self.folder / ".stage3", new.run_id, new.attempt_id)
         return new.attempt_id
 
     def has_received(

@@ -30,7 +30,7 @@ from stage3_plugin.runtime import interrupt
 from stage3_plugin.settings import Settings
 from tests.fakes.inline_commit import in_line
 from tests.stage3.running import asking, context_of, costing
-from tests.stage3.showing import NoPictures
+from tests.stage3.showing import NoPictures, no_shelf
 from tests.stage3.stored import Stored
 
 K = VerdictKind
@@ -164,6 +164,7 @@ async def run(
                 open_commit=in_line,
             ),
             draw=lambda: 0.5,
+            open_shelf=no_shelf,
         )
         context = context_of(log, ran.outcomes.append, stopping)
         ran.ending = await stage.run(asking(story, deadline_s=deadline_s), context)

@@ -184,9 +184,9 @@ async def test_a_picture_is_fetched_by_its_bytes(folder: Path, api: ImageApi) ->
     assert sha256 is not None
     async with open_stage(settings, folder) as stage:
         into = folder / "elsewhere" / "one.png"
-        was_there = await stage.fetch(sha256, into)
-        is_no_name = await stage.fetch("../../etc/passwd", folder / "two")
-        is_unknown = await stage.fetch("0" * 64, folder / "three")
+        was_there = await stage.pictures.fetch(sha256, into)
+        is_no_name = await stage.pictures.fetch("../../etc/passwd", folder / "two")
+        is_unknown = await stage.pictures.fetch("0" * 64, folder / "three")
 
     assert (was_there, is_no_name, is_unknown) == (True, False, False)
     assert hashlib.sha256(into.read_bytes()).hexdigest() == sha256

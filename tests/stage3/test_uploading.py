@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from email.message import Message
 from email.parser import BytesParser
 
@@ -11,9 +14,11 @@ import pytest
 
 from stage3_plugin.domain.batch import Upload
 from stage3_plugin.transport.bodies import Content
+from stage3_plugin.transport.job_hosts import JobHosts
 from stage3_plugin.transport.patience import RENEWED_BY_BYTES, Patience
 from stage3_plugin.transport.sinks import PIECE_BYTES
 from stage3_plugin.transport.uploading import upload_body
+from tests.hostile.sending import Kept, client
 from tests.stage3.test_patience import Clock
 
 FORM = Upload(
@@ -84,7 +89,7 @@ def test_what_moves_may_take_longer_than_any_limit(monkeypatch: pytest.MonkeyPat
     """Each MiB begins the time anew; what trickles does not."""
     clock = Clock()
     monkeypatch.setattr(anyio, "current_time", clock.current_time)
-    moving, trickling = Patience(2), Patience(2)
+    moving, trickling = Patience(2, is_renewed=True), Patience(2, is_renewed=True)
     for _ in range(200):
         clock.now += 0.03
         moving.check()
@@ -94,3 +99,33 @@ def test_what_moves_may_take_longer_than_any_limit(monkeypatch: pytest.MonkeyPat
 
     assert moving.has_time()
     assert not trickling.has_time()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("piece_bytes, is_whole", [(RENEWED_BY_BYTES, True), (1000, False)])
+async def test_a_file_that_comes_may_take_longer_than_any_limit(
+    piece_bytes: int,
+    is_whole: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Each MiB of it begins the time anew, and what trickles in does not."""
+    pieces, ended = 6, threading.Event()
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            head = f"HTTP/1.1 200 OK\r\ncontent-length: {pieces * piece_bytes}\r\n\r\n"
+            connection.sendall(head.encode())
+            for _ in range(pieces):
+                connection.sendall(bytes(piece_bytes))
+                ended.wait(0.5)
+
+    kept = Kept()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        came = await client(url, timeout_s=1).download(url, kept.open, hosts=JobHosts(url, url))
+        ended.set()
+
+    assert came.complete is is_whole
+    assert (len(kept.body) == pieces * piece_bytes) is is_whole

@@ -8,7 +8,6 @@ an unchanged scene file gets the same faces in all its scenes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from difflib import get_close_matches
 from functools import cached_property
 
@@ -48,9 +47,7 @@ class Casting:
         for wish in (*wishes_of(scene), *self._of_cast(scene)):
             known = found.setdefault(_picture_of(wish), wish)
             if known is not wish:
-                found[_picture_of(wish)] = replace(
-                    known, name=known.name or wish.name, role=known.role or wish.role
-                )
+                found[_picture_of(wish)] = known.named_by(wish)
         return tuple(found.values())
 
     def _of_cast(self, scene: Scene) -> Iterator[ReferenceWish]:

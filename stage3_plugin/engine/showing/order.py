@@ -85,14 +85,14 @@ class InOrder(Peekable[SceneState]):
         if not self:
             raise StopIteration
         scene = self._next.pop()
-        if self._needs.is_shown(scene.request.scene_id):
+        if scene.request.scene_id in self._needs.scenes:
             self._under_way.add(scene.request.scene_id)
         return scene
 
     def _ended(self, scene_id: str) -> None:
         """Release what has waited for a scene last, since its picture is there or never comes."""
         self._under_way.discard(scene_id)
-        if self._needs.is_awaited(scene_id):
+        if self._needs.scenes[scene_id].is_awaited:
             return
         released = self._held.settled(scene_id)
         if released:

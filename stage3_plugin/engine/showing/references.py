@@ -10,7 +10,7 @@ Apart from ``survey``, which finds out from a story what there is to be looked a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 OpenShelf: TypeAlias = Callable[[Path], AbstractAsyncContextManager["References"]]
 """Opens what holds references for a run or a plan, by the folder that scenes' files start at."""
+_KnownAs: TypeAlias = tuple[ReferenceWish, Limits, str]
+"""By what an opened reference is known: the hash, if it is a scene's picture, is of that."""
 _NOTHING_SENT: Final = "; nothing was sent"
 
 
@@ -64,24 +66,13 @@ class Unshown:
         return Failure(code=code, message=f"{self.why}{_NOTHING_SENT}", retryable=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Awaits:
-    """A request whose references are not all made yet.
-
-    Attributes:
-        request: As it will be, with a :data:`TO_COME` for each of these.
-    """
-
-    request: PictureRequest
-
-
 TO_COME = SentPicture(sha256="", media_type="image/png", size_bytes=0)
 """What is sent of a picture that is not made yet, as far as a price and words need to know it."""
 
 
-def is_to_come(reference: Reference) -> bool:
-    """Return whether a reference's picture is not made yet."""
-    return reference.sent is TO_COME
+def is_awaiting(request: PictureRequest) -> bool:
+    """Return whether a picture that a request shows is not made yet."""
+    return any(one.sent is TO_COME for one in request.shown)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,10 +110,11 @@ class SceneReferences:
 
     Args:
         shelf: Holds the bytes.
-        limits_of: Says what the endpoint takes.
+        limits_of: Says what the endpoint takes of a request's references.
         is_over: Returns whether nothing new is started any more: then no file is opened either.
 
     Attributes:
+        limits_of: The same.
         sheets: Requests of the sheets that the asked scenes need; they are made first.
         named_sheets: Likewise, with those that no scene can be shown, and that are not made.
         scenes: All whose pictures are shown, by their ids.
@@ -139,9 +131,9 @@ class SceneReferences:
         is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._shelf = shelf
-        self._limits_of = limits_of
+        self.limits_of = limits_of
         self._is_over = is_over
-        self._opened: dict[tuple[ReferenceWish, Limits, str], Reference | Unshown] = {}
+        self._opened: dict[_KnownAs, Reference | Unshown] = {}
         self._waves: Mapping[str, int] | None = None
         self._waiting = set[str]()
         """Scenes that wait for pictures which a later run has."""
@@ -151,10 +143,6 @@ class SceneReferences:
         self.refers: dict[str, Collection[str]] = {}
         self.problems: dict[str, str] = {}
         self.on_end: Callable[[str], None] = lambda _scene_id: None
-
-    def limits_of(self, request: PictureRequest) -> Limits:
-        """Return what the endpoint takes of a request's references."""
-        return self._limits_of(request, len(request.wishes))
 
     def needs(self, request: PictureRequest) -> tuple[str, ...]:
         """Return the scenes of this run that a request shows and whose pictures are to come."""
@@ -166,14 +154,6 @@ class SceneReferences:
             and self.scenes[scene_id].is_awaited
             and request.scene_id not in self.problems
         )
-
-    def is_shown(self, scene_id: str) -> bool:
-        """Return whether any scene shows this one's picture."""
-        return scene_id in self.scenes
-
-    def is_awaited(self, scene_id: str) -> bool:
-        """Return whether a picture of a scene that is shown is still to come."""
-        return self.scenes[scene_id].is_awaited
 
     def expect(self, scene_id: str, more: int) -> None:
         """Count on further takes of a scene: the first that comes is the one that is shown."""
@@ -210,7 +190,7 @@ class SceneReferences:
         known = self._waves
         return max((known.get(one, 0) + 1 for one in self.needs(request)), default=0)
 
-    async def bring(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
+    async def bring(self, request: PictureRequest) -> PictureRequest | Unshown:
         """Have the bytes of a request's references, and return it with them."""
         limits = self.limits_of(request)
         for wish in request.wishes:
@@ -219,11 +199,8 @@ class SceneReferences:
 
     async def open(self, wish: ReferenceWish, limits: Limits) -> None:
         """Have the bytes of one reference, if they are there by now; see :meth:`bring`."""
-        picture = self._picture_of(wish)
-        if wish.scene_id is not None and picture is None:
-            return
-        known_as = (wish, limits, "" if picture is None else picture.sha256)
-        if known_as in self._opened:
+        picture, known_as = self._picture_of(wish, limits)
+        if known_as in self._opened or (wish.scene_id is not None and picture is None):
             return
         if self._is_over():
             why = "the run was told to stop before its references were opened"
@@ -234,13 +211,18 @@ class SceneReferences:
         except ReferenceRefused as refusal:
             self._opened[known_as] = Unshown(_in_words(refusal))
 
-    def _picture_of(self, wish: ReferenceWish) -> Picture | BroughtPicture | None:
-        scene = None if wish.scene_id is None else self.scenes.get(wish.scene_id)
-        return None if scene is None else scene.picture
+    def _picture_of(
+        self, wish: ReferenceWish, limits: Limits
+    ) -> tuple[Picture | BroughtPicture | None, _KnownAs]:
+        """Return the picture of a reference to a scene, and what it is known by once opened."""
+        scene = self.scenes.get(wish.scene_id or "")
+        picture = None if scene is None else scene.picture
+        return picture, (wish, limits, "" if picture is None else picture.sha256)
 
-    def show(self, request: PictureRequest) -> PictureRequest | Unshown | Awaits:
-        """Return a request with its references; reads nothing.
+    def show(self, request: PictureRequest) -> PictureRequest | Unshown:
+        """Return a request with its references, a :data:`TO_COME` for each that is not made yet.
 
+        Nothing is read.
         What keeps it from being sent at all is said before what it has to wait for.
         """
         if not request.wishes:
@@ -262,30 +244,20 @@ class SceneReferences:
                 self._waiting.add(request.scene_id)
             return first
         shown = _each_once([one for one in found if isinstance(one, Reference)])
-        as_shown = replace(request, shown=shown)
-        return Awaits(as_shown) if any(map(is_to_come, shown)) else as_shown
-
-    def foreseen(self, requests: Iterable[PictureRequest]) -> Iterator[PictureRequest]:
-        """Yield requests with what is known of their references; without, if they are not sent."""
-        for request in requests:
-            shown = self.show(request)
-            if isinstance(shown, Awaits):
-                yield shown.request
-            else:
-                yield request if isinstance(shown, Unshown) else shown
+        return replace(request, shown=shown)
 
     def _found(self, wish: ReferenceWish, limits: Limits) -> Reference | Unshown:
         """Return what there is of a reference."""
-        picture = self._picture_of(wish)
-        opened = self._opened.get((wish, limits, "" if picture is None else picture.sha256))
+        picture, known_as = self._picture_of(wish, limits)
+        opened, scene_id = self._opened.get(known_as), wish.scene_id
         if opened is not None:
             return opened
-        scene = None if wish.scene_id is None else self.scenes.get(wish.scene_id)
-        if scene is None and wish.scene_id is not None:  # of one that was to keep its picture
-            return Unshown(f"scene {wish.scene_id!r} is not made in this run", is_refused=False)
-        if scene is None or scene.picture is not None or not scene.why_not:  # not opened yet
+        scene = None if scene_id is None else self.scenes.get(scene_id)
+        if scene is None and scene_id is not None:  # of one that was to keep its picture
+            return Unshown(f"scene {scene_id!r} is not made in this run", is_refused=False)
+        if scene is None or picture is not None or not scene.why_not:  # not opened yet
             return Reference(wish=wish, sha256="", sent=TO_COME)
-        waits_for = () if scene.is_refused else _named(wish)
+        waits_for = () if scene.is_refused or scene_id is None else (scene_id,)
         return Unshown(scene.why_not, scene.is_refused, waits_for, scene.is_to_come)
 
 
@@ -294,22 +266,13 @@ def _in_rank(unshown: Unshown) -> tuple[bool, bool]:
     return not unshown.is_refused, unshown.is_to_come
 
 
-def _named(wish: ReferenceWish) -> tuple[str, ...]:
-    return () if wish.scene_id is None else (wish.scene_id,)
-
-
 def _each_once(shown: Sequence[Reference]) -> tuple[Reference, ...]:
     """Return pictures in their order, each once, by the first name and role that it is given."""
     once: dict[str, Reference] = {}
     for one in shown:
         known_as = one.sha256 or one.wish.image
         known = once.setdefault(known_as, one)
-        wish = replace(
-            known.wish,
-            name=known.wish.name or one.wish.name,
-            role=known.wish.role or one.wish.role,
-        )
-        once[known_as] = replace(known, wish=wish)
+        once[known_as] = replace(known, wish=known.wish.named_by(one.wish))
     return tuple(once.values())
 
 

@@ -16,6 +16,7 @@ from stage3_plugin.domain.money import Estimate, usd_text
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.reference import Reference
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.policy.plan import Sum
 
 DRAWN = "seed_drawn"
 """The fact that says which seed was drawn for it, after others were refused."""
@@ -48,13 +49,6 @@ def facts_of(request: PictureRequest, wish: MadeFrom, *, drawn: bool = False) ->
 
 
 @dataclass
-class _Changed:
-    count: int = 0
-    first: str = ""
-    cost_microusd: int | None = 0
-
-
-@dataclass
 class Stale:
     """Counts such scenes, by the reference that has changed.
 
@@ -63,23 +57,21 @@ class Stale:
     """
 
     count: int = 0
-    _by_change: dict[str, _Changed] = field(default_factory=dict[str, _Changed])
+    _by_change: dict[str, tuple[str, Sum]] = field(default_factory=dict[str, tuple[str, Sum]])
 
     def add(self, request: PictureRequest, purchase: Purchase, estimate: Estimate) -> None:
         """Count a scene that has a picture and would be made anew."""
         self.count += 1
         for change in _changes(request, shown_to(purchase)):
-            changed = self._by_change.setdefault(change, _Changed(first=request.scene_id))
-            changed.count += 1
-            known, more = changed.cost_microusd, estimate.high_microusd
-            changed.cost_microusd = None if known is None or more is None else known + more
+            _, cost = self._by_change.setdefault(change, (request.scene_id, Sum()))
+            cost.add(estimate)
 
     def warnings(self) -> tuple[str, ...]:
         """Return a line for each change."""
         lines = [
-            f"{change}: {scenes_named(changed.count, changed.first)} would be made anew, for "
-            f"{_price(changed.cost_microusd)}"
-            for change, changed in list(self._by_change.items())[:MOST_NAMED]
+            f"{change}: {scenes_named(cost.pictures, first)} would be made anew, for "
+            f"{_price(cost.high_microusd)}"
+            for change, (first, cost) in list(self._by_change.items())[:MOST_NAMED]
         ]
         more = len(self._by_change) - MOST_NAMED
         return (

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
 
@@ -21,7 +20,12 @@ from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish, ShownBy
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.showing.casting import Casting
-from stage3_plugin.engine.showing.references import SceneReferences, ShownScene, Unshown
+from stage3_plugin.engine.showing.references import (
+    SceneReferences,
+    ShownScene,
+    Unshown,
+    is_awaiting,
+)
 from stage3_plugin.engine.showing.stale import scenes_named
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.precedence import circles, in_order
@@ -44,54 +48,6 @@ def any_may_come(_request: PictureRequest, _keys: Keys) -> str:
     return ""
 
 
-@dataclass
-class Told:
-    """What a person should know of a story's references, gathered as its scenes go by."""
-
-    _unshown: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
-    _strangers: dict[str, str] = field(default_factory=dict[str, str])
-
-    def unshown(self, request: PictureRequest, why: str) -> None:
-        """Count a scene that cannot show what it names."""
-        count, first = self._unshown.get(why, (0, request.scene_id))
-        self._unshown[why] = (count + 1, first)
-
-    def strangers(self, request: PictureRequest, characters: Iterable[str]) -> None:
-        """Count characters that the cast does not name."""
-        for character in characters:
-            self._strangers.setdefault(character, request.scene_id)
-
-    def unshown_lines(self) -> tuple[str, ...]:
-        """Return what to say of scenes that cannot show what they name, a line for each kind."""
-        lines = [
-            f"{scenes_named(count, first)} cannot be made as asked: {why}"
-            for why, (count, first) in list(self._unshown.items())[:MOST_SAID]
-        ]
-        more = len(self._unshown) - MOST_SAID
-        if more > 0:
-            lines.append(f"and {more:,} further references cannot be shown")
-        return tuple(lines)
-
-    def stranger_lines(self, casting: Casting) -> tuple[str, ...]:
-        """Return what to say of characters that the cast does not name."""
-        if not self._strangers:
-            return ()
-        character, scene_id = next(iter(self._strangers.items()))
-        is_one = len(self._strangers) == 1
-        named = f"{'' if is_one else 'the first is '}{character[:MOST_LETTERS]!r}"
-        count = "1 id" if is_one else f"{len(self._strangers):,} ids"
-        slips = (
-            f"; is {meant!r} of the cast meant by {one[:MOST_LETTERS]!r}?"
-            for one in islice(self._strangers, MOST_SAID)
-            if (meant := casting.closest(one)) is not None
-        )
-        line = (
-            f"{count} in characters_in_scene {'is' if is_one else 'are'} not in the cast and "
-            f"left out: {named} of scene {scene_id!r}{next(slips, '')}"
-        )
-        return (line,)
-
-
 class Survey:
     """Goes through a story.
 
@@ -103,10 +59,6 @@ class Survey:
         takes: The pictures that there are.
         host: Says which of them a host shows.
         why_none: Says of a scene that is referred to and has none why none will come.
-        why_not_made: Says why a request is not sent, whatever it shows; ``None`` where it is.
-
-    Attributes:
-        told: What a person should know.
     """
 
     def __init__(
@@ -119,9 +71,9 @@ class Survey:
         takes: Takes,
         host: ShownBy,
         why_none: WhyNone,
-        why_not_made: Callable[[PictureRequest], str | None],
     ) -> None:
-        self.told = Told()
+        self._unshown: dict[str, tuple[int, str]] = {}
+        self._strangers: dict[str, str] = {}
         self._references = references
         self._casting = casting
         self._sheets = sheets
@@ -129,9 +81,7 @@ class Survey:
         self._takes = takes
         self._host = host
         self._why_none = why_none
-        self._why_not_made = why_not_made
-        self._named_sheets = set[str]()
-        self._needed_scenes = set[str]()
+        self._why_not_made = steps.routes[0].why_not_made
         self._shown_as = defaultdict[str, set[tuple[ReferenceWish, Limits]]](set)
 
     async def go_through(
@@ -159,13 +109,52 @@ class Survey:
         await self._find_pictures(requests)
         self._leave_out(self._named_sheets - self._sheets_of_those_made(story))
 
+    def unshown_lines(self) -> tuple[str, ...]:
+        """Return what to say of scenes that cannot show what they name, a line for each kind."""
+        lines = [
+            f"{scenes_named(count, first)} cannot be made as asked: {why}"
+            for why, (count, first) in list(self._unshown.items())[:MOST_SAID]
+        ]
+        more = len(self._unshown) - MOST_SAID
+        if more > 0:
+            lines.append(f"and {more:,} further references cannot be shown")
+        return tuple(lines)
+
+    def stranger_lines(self) -> tuple[str, ...]:
+        """Return what to say of characters that the cast does not name."""
+        if not self._strangers:
+            return ()
+        character, scene_id = next(iter(self._strangers.items()))
+        is_one = len(self._strangers) == 1
+        named = f"{'' if is_one else 'the first is '}{character[:MOST_LETTERS]!r}"
+        count = "1 id" if is_one else f"{len(self._strangers):,} ids"
+        slips = (
+            f"; is {meant!r} of the cast meant by {one[:MOST_LETTERS]!r}?"
+            for one in islice(self._strangers, MOST_SAID)
+            if (meant := self._casting.closest(one)) is not None
+        )
+        line = (
+            f"{count} in characters_in_scene {'is' if is_one else 'are'} not in the cast and "
+            f"left out: {named} of scene {scene_id!r}{next(slips, '')}"
+        )
+        return (line,)
+
+    @property
+    def _named_sheets(self) -> set[str]:
+        return self._sheets.keys() & self._shown_as.keys()
+
+    @property
+    def _needed_scenes(self) -> set[str]:
+        return self._shown_as.keys() - self._sheets.keys()
+
     def _sheets_of_those_made(self, story: Iterable[PictureRequest]) -> set[str]:
         """Return the sheets of scenes that may be made; count those that cannot."""
         needed = set[str]()
         for request in story:
             shown = self._references.show(request)
             if isinstance(shown, Unshown):
-                self.told.unshown(request, shown.why)
+                count, first = self._unshown.get(shown.why, (0, request.scene_id))
+                self._unshown[shown.why] = (count + 1, first)
                 is_for_a_scene = set(shown.waits_for) - self._sheets.keys()
                 if shown.is_refused or is_for_a_scene:  # else it may come to be made
                     continue
@@ -189,8 +178,8 @@ class Survey:
             self._casting.need_own_ids((request.scene_id,))
             if request.wishes:
                 await self._look_at(request)
-            if self._casting:
-                self.told.strangers(request, self._casting.strangers(request.characters))
+            for character in self._casting.strangers(request.characters) if self._casting else ():
+                self._strangers.setdefault(character, request.scene_id)
             if number % _SCENES_A_TURN == 0:
                 await anyio.lowlevel.checkpoint()
 
@@ -201,8 +190,6 @@ class Survey:
                 await self._references.open(wish, limits)
                 continue
             self._shown_as[wish.scene_id].add((wish, limits))
-            is_sheet = wish.scene_id in self._sheets
-            (self._named_sheets if is_sheet else self._needed_scenes).add(wish.scene_id)
 
     def _that_are_shown(self, story: Iterable[PictureRequest]) -> dict[str, PictureRequest]:
         """Return the scenes that those asked for refer to, by whatever way around."""
@@ -215,12 +202,13 @@ class Survey:
 
     def _take_sheets(self, requests: Mapping[str, PictureRequest]) -> None:
         """Take the sheets: those of asked scenes may be made, those of others be there."""
-        made = [one for cast_id, one in self._sheets.items() if cast_id in self._named_sheets]
-        self._references.sheets = self._references.named_sheets = tuple(made)
+        named = self._named_sheets
+        made = tuple(one for cast_id, one in self._sheets.items() if cast_id in named)
+        self._references.sheets = self._references.named_sheets = made
         others = {one for request in requests.values() for one in _referred(request)}
-        for cast_id in self._sheets.keys() & (self._named_sheets | others):
+        for cast_id in self._sheets.keys() & (named | others):
             what, why_not = f"sheet {cast_id!r}", ""
-            if cast_id not in self._named_sheets:
+            if cast_id not in named:
                 why_not = f"{what} is not made in this run, and has no picture yet"
             self._references.scenes[cast_id] = ShownScene(what=what, why_not=why_not)
             self._references.refers[cast_id] = ()
@@ -265,17 +253,25 @@ class Survey:
                 continue
             scene = references.scenes[scene_id]
             shown = await references.bring(known[scene_id])
-            if isinstance(shown, PictureRequest):
-                scene.picture = self._chosen(shown)
-                scene.is_chosen = scene.picture is not None
-            if not scene.is_chosen and isinstance(shown, PictureRequest | Unshown):
-                scene.picture, why_not = self._there_is(known[scene_id], shown)
-                why_not = why_not and f"{scene.what} {why_not}"
-                if why_not and isinstance(shown, Unshown) and shown.waits_for:
-                    why_not = shown.why  # of the first in the chain, however long that is
-                scene.why_not = scene.why_not or why_not
-            for wish, limits in self._shown_as[scene_id]:
+            if isinstance(shown, Unshown) or not is_awaiting(shown):
+                self._find(scene, known[scene_id], shown)
+            for wish, limits in self._shown_as.get(scene_id, ()):
                 await references.open(wish, limits)
+
+    def _find(
+        self, scene: ShownScene, request: PictureRequest, shown: PictureRequest | Unshown
+    ) -> None:
+        """Find the picture of a scene that is referred to, or why there will be none."""
+        if isinstance(shown, PictureRequest):
+            scene.picture = self._chosen(shown)
+            scene.is_chosen = scene.picture is not None
+            if scene.is_chosen:
+                return
+        scene.picture, why_not = self._there_is(request, shown)
+        why_not = why_not and f"{scene.what} {why_not}"
+        if why_not and isinstance(shown, Unshown) and shown.waits_for:
+            why_not = shown.why  # of the first in the chain, however long that is
+        scene.why_not = scene.why_not or why_not
 
     def _chosen(self, request: PictureRequest) -> Picture | BroughtPicture | None:
         """Return the picture that the host shows of a request, if that is what is wanted."""

@@ -9,6 +9,7 @@ nothing.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from stage3_plugin.domain.reference import Limits
 
@@ -27,13 +28,7 @@ CONVERTIBLE = frozenset({"a GIF", "a BMP", "a TIFF", "an AVIF"})
 
 def job_of(original: bytes, limits: Limits) -> bytes:
     """Put a job into bytes: a picture's own, and what a copy of it has to keep to."""
-    head = {
-        "most_bytes": limits.most_bytes,
-        "most_pixels": limits.most_pixels,
-        "most_side_px": limits.most_side_px,
-        "media_types": limits.media_types,
-    }
-    return json.dumps(head).encode("ascii") + b"\n" + original
+    return json.dumps(asdict(limits)).encode("ascii") + b"\n" + original
 
 
 def job_from(job: bytes) -> tuple[bytes, Limits]:

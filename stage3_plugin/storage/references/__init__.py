@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -43,6 +44,7 @@ from stage3_plugin.errors import (
     WorkerLost,
 )
 from stage3_plugin.executors.base import Executor
+from stage3_plugin.files.folder import TEMPORARY_PREFIX
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.runtime.system_errors import hint_for, says_not_there
@@ -51,7 +53,6 @@ from stage3_plugin.storage.pictures import RunBlocking
 from stage3_plugin.storage.references.bodies import Bodies, Body
 from stage3_plugin.storage.references.locating import Place, Places, shown
 from stage3_plugin.storage.references.reading import Original, read, refused
-from stage3_plugin.storage.references.scratch import Scratch
 from stage3_plugin.storage.store import PictureStore
 
 __all__ = ["References"]
@@ -118,8 +119,8 @@ class References:
         self._executor = copying
         self._blocking = blocking
         self._copying = anyio.CapacityLimiter(copying.slots)
-        self._bodies = Bodies()
-        self._scratch = Scratch(state.path)
+        self._folder = state.path
+        self._bodies = Bodies(state.path)
         self._found: dict[tuple[str, str], _Once[Place]] = {}
         self._originals: dict[str, _Once[Original]] = {}
         self._copies: dict[tuple[str, Limits], _Once[SentPicture]] = {}
@@ -127,10 +128,8 @@ class References:
         self._holding = threading.Lock()
 
     async def __aenter__(self) -> Self:
-        folder = await self._blocking(self._folder)
-        self._bodies = Bodies(folder)
-        self._scratch = Scratch(folder)
-        await self._blocking(self._scratch.remove_leftovers)
+        self._folder = await self._blocking(self._folder_for_files)
+        self._bodies = Bodies(self._folder)
         await self._executor.__aenter__()
         return self
 
@@ -143,12 +142,10 @@ class References:
         try:
             await self._executor.__aexit__(kind, error, trace)
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._blocking(self._scratch.close)
-                self._held.clear()
-                self._bodies.close()
+            self._held.clear()
+            self._bodies.close()
 
-    def _folder(self) -> Path:
+    def _folder_for_files(self) -> Path:
         """Return where files go: the state folder's place for that, or the system's."""
         folder = self._state.path / "tmp"
         if self._state.path.is_dir():
@@ -188,32 +185,35 @@ class References:
             raise _again(error, shown(wish.image)) from None
         return Reference(wish=wish, sha256=original.sha256, sent=sent)
 
-    def body_of(self, sent: SentPicture) -> memoryview:
-        """Return what is sent of a reference in base64; all who ask share its memory."""
-        return self._bodies.view(self._held[sent.sha256])
-
     # How it is done ------------------------------------------------------------------------------
 
     async def _original_of(
         self, wish: ReferenceWish, picture: Picture | BroughtPicture | None
     ) -> Original:
+        if isinstance(picture, Picture):
+            return await self._original_in_store(picture.sha256)
         if picture is None:
             find = self._found.setdefault((wish.by, wish.image), _Once[Place]()).get
             place = await find(partial(self._blocking, partial(self._places.find, wish)))
-            opening = partial(self._places.open, wish, place)
-            return await self._original(f"file:{place.path}", opening)
-        if isinstance(picture, BroughtPicture):
+        else:
             place = Place(picture.path.parent, (picture.path.name,))
-            opening = partial(self._places.open, wish, place)
-            original = await self._original(f"brought:{picture.path}", opening)
-            if original.sha256 != picture.sha256:
-                raise refused(_NOT_WHAT_WAS_BROUGHT, _BRING_AGAIN)
-            return original
-        opening = partial(self._stored, picture.sha256)
-        original = await self._original(f"stored:{picture.sha256}", opening)
-        if original.sha256 != picture.sha256:
-            original = await self._recalled(picture.sha256, opening)
+        opening = partial(self._places.open, wish, place)
+        original = await self._original(f"file:{place.path}", opening)
+        if picture is not None and original.sha256 != picture.sha256:
+            raise refused(_NOT_WHAT_WAS_BROUGHT, _BRING_AGAIN)
         return original
+
+    async def _original_in_store(self, sha256: str) -> Original:
+        """Read a stored picture, and once more where it is damaged and kept elsewhere, too."""
+        opening = partial(self._stored, sha256)
+        original = await self._original(f"stored:{sha256}", opening)
+        if original.sha256 == sha256:
+            return original
+        if await self._blocking(partial(self._store.recall, sha256)):
+            original = await self._original(f"recalled:{sha256}", opening)
+            if original.sha256 == sha256:
+                return original
+        raise refused(_DAMAGED, _DAMAGED_HINT)
 
     def _stored(self, sha256: str) -> BinaryIO:
         try:
@@ -223,15 +223,6 @@ class References:
                 raise refused(_DAMAGED, _DAMAGED_HINT) from error
             raise StorageFailed(self._store.where(sha256), error, reading=True) from error
 
-    async def _recalled(self, sha256: str, opening: Callable[[], BinaryIO]) -> Original:
-        """Read a stored picture that is damaged once more, if it is kept elsewhere too."""
-        if not await self._blocking(partial(self._store.recall, sha256)):
-            raise refused(_DAMAGED, _DAMAGED_HINT)
-        original = await self._original(f"recalled:{sha256}", opening)
-        if original.sha256 != sha256:
-            raise refused(_DAMAGED, _DAMAGED_HINT)
-        return original
-
     async def _original(self, key: str, opening: Callable[[], BinaryIO]) -> Original:
         once = self._originals.setdefault(key, _Once[Original]())
         return await once.get(partial(self._blocking, partial(self._read, opening)))
@@ -240,15 +231,15 @@ class References:
         if original.picture is not None:
             _need_size(original.picture, limits)
             if _takes(limits, original.picture):
-                return _sent(original.picture)
+                return self._to_be_sent(original.picture)
         once = self._copies.setdefault((original.sha256, limits), _Once[SentPicture]())
         return await once.get(partial(self._copy, original, limits))
 
     async def _copy(self, original: Original, limits: Limits) -> SentPicture:
         """Have a copy made; two at once, since each job carries a whole picture."""
         async with self._copying:
-            job = await self._blocking(partial(_job, self._bodies, original, limits))
-            into = await self._blocking(self._scratch.new)
+            job = await self._blocking(partial(_job, original, limits))
+            into = self._folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
             try:
                 await self._executor.run(job, into)
                 copy = await self._blocking(partial(self._read, partial(_opened, into)))
@@ -269,7 +260,16 @@ class References:
         if copy.picture is None or not _takes(limits, copy.picture):
             raise refused(_NO_COPY)
         _need_size(copy.picture, limits)
-        return _sent(copy.picture)
+        return self._to_be_sent(copy.picture)
+
+    def _to_be_sent(self, picture: Picture) -> SentPicture:
+        return SentPicture(
+            sha256=picture.sha256,
+            # An inspector has seen that it is one.
+            media_type=cast("MediaType", picture.media_type),
+            size_bytes=picture.size_bytes,
+            base64=lambda: self._held[picture.sha256],
+        )
 
     def _read(self, opening: Callable[[], BinaryIO]) -> Original:
         """Read a picture; the same bytes are held once, whatever names they have."""
@@ -306,16 +306,8 @@ def _need_size(picture: Picture, limits: Limits) -> None:
         )
 
 
-def _sent(picture: Picture) -> SentPicture:
-    return SentPicture(
-        sha256=picture.sha256,
-        media_type=cast("MediaType", picture.media_type),  # an inspector has seen that it is one
-        size_bytes=picture.size_bytes,
-    )
-
-
-def _job(bodies: Bodies, original: Original, limits: Limits) -> bytes:
-    return job_of(pybase64.b64decode(bodies.read(original.body)), limits)
+def _job(original: Original, limits: Limits) -> bytes:
+    return job_of(pybase64.b64decode(original.body[:]), limits)
 
 
 def _not_copied(problem: str, into: Path) -> ReferenceRefused | StorageFailed:

@@ -73,11 +73,6 @@ class Cutter:
         self._held = b""
         self.sizes: list[int] = []
 
-    @property
-    def largest_bytes(self) -> int:
-        """Return how many bytes the largest file has."""
-        return max(0 if self._part is None else self._part.size_bytes, *self.sizes, 0)
-
     def feed(self, piece: bytes) -> bytes:
         """Take the next piece."""
         data, self._held = self._held + piece if self._held else piece, b""

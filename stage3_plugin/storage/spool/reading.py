@@ -12,11 +12,12 @@ import heapq
 import mmap
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import pybase64
 
@@ -43,7 +44,7 @@ from stage3_plugin.storage.spool.loose_base64 import (
     media_type_in,
 )
 from stage3_plugin.storage.spool.receipt import Received
-from stage3_plugin.storage.spool.writing import MOST_PARTS, Caps, Spool
+from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES, MOST_PARTS, Spool
 
 _PIECE_BYTES = 256 * 1024
 _MOST_OPENING = 512
@@ -59,6 +60,11 @@ _CUT = "the answer was cut off"
 
 class SpooledAnswer(Spool):
     """An answer on its way, which is looked at where its end does not say that it is whole."""
+
+    def opened(self, status: int, headers: Mapping[str, str]) -> Self:
+        """Take the head; the body follows."""
+        self.head(status, headers.items())
+        return self
 
     def finish(self, how: str) -> bool:
         """Write what is still in memory, and make the answer one that counts if it can be read.
@@ -173,7 +179,7 @@ def _inflated(received: Received, codings: tuple[str, ...]) -> Received:
         return found
     aside = directory.with_name(f"inflated-{secrets.token_hex(8)}")
     headers = received.head.headers.items()
-    spool = Spool(aside, caps=Caps(total_bytes=2 * Caps().total_bytes))
+    spool = Spool(aside, most_bytes=2 * MOST_BODY_BYTES)
     try:
         spool.head(received.head.status, [(k, v) for k, v in headers if k != "content-encoding"])
         start, stop = received.start, received.start + received.end.body_bytes

@@ -14,7 +14,6 @@ received, also after the run that received it has died.
 
 from __future__ import annotations
 
-import mmap
 import os
 import time
 from contextlib import suppress
@@ -25,16 +24,12 @@ from typing import BinaryIO, Literal, TypeAlias
 from pydantic import TypeAdapter
 
 from stage3_plugin.errors import SpoolRefused, StorageFailed
-from stage3_plugin.files.descriptors import KEPT_FOR_EACH, release
-from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.system_errors import says_not_there
 
 RECEIPT = "answer"
 """The file itself."""
 _TAKING_IN_S = 10.0
-_ROOM_BYTES = 16 << 20
-"""Memory that there is room for before a request leaves: several answers, and a thread's stack."""
 _END_OF_LINE = b"\n"
 _END = b"\nend\n"
 _MOST_BYTES = 1 << 20
@@ -97,79 +92,14 @@ _HEAD = TypeAdapter(Head)
 _ENDED = TypeAdapter(End)
 
 
-class Receipt:
-    """The file of an answer that is coming in, or will; made once, and open until it ends.
+def as_head(head: Head) -> bytes:
+    """Write the first line."""
+    return _HEAD.dump_json(head) + _END_OF_LINE
 
-    Made before a paid request leaves, it has what the answer will need: its own file, and a
-    descriptor that is kept for the file of a picture.
 
-    Args:
-        directory: The answer's folder.
-
-    Raises:
-        StorageFailed: Here and in every method: the disk did not take it, or there is an answer
-            already, or the system has no more descriptors for it.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._kept = 0
-        self._body_at: int | None = None
-        with on_disk(directory / RECEIPT):  # let go untouched, which costs some microseconds
-            mmap.mmap(-1, _ROOM_BYTES).close()
-        self._file = NewFile(directory / RECEIPT)
-        try:
-            self._file.keep_aside()
-        except StorageFailed:
-            self._file.close()
-            raise
-        self._kept = KEPT_FOR_EACH
-
-    @property
-    def start(self) -> int:
-        """Return where the body begins."""
-        return self._body_at or 0
-
-    @property
-    def body_bytes(self) -> int:
-        """Return how much of the body is written."""
-        return self._file.size_bytes - self.start
-
-    def make_way(self) -> None:
-        """Release a descriptor that is kept, right before a file of the answer is opened."""
-        if self._kept:
-            self._kept -= 1
-            release()
-
-    def head(self, head: Head) -> None:
-        """Write the first line."""
-        self._write(_HEAD.dump_json(head) + _END_OF_LINE)
-        self._body_at = self._file.size_bytes
-
-    def write(self, data: bytes) -> None:
-        """Write more of the body."""
-        if data:
-            self._write(data)
-
-    def end(self, end: End | None) -> None:
-        """Write the last lines, if the answer counts; and close."""
-        try:
-            if end is not None:
-                self._file.write(_END_OF_LINE + _ENDED.dump_json(end) + _END)
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Close the file, whatever it holds; a second time does nothing."""
-        kept, self._kept = self._kept, 0
-        release(kept)
-        self._file.close()
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-        except StorageFailed:
-            self.close()
-            raise
+def as_end(end: End) -> bytes:
+    """Write the last lines."""
+    return _END_OF_LINE + _ENDED.dump_json(end) + _END
 
 
 def is_complete(directory: Path) -> bool:

@@ -20,7 +20,7 @@ from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.spool.reading import SpooledAnswer
-from stage3_plugin.storage.spool.writing import Caps
+from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
 
 _PIECE_BYTES = 256 * 1024
 _END = b"\n"
@@ -69,7 +69,7 @@ class ResultFile:
         is_whole: All of it came. Of one that was cut, what stands behind the last end of a line is
             none, unless its document has come to its end.
         into: The folder in which the lines come to lie, each in one of its own.
-        caps: How much of a line is taken.
+        most_bytes: How much of a line is taken.
         masked: Covers secrets.
         token: What every line of the batch has in its key; by default all lines are spooled.
 
@@ -83,14 +83,14 @@ class ResultFile:
         *,
         is_whole: bool,
         into: Path,
-        caps: Caps,
+        most_bytes: int = MOST_BODY_BYTES,
         masked: Masked = NOTHING,
         token: str = "",
     ) -> None:
         self._path = path
         self._is_whole = is_whole
         self._into = into
-        self._caps = caps
+        self._most_bytes = most_bytes
         self._masked = masked
         self._token = token.encode()
         self._strange = 0
@@ -141,7 +141,7 @@ class ResultFile:
 
     def _spooled(self, folder: Path, piece: bytes) -> SpooledLine | None:
         """Spool a line; ``None`` if not all of it came."""
-        answer = SpooledAnswer(folder, caps=self._caps, masked=self._masked)
+        answer = SpooledAnswer(folder, most_bytes=self._most_bytes, masked=self._masked)
         problem = ""
         try:
             answer.head(_STATUS, _HEADERS)

@@ -18,71 +18,67 @@ it but where a picture or a run of base64 begins and ends.
 
 from __future__ import annotations
 
+import mmap
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from stage3_plugin.domain.signature import is_picture, nothing_before
-from stage3_plugin.errors import SpoolRefused
+from stage3_plugin.errors import SpoolRefused, StorageFailed
+from stage3_plugin.files.descriptors import KEPT_FOR_EACH, release
 from stage3_plugin.files.new_file import NewFile
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.runtime.masking import NOTHING, Masked
 from stage3_plugin.storage.inflating import codings_of
 from stage3_plugin.storage.spool.cutting import Cutter
-from stage3_plugin.storage.spool.receipt import End, Head, Receipt, Received
+from stage3_plugin.storage.spool.receipt import (
+    RECEIPT,
+    End,
+    Head,
+    Received,
+    as_end,
+    as_head,
+)
 
 MOST_PARTS = 64
+MOST_BODY_BYTES = 64 << 20
+"""Of a body, where nothing else is said."""
+_ROOM_BYTES = 16 << 20
+"""Memory that there is room for before a request leaves: several answers, and a thread's stack."""
 _PIECE_BYTES = 256 * 1024
 _OPENING_BYTES = 12
 _SECRET_HEADERS = frozenset({"set-cookie", "authorization", "proxy-authorization"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
-    """How much of an answer is taken.
-
-    Attributes:
-        total_bytes: Of the body as it comes, and of what a compressed one stands for.
-        part_bytes: Of one decoded string.
-    """
-
-    total_bytes: int = 64 << 20
-    part_bytes: int = 48 << 20
-
-
 class Spool:
-    """One answer on its way to the disk.
+    """One answer on its way to the disk, or still to come.
 
-    Every method writes to the page cache in the caller's thread, at most 256 KiB at a time, and
-    none of them syncs. Whatever ends the answer, end with :meth:`end`, once.
+    Made before a paid request leaves, it has what the answer will need: its own file, and a
+    descriptor that is kept for the file of a picture. Every method writes to the page cache in the
+    caller's thread, at most 256 KiB at a time, and none of them syncs. Whatever ends the answer,
+    end with :meth:`end`, once, or :meth:`close` it.
 
     Args:
         directory: Is made if it alone is not there; nothing in it is ever overwritten.
-        caps: See :class:`Caps`.
+        most_bytes: How much of a body is taken, as it comes.
         masked: Covers secrets in the head, which people are shown.
-        receipt: That of this answer, if it was made before; by default one is made.
 
     Attributes:
         received_bytes: Of the body, so far.
 
     Raises:
-        StorageFailed: Here and in every method: the disk did not take it.
+        StorageFailed: Here and in every method: the disk did not take it, or there is an answer
+            already, or the system has no more descriptors for it.
     """
 
     def __init__(
-        self,
-        directory: Path,
-        *,
-        caps: Caps | None = None,
-        masked: Masked = NOTHING,
-        receipt: Receipt | None = None,
+        self, directory: Path, *, most_bytes: int = MOST_BODY_BYTES, masked: Masked = NOTHING
     ) -> None:
         self.received_bytes = 0
         self._directory = directory
         self._masked = masked
-        self._caps = caps or Caps()
+        self._most_bytes = most_bytes
         self._head = Head(status=0, headers={}, nonce=secrets.token_hex(16))
         self._is_compressed = False
         self._calls_itself_picture = False
@@ -91,9 +87,18 @@ class Spool:
         self._picture: NewFile | None = None
         self._refusal: str | None = None
         self._is_over = False
+        self._start = 0
         with on_disk(directory), suppress(FileExistsError):
             directory.mkdir(mode=0o700)
-        self._receipt = receipt or Receipt(directory)
+        with on_disk(directory / RECEIPT):  # let go untouched, which costs some microseconds
+            mmap.mmap(-1, _ROOM_BYTES).close()
+        self._file = NewFile(directory / RECEIPT)
+        try:
+            self._file.keep_aside()
+        except StorageFailed:
+            self._file.close()
+            raise
+        self._kept = KEPT_FOR_EACH
 
     def head(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         """Keep the status and the headers; a repeated header's values are joined with ``", "``.
@@ -109,17 +114,18 @@ class Spool:
         self._head = Head(status=status, headers=headers_kept, nonce=self._head.nonce)
         self._is_compressed = bool(codings_of(kept))
         self._calls_itself_picture = kept.get("content-type", "").lower().startswith("image/")
-        self._receipt.head(self._head)
+        self._write(as_head(self._head))
+        self._start = self._file.size_bytes
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
 
         Raises:
-            SpoolRefused: A cap is passed. All that was taken goes to the disk all the same;
-                nothing more is taken.
+            SpoolRefused: There is too much of it. All that was taken goes to the disk all the
+                same; nothing more is taken.
         """
         self._check()
-        room = self._caps.total_bytes - self.received_bytes
+        room = self._most_bytes - self.received_bytes
         self._refusal = "could not be written"
         for start in range(0, min(len(chunk), room), _PIECE_BYTES):
             piece = chunk[start : min(start + _PIECE_BYTES, room)]
@@ -127,9 +133,7 @@ class Spool:
             self._take(piece)
         self._refusal = None
         if len(chunk) > room:
-            self._refusal = f"is longer than {self._caps.total_bytes} bytes"
-        elif self._cutter.largest_bytes > self._caps.part_bytes:
-            self._refusal = f"has a string of more than {self._caps.part_bytes} bytes"
+            self._refusal = f"is longer than {self._most_bytes} bytes"
         self._check()
 
     @property
@@ -144,7 +148,7 @@ class Spool:
         self._is_over = True
         try:
             self._begin(self._opening or b"")
-            self._receipt.write(self._cutter.close())
+            self._write(self._cutter.close())
         finally:
             self._cutter.close()
             if self._picture is not None:
@@ -152,18 +156,31 @@ class Spool:
         end = End(
             nonce=self._head.nonce,
             body="text" if self._picture is None else "picture",
-            body_bytes=self._receipt.body_bytes,
+            body_bytes=self._file.size_bytes - self._start,
             parts=self._sizes,
         )
-        return Received(self._directory, self._head, end, self._receipt.start)
+        return Received(self._directory, self._head, end, self._start)
 
     def end(self, end: End | None) -> None:
-        """Write that the answer counts, and how; ``None`` if it does not."""
-        self._receipt.end(end)
+        """Write that the answer counts, and how, if it does; and close."""
+        try:
+            if end is not None:
+                self._file.write(as_end(end))
+        finally:
+            self.close()
 
     def close(self) -> None:
-        """Close what is open, whatever it holds."""
-        self._receipt.close()
+        """Close the file, whatever it holds; a second time does nothing."""
+        kept, self._kept = self._kept, 0
+        release(kept)
+        self._file.close()
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except StorageFailed:
+            self.close()
+            raise
 
     @property
     def _sizes(self) -> tuple[int, ...]:
@@ -180,12 +197,12 @@ class Spool:
             if len(self._opening) - before >= _OPENING_BYTES:
                 self._begin(self._opening)
             elif before > _OPENING_BYTES:  # however many more come: nothing is looked at twice
-                self._receipt.write(self._opening[:before])
+                self._write(self._opening[:before])
                 self._opening = self._opening[before:]
         elif self._picture is not None:
             self._picture.write(piece)
         else:
-            self._receipt.write(self._cutter.feed(piece))
+            self._write(self._cutter.feed(piece))
 
     def _begin(self, opening: bytes) -> None:
         """Find out whether the body is a picture: some servers send one as octets.
@@ -198,7 +215,7 @@ class Spool:
         before = nothing_before(opening)
         if self._is_picture(opening[before:]):
             before = before if is_picture(opening[before:]) else 0
-            self._receipt.write(opening[:before])
+            self._write(opening[:before])
             self._picture = self._new_part(0)
         self._take(opening[before if self._picture is not None else 0 :])
 
@@ -211,5 +228,7 @@ class Spool:
         """Open a part's file, for which a descriptor was kept."""
         if index >= MOST_PARTS or self._is_compressed:
             return None
-        self._receipt.make_way()
+        if self._kept:
+            self._kept -= 1
+            release()
         return NewFile(self._directory / f"part-{index}")

@@ -34,6 +34,11 @@ class Studio:
     def story(self, *scenes: dict[str, Any]) -> None:
         (self.folder / "scenes.json").write_text(json.dumps(scenes), encoding="utf-8")
 
+    def change(self, scene_id: str, **fields: str) -> None:
+        """Change what the scene file says of a scene."""
+        scenes = json.loads((self.folder / "scenes.json").read_text(encoding="utf-8"))
+        self.story(*(one | fields if one["scene_id"] == scene_id else one for one in scenes))
+
     def host(self, command: str, *words: str | Path) -> Told:
         self.capsys.readouterr()
         code = main([command, *map(str, words), "--json"])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.host.conftest import Distribute
+from host_stub.story.book import Book
 from tests.host.decisions.commands import CONFIG, Studio
-from tests.host.decisions.stories import sha
+from tests.host.takes import sha
 
 STORY: list[dict[str, Any]] = [
     {"scene_id": "mira", "prompt": "an old woman"},
@@ -21,19 +22,10 @@ STORY: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def studio(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    distribute: Distribute,
-) -> Studio:
+def studio(painters: Path, capsys: pytest.CaptureFixture[str]) -> Studio:
     """Return a story of a sheet and three scenes, all made."""
-    distribute("painter", {"painter": "tests.host.painter"})
-    folder = tmp_path / "studio"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    (folder / "host.toml").write_text(CONFIG, encoding="utf-8")
-    studio = Studio(folder, capsys)
+    (painters / "host.toml").write_text(CONFIG, encoding="utf-8")
+    studio = Studio(painters, capsys)
     studio.story(*STORY)
     assert studio.run().code == 0
     return studio
@@ -52,13 +44,17 @@ def test_a_plan_prices_what_the_run_then_buys(studio: Studio) -> None:
     ran = studio.run("--decisions", file)
     again = studio.run("--decisions", file)
     after = studio.plan("--decisions", file)
+    said = studio.lines("plan", "scenes.json", "--decisions", file)
+    more = studio.run("--decisions", studio.decided({"scene": "s1", "takes": 4}))
 
     assert untouched == before
     assert (planned.code, planned.said["make"]) == (0, 4)
     assert planned.said["cost_high_usd"] == planned.said["decisions_cost_usd"] == "0.20"
     assert (ran.code, ran.said["cost_usd"]) == (0, "0.20")
-    assert (again.code, again.said["cost_usd"], studio.bought()) == (0, "0", 8)
+    assert (again.code, again.said["cost_usd"]) == (0, "0")
     assert after.said["decisions_cost_usd"] == "0.00"
+    assert "decisions about 2 scenes, nothing new in them" in said
+    assert (more.said["cost_usd"], studio.bought()) == ("0.05", 9)
 
 
 def test_a_pick_is_shown_and_a_rejected_take_stays(studio: Studio) -> None:
@@ -67,9 +63,11 @@ def test_a_pick_is_shown_and_a_rejected_take_stays(studio: Studio) -> None:
     first, second = studio.seen("s1")
     wish = {"scene": "s1", "seen": [first, second], "show": second, "reject": [first], "note": "x"}
 
-    ran = studio.run("--decisions", studio.decided(wish))
+    file = studio.decided(wish)
+    ran = studio.run("--decisions", file)
 
     assert (ran.code, ran.said["cost_usd"]) == (0, "0")
+    assert "nothing new in them" in studio.lines("plan", "scenes.json", "--decisions", file)
     assert studio.shown("s1") == second
     assert [one["rejected"] for one in studio.takes("s1")] == [True, False]
     assert [one["state"] for one in studio.takes("s1")] == ["current", "current"]
@@ -121,9 +119,7 @@ def test_what_is_stale_is_refused_by_name_and_the_rest_is_done(studio: Studio) -
         {"scene": "s1", "seen": seen["s1"], "takes": 3},
         {"scene": "s3", "seen": seen["s3"], "takes": 2},
     )
-    studio.story(
-        *({**one, "prompt": "a quay"} if one["scene_id"] == "s1" else one for one in STORY)
-    )
+    studio.change("s1", prompt="a quay")
 
     planned = studio.plan("--decisions", file)
     ran = studio.run("--decisions", file)
@@ -150,6 +146,99 @@ def test_unknown_scenes_and_too_many_takes_are_refused(studio: Studio) -> None:
     assert [one["scene"] for one in ran.said["decisions_refused"]] == ["s11", "s1"]
     assert "did you mean 's1'" in ran.said["decisions_refused"][0]["why"]
     assert ran.said["cost_usd"] == "0.05"
+
+
+def test_a_pick_of_what_the_scene_is_no_more_is_said_not_to_last(studio: Studio) -> None:
+    """A person may show anything; the next run goes back to what the scene is now."""
+    old = studio.seen("s1")
+    studio.change("s1", prompt="a quay")
+    file = studio.decided({"scene": "s1", "show": old[0]})
+
+    lines = studio.lines("plan", "scenes.json", "--decisions", file)
+    ran = studio.run("--decisions", file)
+
+    (warning,) = ran.said["decisions_warnings"]
+    assert warning["scene"] == "s1"
+    assert warning["why"].startswith("take 1 was made from something else, so it is shown only")
+    assert f"  not for long: s1: {warning['why']}\n" in lines
+    assert studio.shown("s1") == studio.seen("s1")[1]
+
+
+def test_a_note_is_kept_by_its_reviewer(studio: Studio) -> None:
+    """One of another stays beside it; an empty one takes the own one away."""
+    said = [("no hat", "ana"), ("darker", "ben"), ("no hat", "ana"), ("", "ben"), ("", "ben")]
+    news: list[str] = []
+    for note, who in said:
+        file = studio.decided({"scene": "s1", "note": note}, name=who)
+        lines = studio.lines("run", "scenes.json", "--decisions", file)
+        news.append(lines.partition("decisions about 1 scene")[2].partition("\n")[0])
+
+    assert news == [": 1 note", ": 1 note", ", nothing new in them", ": 1 note", news[2]]
+    assert studio.host("takes", "s1").said["notes"] == ["no hat"]
+
+
+def test_a_take_that_only_the_plugin_knows_can_be_shown(studio: Studio) -> None:
+    """The book was lost, and the take is of what the scene was before: it is written down first."""
+    (old,) = studio.seen("s1")
+    studio.change("s1", prompt="a quay")
+    studio.run()
+    for lost in (".story", "out"):
+        shutil.rmtree(studio.folder / lost)
+
+    file = studio.decided({"scene": "s1", "show": old})
+    planned = studio.plan("--decisions", file)
+    ran = studio.run("--decisions", file)
+
+    (warned,) = planned.said["decisions_warnings"]
+    assert (planned.code, planned.said["make"], warned["scene"]) == (0, 0, "s1")
+    assert (ran.code, ran.said["cost_usd"]) == (0, "0")
+    assert old in studio.seen("s1")
+
+
+def test_what_breaks_off_leaves_all_of_it_or_nothing(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand decisions are one transaction: what a page showed as one is one."""
+    studio.run("--takes", "2")
+    wishes = [
+        {"scene": one, "show": studio.seen(one)[1], "note": "good", "reject": studio.seen(one)[:1]}
+        for one in ("s1", "s3")
+    ]
+    point = Book.point
+
+    def full(book: Book, scene_id: str, *rest: Any, **said: Any) -> None:
+        if scene_id == "s3":
+            raise OSError(28, "No space left on device")
+        point(book, scene_id, *rest, **said)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Book, "point", full)  # the disk is full at the second one
+        failed = studio.run("--decisions", studio.decided(*wishes))
+    told = studio.host("takes", "s1").said
+
+    assert failed.code != 0
+    assert (told["shown_take"], told["notes"]) == (1, [])
+    assert [one["rejected"] for one in told["takes"]] == [False, False]
+
+
+def test_what_is_said_to_people_names_each_refused_one_and_each_conflict(studio: Studio) -> None:
+    """And says in one line what was new; a long list is cut, the JSON has all of it."""
+    gone = [{"scene": f"x{number}", "takes": 2} for number in range(25)]
+    studio.decided({"scene": "s1", "takes": 2})
+    studio.decided({"scene": "s1", "takes": 3}, {"scene": "s2", "takes": 21}, *gone, name="ben")
+
+    said = studio.lines("plan", "scenes.json", "--decisions", "decisions")
+    planned = studio.plan("--decisions", "decisions").said
+
+    lines = said[said.index("decisions about") :].splitlines()
+    assert lines[0] == (
+        "decisions about 27 scenes; 26 refused: 1 scene with another number of takes"
+    )
+    assert lines[1].startswith("  refused: s2: more takes are wanted than the 20")
+    assert lines[21] == "  and 6 more; --json has all of them"
+    assert lines[22].startswith("  decided twice: s1: decisions[0] of ben (decisions/ben.json)")
+    assert len(planned["decisions_refused"]) == 26
+    assert [one["scene"] for one in planned["decisions_conflicts"]] == ["s1"]
 
 
 HOSTILE: list[tuple[str, str, str]] = [
@@ -256,9 +345,7 @@ def test_a_prompt_holds_for_every_later_command(studio: Studio) -> None:
     studio.run("--decisions", studio.decided({"scene": "s1", "prompt": "a pier at night"}))
     plain = studio.plan()
     status = studio.host("status").said["story"]
-    studio.story(
-        *({**one, "prompt": "a quay"} if one["scene_id"] == "s1" else one for one in STORY)
-    )
+    studio.change("s1", prompt="a quay")
     edited = studio.plan()
 
     assert (plain.said["make"], status["current"]) == (0, 4)

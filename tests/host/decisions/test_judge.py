@@ -17,7 +17,8 @@ from host_stub.decisions.judge import (
 from host_stub.decisions.merge import merge
 from host_stub.standing.standing import SceneStanding
 from host_stub.story.book import SaidPrompt
-from tests.host.decisions.stories import FREE, PLUGIN, WHEN, decision, sha, standing, take
+from tests.host.decisions.stories import decision, standing
+from tests.host.takes import FREE, PLUGIN, WHEN, sha, take
 
 
 def verdict(there: SceneStanding, **said: Any) -> Order | str:

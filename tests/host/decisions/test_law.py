@@ -1,8 +1,7 @@
 """The law of decisions through the commands: read twice they pay once, whatever falls ill between.
 
-Over random stories, several reviewers' decisions, and runs that end in the midst of them. What
-:mod:`tests.host.decisions.test_obey` tries a hundred times against a model of a plugin is tried
-here a few times with plans and runs as they are.
+Over random stories, several reviewers' decisions, and runs that end in the midst of them: between
+two looks at the story, and between two pictures.
 """
 
 from __future__ import annotations
@@ -16,10 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.host.conftest import Distribute
 from tests.host.decisions.commands import CONFIG, Studio
-from tests.host.decisions.stories import sha
 from tests.host.painter import Painter
+from tests.host.takes import sha
 from tests.laws import tried
 
 pytestmark = pytest.mark.slow
@@ -53,41 +51,38 @@ def as_written(wish: dict[str, Any], takes: dict[str, list[str]]) -> dict[str, A
     return said
 
 
-@pytest.fixture
-def painter(distribute: Distribute) -> None:
-    distribute("painter", {"painter": "tests.host.painter"})
+def falls_ill(patched: pytest.MonkeyPatch, doing: str, after: int) -> None:
+    """Let the stage end in the midst of a run, when it has painted, or was asked, so often."""
+    left, does = iter(range(after)), vars(Painter)[doing]
 
-
-def falls_ill(patched: pytest.MonkeyPatch, after: int) -> None:
-    """Let the stage end in the midst of a run, when so many pictures are painted."""
-    left, paint = iter(range(after)), vars(Painter)["_paint"]
-
-    def ill(*painting: Any) -> Any:
+    def ill(*work: Any) -> Any:
         if next(left, None) is None:
             raise RuntimeError("the painter fell ill")
-        return paint(*painting)
+        return does(*work)
 
-    patched.setattr(Painter, "_paint", ill)
+    patched.setattr(Painter, doing, ill)
 
 
 @given(
     REFERS,
     st.integers(1, 2),
+    st.lists(WISHES, max_size=3),
     st.lists(st.lists(WISHES, max_size=3), min_size=1, max_size=3),
-    st.none() | st.integers(0, 3),
+    st.none() | st.tuples(st.sampled_from(["_paint", "survey"]), st.integers(0, 3)),
 )
-@settings(tried(8), suppress_health_check=_FIXTURES)
+@settings(tried(25), suppress_health_check=_FIXTURES)
 def test_what_is_read_again_after_any_end_is_paid_once(  # noqa: PLR0917 - fixtures come by name
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    painter: None,
+    painters: Path,
     refers: dict[str, bool],
     takes: int,
+    earlier: list[dict[str, Any]],
     reviews: list[list[dict[str, Any]]],
-    ill_after: int | None,
+    ill_after: tuple[str, int] | None,
 ) -> None:
     """A run costs what its plan said; one that ended early is made up for, and then none."""
-    with tempfile.TemporaryDirectory() as name, monkeypatch.context() as patched:
+    with tempfile.TemporaryDirectory(dir=painters) as name, monkeypatch.context() as patched:
         folder = Path(name)
         patched.chdir(folder)
         (folder / "host.toml").write_text(CONFIG, encoding="utf-8")
@@ -101,22 +96,27 @@ def test_what_is_read_again_after_any_end_is_paid_once(  # noqa: PLR0917 - fixtu
         )
         studio.run("--takes", str(takes))
         there = {one: studio.seen(one) for one in NAMES}
+        studio.run("--decisions", studio.decided(*(as_written(one, there) for one in earlier)))
+        there = {one: studio.seen(one) for one in NAMES}
         for number, wishes in enumerate(reviews):
             studio.decided(*(as_written(wish, there) for wish in wishes), name=f"r{number}")
+        (folder / "decisions" / "ana.json").unlink()
         before = studio.wishes()
         planned = studio.plan("--decisions", "decisions")
 
         if ill_after is not None:
             with monkeypatch.context() as sick:
-                falls_ill(sick, ill_after)
+                falls_ill(sick, *ill_after)
                 studio.run("--decisions", "decisions")
         first = studio.run("--decisions", "decisions")
         bought = studio.wishes()
         second = studio.run("--decisions", "decisions")
+        third = studio.lines("plan", "scenes.json", "--decisions", "decisions")
 
         most = max([takes, *(w["takes"] for r in reviews for w in r if w.get("takes", 21) <= 20)])
         assert studio.wishes() == bought
         assert second.said["cost_usd"] == "0"
+        assert not any(reviews) or "nothing new in them" in third
         assert all(bought[wish] <= most for wish in bought - before)
         if ill_after is None:
             assert Decimal(first.said["cost_usd"]) == Decimal(planned.said["cost_high_usd"])

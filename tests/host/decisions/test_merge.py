@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from host_stub.decisions.decision import Decision
 from host_stub.decisions.merge import merge
 from host_stub.errors import DecisionsError
-from tests.host.decisions.stories import WHEN, decision
+from tests.host.decisions.stories import decision
+from tests.host.takes import WHEN
 
 
 def test_without_times_the_last_one_read_counts() -> None:

@@ -126,9 +126,6 @@ def test_what_is_shown_stays_shown_until_its_basis_is_another(
         assert not first.is_withdrawn
 
 
-# Runs --------------------------------------------------------------------------------------------
-
-
 # People ------------------------------------------------------------------------------------------
 
 
@@ -150,20 +147,6 @@ def test_an_import_that_is_taken_back_does_not_come_again(
     story.show("s1", 1)
     story.import_file("s1", mine, basis="A")
     assert shown_in(out) == {"s1.png": picture(50)}
-
-
-def test_what_is_no_picture_is_kept_beside(story: Story, out: Path) -> None:
-    """A half-saved file, say: nothing is lost, and the scene shows its take."""
-    deliver(story, "s1", 1)
-    (out / "images" / "s1.png").write_bytes(b"half of a pict")
-    assert story.keep_edited() == []
-
-    assert shown_in(out) == {"s1.png": picture(1)}
-    (kept,) = (out / "images" / "kept").iterdir()
-    assert kept.read_bytes() == b"half of a pict"
-
-
-# Scenes that leave the file ----------------------------------------------------------------------
 
 
 # What was lost -----------------------------------------------------------------------------------

@@ -1,8 +1,7 @@
-"""Runs the ``stage3`` command, in this process and in one of its own, beside runs that live."""
+"""Runs the ``stage3`` command in a process of its own, beside runs that live."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import sysconfig
@@ -13,37 +12,22 @@ from typing import Any
 
 import pytest
 
-from stage3_plugin.cli import main
+from stage3_plugin.testing.image_api import KEY, ImageApi
 from tests.stage3.caretaking.purchases import Project
 
 STAGE3 = Path(sysconfig.get_path("scripts")) / "stage3"
 
 
-class Said:
-    """What one command said and how it ended."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code = code
-        self.out = out
-        self.err = err
-
-    @property
-    def json(self) -> dict[str, Any]:
-        """Read stdout as the one JSON object it has to be."""
-        value: dict[str, Any] = json.loads(self.out)
-        return value
-
-
-class Say:
-    """Runs commands in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *words: str) -> Said:
-        code = main(words)
-        out, err = self._capsys.readouterr()
-        return Said(code, out, err)
+def enter(folder: Path, api: ImageApi, monkeypatch: pytest.MonkeyPatch, *settings: str) -> None:
+    """Go to a project whose config has the provider ``plain``, and further settings."""
+    lines = [
+        '[pipeline]\nimage = "stage3"\n[plugin.stage3]\nprovider = "plain"\nmodel = "m"',
+        f'base_url = "{api.base_url}"\napi_key = {{ env = "PLAIN_KEY" }}\nprice_usd = "0.05"',
+        *settings,
+    ]
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PLAIN_KEY", KEY)
+    (folder / "host.toml").write_text("\n".join(lines), encoding="utf-8")
 
 
 def run_process(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
@@ -14,26 +13,19 @@ import pytest
 
 from stage3_plugin.domain.states import State
 from stage3_plugin.testing.behaviours import Json
-from stage3_plugin.testing.image_api import KEY, ImageApi
+from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.queues import Queued
 from tests.doors import settings_for
-from tests.fakes.plain import Plain, PlainDialect
-from tests.places import offer, wait
+from tests.places import wait
+from tests.said import Say
 from tests.stage3.buying import counted, only
-from tests.stage3.caretaking.commands import Say
+from tests.stage3.caretaking.commands import enter
 from tests.stage3.running import run_stage, story
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     wait(monkeypatch, "purchase.lost", APART_S=0.01, AGAIN_S=0.01, PATIENCE_S=0.01)
-    offer(monkeypatch, "plain", Plain)
-
-
-@pytest.fixture
-def queue_api() -> Iterator[ImageApi]:
-    with ImageApi(dialect=PlainDialect()) as api:
-        yield api
 
 
 HOUR = timedelta(hours=1)
@@ -61,14 +53,7 @@ def _lost(
     )
     anyio.run(partial(run_stage, settings, story("s01"), folder, now=lambda: then))
     api.trouble = lambda _, __: None
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("PLAIN_KEY", KEY)
-    (folder / "host.toml").write_text(
-        '[pipeline]\nimage = "stage3"\n[plugin.stage3]\nprovider = "plain"\nmodel = "m"\n'
-        f'base_url = "{api.base_url}"\napi_key = {{ env = "PLAIN_KEY" }}\nprice_usd = "0.05"\n'
-        "listing_is_whole = true\n",
-        encoding="utf-8",
-    )
+    enter(folder, api, monkeypatch, "listing_is_whole = true")
     purchase = only(folder)
     assert purchase.state is State.UNKNOWN
     return purchase.new.attempt_id

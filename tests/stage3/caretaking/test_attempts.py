@@ -3,7 +3,8 @@
 import pytest
 
 from stage3_plugin.domain.states import State
-from tests.stage3.caretaking.commands import Say, living
+from tests.said import Say
+from tests.stage3.caretaking.commands import living
 from tests.stage3.caretaking.purchases import Project
 
 RIGHT = "what it cost can be put right later, with --cost"

@@ -12,8 +12,8 @@ import pytest
 from stage3_plugin.domain.states import State
 from stage3_plugin.testing.image_api import KEY, ImageApi
 from tests.doors import run_stage, scenes
+from tests.said import Say
 from tests.stage3.batch_shop import LATER, priced, shop
-from tests.stage3.caretaking.commands import Say
 from tests.stage3.caretaking.purchases import Project
 
 SCENES = [f"s{number:02}" for number in range(1, 6)]

@@ -2,21 +2,24 @@
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from host_stub.errors import EXIT_INTERRUPTED, EXIT_STARTING
 from stage3_plugin.cli import ENDINGS
 from stage3_plugin.maintenance.commands import COMMANDS, add_arguments
+from stage3_plugin.maintenance.moving import Moved, MovedBack
+from stage3_plugin.maintenance.state_folder import StateFolder
+from tests import documents
 from tests.rules.repository import blocks, page, section, table_rows
-from tests.stage3.caretaking.commands import STAGE3, Say, run_process
+from tests.said import Say
+from tests.stage3.caretaking.commands import run_process
 from tests.stage3.caretaking.purchases import Project
 
 FINDING = {"--state-dir", "--config"}
@@ -73,45 +76,6 @@ def test_the_program_is_installed(project: Project) -> None:
     assert (listed.stderr, resolved.stderr, verified.stderr) == ("", "", "")
 
 
-def test_a_reader_who_leaves_is_no_error(project: Project) -> None:
-    """As in ``stage3 attempts | head -1``."""
-    for number in range(40):
-        project.unknown(f"scene_{number}")
-    reading, writing = os.pipe()
-    os.close(reading)
-
-    with os.fdopen(writing, "wb") as nobody:
-        result = subprocess.run(
-            [STAGE3, "attempts"], stdout=nobody, stderr=subprocess.PIPE, check=False, timeout=60
-        )
-
-    assert (result.returncode, result.stderr) == (0, b"")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
-def test_a_listing_that_cannot_be_written_is_an_error(project: Project) -> None:
-    """Nobody takes half a listing for a whole one."""
-    project.unknown("one")
-
-    with Path("/dev/full").open("wb") as full:
-        result = subprocess.run(
-            [STAGE3, "attempts"], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60
-        )
-
-    assert result.returncode == 2
-    assert b"cannot write to standard output" in result.stderr
-
-
-def test_a_terminal_without_chinese_shows_escapes(project: Project) -> None:
-    """Rather than ending the command."""
-    project.unknown("灯塔")
-
-    result = run_process("attempts", env={**os.environ, "PYTHONIOENCODING": "ascii"})
-
-    assert result.returncode == 0
-    assert "\\u706f\\u5854" in result.stdout
-
-
 @pytest.mark.parametrize("words", [[], ["attempts", "--limit", "0"], ["verify", "x"]])
 def test_what_it_does_not_understand_it_says(say: Say, words: list[str]) -> None:
     """In one line, with where to read more."""
@@ -121,40 +85,6 @@ def test_what_it_does_not_understand_it_says(say: Say, words: list[str]) -> None
     assert said.err.startswith("error: ")
     assert "--help' tells how it is used" in said.err
     assert said.out == ""
-
-
-def test_a_fault_of_our_own_is_told_without_a_traceback(
-    say: Say, project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The traceback is there for who asks."""
-    project.unknown("one")
-
-    def broken(*_: object, **__: object) -> None:
-        raise ZeroDivisionError("surely not")
-
-    monkeypatch.setattr("stage3_plugin.maintenance.listing.look", broken)
-
-    quiet, loud = say("attempts", "--json"), say("attempts", "--debug")
-
-    assert quiet.json["error"]["code"] == "surprise"
-    assert "Traceback" not in quiet.err
-    assert "ZeroDivisionError: surely not" in loud.err
-
-
-def test_an_interrupt_ends_it_in_one_line(
-    say: Say, project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With the code that shells give it."""
-    project.unknown("one")
-
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("stage3_plugin.maintenance.listing.look", interrupted)
-
-    said = say("attempts")
-
-    assert (said.code, said.err) == (130, "error: interrupted\n")
 
 
 def test_help_loads_next_to_nothing() -> None:
@@ -190,6 +120,22 @@ def test_no_command_loads_a_client_or_a_library_of_pictures(project: Project) ->
 
     assert result.stderr.startswith("[0, 0]")
     assert {"httpx", "PIL", "pluggy", "rich"} & set(result.stderr.split()) == set()
+
+
+def test_what_is_said_of_a_move_fits_its_schema(project: Project) -> None:
+    """Also where no server is at hand: by the keys that are shipped, ``from`` among them."""
+    folder = StateFolder(project.state_dir)
+    rows = {"purchases": 2, "jobs": 2, "events": 2, "counters": 2, "meta": 2}
+    at = "postgresql://there/media"
+    place: dict[str, Any] = {"folder": folder, "ledger": at, "path": project.path}
+    moved = Moved(**place, was_there=False, rows=rows)
+    again = Moved(**place, was_there=True, rows={})
+
+    for report in (moved, again, MovedBack(ledger=project.path)):
+        assert documents.check({**report.data, "next_actions": []}) == []
+    assert moved.data["from"] == str(project.path)
+    assert "2 purchases, 2 jobs, 2 events, 2 counters, 2 notes" in moved.text
+    assert "an earlier move had brought it there already" in again.text
 
 
 # The pages

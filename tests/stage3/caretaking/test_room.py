@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.pngs import make_png
-from tests.stage3.caretaking.commands import Say
+from tests.said import Say
 from tests.stage3.caretaking.purchases import Project
 
 

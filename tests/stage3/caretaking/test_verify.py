@@ -16,7 +16,7 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.errors import LedgerFailed
 from stage3_plugin.ledger.book import Ledger
 from tests.fakes.pngs import make_png
-from tests.stage3.caretaking.commands import Say
+from tests.said import Say
 from tests.stage3.caretaking.purchases import Project
 
 

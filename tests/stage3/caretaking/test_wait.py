@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +12,13 @@ import pytest
 
 from stage3_plugin.domain.states import State
 from stage3_plugin.settings import Settings
-from stage3_plugin.testing.image_api import KEY, ImageApi
+from stage3_plugin.testing.image_api import ImageApi
 from stage3_plugin.testing.queues import Queued
 from tests.doors import settings_for
-from tests.fakes.plain import Plain, PlainDialect
-from tests.places import offer, wait
+from tests.places import wait
+from tests.said import Say
 from tests.stage3.buying import counted, states
-from tests.stage3.caretaking.commands import Say
+from tests.stage3.caretaking.commands import enter
 from tests.stage3.running import run_stage, story
 
 ENDLESS = 10_000
@@ -27,13 +27,6 @@ ENDLESS = 10_000
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     wait(monkeypatch, "policy.polling", FIRST_WAIT_S=0.01, LONGEST_WAIT_S=0.01, GONE_WAIT_S=0.01)
-    offer(monkeypatch, "plain", Plain)
-
-
-@pytest.fixture
-def queue_api() -> Iterator[ImageApi]:
-    with ImageApi(dialect=PlainDialect()) as api:
-        yield api
 
 
 Left = Callable[..., None]
@@ -69,14 +62,7 @@ def left(queue_api: ImageApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         anyio.run(partial(_run_until_all_are_looked_at, queue_api, settings, scene_ids, tmp_path))
         for job in queue_api.queue.jobs:
             job.plan = plan or Queued(polls=2)
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("PLAIN_KEY", KEY)
-        (tmp_path / "host.toml").write_text(
-            '[pipeline]\nimage = "stage3"\n[plugin.stage3]\nprovider = "plain"\nmodel = "m"\n'
-            f'base_url = "{queue_api.base_url}"\napi_key = {{ env = "PLAIN_KEY" }}\n'
-            'price_usd = "0.05"\n',
-            encoding="utf-8",
-        )
+        enter(tmp_path, queue_api, monkeypatch)
         assert set(states(tmp_path)) == {State.ACCEPTED}
 
     return leave

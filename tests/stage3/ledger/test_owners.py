@@ -1,15 +1,17 @@
 """Owners' locks in real processes: they fall with their process, and hold against everybody."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from errno import ENOSYS
+from errno import EIO, ENOSPC, ENOSYS
 from pathlib import Path
 from threading import Thread
+from typing import TypeAlias
 
 import pytest
 
@@ -50,7 +52,7 @@ def locks(state_dir: Path) -> list[str]:
 
 
 def test_a_killed_owner_is_seen_to_be_dead_at_once(tmp_path: Path) -> None:
-    """Nothing waits for a timeout after ``kill -9``; who takes over removes the file."""
+    """Nothing waits for a timeout after ``kill -9``."""
     with another_process(tmp_path, "a") as process:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -58,9 +60,8 @@ def test_a_killed_owner_is_seen_to_be_dead_at_once(tmp_path: Path) -> None:
         with Owners(tmp_path).take_over("a") as is_held:
             held = is_held
 
-    assert left_behind == ["a.lock"]
     assert held
-    assert locks(tmp_path) == []
+    assert left_behind == locks(tmp_path) == ["a.lock"]
 
 
 def test_two_owners_in_one_process_hold_against_each_other(tmp_path: Path) -> None:
@@ -171,60 +172,208 @@ def test_a_run_is_not_kept_from_its_lock_by_whoever_looks_for_the_dead(tmp_path:
 # What was sent -----------------------------------------------------------------------------------
 
 
-def a_list(state_dir: Path, *lines: str, end: str = "\n") -> Owners:
-    """Leave the list of a run ``a`` that has died."""
-    (state_dir / "owners").mkdir()
-    (state_dir / "owners" / "a.sent").write_text("\n".join(lines) + end, "ascii")
-    return Owners(state_dir)
+@pytest.fixture
+def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Say when the machine was started, also where nothing does."""
+    path = tmp_path / "boot_id"
+    path.write_text("this-boot\n", "ascii")
+    monkeypatch.setattr("stage3_plugin.ledger.owners._BOOT_ID", path)
+    return path
 
 
-@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "ended"])
-def test_what_a_list_lacks_was_never_sent(tmp_path: Path, *, is_killed: bool) -> None:
-    """So it is of a run that was killed since the machine was started, and of one that ended."""
-    owners = Owners(tmp_path)
-    with suppress(KeyboardInterrupt), owners.claim("a") as claim:
+def has_run(state_dir: Path, run_id: str = "a", *, is_killed: bool = True) -> Owners:
+    """Leave what a run leaves that held three requests, sent the first two, and ended."""
+    owners = Owners(state_dir)
+    with suppress(KeyboardInterrupt), owners.claim(run_id) as claim:
         claim.leaves_rows = True
+        for name in ("one", "two", "three"):
+            claim.note_held(name)
         claim.note_sent("one")
         claim.note_sent("two")
         if is_killed:
             raise KeyboardInterrupt
-
-    sent = {name: not owners.has_never_sent("a", name) for name in ("one", "two", "three", "tw")}
-    assert sent == {"one": True, "two": True, "three": False, "tw": False}
+    return owners
 
 
-@pytest.mark.parametrize(
-    "lines, is_proved",
-    [
-        (["another-boot", "one"], False),
-        (["another-boot", "one", "ended"], True),
-        (["", "one"], False),
-        (["", "one", "ended"], True),
-        ([""], False),
-    ],
-)
-def test_a_list_from_before_the_machine_was_started_proves_nothing_unless_it_was_synced(
-    tmp_path: Path, lines: list[str], *, is_proved: bool
+def unsent(owners: Owners, run_id: str = "a") -> set[str]:
+    """Return what has provably never been sent."""
+    names = ("one", "two", "three", "thre", "another")
+    return {name for name in names if owners.has_never_sent(run_id, name)}
+
+
+@pytest.mark.usefixtures("boot")
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "ended"])
+def test_what_a_dead_run_held_and_never_marked_was_never_sent(
+    tmp_path: Path, *, is_killed: bool
 ) -> None:
-    """What was written last may be lost with the power."""
-    owners = a_list(tmp_path, *lines)
+    """So it is of a run that was killed since the machine was started, and of one that ended."""
+    owners = has_run(tmp_path, is_killed=is_killed)
 
-    assert owners.has_never_sent("a", "two") is is_proved
-    assert not owners.has_never_sent("a", "one") or "one" not in lines
+    assert unsent(owners) == {"three"}
 
 
-def test_a_line_that_was_not_written_to_its_end_is_of_a_request_that_never_left(
-    tmp_path: Path,
+@pytest.mark.usefixtures("boot")
+def test_who_stands_in_for_a_dead_run_leaves_its_list_and_reads_it(tmp_path: Path) -> None:
+    """What is decided about one of its rows takes no proof from the others."""
+    owners = has_run(tmp_path)
+    with owners.take_over("a"):
+        proved, to_another = unsent(owners), unsent(Owners(tmp_path))
+
+    assert proved == unsent(Owners(tmp_path)) == {"three"}
+    assert to_another == set(), "to whom its lock is held"
+
+
+@pytest.mark.usefixtures("boot")
+def test_a_run_that_lives_may_still_send(tmp_path: Path) -> None:
+    """Nothing is proved before its lock falls."""
+    with Owners(tmp_path).claim("a") as claim:
+        claim.note_held("one")
+        proved = unsent(Owners(tmp_path))
+
+    assert proved == set()
+
+
+@pytest.mark.parametrize("is_killed", [True, False], ids=["killed", "ended"])
+@pytest.mark.parametrize("then", ["another-boot", ""])
+def test_after_a_start_of_the_machine_a_list_proves_nothing_unless_it_was_synced(
+    tmp_path: Path, boot: Path, then: str, *, is_killed: bool
 ) -> None:
-    """The request leaves after that; and without a list nothing is proved."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    if not boot.exists():
-        pytest.skip("nothing says here when the machine was started")
-    owners = a_list(tmp_path, boot.read_text("ascii").strip(), "one", "tw", end="")
+    """What was marked last may be lost with the power."""
+    owners = has_run(tmp_path, is_killed=is_killed)
+    boot.write_text(then, "ascii")
 
-    assert owners.has_never_sent("a", "two")
-    assert not owners.has_never_sent("a", "one")
-    assert not owners.has_never_sent("b", "one")
+    assert unsent(owners) == (set() if is_killed else {"three"})
+
+
+def test_where_nothing_says_when_the_machine_was_started_only_an_end_proves(
+    tmp_path: Path, boot: Path
+) -> None:
+    """As on systems other than Linux."""
+    boot.unlink()
+
+    assert unsent(has_run(tmp_path)) == set()
+    assert unsent(has_run(tmp_path, is_killed=False)) == {"three"}
+
+
+Harm: TypeAlias = Callable[[Path, Path], object]
+
+
+def _swapped(path: Path) -> None:
+    """Put a copy in a file's place: what its run marks goes into the other from then on."""
+    shutil.copy2(path, path.with_suffix(".copy"))
+    path.with_suffix(".copy").replace(path)
+
+
+HARMS: Mapping[str, Harm] = {
+    "the lock is gone": lambda lock, _: lock.unlink(),
+    "the lock is a copy": lambda lock, _: _swapped(lock),
+    "the list is gone": lambda _, sent: sent.unlink(),
+    "the list is a copy": lambda _, sent: _swapped(sent),
+    "the list is empty": lambda _, sent: sent.write_bytes(b""),
+    "the list is cut behind its head": lambda _, sent: os.truncate(
+        sent, sent.read_bytes().index(b"\n") + 1
+    ),
+    "the list is cut within a name": lambda _, sent: os.truncate(
+        sent, sent.read_bytes().index(b"three") + 3
+    ),
+    "the list is cut before a mark": lambda _, sent: os.truncate(
+        sent, sent.read_bytes().index(b"three") + len("three ")
+    ),
+    "the list is no text": lambda _, sent: sent.write_bytes(b"\xff" + sent.read_bytes()),
+    "the list is another's": lambda _, sent: sent.write_text("boot (1:2) (3:4)\nthree -", "ascii"),
+}
+
+
+@pytest.mark.usefixtures("boot")
+@pytest.mark.parametrize("harm", HARMS)
+def test_what_was_done_to_a_list_or_its_lock_makes_it_prove_nothing(
+    tmp_path: Path, harm: str
+) -> None:
+    """Whatever is lost, what is called never sent is there and is the run's own."""
+    owners = has_run(tmp_path)
+    HARMS[harm](tmp_path / "owners" / "a.lock", tmp_path / "owners" / "a.sent")
+
+    assert unsent(owners) == set()
+
+
+@pytest.mark.usefixtures("boot")
+def test_a_run_of_the_same_name_says_nothing_of_the_one_before(tmp_path: Path) -> None:
+    """The host names the runs."""
+    owners = has_run(tmp_path)
+    with suppress(KeyboardInterrupt), owners.claim("a"):
+        raise KeyboardInterrupt
+
+    assert unsent(owners) == set()
+
+
+@pytest.mark.usefixtures("boot")
+def test_the_marks_are_safe_before_the_end_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that after a power cut no list has its end and lacks a mark."""
+    there: list[bytes] = []
+    with Owners(tmp_path).claim("a") as claim:
+        claim.leaves_rows = True
+        claim.note_held("one")
+        claim.note_sent("one")
+        path = tmp_path / "owners" / "a.sent"
+        monkeypatch.setattr(
+            os, "fsync", lambda _: there.append(path.read_bytes().partition(b"\n")[2])
+        )
+
+    assert there == [b"one +", b"one +\nended"]
+
+
+@pytest.mark.usefixtures("boot")
+def test_a_disk_that_is_full_keeps_nothing_from_being_held_and_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands there half, or not at all, is asked about; what stood there before is marked."""
+    owners, write = Owners(tmp_path), os.write
+
+    def half(file: int, data: bytes) -> int:
+        monkeypatch.setattr(os, "write", full)
+        return write(file, data[:3])
+
+    def full(_: int, __: bytes) -> int:
+        raise OSError(ENOSPC, os.strerror(ENOSPC))
+
+    with suppress(KeyboardInterrupt), owners.claim("a") as claim:
+        claim.note_held("three")
+        claim.note_held("one")
+        monkeypatch.setattr(os, "write", half)
+        claim.note_held("two")
+        monkeypatch.setattr(os, "write", write)
+        claim.note_held("another")
+        for name in ("one", "two", "another"):
+            claim.note_sent(name)
+        raise KeyboardInterrupt
+
+    assert unsent(owners) == {"three"}
+
+
+@pytest.mark.usefixtures("boot")
+def test_what_cannot_be_marked_must_not_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, and may be tried again."""
+    owners, pwrite = Owners(tmp_path), os.pwrite
+
+    def broken(*_: object) -> int:
+        raise OSError(EIO, os.strerror(EIO))
+
+    with suppress(KeyboardInterrupt), owners.claim("a") as claim:
+        claim.note_held("one")
+        claim.note_held("two")
+        monkeypatch.setattr(os, "pwrite", broken)
+        for name in ("one", "two"):
+            with pytest.raises(StorageFailed, match="Input/output"):
+                claim.note_sent(name)
+        monkeypatch.setattr(os, "pwrite", pwrite)
+        claim.note_sent("one")
+        raise KeyboardInterrupt
+
+    assert unsent(owners) == {"two"}
 
 
 def test_an_end_in_good_order_leaves_no_list(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             SimpleNamespace(
                 reader=ledger, commit=InlineCommit(ledger), run_id=name, now=lambda: NOW,
                 calendar=SimpleNamespace(today=lambda: DAY),
-                claim=SimpleNamespace(renew=lambda: None),
+                claim=SimpleNamespace(renew=lambda: None, note_held=lambda _name: None),
             ),
         )  # fmt: skip
         limits = Limits(total_microusd=self.cap)

@@ -11,7 +11,7 @@ from random import Random
 
 from stage3_plugin.domain.exchange import Reply
 from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
-from stage3_plugin.storage.spool.writing import Caps
+from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
 
 SHORT = 64
 """What counts as a long string in the laws, so that documents stay small."""
@@ -28,10 +28,10 @@ def spooled(
     *,
     pieces: list[int] | int = 65_536,
     media_type: str | None = "application/json",
-    caps: Caps | None = None,
+    most_bytes: int = MOST_BODY_BYTES,
 ) -> Reply:
     """Spool a whole body in pieces of the given lengths, over and over, and read it back."""
-    answer = SpooledAnswer(directory, caps=caps)
+    answer = SpooledAnswer(directory, most_bytes=most_bytes)
     answer.head(200, [("Content-Type", media_type or "")])
     feed(answer, body, [pieces] if isinstance(pieces, int) else pieces)
     answer.finish("whole")

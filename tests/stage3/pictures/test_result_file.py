@@ -21,7 +21,7 @@ from stage3_plugin.storage.spool.result_file import (
     ResultFile,
     SpooledLine,
 )
-from stage3_plugin.storage.spool.writing import Caps
+from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
 from tests.stage3.pictures.spooling import TEXT, a_folder
 
 DOCUMENTS = st.dictionaries(
@@ -31,10 +31,12 @@ DOCUMENTS = st.dictionaries(
 )
 
 
-def lines_of(path: Path, *, is_whole: bool = True, caps: Caps | None = None) -> list[Reply | str]:
+def lines_of(
+    path: Path, *, is_whole: bool = True, most_bytes: int = MOST_BODY_BYTES
+) -> list[Reply | str]:
     """Read a file; of a line that cannot be read, return why."""
     found: list[Reply | str] = []
-    with ResultFile(path, is_whole=is_whole, into=path.parent, caps=caps or Caps()) as file:
+    with ResultFile(path, is_whole=is_whole, into=path.parent, most_bytes=most_bytes) as file:
         while (line := file.next_line()) is not None:
             assert isinstance(line, SpooledLine), "no line is passed by where all are ours"
             found.append(line.problem or load_reply(line.folder))
@@ -94,7 +96,7 @@ def test_a_line_that_is_too_long_is_passed_over_to_its_end(tmp_path: Path) -> No
     long = json.dumps({"key": "t-0", "text": TEXT})
     path.write_text(f'{long}\n{{"key": "t-1"}}\n', "ascii")
 
-    first, second = lines_of(path, caps=Caps(total_bytes=10_000))
+    first, second = lines_of(path, most_bytes=10_000)
 
     assert isinstance(first, str)
     assert "10000 bytes" in first
@@ -139,7 +141,7 @@ def test_short_lines_that_do_not_name_the_batch_are_only_counted(
     documents: list[object] = []
     passed = 0
 
-    with ResultFile(path, is_whole=True, into=tmp_path, caps=Caps(), token=token) as file:
+    with ResultFile(path, is_whole=True, into=tmp_path, token=token) as file:
         while (line := file.next_line()) is not None:
             if isinstance(line, PassedBy):
                 passed += line.lines
@@ -159,7 +161,7 @@ def test_a_file_of_blanks_is_read_in_steps(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "results"
     path.write_bytes(b"\n" * 65 + b"{}\n")
 
-    with ResultFile(path, is_whole=True, into=tmp_path, caps=Caps()) as file:
+    with ResultFile(path, is_whole=True, into=tmp_path) as file:
         found = [file.next_line() for _ in range(6)]
 
     assert found[:3] == [PassedBy(0)] * 3

@@ -14,7 +14,7 @@ import pytest
 from stage3_plugin.errors import SpoolRefused, StorageFailed
 from stage3_plugin.files import new_file
 from stage3_plugin.storage.spool.reading import SpooledAnswer, load_reply
-from stage3_plugin.storage.spool.receipt import Receipt, is_complete
+from stage3_plugin.storage.spool.receipt import is_complete
 from tests.stage3.pictures.spooling import PICTURE, TEXT, everything_in, spooled
 
 
@@ -280,7 +280,7 @@ def test_without_room_in_memory_there_is_no_receipt(
 
     monkeypatch.setattr("mmap.mmap", refuse)
     with pytest.raises(StorageFailed, match="Cannot allocate memory"):
-        Receipt(tmp_path)
+        SpooledAnswer(tmp_path)
 
     assert list(tmp_path.iterdir()) == []
 

@@ -9,10 +9,30 @@ from PIL import Image
 
 from stage3_plugin.previz.backdrop import INTERIORS, Backdrop, exterior, interior
 from stage3_plugin.previz.canvas import Canvas
+from stage3_plugin.previz.cast import Cast
 from stage3_plugin.previz.chance import Chance
+from stage3_plugin.previz.frame import Frame, divide
 from stage3_plugin.previz.palette import PALETTES
+from stage3_plugin.previz.plate import Plate
+from stage3_plugin.previz.props import Chosen, choose
+from stage3_plugin.previz.reading import Reading, read
+from stage3_plugin.previz.staging import Staging, stage
 
 SMALL = (96, 64)
+SIZE = (640, 360)
+PLACE = Backdrop(markup="", ground_px=230)
+
+
+def reading_of(prompt: str, *characters: str) -> Reading:
+    """Read a prompt without a story around it."""
+    return read(Plate("scene_001", prompt, characters), Cast())
+
+
+def staged(prompt: str, *characters: str, caption: bool = False) -> tuple[Staging, Chosen, Frame]:
+    """Put the people of a prompt in their places."""
+    reading = reading_of(prompt, *characters)
+    frame, chosen = divide(reading, SIZE, caption=caption), choose(reading)
+    return stage(reading, frame, PLACE, chosen, Chance(1)), chosen, frame
 
 
 def blank(

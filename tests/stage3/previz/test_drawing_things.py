@@ -4,33 +4,23 @@ from dataclasses import replace
 
 import pytest
 
-from stage3_plugin.previz.backdrop import Backdrop, exterior
-from stage3_plugin.previz.cast import Cast
-from stage3_plugin.previz.chance import Chance
+from stage3_plugin.previz.backdrop import exterior
 from stage3_plugin.previz.compose import compose
-from stage3_plugin.previz.frame import Frame, divide
+from stage3_plugin.previz.frame import divide
 from stage3_plugin.previz.lexicon import prop_words
-from stage3_plugin.previz.plate import Plate
-from stage3_plugin.previz.props import Chosen, Room, behind, choose, thing
-from stage3_plugin.previz.reading import Reading, read
-from stage3_plugin.previz.staging import Staging, stage
+from stage3_plugin.previz.props import Room, behind, choose, thing
 from stage3_plugin.previz.things import Prop
-from tests.stage3.previz.drawing import blank, check, colour_at, lightness, pixels
-
-SIZE = (640, 360)
-PLACE = Backdrop(markup="", ground_px=230)
-
-
-def reading_of(prompt: str, *characters: str) -> Reading:
-    """Read a prompt without a story around it."""
-    return read(Plate("scene_001", prompt, characters), Cast())
-
-
-def staged(prompt: str, *characters: str) -> tuple[Staging, Chosen, Frame]:
-    """Put the people of a prompt in their places."""
-    reading = reading_of(prompt, *characters)
-    frame, chosen = divide(reading, SIZE, caption=False), choose(reading)
-    return stage(reading, frame, PLACE, chosen, Chance(1)), chosen, frame
+from tests.stage3.previz.drawing import (
+    PLACE,
+    SIZE,
+    blank,
+    check,
+    colour_at,
+    lightness,
+    pixels,
+    reading_of,
+    staged,
+)
 
 
 def drawn(prompt: str, *characters: str) -> tuple[str, str]:

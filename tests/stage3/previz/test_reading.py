@@ -2,14 +2,10 @@
 
 import pytest
 
-from stage3_plugin.previz.cast import Cast, study
+from stage3_plugin.previz.cast import study
 from stage3_plugin.previz.plate import Plate
-from stage3_plugin.previz.reading import Angle, Reading, Shot, read
-
-
-def reading_of(prompt: str, *characters: str) -> Reading:
-    """Read a prompt without a story around it."""
-    return read(Plate("scene_001", prompt, characters), Cast())
+from stage3_plugin.previz.reading import Angle, Shot, read
+from tests.stage3.previz.drawing import reading_of
 
 
 @pytest.mark.parametrize(

@@ -4,33 +4,10 @@ import re
 
 import pytest
 
-from stage3_plugin.previz.backdrop import Backdrop
 from stage3_plugin.previz.backdrop.sky import sky
-from stage3_plugin.previz.cast import Cast
-from stage3_plugin.previz.chance import Chance
 from stage3_plugin.previz.compose import compose
-from stage3_plugin.previz.frame import Frame, divide
-from stage3_plugin.previz.plate import Plate
-from stage3_plugin.previz.props import choose
-from stage3_plugin.previz.reading import Reading, read
-from stage3_plugin.previz.staging import Staging, stage
 from stage3_plugin.previz.things import Held
-from tests.stage3.previz.drawing import blank
-
-SIZE = (640, 360)
-PLACE = Backdrop(markup="", ground_px=230)
-
-
-def reading_of(prompt: str, *characters: str) -> Reading:
-    """Read a prompt without a story around it."""
-    return read(Plate("scene_001", prompt, characters), Cast())
-
-
-def staged(prompt: str, *characters: str) -> tuple[Staging, Frame]:
-    """Put the people of a prompt in their places, above a caption."""
-    reading = reading_of(prompt, *characters)
-    frame = divide(reading, SIZE, caption=True)
-    return stage(reading, frame, PLACE, choose(reading), Chance(1)), frame
+from tests.stage3.previz.drawing import SIZE, blank, reading_of, staged
 
 
 @pytest.mark.parametrize(
@@ -112,7 +89,9 @@ def test_no_cloud_is_behind_the_slate(seed: int, weather: str) -> None:
 @pytest.mark.parametrize("shot", ["Medium wide shot", "Wide shot", "Low-angle wide shot"])
 def test_shoes_are_above_the_caption(shot: str) -> None:
     """People who are seen whole are seen down to the soles."""
-    staging, frame = staged(f"{shot} of Ann Lee and Bob Ray in a meadow", "Ann Lee", "Bob Ray")
+    staging, _, frame = staged(
+        f"{shot} of Ann Lee and Bob Ray in a meadow", "Ann Lee", "Bob Ray", caption=True
+    )
 
     assert len(staging.feet()) == 2
     for feet in staging.feet():

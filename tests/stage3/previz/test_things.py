@@ -2,15 +2,11 @@
 
 import pytest
 
-from stage3_plugin.previz.cast import Cast, study
+from stage3_plugin.previz.cast import study
 from stage3_plugin.previz.plate import Plate
-from stage3_plugin.previz.reading import Reading, read
+from stage3_plugin.previz.reading import read
 from stage3_plugin.previz.things import Held, Prop
-
-
-def reading_of(prompt: str, *characters: str) -> Reading:
-    """Read a prompt without a story around it."""
-    return read(Plate("scene_001", prompt, characters), Cast())
+from tests.stage3.previz.drawing import reading_of
 
 
 def thing(prompt: str, *characters: str) -> Prop:

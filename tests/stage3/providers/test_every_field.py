@@ -62,7 +62,12 @@ CALLED = {"width": "size", "height": "size", "reference_details": "references"}
 def asked(settings: Settings, scene: contract.Scene, *, shows: bool = False) -> PictureRequest:
     """Return what is asked for, with its references there."""
     request = request_for(scene, settings)
-    sent = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10)
+    sent = SentPicture(
+        sha256="a" * 64,
+        media_type="image/png",
+        size_bytes=10,
+        base64=lambda: memoryview(b"a" * 64),
+    )
     shown = [Reference(wish=one, sha256="a" * 64, sent=sent) for one in request.wishes]
     return replace(request, shown=tuple(shown)) if shows else request
 
@@ -79,7 +84,7 @@ def begun(settings: Settings, request: PictureRequest) -> Send:
 
 def document_of(send: Send) -> dict[str, Any]:
     """Return the body as it leaves, with the name of a picture in place of its bytes."""
-    body = body_of(send.payload, lambda sent: memoryview(sent.sha256.encode()))
+    body = body_of(send.payload)
     document: dict[str, Any] = json.loads(b"".join(map(bytes, body)))
     return document
 

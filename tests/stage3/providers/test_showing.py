@@ -12,8 +12,13 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.providers.base import Provider
 from tests.stage3.providers.replies import gemini, openai, openrouter, request
 
-MIRA = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10)
-PIER = SentPicture(sha256="b" * 64, media_type="image/jpeg", size_bytes=20)
+
+def _base64() -> memoryview:
+    return memoryview(b"QUJD")
+
+
+MIRA = SentPicture(sha256="a" * 64, media_type="image/png", size_bytes=10, base64=_base64)
+PIER = SentPicture(sha256="b" * 64, media_type="image/jpeg", size_bytes=20, base64=_base64)
 LABELS = "Reference image 1 is Mira. Use reference image 2 for: place."
 
 

@@ -46,7 +46,7 @@ async def sent(folder: Path, data: bytes, limits: Limits = ANY) -> tuple[bytes, 
     (project(folder) / "story/a.png").write_bytes(data)
     async with opened(folder) as references:
         shown = await references.show(wish("a.png"), limits)
-        body = base64.b64decode(references.body_of(shown.sent), validate=True)
+        body = base64.b64decode(shown.sent.base64()[:], validate=True)
     assert shown.sha256 == sha256(data)
     assert shown.sent.sha256 == sha256(body)
     assert shown.sent.size_bytes == len(body)
