@@ -27,21 +27,20 @@ from host_stub.contract import Failure
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import Uploaded
 from stage3_plugin.domain.events import BatchCreated, BatchUploaded
-from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, NewJob
+from stage3_plugin.domain.job import TOKEN_DIGITS, BeingMade, NewJob
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.following import Came, Following, Tries
 from stage3_plugin.engine.run_state import CUT_SHORT, RunContext
 from stage3_plugin.engine.scene_state import NOT_SENT, Due, Next, Put, SceneState
-from stage3_plugin.errors import JobRefused, StorageFailed
+from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
 from stage3_plugin.policy.retry import Again, Decision, GiveUp, was_turned_away
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.checkout import Checkout, Denied, NotNow
-from stage3_plugin.purchase.maker import shielded
+from stage3_plugin.purchase.maker import Jobs, shielded
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
@@ -343,13 +342,12 @@ class GatheredScenes:
             self._run.start(line.scene, one)
         try:
             with self._run.state.interrupt.in_force():
-                created = await batching.create(
-                    token,
-                    uploaded.name,
-                    group.kind,
+                jobs = Jobs(
+                    ledger=self._checkout.run_ledger,
+                    waits_s=0.0,
                     is_late=partial(self._is_late, batching, held[0]),
-                    leave=partial(self._checkout.run_ledger.note_sent, token),
                 )
+                created = await batching.create(token, uploaded.name, group.kind, jobs)
         except BaseException:
             for line in lines:  # what came may lie in the spool: the next start looks
                 line.scene.costs.append(UNKNOWN)
@@ -358,10 +356,10 @@ class GatheredScenes:
         finally:
             for one in held:
                 del self._run.state.in_flight[one.attempt_id]
-        if isinstance(created, Accepted):
-            created = await self._accepted(token, lines, held, created)
         if created.making is None:
             await self._settle(lines, held, created)
+        else:
+            self._tell_created(token, lines, held, created.making)
         return created
 
     def _is_late(self, batching: Batching, held: Held) -> bool:
@@ -387,37 +385,23 @@ class GatheredScenes:
                 self._hand_on(line, Due(self._now()))
         return _not_over(lines)
 
-    async def _accepted(
-        self, token: str, lines: Sequence[_Line], held: Sequence[Held], accepted: Accepted
-    ) -> AttemptResult:
-        """Make the batch's name durable; then all of its scenes wait for it."""
-        try:
-            job = await self._checkout.run_ledger.accept(token, accepted)
-        except StorageFailed as failure:
-            verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(failure), may_be_billed=True)
-            return AttemptResult(verdict=verdict, cost=UNKNOWN, storage=failure, stays_open=True)
-        except JobRefused as refusal:
-            verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(refusal), may_be_billed=True)
-            return AttemptResult(verdict=verdict, cost=UNKNOWN)
-        first = lines[0].request
+    def _tell_created(
+        self, token: str, lines: Sequence[_Line], held: Sequence[Held], making: BeingMade
+    ) -> None:
+        """Tell that a batch is being made: all of its scenes wait for it."""
+        first, accepted = lines[0].request, making.job.accepted
         trace.event(
             BatchCreated(
                 batch=token,
-                job=accepted.job_id,
+                job="" if accepted is None else accepted.job_id,
                 lines=len(lines),
                 held_usd=to_usd(sum(one.hold_microusd for one in held)),
                 provider=first.provider,
                 model=first.model,
             )
         )
-        created = AttemptResult(
-            verdict=Verdict(kind=VerdictKind.UNKNOWN), cost=UNKNOWN, stays_open=True
-        )
-        if job is None:  # somebody has decided about all of its lines: that is looked at next
-            return created
         for line in lines:
             line.scene.costs.append(UNKNOWN)
-        return replace(created, making=BeingMade(job=job))
 
     async def _settle(
         self, lines: Sequence[_Line], held: Sequence[Held], result: AttemptResult

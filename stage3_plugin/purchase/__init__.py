@@ -38,12 +38,12 @@ whose the batch is   ``storage.spool.batch_files:note_owner``        a folder th
 its file, uploaded   ``purchase.batching:Batching.upload``            the same: nothing is held yet
 all lines SENDING,   ``purchase.run_ledger:RunLedger.hold``          holds to be given back
 its job's row        with its commit
-the create's answer  ``purchase.batching:Batching.create``            a batch to be accepted
+the create's answer  ``purchase.drive:Drive._send``                  a batch to be accepted
 all lines ACCEPTED   ``ledger.book:Ledger.accept`` with its          a batch to be asked for, by
                      commit                                          any run
 what has ended it    ``storage.spool.polls:keep``                    the same, and it has ended
 its results          ``storage.spool.batch_files:keep``              results to be read
-a line's folder      ``purchase.batching:Batching.claim``             a picture to be taken in
+a line's folder      ``purchase.result_files:ResultFiles.claim``     a picture to be taken in
 all lines it lacks   ``ledger.book:Ledger.settle`` with its          a folder that goes with a
                      commit                                          later run
 ===================  ==============================================  ============================

@@ -1,14 +1,15 @@
-"""Takes the steps of a batch, one at a time: the file, its upload, the create, polls and results.
+"""The words of a batch at a provider, and what goes before it: its file, handed over for nothing.
 
 ::
 
-    write ── upload ── (all lines are held) ── create ──┬── accepted ── poll ── ended
-                                                        │                        │
-    resume_create: its answer lies in the spool ────────┘        results ── read ── resume_line
+    write ── upload ── (all lines are held) ── create ──┬── accepted ── ask ── ended
+                                                        │                       │
+    resume: its answer lies in the spool ───────────────┘        results ── resume_line
 
 Each step is one call, begins with what lies on the disk, and may be done again but for ``create``,
-the one that is paid for. What follows from one to the next, and what is written to the ledger in
-between, is not known here. All files of a batch lie in ``spool/<token>/``:
+the one that is paid for; from there on ``drive`` has the way. What follows from one step to the
+next, and what is written to the ledger of its lines, is not known here. All files of a batch lie in
+``spool/<token>/``:
 
 ::
 
@@ -20,11 +21,11 @@ between, is not known here. All files of a batch lie in ``spool/<token>/``:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pybase64
 
@@ -42,8 +43,8 @@ from stage3_plugin.domain.batch import (
     UploadStep,
     key_of,
 )
-from stage3_plugin.domain.exchange import Asked, Fetch, Lost, Reply, Sought
-from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, Job
+from stage3_plugin.domain.exchange import Asked, Fetch, Reply
+from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted
 from stage3_plugin.domain.money import FREE
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.reference import SentPicture
@@ -54,17 +55,10 @@ from stage3_plugin.files.new_file import NewFile, remove
 from stage3_plugin.files.on_disk import on_disk
 from stage3_plugin.policy.batching import Load
 from stage3_plugin.providers.base import BatchLane
-from stage3_plugin.purchase.asking import Asking, NotAsked, sought, storage_behind
-from stage3_plugin.purchase.drive import (
-    ALL,
-    Drive,
-    slept,
-    unsendable,
-    without_storage,
-)
-from stage3_plugin.purchase.maker import shielded
-from stage3_plugin.purchase.polling import Ended, Polling
-from stage3_plugin.purchase.result_files import ReadLine, ReadLines, ResultFiles, Results
+from stage3_plugin.purchase.asking import NotAsked, storage_behind
+from stage3_plugin.purchase.drive import Drive, Ended, Heard, slept, unsendable
+from stage3_plugin.purchase.maker import Jobs
+from stage3_plugin.purchase.result_files import ResultFiles
 from stage3_plugin.storage.spool import batch_files
 from stage3_plugin.transport.bodies import Content, body_of
 
@@ -95,7 +89,7 @@ class Written:
     dropped: tuple[tuple[str, ...], ...] = ()
 
 
-class Batching:
+class Batching(Drive):
     """Takes the steps of batches at the provider of one endpoint; see the module.
 
     ``Conversation.batching`` has it, where the provider has a batch lane. No method raises for what
@@ -103,24 +97,18 @@ class Batching:
 
     Args:
         lane: Says the steps.
-        asking: Asks and hands over what costs nothing.
-        drive: Sends the create, and goes on from answers.
+        at: Speaks with the provider.
         model: What a line has its price by.
+
+    Attributes:
+        files: Has its results come.
     """
 
-    def __init__(self, lane: BatchLane, asking: Asking, drive: Drive, model: str) -> None:
+    def __init__(self, lane: BatchLane, at: Drive, model: str) -> None:
+        super().__init__(lane, at.provider, at.asking, at.ingest, at.flat_usd)
         self._lane = lane
-        self._asking = asking
-        self._pictures = asking.pictures
-        self._drive = drive
         self._model = model
-        self._files = ResultFiles(lane, asking)
-        self._polling: Polling[BatchEnded, BatchEnded] = Polling(
-            asking=asking,
-            words=self._polled,
-            go_on=self._ended,
-            may_have_moved=self._are_not_here,
-        )
+        self.files = ResultFiles(lane, at.asking)
 
     @property
     def terms(self) -> BatchTerms:
@@ -130,7 +118,7 @@ class Batching:
     @property
     def account(self) -> str:
         """Return a hash of whose account is asked, as ``jobs`` have it."""
-        return self._asking.client.account
+        return self.asking.client.account
 
     @property
     def listing(self) -> Listing:
@@ -206,8 +194,6 @@ class Batching:
         """
         try:
             return await self._pictures.blocking(partial(self._write, token, requests, names))
-        except StorageFailed as failure:
-            return without_storage(failure)
         except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
             return unsendable(error)
 
@@ -239,7 +225,7 @@ class Batching:
         try:
             size_bytes = await self._pictures.blocking(partial(_size_bytes, lines))
         except StorageFailed as failure:
-            return without_storage(failure)
+            return unsendable(failure)
         content = Content(size_bytes=size_bytes, pieces=partial(_read, lines))
         said = await self._handed_over(token, content, "lines", "application/jsonl")
         if isinstance(said, Uploaded):
@@ -253,7 +239,7 @@ class Batching:
         ask = partial(self._tried, token, content, of, media_type)
         tried = 0
         while True:
-            said = await self._asking.by_key(ask, _is_of_the_key)
+            said = await self.asking.by_key(ask, _is_of_the_key)
             if isinstance(said, Uploaded):
                 return said
             tried += 1
@@ -277,80 +263,40 @@ class Batching:
         except NotAsked as problem:
             return _not_handed_over(problem)
         except Exception as error:  # noqa: BLE001 - nothing is bought by an upload
-            storage = storage_behind(error, folder)
-            return unsendable(error) if storage is None else without_storage(storage)
+            return unsendable(storage_behind(error, folder) or error)
         if isinstance(step, Uploaded):
             return step
         if isinstance(step, Upload):
             message = "handing a file over does not come to an end; nothing was bought"
             step = Verdict(kind=VerdictKind.UNREADABLE, message=message, should_retry=False)
-        verdict = self._asking.masked.record(replace(step, may_be_billed=False))
+        verdict = self.asking.masked.record(replace(step, may_be_billed=False))
         return AttemptResult(verdict=verdict, cost=FREE)
 
     async def _answered(
         self, folder: Path, step: Upload, content: Content, of: UploadedAs
     ) -> UploadStep:
-        async with self._asking.uploaded(folder, step, content) as answer:
-            return await self._asking.judged(
+        async with self.asking.uploaded(folder, step, content) as answer:
+            return await self.asking.judged(
                 answer, lambda reply: self._lane.uploaded(reply, content.size_bytes, of)
             )
 
     # The one paid request ------------------------------------------------------------------------
 
-    async def create(
-        self,
-        token: str,
-        input_file: str,
-        kind: str,
-        *,
-        is_late: Callable[[], bool] = lambda: False,
-        leave: Callable[[], None] = lambda: None,
-    ) -> Accepted | AttemptResult:
+    async def create(self, token: str, input_file: str, kind: str, jobs: Jobs) -> AttemptResult:
         """Begin the batch: the one request that is paid for. All of its lines are held before.
 
         Returns:
-            The job, which is not written down yet; else what is true of every line:
+            ``making`` once it is accepted and durable; else what is true of every line:
             ``NOT_SENT`` (nothing left: void), a verdict that is not ``may_be_billed`` (refused),
             or one that is (unknown). ``stays_open`` where a whole answer lies in the spool and
-            only the disk kept us from reading it.
+            only the disk kept us from reading it, or its name from being written down.
         """
-        return await shielded(partial(self._create, token, input_file, kind, is_late, leave))
+        return await self.buy(token, partial(self._lane.create, input_file, token, kind), jobs)
 
-    async def _create(
-        self,
-        token: str,
-        input_file: str,
-        kind: str,
-        is_late: Callable[[], bool],
-        leave: Callable[[], None],
-    ) -> Accepted | AttemptResult:
-        begin = partial(self._lane.create, input_file, token, kind)
-        sent = await self._drive.send(token, begin, is_late=is_late, leave=leave)
-        return sent if isinstance(sent, AttemptResult) else await self.resume_create(token)
-
-    async def resume_create(self, token: str) -> Accepted | AttemptResult:
-        """Go on from the whole answer to a create in ``spool/<token>/``, as :meth:`create` does."""
-
-        def judge(reply: Reply) -> tuple[CreateStep, Decimal]:
-            return self._lane.created(reply), ALL
-
-        return await self._drive.after_the_answer(self._folder(token), judge)
+    def _first(self, reply: Reply) -> CreateStep:
+        return self._lane.created(reply)
 
     # The batch -----------------------------------------------------------------------------------
-
-    async def poll(self, token: str, before: BeingMade) -> BeingMade | BatchEnded | AttemptResult:
-        """Ask once how far a batch is; what has ended it is kept, and found without asking again.
-
-        It may be called by any run, and any number of times; the interrupt in force cuts it short.
-
-        Returns:
-            How far it is; or that it has ended; or, where nobody can be asked any more, what is
-            true of every line that is not final: ``UNKNOWN``.
-
-        Raises:
-            StorageFailed: The disk did not take an answer, or does not say.
-        """
-        return await self._polling.ask(self._folder(token), before)
 
     def _polled(self, reply: Reply, accepted: Accepted, _of: Asked) -> BatchPolled:
         step = self._lane.polled(reply, accepted)
@@ -358,81 +304,24 @@ class Batching:
             return BatchMaking(lines=step.lines, message="its results are not there yet")
         return step
 
-    async def _ended(
-        self, _folder: Path, _accepted: Accepted, ended: Ended[BatchEnded]
-    ) -> BatchEnded:
-        return ended.says
+    async def _ended(self, _folder: Path, _accepted: Accepted, ended: Ended) -> BatchEnded:
+        return cast("BatchEnded", ended.says)  # as `_polled` has it: nothing else ends a batch
 
-    async def _are_not_here(self, folder: Path, ended: BatchEnded) -> bool:
+    async def _may_have_moved(self, folder: Path, came: Heard) -> bool:
         """Return whether its files may lie at another address by now."""
-        return not await self._files.are_here(folder, ended)
+        return isinstance(came, BatchEnded) and not await self.files.are_here(folder, came)
 
-    async def results(
-        self, token: str, ended: BatchEnded, job: Job, *, lines: int | None = None
-    ) -> Results:
-        """Have the result files come, each once until it is whole, as a stream to the disk.
-
-        Of a file without end no more is taken than twice what ``lines`` lines can have.
-
-        Where an address does not give its file and what ended the batch is not new, the batch is
-        to be polled again: :meth:`poll` does so by itself.
-        """
-        return await self._files.here(self._folder(token), ended, job, lines=lines)
-
-    async def read(
-        self,
-        token: str,
-        ended: BatchEnded,
-        results: Results,
-        take: Callable[[ReadLine], Awaitable[None]],
-    ) -> ReadLines:
-        """Read result files line by line with flat memory, and hand on one line for each key.
-
-        Those with a picture come as they stand in the files, those without after all of them, and
-        only if nothing more is to come.
-
-        Args:
-            token: Of the batch.
-            ended: What has ended it.
-            results: Its files.
-            take: Claims a line, or leaves it; what it raises is passed on.
-
-        Raises:
-            StorageFailed: The disk did not take a line, or did not give one.
-        """
-        return await self._files.read(self._folder(token), ended, results, take)
-
-    async def claim(self, line: ReadLine, attempt_id: str) -> None:
-        """Make a line the answer of its purchase: from now on it lies in ``spool/<attempt_id>/``.
-
-        A whole answer that is there already stays, unless only this one has a picture.
-
-        Raises:
-            StorageFailed: The disk did not let us.
-        """
-        await self._files.claim(line, self._folder(attempt_id))
-
-    async def resume_line(self, attempt_id: str, *, age_s: float = 0.0) -> AttemptResult:
-        """Go on from the line in ``spool/<attempt_id>/`` as ``Conversation.resume`` does.
+    async def resume_line(self, attempt_id: str) -> AttemptResult:
+        """Go on from the line in ``spool/<attempt_id>/`` as ``resume`` does.
 
         The step is the lane's, and the cost the lane's share.
         """
 
-        def judge(reply: Reply) -> tuple[Verdict | Fetch, Decimal | None]:
-            return self._lane.said(reply).step, self._lane.share(self._model)
+        def said(reply: Reply) -> Verdict | Fetch:
+            return self._lane.said(reply).step
 
-        return await self._drive.after_the_answer(self._folder(attempt_id), judge, age_s=age_s)
-
-    async def find(self, token: str, lost: Lost) -> Sought:
-        """Ask the listing of batches for one whose create was lost, by its label.
-
-        Raises:
-            StorageFailed: The disk did not take a page.
-        """
-        return await sought(self._lane, self._asking, self._folder(token), lost)
-
-    def _folder(self, name: str) -> Path:
-        return self._pictures.spool.folder_of(name)
+        share = partial(self._lane.share, self._model)
+        return await self.after_the_answer(self._folder(attempt_id), said, share=share)
 
 
 def _lags(ended: BatchEnded) -> bool:

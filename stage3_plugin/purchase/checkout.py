@@ -28,8 +28,8 @@ from stage3_plugin.errors import IllegalTransition
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.policy.settlement import cost_with_hold, settlement_of, settlement_of_create
 from stage3_plugin.purchase import messages
+from stage3_plugin.purchase.forecast import Pricing
 from stage3_plugin.purchase.other_endpoints import Elsewhere
-from stage3_plugin.purchase.pricing import Pricing
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.run_ledger import InTheWay, Line, RunLedger
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part

@@ -1,25 +1,30 @@
-"""Drives what is paid for: the one paid request, its whole answer, and what lies at an address.
+"""Drives what is paid for, of whatever kind: the one paid request, its answer, and asking on.
 
 ::
 
-    send ── the one paid request ──┐                     ┌── a verdict
-                                   ├── after_the_answer ─┼── pictures ── fetch, ingest
-    its answer lies in the spool ──┘        │            └── accepted: a job, to be written down
-                                            │
-    a job's last answer, or a line's ───────┘
+    buy ── the one paid request ──┐              ┌── a verdict
+                                  ├── resume ────┼── pictures ── fetch, ingest
+    its answer lies in the spool ─┘   ▲          └── accepted: a job, durable in the ledger
+                                      │                             │
+    the last answer of one ───────────┴── ended ── ask ── wait ─────┘
+    results with many lines ◀─────────────┘
 
-A plain request, a queue's job, a batch and a line of one all go this way; what an answer means is
-said by the provider, or by its lane (``judge``). Everything after the answer begins with what lies
-on the disk, so a run that has just received an answer and one that finds it left behind do the
-same. A paid request is sent once, in ``send``, and nowhere else; every other step costs nothing and
-may be done again.
+A plain request, a queue's job and a batch all go this way; what an answer means is said by the
+provider (``conversation``), or by its lane (``batching``). Everything after the answer begins with
+what lies on the disk, or with what the ledger has of the job, so a run that has just received an
+answer and one that finds it left behind do the same. A paid request is sent once, in ``buy``, and
+nowhere else; every other step costs nothing and may be done again.
+
+Nothing that is asked of a job changes anything, and nothing that comes or does not come is a reason
+to give it up, but for what :mod:`stage3_plugin.policy.polling` says.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -28,79 +33,161 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import anyio
 
 from stage3_plugin.domain.attempt import AttemptResult
-from stage3_plugin.domain.exchange import Fetch, Reply, Send
+from stage3_plugin.domain.batch import BatchEnded
+from stage3_plugin.domain.exchange import (
+    Asked,
+    Fetch,
+    Gone,
+    Lost,
+    Poll,
+    Reply,
+    Send,
+    Sought,
+    Unclear,
+    Unsaid,
+)
+from stage3_plugin.domain.job import Accepted, BeingMade
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, cost_of_answer
+from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import ProviderBroken, SettingsRefused, StorageFailed
+from stage3_plugin.errors import JobRefused, ProviderBroken, SettingsRefused, StorageFailed
 from stage3_plugin.files.descriptors import is_lack
-from stage3_plugin.providers.base import Provider
-from stage3_plugin.purchase.asking import Asking
+from stage3_plugin.policy.polling import first_wait_s
+from stage3_plugin.providers.base import BatchLane, Provider
+from stage3_plugin.purchase.asking import Asking, NotAsked, moment_of, sought
 from stage3_plugin.purchase.ingest import Answer, Ingest, not_taken_in
+from stage3_plugin.purchase.maker import Jobs
+from stage3_plugin.purchase.polling import NotTheLast, is_of_the_key, stands_after
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime import interrupt
+from stage3_plugin.storage.spool import polls
+from stage3_plugin.storage.spool.polls import KeptAnswer
 from stage3_plugin.storage.spool.reading import load_reply
-from stage3_plugin.transport.picture_hosts import PictureHosts
 
 if TYPE_CHECKING:
     from stage3_plugin.transport.exchange import Exchange  # imports httpx, which drawing needs not
 
 ALL = Decimal(1)
 """The share of what is bought by itself."""
+_STEPS = 3
+"""How far the job is, what came of it, and the provider's record of that: asked without a wait."""
+
+Last: TypeAlias = Verdict | Fetch | BatchEnded
+"""What is said by the answer that ends a job."""
+Heard: TypeAlias = BeingMade | BatchEnded | AttemptResult
+"""What asking for a job comes to: how far it is, that its many lines have ended, or what is true of
+all of it."""
 Begun = TypeVar("Begun")
 """A job, of an answer that may begin one; nothing, of all others."""
-Judge: TypeAlias = Callable[[Reply], tuple[Verdict | Fetch | Begun, Decimal | None]]
-"""Says what an answer comes to, and what part of the ordinary price it costs."""
+Judge: TypeAlias = Callable[[Reply], Verdict | Fetch | Begun]
+"""Says what an answer comes to."""
 
 
-class Drive:
-    """Drives what is bought at the provider of one endpoint.
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The answer that has ended a job, which lies on the disk, and what it says."""
+
+    answer: KeptAnswer
+    says: Last
+
+
+class Drive(ABC):
+    """Drives what is bought at the provider of one endpoint, in one of its lanes.
 
     Args:
-        provider: Has the prices, and says how long its pictures last.
-        asking: Has who sends, and who takes the pictures.
-        hosts: Where pictures may be fetched from.
+        words: Has its listing: the provider, or its lane.
+        provider: Has the prices.
+        asking: Has who sends, and the folders for answers.
+        ingest: Takes the pictures in.
         flat_usd: The settings' price per picture.
     """
 
     def __init__(
-        self, provider: Provider, asking: Asking, hosts: PictureHosts, *, flat_usd: Decimal | None
-    ) -> None:
-        self._provider = provider
-        self._asking = asking
-        self._pictures = asking.pictures
-        self._ingest = Ingest(asking, hosts, lasts_s=provider.profile.pictures_last_s)
-        self._flat_usd = flat_usd
-
-    async def send(
         self,
-        name: str,
-        begin: Callable[[], Send],
-        *,
-        is_late: Callable[[], bool],
-        leave: Callable[[], None],
-    ) -> Send | AttemptResult:
-        """Send the one paid request, once: whoever calls has made the hold for it.
+        words: Provider | BatchLane,
+        provider: Provider,
+        asking: Asking,
+        ingest: Ingest,
+        flat_usd: Decimal | None,
+    ) -> None:
+        self.provider = provider
+        self.asking = asking
+        self.ingest = ingest
+        self.flat_usd = flat_usd
+        self._words = words
+        self._pictures = asking.pictures
+
+    # What is said by the provider, or by its lane ------------------------------------------------
+
+    @property
+    @abstractmethod
+    def listing(self) -> Listing | None:
+        """Return what its listing can prove; ``None`` if there is none to be asked."""
+
+    @abstractmethod
+    def _first(self, reply: Reply) -> Verdict | Fetch | Accepted:
+        """Judge the answer to the one paid request."""
+
+    @abstractmethod
+    def _polled(self, reply: Reply, accepted: Accepted, of: Asked, /) -> Last | NotTheLast:
+        """Judge an answer of a job's."""
+
+    @abstractmethod
+    async def _ended(self, folder: Path, accepted: Accepted, ended: Ended, /) -> Heard:
+        """Go on from the last answer of a job."""
+
+    @abstractmethod
+    async def _may_have_moved(self, folder: Path, came: Heard, /) -> bool:
+        """Return whether what came of an old answer may be had by a newer one."""
+
+    # The one paid request ------------------------------------------------------------------------
+
+    async def buy(self, name: str, begin: Callable[[], Send], jobs: Jobs) -> AttemptResult:
+        """Send the one paid request, and go on as long as this run waits for what it buys.
+
+        Whoever calls has made the hold for it.
 
         Args:
             name: Of its folder in the spool: the purchase, or the batch.
             begin: Returns what is sent.
-            is_late: Returns whether so much time has passed since the hold that nothing may leave.
-            leave: Notes that it leaves; see :meth:`~.transport.client.Client.post`.
-
-        Returns:
-            What was sent, where its whole answer lies in its folder; else what came of it.
+            jobs: Where a job is written down, and for how long it is waited for.
         """
+        began_at = anyio.current_time()
+        sent = await self._send(name, begin, jobs)
+        if isinstance(sent, AttemptResult):
+            return sent
+        came_at = anyio.current_time()
+        result = await self.resume(name, jobs.ledger)
+        until = anyio.current_time() + jobs.waits_s
+        while result.making is not None and result.making.again_s is not None:
+            jobs.told(result.making)
+            wait_s = result.making.again_s
+            if anyio.current_time() + wait_s > until or not await slept(wait_s):
+                break
+            said = await self.ask(name, result.making)
+            if isinstance(said, BatchEnded):  # whose lines are taken in by who asks for one
+                break
+            result = being_made(said) if isinstance(said, BeingMade) else said
+            came_at = anyio.current_time()
+        return replace(result, dropped=sent.dropped, took_s=came_at - began_at)
+
+    async def _send(self, name: str, begin: Callable[[], Send], jobs: Jobs) -> Send | AttemptResult:
+        """Return what was sent, where its whole answer lies in its folder; else what came of it."""
         try:
             send = begin()
         except Exception as error:  # noqa: BLE001 - nothing has left, so it is no unknown
             return unsendable(error)
         try:
             folder = self._pictures.new_folder(name)
-            answer = self._asking.to_come(folder)
+            answer = self.asking.to_come(folder)
         except StorageFailed as failure:
-            return without_storage(failure)
+            return unsendable(failure)
         try:
-            exchange = await self._asking.client.post(
-                send, answer.opened, is_late=is_late, leave=leave
+            exchange = await self.asking.client.post(
+                send,
+                answer.opened,
+                is_late=jobs.is_late,
+                leave=partial(jobs.ledger.note_sent, name),
             )
         finally:
             with suppress(StorageFailed):  # where no answer came, nothing is in it
@@ -111,8 +198,44 @@ class Drive:
             await self._pictures.secure(name)
         return replace(_without_answer(exchange), dropped=send.dropped)
 
+    # A whole answer ------------------------------------------------------------------------------
+
+    async def resume(self, name: str, ledger: RunLedger, *, age_s: float = 0.0) -> AttemptResult:
+        """Go on from the whole answer to the one paid request; never raises for what is in it.
+
+        A job is made durable, and not asked for yet.
+
+        Args:
+            name: Of the folder where it lies.
+            ledger: Where a job is written down.
+            age_s: How long ago it came.
+        """
+        folder = self._folder(name)
+        came = await self.after_the_answer(folder, self._first, age_s=age_s)
+        if isinstance(came, AttemptResult):
+            return came
+        return await self._noted(folder, await self._accepted(folder, came, ledger))
+
+    async def _accepted(self, folder: Path, accepted: Accepted, ledger: RunLedger) -> AttemptResult:
+        """Make a job durable; until then its answer in the spool is all that names it."""
+        try:
+            job = await ledger.accept(folder.name, accepted)
+        except StorageFailed as failure:
+            return replace(_AWAITED, storage=failure)
+        except JobRefused as refusal:
+            return not_taken_in(refusal, folder)
+        if job is None:  # somebody has decided about all of it: that is looked at next
+            return replace(_AWAITED, stays_open=True)
+        return being_made(BeingMade(job=job, again_s=first_wait_s()))
+
     async def after_the_answer(
-        self, folder: Path, judge: Judge[Begun], *, lies_in: Path | None = None, age_s: float = 0.0
+        self,
+        folder: Path,
+        judge: Judge[Begun],
+        *,
+        share: Callable[[], Decimal | None] = lambda: ALL,
+        lies_in: Path | None = None,
+        age_s: float = 0.0,
     ) -> AttemptResult | Begun:
         """Go on from a whole answer; never raises for what is in it.
 
@@ -123,6 +246,8 @@ class Drive:
         Args:
             folder: The attempt's.
             judge: What the answer comes to.
+            share: What part of the ordinary price it costs; of one that is not known, only the
+                provider's own figure is believed.
             lies_in: Where it lies, if not there.
             age_s: How long ago it came.
 
@@ -131,20 +256,20 @@ class Drive:
         """
         answer = lies_in or folder
         try:
-            came = await self._asking.in_turn(partial(self._read, answer, judge))
+            came = await self.asking.in_turn(partial(self._read, answer, judge, share))
         except Exception as error:  # noqa: BLE001 - what strangers' bytes raise is a verdict
-            return await self.noted(folder, not_taken_in(error, answer))
+            return await self._noted(folder, not_taken_in(error, answer))
         if not isinstance(came, Answer):
             return came
-        result = await self._ingest.first_good(answer, came, age_s, noted_in=folder)
-        return await self.noted(folder, result)
+        result = await self.ingest.first_good(answer, came, age_s, noted_in=folder)
+        return await self._noted(folder, result)
 
-    async def noted(self, folder: Path, result: AttemptResult) -> AttemptResult:
+    async def _noted(self, folder: Path, result: AttemptResult) -> AttemptResult:
         """Keep what is evidence, and cover what is secret, in what came of an answer."""
         if result.leaves_evidence:
             # it is the only evidence of what was paid for
             await self._pictures.secure(folder.name)
-        masked, url = self._asking.masked, result.image_url
+        masked, url = self.asking.masked, result.image_url
         return replace(
             result,
             verdict=masked.record(result.verdict),
@@ -155,25 +280,22 @@ class Drive:
             or result.stays_open,
         )
 
-    def _read(self, folder: Path, judge: Judge[Begun]) -> Answer | Begun:
+    def _read(
+        self, folder: Path, judge: Judge[Begun], share: Callable[[], Decimal | None]
+    ) -> Answer | Begun:
         """Read an answer and ask what follows; run in a thread, since it may be large."""
         with self._pictures.judging(folder):
-            reply = load_reply(folder, self._asking.masked)
-            step, share = judge(reply)
+            reply = load_reply(folder, self.asking.masked)
+            step, part = judge(reply), share()
         if not isinstance(step, Verdict | Fetch):
             return step
         verdict = step.verdict if isinstance(step, Fetch) else step
-        return Answer(reply, verdict, step.sources, self._cost(verdict, share))
+        return Answer(reply, verdict, step.sources, self._cost(verdict, part))
 
     def _cost(self, verdict: Verdict, share: Decimal | None) -> Charge:
         """Return what an answer cost; a failure may have been billed, too.
 
         A figure that cannot be used is no reason to lose the picture beside it.
-
-        Args:
-            verdict: What it comes to.
-            share: What part of the ordinary price is asked for; of one that is not known, only the
-                provider's own figure is believed.
         """
         figures = (verdict.reported_usd, verdict.usage, verdict.gateway_usd, verdict.listed_usd)
         has_figure = any(figure is not None for figure in figures)
@@ -182,8 +304,8 @@ class Drive:
                 return cost_of_answer(
                     reported_usd=verdict.reported_usd,
                     usage=verdict.usage,
-                    prices=self._provider.prices,
-                    flat_usd=self._flat_usd,
+                    prices=self.provider.prices,
+                    flat_usd=self.flat_usd,
                     share=share,
                     listed_usd=verdict.listed_usd,
                     gateway_usd=verdict.gateway_usd,
@@ -193,26 +315,138 @@ class Drive:
                 return UNKNOWN
         return UNKNOWN if verdict.may_be_billed else FREE
 
+    # A job ---------------------------------------------------------------------------------------
+
+    async def ask(self, name: str, before: BeingMade) -> Heard:
+        """Ask once how far an accepted job is, and go on with its last answer if that is here.
+
+        What has ended it is kept, and found without asking again. It may be called by any run, and
+        any number of times; the interrupt in force cuts it short.
+
+        Args:
+            name: Of its folder, in which the answers come to lie.
+            before: What is known of the job.
+
+        Raises:
+            StorageFailed: The disk did not take an answer, or does not say.
+        """
+        folder, accepted = self._folder(name), before.job.accepted
+        assert accepted is not None, "only an accepted job is asked for"
+        came, ended = None, await self._kept(folder, accepted)
+        if ended is not None:
+            came = await self._ended(folder, accepted, ended)
+            if not (ended.answer.is_old and await self._may_have_moved(folder, came)):
+                return came
+        first = Poll(url=before.next_url or accepted.poll_url, of=before.next_of)
+        said = await self.asking.by_key(
+            partial(self._followed, folder, accepted, first), is_of_the_key
+        )
+        if isinstance(said, Ended):
+            return await self._ended(folder, accepted, said)
+        if came is not None:  # it has ended all the same, whatever is said now
+            return came
+        return stands_after(said, before, self.asking)
+
+    async def _kept(self, folder: Path, accepted: Accepted) -> Ended | None:
+        """Return the answer that has ended a job, if it lies on the disk.
+
+        One that nobody understood when it came is looked at again: a provider may be mended since.
+        """
+        for answer in await self._pictures.blocking(partial(polls.kept, folder)):
+            step = await self._understood(answer.folder, accepted, answer.of)
+            if not isinstance(step, NotTheLast):
+                return Ended(answer, step)
+        return None
+
+    async def _followed(self, folder: Path, accepted: Accepted, poll: Poll) -> Ended | NotTheLast:
+        """Ask one address after the other, as long as the next has something now."""
+        for _ in range(_STEPS):
+            said = await self._heard(folder, accepted, poll)
+            if not isinstance(said, NotTheLast):
+                return Ended(KeptAnswer(polls.whole_of(folder, poll.of), poll.of), said)
+            if not isinstance(said, Poll) or not _is_there(said, after=poll):
+                return said
+            poll = said
+        return poll
+
+    async def _heard(self, folder: Path, accepted: Accepted, poll: Poll) -> Last | NotTheLast:
+        """Ask once; an answer that ends a job is kept, and so is one that is not understood."""
+        try:
+            async with self.asking.answer(folder, poll.url) as answer:
+                step = await self._understood(answer, accepted, poll.of)
+                if isinstance(step, Unclear) or not isinstance(step, NotTheLast):
+                    how: polls.Kept = "unclear" if isinstance(step, Unclear) else "done"
+                    keep = partial(polls.keep, answer, poll.of, how=how)
+                    await self._pictures.blocking(keep)
+                return step
+        except NotAsked as problem:
+            return problem
+        except StorageFailed as failure:
+            if is_lack(failure.cause):  # of descriptors: others will free some
+                return Unsaid(message=str(failure))
+            raise
+
+    async def _understood(self, answer: Path, accepted: Accepted, of: Asked) -> Last | NotTheLast:
+        """Judge an answer of a job's."""
+
+        def judge(reply: Reply) -> Last | NotTheLast:
+            step = self._polled(reply, accepted, of)
+            return replace(step, said_at=moment_of(reply)) if isinstance(step, Gone) else step
+
+        return await self.asking.understood(answer, judge)
+
+    async def find(self, name: str, lost: Lost) -> Sought:
+        """Ask the listing for the job of a request whose answer was lost.
+
+        Args:
+            name: Of its folder.
+            lost: What is known of it.
+
+        Raises:
+            StorageFailed: The disk did not take an answer.
+        """
+        return await sought(self._words, self.asking, self._folder(name), lost)
+
+    def _folder(self, name: str) -> Path:
+        return self._pictures.spool.folder_of(name)
+
+
+_AWAITED = AttemptResult(
+    verdict=Verdict(
+        kind=VerdictKind.PICTURES, may_be_billed=True, message="its picture is being made"
+    ),
+    cost=UNKNOWN,
+)
+"""Of a job: what it will have cost is said by its last answer."""
+
+
+def being_made(making: BeingMade) -> AttemptResult:
+    """Return that a job is being made."""
+    return replace(_AWAITED, making=making, stays_open=True)
+
+
+def _is_there(said: Poll, *, after: Poll) -> bool:
+    """Return whether an answer leads on to another address that has something now."""
+    return said.after_s is None and said.of not in {"status", after.of}
+
 
 def unsendable(error: Exception) -> AttemptResult:
-    """Return an attempt that ended before its first byte, on something in the request itself."""
+    """Return an attempt that ended before its first byte.
+
+    On something in the request itself; or there was no place for it or for its answer: for lack of
+    descriptors the next one may be made, as others will free some, and all else stops a run.
+    """
+    if isinstance(error, StorageFailed):
+        lacks = is_lack(error.cause)
+        message = f"nothing was sent: {error}" if lacks else str(error)
+        verdict = Verdict(kind=VerdictKind.NOT_SENT, message=message)
+        return AttemptResult(verdict=verdict, cost=FREE, storage=None if lacks else error)
     problem = str(error) if isinstance(error, ProviderBroken) else type(error).__name__
     if isinstance(error.__cause__, SettingsRefused):  # of a scene's own model
         problem = str(error.__cause__)
     message = f"the request cannot be made: {problem}; nothing was sent"
     verdict = Verdict(kind=VerdictKind.REJECTED, message=message)
     return AttemptResult(verdict=verdict, cost=FREE, never_sent=True)
-
-
-def without_storage(failure: StorageFailed) -> AttemptResult:
-    """Return an attempt that was never made, as there was no place for it or for its answer.
-
-    For lack of descriptors the next one may be made: others will free some. All else stops a run.
-    """
-    lacks = is_lack(failure.cause)
-    message = f"nothing was sent: {failure}" if lacks else str(failure)
-    verdict = Verdict(kind=VerdictKind.NOT_SENT, message=message)
-    return AttemptResult(verdict=verdict, cost=FREE, storage=None if lacks else failure)
 
 
 def _without_answer(exchange: Exchange) -> AttemptResult:

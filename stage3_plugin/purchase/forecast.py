@@ -1,13 +1,16 @@
-"""Reads in the ledger what a run would find there, for a plan.
+"""Foresees what a run would find in the ledger, for a plan, and what a picture can cost.
 
-Nothing is written. What a run would recover first is not recovered, but its result is foreseen.
+Nothing is written. What a run would recover first is not recovered, but its result is foreseen. A
+price is that of the table, or of the bills that have come at a route.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, cached_property
 
 from stage3_plugin.domain.keys import Keys
+from stage3_plugin.domain.money import Estimate
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route, why_unsendable
@@ -16,10 +19,12 @@ from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import MARGIN_S, Owners
 from stage3_plugin.ledger.session import Accounts
 from stage3_plugin.policy.plan import Prospect
+from stage3_plugin.policy.pricing import most_plausible
 from stage3_plugin.policy.reuse import Reuse, after_its_owner
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.lost import name_of
 from stage3_plugin.purchase.other_endpoints import Doubts
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.purchase.wanted_takes import LiveTake, live_takes, standing
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
@@ -176,3 +181,51 @@ class Forecast:
             return None
         model = self._settings.model or ""
         return self._ledger.typical_s(provider=self._settings.provider, model=model)
+
+
+class Pricing:
+    """Estimates that have learnt from the bills of earlier runs.
+
+    Args:
+        route: Where pictures are bought, by its price table.
+        ledger: Has the bills, and is asked once for each kind and price; ``None``: there are none.
+        run: Counts the bills that came meanwhile and were higher than expected: each time it has
+            changed, all are asked for anew.
+    """
+
+    def __init__(
+        self, route: Route, ledger: Ledger | None, *, run: RunLedger | None = None
+    ) -> None:
+        self._route = route
+        self._ledger = ledger
+        self._run = run
+        self._heard = 0
+        self._known: dict[tuple[str, str, str, int, bool, bool], int] = {}
+
+    def estimate(self, request: PictureRequest) -> Estimate:
+        """Return what a picture can cost; a price that is not known stays unknown."""
+        expected = self._route.list_price(request)
+        if expected.high_microusd is None or self._ledger is None:
+            return expected
+        plausible = most_plausible(expected.high_microusd)
+        shows, in_batch = bool(request.shown), request.lane == "batch"
+        kind = (request.model, request.size, request.quality, plausible, shows, in_batch)
+        heard = 0 if self._run is None else self._run.overruns
+        if heard != self._heard:
+            self._heard = heard
+            self._known.clear()
+        if kind not in self._known:
+            endpoint = self._route.endpoint_of(request.model)
+            bill = self._ledger.highest_bill(
+                provider=endpoint.provider,
+                model=endpoint.model,
+                size=request.size,
+                quality=request.quality,
+                shows=shows,
+                plausible_microusd=plausible,
+                in_batch=in_batch,
+            )
+            self._known[kind] = bill or 0
+        if self._known[kind] <= expected.high_microusd:
+            return expected
+        return replace(expected, high_microusd=self._known[kind])

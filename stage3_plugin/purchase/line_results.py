@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import anyio
 from anyio.abc import TaskGroup
@@ -30,9 +31,8 @@ from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.settlement import settlement_of_create
 from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.endings import Endings, left_open
-from stage3_plugin.purchase.known import Known
+from stage3_plugin.purchase.known import Known, Turns
 from stage3_plugin.purchase.result_files import ReadingStopped, ReadLine, ReadLines, Results
-from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool import batch_files
@@ -85,6 +85,10 @@ class LineResults:
     """Lines without a picture, which may come with one as long as not all is here."""
     _strange: list[str] = field(default_factory=list[str])
 
+    @property
+    def _folder(self) -> Path:
+        return self.pictures.spool.folder_of(self.token)
+
     async def take_left(self) -> bool:
         """Take in the pictures of lines that a run before has claimed and not settled.
 
@@ -131,7 +135,7 @@ class LineResults:
             ended = replace(ended, lacking="unknown")  # its counts are not of all that was sent
         for _ in range(TRIES):
             results = await self.turns.take(
-                partial(self.batching.results, self.token, ended, job, lines=lines)
+                partial(self.batching.files.here, self._folder, ended, job, lines=lines)
             )
             if results is None or results.interrupted:
                 known.leave(NOT_ALL)
@@ -163,7 +167,7 @@ class LineResults:
             take = partial(self._hand_on, tasks)
             try:
                 read = await self.turns.take(
-                    partial(self.batching.read, self.token, ended, results, take)
+                    partial(self.batching.files.read, self._folder, ended, results, take)
                 )
             except (_Halted, ReadingStopped):
                 pass
@@ -202,7 +206,8 @@ class LineResults:
         self._handed_on.add(number)
         if not await self._is_wanted(line, came):
             return
-        await self.batching.claim(came, line.new.attempt_id)
+        to = self.pictures.spool.folder_of(line.new.attempt_id)
+        await self.batching.files.claim(came, to)
         if not (came.has_picture or self._has_all):
             self._waiting.append(line)
             return
@@ -249,8 +254,7 @@ class LineResults:
         self.known.pass_by(attempt_id)
 
     async def _read_facts(self) -> Mapping[int, Mapping[str, str]]:
-        folder = self.pictures.spool.folder_of(self.token)
-        return await self.pictures.blocking(partial(batch_files.read_facts, folder))
+        return await self.pictures.blocking(partial(batch_files.read_facts, self._folder))
 
     def _tell(self, job: Job, ended: BatchEnded) -> None:
         """Tell once that the batch has ended."""

@@ -34,11 +34,10 @@ the row has moved on, since then another run had the same evidence.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import anyio
 
@@ -46,15 +45,11 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import BatchEnded
 from stage3_plugin.domain.endpoint import Endpoint
 from stage3_plugin.domain.events import LedgerNotTidied, LedgerRecovered
-from stage3_plugin.domain.exchange import Lost, Sought
 from stage3_plugin.domain.job import BeingMade, Job
 from stage3_plugin.domain.keys import Keys
-from stage3_plugin.domain.money import UNKNOWN
-from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Purchase, Settlement
 from stage3_plugin.domain.states import OPEN, UNSETTLED, State
-from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.errors import JobRefused, StorageFailed
+from stage3_plugin.errors import StorageFailed
 from stage3_plugin.ledger.owners import MARGIN_S
 from stage3_plugin.ledger.session import Session
 from stage3_plugin.policy.polling import GiveUp, without_asking
@@ -62,8 +57,9 @@ from stage3_plugin.policy.reuse import after_its_owner
 from stage3_plugin.policy.settlement import settlement_of_create
 from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.drive import Drive
 from stage3_plugin.purchase.endings import NOTHING_TO_SHOW, Endings, left_open
-from stage3_plugin.purchase.known import Known
+from stage3_plugin.purchase.known import Known, Turns
 from stage3_plugin.purchase.line_results import AT_ITS_PROVIDER, LineResults
 from stage3_plugin.purchase.lost import (
     Brought,
@@ -75,7 +71,6 @@ from stage3_plugin.purchase.lost import (
 )
 from stage3_plugin.purchase.polling import lost as lost_job
 from stage3_plugin.purchase.run_ledger import RunLedger
-from stage3_plugin.purchase.turns import Turns
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.due_items import HANDS, DueItems
 from stage3_plugin.storage.pictures import Pictures
@@ -83,9 +78,6 @@ from stage3_plugin.storage.spool import batch_files
 
 ConversationFor = Callable[[Endpoint], Conversation | None]
 """Returns the conversation with an endpoint; ``None`` if nothing here can speak with it."""
-Heard: TypeAlias = BeingMade | BatchEnded | AttemptResult
-"""What asking for a job comes to: how far it is, that its many lines have ended, or what is true of
-all of it."""
 
 AT_ONCE = 8
 """Jobs looked after at once that no scene waits for."""
@@ -98,26 +90,6 @@ CONNECTED_S = 0.3
 ASKED_SOON = 2
 """The first polls of a process come as they are asked for; all further ones at the batch's pace."""
 SOON_S = 0.2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Steps:
-    """The steps of a job at its provider: each costs nothing, and may be done again.
-
-    Attributes:
-        resume: Goes on from the whole answer to its one paid request. What was accepted is durable
-            by then; ``None`` where that is all there is to say.
-        ask: Asks once how far it is.
-        listing: What its provider's listing can prove; ``None`` if there is none.
-        find: Looks there for one whose acceptance was lost.
-        batching: Has the results of many lines; ``None`` of one line.
-    """
-
-    resume: Callable[[], Awaitable[AttemptResult | None]]
-    ask: Callable[[BeingMade], Awaitable[Heard]]
-    listing: Listing | None
-    find: Callable[[Lost], Awaitable[Sought]]
-    batching: Batching | None = None
 
 
 class Recovery:
@@ -411,61 +383,43 @@ class Recovery:
 
     async def _recover(self, purchase: Purchase, name: str, known: Known) -> None:
         """Bring one job to an end, or as far as it can be brought now."""
-        steps = self._steps_of(purchase, name)
+        drive = self._drive_of(purchase)
         if purchase.state in OPEN:
-            purchase = await self._after_its_owner(purchase, name, steps)
+            purchase = await self._after_its_owner(purchase, name, drive)
             if purchase.state in OPEN:
                 return
         known.was_tried = True
         if purchase.state is State.UNKNOWN and not was_accepted(purchase):
-            purchase = await self._look_for(purchase, name, steps)
+            purchase = await self._look_for(purchase, name, drive)
         if purchase.state in AT_ITS_PROVIDER and was_accepted(purchase):
-            await self._ask(purchase, name, steps, known)
+            await self._ask(purchase, name, drive, known)
         elif purchase.new.line is not None:
             await self._tidy_lines(name)
 
-    def _steps_of(self, purchase: Purchase, name: str) -> _Steps | None:
-        """Return the steps of a job; ``None`` if nothing here can speak with its provider."""
+    def _drive_of(self, purchase: Purchase) -> Drive | None:
+        """Return what drives a job; ``None`` if nothing here can speak with its provider."""
         conversation = self._conversation_for(purchase.new.endpoint)
-        if conversation is None:
-            return None
-        if purchase.new.line is None:
-            folder = self._pictures.spool.folder_of(name)
-            age_s = (self._session.now() - purchase.held_at).total_seconds()
-            return _Steps(
-                resume=partial(conversation.resume, folder, self._book, age_s=age_s),
-                ask=partial(_ask_one, conversation, folder),
-                listing=conversation.listing,
-                find=partial(conversation.find, folder),
-            )
-        batching = conversation.batching
-        if batching is None:
-            return None
-        return _Steps(
-            resume=partial(self._resume_create, batching, name),
-            ask=partial(batching.poll, name),
-            listing=batching.listing,
-            find=partial(batching.find, name),
-            batching=batching,
-        )
+        is_line = conversation is not None and purchase.new.line is not None
+        return conversation.batching if conversation is not None and is_line else conversation
 
-    async def _resume_create(self, batching: Batching, token: str) -> AttemptResult | None:
-        """Go on from the answer to a create; ``None`` where its batch is accepted, and durable."""
-        came = await batching.resume_create(token)
-        if isinstance(came, AttemptResult):
-            if came.storage is not None:
-                raise came.storage
-            return came
-        try:
-            await self._book.accept(token, came)
-        except JobRefused as refusal:  # its name cannot be right
-            why = str(refusal)
-            verdict = Verdict(kind=VerdictKind.UNKNOWN, message=why, may_be_billed=True)
-            return AttemptResult(verdict=verdict, cost=UNKNOWN)
-        return None
+    async def _resume(
+        self, purchase: Purchase, name: str, drive: Drive | None
+    ) -> AttemptResult | None:
+        """Go on from the whole answer to the one paid request; ``None`` if that cannot be now.
+
+        Raises:
+            StorageFailed: The disk did not give, or the ledger not take, what a batch was answered.
+        """
+        if drive is None:
+            return None
+        age_s = (self._session.now() - purchase.held_at).total_seconds()
+        came = await self._turns.take(partial(drive.resume, name, self._book, age_s=age_s))
+        if came is not None and came.storage is not None and purchase.new.line is not None:
+            raise came.storage
+        return came
 
     async def _after_its_owner(
-        self, purchase: Purchase, name: str, steps: _Steps | None
+        self, purchase: Purchase, name: str, drive: Drive | None
     ) -> Purchase:
         """Go on where a run has died over its one paid request; return what it stands at then."""
         run_id = purchase.new.run_id
@@ -476,7 +430,7 @@ class Recovery:
             return purchase  # it may be on its way at this moment
         state = after_its_owner(purchase, answer_is_complete=is_complete)
         if state is State.PAID:
-            await self._adopt(purchase, steps)
+            await self._adopt(purchase, name, drive)
             return self._as_it_is(purchase)
         why = "its run ended before the whole answer came"
         if state is State.VOID or self._session.owners.has_never_sent(run_id, name):
@@ -486,22 +440,22 @@ class Recovery:
         await self._endings.settle_job(purchase, Settlement(state=state, why=why), of=OPEN)
         return self._as_it_is(purchase)
 
-    async def _adopt(self, purchase: Purchase, steps: _Steps | None) -> None:
+    async def _adopt(self, purchase: Purchase, name: str, drive: Drive | None) -> None:
         """Take in an answer that was received to its end."""
-        came = None if steps is None else await self._turns.take(steps.resume)
-        if came is None or came.making is not None:
-            return
-        await self._settle(purchase, came, of=OPEN)
+        came = await self._resume(purchase, name, drive)
+        if came is not None and came.making is None:
+            await self._settle(purchase, came, of=OPEN)
 
-    async def _look_for(self, purchase: Purchase, name: str, steps: _Steps | None) -> Purchase:
+    async def _look_for(self, purchase: Purchase, name: str, drive: Drive | None) -> Purchase:
         """Look for what became of a request: in the spool, then in its provider's listing."""
-        if steps is None or (is_lost(purchase) and not self._lost.is_due(purchase)):
+        if drive is None or (is_lost(purchase) and not self._lost.is_due(purchase)):
             return purchase
         came: AttemptResult | None = None
         if await self._has_answer(name):
-            came = await self._turns.take(steps.resume)
+            came = await self._resume(purchase, name, drive)
             if came is not None and came.making is not None:
-                await self._lost.back(purchase, came.making)
+                if purchase.new.line is None:
+                    await self._lost.back(purchase, came.making)
             elif came is not None and (came.picture is not None or came.stays_open):
                 await self._endings.end(purchase, came)
             found = self._as_it_is(purchase)
@@ -510,7 +464,8 @@ class Recovery:
                 return found
         heard = None if came is None else came.verdict
         if is_lost(purchase):
-            ask = partial(self._lost.ask, purchase, steps.listing, steps.find, heard=heard)
+            find = partial(drive.find, name)
+            ask = partial(self._lost.ask, purchase, drive.listing, find, heard=heard)
             after = await self._turns.take(ask)
             if after is not None and after.state is not State.UNKNOWN:
                 self._note_found(after, name)
@@ -527,18 +482,18 @@ class Recovery:
                 self._endings.note(one)
         self._book.notify()
 
-    async def _ask(self, purchase: Purchase, name: str, steps: _Steps | None, known: Known) -> None:
+    async def _ask(self, purchase: Purchase, name: str, drive: Drive | None, known: Known) -> None:
         """Ask for a job once, and take in what it has ended with."""
         job = purchase.job
         assert job is not None, "what was accepted has a job"
-        if steps is None:
+        if drive is None:
             await self._unasked(purchase, job, known)
             return
         results = None
-        if steps.batching is not None:
+        if isinstance(drive, Batching):
             results = LineResults(
                 token=name,
-                batching=steps.batching,
+                batching=drive,
                 known=known,
                 session=self._session,
                 pictures=self._pictures,
@@ -548,14 +503,14 @@ class Recovery:
             if await results.take_left() and await self._tidy_lines(name):
                 return
         before = known.making or BeingMade(job=job)
-        said = await self._turns.take(partial(steps.ask, before))
+        said = await self._turns.take(partial(drive.ask, name, before))
         if said is None:
             known.leave("others are asked first")
             return
         known.asked += 1
         self.job_moved()
         if isinstance(said, BeingMade):
-            said = await self._as_told(purchase, said, steps, known)
+            said = await self._as_told(purchase, said, drive, known)
         if isinstance(said, BeingMade):
             known.note(said)
         elif isinstance(said, BatchEnded):
@@ -567,17 +522,17 @@ class Recovery:
             await self._settle(purchase, said, of={State.ACCEPTED})
 
     async def _as_told(
-        self, purchase: Purchase, making: BeingMade, steps: _Steps, known: Known
+        self, purchase: Purchase, making: BeingMade, drive: Drive, known: Known
     ) -> BeingMade | AttemptResult:
         """Record what asking says of a job that is gone, or that has come back."""
         assert purchase.job is not None, "what is asked for has a job"
-        batching, is_accepted = steps.batching, purchase.state is State.ACCEPTED
-        if batching is None:
+        is_accepted = purchase.state is State.ACCEPTED
+        if not isinstance(drive, Batching):
             if not is_accepted:
                 await self._lost.back(purchase, making)
             return making
         if making.is_gone and is_accepted:
-            gone = await self._lost.gone(purchase, making, within_s=batching.terms.within_s)
+            gone = await self._lost.gone(purchase, making, within_s=drive.terms.within_s)
             return lost_job(purchase.job, gone) if isinstance(gone, str) else gone
         await self._lost.back(purchase, making)
         if making.again_s is None or making.problem or known.asked >= ASKED_SOON:
@@ -681,12 +636,6 @@ class Recovery:
         if all(one.decided_by != "user" or one.state is State.PAID for one in lines):
             await self._pictures.remove_answer(token)
         return True
-
-
-async def _ask_one(conversation: Conversation, folder: Path, before: BeingMade) -> Heard:
-    """Ask once for a job of one line; what the disk did not take is no word of its provider's."""
-    came = await conversation.ask(folder, before)
-    return came if came.making is None or came.storage is not None else came.making
 
 
 def _if_the_disk(error: Exception) -> StorageFailed | None:

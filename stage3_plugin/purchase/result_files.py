@@ -30,7 +30,7 @@ from stage3_plugin.policy.polling import UNHEARD_S
 from stage3_plugin.policy.waiting import batch_wait_s
 from stage3_plugin.providers.base import BatchLane
 from stage3_plugin.purchase.asking import Asking
-from stage3_plugin.purchase.fetching import FileSink
+from stage3_plugin.purchase.ingest import FileSink
 from stage3_plugin.runtime import interrupt
 from stage3_plugin.storage.inflating import inflate_file
 from stage3_plugin.storage.pictures import Pictures
@@ -171,7 +171,12 @@ class ResultFiles:
     async def here(
         self, folder: Path, ended: BatchEnded, job: Job, *, lines: int | None = None
     ) -> Results:
-        """Have the files come that are not here; see :meth:`Batching.results`."""
+        """Have the files come that are not here, each as a stream to the disk, until it is whole.
+
+        Of a file without end no more is taken than twice what ``lines`` lines can have. Where an
+        address does not give its file and what ended the batch is not new, the batch is to be asked
+        for again, which does so by itself.
+        """
         files: list[ResultFile] = []
         worst = Results()
         most_bytes = None if lines is None else self._asking.most_bytes * (2 * lines + _MORE_LINES)
@@ -235,7 +240,20 @@ class ResultFiles:
     async def read(
         self, folder: Path, ended: BatchEnded, results: Results, take: Take
     ) -> ReadLines:
-        """Hand on one line for each key; see :meth:`Batching.read`."""
+        """Read the files line by line with flat memory, and hand on one line for each key.
+
+        Those with a picture come as they stand in the files, those without after all of them, and
+        only if nothing more is to come.
+
+        Args:
+            folder: Of the batch.
+            ended: What has ended it.
+            results: Its files.
+            take: Claims a line, or leaves it; what it raises is passed on.
+
+        Raises:
+            StorageFailed: The disk did not take a line, or did not give one.
+        """
         into = folder / f"lines-{secrets.token_hex(8)}"
         reading = _Reading(folder.name, take, self._pictures)
         try:
@@ -317,7 +335,13 @@ class ResultFiles:
         return None if isinstance(said, Unclear) else said
 
     async def claim(self, line: ReadLine, to: Path) -> None:
-        """Give a line the folder of its purchase; see :meth:`Batching.claim`."""
+        """Make a line the answer of its purchase: from now on it lies in that one's folder.
+
+        A whole answer that is there already stays, unless only this one has a picture.
+
+        Raises:
+            StorageFailed: The disk did not let us.
+        """
         blocking = self._pictures.blocking
         if await blocking(partial(batch_files.move_line, line.folder, to)):
             return

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from stage3_plugin.domain.exchange import Send
-from stage3_plugin.purchase.fetching import fetch_into
+from stage3_plugin.purchase.ingest import fetch_into
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.transport.client import Client
 from stage3_plugin.transport.exchange import Exchange

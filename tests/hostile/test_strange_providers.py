@@ -177,8 +177,8 @@ async def begun(api: ImageApi, state_dir: Path, strange: Strange) -> AttemptResu
 
 
 async def resumed(api: ImageApi, state_dir: Path, strange: Strange) -> AttemptResult:
-    async with speaking(api, state_dir, strange) as (conversation, pictures):
-        return await conversation.resume(pictures.spool.folder_of("a1"), NO_JOBS.ledger)
+    async with speaking(api, state_dir, strange) as (conversation, _):
+        return await conversation.resume("a1", NO_JOBS.ledger)
 
 
 def settled(result: AttemptResult) -> State | None:

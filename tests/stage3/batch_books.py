@@ -31,6 +31,7 @@ from stage3_plugin.files.state_dir import StateDir
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.ledger.owners import Owners
 from stage3_plugin.ledger.session import Session
+from stage3_plugin.purchase.batching import Batching
 from stage3_plugin.purchase.conversation import Conversation
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.result_files import ReadLine, ReadLines, ResultFile, Results
@@ -200,8 +201,7 @@ class BatchBooks:
         if not is_there or (line.has_picture and kind_in(self.spool / attempt_id) != "picture"):
             write_answer(self.spool / attempt_id, kind_in(line.folder))
 
-    async def resume_line(self, attempt_id: str, *, age_s: float = 0.0) -> AttemptResult:
-        assert not age_s
+    async def resume_line(self, attempt_id: str) -> AttemptResult:
         self.asked["resume"] += 1
         self.before_take()
         return said(kind_in(self.spool / attempt_id))
@@ -310,21 +310,48 @@ class Process:
             yield heard
 
 
-class _ByToken:
-    """The steps of several batches."""
+class _ByToken(Batching):
+    """The steps of several batches, in the place of a lane's."""
 
     def __init__(self, books: Sequence[BatchBooks]) -> None:
         self._books = {one.token: one for one in books}
-        self._first = books[0]
+        self._one = books[0]
+        self.files = cast("Any", self)
 
-    def __getattr__(self, name: str) -> Any:
-        if len(self._books) == 1:
-            return getattr(self._first, name)
+    @property
+    def listing(self) -> Any:
+        return self._one.listing
 
-        async def step(token: str, *more: Any) -> Any:
-            return await getattr(self._books[token], name)(token, *more)
+    async def resume(self, name: str, ledger: RunLedger, *, age_s: float = 0.0) -> AttemptResult:
+        assert age_s >= 0
+        came = await self._books[name].resume_create(name)
+        if isinstance(came, AttemptResult):
+            return came
+        return await self._accepted(Path(name), came, ledger)
 
-        return step
+    async def ask(self, name: str, before: BeingMade) -> Any:
+        return await self._books[name].poll(name, before)
+
+    async def find(self, name: str, lost: Any) -> Sought:
+        return await self._books[name].find(name, lost)
+
+    async def here(self, folder: Path, ended: BatchEnded, job: Job, *, lines: int) -> Results:
+        return await self._books[folder.name].results(folder.name, ended, job, lines=lines)
+
+    async def read(
+        self,
+        folder: Path,
+        ended: BatchEnded,
+        results: Results,
+        take: Callable[[ReadLine], Awaitable[None]],
+    ) -> ReadLines:
+        return await self._books[folder.name].read(folder.name, ended, results, take)
+
+    async def claim(self, line: ReadLine, to: Path) -> None:
+        await self._one.claim(line, to.name)
+
+    async def resume_line(self, attempt_id: str) -> AttemptResult:
+        return await self._one.resume_line(attempt_id)
 
 
 def _nowhere(_run_id: str) -> None:

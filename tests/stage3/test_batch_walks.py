@@ -25,8 +25,8 @@ from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase import known
+from stage3_plugin.purchase.known import TURN_S
 from stage3_plugin.purchase.lost import Brought
-from stage3_plugin.purchase.turns import TURN_S
 from stage3_plugin.storage.spool import batch_files
 from tests.laws import tried
 from tests.stage3.batch_books import (

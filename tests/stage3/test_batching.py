@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import anyio
@@ -29,6 +30,7 @@ from stage3_plugin.providers.registry import provider_at
 from stage3_plugin.purchase import batching
 from stage3_plugin.purchase.batching import Batching, Written
 from stage3_plugin.purchase.conversation import Conversation
+from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.result_files import (
     MOST_ANEW,
     ReadLine,
@@ -36,6 +38,7 @@ from stage3_plugin.purchase.result_files import (
     ResultFile,
     Results,
 )
+from stage3_plugin.purchase.run_ledger import RunLedger
 from stage3_plugin.runtime.masking import Masked
 from stage3_plugin.storage.pictures import Pictures
 from stage3_plugin.storage.spool.writing import MOST_BODY_BYTES
@@ -102,9 +105,24 @@ class Desk:
         file = await self.uploaded(*prompts)
         kind = self.batching.kind(self.scenes("any")[0])
         assert isinstance(kind, str), kind
-        accepted = await self.batching.create(TOKEN, file, kind)
-        assert isinstance(accepted, Accepted), accepted
-        return BeingMade(job=self.job(accepted, file))
+        begun = await self.create(file, kind)
+        assert begun.making is not None, begun
+        return begun.making
+
+    async def create(
+        self, file: str, kind: str, *, is_late: Callable[[], bool] = lambda: False
+    ) -> AttemptResult:
+        async def accept(_token: str, accepted: Accepted) -> Job:
+            return self.job(accepted, file)
+
+        def note_sent(_token: str) -> None: ...
+
+        ledger = cast("RunLedger", SimpleNamespace(accept=accept, note_sent=note_sent))
+        jobs = Jobs(ledger=ledger, waits_s=0.0, is_late=is_late)
+        return await self.batching.create(TOKEN, file, kind, jobs)
+
+    async def claim(self, line: ReadLine, name: str) -> None:
+        await self.batching.files.claim(line, self.folder(name))
 
     def job(self, accepted: Accepted, file: str = "") -> Job:
         new = NewJob(
@@ -126,7 +144,7 @@ class Desk:
     async def ended(self, before: BeingMade) -> BatchEnded:
         """Ask until it has ended."""
         for _ in range(20):
-            said = await self.batching.poll(TOKEN, before)
+            said = await self.batching.ask(TOKEN, before)
             if isinstance(said, BatchEnded):
                 return said
             assert isinstance(said, BeingMade), said
@@ -136,7 +154,7 @@ class Desk:
     async def taken_in(self, before: BeingMade) -> TakenIn:
         """Take in all that has come of a batch that has ended, as purchases ``line-N``."""
         ended = await self.ended(before)
-        results = await self.batching.results(TOKEN, ended, before.job)
+        results = await self.batching.files.here(self.folder(), ended, before.job)
         return await self.read(ended, results)
 
     async def read(self, ended: BatchEnded, results: Results) -> TakenIn:
@@ -147,10 +165,10 @@ class Desk:
             if number is None:
                 taken.foreign.append(line.key)
                 return
-            await self.batching.claim(line, f"line-{number}")
+            await self.claim(line, f"line-{number}")
             taken.lines[number] = await self.batching.resume_line(f"line-{number}")
 
-        taken.read = await self.batching.read(TOKEN, ended, results, take)
+        taken.read = await self.batching.files.read(self.folder(), ended, results, take)
         return taken
 
 
@@ -315,15 +333,11 @@ async def test_a_create_that_never_left_is_said_to_be_so(tmp_path: Path) -> None
     with ImageApi() as api:
         async with at_desk(api, tmp_path) as desk:
             file = await desk.uploaded("a")
-            said = await desk.batching.create(
-                TOKEN, file, "/v1/images/generations", is_late=lambda: True
-            )
-            again = await desk.batching.create(TOKEN, file, "/v1/images/generations")
+            said = await desk.create(file, "/v1/images/generations", is_late=lambda: True)
+            again = await desk.create(file, "/v1/images/generations")
 
-        assert isinstance(said, AttemptResult)
         assert said.verdict.kind is VerdictKind.NOT_SENT
-        assert isinstance(again, AttemptResult)  # of this token, no second create ever leaves
-        assert again.verdict.kind is VerdictKind.NOT_SENT
+        assert again.verdict.kind is VerdictKind.NOT_SENT  # of a token no second one ever leaves
         assert api.batches.all == []
 
 
@@ -338,7 +352,7 @@ async def test_what_has_ended_a_batch_and_came_of_it_needs_no_network_any_more(
         async with at_desk(api, tmp_path) as desk:
             before = await desk.begun("a", "b")
             ended = await desk.ended(before)
-            results = await desk.batching.results(TOKEN, ended, before.job)
+            results = await desk.batching.files.here(desk.folder(), ended, before.job)
             assert results.are_whole
     async with at_desk(api, tmp_path) as desk:
         taken = await desk.taken_in(before)
@@ -357,9 +371,9 @@ async def test_a_batch_is_not_asked_for_with_a_key_at_a_place_that_is_not_its_pr
             accepted = before.job.accepted
             assert accepted is not None
             away = replace(accepted, poll_url="http://127.0.0.1:9/v1/batches/b")
-            said = await desk.batching.poll(TOKEN, BeingMade(job=desk.job(away)))
+            said = await desk.batching.ask(TOKEN, BeingMade(job=desk.job(away)))
             ended = BatchEnded(how="completed", files=("http://127.0.0.1:9/v1/files/f",))
-            results = await desk.batching.results(TOKEN, ended, before.job)
+            results = await desk.batching.files.here(desk.folder(), ended, before.job)
 
         assert isinstance(said, BeingMade)
         assert said.again_s is None
@@ -393,7 +407,7 @@ async def test_a_file_without_end_is_not_taken_until_the_disk_is_full(tmp_path: 
         async with at_desk(api, tmp_path, most_bytes=16384) as desk:
             before = await desk.begun("s0: a", "s1: b")
             ended = await desk.ended(before)
-            results = await desk.batching.results(TOKEN, ended, before.job, lines=2)
+            results = await desk.batching.files.here(desk.folder(), ended, before.job, lines=2)
             first = await desk.read(ended, results)
             second = await desk.taken_in(before)
 
@@ -470,11 +484,11 @@ async def test_of_two_words_for_a_line_the_one_counts_that_may_have_been_billed(
             heard: list[VerdictKind] = []
 
             async def take(line: ReadLine) -> None:
-                await desk.batching.claim(line, "0" * 32)
+                await desk.claim(line, "0" * 32)
                 heard.append((await desk.batching.resume_line("0" * 32)).verdict.kind)
 
             results = Results(files=(ResultFile(path=file, is_whole=True),))
-            await desk.batching.read(TOKEN, ended, results, take)
+            await desk.batching.files.read(desk.folder(), ended, results, take)
 
     assert heard == [VerdictKind.NO_PICTURE]
 
@@ -502,10 +516,10 @@ async def test_an_error_in_a_file_that_lacks_lines_is_not_believed_before_the_re
                 heard.append(line.key)
 
             results = Results(files=(ResultFile(path=file, is_whole=True),))
-            read = await desk.batching.read(TOKEN, ended, results, take)
+            read = await desk.batching.files.read(desk.folder(), ended, results, take)
             over = replace(results, is_over=True)
             file.write_text(f"{json.dumps(_of_a_line(400, error))}\n", encoding="utf-8")
-            last = await desk.batching.read(TOKEN, ended, over, take)
+            last = await desk.batching.files.read(desk.folder(), ended, over, take)
 
     assert read.lacking is None
     assert last.lacking is not None
@@ -536,21 +550,19 @@ async def test_a_whole_answer_of_a_purchase_stays_unless_only_another_has_a_pict
         async with at_desk(api, tmp_path) as desk:
             before = await desk.begun("s0: a", "s1: b")
             ended = await desk.ended(before)
-            results = await desk.batching.results(TOKEN, ended, before.job)
+            results = await desk.batching.files.here(desk.folder(), ended, before.job)
 
             lines: list[ReadLine] = []
 
             async def take(line: ReadLine) -> None:
                 lines.append(line)
-                await desk.batching.claim(line, line.key)
+                await desk.claim(line, line.key)
 
-            await desk.batching.read(TOKEN, ended, results, take)
+            await desk.batching.files.read(desk.folder(), ended, results, take)
             pictured, refused = lines
-            await desk.batching.claim(
-                replace(pictured, folder=desk.folder(pictured.key)), refused.key
-            )
+            await desk.claim(replace(pictured, folder=desk.folder(pictured.key)), refused.key)
             first = await desk.batching.resume_line(refused.key)
-            await desk.batching.read(TOKEN, ended, results, take)
+            await desk.batching.files.read(desk.folder(), ended, results, take)
             second = await desk.batching.resume_line(refused.key)
 
         assert (pictured.has_picture, refused.has_picture) == (True, False)

@@ -16,7 +16,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.policy.pricing import is_absurd, most_plausible
-from stage3_plugin.purchase.pricing import Pricing
+from stage3_plugin.purchase.forecast import Pricing
 from stage3_plugin.purchase.run_ledger import RunLedger
 from tests.stage3.ledger.samples import DAY, NOW, new_purchase
 from tests.stage3.line_shop import ROUTE

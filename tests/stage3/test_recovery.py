@@ -221,10 +221,10 @@ async def test_a_purchase_that_breaks_recovery_keeps_nobody_from_anything(
         dead.has_received(attempt_id, answer_with_picture())
     resume = Conversation.resume
 
-    async def breaking(self: Conversation, folder: Path, *args: Any, **more: Any) -> Any:
-        if folder.name == odd:
+    async def breaking(self: Conversation, name: str, *args: Any, **more: Any) -> Any:
+        if name == odd:
             raise RuntimeError("nobody thought of this")
-        return await resume(self, folder, *args, **more)
+        return await resume(self, name, *args, **more)
 
     monkeypatch.setattr(Conversation, "resume", breaking)
     ran = await run_stage(dead.settings, story, dead.folder)
