@@ -244,7 +244,7 @@ def test_who_dies_before_the_whole_request_has_left_leaves_nothing_to_decide(
 
 
 def test_who_dies_with_the_machine_is_asked_about(tmp_path: Path, image_api: ImageApi) -> None:
-    """What was noted last may be lost with the power, so that nothing is proved by a mark that is not there."""
+    """A mark may be lost with the power, so that nothing is proved where it lacks."""
     project = Project(tmp_path)
     project.scenes(1)
     with silent() as (port, has_come):
