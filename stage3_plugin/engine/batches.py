@@ -33,8 +33,8 @@ from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
 from stage3_plugin.engine.following import Came, Following, Tries
-from stage3_plugin.engine.run_state import CUT_SHORT, RunContext
-from stage3_plugin.engine.scene_state import NOT_SENT, Due, Next, Put, SceneState
+from stage3_plugin.engine.run_state import RunContext
+from stage3_plugin.engine.scene_state import Due, Next, Put, SceneState
 from stage3_plugin.errors import JobRefused, StorageFailed
 from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
 from stage3_plugin.policy.retry import Again, Decision, GiveUp, was_turned_away
@@ -119,8 +119,7 @@ class GatheredScenes:
         self._denied: list[tuple[SceneState, Denied]] = []
         self._sending = 0
         self._uploads = Interrupt()
-        """Cuts uploads short as the run stops: they cost nothing."""
-        self._pauses = set[anyio.CancelScope]()
+        """Cuts uploads short as the run stops, and pauses: they cost nothing."""
 
     @property
     def _checkout(self) -> Checkout:
@@ -141,18 +140,14 @@ class GatheredScenes:
     def halt(self) -> None:
         """Upload nothing more: it would be in vain."""
         self._uploads.trigger()
-        for pause in self._pauses:
-            pause.cancel()
 
     # Gather --------------------------------------------------------------------------------------
 
     async def add(self, scene: SceneState, found: Line) -> None:
         """Gather a scene; where its batch is full, send that."""
         full: tuple[_Group, list[_Line]] | None = None
-        try:
+        with self._run.ending([scene]):
             full = self._add(scene, found)
-        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            self._run.reporter.failed(scene, self._run.state.stop_on(error))
         if full is not None:
             await self._send_all([full])
 
@@ -232,17 +227,9 @@ class GatheredScenes:
     async def _send(self, group: _Group, lines: list[_Line]) -> None:
         """Send one batch, as often as that has sense; every line is handed on."""
         tries, left = Tries(self._now()), lines
-        try:
+        with self._run.ending(line.scene for line in lines if not line.is_over):
             while left:
                 left = await self._try(group, left, tries)
-        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            failure = self._run.state.stop_on(error)
-            for line in _not_over(lines):
-                self._run.reporter.failed(line.scene, failure)
-        except BaseException:
-            for line in _not_over(lines):
-                self._run.reporter.failed(line.scene, CUT_SHORT)
-            raise
 
     async def _try(self, group: _Group, lines: list[_Line], tries: Tries) -> list[_Line]:
         """Try once to make a batch; return the lines that are to be tried again."""
@@ -273,7 +260,7 @@ class GatheredScenes:
     def _leave(self, lines: Sequence[_Line]) -> None:
         """Leave lines unsent, as the run has stopped."""
         for line in _not_over(lines):
-            self._hand_on(line, NOT_SENT)
+            self._hand_on(line, self._following.not_sent(line.scene))
 
     def _hand_on(self, line: _Line, following: Next) -> None:
         line.is_over = True
@@ -340,34 +327,24 @@ class GatheredScenes:
             return []
         for line, one in zip(lines, held, strict=True):
             line.held, line.scene.number = one, one.number
-            self._run.start(line.scene, one)
-        try:
-            with self._run.state.interrupt.in_force():
-                created = await batching.create(
-                    token,
-                    uploaded.name,
-                    group.kind,
-                    is_late=partial(self._is_late, batching, held[0]),
-                    leave=partial(self._checkout.run_ledger.note_sent, token),
-                )
-        except BaseException:
-            for line in lines:  # what came may lie in the spool: the next start looks
-                line.scene.costs.append(UNKNOWN)
-                self._checkout.give_up()
-            raise
-        finally:
-            for one in held:
-                del self._run.state.in_flight[one.attempt_id]
-        if isinstance(created, Accepted):
-            created = await self._accepted(token, lines, held, created)
+
+        async def send() -> AttemptResult:
+            created = await batching.create(
+                token,
+                uploaded.name,
+                group.kind,
+                is_late=partial(self._run.is_late, held[0], batching.listing),
+                leave=partial(self._checkout.run_ledger.note_sent, token),
+            )
+            if isinstance(created, Accepted):
+                return await self._accepted(token, lines, held, created)
+            return created
+
+        scenes = [line.scene for line in lines]
+        created = await self._run.drive(self._checkout, list(zip(scenes, held, strict=True)), send)
         if created.making is None:
             await self._settle(lines, held, created)
         return created
-
-    def _is_late(self, batching: Batching, held: Held) -> bool:
-        """Return whether a create may count as absent already, and so must not leave any more."""
-        age_s = self._checkout.run_ledger.age_s(held)
-        return age_s > batching.listing.settle_s / 2
 
     def _without_those_in_the_way(
         self, lines: Sequence[_Line], found: dict[int, Line | NotNow]
@@ -459,17 +436,9 @@ class GatheredScenes:
             else:
                 self._hand_on(line, following)
         if left and isinstance(decision, Again):
-            await self._pause(decision.wait_s)
+            with anyio.CancelScope() as pause, self._uploads.calling(pause.cancel):
+                await anyio.sleep(decision.wait_s)
         return left
-
-    async def _pause(self, wait_s: float) -> None:
-        """Wait, as long as the run goes on."""
-        with anyio.CancelScope() as pause:
-            self._pauses.add(pause)
-            try:
-                await anyio.sleep(wait_s)
-            finally:
-                self._pauses.discard(pause)
 
 
 def _is_evidence(came: AttemptResult) -> bool:

@@ -16,14 +16,12 @@ from stage3_plugin.domain.picture import Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.run_state import Place, RunContext
+from stage3_plugin.engine.run_state import CANCELLED, Place, RunContext
 from stage3_plugin.engine.scene_state import (
     ENDED,
-    NOT_SENT,
     Due,
     Ended,
     Next,
-    NotSent,
     SceneState,
     Waiting,
 )
@@ -408,7 +406,7 @@ class Following:
         scene.queued_at = self._now()
         return Due(scene.queued_at)
 
-    def deny(self, scene: SceneState, denied: Denied) -> Ended | NotSent:
+    def deny(self, scene: SceneState, denied: Denied) -> Ended:
         """End a scene that must not be sent, and the run if that is true of every other one."""
         over, was_stopped = denied.over, self._run.state.stopped is not None
         if denied.stops and not was_stopped:
@@ -416,13 +414,19 @@ class Following:
             if over is not None:
                 trace.event(self._run.checkout.reached(over))
         if denied is HALTED or (denied.stops and (was_stopped or denied.had_room)):
-            return NOT_SENT
+            return self.not_sent(scene)
         return self.fail(scene, denied.failure)
 
     def stop(self, scene: SceneState, failure: Failure) -> Ended:
         """End a scene, and let no other be started, for the same reason."""
         self._run.state.stop(failure)
         return self.fail(scene, failure)
+
+    def not_sent(self, scene: SceneState) -> Ended:
+        """End a scene that was to be sent, for the first time or again, when the run stopped."""
+        state = self._run.state
+        stopped = (state.stopped or CANCELLED) if scene.was_started else state.not_tried()
+        return self.fail(scene, stopped)
 
     def fail(self, scene: SceneState, failure: Failure) -> Ended:
         """End a scene without a picture."""

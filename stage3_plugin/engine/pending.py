@@ -103,7 +103,7 @@ class PendingScenes:
     def add(self, scene: SceneState, waiting: Waiting) -> None:
         """Let a scene wait for a purchase; it ends at once if nothing asks for that any more."""
         scene.waits_for = waiting
-        try:
+        with self._run.ending([scene]):
             due = self._first_due(scene, waiting)
             if due is None:
                 self._end(scene)
@@ -111,8 +111,6 @@ class PendingScenes:
                 if self._is_in_a_batch(waiting):
                     self._looked_at.add(id(scene))
                 self._waiting.push(scene, due)
-        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            self._run.reporter.failed(scene, self._run.state.stop_on(error))
 
     def _is_in_a_batch(self, waiting: Waiting) -> bool:
         """Return whether a scene waits for a line of a batch that is known to be made."""
@@ -157,10 +155,8 @@ class PendingScenes:
     async def _ask(self, scene: SceneState) -> float | None:
         """Ask once more for what a scene waits for; return when to ask again, if at all."""
         due: float | None = None
-        try:
+        with self._run.ending([scene]):
             due = await self._ask_for(scene)
-        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            self._run.reporter.failed(scene, self._run.state.stop_on(error))
         if due is None:
             self._looked_at.discard(id(scene))
         return due

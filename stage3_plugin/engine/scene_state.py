@@ -55,25 +55,20 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class NotSent:
-    """The run had stopped before anything was sent; the scene has no outcome yet."""
-
-
-@dataclass(frozen=True, slots=True)
 class Due:
     """The scene is to be sent again, from this moment on."""
 
     at: float
 
 
-Next: TypeAlias = Ended | NotSent | Due | Waiting | Line
+Next: TypeAlias = Ended | Due | Waiting | Line
 """What the run is to do with a scene that has been through the rooms.
 
 One that is :class:`Waiting` has nothing more sent for it: its picture may come of what was bought.
 For one that is :class:`~stage3_plugin.purchase.run_ledger.Line` nothing stands: it is to be a line.
 """
 
-ENDED, NOT_SENT = Ended(), NotSent()
+ENDED = Ended()
 
 
 @dataclass(slots=True, kw_only=True)
