@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -152,7 +153,7 @@ class GatheredScenes:
             await self._send_all([full])
 
     def _add(self, scene: SceneState, found: Line) -> tuple[_Group, list[_Line]] | None:
-        request = self._following.stepping.with_a_seed(scene)
+        request = scene.sent_to(self._place.route, self._run.draw)
         batching = self._place.sender.batching_at(self._place.route.endpoint_of(request.model))
         if batching is None:
             why = f"{request.provider} {request.model} makes no batches; nothing was sent"
@@ -283,7 +284,7 @@ class GatheredScenes:
             return written
         for line, dropped in zip(lines, written.dropped, strict=False):
             line.scene.dropped = dropped
-        facts = [self._following.stepping.facts_of(line.scene, line.request) for line in lines]
+        facts = [self._run.steps.facts_of(line.scene, line.request) for line in lines]
         await self._run.pictures.blocking(partial(batch_files.write_facts, folder, facts))
         uploaded = await batching.upload(token)
         if isinstance(uploaded, Uploaded):
@@ -293,11 +294,8 @@ class GatheredScenes:
 
     async def _remove(self, token: str) -> None:
         """Remove the folder of a batch that was not made, for certain."""
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._run.pictures.remove_answer(token)
-            except StorageFailed:
-                return  # the next run of this home removes it
+        with anyio.CancelScope(shield=True), suppress(StorageFailed):
+            await self._run.pictures.remove_answer(token)  # else the next run of this home does
 
     # Create --------------------------------------------------------------------------------------
 
@@ -354,7 +352,7 @@ class GatheredScenes:
             line = lines[place]
             if isinstance(looked, Line):
                 line.found, line.scene.number = looked, looked.take or 1
-                line.request = self._following.stepping.with_a_seed(line.scene)
+                line.request = line.scene.sent_to(self._place.route, self._run.draw)
             elif isinstance(looked, Denied) and looked.stops:
                 line.is_over = True
                 self._denied.append((line.scene, looked))

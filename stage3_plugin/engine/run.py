@@ -23,7 +23,7 @@ from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher, Peekable
 from stage3_plugin.engine.following import Following
 from stage3_plugin.engine.pending import PendingScenes
-from stage3_plugin.engine.run_state import RunContext
+from stage3_plugin.engine.run_state import CANCELLED, RunContext
 from stage3_plugin.engine.scene import SceneRunner
 from stage3_plugin.engine.scene_state import Due, Next, SceneState, Waiting
 from stage3_plugin.engine.showing.order import InOrder
@@ -202,7 +202,7 @@ class Run:
             await anyio.sleep_forever()
         finally:
             self._run.state.is_cancelled = not self._is_over
-            self._halt()
+            self._end_all(CANCELLED)
             self._run.state.interrupt.trigger()
 
     async def _heed(self, stopping: anyio.Event, deadline_s: float | None) -> None:
@@ -230,19 +230,13 @@ class Run:
         )
 
     def _end_all(self, failure: Failure) -> None:
-        """Let nothing new begin, for this reason."""
+        """Let nothing new begin, for this reason; what goes on beside dispatch costs nothing."""
         self._dispatcher.halt()
         self._gathered.halt()
         self._run.checkout.halt()
         if failure.code != "budget":  # which holds back nothing that is paid for already
-            self._halt()
-
-    def _halt(self) -> None:
-        """Let nothing go on beside dispatch; what is asked for there costs nothing to ask again."""
-        self._run.checkout.halt()
-        self._gathered.halt()
-        self._run.recovery.halt()
-        self._pending.halt()
+            self._run.recovery.halt()
+            self._pending.halt()
 
     async def _leave(self, scene: SceneState, stopping: anyio.Event) -> None:
         """End a scene that the run has not come to.

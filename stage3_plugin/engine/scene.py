@@ -144,7 +144,7 @@ class SceneRunner:
         if scene.basis is None:
             self._know_basis(scene)
         place = self._run.place_of(scene)  # its permit is of this one
-        self._following.stepping.begin(scene)
+        self._following.begin(scene)
         return place if place is self._run.place_of(scene) else Due(self._now())
 
     # Claim -------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ class SceneRunner:
             return self._following.end_late(scene, claim.purchase, claim.attempted, is_own=False)
         if claim.means in {Reuse.BUSY, Reuse.AWAITED}:
             return Waiting(purchase_id=claim.purchase.new.attempt_id, since=self._now())
-        self._following.stepping.turn_to(scene, claim.purchase)
+        self._following.turn_to(scene, claim.purchase)
         if claim.means is Reuse.RESEND:  # by another step
             return Due(self._now())
         return await self._following.reuse(scene, claim.purchase)
@@ -238,11 +238,10 @@ class SceneRunner:
         shield: anyio.CancelScope,
     ) -> AttemptResult:
         """Make the attempt, which knows by itself what of it may be cut short."""
-        stepping = self._following.stepping
 
         async def send() -> AttemptResult:
             permit.sent(self._now())
-            request = stepping.with_a_seed(scene)
+            request = scene.sent_to(place.route, self._run.draw)
             jobs = self._jobs_of(scene, held, place.route.profile)
             shield.shield = False
             try:
@@ -251,7 +250,7 @@ class SceneRunner:
                 )
             finally:
                 shield.shield = True
-            return with_facts(result, stepping.facts_of(scene, request))
+            return with_facts(result, self._run.steps.facts_of(scene, request))
 
         result = await self._run.drive(place.checkout, [(scene, held)], send)
         self._teach(place.limiter, result.verdict, permit)
