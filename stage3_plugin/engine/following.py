@@ -2,8 +2,8 @@
 
 The one place for that: whether it came of the scene's own request, of the create of its batch, of
 its line, or late, beside dispatch. What an answer means is decided by ``policy.retry``, by what the
-scene has behind it and what has come in a row; which step follows which, by ``policy.ladder``. How a
-step has ended is looked up here, and a place is closed at which nothing can be had.
+scene has behind it and what has come in a row; which step follows which, by ``policy.ladder``. How
+a step has ended is looked up here, and a place is closed at which nothing can be had.
 """
 
 from __future__ import annotations
