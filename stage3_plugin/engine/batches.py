@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -32,8 +33,8 @@ from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.following import Came, Following, Tries
-from stage3_plugin.engine.run_state import CUT_SHORT, RunContext
-from stage3_plugin.engine.scene_state import NOT_SENT, Due, Next, Put, SceneState
+from stage3_plugin.engine.run_state import RunContext
+from stage3_plugin.engine.scene_state import Due, Next, Put, SceneState
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
 from stage3_plugin.policy.retry import Again, Decision, GiveUp, was_turned_away
@@ -118,8 +119,7 @@ class GatheredScenes:
         self._denied: list[tuple[SceneState, Denied]] = []
         self._sending = 0
         self._uploads = Interrupt()
-        """Cuts uploads short as the run stops: they cost nothing."""
-        self._pauses = set[anyio.CancelScope]()
+        """Cuts uploads short as the run stops, and pauses: they cost nothing."""
 
     @property
     def _checkout(self) -> Checkout:
@@ -140,23 +140,19 @@ class GatheredScenes:
     def halt(self) -> None:
         """Upload nothing more: it would be in vain."""
         self._uploads.trigger()
-        for pause in self._pauses:
-            pause.cancel()
 
     # Gather --------------------------------------------------------------------------------------
 
     async def add(self, scene: SceneState, found: Line) -> None:
         """Gather a scene; where its batch is full, send that."""
         full: tuple[_Group, list[_Line]] | None = None
-        try:
+        with self._run.ending([scene]):
             full = self._add(scene, found)
-        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            self._run.reporter.failed(scene, self._run.state.stop_on(error))
         if full is not None:
             await self._send_all([full])
 
     def _add(self, scene: SceneState, found: Line) -> tuple[_Group, list[_Line]] | None:
-        request = self._following.stepping.with_a_seed(scene)
+        request = scene.sent_to(self._place.route, self._run.draw)
         batching = self._place.sender.batching_at(self._place.route.endpoint_of(request.model))
         if batching is None:
             why = f"{request.provider} {request.model} makes no batches; nothing was sent"
@@ -231,17 +227,9 @@ class GatheredScenes:
     async def _send(self, group: _Group, lines: list[_Line]) -> None:
         """Send one batch, as often as that has sense; every line is handed on."""
         tries, left = Tries(self._now()), lines
-        try:
+        with self._run.ending(line.scene for line in lines if not line.is_over):
             while left:
                 left = await self._try(group, left, tries)
-        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            failure = self._run.state.stop_on(error)
-            for line in _not_over(lines):
-                self._run.reporter.failed(line.scene, failure)
-        except BaseException:
-            for line in _not_over(lines):
-                self._run.reporter.failed(line.scene, CUT_SHORT)
-            raise
 
     async def _try(self, group: _Group, lines: list[_Line], tries: Tries) -> list[_Line]:
         """Try once to make a batch; return the lines that are to be tried again."""
@@ -272,7 +260,7 @@ class GatheredScenes:
     def _leave(self, lines: Sequence[_Line]) -> None:
         """Leave lines unsent, as the run has stopped."""
         for line in _not_over(lines):
-            self._hand_on(line, NOT_SENT)
+            self._hand_on(line, self._following.not_sent(line.scene))
 
     def _hand_on(self, line: _Line, following: Next) -> None:
         line.is_over = True
@@ -295,7 +283,7 @@ class GatheredScenes:
             return written
         for line, dropped in zip(lines, written.dropped, strict=False):
             line.scene.dropped = dropped
-        facts = [self._following.stepping.facts_of(line.scene, line.request) for line in lines]
+        facts = [self._run.steps.facts_of(line.scene, line.request) for line in lines]
         await self._run.pictures.blocking(partial(batch_files.write_facts, folder, facts))
         uploaded = await batching.upload(token)
         if isinstance(uploaded, Uploaded):
@@ -305,11 +293,8 @@ class GatheredScenes:
 
     async def _remove(self, token: str) -> None:
         """Remove the folder of a batch that was not made, for certain."""
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._run.pictures.remove_answer(token)
-            except StorageFailed:
-                return  # the next run of this home removes it
+        with anyio.CancelScope(shield=True), suppress(StorageFailed):
+            await self._run.pictures.remove_answer(token)  # else the next run of this home does
 
     # Create --------------------------------------------------------------------------------------
 
@@ -339,33 +324,22 @@ class GatheredScenes:
             return []
         for line, one in zip(lines, held, strict=True):
             line.held, line.scene.number = one, one.number
-            self._run.start(line.scene, one)
-        try:
-            with self._run.state.interrupt.in_force():
-                jobs = Jobs(
-                    ledger=self._checkout.run_ledger,
-                    waits_s=0.0,
-                    is_late=partial(self._is_late, batching, held[0]),
-                )
-                created = await batching.create(token, uploaded.name, group.kind, jobs)
-        except BaseException:
-            for line in lines:  # what came may lie in the spool: the next start looks
-                line.scene.costs.append(UNKNOWN)
-                self._checkout.give_up()
-            raise
-        finally:
-            for one in held:
-                del self._run.state.in_flight[one.attempt_id]
+
+        async def send() -> AttemptResult:
+            jobs = Jobs(
+                ledger=self._checkout.run_ledger,
+                waits_s=0.0,
+                is_late=partial(self._run.is_late, held[0], batching.listing),
+            )
+            return await batching.create(token, uploaded.name, group.kind, jobs)
+
+        scenes = [line.scene for line in lines]
+        created = await self._run.drive(self._checkout, list(zip(scenes, held, strict=True)), send)
         if created.making is None:
             await self._settle(lines, held, created)
         else:
             self._tell_created(token, lines, held, created.making)
         return created
-
-    def _is_late(self, batching: Batching, held: Held) -> bool:
-        """Return whether a create may count as absent already, and so must not leave any more."""
-        age_s = self._checkout.run_ledger.age_s(held)
-        return age_s > batching.listing.settle_s / 2
 
     def _without_those_in_the_way(
         self, lines: Sequence[_Line], found: dict[int, Line | NotNow]
@@ -375,7 +349,7 @@ class GatheredScenes:
             line = lines[place]
             if isinstance(looked, Line):
                 line.found, line.scene.number = looked, looked.take or 1
-                line.request = self._following.stepping.with_a_seed(line.scene)
+                line.request = line.scene.sent_to(self._place.route, self._run.draw)
             elif isinstance(looked, Denied) and looked.stops:
                 line.is_over = True
                 self._denied.append((line.scene, looked))
@@ -443,17 +417,9 @@ class GatheredScenes:
             else:
                 self._hand_on(line, following)
         if left and isinstance(decision, Again):
-            await self._pause(decision.wait_s)
+            with anyio.CancelScope() as pause, self._uploads.calling(pause.cancel):
+                await anyio.sleep(decision.wait_s)
         return left
-
-    async def _pause(self, wait_s: float) -> None:
-        """Wait, as long as the run goes on."""
-        with anyio.CancelScope() as pause:
-            self._pauses.add(pause)
-            try:
-                await anyio.sleep(wait_s)
-            finally:
-                self._pauses.discard(pause)
 
 
 def _is_evidence(came: AttemptResult) -> bool:

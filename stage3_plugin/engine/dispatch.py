@@ -159,12 +159,20 @@ class Dispatcher(Generic[Item]):
                 lane.in_flight -= 1
                 self.wake()
             if due is not None:
-                self._push(item, due)
-                self.wake()
+                self.push(item, due)
 
-    def _push(self, item: Item, due: float) -> None:
+    def push(self, item: Item, due: float) -> None:
+        """Take an item, to go by its lane once it is due; where none runs, by the next run."""
         self._pushed += 1
         heapq.heappush(self._lanes[self._lane_of(item)].waiting, (due, self._pushed, item))
+        self.wake()
+
+    def left(self) -> Iterator[Item]:
+        """Take out the items that wait, in the order they would go; also those that come then."""
+        while waiting := self.waiting:
+            for lane in self._lanes:
+                lane.waiting.clear()
+            yield from waiting
 
     async def _enter(self) -> tuple[_Lane[Item], Item] | None:
         """Take the next item; until it has started, no other worker asks the limiter.
@@ -202,7 +210,7 @@ class Dispatcher(Generic[Item]):
                 item = next(self._items)
                 if self._lane_of(item) == 0:
                     return first, item
-                self._push(item, self._now())  # it has been somewhere else already
+                self.push(item, self._now())  # it has been somewhere else already
             else:
                 await self._pause(wake_at)
         return None

@@ -2,7 +2,8 @@
 
 The one place for that: whether it came of the scene's own request, of the create of its batch, of
 its line, or late, beside dispatch. What an answer means is decided by ``policy.retry``, by what the
-scene has behind it and what has come in a row; whether another step follows, by ``stepping``.
+scene has behind it and what has come in a row; which step follows which, by ``policy.ladder``. How
+a step has ended is looked up here, and a place is closed at which nothing can be had.
 """
 
 from __future__ import annotations
@@ -11,25 +12,25 @@ from dataclasses import dataclass, replace
 
 from host_stub.contract import Failure
 from stage3_plugin.domain.attempt import AttemptResult
+from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.money import FREE, UNKNOWN, Charge
 from stage3_plugin.domain.picture import Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.run_state import Place, RunContext
+from stage3_plugin.engine.run_state import CANCELLED, Place, RunContext
 from stage3_plugin.engine.scene_state import (
     ENDED,
-    NOT_SENT,
     Due,
     Ended,
     Next,
-    NotSent,
     SceneState,
     Waiting,
 )
-from stage3_plugin.engine.stepping import Stepping
 from stage3_plugin.errors import PictureLost, StorageFailed
 from stage3_plugin.policy.capacity import Permit
+from stage3_plugin.policy.ladder import FIRST
+from stage3_plugin.policy.ladder import Ended as StepEnded
 from stage3_plugin.policy.refusal import refused_for
 from stage3_plugin.policy.retry import (
     Again,
@@ -44,6 +45,7 @@ from stage3_plugin.policy.retry import (
 from stage3_plugin.policy.settlement import cost_with_hold
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import HALTED, Denied
+from stage3_plugin.purchase.lost import Brought
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.clock import clock
 
@@ -102,15 +104,36 @@ class Following:
 
     Args:
         run: What they are brought on with.
-
-    Attributes:
-        stepping: Moves them along their ladders.
     """
 
     def __init__(self, run: RunContext) -> None:
         self._run = run
         self._now = clock()
-        self.stepping = Stepping(run)
+
+    # Its ladder ----------------------------------------------------------------------------------
+
+    def begin(self, scene: SceneState) -> None:
+        """Find out the steps of a scene, if that was not done before; it may begin at a later one.
+
+        So it does where runs before were billed for refusing its picture.
+        """
+        if scene.ladder is not None:
+            return
+        steps, spent = self._run.steps, frozenset[int]()
+        if any(steps.after_billed):
+            made = self._run.checkout.billed_refusals(scene.wanted)
+            found = (steps.step_of(scene.wanted, one.new) for one in made)
+            spent = frozenset(step.route for step in found if step is not None)
+        scene.ladder = steps.ladder_of(scene.wanted, spent=spent)
+        if scene.at == FIRST and scene.ladder.first != FIRST:
+            scene.go_to(scene.ladder.first, steps.request_at(scene.wanted, scene.ladder.first))
+
+    def turn_to(self, scene: SceneState, purchase: Purchase) -> None:
+        """Let a scene be at the step that a purchase was made by, if it was one of its steps."""
+        steps = self._run.steps
+        step = steps.step_of(scene.wanted, purchase.new) if scene.has_steps else None
+        if step is not None and step != scene.at:
+            scene.go_to(step, steps.request_at(scene.wanted, step))
 
     # From what came ------------------------------------------------------------------------------
 
@@ -167,7 +190,7 @@ class Following:
         return Waiting(
             purchase_id=held.attempt_id,
             since=self._now(),
-            hold_microusd=held.hold_microusd,
+            is_own=True,
             asked=int(result.not_here is not None),
             not_here=result.not_here,
             making=result.making,
@@ -187,13 +210,7 @@ class Following:
         scene.queued_at = now + again.wait_s
         return Due(now if is_covered else scene.queued_at)
 
-    async def late(
-        self,
-        scene: SceneState,
-        waiting: Waiting,
-        purchase: Purchase | None,
-        result: AttemptResult | None,
-    ) -> Next:
+    async def late(self, scene: SceneState, brought: Brought, *, is_own: bool) -> Next:
         """Do what follows where what a scene waited for has come to its end beside dispatch.
 
         What another run has bought is claimed anew, as is a line of a run before that has a picture
@@ -201,35 +218,29 @@ class Following:
 
         Args:
             scene: The scene.
-            waiting: What it waited for.
-            purchase: That, as it stands.
-            result: What its answer came to, if it was looked at.
+            brought: How what it waited for stands.
+            is_own: As in :class:`Came`.
         """
-        is_own = waiting.hold_microusd is not None
-        is_bad_line = (
-            purchase is not None
-            and purchase.new.line is not None
-            and purchase.state in WITHOUT_A_PICTURE
-        )
-        if purchase is not None and is_bad_line and result is None and is_own:
+        purchase, result = brought.purchase, brought.attempted
+        if purchase is None:
+            return Due(self._now())
+        is_bad_line = purchase.new.line is not None and purchase.state in WITHOUT_A_PICTURE
+        if is_bad_line and result is None and is_own:
             # It never ran, though this run has only just made its batch.
             verdict = Verdict(kind=VerdictKind.BUSY, message=purchase.why)
             result = AttemptResult(verdict=verdict, cost=FREE)
         if result is None or not (is_own or is_bad_line):
             return Due(self._now())
-        if purchase is not None and is_bad_line:
+        if is_bad_line or purchase.state in _UNBILLED or purchase.is_billed_refusal:
             following = self.end_late(scene, purchase, result, is_own=is_own)
-            await self._run.recovery.tell(purchase)
+            if is_bad_line:
+                await self._run.recovery.tell(purchase)
             return following
-        if purchase is not None and (purchase.state in _UNBILLED or purchase.is_billed_refusal):
-            return self.end_late(scene, purchase, result)
-        if purchase is None or purchase.picture is None:
-            why = result.verdict.message if purchase is None else purchase.why
+        if purchase.picture is None:
             scene.costs[-1] = UNKNOWN
-            unknown = Failure(code="unknown", message=why)
+            unknown = Failure(code="unknown", message=purchase.why)
             return self.fail(scene, messages.with_next_step(unknown, self._run.checkout.caretaker))
-        hold_microusd = purchase.new.hold_microusd
-        scene.costs[-1] = cost_with_hold(result, hold_microusd, purchase.state)
+        scene.costs[-1] = cost_with_hold(result, purchase.new.hold_microusd, purchase.state)
         self._run.state.streaks = self._run.state.streaks.after("made")
         placed = await self._place(scene, purchase, is_new=True)
         return self._end_with(scene, Came(result=result, late=purchase, placed=placed))
@@ -398,17 +409,36 @@ class Following:
         is_for_all = isinstance(decision, Stop)
         if not scene.has_steps:
             return (self.stop if is_for_all else self.fail)(scene, failure)
-        ended = self.stepping.ended(scene, attempt_id, failure, is_refusal=is_refusal)
+        state: State | None = State.VOID  # nothing that was not held took money
+        if attempt_id is not None:
+            purchase = self._run.checkout.run_ledger.purchase(attempt_id)
+            state = None if purchase is None else purchase.state
+        ended = StepEnded(step=scene.at, state=state, is_refusal=is_refusal, cause=failure.cause)
         if is_for_all and not (ended.is_unbilled and len(self._run.places) > 1):
             return self.stop(scene, failure)
         if is_for_all:
-            self.stepping.close(self._run.place_of(scene), failure)
-        if not self.stepping.step_on(scene, ended, failure, cost):
+            self._close(self._run.place_of(scene), failure)
+        step = None if scene.ladder is None else scene.ladder.after([*scene.ended, ended])
+        if step is None or not self._run.state.is_going_on:
             return self.fail(scene, failure)
+        request = self._run.steps.request_at(scene.wanted, step)
+        if scene.attempts_here:
+            self._run.reporter.stepped(scene, failure, cost, request)
+        scene.step_on(ended, failure, step, request)
         scene.queued_at = self._now()
         return Due(scene.queued_at)
 
-    def deny(self, scene: SceneState, denied: Denied) -> Ended | NotSent:
+    def _close(self, place: Place, failure: Failure) -> None:
+        """Send nothing more to a place where nothing can be had; the last one ends the run."""
+        if place.closed is None:
+            asked = place.route.endpoint
+            who = f"{asked.provider} {asked.model}"
+            warn_of(f"{who} is not asked any more in this run: {failure.message}")
+        place.closed = failure
+        if all(one.closed is not None for one in self._run.places):
+            self._run.state.stop(failure)
+
+    def deny(self, scene: SceneState, denied: Denied) -> Ended:
         """End a scene that must not be sent, and the run if that is true of every other one."""
         over, was_stopped = denied.over, self._run.state.stopped is not None
         if denied.stops and not was_stopped:
@@ -416,13 +446,19 @@ class Following:
             if over is not None:
                 trace.event(self._run.checkout.reached(over))
         if denied is HALTED or (denied.stops and (was_stopped or denied.had_room)):
-            return NOT_SENT
+            return self.not_sent(scene)
         return self.fail(scene, denied.failure)
 
     def stop(self, scene: SceneState, failure: Failure) -> Ended:
         """End a scene, and let no other be started, for the same reason."""
         self._run.state.stop(failure)
         return self.fail(scene, failure)
+
+    def not_sent(self, scene: SceneState) -> Ended:
+        """End a scene that was to be sent, for the first time or again, when the run stopped."""
+        state = self._run.state
+        stopped = (state.stopped or CANCELLED) if scene.was_started else state.not_tried()
+        return self.fail(scene, stopped)
 
     def fail(self, scene: SceneState, failure: Failure) -> Ended:
         """End a scene without a picture."""

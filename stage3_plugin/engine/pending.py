@@ -10,7 +10,6 @@ costs anything. What then has to be claimed anew goes back to dispatch.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from host_stub.contract import Failure, FailureCode
 from stage3_plugin.domain.attempt import MissingPicture
@@ -64,11 +63,11 @@ class PendingScenes:
         self._put = put
         self._following = following
         self._now = clock()
-        self._waiting = DueItems[SceneState](self._ask)
+        self._waiting = DueItems[tuple[SceneState, Waiting]](self._ask)
         self._told: dict[str, LineCount] = {}
         self._looked_at = set[int]()
-        self._left: list[Purchase] = []
-        """Those whose jobs scenes have waited for, and that this run leaves to a later one."""
+        self._left: list[tuple[Purchase, Job]] = []
+        """Whose jobs scenes have waited for, and that this run leaves to a later one."""
 
     async def run(self) -> None:
         """Ask for whatever is due, until cancelled."""
@@ -80,11 +79,11 @@ class PendingScenes:
 
     def end(self) -> None:
         """End what still waits."""
-        for scene in self._waiting.left():
+        for scene, waiting in self._waiting.left():
             try:
-                self._end(scene)
+                self._end(scene, waiting)
             except StorageFailed as failure:  # what it waits for cannot be looked at any more
-                self._give_up(scene, messages.no_storage(failure))
+                self._give_up(scene, waiting, messages.no_storage(failure))
 
     @property
     def looks_at_batches(self) -> bool:
@@ -102,17 +101,14 @@ class PendingScenes:
 
     def add(self, scene: SceneState, waiting: Waiting) -> None:
         """Let a scene wait for a purchase; it ends at once if nothing asks for that any more."""
-        scene.waits_for = waiting
-        try:
+        with self._run.ending([scene]):
             due = self._first_due(scene, waiting)
             if due is None:
-                self._end(scene)
-            else:
-                if self._is_in_a_batch(waiting):
-                    self._looked_at.add(id(scene))
-                self._waiting.push(scene, due)
-        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            self._run.reporter.failed(scene, self._run.state.stop_on(error))
+                self._end(scene, waiting)
+                return
+            if self._is_in_a_batch(waiting):
+                self._looked_at.add(id(scene))
+            self._waiting.push((scene, waiting), due)
 
     def _is_in_a_batch(self, waiting: Waiting) -> bool:
         """Return whether a scene waits for a line of a batch that is known to be made."""
@@ -130,12 +126,11 @@ class PendingScenes:
 
         Another run's purchase is looked at once; the scene's own was asked for just now.
         """
-        is_own = waiting.hold_microusd is not None
-        if is_own:
+        if waiting.is_own:
             self._stop_if_nothing_comes(waiting)
         if not self._waiting.is_open:
             return None
-        if not is_own or (waiting.making is None and waiting.not_here is None):
+        if not waiting.is_own or (waiting.making is None and waiting.not_here is None):
             return waiting.since
         if waiting.making is not None and _is_batch(waiting.making.job):
             return waiting.since + BATCH_LOOKS_S[0]
@@ -154,46 +149,38 @@ class PendingScenes:
                 failure.model_copy(update={"message": f"{in_a_row}; {failure.message}"})
             )
 
-    async def _ask(self, scene: SceneState) -> float | None:
+    async def _ask(self, waits: tuple[SceneState, Waiting]) -> float | None:
         """Ask once more for what a scene waits for; return when to ask again, if at all."""
-        due: float | None = None
-        try:
-            due = await self._ask_for(scene)
-        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            self._run.reporter.failed(scene, self._run.state.stop_on(error))
+        scene, due = waits[0], None
+        with self._run.ending([scene]):
+            due = await self._ask_for(*waits)
         if due is None:
             self._looked_at.discard(id(scene))
         return due
 
-    async def _ask_for(self, scene: SceneState) -> float | None:
-        waiting = scene.waits_for
-        if waiting is None:
-            raise LookupError("a scene beside dispatch waits for nothing")
+    async def _ask_for(self, scene: SceneState, waiting: Waiting) -> float | None:
         waiting.asked += 1
         purchase = self._run.checkout.run_ledger.purchase(waiting.purchase_id)
         if purchase is not None and self._is_in_work(waiting, purchase):
-            return self._or_end(scene, self._leave_to_its_run(scene, waiting, purchase))
-        brought = await self._run.recovery.bring_on(waiting.purchase_id)
-        waiting.not_here = brought.not_here or waiting.not_here
-        waiting.making = brought.making
-        if brought.storage is not None:
-            is_line = brought.purchase is not None and brought.purchase.new.line is not None
-            self._give_up(scene, messages.kept_anyway(brought.storage, is_line=is_line))
-            return None
-        is_lost = brought.is_lost and waiting.hold_microusd is not None
-        if is_lost or brought.making is not None:
-            return self._or_end(scene, self._ask_for_job(scene, waiting, brought.making))
-        if brought.is_open:
-            return self._or_end(scene, self._ask_for_picture(scene, waiting, brought.not_here))
-        scene.waits_for = None
-        following = await self._following.late(scene, waiting, brought.purchase, brought.attempted)
-        self._put(scene, following)
-        return None
-
-    def _or_end(self, scene: SceneState, due: float | None) -> float | None:
-        """End a scene that is not asked for any more in this run."""
+            due = self._leave_to_its_run(scene, waiting, purchase)
+        else:
+            brought = await self._run.recovery.bring_on(waiting.purchase_id)
+            waiting.not_here = brought.not_here or waiting.not_here
+            waiting.making = brought.making
+            if brought.storage is not None:
+                is_line = brought.purchase is not None and brought.purchase.new.line is not None
+                kept = messages.kept_anyway(brought.storage, is_line=is_line)
+                self._give_up(scene, waiting, kept)
+                return None
+            if brought.making is not None or (brought.is_lost and waiting.is_own):
+                due = self._ask_for_job(scene, waiting, brought.making)
+            elif brought.is_open:
+                due = self._ask_for_picture(scene, waiting, brought.not_here)
+            else:
+                self._put(scene, await self._following.late(scene, brought, is_own=waiting.is_own))
+                return None
         if due is None:
-            self._end(scene)
+            self._end(scene, waiting)
         return due
 
     def _ask_for_picture(
@@ -235,18 +222,18 @@ class PendingScenes:
 
     def _look_at_batch(self, waiting: Waiting, making: BeingMade) -> float | None:
         """Return when to look at a batch once more, if this run has only just made it."""
-        self._tell_progress(making)
+        self._report_progress(making)
         now, again_s = self._now(), making.again_s or 0.0
         if making.problem and again_s <= TROUBLE_WAIT_S and waiting.asked < TRIES_IN_TROUBLE:
             return now + max(LEAST_WAIT_S, again_s)
-        if waiting.hold_microusd is None:  # others of this run look once more, too
+        if not waiting.is_own:  # others of this run look once more, too
             is_soon = again_s <= SOON_S and waiting.asked < TRIES_IN_TROUBLE
             return now + max(LEAST_WAIT_S, again_s) if is_soon else None
         if waiting.asked >= len(BATCH_LOOKS_S):
             return None
         return max(now, waiting.since + BATCH_LOOKS_S[waiting.asked])
 
-    def _tell_progress(self, making: BeingMade) -> None:
+    def _report_progress(self, making: BeingMade) -> None:
         """Report how far a batch is, once for all of its lines."""
         token, lines = making.job.new.token or "", making.lines
         if lines is None or self._told.get(token) == lines:
@@ -268,12 +255,14 @@ class PendingScenes:
         """Say what is being made as the run ends, and when to come back for it."""
         batches, jobs = list[Job](), list[Job]()
         held_microusd = 0
-        for purchase in filter(self._is_still_made, self._left):
-            if purchase.job is not None and purchase.new.line is not None:
-                batches.append(purchase.job)
+        for purchase, job in self._left:
+            if not self._is_still_made(purchase):
+                continue
+            if purchase.new.line is None:
+                jobs.append(job)
+            else:
+                batches.append(job)
                 held_microusd += purchase.new.hold_microusd
-            elif purchase.job is not None:
-                jobs.append(purchase.job)
         if jobs:
             warn_of(messages.left_being_made(jobs))
         if batches:
@@ -344,41 +333,35 @@ class PendingScenes:
         self._run.reporter.awaited(scene, waiting, cause, wait_s=next_s, left_s=left_s)
         return now + next_s
 
-    def _end(self, scene: SceneState) -> None:
+    def _end(self, scene: SceneState, waiting: Waiting) -> None:
         """End a scene that waits beside dispatch and has not come to what it waits for."""
-        waiting = scene.waits_for
-        purchase = (
-            None if waiting is None else self._run.checkout.run_ledger.purchase(waiting.purchase_id)
-        )
-        if waiting is None or purchase is None:
-            self._run.reporter.failed(scene, self._run.state.stopped or CANCELLED)
-        elif self._is_cut_short(scene) and purchase.state is not State.ACCEPTED:
-            message = f"the run was cancelled; {_pending(waiting, purchase.job).message}"
-            self._give_up(scene, Failure(code="cancelled", message=message, retryable=True))
+        recovery, state = self._run.recovery, self._run.state
+        purchase = self._run.checkout.run_ledger.purchase(waiting.purchase_id)
+        if purchase is None:
+            self._run.reporter.failed(scene, state.stopped or CANCELLED)
+            return
+        failure = _pending(waiting, purchase.job)
+        if state.is_cancelled and scene.was_started and purchase.state is not State.ACCEPTED:
+            message = f"the run was cancelled; {failure.message}"
+            failure = Failure(code="cancelled", message=message, retryable=True)
         elif purchase.new.line is not None and purchase.state in _ENDED:
-            self._give_up(scene, messages.not_come_to(purchase))
+            failure = messages.not_come_to(purchase)
         elif purchase.state is State.UNKNOWN:
-            self._give_up(scene, messages.undecided(purchase, self._run.checkout.caretaker))
-        elif purchase.state is State.ACCEPTED or self._run.recovery.is_dead(purchase):
-            if purchase.job is not None and waiting.not_here is None:
-                making = waiting.making  # which may be kept for longer than the ledger knows
-                job = purchase.job if making is None else making.job
-                self._left.append(replace(purchase, job=job))
-            self._give_up(scene, _pending(waiting, purchase.job))
-        else:
-            busy = messages.busy(
+            failure = messages.undecided(purchase, self._run.checkout.caretaker)
+        elif purchase.state is not State.ACCEPTED and not recovery.is_dead(purchase):
+            failure = messages.busy(
                 purchase,
                 self._run.checkout.caretaker,
-                home=self._run.recovery.home_of(purchase),
-                is_away=self._run.recovery.is_left_elsewhere(purchase),
+                home=recovery.home_of(purchase),
+                is_away=recovery.is_left_elsewhere(purchase),
             )
-            self._give_up(scene, busy)
+        elif purchase.job is not None and waiting.not_here is None:
+            making = waiting.making  # which may be kept for longer than the ledger knows
+            self._left.append((purchase, purchase.job if making is None else making.job))
+        self._give_up(scene, waiting, failure)
 
-    def _is_cut_short(self, scene: SceneState) -> bool:
-        return self._run.state.is_cancelled and scene.was_started
-
-    def _give_up(self, scene: SceneState, failure: Failure) -> None:
-        if scene.waits_for is not None and scene.waits_for.hold_microusd is not None:
+    def _give_up(self, scene: SceneState, waiting: Waiting, failure: Failure) -> None:
+        if waiting.is_own:
             self._run.checkout.give_up()
         self._run.reporter.failed(scene, failure)
 

@@ -10,7 +10,6 @@ before either.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 
@@ -26,7 +25,7 @@ from stage3_plugin.engine.following import Following
 from stage3_plugin.engine.pending import PendingScenes
 from stage3_plugin.engine.run_state import CANCELLED, RunContext
 from stage3_plugin.engine.scene import SceneRunner
-from stage3_plugin.engine.scene_state import Due, Next, NotSent, SceneState, Waiting
+from stage3_plugin.engine.scene_state import Due, Next, SceneState, Waiting
 from stage3_plugin.engine.showing.order import InOrder
 from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.purchase import messages
@@ -48,20 +47,24 @@ class Run:
 
     def __init__(self, context: RunContext, requests: Iterator[PictureRequest]) -> None:
         self._run = context
-        context.recovery.job_moved = lambda: self._dispatcher.wake()  # noqa: PLW0108 - another one later
         context.state.on_stop = self._end_all
         self._is_over = False
-        self._due = deque[SceneState]()
-        """Those that have to be claimed anew, or are none of the story's own order."""
         self._now = clock()
-        following = Following(context)
-        self._runner = SceneRunner(context, following, self._take_up)
-        self._pending = PendingScenes(context, following, self._put)
-        self._gathered = GatheredScenes(context, following, self._put)
-        scenes = self._takes_of(requests, began_at=self._now())
-        self._scenes = self._in_order(self._and_all_due(scenes))
-        self._again = Peekable[SceneState](())
-        self._dispatcher = self._dispatcher_of(self._scenes)
+        self._following = Following(context)
+        self._runner = SceneRunner(context, self._following, self._take_up)
+        self._pending = PendingScenes(context, self._following, self._put)
+        self._gathered = GatheredScenes(context, self._following, self._put)
+        self._scenes = self._in_order(self._takes_of(requests, began_at=self._now()))
+        first, *further = (place.limiter for place in context.places)
+        # Those for batches have a lane of their own: nothing of them is at a provider yet.
+        self._dispatcher = Dispatcher(
+            self._scenes,
+            self._perform,
+            first,
+            further=(*further, Limiter(first.ceiling)),
+            lane_of=self._lane_of,
+        )
+        context.recovery.job_moved = self._dispatcher.wake
 
     def _takes_of(
         self, requests: Iterator[PictureRequest], *, began_at: float
@@ -79,34 +82,11 @@ class Run:
     def _take_up(self, scene: SceneState) -> None:
         """Bring on one more take of a scene than were asked for with it."""
         self._expect(scene.request, 1)
-        self._due.append(scene)
-
-    def _all_due(self) -> Iterator[SceneState]:
-        """Yield the scenes that have to be claimed anew, as long as there are some."""
-        while self._due:
-            yield self._due.popleft()
-
-    def _and_all_due(self, scenes: Iterator[SceneState]) -> Iterator[SceneState]:
-        """Yield a story's scenes, and before each of them those that have to be claimed anew."""
-        for scene in scenes:
-            yield from self._all_due()
-            yield scene
-        yield from self._all_due()
+        self._dispatcher.push(scene, self._now())
 
     def _expect(self, request: PictureRequest, more: int) -> None:
         if self._run.references is not None and more:
             self._run.references.expect(request.scene_id, more)
-
-    def _dispatcher_of(self, scenes: Peekable[SceneState]) -> Dispatcher[SceneState]:
-        """Return what hands out scenes, each by the limiter of the place that it is at.
-
-        Those for batches have a lane of their own: nothing of them is at a provider yet.
-        """
-        first, *further = (place.limiter for place in self._run.places)
-        gathering = Limiter(first.ceiling)
-        return Dispatcher(
-            scenes, self._perform, first, further=(*further, gathering), lane_of=self._lane_of
-        )
 
     def _lane_of(self, scene: SceneState) -> int:
         return len(self._run.places) if scene.is_for_a_batch else scene.at.route
@@ -119,7 +99,7 @@ class Run:
         return InOrder(
             scenes,
             references,
-            released=lambda: self._dispatcher.wake(),  # noqa: PLW0108 - it is another one later
+            released=lambda: self._dispatcher.wake(),  # noqa: PLW0108 - it is made of these scenes
         )
 
     async def to_the_end(self, stopping: anyio.Event, deadline_s: float | None) -> StageSummary:
@@ -144,16 +124,16 @@ class Run:
                 self._is_over = True
                 watchers.cancel_scope.cancel()
         except BaseException:  # no time to look at what came back from beside dispatch
-            for scene in chain(self._again, self._all_due()):
-                self._skip(scene)
+            for scene in self._dispatcher.left():
+                self._following.not_sent(scene)
             raise
         finally:
-            for scene in chain(self._dispatcher.waiting, self._gathered.left()):
-                self._end_unsent(scene)
+            for scene in self._gathered.left():
+                self._following.not_sent(scene)
             self._pending.end()
         self._pending.say_what_is_left()
         self._scenes.hold_nothing_back()
-        for scene in chain(self._scenes, self._again, self._all_due()):
+        for scene in chain(self._scenes, self._dispatcher.left()):
             await self._leave(scene, stopping)
         if self._run.state.broken is not None:
             raise self._run.state.broken
@@ -169,12 +149,7 @@ class Run:
     async def _dispatch_what_waited(self) -> None:
         """Take up what comes back from beside dispatch until nothing is left there."""
         while self._run.state.broken is None:
-            if self._due and self._run.state.is_going_on:
-                self._again = Peekable(self._all_due())
-                self._dispatcher = self._dispatcher_of(self._again)
-                await self._dispatch()
-            elif self._run.state.is_going_on and self._scenes:  # what waited for one that came here
-                self._dispatcher = self._dispatcher_of(self._scenes)
+            if self._run.state.is_going_on and (self._dispatcher.waiting or self._scenes):
                 await self._dispatch()
             elif self._is_all_gathered():
                 await self._gathered.send_all()
@@ -202,11 +177,9 @@ class Run:
     def _put(self, scene: SceneState, following: Next) -> None:
         """Do what a scene needs next; it goes back to dispatch where it is due."""
         if isinstance(following, Due):
-            self._due.append(scene)
+            self._dispatcher.push(scene, self._now())
         elif isinstance(following, Waiting):
             self._pending.add(scene, following)
-        elif isinstance(following, NotSent):
-            self._end_unsent(scene)
 
     # Watchers ------------------------------------------------------------------------------------
 
@@ -229,7 +202,7 @@ class Run:
             await anyio.sleep_forever()
         finally:
             self._run.state.is_cancelled = not self._is_over
-            self._halt()
+            self._end_all(CANCELLED)
             self._run.state.interrupt.trigger()
 
     async def _heed(self, stopping: anyio.Event, deadline_s: float | None) -> None:
@@ -257,28 +230,13 @@ class Run:
         )
 
     def _end_all(self, failure: Failure) -> None:
-        """Let nothing new begin, for this reason."""
+        """Let nothing new begin, for this reason; what goes on beside dispatch costs nothing."""
         self._dispatcher.halt()
         self._gathered.halt()
         self._run.checkout.halt()
         if failure.code != "budget":  # which holds back nothing that is paid for already
-            self._halt()
-
-    def _halt(self) -> None:
-        """Let nothing go on beside dispatch; what is asked for there costs nothing to ask again."""
-        self._run.checkout.halt()
-        self._gathered.halt()
-        self._run.recovery.halt()
-        self._pending.halt()
-
-    # Scenes the run does not come to -------------------------------------------------------------
-
-    def _end_unsent(self, scene: SceneState) -> None:
-        """End a scene that was to be sent, for the first time or again, when the run stopped."""
-        if scene.was_started:
-            self._run.reporter.failed(scene, self._run.state.stopped or CANCELLED)
-        else:
-            self._skip(scene)
+            self._run.recovery.halt()
+            self._pending.halt()
 
     async def _leave(self, scene: SceneState, stopping: anyio.Event) -> None:
         """End a scene that the run has not come to.
@@ -289,11 +247,9 @@ class Run:
         stopped = self._run.state.stopped
         is_over = stopped is None or stopped.code in {"cancelled", "storage"}
         if is_over or self._run.state.broken is not None or stopping.is_set():
-            self._skip(scene)
+            self._following.not_sent(scene)
             return
-        await self._perform(scene)  # nothing more can be held, so nothing is sent
+        due = await self._perform(scene)  # nothing more can be held, so nothing is sent
+        if due is not None:
+            self._dispatcher.push(scene, due)
         await anyio.lowlevel.checkpoint()
-
-    def _skip(self, scene: SceneState) -> None:
-        """End a scene with the outcome that it was not tried."""
-        self._run.reporter.failed(scene, self._run.state.not_tried())

@@ -7,11 +7,14 @@ calls what has to end when a run stops; what is counted, and when that is a reas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from host_stub.contract import Failure, StageSummary
+from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade
+from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import WantedOf
 from stage3_plugin.domain.route import Route
@@ -158,11 +161,61 @@ class RunContext:
     wanted_of: WantedOf
     state: RunState = field(default_factory=RunState)
 
-    def start(self, scene: SceneState, held: Held) -> None:
-        """Note that a scene's request leaves, or its line with its batch."""
-        base_url = self.place_of(scene).route.endpoint.base_url
-        self.reporter.started(scene, held, base_url=base_url)
-        self.state.in_flight[held.attempt_id] = held.hold_microusd
+    async def drive(
+        self,
+        checkout: Checkout,
+        lines: Sequence[tuple[SceneState, Held]],
+        send: Callable[[], Awaitable[AttemptResult]],
+    ) -> AttemptResult:
+        """Have the one paid request of a job sent, for one scene or for all lines of a batch.
+
+        Where that ends in an exception a renderer was cut short, or the fault is ours; what was
+        paid for may lie in the spool, and the next start takes it in.
+
+        Args:
+            checkout: Has held the money.
+            lines: The scenes, each with what is held for it.
+            send: Sends it; it is not settled yet.
+        """
+        base_url, in_flight = checkout.route.endpoint.base_url, self.state.in_flight
+        for scene, held in lines:
+            self.reporter.started(scene, held, base_url=base_url)
+            in_flight[held.attempt_id] = held.hold_microusd
+        try:
+            with self.state.interrupt.in_force():
+                return await send()
+        except BaseException:
+            for scene, held in lines:
+                scene.costs.append(checkout.cost_of_a_fault)
+                await checkout.leave_open(held)
+            raise
+        finally:
+            for _, held in lines:
+                del in_flight[held.attempt_id]
+                self.state.being_made.pop(held.attempt_id, None)
+
+    def is_late(self, held: Held, listing: Listing | None) -> bool:
+        """Return whether a request may count as absent already, and so must not leave any more.
+
+        A person may have given its home up while this machine slept, and its provider's listing,
+        which does not have it, been believed. This narrows that and cannot close it.
+        """
+        age_s = 0.0 if listing is None else self.checkout.run_ledger.age_s(held)
+        return listing is not None and age_s > listing.settle_s / 2
+
+    @contextmanager
+    def ending(self, scenes: Iterable[SceneState]) -> Generator[None]:
+        """End scenes by what is raised while they are in work; what stops the run is kept."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
+            failure = self.state.stop_on(error)
+            for scene in scenes:
+                self.reporter.failed(scene, failure)
+        except BaseException:
+            for scene in scenes:
+                self.reporter.failed(scene, CUT_SHORT)
+            raise
 
     def place_of(self, scene: SceneState) -> Place:
         """Return the place that a scene is at by now."""

@@ -18,27 +18,26 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.picture import Picture
+from stage3_plugin.domain.profile import Profile
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import why_unsendable
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict
 from stage3_plugin.engine.following import Came, Following
-from stage3_plugin.engine.run_state import CUT_SHORT, Place, RunContext
+from stage3_plugin.engine.run_state import Place, RunContext
 from stage3_plugin.engine.scene_state import (
     ENDED,
-    NOT_SENT,
     Due,
     Ended,
     Next,
-    NotSent,
     SceneState,
     Waiting,
 )
 from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_awaiting
 from stage3_plugin.engine.showing.stale import with_facts
 from stage3_plugin.errors import StorageFailed
-from stage3_plugin.policy.capacity import Permit
+from stage3_plugin.policy.capacity import Limiter, Permit
 from stage3_plugin.policy.retry import Again, was_taken, was_turned_away
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.purchase import messages
@@ -73,22 +72,18 @@ class SceneRunner:
         failure = self._why_not(scene)
         if failure is not None:
             return self._following.fail(scene, failure)
-        try:
+        following: Next = ENDED
+        with self._run.ending([scene]):
             if scene.is_for_a_batch:
                 with anyio.CancelScope(shield=True):
-                    return await self._gather(scene)
-            # The limiter is entered before anything is awaited: others ask it, too.
-            with (
-                self._run.place_of(scene).limiter.enter() as permit,
-                anyio.CancelScope(shield=True) as shield,
-            ):
-                return await self._through_the_rooms(scene, permit, shield)
-        except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            self._run.reporter.failed(scene, self._run.state.stop_on(error))
-        except BaseException:
-            self._run.reporter.failed(scene, CUT_SHORT)
-            raise
-        return ENDED
+                    following = await self._gather(scene)
+            else:  # the limiter is entered before anything is awaited: others ask it, too
+                with (
+                    self._run.place_of(scene).limiter.enter() as permit,
+                    anyio.CancelScope(shield=True) as shield,
+                ):
+                    following = await self._buy(scene, permit, shield)
+        return following
 
     def _why_not(self, scene: SceneState) -> Failure | None:
         """Return why a scene is not even claimed: it cannot be sent, or its turn comes too late."""
@@ -101,35 +96,41 @@ class SceneRunner:
             return Failure(code=scene.cause, message=message, retryable=True)
         return None
 
-    async def _through_the_rooms(
-        self, scene: SceneState, permit: Permit, shield: anyio.CancelScope
-    ) -> Next:
+    async def _buy(self, scene: SceneState, permit: Permit, shield: anyio.CancelScope) -> Next:
         """Take a scene from its claim to what follows; only a renderer may be cut short."""
         place = await self._arrive(scene)
         if not isinstance(place, Place):
             return place
-        claim = await place.checkout.claim(scene.request, scene.part)
-        if not isinstance(claim, Held):
-            return await self._without_hold(scene, claim)
-        if not self._run.state.is_going_on:  # it was stopped while the money was being held
-            await self._run.checkout.release(claim, "the run was stopped before it was sent")
-            return NOT_SENT
-        unsent = scene.unfit or place.closed
+        held = await place.checkout.claim(scene.request, scene.part)
+        if not isinstance(held, Held):
+            return await self._without_hold(scene, held)
+        unsent = await self._unsent(scene, place, held)
         if unsent is not None:
-            await self._run.checkout.release(claim, f"not sent: {unsent.message}")
-            return self._following.give_up(scene, unsent, attempt_id=claim.attempt_id)
-        scene.number = claim.number
-        self._run.start(scene, claim)
-        key_number = place.key_number
-        result = await self._attempt(scene, claim, permit, shield)
-        came = await self._settle(scene, claim, result)
+            return unsent
+        scene.number, key_number = held.number, place.key_number
+        result = await self._drive(scene, place, held, permit, shield)
+        came = await self._settle(scene, held, result)
         if await self._following.has_another_key(place, key_number, result):
             scene.turned_away += 1
             return self._following.again(scene, came, Again(0.0, "credentials"), permit)
-        overrun = self._run.checkout.overrun()
+        overrun = place.checkout.overrun()
         if overrun is not None:
             self._run.state.stop(overrun)
         return self._following.follow(scene, came, permit)
+
+    async def _gather(self, scene: SceneState) -> Next:
+        """Take a scene as far as it comes before its batch: nothing of it is held yet."""
+        place = await self._arrive(scene)
+        if not isinstance(place, Place):
+            return place
+        if place is not self._run.places[0] or place.route.is_here:
+            failure = Failure(code="rejected", message=f"{scene.request.provider}: {_NO_BATCHES}")
+            return self._following.fail(scene, failure)
+        line = await place.checkout.look(scene.request, scene.part)
+        if not isinstance(line, Line):
+            return await self._without_hold(scene, line)
+        scene.number = line.take or 1
+        return await self._unsent(scene, place, None) or line
 
     async def _arrive(self, scene: SceneState) -> Place | Next:
         """Know all that is asked for, and where that is; or what follows before it is claimed."""
@@ -140,30 +141,8 @@ class SceneRunner:
         if scene.basis is None:
             self._know_basis(scene)
         place = self._run.place_of(scene)  # its permit is of this one
-        self._following.stepping.begin(scene)
+        self._following.begin(scene)
         return place if place is self._run.place_of(scene) else Due(self._now())
-
-    # Gather --------------------------------------------------------------------------------------
-
-    async def _gather(self, scene: SceneState) -> Next:
-        """Take a scene as far as it comes before its batch: nothing of it is held yet."""
-        place = await self._arrive(scene)
-        if not isinstance(place, Place):
-            return place
-        if place is not self._run.places[0] or place.route.is_here:
-            made_by = scene.request.provider
-            failure = Failure(code="rejected", message=f"{made_by}: {_NO_BATCHES}")
-            return self._following.fail(scene, failure)
-        looked = await place.checkout.look(scene.request, scene.part)
-        if not isinstance(looked, Line):
-            return await self._without_hold(scene, looked)
-        if not self._run.state.is_going_on:
-            return NOT_SENT
-        unsent = scene.unfit or place.closed
-        if unsent is not None:
-            return self._following.give_up(scene, unsent)
-        scene.number = looked.take or 1
-        return looked
 
     # Claim -------------------------------------------------------------------------------
 
@@ -175,10 +154,24 @@ class SceneRunner:
             return self._following.end_late(scene, claim.purchase, claim.attempted, is_own=False)
         if claim.means in {Reuse.BUSY, Reuse.AWAITED}:
             return Waiting(purchase_id=claim.purchase.new.attempt_id, since=self._now())
-        self._following.stepping.turn_to(scene, claim.purchase)
+        self._following.turn_to(scene, claim.purchase)
         if claim.means is Reuse.RESEND:  # by another step
             return Due(self._now())
         return await self._following.reuse(scene, claim.purchase)
+
+    async def _unsent(self, scene: SceneState, place: Place, held: Held | None) -> Next | None:
+        """Return what follows where the run was stopped, or the place closed, meanwhile."""
+        if not self._run.state.is_going_on:
+            if held is not None:
+                await place.checkout.release(held, "the run was stopped before it was sent")
+            return self._following.not_sent(scene)
+        unsent = scene.unfit or place.closed
+        if unsent is None:
+            return None
+        if held is None:
+            return self._following.give_up(scene, unsent)
+        await place.checkout.release(held, f"not sent: {unsent.message}")
+        return self._following.give_up(scene, unsent, attempt_id=held.attempt_id)
 
     def _know_basis(self, scene: SceneState) -> None:
         """Find out what a scene's pictures are made from, and how many are wanted of that."""
@@ -198,7 +191,7 @@ class SceneRunner:
 
     # Show ----------------------------------------------------------------------------------------
 
-    async def _show(self, scene: SceneState, references: SceneReferences) -> Ended | NotSent | None:
+    async def _show(self, scene: SceneState, references: SceneReferences) -> Ended | None:
         """Have the pictures that a scene shows, as its route takes them."""
         if scene.request.wanted is None:
             return None if scene.request.shown else await self._bring_references(scene, references)
@@ -214,12 +207,12 @@ class SceneRunner:
 
     async def _bring_references(
         self, scene: SceneState, references: SceneReferences
-    ) -> Ended | NotSent | None:
+    ) -> Ended | None:
         """Have the pictures that a scene shows, before any money is held; or end it without."""
         shown = await references.bring(scene.request)
         if isinstance(shown, PictureRequest):
             if is_awaiting(shown):  # the run has stopped, and nothing comes any more
-                return NOT_SENT
+                return self._following.not_sent(scene)
             scene.request = shown
             return None
         may_stay = shown.is_refused and scene.take == 1
@@ -234,36 +227,34 @@ class SceneRunner:
 
     # Drive ---------------------------------------------------------------------------------------
 
-    async def _attempt(
-        self, scene: SceneState, held: Held, permit: Permit, shield: anyio.CancelScope
+    async def _drive(
+        self,
+        scene: SceneState,
+        place: Place,
+        held: Held,
+        permit: Permit,
+        shield: anyio.CancelScope,
     ) -> AttemptResult:
         """Make the attempt, which knows by itself what of it may be cut short."""
-        permit.sent(self._now())
-        stepping = self._following.stepping
-        try:
+
+        async def send() -> AttemptResult:
+            permit.sent(self._now())
+            request = scene.sent_to(place.route, self._run.draw)
+            jobs = self._jobs_of(scene, held, place.route.profile)
             shield.shield = False
-            with self._run.state.interrupt.in_force():
-                request = stepping.with_a_seed(scene)
-                result = await self._run.place_of(scene).sender.maker.attempt(
-                    held.attempt_id,
-                    replace(request, token=held.token),
-                    self._jobs_of(scene, held),
+            try:
+                result = await place.sender.maker.attempt(
+                    held.attempt_id, replace(request, token=held.token), jobs
                 )
-                result = with_facts(result, stepping.facts_of(scene, request))
-        except BaseException:
-            # A renderer was cut short, or a fault is ours; what was paid for may lie in the spool.
-            shield.shield = True
-            scene.costs.append(self._run.checkout.cost_of_a_fault)
-            await self._run.checkout.leave_open(held)
-            raise
-        finally:
-            del self._run.state.in_flight[held.attempt_id]
-            self._run.state.being_made.pop(held.attempt_id, None)
-        shield.shield = True
-        self._teach(scene, result.verdict, permit)
+            finally:
+                shield.shield = True
+            return with_facts(result, self._run.steps.facts_of(scene, request))
+
+        result = await self._run.drive(place.checkout, [(scene, held)], send)
+        self._teach(place.limiter, result.verdict, permit)
         return result
 
-    def _jobs_of(self, scene: SceneState, held: Held) -> Jobs:
+    def _jobs_of(self, scene: SceneState, held: Held, profile: Profile | None) -> Jobs:
         """Return where a scene's job is written down, and how long it is waited for."""
         now = self._now()
         until = scene.started_at + self._run.settings.deadline_s
@@ -274,22 +265,15 @@ class SceneRunner:
             wait_s, left_s = making.again_s or 0.0, max(0.0, until - self._now())
             self._run.reporter.awaited(scene, waiting, "pending", wait_s=wait_s, left_s=left_s)
 
-        ledger = self._run.checkout.run_ledger
-        is_late = partial(self._is_late, scene, held)
-        return Jobs(ledger=ledger, waits_s=max(0.0, until - now), told=told, is_late=is_late)
+        listing = None if profile is None else profile.listing
+        return Jobs(
+            ledger=self._run.checkout.run_ledger,
+            waits_s=max(0.0, until - now),
+            told=told,
+            is_late=partial(self._run.is_late, held, listing),
+        )
 
-    def _is_late(self, scene: SceneState, held: Held) -> bool:
-        """Return whether a request may count as absent already, and so must not leave any more.
-
-        A person may have given its home up while this machine slept, and its provider's listing,
-        which does not have it, been believed. This narrows that and cannot close it.
-        """
-        profile = self._run.place_of(scene).route.profile
-        if profile is None or profile.listing is None:
-            return False
-        return self._run.checkout.run_ledger.age_s(held) > profile.listing.settle_s / 2
-
-    def _teach(self, scene: SceneState, verdict: Verdict, permit: Permit) -> None:
+    def _teach(self, limiter: Limiter, verdict: Verdict, permit: Permit) -> None:
         """Report to the limiter what the provider made of a request; others teach it nothing."""
         now = self._now()
         if was_turned_away(verdict):
@@ -298,9 +282,7 @@ class SceneRunner:
         elif was_taken(verdict):
             permit.answered(now)
         if verdict.used_up_s is not None:
-            self._run.place_of(scene).limiter.hold_back(
-                now, min(verdict.used_up_s, self._run.settings.max_wait_s)
-            )
+            limiter.hold_back(now, min(verdict.used_up_s, self._run.settings.max_wait_s))
 
     # Settle and publish --------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from host_stub.contract import Failure, FailureCode, SceneStep
@@ -16,12 +16,16 @@ from stage3_plugin.domain.attempt import AttemptResult, MissingPicture
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.money import Charge, add_costs
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.domain.route import Route
 from stage3_plugin.domain.verdict import VerdictKind
 from stage3_plugin.policy.ladder import FIRST, Ladder, Step
 from stage3_plugin.policy.ladder import Ended as StepEnded
 from stage3_plugin.policy.retry import was_turned_away
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.purchase.wanted_takes import Part
+
+MOST_SEED = 2**31 - 2
+"""What every provider that takes a seed takes."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,7 +35,7 @@ class Waiting:
     Attributes:
         purchase_id: The request that its picture may come of.
         since: When it began to wait.
-        hold_microusd: What this run holds for it; ``None`` if it is another run's.
+        is_own: This run has bought it, and holds money for it.
         asked: How often it was asked for.
         away: At how many looks in a row its home had no driver that is connected.
         not_here: Why its picture is not here, as far as that is known.
@@ -41,7 +45,7 @@ class Waiting:
 
     purchase_id: str
     since: float
-    hold_microusd: int | None = None
+    is_own: bool = False
     asked: int = 0
     away: int = 0
     not_here: MissingPicture | None = None
@@ -55,25 +59,20 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class NotSent:
-    """The run had stopped before anything was sent; the scene has no outcome yet."""
-
-
-@dataclass(frozen=True, slots=True)
 class Due:
     """The scene is to be sent again, from this moment on."""
 
     at: float
 
 
-Next: TypeAlias = Ended | NotSent | Due | Waiting | Line
+Next: TypeAlias = Ended | Due | Waiting | Line
 """What the run is to do with a scene that has been through the rooms.
 
 One that is :class:`Waiting` has nothing more sent for it: its picture may come of what was bought.
 For one that is :class:`~stage3_plugin.purchase.run_ledger.Line` nothing stands: it is to be a line.
 """
 
-ENDED, NOT_SENT = Ended(), NotSent()
+ENDED = Ended()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,7 +93,6 @@ class SceneState:
         costs: One for each.
         dropped: Wishes that could not be expressed.
         request_id: What the provider calls the last exchange.
-        waits_for: What it waits for beside dispatch.
         at: The step of its ladder that it is at.
         ladder: The steps that there are; ``None`` before it is begun.
         ended: How those before have ended.
@@ -117,7 +115,6 @@ class SceneState:
     costs: list[Charge] = field(default_factory=list[Charge])
     dropped: tuple[str, ...] = ()
     request_id: str | None = None
-    waits_for: Waiting | None = None
     at: Step = FIRST
     ladder: Ladder | None = None
     ended: list[StepEnded] = field(default_factory=list[StepEnded])
@@ -158,6 +155,24 @@ class SceneState:
     def attempts_here(self) -> int:
         """Return the requests of this step so far."""
         return self.attempts - self._attempts_before
+
+    def sent_to(self, route: Route, draw: Callable[[], float]) -> PictureRequest:
+        """Return its request with the seed that it is sent with, if that is another.
+
+        One is drawn where one before was refused for what came of it, and no person set one; but
+        where each request has one anyway, to find it by. A seed of ours is in no key: the picture
+        is the one that is wanted. Of several takes, each has a seed of its own, or all would be
+        one; where they are drawn here, none is chance.
+        """
+        if self.number > 1 and self.seed is not None:
+            return replace(self.request, seed=self.seed)
+        if self.number > 1 and route.is_here:
+            return replace(self.request, seed=self.number - 1)
+        profile = route.profile
+        is_needed = self.refused and self.request.seed is None
+        if not is_needed or profile is None or not profile.seed or profile.token_is_seed:
+            return self.request
+        return replace(self.request, seed=1 + int(draw() * MOST_SEED))
 
     def note(self, result: AttemptResult, cost: Charge) -> None:
         """Note what a request came to, at the cost that the ledger counts."""

@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from stage3_plugin.domain.keys import Keys, scene_keys
+from stage3_plugin.domain.made_from import made_from
 from stage3_plugin.domain.purchase import NewPurchase
 from stage3_plugin.domain.reference import Limits
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.route import Route
+from stage3_plugin.engine.showing.stale import facts_of
 from stage3_plugin.policy.ladder import FIRST, Ladder, Step
+
+if TYPE_CHECKING:  # a plan has no scene in work
+    from stage3_plugin.engine.scene_state import SceneState
 
 
 class Steps:
@@ -35,11 +41,6 @@ class Steps:
         self.routes = routes
         self._last: tuple[PictureRequest | None, int, Keys | None] = (None, 0, None)
         self.after_billed = tuple(one.is_after_billed for one in routes)
-
-    @property
-    def may_follow_a_bill(self) -> bool:
-        """Return whether any route is tried after a refusal that was billed."""
-        return any(self.after_billed)
 
     def ladder_of(self, wanted: PictureRequest, *, spent: frozenset[int] = frozenset()) -> Ladder:
         """Return the steps that there are for a picture.
@@ -106,6 +107,16 @@ class Steps:
             self._last = request, route, keys
         assert keys is not None, "it was made just now"
         return keys.of_take(take)
+
+    def facts_of(self, scene: SceneState, sent: PictureRequest) -> dict[str, str]:
+        """Return what the ledger is to keep of the picture that comes of what a scene is sent."""
+        wanted, own_seed = scene.request, scene.seed
+        keys = self.keys_of(wanted, route=scene.at.route)
+        own_key = keys.of_take(scene.number).scene_key
+        basis = self.basis_of(wanted)
+        wish = made_from(wanted, key=keys.scene_key, basis=basis, own_key=own_key)
+        is_drawn = scene.refused > 0 and sent.seed != own_seed
+        return facts_of(sent, wish, drawn=is_drawn)
 
     def number_of(self, wanted: PictureRequest, new: NewPurchase) -> int:
         """Return which take of its wish a purchase was made as; 1 if it is none of these."""

@@ -50,7 +50,7 @@ class Step(StrEnum):
     NOTED = "stage3_plugin.storage.spool.batch_files:note_owner"
     WRITTEN = "stage3_plugin.purchase.batching:Batching.write"
     UPLOADED = "stage3_plugin.purchase.batching:Batching.upload"
-    LATE = "stage3_plugin.engine.batches:GatheredScenes._is_late"
+    LATE = "stage3_plugin.engine.run_state:RunContext.is_late"
     CREATE = "stage3_plugin.purchase.drive:Drive._send"
     SETTLE_LINES = "stage3_plugin.purchase.endings:Endings.settle_job"
     POLL = "stage3_plugin.purchase.drive:Drive.ask"
