@@ -29,7 +29,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import Uploaded
 from stage3_plugin.domain.events import BatchCreated, BatchUploaded
 from stage3_plugin.domain.job import TOKEN_DIGITS, Accepted, BeingMade, NewJob
-from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
+from stage3_plugin.domain.money import UNKNOWN, to_usd
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
@@ -41,7 +41,7 @@ from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
 from stage3_plugin.policy.retry import Again, Decision, GiveUp, was_turned_away
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.batching import Batching
-from stage3_plugin.purchase.checkout import Checkout, Denied, NotNow
+from stage3_plugin.purchase.checkout import Denied, NotNow
 from stage3_plugin.purchase.maker import shielded
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.runtime import trace
@@ -121,11 +121,6 @@ class GatheredScenes:
         self._sending = 0
         self._uploads = Interrupt()
         """Cuts uploads short as the run stops, and pauses: they cost nothing."""
-
-    @property
-    def _checkout(self) -> Checkout:
-        """Return what holds money for lines, and settles."""
-        return self._place.checkout
 
     @property
     def are_there(self) -> bool:
@@ -316,11 +311,11 @@ class GatheredScenes:
             lane="batch",
             input_file=uploaded.name,
         )
-        held = await self._checkout.hold([line.found for line in lines], new)
+        held = await self._run.checkout.hold([line.found for line in lines], new)
         if isinstance(held, dict):
             return self._without_those_in_the_way(lines, held)
         if not self._run.state.is_going_on:  # it was stopped while the money was being held
-            await self._checkout.release(held[0], "the run was stopped before it was sent")
+            await self._run.checkout.release(held[0], "the run was stopped before it was sent")
             self._leave(lines)
             return []
         for line, one in zip(lines, held, strict=True):
@@ -332,16 +327,16 @@ class GatheredScenes:
                 uploaded.name,
                 group.kind,
                 is_late=partial(self._run.is_late, held[0], batching.listing),
-                leave=partial(self._checkout.run_ledger.note_sent, token),
+                leave=partial(self._run.checkout.run_ledger.note_sent, token),
             )
             if isinstance(created, Accepted):
                 return await self._accepted(token, lines, held, created)
             return created
 
-        scenes = [line.scene for line in lines]
-        created = await self._run.drive(self._checkout, list(zip(scenes, held, strict=True)), send)
+        all_held = [(line.scene, one) for line, one in zip(lines, held, strict=True)]
+        created = await self._run.drive(all_held, send)
         if created.making is None:
-            await self._settle(lines, held, created)
+            created, _ = await self._run.settle(all_held, created)
         return created
 
     def _without_those_in_the_way(
@@ -367,13 +362,13 @@ class GatheredScenes:
     ) -> AttemptResult:
         """Make the batch's name durable; then all of its scenes wait for it."""
         try:
-            job = await self._checkout.run_ledger.accept(token, accepted)
-        except StorageFailed as failure:
+            job = await self._run.checkout.run_ledger.accept(token, accepted)
+        except (JobRefused, StorageFailed) as failure:
             verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(failure), may_be_billed=True)
-            return AttemptResult(verdict=verdict, cost=UNKNOWN, storage=failure, stays_open=True)
-        except JobRefused as refusal:
-            verdict = Verdict(kind=VerdictKind.UNKNOWN, message=str(refusal), may_be_billed=True)
-            return AttemptResult(verdict=verdict, cost=UNKNOWN)
+            lost = AttemptResult(verdict=verdict, cost=UNKNOWN)
+            if isinstance(failure, JobRefused):
+                return lost
+            return replace(lost, storage=failure, stays_open=True)
         first = lines[0].request
         trace.event(
             BatchCreated(
@@ -394,20 +389,6 @@ class GatheredScenes:
             line.scene.costs.append(UNKNOWN)
         return replace(created, making=BeingMade(job=job))
 
-    async def _settle(
-        self, lines: Sequence[_Line], held: Sequence[Held], result: AttemptResult
-    ) -> None:
-        """Settle all lines of a batch that was not accepted."""
-        cost: Charge = UNKNOWN
-        try:
-            if not result.stays_open:
-                cost = await self._checkout.settle(held[0], result)
-        finally:
-            for line in lines:
-                line.scene.note(result, cost)
-                if result.storage is not None:
-                    self._checkout.give_up()
-
     # What follows --------------------------------------------------------------------------------
 
     async def _follow(
@@ -423,10 +404,7 @@ class GatheredScenes:
             decision = GiveUp(messages.queue_is_full(first.request.provider))
         left: list[_Line] = []
         for line in lines:
-            cost = FREE if line.held is None else line.scene.costs[-1]
-            came = Came(
-                result=replace(result, cost=cost), held=line.held, is_own=line.held is not None
-            )
+            came = Came(result=result, held=line.held, is_own=line.held is not None)
             following = self._following.follow(line.scene, came, decided=decision)
             if isinstance(decision, Again) and isinstance(following, Due):
                 line.held = None
