@@ -19,7 +19,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
@@ -29,7 +29,7 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.batch import Uploaded
 from stage3_plugin.domain.events import BatchCreated, BatchUploaded
 from stage3_plugin.domain.job import TOKEN_DIGITS, BeingMade, NewJob
-from stage3_plugin.domain.money import FREE, UNKNOWN, Charge, to_usd
+from stage3_plugin.domain.money import UNKNOWN, to_usd
 from stage3_plugin.domain.purchase import Held
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.following import Came, Following, Tries
@@ -40,7 +40,7 @@ from stage3_plugin.policy.batching import Filling, Load, cut, why_too_large
 from stage3_plugin.policy.retry import Again, Decision, GiveUp, was_turned_away
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.batching import Batching
-from stage3_plugin.purchase.checkout import Checkout, Denied, NotNow
+from stage3_plugin.purchase.checkout import Denied, NotNow
 from stage3_plugin.purchase.maker import Jobs, shielded
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.runtime import trace
@@ -120,11 +120,6 @@ class GatheredScenes:
         self._sending = 0
         self._uploads = Interrupt()
         """Cuts uploads short as the run stops, and pauses: they cost nothing."""
-
-    @property
-    def _checkout(self) -> Checkout:
-        """Return what holds money for lines, and settles."""
-        return self._place.checkout
 
     @property
     def are_there(self) -> bool:
@@ -315,11 +310,11 @@ class GatheredScenes:
             lane="batch",
             input_file=uploaded.name,
         )
-        held = await self._checkout.hold([line.found for line in lines], new)
+        held = await self._run.checkout.hold([line.found for line in lines], new)
         if isinstance(held, dict):
             return self._without_those_in_the_way(lines, held)
         if not self._run.state.is_going_on:  # it was stopped while the money was being held
-            await self._checkout.release(held[0], "the run was stopped before it was sent")
+            await self._run.checkout.release(held[0], "the run was stopped before it was sent")
             self._leave(lines)
             return []
         for line, one in zip(lines, held, strict=True):
@@ -327,16 +322,16 @@ class GatheredScenes:
 
         async def send() -> AttemptResult:
             jobs = Jobs(
-                ledger=self._checkout.run_ledger,
+                ledger=self._run.checkout.run_ledger,
                 waits_s=0.0,
                 is_late=partial(self._run.is_late, held[0], batching.listing),
             )
             return await batching.create(token, uploaded.name, group.kind, jobs)
 
-        scenes = [line.scene for line in lines]
-        created = await self._run.drive(self._checkout, list(zip(scenes, held, strict=True)), send)
+        all_held = [(line.scene, one) for line, one in zip(lines, held, strict=True)]
+        created = await self._run.drive(all_held, send)
         if created.making is None:
-            await self._settle(lines, held, created)
+            created, _ = await self._run.settle(all_held, created)
         else:
             self._tell_created(token, lines, held, created.making)
         return created
@@ -377,20 +372,6 @@ class GatheredScenes:
         for line in lines:
             line.scene.costs.append(UNKNOWN)
 
-    async def _settle(
-        self, lines: Sequence[_Line], held: Sequence[Held], result: AttemptResult
-    ) -> None:
-        """Settle all lines of a batch that was not accepted."""
-        cost: Charge = UNKNOWN
-        try:
-            if not result.stays_open:
-                cost = await self._checkout.settle(held[0], result)
-        finally:
-            for line in lines:
-                line.scene.note(result, cost)
-                if result.storage is not None:
-                    self._checkout.give_up()
-
     # What follows --------------------------------------------------------------------------------
 
     async def _follow(
@@ -406,10 +387,7 @@ class GatheredScenes:
             decision = GiveUp(messages.queue_is_full(first.request.provider))
         left: list[_Line] = []
         for line in lines:
-            cost = FREE if line.held is None else line.scene.costs[-1]
-            came = Came(
-                result=replace(result, cost=cost), held=line.held, is_own=line.held is not None
-            )
+            came = Came(result=result, held=line.held, is_own=line.held is not None)
             following = self._following.follow(line.scene, came, decided=decision)
             if isinstance(decision, Again) and isinstance(following, Due):
                 line.held = None

@@ -18,7 +18,7 @@ from stage3_plugin.domain.picture import Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.states import State
 from stage3_plugin.domain.verdict import Verdict, VerdictKind
-from stage3_plugin.engine.run_state import CANCELLED, Place, RunContext
+from stage3_plugin.engine.run_state import Place, RunContext
 from stage3_plugin.engine.scene_state import (
     ENDED,
     Due,
@@ -456,9 +456,7 @@ class Following:
 
     def not_sent(self, scene: SceneState) -> Ended:
         """End a scene that was to be sent, for the first time or again, when the run stopped."""
-        state = self._run.state
-        stopped = (state.stopped or CANCELLED) if scene.was_started else state.not_tried()
-        return self.fail(scene, stopped)
+        return self.fail(scene, self._run.state.unsent(was_started=scene.was_started))
 
     def fail(self, scene: SceneState, failure: Failure) -> Ended:
         """End a scene without a picture."""

@@ -18,7 +18,7 @@ from stage3_plugin.domain.job import BeingMade, Job, LineCount
 from stage3_plugin.domain.purchase import Purchase
 from stage3_plugin.domain.states import OPEN, State
 from stage3_plugin.engine.following import WITHOUT_A_PICTURE, Following
-from stage3_plugin.engine.run_state import CANCELLED, RunContext
+from stage3_plugin.engine.run_state import RunContext
 from stage3_plugin.engine.scene_state import Put, SceneState, Waiting
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.refetch import PATIENCE_S, wait_s
@@ -338,7 +338,7 @@ class PendingScenes:
         recovery, state = self._run.recovery, self._run.state
         purchase = self._run.checkout.run_ledger.purchase(waiting.purchase_id)
         if purchase is None:
-            self._run.reporter.failed(scene, state.stopped or CANCELLED)
+            self._following.not_sent(scene)
             return
         failure = _pending(waiting, purchase.job)
         if state.is_cancelled and scene.was_started and purchase.state is not State.ACCEPTED:

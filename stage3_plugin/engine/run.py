@@ -18,6 +18,7 @@ import anyio.lowlevel
 
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.events import warn_of
+from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher, Peekable
@@ -220,11 +221,11 @@ class Run:
 
     def _still_waiting(self) -> str:
         checkout, state = self._run.checkout, self._run.state
-        made, in_flight = state.being_made, state.in_flight.items()
+        in_flight = state.in_flight.values()
         return messages.still_waiting(
-            [hold for attempt_id, hold in in_flight if attempt_id not in made],
+            [hold for hold in in_flight if isinstance(hold, int)],
             self._run.settings.drain_s,
-            making=[making.job for making in made.values()],
+            making=[making.job for making in in_flight if isinstance(making, BeingMade)],
             is_free=checkout.route.is_here,
             attempts=checkout.caretaker("attempts"),
         )

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.profile import Listing
-from stage3_plugin.domain.purchase import Held
+from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import WantedOf
 from stage3_plugin.domain.route import Route
 from stage3_plugin.engine.backend import Sender
@@ -27,7 +27,7 @@ from stage3_plugin.errors import ProviderBroken, StorageFailed
 from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter, rate_limit_of
 from stage3_plugin.policy.streaks import NONE, Streaks
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.checkout import Checkout
+from stage3_plugin.purchase.checkout import Checkout, Overtaken
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime import trace
 from stage3_plugin.runtime.interrupt import Interrupt
@@ -48,8 +48,8 @@ class RunState:
         is_cancelled: The run was cancelled from outside.
         interrupt: Cuts short what is in flight.
         streaks: What has come in a row.
-        in_flight: What is held for each request in flight, in micro-USD, by its attempt.
-        being_made: Those of them that were accepted, and how far they are.
+        in_flight: What is held for each request in flight, in micro-USD, by its attempt; of those
+            that were accepted, how far they are.
     """
 
     def __init__(self) -> None:
@@ -59,8 +59,7 @@ class RunState:
         self.is_cancelled = False
         self.interrupt = Interrupt()
         self.streaks = NONE
-        self.in_flight: dict[str, int] = {}
-        self.being_made: dict[str, BeingMade] = {}
+        self.in_flight: dict[str, int | BeingMade] = {}
 
     @property
     def is_going_on(self) -> bool:
@@ -97,8 +96,10 @@ class RunState:
             return StageSummary()
         return StageSummary(stopped=self.stopped.code, message=self.stopped.message)
 
-    def not_tried(self) -> Failure:
-        """Return the failure of a scene that the run has not come to."""
+    def unsent(self, *, was_started: bool) -> Failure:
+        """Return the failure of a scene that was to be sent when the run stopped."""
+        if was_started:
+            return self.stopped or CANCELLED
         because = "it was cancelled" if self.stopped is None else self.stopped.message
         message = f"the run had stopped: {because}"
         return Failure(code="not_tried", message=message, retryable=True)
@@ -163,7 +164,6 @@ class RunContext:
 
     async def drive(
         self,
-        checkout: Checkout,
         lines: Sequence[tuple[SceneState, Held]],
         send: Callable[[], Awaitable[AttemptResult]],
     ) -> AttemptResult:
@@ -173,12 +173,12 @@ class RunContext:
         paid for may lie in the spool, and the next start takes it in.
 
         Args:
-            checkout: Has held the money.
             lines: The scenes, each with what is held for it.
             send: Sends it; it is not settled yet.
         """
-        base_url, in_flight = checkout.route.endpoint.base_url, self.state.in_flight
+        checkout, in_flight = self.checkout, self.state.in_flight
         for scene, held in lines:
+            base_url = self.place_of(scene).route.endpoint.base_url
             self.reporter.started(scene, held, base_url=base_url)
             in_flight[held.attempt_id] = held.hold_microusd
         try:
@@ -192,7 +192,25 @@ class RunContext:
         finally:
             for _, held in lines:
                 del in_flight[held.attempt_id]
-                self.state.being_made.pop(held.attempt_id, None)
+
+    async def settle(
+        self, lines: Sequence[tuple[SceneState, Held]], result: AttemptResult
+    ) -> tuple[AttemptResult, Purchase | None]:
+        """Record what the one paid request of a job came to, for all of its lines.
+
+        Returns:
+            The same at the cost that the ledger counts; and what somebody has decided about the
+            purchase meanwhile, if that is so.
+        """
+        cost, overtaken = result.cost, None
+        try:
+            cost = await self.checkout.settle([held for _, held in lines], result)
+        except Overtaken as error:
+            overtaken = error.purchase
+        finally:  # spent all the same where it cannot be recorded
+            for scene, _ in lines:
+                scene.note(result, cost)
+        return result if cost is result.cost else replace(result, cost=cost), overtaken
 
     def is_late(self, held: Held, listing: Listing | None) -> bool:
         """Return whether a request may count as absent already, and so must not leave any more.

@@ -41,7 +41,7 @@ from stage3_plugin.policy.capacity import Limiter, Permit
 from stage3_plugin.policy.retry import Again, was_taken, was_turned_away
 from stage3_plugin.policy.reuse import Reuse
 from stage3_plugin.purchase import messages
-from stage3_plugin.purchase.checkout import Denied, LineRefused, NotNow, Overtaken
+from stage3_plugin.purchase.checkout import Denied, LineRefused, NotNow
 from stage3_plugin.purchase.maker import Jobs
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.purchase.wanted_takes import Part
@@ -250,7 +250,7 @@ class SceneRunner:
                 shield.shield = True
             return with_facts(result, self._run.steps.facts_of(scene, request))
 
-        result = await self._run.drive(place.checkout, [(scene, held)], send)
+        result = await self._run.drive([(scene, held)], send)
         self._teach(place.limiter, result.verdict, permit)
         return result
 
@@ -261,7 +261,7 @@ class SceneRunner:
         waiting = Waiting(purchase_id=held.attempt_id, since=now)
 
         def told(making: BeingMade) -> None:
-            self._run.state.being_made[held.attempt_id] = waiting.making = making
+            self._run.state.in_flight[held.attempt_id] = waiting.making = making
             wait_s, left_s = making.again_s or 0.0, max(0.0, until - self._now())
             self._run.reporter.awaited(scene, waiting, "pending", wait_s=wait_s, left_s=left_s)
 
@@ -291,15 +291,9 @@ class SceneRunner:
 
         The answer stays where it is evidence.
         """
-        cost, overtaken = result.cost, None
-        try:
-            cost = await self._run.checkout.settle(held, result)
-        except Overtaken as error:
-            overtaken = error.purchase
-        finally:  # spent all the same where it cannot be recorded
-            scene.note(result, cost)
+        result, overtaken = await self._run.settle([(scene, held)], result)
         scene.dropped = result.dropped
-        came = Came(result=result if cost is result.cost else replace(result, cost=cost), held=held)
+        came = Came(result=result, held=held)
         if result.picture is not None:
             came = await self._show_own(scene, came, held, result.picture, overtaken)
         if overtaken is None and not result.leaves_evidence:

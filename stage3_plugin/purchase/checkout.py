@@ -395,7 +395,7 @@ class Checkout:
             free is not None and free < (self._in_work.in_hand + 1) * ANSWER_FILES + RESERVE_FILES
         )
 
-    async def settle(self, held: Held, attempted: AttemptResult) -> Charge:
+    async def settle(self, lines: Sequence[Held], attempted: AttemptResult) -> Charge:
         """Record what came of the one paid request of a job, for all of its lines.
 
         Of a create that was not accepted: never left or not as a whole: ``VOID``. Answered whole,
@@ -404,7 +404,7 @@ class Checkout:
         ``stays_open`` nothing is recorded.
 
         Args:
-            held: What is held for it, or for any of its lines.
+            lines: What is held for it, by its lines.
             attempted: What it came to.
 
         Returns:
@@ -414,6 +414,7 @@ class Checkout:
             Overtaken: A person or another run has decided about it meanwhile.
             StorageFailed: It could not be recorded. The next start does.
         """
+        held = lines[0]
         is_line, hold_microusd = held.line is not None, held.hold_microusd
         settlement = (
             settlement_of_create(attempted)
@@ -425,7 +426,7 @@ class Checkout:
         if settlement is None:
             self._release_room(held)
             if attempted.storage is not None:  # all others are waited for beside dispatch
-                self.give_up()
+                self.give_up(len(lines))
             return attempted.cost
         try:
             await self._record(held, settlement, of={State.SENDING} if is_line else None)
@@ -479,9 +480,9 @@ class Checkout:
         self._in_work.is_halted = True
         self.run_ledger.notify()
 
-    def give_up(self) -> None:
-        """Stop counting on a purchase that was left open: it will not make room in this run."""
-        self._in_work.given_up += 1
+    def give_up(self, count: int = 1) -> None:
+        """Stop counting on purchases that were left open: they make no room in this run."""
+        self._in_work.given_up += count
         self.run_ledger.notify()
 
     def _release_room(self, held: Held) -> None:

@@ -242,7 +242,7 @@ async def test_what_came_of_a_create_is_true_of_all_lines(
 ) -> None:
     """And none of thousands of lines is called billed for nothing by it."""
     held = await shop.hold("s1", "s2")
-    cost = await shop.checkout.settle(held[0], attempted)
+    cost = await shop.checkout.settle(held, attempted)
 
     assert shop.states() == [state] * 2
     assert cost == (FREE if state in {State.VOID, State.REFUSED} else UNKNOWN)
@@ -254,7 +254,7 @@ async def test_what_a_person_has_decided_meanwhile_stays(shop: LineShop) -> None
     held = await shop.hold("s1", "s2")
     await shop.bring(held[0], SETTLEMENTS[State.UNKNOWN])
     await shop.bring(held[0], replace(SETTLEMENTS[State.WROTE_OFF], decided_by="user"))
-    await shop.checkout.settle(held[1], came(VerdictKind.REJECTED))
+    await shop.checkout.settle([held[1]], came(VerdictKind.REJECTED))
 
     assert shop.states() == [State.WROTE_OFF, State.REFUSED]
 
