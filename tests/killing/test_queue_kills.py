@@ -57,8 +57,9 @@ def kill_and_recover(studio: Studio, chance: random.Random) -> int:
     submits = Counter(asked.prompt for asked in studio.api.asked())
 
     assert {left.purchases[one].state for one in accepted} <= {State.PAID}
-    assert {one.attempt_id for one in left.of(State.UNKNOWN)} <= sending
-    assert len(left.of(State.PAID, State.UNKNOWN)) == len(left.purchases)
+    # VOID is what never left; that it did not is seen in that nothing was submitted twice.
+    assert {one.attempt_id for one in left.of(State.UNKNOWN, State.VOID)} <= sending
+    assert len(left.of(State.PAID, State.UNKNOWN, State.VOID)) == len(left.purchases)
     assert max(submits.values()) == 1
     check_pictures(studio.chain.folder, left)
     return hits
