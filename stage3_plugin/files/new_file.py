@@ -108,7 +108,11 @@ class NewFile:
     def write_at(self, data: bytes, offset: int) -> None:
         """Write ``data`` over what was written before."""
         with on_disk(self.path):
-            write_whole_at(self._descriptor, data, offset)
+            os.lseek(self._descriptor, offset, os.SEEK_SET)  # not every system has pwrite
+            try:
+                write_whole(self._descriptor, data)
+            finally:
+                os.lseek(self._descriptor, 0, os.SEEK_END)
 
     def write_from(self, source: BinaryIO, most_bytes: int | None = None) -> None:
         """Write what ``source`` still holds, or only the beginning of that."""

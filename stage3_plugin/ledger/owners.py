@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager, suppress
 from errno import EWOULDBLOCK
@@ -75,6 +76,7 @@ class Claim:
         self._marks: dict[str, int] = {}
         """Where in the list that of a request lies which has not left."""
         self._takes_names = True
+        self._writing = threading.Lock()
         remove(self._list)
         try:
             self._sent = NewFile(self._list)
@@ -95,10 +97,14 @@ class Claim:
     def note_held(self, name: str) -> None:
         """Note a request before its money is held; one that the disk does not take proves nothing.
 
+        To be called while the hold is written, and from any thread.
+
         Args:
             name: Its attempt, or what was drawn for its batch.
         """
-        if self._takes_names:
+        with self._writing:
+            if name in self._marks or not self._takes_names:
+                return  # the hold is written once more
             try:
                 self._sent.write(f"\n{name} {_UNSENT_MARK}".encode())
             except StorageFailed:
@@ -112,10 +118,15 @@ class Claim:
         Raises:
             StorageFailed: The disk did not take it: the request must not leave.
         """
-        mark = self._marks.get(name)
-        if mark is not None:
-            self._sent.write_at(_SENT_MARK.encode(), mark)
-            del self._marks[name]
+        with self._writing:
+            mark = self._marks.get(name)
+            if mark is not None:
+                self._sent.write_at(_SENT_MARK.encode(), mark)
+                del self._marks[name]
+
+    def forget(self, name: str) -> None:
+        """Keep nothing in mind of a request that has ended; its line stays as it is."""
+        self._marks.pop(name, None)
 
     def end(self) -> None:
         """Leave in good order: with the lock and the list where rows are left, else without.
@@ -227,7 +238,7 @@ class Owners:
             run_id: Its name.
             name: Of the attempt, or what was drawn for its batch.
         """
-        path, last, is_unsent = self._path(run_id), "", False
+        path, last, marks = self._path(run_id), "", set[str]()
         try:
             lock = numbers_of(path)
             if lock is None or (run_id not in self._taken and self.lives(run_id)):
@@ -239,10 +250,11 @@ class Owners:
                     return False
                 for line in file:
                     last = line.removesuffix("\n")
-                    is_unsent |= last == f"{name} {_UNSENT_MARK}"
+                    if last.startswith(f"{name} "):
+                        marks.add(last.removeprefix(f"{name} "))
         except (OSError, StorageFailed, UnicodeDecodeError):
             return False
-        return is_unsent and (last == _ENDED or boot == _boot_id() != "")
+        return marks == {_UNSENT_MARK} and (last == _ENDED or boot == _boot_id() != "")
 
     def lives(self, run_id: str) -> bool:
         """Return whether an owner lives, and leave everything as it is.

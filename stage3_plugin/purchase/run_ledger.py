@@ -176,7 +176,6 @@ class RunLedger:
         for new, line in zip(news, lines, strict=True):
             line.part.turn_to(new.attempt_id)  # before other takes would see it in the ledger
         self._session.claim.renew()
-        self._session.claim.note_held(news[0].attempt_id if batch is None else batch.token or "")
         today = self._session.calendar.today()
         try:
             held = await self._session.commit(partial(self._write_lines, news, lines, route, today))
@@ -236,6 +235,9 @@ class RunLedger:
             raise _NotAll(in_the_way)
         if self._story and not self._story_is_noted:
             ledger.name_story(self._session.run_id, self._story)
+        if not self.is_local:
+            job = None if news[0].line is None else news[0].job
+            self._session.claim.note_held(job.token or "" if job else news[0].attempt_id)
         return held
 
     def _hold_slot(
@@ -346,6 +348,7 @@ class RunLedger:
         after = await self._session.commit(
             lambda ledger: ledger.settle(name, settlement, of=of, now=now())
         )
+        self._session.claim.forget(name)
         for purchase in after:
             self.note(purchase)
         return after

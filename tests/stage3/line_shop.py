@@ -100,7 +100,9 @@ class LineShop:
         session = SimpleNamespace(
             reader=self.ledger, commit=commit_with(self.ledger), run_id=run_id, now=lambda: now,
             calendar=SimpleNamespace(today=lambda: DAY),
-            claim=SimpleNamespace(renew=lambda: None, note_held=lambda _name: None),
+            claim=SimpleNamespace(
+                renew=lambda: None, note_held=lambda _name: None, forget=lambda _name: None
+            ),
         )  # fmt: skip
         self.run_ledger = RunLedger(
             cast("Session", session),

@@ -297,6 +297,20 @@ def test_what_was_done_to_a_list_or_its_lock_makes_it_prove_nothing(
 
 
 @pytest.mark.usefixtures("boot")
+def test_a_hold_that_is_written_twice_is_noted_once(tmp_path: Path) -> None:
+    """A batch that waits for room is held by one name, and a commit may be tried again."""
+    owners = Owners(tmp_path)
+    with suppress(KeyboardInterrupt), owners.claim("a") as claim:
+        for name in ("one", "two", "one", "two"):
+            claim.note_held(name)
+        claim.note_sent("one")
+        claim.note_held("one")  # never done; what was sent once is never called unsent
+        raise KeyboardInterrupt
+
+    assert unsent(owners) == {"two"}
+
+
+@pytest.mark.usefixtures("boot")
 def test_a_run_of_the_same_name_says_nothing_of_the_one_before(tmp_path: Path) -> None:
     """The host names the runs."""
     owners = has_run(tmp_path)
@@ -357,7 +371,7 @@ def test_what_cannot_be_marked_must_not_leave(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told, and may be tried again."""
-    owners, pwrite = Owners(tmp_path), os.pwrite
+    owners, write = Owners(tmp_path), os.write
 
     def broken(*_: object) -> int:
         raise OSError(EIO, os.strerror(EIO))
@@ -365,11 +379,11 @@ def test_what_cannot_be_marked_must_not_leave(
     with suppress(KeyboardInterrupt), owners.claim("a") as claim:
         claim.note_held("one")
         claim.note_held("two")
-        monkeypatch.setattr(os, "pwrite", broken)
+        monkeypatch.setattr(os, "write", broken)
         for name in ("one", "two"):
             with pytest.raises(StorageFailed, match="Input/output"):
                 claim.note_sent(name)
-        monkeypatch.setattr(os, "pwrite", pwrite)
+        monkeypatch.setattr(os, "write", write)
         claim.note_sent("one")
         raise KeyboardInterrupt
 

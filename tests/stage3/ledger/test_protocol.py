@@ -167,7 +167,9 @@ class ProtocolMachine(RuleBasedStateMachine):
             SimpleNamespace(
                 reader=ledger, commit=InlineCommit(ledger), run_id=name, now=lambda: NOW,
                 calendar=SimpleNamespace(today=lambda: DAY),
-                claim=SimpleNamespace(renew=lambda: None, note_held=lambda _name: None),
+                claim=SimpleNamespace(
+                    renew=lambda: None, note_held=lambda _name: None, forget=lambda _name: None
+                ),
             ),
         )  # fmt: skip
         limits = Limits(total_microusd=self.cap)
