@@ -75,3 +75,16 @@ def leave_list(state_dir: Path, run_id: str, *unsent: str) -> None:
         claim.leaves_rows = True
         for name in unsent:
             claim.note_held(name)
+
+
+class NoClaim:
+    """The claim of a run that no other looks at."""
+
+    def renew(self) -> None:
+        """Hold nothing anew."""
+
+    def note_held(self, name: str) -> None:
+        """Keep no list."""
+
+    def forget(self, name: str) -> None:
+        """Keep nothing in mind."""

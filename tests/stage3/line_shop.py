@@ -28,6 +28,7 @@ from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.purchase.run_ledger import Line, RunLedger
 from stage3_plugin.purchase.wanted_takes import Part
 from tests.fakes.inline_commit import InlineCommit
+from tests.stage3.buying import NoClaim
 from tests.stage3.ledger.databases import place_in
 from tests.stage3.ledger.samples import DAY, NOW
 
@@ -100,9 +101,7 @@ class LineShop:
         session = SimpleNamespace(
             reader=self.ledger, commit=commit_with(self.ledger), run_id=run_id, now=lambda: now,
             calendar=SimpleNamespace(today=lambda: DAY),
-            claim=SimpleNamespace(
-                renew=lambda: None, note_held=lambda _name: None, forget=lambda _name: None
-            ),
+            claim=NoClaim(),
         )  # fmt: skip
         self.run_ledger = RunLedger(
             cast("Session", session),

@@ -331,9 +331,11 @@ def test_the_marks_are_safe_before_the_end_is_written(
         claim.note_held("one")
         claim.note_sent("one")
         path = tmp_path / "owners" / "a.sent"
-        monkeypatch.setattr(
-            os, "fsync", lambda _: there.append(path.read_bytes().partition(b"\n")[2])
-        )
+
+        def fsync(_file: int) -> None:
+            there.append(path.read_bytes().partition(b"\n")[2])
+
+        monkeypatch.setattr(os, "fsync", fsync)
 
     assert there == [b"one +", b"one +\nended"]
 

@@ -42,6 +42,7 @@ from stage3_plugin.purchase.run_ledger import Line, RunLedger
 from stage3_plugin.purchase.wanted_takes import LiveTake, Part, WantedTakes
 from tests.fakes.inline_commit import InlineCommit
 from tests.laws import tried
+from tests.stage3.buying import NoClaim
 from tests.stage3.ledger.databases import is_server, place_in
 from tests.stage3.ledger.samples import DAY, NOW, SETTLEMENTS, accepted, paid
 
@@ -167,9 +168,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             SimpleNamespace(
                 reader=ledger, commit=InlineCommit(ledger), run_id=name, now=lambda: NOW,
                 calendar=SimpleNamespace(today=lambda: DAY),
-                claim=SimpleNamespace(
-                    renew=lambda: None, note_held=lambda _name: None, forget=lambda _name: None
-                ),
+                claim=NoClaim(),
             ),
         )  # fmt: skip
         limits = Limits(total_microusd=self.cap)
