@@ -114,7 +114,6 @@ def reports() -> Iterator[type[Report]]:
     """Yield the classes of all reports."""
     for module in iter_modules(maintenance.__path__):
         import_module(f"{maintenance.__name__}.{module.name}")
-    import_module("stage3_plugin.testing.rehearsal")
     yield from sorted(Report.__subclasses__(), key=lambda one: one.format)
 
 

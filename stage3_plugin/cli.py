@@ -12,7 +12,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -214,6 +214,7 @@ def _models(options: Namespace, _: Progress) -> Report:
 def _rehearse(options: Namespace, _: Progress) -> Report:
     """Stand in for a provider until Ctrl-C, so that all can be tried for nothing."""
     from stage3_plugin.maintenance.commands import CommandRefused
+    from stage3_plugin.maintenance.rehearsed import Rehearsed
     from stage3_plugin.testing.dialects import dialect_of
     from stage3_plugin.testing.rehearsal import MODELS, losing, serve, server, table_of
     from stage3_plugin.testing.storyboards import storyboards
@@ -226,7 +227,8 @@ def _rehearse(options: Namespace, _: Progress) -> Report:
     turns = losing(provider, options.lose, delay_s=delay_s) if options.lose else ()
     api = server(provider, dialect_of(provider), delay_s=delay_s, turns=turns)
     with storyboards() as api.draws:
-        return serve(api, table_of(provider))
+        books = serve(api, table_of(provider))
+    return Rehearsed(said=str(books), **asdict(books))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -197,8 +197,11 @@ def _choose(
             raise LookupRefused(choice.batch, "a run that is still going has this batch in work")
     undecided, answered = list[Purchase](), list[Purchase]()
     for one in found:
-        is_undecided = waits_for(one, folder) in {"abandoned", "undecided"}
-        (undecided if is_undecided else answered).append(one)
+        situation = waits_for(one, folder)
+        if situation in {"abandoned", "undecided"}:
+            undecided.append(one)
+        elif situation != "unbilled":  # the next run lets go of it by itself
+            answered.append(one)
     return undecided, answered
 
 

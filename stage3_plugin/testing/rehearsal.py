@@ -13,13 +13,13 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from types import FrameType
 from typing import NoReturn
 
 from stage3_plugin.domain.money import to_microusd, usd_text
-from stage3_plugin.maintenance.report import Line, Report, usd
 from stage3_plugin.testing import shapes
 from stage3_plugin.testing.batch_plans import Batched
 from stage3_plugin.testing.batches import BatchPage
@@ -44,7 +44,8 @@ AT_ONCE = "xai"
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
-class Books(Report):
+@dataclass(frozen=True, slots=True)
+class Books:
     """The books of a rehearsal.
 
     Attributes:
@@ -54,7 +55,6 @@ class Books(Report):
         billed_microusd: What the others would have cost.
     """
 
-    format = "stage3-rehearse/1"
     provider: str
     requests: int
     pictures: int
@@ -74,11 +74,10 @@ class Books(Report):
             billed_microusd=to_microusd(sum((usd or Decimal(0) for usd in prices), Decimal(0))),
         )
 
-    def sentences(self) -> Iterator[Line]:
-        """Say it in one line."""
+    def __str__(self) -> str:
         more = f" and {self.unpriced} at no known price" if self.unpriced else ""
         sums = f"requests {self.requests}, pictures {self.pictures}"
-        yield f"{sums}, would have been billed ${usd(self.billed_microusd)}{more}"
+        return f"{sums}, would have been billed ${usd_text(self.billed_microusd)}{more}"
 
 
 def table_of(provider: str) -> dict[str, str]:

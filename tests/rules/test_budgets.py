@@ -19,7 +19,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
     "stage3_plugin": {
         "__init__": 80,
         "__main__": 17,
-        "cli": 291,
+        "cli": 293,
         "domain": 1964,
         "engine": 5122,
         "errors": 248,
@@ -28,7 +28,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "hooks": 162,
         "ledger": 4288,
         "library": 1399,
-        "maintenance": 3412,
+        "maintenance": 3428,
         "policy": 1654,
         "previz": 7477,
         "providers": 4911,

@@ -55,6 +55,7 @@ class Dead:
         self.run_id = new_run_id(home_of(folder / ".stage3"))
         self.ledger_path = ledger_path(folder)
         self.store = Stored(folder / ".stage3")
+        self.unsent: list[str] = []
 
     def leaves(self, *, sent: bool = True, story: Story = STORY, **more: Any) -> str:
         """Leave a row of the story's first scene, and return its identifier."""
@@ -80,7 +81,8 @@ class Dead:
         assert isinstance(held, Held)
         leave_lock(self.folder / ".stage3", new.run_id)
         if not sent:
-            leave_list(self.folder / ".stage3", new.run_id, new.attempt_id)
+            self.unsent.append(new.attempt_id)
+            leave_list(self.folder / ".stage3", new.run_id, *self.unsent)
         return new.attempt_id
 
     def has_received(
