@@ -37,25 +37,6 @@ def write_whole(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest[:_PIECE_BYTES]) :]
 
 
-def write_whole_at(descriptor: int, data: bytes, offset: int) -> None:
-    """Write all of ``data`` at a place of an open file, as :func:`write_whole` does."""
-    rest = memoryview(data)
-    while rest:
-        written = os.pwrite(descriptor, rest[:_PIECE_BYTES], offset)
-        offset += written
-        rest = rest[written:]
-
-
-def read_whole_at(descriptor: int, size_bytes: int, offset: int) -> bytes:
-    """Read so many bytes from a place of an open file; fewer only at its end."""
-    pieces: list[bytes] = []
-    end = offset + size_bytes
-    while offset < end and (piece := os.pread(descriptor, end - offset, offset)):
-        pieces.append(piece)
-        offset += len(piece)
-    return b"".join(pieces)
-
-
 def remove(path: Path) -> None:
     """Remove a file; one that resists goes with its folder, or stays as a leftover."""
     with suppress(OSError):

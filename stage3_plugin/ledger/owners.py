@@ -97,14 +97,14 @@ class Claim:
     def note_held(self, name: str) -> None:
         """Note a request before its money is held; one that the disk does not take proves nothing.
 
-        To be called while the hold is written, and from any thread.
+        To be called whenever the hold is written, and from any thread.
 
         Args:
             name: Its attempt, or what was drawn for its batch.
         """
         with self._writing:
-            if name in self._marks or not self._takes_names:
-                return  # the hold is written once more
+            if not self._takes_names:
+                return
             try:
                 self._sent.write(f"\n{name} {_UNSENT_MARK}".encode())
             except StorageFailed:

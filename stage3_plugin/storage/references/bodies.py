@@ -8,13 +8,14 @@ those are for answers.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from stage3_plugin.files.new_file import read_whole_at, write_whole_at
+from stage3_plugin.files.new_file import write_whole
 from stage3_plugin.files.on_disk import on_disk
 
 
@@ -74,19 +75,26 @@ class Bodies:
 
     def write(self, body: Body, offset: int, data: bytes) -> None:
         """Write a piece of a body."""
-        with on_disk(self._folder):
-            write_whole_at(self._descriptor(), data, body.start + offset)
+        with on_disk(self._folder), self._lock:
+            write_whole(self._descriptor_at(body.start + offset), data)
 
     def read(self, start: int, size_bytes: int) -> bytes:
         """Read a piece of the file."""
-        with on_disk(self._folder, reading=True):
-            return read_whole_at(self._descriptor(), size_bytes, start)
+        pieces: list[bytes] = []
+        with on_disk(self._folder, reading=True), self._lock:
+            descriptor = self._descriptor_at(start)
+            while size_bytes and (piece := os.read(descriptor, size_bytes)):
+                pieces.append(piece)
+                size_bytes -= len(piece)
+        return b"".join(pieces)
 
-    def _descriptor(self) -> int:
-        with self._lock:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(buffering=0, dir=self._folder)  # noqa: SIM115 - close() does
-            return self._file.fileno()  # of one that is closed there is none: never another file's
+    def _descriptor_at(self, offset: int) -> int:
+        """Return the file's, at a place of it, for who has the lock: not every system has pread."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=0, dir=self._folder)  # noqa: SIM115 - close() does
+        descriptor = self._file.fileno()  # a closed one has none: never another file's
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return descriptor
 
     def close(self) -> None:
         """Give everything back to the system."""

@@ -349,7 +349,7 @@ def test_a_disk_that_is_full_keeps_nothing_from_being_held_and_proves_nothing(
 
     def half(file: int, data: bytes) -> int:
         monkeypatch.setattr(os, "write", full)
-        return write(file, data[:3])
+        return write(file, data[:15])
 
     def full(_: int, __: bytes) -> int:
         raise OSError(ENOSPC, os.strerror(ENOSPC))
@@ -358,10 +358,10 @@ def test_a_disk_that_is_full_keeps_nothing_from_being_held_and_proves_nothing(
         claim.note_held("three")
         claim.note_held("one")
         monkeypatch.setattr(os, "write", half)
-        claim.note_held("two")
+        claim.note_held("two-of-a-long-name")
         monkeypatch.setattr(os, "write", write)
         claim.note_held("another")
-        for name in ("one", "two", "another"):
+        for name in ("one", "two-of-a-long-name", "another"):
             claim.note_sent(name)
         raise KeyboardInterrupt
 
