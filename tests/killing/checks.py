@@ -95,15 +95,17 @@ def left_in(folder: Path) -> Left:
         answered=answered,
         heard=answered | _heard(folder),
         spooled=frozenset(path.name for path in spooled),
-        unsent=frozenset(
-            line.removesuffix(" -")
-            for path in (state_dir / "owners").glob("*.sent")
-            for line in path.read_text("ascii").splitlines()
-            if line.endswith(" -")
-        ),
+        unsent=_marked(state_dir, " -") - _marked(state_dir, " +"),
         problems=problems,
         committed_microusd=sum(one.counted_microusd for one in found),
     )
+
+
+def _marked(state_dir: Path, mark: str) -> frozenset[str]:
+    """Return the requests with a mark in a list; one that waited for room stands there twice."""
+    lists = (path.read_text("ascii") for path in (state_dir / "owners").glob("*.sent"))
+    lines = (line for one in lists for line in one.splitlines())
+    return frozenset(line.removesuffix(mark) for line in lines if line.endswith(mark))
 
 
 def _has_ended(answer: Path) -> bool:

@@ -100,7 +100,7 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(bodies_module, "write_whole_at", full)
+    monkeypatch.setattr(bodies_module, "write_whole", full)
     with pytest.raises(StorageFailed, match="No space left on device") as failed:
         bodies.write(body, 0, b"x")
 

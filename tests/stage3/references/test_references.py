@@ -154,7 +154,7 @@ async def test_a_full_disk_is_no_reference_that_is_refused(
 
     async with opened(tmp_path) as references:
         with monkeypatch.context() as meanwhile:
-            meanwhile.setattr(bodies, "write_whole_at", full)
+            meanwhile.setattr(bodies, "write_whole", full)
             with pytest.raises(StorageFailed, match="No space left") as failed:
                 await references.show(wish("a.png"), ANY)
         shown = await references.show(wish("a.png"), ANY)

@@ -77,7 +77,7 @@ async def test_a_full_disk_stops_a_run_before_money(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(bodies, "write_whole_at", full)
+        meanwhile.setattr(bodies, "write_whole", full)
         with pytest.raises(StorageFailed, match="No space left on device"):
             await run(image_api, tmp_path, story(2))
     asked = len(image_api.entries)
