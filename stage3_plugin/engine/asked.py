@@ -127,7 +127,7 @@ class Asked:
         scenes: The scenes without the sheets, as they are named.
         whole_story: Likewise, all of the file.
         shows_any: Whether any of them may show the model anything.
-        references: What they show it; ``None`` where that is not known, or nothing.
+        references: What they show it; nothing before that is known.
         told: What a person should know of that.
         told_beside_scenes: Of this, what a plan does not say of each scene.
     """
@@ -150,7 +150,7 @@ class Asked:
         if request.story is not None:
             self.whole_story = Requests(request.story, self._request_of)
         self.shows_any = False
-        self.references: SceneReferences | None = None
+        self.references = SceneReferences(None, steps.limits_of)
         self.told: tuple[str, ...] = ()
         self.told_beside_scenes: tuple[str, ...] = ()
 
@@ -163,51 +163,24 @@ class Asked:
         lanes = self.lanes
         return lanes.of(request_for(scene, self._settings, casting, lane=lanes.lane))
 
-    @property
-    def sheets(self) -> tuple[PictureRequest, ...]:
-        """Return the sheets that the scenes need."""
-        return () if self.references is None else self.references.sheets
-
     def named(self) -> Iterator[PictureRequest]:
         """Yield sheets and scenes, with their references as they are named."""
-        return chain(self.sheets, self.scenes)
+        return chain(self.references.sheets, self.scenes)
 
     def looked_at(self) -> Iterator[PictureRequest]:
         """Yield likewise, with those sheets that no scene can be shown now."""
-        named = () if self.references is None else self.references.named_sheets
-        return chain(named, self.scenes)
+        return chain(self.references.named_sheets, self.scenes)
 
     def __iter__(self) -> Iterator[PictureRequest]:
-        if self.references is None:
-            return iter(self.scenes)
-        return self._foreseen()
-
-    def _foreseen(self) -> Iterator[PictureRequest]:
         for request in self.named():
-            shown = self.show(request)
+            shown = self.references.show(request)
             yield request if isinstance(shown, Unshown) else shown
 
     def to_be_made(self) -> Iterator[PictureRequest]:
         """Yield likewise, without those that cannot show what they name."""
         for request in self:
-            if request.shown or not self.shows(request):
+            if request.shown or not self.references.shows(request):
                 yield request
-
-    def shows(self, request: PictureRequest) -> bool:
-        """Return whether a request shows the model anything."""
-        return self.references is not None and bool(request.wishes)
-
-    def show(self, request: PictureRequest) -> PictureRequest | Unshown:
-        """Return a request with what is known of its references, or why it is not sent."""
-        return request if self.references is None else self.references.show(request)
-
-    def needs(self, request: PictureRequest) -> tuple[str, ...]:
-        """Return those of this run that a request shows and whose pictures are to come."""
-        return () if self.references is None else self.references.needs(request)
-
-    def wave_of(self, request: PictureRequest) -> int:
-        """Return how many pictures have to be made, one after the other, before a request's."""
-        return 0 if self.references is None else self.references.wave_of(request)
 
     def wanted_of(self, request: PictureRequest, basis: str) -> int:
         """Return how many pictures are wanted of what a request is made from; 0 if nobody said."""

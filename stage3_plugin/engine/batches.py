@@ -223,14 +223,13 @@ class GatheredScenes:
         """Send one batch, as often as that has sense; every line is handed on."""
         tries, left = Tries(self._now()), lines
         with self._run.ending(line.scene for line in lines if not line.is_over):
-            while left:
+            while left and self._run.state.is_going_on:
                 left = await self._try(group, left, tries)
+            for line in left:
+                self._hand_on(line, self._following.not_sent(line.scene))
 
     async def _try(self, group: _Group, lines: list[_Line], tries: Tries) -> list[_Line]:
-        """Try once to make a batch; return the lines that are to be tried again."""
-        if not self._run.state.is_going_on:
-            self._leave(lines)
-            return []
+        """Try once to make a batch; return the lines that are to be tried again, if the run may."""
         token, key_number = secrets.token_hex(TOKEN_DIGITS // 2), self._place.key_number
         tries.ran += 1
         is_kept = False
@@ -239,8 +238,7 @@ class GatheredScenes:
                 came: Uploaded | AttemptResult | list[_Line]
                 came = await self._uploaded(token, group, lines)
             if not self._run.state.is_going_on:
-                self._leave(lines)
-                return []
+                return lines
             if isinstance(came, Uploaded):
                 is_kept = True  # as long as it is not known that nothing can come of it
                 came = await shielded(partial(self._create, token, group, lines, came))
@@ -251,11 +249,6 @@ class GatheredScenes:
         if isinstance(came, AttemptResult):
             return await self._follow(lines, came, tries, key_number)
         return came
-
-    def _leave(self, lines: Sequence[_Line]) -> None:
-        """Leave lines unsent, as the run has stopped."""
-        for line in _not_over(lines):
-            self._hand_on(line, self._following.not_sent(line.scene))
 
     def _hand_on(self, line: _Line, following: Next) -> None:
         line.is_over = True
@@ -315,8 +308,7 @@ class GatheredScenes:
             return self._without_those_in_the_way(lines, held)
         if not self._run.state.is_going_on:  # it was stopped while the money was being held
             await self._run.checkout.release(held[0], "the run was stopped before it was sent")
-            self._leave(lines)
-            return []
+            return lines
         for line, one in zip(lines, held, strict=True):
             line.held, line.scene.number = one, one.number
 

@@ -56,6 +56,9 @@ class PendingScenes:
         run: What they wait with.
         following: Does what follows where what was waited for has come to its end.
         put: Does with a scene what it needs next.
+
+    Attributes:
+        waiting: They, each with what it waits for; it asks for whatever is due.
     """
 
     def __init__(self, run: RunContext, following: Following, put: Put) -> None:
@@ -63,23 +66,15 @@ class PendingScenes:
         self._put = put
         self._following = following
         self._now = clock()
-        self._waiting = DueItems[tuple[SceneState, Waiting]](self._ask)
+        self.waiting = DueItems[tuple[SceneState, Waiting]](self._ask)
         self._told: dict[str, LineCount] = {}
         self._looked_at = set[int]()
         self._left: list[tuple[Purchase, Job]] = []
         """Whose jobs scenes have waited for, and that this run leaves to a later one."""
 
-    async def run(self) -> None:
-        """Ask for whatever is due, until cancelled."""
-        await self._waiting.run()
-
-    def halt(self) -> None:
-        """Ask no more."""
-        self._waiting.halt()
-
     def end(self) -> None:
         """End what still waits."""
-        for scene, waiting in self._waiting.left():
+        for scene, waiting in self.waiting.left():
             try:
                 self._end(scene, waiting)
             except StorageFailed as failure:  # what it waits for cannot be looked at any more
@@ -90,15 +85,6 @@ class PendingScenes:
         """Whether it is about to be known of some scenes that they go into a new batch."""
         return bool(self._looked_at)
 
-    @property
-    def is_at_rest(self) -> bool:
-        """Whether nothing is being asked for, and nothing will be."""
-        return self._waiting.is_at_rest
-
-    async def moved(self) -> None:
-        """Wait until something has been asked for."""
-        await self._waiting.moved()
-
     def add(self, scene: SceneState, waiting: Waiting) -> None:
         """Let a scene wait for a purchase; it ends at once if nothing asks for that any more."""
         with self._run.ending([scene]):
@@ -108,7 +94,7 @@ class PendingScenes:
                 return
             if self._is_in_a_batch(waiting):
                 self._looked_at.add(id(scene))
-            self._waiting.push((scene, waiting), due)
+            self.waiting.push((scene, waiting), due)
 
     def _is_in_a_batch(self, waiting: Waiting) -> bool:
         """Return whether a scene waits for a line of a batch that is known to be made."""
@@ -128,7 +114,7 @@ class PendingScenes:
         """
         if waiting.is_own:
             self._stop_if_nothing_comes(waiting)
-        if not self._waiting.is_open:
+        if not self.waiting.is_open:
             return None
         if not waiting.is_own or (waiting.making is None and waiting.not_here is None):
             return waiting.since
@@ -208,7 +194,7 @@ class PendingScenes:
             return self._ask_later(scene, waiting, "unknown", patience_s, lost.AGAIN_S)
         if making.stops_run:
             self._run.state.stop(messages.not_asked(making))
-        if making.again_s is None or not self._waiting.is_open:
+        if making.again_s is None or not self.waiting.is_open:
             return None
         if _is_batch(making.job):
             return self._look_at_batch(waiting, making)

@@ -26,7 +26,7 @@ from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, labels_of
 from stage3_plugin.domain.route import why_unsendable
 from stage3_plugin.engine.asked import Asked
-from stage3_plugin.engine.notices import Known, Notices, wishes_of
+from stage3_plugin.engine.notices import Notices, wishes_of
 from stage3_plugin.engine.showing.references import Unshown, is_awaiting
 from stage3_plugin.engine.showing.stale import Stale
 from stage3_plugin.engine.steps import Steps
@@ -252,7 +252,6 @@ class Planning:
         self.asked = asked
         self.forecast = forecast
         self.takes = Takes(ledger)
-        self._ledger = ledger
         self._route = route = steps.routes[0]
         self._keys_of = steps.keys_of
         self._costs = Costs(steps, [Pricing(one, ledger).estimate for one in steps.routes])
@@ -317,12 +316,15 @@ class Planning:
 
     def _add(self, request: PictureRequest, tally: Tally) -> None:
         """Foresee a scene, and take a note of it."""
-        asked, route = self.asked, self._route
+        references, route = self.asked.references, self._route
         foreseen = self._foreseen(request)
         is_made = not MADE.isdisjoint(foreseen.prospects)
         each = self.estimate(request) if is_made else None
         states = tally.add(
-            foreseen.prospects, each, is_sheet=request.is_sheet, wave=asked.wave_of(request)
+            foreseen.prospects,
+            each,
+            is_sheet=request.is_sheet,
+            wave=references.wave_of(request),
         )
         for line in route.advise(request):
             if line not in self._said_before and len(self._advice) < MOST_ADVICE:
@@ -332,7 +334,7 @@ class Planning:
             self._costs.add(request, each, pictures=made)
             if foreseen.replaces is not None:
                 self._stale.add(request, foreseen.replaces, each)
-        is_told = asked.shows(request) or request.is_sheet or "unsendable" in states
+        is_told = references.shows(request) or request.is_sheet or "unsendable" in states
         if is_told or not route.is_here:
             high = each.high_microusd if each is not None and made else None
             cost_usd = usd_of(None if high is None else high * made)
@@ -342,7 +344,7 @@ class Planning:
         unsendable = why_unsendable(self._route, request)
         if unsendable is not None:
             return _Foreseen(UNSENDABLE * request.takes, unsendable)
-        shown = self.asked.show(request)
+        shown = self.asked.references.show(request)
         if isinstance(shown, Unshown):
             more = UNSENDABLE * (request.takes - 1)
             if shown.is_refused and self.kept(request) is not None:  # its picture may stay
@@ -358,7 +360,7 @@ class Planning:
         wanted = 1 if is_awaiting(request) else self.asked.wanted_of(request, keys.scene_key)
         prospects = forecast.prospects(request, keys, wanted=max(request.takes, wanted))
         will_be_made = not MADE.isdisjoint(prospects)
-        self._notices.look(request, Known(self._ledger, lambda: keys, foreseen=will_be_made))
+        self._notices.look(request, foreseen=will_be_made)
         for take, prospect in enumerate(prospects, start=1):
             if prospect is Reuse.MAKE and not route.is_here:
                 purchase = forecast.paid_elsewhere(keys.of_take(take))
@@ -387,16 +389,16 @@ class Planning:
         problem: str | None,
         cost_usd: Decimal | None,
     ) -> ScenePlan:
-        route, asked = self._route, self.asked
+        route, shown_by = self._route, self.asked.references
         return ScenePlan(
             scene_id=request.scene_id,
             role=request.role,
             model=request.model or request.provider,
-            references=planned_references(request) if asked.shows(request) else (),
+            references=planned_references(request) if shown_by.shows(request) else (),
             labels=labels_of(request),
             dropped=route.dropped(request) if problem is None else (),
             prompt_sent=route.prompt_sent(request) if problem is None else None,
-            waits_for=asked.needs(request),
+            waits_for=shown_by.needs(request),
             problem=problem,
             state=state,
             cost_high_usd=cost_usd,

@@ -123,7 +123,7 @@ class Reporter:
     def __init__(
         self,
         deliver: Callable[[SceneOutcome], None],
-        references: SceneReferences | None,
+        references: SceneReferences,
         *,
         url_of: Callable[[str], str | None],
         options: Sequence[Mapping[str, JsonValue]],
@@ -330,8 +330,7 @@ class Reporter:
             trace.event(SceneReused(**facts))
         else:
             trace.event(SceneSkipped(waits_for=waits_for, **facts))
-        if self._references is not None:
-            self._references.take(outcome, picture)
+        self._references.take(outcome, picture)
         self._deliver(outcome)
 
 

@@ -21,7 +21,7 @@ from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.batches import GatheredScenes
-from stage3_plugin.engine.dispatch import Dispatcher, Peekable
+from stage3_plugin.engine.dispatch import Dispatcher
 from stage3_plugin.engine.following import Following
 from stage3_plugin.engine.pending import PendingScenes
 from stage3_plugin.engine.run_state import CANCELLED, RunContext
@@ -55,7 +55,8 @@ class Run:
         self._runner = SceneRunner(context, self._following, self._take_up)
         self._pending = PendingScenes(context, self._following, self._put)
         self._gathered = GatheredScenes(context, self._following, self._put)
-        self._scenes = self._in_order(self._takes_of(requests, began_at=self._now()))
+        scenes = self._takes_of(requests, began_at=self._now())
+        self._scenes = InOrder(scenes, context.references)
         first, *further = (place.limiter for place in context.places)
         # Those for batches have a lane of their own: nothing of them is at a provider yet.
         self._dispatcher = Dispatcher(
@@ -65,7 +66,7 @@ class Run:
             further=(*further, Limiter(first.ceiling)),
             lane_of=self._lane_of,
         )
-        context.recovery.job_moved = self._dispatcher.wake
+        context.recovery.job_moved = self._scenes.released = self._dispatcher.wake
 
     def _takes_of(
         self, requests: Iterator[PictureRequest], *, began_at: float
@@ -76,32 +77,17 @@ class Run:
         """
         for request in requests:
             takes = WantedTakes(request.takes)
-            self._expect(request, request.takes - 1)
+            self._run.references.expect(request.scene_id, request.takes - 1)
             for number in range(1, request.takes + 1):
                 yield SceneState(request=request, queued_at=began_at, part=Part(takes, number))
 
     def _take_up(self, scene: SceneState) -> None:
         """Bring on one more take of a scene than were asked for with it."""
-        self._expect(scene.request, 1)
+        self._run.references.expect(scene.request.scene_id, 1)
         self._dispatcher.push(scene, self._now())
-
-    def _expect(self, request: PictureRequest, more: int) -> None:
-        if self._run.references is not None and more:
-            self._run.references.expect(request.scene_id, more)
 
     def _lane_of(self, scene: SceneState) -> int:
         return len(self._run.places) if scene.is_for_a_batch else scene.at.route
-
-    def _in_order(self, scenes: Iterator[SceneState]) -> Peekable[SceneState]:
-        """Let scenes wait for those they refer to, where any does."""
-        references = self._run.references
-        if references is None:
-            return Peekable(scenes)
-        return InOrder(
-            scenes,
-            references,
-            released=lambda: self._dispatcher.wake(),  # noqa: PLW0108 - it is made of these scenes
-        )
 
     async def to_the_end(self, stopping: anyio.Event, deadline_s: float | None) -> StageSummary:
         """Run until every scene has an outcome.
@@ -118,7 +104,7 @@ class Run:
                 watchers.start_soon(self._trigger_when_cancelled)
                 watchers.start_soon(self._heed, stopping, deadline_s)
                 watchers.start_soon(self._run.recovery.of_all)
-                watchers.start_soon(self._pending.run)
+                watchers.start_soon(self._pending.waiting.run)
                 await self._dispatch()
                 await self._dispatch_what_waited()
                 await self._end_recovery()
@@ -154,10 +140,10 @@ class Run:
                 await self._dispatch()
             elif self._is_all_gathered():
                 await self._gathered.send_all()
-            elif self._pending.is_at_rest:
+            elif self._pending.waiting.is_at_rest:
                 return
             else:
-                await self._pending.moved()
+                await self._pending.waiting.moved()
 
     def _is_all_gathered(self) -> bool:
         """Return whether a batch is to be sent: nothing more comes to it soon."""
@@ -237,7 +223,7 @@ class Run:
         self._run.checkout.halt()
         if failure.code != "budget":  # which holds back nothing that is paid for already
             self._run.recovery.halt()
-            self._pending.halt()
+            self._pending.waiting.halt()
 
     async def _leave(self, scene: SceneState, stopping: anyio.Event) -> None:
         """End a scene that the run has not come to.

@@ -145,7 +145,7 @@ class RunContext:
         draw: Returns a number in [0, 1) for jitter.
         recovery: Looks after what other runs have left, and asks again for what was bought.
         pictures: Has the folders of batches, where there may be any.
-        references: What scenes show the model, where any does.
+        references: What scenes show the model.
         wanted_of: Returns how many pictures are wanted of what a request is made from.
         state: How the run stands.
     """
@@ -158,7 +158,7 @@ class RunContext:
     draw: Callable[[], float]
     recovery: Recovery
     pictures: Pictures
-    references: SceneReferences | None = None
+    references: SceneReferences
     wanted_of: WantedOf
     state: RunState = field(default_factory=RunState)
 

@@ -34,7 +34,7 @@ from stage3_plugin.engine.scene_state import (
     SceneState,
     Waiting,
 )
-from stage3_plugin.engine.showing.references import SceneReferences, Unshown, is_awaiting
+from stage3_plugin.engine.showing.references import Unshown, is_awaiting
 from stage3_plugin.engine.showing.stale import with_facts
 from stage3_plugin.errors import StorageFailed
 from stage3_plugin.policy.capacity import Limiter, Permit
@@ -134,8 +134,8 @@ class SceneRunner:
 
     async def _arrive(self, scene: SceneState) -> Place | Next:
         """Know all that is asked for, and where that is; or what follows before it is claimed."""
-        if self._run.references is not None and scene.request.wishes:
-            ended = await self._show(scene, self._run.references)
+        if self._run.references.shows(scene.request):
+            ended = await self._show(scene)
             if ended is not None:
                 return ended
         if scene.basis is None:
@@ -191,12 +191,12 @@ class SceneRunner:
 
     # Show ----------------------------------------------------------------------------------------
 
-    async def _show(self, scene: SceneState, references: SceneReferences) -> Ended | None:
+    async def _show(self, scene: SceneState) -> Ended | None:
         """Have the pictures that a scene shows, as its route takes them."""
         if scene.request.wanted is None:
-            return None if scene.request.shown else await self._bring_references(scene, references)
+            return None if scene.request.shown else await self._bring_references(scene)
         if scene.request.shown:
-            shown = await references.bring(replace(scene.request, shown=()))
+            shown = await self._run.references.bring(replace(scene.request, shown=()))
             if isinstance(shown, Unshown):
                 scene.unfit = Failure(code="rejected", message=shown.why)
             elif is_awaiting(shown):
@@ -205,11 +205,9 @@ class SceneRunner:
                 scene.request = shown
         return None
 
-    async def _bring_references(
-        self, scene: SceneState, references: SceneReferences
-    ) -> Ended | None:
+    async def _bring_references(self, scene: SceneState) -> Ended | None:
         """Have the pictures that a scene shows, before any money is held; or end it without."""
-        shown = await references.bring(scene.request)
+        shown = await self._run.references.bring(scene.request)
         if isinstance(shown, PictureRequest):
             if is_awaiting(shown):  # the run has stopped, and nothing comes any more
                 return self._following.not_sent(scene)

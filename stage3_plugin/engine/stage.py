@@ -181,15 +181,14 @@ class Stage:
                 provider=self._settings.provider,
                 model=self._settings.model or "",
                 capacity=capacity,
-                sheets=tuple(sheet.scene_id for sheet in asked.sheets),
+                sheets=tuple(sheet.scene_id for sheet in asked.references.sheets),
             )
             trace.event(started)
             stack.callback(lambda: trace.event(log.finished()))
             for line in (*filter(None, (fewer,)), *asked.told):
                 warn_of(line)
-            notices = self._notices(request, pictures_dir)
-            made = asked.to_be_made()
-            await notices.look_at_all(made, session.reader, self._steps.keys_of, stopping)
+            notices = self._notices(request, pictures_dir, session.reader)
+            await notices.look_at_all(asked.to_be_made(), stopping)
             for line in (*notices.warnings(), *asked.lanes.warnings_but(self.warnings)):
                 warn_of(line)
             story = _name_of(pictures_dir.parent, self._project_dir)
@@ -353,7 +352,7 @@ class Stage:
         await self._need_preconditions()
         ledger = stack.enter_context(self._accounts.look())
         forecast = Forecast(self._settings, self._accounts, self.pictures, ledger, self._route)
-        notices, said = self._notices(request, images), self.warnings
+        notices, said = self._notices(request, images, ledger), self.warnings
         planning = Planning(asked, forecast, ledger, notices=notices, said_before=said)
         if asked.shows_any:
             shelf = await stack.enter_async_context(self._shelf_of(request))
@@ -529,7 +528,9 @@ class Stage:
             hint=step,
         )
 
-    def _notices(self, request: ImageRequest, images: Path | None) -> Notices:
+    def _notices(
+        self, request: ImageRequest, images: Path | None, ledger: Ledger | None
+    ) -> Notices:
         folders = (request.scenes_dir or Path(), self._project_dir)
         return Notices(
             maker=self._settings.provider,
@@ -538,6 +539,8 @@ class Stage:
             dropped=self._route.dropped,
             was_said=self._unsaid,
             pictures=self.pictures,
+            ledger=ledger,
+            keys_of=self._steps.keys_of,
         )
 
     def _capacity(self, max_in_flight: int | None) -> int:

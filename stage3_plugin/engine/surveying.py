@@ -43,7 +43,7 @@ class Surveying:
     """
 
     def __init__(self, planning: Planning, *, url_of: Callable[[str], str | None]) -> None:
-        self._asked = planning.asked
+        self._references = planning.asked.references
         self._steps = planning.asked.steps
         self._planning = planning
         self._url_of = url_of
@@ -55,7 +55,7 @@ class Surveying:
             request: With its references as they are named.
         """
         problem = self._steps.routes[0].why_not_made(request)
-        shown = self._asked.show(request)
+        shown = self._references.show(request)
         found = self._planning.takes.of(request.scene_id)
         survey = partial(
             SceneSurvey,
@@ -78,7 +78,7 @@ class Surveying:
         if is_awaiting(shown):
             return survey(
                 problem=problem,
-                waits_for=self._asked.needs(request),
+                waits_for=self._references.needs(request),
                 takes=self._known(found, [], shown),
                 cost_usd=self._high(shown),
             )
