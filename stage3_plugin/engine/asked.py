@@ -122,6 +122,8 @@ class Asked:
         steps: Know how each is asked for.
 
     Attributes:
+        casting: The cast.
+        shown_by_host: Says which picture of a scene the host shows.
         lanes: The same.
         steps: The same.
         scenes: The scenes without the sheets, as they are named.
@@ -144,11 +146,12 @@ class Asked:
         self._request = request
         self._settings = settings
         self.steps = steps
-        self._casting = casting
+        self.casting = casting
         self.lanes = lanes
         self.scenes = self.whole_story = Requests(request.scenes, self._request_of)
         if request.story is not None:
             self.whole_story = Requests(request.story, self._request_of)
+        self.shown_by_host = request.shown or nothing_shown
         self.shows_any = False
         self.references = SceneReferences(None, steps.limits_of)
         self.told: tuple[str, ...] = ()
@@ -157,11 +160,19 @@ class Asked:
     def _request_of(self, scene: Scene) -> PictureRequest:
         if self._request.draft:
             return draft_for(scene, self._settings)
-        return self._in_its_lane(scene, self._casting)
+        return self._in_its_lane(scene, self.casting)
 
     def _in_its_lane(self, scene: Scene, casting: Casting | None) -> PictureRequest:
         lanes = self.lanes
         return lanes.of(request_for(scene, self._settings, casting, lane=lanes.lane))
+
+    @property
+    def all_sheets(self) -> dict[str, PictureRequest]:
+        """Return the sheets of the whole cast, by their ids."""
+        return {
+            cast_id: replace(self._in_its_lane(sheet, None), is_sheet=True)
+            for cast_id, sheet in self.casting.sheets.items()
+        }
 
     def named(self) -> Iterator[PictureRequest]:
         """Yield sheets and scenes, with their references as they are named."""
@@ -209,18 +220,7 @@ class Asked:
             StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
         references = SceneReferences(shelf, self.steps.limits_of, is_over=is_over)
-        survey = Survey(
-            references,
-            self._casting,
-            sheets={
-                cast_id: replace(self._in_its_lane(sheet, None), is_sheet=True)
-                for cast_id, sheet in self._casting.sheets.items()
-            },
-            steps=self.steps,
-            takes=takes,
-            host=self._request.shown or nothing_shown,
-            why_none=why_none,
-        )
+        survey = Survey(self, references, takes, why_none)
         is_all = self.whole_story is self.scenes
         await survey.go_through(self.scenes, None if is_all else self.whole_story)
         # What a person brought as a sheet is made only where pictures of it are wanted.

@@ -271,7 +271,7 @@ class GatheredScenes:
             return written
         for line, dropped in zip(lines, written.dropped, strict=False):
             line.scene.dropped = dropped
-        facts = [self._run.steps.facts_of(line.scene, line.request) for line in lines]
+        facts = [self._run.asked.steps.facts_of(line.scene, line.request) for line in lines]
         await self._run.pictures.blocking(partial(batch_files.write_facts, folder, facts))
         uploaded = await batching.upload(token)
         if isinstance(uploaded, Uploaded):

@@ -119,7 +119,7 @@ class Following:
         """
         if scene.ladder is not None:
             return
-        steps, spent = self._run.steps, frozenset[int]()
+        steps, spent = self._run.asked.steps, frozenset[int]()
         if any(steps.after_billed):
             made = self._run.checkout.billed_refusals(scene.wanted)
             found = (steps.step_of(scene.wanted, one.new) for one in made)
@@ -130,7 +130,7 @@ class Following:
 
     def turn_to(self, scene: SceneState, purchase: Purchase) -> None:
         """Let a scene be at the step that a purchase was made by, if it was one of its steps."""
-        steps = self._run.steps
+        steps = self._run.asked.steps
         step = steps.step_of(scene.wanted, purchase.new) if scene.has_steps else None
         if step is not None and step != scene.at:
             scene.go_to(step, steps.request_at(scene.wanted, step))
@@ -351,7 +351,7 @@ class Following:
     async def reuse(self, scene: SceneState, purchase: Purchase) -> Ended:
         """End a scene with the picture that is there."""
         if scene.request.seed is not None:  # or no number is asked for
-            scene.number = self._run.steps.number_of(scene.wanted, purchase.new)
+            scene.number = self._run.asked.steps.number_of(scene.wanted, purchase.new)
         placed = await self._place(scene, purchase)
         if isinstance(placed, Failure):
             return self.fail(scene, placed)
@@ -421,7 +421,7 @@ class Following:
         step = None if scene.ladder is None else scene.ladder.after([*scene.ended, ended])
         if step is None or not self._run.state.is_going_on:
             return self.fail(scene, failure)
-        request = self._run.steps.request_at(scene.wanted, step)
+        request = self._run.asked.steps.request_at(scene.wanted, step)
         if scene.attempts_here:
             self._run.reporter.stepped(scene, failure, cost, request)
         scene.step_on(ended, failure, step, request)

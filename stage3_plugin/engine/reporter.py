@@ -5,11 +5,9 @@ Apart from the run, which decides what happens: this module only puts it into wo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from pydantic import JsonValue
 
 from host_stub.contract import Failure, FailureCode, PlaceFor, SceneOutcome
 from stage3_plugin.domain.attempt import AttemptResult
@@ -31,9 +29,9 @@ from stage3_plugin.domain.money import UNKNOWN, Charge, add_costs, to_usd
 from stage3_plugin.domain.picture import Picture, Placed
 from stage3_plugin.domain.purchase import Held, Purchase
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.notices import from_here
 from stage3_plugin.engine.scene_state import SceneState, Waiting
-from stage3_plugin.engine.showing.references import SceneReferences
 from stage3_plugin.policy.retry import Again
 from stage3_plugin.purchase import messages
 from stage3_plugin.runtime import trace
@@ -115,23 +113,19 @@ class Reporter:
 
     Args:
         deliver: Takes the outcomes.
-        references: Take in first how a scene ended, and its picture, where others show it.
+        asked: What is asked for; its references take in first how a scene ended, and its picture.
         url_of: Returns the address of a picture in the bucket of ``store``, if there is one.
-        options: What is asked for at each route that only its provider has.
     """
 
     def __init__(
         self,
         deliver: Callable[[SceneOutcome], None],
-        references: SceneReferences,
-        *,
+        asked: Asked,
         url_of: Callable[[str], str | None],
-        options: Sequence[Mapping[str, JsonValue]],
     ) -> None:
         self._deliver = deliver
-        self._references = references
+        self._asked = asked
         self._url_of = url_of
-        self._options = options
         self._now = clock()
 
     def started(self, scene: SceneState, held: Held, *, base_url: str | None) -> None:
@@ -293,7 +287,7 @@ class Reporter:
         params = generation_params(scene.request, picture, details)
         if scene.seed is not None:
             params["seed"] = scene.seed
-        options = self._options[scene.at.route]
+        options = self._asked.steps.routes[scene.at.route].options
         if options:
             params["options"] = dict(options)
         has_several = scene.ladder is not None and len(scene.ladder.after_billed) > 1
@@ -330,7 +324,7 @@ class Reporter:
             trace.event(SceneReused(**facts))
         else:
             trace.event(SceneSkipped(waits_for=waits_for, **facts))
-        self._references.take(outcome, picture)
+        self._asked.references.take(outcome, picture)
         self._deliver(outcome)
 
 

@@ -19,7 +19,6 @@ import anyio.lowlevel
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.events import warn_of
 from stage3_plugin.domain.job import BeingMade
-from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher
 from stage3_plugin.engine.following import Following
@@ -42,11 +41,10 @@ class Run:
     """Runs requests to their outcomes.
 
     Args:
-        context: What it is made with.
-        requests: The scenes' requests, taken as there is room for them.
+        context: What it is made with; what is asked for is taken as there is room for it.
     """
 
-    def __init__(self, context: RunContext, requests: Iterator[PictureRequest]) -> None:
+    def __init__(self, context: RunContext) -> None:
         self._run = context
         context.state.on_stop = self._end_all
         self._is_over = False
@@ -55,8 +53,7 @@ class Run:
         self._runner = SceneRunner(context, self._following, self._take_up)
         self._pending = PendingScenes(context, self._following, self._put)
         self._gathered = GatheredScenes(context, self._following, self._put)
-        scenes = self._takes_of(requests, began_at=self._now())
-        self._scenes = InOrder(scenes, context.references)
+        self._scenes = InOrder(self._takes(began_at=self._now()), context.asked.references)
         first, *further = (place.limiter for place in context.places)
         # Those for batches have a lane of their own: nothing of them is at a provider yet.
         self._dispatcher = Dispatcher(
@@ -68,22 +65,20 @@ class Run:
         )
         context.recovery.job_moved = self._scenes.released = self._dispatcher.wake
 
-    def _takes_of(
-        self, requests: Iterator[PictureRequest], *, began_at: float
-    ) -> Iterator[SceneState]:
+    def _takes(self, *, began_at: float) -> Iterator[SceneState]:
         """Yield the takes that are asked for, all those of a scene before the next one's.
 
         So memory is flat however long a story is.
         """
-        for request in requests:
+        for request in self._run.asked.named():
             takes = WantedTakes(request.takes)
-            self._run.references.expect(request.scene_id, request.takes - 1)
+            self._run.asked.references.expect(request.scene_id, request.takes - 1)
             for number in range(1, request.takes + 1):
                 yield SceneState(request=request, queued_at=began_at, part=Part(takes, number))
 
     def _take_up(self, scene: SceneState) -> None:
         """Bring on one more take of a scene than were asked for with it."""
-        self._run.references.expect(scene.request.scene_id, 1)
+        self._run.asked.references.expect(scene.request.scene_id, 1)
         self._dispatcher.push(scene, self._now())
 
     def _lane_of(self, scene: SceneState) -> int:

@@ -16,13 +16,11 @@ from stage3_plugin.domain.attempt import AttemptResult
 from stage3_plugin.domain.job import BeingMade
 from stage3_plugin.domain.profile import Listing
 from stage3_plugin.domain.purchase import Held, Purchase
-from stage3_plugin.domain.request import WantedOf
 from stage3_plugin.domain.route import Route
+from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.backend import Sender
 from stage3_plugin.engine.reporter import Reporter, Results
 from stage3_plugin.engine.scene_state import SceneState
-from stage3_plugin.engine.showing.references import SceneReferences
-from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import ProviderBroken, StorageFailed
 from stage3_plugin.policy.capacity import AdaptiveLimiter, Limiter, rate_limit_of
 from stage3_plugin.policy.streaks import NONE, Streaks
@@ -138,28 +136,24 @@ class RunContext:
 
     Attributes:
         settings: What the user wants.
+        asked: What is asked for, at each step, and what it shows.
         places: Where the pictures are made, in the order in which they are tried.
-        steps: Knows what is asked for at each.
         results: Takes the pictures out.
         reporter: Reports to the host.
         draw: Returns a number in [0, 1) for jitter.
         recovery: Looks after what other runs have left, and asks again for what was bought.
         pictures: Has the folders of batches, where there may be any.
-        references: What scenes show the model.
-        wanted_of: Returns how many pictures are wanted of what a request is made from.
         state: How the run stands.
     """
 
     settings: Settings
+    asked: Asked
     places: Sequence[Place]
-    steps: Steps
     results: Results
     reporter: Reporter
     draw: Callable[[], float]
     recovery: Recovery
     pictures: Pictures
-    references: SceneReferences
-    wanted_of: WantedOf
     state: RunState = field(default_factory=RunState)
 
     async def drive(

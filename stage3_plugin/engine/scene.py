@@ -134,7 +134,7 @@ class SceneRunner:
 
     async def _arrive(self, scene: SceneState) -> Place | Next:
         """Know all that is asked for, and where that is; or what follows before it is claimed."""
-        if self._run.references.shows(scene.request):
+        if self._run.asked.references.shows(scene.request):
             ended = await self._show(scene)
             if ended is not None:
                 return ended
@@ -175,9 +175,9 @@ class SceneRunner:
 
     def _know_basis(self, scene: SceneState) -> None:
         """Find out what a scene's pictures are made from, and how many are wanted of that."""
-        basis = scene.basis = self._run.steps.basis_of(scene.request)
+        basis = scene.basis = self._run.asked.steps.basis_of(scene.request)
         takes = scene.part.takes
-        before, wanted = takes.wanted, self._run.wanted_of(scene.request, basis)
+        before, wanted = takes.wanted, self._run.asked.wanted_of(scene.request, basis)
         takes.wanted = max(before, wanted)
         for number in range(before + 1, takes.wanted + 1):
             self._more(
@@ -196,7 +196,7 @@ class SceneRunner:
         if scene.request.wanted is None:
             return None if scene.request.shown else await self._bring_references(scene)
         if scene.request.shown:
-            shown = await self._run.references.bring(replace(scene.request, shown=()))
+            shown = await self._run.asked.references.bring(replace(scene.request, shown=()))
             if isinstance(shown, Unshown):
                 scene.unfit = Failure(code="rejected", message=shown.why)
             elif is_awaiting(shown):
@@ -207,7 +207,7 @@ class SceneRunner:
 
     async def _bring_references(self, scene: SceneState) -> Ended | None:
         """Have the pictures that a scene shows, before any money is held; or end it without."""
-        shown = await self._run.references.bring(scene.request)
+        shown = await self._run.asked.references.bring(scene.request)
         if isinstance(shown, PictureRequest):
             if is_awaiting(shown):  # the run has stopped, and nothing comes any more
                 return self._following.not_sent(scene)
@@ -246,7 +246,7 @@ class SceneRunner:
                 )
             finally:
                 shield.shield = True
-            return with_facts(result, self._run.steps.facts_of(scene, request))
+            return with_facts(result, self._run.asked.steps.facts_of(scene, request))
 
         result = await self._run.drive([(scene, held)], send)
         self._teach(place.limiter, result.verdict, permit)

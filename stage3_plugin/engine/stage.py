@@ -196,23 +196,16 @@ class Stage:
             recovery = self._recovery(session, run_ledger, beside=capacity)
             run = RunContext(
                 settings=self._settings,
+                asked=asked,
                 places=self._places(run_ledger, recovery, asked, capacity=capacity),
-                steps=self._steps,
                 results=Results(self.pictures, pictures_dir, place=request.place),
-                reporter=Reporter(
-                    context.deliver,
-                    asked.references,
-                    url_of=self.pictures.store.url_of,
-                    options=[route.options for route in self.routes],
-                ),
+                reporter=Reporter(context.deliver, asked, self.pictures.store.url_of),
                 draw=self._draw,
                 recovery=recovery,
                 pictures=self.pictures,
-                references=asked.references,
-                wanted_of=asked.wanted_of,
             )
             try:
-                return await Run(run, asked.named()).to_the_end(stopping, request.deadline_s)
+                return await Run(run).to_the_end(stopping, request.deadline_s)
             finally:
                 await run_ledger.withdraw()
 

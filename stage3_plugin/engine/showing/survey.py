@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 import anyio.lowlevel
 
 from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
-from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish, ShownBy
+from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish
 from stage3_plugin.domain.request import PictureRequest
-from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import (
     SceneReferences,
     ShownScene,
@@ -27,9 +26,11 @@ from stage3_plugin.engine.showing.references import (
     is_awaiting,
 )
 from stage3_plugin.engine.showing.stale import scenes_named
-from stage3_plugin.engine.steps import Steps
 from stage3_plugin.policy.precedence import circles, in_order
 from stage3_plugin.purchase.takes import Takes
+
+if TYPE_CHECKING:
+    from stage3_plugin.engine.asked import Asked
 
 _SCENES_A_TURN = 100
 MOST_SAID = 20
@@ -52,34 +53,27 @@ class Survey:
     """Goes through a story.
 
     Args:
+        asked: What is asked for, with its cast.
         references: Takes what is found.
-        casting: The cast.
-        sheets: The requests of all sheets of the cast, by their ids.
-        steps: Knows what is asked for.
         takes: The pictures that there are.
-        host: Says which of them a host shows.
         why_none: Says of a scene that is referred to and has none why none will come.
     """
 
     def __init__(
         self,
+        asked: Asked,
         references: SceneReferences,
-        casting: Casting,
-        *,
-        sheets: Mapping[str, PictureRequest],
-        steps: Steps,
         takes: Takes,
-        host: ShownBy,
         why_none: WhyNone,
     ) -> None:
         self._unshown: dict[str, tuple[int, str]] = {}
         self._strangers: dict[str, str] = {}
         self._references = references
-        self._casting = casting
-        self._sheets = sheets
-        self._steps = steps
+        self._casting = asked.casting
+        self._sheets = asked.all_sheets
+        self._steps = steps = asked.steps
         self._takes = takes
-        self._host = host
+        self._shown_by_host = asked.shown_by_host
         self._why_none = why_none
         self._why_not_made = steps.routes[0].why_not_made
         self._shown_as = defaultdict[str, set[tuple[ReferenceWish, Limits]]](set)
@@ -275,7 +269,7 @@ class Survey:
 
     def _chosen(self, request: PictureRequest) -> Picture | BroughtPicture | None:
         """Return the picture that the host shows of a request, if that is what is wanted."""
-        shown = self._host(request.scene_id)
+        shown = self._shown_by_host(request.scene_id)
         if shown is None or shown.basis is None or shown.basis != self._steps.basis_of(request):
             return None
         stored = self._takes.with_bytes(request.scene_id, shown.sha256)
