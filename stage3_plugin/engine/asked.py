@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from host_stub.contract import ImageRequest, Lane, Scene, SceneSource
@@ -123,6 +124,7 @@ class Asked:
 
     Attributes:
         casting: The cast.
+        scenes_dir: Where their references start.
         shown_by_host: Says which picture of a scene the host shows.
         lanes: The same.
         steps: The same.
@@ -151,6 +153,7 @@ class Asked:
         self.scenes = self.whole_story = Requests(request.scenes, self._request_of)
         if request.story is not None:
             self.whole_story = Requests(request.story, self._request_of)
+        self.scenes_dir = request.scenes_dir or Path()
         self.shown_by_host = request.shown or nothing_shown
         self.shows_any = False
         self.references = SceneReferences(None, steps.limits_of)

@@ -149,13 +149,6 @@ class Reporter:
             )
         )
 
-    def stepped(
-        self, scene: SceneState, failure: Failure, cost: Charge, to: PictureRequest
-    ) -> None:
-        """Report that a request was the last of its step, and its scene goes on to another one."""
-        message = f"{failure.message}; tried next: {to.provider} {to.model}".rstrip()
-        self.retried(scene, Again(0.0, failure.code), cost, message)
-
     def retried(self, scene: SceneState, again: Again, cost: Charge, message: str) -> None:
         """Report that a request failed and its scene waits to go again; it keeps the cause."""
         scene.cause = again.cause
@@ -210,7 +203,7 @@ class Reporter:
         self, scene: SceneState, placed: Placed, purchase_id: str, result: AttemptResult
     ) -> None:
         """End a scene with its new picture."""
-        outcome = self._with_picture(
+        self._end_with_picture(
             scene,
             placed,
             result.verdict.details,
@@ -219,11 +212,10 @@ class Reporter:
             dropped=scene.dropped,
             request_id=scene.request_id,
         )
-        self._end(scene, outcome, placed.picture)
 
     def reused(self, scene: SceneState, placed: Placed, purchase: Purchase) -> None:
         """End a scene with a picture that was there; requests it took in this run stay counted."""
-        outcome = self._with_picture(
+        self._end_with_picture(
             scene,
             placed,
             purchase.details,
@@ -235,7 +227,6 @@ class Reporter:
             bought_for=purchase.counted_cost.told,
             request_id=purchase.request_id,
         )
-        self._end(scene, outcome, placed.picture)
 
     def failed(
         self, scene: SceneState, failure: Failure, *, waits_for: tuple[str, ...] = ()
@@ -249,12 +240,11 @@ class Reporter:
         outcome = self._outcome(scene, failure=failure, **(tried if scene.was_started else {}))
         self._end(scene, outcome, None, waits_for)
 
-    def _with_picture(
+    def _end_with_picture(
         self, scene: SceneState, placed: Placed, details: Mapping[str, str], **more: Any
-    ) -> SceneOutcome:
-        """Return the outcome of a scene that has a picture."""
+    ) -> None:
         picture = placed.picture
-        return self._outcome(
+        outcome = self._outcome(
             scene,
             image=placed.path,
             sha256=picture.sha256,
@@ -267,6 +257,7 @@ class Reporter:
             steps=scene.all_steps(None),
             **more,
         )
+        self._end(scene, outcome, picture)
 
     def _outcome(self, scene: SceneState, **more: Any) -> SceneOutcome:
         """Return the outcome of a scene; ``more`` are the contract's fields."""

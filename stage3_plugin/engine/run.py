@@ -23,7 +23,7 @@ from stage3_plugin.engine.batches import GatheredScenes
 from stage3_plugin.engine.dispatch import Dispatcher
 from stage3_plugin.engine.following import Following
 from stage3_plugin.engine.pending import PendingScenes
-from stage3_plugin.engine.run_state import CANCELLED, RunContext
+from stage3_plugin.engine.run_state import CANCELLED
 from stage3_plugin.engine.scene import SceneRunner
 from stage3_plugin.engine.scene_state import Due, Next, SceneState, Waiting
 from stage3_plugin.engine.showing.order import InOrder
@@ -31,7 +31,6 @@ from stage3_plugin.policy.capacity import Limiter
 from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.run_ledger import Line
 from stage3_plugin.purchase.wanted_takes import Part, WantedTakes
-from stage3_plugin.runtime.clock import clock
 
 RECOVERY_LINGERS_S = 10.0
 """Seconds for which a run whose scenes have all ended goes on recovering what others have left."""
@@ -41,20 +40,18 @@ class Run:
     """Runs requests to their outcomes.
 
     Args:
-        context: What it is made with; what is asked for is taken as there is room for it.
+        run: What it is made with; what is asked for is taken as there is room for it.
     """
 
-    def __init__(self, context: RunContext) -> None:
-        self._run = context
-        context.state.on_stop = self._end_all
+    def __init__(self, run: Following) -> None:
+        self._run = run
+        run.on_stop = self._end_all
         self._is_over = False
-        self._now = clock()
-        self._following = Following(context)
-        self._runner = SceneRunner(context, self._following, self._take_up)
-        self._pending = PendingScenes(context, self._following, self._put)
-        self._gathered = GatheredScenes(context, self._following, self._put)
-        self._scenes = InOrder(self._takes(began_at=self._now()), context.asked.references)
-        first, *further = (place.limiter for place in context.places)
+        self._runner = SceneRunner(run, self._take_up)
+        self._pending = PendingScenes(run, self._put)
+        self._gathered = GatheredScenes(run, self._put)
+        self._scenes = InOrder(self._takes(began_at=self._run.now()), run.asked.references)
+        first, *further = (place.limiter for place in run.places)
         # Those for batches have a lane of their own: nothing of them is at a provider yet.
         self._dispatcher = Dispatcher(
             self._scenes,
@@ -63,7 +60,7 @@ class Run:
             further=(*further, Limiter(first.ceiling)),
             lane_of=self._lane_of,
         )
-        context.recovery.job_moved = self._scenes.released = self._dispatcher.wake
+        run.recovery.job_moved = self._scenes.released = self._dispatcher.wake
 
     def _takes(self, *, began_at: float) -> Iterator[SceneState]:
         """Yield the takes that are asked for, all those of a scene before the next one's.
@@ -79,7 +76,7 @@ class Run:
     def _take_up(self, scene: SceneState) -> None:
         """Bring on one more take of a scene than were asked for with it."""
         self._run.asked.references.expect(scene.request.scene_id, 1)
-        self._dispatcher.push(scene, self._now())
+        self._dispatcher.push(scene, self._run.now())
 
     def _lane_of(self, scene: SceneState) -> int:
         return len(self._run.places) if scene.is_for_a_batch else scene.at.route
@@ -107,31 +104,31 @@ class Run:
                 watchers.cancel_scope.cancel()
         except BaseException:  # no time to look at what came back from beside dispatch
             for scene in self._dispatcher.left():
-                self._following.not_sent(scene)
+                self._run.not_sent(scene)
             raise
         finally:
             for scene in self._gathered.left():
-                self._following.not_sent(scene)
+                self._run.not_sent(scene)
             self._pending.end()
         self._pending.say_what_is_left()
         self._scenes.hold_nothing_back()
         for scene in chain(self._scenes, self._dispatcher.left()):
             await self._leave(scene, stopping)
-        if self._run.state.broken is not None:
-            raise self._run.state.broken
-        return self._run.state.ending()
+        if self._run.broken is not None:
+            raise self._run.broken
+        return self._run.summary()
 
     async def _dispatch(self) -> None:
         """Let dispatch run; a story that breaks is raised later, and not as a group of one."""
         try:
             await self._dispatcher.run()
         except Exception as error:  # noqa: BLE001 - raised again at the end
-            self._run.state.broken = error
+            self._run.broken = error
 
     async def _dispatch_what_waited(self) -> None:
         """Take up what comes back from beside dispatch until nothing is left there."""
-        while self._run.state.broken is None:
-            if self._run.state.is_going_on and (self._dispatcher.waiting or self._scenes):
+        while self._run.broken is None:
+            if self._run.is_going_on and (self._dispatcher.waiting or self._scenes):
                 await self._dispatch()
             elif self._is_all_gathered():
                 await self._gathered.send_all()
@@ -142,7 +139,7 @@ class Run:
 
     def _is_all_gathered(self) -> bool:
         """Return whether a batch is to be sent: nothing more comes to it soon."""
-        may_be_sent = self._run.state.is_going_on and self._gathered.are_there
+        may_be_sent = self._run.is_going_on and self._gathered.are_there
         return may_be_sent and not self._pending.looks_at_batches
 
     async def _perform(self, scene: SceneState) -> float | None:
@@ -159,7 +156,7 @@ class Run:
     def _put(self, scene: SceneState, following: Next) -> None:
         """Do what a scene needs next; it goes back to dispatch where it is due."""
         if isinstance(following, Due):
-            self._dispatcher.push(scene, self._now())
+            self._dispatcher.push(scene, self._run.now())
         elif isinstance(following, Waiting):
             self._pending.add(scene, following)
 
@@ -167,9 +164,9 @@ class Run:
 
     async def _end_recovery(self) -> None:
         """Give recovery a moment after the last scene: what it has not done the next run does."""
-        deadline = self._now() + RECOVERY_LINGERS_S
+        deadline = self._run.now() + RECOVERY_LINGERS_S
         recovery = self._run.recovery
-        while not (recovery.is_over or recovery.is_halted) and self._now() < deadline:
+        while not (recovery.is_over or recovery.is_halted) and self._run.now() < deadline:
             version = self._run.checkout.run_ledger.version
             with anyio.CancelScope(deadline=deadline):
                 await self._run.checkout.run_ledger.changed(since=version)
@@ -183,9 +180,9 @@ class Run:
         try:
             await anyio.sleep_forever()
         finally:
-            self._run.state.is_cancelled = not self._is_over
+            self._run.is_cancelled = not self._is_over
             self._end_all(CANCELLED)
-            self._run.state.interrupt.trigger()
+            self._run.interrupt.trigger()
 
     async def _heed(self, stopping: anyio.Event, deadline_s: float | None) -> None:
         """Stop on a signal or when the run's time is over; then give paid work time to end."""
@@ -194,15 +191,14 @@ class Run:
             await stopping.wait()
         if patience.cancelled_caught:
             message = f"the run's deadline of {deadline_s:g} s is over"
-        elif self._run.state.in_flight:
+        elif self._run.in_flight:
             warn_of(self._still_waiting())
-        self._run.state.stop(Failure(code="cancelled", message=message, retryable=True))
+        self._run.stop(Failure(code="cancelled", message=message, retryable=True))
         await anyio.sleep(self._run.settings.drain_s)
-        self._run.state.interrupt.trigger()
+        self._run.interrupt.trigger()
 
     def _still_waiting(self) -> str:
-        checkout, state = self._run.checkout, self._run.state
-        in_flight = state.in_flight.values()
+        checkout, in_flight = self._run.checkout, self._run.in_flight.values()
         return messages.still_waiting(
             [hold for hold in in_flight if isinstance(hold, int)],
             self._run.settings.drain_s,
@@ -226,10 +222,10 @@ class Run:
         What keeps it from being bought does not keep its picture away if that is there. A run that
         is to end, or whose disk fails, does not wait for that.
         """
-        stopped = self._run.state.stopped
+        stopped = self._run.stopped
         is_over = stopped is None or stopped.code in {"cancelled", "storage"}
-        if is_over or self._run.state.broken is not None or stopping.is_set():
-            self._following.not_sent(scene)
+        if is_over or self._run.broken is not None or stopping.is_set():
+            self._run.not_sent(scene)
             return
         due = await self._perform(scene)  # nothing more can be held, so nothing is sent
         if due is not None:

@@ -28,6 +28,7 @@ from stage3_plugin.purchase import messages
 from stage3_plugin.purchase.checkout import Checkout, Overtaken
 from stage3_plugin.purchase.recovery import Recovery
 from stage3_plugin.runtime import trace
+from stage3_plugin.runtime.clock import Clock, clock
 from stage3_plugin.runtime.interrupt import Interrupt
 from stage3_plugin.settings import Settings
 from stage3_plugin.storage.pictures import Pictures
@@ -88,7 +89,7 @@ class RunState:
         self.stop(failure)
         return failure
 
-    def ending(self) -> StageSummary:
+    def summary(self) -> StageSummary:
         """Return how the run as a whole has ended."""
         if self.stopped is None:
             return StageSummary()
@@ -130,9 +131,9 @@ class Place:
         return 0 if key is None else key.number
 
 
-@dataclass(slots=True, kw_only=True)
-class RunContext:
-    """What one run is made with; all that brings its scenes on shares it.
+@dataclass(kw_only=True)
+class RunContext(RunState):
+    """What one run is made with, and how it stands; all that brings its scenes on shares it.
 
     Attributes:
         settings: What the user wants.
@@ -143,7 +144,7 @@ class RunContext:
         draw: Returns a number in [0, 1) for jitter.
         recovery: Looks after what other runs have left, and asks again for what was bought.
         pictures: Has the folders of batches, where there may be any.
-        state: How the run stands.
+        now: The running event loop's clock.
     """
 
     settings: Settings
@@ -154,7 +155,10 @@ class RunContext:
     draw: Callable[[], float]
     recovery: Recovery
     pictures: Pictures
-    state: RunState = field(default_factory=RunState)
+    now: Clock = field(default_factory=clock)
+
+    def __post_init__(self) -> None:
+        super().__init__()
 
     async def drive(
         self,
@@ -170,13 +174,13 @@ class RunContext:
             lines: The scenes, each with what is held for it.
             send: Sends it; it is not settled yet.
         """
-        checkout, in_flight = self.checkout, self.state.in_flight
+        checkout, in_flight = self.checkout, self.in_flight
         for scene, held in lines:
             base_url = self.place_of(scene).route.endpoint.base_url
             self.reporter.started(scene, held, base_url=base_url)
             in_flight[held.attempt_id] = held.hold_microusd
         try:
-            with self.state.interrupt.in_force():
+            with self.interrupt.in_force():
                 return await send()
         except BaseException:
             for scene, held in lines:
@@ -221,7 +225,7 @@ class RunContext:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - a fault of ours is raised at the run's end
-            failure = self.state.stop_on(error)
+            failure = self.stop_on(error)
             for scene in scenes:
                 self.reporter.failed(scene, failure)
         except BaseException:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -65,7 +65,6 @@ if TYPE_CHECKING:
     from stage3_plugin.purchase.conversation import Conversation
     from stage3_plugin.purchase.recovery import Recovery
     from stage3_plugin.purchase.run_ledger import RunLedger
-    from stage3_plugin.storage.references import References
 
 _SURVEYED_A_TURN = 100
 _NEAR_ALONE = (
@@ -159,9 +158,9 @@ class Stage:
             Exception: What the story raised while it was read, or a fault of our own, after
                 everything in flight has ended and every scene has its outcome.
         """
+        from stage3_plugin.engine.following import Following
         from stage3_plugin.engine.reporter import ContractEvents, Reporter, Results
         from stage3_plugin.engine.run import Run
-        from stage3_plugin.engine.run_state import RunContext
         from stage3_plugin.runtime import trace
 
         limits = self._limits(request.max_cost_usd)
@@ -173,7 +172,7 @@ class Stage:
             stack.enter_context(trace.listening(log.handle))
             session, capacity, fewer = await self._opened(stack, at_once)
             if asked.shows_any:
-                shelf = await stack.enter_async_context(self._shelf_of(request))
+                shelf = await stack.enter_async_context(self._open_shelf(asked.scenes_dir))
                 await asked.survey(shelf, Takes(session.reader), is_over=stopping.is_set)
                 self._need_prices(asked.to_be_made(), limits)
             started = StageStarted(
@@ -192,9 +191,8 @@ class Stage:
             for line in (*notices.warnings(), *asked.lanes.warnings_but(self.warnings)):
                 warn_of(line)
             story = _name_of(pictures_dir.parent, self._project_dir)
-            run_ledger = self._run_ledger(session, limits, story=story)
-            recovery = self._recovery(session, run_ledger, beside=capacity)
-            run = RunContext(
+            run_ledger, recovery = self._bought_by(session, limits, story=story, beside=capacity)
+            run = Following(
                 settings=self._settings,
                 asked=asked,
                 places=self._places(run_ledger, recovery, asked, capacity=capacity),
@@ -348,7 +346,7 @@ class Stage:
         notices, said = self._notices(request, images, ledger), self.warnings
         planning = Planning(asked, forecast, ledger, notices=notices, said_before=said)
         if asked.shows_any:
-            shelf = await stack.enter_async_context(self._shelf_of(request))
+            shelf = await stack.enter_async_context(self._open_shelf(asked.scenes_dir))
             await asked.survey(shelf, planning.takes, why_none=planning.why_none)
             self._need_prices(asked.to_be_made(), limits)
         return planning
@@ -370,12 +368,23 @@ class Stage:
     async def _without_a_run(self, stack: AsyncExitStack) -> tuple[Session, Recovery]:
         """Open the ledger for what buys nothing, with what asks for what runs before have left."""
         session, _, _ = await self._opened(stack, 1)
-        return session, self._recovery(session, self._run_ledger(session, Limits()), beside=1)
+        return session, self._bought_by(session, Limits(), beside=1)[1]
 
-    def _recovery(self, session: Session, run_ledger: RunLedger, *, beside: int) -> Recovery:
+    def _bought_by(
+        self, session: Session, limits: Limits, *, beside: int, story: str = ""
+    ) -> tuple[RunLedger, Recovery]:
         """See what runs before have left; it is looked after while the run goes on."""
         from stage3_plugin.purchase.recovery import MOST_TAKEN_AT_ONCE, Recovery
+        from stage3_plugin.purchase.run_ledger import RunLedger
 
+        run_ledger = RunLedger(
+            session,
+            is_local=self._route.is_here,
+            limits=limits,
+            on_unknown=self._settings.on_unknown,
+            story=story,
+            caretaker=self._accounts.caretaker,
+        )
         room = None if self._route.is_here else descriptors.room()
         recovery = Recovery(
             session,
@@ -386,19 +395,7 @@ class Stage:
             book=run_ledger,
         )
         recovery.look()
-        return recovery
-
-    def _run_ledger(self, session: Session, limits: Limits, *, story: str = "") -> RunLedger:
-        from stage3_plugin.purchase.run_ledger import RunLedger
-
-        return RunLedger(
-            session,
-            is_local=self._route.is_here,
-            limits=limits,
-            on_unknown=self._settings.on_unknown,
-            story=story,
-            caretaker=self._accounts.caretaker,
-        )
+        return run_ledger, recovery
 
     def _places(
         self,
@@ -557,20 +554,12 @@ class Stage:
         if self._route.is_here:
             return Limits()
         settings = self._settings
-        budgets = [
-            cap_in_microusd(amount)
-            for amount in (settings.budget_usd, max_cost_usd)
-            if amount is not None
-        ]
+        budgets = map(_microusd, (settings.budget_usd, max_cost_usd))
         return Limits(
-            budget_microusd=min(budgets, default=None),
+            budget_microusd=min((cap for cap in budgets if cap is not None), default=None),
             daily_microusd=_microusd(settings.daily_usd),
             total_microusd=_microusd(settings.total_usd),
         )
-
-    def _shelf_of(self, request: ImageRequest) -> AbstractAsyncContextManager[References]:
-        """Return what holds the references of a request, to be opened."""
-        return self._open_shelf(request.scenes_dir or Path())
 
     def _need_no_free_ones(self, unnamed: PictureRequest) -> None:
         """Refuse a route whose pictures cost nothing behind one that is paid for.
