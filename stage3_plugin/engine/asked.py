@@ -9,21 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from host_stub.contract import ImageRequest, Lane, Scene, SceneSource
-from stage3_plugin.domain.reference import BroughtPicture, nothing_shown, wishes_of
+from stage3_plugin.domain.reference import nothing_shown, wishes_of
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import SceneReferences, Unshown
-from stage3_plugin.engine.showing.survey import Survey, WhyNone, any_may_come
 from stage3_plugin.engine.steps import Steps
-from stage3_plugin.purchase.takes import Takes
 from stage3_plugin.settings import Settings
-
-if TYPE_CHECKING:
-    from stage3_plugin.storage.references import References
 
 MOST_HELD = 2_000
 """Scenes of a story whose requests are held: one pass makes them for those that follow."""
@@ -201,38 +195,3 @@ class Asked:
         wanted = self._request.wanted
         said = () if wanted is None or request.is_draft else wanted(request.scene_id)
         return max((one.takes for one in said if one.basis == basis), default=0)
-
-    async def survey(
-        self,
-        shelf: References,
-        takes: Takes,
-        *,
-        why_none: WhyNone = any_may_come,
-        is_over: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Find out what the scenes refer to, and have files opened.
-
-        Args:
-            shelf: Holds the bytes of references.
-            takes: The pictures that there are.
-            why_none: Says of a scene that others show and that has none why none will come.
-            is_over: Returns whether nothing new is started any more.
-
-        Raises:
-            SettingsRefused: A sheet has the id of a scene, or its file.
-            StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
-        """
-        references = SceneReferences(shelf, self.steps.limits_of, is_over=is_over)
-        survey = Survey(self, references, takes, why_none)
-        is_all = self.whole_story is self.scenes
-        await survey.go_through(self.scenes, None if is_all else self.whole_story)
-        # What a person brought as a sheet is made only where pictures of it are wanted.
-        references.sheets = tuple(
-            sheet
-            for sheet in references.sheets
-            if not isinstance(references.scenes[sheet.scene_id].picture, BroughtPicture)
-            or self.wanted_of(sheet, self.steps.basis_of(sheet)) > 0
-        )
-        self.references = references
-        self.told_beside_scenes = survey.stranger_lines()
-        self.told = (*survey.unshown_lines(), *self.told_beside_scenes)

@@ -142,17 +142,20 @@ class GatheredScenes:
         request = scene.sent_to(self._place.route, self._run.draw)
         batching = self._place.sender.batching_at(self._place.route.endpoint_of(request.model))
         if batching is None:
-            self._end(scene, f"{request.provider} {request.model} makes no batches")
+            why = f"{request.provider} {request.model} makes no batches; nothing was sent"
+            self._end(scene, Failure(code="rejected", message=why))
             return None
         kind = batching.kind(request)
-        load = kind if isinstance(kind, AttemptResult) else batching.measured(request)
+        if isinstance(kind, AttemptResult):
+            self._put(scene, self._run.follow(scene, Came(result=kind)))
+            return None
+        load = batching.measured(request)
         if isinstance(load, AttemptResult):
             self._put(scene, self._run.follow(scene, Came(result=load)))
             return None
-        assert isinstance(kind, str), "what has a load has a kind"
         why = why_too_large(load, batching.terms)
         if why:
-            self._end(scene, why)
+            self._end(scene, Failure(code="rejected", message=f"{why}; nothing was sent"))
             return None
         known_as, full = (request.model, kind), None
         batch = self._filling.get(known_as)
@@ -163,9 +166,8 @@ class GatheredScenes:
         batch.lines.append(_Line(scene=scene, request=request, found=found, load=load))
         return full
 
-    def _end(self, scene: SceneState, why: str) -> None:
+    def _end(self, scene: SceneState, failure: Failure) -> None:
         """End the step of a scene that cannot be a line."""
-        failure = Failure(code="rejected", message=f"{why}; nothing was sent")
         self._put(scene, self._run.give_up(scene, failure))
 
     def _take_all(self) -> list[_Batch]:

@@ -46,6 +46,7 @@ from stage3_plugin.engine.notices import Notices, readable
 from stage3_plugin.engine.planning import Planning
 from stage3_plugin.engine.showing.casting import Casting
 from stage3_plugin.engine.showing.references import OpenShelf, unshown_in
+from stage3_plugin.engine.showing.survey import Survey
 from stage3_plugin.engine.steps import Steps
 from stage3_plugin.engine.surveying import Surveying
 from stage3_plugin.errors import LookupRefused, NotStarted, SettingsRefused, StorageFailed
@@ -173,7 +174,8 @@ class Stage:
             session, capacity, fewer = await self._opened(stack, at_once)
             if asked.shows_any:
                 shelf = await stack.enter_async_context(self._open_shelf(asked.scenes_dir))
-                await asked.survey(shelf, Takes(session.reader), is_over=stopping.is_set)
+                takes, is_over = Takes(session.reader), stopping.is_set
+                await Survey(asked, shelf, takes, is_over=is_over).go_through()
                 self._need_prices(asked.to_be_made(), limits)
             started = StageStarted(
                 scenes=len(request.scenes),
@@ -347,7 +349,8 @@ class Stage:
         planning = Planning(asked, forecast, ledger, notices=notices, said_before=said)
         if asked.shows_any:
             shelf = await stack.enter_async_context(self._open_shelf(asked.scenes_dir))
-            await asked.survey(shelf, planning.takes, why_none=planning.why_none)
+            survey = Survey(asked, shelf, planning.takes, why_none=planning.why_none)
+            await survey.go_through()
             self._need_prices(asked.to_be_made(), limits)
         return planning
 

@@ -19,6 +19,7 @@ from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.picture import Picture
 from stage3_plugin.domain.reference import BroughtPicture, Limits, ReferenceWish
 from stage3_plugin.domain.request import PictureRequest
+from stage3_plugin.engine.asked import Asked
 from stage3_plugin.engine.showing.references import (
     SceneReferences,
     ShownScene,
@@ -30,7 +31,7 @@ from stage3_plugin.policy.precedence import circles, in_order
 from stage3_plugin.purchase.takes import Takes
 
 if TYPE_CHECKING:
-    from stage3_plugin.engine.asked import Asked
+    from stage3_plugin.storage.references import References
 
 _SCENES_A_TURN = 100
 MOST_SAID = 20
@@ -53,57 +54,60 @@ class Survey:
     """Goes through a story.
 
     Args:
-        asked: What is asked for, with its cast.
-        references: Takes what is found.
+        asked: What is asked for, with its cast; it has then what was found.
+        shelf: Holds the bytes of references.
         takes: The pictures that there are.
         why_none: Says of a scene that is referred to and has none why none will come.
+        is_over: Returns whether nothing new is started any more.
     """
 
     def __init__(
         self,
         asked: Asked,
-        references: SceneReferences,
+        shelf: References,
         takes: Takes,
-        why_none: WhyNone,
+        *,
+        why_none: WhyNone = any_may_come,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._unshown: dict[str, tuple[int, str]] = {}
         self._strangers: dict[str, str] = {}
-        self._references = references
+        self._asked = asked
         self._casting = asked.casting
         self._sheets = asked.all_sheets
         self._steps = steps = asked.steps
+        self._references = SceneReferences(shelf, steps.limits_of, is_over=is_over)
         self._takes = takes
         self._shown_by_host = asked.shown_by_host
         self._why_none = why_none
         self._why_not_made = steps.routes[0].why_not_made
         self._shown_as = defaultdict[str, set[tuple[ReferenceWish, Limits]]](set)
 
-    async def go_through(
-        self, story: Iterable[PictureRequest], whole_story: Iterable[PictureRequest] | None
-    ) -> None:
-        """Find out what a story refers to.
-
-        Args:
-            story: The scenes that are asked for.
-            whole_story: All scenes, where only some are asked for; each is iterated anew.
+    async def go_through(self) -> None:
+        """Find out what the scenes refer to, and have files opened.
 
         Raises:
             SettingsRefused: A sheet has the id of a scene, or its file.
+            StorageFailed: A reference cannot be read now, or the disk takes no copy of it.
         """
+        asked, story, whole_story = self._asked, self._asked.scenes, self._asked.whole_story
         await self._look_at_all(story)
-        if whole_story is not None and self._casting.sheets:
+        if whole_story is not story and self._casting.sheets:
             self._casting.need_own_ids(request.scene_id for request in whole_story)
-        requests, asked = dict[str, PictureRequest](), set[str]()
+        requests, named = dict[str, PictureRequest](), set[str]()
         if self._needed_scenes:
-            requests = self._that_are_shown(whole_story or story)
-            asked = {one.scene_id for one in story if one.scene_id in requests}
+            requests = self._that_are_shown(whole_story)
+            named = {one.scene_id for one in story if one.scene_id in requests}
         self._take_sheets(requests)
-        self._take_scenes(requests, asked)
+        self._take_scenes(requests, named)
         self._find_circles()
         await self._find_pictures(requests)
         self._leave_out(self._named_sheets - self._sheets_of_those_made(story))
+        asked.references = self._references
+        asked.told_beside_scenes = self._stranger_lines()
+        asked.told = (*self._unshown_lines(), *asked.told_beside_scenes)
 
-    def unshown_lines(self) -> tuple[str, ...]:
+    def _unshown_lines(self) -> tuple[str, ...]:
         """Return what to say of scenes that cannot show what they name, a line for each kind."""
         lines = [
             f"{scenes_named(count, first)} cannot be made as asked: {why}"
@@ -114,7 +118,7 @@ class Survey:
             lines.append(f"and {more:,} further references cannot be shown")
         return tuple(lines)
 
-    def stranger_lines(self) -> tuple[str, ...]:
+    def _stranger_lines(self) -> tuple[str, ...]:
         """Return what to say of characters that the cast does not name."""
         if not self._strangers:
             return ()
@@ -157,10 +161,19 @@ class Survey:
         return needed
 
     def _leave_out(self, sheets: set[str]) -> None:
-        """Leave out sheets that no scene would be shown: each would be paid for."""
+        """Leave out sheets that no scene would be shown: each would be paid for.
+
+        What a person brought as a sheet is made only where pictures of it are wanted.
+        """
         references = self._references
         references.sheets = tuple(
-            sheet for sheet in references.sheets if sheet.scene_id not in sheets
+            sheet
+            for sheet in references.sheets
+            if sheet.scene_id not in sheets
+            and (
+                not isinstance(references.scenes[sheet.scene_id].picture, BroughtPicture)
+                or self._asked.wanted_of(sheet, self._steps.basis_of(sheet)) > 0
+            )
         )
         for cast_id in sheets:
             scene = references.scenes[cast_id]
