@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from host_stub.contract import Failure, StageSummary
 from stage3_plugin.domain.attempt import AttemptResult
@@ -244,25 +245,20 @@ class RunContext(RunState):
 
 
 def limiter_of(
-    route: Route,
-    settings: Settings,
-    capacity: int,
-    *,
-    draw: Callable[[], float],
-    beside: Callable[[], int] = lambda: 0,
+    checkout: Checkout, settings: Settings, capacity: int, draw: Callable[[], float]
 ) -> Limiter:
     """Return what decides, in one run, how many may be in flight and when the next may leave.
 
     Args:
-        route: Where they are made.
+        checkout: Holds money at the route.
         settings: What the user knows of limits there.
         capacity: The most that may be in flight.
         draw: Returns a number in [0, 1) for jitter.
-        beside: Returns how many jobs of other runs are in work at its provider.
     """
-    if route.is_here:
+    if checkout.route.is_here:
         return Limiter(capacity)
     rate_limit = rate_limit_of(settings.requests_per_minute, settings.pacing)
+    beside = partial(checkout.recovery.jobs_at, checkout.route.endpoint.provider)
     if not settings.adaptive:
         return Limiter(capacity, rate_limit=rate_limit, on_change=trace.event, beside=beside)
     return AdaptiveLimiter(

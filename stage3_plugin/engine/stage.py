@@ -197,7 +197,7 @@ class Stage:
             run = Following(
                 settings=self._settings,
                 asked=asked,
-                places=self._places(run_ledger, recovery, asked, capacity=capacity),
+                places=self._places(run_ledger, recovery, asked, capacity),
                 results=Results(self.pictures, pictures_dir, place=request.place),
                 reporter=Reporter(context.deliver, asked, self.pictures.store.url_of),
                 draw=self._draw,
@@ -405,8 +405,7 @@ class Stage:
         run_ledger: RunLedger,
         recovery: Recovery,
         asked: Asked,
-        *,
-        capacity: int,
+        at_most: int,
     ) -> list[Place]:
         """Return the routes as a run goes about them; none takes more at once than all together."""
         from stage3_plugin.engine.run_state import Place, limiter_of
@@ -423,20 +422,15 @@ class Stage:
             answer_bytes=0 if first.is_here else self._settings.max_reply_bytes,
             recovery=recovery,
         )
-        places: list[Place] = []
+        capacity, places = at_most, list[Place]()
         for number, (backend, settings) in enumerate(
             zip(self.backends, self._settings.routes, strict=True)
         ):
             route = backend.route
-            limiter = limiter_of(
-                route,
-                settings,
-                min(capacity, settings.capacity) if number else capacity,
-                draw=self._draw,
-                beside=partial(recovery.jobs_at, route.endpoint.provider),
-            )
             if number:
                 checkout = checkout.at(route, partial(self._steps.keys_of, route=number))
+                capacity = min(at_most, settings.capacity)
+            limiter = limiter_of(checkout, settings, capacity, self._draw)
             places.append(
                 Place(route=route, sender=backend.sender(), checkout=checkout, limiter=limiter)
             )
