@@ -113,14 +113,14 @@ class Asked:
     Args:
         request: The scenes, and what is wanted of them.
         settings: What the user wants.
-        lanes: Say how each is bought.
         steps: Know how each is asked for.
+        buys: As in :class:`~stage3_plugin.engine.lanes.Lanes`.
 
     Attributes:
         casting: The cast.
         scenes_dir: Where their references start.
         shown_by_host: Says which picture of a scene the host shows.
-        lanes: The same.
+        lanes: Say how each is bought.
         steps: The same.
         scenes: The scenes without the sheets, as they are named.
         whole_story: Likewise, all of the file.
@@ -134,16 +134,16 @@ class Asked:
         self,
         request: ImageRequest,
         settings: Settings,
-        *,
-        lanes: Lanes,
         steps: Steps,
+        *,
+        buys: bool,
     ) -> None:
         casting = Casting(settings.cast)
         self._request = request
         self._settings = settings
         self.steps = steps
         self.casting = casting
-        self.lanes = lanes
+        self.lanes = Lanes(settings, steps.routes[0], request.lane, buys=buys)
         self.scenes = self.whole_story = Requests(request.scenes, self._request_of)
         if request.story is not None:
             self.whole_story = Requests(request.story, self._request_of)

@@ -8,7 +8,7 @@ asks the ledger only about scenes of which there is something to say.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,9 +18,9 @@ import anyio
 import anyio.lowlevel
 
 from stage3_plugin.domain.file_names import picture_name
-from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.states import State
+from stage3_plugin.engine.steps import Steps
 from stage3_plugin.errors import SceneIdRefused, StorageFailed
 from stage3_plugin.ledger.book import Ledger
 from stage3_plugin.purchase.wanted_takes import first_take, live_takes
@@ -46,24 +46,20 @@ class Notices:
     """What there is to say about a story before a run of it.
 
     Attributes:
-        maker: The name of what makes the pictures.
+        steps: Know what is asked for, and of whom.
         folders: Where references are looked for.
         images: The folder of results, if pictures in it may be replaced; it may not be there.
-        dropped: Names the wishes of a request that its maker is not sent.
-        was_said: Those of them that the settings alone lead to.
+        was_said: Wishes that are not sent, by the settings alone.
         pictures: Knows what lies beside the story untouched.
         ledger: To read; ``None`` if there is none yet.
-        keys_of: Returns what a request is known by.
     """
 
-    maker: str
+    steps: Steps
     folders: tuple[Path, ...]
     images: Path | None
-    dropped: Callable[[PictureRequest], Iterable[str]]
     was_said: frozenset[str]
     pictures: Pictures
     ledger: Ledger | None
-    keys_of: Callable[[PictureRequest], Keys]
     _by_kind: dict[tuple[object, ...], list[str]] = field(
         default_factory=dict[tuple[object, ...], list[str]]
     )
@@ -85,7 +81,7 @@ class Notices:
             if dropped and self._will_be_made(request, foreseen=foreseen):
                 self._leave_out(request, dropped)
             return
-        keys = self.keys_of(request)
+        keys = self.steps.keys_of(request)
         if foreseen is None and self.ledger is not None:  # quicker than to read a purchase
             sha256 = self.ledger.live_picture(keys.scene_key)
             if sha256 is not None and self.pictures.is_copy(sha256, folder, name):
@@ -106,7 +102,7 @@ class Notices:
     def _will_be_made(self, request: PictureRequest, *, foreseen: bool | None) -> bool:
         if foreseen is not None or self.ledger is None:
             return foreseen is not False
-        keys, wanted = self.keys_of(request), request.takes
+        keys, wanted = self.steps.keys_of(request), request.takes
         if wanted == 1:
             return first_take(self.ledger, keys) is None
         return len(live_takes(self.ledger, keys, wanted=wanted)) < wanted
@@ -114,7 +110,7 @@ class Notices:
     def _to_say(self, request: PictureRequest) -> list[str]:
         kind = wishes_of(request)
         if kind not in self._by_kind:
-            dropped = self.dropped(request)
+            dropped = self.steps.routes[0].dropped(request)
             self._by_kind[kind] = [wish for wish in dropped if wish not in self.was_said]
         return self._by_kind[kind]
 
@@ -166,7 +162,7 @@ class Notices:
         """Return all there is to say, a line each."""
         lines = [
             f"{wish} of {_counted(count, 'scene')} (the first is {first!r}) will be left out: "
-            f"{self.maker} is not asked for that"
+            f"{self.steps.routes[0].endpoint.provider} is not asked for that"
             for wish, (count, first) in self._left_out.items()
         ]
         if self._missing:

@@ -20,7 +20,6 @@ from host_stub.contract import (
     ScenePlan,
     StagePlan,
 )
-from stage3_plugin.domain.keys import Keys
 from stage3_plugin.domain.money import THIRD_PARTY_TIMES, Estimate, to_usd, usd_of
 from stage3_plugin.domain.purchase import Limits, Purchase
 from stage3_plugin.domain.request import PictureRequest, labels_of
@@ -262,16 +261,6 @@ class Planning:
         self._elsewhere = PaidElsewhere(route)
         self._stale = Stale()
         self._scenes: list[ScenePlan] = []
-
-    def why_none(self, request: PictureRequest, keys: Keys) -> str:
-        """Return why a scene that others show, and that has no picture, would have none."""
-        prospect = self.forecast.prospect(request, keys)
-        if prospect is Reuse.REUSE:  # a run has yet to take it in
-            return ""
-        if prospect is Reuse.UNDECIDED:
-            return "waits for a decision, as it may have been paid for"
-        unsendable = self._route.why_not_made(request)
-        return "" if unsendable is None else f"would not be made: {unsendable}"
 
     def plan(self, limits: Limits, *, capacity: int, fewer: str) -> StagePlan:
         """Go through all that is asked for; caps are reckoned as the run would.

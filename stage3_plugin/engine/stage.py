@@ -302,16 +302,15 @@ class Stage:
             SettingsRefused: No run could keep to it: there is a cap, and a picture's price is not
                 known; or some of it is to be bought by a lane that the provider does not have.
         """
-        lanes = Lanes(self._settings, self._route, request.lane, buys=buys)
+        asked = Asked(request, self._settings, self._steps, buys=buys)
         if not request.draft:
-            lanes.check()
-        asked = Asked(request, self._settings, lanes=lanes, steps=self._steps)
+            asked.lanes.check()
         await self.backends[0].study(asked.whole_story)
         sends = self._route.limits_of is not None
         asked.shows_any = sends and bool(self._settings.cast)
         scenes = self._priced(asked.scenes) if limits.any else readable(asked.scenes)
         for one in scenes:
-            lanes.need(one)
+            asked.lanes.need(one)
             asked.shows_any = asked.shows_any or (sends and bool(one.wishes))
         return asked
 
@@ -349,7 +348,7 @@ class Stage:
         planning = Planning(asked, forecast, ledger, notices=notices, said_before=said)
         if asked.shows_any:
             shelf = await stack.enter_async_context(self._open_shelf(asked.scenes_dir))
-            survey = Survey(asked, shelf, planning.takes, why_none=planning.why_none)
+            survey = Survey(asked, shelf, planning.takes, forecast=forecast)
             await survey.go_through()
             self._need_prices(asked.to_be_made(), limits)
         return planning
@@ -518,16 +517,13 @@ class Stage:
     def _notices(
         self, request: ImageRequest, images: Path | None, ledger: Ledger | None
     ) -> Notices:
-        folders = (request.scenes_dir or Path(), self._project_dir)
         return Notices(
-            maker=self._settings.provider,
-            folders=folders,
+            steps=self._steps,
+            folders=(request.scenes_dir or Path(), self._project_dir),
             images=None if request.place else images,
-            dropped=self._route.dropped,
             was_said=self._unsaid,
             pictures=self.pictures,
             ledger=ledger,
-            keys_of=self._steps.keys_of,
         )
 
     def _capacity(self, max_in_flight: int | None) -> int:

@@ -21,7 +21,7 @@ BUDGETS: Mapping[str, Mapping[str, int]] = {
         "__main__": 17,
         "cli": 293,
         "domain": 1962,
-        "engine": 4979,
+        "engine": 4961,
         "errors": 248,
         "executors": 1441,
         "files": 465,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
@@ -28,6 +28,8 @@ from stage3_plugin.engine.showing.references import (
 )
 from stage3_plugin.engine.showing.stale import scenes_named
 from stage3_plugin.policy.precedence import circles, in_order
+from stage3_plugin.policy.reuse import Reuse
+from stage3_plugin.purchase.forecast import Forecast
 from stage3_plugin.purchase.takes import Takes
 
 if TYPE_CHECKING:
@@ -41,14 +43,6 @@ MOST_OF_A_CIRCLE = 8
 MOST_LETTERS = 80
 """Of an id that somebody else wrote."""
 
-WhyNone: TypeAlias = Callable[[PictureRequest, Keys], str]
-"""Returns why a request that has no picture will have none; nothing where one is to come."""
-
-
-def any_may_come(_request: PictureRequest, _keys: Keys) -> str:
-    """Wait and see, as a run does."""
-    return ""
-
 
 class Survey:
     """Goes through a story.
@@ -57,7 +51,7 @@ class Survey:
         asked: What is asked for, with its cast; it has then what was found.
         shelf: Holds the bytes of references.
         takes: The pictures that there are.
-        why_none: Says of a scene that is referred to and has none why none will come.
+        forecast: Foresees why none will come, for a plan; a run waits and sees.
         is_over: Returns whether nothing new is started any more.
     """
 
@@ -67,7 +61,7 @@ class Survey:
         shelf: References,
         takes: Takes,
         *,
-        why_none: WhyNone = any_may_come,
+        forecast: Forecast | None = None,
         is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self._unshown: dict[str, tuple[int, str]] = {}
@@ -79,7 +73,7 @@ class Survey:
         self._references = SceneReferences(shelf, steps.limits_of, is_over=is_over)
         self._takes = takes
         self._shown_by_host = asked.shown_by_host
-        self._why_none = why_none
+        self._forecast = forecast
         self._why_not_made = steps.routes[0].why_not_made
         self._shown_as = defaultdict[str, set[tuple[ReferenceWish, Limits]]](set)
 
@@ -307,6 +301,16 @@ class Survey:
         keys = self._steps.keys_of(shown)
         found = self._takes.first(request.scene_id, keys)
         return (None, self._why_none(shown, keys)) if found is None else (found.picture, "")
+
+    def _why_none(self, request: PictureRequest, keys: Keys) -> str:
+        """Return why a scene that others show, and that has no picture, would have none."""
+        prospect = None if self._forecast is None else self._forecast.prospect(request, keys)
+        if prospect is None or prospect is Reuse.REUSE:  # a run has yet to take it in
+            return ""
+        if prospect is Reuse.UNDECIDED:
+            return "waits for a decision, as it may have been paid for"
+        unsendable = self._why_not_made(request)
+        return "" if unsendable is None else f"would not be made: {unsendable}"
 
 
 def _way(circle: Sequence[str]) -> str:
