@@ -40,7 +40,7 @@ from stage3_plugin.domain.request import PictureRequest
 from stage3_plugin.domain.waited import Waited
 from stage3_plugin.engine import preconditions
 from stage3_plugin.engine.asked import Asked, request_for
-from stage3_plugin.engine.backend import Backend, in_ladder
+from stage3_plugin.engine.backend import Backend
 from stage3_plugin.engine.lanes import Lanes
 from stage3_plugin.engine.notices import Notices, readable
 from stage3_plugin.engine.planning import Planning
@@ -102,8 +102,9 @@ class Stage:
         project_dir: Path = Path(),
         open_shelf: OpenShelf,
     ) -> None:
+        after_billed = settings.steps_after_billed
         self.backends = tuple(
-            replace(one, route=in_ladder(one.route, settings, number))
+            replace(one, route=replace(one.route, is_after_billed=after_billed(number)))
             for number, one in enumerate(backends)
         )
         self.routes = routes = tuple(one.route for one in self.backends)
@@ -113,7 +114,7 @@ class Stage:
         self._settings = settings
         self._open_shelf = open_shelf
         self._route = routes[0]
-        self._steps = Steps(routes, size_px=settings.default_size_px)
+        self._steps = Steps(routes, settings)
         self.pictures = pictures
         self._accounts = accounts
         self._draw = draw
